@@ -19,7 +19,7 @@ const modules = [
 const rule = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
 // A test, or what only tests open.
-const notATest = '((\\.test|-harness)\\.ts$|^services/platform/testing/)';
+const notATest = '((\\.test|-harness)\\.ts$|^testing/)';
 
 const moduleOrder = modules
   .slice(0, -1)
@@ -134,7 +134,7 @@ export default {
       'tests of a module alone start no process of the product',
       { path: '\\.db\\.test\\.ts$' },
       {
-        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|services/platform/testing/product\\.ts)$',
+        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|testing/product\\.ts)$',
         reachable: true,
       },
       'What goes through the product is an `.integration.test.ts`, and proves other things.',

@@ -9,15 +9,15 @@ const common = {
   hookTimeout: 240_000,
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
-  setupFiles: ['services/platform/testing/child-coverage.ts'],
+  setupFiles: ['testing/child-coverage.ts'],
 };
 const never = ['**/node_modules/**', '**/.sallyport/**'];
 
 const onStores = {
   ...common,
   exclude: never,
-  setupFiles: [...common.setupFiles, 'services/platform/testing/empty-redis.ts'],
-  globalSetup: ['services/platform/testing/global-services.ts'],
+  setupFiles: [...common.setupFiles, 'testing/empty-redis.ts'],
+  globalSetup: ['testing/global-services.ts'],
   // Two cores: a file with its own servers and load is enough beside one other.
   maxWorkers: 2,
   // Most of a short file's time was loading the same modules: files share a worker, so a test leaves no state in them.

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../services/platform/testing/eventually.ts';
-import { startTcpProxy } from '../services/platform/testing/processes/tcp-proxy.ts';
+import { eventually } from '../testing/eventually.ts';
+import { startTcpProxy } from '../testing/processes/tcp-proxy.ts';
 import { type CopyName, type Login, now, type Rewind } from './ledger.ts';
 import type { Clients } from './load/clients.ts';
 import type { Load } from './load/load.ts';

@@ -8,7 +8,7 @@ import { startPostgres } from '../services/platform/local/postgres.ts';
 import { readState, recordProcess, sendSignal, waitForExit } from '../services/platform/local/processes.ts';
 import { startRedis } from '../services/platform/local/redis.ts';
 import type { LocalService } from '../services/platform/local/shared-service.ts';
-import { descendantsOf } from '../services/platform/testing/processes/alive.ts';
+import { descendantsOf } from '../testing/processes/alive.ts';
 
 const DATA = 'postgres-18';
 const EXIT_MS = 20_000;

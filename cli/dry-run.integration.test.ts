@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
-import { type ApiCopy, newClient } from '../services/platform/testing/api-copy.ts';
-import { newPerson } from '../services/platform/testing/flows/people.ts';
-import { testCaller } from '../services/platform/testing/ports.ts';
-import { runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { type ApiWorld, openApiWorld } from '../services/platform/testing/worlds/api-world.ts';
+import { type ApiCopy, newClient } from '../testing/api-copy.ts';
+import { newPerson } from '../testing/flows/people.ts';
+import { type ApiWorld, openApiWorld } from '../testing/harness/api-world.ts';
+import { testCaller } from '../testing/ports.ts';
+import { runCli } from '../testing/processes/run-cli.ts';
 import { createProgram } from './program.ts';
 
 /** --dry-run says what would be done and does nothing: every verb that writes is rehearsed here, by the list of verbs. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { accountKeyOf } from '../services/domain/identity/guard/login-counters.ts';
+import { accountKeyOf } from '../services/domain/identity/sign-in/sign-in-counters.ts';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { passwordGuessing } from '../services/domain/security/detections.ts';
 import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { testCaller } from '../services/platform/testing/ports.ts';
+import { testCaller } from '../testing/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

@@ -6,11 +6,11 @@ import { queueNames } from '../observability/metrics/queue.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
-import { eventually } from '../services/platform/testing/eventually.ts';
-import { type CliRun, runCli } from '../services/platform/testing/processes/run-cli.ts';
-import { queryRows } from '../services/platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../services/platform/testing/stores.ts';
-import { composeWorker, effectJob, effectJobId } from '../services/platform/testing/worlds/job-world.ts';
+import { eventually } from '../testing/eventually.ts';
+import { composeWorker, effectJob, effectJobId } from '../testing/harness/job-world.ts';
+import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
+import { queryRows } from '../testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/stores.ts';
 
 let database: TestDatabase;
 let producer: Producer;

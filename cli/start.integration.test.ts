@@ -20,8 +20,8 @@ import { randomFreePort } from '../services/platform/local/ports.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
 import { userCan } from '../services/platform/local/service-user.ts';
-import { eventually } from '../services/platform/testing/eventually.ts';
 import type { ReadyEvent } from '../services/supervisor/supervisor-harness.ts';
+import { eventually } from '../testing/eventually.ts';
 
 const main = join(repositoryRoot, 'cli/main.ts');
 const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };

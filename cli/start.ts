@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import { loadConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
+import { preparationSteps } from '../services/supervisor/migrate-and-seed.ts';
+import { processSpecs } from '../services/supervisor/process-specs.ts';
 import {
   banner,
   describeAuditHead,
@@ -10,10 +12,8 @@ import {
   type ReadyState,
   readyLine,
 } from '../services/supervisor/ready.ts';
-import { preparationSteps } from '../services/supervisor/steps.ts';
 import { listenForStop } from '../services/supervisor/stop-requests.ts';
 import { supervise } from '../services/supervisor/supervise.ts';
-import { childTable } from '../services/supervisor/table.ts';
 import { watchSources } from '../services/supervisor/watch.ts';
 import { asCommandError } from './as-command-error.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -102,7 +102,7 @@ function describeStart(output: Output): void {
     postgres: env.DATABASE_URL ? 'DATABASE_URL' : 'embedded',
     redis: env.REDIS_URL ? 'REDIS_URL' : 'private',
     preparation: preparationSteps.map((step) => step.name),
-    children: childTable(config).map(({ name, copies }) => ({ name, copies })),
+    children: processSpecs(config).map(({ name, copies }) => ({ name, copies })),
   };
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }

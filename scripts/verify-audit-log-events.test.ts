@@ -5,13 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  buildTlog,
-  signatureLine,
-  type TlogFiles,
-  tlogSigner,
-  writeTlog,
-} from '../services/platform/testing/made/tlog-builder.ts';
+import { buildTlog, signatureLine, type TlogFiles, tlogSigner, writeTlog } from '../testing/fixtures/tlog-builder.ts';
 import { eventLeaf, faultsOf, folder, plainLeaves, signer, verify, verifyFiles } from './verify-audit-log-harness.ts';
 
 const raw = '--raw';

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import type { Json } from '../services/platform/testing/http-client.ts';
-import { type TlogFiles, tlogSigner, writeTlog } from '../services/platform/testing/made/tlog-builder.ts';
+import { type TlogFiles, tlogSigner, writeTlog } from '../testing/fixtures/tlog-builder.ts';
+import type { Json } from '../testing/http-client.ts';
 
 export const VERIFIER = join(import.meta.dirname, './verify-audit-log.mjs');
 export const signer = tlogSigner('sallyport.example/audit', 7);

@@ -10,7 +10,7 @@ import {
   type TlogFiles,
   tlogSigner,
   writeTlog,
-} from '../services/platform/testing/made/tlog-builder.ts';
+} from '../testing/fixtures/tlog-builder.ts';
 import {
   eventLeaf,
   faultsOf,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../services/platform/testing/made/tlog-builder.ts';
+import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../testing/fixtures/tlog-builder.ts';
 import { faultsOf, folder, plainLeaves, signer, VERIFIER, verify, verifyFiles } from './verify-audit-log-harness.ts';
 
 const raw = '--raw';

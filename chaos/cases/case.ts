@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../../services/platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import { REVOCATION_BOUND_MS } from '../gates.ts';
 import type { Access, CopyName, Login } from '../ledger.ts';
 import type { Scene } from '../rewinds.ts';

@@ -1,4 +1,4 @@
-import { eventually } from '../../services/platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import { Broken, bothServe, type Case, expectDead, newest, newLogin, withClock } from './case.ts';
 
 const HOUR = 3_600;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sendSignal } from '../../services/platform/local/processes.ts';
-import { eventually } from '../../services/platform/testing/eventually.ts';
+import { sendSignal } from '#services/platform/local/processes.ts';
+import { eventually } from '#testing/eventually.ts';
 import { Broken, type Case, newest, newLogin } from './case.ts';
 
 export const refreshCases: readonly Case[] = [

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../../services/platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import { Broken } from '../cases/case.ts';
 import { type Fault, fault } from './fault.ts';
 

@@ -1,5 +1,5 @@
-import { scheduledJobs } from '../../jobs/schedules.ts';
-import { createProducer } from '../../services/platform/queue/producer.ts';
+import { scheduledJobs } from '#jobs/schedules.ts';
+import { createProducer } from '#services/platform/queue/producer.ts';
 import { type Fault, fault } from './fault.ts';
 
 const TIMES = 20;

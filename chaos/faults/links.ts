@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TcpProxy } from '../../services/platform/testing/processes/tcp-proxy.ts';
+import type { TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import type { StoreName } from '../stores.ts';
 import { type Fault, fault } from './fault.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { commandOf, recordProcess, sendSignal, waitForExit } from '../../services/platform/local/processes.ts';
-import { descendantsOf } from '../../services/platform/testing/processes/alive.ts';
+import { commandOf, recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
+import { descendantsOf } from '#testing/processes/alive.ts';
 import type { Copy } from '../system.ts';
 import { type Fault, type FaultSite, fault } from './fault.ts';
 

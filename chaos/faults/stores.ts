@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { sendSignal } from '../../services/platform/local/processes.ts';
+import { sendSignal } from '#services/platform/local/processes.ts';
 import type { System } from '../system.ts';
 import { type Fault, fault } from './fault.ts';
 

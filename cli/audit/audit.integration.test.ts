@@ -3,17 +3,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
-import { eventually } from '../../services/platform/testing/eventually.ts';
-import { testCaller } from '../../services/platform/testing/ports.ts';
-import { type CliRun, runCli, startCli } from '../../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
-import {
-  createLogWorld,
-  giveKeys,
-  type LogWorld,
-  TEST_ORIGIN,
-} from '../../services/platform/testing/worlds/log-world.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { eventually } from '#testing/eventually.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { type CliRun, runCli, startCli } from '#testing/processes/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;

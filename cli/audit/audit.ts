@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { erasePersonal } from '../../services/domain/audit/erase-personal.ts';
-import type { AuditEventView } from '../../services/domain/audit/read/event-view.ts';
-import { followEvents, listEvents } from '../../services/domain/audit/read/list-events.ts';
-import { continueLog, planContinue } from '../../services/domain/audit/seal/continue-log.ts';
-import { isAppError } from '../../services/platform/define/error.ts';
+import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
+import type { AuditEventView } from '#services/domain/audit/read/event-view.ts';
+import { followEvents, listEvents } from '#services/domain/audit/read/list-events.ts';
+import { continueLog, planContinue } from '#services/domain/audit/seal/continue-log.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { rehearsed } from '../admin.ts';
 import { requireReason, wholeNumberOf } from '../arguments.ts';
 import { confirm } from '../confirm.ts';

@@ -2,21 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
-import { type CutLog, cutLog } from '../../services/domain/audit/seal/sealing-harness.ts';
-import type { LogMark } from '../../services/domain/ports.ts';
-import { createFileSink } from '../../services/platform/checkpoints/file-sink.ts';
-import { createS3Sink } from '../../services/platform/checkpoints/s3-sink.ts';
-import { type S3Server, startS3Server } from '../../services/platform/testing/counterparts/s3-server.ts';
-import { testCaller } from '../../services/platform/testing/ports.ts';
-import { runCli } from '../../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
-import {
-  createLogWorld,
-  giveKeys,
-  type LogWorld,
-  TEST_ORIGIN,
-} from '../../services/platform/testing/worlds/log-world.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { type CutLog, cutLog } from '#services/domain/audit/seal/sealing-harness.ts';
+import type { LogMark } from '#services/domain/ports.ts';
+import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
+import { createS3Sink } from '#services/platform/checkpoints/s3-sink.ts';
+import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
+import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { runCli } from '#testing/processes/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 
 let database: TestDatabase;
 let bucket: S3Server;

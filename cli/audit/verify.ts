@@ -2,14 +2,11 @@ import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { proveEvent } from '../../services/domain/audit/read/prove-event.ts';
-import { readEvent } from '../../services/domain/audit/read/read-event.ts';
-import { readVkeysOf } from '../../services/domain/audit/read/read-log.ts';
-import {
-  type AuditValidationResult,
-  validateAuditTrail,
-} from '../../services/domain/audit/trail/validate-audit-trail.ts';
-import { repositoryRoot } from '../../services/platform/local/data-dir.ts';
+import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
+import { readEvent } from '#services/domain/audit/read/read-event.ts';
+import { readVkeysOf } from '#services/domain/audit/read/read-log.ts';
+import { type AuditValidationResult, validateAuditTrail } from '#services/domain/audit/trail/validate-audit-trail.ts';
+import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { rehearsed } from '../admin.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';

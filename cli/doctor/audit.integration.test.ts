@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
-import { testCaller } from '../../services/platform/testing/ports.ts';
-import { runCli } from '../../services/platform/testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '../../services/platform/testing/stores.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/worlds/log-world.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { runCli } from '#testing/processes/run-cli.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 
 let database: TestDatabase;
 let folder: string;

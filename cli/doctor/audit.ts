@@ -1,5 +1,5 @@
-import { describeLog, type LogDescription } from '../../services/domain/audit/seal/describe-log.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
+import { describeLog, type LogDescription } from '#services/domain/audit/seal/describe-log.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 

@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { readKeyWarnings } from '../../services/domain/keys/key-warnings.ts';
-import { assertVaultFits } from '../../services/domain/keys/publish-key.ts';
-import { ConfigError, loadConfig } from '../../services/platform/config/load.ts';
-import { defineStatement } from '../../services/platform/define/statement.ts';
-import { resolveDataDir } from '../../services/platform/local/data-dir.ts';
-import { migrationRefusal, migrationStates } from '../../services/platform/postgres/migrate.ts';
+import { readKeyWarnings } from '#services/domain/keys/key-warnings.ts';
+import { assertVaultFits } from '#services/domain/keys/publish-key.ts';
+import { ConfigError, loadConfig } from '#services/platform/config/load.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { resolveDataDir } from '#services/platform/local/data-dir.ts';
+import { migrationRefusal, migrationStates } from '#services/platform/postgres/migrate.ts';
 import { findApi } from '../api-client.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';

@@ -1,8 +1,8 @@
-import { scheduledJobs } from '../../jobs/schedules.ts';
-import { createQueueAdmin } from '../../services/platform/queue/admin.ts';
-import { createProducer } from '../../services/platform/queue/producer.ts';
-import { readSchedules } from '../../services/platform/queue/schedule-rows.ts';
-import { isStale } from '../../services/platform/queue/timetable.ts';
+import { scheduledJobs } from '#jobs/schedules.ts';
+import { createQueueAdmin } from '#services/platform/queue/admin.ts';
+import { createProducer } from '#services/platform/queue/producer.ts';
+import { readSchedules } from '#services/platform/queue/schedule-rows.ts';
+import { isStale } from '#services/platform/queue/timetable.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, fail, pass, warn } from './check.ts';

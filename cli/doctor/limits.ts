@@ -1,5 +1,5 @@
-import { UNRESOLVED_ADDRESS_FIX, unresolvedAddressWarning } from '../../services/platform/config/limits.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
+import { UNRESOLVED_ADDRESS_FIX, unresolvedAddressWarning } from '#services/platform/config/limits.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { type Check, pass, warn } from './check.ts';
 
 /** Rate limits, audit rows and detections go by the client's address: it must be the client's. */

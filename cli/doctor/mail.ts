@@ -1,9 +1,9 @@
-import { readMailBacklog } from '../../services/domain/identity/mail/read-mail-backlog.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
-import { isLocalSmtp } from '../../services/platform/config/mail.ts';
-import { resolveDataDir } from '../../services/platform/local/data-dir.ts';
-import { mailFolderOf } from '../../services/platform/mail/file-outbox.ts';
-import { trySmtp } from '../../services/platform/mail/smtp.ts';
+import { readMailBacklog } from '#services/domain/identity/mail/read-mail-backlog.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { isLocalSmtp } from '#services/platform/config/mail.ts';
+import { resolveDataDir } from '#services/platform/local/data-dir.ts';
+import { mailFolderOf } from '#services/platform/mail/file-outbox.ts';
+import { trySmtp } from '#services/platform/mail/smtp.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 

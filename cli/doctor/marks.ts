@@ -1,8 +1,8 @@
-import type { Marks } from '../../services/domain/ports.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
-import { defineStatement } from '../../services/platform/define/statement.ts';
-import { resolveDataDir } from '../../services/platform/local/data-dir.ts';
-import { createMarks } from '../../services/platform/marks/mark-stores.ts';
+import type { Marks } from '#services/domain/ports.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { resolveDataDir } from '#services/platform/local/data-dir.ts';
+import { createMarks } from '#services/platform/marks/mark-stores.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';

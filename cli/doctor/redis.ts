@@ -1,5 +1,5 @@
-import { troubleOf } from '../../services/platform/process/store-trouble.ts';
-import { type RedisFacts, readRedisFacts } from '../../services/platform/redis/facts.ts';
+import { troubleOf } from '#services/platform/process/store-trouble.ts';
+import { type RedisFacts, readRedisFacts } from '#services/platform/redis/facts.ts';
 import { openContext } from '../context.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 

@@ -1,5 +1,5 @@
-import { loadConfig } from '../../services/platform/config/load.ts';
-import { defineStatement } from '../../services/platform/define/statement.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
 

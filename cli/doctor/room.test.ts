@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { translate } from '../../services/platform/postgres/pool.ts';
+import { translate } from '#services/platform/postgres/pool.ts';
 import { judgeRoom, writeRefusal } from './room.ts';
 
 const megabytes = (count: number): number => count * 1_048_576;

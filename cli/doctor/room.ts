@@ -1,5 +1,5 @@
-import type { Sql } from '../../services/domain/ports.ts';
-import { defineStatement } from '../../services/platform/define/statement.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { fail, pass, type Result, warn } from './check.ts';
 
 const MEGABYTE = 1_048_576;

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
-import type { AccountDetailView, AccountView } from '../../services/domain/identity/admin-contract.ts';
-import { resetFactors } from '../../services/domain/identity/factors/reset-factors.ts';
-import { grantRole, removeRole } from '../../services/domain/identity/users/assign-role.ts';
-import { deleteUser, disableUser, enableUser } from '../../services/domain/identity/users/disable-user.ts';
-import { listUsers, showUser } from '../../services/domain/identity/users/read-users.ts';
+import type { AccountDetailView, AccountView } from '#services/domain/identity/admin-contract.ts';
+import { resetFactors } from '#services/domain/identity/factors/reset-factors.ts';
+import { grantRole, removeRole } from '#services/domain/identity/users/assign-role.ts';
+import { deleteUser, disableUser, enableUser } from '#services/domain/identity/users/disable-user.ts';
+import { listUsers, showUser } from '#services/domain/identity/users/read-users.ts';
 import {
   type ActOptions,
   actAsked,

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { inviteUserEndpoint } from '../../services/domain/identity/accounts/invitation-contract.ts';
-import { inviteAgain, inviteUser } from '../../services/domain/identity/accounts/invite-user.ts';
-import { showUser } from '../../services/domain/identity/users/read-users.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
+import { inviteUserEndpoint } from '#services/domain/identity/accounts/invitation-contract.ts';
+import { inviteAgain, inviteUser } from '#services/domain/identity/accounts/invite-user.ts';
+import { showUser } from '#services/domain/identity/users/read-users.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { type ActOptions, actAsked, addReason, onAccounts, untold } from '../admin.ts';
 import { systemCaller } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';

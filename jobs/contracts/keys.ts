@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineJob } from '../../services/platform/define/job.ts';
+import { defineJob } from '#services/platform/define/job.ts';
 
 export const advanceKeyRingJob = defineJob({
   name: 'advance-key-ring',

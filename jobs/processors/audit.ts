@@ -1,7 +1,7 @@
-import { maintainAuditOutbox } from '../../services/domain/audit/maintain-audit-outbox.ts';
-import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
-import { thinCheckpoints } from '../../services/domain/audit/seal/thin-checkpoints.ts';
-import type { WorkerPorts } from '../../services/worker/ports.ts';
+import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
+import type { WorkerPorts } from '#services/worker/ports.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import { fenced, run } from './run.ts';
 

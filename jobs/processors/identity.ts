@@ -1,6 +1,6 @@
-import { sessionPurges } from '../../services/domain/identity/session-purges.ts';
-import { oauthPurges } from '../../services/domain/oauth/oauth-purges.ts';
-import { purgeOnSchedule } from '../../services/domain/purge.ts';
+import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
+import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
+import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { fenced, run } from './run.ts';
 

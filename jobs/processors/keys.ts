@@ -1,4 +1,4 @@
-import { advanceKeyRing } from '../../services/domain/keys/advance-key-ring.ts';
+import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { fenced, run } from './run.ts';
 

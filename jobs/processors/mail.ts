@@ -1,4 +1,4 @@
-import { deliverMails } from '../../services/domain/identity/mail/deliver-mail.ts';
+import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { run } from './run.ts';
 

@@ -1,6 +1,6 @@
-import { purgeOnSchedule } from '../../services/domain/purge.ts';
-import { detectIncidents } from '../../services/domain/security/detect-incidents.ts';
-import { securityPurges } from '../../services/domain/security/security-purges.ts';
+import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
+import { securityPurges } from '#services/domain/security/security-purges.ts';
+import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { fenced, run } from './run.ts';
 

@@ -1,6 +1,6 @@
-import { apiKeyPurges } from '../../services/domain/api-keys/api-key-purges.ts';
-import { purgeOnSchedule } from '../../services/domain/purge.ts';
-import { tokenPurges } from '../../services/domain/tokens/clean-up-expired-tokens.ts';
+import { apiKeyPurges } from '#services/domain/api-keys/api-key-purges.ts';
+import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
+import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
 import { fenced, run } from './run.ts';
 

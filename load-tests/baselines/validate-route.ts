@@ -1,14 +1,14 @@
 // PROCESS: the product's own validate route without its stores: real HTTP frame, hooks, metrics, key, revocation set and
 // cache, so that a change to the hot path is measured in seconds.
 import { createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
-import { startTelemetry } from '../../observability/otel.ts';
-import { createApp } from '../../services/api/app.ts';
-import { createCallerResolver } from '../../services/api/requests/caller.ts';
-import { type TokenRoutesPorts, tokensRoutes } from '../../services/api/routes/tokens.ts';
-import { createVerifiedTokenCache } from '../../services/domain/tokens/judge/verified-token-cache.ts';
-import { createRevocationSet } from '../../services/domain/tokens/revocations/revocation-set.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
-import { systemClock } from '../../services/platform/crypto/system.ts';
+import { startTelemetry } from '#observability/otel.ts';
+import { createApp } from '#services/api/app.ts';
+import { createCallerResolver } from '#services/api/requests/caller.ts';
+import { type TokenRoutesPorts, tokensRoutes } from '#services/api/routes/tokens.ts';
+import { createRevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
 
 type Command = { readonly id: number; readonly issuer: string; readonly kid: string; readonly publicKey: string };
 

@@ -11,12 +11,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { proveEvent } from '../../services/domain/audit/read/prove-event.ts';
-import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
-import { startPostgres } from '../../services/platform/local/postgres.ts';
-import { migrate } from '../../services/platform/postgres/migrate.ts';
-import { testCaller } from '../../services/platform/testing/ports.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '../../services/platform/testing/worlds/log-world.ts';
+import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { startPostgres } from '#services/platform/local/postgres.ts';
+import { migrate } from '#services/platform/postgres/migrate.ts';
+import { createLogWorld, giveKeys, type LogWorld } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
 import { cpuSecondsOf } from '../lib/cpu-time.ts';
 
 const BACKLOG_TARGET_PER_SECOND = 5_000;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { cleanUpExpiredSessionsJob } from '../../jobs/contracts/identity.ts';
-import { cleanUpExpiredTokensJob } from '../../jobs/contracts/tokens.ts';
-import { createProducer } from '../../services/platform/queue/producer.ts';
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
+import { createProducer } from '#services/platform/queue/producer.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { LoadResult, StreamSpec } from '../lib/load-loop.ts';

@@ -12,7 +12,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { verify } from '@node-rs/bcrypt';
-import { createHasher } from '../../services/platform/hasher/hasher.ts';
+import { createHasher } from '#services/platform/hasher/hasher.ts';
 
 const threads = availableParallelism();
 const password = 'correct horse battery staple';

@@ -1,5 +1,5 @@
 // Cost of one metric write. Run: node load-tests/bench/instruments.ts
-import { createRegistry } from '../../observability/metrics/instruments.ts';
+import { createRegistry } from '#observability/metrics/instruments.ts';
 
 const writes = 5_000_000;
 const rounds = 5;

@@ -2,10 +2,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { ExportResultCode } from '@opentelemetry/core';
 import { NodeSDK } from '@opentelemetry/sdk-node';
-import { endServerSpan, runInSpan, startServerSpan } from '../../observability/http-span.ts';
-import { edgeSampler } from '../../observability/sampling.ts';
-import { boundedSpanProcessor } from '../../observability/span-export.ts';
-import { requestContextManager, setSamplingRatio } from '../../observability/trace-context.ts';
+import { endServerSpan, runInSpan, startServerSpan } from '#observability/http-span.ts';
+import { edgeSampler } from '#observability/sampling.ts';
+import { boundedSpanProcessor } from '#observability/span-export.ts';
+import { requestContextManager, setSamplingRatio } from '#observability/trace-context.ts';
 
 const requestsPerTurn = 64;
 const turns = 4_000;

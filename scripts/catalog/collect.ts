@@ -1,9 +1,9 @@
 import { glob } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { AuditEvent } from '../../services/platform/define/audit-event.ts';
-import type { Endpoint } from '../../services/platform/define/endpoint.ts';
-import type { ErrorDefinition, ErrorFactory } from '../../services/platform/define/error.ts';
+import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { ErrorDefinition, ErrorFactory } from '#services/platform/define/error.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { jobs } from '../../jobs/schedules.ts';
-import { dashboardFiles } from '../../observability/dashboards/all.ts';
-import { openApiOf } from '../../services/platform/http/openapi.ts';
+import { jobs } from '#jobs/schedules.ts';
+import { dashboardFiles } from '#observability/dashboards/all.ts';
+import { openApiOf } from '#services/platform/http/openapi.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import {
   auditEventsPage,

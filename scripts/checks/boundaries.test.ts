@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 // @ts-expect-error plain JavaScript without types
-import boundaries from '../../.dependency-cruiser.mjs';
+import boundaries from '#.dependency-cruiser.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const rules = (boundaries as { forbidden: { name: string }[] }).forbidden.map((rule) => rule.name);
@@ -45,11 +45,11 @@ const planted: Record<string, string> = {
   'services/worker/uses-api.ts': from('../api/main.ts'),
   'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/platform/http/uses-test.ts': from('../testing/stores.ts'),
-  'services/platform/testing/stores.ts': target,
+  'testing/stores.ts': target,
   'services/api/uses-shared-test.ts': from('./routes/some-harness.ts'),
   'services/api/routes/some-harness.ts': target,
   'services/domain/keys/uses-product.db.test.ts': from('../../platform/testing/product.ts'),
-  'services/platform/testing/product.ts': target,
+  'testing/product.ts': target,
 };
 const order = [
   'audit',

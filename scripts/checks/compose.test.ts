@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { dashboardFiles } from '../../observability/dashboards/all.ts';
+import { dashboardFiles } from '#observability/dashboards/all.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });

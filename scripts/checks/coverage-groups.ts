@@ -31,7 +31,7 @@ const WIRING = [
   'services/domain/identity/mail/**',
   'services/domain/{api-keys,identity,oauth}/*-purges.ts',
   'services/api/requests/{authentication-middleware,credentials-in-address,once,raw-body}.ts',
-  'services/domain/once-per-minute.ts',
+  'services/domain/shared/throttle.ts',
 ];
 
 export const coverageGroups: readonly CoverageGroup[] = [

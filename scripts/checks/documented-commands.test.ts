@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createProgram } from '../../cli/program.ts';
+import { createProgram } from '#cli/program.ts';
 
 const program = await createProgram();
 const root = resolve(import.meta.dirname, '../..');

@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type Product, startProduct } from '../../services/platform/testing/product.ts';
-import { tour } from '../../services/supervisor/ready.ts';
+import { tour } from '#services/supervisor/ready.ts';
+import { type Product, startProduct } from '#testing/product.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 

@@ -1,9 +1,9 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { dashboards } from '../../observability/dashboards/all.ts';
-import { catalogue } from '../../observability/metrics/catalogue.ts';
-import { sections } from '../../services/platform/config/load.ts';
+import { dashboards } from '#observability/dashboards/all.ts';
+import { catalogue } from '#observability/metrics/catalogue.ts';
+import { sections } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { dashboards } from '../../observability/dashboards/all.ts';
-import { eventually } from '../../services/platform/testing/eventually.ts';
-import { send } from '../../services/platform/testing/http-client.ts';
-import { type ProductWorld, startProductWorld } from '../../services/platform/testing/worlds/product-world.ts';
+import { dashboards } from '#observability/dashboards/all.ts';
+import { eventually } from '#testing/eventually.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { send } from '#testing/http-client.ts';
 import { smoke, smokeOfDefect } from '../stack/smoke.ts';
 import { readPromQuery } from './promql.ts';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { basicHeader, cookieOf, type Received, type Sent, send } from '../../services/platform/testing/http-client.ts';
-import type { Product } from '../../services/platform/testing/product.ts';
+import { basicHeader, cookieOf, type Received, type Sent, send } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
 
 export type Target = Pick<Product, 'api' | 'credentials'>;
 

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dashboards } from '../../observability/dashboards/all.ts';
+import { dashboards } from '#observability/dashboards/all.ts';
 import { eventually } from './children.ts';
 import type { CollectorAddresses } from './telemetry.ts';
 

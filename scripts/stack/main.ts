@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { randomFreePort } from '../../services/platform/local/ports.ts';
+import { randomFreePort } from '#services/platform/local/ports.ts';
 import { checkDashboards, checkExemplars, checkLogs, checkScrapes, checkTraces, receivedTraces } from './checks.ts';
 import { createChildren, startSallyport } from './children.ts';
 import { connectLogDriver } from './fluent-forward.ts';

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { randomFreePort } from '../../services/platform/local/ports.ts';
+import { randomFreePort } from '#services/platform/local/ports.ts';
 import { type Children, eventually } from './children.ts';
 import { collector, nginx, prometheus, root } from './programs.ts';
 

@@ -4,20 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { NoteSigner } from '../../services/domain/audit/log/note.ts';
-import { createLogSigner } from '../../services/domain/keys/log-keys.ts';
-import {
-  type ApiCopy,
-  newAuthSecret,
-  newClient,
-  startApiCopy,
-  type TestClient,
-} from '../../services/platform/testing/api-copy.ts';
-import { send } from '../../services/platform/testing/http-client.ts';
-import { sealInBulk } from '../../services/platform/testing/made/sealed-log.ts';
-import { createTestPorts } from '../../services/platform/testing/ports.ts';
-import { queryRows } from '../../services/platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../services/platform/testing/stores.ts';
+import type { NoteSigner } from '#services/domain/audit/log/note.ts';
+import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/api-copy.ts';
+import { sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { send } from '#testing/http-client.ts';
+import { createTestPorts } from '#testing/ports.ts';
+import { queryRows } from '#testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { goProgram } from '../checks/debian-package.ts';
 
 const run = promisify(execFile);

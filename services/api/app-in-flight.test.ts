@@ -1,7 +1,7 @@
 import { type AddressInfo, connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { callWaiting, made, serve } from '../platform/testing/worlds/route-world.ts';
+import { callWaiting, made, serve } from '#testing/harness/route-world.ts';
 import { bind } from './bind.ts';
 
 test('a client that disconnects before the answer is not in flight for ever', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import '../../observability/metrics/catalogue.ts';
-import { registry } from '../../observability/metrics/instruments.ts';
-import { renderPrometheus } from '../../observability/metrics/prometheus.ts';
+import '#observability/metrics/catalogue.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import { bindWaiting, callWaiting, made, serve } from '#testing/harness/route-world.ts';
 import { defineError } from '../platform/define/error.ts';
-import { bindWaiting, callWaiting, made, serve } from '../platform/testing/worlds/route-world.ts';
 import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 

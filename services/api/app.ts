@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '../../observability/http-span.ts';
-import { activeRequests, httpMetrics, type RouteMetric } from '../../observability/metrics/http.ts';
+import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '#observability/http-span.ts';
+import { activeRequests, httpMetrics, type RouteMetric } from '#observability/metrics/http.ts';
 import type { Log } from '../domain/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { made, nobody, serve } from '#testing/harness/route-world.ts';
+import { clientCaller } from '#testing/ports.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
-import { clientCaller } from '../platform/testing/ports.ts';
-import { made, nobody, serve } from '../platform/testing/worlds/route-world.ts';
 import { answer, JsonText } from './answer.ts';
 import { bind, bindText, type RouteContext } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { basicHeader, type Sent, send } from '../platform/testing/http-client.ts';
-import type { Operation } from '../platform/testing/openapi-check.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { basicHeader, type Sent, send } from '#testing/http-client.ts';
+import type { Operation } from '#testing/openapi-check.ts';
 
 let world: ProductWorld;
 beforeAll(async () => {

@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import '../../observability/metrics/catalogue.ts';
-import { httpMetrics } from '../../observability/metrics/http.ts';
-import { registry } from '../../observability/metrics/instruments.ts';
-import { renderPrometheus } from '../../observability/metrics/prometheus.ts';
+import '#observability/metrics/catalogue.ts';
+import { httpMetrics } from '#observability/metrics/http.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import { quietLog } from '#testing/quiet-log.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
-import { quietLog } from '../platform/testing/quiet-log.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';

@@ -1,5 +1,5 @@
 import { useIdentifierKey } from '../domain/audit/audit-context.ts';
-import { createAuth } from '../domain/identity/auth.ts';
+import { createAuth } from '../domain/identity/better-auth/auth.ts';
 import { createSocialProviders } from '../domain/identity/social/providers.ts';
 import { isVerificationRequired, sessionLifeOf } from '../platform/config/identity.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';

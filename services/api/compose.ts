@@ -3,22 +3,22 @@ import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { ensureKeys } from '../domain/keys/ensure-keys.ts';
-import { readLogKeys } from '../domain/keys/log-keys.ts';
+import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
 import { createClientDocuments } from '../domain/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import type { Caller } from '../domain/ports.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
-import { createRefreshFamilies } from '../domain/tokens/families/rotate-families.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
-import { bearerCaller } from '../domain/tokens/judge/bearer-caller.ts';
-import { createReplayLog } from '../domain/tokens/judge/replay-log.ts';
-import { createValidationSummary } from '../domain/tokens/judge/summarise-validations.ts';
-import { createVerifiedTokenCache } from '../domain/tokens/judge/verified-token-cache.ts';
+import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
 import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
 import { keepRevocations } from '../domain/tokens/revocations/keep-revocations.ts';
 import { createRevocationFeed } from '../domain/tokens/revocations/revocation-feed.ts';
 import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
+import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
+import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
+import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
+import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
@@ -120,7 +120,7 @@ export async function compose(input: ComposeInput) {
     verifiedTokens: createVerifiedTokenCache(),
     recordReplay: createReplayLog(outside),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit),
-    refreshFamilies: createRefreshFamilies({ ...outside, keyRing, announceRevocations }, tokenSettings),
+    refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(outside);

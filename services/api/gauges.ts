@@ -7,14 +7,14 @@ import {
   signingKeyAgeMax,
   signingKeyRotationDue,
   signingKeys,
-} from '../../observability/metrics/keys.ts';
-import { componentReady, stateRewound } from '../../observability/metrics/readiness.ts';
+} from '#observability/metrics/keys.ts';
+import { componentReady, stateRewound } from '#observability/metrics/readiness.ts';
 import {
   revocationEntries,
   revocationEntriesMax,
   revocationStaleness,
   revocationStalenessMax,
-} from '../../observability/metrics/revocations.ts';
+} from '#observability/metrics/revocations.ts';
 import { ACCESS_PURPOSE } from '../domain/keys/key-timeline.ts';
 import { readReadiness } from '../domain/operations/readiness.ts';
 import type { Config } from '../platform/config/load.ts';

@@ -1,4 +1,4 @@
-import { hashDuration, hashJobs, hashQueueDepth, hashQueueWait } from '../../observability/metrics/identity.ts';
+import { hashDuration, hashJobs, hashQueueDepth, hashQueueWait } from '#observability/metrics/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
 

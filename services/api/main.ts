@@ -1,9 +1,9 @@
 import './telemetry.ts';
 // Telemetry above, everything it measures below.
-import { httpMetrics } from '../../observability/metrics/http.ts';
-import { watchProcess } from '../../observability/metrics/process.ts';
-import { serveMetrics } from '../../observability/metrics/server.ts';
-import { version } from '../../observability/version.ts';
+import { httpMetrics } from '#observability/metrics/http.ts';
+import { watchProcess } from '#observability/metrics/process.ts';
+import { serveMetrics } from '#observability/metrics/server.ts';
+import { version } from '#observability/version.ts';
 import { assertMayIssue } from '../domain/tokens/revocations/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { compose } from './compose.ts';

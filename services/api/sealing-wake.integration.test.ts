@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/api-copy.ts';
+import { eventually } from '#testing/eventually.ts';
+import type { Json } from '#testing/http-client.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '../platform/testing/api-copy.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import type { Json } from '../platform/testing/http-client.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 
 let database: TestDatabase;
 let copy: ApiCopy;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { RequestTrace } from '../../observability/trace-context.ts';
+import { RequestTrace } from '#observability/trace-context.ts';
 import type { Enqueue, EnqueueOptions } from '../platform/define/job.ts';
 import { queueUnavailable } from '../platform/errors.ts';
 import { createSealingWake } from './sealing-wake.ts';

@@ -1,5 +1,5 @@
-import { sealAuditEventsJob } from '../../jobs/contracts/audit.ts';
-import { type RequestTrace, traceparentOf } from '../../observability/http-span.ts';
+import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
+import { type RequestTrace, traceparentOf } from '#observability/http-span.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
+import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import type { Log, Sql, Transact } from '../domain/ports.ts';
 import type { PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
 import type { Config } from '../platform/config/load.ts';

@@ -2,16 +2,16 @@
 
 import { Redis } from 'ioredis';
 import { expect } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { newEmail, newPassword, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
+import { openBrowser } from '#testing/flows/oauth-browser.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth-world.ts';
+import { type Json, type Sent, send } from '#testing/http-client.ts';
+import { mailsIn } from '#testing/mail-folder.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 import { mailFolderOf } from '../platform/mail/file-outbox.ts';
-import { codeOf } from '../platform/testing/counterparts/totp.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { newEmail, newPassword, signIn, signUp, type TestUser } from '../platform/testing/flows/flows.ts';
-import { openBrowser } from '../platform/testing/flows/oauth-browser.ts';
-import { type Json, type Sent, send } from '../platform/testing/http-client.ts';
-import { mailsIn } from '../platform/testing/mail-folder.ts';
-import type { Product } from '../platform/testing/product.ts';
-import { queryRows } from '../platform/testing/rows.ts';
-import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '../platform/testing/worlds/oauth-world.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const REQUEST_URI = 'urn:ietf:params:oauth:request_uri:';

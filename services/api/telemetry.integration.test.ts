@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -11,9 +11,9 @@ import {
   signIn,
   signUp,
   tampered,
-} from '../platform/testing/flows/flows.ts';
-import { expectProblem, type Received, requestText, send, sendBytes } from '../platform/testing/http-client.ts';
-import { queryRows } from '../platform/testing/rows.ts';
+} from '#testing/flows/flows.ts';
+import { expectProblem, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
+import { queryRows } from '#testing/rows.ts';
 import { ORIGIN, openTelemetryHarness, series, type TelemetryHarness } from './telemetry-harness.ts';
 
 let harness: TelemetryHarness;

@@ -1,5 +1,5 @@
 // For tests only: rows of every kind that clean-up removes, past their time.
-import type { purgeKinds } from '../../observability/metrics/cleanup.ts';
+import type { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { defineStatement } from '../platform/define/statement.ts';
 import type { Sql } from './ports.ts';
 

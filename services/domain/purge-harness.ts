@@ -1,17 +1,17 @@
 // For tests only: a database with rows past their time, what removes them, and logins that live beside it.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { eventually } from '../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   createFamilyCopy,
   type FamilyCopy,
   insertSession,
   insertUser,
   refreshSecrets,
-} from '../platform/testing/made/families.ts';
-import { type OwnPorts, openTestPorts } from '../platform/testing/stores.ts';
+} from '#testing/fixtures/families.ts';
+import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import { expiredTables, insertExpired } from './expired-rows-harness.ts';
-import { sessionPurges } from './identity/session-purges.ts';
-import { type PurgeResult, purge } from './purge.ts';
+import { sessionPurges } from './identity/identity-purges.ts';
+import { type PurgeResult, purge } from './shared/purge.ts';
 import { tokenPurges } from './tokens/clean-up-expired-tokens.ts';
 
 /** Every kind of tokens and sessions. */

@@ -2,11 +2,11 @@
 // Started by the supervisor only, which names the child in SALLYPORT_COPIES (JSON of a ChildSpec).
 import { dirname } from 'node:path';
 import { defaultBackoff } from './backoff.ts';
-import { copyNames, createFleet } from './fleet.ts';
+import type { ChildSpec } from './process-specs.ts';
 import type { ChildMessage } from './protocol.ts';
 import { createReadiness } from './readiness.ts';
+import { copyNames, createReplicas } from './replicas.ts';
 import { listenForStop } from './stop-requests.ts';
-import type { ChildSpec } from './table.ts';
 
 const { SALLYPORT_COPIES = '', SALLYPORT_METRICS_SOCKET = '', ...env } = process.env;
 const spec = JSON.parse(SALLYPORT_COPIES) as ChildSpec;
@@ -15,7 +15,7 @@ const tell = (message: ChildMessage): void => {
   if (process.connected) process.send?.(message);
 };
 const readiness = createReadiness();
-const fleet = createFleet({
+const fleet = createReplicas({
   spec,
   names: copyNames(spec),
   env: () => ({ ...env, SALLYPORT_REUSE_PORT: '1' }),

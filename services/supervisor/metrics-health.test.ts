@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type MetricsServer, serveMetrics } from '../../observability/metrics/server.ts';
+import { type MetricsServer, serveMetrics } from '#observability/metrics/server.ts';
 import { listenForMetrics } from './metrics-server.ts';
 
 let folder: string;

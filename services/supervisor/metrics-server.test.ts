@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { prometheusContentType } from '../../observability/metrics/prometheus.ts';
+import { prometheusContentType } from '#observability/metrics/prometheus.ts';
 import { listenForMetrics } from './metrics-server.ts';
 
 let server: Awaited<ReturnType<typeof listenForMetrics>>;

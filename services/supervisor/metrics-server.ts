@@ -1,7 +1,7 @@
 import { createServer, request, type Server } from 'node:http';
-import type { MetricInfo } from '../../observability/metrics/instruments.ts';
-import { openMetricsContentType, prometheusContentType } from '../../observability/metrics/prometheus.ts';
-import { childRestarts, scrapeFailures } from '../../observability/metrics/supervisor.ts';
+import type { MetricInfo } from '#observability/metrics/instruments.ts';
+import { openMetricsContentType, prometheusContentType } from '#observability/metrics/prometheus.ts';
+import { childRestarts, scrapeFailures } from '#observability/metrics/supervisor.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import { claimPort } from './port-claim.ts';
 import type { ProcessHealth } from './silence-watch.ts';

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { childEnv } from '#testing/processes/child-env.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { childEnv } from '../platform/testing/processes/child-env.ts';
-import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
-import { childTable } from './table.ts';
+import { processSpecs } from './process-specs.ts';
 
 let database: TestDatabase;
 let proxy: TcpProxy;
@@ -37,7 +37,7 @@ afterEach(async () => {
 /** A child as the supervisor starts it, its database behind the proxy. */
 async function startChild(kind: 'api' | 'worker', env: Record<string, string> = {}): Promise<void> {
   const settings = { server: { apiCopies: 1, drainSeconds: 1 }, stores: { waitSeconds: 60 } };
-  const table = childTable({ ...settings, jobs: { workerCopies: 1, workerDrainSeconds: 1 } });
+  const table = processSpecs({ ...settings, jobs: { workerCopies: 1, workerDrainSeconds: 1 } });
   output = '';
   messages = [];
   child = fork(table.find(({ name }) => name === kind)!.entry, {

@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
-import { eventually } from '../platform/testing/eventually.ts';
-import { isAlive } from '../platform/testing/processes/alive.ts';
-import { queryRows } from '../platform/testing/rows.ts';
+import { eventually } from '#testing/eventually.ts';
+import { isAlive } from '#testing/processes/alive.ts';
+import { queryRows } from '#testing/rows.ts';
 import { askHealth } from './ask-health.ts';
 import { bothAlive, fileOnce, nothingLeft, takePort, test, textOf } from './supervisor-harness.ts';
 

@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { isAlive } from '#testing/processes/alive.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { queryRows } from '#testing/rows.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { isAlive } from '../platform/testing/processes/alive.ts';
-import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
-import { queryRows } from '../platform/testing/rows.ts';
 import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';
 
 // Most of a test is waiting; the processes of more than two would wait for each other, and one more is idle (below).

@@ -12,16 +12,16 @@ import { claimApiPort } from './api-port.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
 import { childEnv } from './child-env.ts';
 import { drain } from './drain.ts';
-import { copyNames, socketOf } from './fleet.ts';
-import { createHousehold } from './household.ts';
 import { healthOf, listenForMetrics } from './metrics-server.ts';
+import { type PreparationStep, runStep } from './migrate-and-seed.ts';
+import { type ChildSpec, processSpecs } from './process-specs.ts';
+import { createProcesses } from './processes.ts';
 import type { ReadyState } from './ready.ts';
+import { copyNames, socketOf } from './replicas.ts';
 import { clearDeadSupervisors, removeRunRecord, writeRunRecord } from './run-record.ts';
 import { createSilenceWatch } from './silence-watch.ts';
-import { type PreparationStep, runStep } from './steps.ts';
 import type { StopRequests } from './stop-requests.ts';
 import { type Stores, startStores } from './stores.ts';
-import { type ChildSpec, childTable } from './table.ts';
 
 const slowStepMs = 3_000;
 const storeStopMs = 9_000;
@@ -92,7 +92,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
 
   const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
-  const specs = options.children ?? childTable(config);
+  const specs = options.children ?? processSpecs(config);
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
   const sources = () =>
     [...restarts.keys()].map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
@@ -107,7 +107,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const metricsUrl = `${httpUrl(host, metrics.port)}/metrics`;
   const authSecret = profile === 'development' ? ensureAuthSecret(dataDir) : undefined;
   const startedAt = new Date().toISOString();
-  const household = createHousehold({
+  const household = createProcesses({
     specs,
     env: () => {
       const { databaseUrl, redisUrl } = stores;

@@ -6,11 +6,11 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as baseTest, inject } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { copyCluster } from '#testing/processes/prepared-cluster.ts';
 import { isSameProcessAlive } from '../platform/local/file-lock.mjs';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { readState, type ServerState, sendSignal } from '../platform/local/processes.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { copyCluster } from '../platform/testing/processes/prepared-cluster.ts';
 import { readRunRecords } from './run-record.ts';
 import { childSource, runnerSource } from './supervised-programs-harness.ts';
 

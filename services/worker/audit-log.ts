@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
-import { createLogSigner } from '../domain/keys/log-keys.ts';
+import { createLogSigner } from '../domain/keys/log/log-keys.ts';
 import type { CheckpointSink, Ports } from '../domain/ports.ts';
 import { createFileSink } from '../platform/checkpoints/file-sink.ts';
 import { s3SettingsOf } from '../platform/checkpoints/s3-requests.ts';

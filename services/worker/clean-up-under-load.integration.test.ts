@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cleanUpExpiredSessionsJob } from '../../jobs/contracts/identity.ts';
-import { cleanUpExpiredTokensJob } from '../../jobs/contracts/tokens.ts';
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
+import { eventually } from '#testing/eventually.ts';
+import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { createTestPorts, type TestPorts } from '#testing/ports.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 import { insertExpired } from '../domain/expired-rows-harness.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '../platform/testing/flows/flows.ts';
-import { createTestPorts, type TestPorts } from '../platform/testing/ports.ts';
-import type { Product } from '../platform/testing/product.ts';
-import { queryRows } from '../platform/testing/rows.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 /** Of each kind: several batches. */
 const ROWS = 2_500;

@@ -1,6 +1,6 @@
-import { cleanupLag } from '../../observability/metrics/cleanup.ts';
+import { cleanupLag } from '#observability/metrics/cleanup.ts';
 import type { Clock, Sql } from '../domain/ports.ts';
-import type { Purge } from '../domain/purge.ts';
+import type { Purge } from '../domain/shared/purge.ts';
 
 /**
  * Shows how late each kind of clean-up is, whoever does it. Asked of the database now and then; in between, and while

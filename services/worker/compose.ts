@@ -1,12 +1,12 @@
-import { processors } from '../../jobs/processors/all.ts';
-import type { Processor } from '../../jobs/processors/run.ts';
-import { showMailsGivenUp } from '../../observability/metrics/mail.ts';
-import { poolTimeouts, poolWait } from '../../observability/metrics/postgres.ts';
-import { jobRuns, jobsStalled } from '../../observability/metrics/queue.ts';
+import { processors } from '#jobs/processors/all.ts';
+import type { Processor } from '#jobs/processors/run.ts';
+import { showMailsGivenUp } from '#observability/metrics/mail.ts';
+import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
+import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/observe-log.ts';
-import { sessionPurges } from '../domain/identity/session-purges.ts';
+import { sessionPurges } from '../domain/identity/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';

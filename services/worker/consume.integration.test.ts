@@ -1,12 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { run } from '../../jobs/processors/run.ts';
-import { registry } from '../../observability/metrics/instruments.ts';
-import type { JobRun } from '../domain/ports.ts';
-import type { Job } from '../platform/define/job.ts';
-import { internalError, permissionMissing, storeUnavailable } from '../platform/errors.ts';
-import type { Producer } from '../platform/queue/producer.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { run } from '#jobs/processors/run.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   effectJob,
   effectJobId,
@@ -14,7 +9,12 @@ import {
   type JobWorld,
   openGate,
   openJobWorld,
-} from '../platform/testing/worlds/job-world.ts';
+} from '#testing/harness/job-world.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+import type { JobRun } from '../domain/ports.ts';
+import type { Job } from '../platform/define/job.ts';
+import { internalError, permissionMissing, storeUnavailable } from '../platform/errors.ts';
+import type { Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Processor } from '../../jobs/processors/run.ts';
-import { withJobSpan } from '../../observability/job-span.ts';
-import { jobDuration, jobRuns, jobWait } from '../../observability/metrics/queue.ts';
+import type { Processor } from '#jobs/processors/run.ts';
+import { withJobSpan } from '#observability/job-span.ts';
+import { jobDuration, jobRuns, jobWait } from '#observability/metrics/queue.ts';
 import type { Clock, JobRun, Log, Sql } from '../domain/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { errorCodeOf } from '../platform/define/error-code.ts';

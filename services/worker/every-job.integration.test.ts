@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { detectIncidentsJob } from '../../jobs/contracts/security.ts';
-import { jobs } from '../../jobs/schedules.ts';
+import { detectIncidentsJob } from '#jobs/contracts/security.ts';
+import { jobs } from '#jobs/schedules.ts';
+import { eventually } from '#testing/eventually.ts';
+import { signUp } from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { send } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { signUp } from '../platform/testing/flows/flows.ts';
-import { send } from '../platform/testing/http-client.ts';
-import type { Product } from '../platform/testing/product.ts';
-import { queryRows } from '../platform/testing/rows.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -1,8 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { serveMetrics } from '../../observability/metrics/server.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { startTcpProxy, type TcpProxy } from '../platform/testing/processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
+import { serveMetrics } from '#observability/metrics/server.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   effectJob,
   effectProcessor,
@@ -10,7 +8,9 @@ import {
   openGate,
   openJobWorld,
   scheduledEffectJob,
-} from '../platform/testing/worlds/job-world.ts';
+} from '#testing/harness/job-world.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

@@ -1,4 +1,4 @@
-import { type QueueName, queueJobs, queueOldestAge, workerHealthy } from '../../observability/metrics/queue.ts';
+import { type QueueName, queueJobs, queueOldestAge, workerHealthy } from '#observability/metrics/queue.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { isScheduled } from '../platform/define/job.ts';

@@ -1,7 +1,7 @@
 import './telemetry.ts';
 // Telemetry above, everything it measures below.
-import { watchProcess } from '../../observability/metrics/process.ts';
-import { serveMetrics } from '../../observability/metrics/server.ts';
+import { watchProcess } from '#observability/metrics/process.ts';
+import { serveMetrics } from '#observability/metrics/server.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { BACKGROUND, lowerPriority } from '../platform/process/priority.ts';

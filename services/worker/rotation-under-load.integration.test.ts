@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { advanceKeyRingJob } from '../../jobs/contracts/keys.ts';
+import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
+import { claimsIn, clientToken, refresh, signIn, verdictOn } from '#testing/flows/flows.ts';
+import { type Product, startProduct } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { claimsIn, clientToken, refresh, signIn, verdictOn } from '../platform/testing/flows/flows.ts';
-import { type Product, startProduct } from '../platform/testing/product.ts';
-import { queryRows } from '../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
 
 const ROTATION_SECONDS = 3;
 const KEY_SET_SECONDS = 2;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { eventually } from '../platform/testing/eventually.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../platform/testing/stores.ts';
-import { effectJobId, type JobWorld, openJobWorld } from '../platform/testing/worlds/job-world.ts';
+import { eventually } from '#testing/eventually.ts';
+import { effectJobId, type JobWorld, openJobWorld } from '#testing/harness/job-world.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 
 const TWO_DAYS_MS = 2 * 86_400_000;
 

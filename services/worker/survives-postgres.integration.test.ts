@@ -1,9 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { registry } from '../../observability/metrics/instruments.ts';
-import type { Job } from '../platform/define/job.ts';
-import { migrate } from '../platform/postgres/migrate.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   effectJob,
   effectJobId,
@@ -11,7 +8,10 @@ import {
   type JobWorld,
   openJobWorld,
   scheduledEffectJob,
-} from '../platform/testing/worlds/job-world.ts';
+} from '#testing/harness/job-world.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import type { Job } from '../platform/define/job.ts';
+import { migrate } from '../platform/postgres/migrate.ts';
 import type { Composed } from './compose.ts';
 
 let stores: OwnStores;

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { eventually } from '../platform/testing/eventually.ts';
-import { outcomeOf } from '../platform/testing/outcome.ts';
-import { type OwnStores, startOwnStores } from '../platform/testing/processes/own-stores.ts';
-import { createTestDatabase, type TestDatabase } from '../platform/testing/stores.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   effectJob,
   effectProcessor,
   type JobWorld,
   openJobWorld,
   scheduledEffectJob,
-} from '../platform/testing/worlds/job-world.ts';
+} from '#testing/harness/job-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

@@ -1,7 +1,7 @@
 // Imported first: what loads after it is measured from its first line.
-import { startErrorReports } from '../../observability/error-reports.ts';
-import { startTelemetry } from '../../observability/otel.ts';
-import { version } from '../../observability/version.ts';
+import { startErrorReports } from '#observability/error-reports.ts';
+import { startTelemetry } from '#observability/otel.ts';
+import { version } from '#observability/version.ts';
 
 const about = { serviceName: 'sallyport-worker', serviceVersion: version } as const;
 

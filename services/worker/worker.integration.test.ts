@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '../platform/testing/eventually.ts';
-import type { Product } from '../platform/testing/product.ts';
-import { queryRows } from '../platform/testing/rows.ts';
-import { type ProductWorld, startProductWorld } from '../platform/testing/worlds/product-world.ts';
+import { eventually } from '#testing/eventually.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { cookieOf, type Received, requestText, send, sendBytes } from '../../platform/testing/http-client.ts';
-import { type Operation, operationsOf } from '../../platform/testing/openapi-check.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import { newPerson } from '../../platform/testing/worlds/identity-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { newPerson } from '#testing/harness/identity-world.ts';
+import { cookieOf, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
+import { type Operation, operationsOf } from '#testing/openapi-check.ts';
 
 const LISTED = 'https://app.sallyport.test';
 const FOREIGN = 'https://evil.example';

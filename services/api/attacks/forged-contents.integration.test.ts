@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { signAs } from '../../platform/testing/made/signing-key.ts';
+import { signAs } from '#testing/fixtures/signing-key.ts';
+import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
+import { send } from '#testing/http-client.ts';
 import {
   expectRejected,
   type ForgedHarness,

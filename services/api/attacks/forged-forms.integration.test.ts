@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { encoded } from '../../platform/testing/made/signing-key.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { encoded } from '#testing/fixtures/signing-key.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
 import {
   attacker,
   byAttacker,

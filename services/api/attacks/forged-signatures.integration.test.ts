@@ -1,8 +1,8 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { encoded } from '../../platform/testing/made/signing-key.ts';
+import { encoded } from '#testing/fixtures/signing-key.ts';
+import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
+import { send } from '#testing/http-client.ts';
 import {
   byAttacker,
   expectRejected,

@@ -3,11 +3,11 @@ import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
-import { claimsIn, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { type Json, send } from '../../platform/testing/http-client.ts';
-import { encoded, openSigningKey, type SigningKey, signAs } from '../../platform/testing/made/signing-key.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { encoded, openSigningKey, type SigningKey, signAs } from '#testing/fixtures/signing-key.ts';
+import { claimsIn, signIn, type TestUser } from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { type Json, send } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
 
 /** A product, its own signing key, and an administrator's good token with its claims. */
 export type Target = {

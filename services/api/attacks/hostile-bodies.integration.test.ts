@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { expectErrorForm, expectProblem, requestText, sendBytes } from '../../platform/testing/http-client.ts';
 import {
   expectRefused,
   formOperations,
@@ -8,10 +7,11 @@ import {
   jsonOperations,
   pathOf,
   sendTo,
-} from '../../platform/testing/made/hostile-bodies.ts';
-import { evaluateInside, INSPECTABLE } from '../../platform/testing/processes/inside.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/fixtures/hostile-bodies.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectErrorForm, expectProblem, requestText, sendBytes } from '#testing/http-client.ts';
+import { evaluateInside, INSPECTABLE } from '#testing/processes/inside.ts';
+import type { Product } from '#testing/product.ts';
 
 let world: ProductWorld;
 let product: Product;

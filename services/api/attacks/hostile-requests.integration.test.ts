@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { claimsIn, signIn, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '../../platform/testing/http-client.ts';
-import { expectRefused } from '../../platform/testing/made/hostile-bodies.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { expectRefused } from '#testing/fixtures/hostile-bodies.ts';
+import { claimsIn, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 let world: ProductWorld;
 let product: Product;

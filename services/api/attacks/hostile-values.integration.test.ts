@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { expectErrorForm, expectProblem, type Received } from '../../platform/testing/http-client.ts';
 import {
   bodiesOf,
   expectRefused,
@@ -9,9 +8,10 @@ import {
   jsonOperations,
   sendTo,
   textPlaces,
-} from '../../platform/testing/made/hostile-bodies.ts';
-import type { Operation } from '../../platform/testing/openapi-check.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/fixtures/hostile-bodies.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectErrorForm, expectProblem, type Received } from '#testing/http-client.ts';
+import type { Operation } from '#testing/openapi-check.ts';
 
 let world: ProductWorld;
 beforeAll(async () => {

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createApiKeyFor } from '../../domain/api-keys/create-api-key.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { claimsIn } from '../../platform/testing/flows/flows.ts';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import { basicHeader } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { basicHeader } from '#testing/http-client.ts';
+import { testCaller } from '#testing/ports.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
 /**

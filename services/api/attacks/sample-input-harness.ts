@@ -1,8 +1,8 @@
 // For tests only: input that a contract takes, made from its schema, so that new endpoints need none of their own.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import type { Json } from '../../platform/testing/http-client.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { Json } from '#testing/http-client.ts';
 
 /** Texts of the forms that contracts ask for; the first that fits is taken. */
 const TEXTS = [

@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { claimsIn } from '../../platform/testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { expectProblem, type Sent, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { expectProblem, type Sent, send } from '#testing/http-client.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
 /** What asks for a fresh login (ASVS 7.5.1), by the table of routes: whatever is done by a permission, and this. */

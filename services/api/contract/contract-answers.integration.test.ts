@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientToken } from '../../platform/testing/flows/flows.ts';
-import { expectProblem, requestText, send, sendBytes } from '../../platform/testing/http-client.ts';
-import { pathOf } from '../../platform/testing/made/hostile-bodies.ts';
-import type { Operation } from '../../platform/testing/openapi-check.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { pathOf } from '#testing/fixtures/hostile-bodies.ts';
+import { clientToken } from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
+import type { Operation } from '#testing/openapi-check.ts';
+import type { Product } from '#testing/product.ts';
 
 let world: ProductWorld;
 let product: Product;

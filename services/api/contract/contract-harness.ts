@@ -1,6 +1,6 @@
 // For tests only: addresses and bodies that fit, made from the OpenAPI document.
-import type { Json } from '../../platform/testing/http-client.ts';
-import type { Operation } from '../../platform/testing/openapi-check.ts';
+import type { Json } from '#testing/http-client.ts';
+import type { Operation } from '#testing/openapi-check.ts';
 
 /** Texts of the forms that contracts ask for; the first one that fits is sent. */
 const TEXTS = [

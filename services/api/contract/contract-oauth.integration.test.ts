@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -12,18 +12,12 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import {
-  basicHeader,
-  expectErrorForm,
-  expectOAuthError,
-  type Received,
-  type Sent,
-} from '../../platform/testing/http-client.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { basicHeader, expectErrorForm, expectOAuthError, type Received, type Sent } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -8,11 +8,11 @@ import {
   signUp,
   type TestUser,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { cookieOf, expectProblem, type Received, type Sent } from '../../platform/testing/http-client.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { cookieOf, expectProblem, type Received, type Sent } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 let world: ProductWorld;
 let product: Product;

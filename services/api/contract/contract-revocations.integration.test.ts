@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -17,7 +17,8 @@ import {
   type TestUser,
   tampered,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
+} from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
 import {
   basicHeader,
   expectOAuthError,
@@ -26,9 +27,8 @@ import {
   type Received,
   type Sent,
   send,
-} from '../../platform/testing/http-client.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { collectEndpoints } from '../../../scripts/catalog/collect.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { type Operation, operationsOf } from '../../platform/testing/openapi-check.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { collectEndpoints } from '#scripts/catalog/collect.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { send } from '#testing/http-client.ts';
+import { type Operation, operationsOf } from '#testing/openapi-check.ts';
 import { fastifyPath } from '../bind.ts';
 
 let world: ApiWorld;

@@ -12,11 +12,11 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { expireFamily, type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/flows/flows.ts';
+import { expireFamily, type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 const GRACE_USES = 3;
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
+import { openSigningKey, signAs } from '#testing/fixtures/signing-key.ts';
 import {
   claimsIn,
   clientToken,
@@ -14,11 +15,10 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectProblem } from '../../platform/testing/http-client.ts';
-import { openSigningKey, signAs } from '../../platform/testing/made/signing-key.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { expireFamily, type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+} from '#testing/flows/flows.ts';
+import { expireFamily, type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectProblem } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
 
 let world: ProductWorld;
 let product: Product;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signUp } from '../../platform/testing/flows/flows.ts';
-import { expectErrorForm, expectProblem, send } from '../../platform/testing/http-client.ts';
-import { pathOf } from '../../platform/testing/made/hostile-bodies.ts';
-import { needsCredential, type Operation } from '../../platform/testing/openapi-check.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { pathOf } from '#testing/fixtures/hostile-bodies.ts';
+import { signUp } from '#testing/flows/flows.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectErrorForm, expectProblem, send } from '#testing/http-client.ts';
+import { needsCredential, type Operation } from '#testing/openapi-check.ts';
+import type { Product } from '#testing/product.ts';
 import { exampleOf, fittingPathOf } from './contract-harness.ts';
 
 let harness: ProductWorld;

@@ -3,10 +3,10 @@ import { execFile } from 'node:child_process';
 import { appendFileSync, chmodSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startPostgres } from '../../platform/local/postgres.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
-import type { OwnStores } from '../../platform/testing/processes/own-stores.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
+import { startPostgres } from '#services/platform/local/postgres.ts';
+import { eventually } from '#testing/eventually.ts';
+import type { OwnStores } from '#testing/processes/own-stores.ts';
+import { queryRows } from '#testing/rows.ts';
 
 const CLUSTER = 'postgres-18';
 

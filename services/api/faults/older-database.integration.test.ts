@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   issueFor,
@@ -14,12 +14,12 @@ import {
   signIn,
   signUp,
   type TestUser,
-} from '../../platform/testing/flows/flows.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../../platform/testing/processes/own-stores.ts';
-import { runCli } from '../../platform/testing/processes/run-cli.ts';
-import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
+} from '#testing/flows/flows.ts';
+import { type Received, send } from '#testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { runCli } from '#testing/processes/run-cli.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { type Product, startProduct } from '#testing/product.ts';
 import { copyOfPostgres, putBack, startStandby } from './older-database-harness.ts';
 
 const REVOKED = 16;

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type S3Server, startS3Server } from '../../platform/testing/counterparts/s3-server.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
+import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
 import {
   claimsIn,
   clientToken,
@@ -15,12 +15,12 @@ import {
   type TestUser,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectErrorForm, expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../../platform/testing/processes/own-stores.ts';
-import { runCli } from '../../platform/testing/processes/run-cli.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
-import { createEmptyDatabase, queryRows } from '../../platform/testing/rows.ts';
+} from '#testing/flows/flows.ts';
+import { expectErrorForm, expectProblem, type Received, send } from '#testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { runCli } from '#testing/processes/run-cli.ts';
+import { type Product, startProduct } from '#testing/product.ts';
+import { createEmptyDatabase, queryRows } from '#testing/rows.ts';
 
 let stores: OwnStores;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;

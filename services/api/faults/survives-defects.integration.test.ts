@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { evaluateInside, INSPECTABLE } from '../../platform/testing/processes/inside.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { eventually } from '#testing/eventually.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { send } from '#testing/http-client.ts';
+import { evaluateInside, INSPECTABLE } from '#testing/processes/inside.ts';
+import type { Product } from '#testing/product.ts';
 
 let world: ProductWorld;
 let product: Product;

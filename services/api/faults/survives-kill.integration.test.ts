@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { refreshFamilyRotateBatch } from '../../domain/tokens/families/family.store.ts';
-import { recordProcess, waitForExit } from '../../platform/local/processes.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { refreshFamilyRotateBatch } from '#services/domain/tokens/refresh/refresh-families.store.ts';
+import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   generationOf,
@@ -14,13 +14,13 @@ import {
   signIn,
   type TestUser,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { descendantsOf, isAlive } from '../../platform/testing/processes/alive.ts';
-import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+} from '#testing/flows/flows.ts';
+import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import { descendantsOf, isAlive } from '#testing/processes/alive.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { type Product, startProduct } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -13,11 +13,11 @@ import {
   type TestUser,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectErrorForm, type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../../platform/testing/processes/own-stores.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
+} from '#testing/flows/flows.ts';
+import { expectErrorForm, type Json, type Received, send } from '#testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { type Product, startProduct } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 const LOGINS = 24;
 /** How long a store stays away: longer than every deadline inside. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -12,11 +12,11 @@ import {
   signUp,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '../../platform/testing/processes/own-stores.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
+} from '#testing/flows/flows.ts';
+import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { type Product, startProduct } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 let stores: OwnStores;
 let product: Product;

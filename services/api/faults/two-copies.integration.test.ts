@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
+import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
   issueFor,
@@ -18,12 +18,12 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '../../platform/testing/flows/flows.ts';
-import { expectProblem, requestText, send } from '../../platform/testing/http-client.ts';
-import { isAlive } from '../../platform/testing/processes/alive.ts';
-import { type Product, startProduct } from '../../platform/testing/product.ts';
-import { createEmptyDatabase, queryRows } from '../../platform/testing/rows.ts';
-import { testRedisUrl } from '../../platform/testing/stores.ts';
+} from '#testing/flows/flows.ts';
+import { expectProblem, requestText, send } from '#testing/http-client.ts';
+import { isAlive } from '#testing/processes/alive.ts';
+import { type Product, startProduct } from '#testing/product.ts';
+import { createEmptyDatabase, queryRows } from '#testing/rows.ts';
+import { testRedisUrl } from '#testing/stores.ts';
 
 // One installation: the same stores, secret and issuer; each copy has its own supervisor and data directory.
 const shared = {

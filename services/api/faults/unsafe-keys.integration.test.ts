@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { insertUser } from '../../platform/testing/made/families.ts';
-import { startProduct } from '../../platform/testing/product.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { insertUser } from '#testing/fixtures/families.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import { startProduct } from '#testing/product.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { describe, expect, test } from 'vitest';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import {
   internalError,
   rateLimited,
   requestInvalid,
   storeUnavailable,
   unauthenticated,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { answer } from '../answer.ts';
 import {
   asPage,

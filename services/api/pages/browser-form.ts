@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { HasAuth } from '../../domain/identity/auth.ts';
-import { cookieValue } from '../../domain/identity/sessions/csrf.ts';
-import { formToken, type HasPageKeys, isFormToken } from '../../domain/oauth/authorize/page-seals.ts';
-import { isPage } from '../../platform/define/endpoint.ts';
-import { type AppError, isAppError } from '../../platform/define/error.ts';
+import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
+import { cookieValue } from '#services/domain/identity/sessions/csrf.ts';
+import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth/authorize/page-seals.ts';
+import { isPage } from '#services/platform/define/endpoint.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { formPage, formPageHeaders, type Page } from './form-page.ts';
 import { errorPage } from './pages.ts';

@@ -1,6 +1,6 @@
-import { type Html, html } from '../../platform/html/html.ts';
-import { documentOf, NO_INDEX, styleOf } from '../../platform/html/page.ts';
-import { pageHeaders } from '../../platform/html/page-headers.ts';
+import { type Html, html } from '#services/platform/html/html.ts';
+import { documentOf, NO_INDEX, styleOf } from '#services/platform/html/page.ts';
+import { pageHeaders } from '#services/platform/html/page-headers.ts';
 
 const STYLE =
   styleOf(`main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center}

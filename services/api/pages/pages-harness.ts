@@ -2,10 +2,10 @@
 import * as oauth from 'oauth4webapi';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { createClient } from '../../domain/access/create-client.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { PAGES_ORIGIN } from '../../platform/testing/worlds/browser-world.ts';
+import { createClient } from '#services/domain/access/create-client.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { PAGES_ORIGIN } from '#testing/harness/browser-world.ts';
+import { testCaller } from '#testing/ports.ts';
 
 export type Login = { readonly email: string; readonly password: string };
 

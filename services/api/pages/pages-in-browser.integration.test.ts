@@ -1,20 +1,20 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
-import { codeOf } from '../../platform/testing/counterparts/totp.ts';
-import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { openBrowser } from '../../platform/testing/flows/oauth-browser.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { spendSignInFailures } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { enrolled } from '#testing/flows/factor-flows.ts';
+import { signUp, type TestUser } from '#testing/flows/flows.ts';
+import { openBrowser } from '#testing/flows/oauth-browser.ts';
 import {
   type BrowserWorld,
   expectReadable,
   openBrowserWorld,
   PAGES_ORIGIN,
   type Visit,
-} from '../../platform/testing/worlds/browser-world.ts';
+} from '#testing/harness/browser-world.ts';
+import { send } from '#testing/http-client.ts';
+import { openMailFolder } from '#testing/mail-folder.ts';
 import {
   addAuthenticator,
   button,
@@ -305,7 +305,7 @@ test('a closed account is opened on the page of its mail, which sends another to
   const mails = await openMailFolder(harness.api.ports);
   const owner = await signUp({ api: harness.api.url });
   const { id: userId, email } = owner;
-  await harness.api.ports.transact((tx) => spendLoginFailures(tx, harness.api.ports, { userId, email }));
+  await harness.api.ports.transact((tx) => spendSignInFailures(tx, harness.api.ports, { userId, email }));
   await page.goto('/login');
   await logIn(page, owner);
   expect(await alertOn(page)).toContain('unlock your account at /account/unlock by a mail');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { html } from '../../platform/html/html.ts';
+import { html } from '#services/platform/html/html.ts';
 import { formPage, formPageHeaders, type Page } from './form-page.ts';
 import {
   askSignOutPage,

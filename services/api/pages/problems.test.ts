@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
-import { loginLocked, loginRefused } from '../../domain/identity/errors.ts';
+import { loginLocked, loginRefused } from '#services/domain/identity/errors.ts';
 import {
   challengeOver,
   passkeyRefused,
   secondFactorLocked,
   secondFactorRefused,
-} from '../../domain/identity/factors/factors-errors.ts';
+} from '#services/domain/identity/factors/factors-errors.ts';
 import {
   socialAccountTaken,
   socialEmailUnproven,
   socialProviderUnavailable,
   socialSignInRefused,
-} from '../../domain/identity/social/social-errors.ts';
-import { internalError, rateLimited, requestInvalid, storeUnavailable } from '../../platform/errors.ts';
+} from '#services/domain/identity/social/social-errors.ts';
+import { internalError, rateLimited, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
 
 const ALL = [

@@ -1,6 +1,6 @@
-import { loginLocked } from '../../domain/identity/errors.ts';
-import { ASK_AGAIN_SECONDS } from '../../domain/identity/guard/login-counters.ts';
-import type { AppError } from '../../platform/define/error.ts';
+import { loginLocked } from '#services/domain/identity/errors.ts';
+import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
+import type { AppError } from '#services/platform/define/error.ts';
 
 /** What people at a page do next; the registry's own `fix` speaks to programmers. */
 const ADVICE: Readonly<Record<string, string>> = {

@@ -1,14 +1,14 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { startOidcProvider, type TestProvider } from '../../platform/testing/counterparts/oidc-provider.ts';
+import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
 import {
   type BrowserWorld,
   expectReadable,
   openBrowserWorld,
   PAGES_ORIGIN,
   type Visit,
-} from '../../platform/testing/worlds/browser-world.ts';
-import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+} from '#testing/harness/browser-world.ts';
+import { providerAccount } from '#testing/harness/social-world.ts';
 import { button, heading, newAuthorization, newPagesClient } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
-import { clearedCookies } from '../../domain/identity/sessions/csrf.ts';
-import { sessionCallerOf } from '../../domain/identity/sessions/open-session.ts';
-import { findByCookie } from '../../domain/identity/sessions/read-session.ts';
-import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import { signOut } from '../../domain/identity/sign-out.ts';
-import type { Caller } from '../../domain/ports.ts';
+import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
+import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
+import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
+import type { Caller } from '#services/domain/ports.ts';
 
 /**
  * Ends the session of this browser, if there is one, and its tokens.

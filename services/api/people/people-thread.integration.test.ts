@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { registry } from '../../../observability/metrics/instruments.ts';
-import type { LoginAnswer } from '../../domain/identity/sessions/open-session.ts';
-import type { Caller } from '../../domain/ports.ts';
-import { stateRewound } from '../../domain/tokens/revocations/revocations-contract.ts';
-import { loadConfig } from '../../platform/config/load.ts';
-import { prepareKeys } from '../../platform/testing/api-copy.ts';
-import { errorsTo } from '../../platform/testing/quiet-log.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { newPerson } from '../../platform/testing/worlds/identity-world.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import type { LoginAnswer } from '#services/domain/identity/sessions/open-session.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { prepareKeys } from '#testing/api-copy.ts';
+import { newPerson } from '#testing/harness/identity-world.ts';
+import { errorsTo } from '#testing/quiet-log.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { type PeopleThread, startPeopleThread } from './people-thread.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -44,7 +44,7 @@ beforeAll(async () => {
     assertIssuing: () => {
       if (isRewound()) throw stateRewound();
     },
-    entry: new URL('../../platform/testing/processes/failing-people.ts', import.meta.url),
+    entry: new URL('../../../testing/processes/failing-people.ts', import.meta.url),
     env: {
       PATH: process.env.PATH,
       DATABASE_URL: database.url,

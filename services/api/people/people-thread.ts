@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import { currentRequestTrace } from '../../../observability/http-span.ts';
-import { createJoined } from '../../../observability/metrics/joined.ts';
-import { loginUnavailable } from '../../domain/identity/errors.ts';
-import type { Log } from '../../domain/ports.ts';
-import { backoffMs, ownBackoff } from '../../platform/process/backoff.ts';
-import { fatalOf } from '../../platform/process/fatal.ts';
+import { currentRequestTrace } from '#observability/http-span.ts';
+import { createJoined } from '#observability/metrics/joined.ts';
+import { loginUnavailable } from '#services/domain/identity/errors.ts';
+import type { Log } from '#services/domain/ports.ts';
+import { backoffMs, ownBackoff } from '#services/platform/process/backoff.ts';
+import { fatalOf } from '#services/platform/process/fatal.ts';
 import { type People, peopleBy, type WorkOn } from './people.ts';
 import { errorOf, type FromThread, sentCaller, type ToThread } from './protocol.ts';
 

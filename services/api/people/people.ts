@@ -1,15 +1,15 @@
-import { changePassword } from '../../domain/identity/accounts/change-password.ts';
+import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
 import {
   acceptInvitation,
   type PasswordByCodePorts,
   resetPassword,
-} from '../../domain/identity/accounts/password-by-code.ts';
-import { verifyEmail } from '../../domain/identity/accounts/verify-email.ts';
-import { type LoginPorts, signIn } from '../../domain/identity/sign-in.ts';
-import { type SignUpPorts, signUp } from '../../domain/identity/sign-up.ts';
-import { type CallbackPorts, handleOAuthCallback } from '../../domain/identity/social/handle-oauth-callback.ts';
-import { startSocialSignIn } from '../../domain/identity/social/start-social-sign-in.ts';
-import type { Caller } from '../../domain/ports.ts';
+} from '#services/domain/identity/accounts/password-by-code.ts';
+import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
+import { type LoginPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
+import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
+import { type CallbackPorts, handleOAuthCallback } from '#services/domain/identity/social/handle-oauth-callback.ts';
+import { startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import { factorUseCases } from './factor-use-cases.ts';
 
 /** What every use-case below may need. */

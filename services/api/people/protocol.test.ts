@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Caller } from '../../domain/ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import { sentCaller } from './protocol.ts';
 
 test('a caller arrives in the thread as it left: rights as a set, facts of the request read out', () => {

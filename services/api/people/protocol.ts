@@ -1,7 +1,7 @@
-import type { MetricSeries } from '../../../observability/metrics/joined.ts';
-import type { Caller } from '../../domain/ports.ts';
-import { AppError, type AppErrorOptions, type ErrorDefinition, isAppError } from '../../platform/define/error.ts';
-import { internalError } from '../../platform/errors.ts';
+import type { MetricSeries } from '#observability/metrics/joined.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { AppError, type AppErrorOptions, type ErrorDefinition, isAppError } from '#services/platform/define/error.ts';
+import { internalError } from '#services/platform/errors.ts';
 import type { PeopleCall } from './people.ts';
 
 /** What goes to the thread. Inputs and answers are plain data; a signal becomes an `abort`. */

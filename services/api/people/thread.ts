@@ -1,12 +1,12 @@
 // THREAD. The use-cases of people of one API process: they take milliseconds in one piece, which validating must not wait for.
 // Telemetry above, everything it measures below.
 import { parentPort } from 'node:worker_threads';
-import { withCalledSpan } from '../../../observability/job-span.ts';
-import { createLogger } from '../../../observability/logger.ts';
-import { registry } from '../../../observability/metrics/instruments.ts';
-import { loadConfig } from '../../platform/config/load.ts';
-import { readOnlyMarks } from '../../platform/marks/read-only-marks.ts';
-import { BACKGROUND, lowerPriority } from '../../platform/process/priority.ts';
+import { withCalledSpan } from '#observability/job-span.ts';
+import { createLogger } from '#observability/logger.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { readOnlyMarks } from '#services/platform/marks/read-only-marks.ts';
+import { BACKGROUND, lowerPriority } from '#services/platform/process/priority.ts';
 import { composePeople } from '../compose-people.ts';
 import { inputsOf } from '../inputs.ts';
 import { errorReports, telemetry } from '../telemetry.ts';

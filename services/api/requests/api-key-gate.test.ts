@@ -1,12 +1,12 @@
 import { generateKeyPairSync, hash, randomBytes, sign } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { LiveApiKey } from '../../domain/api-keys/api-key-directory.ts';
-import { newApiKeySecret } from '../../domain/api-keys/api-key-format.ts';
-import type { Caller } from '../../domain/ports.ts';
-import { systemRandom } from '../../platform/crypto/system.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import type { LiveApiKey } from '#services/domain/api-keys/api-key-directory.ts';
+import { newApiKeySecret } from '#services/domain/api-keys/api-key-format.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { systemRandom } from '#services/platform/crypto/system.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { testCaller } from '#testing/ports.ts';
 import { type ApiKeyGatePorts, createApiKeyGate } from './api-key-gate.ts';
 import { createCallerResolver } from './caller.ts';
 import { keepRawBody } from './raw-body.ts';

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '../../platform/crypto/system.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
 import { type Arrivals, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 
 const PAUSE_MS = STANDSTILL_MS + 100;

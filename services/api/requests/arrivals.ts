@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../../domain/ports.ts';
+import type { Clock } from '#services/domain/ports.ts';
 
 /** How often the clock is read, milliseconds; an arrival is known as precisely. */
 export const BEAT_MS = 20;

@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 import { expect, test } from 'vitest';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { createBrowserRules, isForAnyone } from './browser-rules.ts';
 
 const OWN = 'https://own.test';

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import type { AppError } from '../../platform/define/error.ts';
-import { methodNotAllowed, originRefused, routeUnknown } from '../../platform/errors.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { methodNotAllowed, originRefused, routeUnknown } from '#services/platform/errors.ts';
 
 export type BrowserSettings = {
   /** Own origin and the listed ones (CORS_ORIGINS), compared byte for byte. */

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Caller, RequestContext } from '../../domain/ports.ts';
-import { defineEndpoint, type Endpoint } from '../../platform/define/endpoint.ts';
-import { storeUnavailable } from '../../platform/errors.ts';
-import { clientCaller, userCaller } from '../../platform/testing/ports.ts';
+import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
+import { clientCaller, userCaller } from '#testing/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 

@@ -1,17 +1,17 @@
 import type { FastifyRequest } from 'fastify';
-import { traceparentOf } from '../../../observability/http-span.ts';
-import type { Caller, RequestContext } from '../../domain/ports.ts';
-import { assertFreshLogin, type StepUpRule } from '../../domain/step-up.ts';
-import { systemClock } from '../../platform/crypto/system.ts';
-import type { Credential, Endpoint } from '../../platform/define/endpoint.ts';
-import type { AppError } from '../../platform/define/error.ts';
+import { traceparentOf } from '#observability/http-span.ts';
+import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import { assertFreshLogin, type StepUpRule } from '#services/domain/shared/step-up.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
+import type { Credential, Endpoint } from '#services/platform/define/endpoint.ts';
+import type { AppError } from '#services/platform/define/error.ts';
 import {
   clientUnauthenticated,
   originRefused,
   permissionMissing,
   requestInvalid,
   unauthenticated,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
 
 /** A DPoP header with the request it must be of; '' where there is none, or more than one. */

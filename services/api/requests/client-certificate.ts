@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { certificateThumbprint } from '../../platform/http/client-certificate.ts';
+import { certificateThumbprint } from '#services/platform/http/client-certificate.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

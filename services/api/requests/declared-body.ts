@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import type { AppError } from '../../platform/define/error.ts';
-import { contentTypeUnsupported, transferCodingUnsupported } from '../../platform/errors.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { contentTypeUnsupported, transferCodingUnsupported } from '#services/platform/errors.ts';
 
 /** Whatever body these carry is not read (RFC 9110 §9.3.1). */
 const BODYLESS = new Set(['GET', 'HEAD']);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { expectProblem, requestText, sendBytes } from '../../platform/testing/http-client.ts';
-import { made, serve } from '../../platform/testing/worlds/route-world.ts';
+import { made, serve } from '#testing/harness/route-world.ts';
+import { expectProblem, requestText, sendBytes } from '#testing/http-client.ts';
 import { bind } from '../bind.ts';
 import { sentCredential } from './credentials.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Log } from '../../domain/ports.ts';
-import { internalError, storeUnavailable } from '../../platform/errors.ts';
+import type { Log } from '#services/domain/ports.ts';
+import { internalError, storeUnavailable } from '#services/platform/errors.ts';
 import { createFailureLog } from './failure-log.ts';
 
 test('a state is logged once a second with how many were like it, a defect every time', () => {

@@ -1,6 +1,6 @@
-import type { Clock, Log } from '../../domain/ports.ts';
-import type { AppError } from '../../platform/define/error.ts';
-import { requestStale, shuttingDown, transferCodingUnsupported } from '../../platform/errors.ts';
+import type { Clock, Log } from '#services/domain/ports.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { requestStale, shuttingDown, transferCodingUnsupported } from '#services/platform/errors.ts';
 
 const QUIET_MS = 1_000;
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { parse } from 'node:querystring';
-import { bodyMalformed } from '../../platform/errors.ts';
+import { bodyMalformed } from '#services/platform/errors.ts';
 
 /** A `%` that begins no escape stands for itself (URL Standard §5.1). */
 const STRAY_PERCENT = /%(?![0-9a-f]{2})/gi;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Sql, Tx } from '../../domain/ports.ts';
-import { systemRandom } from '../../platform/crypto/system.ts';
-import { clientCaller } from '../../platform/testing/ports.ts';
-import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
+import type { Sql, Tx } from '#services/domain/ports.ts';
+import { systemRandom } from '#services/platform/crypto/system.ts';
+import { tokenWorld } from '#testing/harness/token-world.ts';
+import { clientCaller } from '#testing/ports.ts';
 import { answerOnce, type OncePorts } from './once.ts';
 
 const caller = clientCaller('c');

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
-import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
-import type { Caller, Ports } from '../../domain/ports.ts';
-import { idempotentRequest, workOnce } from '../../domain/tokens/issue/idempotency.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 
 /** What a use-case works with so that its writes, the key they came with and the kept answer are one transaction. */
 export type Once = Pick<Ports, 'transact' | 'sql'> & {

@@ -1,14 +1,14 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { limitBuckets } from '../../domain/limits/buckets.ts';
-import { createRequestLimits, type RequestLimits } from '../../domain/limits/request-limits.ts';
-import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../../domain/ports.ts';
-import { loadConfig } from '../../platform/config/load.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import { isAppError } from '../../platform/define/error.ts';
-import { WindowCounts } from '../../platform/limiter/window-counts.ts';
-import { clientCaller, userCaller } from '../../platform/testing/ports.ts';
-import { quietLog } from '../../platform/testing/quiet-log.ts';
+import { limitBuckets } from '#services/domain/limits/buckets.ts';
+import { createRequestLimits, type RequestLimits } from '#services/domain/limits/request-limits.ts';
+import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '#services/domain/ports.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
+import { clientCaller, userCaller } from '#testing/ports.ts';
+import { quietLog } from '#testing/quiet-log.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
 

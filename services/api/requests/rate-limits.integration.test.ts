@@ -1,20 +1,13 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { registry } from '../../../observability/metrics/instruments.ts';
-import { renderPrometheus } from '../../../observability/metrics/prometheus.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import {
-  cookieOf,
-  expectOAuthError,
-  expectProblem,
-  type Received,
-  type Sent,
-  send,
-} from '../../platform/testing/http-client.ts';
-import { operationsOf } from '../../platform/testing/openapi-check.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { cookieOf, expectOAuthError, expectProblem, type Received, type Sent, send } from '#testing/http-client.ts';
+import { operationsOf } from '#testing/openapi-check.ts';
 
 const LIMITS = {
   RATE_LIMIT_PROFILE: 'default',

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
-import { rateLimitCheckDuration } from '../../../observability/metrics/limits.ts';
-import type { Admission, ArrivedRequest, RequestLimits } from '../../domain/limits/request-limits.ts';
-import { rateLimitHeaders } from '../../domain/limits/verdict.ts';
-import type { Caller } from '../../domain/ports.ts';
-import { type Credential, type Endpoint, type RateClass, rateClassOf } from '../../platform/define/endpoint.ts';
-import { isAppError } from '../../platform/define/error.ts';
+import { rateLimitCheckDuration } from '#observability/metrics/limits.ts';
+import type { Admission, ArrivedRequest, RequestLimits } from '#services/domain/limits/request-limits.ts';
+import { rateLimitHeaders } from '#services/domain/limits/verdict.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { type Credential, type Endpoint, type RateClass, rateClassOf } from '#services/platform/define/endpoint.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { type Authenticators, type CallerResolver, requestContextOf, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 

@@ -3,9 +3,9 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { systemClock } from '../../platform/crypto/system.ts';
-import { requestText } from '../../platform/testing/http-client.ts';
-import { made, serve } from '../../platform/testing/worlds/route-world.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
+import { made, serve } from '#testing/harness/route-world.ts';
+import { requestText } from '#testing/http-client.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { BEAT_MS, STANDSTILL_MS } from './arrivals.ts';
 

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { requestsDropped } from '../../../observability/metrics/http.ts';
-import type { Clock } from '../../domain/ports.ts';
-import { mayChangeState } from '../../platform/define/endpoint.ts';
-import type { AppError } from '../../platform/define/error.ts';
-import { requestStale } from '../../platform/errors.ts';
+import { requestsDropped } from '#observability/metrics/http.ts';
+import type { Clock } from '#services/domain/ports.ts';
+import { mayChangeState } from '#services/platform/define/endpoint.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { requestStale } from '#services/platform/errors.ts';
 import { BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 
 declare module 'fastify' {

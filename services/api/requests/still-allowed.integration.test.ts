@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { send } from '#testing/http-client.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

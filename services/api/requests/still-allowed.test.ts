@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import { expect, test } from 'vitest';
-import type { Caller } from '../../domain/ports.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import { storeUnavailable } from '../../platform/errors.ts';
-import { clientCaller } from '../../platform/testing/ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
+import { clientCaller } from '#testing/ports.ts';
 import type { Authenticators } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 

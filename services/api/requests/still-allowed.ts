@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import { isAppError } from '../../platform/define/error.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 
 export type StillAllowed = (endpoint: Endpoint) => (request: FastifyRequest) => Promise<boolean>;

@@ -1,9 +1,14 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { endServerSpan, startServerSpan } from '../../../observability/http-span.ts';
-import type { AppError } from '../../platform/define/error.ts';
-import { expectationUnsupported, headersTooLarge, requestTooSlow, requestUnreadable } from '../../platform/errors.ts';
-import { errorAnswer } from '../../platform/http/problem.ts';
+import { endServerSpan, startServerSpan } from '#observability/http-span.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import {
+  expectationUnsupported,
+  headersTooLarge,
+  requestTooSlow,
+  requestUnreadable,
+} from '#services/platform/errors.ts';
+import { errorAnswer } from '#services/platform/http/problem.ts';
 
 function refusalOf(code: string | undefined): AppError {
   if (code === 'HPE_HEADER_OVERFLOW') return headersTooLarge();

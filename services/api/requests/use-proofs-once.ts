@@ -1,5 +1,5 @@
-import type { Ports } from '../../domain/ports.ts';
-import { consumeProof, type DpopPorts, judgeProof } from '../../domain/tokens/dpop/use-dpop-proof.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { consumeProof, type DpopPorts, judgeProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
 import { type CallerResolver, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 

@@ -1,10 +1,10 @@
 // For tests only: accounts on two copies of the API, and the mails they are sent.
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword, patiently, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { insertPerson, logIn } from '../../platform/testing/flows/signed-in.ts';
-import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { newEmail, newPassword, patiently, type TestUser } from '#testing/flows/flows.ts';
+import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 
 export type AccountHarness = Pick<ApiWorld, 'rows' | 'newClient'> & {
   /** Gives sessions at once. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { newEmail, newPassword, signIn } from '../../platform/testing/flows/flows.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
+import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
+import { type Received, send } from '#testing/http-client.ts';
 import { type AccountHarness, ALIVE, at, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
 let harness: AccountHarness;

@@ -16,19 +16,19 @@ import {
   updateUserEndpoint,
   verifyEmailEndpoint,
   verifyEmailPageEndpoint,
-} from '../../domain/identity/accounts/account-contract.ts';
+} from '#services/domain/identity/accounts/account-contract.ts';
 import {
   requestPasswordReset,
   requestUnlock,
   sendVerificationEmail,
-} from '../../domain/identity/accounts/ask-for-mail.ts';
-import { changeEmail } from '../../domain/identity/accounts/change-email.ts';
-import { deleteAccount } from '../../domain/identity/accounts/delete-account.ts';
-import { acceptInvitationEndpoint } from '../../domain/identity/accounts/invitation-contract.ts';
-import { unlockAccount } from '../../domain/identity/accounts/unlock-account.ts';
-import { readProfile, updateProfile } from '../../domain/identity/accounts/update-profile.ts';
-import { clearedCookies } from '../../domain/identity/sessions/csrf.ts';
-import { codePage, codePageHeaders } from '../../platform/html/code-page.ts';
+} from '#services/domain/identity/accounts/ask-for-mail.ts';
+import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
+import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
+import { acceptInvitationEndpoint } from '#services/domain/identity/accounts/invitation-contract.ts';
+import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
+import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
+import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
+import { codePage, codePageHeaders } from '#services/platform/html/code-page.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';

@@ -11,7 +11,7 @@ import {
   rotateClientSecretEndpoint,
   setRolePermissionsEndpoint,
   updateClientEndpoint,
-} from '../../domain/access/contract.ts';
+} from '#services/domain/access/contract.ts';
 import {
   deleteClient,
   listClients,
@@ -21,8 +21,8 @@ import {
   rotateClientSecret,
   setClientStanding,
   updateClient,
-} from '../../domain/access/manage-clients.ts';
-import { createRole, deleteRole, listRoles, setRolePermissions } from '../../domain/access/manage-roles.ts';
+} from '#services/domain/access/manage-clients.ts';
+import { createRole, deleteRole, listRoles, setRolePermissions } from '#services/domain/access/manage-roles.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 import type { Once } from '../requests/once.ts';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import { expectProblem } from '../../platform/testing/http-client.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { expectProblem } from '#testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

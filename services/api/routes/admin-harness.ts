@@ -1,9 +1,9 @@
 // For tests only: an installation with an administrator, and what administrators ask for.
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 
 /** The reason that administrators give here. */
 export const reason = 'because of the test';

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { claimsIn, refresh, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { expectProblem, type Json, send } from '../../platform/testing/http-client.ts';
+import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
+import { claimsIn, refresh, verdictOn } from '#testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { expectProblem, type Json, send } from '#testing/http-client.ts';
 import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

@@ -1,5 +1,5 @@
-import { inviteAgainEndpoint, inviteUserEndpoint } from '../../domain/identity/accounts/invitation-contract.ts';
-import { type HasInvitationRule, inviteAgain, inviteUser } from '../../domain/identity/accounts/invite-user.ts';
+import { inviteAgainEndpoint, inviteUserEndpoint } from '#services/domain/identity/accounts/invitation-contract.ts';
+import { type HasInvitationRule, inviteAgain, inviteUser } from '#services/domain/identity/accounts/invite-user.ts';
 import {
   deleteUserEndpoint,
   disableUserEndpoint,
@@ -14,23 +14,23 @@ import {
   readUserEndpoint,
   removeRoleEndpoint,
   resetFactorsEndpoint,
-} from '../../domain/identity/admin-contract.ts';
-import type { HasAuth } from '../../domain/identity/auth.ts';
-import { resetFactors } from '../../domain/identity/factors/reset-factors.ts';
-import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
+} from '#services/domain/identity/admin-contract.ts';
+import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
+import { resetFactors } from '#services/domain/identity/factors/reset-factors.ts';
+import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
 import {
   endAnySession,
   endOwnSession,
   listOwnSessions,
   listSessions,
-} from '../../domain/identity/sessions/manage-sessions.ts';
-import { grantRole, removeRole } from '../../domain/identity/users/assign-role.ts';
-import { deleteUser, disableUser, enableUser } from '../../domain/identity/users/disable-user.ts';
-import { endUserSessions } from '../../domain/identity/users/end-user-sessions.ts';
-import { listUsers, type ShowUserPorts, showUser } from '../../domain/identity/users/read-users.ts';
-import type { Ports } from '../../domain/ports.ts';
-import type { HasRevocationPush } from '../../domain/tokens/revocations/revocation-set.ts';
-import type { HasTokenSettings } from '../../domain/tokens/token-settings.ts';
+} from '#services/domain/identity/sessions/manage-sessions.ts';
+import { grantRole, removeRole } from '#services/domain/identity/users/assign-role.ts';
+import { deleteUser, disableUser, enableUser } from '#services/domain/identity/users/disable-user.ts';
+import { endUserSessions } from '#services/domain/identity/users/end-user-sessions.ts';
+import { listUsers, type ShowUserPorts, showUser } from '#services/domain/identity/users/read-users.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 export type AdminPeoplePorts = Pick<Ports, 'transact'> &

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { claimsIn, refresh, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { claimsIn, refresh, verdictOn } from '#testing/flows/flows.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
 import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

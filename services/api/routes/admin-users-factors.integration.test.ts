@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { createAuthenticator } from '../../platform/testing/counterparts/authenticator.ts';
-import { act, answer, type Enrolled, enrolled } from '../../platform/testing/flows/factor-flows.ts';
-import { refresh, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
-import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { act, answer, type Enrolled, enrolled } from '#testing/flows/factor-flows.ts';
+import { refresh, verdictOn } from '#testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

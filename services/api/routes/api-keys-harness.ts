@@ -1,10 +1,10 @@
 // For tests only: a copy of the API, and people and clients who make and use API keys there.
 import { expect } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 
 export type ApiKeyHarness = ApiWorld & {
   readonly api: ApiCopy;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { mintAccessToken } from '../../domain/tokens/access-token.ts';
-import { createFamily } from '../../domain/tokens/families/create-family.ts';
-import { familyTokenFacts } from '../../domain/tokens/families/family-token.ts';
-import { API_URL, newClient } from '../../platform/testing/api-copy.ts';
-import type { Person } from '../../platform/testing/flows/people.ts';
-import type { Json, Received } from '../../platform/testing/http-client.ts';
-import { overtaken } from '../../platform/testing/overtaken.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { mintAccessToken } from '#services/domain/tokens/access-token.ts';
+import { createFamily } from '#services/domain/tokens/refresh/create-family.ts';
+import { familyTokenFacts } from '#services/domain/tokens/refresh/family-token.ts';
+import { API_URL, newClient } from '#testing/api-copy.ts';
+import type { Person } from '#testing/flows/people.ts';
+import type { Json, Received } from '#testing/http-client.ts';
+import { overtaken } from '#testing/overtaken.ts';
+import { testCaller } from '#testing/ports.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 let harness: ApiKeyHarness;

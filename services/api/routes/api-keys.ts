@@ -1,4 +1,4 @@
-import type { HasAccess } from '../../domain/access/access-directory.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import {
   createApiKeyEndpoint,
   listAllApiKeysEndpoint,
@@ -6,13 +6,13 @@ import {
   revokeAnyApiKeyEndpoint,
   revokeApiKeyEndpoint,
   rotateApiKeyEndpoint,
-} from '../../domain/api-keys/contract.ts';
-import { createApiKey } from '../../domain/api-keys/create-api-key.ts';
-import type { HasApiKeysChanged } from '../../domain/api-keys/key-owner.ts';
-import { listAllApiKeys, listApiKeys } from '../../domain/api-keys/list-api-keys.ts';
-import { revokeAnyApiKey, revokeApiKey } from '../../domain/api-keys/revoke-api-key.ts';
-import { rotateApiKey } from '../../domain/api-keys/rotate-api-key.ts';
-import type { Ports } from '../../domain/ports.ts';
+} from '#services/domain/api-keys/contract.ts';
+import { createApiKey } from '#services/domain/api-keys/create-api-key.ts';
+import type { HasApiKeysChanged } from '#services/domain/api-keys/key-owner.ts';
+import { listAllApiKeys, listApiKeys } from '#services/domain/api-keys/list-api-keys.ts';
+import { revokeAnyApiKey, revokeApiKey } from '#services/domain/api-keys/revoke-api-key.ts';
+import { rotateApiKey } from '#services/domain/api-keys/rotate-api-key.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasApiKeysChanged;

@@ -1,11 +1,11 @@
 // For tests only: a copy of the API that serves a sealed log, and the closed one before it.
-import type { NoteSigner } from '../../domain/audit/log/note.ts';
-import { createLogSigner } from '../../domain/keys/log-keys.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { continueInBulk, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { NoteSigner } from '#services/domain/audit/log/note.ts';
+import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { continueInBulk, sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, send } from '#testing/http-client.ts';
 
 /** The closed log. */
 export const FIRST = 'audit.example/1';

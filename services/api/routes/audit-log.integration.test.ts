@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectProblem, type Json } from '../../platform/testing/http-client.ts';
-import { plainEvent, sealInBulk } from '../../platform/testing/made/sealed-log.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
+import { plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { expectProblem, type Json } from '#testing/http-client.ts';
+import { queryRows } from '#testing/rows.ts';
 import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');

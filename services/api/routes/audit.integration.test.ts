@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signIn, signUp } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { plainEvent } from '../../platform/testing/made/sealed-log.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
+import { plainEvent } from '#testing/fixtures/sealed-log.ts';
+import { signIn, signUp } from '#testing/flows/flows.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
+import { queryRows } from '#testing/rows.ts';
 import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const SIZE = FIRST_SIZE + SECOND_SIZE;

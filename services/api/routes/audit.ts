@@ -10,20 +10,20 @@ import {
   readOriginCheckpointEndpoint,
   readOriginKeyEndpoint,
   readOriginTileEndpoint,
-} from '../../domain/audit/contract.ts';
-import { listEvents } from '../../domain/audit/read/list-events.ts';
-import { proveEvent } from '../../domain/audit/read/prove-event.ts';
-import { parseSeq, readEvent } from '../../domain/audit/read/read-event.ts';
+} from '#services/domain/audit/contract.ts';
+import { listEvents } from '#services/domain/audit/read/list-events.ts';
+import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
+import { parseSeq, readEvent } from '#services/domain/audit/read/read-event.ts';
 import {
   type HasAuditLogKeys,
   type LogChoice,
   listOrigins,
   readCheckpoint,
   readVkeys,
-} from '../../domain/audit/read/read-log.ts';
-import { createTileReader, type PublicTile } from '../../domain/audit/read/tile-reader.ts';
-import { isNoneMatch } from '../../domain/keys/read-jwks.ts';
-import type { Ports } from '../../domain/ports.ts';
+} from '#services/domain/audit/read/read-log.ts';
+import { createTileReader, type PublicTile } from '#services/domain/audit/read/tile-reader.ts';
+import { isNoneMatch } from '#services/domain/keys/read-jwks.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -1,8 +1,8 @@
-import { listConsentsEndpoint, withdrawConsentEndpoint } from '../../domain/oauth/consents/consent-contract.ts';
-import { listConsents } from '../../domain/oauth/consents/list-consents.ts';
-import { withdrawConsent } from '../../domain/oauth/consents/withdraw-consent.ts';
-import type { Ports } from '../../domain/ports.ts';
-import type { HasRevocationPush } from '../../domain/tokens/revocations/revocation-set.ts';
+import { listConsentsEndpoint, withdrawConsentEndpoint } from '#services/domain/oauth/consents/consent-contract.ts';
+import { listConsents } from '#services/domain/oauth/consents/list-consents.ts';
+import { withdrawConsent } from '#services/domain/oauth/consents/withdraw-consent.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** What people let applications do for them. */

@@ -1,9 +1,13 @@
-import { readDocsEndpoint, readErrorDocsEndpoint, readOpenApiEndpoint } from '../../domain/operations/docs-contract.ts';
-import type { ErrorDefinition } from '../../platform/define/error.ts';
-import * as commonErrors from '../../platform/errors.ts';
-import { DOCS_STYLE, docsPage, errorsDocsPage } from '../../platform/html/docs-page.ts';
-import { pageHeaders } from '../../platform/html/page-headers.ts';
-import { openApiOf } from '../../platform/http/openapi.ts';
+import {
+  readDocsEndpoint,
+  readErrorDocsEndpoint,
+  readOpenApiEndpoint,
+} from '#services/domain/operations/docs-contract.ts';
+import type { ErrorDefinition } from '#services/platform/define/error.ts';
+import * as commonErrors from '#services/platform/errors.ts';
+import { DOCS_STYLE, docsPage, errorsDocsPage } from '#services/platform/html/docs-page.ts';
+import { pageHeaders } from '#services/platform/html/page-headers.ts';
+import { openApiOf } from '#services/platform/http/openapi.ts';
 import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -6,8 +6,8 @@ import {
   removeTotpEndpoint,
   renewRecoveryCodesEndpoint,
   stepUpEndpoint,
-} from '../../domain/identity/factors/factors-contract.ts';
-import { listFactors, listPasskeys, renamePasskey } from '../../domain/identity/factors/own-factors.ts';
+} from '#services/domain/identity/factors/factors-contract.ts';
+import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
 import {
   askForPasskeyEndpoint,
   listPasskeysEndpoint,
@@ -16,9 +16,9 @@ import {
   removePasskeyEndpoint,
   renamePasskeyEndpoint,
   signInWithPasskeyEndpoint,
-} from '../../domain/identity/factors/passkeys-contract.ts';
-import { assertOwnPage } from '../../domain/identity/sessions/csrf.ts';
-import type { LoginAnswer } from '../../domain/identity/sessions/open-session.ts';
+} from '#services/domain/identity/factors/passkeys-contract.ts';
+import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
+import type { LoginAnswer } from '#services/domain/identity/sessions/open-session.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';

@@ -7,10 +7,10 @@ import {
   signOutEndpoint,
   signUpEmailEndpoint,
   signUpEndpoint,
-} from '../../domain/identity/contract.ts';
-import { assertOwnPage, clearedCookies } from '../../domain/identity/sessions/csrf.ts';
-import { readSession } from '../../domain/identity/sessions/read-session.ts';
-import { signOut } from '../../domain/identity/sign-out.ts';
+} from '#services/domain/identity/contract.ts';
+import { assertOwnPage, clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
+import { readSession } from '#services/domain/identity/sessions/read-session.ts';
+import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';

@@ -1,10 +1,10 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { clientToken } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { clientToken } from '#testing/flows/flows.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, type Sent, send } from '#testing/http-client.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

@@ -1,15 +1,15 @@
-import { compromiseKey } from '../../domain/keys/compromise-key.ts';
+import { compromiseKey } from '#services/domain/keys/compromise-key.ts';
 import {
   compromiseKeyEndpoint,
   listKeysEndpoint,
   readJwksAliasEndpoint,
   readJwksEndpoint,
   rotateKeysEndpoint,
-} from '../../domain/keys/contract.ts';
-import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
-import { readJwks } from '../../domain/keys/read-jwks.ts';
-import { type HasKeysChanged, rotateSigningKeys } from '../../domain/keys/rotate-signing-keys.ts';
-import type { Ports } from '../../domain/ports.ts';
+} from '#services/domain/keys/contract.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import { readJwks } from '#services/domain/keys/read-jwks.ts';
+import { type HasKeysChanged, rotateSigningKeys } from '#services/domain/keys/rotate-signing-keys.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -1,19 +1,23 @@
 import type { FastifyRequest } from 'fastify';
-import { challengeOver, passkeyRefused, secondFactorRequired } from '../../domain/identity/factors/factors-errors.ts';
-import { signInWithPasskeyEndpoint } from '../../domain/identity/factors/passkeys-contract.ts';
-import { findByCookie } from '../../domain/identity/sessions/read-session.ts';
-import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import type { HasSocialProviders } from '../../domain/identity/social/providers.ts';
-import { describeNext, formNext, NO_NEXT, safeNext } from '../../domain/oauth/authorize/next-path.ts';
-import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '../../domain/oauth/contract.ts';
+import {
+  challengeOver,
+  passkeyRefused,
+  secondFactorRequired,
+} from '#services/domain/identity/factors/factors-errors.ts';
+import { signInWithPasskeyEndpoint } from '#services/domain/identity/factors/passkeys-contract.ts';
+import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { HasSocialProviders } from '#services/domain/identity/social/providers.ts';
+import { describeNext, formNext, NO_NEXT, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
 import {
   readPasskeyScriptEndpoint,
   sendPasskeyEndpoint,
   sendProviderEndpoint,
   sendSignOutEndpoint,
-} from '../../domain/oauth/login-pages-contract.ts';
-import type { Caller } from '../../domain/ports.ts';
-import { type AppError, isAppError } from '../../platform/define/error.ts';
+} from '#services/domain/oauth/login-pages-contract.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';

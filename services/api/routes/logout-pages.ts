@@ -1,25 +1,25 @@
 import type { FastifyRequest } from 'fastify';
-import type { LoginPorts } from '../../domain/identity/sign-in.ts';
-import { formActionSource } from '../../domain/oauth/authorize/match-redirect-uri.ts';
-import {
-  type JudgeLogoutPorts,
-  judgeLogout,
-  type LogoutRequest,
-  type LogoutStep,
-} from '../../domain/oauth/logout/judge-logout.ts';
+import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
 import {
   confirmSignOutEndpoint,
   sendSignOutForClientEndpoint,
   signOutForClientEndpoint,
-} from '../../domain/oauth/logout/logout-contract.ts';
-import type { Caller } from '../../domain/ports.ts';
+} from '#services/domain/oauth/logout/logout-contract.ts';
+import {
+  type LogoutRequest,
+  type LogoutStep,
+  type VerifyLogoutPorts,
+  verifyLogout,
+} from '#services/domain/oauth/logout/verify-logout.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
 import { askSignOutPage, errorPage, signedOutPage } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
-export type LogoutPagesPorts = LoginPorts & JudgeLogoutPorts;
+export type LogoutPagesPorts = LoginPorts & VerifyLogoutPorts;
 
 type Parameters = Readonly<
   Partial<Record<'id_token_hint' | 'client_id' | 'post_logout_redirect_uri' | 'state', string | undefined>>
@@ -88,7 +88,7 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
     }
   }
   const judge = (asked: LogoutRequest, { headers }: FastifyRequest): Promise<LogoutStep> =>
-    judgeLogout(ports, asked, headers.cookie);
+    verifyLogout(ports, asked, headers.cookie);
 
   bind(routes, signOutForClientEndpoint, ({ query }, caller, request) =>
     asPage(async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { serve } from '../../platform/testing/worlds/route-world.ts';
+import { serve } from '#testing/harness/route-world.ts';
 import { type MetadataRoutesDeps, metadataRoutes } from './metadata.ts';
 
 function serveMetadata(issuer: string) {

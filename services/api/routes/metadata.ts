@@ -1,18 +1,18 @@
-import type { HasAccess } from '../../domain/access/access-directory.ts';
-import type { HasClientSettings } from '../../domain/access/client-settings.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
 import {
   readOpenIdConfigurationEndpoint,
   readResourceMetadataEndpoint,
   readServerMetadataEndpoint,
-} from '../../domain/access/metadata-contract.ts';
+} from '#services/domain/access/metadata-contract.ts';
 import {
   type HasPublicAddress,
   openIdConfiguration,
   resourceMetadata,
   serverMetadata,
-} from '../../domain/access/server-metadata.ts';
-import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+} from '#services/domain/access/server-metadata.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 export type MetadataRoutesDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;

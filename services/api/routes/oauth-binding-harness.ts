@@ -1,11 +1,11 @@
 // For tests only: an installation whose tokens are bound to keys and client certificates (RFC 9449, RFC 8705).
-import { TOKEN_EXCHANGE } from '../../domain/access/grant-shapes.ts';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import { newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
+import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { newOAuthClient } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
 
 /** What proofs of keys are made for. */
 export const TOKEN_URL = `${API_URL}/oauth2/token`;

@@ -1,18 +1,11 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TOKEN_EXCHANGE } from '../../domain/access/grant-shapes.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import {
-  CERTIFICATE,
-  derOf,
-  OTHER_CERTIFICATE,
-  type TestCertificate,
-} from '../../platform/testing/counterparts/client-certificates.ts';
-import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
-import { type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { expectOAuthError, expectProblem, send } from '../../platform/testing/http-client.ts';
+import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { CERTIFICATE, derOf, OTHER_CERTIFICATE, type TestCertificate } from '#testing/fakes/client-certificates.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
+import { newPerson } from '#testing/flows/people.ts';
 import {
   askToken,
   codeForm,
@@ -20,7 +13,9 @@ import {
   LOOPBACK_REDIRECT,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+} from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectOAuthError, expectProblem, send } from '#testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
 let harness: BindingHarness;

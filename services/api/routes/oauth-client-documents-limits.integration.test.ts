@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,

@@ -1,10 +1,10 @@
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
-import { signUp, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { askToken, browserOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { eventually } from '#testing/eventually.ts';
+import { signUp, verdictOn } from '#testing/flows/flows.ts';
+import { askToken, browserOf, newVerifier } from '#testing/harness/oauth-world.ts';
+import { send } from '#testing/http-client.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,

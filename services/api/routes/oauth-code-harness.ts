@@ -1,18 +1,12 @@
 // For tests only: an installation with one user and two clients that log them in by authorization codes.
 
 import { expect } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import {
-  ALLOW,
-  browserOf,
-  challengeOf,
-  LOOPBACK_REDIRECT,
-  newOAuthClient,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { signUp, type TestUser } from '#testing/flows/flows.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, send } from '#testing/http-client.ts';
 
 /** Where sites have people sent back to; applications have them at the loopback address. */
 export const WEB_REDIRECT = 'https://app.example.test/cb?tenant=1';

@@ -1,18 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { type TestUser, untilVerdict, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import {
-  askToken,
-  browserOf,
-  codeForm,
-  codeOf,
-  newOAuthClient,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { type TestUser, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 

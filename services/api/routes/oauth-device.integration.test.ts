@@ -1,21 +1,14 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
-import { signUp, type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import {
-  askToken,
-  browserOf,
-  codeForm,
-  codeOf,
-  newOAuthClient,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import { signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { send } from '#testing/http-client.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';

@@ -1,11 +1,9 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
-import { type TestUser, verdictOn } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { send } from '../../platform/testing/http-client.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
 import {
   askToken,
   codeForm,
@@ -13,7 +11,9 @@ import {
   LOOPBACK_REDIRECT,
   newOAuthClient,
   newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+} from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { send } from '#testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
 let harness: BindingHarness;

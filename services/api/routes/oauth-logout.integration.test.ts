@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createClient } from '../../domain/access/create-client.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Json, send } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import {
-  askToken,
-  browserOf,
-  codeForm,
-  codeOf,
-  LOOPBACK_REDIRECT,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import { createClient } from '#services/domain/access/create-client.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Json, send } from '#testing/http-client.ts';
+import { testCaller } from '#testing/ports.ts';
 
 const BYE = 'https://app.example.test/bye?tenant=1';
 const PATH = '/oauth2/end_session';

@@ -1,16 +1,24 @@
 import type { FastifyRequest } from 'fastify';
-import type { Client } from '../../domain/access/access-directory.ts';
-import { queryOfForm, readParameters } from '../../domain/oauth/authorize/authorization-parameters.ts';
-import { authorize } from '../../domain/oauth/authorize/authorize.ts';
-import type { AuthorizeStep } from '../../domain/oauth/authorize/authorize-step.ts';
-import { decideConsent } from '../../domain/oauth/authorize/decide-consent.ts';
-import { formActionSource } from '../../domain/oauth/authorize/match-redirect-uri.ts';
-import { authorizePathFor, loginPathFor, safeNext } from '../../domain/oauth/authorize/next-path.ts';
-import { admitDocumentClient, type DocumentClientPorts } from '../../domain/oauth/clients/admit-document-client.ts';
-import { authorizeEndpoint, decideConsentEndpoint, sendAuthorizationEndpoint } from '../../domain/oauth/contract.ts';
-import { answerDeviceGrant, type DeviceStep, showDeviceGrant } from '../../domain/oauth/devices/decide-device-grant.ts';
-import { shownUserCode } from '../../domain/oauth/devices/device-codes.ts';
-import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '../../domain/oauth/devices/device-contract.ts';
+import type { Client } from '#services/domain/access/access-directory.ts';
+import { queryOfForm, readParameters } from '#services/domain/oauth/authorize/authorization-parameters.ts';
+import { authorize } from '#services/domain/oauth/authorize/authorize.ts';
+import type { AuthorizeStep } from '#services/domain/oauth/authorize/authorize-step.ts';
+import { decideConsent } from '#services/domain/oauth/authorize/decide-consent.ts';
+import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
+import { authorizePathFor, loginPathFor, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import { admitDocumentClient, type DocumentClientPorts } from '#services/domain/oauth/clients/admit-document-client.ts';
+import {
+  authorizeEndpoint,
+  decideConsentEndpoint,
+  sendAuthorizationEndpoint,
+} from '#services/domain/oauth/contract.ts';
+import {
+  answerDeviceGrant,
+  type DeviceStep,
+  showDeviceGrant,
+} from '#services/domain/oauth/devices/decide-device-grant.ts';
+import { shownUserCode } from '#services/domain/oauth/devices/device-codes.ts';
+import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';

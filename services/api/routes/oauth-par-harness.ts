@@ -1,18 +1,13 @@
 // For tests only: an installation with one user and clients that push their authorization requests (RFC 9126).
 import { expect } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import type { Shown } from '../../platform/testing/flows/oauth-browser.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import {
-  challengeOf,
-  LOOPBACK_REDIRECT,
-  newOAuthClient,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import type { Shown } from '#testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, send } from '#testing/http-client.ts';
 
 /** Another address of the clients with a secret. */
 export const OTHER_REDIRECT = 'https://app.example.test/cb';

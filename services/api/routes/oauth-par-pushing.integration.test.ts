@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { expectOAuthError, send } from '../../platform/testing/http-client.ts';
-import { ALLOW, askToken, browserOf, codeForm, newOAuthClient } from '../../platform/testing/worlds/oauth-world.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { eventually } from '#testing/eventually.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { ALLOW, askToken, browserOf, codeForm, newOAuthClient } from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectOAuthError, send } from '#testing/http-client.ts';
 import { codeIn, openPushHarness, type PushHarness, pushedPath, request, verifier } from './oauth-par-harness.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';

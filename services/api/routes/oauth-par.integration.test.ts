@@ -1,10 +1,8 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import type { Shown } from '../../platform/testing/flows/oauth-browser.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { send } from '../../platform/testing/http-client.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { signUp, type TestUser } from '#testing/flows/flows.ts';
+import type { Shown } from '#testing/flows/oauth-browser.ts';
 import {
   ALLOW,
   askToken,
@@ -12,7 +10,9 @@ import {
   codeForm,
   LOOPBACK_REDIRECT,
   newOAuthClient,
-} from '../../platform/testing/worlds/oauth-world.ts';
+} from '#testing/harness/oauth-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { send } from '#testing/http-client.ts';
 import {
   codeIn,
   OTHER_REDIRECT,

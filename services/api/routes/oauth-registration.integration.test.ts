@@ -1,21 +1,14 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { oauthPurges } from '../../domain/oauth/oauth-purges.ts';
-import { purge } from '../../domain/purge.ts';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { send } from '../../platform/testing/http-client.ts';
-import {
-  askToken,
-  browserOf,
-  codeForm,
-  codeOf,
-  LOOPBACK_REDIRECT,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
+import { purge } from '#services/domain/shared/purge.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { eventually } from '#testing/eventually.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth-world.ts';
+import { send } from '#testing/http-client.ts';
 import {
   NOTES_REDIRECT,
   openUnvettedHarness,

@@ -1,11 +1,11 @@
 // For tests only: a copy of the API, and what two clients with secrets do at the token endpoints of OAuth.
 
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { issueFor, type Pair } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { issueFor, type Pair } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, type Sent, send } from '#testing/http-client.ts';
 
 type Form = Sent['form'];
 

@@ -1,13 +1,13 @@
 // For tests only: an installation that takes clients nobody vetted: those that register themselves, and documents.
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import type { Shown } from '../../platform/testing/flows/oauth-browser.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
-import { browserOf, challengeOf, newVerifier } from '../../platform/testing/worlds/oauth-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import type { Shown } from '#testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth-world.ts';
+import { type Json, type Received, send } from '#testing/http-client.ts';
 
 /** Where such a client has people sent back to. */
 export const NOTES_REDIRECT = 'https://notes.example/cb';

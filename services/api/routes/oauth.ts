@@ -1,26 +1,29 @@
 import type { FastifyRequest } from 'fastify';
-import type { HasPublicAddress } from '../../domain/access/server-metadata.ts';
-import { answerTokenRequest, type TokenRequestPorts } from '../../domain/oauth/answer-token-request.ts';
-import { type PushPorts, pushAuthorizationRequest } from '../../domain/oauth/authorize/push-authorization-request.ts';
-import { readUserInfo } from '../../domain/oauth/claims/read-user-info.ts';
+import type { HasPublicAddress } from '#services/domain/access/server-metadata.ts';
+import { answerTokenRequest, type TokenRequestPorts } from '#services/domain/oauth/answer-token-request.ts';
+import {
+  type PushPorts,
+  pushAuthorizationRequest,
+} from '#services/domain/oauth/authorize/push-authorization-request.ts';
+import { readUserInfo } from '#services/domain/oauth/claims/read-user-info.ts';
 import {
   oauthTokenEndpoint,
   pushAuthorizationRequestEndpoint,
   readUserInfoEndpoint,
   sendUserInfoEndpoint,
-} from '../../domain/oauth/contract.ts';
-import { beginDeviceGrant } from '../../domain/oauth/devices/begin-device-grant.ts';
-import { beginDeviceGrantEndpoint } from '../../domain/oauth/devices/device-contract.ts';
-import type { Ports } from '../../domain/ports.ts';
-import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '../../domain/tokens/contract.ts';
-import { dpopNonce } from '../../domain/tokens/dpop/dpop-nonce.ts';
-import type { PresentedProof } from '../../domain/tokens/dpop/use-dpop-proof.ts';
-import { oauthClient } from '../../domain/tokens/issue/oauth-client.ts';
-import { introspectToken } from '../../domain/tokens/judge/introspect-token.ts';
-import type { ValidatePorts } from '../../domain/tokens/judge/validate-token.ts';
-import { revokeOAuthToken } from '../../domain/tokens/revoke-oauth-token.ts';
-import type { RevokePorts } from '../../domain/tokens/revoke-token.ts';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+} from '#services/domain/oauth/contract.ts';
+import { beginDeviceGrant } from '#services/domain/oauth/devices/begin-device-grant.ts';
+import { beginDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '#services/domain/tokens/contract.ts';
+import { dpopNonce } from '#services/domain/tokens/dpop/dpop-nonce.ts';
+import type { PresentedProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
+import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
+import { revokeOAuthToken } from '#services/domain/tokens/revocations/revoke-oauth-token.ts';
+import type { RevokePorts } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { introspectToken } from '#services/domain/tokens/verify/introspect-token.ts';
+import type { ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';

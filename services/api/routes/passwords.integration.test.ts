@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { codeOf } from '../../platform/testing/counterparts/totp.ts';
-import { newEmail, newPassword, signIn, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { cookieOf, send } from '../../platform/testing/http-client.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { newEmail, newPassword, signIn, type TestUser } from '#testing/flows/flows.ts';
+import { cookieOf, send } from '#testing/http-client.ts';
 import {
   type AccountHarness,
   ALIVE,

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { permissionMissing } from '../../platform/errors.ts';
-import { createProducer, type Producer } from '../../platform/queue/producer.ts';
-import { eventually } from '../../platform/testing/eventually.ts';
-import { signIn, signUp } from '../../platform/testing/flows/flows.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import type { Product } from '../../platform/testing/product.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { composeWorker, effectJob, effectJobId } from '../../platform/testing/worlds/job-world.ts';
-import { type ProductWorld, startProductWorld } from '../../platform/testing/worlds/product-world.ts';
+import { permissionMissing } from '#services/platform/errors.ts';
+import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
+import { eventually } from '#testing/eventually.ts';
+import { signIn, signUp } from '#testing/flows/flows.ts';
+import { composeWorker, effectJob, effectJobId } from '#testing/harness/job-world.ts';
+import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
+import type { Product } from '#testing/product.ts';
+import { queryRows } from '#testing/rows.ts';
 
 const BOARD = '/v1/admin/queues';
 let world: ProductWorld;

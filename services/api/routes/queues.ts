@@ -1,16 +1,16 @@
 import type { FastifyRequest } from 'fastify';
-import { queueChangeRefused } from '../../domain/operations/errors.ts';
-import { recordQueueChange } from '../../domain/operations/manage-queues.ts';
+import { queueChangeRefused } from '#services/domain/operations/errors.ts';
+import { recordQueueChange } from '#services/domain/operations/manage-queues.ts';
 import {
   changeQueueEndpoint,
   queueBoardEndpoint,
   readQueueBoardEndpoint,
-} from '../../domain/operations/queue-board-contract.ts';
-import type { Caller, Ports } from '../../domain/ports.ts';
-import type { AppError } from '../../platform/define/error.ts';
-import { queueUnavailable, routeUnknown } from '../../platform/errors.ts';
-import type { Board, BoardAnswer } from '../../platform/queue/board.ts';
-import type { Producer } from '../../platform/queue/producer.ts';
+} from '#services/domain/operations/queue-board-contract.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { queueUnavailable, routeUnknown } from '#services/platform/errors.ts';
+import type { Board, BoardAnswer } from '#services/platform/queue/board.ts';
+import type { Producer } from '#services/platform/queue/producer.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
@@ -32,7 +32,7 @@ export function queuesRoutes(
   let loading: Promise<Board> | undefined;
   // Loaded on first use: most copies never show it.
   const board = (): Promise<Board> => {
-    loading ??= import('../../platform/queue/board.ts').then(({ createQueueBoard }) =>
+    loading ??= import('#services/platform/queue/board.ts').then(({ createQueueBoard }) =>
       createQueueBoard(deps.producer, `${base}/`),
     );
     return loading;

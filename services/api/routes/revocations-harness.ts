@@ -4,18 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { expect } from 'vitest';
-import { ensureKeys } from '../../domain/keys/ensure-keys.ts';
-import { createKeyRing, type KeyRing } from '../../domain/keys/key-ring.ts';
-import { createRevocationFeed } from '../../domain/tokens/revocations/revocation-feed.ts';
-import { createRevocationStreams, type RevocationStreams } from '../../domain/tokens/revocations/revocation-stream.ts';
-import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
-import { createVault } from '../../platform/crypto/vault.ts';
-import { defineStatement } from '../../platform/define/statement.ts';
-import { createFileMarks } from '../../platform/marks/file-marks.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { quietLog } from '../../platform/testing/quiet-log.ts';
-import { openStateCopy, type StateCopy } from '../../platform/testing/state-copy.ts';
-import { createTestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
+import { createKeyRing, type KeyRing } from '#services/domain/keys/key-ring.ts';
+import { createRevocationFeed } from '#services/domain/tokens/revocations/revocation-feed.ts';
+import {
+  createRevocationStreams,
+  type RevocationStreams,
+} from '#services/domain/tokens/revocations/revocation-stream.ts';
+import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { testCaller } from '#testing/ports.ts';
+import { quietLog } from '#testing/quiet-log.ts';
+import { openStateCopy, type StateCopy } from '#testing/state-copy.ts';
+import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createApp } from '../app.ts';
 import { createCallerResolver } from '../requests/caller.ts';
 import { healthRoutes } from './health.ts';

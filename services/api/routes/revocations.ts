@@ -1,10 +1,10 @@
-import { readRevocations } from '../../domain/tokens/revocations/read-revocations.ts';
-import type { HasRevocationFeed } from '../../domain/tokens/revocations/revocation-feed.ts';
-import { type HasRevocationStreams, questionOfEventId } from '../../domain/tokens/revocations/revocation-stream.ts';
+import { readRevocations } from '#services/domain/tokens/revocations/read-revocations.ts';
+import type { HasRevocationFeed } from '#services/domain/tokens/revocations/revocation-feed.ts';
+import { type HasRevocationStreams, questionOfEventId } from '#services/domain/tokens/revocations/revocation-stream.ts';
 import {
   readRevocationsEndpoint,
   streamRevocationsEndpoint,
-} from '../../domain/tokens/revocations/revocations-contract.ts';
+} from '#services/domain/tokens/revocations/revocations-contract.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -2,18 +2,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCheckpointOutbox } from '../../domain/audit/seal/checkpoint-outbox.ts';
-import { sealEvents } from '../../domain/audit/seal/seal-events.ts';
-import { countLoginFailure } from '../../domain/identity/guard/count-login-failure.ts';
-import { admitLogin } from '../../domain/identity/guard/login-guard.ts';
-import { createLogSigner } from '../../domain/keys/log-keys.ts';
-import { detectIncidents } from '../../domain/security/detect-incidents.ts';
-import { createFileLogMark } from '../../platform/marks/file-log-mark.ts';
-import type { ApiCopy, ApiCopyOptions } from '../../platform/testing/api-copy.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Json, type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { callerAt, testCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { countSignInFailure } from '#services/domain/identity/sign-in/count-sign-in-failure.ts';
+import { admitSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
+import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
+import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
+import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
+import type { ApiCopy, ApiCopyOptions } from '#testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
+import { callerAt, testCaller } from '#testing/ports.ts';
 
 type Login = { readonly email: string; readonly password: string };
 
@@ -78,8 +78,8 @@ export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Prom
       (await get(`/v1/admin/incidents?subject=${encodeURIComponent(subject)}`)).body.incidents,
     failFrom: async (ip, email) => {
       const caller = callerAt(ip);
-      const admitted = await admitLogin(api.ports, { email }, caller);
-      await api.ports.transact((tx) => countLoginFailure(tx, admitted, undefined, caller));
+      const admitted = await admitSignIn(api.ports, { email }, caller);
+      await api.ports.transact((tx) => countSignInFailure(tx, admitted, undefined, caller));
     },
     signInFrom: ({ email, password }, ip, agent, sent = {}) =>
       send(api.url, 'POST', '/api/auth/signin', { json: { email, password }, headers: from(ip, agent), ...sent }),

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { refreshTokenReuse } from '../../domain/security/detections.ts';
-import { raiseIncident } from '../../domain/security/raise-incident.ts';
-import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { expectProblem, type Json, type Received } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { refreshTokenReuse } from '#services/domain/security/detections.ts';
+import { raiseIncident } from '#services/domain/security/raise-incident.ts';
+import { refresh, signUp } from '#testing/flows/flows.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectProblem, type Json, type Received } from '#testing/http-client.ts';
+import { testCaller } from '#testing/ports.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { createAuthenticator } from '../../platform/testing/counterparts/authenticator.ts';
-import type { ProviderAccount } from '../../platform/testing/counterparts/oidc-provider.ts';
-import { codeOf } from '../../platform/testing/counterparts/totp.ts';
-import { act, enrolled } from '../../platform/testing/flows/factor-flows.ts';
-import { refresh, signUp } from '../../platform/testing/flows/flows.ts';
-import { cookieOf, expectProblem, type Json, type Received, send } from '../../platform/testing/http-client.ts';
-import type { MailFolder } from '../../platform/testing/mail-folder.ts';
-import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { act, enrolled } from '#testing/flows/factor-flows.ts';
+import { refresh, signUp } from '#testing/flows/flows.ts';
+import { providerAccount } from '#testing/harness/social-world.ts';
+import { cookieOf, expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
+import type { MailFolder } from '#testing/mail-folder.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type Place, type SecuritySocialHarness } from './security-social-harness.ts';
 

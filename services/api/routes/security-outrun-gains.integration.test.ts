@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { newEmail, signUp } from '../../platform/testing/flows/flows.ts';
-import { type ClientCredentials, cookieOf, send } from '../../platform/testing/http-client.ts';
-import {
-  askToken,
-  codeOf as consentedCodeOf,
-  newOAuthClient,
-  newVerifier,
-} from '../../platform/testing/worlds/oauth-world.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { newEmail, signUp } from '#testing/flows/flows.ts';
+import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import { type ClientCredentials, cookieOf, send } from '#testing/http-client.ts';
 import { openTheftHarness, type TheftHarness } from './security-outrun-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,10 +1,10 @@
 // For tests only: a harness with detections whose people read their mails and may sign in by a provider of the test's own.
-import { spendLoginFailures } from '../../domain/identity/guard/forgive-login.ts';
-import { forgetDevices } from '../../domain/identity/guard/login-sighting.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { type ProviderAccount, startOidcProvider } from '../../platform/testing/counterparts/oidc-provider.ts';
-import { cookieOf, type Received, send } from '../../platform/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '../../platform/testing/mail-folder.ts';
+import { spendSignInFailures } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
+import { forgetDevices } from '#services/domain/identity/sign-in/sign-in-origin.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { type ProviderAccount, startOidcProvider } from '#testing/fakes/oidc-provider.ts';
+import { cookieOf, type Received, send } from '#testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 import { type from, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 export type Place = ReturnType<typeof from>;
@@ -46,7 +46,7 @@ export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness
     closeAccount: (userId, email) =>
       ports.transact(async (tx) => {
         await forgetDevices(tx, userId);
-        await spendLoginFailures(tx, ports, { userId, email });
+        await spendSignInFailures(tx, ports, { userId, email });
       }),
     async close() {
       await mails.close();

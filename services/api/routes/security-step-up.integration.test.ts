@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { accountKeyOf } from '../../domain/identity/guard/login-counters.ts';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import { codeOf } from '../../platform/testing/counterparts/totp.ts';
-import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
-import { newEmail, signUp, type TestUser } from '../../platform/testing/flows/flows.ts';
-import { expectProblem, type Received, send } from '../../platform/testing/http-client.ts';
-import type { MailFolder } from '../../platform/testing/mail-folder.ts';
-import { providerAccount } from '../../platform/testing/worlds/social-world.ts';
+import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { enrolled } from '#testing/flows/factor-flows.ts';
+import { newEmail, signUp, type TestUser } from '#testing/flows/flows.ts';
+import { providerAccount } from '#testing/harness/social-world.ts';
+import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import type { MailFolder } from '#testing/mail-folder.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type SecuritySocialHarness } from './security-social-harness.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { detectIncidents } from '../../domain/security/detect-incidents.ts';
-import { listUnjudged, retryEvent } from '../../domain/security/retry-unjudged.ts';
-import { signUp } from '../../platform/testing/flows/flows.ts';
-import type { Json } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
+import { listUnjudged, retryEvent } from '#services/domain/security/retry-unjudged.ts';
+import { signUp } from '#testing/flows/flows.ts';
+import type { Json } from '#testing/http-client.ts';
+import { testCaller } from '#testing/ports.ts';
 import { never, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,5 +1,5 @@
-import type { HasKeyRing } from '../../domain/keys/key-ring.ts';
-import type { Ports } from '../../domain/ports.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import {
   acknowledgeIncidentEndpoint,
   closeIncidentEndpoint,
@@ -7,10 +7,10 @@ import {
   readIncidentEndpoint,
   streamSecurityEventsEndpoint,
   unlockUserEndpoint,
-} from '../../domain/security/contract.ts';
-import { type HasEventStreams, seqOfEventId } from '../../domain/security/event-stream.ts';
-import { changeIncident, listIncidents, readIncident } from '../../domain/security/manage-incidents.ts';
-import { unlockUser } from '../../domain/security/unlock-user.ts';
+} from '#services/domain/security/contract.ts';
+import { type HasEventStreams, seqOfEventId } from '#services/domain/security/event-stream.ts';
+import { changeIncident, listIncidents, readIncident } from '#services/domain/security/manage-incidents.ts';
+import { unlockUser } from '#services/domain/security/unlock-user.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import type { StillAllowed } from '../requests/still-allowed.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '../../platform/testing/api-copy.ts';
-import type { ProviderAccount } from '../../platform/testing/counterparts/oidc-provider.ts';
-import { codeOf } from '../../platform/testing/counterparts/totp.ts';
-import { enrolled } from '../../platform/testing/flows/factor-flows.ts';
-import { type Browser, openBrowser, type Shown } from '../../platform/testing/flows/oauth-browser.ts';
-import { openSocialWorld, providerAccount, type SocialWorld } from '../../platform/testing/worlds/social-world.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { enrolled } from '#testing/flows/factor-flows.ts';
+import { type Browser, openBrowser, type Shown } from '#testing/flows/oauth-browser.ts';
+import { openSocialWorld, providerAccount, type SocialWorld } from '#testing/harness/social-world.ts';
 
 /** What a browser asks for when it is sent somewhere. */
 const LOOKS_AT_PAGES = { accept: 'text/html,*/*;q=0.8' };

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
-import { ownAccount } from '../../domain/identity/accounts/own-account.ts';
-import { loginLocked } from '../../domain/identity/errors.ts';
-import type { MailPorts } from '../../domain/identity/mail/queue-mail.ts';
-import { assertOwnPage } from '../../domain/identity/sessions/csrf.ts';
-import { listLinkedAccounts, unlinkAccount } from '../../domain/identity/social/linked-accounts.ts';
+import { ownAccount } from '#services/domain/identity/accounts/own-account.ts';
+import { loginLocked } from '#services/domain/identity/errors.ts';
+import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
+import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
+import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
 import {
   linkSocialEndpoint,
   listAccountsEndpoint,
@@ -12,11 +12,11 @@ import {
   socialCallbackEndpoint,
   socialCallbackFormEndpoint,
   unlinkAccountEndpoint,
-} from '../../domain/identity/social/social-contract.ts';
-import { socialProviderUnknown } from '../../domain/identity/social/social-errors.ts';
-import type { StartedSocial } from '../../domain/identity/social/start-social-sign-in.ts';
-import { formNext, NO_NEXT } from '../../domain/oauth/authorize/next-path.ts';
-import { type AppError, isAppError } from '../../platform/define/error.ts';
+} from '#services/domain/identity/social/social-contract.ts';
+import { socialProviderUnknown } from '#services/domain/identity/social/social-errors.ts';
+import type { StartedSocial } from '#services/domain/identity/social/start-social-sign-in.ts';
+import { formNext, NO_NEXT } from '#services/domain/oauth/authorize/next-path.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../pages/browser-form.ts';

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { currentRequestTrace } from '../../../observability/http-span.ts';
-import { API_URL, type ApiCopy } from '../../platform/testing/api-copy.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { insertUser } from '../../platform/testing/made/families.ts';
-import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { currentRequestTrace } from '#observability/http-span.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { insertUser } from '#testing/fixtures/families.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, send } from '#testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 
 type World = {
   readonly api: ApiCopy;

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { patiently } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { insertUser } from '../../platform/testing/made/families.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { insertUser } from '#testing/fixtures/families.ts';
+import { patiently } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, send } from '#testing/http-client.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

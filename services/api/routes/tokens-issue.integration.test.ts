@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy, newClient } from '../../platform/testing/api-copy.ts';
-import { newPerson } from '../../platform/testing/flows/people.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, send } from '../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { API_URL, type ApiCopy, newClient } from '#testing/api-copy.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, send } from '#testing/http-client.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

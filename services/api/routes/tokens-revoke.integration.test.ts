@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { revokeToken } from '../../domain/tokens/revoke-token.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { type Received, type Sent, send } from '../../platform/testing/http-client.ts';
-import { userCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { type Received, type Sent, send } from '#testing/http-client.ts';
+import { userCaller } from '#testing/ports.ts';
 
 let world: ApiWorld;
 let api: ApiCopy;

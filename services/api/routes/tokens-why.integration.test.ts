@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { actOn } from '../../domain/security/act-on-incident.ts';
-import { type Detection, detections } from '../../domain/security/detections.ts';
-import type { ApiCopy } from '../../platform/testing/api-copy.ts';
-import { clientToken, refresh, tampered } from '../../platform/testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '../../platform/testing/flows/people.ts';
-import type { ClientCredentials } from '../../platform/testing/http-client.ts';
-import { expectProblem, send } from '../../platform/testing/http-client.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { type ApiWorld, openApiWorld } from '../../platform/testing/worlds/api-world.ts';
+import { actOn } from '#services/domain/security/act-on-incident.ts';
+import { type Detection, detections } from '#services/domain/security/detections.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { clientToken, refresh, tampered } from '#testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
+import { testCaller } from '#testing/ports.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;

@@ -6,22 +6,22 @@ import {
   revokeTokenEndpoint,
   validateTokenEndpoint,
   validateTokensEndpoint,
-} from '../../domain/tokens/contract.ts';
-import { explainEnd } from '../../domain/tokens/explain-end.ts';
-import { type IssuePorts, issuePair } from '../../domain/tokens/issue/issue-pair.ts';
-import { inactiveAnswer } from '../../domain/tokens/judge/inactive-answer.ts';
+} from '#services/domain/tokens/contract.ts';
+import { explainEnd } from '#services/domain/tokens/explain-end.ts';
+import { type IssuePorts, issuePair } from '#services/domain/tokens/issue/issue-pair.ts';
+import { readToken } from '#services/domain/tokens/metadata/read-token.ts';
+import { readTokenStatistics } from '#services/domain/tokens/metadata/read-token-statistics.ts';
+import { type RefreshTokenPorts, refreshToken } from '#services/domain/tokens/refresh/refresh-token.ts';
+import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
 import {
   answerToken,
   answerValidate,
   plainTokenOf,
   type ValidateAnswerPorts,
-} from '../../domain/tokens/judge/validate-answer.ts';
-import { validateBatch } from '../../domain/tokens/judge/validate-batch.ts';
-import { readToken } from '../../domain/tokens/metadata/read-token.ts';
-import { readTokenStatistics } from '../../domain/tokens/metadata/read-token-statistics.ts';
-import { type RefreshTokenPorts, refreshToken } from '../../domain/tokens/refresh-token.ts';
-import { type RevokeInput, type RevokePorts, revokeToken } from '../../domain/tokens/revoke-token.ts';
-import { explainEndEndpoint } from '../../domain/tokens/why-contract.ts';
+} from '#services/domain/tokens/verify/validate-answer.ts';
+import { validateBatch } from '#services/domain/tokens/verify/validate-batch.ts';
+import { explainEndEndpoint } from '#services/domain/tokens/why-contract.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';

@@ -1,5 +1,5 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { ClientSettings } from '../../platform/config/clients.ts';
+import type { ClientSettings } from '#services/platform/config/clients.ts';
 import type { Ports, Sql } from '../ports.ts';
 import {
   type ClientOrigin,

@@ -1,4 +1,4 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
 /** Who made a client: whoever manages them, itself (RFC 7591), or the document that its id is the address of. */

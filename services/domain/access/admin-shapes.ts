@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 
 /** What contracts of the admin API have in common. */
 

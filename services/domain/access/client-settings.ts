@@ -1,4 +1,4 @@
-import type { ClientSettings } from '../../platform/config/clients.ts';
+import type { ClientSettings } from '#services/platform/config/clients.ts';
 
 /** How clients come that nobody here has looked at. */
 export type HasClientSettings = { readonly clientSettings: ClientSettings };

@@ -1,7 +1,7 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';

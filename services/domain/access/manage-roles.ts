@@ -1,6 +1,6 @@
 import { setAuditContext } from '../audit/audit-context.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { assertHolds } from './assert-holds.ts';
 import type { RoleView } from './contract.ts';

@@ -1,9 +1,9 @@
-import type { Endpoint } from '../../platform/define/endpoint.ts';
-import type { AppError } from '../../platform/define/error.ts';
-import { apiKeyNotAccepted, permissionMissing, stepUpRequired } from '../../platform/errors.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { apiKeyNotAccepted, permissionMissing, stepUpRequired } from '#services/platform/errors.ts';
 import { recordEvent } from '../audit/record-event.ts';
-import { createOncePerMinute, nameOfCaller } from '../once-per-minute.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { createThrottle, nameOfCaller } from '../shared/throttle.ts';
 import { accessDenied } from './audit-events.ts';
 import { rightsExceeded } from './errors.ts';
 
@@ -23,7 +23,7 @@ const DENIALS: ReadonlySet<string> = new Set(
  * who asks again and again fills no log. A refusal stands whether or not it could be written.
  */
 export function createDenialLog(ports: Pick<Ports, 'sql' | 'clock' | 'log'>): RecordDenial {
-  const once = createOncePerMinute(ports.clock);
+  const once = createThrottle(ports.clock);
   return async (caller, { operation, auth }, { code, options }) => {
     if (!DENIALS.has(code) || options.isRecorded) return;
     const permission = auth === 'public' ? undefined : auth.permission;

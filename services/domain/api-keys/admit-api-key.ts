@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { apiKeySignatures } from '../../../observability/metrics/api-keys.ts';
-import { apiKeyNotAccepted, rateLimited } from '../../platform/errors.ts';
+import { apiKeySignatures } from '#observability/metrics/api-keys.ts';
+import { apiKeyNotAccepted, rateLimited } from '#services/platform/errors.ts';
 import type { LimitBuckets } from '../limits/buckets.ts';
 import { type Counted, refusalOf, usedUp } from '../limits/verdict.ts';
 import type { Clock, Ports, RateCounters } from '../ports.ts';

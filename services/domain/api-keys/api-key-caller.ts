@@ -1,12 +1,12 @@
-import { apiKeyChecks } from '../../../observability/metrics/api-keys.ts';
+import { apiKeyChecks } from '#observability/metrics/api-keys.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from '../access/access-directory.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import { assertJudging, type JudgingPorts } from '../tokens/judge/assert-judging.ts';
+import { assertVerifiable, type VerifiablePorts } from '../tokens/verify/assert-verifiable.ts';
 import type { HasApiKeys, LiveApiKey } from './api-key-directory.ts';
 import { parseApiKey } from './api-key-format.ts';
 import { apiKeysStale } from './errors.ts';
 
-export type ApiKeyCallerPorts = HasApiKeys & HasAccess & JudgingPorts;
+export type ApiKeyCallerPorts = HasApiKeys & HasAccess & VerifiablePorts;
 
 export type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
 
@@ -21,7 +21,7 @@ export function recogniseApiKey(
 ): RecognisedApiKey | null {
   const presented = parseApiKey(text);
   if (presented === null) return refused('malformed');
-  assertJudging(ports);
+  assertVerifiable(ports);
   if (!ports.apiKeys.isFresh()) throw apiKeysStale({ retryAfterSeconds: 1 });
   const key = ports.apiKeys.authenticate(presented);
   if (key === null) return refused('unknown');

@@ -1,4 +1,4 @@
-import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 
 // Written by row triggers, in whichever transaction changes the row (migration api_keys).
 export const apiKeyCreated = defineAuditEvent({

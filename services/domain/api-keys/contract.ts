@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   apiKeyNotAccepted,
   cursorInvalid,
@@ -9,7 +9,7 @@ import {
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { rightsExceeded } from '../access/errors.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
 

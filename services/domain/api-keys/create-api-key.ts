@@ -8,8 +8,8 @@ import { apiKeyViewOf } from './api-key-view.ts';
 import { countLiveOrNew, insertApiKey, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import type { ApiKeyView } from './contract.ts';
 import { apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
-import { type HoldOwner, holdOwner, ownerHolder } from './hold-owner.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf } from './key-owner.ts';
+import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
 type PublicJwk = {
   readonly kty: string;
@@ -48,7 +48,7 @@ export async function createApiKey(
 ): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
   assertHolds(caller, input.permissions ?? []);
-  return make(ports, { ...ownerOf(caller), hold: ownerHolder(ports, caller) }, input, caller);
+  return make(ports, { ...ownerOf(caller), hold: ownerLocker(ports, caller) }, input, caller);
 }
 
 /** The same for an owner that is named: what runs the installation makes keys for others. */
@@ -57,12 +57,12 @@ export function createApiKeyFor(
   { owner, reason, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner; readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return make(ports, { ...owner, hold: holdOwner }, input, caller, reason);
+  return make(ports, { ...owner, hold: lockKeyOwner }, input, caller, reason);
 }
 
 async function make(
   ports: MakePorts,
-  { hold, ...owner }: KeyOwner & { readonly hold: HoldOwner },
+  { hold, ...owner }: KeyOwner & { readonly hold: LockOwner },
   input: CreateApiKeyInput,
   caller: Caller,
   reason?: string,

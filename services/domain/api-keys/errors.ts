@@ -1,4 +1,4 @@
-import { defineError } from '../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 /** The same for no such key and somebody else's. */
 export const apiKeyUnknown = defineError({

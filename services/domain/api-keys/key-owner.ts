@@ -1,6 +1,6 @@
-import { apiKeyNotAccepted } from '../../platform/errors.ts';
-import { ownerAsking } from '../ownership.ts';
+import { apiKeyNotAccepted } from '#services/platform/errors.ts';
 import type { Caller, Sql } from '../ports.ts';
+import { ownerAsking } from '../shared/ownership.ts';
 import { type ApiKeyRow, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import { apiKeyUnknown } from './errors.ts';
 

@@ -1,5 +1,5 @@
-import { type Page, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { type Page, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
 import { type KeyOwner, readApiKeys } from './api-keys.store.ts';
 import type { ApiKeyView } from './contract.ts';

@@ -7,8 +7,8 @@ import { apiKeyViewOf } from './api-key-view.ts';
 import { type ApiKeyRow, readApiKey, rotateSecret } from './api-keys.store.ts';
 import type { ApiKeyWithSecret } from './create-api-key.ts';
 import { apiKeyOver, apiKeyUnknown } from './errors.ts';
-import { type HoldOwner, holdOwner, ownerHolder } from './hold-owner.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
+import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
 export type RotateApiKeyInput = {
   readonly apiKeyId: string;
@@ -34,7 +34,7 @@ export function rotateApiKey(
 ): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
   const owner = ownerOf(caller);
-  return rotate(ports, input, caller, ownerHolder(ports, caller), async (tx) => {
+  return rotate(ports, input, caller, ownerLocker(ports, caller), async (tx) => {
     const row = await ownKey(tx, owner, input.apiKeyId);
     assertHolds(caller, row.permissions);
     return row;
@@ -47,7 +47,7 @@ export function rotateAnyApiKey(
   input: RotateApiKeyInput & { readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return rotate(ports, input, caller, holdOwner, async (tx) => {
+  return rotate(ports, input, caller, lockKeyOwner, async (tx) => {
     const row = await readApiKey(tx, input.apiKeyId);
     if (row === undefined) throw apiKeyUnknown();
     return row;
@@ -58,7 +58,7 @@ function rotate(
   ports: RotatePorts,
   { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS, reason }: RotateApiKeyInput,
   caller: Caller,
-  hold: HoldOwner,
+  hold: LockOwner,
   find: (tx: Tx) => Promise<ApiKeyRow>,
 ): Promise<ApiKeyWithSecret> {
   const secret = newApiKeySecret(ports.random, id);

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { currentRequestTrace } from '../../../observability/http-span.ts';
+import { currentRequestTrace } from '#observability/http-span.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { auditContextSet } from './audit.store.ts';
 import type { EndRule } from './end-rule-shapes.ts';

@@ -1,4 +1,4 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** One event; locks nothing, no index looked up. */
 export const auditOutboxInsert = defineStatement(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { cursorInvalid, storeUnavailable } from '../../platform/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import {
   auditEventUnknown,
   auditLogDamaged,

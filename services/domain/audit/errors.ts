@@ -1,4 +1,4 @@
-import { defineError } from '../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 export const auditEventUnknown = defineError({
   code: 'audit_event_unknown',

@@ -1,4 +1,4 @@
-import { defineError } from '../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 export const auditLogKeyMissing = defineError({
   code: 'audit_log_key_missing',

@@ -1,7 +1,7 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { LogMark, Sql } from '../ports.ts';
 import { emptyRoot } from './log/merkle.ts';
-import type { StopReason } from './log-standing.ts';
+import type { StopReason } from './log-status.ts';
 
 export type OpenLog = LogMark & {
   readonly firstSeq: number;

@@ -1,6 +1,6 @@
-import { withSpan } from '../../../observability/http-span.ts';
+import { withSpan } from '#observability/http-span.ts';
 import type { Ports } from '../ports.ts';
-import { type PurgePorts, purgeOnSchedule } from '../purge.ts';
+import { type PurgePorts, purgeOnSchedule } from '../shared/purge.ts';
 import {
   detachDay,
   dropDay,

@@ -1,6 +1,6 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
-import { definePurge, type Purge } from '../purge.store.ts';
+import { definePurge, type Purge } from '../shared/purge.store.ts';
 
 /** A day (UTC) with a table of its own, `YYYY-MM-DD`. */
 export type OutboxDay = {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { defineAuditEvent } from '../../platform/define/audit-event.ts';
-import type { Statement } from '../../platform/define/statement.ts';
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import type { Statement } from '#services/platform/define/statement.ts';
 import type { Caller, RequestContext, Sql } from '../ports.ts';
 import { auditActor, keyedHash, setAuditContext, useIdentifierKey } from './audit-context.ts';
 import { auditRow, recordEvent } from './record-event.ts';

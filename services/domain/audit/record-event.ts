@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../../platform/define/audit-event.ts';
+import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { auditOutboxInsert } from './audit.store.ts';
 import { auditActor } from './audit-context.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '../../platform/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '../access/admin-shapes.ts';
 import { rightsExceeded, roleUnknown } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';

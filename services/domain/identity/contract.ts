@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   idempotencyKeyReused,
   originRefused,
   requestInvalid,
   storeUnavailable,
   unauthenticated,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { tokenPair } from '../tokens/contract.ts';
-import { sessionEnded } from '../tokens/families/refresh-errors.ts';
+import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
 import { emailUnverified } from './accounts/account-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
 import { secondFactorRequired } from './factors/factors-errors.ts';

@@ -1,4 +1,4 @@
-import { defineError } from '../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 /** The same for a wrong password, an unknown account and a disabled one. */
 export const loginRefused = defineError({

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { readSession, signIn, signOut, signUp } from '../../platform/testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '../../platform/testing/worlds/identity-world.ts';
+import { readSession, signIn, signOut, signUp } from '#testing/flows/identity-flows.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { readSession, redisKeyOf, signIn, signOut, signUp } from '../../platform/testing/flows/identity-flows.ts';
-import type { Json } from '../../platform/testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '../../platform/testing/processes/tcp-proxy.ts';
-import { queryRows } from '../../platform/testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '../../platform/testing/worlds/identity-world.ts';
+import { readSession, redisKeyOf, signIn, signOut, signUp } from '#testing/flows/identity-flows.ts';
+import { type IdentityWorld, newPerson, startIdentityWorld } from '#testing/harness/identity-world.ts';
+import type { Json } from '#testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { queryRows } from '#testing/rows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 

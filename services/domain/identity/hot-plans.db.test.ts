@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Statement } from '../../platform/define/statement.ts';
-import { createPrismaDatabase } from '../../platform/postgres/prisma.ts';
-import { createTestDatabase, type TestDatabase } from '../../platform/testing/stores.ts';
+import type { Statement } from '#services/platform/define/statement.ts';
+import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import type { Sql } from '../ports.ts';
-import { refreshFamilyRotateBatch } from '../tokens/families/family.store.ts';
+import { recordClientTokens } from '../tokens/issue/client-credentials.store.ts';
+import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/issue/idempotency.store.ts';
 import {
   familiesEnd,
   familiesEndBySession,
@@ -14,18 +15,17 @@ import {
   familyInsert,
   familyLock,
   sessionLock,
-} from '../tokens/families/family-life.store.ts';
-import { recordClientTokens } from '../tokens/issue/client-credentials.store.ts';
-import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/issue/idempotency.store.ts';
+} from '../tokens/refresh/family-life.store.ts';
+import { refreshFamilyRotateBatch } from '../tokens/refresh/refresh-families.store.ts';
 import { readFeed } from '../tokens/revocations/revocations.store.ts';
 import {
   insertTokenRevocation,
   readFamilyOwner,
   readRevocationEpoch,
 } from '../tokens/revocations/token-revocation.store.ts';
-import { countFailure, forgiveFailures, readCounters, readTriedNames } from './guard/login-failures.store.ts';
 import { findCredential } from './identity.store.ts';
 import { deleteSessions, findSessionRow, holdSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
+import { countFailure, forgiveFailures, readCounters, readTriedNames } from './sign-in/sign-in-failures.store.ts';
 
 const ROWS = 20_000;
 /** Tables of a row or sixteen, whatever the load: there is nothing an index could save. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { killedEverywhere, runKillable } from '../../platform/testing/processes/killable.ts';
+import { testCaller } from '#testing/ports.ts';
+import { killedEverywhere, runKillable } from '#testing/processes/killable.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type KeyHarness, type KeyRow, keySettings, openKeyHarness } from './key-harness.ts';
-import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
+import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 const DAY_SECONDS = 86_400;
 const TWO_DAYS_MS = 2 * DAY_SECONDS * 1_000;

@@ -1,9 +1,9 @@
-import { withSpan } from '../../../observability/http-span.ts';
+import { withSpan } from '#observability/http-span.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { advanceLogKey } from './advance-log-key.ts';
+import { advanceLogKey } from './log/advance-log-key.ts';
 import { type RetiredKeys, retireKeys } from './retire-keys.ts';
-import { rotateServerSecret } from './rotate-server-secret.ts';
 import { type HasKeysChanged, rotateSigningKeys } from './rotate-signing-keys.ts';
+import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 export type AdvancedKeyRing = {
   /** Kid published now, a hold before it signs; null where no rotation was due. */

@@ -1,8 +1,7 @@
-import { withSpan } from '../../../observability/http-span.ts';
+import { withSpan } from '#observability/http-span.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { keyCompromised } from './audit-events.ts';
-import { sealRandom } from './ensure-shared-secret.ts';
 import { keyUnknown } from './errors.ts';
 import { makeKeyPair, type SealedKey } from './key-material.ts';
 import { type CompromisePlan, type KeyPolicy, LOG_PURPOSE, leavesAt, planCompromise, signsAt } from './key-timeline.ts';
@@ -10,6 +9,7 @@ import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, lockKeys, markCompromised, readKey, readKeysOf, setKeyRange } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 import { type HasKeysChanged, requirePolicy } from './rotate-signing-keys.ts';
+import { sealRandom } from './secrets/ensure-shared-secret.ts';
 
 type CompromisePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasKeysChanged;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { keyUnknown, signingUnavailable } from './errors.ts';
 
 const TAG = 'Keys';

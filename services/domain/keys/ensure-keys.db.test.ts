@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { createTestPorts, testCaller } from '#testing/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import {
@@ -16,9 +16,9 @@ import { KeyMaterialError } from './key-material.ts';
 import { readKeyWarnings } from './key-warnings.ts';
 import { listKeys } from './list-keys.ts';
 import { retireKeys } from './retire-keys.ts';
-import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
-import { serverSecretPurposes } from './server-secrets.ts';
+import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
+import { serverSecretPurposes } from './secrets/server-secrets.ts';
 
 let harness: KeyHarness;
 beforeAll(async () => {

@@ -1,15 +1,15 @@
-import type { keySettings } from '../../platform/config/keys.ts';
-import type { SettingsOf } from '../../platform/define/setting.ts';
+import type { keySettings } from '#services/platform/config/keys.ts';
+import type { SettingsOf } from '#services/platform/define/setting.ts';
 import type { Caller, Ports, Tx, Vault } from '../ports.ts';
-import { ensureServerSecrets } from './ensure-server-secrets.ts';
-import { ensureSharedSecret } from './ensure-shared-secret.ts';
 import { makeKeyPair } from './key-material.ts';
 import { ACCESS_PURPOSE, destroysAt, type KeyPolicy, leavesAt, openEnded, signsAtOnceFrom } from './key-timeline.ts';
 import { keyWarnings } from './key-warnings.ts';
 import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
-import { makeLogKey, publishLogKey } from './log-keys.ts';
+import { makeLogKey, publishLogKey } from './log/log-keys.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
-import { rewrapSealedValues } from './rewrap-sealed-values.ts';
+import { ensureServerSecrets } from './secrets/ensure-server-secrets.ts';
+import { ensureSharedSecret } from './secrets/ensure-shared-secret.ts';
+import { rewrapSealedValues } from './secrets/rewrap-sealed-values.ts';
 
 export type EnsureKeysSettings = {
   readonly keys: Pick<

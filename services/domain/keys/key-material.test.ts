@@ -1,8 +1,8 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { systemRandom } from '../../platform/crypto/system.ts';
-import { createVault } from '../../platform/crypto/vault.ts';
+import { systemRandom } from '#services/platform/crypto/system.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
 import {
   assertStrength,
   isSharedSecret,

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { testCaller } from '#testing/ports.ts';
 import type { Tx } from '../ports.ts';
-import { advanceLogKey } from './advance-log-key.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KEY_AUDIENCE, type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
 import { LOG_PURPOSE, sharedSecretPurpose } from './key-timeline.ts';
 import { deleteKeyHistory, type KeyRow, lockKeys, readKeysOf } from './keys.store.ts';
 import { listKeys } from './list-keys.ts';
+import { advanceLogKey } from './log/advance-log-key.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { retireKeys } from './retire-keys.ts';
-import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
+import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 let harness: KeyHarness;
 let ports: KeyHarness['ports'];

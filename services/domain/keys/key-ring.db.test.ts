@@ -1,14 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { createTestPorts, testCaller } from '#testing/ports.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KEY_AUDIENCE, KEY_SECRET, type KeyHarness, keySettings, openKeyHarness, ringSettings } from './key-harness.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { createKeyRing } from './key-ring.ts';
-import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
+import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 let harness: KeyHarness;
 let ports: KeyHarness['ports'];

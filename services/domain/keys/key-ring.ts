@@ -1,7 +1,7 @@
-import type { keySettings } from '../../platform/config/keys.ts';
-import type { SettingsOf } from '../../platform/define/setting.ts';
+import type { keySettings } from '#services/platform/config/keys.ts';
+import type { SettingsOf } from '#services/platform/define/setting.ts';
 import type { Ports } from '../ports.ts';
-import { createSharedTurns } from '../shared-turns.ts';
+import { createSingleFlight } from '../shared/single-flight.ts';
 import { createDatabaseClock } from './database-clock.ts';
 import { signingUnavailable } from './errors.ts';
 import type { VerificationKey } from './key-material.ts';
@@ -9,7 +9,7 @@ import { type KeySet, makeKeySet } from './key-set.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
 import { noKeys, type OpenKeys, openKeys, type Signer } from './open-keys.ts';
-import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './server-secrets.ts';
+import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './secrets/server-secrets.ts';
 import { createSign } from './sign.ts';
 import { chooseSigner, signingInput } from './signing-input.ts';
 
@@ -87,7 +87,7 @@ export function createKeyRing(
   };
 
   // Shared: a load under way may have read before the change that the next one is about.
-  const loads = createSharedTurns<void>(async () => {
+  const loads = createSingleFlight<void>(async () => {
     const sentAtMs = clock.monotonic();
     const { version, now } = await readVersion(sql);
     hear(now, sentAtMs);

@@ -1,4 +1,4 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { SealedKey } from './key-material.ts';
 import { type KeyPolicy, type KeyTimes, LOG_PURPOSE } from './key-timeline.ts';

@@ -4,7 +4,7 @@ import { keyPublished } from './audit-events.ts';
 import { openSealed, type SealedKey } from './key-material.ts';
 import type { KeyPolicy } from './key-timeline.ts';
 import { insertKey, readSecrets } from './keys.store.ts';
-import { serverSecretContext } from './server-secrets.ts';
+import { serverSecretContext } from './secrets/server-secrets.ts';
 
 export type Publication = {
   readonly policy: KeyPolicy;

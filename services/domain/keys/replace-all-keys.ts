@@ -1,12 +1,12 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { keyCompromised } from './audit-events.ts';
-import { sealRandom } from './ensure-shared-secret.ts';
 import { makeKeyPair, type SealedKey } from './key-material.ts';
 import { type KeyPolicy, leavesAt, planCompromise, signsAtOnceFrom } from './key-timeline.ts';
 import { type KeyRow, lockKeys, markCompromised, readKeys, readKeysOf } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 import { requirePolicy } from './rotate-signing-keys.ts';
+import { sealRandom } from './secrets/ensure-shared-secret.ts';
 
 type ReplacePorts = Pick<Ports, 'sql' | 'vault' | 'random'>;
 

@@ -1,4 +1,4 @@
-import { withSpan } from '../../../observability/http-span.ts';
+import { withSpan } from '#observability/http-span.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { keyPrivatePartDestroyed, serverSecretDestroyed } from './audit-events.ts';
@@ -13,7 +13,7 @@ import {
   readSecrets,
   type SecretRow,
 } from './keys.store.ts';
-import { isKeptForever, serverSecretContext } from './server-secrets.ts';
+import { isKeptForever, serverSecretContext } from './secrets/server-secrets.ts';
 
 export type RetiredKeys = {
   /** Kids whose private part was destroyed now. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { testCaller } from '#testing/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type KeyHarness, openKeyHarness, SKEW_MS } from './key-harness.ts';
 import { listKeys } from './list-keys.ts';
 import { retireKeys } from './retire-keys.ts';
-import { rotateServerSecret } from './rotate-server-secret.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
+import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 let harness: KeyHarness;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
-import { withSpan } from '../../../observability/http-span.ts';
-import { keyRotations } from '../../../observability/metrics/keys.ts';
+import { withSpan } from '#observability/http-span.ts';
+import { keyRotations } from '#observability/metrics/keys.ts';
 import type { Caller, Ports, Sql, Tx } from '../ports.ts';
 import { KeyMaterialError, makeKeyPair, type SealedKey } from './key-material.ts';
 import { ACCESS_PURPOSE, type KeyPolicy, planRotation, type RotationPlan } from './key-timeline.ts';

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks';
 import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { isAppError } from '../../platform/define/error.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { createSign } from './sign.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });

@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
-import { tokenSignDuration } from '../../../observability/metrics/tokens.ts';
+import { tokenSignDuration } from '#observability/metrics/tokens.ts';
 import { signingUnavailable } from './errors.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { loadConfig } from '../../platform/config/load.ts';
-import { RATE_CLASSES } from '../../platform/define/endpoint.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { RATE_CLASSES } from '#services/platform/define/endpoint.ts';
 import { limitBuckets } from './buckets.ts';
 
 const bucketsOf = (env: Record<string, string> = {}) => limitBuckets(loadConfig(env).limits);

@@ -1,5 +1,5 @@
-import type { RateLimitConfig } from '../../platform/config/limits.ts';
-import type { RateClass } from '../../platform/define/endpoint.ts';
+import type { RateLimitConfig } from '#services/platform/config/limits.ts';
+import type { RateClass } from '#services/platform/define/endpoint.ts';
 import type { RateBucket } from '../ports.ts';
 
 /** Levels a request is limited on: all together, its address, its route class, its client, its user. */

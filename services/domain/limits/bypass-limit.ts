@@ -1,7 +1,7 @@
-import type { RateClass } from '../../platform/define/endpoint.ts';
+import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { recordEvent } from '../audit/record-event.ts';
-import { createOncePerMinute, nameOfCaller } from '../once-per-minute.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { createThrottle, nameOfCaller } from '../shared/throttle.ts';
 import { limitBypassed } from './audit-events.ts';
 import type { LimitBucket } from './buckets.ts';
 
@@ -15,7 +15,7 @@ export type BypassPorts = Pick<Ports, 'sql' | 'clock' | 'log'>;
 export function createBypass(
   ports: BypassPorts,
 ): (caller: Caller, bucket: LimitBucket, rateClass: RateClass) => Promise<boolean> {
-  const once = createOncePerMinute(ports.clock);
+  const once = createThrottle(ports.clock);
 
   const record = (caller: Caller, bucket: LimitBucket, rateClass: RateClass): Promise<boolean> =>
     recordEvent(ports.sql, caller, limitBypassed, {

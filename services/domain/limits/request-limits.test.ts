@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { registry } from '../../../observability/metrics/instruments.ts';
-import { loadConfig } from '../../platform/config/load.ts';
-import { isAppError } from '../../platform/define/error.ts';
-import { WindowCounts } from '../../platform/limiter/window-counts.ts';
-import { clientCaller, testCaller, userCaller } from '../../platform/testing/ports.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { validateRateLimit } from '#services/embedding/validate-rate-limit.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
+import { clientCaller, testCaller, userCaller } from '#testing/ports.ts';
 import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../ports.ts';
 import { limitBuckets } from './buckets.ts';
 import { type Admission, type ArrivedRequest, createRequestLimits, type RequestLimits } from './request-limits.ts';
-import { validateRateLimit } from './validate-rate-limit.ts';
 
 const { request } = testCaller;
 const user = (permissions: readonly string[] = [], roles?: readonly string[]): Caller =>

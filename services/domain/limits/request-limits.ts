@@ -1,6 +1,6 @@
-import { rateLimitBypasses, rateLimitRefusals } from '../../../observability/metrics/limits.ts';
-import type { RateClass } from '../../platform/define/endpoint.ts';
-import { rateLimited } from '../../platform/errors.ts';
+import { rateLimitBypasses, rateLimitRefusals } from '#observability/metrics/limits.ts';
+import type { RateClass } from '#services/platform/define/endpoint.ts';
+import { rateLimited } from '#services/platform/errors.ts';
 import type { Caller, RateCounters } from '../ports.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
 import { type BypassPorts, createBypass } from './bypass-limit.ts';

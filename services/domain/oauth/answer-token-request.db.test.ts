@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newProofMaker } from '../../platform/testing/counterparts/dpop.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';

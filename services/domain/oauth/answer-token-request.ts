@@ -1,10 +1,9 @@
-import { requestInvalid } from '../../platform/errors.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
 import { DEVICE_GRANT, GRANT_TYPES, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
-import { checkPresented } from '../tokens/families/rotate-family.ts';
 import {
   type AdmittedClient,
   type GrantTokenInput,
@@ -14,10 +13,11 @@ import {
 } from '../tokens/issue/grant-token.ts';
 import type { ClientTokenAnswer } from '../tokens/issue/issue-client-token.ts';
 import { oauthClient } from '../tokens/issue/oauth-client.ts';
+import { checkPresented } from '../tokens/refresh/rotate-family.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
-import type { OAuthTokenAnswer } from './finish-oauth-login.ts';
+import type { OAuthTokenAnswer } from './finish-oauth-sign-in.ts';
 import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
 
 export type TokenRequest = GrantTokenInput & {

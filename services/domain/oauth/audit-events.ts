@@ -1,4 +1,4 @@
-import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 
 export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { clientUnauthenticated, storeUnavailable, unauthenticated } from '../../platform/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { clientUnauthenticated, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { NO_CONTROLS, signInEndpoint } from '../identity/contract.ts';
 import { answerSecondFactorEndpoint } from '../identity/factors/factors-contract.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
@@ -15,7 +15,7 @@ import {
   resourceForeign,
   scopeExceeded,
   sessionEnded,
-} from '../tokens/families/refresh-errors.ts';
+} from '../tokens/refresh/refresh-errors.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import {
   certificateUnreadable,

@@ -1,4 +1,4 @@
-import { defineError } from '../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 /** The same for every reason: a stranger who holds a code learns nothing of it. */
 export const codeInvalid = defineError({

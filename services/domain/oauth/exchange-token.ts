@@ -1,16 +1,16 @@
-import { tokensIssued } from '../../../observability/metrics/tokens.ts';
-import { isAppError } from '../../platform/define/error.ts';
-import { clientUnauthenticated, requestInvalid } from '../../platform/errors.ts';
+import { tokensIssued } from '#observability/metrics/tokens.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 import { auditRow } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
 import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
-import { rememberToken } from '../tokens/families/family-token.ts';
 import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
-import type { ValidatePorts } from '../tokens/judge/validate-token.ts';
+import { rememberToken } from '../tokens/refresh/family-token.ts';
 import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
 import { assertMayIssue } from '../tokens/revocations/revocation-set.ts';
+import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { outcomeOf } from '../../platform/testing/outcome.ts';
-import { AUDIENCE, goodClaims, NOW, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
+import { AUDIENCE, goodClaims, NOW, tokenWorld } from '#testing/harness/token-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import type { Client } from '../access/access-directory.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 

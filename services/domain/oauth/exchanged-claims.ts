@@ -2,12 +2,12 @@ import type { Client } from '../access/access-directory.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
-import { confirmationOf, maySee, maySeeRoles } from '../tokens/families/family-token.ts';
 import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
-import { judgeTokenConfirmed, type ValidatePorts } from '../tokens/judge/validate-token.ts';
+import { confirmationOf, maySee, maySeeRoles } from '../tokens/refresh/family-token.ts';
 import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { evaluateTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
 import { requestedAudience } from './requested-terms.ts';
 
@@ -24,7 +24,7 @@ export async function subjectOf(
   token: string,
 ): Promise<AccessTokenClaims> {
   for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
-    const judged = await judgeTokenConfirmed(ports, token, { audience });
+    const judged = await evaluateTokenConfirmed(ports, token, { audience });
     if (judged === 'wrong_audience') continue;
     // A client's own token speaks for nobody.
     if (typeof judged === 'string' || judged.claims.fid === undefined) break;

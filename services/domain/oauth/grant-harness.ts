@@ -2,20 +2,20 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { expect } from 'vitest';
-import type { ClientSettings } from '../../platform/config/clients.ts';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
-import { newSignedIn } from '../../platform/testing/flows/signed-in.ts';
-import { PATIENCE_MS } from '../../platform/testing/patient-stores.ts';
-import { clientCaller, testCaller } from '../../platform/testing/ports.ts';
-import { quietLog } from '../../platform/testing/quiet-log.ts';
-import { openPeopleWorld, type PeopleWorld } from '../../platform/testing/worlds/people-world.ts';
+import type { ClientSettings } from '#services/platform/config/clients.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { PATIENCE_MS } from '#testing/patient-stores.ts';
+import { clientCaller, testCaller } from '#testing/ports.ts';
+import { quietLog } from '#testing/quiet-log.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import { createRefreshFamilies } from '../tokens/families/rotate-families.ts';
 import { createClientTokenLog } from '../tokens/issue/issue-client-token.ts';
-import { createVerifiedTokenCache } from '../tokens/judge/verified-token-cache.ts';
+import { createRotationBatcher } from '../tokens/refresh/rotation-batcher.ts';
 import { createStateConfirmation } from '../tokens/revocations/confirm-state.ts';
+import { createVerifiedTokenCache } from '../tokens/verify/verified-token-cache.ts';
 import type { TokenRequestPorts } from './answer-token-request.ts';
 import type { AuthorizeStep } from './authorize/authorize-step.ts';
 import { decideConsent } from './authorize/decide-consent.ts';
@@ -109,7 +109,7 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
     confirmState: createStateConfirmation({ ...people, clock: deps.clock }, PATIENCE_MS),
     verifiedTokens: createVerifiedTokenCache(),
     clientTokenLog: createClientTokenLog(outside, true, PATIENCE_MS),
-    refreshFamilies: createRefreshFamilies({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),
+    refreshFamilies: createRotationBatcher({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),
   };
 
   const query: GrantHarness['query'] = ({ clientId }, members = {}) => {

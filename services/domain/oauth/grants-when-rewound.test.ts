@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { testCaller } from '../../platform/testing/ports.ts';
-import { tokenWorld } from '../../platform/testing/worlds/token-world.ts';
+import { tokenWorld } from '#testing/harness/token-world.ts';
+import { testCaller } from '#testing/ports.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { exchangeToken } from './exchange-token.ts';
 import { redeemCode } from './redeem-code.ts';

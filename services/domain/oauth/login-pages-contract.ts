@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { storeUnavailable } from '../../platform/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/social/social-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '../../platform/testing/flows/flows.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { codeHashOf } from './authorize/issue-code.ts';

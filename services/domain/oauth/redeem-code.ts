@@ -1,19 +1,19 @@
 import { hash } from 'node:crypto';
-import { tokensIssued } from '../../../observability/metrics/tokens.ts';
-import { isAppError } from '../../platform/define/error.ts';
-import { requestInvalid } from '../../platform/errors.ts';
+import { tokensIssued } from '#observability/metrics/tokens.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
-import { endFamily } from '../tokens/families/end-family.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
+import { endFamily } from '../tokens/refresh/end-family.ts';
 import { assertMayIssue, type HasRevocationPush } from '../tokens/revocations/revocation-set.ts';
 import { codeReused } from './audit-events.ts';
 import { codeForm, codeHashOf } from './authorize/issue-code.ts';
 import { consumeCode, type PresentedCode, traceCode } from './codes.store.ts';
 import { codeInvalid, resourceNotGranted } from './errors.ts';
-import { finishOAuthLogin, type OAuthTokenAnswer } from './finish-oauth-login.ts';
-import { beginOAuthLogin, type OAuthLoginPorts } from './oauth-login.ts';
+import { finishOAuthSignIn, type OAuthTokenAnswer } from './finish-oauth-sign-in.ts';
+import { beginOAuthSignIn, type OAuthSignInPorts } from './oauth-sign-in.ts';
 
 export type RedeemCodeInput = {
   readonly code: string | undefined;
@@ -24,7 +24,7 @@ export type RedeemCodeInput = {
   readonly keys: ProvenKeys;
 };
 
-export type RedeemCodePorts = OAuthLoginPorts & HasRevocationPush;
+export type RedeemCodePorts = OAuthSignInPorts & HasRevocationPush;
 
 /** RFC 7636 §4.1. */
 const VERIFIER = /^[A-Za-z0-9\-._~]{43,128}$/;
@@ -73,10 +73,10 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
     const consumed = await consumeCode(tx, presented);
     if (consumed === undefined) return null;
     const grant = { ...consumed, codeId: presented.codeHash };
-    return beginOAuthLogin(tx, ports, input.client, grant, input.keys, caller);
+    return beginOAuthSignIn(tx, ports, input.client, grant, input.keys, caller);
   });
   if (login === null) return refuse(ports, presented, caller);
-  return finishOAuthLogin(ports, login, caller);
+  return finishOAuthSignIn(ports, login, caller);
 }
 
 /** Says why, and ends what a code exchanged before has begun (RFC 6749 §4.1.2, ASVS 10.4.2). */

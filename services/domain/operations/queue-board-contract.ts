@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   originRefused,
   permissionMissing,
@@ -8,7 +8,7 @@ import {
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { queueChangeRefused } from './errors.ts';
 
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
-import { createFileMarks } from '../../platform/marks/file-marks.ts';
-import { API_URL, type ApiCopy, newClient, type TestClient } from '../../platform/testing/api-copy.ts';
-import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { API_URL, type ApiCopy, newClient, type TestClient } from '#testing/api-copy.ts';
+import { createTestPorts, testCaller } from '#testing/ports.ts';
 import { restoreAcceptLoss } from './restore-accept-loss.ts';
 import {
   call,

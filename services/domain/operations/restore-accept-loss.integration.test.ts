@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
-import { createFileMarks } from '../../platform/marks/file-marks.ts';
-import { newClient } from '../../platform/testing/api-copy.ts';
-import { createTestPorts, testCaller } from '../../platform/testing/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { newClient } from '#testing/api-copy.ts';
+import { createTestPorts, testCaller } from '#testing/ports.ts';
 import { claimUnusedDatabase } from '../tokens/revocations/claim-unused-database.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 import { issued, openRestoreHarness, type RestoreHarness, userInsert } from './restore-harness.ts';

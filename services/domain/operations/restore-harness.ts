@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { expect } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
-import { createFileMarks } from '../../platform/marks/file-marks.ts';
-import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '../../platform/testing/api-copy.ts';
-import type { Json } from '../../platform/testing/http-client.ts';
-import { type CliRun, runCli } from '../../platform/testing/processes/run-cli.ts';
-import { createTestDatabase, onServer, testRedisUrl } from '../../platform/testing/stores.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '#testing/api-copy.ts';
+import type { Json } from '#testing/http-client.ts';
+import { type CliRun, runCli } from '#testing/processes/run-cli.ts';
+import { createTestDatabase, onServer, testRedisUrl } from '#testing/stores.ts';
 
 export type Pair = { readonly access_token: string; readonly refresh_token: string };
 

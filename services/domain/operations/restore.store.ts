@@ -1,4 +1,4 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Marks, Sql } from '../ports.ts';
 
 export type FeedStanding = Marks & { readonly replaced: readonly string[] };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   cursorInvalid,
   permissionMissing,
@@ -7,7 +7,7 @@ import {
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { rightsExceeded } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';

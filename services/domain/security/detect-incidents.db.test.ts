@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { defineStatement } from '../../platform/define/statement.ts';
-import { runSuperseded } from '../../platform/errors.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { runSuperseded } from '#services/platform/errors.ts';
+import { testCaller } from '#testing/ports.ts';
 import type { Transact } from '../ports.ts';
 import { detectIncidents } from './detect-incidents.ts';
 import { type DetectionHarness, never, openDetectionHarness } from './detection-harness.ts';
-import { failureOfEvent } from './judge-event.ts';
+import { failureOfEvent } from './evaluate-event.ts';
 import { listUnjudged, retryEvent } from './retry-unjudged.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,10 +1,10 @@
 import { followEventsOf } from '../audit/read/list-events.ts';
-import { STUFFING_NAMES } from '../identity/guard/forgive-login.ts';
-import { LOCK_POLICY } from '../identity/guard/login-counters.ts';
+import { STUFFING_NAMES } from '../identity/sign-in/forgive-sign-in.ts';
+import { LOCK_POLICY } from '../identity/sign-in/sign-in-counters.ts';
 import type { Caller } from '../ports.ts';
 import { actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';
-import { failureOfEvent, type JudgePorts, judgeAgain, judgeNext } from './judge-event.ts';
+import { type EvaluatePorts, evaluateAgain, evaluateNext, failureOfEvent } from './evaluate-event.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { WATCHED_TYPES } from './sighting-of.ts';
 import {
@@ -33,7 +33,7 @@ const STUFFING = { names: STUFFING_NAMES, windowSeconds: LOCK_POLICY.windowSecon
  * to is committed with the place after it. One whose handling fails holds no other up: it is tried again later.
  */
 export async function detectIncidents(
-  ports: JudgePorts,
+  ports: EvaluatePorts,
   { signal }: { readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<DetectionResult> {
@@ -42,7 +42,7 @@ export async function detectIncidents(
   let after = await readProgress(ports.sql);
   for (let isMore = true; isMore && !signal.aborted; ) {
     const page = await followEventsOf(ports, WATCHED_TYPES, after, PAGE);
-    for (const event of page.events) sightings += await judgeNext(ports, event, caller);
+    for (const event of page.events) sightings += await evaluateNext(ports, event, caller);
     if (page.reachedSeq > after) await advanceProgress(ports.sql, page.reachedSeq);
     after = page.reachedSeq;
     read += page.events.length;
@@ -50,13 +50,13 @@ export async function detectIncidents(
   }
   sightings += await judgeRatio(ports, caller);
   for (const unjudged of await readDueUnjudged(ports.sql, AGAIN))
-    if (!signal.aborted) sightings += await judgeAgain(ports, unjudged, caller);
+    if (!signal.aborted) sightings += await evaluateAgain(ports, unjudged, caller);
   sightings += await judgeNetworks(ports, caller);
   return { read, sightings };
 }
 
 /** Each by itself, while no other worker looks, who would see the same; what failed is thrown once all were judged. */
-async function judgeNetworks(ports: JudgePorts, caller: Caller): Promise<number> {
+async function judgeNetworks(ports: EvaluatePorts, caller: Caller): Promise<number> {
   const failures: unknown[] = [];
   let sightings = 0;
   for (const { key } of await readStuffingNetworks(ports.sql, STUFFING))
@@ -70,7 +70,7 @@ async function judgeNetworks(ports: JudgePorts, caller: Caller): Promise<number>
   return sightings;
 }
 
-const judgeNetwork = (ports: JudgePorts, key: string, caller: Caller): Promise<number> =>
+const judgeNetwork = (ports: EvaluatePorts, key: string, caller: Caller): Promise<number> =>
   ports.transact(async (tx) => {
     await lockProgress(tx);
     const found = await readStuffingNetworks(tx, { ...STUFFING, key });
@@ -83,7 +83,7 @@ const judgeNetwork = (ports: JudgePorts, key: string, caller: Caller): Promise<n
     return found.length;
   });
 
-const judgeRatio = (ports: JudgePorts, caller: Caller): Promise<number> =>
+const judgeRatio = (ports: EvaluatePorts, caller: Caller): Promise<number> =>
   ports.transact(async (tx) => {
     await lockProgress(tx);
     const { logins, refused } = await readLoginRatio(tx, RATIO_OF);

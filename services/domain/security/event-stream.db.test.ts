@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { eventually } from '../../platform/testing/eventually.ts';
-import { clientCaller } from '../../platform/testing/ports.ts';
-import { type OwnLogWorld, openLogWorld } from '../../platform/testing/worlds/log-world.ts';
+import { eventually } from '#testing/eventually.ts';
+import { type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
+import { clientCaller } from '#testing/ports.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller, Log, Sql } from '../ports.ts';

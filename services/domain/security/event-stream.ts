@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { followEvents, followEventsOf, newestEventSeq } from '../audit/read/list-events.ts';
 import type { Caller, Clock, Log, Ports } from '../ports.ts';
-import { createStreamLedger } from '../stream-ledger.ts';
+import { createStreamLedger } from '../shared/stream-ledger.ts';
 import { eventStreamsBusy, eventStreamsSpent } from './errors.ts';
 
 type EventQuestion = {

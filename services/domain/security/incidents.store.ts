@@ -1,8 +1,8 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuditRow } from '../audit/record-event.ts';
-import { placeTime } from '../pages.ts';
 import type { Sql } from '../ports.ts';
-import { definePurge } from '../purge.store.ts';
+import { placeTime } from '../shared/pagination.ts';
+import { definePurge } from '../shared/purge.store.ts';
 import type { IncidentState, Severity, Subject } from './incident-shapes.ts';
 
 /** Times in RFC 3339 with milliseconds, UTC. */

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { incidentChanged } from './audit-events.ts';
 import type { incidentView } from './contract.ts';
 import { incidentClosed, incidentUnknown } from './errors.ts';

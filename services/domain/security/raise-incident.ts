@@ -1,4 +1,4 @@
-import { type DetectionName, incidentsRaised } from '../../../observability/metrics/security.ts';
+import { type DetectionName, incidentsRaised } from '#observability/metrics/security.ts';
 import { auditRow } from '../audit/record-event.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
 import { incidentRaised } from './audit-events.ts';

@@ -1,6 +1,6 @@
 import { recordEvent } from '../audit/record-event.ts';
-import { type Page, pageOf, placeOfCursor } from '../pages.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { type Page, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { eventRetried } from './audit-events.ts';
 import { eventNotSetAside } from './errors.ts';
 import { readUnjudgedPage, retryUnjudged } from './unjudged-events.store.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { detectionSeverities } from '../../../observability/metrics/security.ts';
+import { detectionSeverities } from '#observability/metrics/security.ts';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { incidentActed } from './audit-events.ts';
 import { detections } from './detections.ts';

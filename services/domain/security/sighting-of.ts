@@ -90,7 +90,7 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
   }
 }
 
-/** Whether an event is a sign-in whose surroundings are worth a look (`identity/guard/login-sighting.ts`). */
+/** Whether an event is a sign-in whose surroundings are worth a look (`identity/sign-in/sign-in-origin.ts`). */
 const isFromUnknownDevice = ({ outcome, detail }: AuditEventView): boolean =>
   outcome === 'ok' && detail.known_device === false;
 

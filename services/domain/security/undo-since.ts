@@ -1,5 +1,5 @@
 import { endKeysSince } from '../api-keys/end-keys-since.ts';
-import { takeFactorsSince, unlinkSince } from '../identity/ways-in-since.ts';
+import { takeFactorsSince, unlinkSince } from '../identity/sign-in/credentials-since.ts';
 import { endConsentsSince } from '../oauth/consents/end-consents-since.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { endEverythingOf, endSessionRow, holdLogins, isMoreOpen } from './sightings.store.ts';

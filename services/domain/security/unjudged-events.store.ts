@@ -1,6 +1,6 @@
-import { defineStatement } from '../../platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
-import { definePurge } from '../purge.store.ts';
+import { definePurge } from '../shared/purge.store.ts';
 
 /** An event whose handling failed, and which try that was. */
 export type Unjudged = {

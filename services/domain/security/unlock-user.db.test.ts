@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { callerAt, clientCaller, testCaller } from '../../platform/testing/ports.ts';
-import { countLoginFailure } from '../identity/guard/count-login-failure.ts';
-import { admitLogin } from '../identity/guard/login-guard.ts';
+import { callerAt, clientCaller, testCaller } from '#testing/ports.ts';
+import { countSignInFailure } from '../identity/sign-in/count-sign-in-failure.ts';
+import { admitSignIn } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';
 import { type DetectionHarness, openDetectionHarness } from './detection-harness.ts';
 import { unlockUser } from './unlock-user.ts';
@@ -15,14 +15,14 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const client = (...permissions: string[]): Caller => clientCaller('help-desk', permissions);
-const admitFrom = (ip: string, email: string) => admitLogin(harness.deps, { email }, callerAt(ip));
+const admitFrom = (ip: string, email: string) => admitSignIn(harness.deps, { email }, callerAt(ip));
 
 /** Somebody whose password was guessed until it locked. */
 async function guessed(ip: string): Promise<{ readonly id: string; readonly email: string }> {
   const { id, email } = await harness.person();
   for (let n = 0; n < 5; n += 1) {
     const admitted = await admitFrom(ip, email);
-    await harness.deps.transact((tx) => countLoginFailure(tx, admitted, id, callerAt(ip)));
+    await harness.deps.transact((tx) => countSignInFailure(tx, admitted, id, callerAt(ip)));
   }
   await expect(admitFrom(ip, email)).rejects.toMatchObject({ code: 'login_locked' });
   return { id, email };

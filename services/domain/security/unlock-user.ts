@@ -2,7 +2,7 @@ import { assertHolds } from '../access/assert-holds.ts';
 import { rightsOf } from '../access/role-rights.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { userUnlocked } from '../identity/audit-events.ts';
-import { clearLoginFailures } from '../identity/guard/forgive-login.ts';
+import { clearSignInFailures } from '../identity/sign-in/forgive-sign-in.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
@@ -28,7 +28,7 @@ export async function unlockUser(
     const account = await readAccount(tx, userId);
     if (account === undefined) throw userUnknown();
     assertHolds(caller, await rightsOf(tx, account.roles));
-    const failures = (await clearLoginFailures(tx, ports, account.email)) ?? 0;
+    const failures = (await clearSignInFailures(tx, ports, account.email)) ?? 0;
     await recordEvent(tx, caller, userUnlocked, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },

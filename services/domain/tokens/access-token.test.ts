@@ -1,7 +1,8 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { registry } from '../../../observability/metrics/instruments.ts';
-import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenWorld } from '../../platform/testing/worlds/token-world.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { validateTokenSecurity } from '#services/embedding/validate-token-security.ts';
+import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenWorld } from '#testing/harness/token-world.ts';
 import type { RequestContext } from '../ports.ts';
 import {
   type AccessTokenClaims,
@@ -10,10 +11,9 @@ import {
   signAccessToken,
   type TokenFacts,
 } from './access-token.ts';
-import { bearerCaller } from './judge/bearer-caller.ts';
-import { validateToken } from './judge/validate-token.ts';
-import { validateTokenSecurity } from './judge/validate-token-security.ts';
 import type { HasTokenSettings } from './token-settings.ts';
+import { bearerCaller } from './verify/bearer-caller.ts';
+import { validateToken } from './verify/validate-token.ts';
 
 const request: RequestContext = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
 const facts: TokenFacts = {

@@ -1,8 +1,8 @@
 import { keyedHash } from '../audit/audit-context.ts';
+import type { JsonObject } from '../jws/strict-json.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { oneSpellingOf } from '../limits/client-prefix.ts';
 import type { Ports, RequestContext } from '../ports.ts';
-import type { JsonObject } from './judge/strict-json.ts';
 import type { TokenOrigin } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 

@@ -1,4 +1,4 @@
-import { defineAuditEvent } from '../../platform/define/audit-event.ts';
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 
 /** A token of a client's own (client credentials), or a pair refused; pairs are recorded with their family. */
 export const tokenIssued = defineAuditEvent({

@@ -1,4 +1,4 @@
-import { type PurgePorts, purge } from '../purge.ts';
+import { type PurgePorts, purge } from '../shared/purge.ts';
 import { dpopProofPurge } from './dpop/dpop.store.ts';
 import { idempotencyKeyPurge } from './issue/idempotency.store.ts';
 import { familyPurge } from './metadata/token-statistics.store.ts';

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   clientUnauthenticated,
   idempotencyKeyReused,
   permissionMissing,
   stepUpRequired,
   storeUnavailable,
-} from '../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
 import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import {
@@ -27,9 +27,9 @@ import {
   refreshTokenReused,
   scopeExceeded,
   sessionEnded,
-} from './families/refresh-errors.ts';
-import { verdict } from './judge/verdict-shapes.ts';
+} from './refresh/refresh-errors.ts';
 import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
+import { verdict } from './verify/verdict-shapes.ts';
 
 const TAG = 'Tokens';
 

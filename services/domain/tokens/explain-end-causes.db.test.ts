@@ -1,14 +1,14 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newPerson, type Person } from '../../platform/testing/flows/people.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { testCaller } from '#testing/ports.ts';
 import type { Caller } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
 import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
-import { refreshToken } from './refresh-token.ts';
-import { type RevokeInput, revokeToken } from './revoke-token.ts';
+import { refreshToken } from './refresh/refresh-token.ts';
+import { type RevokeInput, revokeToken } from './revocations/revoke-token.ts';
 
 let harness: IssuingHarness;
 beforeAll(async () => {

@@ -1,17 +1,17 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '../../platform/crypto/system.ts';
-import { newPerson, pairOf } from '../../platform/testing/flows/people.ts';
-import { callerFrom } from '../../platform/testing/made/families.ts';
-import { testCaller } from '../../platform/testing/ports.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
+import { callerFrom } from '#testing/fixtures/families.ts';
+import { newPerson, pairOf } from '#testing/flows/people.ts';
+import { testCaller } from '#testing/ports.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import type { Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
 import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
-import { refreshToken } from './refresh-token.ts';
-import { revokeToken } from './revoke-token.ts';
+import { refreshToken } from './refresh/refresh-token.ts';
+import { revokeToken } from './revocations/revoke-token.ts';
 
 let harness: IssuingHarness;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
-import { defineStatement } from '../../platform/define/statement.ts';
-import { placeTime } from '../pages.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { placeTime } from '../shared/pagination.ts';
 
 /** What a token hangs on: any of these may have ended. */
 export type TokenTies = {

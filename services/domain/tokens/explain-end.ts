@@ -9,12 +9,12 @@ import {
   readFirstRevocation,
   type TokenTies,
 } from './explain-end.store.ts';
-import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './families/refresh-token-format.ts';
-import { assertJudging } from './judge/assert-judging.ts';
-import { verifyToken } from './judge/validate-token.ts';
+import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh/refresh-token-format.ts';
 import { type HasStateConfirmation, lookConfirmed } from './revocations/confirm-state.ts';
 import type { HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
+import { assertVerifiable } from './verify/assert-verifiable.ts';
+import { verifyToken } from './verify/validate-token.ts';
 import { DECIDING_RULES, type DecidingRule, END_REASONS, type EndReason, type Explanation } from './why-contract.ts';
 
 export type ExplainPorts = Pick<Ports, 'sql' | 'clock'> &
@@ -148,7 +148,7 @@ async function explainFamily(ports: ExplainPorts, familyId: string, ties: Family
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
  */
 export async function explainEnd(ports: ExplainPorts, input: { readonly token: string }): Promise<Explanation> {
-  assertJudging(ports);
+  assertVerifiable(ports);
   const refresh = await lookConfirmed(
     ports,
     () => checkRefreshToken(input.token, [''], ports.keyRing, ports.revocations.state().incarnation),

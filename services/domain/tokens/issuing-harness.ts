@@ -5,18 +5,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { secondFactorRolesOf } from '../../platform/config/identity.ts';
-import { keyEncryptionKeyOf, loadConfig } from '../../platform/config/load.ts';
-import { systemClock, systemRandom } from '../../platform/crypto/system.ts';
-import { createVault } from '../../platform/crypto/vault.ts';
-import { createFileMarks } from '../../platform/marks/file-marks.ts';
-import { createSql, createTransact } from '../../platform/postgres/pool.ts';
-import type { RedisConnection } from '../../platform/redis/redis.ts';
-import type { Json } from '../../platform/testing/http-client.ts';
-import { connectPatientRedis, createPatientPool, PATIENCE_MS } from '../../platform/testing/patient-stores.ts';
-import { clientCaller, createTestPorts, testCaller } from '../../platform/testing/ports.ts';
-import { quietLog } from '../../platform/testing/quiet-log.ts';
-import { createTestDatabase, testRedisUrl } from '../../platform/testing/stores.ts';
+import { secondFactorRolesOf } from '#services/platform/config/identity.ts';
+import { keyEncryptionKeyOf, loadConfig } from '#services/platform/config/load.ts';
+import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import type { RedisConnection } from '#services/platform/redis/redis.ts';
+import type { Json } from '#testing/http-client.ts';
+import { connectPatientRedis, createPatientPool, PATIENCE_MS } from '#testing/patient-stores.ts';
+import { clientCaller, createTestPorts, testCaller } from '#testing/ports.ts';
+import { quietLog } from '#testing/quiet-log.ts';
+import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import { useIdentifierKey } from '../audit/audit-context.ts';
@@ -24,18 +24,18 @@ import { ensureKeys } from '../keys/ensure-keys.ts';
 import { createKeyRing } from '../keys/key-ring.ts';
 import type { HasKeysChanged } from '../keys/rotate-signing-keys.ts';
 import type { Caller, Clock, Ports } from '../ports.ts';
-import type { HasStepUp } from '../step-up.ts';
-import { createRefreshFamilies } from './families/rotate-families.ts';
+import type { HasStepUp } from '../shared/step-up.ts';
 import { type ClientTokenPorts, createClientTokenLog } from './issue/issue-client-token.ts';
 import type { IssuePorts } from './issue/issue-pair.ts';
-import type { ValidatePorts } from './judge/validate-token.ts';
-import { createVerifiedTokenCache } from './judge/verified-token-cache.ts';
-import type { RefreshTokenPorts } from './refresh-token.ts';
+import type { RefreshTokenPorts } from './refresh/refresh-token.ts';
+import { createRotationBatcher } from './refresh/rotation-batcher.ts';
 import { createStateConfirmation, type HasStateConfirmation } from './revocations/confirm-state.ts';
 import { createPolledGuard, type PolledGuard } from './revocations/database-guard.ts';
 import { createRevocationSet } from './revocations/revocation-set.ts';
+import type { RevokePorts } from './revocations/revoke-token.ts';
 import { createStatePoll, type StatePoll } from './revocations/state-poll.ts';
-import type { RevokePorts } from './revoke-token.ts';
+import type { ValidatePorts } from './verify/validate-token.ts';
+import { createVerifiedTokenCache } from './verify/verified-token-cache.ts';
 
 const URL_OF_ALL = 'http://api.sallyport.test';
 
@@ -138,7 +138,7 @@ async function openCopy(
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
   const clientTokenLog = createClientTokenLog(outside, config.tokens.groupCommit, PATIENCE_MS);
-  const refreshFamilies = createRefreshFamilies(
+  const refreshFamilies = createRotationBatcher(
     { ...outside, keyRing, announceRevocations },
     tokenSettings,
     PATIENCE_MS,

@@ -1,4 +1,4 @@
-import type { Config } from '../../platform/config/load.ts';
+import type { Config } from '#services/platform/config/load.ts';
 
 /** The settings of tokens with issuer and audience resolved. */
 export type HasTokenSettings = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loadConfig } from '../../platform/config/load.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { type TokenSecurityConfig, tokenSecurityConfigOf } from './token-types.ts';
 
 test('the configuration is RS256, 900 s, 604,800 s, 30 days, with four switches, unless set', () => {

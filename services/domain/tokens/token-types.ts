@@ -1,4 +1,4 @@
-import type { Config } from '../../platform/config/load.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 
 export type { CleanupResult } from './clean-up-expired-tokens.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../platform/define/endpoint.ts';
-import { requestInvalid, storeUnavailable } from '../../platform/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { END_RULES } from '../audit/end-rule-shapes.ts';
 import { clockWrong } from '../keys/errors.ts';
-import { keyRingBehind } from './families/refresh-errors.ts';
+import { keyRingBehind } from './refresh/refresh-errors.ts';
 import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 
 /** Rules by which a login ends. What somebody wrote as a reason is for the audit log, and shown as `revoked`. */

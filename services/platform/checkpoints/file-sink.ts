@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointForkError, type CheckpointSink, type LogMark } from '../../domain/ports.ts';
+import { CheckpointForkError, type CheckpointSink, type LogMark } from '#services/domain/ports.ts';
 import { writeDurably } from '../marks/durable-file.ts';
 
 /** A head is kept for good this often; in between only the newest is. */

@@ -1,4 +1,4 @@
-import { SinkRefusedError } from '../../domain/ports.ts';
+import { SinkRefusedError } from '#services/domain/ports.ts';
 
 const ANSWER_BYTES_MAX = 65_536;
 

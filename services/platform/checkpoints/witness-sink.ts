@@ -4,7 +4,7 @@ import {
   type CheckpointSink,
   type OutgoingCheckpoint,
   SinkAheadError,
-} from '../../domain/ports.ts';
+} from '#services/domain/ports.ts';
 import { ask, failed, type SinkAnswer } from './http.ts';
 
 /** How often a witness is asked to cosign. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { JobName, QueueName } from '../../../observability/metrics/queue.ts';
+import type { JobName, QueueName } from '#observability/metrics/queue.ts';
 
 /** A job: what it is called, where it waits, what it is given and how often it may fail. */
 export type Job<Payload extends z.ZodType = z.ZodType> = {

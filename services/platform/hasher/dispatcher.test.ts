@@ -8,7 +8,7 @@ import {
   type FinishedReply,
 } from './dispatcher.ts';
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
-import { createFakeClock, createFakeLanes, type FakeClock, type FakeLane } from './fake-lanes.ts';
+import { createFakeClock, createFakeLanes, type FakeClock, type FakeLane } from './fake-workers.ts';
 
 interface House {
   readonly dispatcher: Dispatcher;

@@ -2,8 +2,8 @@ import { backoffMs, ownBackoff } from '../process/backoff.ts';
 import type { HasherClock } from './clock.ts';
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
 import { createFairQueue, type Place } from './fair-queue.ts';
-import type { Lane, LaneEnd, StartLane } from './lane.ts';
 import type { HashReply, HashRequest, ReadyMessage } from './protocol.ts';
+import type { Lane, LaneEnd, StartWorker } from './worker-process.ts';
 
 export interface Admission extends Place {
   /** Aborted when the client leaves: a waiting job is dropped; a running one ends unheard. */
@@ -23,7 +23,7 @@ export interface DispatcherOptions {
   readonly reservedForKnown: number;
   readonly maxWaitMs: number;
   readonly clock: HasherClock;
-  readonly startLane: StartLane;
+  readonly startLane: StartWorker;
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
   readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
   readonly onChild?: ((event: ChildEvent) => void) | undefined;

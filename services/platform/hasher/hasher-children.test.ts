@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ChildEvent, createHasher, type Hasher, type HashOutcome } from './hasher.ts';
-import { childLanes } from './lane.ts';
+import { hashingWorkers } from './worker-process.ts';
 
 const pepper = randomBytes(32);
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
@@ -211,7 +211,7 @@ describe('children of others', { timeout: 120_000 }, () => {
 
   it('kills a child that does not end when asked', async () => {
     const ended = Promise.withResolvers<unknown>();
-    const lane = childLanes(pepper, 50)({ onReady: () => {}, onReply: () => {}, onEnd: ended.resolve });
+    const lane = hashingWorkers(pepper, 50)({ onReady: () => {}, onReply: () => {}, onEnd: ended.resolve });
     process.kill(lane.pid!, 'SIGSTOP');
     lane.stop();
     expect(await ended.promise).toEqual({ code: null, signal: 'SIGKILL' });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createFakeClock, createFakeLanes, type FakeLane } from './fake-lanes.ts';
+import { createFakeClock, createFakeLanes, type FakeLane } from './fake-workers.ts';
 import { createHasher, type Hasher, HasherFailedError, UnhashablePasswordError, UnknownDigestError } from './hasher.ts';
 
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };

@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os';
 import { type HasherClock, systemClock } from './clock.ts';
 import { type Admission, type ChildEvent, createDispatcher, type HashOutcome } from './dispatcher.ts';
 import { type HasherBusyError, HasherFailedError } from './errors.ts';
-import { childLanes, type StartLane } from './lane.ts';
 import { normalisePassword } from './normalise-password.ts';
 import { findScheme, type HashAlgorithm } from './schemes.ts';
+import { hashingWorkers, type StartWorker } from './worker-process.ts';
 
 export type { Admission, ChildEvent, HashOutcome } from './dispatcher.ts';
 export * from './errors.ts';
@@ -21,7 +21,7 @@ export interface HasherOptions {
   /** What new digests are made with; bcrypt unless said. */
   readonly algorithm?: HashAlgorithm | undefined;
   readonly clock?: HasherClock | undefined;
-  readonly startLane?: StartLane | undefined;
+  readonly startLane?: StartWorker | undefined;
   /** Called when a job leaves the queue for a child. */
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
   /** Called when a run in a child ends. */
@@ -81,7 +81,7 @@ export function createHasher(options: HasherOptions): Hasher {
     reservedForKnown: Math.floor(capacity / 4),
     maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
     clock: options.clock ?? systemClock,
-    startLane: options.startLane ?? childLanes(options.pepper, undefined, options.algorithm),
+    startLane: options.startLane ?? hashingWorkers(options.pepper, undefined, options.algorithm),
     onQueueWait: options.onQueueWait,
     onHash: options.onHash,
     onChild: options.onChild,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CERTIFICATE, derOf, OTHER_CERTIFICATE } from '../testing/counterparts/client-certificates.ts';
+import { CERTIFICATE, derOf, OTHER_CERTIFICATE } from '#testing/fakes/client-certificates.ts';
 import { certificateThumbprint } from './client-certificate.ts';
 
 const der = derOf(CERTIFICATE);

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { registry } from '../../../observability/metrics/instruments.ts';
-import type { RateBucket } from '../../domain/ports.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import type { RateBucket } from '#services/domain/ports.ts';
+import { eventually } from '#testing/eventually.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { testRedisUrl } from '#testing/stores.ts';
 import { systemClock } from '../crypto/system.ts';
-import { eventually } from '../testing/eventually.ts';
-import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
-import { testRedisUrl } from '../testing/stores.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
 
 const bucket: RateBucket = { name: 'test', limit: 5, windowSeconds: 60, counting: 'shared', toldEvery: 1 };

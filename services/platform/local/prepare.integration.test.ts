@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
-import { testRedisUrl } from '../testing/stores.ts';
-import { newPerson, send, startIdentityWorld } from '../testing/worlds/identity-world.ts';
+import { newPerson, send, startIdentityWorld } from '#testing/harness/identity-world.ts';
+import { testRedisUrl } from '#testing/stores.ts';
 import { ensureAuthSecret, randomSecret } from './data-dir.ts';
 import { prepare } from './prepare.ts';
 

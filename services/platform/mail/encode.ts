@@ -1,5 +1,5 @@
 import MailComposer from 'nodemailer/lib/mail-composer';
-import type { OutgoingMail } from '../../domain/ports.ts';
+import type { OutgoingMail } from '#services/domain/ports.ts';
 
 /** What every mail of ours has besides its words; nothing of it is read from a file or fetched. */
 export function mailOptionsOf(mail: OutgoingMail, from: string) {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogMark, LogMarkStore } from '../../domain/ports.ts';
+import type { LogMark, LogMarkStore } from '#services/domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { withFileLock } from '../local/file-lock.mjs';
 import { writeDurably } from './durable-file.ts';

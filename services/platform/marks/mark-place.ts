@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Ports } from '../../domain/ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { ConfigError } from '../config/load.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { defineStatement } from '../define/statement.ts';

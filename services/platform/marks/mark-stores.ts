@@ -1,4 +1,4 @@
-import type { LogMarkStore, MarkStore } from '../../domain/ports.ts';
+import type { LogMarkStore, MarkStore } from '#services/domain/ports.ts';
 import { s3SettingsOf } from '../checkpoints/s3-requests.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { createFileLogMark } from './file-log-mark.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LogMark, Marks } from '../../domain/ports.ts';
+import type { LogMark, Marks } from '#services/domain/ports.ts';
 
 /** The marks exist and cannot be read: starting without them could revive what was revoked. */
 export class MarksUnreadableError extends Error {

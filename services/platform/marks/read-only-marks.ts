@@ -1,4 +1,4 @@
-import type { MarkStore } from '../../domain/ports.ts';
+import type { MarkStore } from '#services/domain/ports.ts';
 
 /** The same marks for one who only heeds them, beside somebody who raises them. */
 export const readOnlyMarks = (marks: MarkStore): MarkStore => ({

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogMark, LogMarkStore, MarkStore, Marks } from '../../domain/ports.ts';
+import type { LogMark, LogMarkStore, MarkStore, Marks } from '#services/domain/ports.ts';
 import type { S3Settings } from '../checkpoints/s3-requests.ts';
 import {
   followedLogMark,

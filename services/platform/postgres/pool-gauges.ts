@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { type PoolName, poolConnections } from '../../../observability/metrics/postgres.ts';
+import { type PoolName, poolConnections } from '#observability/metrics/postgres.ts';
 
 /** Shows the connections of a pool, read when metrics are collected. */
 export function observePool(pool: PoolName, of: Pick<Pool, 'totalCount' | 'idleCount' | 'waitingCount'>): void {

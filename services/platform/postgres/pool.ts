@@ -1,7 +1,7 @@
 import pg from 'pg';
-import type { CounterSeries } from '../../../observability/metrics/instruments.ts';
-import { postgresRefusals } from '../../../observability/metrics/postgres.ts';
-import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '../../domain/ports.ts';
+import type { CounterSeries } from '#observability/metrics/instruments.ts';
+import { postgresRefusals } from '#observability/metrics/postgres.ts';
+import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#services/domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sealEvents } from '../../domain/audit/seal/seal-events.ts';
-import { testCaller } from '../testing/ports.ts';
-import { startOwnStores } from '../testing/processes/own-stores.ts';
-import { queryRows } from '../testing/rows.ts';
-import { type OwnLogWorld, openLogWorld } from '../testing/worlds/log-world.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { startOwnStores } from '#testing/processes/own-stores.ts';
+import { queryRows } from '#testing/rows.ts';
 import { migrate } from './migrate.ts';
 import { createPool, type DatabaseRole } from './pool.ts';
 

@@ -1,6 +1,6 @@
-import type { ErrorReports } from '../../../observability/error-report.ts';
-import { createLogger, type Logger } from '../../../observability/logger.ts';
-import type { Telemetry } from '../../../observability/otel.ts';
+import type { ErrorReports } from '#observability/error-report.ts';
+import { createLogger, type Logger } from '#observability/logger.ts';
+import type { Telemetry } from '#observability/otel.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { fatalOf, tellSupervisor } from './fatal.ts';
 

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { storeUnavailable } from '../errors.ts';
 import { randomFreePort } from '../local/ports.ts';
 import { createPool, createSql } from '../postgres/pool.ts';
-import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
 import { probePostgres, probeRedis } from './probe-store.ts';
 import { placeOf, type StoreName, troubleOf } from './store-trouble.ts';
 

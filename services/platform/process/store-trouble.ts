@@ -1,4 +1,4 @@
-import { codeOf, isError, meaningOf } from '../../../observability/log-errors.ts';
+import { codeOf, isError, meaningOf } from '#observability/log-errors.ts';
 
 export type StoreName = 'PostgreSQL' | 'Redis';
 

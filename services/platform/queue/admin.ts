@@ -1,5 +1,5 @@
 import type { Queue } from 'bullmq';
-import { type QueueName, queueNames } from '../../../observability/metrics/queue.ts';
+import { type QueueName, queueNames } from '#observability/metrics/queue.ts';
 import { queueUnavailable } from '../errors.ts';
 import type { JobData } from './job-data.ts';
 import type { Producer } from './producer.ts';

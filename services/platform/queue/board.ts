@@ -10,7 +10,7 @@ import type {
   IServerAdapter,
   UIConfig,
 } from '@bull-board/api/typings/app';
-import { queueNames } from '../../../observability/metrics/queue.ts';
+import { queueNames } from '#observability/metrics/queue.ts';
 import { escapeHtml } from '../html/html.ts';
 import { reach } from './admin.ts';
 import type { Producer } from './producer.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq';
-import type { QueueName } from '../../../observability/metrics/queue.ts';
+import type { QueueName } from '#observability/metrics/queue.ts';
 import { connectConsumer, QUEUE_PREFIX } from './connection.ts';
 import type { JobData } from './job-data.ts';
 

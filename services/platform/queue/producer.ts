@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type JobsOptions, Queue } from 'bullmq';
-import { currentTraceparent } from '../../../observability/http-span.ts';
-import { jobsEnqueued, type QueueName } from '../../../observability/metrics/queue.ts';
+import { currentTraceparent } from '#observability/http-span.ts';
+import { jobsEnqueued, type QueueName } from '#observability/metrics/queue.ts';
 import type { Enqueue, Job } from '../define/job.ts';
 import { queueUnavailable } from '../errors.ts';
 import { connectProducer, QUEUE_PREFIX } from './connection.ts';

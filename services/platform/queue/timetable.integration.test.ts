@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Composed } from '../../worker/compose.ts';
+import type { Composed } from '#services/worker/compose.ts';
+import { eventually } from '#testing/eventually.ts';
+import { effectProcessor, type JobWorld, openJobWorld, scheduledEffectJob } from '#testing/harness/job-world.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import type { Job } from '../define/job.ts';
-import { eventually } from '../testing/eventually.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/stores.ts';
-import { effectProcessor, type JobWorld, openJobWorld, scheduledEffectJob } from '../testing/worlds/job-world.ts';
 
 let database: TestDatabase;
 let world: JobWorld;

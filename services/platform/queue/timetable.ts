@@ -1,10 +1,5 @@
-import {
-  type QueueName,
-  scheduleLastSuccess,
-  scheduleNextRun,
-  scheduleStale,
-} from '../../../observability/metrics/queue.ts';
-import type { Log, Ports } from '../../domain/ports.ts';
+import { type QueueName, scheduleLastSuccess, scheduleNextRun, scheduleStale } from '#observability/metrics/queue.ts';
+import type { Log, Ports } from '#services/domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';

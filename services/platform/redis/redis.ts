@@ -1,5 +1,5 @@
 import { Redis as Client, type RedisOptions } from 'ioredis';
-import type { Redis } from '../../domain/ports.ts';
+import type { Redis } from '#services/domain/ports.ts';
 
 /** A command that takes longer is given up: Redis is speed, and slow speed is none. */
 const COMMAND_TIMEOUT_MS = 500;

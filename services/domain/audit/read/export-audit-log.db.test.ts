@@ -3,8 +3,8 @@ import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSy
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../../platform/testing/made/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
+import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import { vkeyOf } from '../log/note.ts';
 import { type ExportInput, exportAuditLog, seqRangeOfTime } from './export-audit-log.ts';
 

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { auditLogDamaged, auditLogEmpty } from '../errors.ts';
 import { HASH_BYTES } from '../log/merkle.ts';
 import { vkeyOf } from '../log/note.ts';

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { readNewestSeq } from '../events.store.ts';
 import { type AuditEventView, viewOf } from './event-view.ts';
 import { countUnsealed, type ReportRange, readReportPage } from './report.store.ts';

@@ -1,6 +1,6 @@
-import { cursorInvalid } from '../../../platform/errors.ts';
-import { isMoment } from '../../pages.ts';
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { isMoment } from '#services/domain/shared/pagination.ts';
+import { cursorInvalid } from '#services/platform/errors.ts';
 import {
   type EventFilter,
   type EventPlace,

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { auditEventUnknown, auditLogDamaged, auditProofPending } from '../errors.ts';
 import { readPlacedEvent } from '../events.store.ts';
 import { inclusionSpans } from '../log/merkle.ts';

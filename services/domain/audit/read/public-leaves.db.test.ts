@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { type OwnLogWorld, openLogWorld } from '../../../platform/testing/worlds/log-world.ts';
-import { clientDeleted } from '../../access/audit-events.ts';
-import { userLogin } from '../../identity/audit-events.ts';
-import { familyEnded, tokenIssued, tokenRevoked } from '../../tokens/audit-events.ts';
+import { clientDeleted } from '#services/domain/access/audit-events.ts';
+import { userLogin } from '#services/domain/identity/audit-events.ts';
+import { familyEnded, tokenIssued, tokenRevoked } from '#services/domain/tokens/audit-events.ts';
+import { type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { type AuditDetail, recordEvent } from '../record-event.ts';
 import { sealEvents } from '../seal/seal-events.ts';

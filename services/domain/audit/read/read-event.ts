@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { auditEventUnknown } from '../errors.ts';
 import { type PersonalRow, readPersonal, readPlacedEvent } from '../events.store.ts';
 import { type AuditEventView, viewOf } from './event-view.ts';

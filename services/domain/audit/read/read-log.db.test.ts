@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { defineStatement, type Statement } from '../../../platform/define/statement.ts';
-import { noteSigner, plainEvent, sealInBulk } from '../../../platform/testing/made/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
+import { noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import {
   auditEventsBefore,
   auditEventsBeforeOfType,

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { auditLogEmpty, auditOriginUnknown } from '../errors.ts';
 import { type NoteKey, vkeyOf } from '../log/note.ts';
 import { type CheckpointRow, type LogRow, readLogs, readNewestCheckpoint } from '../log-reader.store.ts';

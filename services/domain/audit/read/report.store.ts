@@ -1,5 +1,5 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { type EventPlace, VIEW_COLUMNS, type ViewRow } from '../events.store.ts';
 
 /** Forwards along audit_events_occurred_at, a page at a time: no snapshot outlives a page. Ends inclusive. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { auditLogDamaged, auditLogEmpty, auditOriginUnknown, auditTileUnknown } from '../errors.ts';
 import { HASH_BYTES } from '../log/merkle.ts';
 import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tilePrefix, tileWidth } from '../log/tiles.ts';

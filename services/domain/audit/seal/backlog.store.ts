@@ -1,5 +1,5 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** Along audit_outbox_unsealed; counts stop where they say enough. */
 const auditBacklogRead = defineStatement(

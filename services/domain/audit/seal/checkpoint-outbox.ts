@@ -1,4 +1,4 @@
-import { auditSinkFailures, auditSinkSize, auditSinkSkipped } from '../../../../observability/metrics/audit.ts';
+import { auditSinkFailures, auditSinkSize, auditSinkSkipped } from '#observability/metrics/audit.ts';
 import {
   CheckpointForkError,
   type CheckpointSink,
@@ -8,7 +8,7 @@ import {
   SinkAheadError,
   SinkRefusedError,
   type Sql,
-} from '../../ports.ts';
+} from '#services/domain/ports.ts';
 import { goodSignatures, parseNote, parseVkey } from '../log/note.ts';
 import { readOpenLog } from '../log.store.ts';
 import { addCosignature, noteSinkFailed, noteSinkReached, readSinks } from './checkpoints.store.ts';

@@ -1,5 +1,5 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { LogMark, Sql } from '../../ports.ts';
+import type { LogMark, Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** Signed again it is the same but for cosignatures, which the first keeps. */
 const auditCheckpointInsert = defineStatement(

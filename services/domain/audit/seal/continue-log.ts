@@ -1,4 +1,4 @@
-import type { Caller, LogMark, Ports, Sql, Tx } from '../../ports.ts';
+import type { Caller, LogMark, Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { auditLogContinued } from '../audit-events.ts';
 import { emptyEdge } from '../log/grow-tree.ts';
 import { closeLog, lockLog, type OpenLog, openLog, readOpenLog } from '../log.store.ts';

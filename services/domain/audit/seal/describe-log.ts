@@ -1,14 +1,14 @@
-import type { LogMark, Ports } from '../../ports.ts';
+import type { LogMark, Ports } from '#services/domain/ports.ts';
 import { findHead, readLogChain } from '../log-continuations.ts';
 import { readNewestCheckpoint, readSinkStates, type SinkState } from '../log-reader.store.ts';
-import type { LogStanding, StopReason } from '../log-standing.ts';
+import type { LogStatus, StopReason } from '../log-status.ts';
 import { type Backlog, readBacklog } from './backlog.store.ts';
 import { type HasLogMark, markOf, readStanding } from './settle-log.ts';
 
 export type LogDescription = {
   readonly head: LogMark;
   /** How the log stands to the mark outside it. */
-  readonly standing: LogStanding;
+  readonly standing: LogStatus;
   readonly stoppedReason: StopReason | null;
   /** Events under the newest signed checkpoint; null before the first. */
   readonly signedSize: number | null;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { registry } from '../../../../observability/metrics/instruments.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { createLogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
-import { readLogKeys } from '../../keys/log-keys.ts';
-import type { LogMark } from '../../ports.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import type { LogMark } from '#services/domain/ports.ts';
+import { createLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
 import { hashLeaf } from '../log/merkle.ts';
 import { type AuditValidationResult, type OutsideHead, validateAuditTrail } from '../trail/validate-audit-trail.ts';
 import { continueLog } from './continue-log.ts';

@@ -4,8 +4,8 @@ import {
   auditOutboxBacklog,
   auditOutboxOldestAge,
   auditOutboxStray,
-} from '../../../../observability/metrics/audit.ts';
-import type { Clock, Ports } from '../../ports.ts';
+} from '#observability/metrics/audit.ts';
+import type { Clock, Ports } from '#services/domain/ports.ts';
 import { readBacklog } from './backlog.store.ts';
 
 /** Since when there are leaves that no signed head covers; monotonic milliseconds. */

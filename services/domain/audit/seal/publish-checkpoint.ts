@@ -1,4 +1,4 @@
-import type { Caller, Ports } from '../../ports.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { checkpointText } from '../log/checkpoint.ts';
 import { consistencySpans } from '../log/merkle.ts';
 import { signNote } from '../log/note.ts';

@@ -1,4 +1,4 @@
-import type { Fence, Ports, Tx } from '../../ports.ts';
+import type { Fence, Ports, Tx } from '#services/domain/ports.ts';
 import { edgeRoot, type GrownTile, growTree, type TreeEdge } from '../log/grow-tree.ts';
 import { hashLeaf } from '../log/merkle.ts';
 import { growLog, lockLog, type OpenLog, planByIndex } from '../log.store.ts';

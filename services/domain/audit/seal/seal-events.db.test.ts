@@ -2,14 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { collectAuditEvents } from '../../../../scripts/catalog/collect.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import {
-  createLogWorld,
-  type OwnLogWorld,
-  openLogWorld,
-  TEST_ORIGIN,
-} from '../../../platform/testing/worlds/log-world.ts';
+import { collectAuditEvents } from '#scripts/catalog/collect.ts';
+import { createLogWorld, type OwnLogWorld, openLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
 import { commitmentOf } from '../log/leaf.ts';
 import { recordEvent } from '../record-event.ts';
 import { sealEvents } from './seal-events.ts';

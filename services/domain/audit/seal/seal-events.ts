@@ -1,8 +1,8 @@
-import { auditEventsSealed, auditLag } from '../../../../observability/metrics/audit.ts';
-import { recordSealedSpans } from '../../../../observability/seal-span.ts';
-import type { Caller, Fence, Ports } from '../../ports.ts';
+import { auditEventsSealed, auditLag } from '#observability/metrics/audit.ts';
+import { recordSealedSpans } from '#observability/seal-span.ts';
+import type { Caller, Fence, Ports } from '#services/domain/ports.ts';
 import { type OpenLog, openLog, readOpenLog } from '../log.store.ts';
-import type { StopReason } from '../log-standing.ts';
+import type { StopReason } from '../log-status.ts';
 import type { HasCheckpointOutbox } from './checkpoint-outbox.ts';
 import type { HasLogSigner } from './log-signer.ts';
 import { noteSealed, noteSigned, observeLog } from './observe-log.ts';

@@ -1,6 +1,13 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import { bigintArray, blobArray, bytesArray, instantArray, integerArray, textArray } from '../../binary-arrays.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import {
+  bigintArray,
+  blobArray,
+  bytesArray,
+  instantArray,
+  integerArray,
+  textArray,
+} from '#services/domain/shared/binary-arrays.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Json } from '../log/canonical-json.ts';
 import type { GrownTile } from '../log/grow-tree.ts';
 import type { PersonalValue } from '../log/leaf.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { runSealer, type SealerKill } from '../../../platform/testing/processes/log-sealer.ts';
-import { createLogWorld, TEST_ORIGIN } from '../../../platform/testing/worlds/log-world.ts';
+import { createLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { runSealer, type SealerKill } from '#testing/processes/log-sealer.ts';
 import { continueLog, planContinue } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';
 import { checkLog, openSealingHarness, type SealingHarness } from './sealing-harness.ts';

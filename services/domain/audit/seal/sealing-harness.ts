@@ -1,9 +1,9 @@
 // For tests only: a sealed log to which happens what must not: it is tampered with, restored and continued.
 import { createHash } from 'node:crypto';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { queryRows, runPastTriggers } from '../../../platform/testing/rows.ts';
-import { type LogWorld, type OwnLogWorld, openLogWorld } from '../../../platform/testing/worlds/log-world.ts';
-import type { LogMark } from '../../ports.ts';
+import type { LogMark } from '#services/domain/ports.ts';
+import { type LogWorld, type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { queryRows, runPastTriggers } from '#testing/rows.ts';
 import { sealEvents } from './seal-events.ts';
 
 export type SealingHarness = OwnLogWorld & {

@@ -1,16 +1,11 @@
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MarkStoreUnavailableError } from '../../../platform/marks/s3-cell.ts';
-import { createS3LogMark } from '../../../platform/marks/s3-marks.ts';
-import { startS3Server } from '../../../platform/testing/counterparts/s3-server.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import {
-  createLogWorld,
-  type LogWorld,
-  openLogWorld,
-  TEST_ORIGIN,
-} from '../../../platform/testing/worlds/log-world.ts';
+import { MarkStoreUnavailableError } from '#services/platform/marks/s3-cell.ts';
+import { createS3LogMark } from '#services/platform/marks/s3-marks.ts';
+import { startS3Server } from '#testing/fakes/s3-server.ts';
+import { createLogWorld, type LogWorld, openLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { continueLog } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';

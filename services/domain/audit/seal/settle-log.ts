@@ -1,13 +1,10 @@
-import {
-  auditLogOrigins,
-  auditSealingStopped as sealingStoppedGauge,
-} from '../../../../observability/metrics/audit.ts';
-import type { Caller, LogMark, LogMarkStore, Ports } from '../../ports.ts';
+import { auditLogOrigins, auditSealingStopped as sealingStoppedGauge } from '#observability/metrics/audit.ts';
+import type { Caller, LogMark, LogMarkStore, Ports } from '#services/domain/ports.ts';
 import { auditSealingResumed, auditSealingStopped } from '../audit-events.ts';
 import { TileMissingError } from '../log/tiles.ts';
 import { noteStop, type OpenLog, readOpenLog } from '../log.store.ts';
 import { findHead, type LogChain, readLogChain } from '../log-continuations.ts';
-import { type LogStanding, logStanding, type StopReason, stopReasons } from '../log-standing.ts';
+import { type LogStatus, logStatus, type StopReason, stopReasons } from '../log-status.ts';
 import { readRootAt } from '../log-tiles.ts';
 import { recordEvent } from '../record-event.ts';
 
@@ -24,7 +21,7 @@ export const markOf = ({ origin, size, root }: LogMark): LogMark => ({ origin, s
 /** How the log stands to its mark. Null before the first log. */
 export async function readStanding(
   ports: Pick<Ports, 'sql'> & HasLogMark,
-): Promise<{ readonly log: OpenLog; readonly mark: LogMark | null; readonly standing: LogStanding } | null> {
+): Promise<{ readonly log: OpenLog; readonly mark: LogMark | null; readonly standing: LogStatus } | null> {
   // The mark first: a log read later has at least as many leaves, whoever else seals meanwhile.
   const mark = await ports.logMark.read();
   const log = await readOpenLog(ports.sql);
@@ -34,11 +31,11 @@ export async function readStanding(
     chain ??= readLogChain(ports.sql);
     return chain;
   };
-  const standing = await logStanding(log, mark, {
+  const standing = await logStatus(log, mark, {
     rootAt: (size) => readRootAt(ports.sql, log.origin, size),
     isForged: async () => (await readChain()).forged.length > 0,
     find: async (head) => findHead(ports.sql, await readChain(), head),
-  }).catch((err: unknown): LogStanding => {
+  }).catch((err: unknown): LogStatus => {
     if (err instanceof TileMissingError) return 'tiles_damaged';
     throw err;
   });

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { thinCheckpointBatch } from './checkpoints.store.ts';
 
 const BATCH_ROWS = 2_000;

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createWitnessSink } from '../../../platform/checkpoints/witness-sink.ts';
-import { startWitness, type TestWitness } from '../../../platform/testing/counterparts/witness.ts';
-import { eventually } from '../../../platform/testing/eventually.ts';
-import { tlogSigner } from '../../../platform/testing/made/tlog-builder.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase } from '../../../platform/testing/stores.ts';
+import { advanceLogKey } from '#services/domain/keys/log/advance-log-key.ts';
+import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import type { CheckpointSink } from '#services/domain/ports.ts';
+import { createWitnessSink } from '#services/platform/checkpoints/witness-sink.ts';
+import { eventually } from '#testing/eventually.ts';
+import { startWitness, type TestWitness } from '#testing/fakes/witness.ts';
+import { tlogSigner } from '#testing/fixtures/tlog-builder.ts';
 import {
   createLogWorld,
   giveKeys,
@@ -13,10 +14,9 @@ import {
   openLogWorld,
   TEST_ORIGIN,
   type WorldOptions,
-} from '../../../platform/testing/worlds/log-world.ts';
-import { advanceLogKey } from '../../keys/advance-log-key.ts';
-import { readLogKeys } from '../../keys/log-keys.ts';
-import type { CheckpointSink } from '../../ports.ts';
+} from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { createTestDatabase } from '#testing/stores.ts';
 import { cosignatureTime, openNote, parseNote, parseVkey, vkeyOf } from '../log/note.ts';
 import { sealEvents } from './seal-events.ts';
 

@@ -1,4 +1,4 @@
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
 import { parseCheckpoint } from '../log/checkpoint.ts';
 import { HASH_BYTES, hashLeaf } from '../log/merkle.ts';
 import { type NoteKey, openNote } from '../log/note.ts';

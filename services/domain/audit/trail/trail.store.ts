@@ -1,5 +1,5 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { EVENT_COLUMNS, type EventRow } from '../events.store.ts';
 import type { CheckpointRow } from '../log-reader.store.ts';
 

@@ -1,15 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '../../../platform/testing/made/sealed-log.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '../../../platform/testing/stores.ts';
-import {
-  createLogWorld,
-  type LogWorld,
-  openLogWorld,
-  TEST_ORIGIN,
-} from '../../../platform/testing/worlds/log-world.ts';
-import { readLogKeys } from '../../keys/log-keys.ts';
-import type { Sql } from '../../ports.ts';
+import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { createLogWorld, type LogWorld, openLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { checkpointText } from '../log/checkpoint.ts';
 import { emptyEdge } from '../log/grow-tree.ts';

@@ -1,4 +1,4 @@
-import type { LogMark, Ports, Sql } from '../../ports.ts';
+import type { LogMark, Ports, Sql } from '#services/domain/ports.ts';
 import { type Continuation, findHead, headOf, type LogChain, readLogChain } from '../log-continuations.ts';
 import type { HasAuditLogKeys } from '../read/read-log.ts';
 import { checkLogTrail } from './check-log-trail.ts';

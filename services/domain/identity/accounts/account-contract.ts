@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   originRefused,
   permissionMissing,
@@ -7,7 +7,7 @@ import {
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
-} from '../../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { emailShape, nameShape, passwordShape, signInEndpoint, userShape } from '../contract.ts';
 import { emailTaken, hashingBusy, lastAdmin, loginLocked, loginUnavailable } from '../errors.ts';
 import { passwordErrors } from '../passwords/password-errors.ts';

@@ -1,4 +1,4 @@
-import { defineError } from '../../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 /** The same for a code that is wrong, used, out of date, or of an account that is gone. */
 export const codeInvalid = defineError({

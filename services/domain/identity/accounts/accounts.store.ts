@@ -1,6 +1,6 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql, Tx } from '../../ports.ts';
-import { required } from '../handover.ts';
+import type { Sql, Tx } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { required } from '../better-auth/handover.ts';
 import type { AuthSession } from '../sessions/live-session.ts';
 import { isInUse } from '../sessions/sessions.store.ts';
 import { lockUser as lockUserRow } from '../users/users.store.ts';

@@ -1,8 +1,8 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { normaliseEmail } from '../email.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { holdOwnSession } from './hold-own-session.ts';
+import { lockOwnSession } from './lock-own-session.ts';
 
 /**
  * Asks for another address: it takes effect when the code sent there is redeemed, unless every login of the account
@@ -16,7 +16,7 @@ export async function changeEmail(
 ): Promise<{ readonly status: 'verification_sent' }> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller);
-    const { userId, tokenEpoch: userEpoch } = await holdOwnSession(tx, caller);
+    const { userId, tokenEpoch: userEpoch } = await lockOwnSession(tx, caller);
     await queueMail(tx, ports, { template: 'change_email', to: normaliseEmail(newEmail), userId, userEpoch }, caller);
   });
   return { status: 'verification_sent' };

@@ -1,14 +1,14 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller } from '../../ports.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import { isTwoFactors } from '../assurance.ts';
 import { ownSession } from '../factors/own-session.ts';
 import { proveOwnPassword } from '../factors/prove-own-password.ts';
-import { finishOrEnd } from '../finish-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { replacePassword } from './accounts.store.ts';
-import { holdOwnSession } from './hold-own-session.ts';
+import { lockOwnSession } from './lock-own-session.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
 import { ownAccount } from './own-account.ts';
 import { newDigest } from './set-password.ts';
@@ -41,7 +41,7 @@ export async function changePassword(
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_changed');
     // Another password would have ended this session: the one that was proved is still the account's.
-    const { amr, acr, expiresAt, email } = await holdOwnSession(tx, caller);
+    const { amr, acr, expiresAt, email } = await lockOwnSession(tx, caller);
     await replacePassword(tx, userId, digest);
     tx.afterCommit(ports.announceRevocations);
     await deleteCodes(tx, userId, email);

@@ -1,6 +1,6 @@
-import { requestInvalid } from '../../../platform/errors.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
 import type { UserView } from '../contract.ts';
 import { isAddress, normaliseEmail } from '../email.ts';
 import { emailTaken } from '../errors.ts';

@@ -1,12 +1,12 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Ports } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
-import type { HasAuth } from '../auth.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { assertAdminStays } from '../users/assert-admin-stays.ts';
 import { deleteUserRow, lockAdminRole } from '../users/users.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { holdOwnSession } from './hold-own-session.ts';
+import { lockOwnSession } from './lock-own-session.ts';
 
 /**
  * Deletes the caller's account with everything that belongs to it; its sessions, logins and access tokens end with it.
@@ -20,7 +20,7 @@ export async function deleteAccount(
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'account_deleted');
     await lockAdminRole(tx);
-    const { userId, roles, email } = await holdOwnSession(tx, caller);
+    const { userId, roles, email } = await lockOwnSession(tx, caller);
     await assertAdminStays(tx, { id: userId, roles, isDisabled: false });
     await forgetSessions(tx, ports, userId);
     await queueMail(tx, ports, { template: 'account_deleted', to: email }, caller);

@@ -1,5 +1,5 @@
-import type { Tx } from '../../ports.ts';
-import type { HasAuth } from '../auth.ts';
+import type { Tx } from '#services/domain/ports.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 import { readSessionTokens } from '../users/users.store.ts';
 
 /** After the commit no cached session of the user shows what it was before. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
-import { idempotencyKeyReused, requestInvalid, stepUpRequired, storeUnavailable } from '../../../platform/errors.ts';
-import { bodyReason, manages, REFUSALS, reason, roleName, text } from '../../access/admin-shapes.ts';
-import { rightsExceeded, roleUnknown } from '../../access/errors.ts';
-import { userUnknown } from '../../tokens/errors.ts';
+import { bodyReason, manages, REFUSALS, reason, roleName, text } from '#services/domain/access/admin-shapes.ts';
+import { rightsExceeded, roleUnknown } from '#services/domain/access/errors.ts';
+import { userUnknown } from '#services/domain/tokens/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { idempotencyKeyReused, requestInvalid, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { accountDetailShape, byUser } from '../admin-contract.ts';
 import { emailShape, nameShape, passwordShape } from '../contract.ts';
 import { emailTaken, hashingBusy, loginUnavailable } from '../errors.ts';

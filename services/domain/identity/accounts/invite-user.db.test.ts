@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import { createUser } from './create-user.ts';
 import { inviteAgain, inviteUser, type NewInvitation } from './invite-user.ts';
 

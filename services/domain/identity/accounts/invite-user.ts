@@ -1,9 +1,9 @@
-import { findScheme } from '../../../platform/hasher/schemes.ts';
-import { assertHolds } from '../../access/assert-holds.ts';
-import { holdRole, rightsOf } from '../../access/role-rights.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
+import { assertHolds } from '#services/domain/access/assert-holds.ts';
+import { holdRole, rightsOf } from '#services/domain/access/role-rights.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { findScheme } from '#services/platform/hasher/schemes.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { userInvited } from '../audit-events.ts';
 import { normaliseEmail } from '../email.ts';

@@ -1,7 +1,7 @@
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Caller, Tx } from '../../ports.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { deleteVoidedCodes } from './one-time-codes.store.ts';
 
 /**

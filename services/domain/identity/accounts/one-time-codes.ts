@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { codeContext } from '../../keys/sealed-contexts.ts';
-import type { Ports, Sql, Tx } from '../../ports.ts';
+import { codeContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
+import type { Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { lockUser } from './accounts.store.ts';
 import { type CodePurpose, type CodeRow, deleteCode, findCodeRow, insertCode } from './one-time-codes.store.ts';
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
-import type { Caller } from '../../ports.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { changeEmail } from './change-email.ts';
 import { changePassword } from './change-password.ts';
 import { inviteAgain } from './invite-user.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { newEmail } from '../../../platform/testing/flows/flows.ts';
-import { logIn } from '../../../platform/testing/flows/signed-in.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { logIn } from '#testing/flows/signed-in.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { overtaken } from '#testing/overtaken.ts';
 import { changeEmail } from './change-email.ts';
 import { deleteAccount } from './delete-account.ts';
 import { changeProfile, readProfile, updateProfile } from './update-profile.ts';

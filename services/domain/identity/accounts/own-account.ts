@@ -1,6 +1,6 @@
-import { permissionMissing, unauthenticated } from '../../../platform/errors.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
-import type { Caller } from '../../ports.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
 
 export type OwnAccount = Caller & { readonly kind: 'user' };
 

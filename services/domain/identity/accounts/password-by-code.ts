@@ -1,12 +1,12 @@
-import { holdKnownRoles } from '../../access/role-rights.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Caller, Ports } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
+import { holdKnownRoles } from '#services/domain/access/role-rights.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import { clearLoginFailures } from '../guard/forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { addUserRole } from '../users/users.store.ts';
 import { findAccount } from './accounts.store.ts';
 import { readInvitation, takeInvitation } from './invitations.store.ts';
@@ -58,7 +58,7 @@ const byCode =
       const target = { kind: 'user', id: account.id } as const;
       if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target });
       await deleteCodes(tx, account.id, account.email);
-      await clearLoginFailures(tx, ports, account.email);
+      await clearSignInFailures(tx, ports, account.email);
       if (account.digest !== null)
         await queueMail(tx, ports, { template: 'password_changed', to: account.email }, caller);
       return true;

@@ -1,5 +1,5 @@
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Sql } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Sql } from '#services/domain/ports.ts';
 import { userLogin } from '../audit-events.ts';
 import { emailUnverified } from './account-errors.ts';
 

@@ -1,4 +1,4 @@
-import type { Caller, Ports, Tx } from '../../ports.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { assertPasswordAllowed, type HasPasswordPolicy } from '../passwords/password-policy.ts';
 import {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
-import { knownDevice } from '../guard/device-cookie.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { overtaken } from '#testing/overtaken.ts';
+import { knownDevice } from '../sign-in/device-cookie.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { requestPasswordReset, requestUnlock, sendVerificationEmail } from './ask-for-mail.ts';
 import { offerUnlock } from './offer-unlock.ts';
 import { refuseUnverified } from './refuse-unverified.ts';

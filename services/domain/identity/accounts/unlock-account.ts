@@ -1,10 +1,10 @@
-import { recordEvent } from '../../audit/record-event.ts';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { userUnlocked } from '../audit-events.ts';
-import type { HasAuth } from '../auth.ts';
-import { deviceSetCookie } from '../guard/device-cookie.ts';
-import { clearLoginFailures } from '../guard/forgive-login.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
+import { deviceSetCookie } from '../sign-in/device-cookie.ts';
+import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { findAccount } from './accounts.store.ts';
 import { redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
@@ -28,7 +28,7 @@ export async function unlockAccount(
     const proof = await redeemCode(tx, ports, ['unlock_account'], token);
     const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;
     if (!account || account.isDisabled || account.email !== proof?.email) return null;
-    const failures = (await clearLoginFailures(tx, ports, account.email)) ?? 0;
+    const failures = (await clearSignInFailures(tx, ports, account.email)) ?? 0;
     await recordEvent(tx, caller, userUnlocked, {
       outcome: 'ok',
       target: { kind: 'user', id: account.id },

@@ -1,14 +1,14 @@
-import { unauthenticated } from '../../../platform/errors.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
 import { userProfileChanged } from '../audit-events.ts';
-import type { HasAuth } from '../auth.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 import type { UserView } from '../contract.ts';
 import { userView } from '../views.ts';
 import { findAccount, writeProfile } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { holdOwnSession } from './hold-own-session.ts';
+import { lockOwnSession } from './lock-own-session.ts';
 import { ownAccount } from './own-account.ts';
 
 /** What an owner may change without proving anything. Undefined leaves a field, null empties it. */
@@ -21,7 +21,7 @@ export async function updateProfile(
   caller: Caller,
 ): Promise<{ readonly user: UserView }> {
   return ports.transact(async (tx) => {
-    const { userId } = await holdOwnSession(tx, caller);
+    const { userId } = await lockOwnSession(tx, caller);
     return changeProfile(tx, ports, userId, change, caller);
   });
 }

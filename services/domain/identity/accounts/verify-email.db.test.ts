@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { verifyEmail } from './verify-email.ts';
 
 let world: PeopledWorld;

@@ -1,14 +1,14 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Tx } from '../../ports.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { emailTaken, loginLocked } from '../errors.ts';
-import { clearLoginFailures } from '../guard/forgive-login.ts';
-import { ASK_AGAIN_SECONDS, accountKeyOf } from '../guard/login-counters.ts';
-import { isSteppedUp } from '../guard/login-failures.store.ts';
-import { isLoginUnjudged } from '../guard/login-sighting.store.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import { queueMail } from '../mail/queue-mail.ts';
+import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { ASK_AGAIN_SECONDS, accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { isSteppedUp } from '../sign-in/sign-in-failures.store.ts';
+import { isSignInUnevaluated } from '../sign-in/sign-in-origin.store.ts';
 import {
   findAccount,
   findAccountByEmail,
@@ -18,10 +18,6 @@ import {
   proveEmail,
   replaceEmail,
 } from './accounts.store.ts';
-import { forgetSessions } from './forget-sessions.ts';
-import { takeInvitation } from './invitations.store.ts';
-import { deleteCodes } from './one-time-codes.store.ts';
-import { findCode, type ProvenCode, redeemCode } from './one-time-codes.ts';
 import {
   holds,
   type Reader,
@@ -29,7 +25,11 @@ import {
   readerOf,
   type VerifyInput,
   type VerifyPorts,
-} from './reader-of-code.ts';
+} from './code-reader.ts';
+import { forgetSessions } from './forget-sessions.ts';
+import { takeInvitation } from './invitations.store.ts';
+import { deleteCodes } from './one-time-codes.store.ts';
+import { findCode, type ProvenCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 import { takeOver } from './set-password.ts';
 
@@ -80,7 +80,7 @@ async function prove(tx: Tx, ports: VerifyPorts, proof: ProvenCode, reader: Read
   if (provenId === undefined) return false;
   await deleteCodes(tx, provenId, proof.email);
   await takeInvitation(tx, provenId);
-  if (reader.by === 'new_account' || reader.by === 'new_password') await clearLoginFailures(tx, ports, proof.email);
+  if (reader.by === 'new_account' || reader.by === 'new_password') await clearSignInFailures(tx, ports, proof.email);
   await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: provenId } });
   return true;
 }
@@ -122,7 +122,7 @@ async function proveAddress(
     if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))
       throw loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
     // Nor before what closes it: an address that is another's already cannot be taken back, and is mailed what opens it.
-    if (await isLoginUnjudged(tx, userId)) throw loginLocked({ retryAfterSeconds: JUDGED_SECONDS });
+    if (await isSignInUnevaluated(tx, userId)) throw loginLocked({ retryAfterSeconds: JUDGED_SECONDS });
     await replaceEmail(tx, userId, email);
     await deleteCodes(tx, userId, account.email);
     await queueMail(tx, ports, { template: 'email_changed', to: account.email }, caller);

@@ -1,17 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AppError } from '../../../platform/define/error.ts';
-import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { cutOff, overtaken } from '../../../platform/testing/overtaken.ts';
-import {
-  type AppHolder,
-  cookieOf,
-  type HolderWorld,
-  nobody,
-  openHolderWorld,
-} from '../../../platform/testing/worlds/holder-world.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { type AppHolder, cookieOf, type HolderWorld, nobody, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { cutOff, overtaken } from '#testing/overtaken.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';

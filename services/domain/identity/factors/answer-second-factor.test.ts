@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { registry } from '../../../../observability/metrics/instruments.ts';
-import { storeUnavailable } from '../../../platform/errors.ts';
-import type { Caller, Sql } from '../../ports.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { registry } from '#observability/metrics/instruments.ts';
+import type { Caller, Sql } from '#services/domain/ports.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 
 const caller: Caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };

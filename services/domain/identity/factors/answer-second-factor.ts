@@ -1,18 +1,18 @@
-import { logins } from '../../../../observability/metrics/identity.ts';
-import { isAppError } from '../../../platform/define/error.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller } from '../../ports.ts';
-import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
+import { logins } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
-import { finishOrEnd, personCaller } from '../finish-login.ts';
-import { sightLoginOf } from '../guard/login-sighting.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin, type Login, type LoginAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { finishOrEnd, personCaller } from '../sign-in/finish-sign-in.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { challengeOver, secondFactorRefused } from './factors-errors.ts';
 import { consumeLoginChallenge, type LoginChallenge, takeLoginAttempt } from './login-challenge.store.ts';
 import { type CodeProof, proveCode, type SentCode } from './prove-code.ts';
@@ -91,7 +91,7 @@ async function open(
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
-      detail: { factor: proof.factor, ...(await sightLoginOf(tx, ports, opened, cookie, caller)) },
+      detail: { factor: proof.factor, ...(await readSignInOriginOf(tx, ports, opened, cookie, caller)) },
     });
     return beginLogin(tx, ports, opened, actor);
   });

@@ -1,6 +1,6 @@
-import type { AppError } from '../../../platform/define/error.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Sql, Tx } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import type { AppError } from '#services/platform/define/error.ts';
 import { userLogin } from '../audit-events.ts';
 import { readFactors } from './factors.store.ts';
 import { secondFactorRequired } from './factors-errors.ts';

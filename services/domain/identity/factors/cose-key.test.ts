@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type Cbor, cbor } from '../../../platform/testing/counterparts/authenticator.ts';
+import { type Cbor, cbor } from '#testing/fakes/authenticator.ts';
 import { isUsableKey } from './cose-key.ts';
 
 type Members = Readonly<Record<number, Cbor>>;

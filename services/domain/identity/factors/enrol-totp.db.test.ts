@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { logIn } from '../../../platform/testing/flows/signed-in.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { logIn } from '#testing/flows/signed-in.ts';
+import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { testCaller } from '#testing/ports.ts';
 import { deleteFactors } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';

@@ -1,13 +1,13 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller } from '../../ports.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import { findAccount } from '../accounts/accounts.store.ts';
-import { holdOwnSession } from '../accounts/hold-own-session.ts';
+import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
-import { finishOrEnd } from '../finish-login.ts';
-import { required } from '../handover.ts';
+import { required } from '../better-auth/handover.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
 import { factorCodeWrong, factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
@@ -26,7 +26,7 @@ export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: C
   await proveOwnPassword(ports, userId, input, caller);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'enrol_totp');
-    await holdOwnSession(tx, caller);
+    await lockOwnSession(tx, caller);
     // Another password would have ended this session: the one that was proved still counts, under whatever digest.
     const provenDigest = required(required(await findAccount(tx, userId)).digest);
     return ports.auth.factors.enableTotp({ userId, provenDigest }, caller.request);
@@ -52,7 +52,7 @@ export async function confirmTotpEnrolment(
   if (step === null) throw factorCodeWrong();
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_enrolled');
-    await holdOwnSession(tx, caller);
+    await lockOwnSession(tx, caller);
     const isFirst = await useStep(tx, userId, { secret: row.secret, step, isConfirmed: false });
     if (!isFirst || !(await confirmTotp(tx, userId))) throw factorConflict();
     await endSessionIn(tx, ports, sessionId);

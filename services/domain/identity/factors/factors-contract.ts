@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   originRefused,
   permissionMissing,
   requestInvalid,
   storeUnavailable,
   unauthenticated,
-} from '../../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../accounts/account-errors.ts';
 import { loginShape } from '../contract.ts';
 import { hashingBusy, loginLocked, loginUnavailable } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { defineError } from '../../../platform/define/error.ts';
+import { defineError } from '#services/platform/define/error.ts';
 
 /**
  * `challenge` and `factors` come with it: what to answer, and with what. After another provider `callbackURL` too, where

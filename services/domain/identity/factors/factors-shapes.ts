@@ -6,7 +6,7 @@ import {
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
-} from '../../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { loginUnavailable } from '../errors.ts';
 
 /** What contracts of second factors and passkeys have in common. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
-import { definePurge } from '../../purge.store.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** Between two factors: long enough to find the telephone, short enough that few codes can be tried. */
 const CHALLENGE_SECONDS = 600;

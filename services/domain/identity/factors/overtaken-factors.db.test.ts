@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { cutOff, overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { type HolderWorld, nobody, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { type HolderWorld, nobody, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';

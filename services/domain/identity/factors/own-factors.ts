@@ -1,7 +1,7 @@
-import type { HasAccess } from '../../access/access-directory.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { factorRenamed } from '../audit-events.ts';
 import { readFactors } from './factors.store.ts';

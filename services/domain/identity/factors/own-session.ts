@@ -1,5 +1,5 @@
-import { unauthenticated } from '../../../platform/errors.ts';
-import type { Caller, Sql } from '../../ports.ts';
+import type { Caller, Sql } from '#services/domain/ports.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { type OwnSession, readOwnSession } from './factors.store.ts';
 

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { act, answer, enrolled } from '../../../platform/testing/flows/factor-flows.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { act, answer, enrolled } from '#testing/flows/factor-flows.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { OWN_ORIGIN, readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
 import {
   type HttpAnswer,
   type IdentityWorld,
   newPerson,
   openIdentityWorld,
   send,
-} from '../../../platform/testing/worlds/identity-world.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+} from '#testing/harness/identity-world.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
 let world: IdentityWorld;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql, Tx } from '../../ports.ts';
+import type { Sql, Tx } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 export const PASSKEYS_MAXIMUM = 20;
 

@@ -1,5 +1,5 @@
-import type { Ports, Tx } from '../../ports.ts';
-import type { HasAuth } from '../auth.ts';
+import type { Ports, Tx } from '#services/domain/ports.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 import {
   FAILURES_EVER,
   LOCK_SECONDS,

@@ -1,12 +1,12 @@
-import { unauthenticated } from '../../../platform/errors.ts';
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../accounts/account-errors.ts';
 import { type AccountRow, findAccount } from '../accounts/accounts.store.ts';
-import { countLoginFailure } from '../guard/count-login-failure.ts';
-import { admitLogin } from '../guard/login-guard.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { isHashable } from '../passwords/password-policy.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { countSignInFailure } from '../sign-in/count-sign-in-failure.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { admitSignIn } from '../sign-in/sign-in-guard.ts';
 
 export type OwnPassword = {
   readonly password: string;
@@ -30,12 +30,12 @@ export async function proveOwnPassword(
   const account = await findAccount(ports.sql, userId);
   if (!account || account.isDisabled) throw unauthenticated();
   const { email, digest, devicesSince } = account;
-  const admitted = await admitLogin(ports, { email, cookie, devicesSince }, caller);
+  const admitted = await admitSignIn(ports, { email, cookie, devicesSince }, caller);
   const isRight =
     digest !== null &&
     isHashable(password) &&
     (await inQueue(ports.hasher.verify(password, digest, admissionOf(caller, signal, admitted.isKnownDevice))));
   if (isRight) return { ...account, digest };
-  await ports.transact((tx) => countLoginFailure(tx, admitted, userId, caller));
+  await ports.transact((tx) => countSignInFailure(tx, admitted, userId, caller));
   throw currentPasswordWrong();
 }

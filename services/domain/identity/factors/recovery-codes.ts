@@ -1,4 +1,4 @@
-import type { Random } from '../../ports.ts';
+import type { Random } from '#services/domain/ports.ts';
 
 const RECOVERY_CODES = 10;
 const CHARACTERS = 'abcdefghijkmnpqrstuvwxyz23456789ABCDEFGHJKLMNPQRSTUVWXYZ';

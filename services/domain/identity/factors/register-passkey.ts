@@ -1,12 +1,12 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Tx } from '../../ports.ts';
-import { holdOwnSession } from '../accounts/hold-own-session.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
+import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
-import { finishOrEnd } from '../finish-login.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
-import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
+import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { insertRecoveryCodes, readFactors } from './factors.store.ts';
 import { factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
@@ -51,7 +51,7 @@ export async function registerPasskey(
   const { login, passkeyId, isNew } = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, caller, 'factor_enrolled');
-      await holdOwnSession(tx, caller);
+      await lockOwnSession(tx, caller);
       if ((await readFactors(tx, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
       const asked = { userId, challenge, response, name };
       const made = await ports.auth.factors.registerPasskey(asked, caller.request);

@@ -1,12 +1,12 @@
-import { stepUpRequired } from '../../../platform/errors.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Tx } from '../../ports.ts';
-import { holdOwnSession } from '../accounts/hold-own-session.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
+import { stepUpRequired } from '#services/platform/errors.ts';
+import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { isTwoFactors } from '../assurance.ts';
-import { finishOrEnd } from '../finish-login.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { removeIdleCodes, removeTotp } from './factors.store.ts';
 import { factorConflict, passkeyUnknown } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
@@ -44,7 +44,7 @@ async function removeFactor(
   const { userId, sessionId, amr, acr, expiresAt } = session;
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_removed');
-    await holdOwnSession(tx, caller);
+    await lockOwnSession(tx, caller);
     await remove(tx, session);
     // Who has a factor has a session of two; the rule is kept here all the same.
     if (!isTwoFactors(acr)) throw stepUpRequired();

@@ -1,7 +1,7 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller } from '../../ports.ts';
-import { holdOwnSession } from '../accounts/hold-own-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { lockOwnSession } from '../accounts/lock-own-session.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { replaceRecoveryCodes } from './factors.store.ts';
 import { factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
@@ -18,7 +18,7 @@ export async function renewRecoveryCodes(
   const sealed = await ports.auth.factors.seal(JSON.stringify(recoveryCodes));
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'recovery_codes_renewed');
-    const { userId } = await holdOwnSession(tx, caller);
+    const { userId } = await lockOwnSession(tx, caller);
     if (!(await replaceRecoveryCodes(tx, userId, sealed))) throw factorConflict();
   });
   return { recoveryCodes };

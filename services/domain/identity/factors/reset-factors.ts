@@ -1,5 +1,5 @@
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { factorsReset } from '../audit-events.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { act, answer, enable, enrolled } from '../../../platform/testing/flows/factor-flows.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { act, answer, enable, enrolled } from '#testing/flows/factor-flows.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
 import { readSessionRow } from '../accounts/accounts.store.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
 
@@ -261,7 +261,7 @@ describe('signing in with a second factor', () => {
   test('a foreign page answers no challenge, and a body asks for one thing', async () => {
     const { person } = await enrolled(world);
     const { challenge } = (await signIn(world, person)).body;
-    const { send } = await import('../../../platform/testing/worlds/identity-world.ts');
+    const { send } = await import('#testing/harness/identity-world.ts');
     const foreign = await send(world, 'POST', '/api/auth/second-factor', {
       body: { challenge, totp: '123456' },
       headers: { origin: 'https://evil.example' },

@@ -1,18 +1,18 @@
-import { logins } from '../../../../observability/metrics/identity.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller } from '../../ports.ts';
-import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
+import { logins } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
-import type { HasAuth } from '../auth.ts';
-import { finishOrEnd, personCaller } from '../finish-login.ts';
-import { sightLoginOf } from '../guard/login-sighting.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
-import type { PasskeyOptions, PasskeyResponse } from './auth-factors.ts';
+import { finishOrEnd, personCaller } from '../sign-in/finish-sign-in.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { passkeyRefused } from './factors-errors.ts';
 import { findPasskeyOwner } from './passkeys.store.ts';
 
@@ -69,7 +69,7 @@ async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Cal
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: opened.user.id },
-      detail: { factor: 'passkey', ...(await sightLoginOf(tx, ports, opened, cookie, caller)) },
+      detail: { factor: 'passkey', ...(await readSignInOriginOf(tx, ports, opened, cookie, caller)) },
     });
     return beginLogin(tx, ports, opened, actor);
   });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { cookieOf, type HolderWorld, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { cookieOf, type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { overtaken } from '#testing/overtaken.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { type StepUpInput, stepUp } from './step-up.ts';
 

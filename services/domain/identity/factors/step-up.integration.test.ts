@@ -1,15 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createAuthenticator } from '../../../platform/testing/counterparts/authenticator.ts';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { act, enrolled } from '../../../platform/testing/flows/factor-flows.ts';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
-import { OWN_ORIGIN, readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
-import {
-  type IdentityWorld,
-  newPerson,
-  openIdentityWorld,
-  send,
-} from '../../../platform/testing/worlds/identity-world.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { act, enrolled } from '#testing/flows/factor-flows.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { OWN_ORIGIN, readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld, send } from '#testing/harness/identity-world.ts';
 
 let world: IdentityWorld;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
-import { mailsSent } from '../../../../observability/metrics/mail.ts';
-import { errorCodeOf } from '../../../platform/define/error-code.ts';
-import { mailContext } from '../../keys/sealed-contexts.ts';
-import type { Fence, MailTransport, Ports } from '../../ports.ts';
+import { mailsSent } from '#observability/metrics/mail.ts';
+import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
+import type { Fence, MailTransport, Ports } from '#services/domain/ports.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { deleteMail, holdMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
 import { type StoredMail, writeMail } from './mails.ts';
 import { type Letter, renderMail } from './render-mail.ts';

@@ -1,9 +1,9 @@
-import type { Ports, Tx } from '../../ports.ts';
+import type { Ports, Tx } from '#services/domain/ports.ts';
 import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../accounts/accounts.store.ts';
 import { readInvitation } from '../accounts/invitations.store.ts';
 import { findNewestCode } from '../accounts/one-time-codes.store.ts';
 import { CODE_SECONDS, issueCode, openCode } from '../accounts/one-time-codes.ts';
-import { readCounters } from '../guard/login-failures.store.ts';
+import { readCounters } from '../sign-in/sign-in-failures.store.ts';
 import {
   accountDeletedLetter,
   accountLinkedLetter,

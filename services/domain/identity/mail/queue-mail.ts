@@ -1,5 +1,5 @@
-import { mailContext } from '../../keys/sealed-contexts.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
+import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { insertMail } from './mail.store.ts';
 import type { MailRequest } from './mails.ts';
 

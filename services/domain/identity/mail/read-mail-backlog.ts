@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { type MailBacklog, readMailBacklogRow } from './mail.store.ts';
 
 /** Mails that wait to be sent, and those that were given up in the last week. */

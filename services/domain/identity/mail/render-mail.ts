@@ -1,4 +1,4 @@
-import { html } from '../../../platform/html/html.ts';
+import { html } from '#services/platform/html/html.ts';
 
 /** What a mail says, before it has a form. Plain text without markup. */
 export type Letter = {

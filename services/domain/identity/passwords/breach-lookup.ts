@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import { breachLookups } from '../../../../observability/metrics/identity.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import { breachLookups } from '#observability/metrics/identity.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { passwordBreachUnchecked } from '../audit-events.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HasherBusyError } from '../../../platform/hasher/errors.ts';
+import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { identifierHash, normaliseEmail } from '../email.ts';
 import { inQueue } from './hash-password.ts';
 

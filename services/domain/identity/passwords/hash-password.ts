@@ -1,6 +1,6 @@
-import { HasherBusyError } from '../../../platform/hasher/errors.ts';
-import { clientPrefixOf } from '../../limits/client-prefix.ts';
-import type { Caller, HashAdmission, PasswordHasher } from '../../ports.ts';
+import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
+import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
+import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { hashingBusy } from '../errors.ts';
 
 /** @param knownDevice the browser has signed in before, and keeps its place when others flood the queue */

@@ -1,4 +1,4 @@
-import type { ErrorFactory } from '../../../platform/define/error.ts';
+import type { ErrorFactory } from '#services/platform/define/error.ts';
 import { passwordHasEmail, passwordHasName, passwordHasProduct } from './password-errors.ts';
 
 /** What is known of whose password it will be. */

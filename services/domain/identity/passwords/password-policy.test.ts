@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import type { Caller, Log, Sql } from '../../ports.ts';
+import type { Caller, Log, Sql } from '#services/domain/ports.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import type { BreachRanges } from './breach-lookup.ts';
 import { passwordErrors } from './password-errors.ts';
 import { assertPasswordAllowed, assertPasswordForm, isHashable, type PasswordContext } from './password-policy.ts';

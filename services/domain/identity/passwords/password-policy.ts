@@ -1,4 +1,4 @@
-import type { Caller, Ports } from '../../ports.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { type BreachRanges, isBreached } from './breach-lookup.ts';
 import { contextRuleOf, type PasswordOwner } from './password-context.ts';
 import {

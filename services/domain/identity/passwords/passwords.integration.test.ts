@@ -3,13 +3,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
-import type { Caller, PasswordHasher } from '../../ports.ts';
-import { STUFFING_NAMES } from '../guard/forgive-login.ts';
-import { counterKey } from '../guard/login-counters.ts';
-import { signIn as enter } from '../sign-in.ts';
+import type { Caller, PasswordHasher } from '#services/domain/ports.ts';
+import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { STUFFING_NAMES } from '../sign-in/forgive-sign-in.ts';
+import { signIn as enter } from '../sign-in/sign-in.ts';
+import { counterKey } from '../sign-in/sign-in-counters.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 

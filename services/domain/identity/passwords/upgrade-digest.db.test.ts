@@ -1,10 +1,10 @@
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail } from '../../../platform/testing/flows/flows.ts';
-import { insertPerson } from '../../../platform/testing/flows/signed-in.ts';
-import { type HolderWorld, openHolderWorld } from '../../../platform/testing/worlds/holder-world.ts';
-import type { PasswordHasher } from '../../ports.ts';
-import { personCaller } from '../finish-login.ts';
+import type { PasswordHasher } from '#services/domain/ports.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { insertPerson } from '#testing/flows/signed-in.ts';
+import { type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
 
 let world: HolderWorld;

@@ -1,7 +1,7 @@
-import { passwordUpgrades } from '../../../../observability/metrics/identity.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Sql } from '../../ports.ts';
+import { passwordUpgrades } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { accountPasswordRehashed } from '../audit-events.ts';
 import { findCredential, replaceDigest } from '../identity.store.ts';

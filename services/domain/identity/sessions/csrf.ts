@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { originRefused } from '../../../platform/errors.ts';
-import type { KeyRing } from '../../keys/key-ring.ts';
-import type { HasAuth } from '../auth.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import { originRefused } from '#services/platform/errors.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 
 /** Cookie and header of the double-submit token; a page of ours reads the one and sends the other. */
 const CSRF_COOKIE = 'sallyport.csrf';

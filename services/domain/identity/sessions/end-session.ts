@@ -1,7 +1,7 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
-import type { Auth } from '../auth.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { Auth } from '../better-auth/auth.ts';
 import { deleteSession } from '../identity.store.ts';
 
 export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevocationPush;

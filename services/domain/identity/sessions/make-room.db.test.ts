@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
-import { whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { whileItWaits } from '#testing/overtaken.ts';
+import { testCaller } from '#testing/ports.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { UNNAMED } from '../assurance.ts';
 import type { LiveSession } from './live-session.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readSession, signIn, signUp } from '../../../platform/testing/flows/identity-flows.ts';
-import { logIn } from '../../../platform/testing/flows/signed-in.ts';
-import type { Json } from '../../../platform/testing/http-client.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '../../../platform/testing/worlds/identity-world.ts';
+import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
+import { logIn } from '#testing/flows/signed-in.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
+import type { Json } from '#testing/http-client.ts';
 
 const LIMIT = 3;
 

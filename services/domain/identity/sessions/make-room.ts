@@ -1,6 +1,6 @@
-import { sessionsEnded } from '../../../../observability/metrics/identity.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Tx } from '../../ports.ts';
+import { sessionsEnded } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
 import { type EndSessionPorts, endSessionIn } from './end-session.ts';
 import type { LiveSession } from './live-session.ts';
 import { deleteSessions, holdSessions, readOldestUsed } from './sessions.store.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '../../../platform/testing/flows/flows.ts';
-import { logIn, newSignedIn } from '../../../platform/testing/flows/signed-in.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
-import type { Caller } from '../../ports.ts';
-import { personCaller } from '../finish-login.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { logIn, newSignedIn } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { endSession } from './end-session.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './manage-sessions.ts';
 import { findByCookie, readSession, sessionCaller } from './read-session.ts';

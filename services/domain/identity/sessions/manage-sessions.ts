@@ -1,8 +1,8 @@
-import { sessionsEnded } from '../../../../observability/metrics/identity.ts';
-import { ownerAsking, ownOrUnknown } from '../../ownership.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
-import type { Caller, Ports } from '../../ports.ts';
-import { type Login, loginsOfSessions } from '../../tokens/families/list-logins.ts';
+import { sessionsEnded } from '#observability/metrics/identity.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { ownerAsking, ownOrUnknown } from '#services/domain/shared/ownership.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { familiesOfSessions, type Login } from '#services/domain/tokens/refresh/list-families.ts';
 import type { LiveSessionView } from '../admin-contract.ts';
 import { sessionUnknown } from '../errors.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
@@ -40,7 +40,7 @@ export async function listSessions(
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]) ?? [];
   const rows = await readSessionsPage(sql, input, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
   const { items, next } = pageOf(rows, input.limit, ({ createdAt, id }) => [createdAt, id]);
-  const logins = await loginsOfSessions(
+  const logins = await familiesOfSessions(
     { sql },
     items.map(({ id }) => id),
   );

@@ -1,7 +1,7 @@
-import { unauthenticated } from '../../../platform/errors.ts';
-import type { HasAccess } from '../../access/access-directory.ts';
-import type { Caller, RequestContext } from '../../ports.ts';
-import type { HasAuth } from '../auth.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 import type { SessionView, UserView } from '../contract.ts';
 import { liveSessionView } from '../views.ts';
 import { cookieValue } from './csrf.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
 import { lifeOf, usedSession } from './session-life.ts';
 
 const nowMs = Date.parse('2026-11-20T12:00:00Z');

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { isTwoFactors } from '../assurance.ts';
 import type { AuthSession } from './live-session.ts';
 import { readSessionUse, useSession } from './sessions.store.ts';

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createVault } from '../../../platform/crypto/vault.ts';
-import { connectRedis, type RedisConnection } from '../../../platform/redis/redis.ts';
-import { connectPatientRedis } from '../../../platform/testing/patient-stores.ts';
-import { testRedisUrl } from '../../../platform/testing/stores.ts';
-import type { Redis } from '../../ports.ts';
-import type { RevocationSet } from '../../tokens/revocations/revocation-set.ts';
+import type { Redis } from '#services/domain/ports.ts';
+import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
+import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
+import { connectPatientRedis } from '#testing/patient-stores.ts';
+import { testRedisUrl } from '#testing/stores.ts';
 import { createSessionCache, type SessionCache } from './session.cache.ts';
 
 let redis: RedisConnection;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Clock, Redis, Vault } from '../../ports.ts';
-import type { HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import type { Clock, Redis, Vault } from '#services/domain/ports.ts';
+import type { HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 
 /** What Better Auth calls secondary storage: it asks by its own keys, session tokens among them. */
 export type SecondaryStorage = {

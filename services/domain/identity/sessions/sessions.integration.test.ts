@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { claimsIn } from '../../../platform/testing/flows/flows.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
 import {
   csrfOf,
   OWN_ORIGIN,
@@ -10,13 +10,8 @@ import {
   signIn,
   signOut,
   signUp,
-} from '../../../platform/testing/flows/identity-flows.ts';
-import {
-  type IdentityWorld,
-  newPerson,
-  openIdentityWorld,
-  send,
-} from '../../../platform/testing/worlds/identity-world.ts';
+} from '#testing/flows/identity-flows.ts';
+import { type IdentityWorld, newPerson, openIdentityWorld, send } from '#testing/harness/identity-world.ts';
 import { sessionCaller } from './read-session.ts';
 
 vi.setConfig({ testTimeout: 180_000 });

@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type ProviderAccount,
-  startOidcProvider,
-  type TestProvider,
-} from '../../../platform/testing/counterparts/oidc-provider.ts';
-import { newSignedIn } from '../../../platform/testing/flows/signed-in.ts';
-import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
-import { spendLoginFailures } from '../guard/forgive-login.ts';
+import { type ProviderAccount, startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { userHeld, whileItWaits } from '#testing/overtaken.ts';
+import { spendSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { createSocialProviders } from './providers.ts';
 import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in.ts';
@@ -108,7 +104,7 @@ describe('a code of a provider', () => {
     const who = account();
     const first = await signIn(who);
     const userId = idIn(first);
-    await ports.transact((tx) => spendLoginFailures(tx, ports, { userId, email: who.email as string }));
+    await ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email: who.email as string }));
     const before = await loginEvents();
     await expect(signIn(who)).rejects.toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
     expect((await loginEvents()).slice(before.length)).toEqual([

@@ -1,9 +1,9 @@
-import { logins } from '../../../../observability/metrics/identity.ts';
-import type { AppError } from '../../../platform/define/error.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller } from '../../ports.ts';
-import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
+import { logins } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { AppError } from '#services/platform/define/error.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { UNNAMED } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
@@ -12,14 +12,14 @@ import { loginLocked, loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
 import { secondFactorRequired } from '../factors/factors-errors.ts';
-import { finishOrEnd, personCaller } from '../finish-login.ts';
-import { sightLoginOf } from '../guard/login-sighting.ts';
-import { isClosedTo, lockedOut } from '../guard/refuse-stepped-up.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { beginLogin } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import type { LoginPorts } from '../sign-in.ts';
+import { finishOrEnd, personCaller } from '../sign-in/finish-sign-in.ts';
+import { isClosedTo, lockedOut } from '../sign-in/refuse-stepped-up.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { browserSecretIn, hashOf, isBrowser, proofOf } from './browser-secret.ts';
 import { linkOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './profile.ts';
@@ -132,7 +132,7 @@ async function signIn(
     // Of an account that begins here nobody has anything to take over.
     const sighting = isNewUser
       ? { session_id: opened.session.id, known_device: false }
-      : await sightLoginOf(tx, ports, opened, cookie, caller);
+      : await readSignInOriginOf(tx, ports, opened, cookie, caller);
     await recordEvent(tx, person, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },

@@ -1,5 +1,5 @@
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Ports, Tx } from '../../ports.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports, Tx } from '#services/domain/ports.ts';
 import type { Profile } from './profile.ts';
 import { accountValuesOf } from './provider-tokens.ts';
 import { findOwner, insertAccount, refreshAccount } from './social.store.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
-import type { Caller } from '../../ports.ts';
-import { personCaller } from '../finish-login.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { userHeld, whileItWaits } from '#testing/overtaken.ts';
+import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { listLinkedAccounts, unlinkAccount } from './linked-accounts.ts';
 
 let world: PeopleWorld;

@@ -1,6 +1,6 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller, Ports } from '../../ports.ts';
-import { holdOwnSession } from '../accounts/hold-own-session.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockWaysIn } from './social.store.ts';
@@ -44,7 +44,7 @@ export async function unlinkAccount(
   const { userId } = ownAccount(caller);
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'unlink_account');
-    const { email: to } = await holdOwnSession(tx, caller);
+    const { email: to } = await lockOwnSession(tx, caller);
     const ways = await lockWaysIn(tx, userId);
     const found = ways.find(
       (way) => way.providerId === providerId && (accountId === undefined || way.accountId === accountId),

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import type { Profile } from './profile.ts';
 import { createSocialProviders, type SocialProviders } from './providers.ts';
 

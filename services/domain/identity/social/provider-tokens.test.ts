@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { createVault } from '../../../platform/crypto/vault.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
 import type { Profile } from './profile.ts';
 import { accountValuesOf } from './provider-tokens.ts';
 

@@ -1,5 +1,5 @@
-import { createVault } from '../../../platform/crypto/vault.ts';
-import type { KeyRing } from '../../keys/key-ring.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
 import type { Profile } from './profile.ts';
 import type { AccountValues } from './social.store.ts';
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startOidcProvider, type TestProvider } from '../../../platform/testing/counterparts/oidc-provider.ts';
-import { insertPerson, logIn } from '../../../platform/testing/flows/signed-in.ts';
-import { userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { openPeopleWorld, type PeopleWorld } from '../../../platform/testing/worlds/people-world.ts';
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
+import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { issueCode } from '../accounts/one-time-codes.ts';
-import { personCaller } from '../finish-login.ts';
-import { spendLoginFailures } from '../guard/forgive-login.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+import { personCaller } from '../sign-in/finish-sign-in.ts';
+import { spendSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 import type { Profile } from './profile.ts';
@@ -230,7 +230,7 @@ describe('coming back', () => {
   test('to one that an incident had closed before it was disabled is refused as disabled, and leaves the refusal alone', async () => {
     const sub = randomUUID();
     const userId = (await signIn(sub)).result?.user.id as string;
-    await ports.transact((tx) => spendLoginFailures(tx, ports, { userId, email: `${sub}@people.test` }));
+    await ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email: `${sub}@people.test` }));
     await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_locked' });
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
     const events = () => rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);

@@ -1,6 +1,6 @@
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
-import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import {
   deleteFactors,
   deleteOtherAccounts,
@@ -16,8 +16,8 @@ import { deleteCodes } from '../accounts/one-time-codes.store.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { isAddress, normaliseEmail } from '../email.ts';
 import { loginRefused } from '../errors.ts';
-import { clearLoginFailures } from '../guard/forgive-login.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './profile.ts';
 import { deletePassword, findOwner } from './social.store.ts';
@@ -50,7 +50,7 @@ export async function recogniseUser(
   const id = ports.random.uuid();
   if (await insertUser(tx, { id, email, name: profile.name })) {
     // What was counted against the name before was against nobody here.
-    await clearLoginFailures(tx, ports, email);
+    await clearSignInFailures(tx, ports, email);
     await linkOAuthAccount(tx, ports, id, profile);
     return { userId: id, isNewUser: true };
   }

@@ -1,4 +1,4 @@
-import type { BrowserPolicy } from '../auth-engine.ts';
+import type { BrowserPolicy } from '../better-auth/auth-engine.ts';
 import { callbackRefused } from './social-errors.ts';
 
 const ODD = /[\s\\\p{Cc}]/u;

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '../../../platform/testing/api-copy.ts';
-import type { ProviderAccount } from '../../../platform/testing/counterparts/oidc-provider.ts';
-import { codeOf } from '../../../platform/testing/counterparts/totp.ts';
-import { newPassword, signUp, type TestUser, verdictOn } from '../../../platform/testing/flows/flows.ts';
-import { cookieOf, type Json, type Received } from '../../../platform/testing/http-client.ts';
-import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { API_URL } from '#testing/api-copy.ts';
+import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
+import { codeOf } from '#testing/fakes/totp.ts';
+import { newPassword, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
 import {
   expectRefusedSignIn,
   openSocialWorld,
   providerAccount,
   type SocialWorld,
-} from '../../../platform/testing/worlds/social-world.ts';
-import type { Caller } from '../../ports.ts';
-import { personCaller } from '../finish-login.ts';
+} from '#testing/harness/social-world.ts';
+import { cookieOf, type Json, type Received } from '#testing/http-client.ts';
+import { overtaken } from '#testing/overtaken.ts';
+import { testCaller } from '#testing/ports.ts';
+import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 
 let world: SocialWorld;

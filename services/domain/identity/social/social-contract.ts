@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   originRefused,
   permissionMissing,
@@ -7,7 +7,7 @@ import {
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
-} from '../../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import { loginShape } from '../contract.ts';
 import { loginLocked, loginRefused, loginUnavailable } from '../errors.ts';
 import { secondFactorRequired } from '../factors/factors-errors.ts';

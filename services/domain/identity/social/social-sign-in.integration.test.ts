@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '../../../platform/testing/api-copy.ts';
-import { verdictOn } from '../../../platform/testing/flows/flows.ts';
-import { cookieOf, send } from '../../../platform/testing/http-client.ts';
+import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { verdictOn } from '#testing/flows/flows.ts';
 import {
   expectRefusedSignIn,
   openSocialWorld,
   providerAccount,
   type SocialWorld,
-} from '../../../platform/testing/worlds/social-world.ts';
+} from '#testing/harness/social-world.ts';
+import { cookieOf, send } from '#testing/http-client.ts';
 
 let world: SocialWorld;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
-import type { Caller, Ports } from '../../ports.ts';
-import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
-import type { HasAuth } from '../auth.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
 import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';
 import type { HasSocialProviders } from './providers.ts';
 import { returnAddress } from './return-address.ts';

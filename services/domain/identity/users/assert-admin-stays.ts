@@ -1,4 +1,4 @@
-import type { Tx } from '../../ports.ts';
+import type { Tx } from '#services/domain/ports.ts';
 import { lastAdmin } from '../errors.ts';
 import { hasOtherAdmin } from './users.store.ts';
 

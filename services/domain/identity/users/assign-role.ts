@@ -1,6 +1,6 @@
-import { assertHolds } from '../../access/assert-holds.ts';
-import { holdRole, rightsOf } from '../../access/role-rights.ts';
-import type { Caller } from '../../ports.ts';
+import { assertHolds } from '#services/domain/access/assert-holds.ts';
+import { holdRole, rightsOf } from '#services/domain/access/role-rights.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-user.ts';
 import { showUser } from './read-users.ts';

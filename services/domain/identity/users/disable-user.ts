@@ -1,4 +1,4 @@
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-user.ts';
 import { showUser } from './read-users.ts';

@@ -1,7 +1,7 @@
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { Caller } from '../../ports.ts';
-import { userUnknown } from '../../tokens/errors.ts';
-import { endFamiliesOfUser } from '../../tokens/families/end-family.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { userUnknown } from '#services/domain/tokens/errors.ts';
+import { endFamiliesOfUser } from '#services/domain/tokens/refresh/end-family.ts';
 import type { UserAct, UserPorts } from './act-on-user.ts';
 import { deleteSessionsOf, lockUser } from './users.store.ts';
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { logIn } from '../../../platform/testing/flows/signed-in.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { overtaken, userHeld, whileItWaits } from '../../../platform/testing/overtaken.ts';
-import { openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
+import { logIn } from '#testing/flows/signed-in.ts';
+import { openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { grantRole, removeRole } from './assign-role.ts';
 import { deleteUser, disableUser, enableUser } from './disable-user.ts';
 import { endUserSessions } from './end-user-sessions.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { openPeopledWorld, type PeopledWorld } from '../../../platform/testing/worlds/peopled-world.ts';
-import { accountKeyOf } from '../guard/login-counters.ts';
+import { openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { listUsers, showUser } from './read-users.ts';
 
 let world: PeopledWorld;

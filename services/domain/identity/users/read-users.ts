@@ -1,13 +1,13 @@
-import { storedInstant } from '../../audit/read/list-events.ts';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
-import type { Ports } from '../../ports.ts';
-import { userUnknown } from '../../tokens/errors.ts';
-import { countLogins } from '../../tokens/families/list-logins.ts';
+import { storedInstant } from '#services/domain/audit/read/list-events.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { userUnknown } from '#services/domain/tokens/errors.ts';
+import { countFamilies } from '#services/domain/tokens/refresh/list-families.ts';
 import type { AccountDetailView, AccountView } from '../admin-contract.ts';
 import { normaliseEmail } from '../email.ts';
 import { readFactors } from '../factors/factors.store.ts';
-import { readLoginStanding } from '../guard/login-standing.ts';
+import { readSignInStatus } from '../sign-in/sign-in-status.ts';
 import { readUser, readUsersPage, type UserFilter, type UserRow } from './users.store.ts';
 
 const accountView = (row: UserRow): AccountView => ({
@@ -48,13 +48,13 @@ export async function showUser(ports: ShowUserPorts, userId: string): Promise<Ac
   const { sql } = ports;
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();
-  const standing = await readLoginStanding(ports, row.email);
+  const standing = await readSignInStatus(ports, row.email);
   const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
   return {
     ...accountView(row),
     invited_roles: [...row.invitedRoles],
     sessions: row.sessions,
-    logins: await countLogins({ sql }, userId),
+    logins: await countFamilies({ sql }, userId),
     last_login_at: row.lastLoginAt,
     password_changed_at: row.passwordChangedAt,
     failed_logins: standing.failedLogins,

@@ -1,6 +1,6 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import { placeTime } from '../../pages.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type UserRow = {
   readonly id: string;

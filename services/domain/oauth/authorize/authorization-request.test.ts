@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Client, HasAccess } from '../../access/access-directory.ts';
-import type { Ports } from '../../ports.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
 import { describeNext, formNext, loginPathFor, safeNext } from './next-path.ts';

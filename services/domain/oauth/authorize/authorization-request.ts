@@ -1,5 +1,5 @@
-import type { Client, HasAccess } from '../../access/access-directory.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { requestedAudience, requestedScopes } from '../requested-terms.ts';
 import {
   formProblem,

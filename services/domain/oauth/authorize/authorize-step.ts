@@ -1,7 +1,7 @@
-import type { Client } from '../../access/access-directory.ts';
-import type { LiveSession } from '../../identity/sessions/live-session.ts';
-import type { Sql } from '../../ports.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { Client } from '#services/domain/access/access-directory.ts';
+import type { LiveSession } from '#services/domain/identity/sessions/live-session.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { hasConsented } from '../consents/consents.store.ts';
 import type { RequestErrorCode } from './authorization-parameters.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '../../../platform/testing/flows/flows.ts';
-import { logIn } from '../../../platform/testing/flows/signed-in.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { logIn } from '#testing/flows/signed-in.ts';
 import { answered, type GrantClient, type GrantHarness, nobody, openGrantHarness } from '../grant-harness.ts';
 import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';

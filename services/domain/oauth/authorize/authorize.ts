@@ -1,4 +1,4 @@
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
 import { readConsent } from '../consents/consents.store.ts';
 import {
   type AuthorizeInput,

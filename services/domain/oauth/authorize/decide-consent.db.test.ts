@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '../../../platform/testing/flows/flows.ts';
-import { overtaken } from '../../../platform/testing/overtaken.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { overtaken } from '#testing/overtaken.ts';
 import {
   answered,
   type GrantClient,

@@ -1,6 +1,6 @@
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller } from '../../ports.ts';
-import { holdSession } from '../../tokens/families/create-family.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { holdSession } from '#services/domain/tokens/refresh/create-family.ts';
 import { authorizationDecided, consentGranted } from '../audit-events.ts';
 import { holdConsentOwner, keepConsent } from '../consents/consents.store.ts';
 import { type AuthorizePorts, admitAuthorization, loginStep } from './admit-authorization.ts';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Ports, Tx } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { authorizationDecided } from '../audit-events.ts';
 import { insertCode } from '../codes.store.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isRedirectUri } from '../../access/redirect-uri.ts';
+import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { formActionSource, isClaimedRedirectUri, matchesRedirectUri, redirectWith } from './match-redirect-uri.ts';
 
 const registered = [

@@ -1,4 +1,4 @@
-import { isSafeRedirectUri } from '../../access/redirect-uri.ts';
+import { isSafeRedirectUri } from '#services/domain/access/redirect-uri.ts';
 
 /** `http` on this machine, with any port: native apps cannot know theirs beforehand (RFC 8252 §7.3). */
 const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(?::\d{1,5})?(?=[/?]|$)/;

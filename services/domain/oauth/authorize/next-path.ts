@@ -1,8 +1,8 @@
-import type { HasAccess } from '../../access/access-directory.ts';
-import type { BrowserPolicy } from '../../identity/auth-engine.ts';
-import { returnAddress } from '../../identity/social/return-address.ts';
-import type { Ports } from '../../ports.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { BrowserPolicy } from '#services/domain/identity/better-auth/auth-engine.ts';
+import { returnAddress } from '#services/domain/identity/social/return-address.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { formActionSource } from './match-redirect-uri.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
 

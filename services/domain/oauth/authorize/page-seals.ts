@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { KeyRing } from '../../keys/key-ring.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 
 export type HasPageKeys = { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newProofMaker } from '../../../platform/testing/counterparts/dpop.ts';
-import type { TestUser } from '../../../platform/testing/flows/flows.ts';
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
 import {
   answered,
   type GrantClient,

@@ -1,12 +1,17 @@
-import type { AppError } from '../../../platform/define/error.ts';
-import { requestInvalid } from '../../../platform/errors.ts';
-import type { HasAccess } from '../../access/access-directory.ts';
-import type { Caller, Ports } from '../../ports.ts';
-import { dpopProofInvalid } from '../../tokens/dpop/dpop-errors.ts';
-import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../../tokens/dpop/use-dpop-proof.ts';
-import { grantNotAllowed, scopeInvalid, targetInvalid } from '../../tokens/errors.ts';
-import { oauthClient } from '../../tokens/issue/oauth-client.ts';
-import { assertMayIssue, type HasRevocations } from '../../tokens/revocations/revocation-set.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { dpopProofInvalid } from '#services/domain/tokens/dpop/dpop-errors.ts';
+import {
+  consumeProof,
+  type DpopPorts,
+  judgeProof,
+  type PresentedProof,
+} from '#services/domain/tokens/dpop/use-dpop-proof.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
+import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
 import { requestObjectUnsupported, responseTypeUnsupported } from '../errors.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
 import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';

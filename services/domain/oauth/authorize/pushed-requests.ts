@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import type { HasAccess } from '../../access/access-directory.ts';
-import type { Ports, Sql } from '../../ports.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { Ports, Sql } from '#services/domain/ports.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { readParameters } from './authorization-parameters.ts';
 import { type AuthorizationRequest, type Parsed, parseAuthorizationRequest } from './authorization-request.ts';
 import { deletePushedRequest, readPushedRequest } from './pushed-requests.store.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { accessTokenHash, signIdToken } from './id-token.ts';
 import { userClaims } from './user-claims.ts';
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import type { UserClaims } from './user-claims.ts';
 
 export type IdTokenFacts = {

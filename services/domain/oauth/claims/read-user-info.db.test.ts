@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
-import { type TokenWorld, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
+import { type TokenWorld, tokenWorld } from '#testing/harness/token-world.ts';
+import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import { readUserInfo } from './read-user-info.ts';
 
 let stores: OwnPorts;

@@ -1,6 +1,6 @@
-import { unauthenticated } from '../../../platform/errors.ts';
-import type { Ports } from '../../ports.ts';
-import { judgeToken, type ValidatePorts } from '../../tokens/judge/validate-token.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { evaluateToken, type ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
 import { openIdScopeMissing } from '../errors.ts';
 import { readUserProfile } from './user-claims.store.ts';
 import { type UserClaims, userClaims } from './user-claims.ts';
@@ -14,7 +14,7 @@ export async function readUserInfo(
   ports: ValidatePorts & Pick<Ports, 'sql'>,
   token: string,
 ): Promise<UserClaims & { readonly sub: string }> {
-  const judged = judgeToken(ports, token, { isProofChecked: true });
+  const judged = evaluateToken(ports, token, { isProofChecked: true });
   if (typeof judged === 'string') throw unauthenticated();
   const scopes = new Set((judged.claims.scope ?? '').split(' '));
   if (!scopes.has('openid') || judged.claims.fid === undefined) throw openIdScopeMissing();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '../../../platform/testing/flows/flows.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
 import { authorize } from '../authorize/authorize.ts';
 import { type GrantHarness, type GrantPorts, nobody, openGrantHarness, unlogged } from '../grant-harness.ts';
 import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';

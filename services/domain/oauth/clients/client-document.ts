@@ -1,4 +1,4 @@
-import type { AppError } from '../../../platform/define/error.ts';
+import type { AppError } from '#services/platform/define/error.ts';
 import { type ClientMetadata, readClientMetadata } from './client-metadata.ts';
 
 /** As client ids are bounded everywhere. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DEVICE_GRANT } from '../../access/grant-shapes.ts';
-import { isRedirectUri } from '../../access/redirect-uri.ts';
+import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
+import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
 
 /** What a client may say of itself (RFC 7591 §2), as far as it is kept. */

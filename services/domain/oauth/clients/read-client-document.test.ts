@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import type { ClientSettings } from '../../../platform/config/clients.ts';
+import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { createClientDocuments } from './read-client-document.ts';
 
 const settings: ClientSettings = {

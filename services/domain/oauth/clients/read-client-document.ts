@@ -1,4 +1,4 @@
-import type { ClientSettings } from '../../../platform/config/clients.ts';
+import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { type DocumentVerdict, documentLifeSeconds, judgeClientDocument } from './client-document.ts';
 
 /** What a document says, and for how long it counts. */

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   idempotencyKeyReused,
   permissionMissing,
   requestInvalid,
   storeUnavailable,
   unauthenticated,
-} from '../../../platform/errors.ts';
+} from '#services/platform/errors.ts';
 import {
   clientMetadataInvalid,
   clientRedirectUriInvalid,

@@ -1,9 +1,9 @@
-import type { HasAccessChanged } from '../../access/access-changed.ts';
-import { clientSecretHash } from '../../access/access-directory.ts';
-import type { HasClientSettings } from '../../access/client-settings.ts';
-import { setAuditContext } from '../../audit/audit-context.ts';
-import type { KeyRing } from '../../keys/key-ring.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import type { HasAccessChanged } from '#services/domain/access/access-changed.ts';
+import { clientSecretHash } from '#services/domain/access/access-directory.ts';
+import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { registrationClosed, registrationFull } from '../client-errors.ts';
 import { prefixHash } from '../open-requests.ts';
 import { readClientMetadata } from './client-metadata.ts';

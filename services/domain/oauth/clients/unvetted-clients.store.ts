@@ -1,7 +1,7 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { ClientOrigin } from '../../access/access-directory.ts';
-import type { Sql } from '../../ports.ts';
-import { definePurge } from '../../purge.store.ts';
+import type { ClientOrigin } from '#services/domain/access/access-directory.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ClientMetadata } from './client-metadata.ts';
 
 /** By oauth_clients_unvetted; stops counting at the limit. */

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
+import { pageQuery } from '#services/domain/access/admin-shapes.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   cursorInvalid,
   permissionMissing,
   requestInvalid,
   storeUnavailable,
   unauthenticated,
-} from '../../../platform/errors.ts';
-import { pageQuery } from '../../access/admin-shapes.ts';
+} from '#services/platform/errors.ts';
 import { consentUnknown } from '../client-errors.ts';
 
 const tag = 'Consents';

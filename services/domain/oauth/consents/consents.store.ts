@@ -1,7 +1,7 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import { type ClientOrigin, FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
-import { placeTime } from '../../pages.ts';
-import type { Sql } from '../../ports.ts';
+import { type ClientOrigin, FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 const consentRead = defineStatement(
   'oauthConsentRead',

@@ -1,5 +1,5 @@
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Tx } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
 import { consentWithdrawn } from '../audit-events.ts';
 import { deleteConsentsSince } from './consents.store.ts';
 

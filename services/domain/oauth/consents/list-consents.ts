@@ -1,6 +1,6 @@
-import { ownerAsking } from '../../ownership.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../../pages.ts';
-import type { Caller, Ports } from '../../ports.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { ownerAsking } from '#services/domain/shared/ownership.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import type { ConsentView } from './consent-contract.ts';
 import { readAllowedClients } from './consents.store.ts';
 

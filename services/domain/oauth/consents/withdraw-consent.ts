@@ -1,9 +1,9 @@
-import { FIRST_PARTY_CLIENT_ID } from '../../access/access-directory.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import { ownerAsking } from '../../ownership.ts';
-import type { Caller, Ports } from '../../ports.ts';
-import { endFamiliesOfUserAtClient } from '../../tokens/families/end-family.ts';
-import type { HasRevocationPush } from '../../tokens/revocations/revocation-set.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { ownerAsking } from '#services/domain/shared/ownership.ts';
+import { endFamiliesOfUserAtClient } from '#services/domain/tokens/refresh/end-family.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { consentWithdrawn } from '../audit-events.ts';
 import { consentUnknown } from '../client-errors.ts';
 import { deleteCodesOf } from '../codes.store.ts';

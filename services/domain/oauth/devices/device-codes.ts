@@ -1,4 +1,4 @@
-import type { Random } from '../../ports.ts';
+import type { Random } from '#services/domain/ports.ts';
 
 /** Consonants alone: no word, and nothing that is read for something else (RFC 8628 §6.1). */
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';

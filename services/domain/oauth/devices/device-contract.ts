@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
-import { clientUnauthenticated, storeUnavailable } from '../../../platform/errors.ts';
-import { grantNotAllowed, scopeInvalid, targetInvalid } from '../../tokens/errors.ts';
-import { stateRewound } from '../../tokens/revocations/revocations-contract.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
+import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { clientUnauthenticated, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
 import { decision, formToken, optionalParameter, PAGE } from '../oauth-shapes.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '../../../platform/testing/flows/flows.ts';
-import { overtaken } from '../../../platform/testing/overtaken.ts';
-import { createTestPorts } from '../../../platform/testing/ports.ts';
-import { DEVICE_GRANT } from '../../access/grant-shapes.ts';
-import type { Caller } from '../../ports.ts';
+import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import type { TestUser } from '#testing/flows/flows.ts';
+import { overtaken } from '#testing/overtaken.ts';
+import { createTestPorts } from '#testing/ports.ts';
 import { type GrantClient, type GrantHarness, type GrantPorts, nobody, openGrantHarness } from '../grant-harness.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';

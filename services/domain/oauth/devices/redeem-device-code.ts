@@ -1,11 +1,11 @@
-import { tokensIssued } from '../../../../observability/metrics/tokens.ts';
-import { isAppError } from '../../../platform/define/error.ts';
-import { requestInvalid } from '../../../platform/errors.ts';
-import type { Caller } from '../../ports.ts';
-import { sessionEnded } from '../../tokens/families/refresh-errors.ts';
-import type { ProvenKeys } from '../../tokens/issue/grant-token.ts';
-import type { OAuthClient } from '../../tokens/issue/oauth-client.ts';
-import { assertMayIssue } from '../../tokens/revocations/revocation-set.ts';
+import { tokensIssued } from '#observability/metrics/tokens.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import type { ProvenKeys } from '#services/domain/tokens/issue/grant-token.ts';
+import type { OAuthClient } from '#services/domain/tokens/issue/oauth-client.ts';
+import { sessionEnded } from '#services/domain/tokens/refresh/refresh-errors.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
 import { codeForm, codeHashOf } from '../authorize/issue-code.ts';
 import {
   deviceCodeExpired,
@@ -14,8 +14,8 @@ import {
   deviceGrantPending,
   devicePollsTooFast,
 } from '../errors.ts';
-import { finishOAuthLogin, type OAuthTokenAnswer } from '../finish-oauth-login.ts';
-import { beginOAuthLogin, type OAuthLoginPorts } from '../oauth-login.ts';
+import { finishOAuthSignIn, type OAuthTokenAnswer } from '../finish-oauth-sign-in.ts';
+import { beginOAuthSignIn, type OAuthSignInPorts } from '../oauth-sign-in.ts';
 import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
 
 export type RedeemDeviceCodeInput = {
@@ -32,7 +32,7 @@ export type RedeemDeviceCodeInput = {
  * `device_code_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function redeemDeviceCode(
-  ports: OAuthLoginPorts,
+  ports: OAuthSignInPorts,
   input: RedeemDeviceCodeInput,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
@@ -48,7 +48,7 @@ export async function redeemDeviceCode(
 }
 
 async function exchange(
-  ports: OAuthLoginPorts,
+  ports: OAuthSignInPorts,
   { deviceCode, client, keys }: RedeemDeviceCodeInput,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
@@ -60,13 +60,13 @@ async function exchange(
     .transact(async (tx) => {
       const consumed = await consumeDeviceGrant(tx, deviceCodeHash, client.clientId);
       if (consumed === undefined) return null;
-      return beginOAuthLogin(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
+      return beginOAuthSignIn(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
     })
     .catch((err: unknown) => {
       // The grant stays where it was, and every later poll is told the same until it is cleared away.
       throw isAppError(err) && err.definition === sessionEnded.definition ? deviceCodeExpired({ cause: err }) : err;
     });
-  if (login !== null) return finishOAuthLogin(ports, login, caller);
+  if (login !== null) return finishOAuthSignIn(ports, login, caller);
   const poll = await pollDeviceGrant(ports.sql, deviceCodeHash, client.clientId);
   if (poll === undefined) throw deviceCodeInvalid();
   if (poll.isExpired) throw deviceCodeExpired();

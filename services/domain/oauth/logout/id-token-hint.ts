@@ -1,7 +1,7 @@
-import type { KeyRing } from '../../keys/key-ring.ts';
-import { parsePayload, parseToken } from '../../tokens/judge/parse-token.ts';
-import { verifySignature } from '../../tokens/judge/verify-signature.ts';
-import type { HasTokenSettings } from '../../tokens/token-settings.ts';
+import { parsePayload, parseToken } from '#services/domain/jws/parse-token.ts';
+import { verifySignature } from '#services/domain/jws/verify-signature.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 
 export type HintPorts = HasTokenSettings & { readonly keyRing: Pick<KeyRing, 'find'> };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
-import { storeUnavailable } from '../../../platform/errors.ts';
-import { stateRewound } from '../../tokens/revocations/revocations-contract.ts';
+import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { formToken, PAGE } from '../oauth-shapes.ts';
 
 const TAG = 'OAuth';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { storeUnavailable } from '../../../platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
 
 type Call = {

@@ -1,8 +1,8 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { currentRequestTrace, type RequestTrace, withBatchSpan } from '../../../../observability/http-span.ts';
-import { requestsDropped } from '../../../../observability/metrics/http.ts';
-import { storeUnavailable } from '../../../platform/errors.ts';
-import type { Clock, RequestContext } from '../../ports.ts';
+import { currentRequestTrace, type RequestTrace, withBatchSpan } from '#observability/http-span.ts';
+import { requestsDropped } from '#observability/metrics/http.ts';
+import type { Clock, RequestContext } from '#services/domain/ports.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { failureOf } from './statement-failure.ts';
 
 export type BatcherOptions<Item, Result> = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { storeUnavailable } from '../../../platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { failureOf } from './statement-failure.ts';
 
 const coded = (code: string): Error => Object.assign(new Error('x'), { code });

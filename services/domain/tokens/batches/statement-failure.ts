@@ -1,4 +1,4 @@
-import { isAppError } from '../../../platform/define/error.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 
 /** What a failed statement tells about the requests that shared it. */
 export type StatementFailure =

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { newProofMaker, type ProofChanges } from '../../../platform/testing/counterparts/dpop.ts';
+import { newProofMaker, type ProofChanges } from '#testing/fakes/dpop.ts';
 import { dpopNonce, isDpopNonce } from './dpop-nonce.ts';
 import { checkDpopProof, type DpopExpectations } from './dpop-proof.ts';
 

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { jwkThumbprint } from '../../keys/key-material.ts';
-import { canonicalBytes } from '../judge/canonical-bytes.ts';
-import { type JsonObject, parseStrictObject } from '../judge/strict-json.ts';
-import { verifySignature } from '../judge/verify-signature.ts';
+import { canonicalBase64url } from '#services/domain/jws/canonical-base64url.ts';
+import { type JsonObject, parseStrictObject } from '#services/domain/jws/strict-json.ts';
+import { verifySignature } from '#services/domain/jws/verify-signature.ts';
+import { jwkThumbprint } from '#services/domain/keys/key-material.ts';
 
 /** Algorithms of proofs (RFC 9449 §5.1); all asymmetric. */
 const DPOP_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const;
@@ -45,7 +45,7 @@ const COORDINATE = /^[\w-]{43}$/;
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 function objectOf(segment: string): JsonObject | null {
-  const bytes = canonicalBytes(segment);
+  const bytes = canonicalBase64url(segment);
   return bytes !== null && isUtf8(bytes) ? parseStrictObject(bytes.toString('utf8')) : null;
 }
 
@@ -121,7 +121,7 @@ export function checkDpopProof(proof: string, expected: DpopExpectations): DpopP
   if (proof.length > LONGEST_PROOF) return null;
   const [first = '', second = '', third = '', ...more] = proof.split('.');
   const header = more.length === 0 ? objectOf(first) : null;
-  const signature = header && canonicalBytes(third);
+  const signature = header && canonicalBase64url(third);
   const proofKey = header && keyOf(header);
   if (signature === null || proofKey === null) return null;
   const { alg, key, jkt } = proofKey;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
-import { tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
+import { tokenWorld } from '#testing/harness/token-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import type { DpopProof } from './dpop-proof.ts';
 import { consumeProof } from './use-dpop-proof.ts';
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { KeyRing } from '../../keys/key-ring.ts';
-import type { Ports } from '../../ports.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { insertProof } from './dpop.store.ts';
 import { dpopNonceRequired, dpopProofInvalid } from './dpop-errors.ts';

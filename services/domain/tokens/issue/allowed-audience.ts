@@ -1,4 +1,4 @@
-import type { Client } from '../../access/access-directory.ts';
+import type { Client } from '#services/domain/access/access-directory.ts';
 import { targetInvalid } from '../errors.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 

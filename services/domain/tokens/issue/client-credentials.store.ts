@@ -1,6 +1,6 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { AuditRow } from '../../audit/record-event.ts';
-import type { Marks, Sql } from '../../ports.ts';
+import type { AuditRow } from '#services/domain/audit/record-event.ts';
+import type { Marks, Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
 /** Rows of token_totals: concurrent batches rarely meet on one. */

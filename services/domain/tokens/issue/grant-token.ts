@@ -1,7 +1,7 @@
-import { requestInvalid } from '../../../platform/errors.ts';
-import type { Caller } from '../../ports.ts';
-import type { TokenPairAnswer } from '../families/family-token.ts';
-import { type RefreshTokenPorts, refreshToken } from '../refresh-token.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
+import type { TokenPairAnswer } from '../refresh/family-token.ts';
+import { type RefreshTokenPorts, refreshToken } from '../refresh/refresh-token.ts';
 import { type ClientTokenAnswer, type ClientTokenPorts, issueClientToken } from './issue-client-token.ts';
 import type { OAuthClient } from './oauth-client.ts';
 

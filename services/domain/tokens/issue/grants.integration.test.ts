@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '../../../platform/testing/api-copy.ts';
-import type { ClientCredentials } from '../../../platform/testing/http-client.ts';
-import { expectOAuthError, send } from '../../../platform/testing/http-client.ts';
-import { type ApiWorld, openApiWorld } from '../../../platform/testing/worlds/api-world.ts';
+import type { ApiCopy } from '#testing/api-copy.ts';
+import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
+import { expectOAuthError, send } from '#testing/http-client.ts';
 
 let world: ApiWorld;
 let copy: ApiCopy;

@@ -1,6 +1,6 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
-import { definePurge } from '../../purge.store.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** Hours an answer is kept for its key. */
 const KEPT_HOURS = 24;

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { systemRandom } from '../../../platform/crypto/system.ts';
-import { clientCaller, userCaller } from '../../../platform/testing/ports.ts';
-import { tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
-import type { Caller, Sql } from '../../ports.ts';
+import type { Caller, Sql } from '#services/domain/ports.ts';
+import { systemRandom } from '#services/platform/crypto/system.ts';
+import { tokenWorld } from '#testing/harness/token-world.ts';
+import { clientCaller, userCaller } from '#testing/ports.ts';
 import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '../../../platform/errors.ts';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import { clientPrefixOf } from '../../limits/client-prefix.ts';
-import type { Caller, Ports, Sql } from '../../ports.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
+import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
+import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
 
 /** An Idempotency-Key of one caller with one body: what is stored of it opens nothing without the key itself. */

@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson } from '../../../platform/testing/flows/people.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { auditRow } from '../../audit/record-event.ts';
-import { signingUnavailable } from '../../keys/errors.ts';
-import type { Caller, Sql } from '../../ports.ts';
+import { auditRow } from '#services/domain/audit/record-event.ts';
+import { signingUnavailable } from '#services/domain/keys/errors.ts';
+import type { Caller, Sql } from '#services/domain/ports.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { testCaller } from '#testing/ports.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { type GrantTokenInput, grantToken, type ProvenKeys } from './grant-token.ts';

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson, type Person } from '../../../platform/testing/flows/people.ts';
-import { insertUser } from '../../../platform/testing/made/families.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { testCaller, userCaller } from '../../../platform/testing/ports.ts';
-import type { Caller } from '../../ports.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { insertUser } from '#testing/fixtures/families.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { testCaller, userCaller } from '#testing/ports.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
-import { refreshToken } from '../refresh-token.ts';
-import { type RevokeInput, revokeToken } from '../revoke-token.ts';
+import { refreshToken } from '../refresh/refresh-token.ts';
+import { type RevokeInput, revokeToken } from '../revocations/revoke-token.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
 let harness: IssuingHarness;

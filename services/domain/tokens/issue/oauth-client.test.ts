@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { outcomeOfCall } from '../../../platform/testing/outcome.ts';
-import { clientCaller, testCaller } from '../../../platform/testing/ports.ts';
-import type { AccessDirectory, Client } from '../../access/access-directory.ts';
-import type { Caller } from '../../ports.ts';
+import type { AccessDirectory, Client } from '#services/domain/access/access-directory.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { outcomeOfCall } from '#testing/outcome.ts';
+import { clientCaller, testCaller } from '#testing/ports.ts';
 import { issueClientToken } from './issue-client-token.ts';
 import { oauthClient } from './oauth-client.ts';
 

@@ -1,6 +1,6 @@
-import { clientUnauthenticated, requestInvalid } from '../../../platform/errors.ts';
-import type { HasAccess } from '../../access/access-directory.ts';
-import type { Caller } from '../../ports.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 
 /** Who speaks at an OAuth endpoint: a confidential client by its secret, or a public one by its name alone. */
 export type OAuthClient = { readonly clientId: string; readonly isAuthenticated: boolean };

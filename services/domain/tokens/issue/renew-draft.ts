@@ -1,10 +1,10 @@
-import type { HasAccess } from '../../access/access-directory.ts';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Ports, RequestContext, Sql } from '../../ports.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports, RequestContext, Sql } from '#services/domain/ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, accessTokenClaims } from '../access-token.ts';
-import { type FamilyFactsRow, familyFactsRead } from '../families/family-life.store.ts';
-import { familyTokenFacts } from '../families/family-token.ts';
-import { sessionEnded } from '../families/refresh-errors.ts';
+import { type FamilyFactsRow, familyFactsRead } from '../refresh/family-life.store.ts';
+import { familyTokenFacts } from '../refresh/family-token.ts';
+import { sessionEnded } from '../refresh/refresh-errors.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 
 type KeptClaimsPorts = Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasAccess & HasTokenSettings;

@@ -1,4 +1,4 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { countTokens, type TokenStatistics } from './token-statistics.store.ts';
 
 export type { TokenStatistics } from './token-statistics.store.ts';

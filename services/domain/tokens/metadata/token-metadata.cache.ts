@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { runDetached } from '../../../../observability/http-span.ts';
-import { hmacKey } from '../../audit/hmac-key.ts';
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Ports } from '../../ports.ts';
+import { runDetached } from '#observability/http-span.ts';
+import { hmacKey } from '#services/domain/audit/hmac-key.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import type { TokenOrigin } from '../revocations/revocation-set.ts';
 

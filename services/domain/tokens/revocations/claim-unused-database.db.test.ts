@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createFileMarks } from '../../../platform/marks/file-marks.ts';
-import { type OwnPorts, openTestPorts } from '../../../platform/testing/stores.ts';
-import type { MarkStore } from '../../ports.ts';
+import type { MarkStore } from '#services/domain/ports.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import { claimUnusedDatabase } from './claim-unused-database.ts';
 
 let ports: OwnPorts;

@@ -1,6 +1,6 @@
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { isDatabaseUnused, readFeed } from './revocations.store.ts';
-import { higherMarks, standingOf } from './state-poll-marks.ts';
+import { higherMarks, standingOf } from './state-poll-high-water.ts';
 
 /**
  * Points the marks at a database that has never issued anything, whatever they named before: with nothing to revive

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import type { KeyRing } from '../../keys/key-ring.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import { createStateConfirmation, lookConfirmed } from './confirm-state.ts';
 import { createPollHarness, type PollHarness } from './state-poll-harness.ts';
 

@@ -1,6 +1,6 @@
-import type { HasKeyRing } from '../../keys/key-ring.ts';
-import type { Ports } from '../../ports.ts';
-import { keyRingBehind } from '../families/refresh-errors.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { keyRingBehind } from '../refresh/refresh-errors.ts';
 import type { HasRevocations } from './revocation-set.ts';
 import type { StatePoll } from './state-poll.ts';
 

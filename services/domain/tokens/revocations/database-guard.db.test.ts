@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createPool, createSql, createTransact } from '../../../platform/postgres/pool.ts';
-import { outcomeOf } from '../../../platform/testing/outcome.ts';
-import { patient } from '../../../platform/testing/patient-stores.ts';
-import { testCaller } from '../../../platform/testing/ports.ts';
-import { recordEvent } from '../../audit/record-event.ts';
-import type { Caller, Marks } from '../../ports.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Marks } from '#services/domain/ports.ts';
+import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { patient } from '#testing/patient-stores.ts';
+import { testCaller } from '#testing/ports.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { loginFlows } from '../refresh-token-harness.ts';
-import { revokeToken } from '../revoke-token.ts';
 import { createMarkedGuard } from './database-guard.ts';
+import { revokeToken } from './revoke-token.ts';
 
 let harness: IssuingHarness;
 let flows: ReturnType<typeof loginFlows>;

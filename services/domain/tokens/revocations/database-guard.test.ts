@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { outcomeOf, outcomeOfCall } from '../../../platform/testing/outcome.ts';
+import { outcomeOf, outcomeOfCall } from '#testing/outcome.ts';
 import { createMarkedGuard } from './database-guard.ts';
 import { assertMayIssue } from './revocation-set.ts';
 import { createPollHarness, type PollHarness, turn } from './state-poll-harness.ts';

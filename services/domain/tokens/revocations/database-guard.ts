@@ -1,6 +1,6 @@
-import type { DatabaseGuard, MarkStore, Marks } from '../../ports.ts';
+import type { DatabaseGuard, MarkStore, Marks } from '#services/domain/ports.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
-import { higherMarks, standingOf } from './state-poll-marks.ts';
+import { higherMarks, standingOf } from './state-poll-high-water.ts';
 
 /**
  * What an API copy has seen of its database, which every transaction and every batch is compared with.

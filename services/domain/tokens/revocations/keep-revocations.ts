@@ -1,5 +1,5 @@
-import type { Config } from '../../../platform/config/load.ts';
-import type { Ports } from '../../ports.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import { raiseRevocationKeep } from './revocations.store.ts';
 
 /** Beyond the last moment a token could pass: clocks that are slow, and consumers of the feed that come late. */

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { NOW, type TokenWorld, tokenWorld } from '../../../platform/testing/worlds/token-world.ts';
-import type { KeyRing } from '../../keys/key-ring.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import { NOW, type TokenWorld, tokenWorld } from '#testing/harness/token-world.ts';
 import { createRevocationFeed, type RevocationFeed } from './revocation-feed.ts';
 
 const HELD = 300;

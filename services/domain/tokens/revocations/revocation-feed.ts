@@ -1,4 +1,4 @@
-import type { HasKeyRing } from '../../keys/key-ring.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { RevocationEntry } from './revocation-log.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
 

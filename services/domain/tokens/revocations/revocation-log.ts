@@ -1,4 +1,4 @@
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '#services/domain/ports.ts';
 
 export type RevocationKind = 'jti' | 'sid' | 'family' | 'user' | 'client' | 'key';
 

@@ -1,4 +1,4 @@
-import type { Redis } from '../../ports.ts';
+import type { Redis } from '#services/domain/ports.ts';
 
 /** Carries the epoch and nothing else: the row in Postgres is what counts, so a forged entry only causes a poll. */
 export const REVOCATION_STREAM = 'sp:revocations';

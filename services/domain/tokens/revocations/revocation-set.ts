@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../../ports.ts';
+import type { Clock, Log } from '#services/domain/ports.ts';
 import type { PolledGuard } from './database-guard.ts';
 import { createRevocationLog, type RevocationEntry } from './revocation-log.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';

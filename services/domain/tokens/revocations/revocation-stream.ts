@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import type { Caller, Clock, Log } from '../../ports.ts';
-import { createStreamLedger } from '../../stream-ledger.ts';
+import type { Caller, Clock, Log } from '#services/domain/ports.ts';
+import { createStreamLedger } from '#services/domain/shared/stream-ledger.ts';
 import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
 import { revocationStreamsBusy, revocationStreamsSpent } from './revocations-contract.ts';

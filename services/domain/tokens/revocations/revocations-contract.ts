@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { defineEndpoint } from '../../../platform/define/endpoint.ts';
-import { defineError } from '../../../platform/define/error.ts';
-import { shuttingDown } from '../../../platform/errors.ts';
-import { signingUnavailable } from '../../keys/errors.ts';
+import { signingUnavailable } from '#services/domain/keys/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { defineError } from '#services/platform/define/error.ts';
+import { shuttingDown } from '#services/platform/errors.ts';
 
 /** This copy does not know the revocations of the last moments: it cannot tell a live token from a dead one. */
 export const revocationStateStale = defineError({

@@ -1,6 +1,6 @@
-import { defineStatement, type Statement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
-import { definePurge } from '../../purge.store.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 
 /** The one row every copy polls, and what was committed above an epoch: one snapshot. */

@@ -1,4 +1,4 @@
-import type { Marks } from '../../ports.ts';
+import type { Marks } from '#services/domain/ports.ts';
 
 /**
  * For a statement of one round trip: whether the database shows no less than what was seen of it, as `is_known` in one

@@ -1,7 +1,7 @@
 // For tests only: a state poll whose database, marks, Redis and clocks are the test's own, answered by hand.
 
-import type { Statement } from '../../../platform/define/statement.ts';
-import type { Log, MarkStore, Marks, Redis, Row, Sql } from '../../ports.ts';
+import type { Log, MarkStore, Marks, Redis, Row, Sql } from '#services/domain/ports.ts';
+import type { Statement } from '#services/platform/define/statement.ts';
 import { createPolledGuard, type PolledGuard } from './database-guard.ts';
 import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
 import { FEED_PAGE_SIZE } from './revocations.store.ts';

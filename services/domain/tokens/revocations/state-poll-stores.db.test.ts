@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis as RedisClient } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { defineStatement } from '../../../platform/define/statement.ts';
-import { startPostgres } from '../../../platform/local/postgres.ts';
-import { startRedis } from '../../../platform/local/redis.ts';
-import { createFileMarks } from '../../../platform/marks/file-marks.ts';
-import { migrate } from '../../../platform/postgres/migrate.ts';
-import { createStateCopies, type StateCopy } from '../../../platform/testing/state-copy.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { startPostgres } from '#services/platform/local/postgres.ts';
+import { startRedis } from '#services/platform/local/redis.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { migrate } from '#services/platform/postgres/migrate.ts';
+import { createStateCopies, type StateCopy } from '#testing/state-copy.ts';
 
 /** Servers of this file's own, to be stopped and frozen: by pid, never the ones that other tests share. */
 

@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '../../../platform/define/statement.ts';
-import { createFileMarks } from '../../../platform/marks/file-marks.ts';
-import { createStateCopies, type StateCopy } from '../../../platform/testing/state-copy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../../../platform/testing/stores.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { createStateCopies, type StateCopy } from '#testing/state-copy.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { REVOCATION_STREAM } from './revocation-news.cache.ts';
 
 const insert = defineStatement(

@@ -1,12 +1,12 @@
-import { revocationVisibility } from '../../../../observability/metrics/revocations.ts';
-import type { Marks, Ports, ShownState, Sql } from '../../ports.ts';
-import { createSharedTurns } from '../../shared-turns.ts';
-import { createVersionFollower } from '../version-follower.ts';
+import { revocationVisibility } from '#observability/metrics/revocations.ts';
+import type { Marks, Ports, ShownState, Sql } from '#services/domain/ports.ts';
+import { createSingleFlight } from '#services/domain/shared/single-flight.ts';
 import type { PolledGuard } from './database-guard.ts';
-import { createMarkKeeper } from './mark-keeper.ts';
+import { createHighWaterKeeper } from './high-water-keeper.ts';
 import { followNews, tellCopies } from './revocation-news.cache.ts';
 import type { RevocationMemory } from './revocation-set.ts';
 import { beatFeed, FEED_PAGE_SIZE, type FeedPage, readFeed } from './revocations.store.ts';
+import { createVersionFollower } from './version-follower.ts';
 
 /** What a complete answer of the database said, for those who hold other state in memory. */
 export type ConfirmedState = {
@@ -60,7 +60,7 @@ const MARKS_WAIT_MS = 1_000;
 /** Keeps the revocation set, and the versions beside it, as the database has them. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
   const { clock, log, revocations, databaseGuard } = deps;
-  const marks = createMarkKeeper({ marks: deps.marks, sql: deps.pollSql, log });
+  const marks = createHighWaterKeeper({ marks: deps.marks, sql: deps.pollSql, log });
   const keys = createVersionFollower('keys', deps.onKeysVersion, log);
   const access = createVersionFollower('access', deps.onAccessVersion, log);
   const trustedNow = createTrustedTime();
@@ -76,7 +76,7 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
   let unfollow: (() => Promise<void>) | undefined;
   const known = Promise.withResolvers<void>();
   // Shared: a poll under way may have looked before the commit that woke us, but the next one cannot have.
-  const turns = createSharedTurns<Source>(async (source) => {
+  const turns = createSingleFlight<Source>(async (source) => {
     try {
       await readAll(source);
       if (hasFailed) log.info({}, 'revocations are read again');

@@ -1,5 +1,5 @@
-import { defineStatement } from '../../../platform/define/statement.ts';
-import type { Sql } from '../../ports.ts';
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 // A token revoked before keeps its first reason and epoch; one over for so long that no clock would take it needs no row,
 // and only the database's clock says so. Index: revocations_kind_value; locks one totals row.

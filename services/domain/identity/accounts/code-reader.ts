@@ -1,0 +1,93 @@
+import type { Caller, Tx } from '#services/domain/ports.ts';
+import { readOwnSession } from '../factors/factors.store.ts';
+import { proveOwnPassword } from '../factors/prove-own-password.ts';
+import type { PendingSignUp } from '../mail/mails.ts';
+import type { MailPorts } from '../mail/queue-mail.ts';
+import { admissionOf, inQueue } from '../passwords/hash-password.ts';
+import { isHashable } from '../passwords/password-policy.ts';
+import { findByCookie } from '../sessions/read-session.ts';
+import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { passwordRequired } from './account-errors.ts';
+import { type AccountRow, findAccount, findAccountByEmail } from './accounts.store.ts';
+import type { CodePurpose, CodeRow } from './one-time-codes.store.ts';
+import { openCode } from './one-time-codes.ts';
+import { newDigest } from './set-password.ts';
+
+export type VerifyPorts = LoginPorts & MailPorts;
+
+export type VerifyInput = {
+  readonly token: string;
+  readonly password?: string | undefined;
+  /** The Cookie header: who is signed in to the account of the code needs no password. */
+  readonly cookie?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+/** What the reader of a mail has beside its code: a session or the password of the account, or a password for it. */
+export type Reader =
+  | { readonly by: 'session'; readonly userId: string; readonly sessionId: string }
+  /** The one that has counted since then. */
+  | { readonly by: 'password'; readonly userId: string; readonly since: Date | null }
+  | { readonly by: 'new_password'; readonly userId: string; readonly digest: string }
+  /** Of an account that begins with the proof. */
+  | { readonly by: 'new_account'; readonly digest: string };
+
+export type ReaderOfAccount = Exclude<Reader, { readonly by: 'new_account' }>;
+
+/**
+ * Judges, outside of any transaction, what comes with a code. Undefined where its account is gone or disabled. A wrong
+ * password of an account whose address is proved counts as a failed login; of one that nobody has proved it is the new
+ * one, so that each code allows one guess at most.
+ * @throws passwordRequired, the `passwordErrors` (400), currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ */
+export async function readerOf(
+  ports: VerifyPorts,
+  code: CodeRow & { readonly purpose: CodePurpose },
+  input: VerifyInput,
+  caller: Caller,
+): Promise<Reader | undefined> {
+  const { userId, email, purpose } = code;
+  const { cookie, signal } = input;
+  if (userId === null) {
+    const { name } = openCode(ports, code) as PendingSignUp;
+    const owner = (await findAccountByEmail(ports.sql, email)) ?? { email, name, roles: ['user'] };
+    const digest = await newDigest(ports, { password: sentPassword(input), owner, signal }, caller);
+    return { by: 'new_account', digest };
+  }
+  const account = await findAccount(ports.sql, userId);
+  if (!account || account.isDisabled) return undefined;
+  const own = await findByCookie(ports, cookie);
+  if (own?.user.id === userId) return { by: 'session', userId, sessionId: own.session.id };
+  const password = sentPassword(input);
+  if (purpose === 'change_email') {
+    const { passwordChangedAt: since } = await proveOwnPassword(ports, userId, { password, cookie, signal }, caller);
+    return { by: 'password', userId, since };
+  }
+  const { digest, passwordChangedAt: since } = account;
+  const isOwn =
+    digest !== null &&
+    isHashable(password) &&
+    (await inQueue(ports.hasher.verify(password, digest, admissionOf(caller, signal))));
+  if (isOwn) return { by: 'password', userId, since };
+  const newOne = await newDigest(ports, { password, owner: account, signal }, caller);
+  return { by: 'new_password', userId, digest: newOne };
+}
+
+function sentPassword({ password }: VerifyInput): string {
+  if (password === undefined) throw passwordRequired();
+  return password;
+}
+
+/**
+ * Whether that still counts, read with the account locked. A password does under another digest too, if it is a
+ * stronger one of the same: whatever sets another password writes when it did (row trigger).
+ */
+export async function holds(
+  tx: Tx,
+  { id, digest, passwordChangedAt }: AccountRow,
+  reader: ReaderOfAccount,
+): Promise<boolean> {
+  if (reader.by === 'session') return (await readOwnSession(tx, reader.sessionId, id)) !== undefined;
+  if (reader.by === 'new_password') return true;
+  return digest !== null && passwordChangedAt?.getTime() === reader.since?.getTime();
+}

@@ -1,0 +1,154 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { isAPIError } from 'better-auth/api';
+import { symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto';
+import type { RequestContext } from '#services/domain/ports.ts';
+import type { ErrorFactory } from '#services/platform/define/error.ts';
+import { OFFERED_ALGORITHMS } from '../factors/cose-key.ts';
+import { factorConflict, passkeyRefused } from '../factors/factors-errors.ts';
+import type { OpenedSession } from '../sessions/live-session.ts';
+import type { createAuthEngine } from './auth-engine.ts';
+import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
+import { methodsOf } from './passkey-plugin.ts';
+
+type Engine = ReturnType<typeof createAuthEngine>;
+
+/** What navigator.credentials is given (WebAuthn §5.4, §5.5), and the plugin's proof that it was ours. */
+export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
+
+/** What it gave back, as JSON (WebAuthn §5.1), with the proof. */
+export type PasskeyResponse = {
+  readonly challenge: string;
+  readonly response: Readonly<Record<string, unknown>>;
+};
+
+/** What our use-cases use of Better Auth's plugins for second factors. */
+export type AuthFactors = {
+  /** Under the plugin's key, as its own rows are. */
+  seal(plain: string): Promise<string>;
+  open(sealed: string): Promise<string>;
+  /** A new secret and new recovery codes, not confirmed yet; for the account the password was proved against. */
+  enableTotp(
+    input: { readonly userId: string; readonly provenDigest: string },
+    request: RequestContext,
+  ): Promise<{ readonly totpUri: string; readonly recoveryCodes: readonly string[] }>;
+  passkeyRegistration(input: { readonly userId: string }, request: RequestContext): Promise<PasskeyOptions>;
+  /**
+   * The new passkey, and the methods that its ceremony proves (RFC 8176); call inside `transact`.
+   * Throws `passkey_refused`, `factor_conflict`.
+   */
+  registerPasskey(
+    input: PasskeyResponse & { readonly userId: string; readonly name: string },
+    request: RequestContext,
+  ): Promise<{ readonly id: string; readonly methods: readonly string[] }>;
+  passkeyAuthentication(request: RequestContext): Promise<PasskeyOptions>;
+  /** A session for the owner of the passkey, two factors proved; call inside `transact`. Throws `passkey_refused`. */
+  signInWithPasskey(
+    input: PasskeyResponse & { readonly expiresAt?: Date },
+    request: RequestContext,
+  ): Promise<OpenedSession>;
+};
+
+const CHALLENGE_COOKIE = 'better-auth-passkey';
+
+/** What the plugin refuses is refused with this error; a defect stays one. */
+const refusedAs =
+  (refusal: ErrorFactory) =>
+  (err: unknown): never => {
+    throw isAPIError(err) ? refusal({ cause: err }) : err;
+  };
+
+/** What an authenticator keeps beside a passkey, and shows with it (WebAuthn §5.4.3): at most 64 bytes. */
+const userHandleOf = (userId: string): string => Buffer.from(userId).toString('base64url');
+
+export function createAuthFactors(
+  engine: Engine,
+  handover: AsyncLocalStorage<Handover>,
+  open: (
+    given: Pick<Handover, 'expiresAt'>,
+    call: () => Promise<{ headers: Headers | null | undefined }>,
+  ) => Promise<OpenedSession>,
+): AuthFactors {
+  const keyOf = async () => (await engine.$context).secretConfig;
+  const cookieName = async (): Promise<string> => (await engine.$context).createAuthCookie(CHALLENGE_COOKIE).name;
+
+  /** Works as this user, whom ours has recognised. */
+  async function actingFor<T>(userId: string, given: Partial<Handover>, work: () => Promise<T>): Promise<T> {
+    const { internalAdapter } = await engine.$context;
+    const user = await internalAdapter.findUserById(userId);
+    const session = { id: '', userId, token: '', createdAt: new Date(), expiresAt: new Date(Date.now() + 60_000) };
+    const as = { user: required(user), session } as unknown as NonNullable<Handover['as']>;
+    const afterCommit = handover.getStore()?.afterCommit ?? null;
+    return handover.run({ ...given, afterCommit, as }, work);
+  }
+
+  /** The plugin keeps its proof in a signed cookie; ours travels in the body, so that an app can carry it too. */
+  async function withProof(
+    { headers, response }: { headers: Headers | null | undefined; response: unknown },
+    change: (options: Readonly<Record<string, unknown>>) => object,
+  ): Promise<PasskeyOptions> {
+    const begin = `${await cookieName()}=`;
+    const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
+    const challenge = line.slice(begin.length).replace(/;.*/, '');
+    const options = response as Readonly<Record<string, unknown>>;
+    return { options: { ...options, ...change(options) }, challenge };
+  }
+
+  async function headersWith(challenge: string, request: RequestContext): Promise<Headers> {
+    const headers = engineHeaders(request);
+    headers.set('cookie', `${await cookieName()}=${challenge}`);
+    return headers;
+  }
+
+  return {
+    seal: async (plain) => symmetricEncrypt({ key: await keyOf(), data: plain }),
+    open: async (sealed) => symmetricDecrypt({ key: await keyOf(), data: sealed }),
+    enableTotp: ({ userId, provenDigest }, request) =>
+      actingFor(userId, { provenDigest }, async () => {
+        const made = await engine.api
+          .enableTwoFactor({ body: { password: HANDED_OVER, method: 'totp' }, headers: engineHeaders(request) })
+          .catch(refusedAs(factorConflict));
+        const { totpURI, backupCodes } = made as Extract<typeof made, { method: 'totp' }>;
+        return { totpUri: totpURI, recoveryCodes: backupCodes };
+      }),
+    passkeyRegistration: ({ userId }, request) =>
+      actingFor(userId, {}, async () =>
+        withProof(
+          await engine.api.generatePasskeyRegistrationOptions({
+            headers: engineHeaders(request),
+            returnHeaders: true,
+          }),
+          ({ user }) => ({
+            user: { ...(user as object), id: userHandleOf(userId) },
+            pubKeyCredParams: OFFERED_ALGORITHMS.map((alg) => ({ type: 'public-key', alg })),
+          }),
+        ),
+      ),
+    registerPasskey: ({ userId, challenge, response, name }, request) =>
+      actingFor(userId, {}, async () => {
+        const made = await engine.api
+          .verifyPasskeyRegistration({ body: { response, name }, headers: await headersWith(challenge, request) })
+          .catch(refusedAs(passkeyRefused));
+        return { id: made.id, methods: methodsOf(made.deviceType) };
+      }),
+    passkeyAuthentication: async (request) =>
+      withProof(
+        await engine.api.generatePasskeyAuthenticationOptions({
+          headers: engineHeaders(request),
+          returnHeaders: true,
+        }),
+        () => ({ userVerification: 'required' }),
+      ),
+    signInWithPasskey: async ({ challenge, response, ...given }, request) => {
+      const headers = await headersWith(challenge, request);
+      const opened = await open(given, () =>
+        engine.api
+          .verifyPasskeyAuthentication({ body: { response: response as never }, headers, returnHeaders: true })
+          .catch(refusedAs(passkeyRefused)),
+      );
+      const { userHandle } = response.response as { readonly userHandle?: unknown };
+      // WebAuthn §7.2 step 6: no user was named before, so the authenticator names its owner.
+      if (userHandle !== userHandleOf(opened.user.id)) throw passkeyRefused();
+      return opened;
+    },
+  };
+}

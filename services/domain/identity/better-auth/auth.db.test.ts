@@ -1,0 +1,214 @@
+import { hash, randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAccessDirectory } from '#services/domain/access/access-directory.ts';
+import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { testCaller } from '#testing/ports.ts';
+import { type Assurance, PASSWORD_ALONE, withSecondFactor } from '../assurance.ts';
+import { beginLogin } from '../sessions/open-session.ts';
+import { type Auth, createAuth } from './auth.ts';
+import type { AuthDatabase } from './auth-engine.ts';
+
+let world: PeopleWorld;
+let auth: Auth;
+let authDatabase: AuthDatabase & { close(): Promise<void> };
+const authSecret = randomBytes(32).toString('base64url');
+const IDLE_SECONDS = 3_600;
+beforeAll(async () => {
+  world = await openPeopleWorld({ authSecret });
+  auth = world.deps.auth;
+  authDatabase = createPrismaDatabase(world.pool, () => {});
+});
+afterAll(async () => {
+  await authDatabase?.close();
+  await world?.close();
+});
+
+const { request } = testCaller;
+const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([^;.]+)/.exec(cookie)?.[1] ?? '');
+/** Where Redis holds the session of a cookie. */
+const redisKeyOf = (cookie: string): string => `auth:{${hash('sha256', tokenOf(cookie), 'base64url')}}`;
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+/** Another copy on the same stores, which knows something else of revocations. */
+const otherCopy = (
+  changes: Partial<RevocationSet>,
+  secureCookies = false,
+  ports: Partial<Parameters<typeof createAuth>[0]> = {},
+): Auth =>
+  createAuth(
+    { ...world.deps, revocations: { ...world.revocations, ...changes }, authDatabase, ...ports },
+    {
+      authSecret,
+      baseUrl: world.deps.mailer.publicUrl,
+      sessionSeconds: 86_400,
+      twoFactorSeconds: 43_200,
+      twoFactorIdleSeconds: IDLE_SECONDS,
+      corsOrigins: ['https://app.example.test'],
+      secureCookies,
+    },
+  );
+const newPerson = async (digest?: string): Promise<{ readonly id: string; readonly email: string }> => {
+  const email = newEmail();
+  return { id: await insertPerson({ stores: { pools: { main: world.pool } } }, email, digest), email };
+};
+const newSession = async (assurance: Assurance = PASSWORD_ALONE) => {
+  const { id } = await newPerson();
+  const { sessionId, cookie } = await logIn({ ports: world.deps }, id, assurance);
+  return { userId: id, sessionId, cookie };
+};
+const sessionsOf = (userId: string) => rows('SELECT id FROM sessions WHERE "userId" = $1', [userId]);
+const rename = (userId: string) => rows(`UPDATE users SET name = 'Grace' WHERE id = $1`, [userId]);
+const nameBy = async (copy: Auth, cookie: string) => (await copy.findSession(cookie, false))?.user.name;
+
+describe('Better Auth behind its seam', () => {
+  test('opens a session for the digest that was proved; another digest, or nobody, is refused like a wrong password', async () => {
+    const { id, email } = await newPerson('proved');
+    const enter = (name: string, provenDigest: string) =>
+      auth.transact(() => auth.signIn({ email: name, provenDigest }, request));
+    expect((await enter(email, 'proved')).user.id).toBe(id);
+    await expect(enter(email, 'of before')).rejects.toMatchObject({ code: 'login_refused' });
+    await expect(enter(newEmail(), 'proved')).rejects.toMatchObject({ code: 'login_refused' });
+    expect(await sessionsOf(id)).toHaveLength(1);
+  });
+
+  test('a session for nobody is a defect: it is no refusal that anybody could mistake for theirs', async () => {
+    const open = auth.transact(() => auth.openSession({ userId: randomUUID(), assurance: PASSWORD_ALONE }, request));
+    await expect(open).rejects.toThrow('handed over');
+  });
+
+  test('what it refuses that is no fault of the client is a defect of ours, whatever status it gave it', async () => {
+    const join = auth.transact(() => auth.signUp({ email: 'no address', name: '', digest: 'a digest' }, request));
+    await expect(join).rejects.toMatchObject({ code: 'internal_error' });
+  });
+
+  test('a login of a copy that has not read its clients yet fails: it would have no scope for as long as it lived', async () => {
+    const { id } = await newPerson();
+    const access = createAccessDirectory(world.deps);
+    const login = auth.transact(async (tx) => {
+      const opened = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
+      return beginLogin(tx, { ...world.deps, access }, opened, testCaller);
+    });
+    await expect(login).rejects.toThrow('handed over');
+    expect(await sessionsOf(id)).toEqual([]);
+  });
+
+  test('nothing of a transaction that fails is in Redis; what it opened is there once it has committed', async () => {
+    const { id } = await newPerson();
+    let cookie = '';
+    const open = (then: () => void) =>
+      auth.transact(async () => {
+        const { setCookie } = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
+        cookie = setCookie[0]?.split(';', 1)[0] ?? '';
+        expect(await world.redis.get(redisKeyOf(cookie))).toBeNull();
+        then();
+      });
+    const undone = open(() => {
+      throw new Error('undone');
+    });
+    await expect(undone).rejects.toThrow('undone');
+    expect(await world.redis.get(redisKeyOf(cookie))).toBeNull();
+    await open(() => {});
+    expect(await world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+  });
+});
+
+describe('the session of a cookie', () => {
+  test('is read from Redis, from Postgres where it is not there, and is put back', async () => {
+    const { userId, sessionId, cookie } = await newSession();
+    await rename(userId);
+    expect(await nameBy(auth, cookie)).toBe('Ada');
+    await world.redis.delete(redisKeyOf(cookie));
+    expect((await auth.findSession(cookie, true))?.session.id).toBe(sessionId);
+    expect(await nameBy(auth, cookie)).toBe('Grace');
+    await expect.poll(() => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+  });
+
+  test.each<[string, Partial<RevocationSet>]>([
+    ['that may not know the latest revocations', { refusal: () => 'revocation_state_stale' }],
+    ['that knows the user to be cut off', { userEpoch: () => 1 }],
+  ])('is not believed from Redis by a copy %s: Postgres tells', async (_what, known) => {
+    const { userId, cookie } = await newSession();
+    await rename(userId);
+    expect(await nameBy(otherCopy({ userEpoch: () => 0 }), cookie)).toBe('Ada');
+    expect(await nameBy(otherCopy(known), cookie)).toBe('Grace');
+  });
+
+  test('is none once the copy knows that it has ended, though both stores say it lives', async () => {
+    const { sessionId, cookie } = await newSession();
+    expect(await otherCopy({ isSessionEnded: (sid) => sid === sessionId }).findSession(cookie, true)).toBeNull();
+    expect(await otherCopy({ isSessionEnded: () => false }).findSession(cookie, true)).not.toBeNull();
+  });
+
+  test('is nothing that a copy whose clock is wrong can tell: 503, and the session stays', async () => {
+    const { userId, cookie } = await newSession();
+    const keyRing = { ...world.deps.keyRing, isClockRight: () => false };
+    const wrong = otherCopy({}, false, { keyRing });
+    expect(await outcomeOf(wrong.findSession(cookie, true))).toBe('clock_wrong');
+    expect(await sessionsOf(userId)).toHaveLength(1);
+  });
+
+  test('is none of a user who was disabled when it began', async () => {
+    const { id } = await newPerson();
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    const opened = await auth.transact(() => auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));
+    expect(await sessionsOf(id)).toEqual([{ id: opened.session.id }]);
+    expect(await auth.findSession(opened.setCookie.join('; '), true)).toBeNull();
+    await rows('UPDATE users SET "disabledAt" = NULL WHERE id = $1', [id]);
+    await auth.forget(opened.session.token);
+    expect((await auth.findSession(opened.setCookie.join('; '), true))?.user.id).toBe(id);
+  });
+
+  test('is none of a cookie that was changed, or whose session is over', async () => {
+    const { sessionId, cookie } = await newSession();
+    expect(await auth.findSession(cookie.replace(/session_token=./, 'session_token=!'), true)).toBeNull();
+    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [sessionId]);
+    await auth.forget(tokenOf(cookie));
+    expect(await auth.findSession(cookie, true)).toBeNull();
+  });
+
+  test('of two factors is none when it rested too long; a use before that is written down, in both stores', async () => {
+    const [used, rested] = [
+      await newSession(withSecondFactor(['pwd'], ['otp'])),
+      await newSession(withSecondFactor(['pwd'], ['otp'])),
+    ];
+    const restFor = async ({ sessionId, cookie }: { sessionId: string; cookie: string }, seconds: number) => {
+      const past = `UPDATE sessions SET "updatedAt" = now() - make_interval(secs => $2) WHERE id = $1`;
+      await rows(past, [sessionId, seconds]);
+      await world.redis.delete(redisKeyOf(cookie));
+    };
+    const usedAt = async (id: string): Promise<Date> =>
+      (await rows('SELECT "updatedAt" AS at FROM sessions WHERE id = $1', [id]))[0].at;
+    await restFor(rested, IDLE_SECONDS + 60);
+    expect(await otherCopy({}).findSession(rested.cookie, true)).toBeNull();
+    await restFor(used, IDLE_SECONDS - 600);
+    const before = await usedAt(used.sessionId);
+    const found = await otherCopy({}).findSession(used.cookie, true);
+    const after = await usedAt(used.sessionId);
+    expect(after.getTime()).toBeGreaterThan(before.getTime());
+    expect(found?.session.updatedAt).toEqual(after);
+  });
+
+  test('is told by no copy whose state was rewound: it would not know who was cut off', async () => {
+    const { cookie } = await newSession();
+    const rewound = otherCopy({ issuingRefusal: () => 'state_rewound' });
+    await expect(rewound.findSession(cookie, true)).rejects.toMatchObject({ code: 'state_rewound' });
+  });
+});
+
+test('outside development the cookie is Secure and __Host-, and no other is read; listed origins are trusted', async () => {
+  const secure = otherCopy({}, true);
+  const { id } = await newPerson();
+  const opened = await secure.transact(() => secure.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));
+  const [line = ''] = opened.setCookie;
+  expect(line).toMatch(/^__Host-better-auth\.session_token=.+; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  const [cookie = ''] = line.split(';', 1);
+  expect((await secure.findSession(cookie, true))?.session.id).toBe(opened.session.id);
+  expect(await secure.findSession(cookie.replace('__Host-', ''), true)).toBeNull();
+  expect([...secure.browser.trustedOrigins]).toEqual(
+    expect.arrayContaining([world.deps.mailer.publicUrl, 'https://app.example.test']),
+  );
+});

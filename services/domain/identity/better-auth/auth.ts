@@ -1,0 +1,148 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { runWithTransaction } from '@better-auth/core/context';
+import { isAPIError } from 'better-auth/api';
+import type { Ports, RequestContext, Transact } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/verify/assert-verifiable.ts';
+import { internalError } from '#services/platform/errors.ts';
+import { type Assurance, PASSWORD_ALONE } from '../assurance.ts';
+import { emailTaken, loginRefused } from '../errors.ts';
+import type { LiveSession, OpenedSession } from '../sessions/live-session.ts';
+import { createSessionCache } from '../sessions/session.cache.ts';
+import { usedSession } from '../sessions/session-life.ts';
+import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
+import { type AuthFactors, createAuthFactors } from './auth-factors.ts';
+import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
+import { relyingParty } from './passkey-plugin.ts';
+
+export type AuthSettings = EngineSettings & {
+  /** CORS_ORIGINS: whose pages may write with the session cookie, beside our own. */
+  readonly corsOrigins: readonly string[];
+  /** `__Host-` and `Secure`; off only under the development profile. */
+  readonly secureCookies: boolean;
+};
+
+/** What our use-cases use of Better Auth; its own errors and names stay behind this. */
+export type Auth = {
+  readonly browser: BrowserPolicy;
+  /** Better Auth's writes and ours in one transaction; what it caches is written after the commit. */
+  readonly transact: Transact;
+  /** User, account and session. The digest is made before; call inside `transact`. */
+  signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
+  /** A session for the account whose digest the password has just been proved against; call inside `transact`. */
+  signIn(input: { email: string; provenDigest: string }, request: RequestContext): Promise<OpenedSession>;
+  /** A session for a user whom a use-case has recognised; call inside `transact`. */
+  openSession(
+    input: {
+      readonly userId: string;
+      readonly assurance: Assurance;
+      readonly expiresAt?: Date;
+      readonly createdAt?: Date;
+    },
+    request: RequestContext,
+  ): Promise<OpenedSession>;
+  /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. Throws `clock_wrong` (503). `isUse`: it rests no longer. */
+  findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
+  readonly factors: AuthFactors;
+  /** Drops the cached copy; speed alone. */
+  forget(sessionToken: string): Promise<void>;
+  /** Waits for Better Auth to be ready. */
+  ready(): Promise<void>;
+};
+
+export type HasAuth = { readonly auth: Auth };
+
+/** Better Auth on Postgres and Redis: one call at boot. */
+export function createAuth(
+  ports: Pick<Ports, 'sql' | 'redis' | 'random' | 'vault' | 'clock'> &
+    VerifiablePorts & { readonly authDatabase: AuthDatabase },
+  settings: AuthSettings,
+): Auth {
+  const { revocations, authDatabase } = ports;
+  const handover = new AsyncLocalStorage<Handover>();
+  const cache = createSessionCache(ports, ({ session, user }) => {
+    // A copy that may not know the latest revocations believes no cache.
+    if (revocations.refusal() !== null || revocations.isSessionEnded(session.id)) return false;
+    return (revocations.userEpoch(user.id) ?? 0) <= user.tokenEpoch;
+  });
+  const browser: BrowserPolicy = {
+    sessionCookie: `${settings.secureCookies ? '__Host-' : ''}better-auth.session_token`,
+    trustedOrigins: new Set([...relyingParty(settings.baseUrl).origins, ...settings.corsOrigins]),
+    secureCookies: settings.secureCookies,
+  };
+  const engine = createAuthEngine({ ...ports, cache, browser, handover }, settings);
+
+  const transact: Transact = async (work) => {
+    const afterCommit: (() => Promise<void>)[] = [];
+    const { adapter } = await engine.$context;
+    const result = await handover.run({ afterCommit }, () =>
+      runWithTransaction(adapter, () => work(authDatabase.currentTx())),
+    );
+    await Promise.all(afterCommit.map((write) => write()));
+    return result;
+  };
+
+  async function open(
+    given: Pick<Handover, 'digest' | 'provenDigest' | 'assurance' | 'expiresAt' | 'createdAt'>,
+    call: () => Promise<{ headers: Headers | null | undefined }>,
+  ): Promise<OpenedSession> {
+    const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
+    const { headers } = await handover.run(store, call).catch((err: unknown) => {
+      throw ownError(err);
+    });
+    return { ...required(store.opened), setCookie: required(headers).getSetCookie() };
+  }
+
+  return {
+    browser,
+    transact,
+    signUp: ({ email, name, digest }, request) =>
+      open({ digest, assurance: PASSWORD_ALONE }, () =>
+        engine.api.signUpEmail({
+          body: { email, name, password: HANDED_OVER },
+          headers: engineHeaders(request),
+          returnHeaders: true,
+        }),
+      ),
+    signIn: ({ email, provenDigest }, request) =>
+      open({ provenDigest, assurance: PASSWORD_ALONE }, () =>
+        engine.api.signInEmail({
+          body: { email, password: HANDED_OVER },
+          headers: engineHeaders(request),
+          returnHeaders: true,
+        }),
+      ),
+    openSession: ({ userId, ...given }, request) =>
+      open(given, () =>
+        engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
+      ),
+    async findSession(cookie, isUse) {
+      assertMayIssue(revocations);
+      // Better Auth judges by the wall clock, and deletes what has expired.
+      assertClockRight(ports);
+      const read: Handover = { afterCommit: null };
+      const found = (await handover.run(read, () =>
+        authDatabase.unmask(() => engine.api.getSession({ headers: new Headers({ cookie }) })),
+      )) as unknown as LiveSession | null;
+      if (!found || found.user.disabledAt !== null || revocations.isSessionEnded(found.session.id)) return null;
+      const updatedAt = await usedSession(ports, settings, found.session, isUse);
+      if (updatedAt === null) return null;
+      const used = { ...found, session: { ...found.session, updatedAt } };
+      if (!read.isCached || updatedAt !== found.session.updatedAt) void cache.keepSession(used);
+      return used;
+    },
+    factors: createAuthFactors(engine, handover, open),
+    forget: (sessionToken) => cache.delete(sessionToken),
+    ready: async () => {
+      await engine.$context;
+    },
+  };
+}
+
+/** Better Auth's errors carry a status: they would pass for the client's fault where they are a defect of ours. */
+function ownError(err: unknown): unknown {
+  if (!isAPIError(err)) return err;
+  if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();
+  if (err.body?.code === 'INVALID_EMAIL_OR_PASSWORD') return loginRefused();
+  return internalError({ cause: err });
+}

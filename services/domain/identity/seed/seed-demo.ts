@@ -1,0 +1,58 @@
+import { clientSecretHash } from '#services/domain/access/access-directory.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { findCredential } from '../identity.store.ts';
+import { addRoles, lockSeed, upsertClient, upsertPassword, upsertUser } from './seed.store.ts';
+
+export type SeedLogin = {
+  readonly email: string;
+  readonly name: string;
+  readonly password: string;
+  readonly roles: readonly string[];
+};
+
+export type SeedClient = {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly name: string;
+  readonly grantTypes: readonly string[];
+  readonly redirectUris: readonly string[];
+  readonly scopes: readonly string[];
+  readonly credentialScopes: readonly string[];
+  readonly audiences: readonly string[];
+};
+
+type SeedPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'>;
+
+/**
+ * Makes people and a client with given secrets, or brings existing ones to them. Idempotent, and safe in two starts
+ * at once. For development: a production start never calls it.
+ */
+export async function seedDemo(
+  ports: SeedPorts,
+  scenario: { readonly logins: readonly SeedLogin[]; readonly client: SeedClient },
+  caller: Caller,
+): Promise<void> {
+  // Hashing waits in a queue: it is over before the transaction begins.
+  const digests = await Promise.all(scenario.logins.map((login) => newDigest(ports, login)));
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'seed');
+    await lockSeed(tx);
+    for (const [index, login] of scenario.logins.entries()) {
+      const userId = await upsertUser(tx, { ...login, id: ports.random.uuid() });
+      const digest = digests[index];
+      if (digest !== undefined) await upsertPassword(tx, ports.random.uuid(), userId, digest);
+      await addRoles(tx, userId, login.roles);
+    }
+    const { clientSecret, ...client } = scenario.client;
+    await upsertClient(tx, { ...client, id: ports.random.uuid(), secretHash: clientSecretHash(clientSecret) });
+  });
+}
+
+/** A digest to store, or undefined where the stored one is already of this password. */
+async function newDigest({ sql, hasher }: SeedPorts, { email, password }: SeedLogin): Promise<string | undefined> {
+  const admission = { clientPrefix: 'seed', knownDevice: true };
+  const known = await findCredential(sql, email);
+  if (known?.digest && (await hasher.verify(password, known.digest, admission))) return undefined;
+  return hasher.hash(password, admission);
+}

@@ -1,0 +1,79 @@
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+
+// Two starts at once: the second waits for the first and finds its rows.
+const seedLock = defineStatement('seedLock', `SELECT pg_advisory_xact_lock(72707370)`);
+
+const seedUserUpsert = defineStatement(
+  'seedUserUpsert',
+  `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, now())
+   ON CONFLICT (email) DO UPDATE SET name = EXCLUDED.name RETURNING id`,
+);
+
+const seedAccountUpsert = defineStatement(
+  'seedAccountUpsert',
+  `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $2, 'credential', $2, $3)
+   ON CONFLICT ("providerId", "accountId") DO UPDATE SET password = EXCLUDED.password, "updatedAt" = now()`,
+);
+
+const seedRolesInsert = defineStatement(
+  'seedRolesInsert',
+  `INSERT INTO user_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING`,
+);
+
+const seedClientUpsert = defineStatement(
+  'seedClientUpsert',
+  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes, "clientCredentialsScopes", "redirectUris",
+     audiences)
+   VALUES ($1, $2, $3, $4, 'client_secret_basic', $5, $6, $7, $8, $9)
+   ON CONFLICT ("clientId") DO UPDATE SET "clientSecret" = EXCLUDED."clientSecret", "grantTypes" = EXCLUDED."grantTypes",
+     scopes = EXCLUDED.scopes, "clientCredentialsScopes" = EXCLUDED."clientCredentialsScopes", "redirectUris" = EXCLUDED."redirectUris",
+     audiences = EXCLUDED.audiences
+   WHERE (oauth_clients."clientSecret", oauth_clients."grantTypes", oauth_clients.scopes, oauth_clients."clientCredentialsScopes", oauth_clients."redirectUris", oauth_clients.audiences)
+     IS DISTINCT FROM (EXCLUDED."clientSecret", EXCLUDED."grantTypes", EXCLUDED.scopes, EXCLUDED."clientCredentialsScopes", EXCLUDED."redirectUris", EXCLUDED.audiences)`,
+);
+
+export const lockSeed = async (tx: Sql): Promise<void> => {
+  await tx.query(seedLock);
+};
+
+/** @returns the user's id, new or old */
+export async function upsertUser(tx: Sql, user: { id: string; email: string; name: string }): Promise<string> {
+  const [row] = await tx.query<{ id: string }>(seedUserUpsert, [user.id, user.email, user.name]);
+  return row!.id;
+}
+
+export const upsertPassword = async (tx: Sql, id: string, userId: string, digest: string): Promise<void> => {
+  await tx.query(seedAccountUpsert, [id, userId, digest]);
+};
+
+export const addRoles = async (tx: Sql, userId: string, roles: readonly string[]): Promise<void> => {
+  if (roles.length > 0) await tx.query(seedRolesInsert, [userId, roles]);
+};
+
+export const upsertClient = async (
+  tx: Sql,
+  client: {
+    id: string;
+    clientId: string;
+    secretHash: string;
+    name: string;
+    grantTypes: readonly string[];
+    scopes: readonly string[];
+    credentialScopes: readonly string[];
+    redirectUris: readonly string[];
+    audiences: readonly string[];
+  },
+): Promise<void> => {
+  await tx.query(seedClientUpsert, [
+    client.id,
+    client.clientId,
+    client.secretHash,
+    client.name,
+    client.grantTypes,
+    client.scopes,
+    client.credentialScopes,
+    client.redirectUris,
+    client.audiences,
+  ]);
+};

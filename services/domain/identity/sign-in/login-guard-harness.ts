@@ -1,0 +1,110 @@
+// For tests only: two copies of identity on one database, at which passwords are guessed.
+import { randomBytes } from 'node:crypto';
+import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
+import { type HttpAnswer, type IdentityWorld, startIdentityWorld } from '#testing/harness/identity-world.ts';
+import type { Json } from '#testing/http-client.ts';
+import { callerAt } from '#testing/ports.ts';
+import { queryRows } from '#testing/rows.ts';
+import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { countSignInFailure } from './count-sign-in-failure.ts';
+import { admitSignIn } from './sign-in-guard.ts';
+import { readSignInStatus } from './sign-in-status.ts';
+
+export type GuardHarness = {
+  readonly one: IdentityWorld;
+  readonly other: IdentityWorld;
+  /** With what passwords were let into the hashing queue. */
+  readonly admissions: HashAdmission[];
+  /** What happens while a password is being checked. */
+  whileHashing: (() => Promise<unknown>) | undefined;
+  /** A hasher whose checks the two above notice. */
+  watched(real: PasswordHasher): PasswordHasher;
+  rows(text: string, values?: unknown[]): Promise<Json[]>;
+  /** Everybody lives elsewhere: what one test does to a network is no other test's. */
+  homeOf(email: string): Caller;
+  /** One wrong password, as the use-case counts it, without the time a hash takes. */
+  fail(at: IdentityWorld, email: string, caller?: Caller, cookie?: string): Promise<'refused' | 'locked'>;
+  /** At both copies in turn. */
+  failTimes(times: number, email: string, caller?: Caller): Promise<void>;
+  standing(email: string): ReturnType<typeof readSignInStatus>;
+  close(): Promise<void>;
+};
+
+/** Many at once, but no more than the two pools have connections for. */
+export async function crowd<T>(size: number, work: (n: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let n = next++; n < size; n = next++) results[n] = await work(n);
+  };
+  await Promise.all(Array.from({ length: 16 }, lane));
+  return results;
+}
+export const deviceOf = ({ cookie }: HttpAnswer): string => /sallyport\.device=[^;]+/.exec(cookie)?.[0] ?? '';
+
+/** Opens both: one harness per test file. */
+export async function openGuardHarness(): Promise<GuardHarness> {
+  const database = await createTestDatabase();
+  const admissions: HashAdmission[] = [];
+  const homes = new Map<string, Caller>();
+
+  const watched = (real: PasswordHasher): PasswordHasher => ({
+    ...real,
+    hash: (password, admission) => real.hash(password, admission),
+    dummyDigest: () => real.dummyDigest(),
+    refusalOf: (admission) => real.refusalOf(admission),
+    needsUpgrade: (digest) => real.needsUpgrade(digest),
+    verify: async (password, digest, admission) => {
+      admissions.push(admission);
+      const verdict = await real.verify(password, digest, admission);
+      await harness.whileHashing?.();
+      return verdict;
+    },
+  });
+
+  const homeOf = (email: string): Caller => {
+    const home = homes.get(email) ?? callerAt(`10.1.${homes.size >> 8}.${homes.size & 255}`);
+    homes.set(email, home);
+    return home;
+  };
+  const fail: GuardHarness['fail'] = async (at, email, caller = homeOf(email), cookie) => {
+    const seconds = await admitSignIn(at.deps, { email, cookie }, caller).then(
+      (admitted) => at.deps.transact((tx) => countSignInFailure(tx, admitted, undefined, caller)),
+      (err: { code: string }) => {
+        if (err.code === 'login_locked') return 1;
+        throw err;
+      },
+    );
+    return seconds > 0 ? 'locked' : 'refused';
+  };
+
+  const authSecret = randomBytes(32).toString('base64url');
+  const options = {
+    databaseUrl: database.url,
+    redisUrl: testRedisUrl(),
+    authSecret,
+    around: { hasher: watched },
+  };
+  const one = await startIdentityWorld(options);
+  const other = await startIdentityWorld(options);
+  const harness: GuardHarness = {
+    one,
+    other,
+    admissions,
+    whileHashing: undefined,
+    watched,
+    rows: (text, values = []) => queryRows<Json>(database.url, text, values),
+    homeOf,
+    fail,
+    async failTimes(times, email, caller = homeOf(email)) {
+      for (let n = 0; n < times; n += 1) await fail(n % 2 === 0 ? one : other, email, caller);
+    },
+    standing: (email) => readSignInStatus(one.deps, email),
+    async close() {
+      await one.close();
+      await other.close();
+      await database.drop();
+    },
+  };
+  return harness;
+}

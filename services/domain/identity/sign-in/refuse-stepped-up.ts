@@ -1,0 +1,41 @@
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { findAccount } from '../accounts/accounts.store.ts';
+import { userLogin } from '../audit-events.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
+import { loginLocked } from '../errors.ts';
+import { ASK_AGAIN_SECONDS, accountKeyOf } from './sign-in-counters.ts';
+import { isSteppedUp } from './sign-in-failures.store.ts';
+import { isFromKnownDevice } from './sign-in-origin.ts';
+
+/**
+ * What every way of signing in by one factor but the password asks before it opens a session, with the user locked.
+ * After the act `step_up` of an incident an unknown device gets in by no single factor: where this is true, the caller
+ * rolls back whatever it has done so far and calls `lockedOut`. Wrong passwords alone close no other way in, or whoever
+ * guesses could lock people out.
+ */
+export async function isClosedTo(
+  tx: Tx,
+  ports: Pick<Ports, 'clock'> & HasKeyRing & HasAuth,
+  { userId, cookie }: { readonly userId: string; readonly cookie: string | undefined },
+): Promise<boolean> {
+  const account = await findAccount(tx, userId);
+  if (!account || account.isDisabled || !(await isSteppedUp(tx, accountKeyOf(ports, account.email)))) return false;
+  return !(await isFromKnownDevice(tx, ports, account, cookie));
+}
+
+/** `login_locked` (429), as for the password, to be thrown; its event is all that is left of the sign-in. */
+export async function lockedOut(
+  sql: Sql,
+  { userId, detail }: { readonly userId: string; readonly detail: Readonly<Record<string, unknown>> },
+  caller: Caller,
+): Promise<AppError> {
+  await recordEvent(sql, caller, userLogin, {
+    outcome: 'locked',
+    target: { kind: 'user', id: userId },
+    detail: { ...detail, known_device: false },
+  });
+  return loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
+}

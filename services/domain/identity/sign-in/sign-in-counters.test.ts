@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Sql, Tx } from '#services/domain/ports.ts';
+import { forgiveSignIn } from './forgive-sign-in.ts';
+import { counterKey, FAILURES_EVER, refusedSeconds } from './sign-in-counters.ts';
+
+const ring = (versions: readonly number[]): KeyRing =>
+  ({
+    secret: () => ({ version: 2, key: Buffer.alloc(32, 2) }),
+    secretVersion: (_: string, version: number) => (versions.includes(version) ? Buffer.alloc(32, version) : undefined),
+  }) as unknown as KeyRing;
+
+test('a counter goes by the first version of its secret, so that a new one forgets nothing; without it by the present', () => {
+  const first = counterKey(ring([1, 2]), 'account', 'a@b.test');
+  expect(first).toMatch(/^account:[\w-]{22}$/);
+  expect(counterKey(ring([1]), 'account', 'a@b.test')).toBe(first);
+  expect(counterKey(ring([]), 'account', 'a@b.test')).toBe(counterKey(ring([]), 'account', 'a@b.test'));
+  expect(counterKey(ring([]), 'account', 'a@b.test')).not.toBe(first);
+  expect(counterKey(ring([1]), 'device', 'a@b.test').slice(7)).not.toBe(first.slice(8));
+});
+
+test('the longest lock of those that judge counts; a hundred failures end a password, and no network', () => {
+  const counter = (key: string, failures: number, lockedSeconds: number) => ({ key, failures, lockedSeconds });
+  expect(refusedSeconds([], [counter('account:a', FAILURES_EVER, 900)])).toBe(0);
+  expect(refusedSeconds(['account:a', 'network:n'], [counter('account:a', 5, 60), counter('network:n', 9, 90)])).toBe(
+    90,
+  );
+  expect(refusedSeconds(['account:a'], [counter('account:a', FAILURES_EVER, 0)])).toBe(86_400);
+  expect(refusedSeconds(['network:n'], [counter('network:n', FAILURES_EVER, 0)])).toBe(0);
+});
+
+test('a right password is refused where its count was spent meanwhile, with or without a lock', async () => {
+  const forgiving = (row: object): Tx => ({ query: async () => [row], afterCommit: () => {} }) as unknown as Tx & Sql;
+  const admitted = { isKnownDevice: false, judged: [], forgiven: [], identifier: '', accountKey: '' };
+  const of = (lockedSeconds: number) =>
+    forgiveSignIn(forgiving({ isRefused: true, lockedSeconds, triedNames: 0 }), admitted).catch((err) => err.options);
+  expect(await of(60)).toMatchObject({ retryAfterSeconds: 60 });
+  expect(await of(0)).toMatchObject({ retryAfterSeconds: 86_400 });
+});

@@ -1,0 +1,43 @@
+import { createHmac } from 'node:crypto';
+import type { HasKeyRing, KeyRing } from '#services/domain/keys/key-ring.ts';
+import { normaliseEmail } from '../email.ts';
+import type { CounterState, LockPolicy } from './sign-in-failures.store.ts';
+
+/** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day. */
+export const LOCK_POLICY: LockPolicy = {
+  windowSeconds: 900,
+  failuresToLock: 5,
+  networkFailuresToLock: 100,
+  firstLockSeconds: 900,
+  longestLockSeconds: 86_400,
+};
+/** NIST SP 800-63B-4 §3.2.2: so many consecutive failures, ever, and the password alone is not enough any more. */
+export const FAILURES_EVER = 100;
+/** A known device that fails so often running is not known any more. */
+const DEVICE_FAILURES_EVER = 10;
+/** Told to whom no waiting helps. */
+export const ASK_AGAIN_SECONDS = 86_400;
+
+/** Always under the first version of its secret, which is kept for ever: a new one must not forget what was counted. */
+export function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'network', value: string): string {
+  const key = keyRing.secretVersion('identifier', 1) ?? keyRing.secret('identifier').key;
+  return `${kind}:${createHmac('sha256', key).update(`login\0${kind}\0${value}`).digest('base64url').slice(0, 22)}`;
+}
+
+export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
+  counterKey(keyRing, 'account', normaliseEmail(email));
+
+/** Whether a device that a browser proves to be has failed too often to be known. */
+export const isDeviceSpent = (deviceKeys: readonly string[], counters: readonly CounterState[]): boolean =>
+  counters.some(({ key, failures }) => deviceKeys.includes(key) && failures >= DEVICE_FAILURES_EVER);
+
+/** Of the counters by which an attempt is judged, for how long it is refused; 0: it is not. */
+export function refusedSeconds(judged: readonly string[], counters: readonly CounterState[]): number {
+  const seconds = counters
+    .filter(({ key }) => judged.includes(key))
+    .map(({ key, failures, lockedSeconds }) => {
+      const isSpent = failures >= FAILURES_EVER && !key.startsWith('network:');
+      return Math.max(lockedSeconds, isSpent ? ASK_AGAIN_SECONDS : 0);
+    });
+  return Math.max(0, ...seconds);
+}

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Caller } from '#services/domain/ports.ts';
+import { insertPerson } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { callerAt } from '#testing/ports.ts';
+import { countSignInFailure } from './count-sign-in-failure.ts';
+import { deviceSetCookie } from './device-cookie.ts';
+import { clearSignInFailures, forgiveSignIn, STUFFING_NAMES, spendSignInFailures } from './forgive-sign-in.ts';
+import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
+import { admitSignIn, mayBeKnownDevice } from './sign-in-guard.ts';
+import { forgetDevices } from './sign-in-origin.ts';
+import { readSignInStatus } from './sign-in-status.ts';
+
+const LOCKED = { code: 'login_locked' };
+let world: PeopleWorld;
+let ports: PeopleWorld['deps'];
+beforeAll(async () => {
+  world = await openPeopleWorld();
+  ports = world.deps;
+});
+afterAll(() => world?.close());
+
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const newName = (): string => `${randomUUID()}@people.test`;
+let homes = 0;
+/** Everybody lives elsewhere: what one test does to a network is no other test's. */
+const newHome = (): Caller => callerAt(`10.1.${homes >> 8}.${homes++ & 255}`);
+const deviceOf = (email: string): string =>
+  deviceSetCookie(ports, { email, cookie: undefined, isSecure: false }).split(';', 1)[0] as string;
+
+type Guess = { readonly home?: Caller; readonly cookie?: string | undefined; readonly userId?: string };
+/** One wrong password. @returns seconds for which it was locked already */
+async function fail(email: string, { home = newHome(), cookie, userId }: Guess = {}): Promise<number> {
+  const admitted = await admitSignIn(ports, { email, cookie }, home);
+  return ports.transact((tx) => countSignInFailure(tx, admitted, userId, home));
+}
+async function failTimes(times: number, email: string, guess?: Guess): Promise<void> {
+  for (let n = 0; n < times; n += 1) await fail(email, guess);
+}
+/** A right password. */
+async function succeed(email: string, home = newHome(), cookie?: string) {
+  const admitted = await admitSignIn(ports, { email, cookie }, home);
+  return ports.transact((tx) => forgiveSignIn(tx, admitted));
+}
+const standing = (email: string) => readSignInStatus(ports, email);
+const events = (): Promise<{ type: string; outcome: string; target_id: string | null; detail: object }[]> =>
+  rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
+
+describe('a guessed password', () => {
+  test('five wrong ones lock the account: the sixth attempt is refused before its password is looked at', async () => {
+    const email = newName();
+    await failTimes(4, email);
+    expect(await standing(email)).toEqual({ failedLogins: 4, lockedUntil: null, isSpent: false });
+    await fail(email);
+    const { failedLogins, lockedUntil, isSpent } = await standing(email.toUpperCase());
+    expect([failedLogins, isSpent]).toEqual([5, false]);
+    expect(Date.parse(lockedUntil as string)).toBeGreaterThan(ports.clock.now());
+    const refused = await admitSignIn(ports, { email }, newHome()).catch((err) => err);
+    expect(refused).toMatchObject(LOCKED);
+    expect(refused.options.retryAfterSeconds).toBeGreaterThan(0);
+    expect(refused.options.retryAfterSeconds).toBeLessThanOrEqual(900);
+  });
+
+  test('of those under way together five are told of the password, the others of the lock alone', async () => {
+    const email = newName();
+    const home = newHome();
+    const admitted = await Promise.all(Array.from({ length: 8 }, () => admitSignIn(ports, { email }, home)));
+    const told = await Promise.all(
+      admitted.map((each) => ports.transact((tx) => countSignInFailure(tx, each, undefined, home))),
+    );
+    expect(told.filter((seconds) => seconds === 0)).toHaveLength(5);
+    expect(await standing(email)).toMatchObject({ failedLogins: 8 });
+  });
+
+  test('every attempt is one event, the lock one more; the open log has the name as a hash, and whom it is about', async () => {
+    const email = newName();
+    const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+    const before = await events();
+    await failTimes(5, email, { userId });
+    await fail(email, { userId }).catch(() => {});
+    const written = (await events()).slice(before.length);
+    const about = { identifier: expect.stringMatching(/^1\./) };
+    const refused = {
+      type: 'user.login',
+      outcome: 'refused',
+      target_id: userId,
+      detail: { ...about, factor: 'password', known_device: false },
+    };
+    expect(written).toEqual([
+      ...Array.from({ length: 5 }, () => refused),
+      {
+        type: 'user.login_locked',
+        outcome: 'refused',
+        target_id: userId,
+        detail: { ...about, of: 'account', failures: 5, seconds: 900 },
+      },
+      { ...refused, outcome: 'locked', target_id: null },
+    ]);
+    expect(JSON.stringify(written)).not.toContain(email);
+  });
+
+  test('the same of a name that nobody has names no account', async () => {
+    const before = await events();
+    await failTimes(5, newName());
+    const written = (await events()).slice(before.length);
+    expect(written.map(({ type }) => type)).toEqual([...Array(5).fill('user.login'), 'user.login_locked']);
+    expect(written.map(({ target_id }) => target_id)).toEqual(Array(6).fill(null));
+  });
+
+  test('the hundredth ends the password alone: no waiting helps', async () => {
+    const email = newName();
+    await fail(email);
+    await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
+      accountKeyOf(ports, email),
+      FAILURES_EVER - 1,
+    ]);
+    await fail(email);
+    await rows('UPDATE login_failures SET locked_until = NULL WHERE key = $1', [accountKeyOf(ports, email)]);
+    expect(await standing(email)).toEqual({ failedLogins: FAILURES_EVER, lockedUntil: null, isSpent: true });
+    await expect(admitSignIn(ports, { email }, newHome())).rejects.toMatchObject({
+      ...LOCKED,
+      options: { retryAfterSeconds: 86_400 },
+    });
+  });
+
+  test('nobody is known by a name that was never tried', async () => {
+    expect(await standing(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
+  });
+});
+
+describe('a right password', () => {
+  test('forgives what was counted before', async () => {
+    const email = newName();
+    await failTimes(4, email);
+    expect(await succeed(email)).toEqual({ suspectNetwork: false });
+    expect(await standing(email)).toMatchObject({ failedLogins: 0 });
+  });
+
+  test('is refused where a lock began while it was being checked, and forgives nothing', async () => {
+    const email = newName();
+    const admitted = await admitSignIn(ports, { email }, newHome());
+    await failTimes(5, email);
+    await expect(ports.transact((tx) => forgiveSignIn(tx, admitted))).rejects.toMatchObject(LOCKED);
+    expect(await standing(email)).toMatchObject({ failedLogins: 5 });
+  });
+
+  test('from where many other names were tried in vain is suspected, and from elsewhere is not', async () => {
+    const home = newHome();
+    for (let n = 0; n < STUFFING_NAMES; n += 1) await fail(newName(), { home });
+    const email = newName();
+    expect(await succeed(email)).toEqual({ suspectNetwork: false });
+    expect(await succeed(email, home)).toEqual({ suspectNetwork: true });
+  });
+});
+
+describe('a network', () => {
+  test('that tried a hundred times is refused for every name, but for known devices and where networks are not locked', async () => {
+    const home = newHome();
+    const { judged } = await admitSignIn(ports, { email: newName() }, home);
+    await fail(newName(), { home });
+    await rows('UPDATE login_failures SET failures = 99, recent = 99 WHERE key = ANY ($1)', [judged]);
+    const before = await events();
+    await fail(newName(), { home });
+    const [, lock] = (await events()).slice(before.length);
+    expect(lock).toMatchObject({
+      type: 'user.login_locked',
+      target_id: null,
+      detail: { of: 'network', failures: 100, identifier: expect.stringMatching(/^network:/) },
+    });
+    const email = newName();
+    await expect(admitSignIn(ports, { email }, home)).rejects.toMatchObject(LOCKED);
+    expect(await admitSignIn(ports, { email, cookie: deviceOf(email) }, home)).toMatchObject({ isKnownDevice: true });
+    const unlocked = { ...ports, loginGuard: { locksNetworks: false } };
+    expect(await admitSignIn(unlocked, { email }, home)).toMatchObject({ isKnownDevice: false });
+  });
+
+  test('of an address that is not known is nobody’s: the account alone is judged', async () => {
+    const email = newName();
+    const { judged, forgiven } = await admitSignIn(ports, { email }, callerAt(''));
+    expect([judged, forgiven]).toEqual([[accountKeyOf(ports, email)], [accountKeyOf(ports, email)]]);
+  });
+});
+
+describe('a known device', () => {
+  test('is not locked out by the guesses of others, and locks nobody else by its own', async () => {
+    const [email, other] = [newName(), newName()];
+    const cookie = deviceOf(email);
+    await failTimes(5, email);
+    expect(await admitSignIn(ports, { email, cookie }, newHome())).toMatchObject({ isKnownDevice: true });
+    await failTimes(5, email, { cookie });
+    await expect(admitSignIn(ports, { email, cookie }, newHome())).rejects.toMatchObject(LOCKED);
+    expect(await standing(email)).toMatchObject({ failedLogins: 5 });
+    expect(await admitSignIn(ports, { email: other, cookie }, newHome())).toMatchObject({ isKnownDevice: false });
+  });
+
+  test('that failed ten times running is a stranger', async () => {
+    const email = newName();
+    const cookie = deviceOf(email);
+    const home = newHome();
+    const { judged } = await admitSignIn(ports, { email, cookie }, home);
+    await fail(email, { home, cookie });
+    await rows('UPDATE login_failures SET failures = 10 WHERE key = ANY ($1)', [judged]);
+    expect(await admitSignIn(ports, { email, cookie }, home)).toMatchObject({ isKnownDevice: false });
+  });
+
+  test('is known until its account forgets its devices; the cookie alone does not tell', async () => {
+    const email = newName();
+    const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+    const cookie = deviceOf(email);
+    expect(mayBeKnownDevice(ports, { email, cookie })).toBe(true);
+    expect(mayBeKnownDevice(ports, { email })).toBe(false);
+    expect(await ports.transact((tx) => forgetDevices(tx, userId))).toBe(email);
+    const [{ since }] = await rows('SELECT "devicesSince" AS since FROM users WHERE id = $1', [userId]);
+    const admitted = await admitSignIn(ports, { email, cookie, devicesSince: since }, newHome());
+    expect(admitted.isKnownDevice).toBe(false);
+    expect(mayBeKnownDevice(ports, { email, cookie, devicesSince: null })).toBe(true);
+    expect(await ports.transact((tx) => forgetDevices(tx, randomUUID()))).toBeUndefined();
+  });
+});
+
+test('a new password, a mailed code or an administrator takes a lock away, and tells how much was counted', async () => {
+  const email = newName();
+  await failTimes(5, email);
+  const clear = () => ports.transact((tx) => clearSignInFailures(tx, ports, email.toUpperCase()));
+  expect([await clear(), await clear()]).toEqual([5, undefined]);
+  expect(await fail(email)).toBe(0);
+});
+
+test('an incident closes an account once, and no number of right passwords opens it', async () => {
+  const email = newName();
+  const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+  const spend = () => ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email }));
+  expect([await spend(), await spend()]).toEqual([true, false]);
+  expect(await standing(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
+  await expect(succeed(email)).rejects.toMatchObject(LOCKED);
+});

@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
+import { insertPerson } from '#testing/flows/signed-in.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { callerAt } from '#testing/ports.ts';
+import { UNNAMED } from '../assurance.ts';
+import type { OpenedSession } from '../sessions/live-session.ts';
+import { deviceSetCookie } from './device-cookie.ts';
+import { STUFFING_NAMES, spendSignInFailures } from './forgive-sign-in.ts';
+import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
+import { accountKeyOf, counterKey } from './sign-in-counters.ts';
+import { forgetDevices, isFromKnownDevice, readSignInOrigin, readSignInOriginOf } from './sign-in-origin.ts';
+
+let world: PeopleWorld;
+let ports: PeopleWorld['deps'];
+beforeAll(async () => {
+  world = await openPeopleWorld();
+  ports = world.deps;
+});
+afterAll(() => world?.close());
+
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+type Person = { readonly id: string; readonly email: string; readonly cookie: string };
+/** Somebody with a browser that is known. */
+async function somebody(): Promise<Person> {
+  const email = `${randomUUID()}@people.test`;
+  const id = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+  const cookie = deviceSetCookie(ports, { email, cookie: undefined, isSecure: false }).split(';', 1)[0] as string;
+  return { id, email, cookie };
+}
+const open = ({ id }: Person, ip: string, userAgent: string): Promise<OpenedSession> =>
+  ports.auth.transact(() =>
+    ports.auth.openSession({ userId: id, assurance: UNNAMED }, { ...callerAt(ip).request, userAgent }),
+  );
+/** As many failures of this browser alone as there may be. */
+async function spendDevice({ cookie }: Person): Promise<void> {
+  const [, , id = ''] = cookie.slice(cookie.indexOf('=') + 1).split('.');
+  await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 10)', [counterKey(ports.keyRing, 'device', id)]);
+}
+
+describe('an account that an incident has closed', () => {
+  const isClosed = (userId: string, cookie?: string): Promise<boolean> =>
+    ports.transact((tx) => isClosedTo(tx, ports, { userId, cookie }));
+  async function closed(): Promise<Person> {
+    const person = await somebody();
+    await ports.transact((tx) => spendSignInFailures(tx, ports, { userId: person.id, email: person.email }));
+    return person;
+  }
+
+  test('is closed to every browser but one that is known', async () => {
+    const person = await closed();
+    expect(await isClosed(person.id)).toBe(true);
+    expect(await isClosed(person.id, (await somebody()).cookie)).toBe(true);
+    expect(await isClosed(person.id, person.cookie)).toBe(false);
+    await spendDevice(person);
+    expect(await isClosed(person.id, person.cookie), 'one that failed too often').toBe(true);
+  });
+
+  test('is closed to every browser once its devices are forgotten', async () => {
+    const person = await closed();
+    await ports.transact((tx) => forgetDevices(tx, person.id));
+    expect(await isClosed(person.id, person.cookie)).toBe(true);
+  });
+
+  test('is nobody’s whom wrong passwords alone lock, who is disabled or is not there: others refuse those', async () => {
+    const guessed = await somebody();
+    await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [accountKeyOf(ports, guessed.email)]);
+    const disabled = await closed();
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    for (const id of [guessed.id, disabled.id, randomUUID()]) expect(await isClosed(id)).toBe(false);
+  });
+
+  test('refuses with login_locked for a day, in an event that names whom it is about', async () => {
+    const { id: userId } = await closed();
+    const refused = await lockedOut(ports.sql, { userId, detail: { factor: 'social' } }, callerAt('192.0.2.1'));
+    expect(refused).toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
+    expect(
+      await rows(`SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`, [userId]),
+    ).toEqual([{ outcome: 'locked', detail: { factor: 'social', known_device: false } }]);
+  });
+});
+
+describe('what is said of a login', () => {
+  const sight = (person: Person, opened: OpenedSession, ip: string, cookie?: string) =>
+    ports
+      .transact((tx) => readSignInOriginOf(tx, ports, opened, cookie, callerAt(ip)))
+      .then((seen) => ({ ...seen, person }));
+
+  test('from a browser that is known is that it is, and nothing of other places', async () => {
+    const person = await somebody();
+    await open(person, '192.0.2.1', 'Firefox');
+    const opened = await open(person, '203.0.113.1', 'Safari');
+    expect(await sight(person, opened, '203.0.113.1', person.cookie)).toEqual({
+      person,
+      session_id: opened.session.id,
+      known_device: true,
+    });
+  });
+
+  test('from a strange one is in which session its user is elsewhere at the same time', async () => {
+    const person = await somebody();
+    const other = await open(person, '192.0.2.1', 'Firefox');
+    const opened = await open(person, '203.0.113.1', 'Safari');
+    expect(await sight(person, opened, '203.0.113.1')).toMatchObject({
+      known_device: false,
+      elsewhere: other.session.id,
+    });
+    await rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = $1`, [other.session.id]);
+    expect(await sight(person, opened, '203.0.113.1'), 'one of earlier is no other place').not.toHaveProperty(
+      'elsewhere',
+    );
+  });
+
+  test('of the same network or the same agent is no other place', async () => {
+    const person = await somebody();
+    await open(person, '203.0.113.1', 'Firefox');
+    await open(person, '192.0.2.1', 'Safari');
+    const opened = await open(person, '203.0.113.1', 'Safari');
+    expect(await sight(person, opened, '203.0.113.1')).not.toHaveProperty('elsewhere');
+  });
+
+  test('of a user who is deleted meanwhile knows no browser by what the account had forgotten', async () => {
+    const person = await somebody();
+    const opened = await open(person, '203.0.113.1', 'Safari');
+    await rows('DELETE FROM users WHERE id = $1', [person.id]);
+    expect(await sight(person, opened, '203.0.113.1')).toMatchObject({ known_device: false });
+  });
+
+  test('from where many names were tried in vain lately is that, and not once it is long ago', async () => {
+    const person = await somebody();
+    const ip = '198.51.100.77';
+    const key = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
+    const names = Array.from({ length: STUFFING_NAMES }, (_, n) => `account:${n}`);
+    await rows('INSERT INTO login_failures (key, failures, tried) VALUES ($1, 50, $2)', [key, names]);
+    const opened = await open(person, ip, 'Safari');
+    expect(await sight(person, opened, ip)).toMatchObject({ suspect_network: true });
+    await rows(`UPDATE login_failures SET window_began_at = now() - interval '16 minutes' WHERE key = $1`, [key]);
+    expect(await sight(person, opened, ip)).not.toHaveProperty('suspect_network');
+  });
+
+  test('by a password is what its counters have said', async () => {
+    const person = await somebody();
+    const { session } = await open(person, '203.0.113.1', 'Safari');
+    const said = (isKnownDevice: boolean, suspectNetwork: boolean) =>
+      ports.transact((tx) => readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork }));
+    expect(await said(true, true)).toEqual({ session_id: session.id, known_device: true, suspect_network: true });
+    expect(await said(false, false)).toEqual({ session_id: session.id, known_device: false });
+  });
+});
+
+test('a browser is known for the name it signed in by, and until it has failed too often', async () => {
+  const person = await somebody();
+  const isKnown = (email: string, devicesSince: Date | null = null): Promise<boolean> =>
+    isFromKnownDevice(ports.sql, ports, { email, devicesSince }, person.cookie);
+  expect(await isKnown(person.email)).toBe(true);
+  expect(await isKnown((await somebody()).email)).toBe(false);
+  expect(await isKnown(person.email, new Date(ports.clock.now() + 60_000))).toBe(false);
+  await spendDevice(person);
+  expect(await isKnown(person.email)).toBe(false);
+});

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { isAnotherPlace } from './sign-in-origin.ts';
+
+test('another place is another network and another agent at once; either alone is everyday', () => {
+  const own = { ipAddress: '192.0.2.1', userAgent: 'Firefox' };
+  const is = (ip: string | null, agent: string | null, at = own) => isAnotherPlace(at, { ip, agent });
+  expect(is('203.0.113.1', 'Safari')).toBe(true);
+  expect(is('203.0.113.1', null)).toBe(true);
+  expect(is('192.0.2.1', 'Safari')).toBe(false);
+  expect(is('203.0.113.1', 'Firefox')).toBe(false);
+  expect(is(null, 'Safari')).toBe(false);
+  expect(isAnotherPlace({ ...own, ipAddress: null }, { ip: '203.0.113.1', agent: 'Safari' })).toBe(false);
+  const v6 = { ...own, ipAddress: '2001:db8:0:1::1' };
+  expect(is('2001:db8:0:1::9', 'Safari', v6), 'one /64 is one network').toBe(false);
+  expect(is('2001:db8:0:2::9', 'Safari', v6)).toBe(true);
+});

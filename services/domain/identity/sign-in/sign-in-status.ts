@@ -1,0 +1,27 @@
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
+import { readCounters } from './sign-in-failures.store.ts';
+
+export type SignInStatus = {
+  /** Consecutive wrong passwords from devices that are not known. */
+  readonly failedLogins: number;
+  /** RFC 3339; null where the account is not locked by time. */
+  readonly lockedUntil: string | null;
+  /** No waiting helps any more: a known device, a passkey, a mailed code or an administrator does. */
+  readonly isSpent: boolean;
+};
+
+/** The security fields of a user. */
+export async function readSignInStatus(
+  ports: Pick<Ports, 'sql' | 'clock'> & HasKeyRing,
+  email: string,
+): Promise<SignInStatus> {
+  const [counter] = await readCounters(ports.sql, [accountKeyOf(ports, email)]);
+  const { failures = 0, lockedSeconds = 0 } = counter ?? {};
+  return {
+    failedLogins: failures,
+    lockedUntil: lockedSeconds > 0 ? new Date(ports.clock.now() + lockedSeconds * 1_000).toISOString() : null,
+    isSpent: failures >= FAILURES_EVER,
+  };
+}

@@ -1,0 +1,254 @@
+import { hashSync } from '@node-rs/bcrypt';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAccessDirectory } from '#services/domain/access/access-directory.ts';
+import { signingUnavailable } from '#services/domain/keys/errors.ts';
+import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
+import { HasherBusyError } from '#services/platform/hasher/errors.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { cookieOf, type Holder, type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { callerAt } from '#testing/ports.ts';
+import { type LoginPorts, type SignInInput, signIn } from './sign-in.ts';
+
+let world: HolderWorld;
+beforeAll(async () => {
+  world = await openHolderWorld();
+});
+afterAll(() => world?.close());
+
+let networks = 0;
+/** Somebody at a network where nobody has guessed yet. */
+const newcomer = (): Caller => callerAt(`198.51.100.${++networks}`);
+const enter = (
+  input: Partial<SignInInput> & { readonly email: string },
+  ports: Partial<LoginPorts> = {},
+  caller = newcomer(),
+) => signIn({ ...world.deps, ...ports }, { password: world.password, ...input }, caller);
+/** A hasher by which this happens once, after the password was judged and before it is acted upon. */
+const whenJudged = (act: () => Promise<unknown>): { readonly hasher: PasswordHasher } => {
+  let acts = act;
+  const { hasher } = world.deps;
+  const verify: PasswordHasher['verify'] = async (...args) => {
+    const matches = await hasher.verify(...args);
+    await acts();
+    acts = async () => {};
+    return matches;
+  };
+  return { hasher: { ...hasher, verify } };
+};
+const loginsOf = async (userId: string) =>
+  (
+    await world.rows(
+      `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id`,
+      [userId],
+    )
+  ).map(({ outcome, detail }) => ({ outcome, ...detail }));
+const sessionsOf = async (userId: string): Promise<string[]> =>
+  (await world.rows('SELECT id FROM sessions WHERE "userId" = $1', [userId])).map(({ id }) => id);
+/** Somebody whose password has a digest of before, weaker than today's. */
+async function withWeakDigest(): Promise<Holder> {
+  const person = await world.person();
+  const weak = hashSync(world.password, { cost: 4 });
+  await world.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [person.id, weak]);
+  await world.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
+  return person;
+}
+const digestOf = async ({ id }: Holder): Promise<string> =>
+  (await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]))[0].password;
+
+describe('the right password', () => {
+  test('opens a session of the browser it came from, with a pair, and the log knows which; case tells no addresses apart', async () => {
+    const person = await world.person();
+    const caller = newcomer();
+    const { body, setCookie } = await enter({ email: person.email.toUpperCase() }, {}, caller);
+    expect(body).toMatchObject({
+      user: { id: person.id, email: person.email },
+      session: { userId: person.id, ipAddress: caller.request.ip, userAgent: 'guess' },
+      tokens: { token_type: 'Bearer' },
+    });
+    expect(setCookie.map((line) => line.slice(0, line.indexOf('=')))).toEqual([
+      'better-auth.session_token',
+      'sallyport.csrf',
+      'sallyport.device',
+    ]);
+    expect((await world.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
+    expect(await loginsOf(person.id)).toEqual([
+      expect.objectContaining({ outcome: 'ok', factor: 'password', session_id: body.session.id, known_device: false }),
+    ]);
+  });
+
+  test('ends the session that its browser had, and no other (no fixation)', async () => {
+    const [before, person] = [await world.person(), await world.person()];
+    const { body } = await enter({ email: person.email, cookie: before.cookie });
+    expect(await sessionsOf(before.id)).toEqual([]);
+    expect((await sessionsOf(person.id)).sort()).toEqual([person.sessionId, body.session.id].sort());
+  });
+
+  test('in a browser that has signed in before is of a known device', async () => {
+    const person = await world.person();
+    const { setCookie } = await enter({ email: person.email });
+    await enter({ email: person.email, cookie: cookieOf({ setCookie }) });
+    expect((await loginsOf(person.id)).map(({ known_device }) => known_device)).toEqual([false, true]);
+  });
+
+  test('beside a second factor opens nothing: it is asked for, with a challenge, and the log says so', async () => {
+    const holder = await world.appHolder();
+    await expect(enter({ email: holder.email })).rejects.toMatchObject({
+      code: 'second_factor_required',
+      options: { members: { challenge: expect.any(String), factors: ['totp', 'recovery_code'] } },
+    });
+    expect(await sessionsOf(holder.id)).toEqual([holder.sessionId]);
+    expect(await loginsOf(holder.id)).toMatchObject([{ outcome: 'second_factor_asked', factor: 'password' }]);
+  });
+
+  test('of an address that must be proved first opens nothing before it is', async () => {
+    const person = await world.person();
+    const strict = { verificationRequired: true };
+    await expect(enter({ email: person.email }, strict)).rejects.toMatchObject({ code: 'email_unverified' });
+    expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
+    expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused', reason: 'email_unverified' }]);
+    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
+    expect((await enter({ email: person.email }, strict)).body.user.id).toBe(person.id);
+  });
+
+  test('by a weak digest is taken, and the digest replaced by a strong one; its session lives', async () => {
+    const person = await withWeakDigest();
+    const { body } = await enter({ email: person.email });
+    await expect.poll(() => digestOf(person)).toMatch(/^\$2b\$12\$/);
+    expect(await sessionsOf(person.id)).toEqual([body.session.id]);
+  });
+});
+
+describe('a refusal', () => {
+  test('is one for a wrong password, an unknown address, an account disabled or without password, and a password of no form', async () => {
+    const [person, disabled, social] = [await world.person(), await world.person(), await world.person()];
+    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await world.rows('DELETE FROM accounts WHERE "userId" = $1', [social.id]);
+    const before = await sessionsOf(person.id);
+    const refusals: unknown[] = [];
+    for (const input of [
+      { email: person.email, password: newPassword() },
+      { email: newEmail() },
+      { email: disabled.email },
+      { email: social.email },
+      { email: person.email, password: 'lone \ud800 surrogate' },
+      { email: person.email, password: '' },
+    ])
+      refusals.push(await enter(input).catch(({ code, options }) => ({ code, options })));
+    expect(refusals).toEqual(refusals.map(() => ({ code: 'login_refused', options: {} })));
+    expect(await loginsOf(person.id)).toMatchObject([
+      { outcome: 'refused', known_device: false },
+      { outcome: 'refused' },
+      { outcome: 'refused' },
+    ]);
+    expect(await loginsOf(disabled.id)).toMatchObject([{ outcome: 'refused' }]);
+    expect(await sessionsOf(person.id)).toEqual(before);
+  });
+
+  test('the fifth time closes the account to unknown browsers, right password or not; a known one still gets in', async () => {
+    const person = await world.person();
+    const { setCookie } = await enter({ email: person.email });
+    for (let tries = 0; tries < 5; tries += 1)
+      await expect(enter({ email: person.email, password: 'wrong password' })).rejects.toMatchObject({
+        code: 'login_refused',
+      });
+    const locked = await enter({ email: person.email }).catch((err) => err);
+    expect(locked.code).toBe('login_locked');
+    expect(locked.options.retryAfterSeconds).toBeGreaterThan(0);
+    expect((await loginsOf(person.id)).filter(({ outcome }) => outcome === 'ok')).toHaveLength(1);
+    expect((await enter({ email: person.email, cookie: cookieOf({ setCookie }) })).body.user.id).toBe(person.id);
+  });
+
+  test('of a full hashing queue comes before anything is read or counted; known devices keep their places', async () => {
+    const person = await world.person();
+    const cookie = cookieOf(await enter({ email: person.email }));
+    const refusalOf = ({ knownDevice }: HashAdmission) => (knownDevice ? undefined : new HasherBusyError('full', 3));
+    const hasher = { ...world.deps.hasher, refusalOf };
+    const ran = () => expect.fail('a statement was run');
+    const sql = new Proxy(world.deps.sql, { get: ran, apply: ran });
+    await expect(enter({ email: person.email }, { hasher, sql })).rejects.toMatchObject({
+      code: 'hashing_busy',
+      options: { retryAfterSeconds: 3 },
+    });
+    expect((await enter({ email: person.email, cookie }, { hasher })).body.user.id).toBe(person.id);
+    expect((await loginsOf(person.id)).map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
+  });
+
+  test('of a copy whose state was rewound comes first: it would not know who was cut off', async () => {
+    const person = await world.person();
+    const { revocations: real } = world.deps;
+    const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
+    await expect(enter({ email: person.email }, { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
+    expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
+  });
+});
+
+describe('between the proof of a password and the session', () => {
+  test.each([
+    ['another password', `UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`],
+    ['a disabled account', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
+    ['a deleted account', 'DELETE FROM users WHERE id = $1'],
+  ])('%s is refused like a wrong password, and nothing is opened', async (_what, change) => {
+    const person = await world.person();
+    await world.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
+    const changing = whenJudged(() => world.rows(change, [person.id]));
+    await expect(enter({ email: person.email }, changing)).rejects.toMatchObject({ code: 'login_refused' });
+    expect(await sessionsOf(person.id)).toEqual([]);
+    expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused' }]);
+  });
+
+  test('an account that forgets its devices has the browser judged anew: it is not known any more', async () => {
+    const person = await world.person();
+    const { setCookie } = await enter({ email: person.email });
+    const forget = `UPDATE users SET "devicesSince" = now() + interval '1 hour' WHERE id = $1`;
+    const forgetting = whenJudged(() => world.rows(forget, [person.id]));
+    await enter({ email: person.email, cookie: cookieOf({ setCookie }) }, forgetting);
+    expect((await loginsOf(person.id)).map(({ known_device }) => known_device)).toEqual([false, false]);
+  });
+
+  test('a digest that a sign-in beside it has made strong is proved in its place', async () => {
+    const person = await withWeakDigest();
+    const weak = await digestOf(person);
+    const upgrade = 'SELECT account_password_upgrade($1, $2, $3)';
+    const upgrading = whenJudged(() => world.rows(upgrade, [person.id, weak, world.digest]));
+    const { body } = await enter({ email: person.email }, upgrading);
+    expect(await sessionsOf(person.id)).toEqual([body.session.id]);
+    expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'ok' }]);
+    expect(await digestOf(person)).toBe(world.digest);
+  });
+
+  test('a failure of ours is no refusal, and counts against nobody', async () => {
+    const person = await world.person();
+    const unread = createAccessDirectory(world.deps);
+    await expect(enter({ email: person.email }, { access: unread })).rejects.toThrow('handed over');
+    expect(await loginsOf(person.id)).toEqual([]);
+    expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
+  });
+});
+
+describe('a session whose tokens cannot be signed', () => {
+  const unsigned = () => ({
+    keyRing: {
+      ...world.deps.keyRing,
+      sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })),
+    },
+  });
+
+  test('ends: its cookie never left', async () => {
+    const person = await world.person();
+    await expect(enter({ email: person.email }, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
+    expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
+    const [family] = await world.rows('SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND sid <> $2', [
+      person.id,
+      person.sessionId,
+    ]);
+    expect(family).toEqual({ revoke_reason: 'issue_failed' });
+  });
+
+  test('and cannot be ended either is told of by the signing', async () => {
+    const person = await world.person();
+    const transact = () => Promise.reject(new Error('no store'));
+    await expect(enter({ email: person.email }, { ...unsigned(), transact })).rejects.toMatchObject({
+      code: 'signing_unavailable',
+    });
+  });
+});

@@ -1,0 +1,26 @@
+import { sessionsEnded } from '#observability/metrics/identity.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
+import { endSession } from '../sessions/end-session.ts';
+
+/**
+ * Ends the caller's session. Returns only when session, families and access tokens are dead.
+ * @throws storeUnavailable (503) when that could not be recorded; unauthenticated (401) without a session
+ */
+export async function signOut(
+  ports: Pick<Ports, 'transact'> & HasAuth & HasRevocationPush,
+  _input: unknown,
+  caller: Caller,
+): Promise<{ readonly success: true }> {
+  if (caller.kind !== 'user' || caller.sessionId === null) throw unauthenticated();
+  try {
+    await endSession(ports, { sessionId: caller.sessionId, reason: 'sign_out' }, caller);
+  } catch (err) {
+    sessionsEnded.add(1, { outcome: 'unavailable' });
+    throw err;
+  }
+  sessionsEnded.add(1, { outcome: 'sign_out' });
+  return { success: true };
+}

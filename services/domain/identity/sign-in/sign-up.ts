@@ -1,0 +1,104 @@
+import { signups } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
+import { renewDraft } from '#services/domain/tokens/issue/renew-draft.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { normaliseEmail } from '../email.ts';
+import { emailTaken } from '../errors.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { admissionOf, inQueue } from '../passwords/hash-password.ts';
+import { assertPasswordAllowed } from '../passwords/password-policy.ts';
+import { endSessionIn } from '../sessions/end-session.ts';
+import { beginLogin, draftLogin, type LoginAnswer, type LoginDraft } from '../sessions/open-session.ts';
+import { findByCookie } from '../sessions/read-session.ts';
+import { signOrEnd } from './finish-sign-in.ts';
+import type { LoginPorts } from './sign-in.ts';
+
+export type SignUpInput = {
+  readonly email: string;
+  readonly password: string;
+  readonly name?: string | undefined;
+  /** The Cookie header: a session it names ends as the new one begins. */
+  readonly cookie?: string | undefined;
+  /** Another with the same key, from the same address and with the same body, gets the same answer. */
+  readonly idempotencyKey?: string | undefined;
+  readonly signal?: AbortSignal;
+};
+
+const EMAIL_UNIQUE = 'users_email_key';
+
+export type SignUpPorts = LoginPorts & MailPorts;
+
+/** The same for new and known addresses: a mail says which. */
+export type SignUpPending = {
+  readonly body: { readonly status: 'verification_required' };
+  readonly setCookie: readonly string[];
+};
+
+/**
+ * Makes user, account, session and token family in one transaction; the password is hashed before it. Where
+ * an address must be proved first, all of them begin with the proof, and until then a mail is all there is.
+ * @throws the `passwordErrors`, requestInvalid for the key (400), emailTaken (409), idempotencyKeyReused (422),
+ *   sessionEnded (401, of a retry), hashingBusy, signingUnavailable, storeUnavailable
+ */
+export async function signUp(
+  ports: SignUpPorts,
+  input: SignUpInput,
+  caller: Caller,
+): Promise<LoginAnswer | SignUpPending> {
+  try {
+    const answer = await attempt(ports, input, caller);
+    signups.add(1, { outcome: 'status' in answer.body ? 'pending' : 'ok' });
+    return answer;
+  } catch (err) {
+    const status = (err as { definition?: { status?: number } }).definition?.status ?? 500;
+    signups.add(1, { outcome: status === 409 ? 'known' : status < 500 ? 'refused' : 'unavailable' });
+    throw err;
+  }
+}
+
+async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer | SignUpPending> {
+  assertMayIssue(ports.revocations);
+  const email = normaliseEmail(input.email);
+  const { password, name = '', idempotencyKey: key } = input;
+  const request = key === undefined ? null : idempotentRequest(ports, caller, key, 'signUp', { email, password, name });
+  await assertPasswordAllowed(ports, password, { email, name, caller });
+  if (ports.verificationRequired) {
+    // The password is given again by whoever reads the mail: one that somebody else chose must not become theirs.
+    const asked = { request, status: 200 };
+    await ports.transact((tx) =>
+      workOnce(tx, ports.random, asked, async () => {
+        await queueMail(tx, ports, { template: 'sign_up', to: email, name }, caller);
+        return {};
+      }),
+    );
+    return { body: { status: 'verification_required' }, setCookie: [] };
+  }
+  const digest = await inQueue(ports.hasher.hash(password, admissionOf(caller, input.signal)));
+  const replaced = await findByCookie(ports, input.cookie);
+  let isReplay = request !== null;
+  const draft = await ports.auth
+    .transact((tx) => {
+      const renew = (kept: LoginDraft) => renewDraft(tx, ports, kept, caller.request);
+      return workOnce(tx, ports.random, { request, status: 201, renew }, async () => {
+        isReplay = false;
+        await setAuditContext(tx, caller, 'sign_up');
+        if (replaced) await endSessionIn(tx, ports, replaced.session.id);
+        const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
+        await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
+        return draftLogin(ports, await beginLogin(tx, ports, opened, caller));
+      });
+    })
+    .catch((err: unknown) => {
+      throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
+    });
+  // The account stays and can sign in, whatever becomes of this session; a retry with its key gets that one.
+  return signOrEnd(ports, draft, { cookie: input.cookie, isKept: request !== null, isReplay }, caller);
+}
+
+/** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */
+function isUniqueEmail(err: unknown): boolean {
+  const { code, constraint } = err as { code?: unknown; constraint?: unknown };
+  return code === '23505' && constraint === EMAIL_UNIQUE;
+}

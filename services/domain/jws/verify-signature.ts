@@ -1,0 +1,33 @@
+import { createHmac, timingSafeEqual, verify } from 'node:crypto';
+import type { VerificationKey } from '../keys/key-material.ts';
+
+/** Bytes of an ES256 (r ‖ s) or Ed25519 signature (RFC 7518 §3.4, RFC 8032 §5.1.6). */
+const CURVE_SIGNATURE_BYTES = 64;
+
+const isZero = (bytes: Buffer, from: number, to: number): boolean => {
+  for (let at = from; at < to; at += 1) if (bytes[at] !== 0) return false;
+  return true;
+};
+
+/**
+ * Checks a JWS signature with the one algorithm of the key, whatever the token says.
+ * @param signingInput ASCII, `header.payload` (RFC 7515 §5.2)
+ */
+export function verifySignature(key: VerificationKey, signingInput: string, signature: Buffer): boolean {
+  const input = Buffer.from(signingInput, 'latin1');
+  switch (key.alg) {
+    case 'RS256':
+      return verify('sha256', input, key.key, signature);
+    case 'ES256':
+      // r = 0 or s = 0 is the forgery that verifiers have accepted for any message (CVE-2022-21449).
+      if (signature.length !== CURVE_SIGNATURE_BYTES || isZero(signature, 0, 32) || isZero(signature, 32, 64))
+        return false;
+      return verify('sha256', input, { key: key.key, dsaEncoding: 'ieee-p1363' }, signature);
+    case 'EdDSA':
+      return signature.length === CURVE_SIGNATURE_BYTES && verify(null, input, key.key, signature);
+    case 'HS256': {
+      const expected = createHmac('sha256', key.key).update(input).digest();
+      return signature.length === expected.length && timingSafeEqual(signature, expected);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import { createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { type NoteKey, type NoteSigner, noteKey } from '#services/domain/audit/log/note.ts';
+import type { LogSigner } from '#services/domain/audit/seal/log-signer.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { makeKeyPair, publicJwkOf, type SealedKey, signingKeyOf } from '../key-material.ts';
+import { type KeyPolicy, LOG_PURPOSE, openEnded, signsAtOnceFrom, stateOf } from '../key-timeline.ts';
+import { type KeyRow, readDatabaseClock, readKeysOf } from '../keys.store.ts';
+import { publishKey } from '../publish-key.ts';
+
+/** The audit log's first key, where it has none. Made before the transaction that publishes it. */
+export async function makeLogKey(ports: Pick<Ports, 'sql' | 'vault'>): Promise<SealedKey | null> {
+  const isThere = openEnded(await readKeysOf(ports.sql, LOG_PURPOSE)) !== undefined;
+  return isThere ? null : makeKeyPair(ports.vault, LOG_PURPOSE, 'EdDSA');
+}
+
+/** Under the lock of key writers. Nothing where another start was first. */
+export async function publishLogKey(
+  tx: Tx,
+  spare: SealedKey | null,
+  at: { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller },
+): Promise<void> {
+  const present = await readKeysOf(tx, LOG_PURPOSE);
+  if (spare && !openEnded(present))
+    await publishKey(tx, spare, { ...at, signsFrom: signsAtOnceFrom(present, at.nowMs) });
+}
+
+const rawPublicKey = (row: KeyRow): Buffer => Buffer.from(publicJwkOf(row).x as string, 'base64url');
+
+/**
+ * The audit log's keys under the name of one log (its origin), the newest last: those that sign and those that did,
+ * which verify old proofs. Without compromised ones.
+ */
+export async function readLogKeys({ sql }: Pick<Ports, 'sql'>, origin: string): Promise<NoteKey[]> {
+  const rows = await readKeysOf(sql, LOG_PURPOSE);
+  return rows.filter((row) => row.compromisedAt === null).map((row) => noteKey(origin, rawPublicKey(row)));
+}
+
+/**
+ * Signs checkpoints with the key whose range holds, and with the one that follows it from the day it is made: while
+ * both sign, verifiers change the key they pin.
+ */
+export function createLogSigner(ports: Pick<Ports, 'sql' | 'vault'>): LogSigner {
+  let opened = new Map<string, KeyObject>();
+  return {
+    async signers(origin) {
+      const nowMs = await readDatabaseClock(ports.sql);
+      const rows = (await readKeysOf(ports.sql, LOG_PURPOSE)).filter(
+        (row) => row.sealedPrivateKey !== '' && ['active', 'pending'].includes(stateOf(row, nowMs)),
+      );
+      opened = new Map(rows.map((row) => [row.kid, opened.get(row.kid) ?? signingKeyOf(ports.vault, row)]));
+      return rows.map((row) => signerOf(origin, opened.get(row.kid) as KeyObject));
+    },
+  };
+}
+
+function signerOf(origin: string, key: KeyObject): NoteSigner {
+  const { x } = createPublicKey(key).export({ format: 'jwk' });
+  return {
+    key: noteKey(origin, Buffer.from(x as string, 'base64url')),
+    sign: (message) => sign(null, message, key),
+  };
+}

@@ -1,0 +1,47 @@
+import type { Caller } from '../ports.ts';
+import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
+import { rememberToken } from '../tokens/refresh/family-token.ts';
+import { signIdToken } from './claims/id-token.ts';
+import { userClaims } from './claims/user-claims.ts';
+import type { OAuthSignIn, OAuthSignInPorts } from './oauth-sign-in.ts';
+
+/** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
+export type OAuthTokenAnswer = {
+  readonly access_token: string;
+  readonly token_type: 'Bearer' | 'DPoP';
+  readonly expires_in: number;
+  readonly scope: string;
+  readonly refresh_token?: string;
+  readonly refresh_expires_in?: number;
+  readonly id_token?: string;
+};
+
+/** Signs the tokens of a committed login. Throws `signing_unavailable` (503). */
+export async function finishOAuthSignIn(
+  ports: OAuthSignInPorts,
+  { grant, clientId, claims, refresh, profile }: OAuthSignIn,
+  caller: Caller,
+): Promise<OAuthTokenAnswer> {
+  const minted = await signAccessToken(ports, claims);
+  rememberToken(ports, minted, caller);
+  const idToken =
+    profile === undefined
+      ? undefined
+      : await signIdToken(ports, {
+          ...grant,
+          clientId,
+          accessToken: minted.token,
+          issuedAt: claims.iat,
+          amr: claims.amr,
+          acr: claims.acr,
+          claims: userClaims(profile, new Set(grant.scope.split(' '))),
+        });
+  return {
+    access_token: minted.token,
+    token_type: tokenTypeOf(claims),
+    expires_in: minted.expiresIn,
+    scope: grant.scope,
+    ...refresh,
+    ...(idToken === undefined ? {} : { id_token: idToken }),
+  };
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { defineError } from '#services/platform/define/error.ts';
+import { clientCaller, userCaller } from '#testing/ports.ts';
+import type { Caller } from '../ports.ts';
+import { ownerAsking, ownOrUnknown } from './ownership.ts';
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const user = (userId: string, clientId = 'sallyport', by: 'bearer' | 'session' | 'api_key' = 'bearer'): Caller =>
+  userCaller(userId, { clientId, permissions: new Set(['users:manage']), by });
+const others: Caller[] = [
+  { kind: 'anonymous', request },
+  { kind: 'system', name: 'test', request },
+  clientCaller('me'),
+];
+const unknown = defineError({
+  code: 'thing_unknown',
+  status: 404,
+  title: '',
+  cause: '',
+  fix: '',
+  retryable: false,
+});
+
+test('what is somebody else’s answers as what is not there, whatever rights the caller has', () => {
+  const mine = { userId: 'me', name: 'x' };
+  expect(ownOrUnknown(mine, user('me'), unknown)).toBe(mine);
+  for (const caller of [user('you'), ...others])
+    expect(() => ownOrUnknown(mine, caller, unknown)).toThrow(expect.objectContaining({ code: 'thing_unknown' }));
+  for (const nothing of [null, undefined])
+    expect(() => ownOrUnknown(nothing, user('me'), unknown)).toThrow(
+      expect.objectContaining({ code: 'thing_unknown' }),
+    );
+});
+
+test('the account is managed by its user, not by a client, a token given to another client, or an API key', () => {
+  for (const by of ['bearer', 'session'] as const)
+    expect(ownerAsking(user('me', 'sallyport', by))).toMatchObject({ userId: 'me' });
+  for (const caller of [user('me', 'partner'), user('me', 'sallyport', 'api_key'), ...others])
+    expect(() => ownerAsking(caller)).toThrow(expect.objectContaining({ code: 'permission_missing' }));
+});

@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { registry } from '#observability/metrics/instruments.ts';
+import { createPatientPool } from '#testing/patient-stores.ts';
+import { killedEverywhere } from '#testing/processes/killable.ts';
+import { expiredTables } from '../expired-rows-harness.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from '../purge-harness.ts';
+import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
+import { countTokens } from '../tokens/metadata/token-statistics.store.ts';
+import { readSlowestStatementMs } from './purge.store.ts';
+import { type PurgeResult, purgeOnSchedule } from './purge.ts';
+
+let harness: PurgeHarness;
+let ports: PurgeHarness['ports'];
+let copy: PurgeHarness['copy'];
+beforeAll(async () => {
+  harness = await openPurgeHarness();
+  ({ ports, copy } = harness);
+});
+afterAll(() => harness?.close());
+beforeEach(() => harness.empty());
+
+const totalOf = (name: string): number =>
+  registry
+    .collect()
+    .find((metric) => metric.name === name)
+    ?.series.reduce((sum, { value }) => sum + value, 0) ?? 0;
+
+describe('in whose company', () => {
+  test('a row that somebody holds is left to the next run, and nobody waits for it', async () => {
+    await harness.insertExpired(1_500);
+    const holder = await copy.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query(
+      `SELECT 1 FROM refresh_families WHERE ctid IN (SELECT ctid FROM refresh_families LIMIT 7) FOR UPDATE`,
+    );
+    expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({ failures: [] });
+    expect(await harness.countOf('refresh_families')).toBe(7);
+    await holder.query('ROLLBACK');
+    holder.release();
+    expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({ removed: 7 });
+  });
+
+  test('when all rows of a batch are held the run ends', async () => {
+    await harness.insertExpired(1_000);
+    const holder = await copy.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM refresh_families FOR UPDATE');
+    expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({
+      picked: 1_000 * tokenPurges.length,
+      removed: 1_000 * (tokenPurges.length - 1),
+      failures: [],
+    });
+    await holder.query('ROLLBACK');
+    holder.release();
+  });
+
+  test('four runs at once remove every row once', async () => {
+    await harness.insertExpired(4_000);
+    const before = await countTokens(ports.sql);
+    const runs = await Promise.all(Array.from({ length: 4 }, () => purgeAtOnce(ports, purges)));
+    await purgeAtOnce(ports, purges);
+    expect(runs.flatMap(({ failures }) => failures)).toEqual([]);
+    for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
+    expect(await countTokens(ports.sql)).toEqual(before);
+  });
+
+  test('while statements of the API take long it waits between batches, and goes on all the same', async () => {
+    const pauses = (): number => totalOf('sallyport_cleanup_pauses');
+    await harness.insertExpired(2_500);
+    const before = pauses();
+    const pool = createPatientPool({ url: ports.databaseUrl, connections: 1, applicationName: 'sallyport-main' });
+    const holder = await copy.pool.connect();
+    await holder.query('SELECT pg_advisory_lock(190)');
+    // A statement of the API that runs for as long as the lock is held: from before the first batch until a pause.
+    const slow = pool.query('SELECT pg_advisory_lock(190)');
+    let running: Promise<PurgeResult> | undefined;
+    try {
+      await expect.poll(() => readSlowestStatementMs(ports.sql), { timeout: 60_000 }).toBeGreaterThan(50);
+      running = purgeAtOnce(ports, tokenPurges);
+      await expect.poll(pauses, { timeout: 60_000 }).toBeGreaterThan(before);
+    } finally {
+      await holder.query('SELECT pg_advisory_unlock(190)');
+      holder.release();
+      await slow;
+      await pool.end();
+    }
+    expect(await running).toMatchObject({ removed: 2_500 * tokenPurges.length });
+  }, 180_000);
+
+  test('told to stop, it stops between two batches; what is left is the next run’s', async () => {
+    await harness.insertExpired(3_000);
+    const stop = new AbortController();
+    const stopping = {
+      ...ports,
+      transact: async <T>(work: Parameters<typeof ports.transact<T>>[0]): Promise<T> => {
+        const result = await ports.transact(work);
+        stop.abort();
+        return result;
+      },
+    };
+    expect(await purgeAtOnce(stopping, purges, { signal: stop.signal })).toMatchObject({
+      removed: 1_000,
+      failures: [],
+    });
+    expect(await purgeAtOnce(ports, purges, { longestMs: -1 })).toMatchObject({ picked: 0 });
+    expect(await purgeAtOnce(ports, purges)).toMatchObject({ removed: 3_000 * purges.length - 1_000 });
+  });
+
+  test('a kind that fails does not keep the others, and fails the scheduled run', async () => {
+    await harness.insertExpired(10);
+    await ports.raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
+    await ports.raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
+    try {
+      await expect(purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
+      for (const table of expiredTables)
+        expect([table, await harness.countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
+    } finally {
+      await ports.raw('DROP FUNCTION refuse CASCADE');
+    }
+  });
+});
+
+test('killed before or after any statement, nothing is lost from the counts and the next run finishes', async () => {
+  await harness.insertExpired(60);
+  const before = await countTokens(ports.sql);
+  let kills = 0;
+  for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'purge' })) {
+    if ((await run()) !== null) continue;
+    kills += 1;
+    const counted = await countTokens(ports.sql);
+    expect(counted).toEqual(before);
+    await purgeAtOnce(ports, purges);
+    expect(await countTokens(ports.sql)).toEqual(before);
+    for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
+    // As many again, which must be counted as well.
+    await harness.insertExpired(60);
+    Object.assign(before, await countTokens(ports.sql));
+  }
+  expect(kills).toBeGreaterThan(8);
+}, 300_000);

@@ -1,0 +1,76 @@
+import type { Readable } from 'node:stream';
+import type { AppError } from '#services/platform/define/error.ts';
+import { shuttingDown } from '#services/platform/errors.ts';
+import type { Caller } from '../ports.ts';
+
+/** A stream that can be ended cleanly before its source does. */
+export type LedgerStream = Readable & { finish(): void };
+
+/** Held from the moment it was asked for, so that callers who ask at once do not exceed their number. */
+type StreamPlace<S extends LedgerStream> = {
+  /** The stream leaves the ledger when it closes. */
+  fill(stream: S): S;
+  /** For a stream that could not be made. */
+  free(): void;
+};
+
+export type StreamLedger<S extends LedgerStream> = {
+  /** Throws what `spent` makes where this caller has all of its own, `busy` where there are no more, `shuttingDown` (503). */
+  reserve(caller: Caller): StreamPlace<S>;
+  streams(): readonly S[];
+  /** Streams and places held for one. */
+  count(): number;
+  /** Ends every stream cleanly and opens no more: for the drain. */
+  close(): void;
+};
+
+export type StreamLedgerRules = {
+  readonly maximumStreams: number;
+  /** Of these, what one caller may hold: a single one must not take them all. */
+  readonly maximumPerCaller: number;
+  readonly spent: () => AppError;
+  readonly busy: () => AppError;
+  /** The last stream has left. */
+  readonly onEmpty?: () => void;
+};
+
+const ownerOf = (caller: Caller): string =>
+  caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
+
+/** Who holds which open streams of one kind. */
+export function createStreamLedger<S extends LedgerStream>(rules: StreamLedgerRules): StreamLedger<S> {
+  const places = new Map<object, { readonly owner: string; stream?: S }>();
+  let isClosed = false;
+
+  function leave(key: object): void {
+    if (places.delete(key) && places.size === 0) rules.onEmpty?.();
+  }
+  const streams = (): S[] => [...places.values()].flatMap(({ stream }) => stream ?? []);
+
+  return {
+    reserve(caller) {
+      if (isClosed) throw shuttingDown({ retryAfterSeconds: 1 });
+      const owner = ownerOf(caller);
+      const held = [...places.values()].filter((place) => place.owner === owner).length;
+      if (held >= rules.maximumPerCaller) throw rules.spent();
+      if (places.size >= rules.maximumStreams) throw rules.busy();
+      const key = {};
+      places.set(key, { owner });
+      return {
+        fill(stream) {
+          places.set(key, { owner, stream });
+          stream.once('close', () => leave(key));
+          if (isClosed) stream.finish();
+          return stream;
+        },
+        free: () => leave(key),
+      };
+    },
+    streams,
+    count: () => places.size,
+    close() {
+      isClosed = true;
+      for (const stream of streams()) stream.finish();
+    },
+  };
+}

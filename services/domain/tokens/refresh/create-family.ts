@@ -1,0 +1,132 @@
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import type { Config } from '#services/platform/config/load.ts';
+import { familyCreated, familyEnded } from '../audit-events.ts';
+import { type FamilyIdle, idleSecondsOf } from './family-idle.ts';
+import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
+import { sessionEnded } from './refresh-errors.ts';
+import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
+import type { RightsLimit } from './rights-limit.ts';
+
+export type NewFamily = {
+  readonly userId: string;
+  /** Null for a login without a browser session. */
+  readonly sessionId: string | null;
+  readonly clientId: string;
+  /** True: refreshed at /oauth2/token by this client alone, and its id is part of every MAC. */
+  readonly isClientBound: boolean;
+  readonly scope: string;
+  readonly audience: string;
+  /** Unix seconds of the login itself. */
+  readonly authTime: number;
+  /** Shown to the user in the list of logins; no secret. */
+  readonly device?: Readonly<Record<string, string>>;
+  readonly jkt?: string;
+  readonly x5t?: string;
+  /** Hash of the authorization code it is exchanged for: a code that comes again ends it. */
+  readonly codeId?: Buffer;
+};
+
+export type CreatedFamily = {
+  readonly familyId: string;
+  readonly refreshToken: string;
+  readonly generation: 0;
+  readonly refreshExpiresInSeconds: number;
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly roles: readonly string[];
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+  /** As its session has them. */
+  readonly amr: string;
+  readonly acr: string | null;
+  /** Null where the user signed in. */
+  readonly rightsLimit: RightsLimit | null;
+  /** Bring the access directory to it before roles become permissions. */
+  readonly accessVersion: number;
+};
+
+export type CreateFamilyPorts = Pick<Ports, 'random'> & {
+  readonly keyRing: RefreshSecrets;
+  readonly revocations: { state(): { readonly incarnation: string } };
+  readonly tokenSettings: Pick<Config['tokens'], 'refreshAbsoluteSeconds'> & FamilyIdle;
+};
+
+/**
+ * Begins a login: one row, its first refresh token and its audit row, in the caller's transaction. The live login of
+ * the same session and client ends (one live family for each); its access tokens live on until they expire.
+ * Throws `session_ended` (401) when session, user or client is gone or disabled.
+ */
+export async function createFamily(
+  tx: Tx,
+  ports: CreateFamilyPorts,
+  family: NewFamily,
+  caller: Caller,
+): Promise<CreatedFamily> {
+  const { refreshAbsoluteSeconds } = ports.tokenSettings;
+  // No login outlives the session it belongs to.
+  const session = family.sessionId === null ? null : await takeSession(tx, family.sessionId, family, caller);
+  const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.secondsLeft ?? Number.POSITIVE_INFINITY);
+  const idleSeconds = Math.min(idleSecondsOf(ports.tokenSettings, session?.acr), lifeSeconds);
+  const familyId = ports.random.uuid();
+  const nonce = ports.random.bytes(32);
+  const { version: kv, key } = ports.keyRing.secret('refresh');
+  const [row] = await tx.query<NewFamilyRow>(familyInsert, [
+    familyId,
+    idleSeconds,
+    lifeSeconds,
+    nonceHashOf(nonce),
+    kv,
+    family.clientId,
+    family.isClientBound,
+    family.jkt ?? null,
+    family.x5t ?? null,
+    family.sessionId,
+    family.userId,
+    family.scope,
+    family.audience,
+    family.authTime,
+    JSON.stringify(family.device ?? {}),
+    family.codeId ?? null,
+  ]);
+  if (row === undefined) throw sessionEnded();
+  await recordEvent(tx, caller, familyCreated, {
+    outcome: 'ok',
+    target: { kind: 'family', id: familyId },
+    clientId: family.clientId,
+    detail: { user_id: family.userId, session_id: family.sessionId },
+  });
+  const { incarnation } = ports.revocations.state();
+  const parts = { kv, familyBytes: uuidToBytes(familyId), generation: 0, nonce };
+  return {
+    familyId,
+    refreshToken: mintRefreshToken(key, incarnation, parts, family.isClientBound ? family.clientId : ''),
+    generation: 0,
+    refreshExpiresInSeconds: idleSeconds,
+    ...row,
+  };
+}
+
+type HeldSession = { readonly secondsLeft: number; readonly acr: string };
+
+/** Holds a live session of the user until commit, so that it cannot end unseen. Undefined: it is gone. */
+export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<HeldSession | undefined> {
+  return (await tx.query<HeldSession>(sessionLock, [sessionId, userId]))[0];
+}
+
+/**
+ * Holds the session until commit, and ends the login it had with this client.
+ */
+async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<HeldSession> {
+  const session = await holdSession(tx, sessionId, family.userId);
+  if (session === undefined) throw sessionEnded();
+  const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.clientId]);
+  if (previous === undefined) return session;
+  await recordEvent(tx, caller, familyEnded, {
+    outcome: 'ok',
+    target: { kind: 'family', id: previous.id },
+    clientId: family.clientId,
+    detail: { user_id: family.userId, session_id: sessionId, reason: 'superseded' },
+  });
+  return session;
+}

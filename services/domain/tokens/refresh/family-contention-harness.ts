@@ -1,0 +1,90 @@
+// For tests only: copies of refresh families that meet at a row, and a transaction of another, held open by the test.
+import type pg from 'pg';
+import { expect } from 'vitest';
+import type { Sql } from '#services/domain/ports.ts';
+import { type FamilyCopy, type FamilyCopyOptions, insertUser, refreshSettings } from '#testing/fixtures/families.ts';
+import { PATIENCE_MS, patient } from '#testing/patient-stores.ts';
+import type { CreatedFamily, NewFamily } from './create-family.ts';
+import { type FamilyHarness, openFamilyHarness } from './family-harness.ts';
+import type { PresentedToken } from './refresh-families.store.ts';
+import { type CheckedRefreshToken, checkRefreshToken } from './refresh-token-format.ts';
+
+type OpenTransaction = { client: pg.PoolClient; sql: Sql; end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> };
+
+export type ContentionHarness = Pick<FamilyHarness, 'close'> & {
+  readonly copy: FamilyCopy;
+  /** Without grace. */
+  readonly strict: FamilyCopy;
+  /** One more copy, whose statements wait for a lock as briefly as the product's own. */
+  copyWith(options?: Partial<FamilyCopyOptions>): FamilyCopy;
+  newFamily(family?: Partial<NewFamily>, at?: FamilyCopy): Promise<CreatedFamily>;
+  successor(token: string): string;
+  /** As its holder presents it, who names no client. */
+  presentedOf(token: string): Omit<PresentedToken, 'notAfterMs'>;
+  generationOf(familyId: string): Promise<number>;
+  openTransaction(): Promise<OpenTransaction>;
+  /** Resolves once as many statements as given wait for a lock in this database. */
+  waiters(count: number): Promise<void>;
+};
+
+/** No test is so slow that its grace window closes meanwhile. */
+export const settings = { ...refreshSettings, graceSeconds: 3_600 };
+
+export async function openContentionHarness(): Promise<ContentionHarness> {
+  const harness = await openFamilyHarness();
+  const { secrets, incarnation } = harness;
+  const copyWith: ContentionHarness['copyWith'] = (options = {}) =>
+    harness.copyWith({}, { lockTimeoutMs: 200, settings, ...options });
+  const copy = copyWith(patient);
+  const strict = copyWith({ ...patient, settings: { ...settings, graceSeconds: 0 } });
+  const checked = (token: string): CheckedRefreshToken =>
+    checkRefreshToken(token, [''], secrets, incarnation) as CheckedRefreshToken;
+  return {
+    close: harness.close,
+    copy,
+    strict,
+    copyWith,
+    newFamily: async (family = {}, at = copy) => at.create({ userId: await insertUser(copy.pool), ...family }),
+    successor: (token) => harness.forge(token, checked(token).generation + 1),
+    presentedOf: (token) => {
+      const { familyBytes, generation, kv, nonceHash } = checked(token);
+      return {
+        familyBytes,
+        generation,
+        kv,
+        nonceHash,
+        isClientBound: false,
+        clientId: null,
+        isClientAuthenticated: false,
+        ipHash: null,
+        agentHash: null,
+        traceparent: null,
+      };
+    },
+    generationOf: async (familyId) => (await harness.rowOf(familyId)).generation,
+    openTransaction: async () => {
+      const client = await copy.pool.connect();
+      await client.query('BEGIN');
+      return {
+        client,
+        sql: { query: async (statement, values = []) => (await client.query(statement.text, [...values])).rows },
+        end: async (how) => {
+          await client.query(how);
+          client.release();
+        },
+      };
+    },
+    waiters: (count) =>
+      expect
+        .poll(
+          async () =>
+            (
+              await copy.pool.query(
+                `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+              )
+            ).rows[0].count,
+          { interval: 5, timeout: PATIENCE_MS },
+        )
+        .toBe(count),
+  };
+}

@@ -1,0 +1,154 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { FamilyFacts } from './family-token.ts';
+import type { RightsLimit } from './rights-limit.ts';
+
+/** What signing needs of a new family's user and client. */
+export type NewFamilyRow = {
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly roles: readonly string[];
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+  /** RFC 8176 methods, space separated, and assurance of its session's login; '' and null without a session. */
+  readonly amr: string;
+  readonly acr: string | null;
+  /** Null where the user signed in. */
+  readonly rightsLimit: RightsLimit | null;
+  /** Of roles and clients, as of the epochs: what is in memory must not be older. */
+  readonly accessVersion: number;
+};
+
+/** Locks the session against its end and against a second login of the same client; by primary key. */
+export const sessionLock = defineStatement(
+  'familySessionLock',
+  `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS "secondsLeft", acr FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
+);
+
+/** At most one row, by refresh_families_one_live; the session's lock is held. */
+export const familyEndPrevious = defineStatement(
+  'familyEndPrevious',
+  `UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = 'superseded'
+   WHERE sid = $1 AND client_id = $2 AND revoked_at IS NULL RETURNING id`,
+);
+
+/**
+ * Inserts the family with the epochs its user and client have now; no row when either is gone or disabled. An epoch
+ * that moves before this commits is found by the first refresh, which compares again. A login without a session and
+ * without a sign-in ($14 is 0) keeps the rights that its user has now as its limit; by the primary key of role_permissions.
+ */
+export const familyInsert = defineStatement(
+  'familyInsert',
+  `WITH born AS (
+    SELECT u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch,
+      coalesce(array_to_string(s.amr, ' '), '') AS amr, s.acr,
+      CASE WHEN $10::text IS NULL AND $14::float8 = 0 THEN jsonb_build_object('roles', u.roles, 'permissions',
+        ARRAY(SELECT DISTINCT p.permission FROM role_permissions p WHERE p.role = ANY (u.roles))) END AS rights_limit
+    FROM users u CROSS JOIN oauth_clients c LEFT JOIN sessions s ON s.id = $10
+    WHERE u.id = $11 AND u."disabledAt" IS NULL AND c."clientId" = $6 AND NOT coalesce(c.disabled, false)
+  ), inserted AS (
+    INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, jkt, x5t,
+      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device, code_id, amr, acr, rights_limit)
+    SELECT $1::uuid, now() + make_interval(secs => $2::float8), now() + make_interval(secs => $3::float8), $4::bytea, $5::int2,
+      $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb, $16::bytea,
+      amr, acr, rights_limit
+    FROM born RETURNING 1
+  )
+  SELECT email, is_email_verified AS "isEmailVerified", roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch", amr, acr,
+    rights_limit AS "rightsLimit", (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
+);
+
+/** Waits for a rotation in flight; by primary key. No row: there is no such family. */
+export const familyLock = defineStatement(
+  'familyLock',
+  `SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM refresh_families WHERE id = $1::uuid
+   FOR NO KEY UPDATE`,
+);
+
+/**
+ * Ends the locked family and, by a revocation, its access tokens; what ended before keeps its reason. A statement of
+ * its own: the snapshot of the one that waited would not show what a replay has written meanwhile.
+ */
+export const familyEnd = defineStatement(
+  'familyEnd',
+  `WITH ended AS (
+    UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1::uuid AND revoked_at IS NULL
+  )
+  INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+  SELECT 'family', id::text, $2, user_id, client_id, revocation_keep_until() FROM refresh_families
+  WHERE id = $1::uuid AND NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = $1::text)`,
+);
+
+/** Locks in id order inside; by refresh_families_one_live. The session's row is left to its owner. */
+export const familiesEndBySession = defineStatement(
+  'familiesEndBySession',
+  `WITH ended AS MATERIALIZED (SELECT families_end_by_session($1, $2) AS count), revoked AS (
+    INSERT INTO revocations (kind, value, reason, user_id, expires_at) VALUES ('sid', $1, $2, $3, revocation_keep_until())
+  )
+  SELECT count FROM ended`,
+);
+
+/**
+ * Logins of a user at a client, and those that ended while tokens of theirs may live on (replaced by a newer login).
+ * Waits for rotations in flight; in id order, by refresh_families_user_id.
+ */
+export const familiesAtClientLock = defineStatement(
+  'familiesAtClientLock',
+  `SELECT id FROM refresh_families WHERE user_id = $1 AND client_id = $2
+     AND (revoked_at IS NULL OR revoked_at + (revocation_keep_until() - clock_timestamp()) > clock_timestamp())
+   ORDER BY id FOR NO KEY UPDATE`,
+);
+
+/** Ends the locked families, and by revocations their access tokens; what ended before keeps its reason. By primary key. */
+export const familiesEnd = defineStatement(
+  'familiesEnd',
+  `WITH ended AS (
+    UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = $2
+    WHERE id = ANY ($1::uuid[]) AND revoked_at IS NULL RETURNING 1
+  ), revoked AS (
+    INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+    SELECT 'family', id::text, $2, user_id, client_id, revocation_keep_until() FROM refresh_families f
+    WHERE id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text)
+  )
+  SELECT count(*)::int AS count FROM ended`,
+);
+
+/** The trigger ends the families in id order, writes the revocation and the audit row. */
+export const userEpochRaise = defineStatement(
+  'userEpochRaise',
+  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1 RETURNING "tokenEpoch" AS epoch`,
+);
+
+/** As for users. */
+export const clientEpochRaise = defineStatement(
+  'clientEpochRaise',
+  `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1 RETURNING "tokenEpoch" AS epoch`,
+);
+
+/** A login as a new token of it would tell of it. */
+export type FamilyFactsRow = FamilyFacts & {
+  readonly isLive: boolean;
+  /** The token that the new one takes the place of was revoked by its id, as far as that is still known. */
+  readonly isTokenRevoked: boolean;
+  readonly accessVersion: number;
+};
+
+/** By primary key of families and users, unique client id, revocations_kind_value; locks nothing. */
+export const familyFactsRead = defineStatement(
+  'familyFactsRead',
+  `SELECT f.id AS "familyId", f.user_id AS "userId", f.sid AS "sessionId", f.client_id AS "clientId", f.scope, f.audience,
+     u.email, u."emailVerified" IS NOT NULL AS "isEmailVerified", u.roles, extract(epoch FROM f.auth_time)::int8 AS "authTime",
+     f.amr, f.acr, f.rights_limit AS "rightsLimit", f.user_epoch AS "userEpoch", f.client_epoch AS "clientEpoch", f.jkt, f.x5t,
+     f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
+       AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive",
+     EXISTS (SELECT FROM revocations WHERE kind = 'jti' AND value = $2) AS "isTokenRevoked",
+     (SELECT access_version FROM feed_state WHERE id) AS "accessVersion"
+   FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
+   WHERE f.id = $1::uuid`,
+);
+
+/** What the login was granted; neither ever changes. By primary key. */
+export const familyGrantRead = defineStatement(
+  'familyGrantRead',
+  `SELECT scope, audience FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,
+);

@@ -1,0 +1,81 @@
+import type { Sql } from '#services/domain/ports.ts';
+import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+
+/** A login as introspection sees it; nothing moves by looking. */
+export type FamilyStatus = {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  readonly generation: number;
+  /** Unix seconds. */
+  readonly authTime: number;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly isLive: boolean;
+};
+
+// By primary key of families and users, unique client id; locks nothing.
+const familyStatusRead = defineStatement(
+  'familyStatusRead',
+  `SELECT f.user_id AS "userId", f.client_id AS "clientId", f.sid AS "sessionId", f.scope, f.audience, f.generation,
+     extract(epoch FROM f.auth_time)::float8 AS "authTime", extract(epoch FROM f.created_at)::float8 AS "createdAt",
+     extract(epoch FROM least(f.idle_expires_at, f.expires_at))::float8 AS "expiresAt",
+     f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
+       AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive"
+   FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
+   WHERE f.id = $1::uuid AND f.nonce_hash = $2::bytea`,
+);
+
+export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Buffer): Promise<FamilyStatus | null> {
+  const [row] = await sql.query<FamilyStatus>(familyStatusRead, [familyId, nonceHash]);
+  return row ?? null;
+}
+
+// By primary key. Two generations back there is no grace: whoever shows one is the second holder.
+const familySupersededRead = defineStatement(
+  'familySupersededRead',
+  `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS "isSuperseded"
+   FROM refresh_families WHERE id = $1::uuid`,
+);
+
+/** Whether a generation of a login is older than any retry could be, or the login ended by such a one. */
+export async function isGenerationSuperseded(sql: Sql, familyId: string, generation: number): Promise<boolean> {
+  const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
+  return row?.isSuperseded ?? false;
+}
+
+export type LiveFamilyRow = {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly clientId: string;
+  readonly scope: string;
+  readonly device: Readonly<Record<string, unknown>>;
+  readonly createdAt: string;
+  readonly refreshedAt: string;
+  readonly expiresAt: string;
+};
+
+// Along refresh_families_one_live: sessions have few, and those that ended are not in it.
+const liveLoginsRead = defineStatement(
+  'liveLoginsRead',
+  `SELECT id, sid AS "sessionId", client_id AS "clientId", scope, device, ${placeTime('created_at')} AS "createdAt",
+     ${placeTime('rotated_at')} AS "refreshedAt", ${placeTime('least(idle_expires_at, expires_at)')} AS "expiresAt"
+   FROM refresh_families WHERE sid = ANY ($1::text[]) AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
+   ORDER BY sid, created_at, id LIMIT 1000`,
+);
+// Along refresh_families_user_id.
+const loginCountRead = defineStatement(
+  'loginCountRead',
+  `SELECT count(*)::int AS count FROM refresh_families
+   WHERE user_id = $1 AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)`,
+);
+
+export const readLiveFamilies = (sql: Sql, sessionIds: readonly string[]): Promise<LiveFamilyRow[]> =>
+  sql.query<LiveFamilyRow>(liveLoginsRead, [sessionIds]);
+
+export const readFamilyCount = async (sql: Sql, userId: string): Promise<number> =>
+  (await sql.query<{ count: number }>(loginCountRead, [userId]))[0]?.count ?? 0;

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import type { AccessDirectory } from '#services/domain/access/access-directory.ts';
+import type { Redis } from '#services/domain/ports.ts';
+import { goodClaims, tokenWorld } from '#testing/harness/token-world.ts';
+import { testCaller } from '#testing/ports.ts';
+import type { MintedToken } from '../access-token.ts';
+import { readTokenMetadata } from '../metadata/token-metadata.cache.ts';
+import { familyTokenFacts, rememberToken } from './family-token.ts';
+
+const access = {
+  rolesAt: (roles: readonly string[]) => roles,
+  permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
+  client: (clientId: string) => ({
+    scopes: clientId === 'stranger' ? ['openid', 'email', 'profile', 'tokens:read'] : ['openid', 'email'],
+    origin: clientId === 'stranger' ? 'registration' : 'admin',
+  }),
+} as unknown as AccessDirectory;
+
+const family = {
+  familyId: 'f',
+  userId: 'u',
+  sessionId: 's',
+  audience: 'https://api.test',
+  email: 'u@people.test',
+  isEmailVerified: false,
+  roles: ['admin'],
+  authTime: 0,
+  userEpoch: 0,
+  clientEpoch: 0,
+};
+const permissions = (clientId: string, scope: string): readonly string[] =>
+  familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]).permissions ?? [];
+
+test('our own pages act with every permission of the user, and with fewer when they ask for less', () => {
+  expect(permissions('sallyport', 'email openid')).toEqual(['keys:manage', 'tokens:read']);
+  expect(permissions('sallyport', 'openid')).toEqual([]);
+  expect(permissions('sallyport', 'openid tokens:read')).toEqual(['tokens:read']);
+});
+
+test('another client sees the address with the scope email, the roles with profile; our own pages see both', () => {
+  const seen = (clientId: string, scope: string) => {
+    const { user } = familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+    return [user?.email, user?.roles];
+  };
+  expect(seen('other', 'openid')).toEqual([null, null]);
+  expect(seen('other', 'openid email')).toEqual(['u@people.test', null]);
+  expect(seen('other', 'openid profile emails')).toEqual([null, ['admin']]);
+  expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
+  // Whom to attack is told to nobody that registered itself.
+  expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
+});
+
+test('a client that nobody looked at has what the settings of now allow, and permissions never, whatever its login says', () => {
+  const of = (clientId: string, scope: string) =>
+    familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+  expect(of('stranger', 'openid tasks:read email').scope).toBe('openid email');
+  expect(of('stranger', 'tasks:read').scope).toBe('');
+  expect(of('stranger', 'openid tokens:read').permissions).toEqual([]);
+  expect(of('other', 'openid tasks:read').scope).toBe('openid tasks:read');
+  const unknown = { ...access, client: () => undefined } as unknown as AccessDirectory;
+  const facts = { ...family, clientId: 'nobody', scope: 'tokens:read' } as Parameters<typeof familyTokenFacts>[1];
+  expect(familyTokenFacts(unknown, facts).permissions).toEqual([]);
+});
+
+test('another client acts with what its scope names and the user holds', () => {
+  expect(permissions('other', 'openid email')).toEqual([]);
+  expect(permissions('other', 'tokens:read tokens:issue')).toEqual(['tokens:read']);
+});
+
+test('a token is remembered for what is left of its life; one whose answer is repeated after its end is not', async () => {
+  const { ports, token, at } = tokenWorld();
+  const sent: { readonly ttlSeconds: number }[] = [];
+  const redis = {
+    setMany: async (entries: typeof sent) => void sent.push(...entries),
+    getMany: async (keys: readonly string[]) => keys.map(() => null),
+  } as unknown as Redis;
+  const remember = async (afterSeconds: number): Promise<void> => {
+    at(afterSeconds);
+    const minted = { token: token(), claims: goodClaims(), expiresIn: 900 } as unknown as MintedToken;
+    rememberToken({ ...ports, redis }, minted, testCaller);
+    // Sends what waits.
+    await readTokenMetadata({ ...ports, redis }, []);
+  };
+  await remember(890);
+  expect(sent.map(({ ttlSeconds }) => ttlSeconds)).toEqual([10]);
+  await remember(900);
+  await remember(1_800);
+  expect(sent).toHaveLength(1);
+});

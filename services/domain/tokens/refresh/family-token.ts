@@ -1,0 +1,149 @@
+import type { AccessDirectory, Client } from '#services/domain/access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import { auditActor } from '#services/domain/audit/audit-context.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
+import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
+import { type RightsLimit, withinLimit } from './rights-limit.ts';
+
+/** What a login's access token says: of a new family and of a rotated one alike. */
+export type FamilyFacts = {
+  readonly familyId: string;
+  readonly userId: string;
+  readonly sessionId: string | null;
+  readonly clientId: string;
+  readonly scope: string;
+  readonly audience: string;
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly roles: readonly string[];
+  /** Unix seconds. */
+  readonly authTime: number;
+  /** RFC 8176 methods of the login, space separated; '' where no person signed in. */
+  readonly amr?: string;
+  readonly acr?: string | null;
+  /** Of a login that a caller issued for the user; null or left out: none. */
+  readonly rightsLimit?: RightsLimit | null;
+  readonly userEpoch: number;
+  readonly clientEpoch: number;
+  /** Keys the holder must prove; null or left out: none. */
+  readonly jkt?: string | null;
+  readonly x5t?: string | null;
+};
+
+/**
+ * What is left of a login's scope: of a client that nobody looked at, what the settings of now let it have, whatever
+ * they were when its user agreed. A scope taken from any other client has ended its logins.
+ */
+export function scopeNow(
+  access: AccessDirectory,
+  { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
+): string {
+  const client = access.client(clientId);
+  if (client === undefined || client.origin === 'admin') return scope;
+  const kept = scope.split(' ').filter((each) => client.scopes.includes(each));
+  return kept.join(' ');
+}
+
+/**
+ * Our own pages act for the user in full, unless they ask for less than their whole scope; another client only as far
+ * as its scope names a permission the user has, and one that nobody looked at never.
+ */
+function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): readonly string[] {
+  const client = access.client(family.clientId);
+  if (client?.origin !== 'admin') return [];
+  const held = withinLimit([...access.permissionsOf(roles)].sort(), family.rightsLimit?.permissions);
+  const scopes = new Set(family.scope.split(' '));
+  if (family.clientId === FIRST_PARTY_CLIENT_ID && client.scopes.every((scope) => scopes.has(scope))) return held;
+  return held.filter((permission) => scopes.has(permission));
+}
+
+/**
+ * By what a token is bound: the key that was proved or else the certificate, and both where every token of the client
+ * is bound to a certificate (RFC 8705 §3.4).
+ */
+export function confirmationOf(
+  client: Pick<Client, 'certificateBound'> | undefined,
+  { jkt, x5t }: { readonly jkt?: string | null | undefined; readonly x5t?: string | null | undefined },
+): Confirmation | undefined {
+  if (!jkt) return x5t ? { 'x5t#S256': x5t } : undefined;
+  return x5t && client?.certificateBound ? { jkt, 'x5t#S256': x5t } : { jkt };
+}
+
+/**
+ * What a client may see of its user: OpenID Connect Core §5.4 gives the address with the scope `email`, and who somebody
+ * is with `profile`. Our own pages see everything.
+ */
+export const maySee = (
+  { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
+  what: 'email' | 'profile',
+): boolean => clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
+
+/** Roles come with `profile`, and go to no client that nobody here has looked at: they tell whom to attack. */
+export const maySeeRoles = (
+  client: Pick<Client, 'origin'> | undefined,
+  facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
+): boolean => client?.origin === 'admin' && maySee(facts, 'profile');
+
+export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts): TokenFacts {
+  const client = access.client(granted.clientId);
+  const family = { ...granted, scope: scopeNow(access, granted) };
+  const roles = withinLimit(access.rolesAt(family.roles, family.acr), family.rightsLimit?.roles);
+  return {
+    subject: family.userId,
+    clientId: family.clientId,
+    audience: family.audience,
+    scope: family.scope,
+    permissions: permissionsFor(access, family, roles),
+    clientEpoch: family.clientEpoch,
+    confirmation: confirmationOf(client, family),
+    user: {
+      sessionId: family.sessionId,
+      familyId: family.familyId,
+      email: maySee(family, 'email') ? family.email : null,
+      isEmailVerified: family.isEmailVerified,
+      roles: maySeeRoles(client, family) ? roles : null,
+      authTime: family.authTime,
+      amr: family.amr ? family.amr.split(' ') : [],
+      acr: family.acr ?? null,
+      epoch: family.userEpoch,
+    },
+  };
+}
+
+/** An RFC 6749 §5.1 token answer with the refresh token's remaining life beside it. */
+export type TokenPairAnswer = {
+  readonly access_token: string;
+  readonly refresh_token: string;
+  readonly token_type: 'Bearer';
+  readonly expires_in: number;
+  readonly refresh_expires_in: number;
+  readonly scope: string;
+};
+
+export const pairAnswer = (
+  minted: MintedToken,
+  refreshToken: string,
+  refreshExpiresInSeconds: number,
+): TokenPairAnswer => ({
+  access_token: minted.token,
+  refresh_token: refreshToken,
+  token_type: 'Bearer',
+  expires_in: minted.expiresIn,
+  refresh_expires_in: refreshExpiresInSeconds,
+  // Every token made here has one, be it empty.
+  scope: minted.claims.scope as string,
+});
+
+/** Remembers an issued token for its lifetime; nobody waits for it and nothing depends on it. */
+export function rememberToken(
+  ports: Pick<Ports, 'clock'> & TokenMetadataPorts,
+  minted: MintedToken,
+  caller: Caller,
+): void {
+  const ttlSeconds = Math.ceil(minted.claims.exp - ports.clock.now() / 1_000);
+  if (ttlSeconds <= 0) return;
+  const actor = auditActor(caller);
+  const metadata = metadataOf(minted.token, minted.claims, { ip: actor.ip_hash, agent: actor.agent_hash });
+  postTokenMetadata(ports, minted.claims.jti, metadata, ttlSeconds);
+}

@@ -1,0 +1,17 @@
+import type { Ports } from '#services/domain/ports.ts';
+import { type LiveFamilyRow, readFamilyCount, readLiveFamilies } from './family-status.store.ts';
+
+export type Login = LiveFamilyRow;
+
+/** The live logins of sessions, by session: which clients have tokens of it, and since when. */
+export async function familiesOfSessions(
+  { sql }: Pick<Ports, 'sql'>,
+  sessionIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly Login[]>> {
+  if (sessionIds.length === 0) return new Map();
+  return Map.groupBy(await readLiveFamilies(sql, sessionIds), ({ sessionId }) => sessionId);
+}
+
+/** How many live logins a user has, with a session or without. */
+export const countFamilies = ({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<number> =>
+  readFamilyCount(sql, userId);

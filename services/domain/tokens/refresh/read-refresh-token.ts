@@ -1,0 +1,41 @@
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
+import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
+import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
+import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-format.ts';
+
+/** The login of a genuine refresh token, and the generation that was shown. */
+export type PresentedLogin = FamilyStatus & {
+  readonly familyId: string;
+  readonly presentedGeneration: number;
+  /** Live, and this is its newest token. */
+  readonly isCurrent: boolean;
+};
+
+export type ReadRefreshTokenPorts = Pick<Ports, 'sql'> & HasKeyRing & HasRevocations & HasStateConfirmation;
+
+/**
+ * Looks at a refresh token without using it. Null for what was not made here, or belongs to another client; costs no
+ * query then. Throws `store_unavailable`, `key_ring_behind`, `state_rewound` (503).
+ * @param clientId of the client that asks: logins bound to it are found beside those bound to none
+ */
+export async function readRefreshToken(
+  ports: ReadRefreshTokenPorts,
+  token: string,
+  clientId: string | null,
+): Promise<PresentedLogin | null> {
+  assertMayIssue(ports.revocations);
+  const bound = clientId === null ? [''] : ['', clientId];
+  const checked = await lookConfirmed(
+    ports,
+    () => checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation),
+    (found) => found === null && isOfNewerKey(token, ports.keyRing),
+  );
+  if (checked === null) return null;
+  const familyId = uuidFromBytes(checked.familyBytes);
+  const family = await readFamilyStatus(ports.sql, familyId, checked.nonceHash);
+  if (family === null) return null;
+  const isCurrent = family.isLive && family.generation === checked.generation;
+  return { ...family, familyId, presentedGeneration: checked.generation, isCurrent };
+}

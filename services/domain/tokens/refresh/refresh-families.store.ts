@@ -1,0 +1,262 @@
+import type { Marks, Sql } from '#services/domain/ports.ts';
+import {
+  booleanArray,
+  bytesArray,
+  instantArray,
+  integerArray,
+  textArray,
+} from '#services/domain/shared/binary-arrays.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
+
+/**
+ * Judges and rotates a batch of presented refresh tokens: lock, judge the locked values, update. A conditional UPDATE
+ * could not say why it refused, and after a lock wait a second look in the same statement would see the old snapshot.
+ *
+ * Locks: families in id order, as every other writer of several does. Served by the primary keys of families and
+ * users and the unique client id. Requests of one family in one batch act as if one came after the other: replays,
+ * then retries of the previous generation, then the current one; within each in order of arrival.
+ *
+ * A statement that begins after its requests were refused, in a database that had stopped, does nothing: their clients
+ * have come again meanwhile, perhaps twice, and an honest token of before would look like a replay.
+ *
+ * Past the grace window the previous generation is a lost answer, not yet a replay, while its successor is unused and
+ * it comes from the network and agent of the rotation: it gets that successor until `lost answer seconds` have passed.
+ *
+ * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
+ * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
+ * $11 agent_hash text[] · $12 traceparent text[] · $13 grace seconds · $14 grace uses (0: no grace at all) ·
+ * $15 replay ends the family · $16 idle seconds · $17 newest kv · $18 idle seconds of two factors · $19 not_after timestamptz[] ·
+ * $20 lost answer seconds (0: none) · $21 incarnation, $22 revocation epoch and $23 beat that were seen of the database; null: none
+ */
+export const refreshFamilyRotateBatch = defineStatement(
+  'refreshFamilyRotateBatch',
+  `WITH presented AS MATERIALIZED (
+  SELECT * FROM unnest($1::uuid[], $2::int4[], $3::int2[], $4::bytea[], $5::bool[], $6::text[], $7::bool[], $8::text[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $19::timestamptz[]) WITH ORDINALITY
+    AS p (family_id, generation, kv, nonce_hash, client_bound, client_id, client_authenticated, jkt, x5t, ip_hash,
+      agent_hash, traceparent, not_after, n)
+), database AS MATERIALIZED (
+  ${databaseIsKnown(['$21', '$22', '$23'])}
+), locked AS MATERIALIZED ( -- waits here, then has the newest committed values
+  SELECT f.* FROM refresh_families f WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE
+), held AS MATERIALIZED (
+  SELECT f.*, u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles,
+    f.revoked_at IS NOT NULL OR u.id IS NULL OR u."disabledAt" IS NOT NULL OR u."tokenEpoch" > f.user_epoch
+      OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked
+  FROM locked f LEFT JOIN users u ON u.id = f.user_id LEFT JOIN oauth_clients c ON c."clientId" = f.client_id
+), classed AS (
+  SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,
+    f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS uses_left,
+    now() >= f.rotated_at + make_interval(secs => $13::float8) AS is_past_grace,
+    CASE
+      WHEN (SELECT is_known FROM database) IS NOT TRUE THEN 'rewound'
+      WHEN now() > p.not_after THEN 'late'
+      WHEN f.id IS NULL THEN 'unknown'
+      WHEN f.nonce_hash <> p.nonce_hash OR f.client_bound <> p.client_bound
+        OR f.client_id <> coalesce(p.client_id, f.client_id) OR f.jkt <> coalesce(p.jkt, '')
+        OR f.x5t <> coalesce(p.x5t, '') THEN 'mismatch'
+      WHEN p.generation > f.generation THEN 'ahead'
+      WHEN f.is_revoked THEN 'revoked'
+      WHEN now() >= least(f.expires_at, f.idle_expires_at) THEN 'expired'
+      WHEN p.generation = f.generation THEN CASE WHEN p.kv = f.kv THEN 'current' ELSE 'mismatch' END
+      WHEN p.generation = f.generation - 1 AND p.kv <> f.prev_kv THEN 'mismatch'
+      WHEN p.generation = f.generation - 1 AND $14::int4 > 0
+        AND now() < f.rotated_at + make_interval(secs => CASE WHEN p.ip_hash || p.agent_hash = f.context_hash
+          THEN greatest($13::float8, $20::float8) ELSE $13::float8 END) THEN 'retry'
+      ELSE 'replay'
+    END AS class
+  FROM presented p LEFT JOIN held f ON f.id = p.family_id
+), ranked AS (
+  SELECT c.*, row_number() OVER arrival AS nth,
+    CASE class WHEN 'retry' THEN context <> context_hash
+      WHEN 'current' THEN context <> first_value(context) OVER arrival END AS is_foreign
+  FROM classed c WINDOW arrival AS (PARTITION BY family_id, class ORDER BY n)
+), weighed AS ( -- …_contest is the request by which a generation becomes contested
+  SELECT r.*, $15::bool AND bool_or(class = 'replay') OVER family AS any_replay,
+    min(n) FILTER (WHERE class = 'retry' AND is_foreign AND nth <= uses_left AND NOT grace_contested) OVER family AS retry_contest,
+    min(n) FILTER (WHERE class = 'current' AND is_foreign AND nth - 1 <= $14::int4) OVER family AS current_contest
+  FROM ranked r WINDOW family AS (PARTITION BY family_id)
+), streaked AS ( -- the third contested generation running ends the family
+  SELECT w.*, CASE WHEN $15::bool AND grace_streak >= 2 THEN retry_contest END AS retry_kill,
+    CASE WHEN $15::bool AND (grace_contested OR retry_contest IS NOT NULL)
+      AND grace_streak + (retry_contest IS NOT NULL)::int4 >= 2 THEN current_contest END AS current_kill
+  FROM weighed w
+), judged AS MATERIALIZED (
+  SELECT s.*, CASE class
+    WHEN 'replay' THEN CASE WHEN nth = 1 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
+    WHEN 'retry' THEN CASE WHEN any_replay OR n > retry_kill THEN 'revoked' WHEN n = retry_kill THEN 'replay'
+      WHEN nth > uses_left THEN 'grace_spent' WHEN is_past_grace THEN 'lost_answer' ELSE 'grace' END
+    WHEN 'current' THEN CASE WHEN any_replay OR retry_kill IS NOT NULL OR n > current_kill THEN 'revoked'
+      WHEN nth = 1 THEN 'rotated' WHEN n = current_kill THEN 'replay' WHEN nth - 1 <= $14::int4 THEN 'grace'
+      WHEN $14::int4 > 0 THEN 'grace_spent' WHEN nth = 2 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
+    ELSE class END AS verdict
+  FROM streaked s
+), decided AS ( -- one row for each family that changes
+  SELECT family_id, bool_or(verdict = 'rotated') AS rotates, bool_or(verdict = 'replay') AS ends,
+    count(*) FILTER (WHERE verdict = 'grace' AND class = 'current')::int2 AS doubled,
+    count(*) FILTER (WHERE verdict IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
+    bool_or(verdict = 'lost_answer') AS repeats_lost_answer,
+    min(context) FILTER (WHERE verdict = 'rotated') AS context,
+    bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
+    bool_or(current_contest IS NOT NULL) AS current_contests
+  FROM judged WHERE verdict IN ('rotated', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
+), changed AS (
+  UPDATE refresh_families f SET
+    generation = f.generation + d.rotates::int4,
+    rotated_at = CASE WHEN d.rotates THEN clock_timestamp() ELSE f.rotated_at END,
+    prev_kv = CASE WHEN d.rotates THEN f.kv ELSE f.prev_kv END,
+    kv = CASE WHEN d.rotates THEN $17::int2 ELSE f.kv END,
+    grace_uses = CASE WHEN d.rotates THEN d.doubled ELSE f.grace_uses + d.retried END,
+    grace_contested = CASE WHEN d.rotates THEN d.current_contests ELSE f.grace_contested OR d.retry_contests END,
+    grace_streak = least(99, (d.rotates AND d.current_contests)::int4 + CASE
+      WHEN NOT d.rotates OR f.grace_contested OR d.retry_contests THEN f.grace_streak + d.retry_contests::int4 ELSE 0 END),
+    context_hash = CASE WHEN d.rotates THEN d.context ELSE f.context_hash END,
+    idle_expires_at = CASE WHEN d.rotates THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
+      ELSE f.idle_expires_at END,
+    lost_answer_at = CASE WHEN d.repeats_lost_answer THEN clock_timestamp() ELSE f.lost_answer_at END,
+    revoked_at = CASE WHEN d.ends THEN clock_timestamp() END,
+    revoke_reason = CASE WHEN d.ends THEN 'refresh_token_reused' END
+  FROM decided d WHERE f.id = d.family_id AND f.id = ANY ($1)
+), ended AS (
+  INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+  SELECT 'family', d.family_id::text, 'refresh_token_reused', f.user_id, f.client_id, revocation_keep_until()
+  FROM decided d JOIN held f ON f.id = d.family_id WHERE d.ends ORDER BY d.family_id
+), logged AS ( -- ids follow the serial order, taken under the row locks
+  INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
+    detail, traceparent)
+  SELECT CASE j.verdict WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
+      WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, j.verdict,
+    CASE WHEN j.client_authenticated THEN 'client' WHEN j.verdict IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
+    CASE WHEN j.client_authenticated THEN j.client_id WHEN j.verdict IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
+    'family', j.family_id, coalesce(f.client_id, j.client_id), j.ip_hash, j.agent_hash,
+    jsonb_build_object('generation', j.generation, 'held', j.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
+    j.traceparent
+  FROM judged j LEFT JOIN held f ON f.id = j.family_id
+  WHERE j.verdict NOT IN ('late', 'rewound') ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
+)
+SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv
+    WHEN 'grace' THEN CASE j.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
+  CASE WHEN j.verdict = 'revoked' AND j.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
+  CASE j.verdict WHEN 'grace_spent' THEN ceil(CASE j.class WHEN 'retry' THEN
+    CASE WHEN j.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
+    ELSE $13::float8 END)::int4 END AS "retryAfterSeconds",
+  floor(extract(epoch FROM CASE j.class WHEN 'current' THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
+    ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
+  f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
+  f.user_epoch AS "userEpoch", f.client_id AS "clientId",
+  f.client_epoch AS "clientEpoch", f.sid AS "sessionId", f.scope, f.audience, f.jkt, f.x5t,
+  extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr,
+  f.rights_limit::text AS "rightsLimit"
+FROM judged j LEFT JOIN held f ON f.id = j.family_id
+ORDER BY j.n`,
+);
+
+type Verdict =
+  | 'rotated'
+  | 'grace'
+  | 'lost_answer'
+  | 'grace_spent'
+  | 'replay'
+  | 'revoked'
+  | 'expired'
+  | 'ahead'
+  | 'mismatch'
+  | 'unknown'
+  | 'late'
+  | 'rewound';
+
+/** One presented token, strictly validated: a value Postgres refuses would fail the batch of its neighbours. */
+export type PresentedToken = {
+  readonly familyBytes: Uint8Array;
+  readonly generation: number;
+  readonly kv: number;
+  readonly nonceHash: Uint8Array;
+  readonly isClientBound: boolean;
+  readonly clientId: string | null;
+  readonly isClientAuthenticated: boolean;
+  readonly jkt?: string | undefined;
+  readonly x5t?: string | undefined;
+  readonly ipHash: string | null;
+  readonly agentHash: string | null;
+  readonly traceparent: string | null;
+  /** Unix milliseconds of the database's clock from which on nobody waits for an answer. */
+  readonly notAfterMs: number;
+};
+
+export type RotationPolicy = {
+  /** 0 with `graceUses` 0: no grace. */
+  readonly graceSeconds: number;
+  readonly graceUses: number;
+  /** 0: none. */
+  readonly lostAnswerSeconds: number;
+  readonly endsOnReplay: boolean;
+  readonly idleSeconds: number;
+  /** The same of logins that two factors proved. */
+  readonly twoFactorIdleSeconds: number;
+  readonly newestKv: number;
+};
+
+/** A verdict with the facts of its family. Only `rotated`, `grace` and `lost_answer` carry `kv`; the facts are null where it is unknown. */
+export type Rotation = {
+  readonly verdict: Verdict;
+  /** Server key of the successor. */
+  readonly kv: number;
+  readonly revokeReason: string | null;
+  /** With `grace_spent`: until the window closes. */
+  readonly retryAfterSeconds: number | null;
+  /** Until idle or absolute expiry, whichever is first. */
+  readonly refreshExpiresInSeconds: number;
+  readonly userId: string;
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  /** JSON array. */
+  readonly roles: string;
+  readonly userEpoch: number;
+  readonly clientId: string;
+  readonly clientEpoch: number;
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  readonly jkt: string | null;
+  readonly x5t: string | null;
+  /** Unix seconds. */
+  readonly authTime: number;
+  /** Space separated. */
+  readonly amr: string;
+  readonly acr: string | null;
+  /** JSON object; null where the user signed in. */
+  readonly rightsLimit: string | null;
+};
+
+/** Judges and rotates presented tokens in one statement; verdicts in the order given. */
+export function rotateBatch(
+  sql: Sql,
+  presented: readonly PresentedToken[],
+  policy: RotationPolicy,
+  seen: Marks | null,
+): Promise<readonly Rotation[]> {
+  return sql.query<Rotation>(refreshFamilyRotateBatch, [
+    bytesArray('uuid', 16, presented, (token) => token.familyBytes),
+    integerArray('int4', presented, (token) => token.generation),
+    integerArray('int2', presented, (token) => token.kv),
+    bytesArray('bytea', 32, presented, (token) => token.nonceHash),
+    booleanArray(presented, (token) => token.isClientBound),
+    textArray(presented, (token) => token.clientId),
+    booleanArray(presented, (token) => token.isClientAuthenticated),
+    textArray(presented, (token) => token.jkt),
+    textArray(presented, (token) => token.x5t),
+    textArray(presented, (token) => token.ipHash),
+    textArray(presented, (token) => token.agentHash),
+    textArray(presented, (token) => token.traceparent),
+    policy.graceSeconds,
+    policy.graceUses,
+    policy.endsOnReplay,
+    policy.idleSeconds,
+    policy.newestKv,
+    policy.twoFactorIdleSeconds,
+    instantArray(presented, (token) => Math.round(token.notAfterMs * 1_000)),
+    policy.lostAnswerSeconds,
+    ...seenValues(seen),
+  ]);
+}

@@ -1,0 +1,146 @@
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { hmacKey } from '#services/domain/audit/hmac-key.ts';
+
+/**
+ * Refresh tokens: `sp_rt_<kv>.<family>.<generation>.<nonce>.<mac>`, opaque to clients, stored nowhere.
+ * `family` is the 16 bytes of a UUID and `nonce` 32 random bytes, fixed for the life of the family, both canonical
+ * base64url; `mac` is HMAC-SHA-256 under server key `kv`. Everything here is in memory: a token that fails costs no query.
+ */
+
+/** The part of the key ring that refresh tokens use: one symmetric secret per version. */
+export type RefreshSecrets = {
+  /** The newest active one: what successors are made with. */
+  secret(purpose: 'refresh'): { readonly version: number; readonly key: Buffer };
+  /** Any version that a live token may carry; undefined when unknown. */
+  secretVersion(purpose: 'refresh', version: number): Buffer | undefined;
+};
+
+export type RefreshTokenParts = {
+  /** Version of the server key, 1 to 32767. */
+  readonly kv: number;
+  readonly familyBytes: Buffer;
+  readonly generation: number;
+  readonly nonce: Buffer;
+};
+
+/** A token whose MAC holds. */
+export type CheckedRefreshToken = RefreshTokenParts & {
+  /** SHA-256 of the nonce: what the family's row knows of it. */
+  readonly nonceHash: Buffer;
+  /** Whose MAC it is: '' for a family that is not client-bound. */
+  readonly boundClientId: string;
+};
+
+/** The successor of this one must still fit into `integer`. */
+export const GENERATION_MAX = 2 ** 31 - 2;
+const KEY_VERSION_MAX = 2 ** 15 - 1;
+/** The longest token there is: prefix, five digits, 22, ten digits, 43, 43 and four dots. */
+export const REFRESH_TOKEN_LENGTH_MAX = 133;
+
+// The last character of 16 bytes carries two bits and of 32 bytes four; any other is a second spelling of the same bytes.
+const FORM =
+  /^sp_rt_([1-9]\d{0,4})\.([\w-]{21}[AQgw])\.(0|[1-9]\d{0,9})\.([\w-]{42}[AEIMQUYcgkosw048])\.([\w-]{42}[AEIMQUYcgkosw048])$/;
+
+const UUID_FORM = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The 16 bytes of a lower-case UUID. Throws on any other text. */
+export function uuidToBytes(uuid: string): Buffer {
+  if (!UUID_FORM.test(uuid)) throw new RangeError('not a lower-case UUID');
+  return Buffer.from(uuid.replaceAll('-', ''), 'hex');
+}
+
+/** Lower-case text of 16 bytes. */
+export function uuidFromBytes(bytes: Buffer): string {
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+let knownIncarnation = '';
+let knownIncarnationBytes: Buffer = Buffer.alloc(0);
+
+/** The incarnation changes with a restore alone: its bytes are kept. */
+function incarnationBytes(incarnation: string): Buffer {
+  if (incarnation !== knownIncarnation) {
+    knownIncarnationBytes = uuidToBytes(incarnation);
+    knownIncarnation = incarnation;
+  }
+  return knownIncarnationBytes;
+}
+
+const DOMAIN = Buffer.from('sp_rt');
+const CLIENT_AT = DOMAIN.length + 2 + 16 + 16 + 4 + 32;
+
+/**
+ * Every part but the last has a fixed length, so no two inputs have the same bytes:
+ * "sp_rt" ‖ uint16 kv ‖ incarnation (16) ‖ family (16) ‖ uint32 generation ‖ nonce (32) ‖ client id (UTF-8, the rest).
+ */
+function macOf(key: Buffer, incarnation: string, parts: RefreshTokenParts, clientId: string): Buffer {
+  const message = Buffer.allocUnsafe(CLIENT_AT + Buffer.byteLength(clientId));
+  let at = DOMAIN.copy(message);
+  at = message.writeUInt16BE(parts.kv, at);
+  at += incarnationBytes(incarnation).copy(message, at);
+  at += parts.familyBytes.copy(message, at);
+  at = message.writeUInt32BE(parts.generation, at);
+  parts.nonce.copy(message, at);
+  if (clientId !== '') message.write(clientId, CLIENT_AT);
+  return createHmac('sha256', hmacKey(key)).update(message).digest();
+}
+
+/**
+ * The token of a generation; the same parts always give the same token.
+ * @param clientId '' for families that are not client-bound
+ */
+export function mintRefreshToken(key: Buffer, incarnation: string, parts: RefreshTokenParts, clientId: string): string {
+  const { kv, familyBytes, generation, nonce } = parts;
+  const inRange = kv >= 1 && kv <= KEY_VERSION_MAX && generation >= 0 && generation <= GENERATION_MAX + 1;
+  if (!inRange || familyBytes.length !== 16 || nonce.length !== 32) throw new RangeError('refresh token out of range');
+  const mac = macOf(key, incarnation, parts, clientId).toString('base64url');
+  return `sp_rt_${kv}.${familyBytes.toString('base64url')}.${generation}.${nonce.toString('base64url')}.${mac}`;
+}
+
+/** SHA-256 of a nonce, as the family's row keeps it. */
+export const nonceHashOf = (nonce: Uint8Array): Buffer => hash('sha256', nonce, 'buffer');
+
+/**
+ * Parses strictly and checks the MAC; null for anything that is not a token made here. Compares in constant time.
+ * @param boundClientIds whose MAC it may be, in order: the authenticated client's, '' for families without
+ */
+export function checkRefreshToken(
+  token: string,
+  boundClientIds: readonly string[],
+  secrets: RefreshSecrets,
+  incarnation: string,
+): CheckedRefreshToken | null {
+  if (token.length > REFRESH_TOKEN_LENGTH_MAX) return null;
+  const match = FORM.exec(token);
+  if (match === null) return null;
+  const kv = Number(match[1]);
+  const generation = Number(match[3]);
+  if (kv > KEY_VERSION_MAX || generation > GENERATION_MAX) return null;
+  const key = secrets.secretVersion('refresh', kv);
+  if (key === undefined) return null;
+  const nonce = Buffer.from(match[4] as string, 'base64url');
+  const parts = { kv, familyBytes: Buffer.from(match[2] as string, 'base64url'), generation, nonce };
+  const mac = Buffer.from(match[5] as string, 'base64url');
+  for (const boundClientId of boundClientIds) {
+    if (timingSafeEqual(mac, macOf(key, incarnation, parts, boundClientId)))
+      return { ...parts, nonceHash: nonceHashOf(nonce), boundClientId };
+  }
+  return null;
+}
+
+/** The login that a token in our form names; nothing says yet that the token was made here. */
+export function familyNamedIn(token: string): string | null {
+  const match = token.length > REFRESH_TOKEN_LENGTH_MAX ? null : FORM.exec(token);
+  return match === null ? null : uuidFromBytes(Buffer.from(match[2] as string, 'base64url'));
+}
+
+/** True for a token in our form by a newer server key than this copy has: another copy may have made it. */
+export function isOfNewerKey(token: string, secrets: RefreshSecrets): boolean {
+  const kv = Number(token.length > REFRESH_TOKEN_LENGTH_MAX ? NaN : FORM.exec(token)?.[1]);
+  return (
+    kv <= KEY_VERSION_MAX &&
+    kv > secrets.secret('refresh').version &&
+    secrets.secretVersion('refresh', kv) === undefined
+  );
+}

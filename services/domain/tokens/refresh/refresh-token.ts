@@ -1,0 +1,108 @@
+import { tokenIssueDuration, tokenRefreshDuration, tokensIssued } from '#observability/metrics/tokens.ts';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { mintAccessToken } from '../access-token.ts';
+import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
+import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../token-settings.ts';
+import { familyGrantRead } from './family-life.store.ts';
+import { familyTokenFacts, pairAnswer, rememberToken, scopeNow, type TokenPairAnswer } from './family-token.ts';
+import { resourceForeign, scopeExceeded, sessionEnded } from './refresh-errors.ts';
+import { type CheckedRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
+import { checkPresented, type PresentedBy, rotateFamily } from './rotate-family.ts';
+import type { HasRefreshFamilies } from './rotation-batcher.ts';
+
+export type RefreshTokenInput = {
+  readonly refreshToken: string;
+  /** Clients that have a secret are authenticated before this is called. */
+  readonly presentedBy: PresentedBy;
+  /** A part of the login's scope, for this access token alone (RFC 6749 §6). */
+  readonly scope?: string | undefined;
+  /** RFC 8707 §2.2: the login's own audience or nothing. */
+  readonly resource?: string | undefined;
+};
+
+export type RefreshTokenPorts = Pick<Ports, 'hotSql' | 'redis' | 'clock' | 'random'> &
+  HasRefreshFamilies &
+  HasKeyRing &
+  HasAccess &
+  HasRevocations &
+  HasStateConfirmation &
+  HasTokenSettings;
+
+const GRANT = { grant: 'refresh_token' } as const;
+const issuedCounters = {
+  ok: tokensIssued.at({ ...GRANT, outcome: 'ok' }),
+  refused: tokensIssued.at({ ...GRANT, outcome: 'refused' }),
+  unavailable: tokensIssued.at({ ...GRANT, outcome: 'unavailable' }),
+};
+
+/**
+ * Exchanges a refresh token for a whole new pair; presented again within its grace, it gives the same refresh token.
+ * Durable before the answer; signed after the commit, so that a failed signature costs a retry and nothing else.
+ * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401; RFC 6749 §5.2
+ * `invalid_grant` at the OAuth endpoints), `scope_exceeded`, `resource_foreign` (400), `refresh_grace_spent` (429),
+ * `store_unavailable`, `signing_unavailable`, `key_ring_behind`, `state_rewound` (503).
+ */
+export async function refreshToken(
+  ports: RefreshTokenPorts,
+  input: RefreshTokenInput,
+  caller: Caller,
+): Promise<TokenPairAnswer> {
+  const startedAt = ports.clock.monotonic();
+  try {
+    const answer = await exchange(ports, input, caller);
+    issuedCounters.ok.add(1);
+    const seconds = (ports.clock.monotonic() - startedAt) / 1_000;
+    tokenRefreshDuration.record(seconds);
+    tokenIssueDuration.record(seconds, GRANT);
+    return answer;
+  } catch (err) {
+    issuedCounters[isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable'].add(1);
+    throw err;
+  }
+}
+
+async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, caller: Caller): Promise<TokenPairAnswer> {
+  assertMayIssue(ports.revocations);
+  const checked = await checkPresented(ports, input);
+  await assertWithinGrant(ports, checked, input);
+  const family = await rotateFamily(ports, checked, input.presentedBy, caller);
+  const { jkt, x5t } = input.presentedBy;
+  // A login of a client with a secret is bound by that; its token by the key of this request (RFC 9449 §5).
+  const granted = {
+    ...family,
+    jkt: family.jkt ?? jkt ?? null,
+    x5t: family.x5t ?? x5t ?? null,
+    ...(input.scope === undefined ? {} : { scope: input.scope }),
+  };
+  const minted = await mintAccessToken(ports, familyTokenFacts(ports.access, granted), caller.request);
+  rememberToken(ports, minted, caller);
+  return pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
+}
+
+/**
+ * Before the rotation: a request refused for what it asks, or for what its client may not have any more, must not use
+ * up the token. Costs a query where something is asked, or nobody looked at the client.
+ */
+async function assertWithinGrant(
+  { hotSql, access }: Pick<RefreshTokenPorts, 'hotSql' | 'access'>,
+  checked: CheckedRefreshToken,
+  input: RefreshTokenInput,
+): Promise<void> {
+  const clientId = input.presentedBy.clientId ?? '';
+  const isVetted = (access.client(clientId)?.origin ?? 'admin') === 'admin';
+  if (isVetted && input.scope === undefined && input.resource === undefined) return;
+  const [grant] = await hotSql.query<{ scope: string; audience: string }>(familyGrantRead, [
+    uuidFromBytes(checked.familyBytes),
+    checked.nonceHash,
+  ]);
+  if (grant === undefined) return;
+  const left = scopeNow(access, { clientId, scope: grant.scope });
+  if (left === '' && grant.scope !== '') throw sessionEnded();
+  const granted = new Set(left.split(' '));
+  if (input.scope?.split(' ').some((scope) => !granted.has(scope))) throw scopeExceeded();
+  if (input.resource !== undefined && input.resource !== grant.audience) throw resourceForeign();
+}

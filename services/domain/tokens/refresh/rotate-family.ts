@@ -1,0 +1,220 @@
+import { tokenRefreshes } from '#observability/metrics/tokens.ts';
+import { auditActor } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
+import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
+import type { HasRevocations } from '../revocations/revocation-set.ts';
+import { stateRewound } from '../revocations/revocations-contract.ts';
+import {
+  keyRingBehind,
+  refreshGraceSpent,
+  refreshTokenExpired,
+  refreshTokenInvalid,
+  refreshTokenReused,
+  sessionEnded,
+} from './refresh-errors.ts';
+import type { Rotation } from './refresh-families.store.ts';
+import {
+  type CheckedRefreshToken,
+  checkRefreshToken,
+  isOfNewerKey,
+  mintRefreshToken,
+  uuidFromBytes,
+} from './refresh-token-format.ts';
+import type { RightsLimit } from './rights-limit.ts';
+import { createRoleReader } from './role-reader.ts';
+import type { HasRefreshFamilies, HasRefreshSecrets } from './rotation-batcher.ts';
+
+type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRevocations['revocations'], 'check'> };
+
+export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
+
+/** Who presents a refresh token, as far as proved before any query. */
+export type PresentedBy = {
+  /** Null at the public endpoint, which takes families that are not client-bound. */
+  readonly clientId: string | null;
+  /** By secret or key; a public client only names itself. */
+  readonly isAuthenticated: boolean;
+  /** Thumbprint of the DPoP key proved with this request (RFC 9449 §6.1). */
+  readonly jkt?: string;
+  /** Thumbprint of the client certificate of this connection (RFC 8705 §3.1). */
+  readonly x5t?: string;
+};
+
+export type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
+
+type Granted = 'rotated' | 'grace' | 'lost_answer';
+
+/** A rotation or its repetition: the facts to sign an access token from, and the successor. */
+export type RotatedFamily = {
+  readonly verdict: Granted;
+  readonly familyId: string;
+  readonly userId: string;
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly roles: readonly string[];
+  readonly userEpoch: number;
+  readonly clientId: string;
+  readonly clientEpoch: number;
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  /** Unix seconds. */
+  readonly authTime: number;
+  /** Methods of the login (RFC 8176), space separated, and its assurance. */
+  readonly amr: string;
+  readonly acr: string | null;
+  readonly rightsLimit: RightsLimit | null;
+  readonly jkt: string | null;
+  readonly x5t: string | null;
+  readonly refreshToken: string;
+  readonly refreshExpiresInSeconds: number;
+};
+
+const counted = (outcome: Parameters<typeof tokenRefreshes.at>[0]['outcome']) => tokenRefreshes.at({ outcome });
+const verdictCounters = {
+  rotated: counted('rotated'),
+  grace: counted('grace'),
+  lost_answer: counted('lost_answer'),
+  grace_spent: counted('grace_spent'),
+  replay: counted('replay'),
+  revoked: counted('revoked'),
+  expired: counted('expired'),
+  ahead: counted('ahead'),
+  mismatch: counted('mismatch'),
+  unknown: counted('mismatch'),
+  late: counted('unavailable'),
+  rewound: counted('unavailable'),
+} satisfies Record<Rotation['verdict'], unknown>;
+const malformedCounter = counted('malformed');
+const unavailableCounter = counted('unavailable');
+
+function refusalOf(rotation: Rotation): Error | null {
+  switch (rotation.verdict) {
+    case 'rotated':
+    case 'grace':
+    case 'lost_answer':
+      return null;
+    case 'grace_spent':
+      return refreshGraceSpent({ retryAfterSeconds: rotation.retryAfterSeconds as number });
+    case 'replay':
+      return refreshTokenReused();
+    case 'revoked':
+      return rotation.revokeReason === 'refresh_token_reused' ? refreshTokenReused() : sessionEnded();
+    // The row is older than the token: whatever ended since is unknown, so nothing is continued.
+    case 'ahead':
+      return sessionEnded();
+    case 'expired':
+      return refreshTokenExpired();
+    case 'mismatch':
+    case 'unknown':
+      return refreshTokenInvalid();
+    case 'late':
+      return storeUnavailable({ retryAfterSeconds: 1 });
+    case 'rewound':
+      return stateRewound({ retryAfterSeconds: 30 });
+  }
+}
+
+const rolesOf = createRoleReader(1_000);
+
+/**
+ * The token's form and MAC, in memory; a query is made only for a server key that this copy does not have. Nothing is
+ * written for a token that was not made here. Throws `refresh_token_invalid` (401), `key_ring_behind` (503).
+ */
+export async function checkPresented(
+  ports: HasRefreshSecrets & HasIncarnation & HasStateConfirmation,
+  { refreshToken, presentedBy }: RotateFamilyInput,
+): Promise<CheckedRefreshToken> {
+  const boundClientIds = presentedBy.clientId === null ? [''] : ['', presentedBy.clientId];
+  const checked = await lookConfirmed(
+    ports,
+    () => checkRefreshToken(refreshToken, boundClientIds, ports.keyRing, ports.revocations.state().incarnation),
+    (found) => found === null && isOfNewerKey(refreshToken, ports.keyRing),
+  );
+  if (checked !== null) return checked;
+  malformedCounter.add(1);
+  throw refreshTokenInvalid();
+}
+
+/**
+ * What this copy has read of revocations is asked, too: whatever the row says, what was revoked gets no new pair. Throws
+ * `refresh_token_reused`, `session_ended` (401).
+ */
+function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string, family: Rotation): void {
+  const reason = revocations.check({
+    jti: '',
+    fid,
+    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
+    sub: family.userId,
+    client_id: family.clientId,
+    ue: family.userEpoch,
+    ce: family.clientEpoch,
+  });
+  if (reason !== null) throw reason === 'family_reused' ? refreshTokenReused() : sessionEnded();
+}
+
+/**
+ * Rotates the family of a checked token, or answers its repetition with the same successor.
+ * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401),
+ * `refresh_grace_spent` (429), `store_unavailable`, `key_ring_behind` (503).
+ */
+export async function rotateFamily(
+  ports: HasRefreshFamilies & HasRefreshSecrets & HasFamilyRevocations,
+  checked: CheckedRefreshToken,
+  presentedBy: PresentedBy,
+  caller: Caller,
+): Promise<RotatedFamily> {
+  const { familyBytes, generation, nonce, boundClientId } = checked;
+  const familyId = uuidFromBytes(familyBytes);
+  const actor = auditActor(caller);
+  const rotation = await ports.refreshFamilies
+    .submit({
+      familyBytes,
+      generation,
+      kv: checked.kv,
+      nonceHash: checked.nonceHash,
+      isClientBound: boundClientId !== '',
+      clientId: presentedBy.clientId,
+      isClientAuthenticated: presentedBy.isAuthenticated,
+      jkt: presentedBy.jkt,
+      x5t: presentedBy.x5t,
+      ipHash: actor.ip_hash,
+      agentHash: actor.agent_hash,
+      traceparent: actor.traceparent,
+      request: caller.request,
+    })
+    .catch((err: unknown) => {
+      unavailableCounter.add(1);
+      throw err;
+    });
+  verdictCounters[rotation.verdict].add(1);
+  const refusal = refusalOf(rotation);
+  if (refusal !== null) throw refusal;
+  assertNotRevokedHere(ports, familyId, rotation);
+  const key = ports.keyRing.secretVersion('refresh', rotation.kv);
+  if (key === undefined) throw keyRingBehind();
+  const successor = { kv: rotation.kv, familyBytes, generation: generation + 1, nonce };
+  return {
+    verdict: rotation.verdict as Granted,
+    familyId,
+    userId: rotation.userId,
+    email: rotation.email,
+    isEmailVerified: rotation.isEmailVerified,
+    roles: rolesOf(rotation.roles),
+    userEpoch: rotation.userEpoch,
+    clientId: rotation.clientId,
+    clientEpoch: rotation.clientEpoch,
+    sessionId: rotation.sessionId,
+    scope: rotation.scope,
+    audience: rotation.audience,
+    authTime: rotation.authTime,
+    amr: rotation.amr,
+    acr: rotation.acr,
+    rightsLimit: rotation.rightsLimit === null ? null : (JSON.parse(rotation.rightsLimit) as RightsLimit),
+    jkt: rotation.jkt,
+    x5t: rotation.x5t,
+    refreshToken: mintRefreshToken(key, ports.revocations.state().incarnation, successor, boundClientId),
+    refreshExpiresInSeconds: rotation.refreshExpiresInSeconds,
+  };
+}

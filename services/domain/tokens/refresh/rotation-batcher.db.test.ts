@@ -1,0 +1,315 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import {
+  callerFrom,
+  type FamilyCopy,
+  insertSession,
+  insertUser,
+  publicClient,
+  refreshSecrets,
+  refreshSettings,
+} from '#testing/fixtures/families.ts';
+import {
+  type FamilyHarness,
+  GRACE_SECONDS,
+  generations,
+  next,
+  openFamilyHarness,
+  outcome,
+  together,
+} from './family-harness.ts';
+
+let harness: FamilyHarness;
+let copy: FamilyCopy;
+let other: FamilyCopy;
+beforeAll(async () => {
+  harness = await openFamilyHarness();
+  [copy, other] = [harness.copyWith(), harness.copyWith()];
+});
+afterEach(() => harness.reset());
+afterAll(() => harness?.close());
+
+describe('rotation', () => {
+  test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error', async () => {
+    const family = await harness.newFamily();
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refreshToken)),
+    );
+    expect(answers.filter((answer) => answer.verdict === 'rotated')).toHaveLength(1);
+    expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
+    expect(await harness.rowOf(family.familyId)).toMatchObject({ generation: 1, grace_uses: 59, revoke_reason: null });
+    expect(await outcome(copy, (answers[0] as { refreshToken: string }).refreshToken)).toBe('rotated');
+  });
+
+  test('answers the facts to sign from', async () => {
+    const userId = await insertUser(copy.pool);
+    await copy.pool.query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [userId]);
+    const sessionId = await insertSession(copy.pool, userId);
+    const family = await harness.newFamily({
+      userId,
+      sessionId,
+      audience: 'https://a.test',
+      scope: 'openid',
+      authTime: 1_700_000_001,
+    });
+    expect(await copy.refresh(family.refreshToken)).toEqual({
+      verdict: 'rotated',
+      familyId: family.familyId,
+      userId,
+      email: `${userId}@example.test`,
+      isEmailVerified: false,
+      amr: '',
+      acr: 'aal1',
+      rightsLimit: null,
+      roles: ['admin', 'user'],
+      userEpoch: 0,
+      clientId: 'sallyport',
+      clientEpoch: 0,
+      sessionId,
+      scope: 'openid',
+      audience: 'https://a.test',
+      authTime: 1_700_000_001,
+      jkt: null,
+      x5t: null,
+      refreshToken: expect.stringMatching(/^sp_rt_1\./),
+      refreshExpiresInSeconds: refreshSettings.refreshTokenSeconds,
+    });
+  });
+
+  test('writes one audit row for each presented token, with the rotation', async () => {
+    const { familyId, refreshToken, userId } = await harness.newFamily();
+    await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
+    await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
+    const [first, second, ...more] = await harness.auditOf(familyId);
+    expect(more).toEqual([]);
+    expect(first).toMatchObject({ type: 'token.refreshed', outcome: 'rotated', actor_kind: 'user', actor_id: userId });
+    expect(first.ip_hash).toMatch(/^1\.[\w-]{22}$/);
+    expect(first.detail).toEqual({ generation: 0, held: 0, user_id: userId, session_id: null });
+    expect(second).toMatchObject({ outcome: 'grace', detail: { generation: 0, held: 1 } });
+  });
+
+  test('slides the idle expiry and never the absolute one; grace extends neither', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    await harness.set(familyId, `idle_expires_at = now() + interval '1 minute'`);
+    const before = await harness.rowOf(familyId);
+    await copy.refresh(refreshToken);
+    const after = await harness.rowOf(familyId);
+    expect(after.idle_expires_at.getTime()).toBeGreaterThan(before.idle_expires_at.getTime() + 600_000_000);
+    expect(after.expires_at).toEqual(before.expires_at);
+    await copy.refresh(refreshToken);
+    const repeated = await harness.rowOf(familyId);
+    expect([repeated.idle_expires_at, repeated.expires_at]).toEqual([after.idle_expires_at, after.expires_at]);
+  });
+
+  test('the idle expiry ends at the absolute one', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    await harness.set(familyId, `expires_at = now() + interval '90 seconds'`);
+    const answer = await copy.refresh(refreshToken);
+    const row = await harness.rowOf(familyId);
+    expect(row.idle_expires_at).toEqual(row.expires_at);
+    expect(answer.refreshExpiresInSeconds).toBeLessThanOrEqual(90);
+    expect(answer.refreshExpiresInSeconds).toBeGreaterThan(80);
+  });
+
+  test('a successor is made under the newest server key, its repetition under the same one', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    harness.makeUnder(2);
+    const rotated = await copy.refresh(refreshToken);
+    expect(rotated.refreshToken).toMatch(/^sp_rt_2\./);
+    expect(await harness.rowOf(familyId)).toMatchObject({ kv: 2, prev_kv: 1 });
+    // A copy that does not have the newest key active yet repeats what the row says, not its own newest.
+    harness.makeUnder(1);
+    expect(await other.refresh(refreshToken)).toMatchObject({ verdict: 'grace', refreshToken: rotated.refreshToken });
+    expect(await outcome(copy, rotated.refreshToken)).toBe('rotated');
+  });
+
+  test('a successor under a server key this copy does not have is 503, and the retry elsewhere gets it', async () => {
+    const { refreshToken } = await harness.newFamily();
+    harness.makeUnder(2);
+    const rotated = await copy.refresh(refreshToken);
+    harness.makeUnder(1);
+    const secrets = refreshSecrets(new Map([[1, harness.keys.get(1) as Buffer]]), () => 1);
+    const behind = harness.copyWith({}, { secrets });
+    expect(await outcome(behind, refreshToken)).toBe('key_ring_behind');
+    expect((await copy.refresh(refreshToken)).refreshToken).toBe(rotated.refreshToken);
+  });
+});
+
+describe('grace', () => {
+  test('the previous token within its window gets the same successor: a lost answer is no theft', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const rotated = await copy.refresh(refreshToken);
+    const repeated = await other.refresh(refreshToken);
+    expect(repeated).toEqual({ ...rotated, verdict: 'grace', refreshExpiresInSeconds: expect.any(Number) });
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 1 });
+  });
+
+  test('past its count it is 429 with Retry-After, an incident and no end', async () => {
+    const tight = harness.copyWith({ graceUses: 2 });
+    const { familyId, refreshToken } = await harness.newFamily();
+    const successor = await next(tight, refreshToken);
+    expect(await outcome(tight, refreshToken)).toBe('grace');
+    expect(await outcome(tight, refreshToken)).toBe('grace');
+    const refusal = await tight.refresh(refreshToken).catch((err: unknown) => err);
+    expect(refusal).toMatchObject({ code: 'refresh_grace_spent', definition: { status: 429 } });
+    const seconds = (refusal as { options: { retryAfterSeconds: number } }).options.retryAfterSeconds;
+    expect(seconds).toBeGreaterThanOrEqual(1);
+    expect(seconds).toBeLessThanOrEqual(GRACE_SECONDS);
+    expect((await harness.auditOf(familyId)).at(-1)).toMatchObject({
+      type: 'token.refresh_overused',
+      outcome: 'grace_spent',
+    });
+    expect(await outcome(tight, successor)).toBe('rotated');
+  });
+
+  test('past its time it is a replay: the family ends with its access tokens, and every answer says why', async () => {
+    const { familyId, refreshToken, userId } = await harness.newFamily();
+    const successor = await next(copy, refreshToken);
+    const announced = copy.announced();
+    await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS + 1} seconds'`);
+    expect(await outcome(copy, refreshToken)).toBe('refresh_token_reused');
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, revoke_reason: 'refresh_token_reused' });
+    expect(await harness.revocationsOf(familyId)).toEqual([
+      { reason: 'refresh_token_reused', user_id: userId, client_id: 'sallyport' },
+    ]);
+    expect(copy.announced()).toBe(announced + 1);
+    expect((await harness.auditOf(familyId)).at(-1)).toMatchObject({
+      type: 'token.refresh_reused',
+      outcome: 'replay',
+      actor_kind: 'anonymous',
+    });
+    expect(await outcome(copy, successor)).toBe('refresh_token_reused');
+    expect(await outcome(other, refreshToken)).toBe('refresh_token_reused');
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+  });
+
+  test('time moved close to the window’s edge is still grace', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    await next(copy, refreshToken);
+    await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS / 2} seconds'`);
+    expect(await outcome(copy, refreshToken)).toBe('grace');
+  });
+
+  test('three generations running with grace from another context end the family', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    let token = refreshToken;
+    for (const expected of ['grace', 'grace', 'refresh_token_reused']) {
+      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refreshToken;
+      expect(await outcome(copy, token, publicClient, '198.51.100.9')).toBe(expected);
+      token = successor;
+    }
+    expect(await harness.rowOf(familyId)).toMatchObject({ grace_streak: 3, revoke_reason: 'refresh_token_reused' });
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+  });
+
+  test('a generation without such grace starts the count again, and grace from the same context never counts', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    let token = refreshToken;
+    for (const ip of ['198.51.100.9', '198.51.100.9', '192.0.2.1', '198.51.100.9', '198.51.100.9', '192.0.2.1']) {
+      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refreshToken;
+      expect(await outcome(copy, token, publicClient, ip)).toBe('grace');
+      expect(await outcome(copy, token, publicClient, ip)).toBe('grace');
+      token = successor;
+    }
+    await copy.refresh(token);
+    expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: null, generation: 7, grace_streak: 0 });
+  });
+
+  test('without grace the second use of a sender-constrained token ends the family', async () => {
+    const strict = harness.copyWith({ graceSeconds: 0 });
+    const by = { ...publicClient, jkt: 'thumb' };
+    const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    expect(await outcome(strict, refreshToken, by)).toBe('rotated');
+    expect(await outcome(strict, refreshToken, by)).toBe('refresh_token_reused');
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+  });
+
+  test('without grace two uses in one batch end the family as two in a row do', async () => {
+    const strict = harness.copyWith({ graceUses: 0 });
+    const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const by = { ...publicClient, jkt: 'thumb' };
+    const outcomes = await Promise.all([1, 2, 3].map(() => outcome(strict, refreshToken, by)));
+    expect(outcomes).toEqual(['rotated', 'refresh_token_reused', 'refresh_token_reused']);
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+    expect((await harness.auditOf(familyId)).map((row) => row.outcome)).toEqual(['rotated', 'replay', 'revoked']);
+  });
+});
+
+describe('one batch', () => {
+  /** g0…gn of a family held at generation `held`, presented in one statement. */
+  const batch = async (held: number, presented: readonly number[], at = copy) => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const tokens = await generations(at, refreshToken, held);
+    const statements = at.statements();
+    const outcomes = await together(
+      at,
+      presented.map((generation) => tokens[generation] ?? harness.forge(refreshToken, generation)),
+    );
+    expect(at.statements()).toBe(statements + 1);
+    const audit = (await harness.auditOf(familyId)).slice(held).map((row) => `${row.detail.generation}:${row.outcome}`);
+    return { outcomes, audit, row: await harness.rowOf(familyId), revocations: await harness.revocationsOf(familyId) };
+  };
+
+  test('g1, g2, g1 with g2 current: grace, rotated, grace, audited in the order they act', async () => {
+    const { outcomes, audit, row } = await batch(2, [1, 2, 1]);
+    expect(outcomes).toEqual(['grace', 'rotated', 'grace']);
+    expect(audit).toEqual(['1:grace', '1:grace', '2:rotated']);
+    expect(row).toMatchObject({ generation: 3, grace_uses: 0 });
+  });
+
+  test('the current token three times: one rotation and two repetitions', async () => {
+    const { outcomes, row } = await batch(2, [2, 2, 2]);
+    expect(outcomes).toEqual(['rotated', 'grace', 'grace']);
+    expect(row).toMatchObject({ generation: 3, grace_uses: 2 });
+  });
+
+  test('a replay acts first: nothing rotates beside it, and the family ends once', async () => {
+    const { outcomes, audit, row, revocations } = await batch(3, [3, 2, 0, 3, 1]);
+    expect(outcomes).toEqual(Array(5).fill('refresh_token_reused'));
+    expect(audit).toEqual(['0:replay', '1:revoked', '2:revoked', '3:revoked', '3:revoked']);
+    expect(row).toMatchObject({ generation: 3, revoke_reason: 'refresh_token_reused' });
+    expect(revocations).toHaveLength(1);
+  });
+
+  test('a token ahead leaves its neighbours alone', async () => {
+    const { outcomes, row } = await batch(1, [9, 1, 0]);
+    expect(outcomes).toEqual(['session_ended', 'rotated', 'grace']);
+    expect(row).toMatchObject({ generation: 2, revoke_reason: null });
+  });
+
+  test('retries and repetitions past the count are refused one by one', async () => {
+    const tight = harness.copyWith({ graceUses: 1 });
+    const { outcomes, row } = await batch(1, [0, 1, 0, 1, 1], tight);
+    expect(outcomes).toEqual(['grace', 'rotated', 'refresh_grace_spent', 'grace', 'refresh_grace_spent']);
+    expect(row).toMatchObject({ generation: 2, grace_uses: 1, revoke_reason: null });
+  });
+
+  test('families in one batch do not touch each other', async () => {
+    const families = await Promise.all(Array.from({ length: 20 }, () => harness.newFamily()));
+    const ended = families[7] as (typeof families)[number];
+    const tokens = await generations(copy, ended.refreshToken, 2);
+    const presented = families.map((family) => (family === ended ? (tokens[0] as string) : family.refreshToken));
+    const statements = copy.statements();
+    const outcomes = await together(copy, [...presented, 'sp_rt_rubbish']);
+    expect(copy.statements()).toBe(statements + 1);
+    expect(outcomes.filter((each) => each === 'rotated')).toHaveLength(19);
+    expect(outcomes[7]).toBe('refresh_token_reused');
+    expect(outcomes[20]).toBe('refresh_token_invalid');
+  });
+
+  test('answers come in the order of the requests, up to 128 of them', async () => {
+    const families = await Promise.all(Array.from({ length: 128 }, () => harness.newFamily()));
+    const statements = copy.statements();
+    const answers = await Promise.all(families.map((family) => copy.refresh(family.refreshToken)));
+    expect(copy.statements()).toBe(statements + 1);
+    expect(answers.map((answer) => answer.userId)).toEqual(families.map((family) => family.userId));
+  });
+
+  test('without group commit each request has a statement of its own and the same answer', async () => {
+    const single = harness.copyWith({ groupCommit: false });
+    const { familyId, refreshToken } = await harness.newFamily();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => single.refresh(refreshToken)));
+    expect(single.statements()).toBe(10);
+    expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 9 });
+  });
+});

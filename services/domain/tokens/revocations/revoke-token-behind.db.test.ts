@@ -1,0 +1,217 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { compromiseKey } from '#services/domain/keys/compromise-key.ts';
+import { rotateServerSecret } from '#services/domain/keys/secrets/rotate-server-secret.ts';
+import { exchangeToken } from '#services/domain/oauth/exchange-token.ts';
+import type { Caller, Clock } from '#services/domain/ports.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { testCaller } from '#testing/ports.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
+import { explainEnd } from '../explain-end.ts';
+import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { refreshToken } from '../refresh/refresh-token.ts';
+import { introspectToken } from '../verify/introspect-token.ts';
+import { validateToken } from '../verify/validate-token.ts';
+import { revokeOAuthToken } from './revoke-oauth-token.ts';
+import { revokeToken } from './revoke-token.ts';
+
+const HOUR_MS = 3_600_000;
+/** Of the copy whose wall clock the tests step. */
+let stepMs = 0;
+const steppedClock: Clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
+
+let harness: IssuingHarness;
+/** The same database by a clock of its own. */
+let stepped: IssuingCopy;
+/** Asks seldom, is told nothing, and loses its database when the test says so. */
+let behind: IssuingCopy;
+let link: TcpProxy;
+let client: Caller & { kind: 'client' };
+
+beforeAll(async () => {
+  harness = await openIssuingHarness();
+  link = await startTcpProxy(harness.databaseUrl);
+  stepped = await harness.copyWith({}, harness.databaseUrl, steppedClock);
+  behind = await harness.copyWith({ REVOCATION_POLL_MS: '10000' }, link.url);
+  client = await harness.newClient(['tokens:introspect']);
+});
+afterEach(() => {
+  stepMs = 0;
+});
+afterAll(async () => {
+  await harness?.close();
+  await link?.cut();
+});
+
+const end = ({ ports }: Pick<IssuingCopy, 'ports'>, value: string) =>
+  revokeToken(ports, { kind: 'token', value, reason: 'test' }, testCaller);
+const endByClient = ({ ports }: Pick<IssuingCopy, 'ports'>, token: string) =>
+  revokeOAuthToken(ports, token, 'sallyport', testCaller);
+const verdictOf = async ({ ports, poll }: IssuingCopy, token: string) => {
+  await poll.wake();
+  const verdict = validateToken(ports, token);
+  return verdict.active ? 'active' : verdict.reason;
+};
+
+/** The signing key is compromised, and only this copy knows: it signs with the next one. */
+async function replaceKeyUnheard(): Promise<void> {
+  const { bearer } = await newPerson(harness);
+  const kid = decodeProtectedHeader(bearer).kid as string;
+  await compromiseKey({ ...harness.ports, keysChanged: () => {} }, { kid, reason: 'laptop stolen' }, testCaller);
+  await harness.ports.keyRing.load();
+}
+
+/** Logins are made under a server key that only this copy knows. */
+async function replaceServerKeyUnheard(): Promise<void> {
+  await rotateServerSecret({ ...harness.ports, keysChanged: () => {} }, { purpose: 'refresh' }, testCaller);
+  await harness.rows(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
+  await harness.ports.keyRing.load();
+}
+
+describe.each([
+  ['an hour ahead', HOUR_MS],
+  ['an hour behind', -HOUR_MS],
+])('a copy whose clock is %s', (_, byMs) => {
+  test.each([
+    ['by its holder', end],
+    ['by its client', endByClient],
+  ])('a token revoked there %s is dead everywhere', async (_by, revoke) => {
+    const { bearer } = await newPerson(harness);
+    stepMs = byMs;
+    await revoke(stepped, bearer);
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
+  });
+
+  test('says nothing of tokens, good or over: neither here nor by introspection', async () => {
+    const { bearer } = await newPerson(harness);
+    const exp = Math.floor(Date.now() / 1_000) - 60;
+    const { token: over } = await signAccessToken(harness.ports, { ...(decodeJwt(bearer) as AccessTokenClaims), exp });
+    expect(await verdictOf(stepped, over)).toBe('expired');
+    stepMs = byMs;
+    for (const token of [bearer, over, 'x']) {
+      expect(() => validateToken(stepped.ports, token)).toThrow(expect.objectContaining({ code: 'clock_wrong' }));
+      if (token !== 'x') expect(await outcomeOf(introspectToken(stepped.ports, token, client))).toBe('clock_wrong');
+      expect(await outcomeOf(explainEnd(stepped.ports, { token }))).toBe('clock_wrong');
+    }
+    stepMs = 0;
+    expect(await verdictOf(stepped, bearer)).toBe('active');
+  });
+});
+
+test('a token over by the database’s clock alone is written nowhere; one that a slow clock may take is', async () => {
+  const { id, bearer } = await newPerson(harness);
+  const { leewaySeconds } = harness.ports.tokenSettings;
+  const overFor = async (seconds: number): Promise<string> => {
+    const exp = Math.floor(Date.now() / 1_000) - leewaySeconds - seconds;
+    const claims = { ...(decodeJwt(bearer) as AccessTokenClaims), jti: harness.ports.random.uuid(), exp };
+    return (await signAccessToken(harness.ports, claims)).token;
+  };
+  await end(harness, await overFor(400));
+  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([]);
+  await end(harness, await overFor(200));
+  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([{ kind: 'jti' }]);
+});
+
+describe('a copy that has not heard of the newest keys', () => {
+  test.each([
+    ['by its holder', end],
+    ['by its client', endByClient],
+  ])('a token revoked there %s is dead everywhere', async (_by, revoke) => {
+    await replaceKeyUnheard();
+    const { bearer } = await newPerson(harness);
+    await revoke(behind, bearer);
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
+    expect(await verdictOf(behind, bearer)).toBe('revoked');
+  });
+
+  test.each([
+    ['by its holder', end],
+    ['by its client', endByClient],
+  ])('and cannot ask for them revokes nothing %s, and says so', async (_by, revoke) => {
+    await link.cut();
+    await replaceKeyUnheard();
+    const { bearer } = await newPerson(harness);
+    expect(await outcomeOf(revoke(behind, bearer))).toBe('key_ring_behind');
+    await link.restore();
+    await revoke(behind, bearer);
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
+    expect(await verdictOf(behind, bearer)).toBe('revoked');
+  });
+
+  test('introspects, explains and exchanges by them, or says that it cannot', async () => {
+    const service = await harness.newClient([], { grantTypes: ['urn:ietf:params:oauth:grant-type:token-exchange'] });
+    await link.cut();
+    await replaceKeyUnheard();
+    const { bearer } = await newPerson(harness);
+    const asked = {
+      introspect: () => introspectToken(behind.ports, bearer, client),
+      explain: () => explainEnd(behind.ports, { token: bearer }),
+      exchange: () =>
+        exchangeToken(
+          behind.ports,
+          {
+            client: { clientId: service.clientId, isAuthenticated: true },
+            subjectToken: bearer,
+            subjectTokenType: 'urn:ietf:params:oauth:token-type:access_token',
+            requestedTokenType: undefined,
+            hasActorToken: false,
+            keys: {},
+            scope: undefined,
+            resource: undefined,
+            audience: undefined,
+          },
+          service,
+        ),
+    };
+    expect(await outcomeOf(asked.introspect())).toBe('key_ring_behind');
+    expect(await outcomeOf(asked.explain())).toBe('key_ring_behind');
+    // Nothing is issued after a lost connection, whatever the keys.
+    expect(await outcomeOf(asked.exchange())).toBe('revocation_state_stale');
+    await link.restore();
+    await behind.poll.wake();
+    expect(await asked.introspect()).toMatchObject({ active: true });
+    expect(await asked.explain()).toEqual({ ended: false });
+    expect(await outcomeOf(asked.exchange())).toBe('ok');
+  });
+
+  test('refreshes and looks at logins of a newer server key, or says that it cannot', async () => {
+    const presentedBy = { clientId: null, isAuthenticated: false };
+    await replaceServerKeyUnheard();
+    const { refreshToken: unheard } = await newPerson(harness);
+    expect(await outcomeOf(refreshToken(behind.ports, { refreshToken: unheard, presentedBy }, testCaller))).toBe('ok');
+    await link.cut();
+    await replaceServerKeyUnheard();
+    const { refreshToken: first, bearer } = await newPerson(harness);
+    expect(first).not.toMatch(/^sp_rt_1\./);
+    const input = { refreshToken: first, presentedBy };
+    const asked = {
+      introspect: () => introspectToken(behind.ports, first, client),
+      explain: () => explainEnd(behind.ports, { token: first }),
+      refresh: () => refreshToken(behind.ports, input, testCaller),
+      revoke: () => end(behind, first),
+    };
+    expect(await outcomeOf(asked.introspect())).toBe('revocation_state_stale');
+    expect(await outcomeOf(asked.explain())).toBe('key_ring_behind');
+    expect(await outcomeOf(asked.refresh())).toBe('revocation_state_stale');
+    expect(await outcomeOf(asked.revoke())).toBe('store_unavailable');
+    await link.restore();
+    await behind.poll.wake();
+    expect(await asked.introspect()).toMatchObject({ active: true });
+    expect(await asked.explain()).toEqual({ ended: false });
+    expect(await outcomeOf(asked.refresh())).toBe('ok');
+    await asked.revoke();
+    expect(await verdictOf(harness, bearer)).toBe('revoked');
+  });
+});
+
+test('an id is the same in capitals: what is revoked by it is dead', async () => {
+  const [one, other] = [await newPerson(harness), await newPerson(harness)];
+  const { jti } = decodeJwt(one.bearer);
+  const { fid } = decodeJwt(other.bearer) as { fid: string };
+  await revokeToken(harness.ports, { kind: 'token_id', value: jti!.toUpperCase(), reason: 'test' }, testCaller);
+  await revokeToken(harness.ports, { kind: 'family_id', value: fid.toUpperCase(), reason: 'test' }, testCaller);
+  expect(await verdictOf(harness, one.bearer)).toBe('revoked');
+  expect(await verdictOf(harness, other.bearer)).toBe('revoked');
+});

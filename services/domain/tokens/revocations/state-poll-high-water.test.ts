@@ -1,0 +1,46 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Marks } from '#services/domain/ports.ts';
+import { higherMarks, standingOf } from './state-poll-high-water.ts';
+
+const marks = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
+const shown = { ...marks, replaced: [] as string[] };
+
+test('a database without marks is trusted as it is', () => {
+  expect(standingOf(shown, null)).toBe('new');
+});
+
+test('a database at its marks or ahead of them is current', () => {
+  expect(standingOf(shown, marks)).toBe('current');
+  expect(standingOf({ ...shown, revocationEpoch: 6, beat: 11 }, marks)).toBe('current');
+});
+
+test('one step behind in either counter is rewound, however far ahead in the other', () => {
+  expect(standingOf({ ...shown, revocationEpoch: 4, beat: 999 }, marks)).toBe('rewound');
+  expect(standingOf({ ...shown, revocationEpoch: 999, beat: 9 }, marks)).toBe('rewound');
+});
+
+test('another incarnation is rewound unless it says that it replaces the marked one', () => {
+  expect(standingOf({ ...shown, incarnation: 'i2', revocationEpoch: 999, beat: 999 }, marks)).toBe('rewound');
+  expect(standingOf({ ...shown, incarnation: 'i2', replaced: ['i0'] }, marks)).toBe('rewound');
+  expect(standingOf({ incarnation: 'i2', revocationEpoch: 0, beat: 0, replaced: ['i0', 'i1'] }, marks)).toBe(
+    'replaced',
+  );
+});
+
+test('marks only rise within an incarnation, in any order of what was seen', () => {
+  const at = fc.record({ revocationEpoch: fc.nat(50), beat: fc.nat(50) });
+  fc.assert(
+    fc.property(fc.array(at, { minLength: 1, maxLength: 20 }), (seen) => {
+      let high: Marks | null = null;
+      for (const next of seen) high = higherMarks(high, { incarnation: 'i1', ...next });
+      expect(high!.revocationEpoch).toBe(Math.max(...seen.map((one) => one.revocationEpoch)));
+      expect(high!.beat).toBe(Math.max(...seen.map((one) => one.beat)));
+    }),
+  );
+  expect(higherMarks(marks, { incarnation: 'i2', revocationEpoch: 1, beat: 1 })).toEqual({
+    incarnation: 'i2',
+    revocationEpoch: 1,
+    beat: 1,
+  });
+});

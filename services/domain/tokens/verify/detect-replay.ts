@@ -1,0 +1,30 @@
+import { keyedHash } from '#services/domain/audit/audit-context.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { AccessTokenClaims } from '../access-token.ts';
+import { replayStoreUnavailable } from '../errors.ts';
+import { noteFirstSeen } from './seen-tokens.cache.ts';
+
+export type ReplayContext = { readonly ip?: string | undefined; readonly userAgent?: string | undefined };
+
+/**
+ * True when the same token id was seen before under another address or user agent; ordinary reuse is none.
+ * The one check of validation that needs a shared store.
+ * Throws `replay_store_unavailable` (503) when Redis is out of reach.
+ */
+export async function detectReplayAttack(
+  ports: Pick<Ports, 'redis' | 'clock'> & HasKeyRing,
+  claims: Pick<AccessTokenClaims, 'jti' | 'exp'>,
+  context: ReplayContext,
+): Promise<boolean> {
+  if (context.ip === undefined && context.userAgent === undefined) return false;
+  const { key } = ports.keyRing.secret('identifier');
+  const seen = keyedHash(key, 'ip', `${context.ip ?? ''}\0${context.userAgent ?? ''}`);
+  const ttlSeconds = Math.max(1, Math.ceil(claims.exp - ports.clock.now() / 1_000) + 60);
+  try {
+    const first = await noteFirstSeen(ports, claims.jti, seen, ttlSeconds);
+    return first !== null && first !== seen;
+  } catch (err) {
+    throw replayStoreUnavailable({ retryAfterSeconds: 1, cause: err });
+  }
+}

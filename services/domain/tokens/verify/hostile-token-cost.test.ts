@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+
+/**
+ * In a process of its own: nothing else costs processor time or memory there. Each kind of token is refused many times,
+ * once to warm up and once measured. The figures are those of one refusal, and what the process grew by in all.
+ */
+const source = `
+import { deflateRawSync } from 'node:zlib';
+import { encode, headerOf, jws, reasonOf, tokenWorld } from ${JSON.stringify(
+  new URL('../../../../testing/harness/token-world.ts', import.meta.url).href,
+)};
+const world = tokenWorld();
+const key = world.keys.RS256;
+const bomb = deflateRawSync(Buffer.alloc(6_000_000, 0x20)).toString('base64url');
+const deep = '['.repeat(10_000) + ']'.repeat(10_000);
+const tokens = {
+  longer: 'a'.repeat(9_000),
+  muchLonger: 'a.'.repeat(500_000),
+  longSigned: jws(key, headerOf(key), { note: 'x'.repeat(9_000) }),
+  deepPayload: jws(key, headerOf(key), deep),
+  deepHeader: encode(deep) + '.e30.AA',
+  deepWithin8k: jws(key, headerOf(key), '['.repeat(2_700) + ']'.repeat(2_700)),
+  passwordCount: encode({ alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 1_000_000_000, p2s: 'AAAA' }) + '.AA.AA.AA.AA',
+  passwordCountSigned: jws(key, { ...headerOf(key), p2c: 1_000_000_000 }, {}),
+  bomb: encode({ alg: 'dir', enc: 'A128GCM', zip: 'DEF' }) + '..AA.' + bomb + '.AA',
+  bombSigned: encode({ ...headerOf(key), zip: 'DEF' }) + '.' + bomb + '.AA',
+};
+const refuse = (token) => {
+  for (let count = 0; count < 500; count += 1) {
+    const reason = reasonOf(world, token);
+    if (reason !== 'malformed') throw new Error(reason);
+  }
+};
+const figures = {};
+for (const [kind, token] of Object.entries(tokens)) {
+  refuse(token);
+  const { rss } = process.memoryUsage();
+  const before = process.cpuUsage();
+  refuse(token);
+  const { user, system } = process.cpuUsage(before);
+  figures[kind] = { cpuMs: (user + system) / 1_000 / 500, grownMb: (process.memoryUsage().rss - rss) / 1e6 };
+}
+console.log(JSON.stringify(figures));
+`;
+
+test('what is too long, too deep, PBES2 with p2c=1e9 or a zip bomb is refused for less than 5 ms of processor time, and 500 of each for less than 10 MB', () => {
+  const figures: Record<string, { cpuMs: number; grownMb: number }> = JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' }),
+  );
+  expect(Object.keys(figures)).toHaveLength(10);
+  for (const [kind, { cpuMs, grownMb }] of Object.entries(figures)) {
+    expect(cpuMs, `${kind}, ms`).toBeLessThan(5);
+    expect(grownMb, `${kind}, MB`).toBeLessThan(10);
+  }
+});

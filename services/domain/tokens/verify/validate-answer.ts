@@ -1,0 +1,83 @@
+import type { Ports } from '#services/domain/ports.ts';
+import { endOfTurn } from '../batches/end-of-turn.ts';
+import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
+import { inactiveAnswer } from './inactive-answer.ts';
+import type { HasReplayLog } from './replay-log.ts';
+import { evaluateToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
+import type { VerifiedToken } from './verified-token-cache.ts';
+
+/** The validate request as it arrives. */
+export type ValidateRequest = {
+  readonly token: string;
+  readonly audience?: string | undefined;
+  readonly required_scope?: string | undefined;
+  readonly context?:
+    | {
+        readonly ip?: string | undefined;
+        readonly user_agent?: string | undefined;
+        readonly dpop?: TokenExpectations['dpop'];
+        readonly 'x5t#S256'?: string | undefined;
+      }
+    | undefined;
+};
+
+/** Redis and the log are for the replay switch alone, which is off unless asked for. */
+export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'> & HasReplayLog;
+
+const PLAIN_START = '{"token":"';
+
+/** The token of a body that is `{"token":"…"}` and nothing else, without parsing it; null for any other text. */
+export function plainTokenOf(body: string): string | null {
+  const end = body.length - 2;
+  if (!body.startsWith(PLAIN_START) || body.charCodeAt(end + 1) !== 0x7d) return null;
+  if (body.indexOf('"', PLAIN_START.length) !== end || body.includes('\\')) return null;
+  return body.slice(PLAIN_START.length, end);
+}
+
+/** The validate answer for a token against the default audience and nothing else, as JSON text. */
+export function answerToken(ports: ValidatePorts, token: string): string | Promise<string> {
+  const found = ports.verifiedTokens.get(token);
+  return found === undefined ? answerInTurn(ports, token) : answerNow(ports, token, found);
+}
+
+/** The signatures of one turn are verified in a row: scattered between other work each costs about twice the CPU time. */
+async function answerInTurn(ports: ValidatePorts, token: string): Promise<string> {
+  await endOfTurn();
+  return answerNow(ports, token);
+}
+
+function answerNow(ports: ValidatePorts, token: string, found?: VerifiedToken): string {
+  const judged = evaluateToken(ports, token, undefined, found);
+  return typeof judged === 'string' ? inactiveAnswer(judged) : judged.answer;
+}
+
+/**
+ * The validate answer as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `replay_store_unavailable` (503).
+ */
+export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {
+  const { context } = request;
+  const judged = evaluateToken(ports, request.token, {
+    audience: request.audience,
+    requiredScope: request.required_scope,
+    ip: context?.ip,
+    userAgent: context?.user_agent,
+    dpop: context?.dpop,
+    x5t: context?.['x5t#S256'],
+  });
+  if (typeof judged === 'string') return inactiveAnswer(judged);
+  if (ports.tokenSettings.validateReplay && context !== undefined)
+    return answerUnlessReplayed(ports, judged, { ip: context.ip, userAgent: context.user_agent });
+  return judged.answer;
+}
+
+async function answerUnlessReplayed(
+  ports: ValidateAnswerPorts,
+  verified: VerifiedToken,
+  context: ReplayContext,
+): Promise<string> {
+  const isReplayed = await detectReplayAttack(ports, verified.claims, context);
+  if (!isReplayed) return verified.answer;
+  await ports.recordReplay(verified.claims, context);
+  return inactiveAnswer('binding_mismatch');
+}

@@ -1,0 +1,102 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
+import type { AccessTokenClaims } from '../access-token.ts';
+import { tokenMetadataUnavailable } from '../errors.ts';
+import { readTokenMetadata, type TokenMetadata } from '../metadata/token-metadata.cache.ts';
+import { assertVerifiable } from './assert-verifiable.ts';
+import { inactiveAnswer } from './inactive-answer.ts';
+import { evaluateToken, type ValidatePorts } from './validate-token.ts';
+import type { InactiveReason } from './verdict-shapes.ts';
+
+/** Claims as far as metadata has them. */
+type KnownClaims = Pick<
+  AccessTokenClaims,
+  'jti' | 'aud' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
+>;
+
+export type IdVerdict =
+  | { readonly active: true; readonly claims: KnownClaims }
+  | { readonly active: false; readonly reason: InactiveReason };
+
+/** Signatures verified in one turn of the event loop: a batch of forgeries, which anybody may send, must not hold it. */
+const TOKENS_A_TURN = 50;
+
+/** Tokens against the default audience, each as its ready JSON answer, in order. */
+async function validateTokens(ports: ValidatePorts, tokens: readonly string[]): Promise<string[]> {
+  const answers: string[] = [];
+  for (const [index, token] of tokens.entries()) {
+    if (index > 0 && index % TOKENS_A_TURN === 0) await setImmediate();
+    const judged = evaluateToken(ports, token);
+    answers.push(typeof judged === 'string' ? inactiveAnswer(judged) : judged.answer);
+  }
+  return answers;
+}
+
+const claimsOf = (tokenId: string, known: TokenMetadata): KnownClaims => ({
+  jti: tokenId,
+  aud: known.audience,
+  sub: known.subject,
+  client_id: known.clientId,
+  iat: known.issuedAt,
+  exp: known.expiresAt,
+  ...(known.sessionId === null ? {} : { sid: known.sessionId }),
+  ...(known.familyId === null ? {} : { fid: known.familyId }),
+  scope: known.scope,
+});
+
+function judgeId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | null): IdVerdict {
+  const revokedById = ports.revocations.check({ jti: tokenId, sub: '', client_id: '', ue: 0, ce: 0 });
+  if (revokedById !== null) return { active: false, reason: revokedById };
+  if (known === null) return { active: false, reason: 'unknown_id' };
+  if (ports.clock.now() / 1_000 >= known.expiresAt + ports.tokenSettings.leewaySeconds)
+    return { active: false, reason: 'expired' };
+  const key = known.keyVersion === null ? undefined : ports.keyRing.find(known.keyVersion);
+  if (key === undefined) return { active: false, reason: 'unknown_key' };
+  if (key.compromised) return { active: false, reason: 'key_compromised' };
+  const revoked = ports.revocations.check({
+    jti: tokenId,
+    sid: ports.tokenSettings.requireSessionBinding ? (known.sessionId ?? undefined) : undefined,
+    fid: known.familyId ?? undefined,
+    sub: known.subject,
+    client_id: known.clientId,
+    ue: known.userEpoch,
+    ce: known.clientEpoch,
+    origins: known.origins,
+  });
+  return revoked === null ? { active: true, claims: claimsOf(tokenId, known) } : { active: false, reason: revoked };
+}
+
+/**
+ * Token ids, answered from metadata and the revocation set in one round trip; an id without metadata is `unknown_id`.
+ * Throws `token_metadata_unavailable` (503) when Redis is out of reach: no id could be told from an unknown one.
+ */
+export async function batchValidateTokens(
+  ports: ValidatePorts & Pick<Ports, 'redis'>,
+  tokenIds: readonly string[],
+): Promise<IdVerdict[]> {
+  assertVerifiable(ports);
+  const known = await readTokenMetadata(ports, tokenIds).catch((err: unknown) => {
+    throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
+  });
+  return tokenIds.map((tokenId, index) => judgeId(ports, tokenId, known[index] ?? null));
+}
+
+export type ValidateBatchInput = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };
+
+/**
+ * The batch answer as JSON text. Holding a token is the right to ask about it; ids take tokens:read.
+ * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`,
+ * `key_ring_behind` (503).
+ */
+export async function validateBatch(
+  ports: ValidatePorts & Pick<Ports, 'redis'>,
+  input: ValidateBatchInput,
+  caller: Caller,
+): Promise<string> {
+  if ('tokens' in input) return `{"results":[${(await validateTokens(ports, input.tokens)).join(',')}]}`;
+  if (caller.kind === 'anonymous') throw unauthenticated();
+  if ((caller.kind !== 'user' && caller.kind !== 'client') || !caller.permissions.has('tokens:read'))
+    throw permissionMissing({ detail: 'Token ids take the permission tokens:read.' });
+  return JSON.stringify({ results: await batchValidateTokens(ports, input.token_ids) });
+}

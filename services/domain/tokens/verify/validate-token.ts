@@ -1,0 +1,275 @@
+import {
+  inactiveReasons,
+  tokenValidationDuration,
+  tokenValidations,
+  tokenVerdictCache,
+} from '#observability/metrics/tokens.ts';
+import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from '#services/domain/jws/parse-token.ts';
+import { verifySignature } from '#services/domain/jws/verify-signature.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
+import { checkDpopProof } from '../dpop/dpop-proof.ts';
+import { keyRingBehind } from '../refresh/refresh-errors.ts';
+import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
+import type { HasRevocations, RevocableClaims } from '../revocations/revocation-set.ts';
+import type { HasTokenSettings } from '../token-settings.ts';
+import { assertVerifiable } from './assert-verifiable.ts';
+import type { InactiveReason } from './verdict-shapes.ts';
+import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
+
+/** What the asker holds a token against; each is checked only where given. */
+export type TokenExpectations = {
+  /** Instead of the default audience. */
+  readonly audience?: string | undefined;
+  /** Others that are as good. */
+  readonly audiences?: readonly string[];
+  /** Space separated; every one must be in the token's scope. */
+  readonly requiredScope?: string | undefined;
+  /** The address the token was presented from. */
+  readonly ip?: string | undefined;
+  readonly userAgent?: string | undefined;
+  /** The DPoP proof that came with the token, and the request it came with (RFC 9449 §7.1). */
+  readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string } | undefined;
+  /** SHA-256 thumbprint of the client certificate of the connection it came on (RFC 8705 §3). */
+  readonly x5t?: string | undefined;
+  /** Whoever asks checks by itself what a bound token's holder must prove (RFC 7662 §2.2, RFC 9449 §6.2). */
+  readonly isProofChecked?: boolean;
+};
+
+export type Verdict =
+  | { readonly active: true; readonly claims: AccessTokenClaims }
+  | { readonly active: false; readonly reason: InactiveReason };
+
+/** What judging a token may use: no store among it, so validation cannot reach one. */
+export type ValidatePorts = Pick<Ports, 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings & HasVerifiedTokens;
+
+const NO_EXPECTATIONS: TokenExpectations = {};
+
+const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
+const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
+const duration = tokenValidationDuration.at();
+
+/** Verdicts of this process since it started. */
+export type VerdictTotals = Readonly<Record<'active' | InactiveReason, number>>;
+
+const totals = Object.fromEntries(['active', ...inactiveReasons].map((verdict) => [verdict, 0])) as Record<
+  'active' | InactiveReason,
+  number
+>;
+tokenValidations.at({ result: 'active', reason: 'none' }).observe(() => totals.active);
+for (const reason of inactiveReasons) tokenValidations.at({ result: 'inactive', reason }).observe(() => totals[reason]);
+
+const unjudged = {
+  revocation_state_stale: tokenValidations.at({ result: 'unavailable', reason: 'revocation_state_stale' }),
+  state_rewound: tokenValidations.at({ result: 'unavailable', reason: 'state_rewound' }),
+  clock_wrong: tokenValidations.at({ result: 'unavailable', reason: 'clock_wrong' }),
+  key_ring_behind: tokenValidations.at({ result: 'unavailable', reason: 'key_ring_behind' }),
+};
+
+export const verdictTotals = (): VerdictTotals => ({ ...totals });
+
+const isAccessTokenType = (typ: unknown): boolean => {
+  if (typeof typ !== 'string') return false;
+  const type = typ.toLowerCase();
+  return type === ACCESS_TOKEN_TYPE || type === `application/${ACCESS_TOKEN_TYPE}`;
+};
+
+/**
+ * Form, key and signature, then type and claim types: what no clock or revocation can change.
+ * Nothing in a token is believed, or told apart to its sender, before its signature holds.
+ */
+export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string): VerifiedToken | InactiveReason {
+  const parsed = parseToken(token);
+  if (parsed === null) return 'malformed';
+  const { alg, kid, typ } = parsed.header;
+  if (typeof kid !== 'string' || typeof alg !== 'string') return 'malformed';
+  const found = ports.keyRing.find(kid);
+  if (found === undefined) return 'unknown_key';
+  if (alg !== found.key.alg || !verifySignature(found.key, parsed.signingInput, parsed.signature))
+    return 'bad_signature';
+  rememberHeader(parsed);
+  if (found.compromised) return 'key_compromised';
+  if (!isAccessTokenType(typ)) return 'wrong_type';
+  const payload = parsePayload(parsed.payload);
+  const claims = payload && claimsOf(payload.claims);
+  if (payload === null || claims === null) return 'malformed';
+  return {
+    claims,
+    kid,
+    key: found.key.key,
+    keyAudience: found.key.audience,
+    revocable: revocableOf(claims, ports.tokenSettings.requireSessionBinding),
+    answer: `{"active":true,"claims":${payload.text}}`,
+  };
+}
+
+const revocableOf = (claims: AccessTokenClaims, withSession: boolean): RevocableClaims => ({
+  jti: claims.jti,
+  sid: withSession ? claims.sid : undefined,
+  fid: claims.fid,
+  sub: claims.sub,
+  client_id: claims.client_id,
+  // A token without an epoch is older than any that was raised.
+  ue: claims.ue ?? 0,
+  ce: claims.ce ?? 0,
+  origins: claims.origins,
+});
+
+const names = (audience: AccessTokenClaims['aud'], expected: string): boolean =>
+  typeof audience === 'string' ? audience === expected : audience.includes(expected);
+
+const isForAsker = (
+  audience: AccessTokenClaims['aud'],
+  { audience: expected, audiences = [] }: TokenExpectations,
+  ownAudience: string,
+): boolean => names(audience, expected ?? ownAudience) || audiences.some((other) => names(audience, other));
+
+function holdsScope(granted: string | undefined, required: string): boolean {
+  const scopes = (granted ?? '').split(' ');
+  return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
+}
+
+/** SHA-256 in base64url (RFC 7638, RFC 8705 §3.1). */
+const isThumbprint = (value: unknown): boolean => typeof value === 'string' && /^[\w-]{43}$/.test(value);
+
+/** Whether the holder has proved all that the token is bound to; a proof beside an unbound token proves nothing. */
+function isConfirmed(
+  { clock, tokenSettings }: ValidatePorts,
+  token: string,
+  { cnf }: AccessTokenClaims,
+  { dpop, x5t, isProofChecked }: TokenExpectations,
+): boolean {
+  if (isProofChecked) return cnf === undefined || Object.values(cnf).some(isThumbprint);
+  if (cnf === undefined) return dpop === undefined;
+  const { jkt, 'x5t#S256': thumbprint } = cnf;
+  if (thumbprint !== undefined && x5t !== thumbprint) return false;
+  // One that is bound to nothing we know counts for nobody.
+  if (jkt === undefined) return thumbprint !== undefined;
+  if (dpop === undefined) return false;
+  const { leewaySeconds } = tokenSettings;
+  const now = Math.floor(clock.now() / 1_000);
+  const proof = checkDpopProof(dpop.proof, { htm: dpop.htm, htu: dpop.htu, accessToken: token, now, leewaySeconds });
+  return proof !== null && proof.jkt === jkt;
+}
+
+function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, userAgent }: TokenExpectations): boolean {
+  const { tokenSettings } = ports;
+  if (tokenSettings.enableIpValidation && ip !== undefined && claims.bip !== undefined)
+    if (!matchesBinding(ports, 'ip', ip, claims.bip)) return false;
+  if (tokenSettings.enableUserAgentValidation && userAgent !== undefined && claims.bua !== undefined)
+    if (!matchesBinding(ports, 'agent', userAgent, claims.bua)) return false;
+  return true;
+}
+
+/** What time, revocation and the asker decide: judged again on every use of a verified token. */
+function objection(
+  ports: ValidatePorts,
+  token: string,
+  verified: VerifiedToken,
+  expectations: TokenExpectations,
+): InactiveReason | null {
+  const { claims, keyAudience } = verified;
+  const { tokenSettings } = ports;
+  // The feed tells of a compromise before the ring has been read again.
+  if (ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
+  if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
+  if (!isForAsker(claims.aud, expectations, tokenSettings.audience)) return 'wrong_audience';
+  // A shared secret speaks for its own audience alone.
+  if (keyAudience !== undefined && !names(claims.aud, keyAudience)) return 'wrong_audience';
+  const now = ports.clock.now() / 1_000;
+  if (now >= claims.exp + tokenSettings.leewaySeconds) return 'expired';
+  const latest = now + tokenSettings.leewaySeconds;
+  if (claims.iat > latest || (claims.nbf !== undefined && claims.nbf > latest)) return 'not_yet_valid';
+  const revoked = ports.revocations.check(verified.revocable);
+  if (revoked !== null) return revoked;
+  if (!bindingHolds(ports, claims, expectations) || !isConfirmed(ports, token, claims, expectations))
+    return 'binding_mismatch';
+  if (expectations.requiredScope !== undefined && !holdsScope(claims.scope, expectations.requiredScope))
+    return 'insufficient_scope';
+  return null;
+}
+
+/** The verified form of a token seen before, while the ring holds the very key that verified it. */
+function recall(ports: ValidatePorts, known: VerifiedToken | undefined): VerifiedToken | undefined {
+  if (known === undefined) return undefined;
+  const found = ports.keyRing.find(known.kid);
+  return found !== undefined && found.key.key === known.key && !found.compromised ? known : undefined;
+}
+
+function judge(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations,
+  found: VerifiedToken | undefined,
+): VerifiedToken | InactiveReason {
+  if (token.length > MAXIMUM_TOKEN_LENGTH) return 'malformed';
+  const known = recall(ports, found);
+  const verified = known ?? verifyToken(ports, token);
+  (known === undefined ? cacheMiss : cacheHit).add(1);
+  if (typeof verified === 'string') return verified;
+  const reason = objection(ports, token, verified, expectations);
+  if (reason !== null) return reason;
+  if (known === undefined) ports.verifiedTokens.offer(token, verified);
+  return verified;
+}
+
+function judgeInMemory(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations,
+  found: VerifiedToken | undefined,
+): VerifiedToken | InactiveReason {
+  const refusal = ports.revocations.refusal() ?? (ports.keyRing.isClockRight() ? null : 'clock_wrong');
+  if (refusal !== null) {
+    unjudged[refusal].add(1);
+    assertVerifiable(ports);
+  }
+  const startedAt = ports.clock.monotonic();
+  const judged = judge(ports, token, expectations, found);
+  totals[typeof judged === 'string' ? judged : 'active'] += 1;
+  duration.record((ports.clock.monotonic() - startedAt) / 1_000);
+  return judged;
+}
+
+/** Whether the key ring is older than the revocations: the database has keys that this copy could not load yet. */
+const isRingBehind = ({ keyRing, revocations }: ValidatePorts): boolean =>
+  keyRing.state().ageMs > revocations.state().ageMs;
+
+/**
+ * Judges an access token from memory alone: the verified token, or why it is not active.
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when no judgement can be
+ * given.
+ * @param found the token as the cache has it, where that was asked already
+ */
+export function evaluateToken(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations = NO_EXPECTATIONS,
+  found: VerifiedToken | undefined = ports.verifiedTokens.get(token),
+): VerifiedToken | InactiveReason {
+  const judged = judgeInMemory(ports, token, expectations, found);
+  if (judged === 'unknown_key' && isRingBehind(ports)) {
+    unjudged.key_ring_behind.add(1);
+    throw keyRingBehind({ retryAfterSeconds: 1 });
+  }
+  return judged;
+}
+
+/** The same, but a key is unknown only where the database, asked after the call, has none either. */
+export const evaluateTokenConfirmed = (
+  ports: ValidatePorts & HasStateConfirmation,
+  token: string,
+  expectations: TokenExpectations = NO_EXPECTATIONS,
+): Promise<VerifiedToken | InactiveReason> =>
+  lookConfirmed(
+    ports,
+    () => judgeInMemory(ports, token, expectations, ports.verifiedTokens.get(token)),
+    (judged) => judged === 'unknown_key',
+  );
+
+/** The same as `evaluateToken`, as a verdict. */
+export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
+  const judged = evaluateToken(ports, token, expectations);
+  return typeof judged === 'string' ? { active: false, reason: judged } : { active: true, claims: judged.claims };
+}

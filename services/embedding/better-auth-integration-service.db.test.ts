@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { insertSession, insertUser } from '#testing/fixtures/families.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import type { ClientInfo } from '../domain/tokens/token-types.ts';
+import { validateToken } from '../domain/tokens/verify/validate-token.ts';
+import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
+import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
+
+let world: PeopleWorld;
+let service: BetterAuthIntegrationService;
+const credentials = { email: newEmail(), password: newPassword() };
+let user: User;
+
+beforeAll(async () => {
+  world = await openPeopleWorld();
+  service = new BetterAuthIntegrationService(world.deps);
+  user = await service.createUser({ ...credentials, name: 'Ada' }, home);
+});
+afterAll(() => world?.close());
+const verifiedTokens = createVerifiedTokenCache();
+const judge = (token: string) => validateToken({ ...world.deps, verifiedTokens }, token);
+const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+
+const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
+
+describe('BetterAuthIntegrationService', () => {
+  test('row and digest are made, a mail asks for the proof, and no answer holds the digest', async () => {
+    expect(user).toMatchObject({ email: credentials.email, name: 'Ada', emailVerified: false });
+    const [row] = await rows('SELECT password FROM accounts WHERE "userId" = $1', [user.id]);
+    expect(row.password).toMatch(/^\$2b\$12\$/);
+    expect(JSON.stringify(user)).not.toContain(row.password);
+    expect(await rows('SELECT template FROM mail_outbox')).toEqual([{ template: 'verify_email' }]);
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    await expect(service.createUser(credentials)).rejects.toMatchObject({ code: 'email_taken' });
+  });
+
+  test('user, session and tokens; alike for a wrong password and an unknown address', async () => {
+    const login = await service.authenticateUser(credentials, home);
+    expect(login).toMatchObject({
+      user: { id: user.id },
+      session: { ipAddress: '192.0.2.1' },
+      tokens: { token_type: 'Bearer' },
+    });
+    expect(judge(login.tokens.access_token)).toMatchObject({ active: true });
+    for (const wrong of [
+      { ...credentials, password: newPassword() },
+      { ...credentials, email: newEmail() },
+    ])
+      await expect(service.authenticateUser(wrong)).rejects.toMatchObject({ code: 'login_refused' });
+  });
+
+  test('the owner changes name and picture; roles and verification are not theirs', async () => {
+    expect(await service.updateUserProfile(user.id, { name: 'Grace' })).toMatchObject({ name: 'Grace' });
+    for (const forbidden of [{ roles: ['admin'] }, { emailVerified: true }] as unknown as UserUpdates[])
+      await expect(service.updateUserProfile(user.id, forbidden)).rejects.toMatchObject({ code: 'request_invalid' });
+    await expect(service.updateUserProfile(randomUUID(), { name: 'x' })).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
+  });
+
+  test('a session of its client is valid until it is revoked, expired or unknown', async () => {
+    const session = await service.createSession(user.id, { ip: '198.51.100.7', userAgent: 'robot/2' });
+    expect(session).toMatchObject({ userId: user.id, ipAddress: '198.51.100.7', userAgent: 'robot/2' });
+    expect(await service.validateSession(session.id)).toEqual({ valid: true, reason: null, session });
+
+    const { session: own, tokens } = await service.authenticateUser(credentials, home);
+    await service.revokeSession(own.id, 'lost laptop');
+    expect(await service.validateSession(own.id)).toEqual({ valid: false, reason: 'revoked', session: null });
+    expect(judge(tokens.access_token)).toMatchObject({ active: false, reason: 'session_ended' });
+    const [kept] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [own.id]);
+    expect(kept).toEqual({ reason: 'lost laptop' });
+
+    await rows('UPDATE sessions SET "expiresAt" = now() WHERE id = $1', [session.id]);
+    expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'expired' });
+    expect(await service.validateSession(randomUUID())).toMatchObject({ valid: false, reason: 'unknown' });
+  });
+
+  test('nobody, and somebody disabled, has no session', async () => {
+    await expect(service.createSession(randomUUID(), home)).rejects.toMatchObject({ code: 'unauthenticated' });
+    const id = await insertUser(world.pool);
+    const session = await service.createSession(id, home);
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await expect(service.createSession(id, home)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await world.poll.wake();
+    expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
+  });
+
+  test('a session of somebody disabled is not valid, though its row be there and no revocation known', async () => {
+    const id = await insertUser(world.pool);
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    const sessionId = await insertSession(world.pool, id);
+    expect(await service.validateSession(sessionId)).toEqual({ valid: false, reason: 'revoked', session: null });
+  });
+});

@@ -1,0 +1,82 @@
+import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import type { Ports } from '../domain/ports.ts';
+import type { HasStepUp } from '../domain/shared/step-up.ts';
+import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
+import { isRevoked } from '../domain/tokens/metadata/read-token.ts';
+import { readTokenStatistics, type TokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
+import {
+  readTokenMetadata,
+  type TokenMetadata,
+  writeTokenMetadata,
+} from '../domain/tokens/metadata/token-metadata.cache.ts';
+import { assertFresh } from '../domain/tokens/revocations/revocation-set.ts';
+import { type RevokePorts, revokeToken } from '../domain/tokens/revocations/revoke-token.ts';
+import type { JWTPayload, TokenValidationResult } from '../domain/tokens/token-types.ts';
+import { batchValidateTokens } from '../domain/tokens/verify/validate-batch.ts';
+import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
+
+export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
+
+/**
+ * What is known of tokens by their id: metadata in Redis for a token's own lifetime, revocations in memory. Metadata
+ * authorises nothing; Postgres holds every revocation.
+ */
+export class TokenCachingStrategy {
+  readonly #ports: TokenCachingPorts;
+
+  constructor(ports: TokenCachingPorts) {
+    this.#ports = ports;
+  }
+
+  /** Rejects when Redis is out of reach; an expired token is not stored. */
+  async storeTokenMetadata(tokenId: string, metadata: TokenMetadata): Promise<void> {
+    const ttlSeconds = Math.ceil(metadata.expiresAt - this.#ports.clock.now() / 1_000);
+    if (ttlSeconds > 0) await writeTokenMetadata(this.#ports, tokenId, metadata, ttlSeconds);
+  }
+
+  /** Null for an unknown id, and while Redis is out of reach: never an error. */
+  async getTokenMetadata(tokenId: string): Promise<TokenMetadata | null> {
+    const [known] = await readTokenMetadata(this.#ports, [tokenId]).catch(() => []);
+    return known ?? null;
+  }
+
+  /** By memory, with what metadata knows of session, login, user and client. Throws 503 when stale. */
+  async isTokenRevoked(tokenId: string): Promise<boolean> {
+    const { revocations } = this.#ports;
+    assertFresh(revocations);
+    if (revocations.check({ jti: tokenId, sub: '', client_id: '', ue: 0, ce: 0 }) !== null) return true;
+    const known = await this.getTokenMetadata(tokenId);
+    return known !== null && isRevoked(this.#ports, tokenId, known);
+  }
+
+  /** A row in Postgres first; every copy refuses the token within its staleness bound. */
+  async revokeToken(tokenId: string, reason: string): Promise<void> {
+    const request = {
+      ip: '',
+      userAgent: '',
+      traceId: currentTraceId() ?? '',
+      traceparent: currentTraceparent() ?? '',
+    };
+    const caller = { kind: 'system', name: 'token-cache', request } as const;
+    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, caller);
+  }
+
+  /** One answer for each id, in order, in one round trip. */
+  async batchValidateTokens(tokenIds: readonly string[]): Promise<TokenValidationResult[]> {
+    const verdicts = await batchValidateTokens(this.#ports, tokenIds);
+    const { issuer } = this.#ports.tokenSettings;
+    return verdicts.map((verdict) =>
+      verdict.active
+        ? { valid: true, payload: { iss: issuer, ...verdict.claims } satisfies JWTPayload, reason: null }
+        : { valid: false, payload: null, reason: verdict.reason },
+    );
+  }
+
+  async getTokenStatistics(): Promise<TokenStatistics> {
+    return readTokenStatistics(this.#ports);
+  }
+
+  async cleanupExpiredTokens(): Promise<CleanupResult> {
+    return cleanUpExpiredTokens(this.#ports);
+  }
+}

@@ -1,0 +1,83 @@
+import type { HasherClock } from './clock.ts';
+import type { HashReply, HashRequest } from './protocol.ts';
+import type { Lane, LaneEvents, StartWorker } from './worker-process.ts';
+
+/** For tests: a clock that moves when told. */
+export interface FakeClock extends HasherClock {
+  advance(ms: number): void;
+  readonly pendingTimers: number;
+}
+
+export function createFakeClock(): FakeClock {
+  let nowMs = 0;
+  const timers = new Set<{ atMs: number; act: () => void }>();
+  return {
+    nowMs: () => nowMs,
+    after(delayMs, act) {
+      const timer = { atMs: nowMs + delayMs, act };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    advance(ms) {
+      const untilMs = nowMs + ms;
+      const nextDue = () => [...timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
+      for (let due = nextDue(); due; due = nextDue()) {
+        timers.delete(due);
+        nowMs = due.atMs;
+        due.act();
+      }
+      nowMs = untilMs;
+    },
+    get pendingTimers() {
+      return timers.size;
+    },
+  };
+}
+
+/** For tests: a lane whose child the test plays. */
+export interface FakeLane extends Lane {
+  readonly requests: HashRequest[];
+  readonly stops: number;
+  readonly kills: number;
+  ready(hashSeconds?: number): void;
+  reply(reply: HashReply): void;
+  end(): void;
+}
+
+export function createFakeLanes(): { readonly lanes: FakeLane[]; readonly startLane: StartWorker } {
+  const lanes: FakeLane[] = [];
+  return {
+    lanes,
+    startLane: (events) => {
+      const lane = fakeLane(lanes.length + 1, events);
+      lanes.push(lane);
+      return lane;
+    },
+  };
+}
+
+function fakeLane(pid: number, events: LaneEvents): FakeLane {
+  const requests: HashRequest[] = [];
+  let stops = 0;
+  let kills = 0;
+  return {
+    pid,
+    requests,
+    get stops() {
+      return stops;
+    },
+    get kills() {
+      return kills;
+    },
+    send: (request) => requests.push(request),
+    stop: () => {
+      stops += 1;
+    },
+    kill: () => {
+      kills += 1;
+    },
+    ready: (hashSeconds = 0.25) => events.onReady({ kind: 'ready', dummyDigest: `dummy of ${pid}`, hashSeconds }),
+    reply: (reply) => events.onReply(reply),
+    end: () => events.onEnd({ code: null, signal: 'SIGKILL' }),
+  };
+}

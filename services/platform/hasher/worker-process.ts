@@ -1,0 +1,95 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { LOWEST, lowerPriority } from '../process/priority.ts';
+import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
+import type { HashAlgorithm } from './schemes.ts';
+
+/** One worker that does one request at a time, for one life: a lane that ended is replaced, never revived. */
+export interface Lane {
+  readonly pid: number | undefined;
+  send(request: HashRequest): void;
+  /** Asks it to end after the request in hand. */
+  stop(): void;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+export interface LaneEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface LaneEvents {
+  onReady(message: ReadyMessage): void;
+  onReply(reply: HashReply): void;
+  /** Comes exactly once, and nothing after it. */
+  onEnd(end: LaneEnd): void;
+}
+
+export type StartWorker = (events: LaneEvents) => Lane;
+
+const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
+
+/**
+ * Lanes that are child processes at the lowest OS priority.
+ * @param pepper key of the pre-hash, sent over IPC so that no environment or argument list shows it
+ * @param stopGraceMs how long a child asked to stop may take before it is killed
+ */
+export function hashingWorkers(
+  pepper: Uint8Array,
+  stopGraceMs = 5_000,
+  algorithm: HashAlgorithm = 'bcrypt',
+): StartWorker {
+  const init = { kind: 'init', pepperBase64: Buffer.from(pepper).toString('base64'), algorithm } as const;
+  return (events) => startChildLane(init, stopGraceMs, events);
+}
+
+function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents): Lane {
+  // Never detached: Linux may share the processor by session first, and then a priority counts only within one.
+  const child = fork(childPath, [], {
+    env: {},
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  let ended = false;
+  let stopTimer: NodeJS.Timeout | undefined;
+
+  const end = (detail: LaneEnd): void => {
+    if (ended) return;
+    ended = true;
+    clearTimeout(stopTimer);
+    events.onEnd(detail);
+  };
+  // A message to a child that just died fails here; its end is reported by 'exit'.
+  const send = (message: ToChild): void => {
+    child.send(message, undefined, {}, () => {});
+  };
+
+  child.on('exit', (code, signal) => end({ code, signal }));
+  child.on('error', () => {
+    if (child.pid === undefined) end({ code: null, signal: null });
+  });
+  child.on('message', (message: FromChild) => {
+    if (ended) return;
+    if (message.kind === 'ready') events.onReady(message);
+    else events.onReply(message);
+  });
+
+  if (child.pid !== undefined) {
+    // Before the child has run a line, so that the threads it makes inherit it.
+    lowerPriority(child.pid, LOWEST);
+    send(init);
+  }
+
+  return {
+    pid: child.pid,
+    send,
+    stop: () => {
+      if (child.connected) child.disconnect();
+      stopTimer ??= setTimeout(() => child.kill('SIGKILL'), stopGraceMs);
+    },
+    kill: () => {
+      child.kill('SIGKILL');
+    },
+  };
+}

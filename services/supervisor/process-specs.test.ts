@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../platform/config/load.ts';
+import { processSpecs } from './process-specs.ts';
+
+const settings = (env: Record<string, string> = {}) => loadConfig(env);
+
+test('one API and one worker by default, else as many as API_COPIES and WORKER_COPIES say', () => {
+  const copies = (env?: Record<string, string>) => processSpecs(settings(env)).map((spec) => [spec.name, spec.copies]);
+  expect(copies()).toEqual([
+    ['api', 1],
+    ['worker', 1],
+  ]);
+  expect(copies({ API_COPIES: '3', WORKER_COPIES: '2' })).toEqual([
+    ['api', 3],
+    ['worker', 2],
+  ]);
+  expect(copies({ WORKER_COPIES: '0' })).toEqual([['api', 1]]);
+  expect(copies({ API_COPIES: '0' })).toEqual([['worker', 1]]);
+});
+
+test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s stops the start by its name', (value) => {
+  expect(() => loadConfig({ API_COPIES: value })).toThrow(/API_COPIES/);
+});
+
+test('a start of nothing at all stops by the names of both settings', () => {
+  expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0' })).toThrow(/API_COPIES/);
+});
+
+test('a child is killed only after its own drain time', () => {
+  const specs = processSpecs(settings({ DRAIN_SECONDS: '25', WORKER_DRAIN_SECONDS: '25' }));
+  expect(specs.every((spec) => spec.drainSeconds > 25 && spec.drainSeconds <= 28)).toBe(true);
+});
+
+test('every entry in the table is a file', () => {
+  for (const spec of processSpecs(settings())) expect([spec.entry, existsSync(spec.entry)]).toEqual([spec.entry, true]);
+});

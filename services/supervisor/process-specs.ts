@@ -1,0 +1,41 @@
+/** One kind of child process. */
+export interface ChildSpec {
+  name: string;
+  /** Absolute path of its TypeScript or JavaScript entry. */
+  entry: string;
+  copies: number;
+  /** A start that is not ready by then counts as a crash; a child that waits for its store gives up before. */
+  readyTimeoutSeconds: number;
+  /** From SIGTERM to SIGKILL. */
+  drainSeconds: number;
+}
+
+/** The settings the table follows. */
+export type ChildSettings = {
+  readonly server: { readonly apiCopies: number; readonly drainSeconds: number };
+  readonly stores: { readonly waitSeconds: number };
+  readonly jobs: { readonly workerCopies: number; readonly workerDrainSeconds: number };
+};
+
+const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
+
+/** The children in the order they start; they stop one kind after the other in the same order. */
+export function processSpecs({ server, stores, jobs }: ChildSettings): readonly ChildSpec[] {
+  const children = [
+    {
+      name: 'api',
+      entry: entryOf('api/main.ts'),
+      copies: server.apiCopies,
+      readyTimeoutSeconds: stores.waitSeconds + 60,
+      drainSeconds: server.drainSeconds + 3,
+    },
+    {
+      name: 'worker',
+      entry: entryOf('worker/main.ts'),
+      copies: jobs.workerCopies,
+      readyTimeoutSeconds: stores.waitSeconds + 60,
+      drainSeconds: jobs.workerDrainSeconds + 3,
+    },
+  ];
+  return children.filter(({ copies }) => copies > 0);
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ApiPort } from './api-port.ts';
+import { claimPort } from './port-claim.ts';
+import { createProcesses, type Household } from './processes.ts';
+
+/** Finds its first port taken and says so twice, as the parent of two copies does; on another it is ready. */
+const source = `
+import { appendFileSync } from 'node:fs';
+appendFileSync('starts', 'x');
+// What it says is said before it ends.
+process.on('SIGTERM', () => process.disconnect()).on('disconnect', () => process.exit(0));
+const taken = { type: 'fatal', code: 'port_taken', message: 'taken', fix: 'none' };
+for (const message of process.env.MOVES === '0' ? [taken, taken] : [{ type: 'ready' }]) process.send(message);
+`;
+
+let folder: string;
+let household: Household | undefined;
+let moves: number;
+beforeEach(() => {
+  moves = 0;
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+});
+afterEach(async () => {
+  await Promise.all((household?.fleets ?? []).flat().map((child) => child.stop()));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A start of one child, whose API port moves as `move` does. */
+function begin(move: ApiPort['move']): Household {
+  const entry = join(folder, 'child.mjs');
+  writeFileSync(entry, source.replace("'starts'", JSON.stringify(join(folder, 'starts'))));
+  household = createProcesses({
+    specs: [{ name: 'api', entry, copies: 1, readyTimeoutSeconds: 50, drainSeconds: 50 }],
+    env: () => ({ MOVES: String(moves) }),
+    socketFolder: folder,
+    backoff: { firstMs: 20, capMs: 80, healthyAfterMs: 1e9 },
+    api: {
+      port: 65_535,
+      url: 'http://127.0.0.1:65535',
+      move: async (except) => {
+        await move(except);
+        moves += 1;
+      },
+      release: () => {},
+    },
+    otherPorts: [],
+    requests: {
+      stop: new Promise(() => {}),
+      hurry: new Promise(() => {}),
+      isStopping: () => false,
+      request: () => {},
+      dispose: () => {},
+    },
+    say: () => {},
+    onChange: () => {},
+    onReady: () => {},
+    onRestarted: () => {},
+  });
+  household.start();
+  return household;
+}
+
+test('a port that is taken where no other is free ends the start with that reason', async () => {
+  const { failed } = begin(async () => void (await claimPort(65_536, '127.0.0.1')));
+  await expect(failed).rejects.toThrow('no free port from 65536 on');
+});
+
+test('a port that two copies found taken is moved once, and its child started again once', async () => {
+  await begin(async () => {}).ready;
+  expect(moves).toBe(1);
+  expect(readFileSync(join(folder, 'starts'), 'utf8')).toBe('xx');
+});

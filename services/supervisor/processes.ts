@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StartError } from '../platform/local/errors.ts';
+import type { ApiPort } from './api-port.ts';
+import type { BackoffPolicy } from './backoff.ts';
+import type { SupervisedChild } from './child.ts';
+import type { ChildSpec } from './process-specs.ts';
+import type { FatalMessage } from './protocol.ts';
+import { type ChildState, createReadiness } from './readiness.ts';
+import { copyNames, createReplicas } from './replicas.ts';
+import type { RunRecord } from './run-record.ts';
+import type { StopRequests } from './stop-requests.ts';
+
+const portRetryMs = 1_000;
+
+export interface HouseholdOptions {
+  specs: readonly ChildSpec[];
+  /** Environment of every child, read again at each start. */
+  env: () => NodeJS.ProcessEnv;
+  socketFolder: string;
+  backoff: BackoffPolicy;
+  api: ApiPort;
+  /** Ports of ours that the API must not move to. */
+  otherPorts: readonly number[];
+  requests: StopRequests;
+  say: (text: string) => void;
+  /** A process started, became ready or ended. */
+  onChange: (running: RunRecord['children'], isReady: boolean) => void;
+  /** All are ready: for the first time, and again after each restart. The first process of each kind. */
+  onReady: (pids: Record<string, number>) => void;
+  onRestarted: (name: string) => void;
+}
+
+/** All children of a start, kind by kind. */
+export interface Household {
+  readonly fleets: readonly (readonly SupervisedChild[])[];
+  /** All are ready for the first time. */
+  readonly ready: Promise<void>;
+  /** Rejects when going on is of no use. */
+  readonly failed: Promise<never>;
+  start(): void;
+  /** One kind after the other is stopped and started again. */
+  restart(): Promise<void>;
+}
+
+export function createProcesses(options: HouseholdOptions): Household {
+  const { specs, api, requests, say } = options;
+  const readiness = createReadiness();
+  const ready = Promise.withResolvers<void>();
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+
+  const onChange = (): void => {
+    if (requests.isStopping()) return;
+    const children = fleets.flat();
+    const { isReady, isNews, hopeless } = readiness.look(children);
+    options.onChange(children.flatMap(runningOf), isReady);
+    if (hopeless) failed.reject(gaveUp(hopeless));
+    if (!isNews) return;
+    ready.resolve();
+    options.onReady(Object.fromEntries(specs.map(({ name }, kind) => [name, fleets[kind]![0]!.process!.pid])));
+  };
+
+  const restart = async (): Promise<void> => {
+    for (const children of fleets) {
+      await Promise.all(children.map((child) => child.stop()));
+      if (!requests.isStopping()) for (const child of children) child.start();
+    }
+  };
+
+  /** Its address is the issuer of tokens in use: once all were ready, a child waits for its port rather than move. */
+  const awaitPort = async (child: SupervisedChild): Promise<void> => {
+    say(`port ${api.port} of ${child.name} is taken: trying again in ${portRetryMs / 1_000} s`);
+    await Promise.race([sleep(portRetryMs), requests.stop]);
+    await child.stop();
+    if (!requests.isStopping()) child.start();
+  };
+  const onFatal = async (child: SupervisedChild, { code, message, fix }: FatalMessage): Promise<void> => {
+    const isPortTaken = code === 'port_taken' || code === 'EADDRINUSE';
+    if (!isPortTaken) return failed.reject(new StartError(code, message, fix));
+    if (readiness.wasReached()) return awaitPort(child);
+    await api.move(options.otherPorts);
+    await restart();
+  };
+
+  const fleets = specs.map((spec) => {
+    const shared = spec.copies > 1;
+    return createReplicas({
+      ...options,
+      spec: shared ? copiesParent(spec) : spec,
+      names: shared ? [spec.name] : copyNames(spec),
+      env: shared ? () => ({ ...options.env(), SALLYPORT_COPIES: JSON.stringify(spec) }) : options.env,
+      ownGroup: true,
+      onFatal: (child, message) => void onFatal(child, message).catch(failed.reject),
+      onChange,
+    });
+  });
+  return {
+    fleets,
+    ready: ready.promise,
+    failed: failed.promise,
+    start: () => {
+      for (const child of fleets.flat()) child.start();
+    },
+    restart,
+  };
+}
+
+const runningOf = ({ name, process, isReady }: SupervisedChild): RunRecord['children'] =>
+  process ? [{ name, process, ready: isReady }] : [];
+
+/** One process that starts and stops all copies of a child, so that one pid stands for them. */
+const copiesParent = (spec: ChildSpec): Omit<ChildSpec, 'name' | 'copies'> => ({
+  entry: new URL('./copies.ts', import.meta.url).pathname,
+  readyTimeoutSeconds: spec.readyTimeoutSeconds + 5,
+  drainSeconds: spec.drainSeconds + 2,
+});
+
+const gaveUp = (child: ChildState): StartError =>
+  new StartError(
+    'child_not_started',
+    `${child.name} crashed ${child.failures} times before it was ever ready`,
+    'its own words are above; mend that and start again',
+  );

@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { App } from '../services/api/app.ts';
+import { type Composed, compose } from '../services/api/compose.ts';
+import { createServer } from '../services/api/server.ts';
+import { createClient } from '../services/domain/access/create-client.ts';
+import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
+import { keyEncryptionKeyOf, loadConfig } from '../services/platform/config/load.ts';
+import { systemRandom } from '../services/platform/crypto/system.ts';
+import { createVault } from '../services/platform/crypto/vault.ts';
+import type { Endpoint } from '../services/platform/define/endpoint.ts';
+import { createFileMarks } from '../services/platform/marks/file-marks.ts';
+import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { createPatientPool } from './patient-stores.ts';
+import { testCaller } from './ports.ts';
+import { quietLog } from './quiet-log.ts';
+
+export const API_URL = 'http://api.sallyport.test';
+
+export type ApiCopyOptions = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  /** Shared by copies of one installation. */
+  readonly authSecret: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether its hashing process runs before it listens; else it starts with the first password. True unless given. */
+  readonly hashes?: boolean;
+  /** Where the marks lie that copies and restarts share; a folder of the copy's own unless given. */
+  readonly marksDir?: string;
+  /** By which it knows itself; `API_URL` unless given. */
+  readonly publicUrl?: string;
+};
+
+/** One whole API copy on real stores, listening on a free port. */
+export type ApiCopy = Composed & {
+  readonly url: string;
+  /** Its route table. */
+  readonly bound: readonly Endpoint[];
+  /** What Fastify serves. */
+  readonly routes: App['routes'];
+  stop(): Promise<void>;
+};
+
+export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
+
+/** A child proves itself by a hash, which takes a quarter of a second: few tests need two. */
+const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
+
+export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
+  const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;
+  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load', ...oneHasher };
+  const config = loadConfig({ ...own, ...options.env });
+  await prepareKeys(options, config);
+  const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));
+  const copy = await compose({
+    config,
+    databaseUrl,
+    redisUrl,
+    authSecret,
+    publicUrl,
+    marks: createFileMarks(marksDir),
+    log: quietLog,
+  });
+  const app = createServer(copy, config, { publicUrl, version: 'test' });
+  copy.poll.start();
+  await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.dummyDigest()]);
+  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.fastify.server.address() as AddressInfo;
+  return {
+    ...copy,
+    url: `http://127.0.0.1:${port}`,
+    bound: app.bound,
+    routes: app.routes,
+    stop: async () => {
+      await app.fastify.close();
+      await copy.close();
+      if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Keys, as a start makes them. */
+export async function prepareKeys(
+  options: Pick<ApiCopyOptions, 'databaseUrl' | 'authSecret'>,
+  config: ReturnType<typeof loadConfig>,
+): Promise<void> {
+  const pool = createPatientPool({ url: options.databaseUrl, connections: 2, applicationName: 'test-prepare' });
+  const vault = createVault(keyEncryptionKeyOf(config, options.authSecret));
+  const ports = { sql: createSql(pool), transact: createTransact(pool, () => {}), vault, random: systemRandom };
+  const settings = { ...config, authSecret: options.authSecret, audience: config.tokens.audience ?? API_URL };
+  await ensureKeys(ports, settings, testCaller);
+  await pool.end();
+}
+
+export type TestClient = { readonly clientId: string; readonly clientSecret: string; readonly basic: string };
+
+/** A confidential client with these client-credentials scopes; known to the copy when this resolves. */
+export async function newClient(
+  copy: ApiCopy,
+  credentialScopes: readonly string[],
+  scopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access'],
+): Promise<TestClient> {
+  const grantTypes = ['client_credentials', 'refresh_token'];
+  const audiences = ['*'];
+  const made = await createClient(
+    copy.ports,
+    { name: 'test', grantTypes, scopes, credentialScopes, audiences },
+    testCaller,
+  );
+  await copy.ports.access.load();
+  const clientSecret = made.clientSecret as string;
+  const basic = `Basic ${Buffer.from(`${made.clientId}:${clientSecret}`).toString('base64')}`;
+  return { clientId: made.clientId, clientSecret, basic };
+}

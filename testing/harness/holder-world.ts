@@ -1,0 +1,127 @@
+// For tests only: people with second factors and passkeys, and the use-cases called where they are.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { PASSWORD_ALONE, withSecondFactor } from '#services/domain/identity/assurance.ts';
+import type { PasskeyOptions, PasskeyResponse } from '#services/domain/identity/better-auth/auth-factors.ts';
+import { newRecoveryCodes } from '#services/domain/identity/factors/recovery-codes.ts';
+import {
+  preparePasskey,
+  type RegisteredPasskey,
+  registerPasskey,
+} from '#services/domain/identity/factors/register-passkey.ts';
+import { askForPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
+import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { createAuthenticator } from '../fakes/authenticator.ts';
+import { uriOf } from '../fakes/totp.ts';
+import { newEmail, newPassword } from '../flows/flows.ts';
+import { insertPerson, logIn } from '../flows/signed-in.ts';
+import { testCaller } from '../ports.ts';
+import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
+
+const { request } = testCaller;
+
+/** Somebody whom nothing names yet. */
+export const nobody: Caller = { kind: 'anonymous', request };
+
+type PersonCaller = Caller & { readonly kind: 'user' };
+export type Holder = {
+  readonly id: string;
+  readonly email: string;
+  readonly sessionId: string;
+  readonly cookie: string;
+  readonly caller: PersonCaller;
+};
+/** With the authenticator app as `otpauth:`, and ten recovery codes. */
+export type AppHolder = Holder & { readonly uri: string; readonly codes: readonly string[] };
+type Authenticator = ReturnType<typeof createAuthenticator>;
+type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
+type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
+
+export type HolderWorld = Pick<PeopleWorld, 'pool' | 'poll' | 'deps' | 'rows' | 'close'> & {
+  /** Of everybody here. */
+  readonly password: string;
+  readonly digest: string;
+  /** Whom a session cookie speaks for. */
+  callerBy(cookie: string): Promise<PersonCaller>;
+  /** Signed in by a password, which is all there is. */
+  person(): Promise<Holder>;
+  /** Signed in with an authenticator app that has shown a code before. */
+  appHolder(): Promise<AppHolder>;
+  /** Signed in with a passkey, the only second factor. */
+  keyHolder(key?: Authenticator): Promise<KeyHolder>;
+  /** What a browser sends to register this key for the caller. */
+  newKey(key: Authenticator, caller: Caller, ceremony?: Ceremony): Promise<PasskeyResponse & { readonly name: string }>;
+  /** What a browser sends to sign in by this key. */
+  assertion(key: Authenticator, ceremony?: Ceremony): Promise<PasskeyResponse>;
+};
+
+export const cookieOf = ({ setCookie }: { readonly setCookie: readonly string[] }): string =>
+  setCookie.map((line) => line.split(';', 1)[0]).join('; ');
+
+export async function openHolderWorld(env: Readonly<Record<string, string>> = {}): Promise<HolderWorld> {
+  const { deps, pool, poll, rows, close } = await openPeopleWorld({ env });
+  const copy = { ports: deps, stores: { pools: { main: pool } } };
+  const password = newPassword();
+  const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
+  const origin = deps.mailer.publicUrl;
+
+  async function callerBy(cookie: string): Promise<PersonCaller> {
+    const caller = await sessionCaller(deps, cookie, request);
+    if (caller?.kind !== 'user') throw new Error('no session');
+    return caller;
+  }
+  async function opened(id: string, email: string, assurance = PASSWORD_ALONE): Promise<Holder> {
+    const { sessionId, cookie } = await logIn(copy, id, assurance);
+    return { id, email, sessionId, cookie, caller: await callerBy(cookie) };
+  }
+  const signed = (
+    key: Authenticator,
+    how: 'create' | 'get',
+    { options, challenge }: PasskeyOptions,
+    ceremony: Ceremony,
+  ): PasskeyResponse => ({
+    challenge,
+    response: key[how](options as never, { origin, ...ceremony }) as PasskeyResponse['response'],
+  });
+  const person: HolderWorld['person'] = async () => {
+    const email = newEmail();
+    return opened(await insertPerson(copy, email, digest), email);
+  };
+  const newKey: HolderWorld['newKey'] = async (key, caller, ceremony = {}) => ({
+    ...signed(key, 'create', await preparePasskey(deps, {}, caller), ceremony),
+    name: 'a key',
+  });
+
+  return {
+    pool,
+    poll,
+    deps,
+    password,
+    digest,
+    rows,
+    callerBy,
+    person,
+    newKey,
+    appHolder: async () => {
+      const email = newEmail();
+      const id = await insertPerson(copy, email, digest);
+      const secret = randomBytes(24).toString('base64url');
+      const codes = newRecoveryCodes(deps.random);
+      const sealed = [await deps.auth.factors.seal(secret), await deps.auth.factors.seal(JSON.stringify(codes))];
+      await rows(
+        `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $2, $3, $4, true, 10)`,
+        [randomUUID(), id, ...sealed],
+      );
+      return { ...(await opened(id, email, withSecondFactor(['pwd'], ['otp']))), uri: uriOf(secret), codes };
+    },
+    keyHolder: async (key = createAuthenticator()) => {
+      const { id, email, caller } = await person();
+      const registered = await registerPasskey(deps, await newKey(key, caller), caller);
+      const cookie = cookieOf(registered.login);
+      const { session } = registered.login.body;
+      return { id, email, sessionId: session.id, cookie, caller: await callerBy(cookie), key, registered };
+    },
+    assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps, {}, nobody), ceremony),
+    close,
+  };
+}

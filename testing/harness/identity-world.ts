@@ -1,0 +1,76 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { createApp } from '#services/api/app.ts';
+import { createCallerResolver } from '#services/api/requests/caller.ts';
+import { factorsRoutes } from '#services/api/routes/factors.ts';
+import { identityRoutes } from '#services/api/routes/identity.ts';
+import { csrfPasses } from '#services/domain/identity/sessions/csrf.ts';
+import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
+import { cookieOf, type Received, send as sendHttp } from '../http-client.ts';
+import { quietLog } from '../quiet-log.ts';
+import {
+  openPeopleWorld,
+  type PeopleOptions,
+  type PeopleWorld,
+  type PeopleWorldOptions,
+  startPeopleWorld,
+} from './people-world.ts';
+
+/** One API copy with the routes of identity alone, on real stores, listening on a free port. */
+export type IdentityWorld = PeopleWorld & { readonly url: string };
+
+/** On stores of its own, which `close` drops, as `openPeopleWorld` says. */
+export const openIdentityWorld = async (options: PeopleOptions = {}): Promise<IdentityWorld> =>
+  listening(await openPeopleWorld(options), options);
+
+/** On the stores given, which others may share. */
+export const startIdentityWorld = async (options: PeopleWorldOptions): Promise<IdentityWorld> =>
+  listening(await startPeopleWorld(options), options);
+
+async function listening(people: PeopleWorld, options: PeopleOptions): Promise<IdentityWorld> {
+  const { deps } = people;
+  const app = createApp({ log: options.log ?? quietLog, trustedProxies: [] });
+  const callers = createCallerResolver({
+    bearer: () => null,
+    client: () => null,
+    session: (request, context, isUse) => sessionCaller(deps, request.headers.cookie, context, isUse),
+    csrfPasses: (request) => csrfPasses(deps, request.headers),
+  });
+  const routes = { app: app.fastify, callers, bound: app.bound };
+  identityRoutes(routes, deps);
+  factorsRoutes(routes, deps);
+  await app.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.fastify.server.address() as AddressInfo;
+
+  return {
+    ...people,
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      await app.fastify.close();
+      await people.close();
+    },
+  };
+}
+
+/** A password and an address nobody else uses. */
+export const newPerson = (): { email: string; password: string; name: string } => ({
+  email: `${randomUUID()}@people.test`,
+  password: randomBytes(12).toString('base64url'),
+  name: 'Ada',
+});
+
+export type HttpAnswer = Received & {
+  /** `name=value` pairs to send back. */
+  readonly cookie: string;
+};
+
+/** One request as a client without a browser sends it. */
+export async function send(
+  world: { readonly url: string },
+  method: string,
+  path: string,
+  { body, ...options }: { body?: unknown; cookie?: string; headers?: Record<string, string> } = {},
+): Promise<HttpAnswer> {
+  const answer = await sendHttp(world.url, method, path, { json: body, ...options });
+  return { ...answer, cookie: cookieOf(answer) };
+}

@@ -1,0 +1,224 @@
+// For tests only: real workers with jobs that a test holds, lets go and watches.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { type Processor, run } from '#jobs/processors/run.ts';
+import { queueNames } from '#observability/metrics/queue.ts';
+import type { JobRun, Log, Tx } from '#services/domain/ports.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { defineJob, type Job } from '#services/platform/define/job.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { repositoryRoot } from '#services/platform/local/data-dir.ts';
+import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
+import { readSchedules, type ScheduleRow } from '#services/platform/queue/schedule-rows.ts';
+import { type Composed, compose } from '#services/worker/compose.ts';
+import { eventually } from '../eventually.ts';
+import { createTestPorts } from '../ports.ts';
+import { quietLog } from '../quiet-log.ts';
+import { queryRows } from '../rows.ts';
+
+/** A job of the closed list under another contract: quick to fail, to stall and to come back. */
+export const effectJob = defineJob({
+  name: 'seal-audit-events',
+  queue: 'audit-seal',
+  payload: z.strictObject({ effect: z.string().max(64).default('scheduled') }),
+  attempts: 3,
+  backoffSeconds: 0.05,
+  staleAfterSeconds: 60,
+  timeoutSeconds: 60,
+  meaning: 'Writes one row, once.',
+});
+
+/** The id in Redis of an effect job with this id of its own. */
+export const effectJobId = (ownId: string): string => `${effectJob.name}-${ownId}`;
+
+export const scheduledEffectJob: Job = { ...effectJob, schedule: { everySeconds: 3_600 } };
+
+const effectInsert = defineStatement('effectInsert', 'INSERT INTO effects (effect, fence, job_id) VALUES ($1, $2, $3)');
+const beginInsert = defineStatement('beginInsert', 'INSERT INTO begun (effect, pid, fence) VALUES ($1, $2, $3)');
+const endInsert = defineStatement('endInsert', 'INSERT INTO ended (effect, pid, outcome) VALUES ($1, $2, $3)');
+const gateRead = defineStatement('gateRead', 'SELECT effect FROM gates WHERE effect = $1');
+
+/** What the jobs of these tests write to: no key forbids a second effect, so that one would be seen. */
+const createEffectTables = (databaseUrl: string): Promise<unknown> =>
+  queryRows(
+    databaseUrl,
+    `CREATE TABLE effects (effect text, fence bigint, job_id text);
+     CREATE TABLE begun (effect text, pid int, fence bigint);
+     CREATE TABLE ended (effect text, pid int, outcome text);
+     CREATE TABLE gates (effect text);
+     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates TO sallyport_app`,
+  );
+
+/** Lets a held job go on. */
+export const openGate = (databaseUrl: string, effect: string): Promise<unknown> =>
+  queryRows(databaseUrl, 'INSERT INTO gates (effect) VALUES ($1)', [effect]);
+
+/** Tells that it began, waits for its gate where its effect begins with `held`, and writes its row under its fence. */
+export const effectProcessor = (job: Job): Processor =>
+  run(job as typeof effectJob, async ({ sql, transact }, { effect }, jobRun: JobRun) => {
+    await sql.query(beginInsert, [effect, process.pid, jobRun.fence.number]);
+    while (effect.startsWith('held') && !jobRun.signal.aborted && (await sql.query(gateRead, [effect])).length === 0)
+      await sleep(10);
+    const ended = (outcome: string): Promise<unknown> => sql.query(endInsert, [effect, process.pid, outcome]);
+    if (effect.startsWith('held') && (await sql.query(gateRead, [effect])).length === 0) return ended('left');
+    try {
+      await transact(async (tx: Tx) => {
+        await jobRun.fence.hold(tx);
+        // Safe to run twice: what is done stays done.
+        const done = await tx.query(defineStatement('effectRead', 'SELECT 1 FROM effects WHERE job_id = $1'), [
+          jobRun.jobId,
+        ]);
+        if (done.length === 0) await tx.query(effectInsert, [effect, jobRun.fence.number, jobRun.jobId]);
+      });
+      await ended('written');
+    } catch (err) {
+      await ended((err as { code?: string }).code ?? 'error');
+      throw err;
+    }
+  });
+
+export type WorldOptions = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly processors: readonly Processor[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly log?: Log;
+};
+
+/** So short a lock that a frozen or killed worker's job comes back at once; on a busy machine it may be lost by itself. */
+export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
+
+/** One worker in this process, not started; quick to check its timetable. */
+export const composeWorker = (options: WorldOptions): Composed =>
+  compose({
+    config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
+    databaseUrl: options.databaseUrl,
+    redisUrl: options.redisUrl,
+    authSecret: 'x'.repeat(43),
+    dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
+    marks: { read: async () => null, raise: async (marks) => marks },
+    log: options.log ?? quietLog,
+    processors: options.processors,
+  });
+
+export type JobWorld = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly producer: Producer;
+  /** The queue of the effect jobs. */
+  readonly queue: () => ReturnType<Producer['queue']>;
+  /** A worker in this process, drained by `reset`. */
+  startWorker(options: StartOptions): Promise<Composed>;
+  /** A worker in a process of its own, killed by `reset`. @param env over `job-worker.ts`'s own */
+  forkWorker(env?: Readonly<Record<string, string>>): Promise<ChildProcess>;
+  /** Rows of one statement in the database of the jobs. */
+  rows<R extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>;
+  /** The timetable as it is. */
+  schedules(): Promise<ScheduleRow[]>;
+  /** How often a job has begun, its effect or not. */
+  begun(): Promise<number>;
+  /** How many effects there are. */
+  effects(): Promise<number>;
+  untilEffects(count: number): Promise<true>;
+  untilBegun(count: number): Promise<true>;
+  makeDue(): Promise<unknown>;
+  /** The next scheduled run, once it waits in Redis. */
+  untilPlaced(): Promise<ScheduleRow>;
+  /** So many checks of the timetable later: what would happen by mistake has had its chance. */
+  afterChecks(count: number): Promise<void>;
+  /** Ends every worker and forgets all jobs. */
+  reset(): Promise<void>;
+  end(): Promise<void>;
+};
+
+type StartOptions = {
+  readonly processors: readonly Processor[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly log?: Log;
+  /** Other stores than the world's. */
+  readonly redisUrl?: string;
+  readonly databaseUrl?: string;
+};
+
+/** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
+export async function openJobWorld(stores: {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+}): Promise<JobWorld> {
+  const { databaseUrl, redisUrl } = stores;
+  await createEffectTables(databaseUrl);
+  const producer = createProducer(redisUrl, () => {});
+  await producer.ready(30_000);
+  const ports = createTestPorts(databaseUrl);
+  const running: Composed[] = [];
+  const forked: ChildProcess[] = [];
+  const rows: JobWorld['rows'] = (text, values) => queryRows(databaseUrl, text, values);
+  const queue = () => producer.queue('audit-seal');
+  const countOf = async (table: string): Promise<number> => (await rows(`SELECT 1 FROM ${table}`)).length;
+  const until = (what: string, table: string, count: number): Promise<true> =>
+    eventually(`${what} ${count}`, async () => (await countOf(table)) >= count);
+  const schedules = (): Promise<ScheduleRow[]> => readSchedules(ports.sql);
+  const reset = async (): Promise<void> => {
+    await Promise.all(running.splice(0).map((worker) => worker.drain(5_000)));
+    for (const worker of forked.splice(0)) {
+      worker.kill('SIGKILL');
+      if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit');
+    }
+    await producer.ready(30_000);
+    for (const name of queueNames) await producer.queue(name).obliterate({ force: true });
+    await rows('TRUNCATE job_schedules, effects, begun, ended, gates');
+  };
+  return {
+    databaseUrl,
+    redisUrl,
+    producer,
+    queue,
+    rows,
+    schedules,
+    startWorker: async (options) => {
+      const worker = composeWorker({ databaseUrl, redisUrl, ...options });
+      running.push(worker);
+      await worker.start();
+      return worker;
+    },
+    forkWorker: async (env = {}) => {
+      const worker = fork(new URL('../processes/job-worker.ts', import.meta.url), {
+        execPath: join(repositoryRoot, 'node_modules/.bin/node'),
+        env: { ...process.env, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ...env },
+      });
+      forked.push(worker);
+      await once(worker, 'message');
+      return worker;
+    },
+    begun: () => countOf('begun'),
+    effects: () => countOf('effects'),
+    untilEffects: (count) => until('effect', 'effects', count),
+    untilBegun: (count) => until('run', 'begun', count),
+    makeDue: () => rows('UPDATE job_schedules SET next_run_at = clock_timestamp()'),
+    untilPlaced: () =>
+      eventually('the next run in Redis', async () => {
+        const [row] = await schedules();
+        const state = row && (await queue().getJobState(effectJobId(String(row.nextRunAtMs))));
+        return state === 'delayed' && row;
+      }),
+    afterChecks: async (count) => {
+      const declared = async () =>
+        (await rows<{ at: Date }>('SELECT max(declared_at) AS at FROM job_schedules'))[0]?.at.getTime();
+      for (let checks = 0; checks < count; checks += 1) {
+        const before = await declared();
+        await eventually('a check', async () => (await declared()) !== before);
+      }
+    },
+    reset,
+    end: async () => {
+      await reset();
+      await producer.close();
+      await ports.end();
+    },
+  };
+}

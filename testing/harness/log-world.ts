@@ -1,0 +1,121 @@
+// For tests only: a database with the audit log's key, and a sealer of it with real ports.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseCheckpoint } from '#services/domain/audit/log/checkpoint.ts';
+import { openNote } from '#services/domain/audit/log/note.ts';
+import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
+import type { SealPorts } from '#services/domain/audit/seal/seal-events.ts';
+import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
+import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import type { CheckpointSink, LogMark, LogMarkStore } from '#services/domain/ports.ts';
+import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
+import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
+import { PATIENCE_MS } from '../patient-stores.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
+import { createTestDatabase } from '../stores.ts';
+
+export const TEST_ORIGIN = 'sallyport.test/audit';
+
+export type LogWorld = TestPorts &
+  SealPorts & {
+    readonly dataDir: string;
+    readonly checkpointFolder: string;
+    /** Writes events, as a request does; returns their ids. */
+    emit(count: number, options?: EmitOptions): Promise<string[]>;
+    /** The newest checkpoint, opened with the log's own keys. Throws where there is none. */
+    head(origin?: string): Promise<LogMark & { readonly note: string }>;
+  };
+
+type EmitOptions = {
+  readonly type?: string;
+  readonly userId?: string;
+  readonly traceparent?: string;
+  readonly detail?: object;
+};
+
+export type WorldOptions = {
+  readonly dataDir?: string;
+  readonly logMark?: (file: LogMarkStore) => LogMarkStore;
+  readonly sinks?: readonly CheckpointSink[];
+  readonly applicationName?: string;
+  /** When a failed sink is tried again; not within a test unless said. */
+  readonly retryFirstMs?: number;
+};
+
+/** Opens a sealer on a database of `createTestDatabase`; several may stand on one. `end` closes and forgets it. */
+export async function createLogWorld(url: string, options: WorldOptions = {}): Promise<LogWorld> {
+  const ports = createTestPorts(url, { applicationName: options.applicationName ?? 'test' });
+  const ownDir = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'sallyport-log-')) : undefined;
+  const dataDir = options.dataDir ?? (ownDir as string);
+  const checkpointFolder = join(dataDir, 'checkpoints');
+  const fileMark = createFileLogMark(dataDir);
+  const checkpointOutbox = createCheckpointOutbox({
+    ...ports,
+    checkpointSinks: options.sinks ?? [createFileSink(checkpointFolder)],
+    retryFirstMs: options.retryFirstMs ?? PATIENCE_MS,
+  });
+  return {
+    ...ports,
+    dataDir,
+    checkpointFolder,
+    logMark: options.logMark?.(fileMark) ?? fileMark,
+    logSigner: createLogSigner(ports),
+    checkpointOutbox,
+    auditOrigin: TEST_ORIGIN,
+    async emit(count, { type = 'test.done', userId = 'u1', traceparent, detail } = {}) {
+      const rows = await ports.raw<{ event_id: string }>(
+        `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
+           detail, traceparent)
+         SELECT $2, 'ok', 'user', $3, 'family', 's' || n, 'c1', '1.ip' || n, '1.agent', coalesce($5, jsonb_build_object('n', n)), $4
+         FROM generate_series(1, $1) n RETURNING event_id`,
+        [count, type, userId, traceparent ?? null, detail === undefined ? null : JSON.stringify(detail)],
+      );
+      return rows.map((row) => row.event_id);
+    },
+    async head(origin = TEST_ORIGIN) {
+      const [row] = await ports.raw<{ note: string }>(
+        'SELECT note FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC LIMIT 1',
+        [origin],
+      );
+      const note = row?.note ?? '';
+      const { size, root, ...named } = parseCheckpoint(openNote(note, await readLogKeys(ports, origin)).text);
+      return { origin: named.origin, size, root: root.toString('base64'), note };
+    },
+    end: async () => {
+      await checkpointOutbox.close();
+      await ports.end();
+      if (ownDir) await rm(ownDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type OwnLogWorld = LogWorld & { readonly databaseUrl: string };
+
+/** A sealer on a database of its own with keys, which `end` drops. */
+export async function openLogWorld(options: WorldOptions = {}): Promise<OwnLogWorld> {
+  const database = await createTestDatabase();
+  const world = await createLogWorld(database.url, options);
+  await giveKeys(world);
+  return {
+    ...world,
+    databaseUrl: database.url,
+    end: async () => {
+      await world.end();
+      await database.drop();
+    },
+  };
+}
+
+/** Gives a database its keys, the audit log's among them. */
+export const giveKeys = (ports: TestPorts): Promise<unknown> =>
+  ensureKeys(
+    ports,
+    {
+      keys: { algorithm: 'EdDSA', jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
+      tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600 },
+      authSecret: 'a secret of the tests, at least 32 characters',
+      audience: null,
+    },
+    testCaller,
+  );

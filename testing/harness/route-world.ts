@@ -1,0 +1,68 @@
+// For tests only: routes bound by the test, asked without a network; nobody is who they say.
+import type { InjectOptions } from 'fastify';
+import { z } from 'zod';
+import { type AppOptions, createApp } from '#services/api/app.ts';
+import { bind, type RouteContext } from '#services/api/bind.ts';
+import { createCallerResolver } from '#services/api/requests/caller.ts';
+import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
+import { quietLog } from '../quiet-log.ts';
+
+/** Authenticators to whom every credential is false. */
+export const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
+
+/** A public endpoint that makes things, but for the changes. */
+export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>): Endpoint => ({
+  ...defineEndpoint({
+    method: 'POST',
+    path: '/things',
+    operation: 'makeThing',
+    summary: '',
+    tag: '',
+    auth: 'public',
+    responses: { 201: z.object({}).loose() },
+    errors: [],
+  }),
+  ...endpoint,
+});
+
+/** An app, what its log is told as failures, and `ask`: one request to it. The type is inferred: it is said by what it is made of. */
+export function serve(options: Partial<AppOptions> = {}) {
+  const failures: string[] = [];
+  const log = { ...quietLog, error: (_about: object, message: string) => failures.push(message) };
+  const app = createApp({ log, trustedProxies: [], ...options });
+  const routes = { app: app.fastify, callers: createCallerResolver(nobody), bound: app.bound };
+  const ask = async (method: InjectOptions['method'], url: string, sent: Partial<InjectOptions> = {}) => {
+    const got = await app.fastify.inject({ method, url, ...sent } as InjectOptions);
+    const isJson = String(got.headers['content-type']).includes('json') && got.body !== '';
+    return { status: got.statusCode, headers: got.headers, text: got.body, body: isJson ? got.json() : undefined };
+  };
+  return { ...app, routes, ask, failures };
+}
+
+/** Binds `POST /things`, whose work waits: `begun` when it is under way, `end` lets it answer. */
+export function bindWaiting(routes: RouteContext): { readonly begun: Promise<void>; readonly end: () => void } {
+  const begun = Promise.withResolvers<void>();
+  const work = Promise.withResolvers<object>();
+  bind(routes, made({ operation: 'waiting' }), () => {
+    begun.resolve();
+    return work.promise;
+  });
+  return { begun: begun.promise, end: () => work.resolve({}) };
+}
+
+/** A call over a socket to work that waits, and is under way: `leave` tells whether the caller was answered before. */
+export async function callWaiting(served: ReturnType<typeof serve>) {
+  const work = bindWaiting(served.routes);
+  const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const leaving = new AbortController();
+  const outcome = fetch(`${url}/things`, { method: 'POST', signal: leaving.signal }).then(
+    () => 'answered',
+    () => 'left',
+  );
+  await work.begun;
+  const leave = (): Promise<string> => {
+    leaving.abort();
+    return outcome;
+  };
+  return { leave, end: work.end };
+}

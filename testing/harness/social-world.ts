@@ -1,0 +1,107 @@
+// For tests only: an installation whose people may sign in by providers of the test's own.
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import { API_URL, type ApiCopy } from '../api-copy.ts';
+import { type ProviderAccount, startOidcProvider, type TestProvider } from '../fakes/oidc-provider.ts';
+import { cookieOf, type Received, type Sent, send } from '../http-client.ts';
+import { type MailFolder, openMailFolder } from '../mail-folder.ts';
+import { type ApiWorld, openApiWorld } from './api-world.ts';
+
+/** On the way to a provider: where it was to go, with which cookies. */
+type Begun = { readonly url: string; readonly cookie: string };
+
+type BeginAt = { readonly provider?: string; readonly cookie?: string; readonly path?: string };
+
+export type SocialWorld = ApiWorld & {
+  readonly copy: ApiCopy;
+  readonly mails: MailFolder;
+  /** `company` and `other`; `guarded` without leave for private addresses, `impostor` under another name. */
+  readonly oidc: TestProvider;
+  /** `leaving`: the one that a test may close. */
+  readonly leaving: TestProvider;
+  ask(method: string, path: string, sent?: Sent): Promise<Received>;
+  /** From our side to the provider's door. */
+  begin(at?: BeginAt, members?: object): Promise<Begun>;
+  /** What the provider sends the browser back with, as a path of ours. */
+  comeBack(begun: Begun, who: ProviderAccount, at?: TestProvider): Promise<string>;
+  signInAs(who: ProviderAccount, members?: object): Promise<Received>;
+};
+
+/** Somebody whom the provider knows, by a proved address. */
+export const providerAccount = (members: Partial<ProviderAccount> = {}): ProviderAccount => ({
+  sub: randomUUID(),
+  email: `${randomUUID()}@people.test`,
+  email_verified: true,
+  name: 'Ada',
+  ...members,
+});
+
+/** Refused by this status and code, and nobody is signed in. */
+export function expectRefusedSignIn(answer: Received, status: number, code: string): void {
+  expect([answer.status, answer.body?.code]).toEqual([status, code]);
+  expect(answer.headers.getSetCookie()).toEqual([]);
+}
+
+const callbackOf = (name: string): string => `${API_URL}/api/auth/callback/${name}`;
+
+function settingsOf(oidc: TestProvider, leaving: TestProvider): Record<string, string> {
+  const provider = { issuer: oidc.issuer, clientId: oidc.clientId, clientSecret: oidc.clientSecret };
+  return {
+    RATE_LIMIT_PROFILE: 'load',
+    GITHUB_CLIENT_ID: 'x',
+    GITHUB_CLIENT_SECRET: 'y',
+    SOCIAL_PROVIDERS: JSON.stringify({
+      company: { ...provider, allowPrivateAddresses: true },
+      other: { ...provider, allowPrivateAddresses: true },
+      leaving: { ...provider, issuer: leaving.issuer, allowPrivateAddresses: true },
+      guarded: provider,
+      impostor: { ...provider, issuer: `${oidc.issuer}/`, allowPrivateAddresses: true },
+    }),
+  };
+}
+
+/** One copy of the API beside two providers: one world per test file. */
+export async function openSocialWorld(env: Readonly<Record<string, string>> = {}): Promise<SocialWorld> {
+  const oidc = await startOidcProvider([callbackOf('company'), callbackOf('other')]);
+  const leaving = await startOidcProvider([callbackOf('leaving')]);
+  const world = await openApiWorld();
+  const copy = await world.startCopy({ env: { ...settingsOf(oidc, leaving), ...env }, hashes: false });
+  const mails = await openMailFolder(copy.ports);
+  const ask: SocialWorld['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
+
+  const begin: SocialWorld['begin'] = async (
+    { provider = 'company', cookie = '', path = '/api/auth/sign-in/social' } = {},
+    members = {},
+  ) => {
+    const headers = { origin: API_URL };
+    const answer = await ask('POST', path, { json: { provider, ...members }, cookie, headers });
+    expect(answer.status, answer.text).toBe(200);
+    return { url: answer.body.url, cookie: [cookie, cookieOf(answer)].filter((part) => part !== '').join('; ') };
+  };
+
+  const comeBack: SocialWorld['comeBack'] = async ({ url }, who, at = oidc) => {
+    const back = await at.signIn(url, who);
+    expect(back.href.startsWith(`${API_URL}/api/auth/callback/`)).toBe(true);
+    return back.pathname + back.search;
+  };
+
+  return {
+    ...world,
+    copy,
+    mails,
+    oidc,
+    leaving,
+    ask,
+    begin,
+    comeBack,
+    async signInAs(who, members = {}) {
+      const begun = await begin({}, members);
+      return ask('GET', await comeBack(begun, who), { cookie: begun.cookie });
+    },
+    async close() {
+      await mails.close();
+      await world.close();
+      await Promise.all([oidc.close(), leaving.close()]);
+    },
+  };
+}

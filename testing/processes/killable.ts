@@ -1,0 +1,183 @@
+// For tests only: the work of a job as a process of its own, which may be killed at any statement.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { MaintainedOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
+import type { AdvancedKeyRing } from '#services/domain/keys/advance-key-ring.ts';
+import type { RewrapAnswer } from '#services/domain/keys/secrets/rewrap-sealed-values.ts';
+import type { DetectionResult } from '#services/domain/security/detect-incidents.ts';
+import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
+import { queryRows } from '../rows.ts';
+import { childEnv } from './child-env.ts';
+import { dieAt, type KillPoint } from './kill-points.ts';
+
+type WorkOptions = {
+  readonly url: string;
+  readonly work: keyof typeof works;
+  /** Where mails are delivered to. */
+  readonly mailFolder?: string;
+  /** Base64. */
+  readonly keyEncryptionKey?: string;
+  readonly previousKeyEncryptionKey?: string;
+  readonly killPoint?: KillPoint;
+  /** How wrong the process's own clock is. */
+  readonly clockOffsetMs?: number;
+};
+
+type Done = {
+  readonly advanced?: AdvancedKeyRing;
+  readonly rewrap?: RewrapAnswer;
+  readonly purged?: number;
+  readonly maintained?: MaintainedOutbox;
+  readonly detected?: DetectionResult;
+  readonly delivered?: number;
+};
+type WorkAnswer = Done & { readonly statements: number };
+
+type Killable = {
+  /** Gives the word. Null: it was killed, and nothing of it runs in the database any more. */
+  run(options: WorkOptions): Promise<WorkAnswer | null>;
+  /** Ends it where it was never given the word. */
+  end(): void;
+};
+
+/** A process that loads the work, and waits for the word to begin. */
+function prepareKillable(name: WorkOptions['work']): Killable {
+  const child = fork(fileURLToPath(import.meta.url), {
+    execArgv: [],
+    env: { ...childEnv(), KILLABLE_WORK: name },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const exit = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  return {
+    async run(options) {
+      let answer: WorkAnswer | null = null;
+      child.on('message', (message: WorkAnswer) => {
+        answer = message;
+      });
+      child.send(options);
+      const [code, signal] = await exit;
+      if (signal !== 'SIGKILL' && code !== 0) throw new Error(`the process ended with ${signal ?? code}`);
+      const sessions = 'SELECT 1 FROM pg_stat_activity WHERE application_name = $1';
+      while (signal === 'SIGKILL' && (await queryRows(options.url, sessions, [sessionName(child.pid!)])).length > 0);
+      return answer;
+    },
+    end: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
+export const runKillable = (options: WorkOptions): Promise<WorkAnswer | null> =>
+  prepareKillable(options.work).run(options);
+
+type KilledRun = { readonly killPoint: KillPoint; run(): Promise<WorkAnswer | null> };
+
+/**
+ * Runs of the work that are killed before its first statement, its second …, then after each of them, until one comes
+ * to its end: its answer is not null. While the test looks at what one has left, the next process starts.
+ */
+export async function* killedEverywhere(options: Omit<WorkOptions, 'killPoint'>): AsyncGenerator<KilledRun> {
+  let next = prepareKillable(options.work);
+  try {
+    for (const moment of ['before', 'after'] as const) {
+      let isOver = false;
+      for (let statement = 1; !isOver; statement += 1) {
+        const killPoint = { statement, moment };
+        const run = async (): Promise<WorkAnswer | null> => {
+          const answer = await next.run({ ...options, killPoint });
+          isOver = answer !== null;
+          if (!isOver || moment === 'before') next = prepareKillable(options.work);
+          return answer;
+        };
+        yield { killPoint, run };
+      }
+    }
+  } finally {
+    next.end();
+  }
+}
+
+const sessionName = (pid: number): string => `killable-${pid}`;
+
+function moveClock(offsetMs: number): void {
+  const Real = Date;
+  globalThis.Date = class extends Real {
+    constructor(...args: [] | [string | number]) {
+      super(args.length === 0 ? Real.now() + offsetMs : args[0]);
+    }
+    static override now = (): number => Real.now() + offsetMs;
+  } as DateConstructor;
+}
+
+const never = new AbortController().signal;
+
+/** Each loads what it needs alone: a process is started for every statement that it may be killed at. */
+const works = {
+  async advance() {
+    const { advanceKeyRing } = await import('#services/domain/keys/advance-key-ring.ts');
+    return async (ports: TestPorts): Promise<Done> => ({
+      advanced: await advanceKeyRing({ ...ports, keysChanged: () => {} }, testCaller),
+    });
+  },
+  async rewrap() {
+    const { rewrapSealedValues } = await import('#services/domain/keys/secrets/rewrap-sealed-values.ts');
+    const { createVault } = await import('#services/platform/crypto/vault.ts');
+    return async (ports: TestPorts, { previousKeyEncryptionKey: key }: WorkOptions): Promise<Done> => {
+      const previous = key === undefined ? undefined : createVault(Buffer.from(key, 'base64'));
+      return { rewrap: await rewrapSealedValues(ports, { previous }, testCaller) };
+    };
+  },
+  async maintain() {
+    const { maintainAuditOutbox } = await import('#services/domain/audit/maintain-audit-outbox.ts');
+    return async (ports: TestPorts): Promise<Done> => ({
+      maintained: await maintainAuditOutbox(ports, { outboxDays: 3 }, never),
+    });
+  },
+  async detect() {
+    const { createKeyRing } = await import('#services/domain/keys/key-ring.ts');
+    const { detectIncidents } = await import('#services/domain/security/detect-incidents.ts');
+    const { loadConfig } = await import('#services/platform/config/load.ts');
+    return async (ports: TestPorts): Promise<Done> => {
+      const keyRing = createKeyRing(ports, loadConfig({}).keys);
+      const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
+      return { detected: await detectIncidents({ ...ports, keyRing, mailer }, { signal: never }, testCaller) };
+    };
+  },
+  async deliver() {
+    const { deliverMails } = await import('#services/domain/identity/mail/deliver-mail.ts');
+    const { createFileOutbox } = await import('#services/platform/mail/file-outbox.ts');
+    const { takeFence } = await import('#services/platform/queue/fences.ts');
+    return async (ports: TestPorts, { mailFolder }: WorkOptions): Promise<Done> => {
+      const mailTransport = createFileOutbox(mailFolder as string, 'Sallyport <no-reply@sallyport.test>');
+      const fence = await takeFence(ports.sql, 'deliver-mail');
+      return { delivered: (await deliverMails({ ...ports, mailTransport }, { fence, signal: never })).taken };
+    };
+  },
+  async purge() {
+    const { sessionPurges } = await import('#services/domain/identity/identity-purges.ts');
+    const { purge } = await import('#services/domain/shared/purge.ts');
+    const { tokenPurges } = await import('#services/domain/tokens/clean-up-expired-tokens.ts');
+    // Those whose rows are counted or tell others when they go; the rest is the same statement without.
+    const telling = [...tokenPurges, ...sessionPurges].filter(({ kind }) => ['families', 'sessions'].includes(kind));
+    return async (ports: TestPorts): Promise<Done> => ({ purged: (await purge(ports, telling)).removed });
+  },
+} satisfies Record<string, () => Promise<(ports: TestPorts, options: WorkOptions) => Promise<Done>>>;
+
+async function work(name: WorkOptions['work']): Promise<void> {
+  const word = once(process, 'message');
+  const done = await works[name]();
+  const [options] = (await word) as [WorkOptions];
+  const statements = dieAt(options.killPoint ?? null);
+  if (options.clockOffsetMs) moveClock(options.clockOffsetMs);
+  const ports = createTestPorts(options.url, {
+    ...(options.keyEncryptionKey ? { keyEncryptionKey: Buffer.from(options.keyEncryptionKey, 'base64') } : {}),
+    applicationName: sessionName(process.pid),
+  });
+  const answer = await done(ports, options);
+  process.send?.({ statements: statements(), ...answer });
+  await ports.end();
+  process.disconnect?.();
+}
+
+const given = process.env.KILLABLE_WORK;
+if (given !== undefined) await work(given as WorkOptions['work']);

@@ -1,0 +1,204 @@
+// For tests only: the product as a user starts it (supervisor, stores, API), in processes of their own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { repositoryRoot } from '../services/platform/local/data-dir.ts';
+import { isSameProcessAlive } from '../services/platform/local/file-lock.mjs';
+import { randomFreePort } from '../services/platform/local/ports.ts';
+import { readState, sendSignal, waitForExit } from '../services/platform/local/processes.ts';
+import { readRunRecords } from '../services/supervisor/run-record.ts';
+import { eventually } from './eventually.ts';
+import type { ClientCredentials } from './http-client.ts';
+import { descendantsOf } from './processes/alive.ts';
+import { copyCluster } from './processes/prepared-cluster.ts';
+
+type Login = { readonly email: string; readonly password: string };
+/** What `dev-credentials.json` holds. */
+type Credentials = {
+  readonly user: Login;
+  readonly admin: Login;
+  readonly client: ClientCredentials;
+  readonly database_url: string;
+  readonly redis_url: string;
+};
+
+type ReadyLine = {
+  readonly event: 'ready';
+  readonly api: string;
+  readonly metrics: string;
+  readonly credentials_file: string;
+  readonly pids: { readonly api: number; readonly worker?: number };
+};
+
+export type ProductOptions = {
+  /** Settings over what a start without any would do. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Given stores; without them the product brings its own into its data directory. */
+  readonly stores?: { readonly databaseUrl: string; readonly redisUrl: string };
+  /** A data directory to use and leave; without it a temporary one. */
+  readonly dataDir?: string;
+  /** The new cluster that its data directory begins with, which it would else make. */
+  readonly clusterDir?: string;
+};
+
+export type Product = {
+  readonly api: string;
+  readonly metrics: string;
+  readonly dataDir: string;
+  readonly credentials: Credentials;
+  readonly ready: ReadyLine;
+  readonly supervisorPid: number;
+  /** The API process of now: another one after a crash. */
+  apiPid(): number | undefined;
+  /** Its workers of now, by name. */
+  workerPids(): Readonly<Record<string, number>>;
+  /** Of the stores the product brought; undefined for given ones. */
+  storePid(store: 'postgres' | 'redis'): number | undefined;
+  /** Everything the product wrote to its two outputs. */
+  output(): string;
+  /** Exit code of the supervisor, or the signal that ended it; waits for it. */
+  ended(): Promise<number | string>;
+  /** Signals the whole process group, as a terminal's Ctrl-C does, and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<number | string>;
+  /** Ends whatever is left, and removes a temporary data directory. */
+  dispose(): Promise<void>;
+};
+
+const STORES = ['postgres', 'redis'] as const;
+
+/** Settings of the one who runs the tests must not reach the product. */
+function ownEnv(): NodeJS.ProcessEnv {
+  const kept = /^(PATH|HOME|USER|LANG|TZ|TMPDIR|LC_.*|NODE_V8_COVERAGE|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS)$/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));
+}
+
+function spawnProduct(env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), ['cli/main.ts', 'start'], {
+    cwd: repositoryRoot,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  });
+}
+
+async function endStores(dataDir: string): Promise<void> {
+  for (const store of STORES) {
+    const state = readState(join(dataDir, 'run', `${store}.json`));
+    if (!state || !isSameProcessAlive(state)) continue;
+    sendSignal(state.pid, 'SIGCONT');
+    sendSignal(state.pid, store === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
+    if (!(await waitForExit(state, 10_000))) sendSignal(state.pid, 'SIGKILL');
+  }
+}
+
+/**
+ * Starts the product on free ports and resolves when it says that it is ready.
+ * @throws when it ends before, with its last words
+ */
+export async function startProduct(options: ProductOptions = {}): Promise<Product> {
+  const folder = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'sallyport-product-')) : undefined;
+  // As root, Postgres runs as another user, who must be able to pass through.
+  if (folder) chmodSync(folder, 0o755);
+  const dataDir = options.dataDir ?? join(folder!, 'data');
+  if (options.clusterDir) await copyCluster(options.clusterDir, dataDir);
+  const child = spawnProduct({
+    ...ownEnv(),
+    SALLYPORT_ENV_FILE: '',
+    PORT: String(await randomFreePort()),
+    METRICS_PORT: String(await randomFreePort()),
+    SALLYPORT_DATA_DIR: dataDir,
+    RATE_LIMIT_PROFILE: 'load',
+    // Each child proves itself by a hash at the start: a quarter of a second that few tests need twice.
+    HASHER_CHILDREN: '1',
+    HASH_QUEUE: '16',
+    ...(options.stores ? { DATABASE_URL: options.stores.databaseUrl, REDIS_URL: options.stores.redisUrl } : {}),
+    ...options.env,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (part: Buffer) => {
+    stdout += part;
+  });
+  child.stderr?.on('data', (part: Buffer) => {
+    stderr += part;
+  });
+  let ending: number | string | undefined;
+  const ended = new Promise<number | string>((done) => {
+    child.once('exit', (code, signal) => {
+      ending = signal ?? code ?? -1;
+      done(ending);
+    });
+  });
+  const killGroup = (): void => sendSignal(-child.pid!, 'SIGKILL');
+  process.once('exit', killGroup);
+
+  const children = () =>
+    readRunRecords(dataDir)
+      .filter((record) => record.supervisor.pid === child.pid)
+      .flatMap((record) => record.children);
+
+  const dispose = async (): Promise<void> => {
+    const left = children();
+    if (ending === undefined) killGroup();
+    await ended;
+    for (const { process: own } of left) if (isSameProcessAlive(own)) sendSignal(own.pid, 'SIGKILL');
+    for (const { process: own } of left) await waitForExit(own, 10_000);
+    process.off('exit', killGroup);
+    if (!folder) return;
+    await endStores(dataDir);
+    rmSync(folder, { recursive: true, force: true });
+  };
+
+  let ready: ReadyLine;
+  try {
+    ready = await eventually('the ready line', () => {
+      const line = stdout.split('\n').find((text) => text.startsWith('{"event":"ready"') && text.endsWith('}'));
+      if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending})`);
+      return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
+    });
+  } catch (cause) {
+    await dispose();
+    throw new Error(`${(cause as Error).message}\n${stderr}`, { cause });
+  }
+  return {
+    api: ready.api,
+    metrics: ready.metrics,
+    dataDir,
+    credentials: JSON.parse(readFileSync(ready.credentials_file, 'utf8')) as Credentials,
+    ready,
+    supervisorPid: child.pid!,
+    apiPid: () =>
+      children().find(({ name, process: own }) => name.startsWith('api') && isSameProcessAlive(own))?.process.pid,
+    workerPids: () => {
+      const parents = children().filter(({ name }) => name.startsWith('worker'));
+      const pids = parents.flatMap(({ process: own }) => [own.pid, ...descendantsOf(own.pid)]);
+      return Object.fromEntries(
+        pids.flatMap((pid) => {
+          const { SALLYPORT_PROCESS: name, SALLYPORT_COPIES: copies } = environmentOf(pid);
+          return name && !copies ? [[name, pid]] : [];
+        }),
+      );
+    },
+    storePid: (store) => readState(join(dataDir, 'run', `${store}.json`))?.pid,
+    output: () => stdout + stderr,
+    ended: () => ended,
+    stop: async (signal = 'SIGTERM') => {
+      if (ending === undefined) sendSignal(-child.pid!, signal);
+      return ended;
+    },
+    dispose,
+  };
+}
+
+/** What a process was started with; nothing of one that has ended. */
+function environmentOf(pid: number): Readonly<Record<string, string>> {
+  try {
+    const pairs = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return Object.fromEntries(
+      pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+    );
+  } catch {
+    return {};
+  }
+}

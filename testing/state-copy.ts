@@ -1,0 +1,135 @@
+import type { Log, MarkStore, Redis, Sql, Transact } from '../services/domain/ports.ts';
+import { createPolledGuard } from '../services/domain/tokens/revocations/database-guard.ts';
+import type { RevocationEntry } from '../services/domain/tokens/revocations/revocation-log.ts';
+import { createRevocationSet, type RevocationMemory } from '../services/domain/tokens/revocations/revocation-set.ts';
+import { createStatePoll, type StatePoll } from '../services/domain/tokens/revocations/state-poll.ts';
+import { systemClock } from '../services/platform/crypto/system.ts';
+import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { connectRedis, type RedisConnection } from '../services/platform/redis/redis.ts';
+import { createPatientPool, PATIENCE_MS } from './patient-stores.ts';
+
+type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
+
+/** What an API process holds of the state, on a real database: one of several copies in a test. */
+export type StateCopy = {
+  readonly revocations: RevocationMemory;
+  readonly poll: StatePoll;
+  readonly sql: Sql;
+  readonly transact: Transact;
+  readonly redis: RedisConnection;
+  /** Everything the poll took in, in the order it came. */
+  readonly applied: RevocationEntry[];
+  readonly lines: LogLine[];
+  readonly reloads: { keys: number; access: number };
+  close(): Promise<void>;
+};
+
+export type StateCopyOptions = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly marks: MarkStore;
+  readonly pollIntervalMs?: number;
+  readonly stalenessBoundMs?: number;
+  readonly budget?: number;
+  readonly onBeat?: (copy: { readonly sql: Sql; readonly transact: Transact }) => Promise<unknown>;
+};
+
+/** Opens and starts a copy; await `poll.ready()` for its first answer. */
+export function openStateCopy(options: StateCopyOptions): StateCopy {
+  const { databaseUrl: url, marks, pollIntervalMs = 250, stalenessBoundMs = 2_000, budget = 1_000_000 } = options;
+  const lines: LogLine[] = [];
+  const at =
+    (level: LogLine['level']) =>
+    (_fields: object, message: string): void =>
+      void lines.push({ level, message });
+  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const shared = { url, applicationName: 'state-copy', onLost: () => databaseGuard.doubt() };
+  // Patient, so that a poll that a test asks for has been answered when it resolves.
+  const databaseGuard = createPolledGuard();
+  const pollPool = createPatientPool({ ...shared, connections: 1, genericPlans: true });
+  const pool = createPatientPool({ ...shared, connections: 24 });
+  const sql = createSql(pool, databaseGuard);
+  const transact = createTransact(
+    pool,
+    (err) => {
+      throw err;
+    },
+    databaseGuard,
+  );
+  const redis = connectRedis(options.redisUrl, () => {}, PATIENCE_MS);
+  const applied: RevocationEntry[] = [];
+  const set = createRevocationSet({ clock: systemClock, log, stalenessBoundMs, budget, databaseGuard });
+  const revocations: RevocationMemory = {
+    ...set,
+    apply: (entries) => {
+      applied.push(...entries);
+      set.apply(entries);
+    },
+  };
+  const reloads = { keys: 0, access: 0 };
+  const { onBeat } = options;
+  const poll = createStatePoll({
+    sql,
+    redis: redis satisfies Redis,
+    clock: systemClock,
+    log,
+    marks,
+    pollSql: createSql(pollPool),
+    revocations,
+    databaseGuard,
+    pollIntervalMs,
+    onKeysVersion: async () => {
+      reloads.keys += 1;
+    },
+    onAccessVersion: async () => {
+      reloads.access += 1;
+    },
+    ...(onBeat ? { onBeat: () => onBeat({ sql, transact }) } : {}),
+  });
+  poll.start();
+  return {
+    revocations,
+    poll,
+    sql,
+    transact,
+    redis,
+    applied,
+    lines,
+    reloads,
+    close: async () => {
+      await poll.close();
+      await redis.close();
+      await Promise.all([pool.end(), pollPool.end()]);
+    },
+  };
+}
+
+export type StateCopies = {
+  /** Another copy, over what all of them share, at once. */
+  start(options?: Partial<StateCopyOptions>): StateCopy;
+  /** The same; resolves when its state is known. */
+  open(options?: Partial<StateCopyOptions>): Promise<StateCopy>;
+  /** Closes all that were opened. */
+  close(): Promise<void>;
+};
+
+/** The copies of one test file. @param shared asked with each copy */
+export function createStateCopies(shared: () => StateCopyOptions): StateCopies {
+  const copies: StateCopy[] = [];
+  const start = (options: Partial<StateCopyOptions> = {}): StateCopy => {
+    const copy = openStateCopy({ ...shared(), ...options });
+    copies.push(copy);
+    return copy;
+  };
+  return {
+    start,
+    open: async (options) => {
+      const copy = start(options);
+      await copy.poll.ready();
+      return copy;
+    },
+    close: async () => {
+      await Promise.all(copies.splice(0).map((copy) => copy.close()));
+    },
+  };
+}
