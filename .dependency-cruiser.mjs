@@ -1,5 +1,7 @@
 // Each rule is named as the sentence it enforces. Type-only imports count (tsPreCompilationDeps).
 const modules = [
+  'jws',
+  'shared',
   'audit',
   'keys',
   'limits',
@@ -76,7 +78,7 @@ export default {
     rule(
       'stores and caches are private to their module',
       { path: '^services/domain/([^/]+)/', pathNot: notATest },
-      { path: '^services/domain/[^/]+/.+\\.(store|cache)\\.ts$', pathNot: '^services/domain/$1/' },
+      { path: '^services/domain/[^/]+/.+\\.(store|cache)\\.ts$', pathNot: '^services/domain/($1|shared)/' },
       'SQL and Redis keys of a module change without asking others.',
     ),
     rule(
@@ -144,6 +146,12 @@ export default {
       { path: '^(services|observability|cli|jobs)/', pathNot: notATest },
       { path: `(${notATest}|node_modules/(vitest|fast-check)/)` },
       'Test code never runs in production.',
+    ),
+    rule(
+      'the product never imports the embedding faces',
+      { path: '^(services|jobs|cli|observability)/', pathNot: `(${notATest}|^services/embedding/)` },
+      { path: '^services/embedding/' },
+      'They are for programs that embed Sallyport; the product calls the use-cases behind them.',
     ),
     ...moduleOrder,
   ],

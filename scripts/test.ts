@@ -111,7 +111,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   lint: ['biome', 'check', '--error-on-warnings', '--max-diagnostics=50'],
   boundaries: [
     ...['depcruise', '--config', '.dependency-cruiser.mjs'],
-    ...['services', 'observability', 'cli', 'jobs', 'chaos', 'load-tests'],
+    ...['services', 'observability', 'cli', 'jobs', 'testing', 'chaos', 'load-tests'],
   ],
   catalogue: ['node', 'scripts/catalog/main.ts', '--check'],
   'dead-code': ['knip'],

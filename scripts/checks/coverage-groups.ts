@@ -17,9 +17,10 @@ const OUTSIDE = [
 
 /** What decides who gets in: every line, function and branch. A new file of these folders is one of them at once. */
 const AUTHENTICATION = [
-  'services/domain/{access,api-keys,identity,keys,limits,oauth,tokens}/**',
+  'services/domain/{access,api-keys,identity,jws,keys,limits,oauth,tokens}/**',
   'services/api/requests/{browser-rules,caller,client-certificate,credentials,still-allowed}.ts',
-  'services/domain/{ownership,step-up}.ts',
+  'services/domain/shared/{ownership,step-up}.ts',
+  'services/embedding/authentication-middleware.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
   'services/platform/http/client-certificate.ts',
 ];

@@ -1,8 +1,8 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { setAuditContext } from '../domain/audit/audit-context.ts';
 import { updateUserEndpoint } from '../domain/identity/accounts/account-contract.ts';
-import { findAccount, lockUser, readSessionRow } from '../domain/identity/accounts/accounts.store.ts';
 import { createUser, type NewUser } from '../domain/identity/accounts/create-user.ts';
+import { findAccount, lockUser, readSessionRow } from '../domain/identity/accounts/own-account.ts';
 import { changeProfile, type ProfileChange } from '../domain/identity/accounts/update-profile.ts';
 import { UNNAMED } from '../domain/identity/assurance.ts';
 import type { LoginView, SessionView, UserView } from '../domain/identity/contract.ts';

@@ -4,10 +4,9 @@ import type { Caller, Ports } from '../domain/ports.ts';
 import { tokenReplayDetected } from '../domain/tokens/audit-events.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type IssuePorts, issuePair } from '../domain/tokens/issue/issue-pair.ts';
-import type { TokenMetadata } from '../domain/tokens/metadata/token-metadata.cache.ts';
-import { isGenerationSuperseded } from '../domain/tokens/refresh/family-status.store.ts';
+import type { TokenMetadata } from '../domain/tokens/metadata/read-token.ts';
 import type { TokenPairAnswer } from '../domain/tokens/refresh/family-token.ts';
-import { readRefreshToken } from '../domain/tokens/refresh/read-refresh-token.ts';
+import { isGenerationSuperseded, readRefreshToken } from '../domain/tokens/refresh/read-refresh-token.ts';
 import { type RefreshTokenPorts, refreshToken } from '../domain/tokens/refresh/refresh-token.ts';
 import { type RevokePorts, revokeToken } from '../domain/tokens/revocations/revoke-token.ts';
 import type {

@@ -2,13 +2,13 @@ import { currentTraceId, currentTraceparent } from '#observability/http-span.ts'
 import type { Ports } from '../domain/ports.ts';
 import type { HasStepUp } from '../domain/shared/step-up.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
-import { isRevoked } from '../domain/tokens/metadata/read-token.ts';
-import { readTokenStatistics, type TokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
 import {
+  isRevoked,
   readTokenMetadata,
   type TokenMetadata,
   writeTokenMetadata,
-} from '../domain/tokens/metadata/token-metadata.cache.ts';
+} from '../domain/tokens/metadata/read-token.ts';
+import { readTokenStatistics, type TokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
 import { assertFresh } from '../domain/tokens/revocations/revocation-set.ts';
 import { type RevokePorts, revokeToken } from '../domain/tokens/revocations/revoke-token.ts';
 import type { JWTPayload, TokenValidationResult } from '../domain/tokens/token-types.ts';

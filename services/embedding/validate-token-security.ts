@@ -1,5 +1,5 @@
 import type { AccessTokenClaims } from '../domain/tokens/access-token.ts';
-import type { TokenMetadata } from '../domain/tokens/metadata/token-metadata.cache.ts';
+import type { TokenMetadata } from '../domain/tokens/metadata/read-token.ts';
 import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
 
 type BindingSwitches = Pick<

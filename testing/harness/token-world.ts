@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import type { VerificationKey } from '#services/domain/keys/key-material.ts';
+import type { VerificationKey } from '#services/domain/jws/verify-signature.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock } from '#services/domain/ports.ts';
 import { createRevocationSet, type RevocationMemory } from '#services/domain/tokens/revocations/revocation-set.ts';

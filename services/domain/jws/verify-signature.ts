@@ -1,5 +1,13 @@
-import { createHmac, timingSafeEqual, verify } from 'node:crypto';
-import type { VerificationKey } from '../keys/key-material.ts';
+import { createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
+
+/** A key that verifies. `audience` is set for HS256 alone: the secret is shared with that audience and no other. */
+export type VerificationKey = {
+  readonly kid: string;
+  /** JWS `alg` (RFC 7518 §3.1, RFC 8037). */
+  readonly alg: 'RS256' | 'ES256' | 'EdDSA' | 'HS256';
+  readonly key: KeyObject;
+  readonly audience?: string;
+};
 
 /** Bytes of an ES256 (r ‖ s) or Ed25519 signature (RFC 7518 §3.4, RFC 8032 §5.1.6). */
 const CURVE_SIGNATURE_BYTES = 64;

@@ -9,16 +9,9 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { promisify } from 'node:util';
+import type { VerificationKey } from '../jws/verify-signature.ts';
 import type { Random, Vault } from '../ports.ts';
 import type { AsymmetricAlgorithm, KeyAlgorithm } from './key-timeline.ts';
-
-/** A key that verifies. `audience` is set for HS256 alone: the secret is shared with that audience and no other. */
-export type VerificationKey = {
-  readonly kid: string;
-  readonly alg: KeyAlgorithm;
-  readonly key: KeyObject;
-  readonly audience?: string;
-};
 
 /** Keys that must not or cannot be used. Ends start-up; `fix` is one thing to do. */
 export class KeyMaterialError extends Error {

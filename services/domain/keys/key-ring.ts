@@ -1,10 +1,10 @@
 import type { keySettings } from '#services/platform/config/keys.ts';
 import type { SettingsOf } from '#services/platform/define/setting.ts';
+import type { VerificationKey } from '../jws/verify-signature.ts';
 import type { Ports } from '../ports.ts';
 import { createSingleFlight } from '../shared/single-flight.ts';
 import { createDatabaseClock } from './database-clock.ts';
 import { signingUnavailable } from './errors.ts';
-import type { VerificationKey } from './key-material.ts';
 import { type KeySet, makeKeySet } from './key-set.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
+import type { VerificationKey } from '../jws/verify-signature.ts';
 import type { Vault } from '../ports.ts';
-import { assertStrength, signingKeyOf, type VerificationKey, verificationKeyOf } from './key-material.ts';
+import { assertStrength, signingKeyOf, verificationKeyOf } from './key-material.ts';
 import { destroysAt, sharedSecretPurpose } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 

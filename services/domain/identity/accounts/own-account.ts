@@ -2,6 +2,8 @@ import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.
 import type { Caller } from '#services/domain/ports.ts';
 import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
 
+export { findAccount, lockUser, readSessionRow } from './accounts.store.ts';
+
 export type OwnAccount = Caller & { readonly kind: 'user' };
 
 /**

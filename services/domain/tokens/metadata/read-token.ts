@@ -2,6 +2,8 @@ import { tokenMetadataUnavailable, tokenUnknown } from '../errors.ts';
 import type { HasRevocations } from '../revocations/revocation-set.ts';
 import { readTokenMetadata, type TokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
+export { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './token-metadata.cache.ts';
+
 export type TokenView = {
   readonly token_id: string;
   readonly type: 'access';

@@ -5,6 +5,8 @@ import { assertMayIssue, type HasRevocations } from '../revocations/revocation-s
 import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
 import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-format.ts';
 
+export { isGenerationSuperseded } from './family-status.store.ts';
+
 /** The login of a genuine refresh token, and the generation that was shown. */
 export type PresentedLogin = FamilyStatus & {
   readonly familyId: string;
