@@ -32,7 +32,7 @@ function ports(issuer: string, kid: string, publicKey: KeyObject): TokenRoutesPo
     clock: systemClock,
     revocations,
     tokenSettings: { ...tokens, issuer, audience: issuer },
-    verifiedTokens: createVerifiedTokenCache(),
+    verifiedTokens: createVerifiedTokenCache(134_217_728),
     keyRing: { find: (asked: string) => keyRing.get(asked) },
   } as unknown as TokenRoutesPorts;
 }

@@ -117,7 +117,7 @@ export async function compose(input: ComposeInput) {
     accessChanged: async () => {
       await Promise.all([access.load(), poll.announce()]);
     },
-    verifiedTokens: createVerifiedTokenCache(),
+    verifiedTokens: createVerifiedTokenCache(config.tokens.cacheMegabytes * 1_048_576),
     recordReplay: createReplayLog(outside),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit),
     refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings),

@@ -19,7 +19,7 @@ beforeAll(async () => {
   user = await service.createUser({ ...credentials, name: 'Ada' }, home);
 });
 afterAll(() => world?.close());
-const verifiedTokens = createVerifiedTokenCache();
+const verifiedTokens = createVerifiedTokenCache(134_217_728);
 const judge = (token: string) => validateToken({ ...world.deps, verifiedTokens }, token);
 const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
 

@@ -137,7 +137,7 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
         issuer: ISSUER,
         audience: AUDIENCE,
       },
-      verifiedTokens: createVerifiedTokenCache(),
+      verifiedTokens: createVerifiedTokenCache(134_217_728),
     },
     keys,
     revocations,

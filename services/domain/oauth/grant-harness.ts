@@ -107,7 +107,7 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
     accessChanged: () => access.load(),
     clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
     confirmState: createStateConfirmation({ ...people, clock: deps.clock }, PATIENCE_MS),
-    verifiedTokens: createVerifiedTokenCache(),
+    verifiedTokens: createVerifiedTokenCache(134_217_728),
     clientTokenLog: createClientTokenLog(outside, true, PATIENCE_MS),
     refreshFamilies: createRotationBatcher({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),
   };

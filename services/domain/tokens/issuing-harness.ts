@@ -157,7 +157,7 @@ async function openCopy(
     },
     clientTokenLog,
     refreshFamilies,
-    verifiedTokens: createVerifiedTokenCache(),
+    verifiedTokens: createVerifiedTokenCache(134_217_728),
     stepUp: { maxAgeSeconds: config.identity.stepUpSeconds, needsSecondFactor: false, clock },
   };
   const close = async (): Promise<void> => {

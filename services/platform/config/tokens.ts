@@ -61,6 +61,11 @@ export const tokenSettings = defineSettings({
     schema: flag(false),
     use: 'DPoP proofs must carry a nonce of ours, so that none can be made ahead (RFC 9449 §8).',
   },
+  cacheMegabytes: {
+    env: 'TOKEN_CACHE_MB',
+    schema: wholeNumber(128, 1, 4_096),
+    use: 'Memory for verified access tokens in each API process, MB. A token of 1,000 characters takes about 2.6 KB; of more tokens than fit, those in use stay.',
+  },
   groupCommit: {
     env: 'GROUP_COMMIT',
     schema: flag(true),
