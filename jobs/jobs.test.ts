@@ -22,26 +22,29 @@ test('every contract is in the list of jobs, and every job has exactly one proce
   expect(names(processors.map(({ job }) => job))).toEqual(names(jobs));
 });
 
-test('names are declared once, and the metrics know no job or queue that is not there', () => {
+test('names are declared once, and the metrics list no job or queue that does not exist', () => {
   expect(new Set(names(jobs)).size).toBe(jobs.length);
   expect([...jobNames].sort()).toEqual(names(jobs));
   expect([...queueNames].sort()).toEqual([...new Set(jobs.map(({ queue }) => queue))].sort());
 });
 
-test.each(jobs.map((job) => [job.name, job] as const))('%s: its bounds fit each other', (_name, job) => {
+test.each(jobs.map((job) => [job.name, job] as const))('%s: its limits are consistent', (_name, job) => {
   expect(job.attempts).toBeGreaterThan(0);
   expect(job.backoffSeconds).toBeGreaterThan(0);
   expect(job.timeoutSeconds).toBeGreaterThan(0);
-  // One missed run is no alarm.
+  // One missed run must not alert.
   expect(job.staleAfterSeconds).toBeGreaterThan(2 * (job.schedule?.everySeconds ?? 0));
-  expect(job.meaning).toMatch(/^[A-Z].*\.$/);
+  expect(job.meaning).toMatch(/^[A-Z].*[^.]$/);
 });
 
-test.each(scheduledJobs.map((job) => [job.name, job] as const))('%s: the timetable gives it nothing', (_name, job) => {
-  expect(job.payload.safeParse({}).success).toBe(true);
-});
+test.each(scheduledJobs.map((job) => [job.name, job] as const))(
+  '%s: a scheduled job takes no payload',
+  (_name, job) => {
+    expect(job.payload.safeParse({}).success).toBe(true);
+  },
+);
 
-test.each(jobs.map((job) => [job.name, job] as const))('%s refuses what it does not know', (_name, job) => {
+test.each(jobs.map((job) => [job.name, job] as const))('%s refuses unknown payload fields', (_name, job) => {
   expect(job.payload.safeParse({ tenant: 'other' }).success).toBe(false);
   expect(job.payload.safeParse('text').success).toBe(false);
 });

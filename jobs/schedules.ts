@@ -6,7 +6,7 @@ import * as mail from './contracts/mail.ts';
 import * as security from './contracts/security.ts';
 import * as tokens from './contracts/tokens.ts';
 
-/** Every job there is. */
+/** Every job. */
 export const jobs: readonly Job[] = [
   ...Object.values(audit),
   ...Object.values(keys),
@@ -16,5 +16,5 @@ export const jobs: readonly Job[] = [
   ...Object.values(mail),
 ];
 
-/** The timetable: every job whose contract says when. */
+/** The schedule: every job whose contract has one. */
 export const scheduledJobs: readonly ScheduledJob[] = jobs.filter(isScheduled);

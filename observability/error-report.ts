@@ -1,4 +1,4 @@
-/** Names of ours that a report may carry beside the error: never a value of a request. */
+/** Tags that a report may carry with the error: our own names, never a value of a request. */
 export interface ErrorReportTags {
   code?: string;
   operation?: string;
@@ -8,11 +8,11 @@ export interface ErrorReportTags {
 export interface ErrorReports {
   /** Whether reports leave this process. */
   isOn: boolean;
-  /** What was not understood, to be logged once. Values are not repeated. */
+  /** Invalid settings, to be logged once. Values are not repeated. */
   warnings: readonly string[];
-  /** Hands an error over and returns at once. Never throws. */
+  /** Queues an error and returns at once. Never throws. */
   report(error: Error, tags: ErrorReportTags): void;
-  /** Sends what waits, for at most `timeoutMs` (2,000). Never rejects. */
+  /** Sends pending reports, for at most `timeoutMs` (2,000). Never rejects. */
   close(timeoutMs?: number): Promise<void>;
 }
 

@@ -14,7 +14,7 @@ import { startSentry } from './sentry.ts';
 interface Envelope {
   url: string;
   text: string;
-  /** Of the event in it. */
+  /** Of the contained event. */
   event: Record<string, unknown> & {
     exception: { values: { type: string; value: string; stacktrace: { frames: Record<string, unknown>[] } }[] };
   };
@@ -84,7 +84,7 @@ describe('error reports', () => {
     });
   });
 
-  it('of a job name its span; outside of requests and jobs they name no trace at all', async () => {
+  it('name the span of a job, and no trace outside requests and jobs', async () => {
     const { report } = start();
     let parent = '';
     await withJobSpan('a-job', {}, '', async (traceparent) => {
@@ -139,7 +139,7 @@ describe('error reports', () => {
     await expect.poll(() => envelopes[0]?.event.exception.values[0]?.value).toBe('the marks cannot be read');
   });
 
-  it('tell the same defect once in a while, and count the others', async () => {
+  it('report the same defect once per interval, and count the others', async () => {
     const { report } = start();
     const before = count('repeated');
     const same = (): Error => Object.assign(new Error('x'), { stack: 'Error: x\n    at f (file:///a.ts:1:1)' });
@@ -149,7 +149,7 @@ describe('error reports', () => {
     expect(count('repeated') - before).toBe(49);
   });
 
-  it('cost counted drops when Sentry is down, refuses or never answers, and never throw or wait', async () => {
+  it('are dropped and counted when Sentry is down, refuses or never answers, and never throw or wait', async () => {
     const { report, close } = start();
     const before = { dropped: count('dropped'), failed: count('failed') };
     answer = { status: 400 };
@@ -193,7 +193,7 @@ describe('error reports', () => {
 });
 
 describe('the logger', () => {
-  it('reports the errors of its lines at error and above, with the names of ours beside them', () => {
+  it('reports the errors of its lines at error and above, with our own tags', () => {
     const told: unknown[][] = [];
     const stream = { write: () => true };
     const log = createLogger({ service: 'x', level: 'info', stream, onError: (...args) => told.push(args) });

@@ -9,14 +9,14 @@ const off = (warnings: readonly string[]): ErrorReports => ({
   close: async () => undefined,
 });
 
-/** Loads Sentry's client, half a second of a start, only for a process that reports. */
+/** Loads Sentry's client, which takes half a second of start-up, only in a process that reports. */
 function loadSentry(): { startSentry: typeof startSentry } {
   return createRequire(import.meta.url)('./sentry.ts');
 }
 
 /**
- * Error reports to Sentry; off, and nothing loaded, without `SENTRY_DSN`. A report holds class, code and stack frames
- * of an error, the tags above and the trace id: no message, request, header, cookie, token or person.
+ * Error reports to Sentry. Without `SENTRY_DSN` they are off and nothing is loaded. A report holds class, code and stack frames
+ * of an error, the tags above and the trace id: no message, request, header, cookie, token or user.
  */
 export function startErrorReports(options: ErrorReportOptions, load = loadSentry): ErrorReports {
   const dsn = process.env.SENTRY_DSN?.trim();

@@ -45,7 +45,7 @@ function start(ratio: number, headers: Record<string, string> = {}): RequestTrac
 }
 
 describe('startServerSpan', () => {
-  it('gives every request a trace id of its own, sampled or not', () => {
+  it('gives every request its own trace id, sampled or not', () => {
     for (const ratio of [0, 1]) {
       const ids = Array.from({ length: 2_000 }, () => start(ratio).traceId);
       expect(new Set(ids).size).toBe(2_000);
@@ -53,7 +53,7 @@ describe('startServerSpan', () => {
     }
   });
 
-  it('an incoming traceparent keeps its id; its sampled flag neither forces nor forbids sampling', () => {
+  it('keeps the id of an incoming traceparent; its sampled flag neither forces nor forbids sampling', () => {
     const forced = start(0, { traceparent: traceparent('01') });
     expect([forced.traceId, forced.sampled]).toEqual([incoming.traceId, false]);
     const forbidden = start(1, { traceparent: traceparent('00') });
@@ -62,7 +62,7 @@ describe('startServerSpan', () => {
     expect(spans()[0]?.parentSpanContext).toMatchObject({ spanId: incoming.spanId, isRemote: true });
   });
 
-  it('a chosen trace id does not decide sampling: about half of the requests of one id at 0.5', () => {
+  it('samples about half of the requests with one chosen trace id at 0.5', () => {
     const sampled = Array.from({ length: 2_000 }, () => start(0.5, { traceparent: traceparent('01') })).filter(
       (each) => each.sampled,
     );
@@ -145,7 +145,7 @@ describe('the request in progress', () => {
     expect(context.bind(ROOT_CONTEXT, emitter)).toBe(emitter);
   });
 
-  it('work that no request started can begin a trace of its own', () => {
+  it('work that no request started can begin its own trace', () => {
     expect(newTraceparent()).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
     const job = propagation.extract(ROOT_CONTEXT, { traceparent: traceparent('01') });
     context.with(job, () => {
@@ -181,7 +181,7 @@ describe('withSpan', () => {
     expect(spans()).toEqual([]);
   });
 
-  it('passes an error on unchanged and records its code, not its words', async () => {
+  it('rethrows an error unchanged and records its code, not its message', async () => {
     const error = Object.assign(new Error('Key (email)=(a@b.example)'), { code: '23505' });
     const requestTrace = start(1);
     await runInSpan(requestTrace, async () => {
@@ -200,7 +200,7 @@ describe('withSpan', () => {
     });
   });
 
-  it('ends with a query builder’s thenable too', async () => {
+  it('also ends for the thenable of a query builder', async () => {
     // biome-ignore lint/suspicious/noThenProperty: a query builder is such an object
     const lazy = { then: (done: (value: number) => void) => Promise.resolve(3).then(done) } as PromiseLike<number>;
     await runInSpan(start(1), async () => expect(await withSpan('lazy', {}, () => lazy)).toBe(3));
@@ -217,7 +217,7 @@ describe('withBatchSpan', () => {
     expect(batch?.links.map((link) => link.context.spanId)).toEqual([second.spanId]);
   });
 
-  it('belongs to nobody when no member is sampled', () => {
+  it('belongs to no request when no member is sampled', () => {
     runInSpan(start(0), () => {
       expect(withBatchSpan('batch', {}, [currentRequestTrace()], currentTraceId)).toBeUndefined();
     });

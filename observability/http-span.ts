@@ -33,11 +33,11 @@ function isTraceparent(value: string): boolean {
 }
 
 /**
- * Opens the server span of a request; call it first in `onRequest` and keep the answer on the request.
- * A valid `traceparent` lends its trace id and parent (W3C Trace Context §3.2); its sampled flag counts for nothing,
- * and `tracestate` and `baggage` are dropped: they are a stranger's text.
+ * Opens the server span of a request. Call it first in `onRequest` and keep the result on the request.
+ * A valid `traceparent` sets trace id and parent (W3C Trace Context §3.2). Its sampled flag is ignored,
+ * and `tracestate` and `baggage` are dropped, because they are untrusted text.
  *
- * @param route the route's pattern (`/v1/tokens/:token_id`), undefined when none matched; never the path asked for
+ * @param route the route's pattern (`/v1/tokens/:token_id`), undefined when none matched; never the requested path
  */
 export function startServerSpan(headers: IncomingHttpHeaders, method: string, route: string | undefined): RequestTrace {
   const header = headers.traceparent;
@@ -71,9 +71,9 @@ function startRecording(parent: string | undefined, method: string, route: strin
 }
 
 /**
- * Closes the server span; call it in `onResponse`. Of an error only its code or class name is kept.
+ * Closes the server span. Call it in `onResponse`. It records only the code or class name of an error.
  *
- * @param status the HTTP status sent; 499 when the client left before the answer
+ * @param status the HTTP status sent; 499 when the client disconnected before the answer
  */
 export function endServerSpan(requestTrace: RequestTrace, status: number, error?: unknown): void {
   const span = requestTrace.span;
@@ -86,24 +86,24 @@ export function endServerSpan(requestTrace: RequestTrace, status: number, error?
 }
 
 /**
- * Runs `fn`, and whatever it starts or awaits, as part of the request: in `onRequest`, after `startServerSpan`,
- * `runInSpan(requestTrace, done)`. Fastify carries it over the reading of the body.
+ * Runs `fn`, and everything it starts or awaits, as part of the request: in `onRequest`, after `startServerSpan`,
+ * `runInSpan(requestTrace, done)`. Fastify keeps the context while it reads the body.
  */
 export function runInSpan<T>(requestTrace: RequestTrace, fn: () => T): T {
   return runInStore(requestTrace, fn);
 }
 
-/** Runs `fn` as part of no request: for work that outlives the request which happened to start it. */
+/** Runs `fn` outside any request, for work that outlives the request that started it. */
 export function runDetached<T>(fn: () => T): T {
   return runInStore(undefined, fn);
 }
 
-/** The trace of the request in progress, to be handed to `withBatchSpan`; undefined outside requests. */
+/** The trace of the current request, for `withBatchSpan`; undefined outside requests. */
 export function currentRequestTrace(): RequestTrace | undefined {
   return activeRequestTrace();
 }
 
-/** The trace id of the request or job in progress, sampled or not; undefined outside both. */
+/** The trace id of the current request or job, sampled or not; undefined outside both. */
 export function currentTraceId(): string | undefined {
   const active = activeStore();
   if (active === undefined) return undefined;
@@ -119,20 +119,20 @@ export function currentTraceparent(): string | undefined {
   return context && `00-${context.traceId}-${context.spanId}-${(context.traceFlags & 1) === 1 ? '01' : '00'}`;
 }
 
-/** The same for a request at hand. */
+/** The same for a given request. */
 export function traceparentOf(requestTrace: RequestTrace): string {
   return `00-${requestTrace.traceId}-${requestTrace.spanId}-${requestTrace.sampled ? '01' : '00'}`;
 }
 
-/** A fresh unsampled `traceparent`, for work that no request started. */
+/** A new unsampled `traceparent`, for work that no request started. */
 export function newTraceparent(): string {
   return `00-${newTraceId()}-${newSpanId()}-00`;
 }
 
 /**
- * Runs `fn` under a child span; in a request that is not sampled it is a plain call. Outside requests a new trace
- * begins, sampled at the configured ratio. Attributes must hold no secret and no personal data; of a thrown error
- * only its code or class name is recorded, and the error passes on unchanged.
+ * Runs `fn` in a child span; in an unsampled request it is a plain call. Outside requests a new trace
+ * begins, sampled at the configured ratio. Attributes must hold no secret and no personal data. Of a thrown error
+ * only the code or class name is recorded, and the error is rethrown unchanged.
  */
 export function withSpan<T>(name: string, attributes: Attributes, fn: () => T): T {
   const active = activeStore();

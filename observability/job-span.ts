@@ -4,7 +4,7 @@ import { requestContextManager } from './trace-context.ts';
 
 const tracer = trace.getTracer('sallyport');
 
-/** `traceparent` of ours (00, checked by the caller) as the parent of what runs in this context. */
+/** Makes our own `traceparent` (00, checked by the caller) the parent in this context. */
 function contextOf(traceparent: string): Context {
   return trace.setSpanContext(ROOT_CONTEXT, {
     traceId: traceparent.slice(3, 35),
@@ -15,8 +15,8 @@ function contextOf(traceparent: string): Context {
 }
 
 /**
- * Runs one try of a job under a consumer span, child of the trace that asked for it; without one a new trace begins,
- * sampled at the configured ratio. `fn` gets the run's own traceparent. Of a thrown error only its code or class name
+ * Runs one attempt of a job in a consumer span, a child of the trace that enqueued it. Without one a new trace begins,
+ * sampled at the configured ratio. `fn` gets the run's own traceparent. Of a thrown error only the code or class name
  * is recorded.
  *
  * @param traceparent W3C form, or '' for none
@@ -30,7 +30,7 @@ export function withJobSpan<T>(
   return withRemoteSpan(SpanKind.CONSUMER, name, attributes, traceparent, fn);
 }
 
-/** The same for work that a request hands to another thread of its process, and waits for. */
+/** The same for work that a request awaits from another thread of its process. */
 export function withCalledSpan<T>(
   name: string,
   attributes: Attributes,
@@ -49,7 +49,7 @@ async function withRemoteSpan<T>(
 ): Promise<T> {
   const parent = traceparent === '' ? ROOT_CONTEXT : contextOf(traceparent);
   const span = tracer.startSpan(name, { kind, attributes }, parent);
-  // Without an SDK there is no span; a trace id there is all the same.
+  // Without an SDK there is no span, but still a trace id.
   const context = isSpanContextValid(span.spanContext()) ? trace.setSpan(parent, span) : contextOf(newTraceparent());
   return requestContextManager.with(context, async () => {
     try {

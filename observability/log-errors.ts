@@ -1,13 +1,13 @@
-/** Put on an error class whose messages are our own fixed text: `readonly [safeMessage] = true`. */
+/** Set on an error class whose messages are our own fixed text: `readonly [safeMessage] = true`. */
 export const safeMessage: unique symbol = Symbol.for('sallyport.safeMessage');
 
 const causesMax = 3;
 const framesMax = 30;
 
-/** Fields of database and system errors that name a thing of ours and never a value. */
+/** Fields of database and system errors that hold our own names and never a value. */
 const namingFields = ['severity', 'schema', 'table', 'column', 'constraint', 'routine', 'syscall', 'errno'] as const;
 
-/** States of the machine or the database that only an operator can end, by error code: what it is, and what to do. */
+/** Conditions of the machine or the database that only an operator can end, by error code: the condition, and what to do. */
 const operatorWords = new Map(
   Object.entries({
     '53100': 'the disk of PostgreSQL is full: make room on it; writes succeed again by themselves',
@@ -23,11 +23,11 @@ const operatorWords = new Map(
   }),
 );
 
-/** What a log may say about an error. */
+/** What a log line may contain about an error. */
 export interface ErrorDescription {
   type: string;
   code?: string | number;
-  /** In words, for the codes an operator must act on. */
+  /** An explanation for the codes that need an operator. */
   means?: string;
   message?: string;
   stack?: string[];
@@ -41,10 +41,10 @@ export function isError(value: unknown): value is Error {
 }
 
 /**
- * Describes an error without the values it may quote. Messages of libraries are left out (`invalid input syntax for
- * type uuid: "…"`), so is Postgres's detail; the stack is given as frames, since its first lines repeat the message.
+ * Describes an error without the values it may quote. Messages of libraries are omitted (`invalid input syntax for
+ * type uuid: "…"`), and so is Postgres' detail. The stack is given as frames, because its first lines repeat the message.
  *
- * @param withMessages keeps every message, for development
+ * @param withMessages keep every message; for development
  */
 export function describeError(error: Error, withMessages = false, causes = causesMax): ErrorDescription {
   const fields = error as Error & Record<string | symbol, unknown>;
@@ -67,16 +67,16 @@ export function describeError(error: Error, withMessages = false, causes = cause
   return description;
 }
 
-/** The error's own code; of a refusal of Redis, what stands before its words: `MISCONF Errors writing to the AOF file`. */
+/** The error's own code; for a Redis error, the first word: `MISCONF Errors writing to the AOF file`. */
 export function codeOf(error: Error): string | number | undefined {
   const { code } = error as { code?: unknown };
   if (typeof code === 'string' || typeof code === 'number') return code;
   return error.name === 'ReplyError' ? /^[A-Z]+(?= )/.exec(error.message)?.[0] : undefined;
 }
 
-/** What an error means and what to do, where its code stands for a state that only an operator can end. */
+/** What an error means and what to do, if its code is a condition that only an operator can end. */
 export function meaningOf(error: Error): string | undefined {
-  // A full table of watches has the code of a full disk.
+  // An exhausted inotify watch limit has the same code as a full disk.
   if ((error as NodeJS.ErrnoException).syscall === 'watch') return undefined;
   return operatorWords.get(String(codeOf(error)));
 }
@@ -85,7 +85,7 @@ const frameForm = /^ {4}at (?:.+ \()?(?:file:|node:|\/|<anonymous>|[A-Za-z]:\\)[
 
 function frames(error: Error): string[] {
   if (typeof error.stack !== 'string') return [];
-  // A message may imitate frames; what stands before the end of the message is never one.
+  // A message may imitate frames; nothing before the end of the message is a frame.
   const start = error.stack.indexOf(error.message);
   const trace = start === -1 ? error.stack : error.stack.slice(start + error.message.length);
   return trace

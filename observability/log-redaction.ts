@@ -1,6 +1,6 @@
 const redacted = '[redacted]';
 
-/** Names, without case, dashes and underscores, whose values are never written, whatever they hold. */
+/** Field names, without case, dashes and underscores, whose values are never written. */
 const secretNames: ReadonlySet<string> = new Set(
   `authorization proxyauthorization cookie setcookie cookies password newpassword currentpassword passwordhash
   passphrase token accesstoken refreshtoken idtoken sessiontoken csrftoken subjecttoken actortoken devicecode usercode
@@ -9,13 +9,13 @@ const secretNames: ReadonlySet<string> = new Set(
   lastname address ip ipaddress remoteaddress useragent detail databaseurl redisurl credentials`.split(/\s+/),
 );
 
-/** Names under which `code` is an error's own. */
+/** Field names under which `code` is an error's code. */
 const describingNames: ReadonlySet<string> = new Set(['err', 'error', 'cause', 'errors']);
 
-/** A `code` of our error registry (`state_stale`), which no authorization or one-time code looks like. */
+/** A `code` of our error registry (`state_stale`), which an authorization or one-time code cannot look like. */
 const errorCodeForm = /^[a-z]{2,}(?:_[a-z]{2,})+$/;
 
-/** Credentials and addresses by their shape, for text that holds them in passing. */
+/** Credentials and addresses by shape, for text that contains them. */
 const secretShapes: readonly RegExp[] = [
   /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*/g,
   /\bsp_[a-z]{2,}_[\w.~-]+/g,
@@ -25,14 +25,14 @@ const secretShapes: readonly RegExp[] = [
   /[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+/g,
 ];
 
-/** Control characters that JSON leaves as they are, and terminals and log readers do not. */
+/** Control characters that JSON leaves unescaped, but terminals and log readers interpret. */
 const unescapedControls = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 function isSecretName(name: string): boolean {
   return secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''));
 }
 
-/** Bounds the work of the patterns below on hostile text. */
+/** Bounds the cost of the patterns below on hostile text. */
 const textMax = 4_096;
 
 function redactText(text: string): string {
@@ -47,7 +47,7 @@ function redactValue(value: unknown, describesError: boolean): unknown {
   const kept: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(value)) {
     const allowed = name === 'code' && (describesError || (typeof field === 'string' && errorCodeForm.test(field)));
-    // Assigning to __proto__ would drop the field and keep what it holds out of sight.
+    // Assigning to __proto__ would drop the field and hide its content.
     if (name === '__proto__') continue;
     if (isSecretName(name) && !allowed) kept[name] = redacted;
     else kept[redactText(name)] = redactValue(field, describingNames.has(name));
@@ -56,7 +56,7 @@ function redactValue(value: unknown, describesError: boolean): unknown {
 }
 
 /**
- * Takes secrets and personal data out of a finished JSON line, and leaves exactly one line: by field name at any depth,
+ * Removes secrets and personal data from a finished JSON line and leaves exactly one line: by field name at any depth,
  * and by shape inside text. Working on the line covers fields, child bindings, messages and serializers alike.
  */
 export function redactLine(line: string): string {
@@ -64,7 +64,7 @@ export function redactLine(line: string): string {
   try {
     fields = JSON.parse(line);
   } catch {
-    return '{"level":"error","msg":"a log line was not JSON and is left out"}\n';
+    return '{"level":"error","msg":"a log line was not JSON and was dropped"}\n';
   }
   const text = JSON.stringify(redactValue(fields, false));
   return `${text.replace(unescapedControls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;

@@ -65,7 +65,7 @@ describe('the logger', () => {
     expect(lines.join('')).toContain('[redacted]');
   });
 
-  it('keeps the stable code of an error, which is no authorization code', () => {
+  it('keeps the stable code of an error, which is not an authorization code', () => {
     const { logger, lines } = capture();
     logger.warn({ code: 'revocation_state_stale' }, 'refused');
     expect(last(lines).code).toBe('revocation_state_stale');
@@ -75,7 +75,7 @@ describe('the logger', () => {
     }
   });
 
-  it('takes credentials and addresses out of text by their shape', () => {
+  it('removes credentials and addresses from text by their shape', () => {
     const { logger, lines } = capture();
     const jwt = `eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIx${canary}.c2lnbmF0dXJl`;
     for (const text of [
@@ -93,7 +93,7 @@ describe('the logger', () => {
     expect(last(lines.slice(0, 1)).msg).toBe('before [redacted] after');
   });
 
-  it('line breaks, ANSI and other controls in a value or a name make one line and no escape sequence', () => {
+  it('line breaks, ANSI and other controls in a value or a name give one line and no escape sequence', () => {
     const { logger, lines } = capture();
     const hostile = 'bob\r\n{"level":"info","msg":"forged"}\u001b[2J\u009b31m\u2028\u202e\u0000';
     logger.info({ login: hostile, [hostile]: hostile, ['__proto__']: hostile }, hostile);
@@ -102,7 +102,7 @@ describe('the logger', () => {
     expect(last(lines).login).toBe(hostile);
   });
 
-  it('of an error, class, code, naming fields and frames are written; its message and detail are not', () => {
+  it('writes class, code, naming fields and frames of an error, but not its message and detail', () => {
     const { logger, lines } = capture();
     const forged = `${canary}\n    at forged (file:///${canary}.ts:1:1)`;
     const error = Object.assign(new TypeError(forged, { cause: new Error(forged) }), {
@@ -141,7 +141,7 @@ describe('the logger', () => {
     expect(last(lines).err).not.toHaveProperty('means');
   });
 
-  it('says what a refusal of Redis means, by the code before its words, which are not written', () => {
+  it('explains a Redis error by its code, and does not write its message', () => {
     const { logger, lines } = capture();
     for (const words of [`MISCONF ${canary}`, `NOVEL ${canary}`, canary]) {
       logger.warn({ err: Object.assign(new Error(words), { name: 'ReplyError' }) }, 'refused');
@@ -154,7 +154,7 @@ describe('the logger', () => {
     expect(lines.join('')).not.toContain(canary);
   });
 
-  it('writes the message of an error marked safe, and of every error when development asks for it', () => {
+  it('writes the message of an error marked safe, and of every error if configured for development', () => {
     class KeyMissing extends Error {
       readonly [safeMessage] = true;
     }
@@ -166,7 +166,7 @@ describe('the logger', () => {
     expect(last(development.lines).err).toMatchObject({ message: 'plain' });
   });
 
-  it('writes of a request its method and route, of a reply its status', () => {
+  it('writes method and route of a request, and the status of a reply', () => {
     const { logger, lines } = capture();
     const req = { method: 'GET', url: `/x?${canary}`, routeOptions: { url: '/x' }, body: canary };
     logger.info({ req, res: { statusCode: 200, body: canary } }, 'done');
@@ -174,7 +174,7 @@ describe('the logger', () => {
     expect(lines.join('')).not.toContain(canary);
   });
 
-  it('cyclic, deep and hostile text is bounded in length and time', () => {
+  it('bounds length and time for cyclic, deep and hostile values', () => {
     const { logger, lines } = capture();
     const cyclic: Record<string, unknown> = {};
     cyclic.self = cyclic;
@@ -185,7 +185,7 @@ describe('the logger', () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(6_000);
   });
 
-  it('an unknown level counts as info; silent writes nothing', () => {
+  it('treats an unknown level as info; silent writes nothing', () => {
     expect(capture({ level: 'loud' }).logger.level).toBe('info');
     const silent = capture({ level: 'silent' });
     silent.logger.fatal('x');
@@ -193,7 +193,7 @@ describe('the logger', () => {
     expect(createLogger({ service: 'sallyport-api', level: 'silent' }).level).toBe('silent');
   });
 
-  it('standard error that nobody reads neither blocks nor grows without bound: lines are dropped and counted', async () => {
+  it('an unread standard error neither blocks nor grows without bound: lines are dropped and counted', async () => {
     const script = `
       const { createLogger } = await import(${JSON.stringify(new URL('./logger.ts', import.meta.url).href)});
       const { registry } = await import(${JSON.stringify(new URL('./metrics/instruments.ts', import.meta.url).href)});
@@ -212,7 +212,7 @@ describe('the logger', () => {
     expect(JSON.parse(written.at(-1) as string)).toMatchObject({ level: 'info', msg: 'line' });
   });
 
-  it('a line that is not JSON is replaced, not passed on', () => {
+  it('a line that is not JSON is replaced', () => {
     expect(redactLine(`password=${canary}`)).not.toContain(canary);
     expect(JSON.parse(redactLine(`password=${canary}`))).toMatchObject({ level: 'error' });
   });

@@ -12,11 +12,11 @@ export interface CreateLoggerOptions {
   service: string;
   /** `fatal` to `trace`, or `silent`; `LOG_LEVEL`, else `info`. */
   level?: string;
-  /** Whether messages of errors not marked safe are written too. For development only. Off unless given. */
+  /** Whether messages of errors not marked safe are written too. For development only. Off by default. */
   errorMessages?: boolean;
-  /** Told of every error logged at `error` or above, with the line's own `code`, `operation` and `job`. */
+  /** Called for every error logged at `error` or above, with the line's own `code`, `operation` and `job`. */
   onError?: (error: Error, tags: ErrorReportTags) => void;
-  /** Where lines go; standard error, unbuffered and never blocking, unless given. */
+  /** Where lines are written; by default standard error, unbuffered and non-blocking. */
   stream?: DestinationStream;
 }
 
@@ -26,8 +26,8 @@ const pendingMax = 1_048_576;
 
 /**
  * A pino logger writing one JSON line an event: level by name, ISO time, service, pid, and the trace id of the request
- * in progress. Secrets and personal data are taken out of the finished line wherever they stand in it; of errors only
- * class, code and stack frames are written. An unknown `LOG_LEVEL` counts as `info`.
+ * in progress. Secrets and personal data are removed from the finished line wherever they occur; of errors only
+ * class, code and stack frames are written. An unknown `LOG_LEVEL` is treated as `info`.
  */
 export function createLogger(options: CreateLoggerOptions): Logger {
   const level = options.level ?? process.env.LOG_LEVEL ?? 'info';
@@ -41,7 +41,7 @@ export function createLogger(options: CreateLoggerOptions): Logger {
       log: (fields) => describeErrors(fields, describe, 0) as Record<string, unknown>,
     },
     serializers: {
-      // The formatter has described errors already; pino's own serializer would take their messages.
+      // The formatter has already described errors; pino's own serializer would write their messages.
       err: (value: unknown) => (isError(value) ? describe(value) : value),
       req: (request: { method?: string; routeOptions?: { url?: string } }) => ({
         method: request.method,
@@ -79,7 +79,7 @@ function reportError(first: unknown, onError: CreateLoggerOptions['onError']): v
   onError(fields.err, tags);
 }
 
-/** pino and Fastify take an error's message for the line's own, and format errors into it: the class name serves. */
+/** pino and Fastify use an error's message as the line's message and format errors into it; use the class name instead. */
 function withoutErrorMessages(args: readonly unknown[]): unknown[] {
   const [first, ...values] = args.map((value, at) => (at > 0 && isError(value) ? value.name : value));
   const error = isError(first) ? first : (first as { err?: unknown } | null | undefined)?.err;
@@ -106,7 +106,7 @@ function describeErrors(value: unknown, describe: (error: Error) => object, dept
 function standardError(): DestinationStream {
   const stream = destination({ fd: 2, sync: false, minLength: 0, maxLength: pendingMax });
   stream.on('drop', () => droppedLogLines.add(1));
-  // A closed standard error must not end the process.
+  // A closed standard error must not crash the process.
   stream.on('error', () => droppedLogLines.add(1));
   return stream;
 }

@@ -90,7 +90,7 @@ describe('startExport', () => {
     expect(metrics.find(({ name }) => name === 'sallyport_signing_key_age_seconds')).toBeUndefined();
   });
 
-  it('sends nothing of a signal that has no endpoint', async () => {
+  it('sends nothing for a signal without an endpoint', async () => {
     receiver.requests.length = 0;
     const off = { serviceName: 'sallyport-mcp', instanceId: 'two', samplingRatio: 0.01 } as const;
     await startExport({ ...off, protocol: 'http/protobuf', exportsSpans: false, exportsMetrics: true }).shutdown();
@@ -103,7 +103,7 @@ describe('startExport', () => {
 });
 
 describe('boundedSpanProcessor', () => {
-  it('lets no message of an error leave, only its type', async () => {
+  it('exports the type of an error and no message', async () => {
     const sent: ReadableSpan[] = [];
     const exporter: SpanExporter = {
       export: (spans, done) => {
@@ -148,7 +148,7 @@ describe('boundedSpanProcessor', () => {
     return Object.fromEntries(Object.entries(counted()).map(([name, value]) => [name, value - (before[name] ?? 0)]));
   }
 
-  it('holds no more than its bound, batches in flight included, and takes new spans once those are settled', async () => {
+  it('holds no more than its bound, including batches in flight, and accepts new spans once those are settled', async () => {
     const before = counted();
     const flights: { spans: ReadableSpan[]; done: () => void }[] = [];
     const processor = begin({
@@ -168,7 +168,7 @@ describe('boundedSpanProcessor', () => {
     expect(change(before)).toEqual({ exported: 15, failed: 0, dropped: 35 });
   });
 
-  it('counts the spans of an exporter that fails or throws, and goes on', async () => {
+  it('counts the spans of an exporter that fails or throws, and continues', async () => {
     const before = counted();
     let calls = 0;
     const processor = begin({
@@ -191,7 +191,7 @@ describe('boundedSpanProcessor', () => {
 describe('startTelemetry', () => {
   const load = () => ({ startExport });
 
-  it('with nothing to export ends at once', async () => {
+  it('shuts down at once with nothing to export', async () => {
     vi.stubEnv('OTEL_SDK_DISABLED', 'true');
     const telemetry = startTelemetry({ serviceName: 'sallyport-mcp' });
     vi.stubEnv('OTEL_SDK_DISABLED', '');
@@ -199,7 +199,7 @@ describe('startTelemetry', () => {
     expect(await telemetry.shutdown()).toBe('finished');
   });
 
-  it('with an endpoint sends the last metrics at shutdown, which ends in time even when nobody answers', async () => {
+  it('sends the last metrics at shutdown, which ends in time even if the endpoint does not answer', async () => {
     receiver.requests.length = 0;
     const telemetry = startTelemetry({ serviceName: 'sallyport-mcp' }, load);
     expect(telemetry).toMatchObject({ exportsSpans: true, exportsMetrics: true, samplingRatio: 0.01 });

@@ -43,10 +43,10 @@ export function startExport(options: ExportOptions): { shutdown(): Promise<void>
       'host.name': hostname(),
       ...(options.serviceVersion === undefined ? {} : { [ATTR_SERVICE_VERSION]: options.serviceVersion }),
     }),
-    // The process detector is left out: it sends the command line, which may name secrets.
+    // Without the process detector, which sends the command line, and that may contain secrets.
     resourceDetectors: [envDetector],
     contextManager: requestContextManager,
-    // Trace context alone: the SDK's default would also pass strangers' baggage on.
+    // Trace context only: the SDK's default would also propagate untrusted baggage.
     textMapPropagator: new W3CTraceContextPropagator(),
     instrumentations: options.storeSpans === true && options.exportsSpans ? loadStoreSpans() : [],
     sampler: edgeSampler(options.samplingRatio),
@@ -56,14 +56,14 @@ export function startExport(options: ExportOptions): { shutdown(): Promise<void>
   });
   sdk.start();
   return {
-    // NodeSDK's own shutdown rejects at the first failure, with the other signal's last batch still on its way.
+    // NodeSDK's own shutdown rejects at the first failure while the other signal's last batch is still in flight.
     async shutdown() {
       await Promise.allSettled([...spanProcessors, ...metricReaders].map((each) => each.shutdown()));
     },
   };
 }
 
-/** Loaded only where it is used. */
+/** Loaded only when used. */
 function loadStoreSpans(): ReturnType<typeof storeInstrumentations> {
   const load = createRequire(import.meta.url)('./store-spans.ts') as {
     storeInstrumentations: typeof storeInstrumentations;

@@ -4,7 +4,7 @@ import { readTelemetrySettings } from './otel-settings.ts';
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' };
 
 describe('telemetry settings', () => {
-  it('export nothing and record nothing when no endpoint is given', () => {
+  it('export and record nothing without an endpoint', () => {
     expect(readTelemetrySettings({ OTEL_EXPORTER_OTLP_ENDPOINT: ' ', OTEL_TRACES_SAMPLER: 'always_on' })).toEqual({
       exportsSpans: false,
       exportsMetrics: false,

@@ -1,17 +1,17 @@
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface TelemetrySettings {
-  /** Whether spans, and whether metrics, leave this process. */
+  /** Whether this process exports spans and metrics. */
   exportsSpans: boolean;
   exportsMetrics: boolean;
   protocol: 'http/protobuf' | 'http/json';
   /** Share of requests recorded, 0 to 1; 0 when no spans are exported. */
   samplingRatio: number;
-  /** Settings that were not understood and what is done instead, to be logged once. Values are not repeated. */
+  /** Invalid settings and what is used instead, to be logged once. Values are not repeated. */
   warnings: readonly string[];
 }
 
-/** Reads the standard `OTEL_*` variables. A mistake never stops a process: it is named in `warnings`. */
+/** Reads the standard `OTEL_*` variables. An invalid value never stops a process; it is reported in `warnings`. */
 export function readTelemetrySettings(env: Environment): TelemetrySettings {
   const warnings: string[] = [];
   const exportsSpans = hasEndpoint(env, 'TRACES', warnings);
@@ -46,7 +46,7 @@ function readProtocol(env: Environment, warnings: string[]): 'http/protobuf' | '
 
 const defaultRatio = 0.01;
 
-/** Every sampler is parent-based inside the platform; at the edge a caller's flag never counts. */
+/** Every sampler is parent-based inside the platform; at the edge a caller's flag is ignored. */
 function readSamplingRatio(env: Environment, warnings: string[]): number {
   const sampler = (setting(env, 'OTEL_TRACES_SAMPLER') ?? 'parentbased_traceidratio').replace(/^parentbased_/, '');
   if (sampler === 'always_on') return 1;

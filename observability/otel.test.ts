@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const incoming = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
 
-/** Runs a script in a Node process of its own, since telemetry is one per process; answers what it printed. */
+/** Runs a script in a separate Node process, because telemetry is one per process. Returns its output. */
 async function inProcess(script: string, settings: Record<string, string>): Promise<Record<string, unknown>> {
   const prelude = `
     const { startTelemetry } = await import(${module('./otel.ts')});
@@ -111,7 +111,7 @@ describe('export', () => {
     expect(JSON.stringify(metrics)).toContain('"name":"sallyport_logins"');
   });
 
-  it('records about the configured share, whatever callers’ flags say', async () => {
+  it('records about the configured share, whatever the callers’ flags', async () => {
     receiver = await startOtlpReceiver();
     const printed = await inProcess(
       `for (let at = 0; at < 4000; at += 1) request({ traceparent: '00-${incoming.traceId}-${incoming.spanId}-01' });
@@ -155,7 +155,7 @@ describe('export', () => {
     expect(printed).toEqual({ outcome: 'finished', ok: 500, exported: 0, spans: 1_000, failed: true, dropped: true });
   });
 
-  it('a collector that never answers does not hold up the end of the process', async () => {
+  it('a collector that never answers does not delay the end of the process', async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as { port: number };
@@ -172,7 +172,7 @@ describe('export', () => {
 });
 
 describe('without an endpoint', () => {
-  it('nothing of the SDK is loaded, nothing is recorded, and trace ids exist', async () => {
+  it('the SDK is not loaded, nothing is recorded, and trace ids exist', async () => {
     const printed = await inProcess(
       `const { createRequire } = await import('node:module');
        const requestTrace = spans.startServerSpan({}, 'GET', '/');

@@ -10,32 +10,32 @@ type ServiceName = 'sallyport-api' | 'sallyport-worker' | 'sallyport-mcp';
 
 export interface TelemetryOptions {
   serviceName: ServiceName;
-  /** Release shown as `service.version`. */
+  /** Release, exported as `service.version`. */
   serviceVersion?: string;
-  /** Whether statements and Redis commands get spans too: for workers; the API has no time for them. */
+  /** Whether statements and Redis commands get spans too. For workers; too expensive for the API. */
   storeSpans?: boolean;
-  /** Off in a thread whose counts its process shows among its own. */
+  /** Off in a thread whose counts are merged into its process. */
   metrics?: boolean;
 }
 
 export interface Telemetry extends TelemetrySettings {
-  /** Sends what is buffered, for at most `timeoutMs` (3,000); what could not be sent is counted. Never rejects. */
+  /** Sends buffered telemetry, for at most `timeoutMs` (3,000), and counts what could not be sent. Never rejects. */
   shutdown(timeoutMs?: number): Promise<'finished' | 'timed_out'>;
 }
 
-/** Loads the SDK, which takes half a second of a start, only for a process that exports. */
+/** Loads the SDK, which takes half a second of start-up, only in a process that exports. */
 function loadExport(): { startExport: typeof startExport } {
   return createRequire(import.meta.url)('./otel-export.ts');
 }
 
 /**
- * Starts telemetry; the first import of a process must be a file that calls this, so that nothing is loaded before it.
- * Synchronous for that reason: an awaited import would not hold back its siblings.
+ * Starts telemetry. The first import of a process must be a file that calls this, so that nothing is loaded before it.
+ * It is synchronous for that reason: an awaited import would not delay its siblings.
  *
  * Reads `OTEL_EXPORTER_OTLP_ENDPOINT` (and the `_TRACES_`/`_METRICS_` forms), `OTEL_EXPORTER_OTLP_PROTOCOL`
  * (`http/protobuf`, `http/json`), `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_BSP_*`,
  * `OTEL_METRIC_EXPORT_INTERVAL` in ms, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SDK_DISABLED`. With no endpoint nothing is
- * loaded, recorded or sent; trace ids exist all the same.
+ * loaded, recorded or sent; trace ids still exist.
  */
 export function startTelemetry(options: TelemetryOptions, load = loadExport): Telemetry {
   const read = readTelemetrySettings(process.env);

@@ -3,7 +3,7 @@ import { ParentBasedSampler, type Sampler, SamplingDecision, TraceIdRatioBasedSa
 import { edgeSampledKey } from './trace-context.ts';
 
 /**
- * What the HTTP edge has decided stands; other traces start at `ratio` (0 to 1), and children, jobs included, follow
+ * Keeps the decision of the HTTP edge. Other traces are sampled at `ratio` (0 to 1), and children, jobs included, follow
  * their parent.
  */
 export function edgeSampler(ratio: number): Sampler {

@@ -23,7 +23,7 @@ const spanId = 'b7ad6b7169203331';
 const jobParent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
 const sampled = { traceparent: `00-${traceId}-${spanId}-01`, attributes: { 'sallyport.audit.seq': 7 } };
 
-test('a sampled request ends in a span of its sealed event: its child, with a link to the job', async () => {
+test('the trace of a sampled request ends in a child span for its sealed event, with a link to the job', async () => {
   await withJobSpan('seal-audit-events', {}, jobParent, async () => recordSealedSpans([sampled], 1_000, 1_250));
   const [span, job] = exporter.getFinishedSpans();
   expect(span).toMatchObject({
@@ -37,7 +37,7 @@ test('a sampled request ends in a span of its sealed event: its child, with a li
   expect(span?.links.map((link) => link.context.spanId)).toEqual([job?.spanContext().spanId]);
 });
 
-test('events without a trace, of an unsampled one, or with a stranger’s text have no span', () => {
+test('events without a trace, with an unsampled one, or with an invalid traceparent have no span', () => {
   for (const traceparent of [null, '', `00-${traceId}-${spanId}-00`, `00-${traceId}-${spanId}-01-x`, 'nonsense'])
     recordSealedSpans([{ traceparent, attributes: {} }], 1, 2);
   expect(exporter.getFinishedSpans()).toEqual([]);

@@ -7,7 +7,7 @@ import { errorReports } from './metrics/telemetry.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** The same defect is told once in this time, and how many were like it the next time. */
+/** The same defect is reported once in this time; the next report has the number of others. */
 const quietMs = 10_000;
 const fingerprintsMax = 200;
 
@@ -19,7 +19,7 @@ const repeated = errorReports.at({ outcome: 'repeated' });
 type SentryFrame = NonNullable<NonNullable<ErrorException['stacktrace']>['frames']>[number];
 type ErrorException = NonNullable<NonNullable<ErrorEvent['exception']>['values']>[number];
 
-/** Frames as Sentry reads them, oldest first, with paths from the repository's root. */
+/** Frames in Sentry's order, oldest first, with paths from the repository's root. */
 function framesOf(description: ErrorDescription): SentryFrame[] {
   const parsed = defaultStackParser(['Error', ...(description.stack ?? []).map((frame) => `    ${frame}`)].join('\n'));
   return parsed.map(({ filename, function: name, lineno, colno, in_app }) => {
@@ -38,7 +38,7 @@ function pathOf(filename: string): string {
   return path.startsWith('/') ? relative(root, path) : path;
 }
 
-/** An error and its causes, the innermost first as Sentry wants them; a message only where its class is marked safe. */
+/** An error and its causes, innermost first as Sentry expects; with a message only if its class is marked safe. */
 function exceptionsOf(description: ErrorDescription): ErrorException[] {
   const own: ErrorException = {
     type: description.type,
@@ -53,7 +53,7 @@ const traceOf = (traceparent: string) => ({
   span_id: traceparent.slice(36, 52),
 });
 
-/** Whatever the SDK put in by itself stays here: of its event only what is named goes out. */
+/** Sends only the listed fields of the SDK's event. */
 function onlyOurs(event: ErrorEvent): ErrorEvent {
   const kept: ErrorEvent = { type: undefined };
   for (const name of [
@@ -68,7 +68,7 @@ function onlyOurs(event: ErrorEvent): ErrorEvent {
   ] as const) {
     if (event[name] !== undefined) Object.assign(kept, { [name]: event[name] });
   }
-  // Without one of ours the SDK names a trace of its own making, which leads nowhere.
+  // Without ours the SDK would invent a trace id that exists nowhere.
   const traceparent = currentTraceparent();
   if (traceparent !== undefined) kept.contexts = { trace: traceOf(traceparent) };
   return kept;
@@ -81,7 +81,7 @@ export function startSentry(options: ErrorReportOptions & { dsn: string }): Pick
     stackParser: defaultStackParser,
     integrations: [],
     sendClientReports: false,
-    // Without a limit the SDK's transport would hold 64; a report that finds no place is dropped and counted.
+    // By default the SDK's transport holds 64; a report beyond the limit is dropped and counted.
     transportOptions: { bufferSize: 32 },
     transport: (transport) => makeNodeTransport({ ...transport, recordDroppedEvent: () => dropped.add(1) }),
     beforeSend: onlyOurs,

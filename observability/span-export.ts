@@ -15,7 +15,7 @@ const dropped = exportedSpans.at({ outcome: 'dropped' });
 
 export interface BoundedSpanProcessorOptions {
   exporter: SpanExporter;
-  /** Spans held at once, waiting and in flight together; the next one is dropped and counted. */
+  /** Maximum of spans waiting and in flight together; further ones are dropped and counted. */
   maxPendingSpans: number;
   maxBatchSpans: number;
   scheduledDelayMs: number;
@@ -24,7 +24,7 @@ export interface BoundedSpanProcessorOptions {
 
 /**
  * Instrumentations record an error's message, which may quote a value (`invalid input syntax for type uuid: "…"`): of a
- * failed span the status and `error.type` leave, and no event.
+ * failed span only the status and `error.type` are exported, and no event.
  */
 function withoutWords(span: ReadableSpan): ReadableSpan {
   if (span.status.message === undefined && span.events.length === 0) return span;
@@ -35,9 +35,9 @@ function withoutWords(span: ReadableSpan): ReadableSpan {
 }
 
 /**
- * A batch processor which counts what became of every sampled span, and whose bound covers batches in flight too:
- * the SDK's own queue bound does not, and its drops are only told to the diagnostic logger. Its shutdown waits for
- * every span to be settled, so the caller must bound it.
+ * A batch processor that counts the outcome of every sampled span and whose bound includes batches in flight.
+ * The SDK's own queue bound does not, and it reports drops only to the diagnostic logger. Shutdown waits for
+ * every span to be settled, so the caller must limit it.
  */
 export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): SpanProcessor {
   let pendingSpans = 0;
@@ -80,7 +80,7 @@ export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): Span
     forceFlush: () => batches.forceFlush(),
     async shutdown() {
       await batches.forceFlush().catch(() => undefined);
-      // The flush does not cover a batch already on its way, and a shutdown would cut that off.
+      // The flush does not wait for a batch in flight, and a shutdown would abort that.
       if (pendingSpans > 0) {
         await new Promise<void>((resolve) => {
           onIdle = resolve;

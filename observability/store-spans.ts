@@ -3,8 +3,8 @@ import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
 
 /**
- * Spans of statements and Redis commands, for processes that have time for them: the API does without. Only within a
- * trace, so that polling makes none. Values are left out: of a statement its text with placeholders, of a command its
+ * Spans of statements and Redis commands, for processes that can afford them; the API cannot. Only within a
+ * trace, so that polling creates none. Without values: of a statement its text with placeholders, of a command its
  * name.
  */
 export function storeInstrumentations() {
@@ -14,7 +14,7 @@ export function storeInstrumentations() {
     new PgInstrumentation({ requireParentSpan: true, enhancedDatabaseReporting: false }),
     new IORedisInstrumentation({ requireParentSpan: true, dbStatementSerializer: (command) => command }),
   ];
-  // They patch what is required; our modules import, which passes them by. Asked for once this way, it is patched for all.
+  // They patch `require`, which our imports bypass. Requiring the module once patches it for all.
   for (const name of ['pg', 'ioredis']) createRequire(import.meta.url)(name);
   return instrumentations;
 }

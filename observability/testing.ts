@@ -8,7 +8,7 @@ interface OtlpRequest {
   body: Buffer;
 }
 
-/** A collector for tests: real HTTP on a free port of the loopback, keeping what it is sent. */
+/** A collector for tests: real HTTP on a free loopback port; stores what it receives. */
 export interface OtlpReceiver {
   endpoint: string;
   requests: OtlpRequest[];

@@ -12,7 +12,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 
-/** Marks the context in which the edge has decided to sample, whatever the caller's flag says. */
+/** Marks the context in which the edge decided to sample, independent of the caller's flag. */
 export const edgeSampledKey = createContextKey('sallyport edge sampled');
 
 const requestTraceKey = createContextKey('sallyport request trace');
@@ -22,7 +22,7 @@ const pool = Buffer.allocUnsafe(poolBytes);
 let poolHex = '';
 let poolOffset = Number.POSITIVE_INFINITY;
 
-/** Hexadecimal digits from the system's random source, drawn in bulk: one system call serves some 340 requests. */
+/** Hexadecimal digits from the system's random source, drawn in bulk: one system call serves about 340 requests. */
 function randomHex(digits: number): string {
   if (poolOffset + digits > poolHex.length) {
     randomFillSync(pool);
@@ -46,12 +46,12 @@ export function newSpanId(): string {
   return id === INVALID_SPANID ? newSpanId() : id;
 }
 
-/** What one request carries through its life: an id always, an OpenTelemetry span only when sampled. */
+/** The trace state of one request: always an id, and an OpenTelemetry span only when sampled. */
 export class RequestTrace {
   readonly traceId: string;
   /** The recording span; undefined when this request is not sampled. */
   readonly span: Span | undefined;
-  /** Set where this request writes security events, which are sealed soon after. */
+  /** Set when this request writes security events, which are sealed soon after. */
   writesAudit = false;
   #spanId: string | undefined;
   #context: Context | undefined;
@@ -70,7 +70,7 @@ export class RequestTrace {
     return this.#spanId;
   }
 
-  /** The OpenTelemetry context of this request, built on first need. */
+  /** The OpenTelemetry context of this request, built on first use. */
   get context(): Context {
     this.#context ??= (
       this.span
@@ -87,26 +87,26 @@ export class RequestTrace {
 
 const store = new AsyncLocalStorage<RequestTrace | Context>();
 
-/** What this code runs for: a request, or the context of an open child span or job. */
+/** What the current code runs for: a request, or the context of an open child span or job. */
 export function activeStore(): RequestTrace | Context | undefined {
   return store.getStore();
 }
 
-/** The request this code runs for, child spans notwithstanding. */
+/** The request that the current code runs for, also inside child spans. */
 export function activeRequestTrace(): RequestTrace | undefined {
   const active = store.getStore();
   if (active === undefined || active instanceof RequestTrace) return active;
   return active.getValue(requestTraceKey) as RequestTrace | undefined;
 }
 
-/** Runs `fn`, and whatever it starts, as part of `requestTrace`; with undefined, as part of no request. */
+/** Runs `fn`, and everything it starts, as part of `requestTrace`; with undefined, outside any request. */
 export function runInStore<T>(requestTrace: RequestTrace | undefined, fn: () => T): T {
   return requestTrace === undefined ? store.exit(fn) : store.run(requestTrace, fn);
 }
 
 /**
- * OpenTelemetry's context over the same storage, so that a request pays for one `run` and an unsampled request
- * builds no Context unless a library asks for one.
+ * OpenTelemetry's context over the same storage, so that a request costs one `run` and an unsampled request
+ * builds no Context unless a library needs one.
  */
 export const requestContextManager: ContextManager = {
   active() {
@@ -134,12 +134,12 @@ export const requestContextManager: ContextManager = {
 
 let sampleBelow = 0;
 
-/** Sets the share of requests to record, 0 to 1. Called by `startTelemetry`. */
+/** Sets the share of requests to record, 0 to 1. `startTelemetry` calls it. */
 export function setSamplingRatio(ratio: number): void {
   sampleBelow = Math.min(1, Math.max(0, ratio));
 }
 
-/** Our own decision, independent of any id a caller chose. */
+/** Our own decision, independent of an id that the caller chose. */
 export function drawSample(): boolean {
   return sampleBelow > 0 && (sampleBelow >= 1 || Math.random() < sampleBelow);
 }

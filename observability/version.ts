@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The release these processes are, from package.json. */
+/** The release of these processes, from package.json. */
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };

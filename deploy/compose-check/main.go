@@ -1,5 +1,5 @@
-// Reads a compose file with the parser that docker compose uses, and prints the services it finds. Exit code 1 and the
-// parser's words where it is not valid.
+// Reads a compose file with the parser of docker compose and prints its services. Exit code 1 and the
+// parser's message if it is not valid.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// PROCESS: the command line in a container. Secrets come as files; the settings they belong to are read from the
-// environment, so `NAME_FILE` becomes NAME here, in the memory of this process and its children alone.
+// PROCESS: the command line in a container. Secrets come as files, but settings are read from the
+// environment, so `NAME_FILE` becomes NAME here, only in the memory of this process and its children.
 import { readFileSync } from 'node:fs';
 
 for (const name of ['BETTER_AUTH_SECRET', 'DATABASE_URL', 'KEY_ENCRYPTION_KEY', 'REDIS_URL', 'SENTRY_DSN']) {

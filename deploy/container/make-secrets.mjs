@@ -1,5 +1,5 @@
-// PROCESS: makes the secrets of a stack at its first start, one file each, in the folder given. What is there stays. Each
-// kind of service has a folder of its own, so that none is given what it does not use.
+// PROCESS: generates the secrets of a stack at its first start, one file each, in the given folder. Existing files stay. Each
+// kind of service has its own folder, so that none gets a secret it does not use (least privilege).
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const [folder = '/run/sallyport-secrets'] = process.argv.slice(2);
 function secret(service, name, make) {
   mkdirSync(join(folder, service), { recursive: true });
   const path = join(folder, service, name);
-  // Readable in the containers that the folder is mounted in: their users differ.
+  // Readable by all users, because the containers that mount the folder run as different users.
   if (!existsSync(path)) writeFileSync(path, make(), { mode: 0o444, flag: 'wx' });
   return readFileSync(path, 'utf8');
 }

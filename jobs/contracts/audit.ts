@@ -10,7 +10,7 @@ export const maintainAuditOutboxJob = defineJob({
   schedule: { everySeconds: 1_800 },
   staleAfterSeconds: 86_400,
   timeoutSeconds: 120,
-  meaning: 'Makes the partitions of the days to come in the audit outbox, and drops days that are sealed and old.',
+  meaning: 'Create the partitions of the coming days in the audit outbox and drop old sealed days',
 });
 
 export const thinAuditCheckpointsJob = defineJob({
@@ -22,7 +22,7 @@ export const thinAuditCheckpointsJob = defineJob({
   schedule: { everySeconds: 21_600 },
   staleAfterSeconds: 172_800,
   timeoutSeconds: 120,
-  meaning: 'Of signed heads of the audit log that are over a week old keeps one an hour.',
+  meaning: 'Thin signed heads of the audit log older than a week to one an hour',
 });
 
 export const sealAuditEventsJob = defineJob({
@@ -34,5 +34,5 @@ export const sealAuditEventsJob = defineJob({
   schedule: { everySeconds: 1 },
   staleAfterSeconds: 60,
   timeoutSeconds: 30,
-  meaning: 'Gives new security events their places in the sealed log and publishes its signed head.',
+  meaning: 'Append new security events to the sealed log and publish its signed head',
 });

@@ -11,5 +11,5 @@ export const cleanUpExpiredSessionsJob = defineJob({
   staleAfterSeconds: 3_600,
   timeoutSeconds: 280,
   meaning:
-    'Removes what ran out of sessions, mailed links and codes, half-done logins, counters of wrong passwords, mails, invitations, OAuth codes, device and pushed requests, and clients nobody vetted, in batches.',
+    'Remove expired sessions, mailed links and codes, unfinished sign-ins, counters of wrong passwords, mails, invitations, OAuth codes, device and pushed requests, and unvetted clients, in batches',
 });

@@ -10,5 +10,5 @@ export const advanceKeyRingJob = defineJob({
   schedule: { everySeconds: 60 },
   staleAfterSeconds: 600,
   timeoutSeconds: 60,
-  meaning: 'Publishes the next signing key when its time comes, renews the refresh secret, destroys what has ended.',
+  meaning: 'Publish the next signing key when it is due, renew the refresh secret and destroy ended keys',
 });

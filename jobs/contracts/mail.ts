@@ -10,5 +10,5 @@ export const deliverMailJob = defineJob({
   schedule: { everySeconds: 5 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
-  meaning: 'Sends the mails that wait; one that fails is tried again for a day, and the others do not wait for it.',
+  meaning: 'Send waiting mails; retry a failed one for a day without delaying the others',
 });

@@ -10,7 +10,7 @@ export const detectIncidentsJob = defineJob({
   schedule: { everySeconds: 2 },
   staleAfterSeconds: 120,
   timeoutSeconds: 60,
-  meaning: 'Judges new security events by every detection, raises incidents and acts on them.',
+  meaning: 'Evaluate new security events by every detection, raise incidents and act on them',
 });
 
 export const cleanUpIncidentsJob = defineJob({
@@ -22,5 +22,5 @@ export const cleanUpIncidentsJob = defineJob({
   schedule: { everySeconds: 86_400 },
   staleAfterSeconds: 259_200,
   timeoutSeconds: 280,
-  meaning: 'Removes incidents that were closed and are over six years old.',
+  meaning: 'Remove closed incidents older than six years',
 });

@@ -6,7 +6,7 @@ import type { Processor } from './run.ts';
 import { securityProcessors } from './security.ts';
 import { tokensProcessors } from './tokens.ts';
 
-/** What a worker runs. */
+/** The jobs that a worker runs. */
 export const processors: readonly Processor[] = [
   ...auditProcessors,
   ...keysProcessors,

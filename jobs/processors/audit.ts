@@ -5,7 +5,7 @@ import type { WorkerPorts } from '#services/worker/ports.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import { fenced, run } from './run.ts';
 
-/** The sealed log is written by a role that nothing else runs as. */
+/** Only this job writes the sealed log, under its own database role. */
 const asSealer = (ports: WorkerPorts): WorkerPorts => ({ ...ports, ...ports.sealing });
 
 export const auditProcessors = [

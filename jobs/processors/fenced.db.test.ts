@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => ports?.end());
 
-test('a worker that wakes after a newer run has begun rotates no key and removes no row', async () => {
+test('a worker that resumes after a newer run has begun rotates no key and removes no row', async () => {
   const settings = {
     keys: {
       algorithm: 'ES256',
@@ -51,7 +51,7 @@ test('a worker that wakes after a newer run has begun rotates no key and removes
 
 const never = new AbortController().signal;
 
-test('a worker that wakes after a newer run has begun deletes no checkpoint; each batch is short, and all of them thin alike', async () => {
+test('a worker that resumes after a newer run has begun deletes no checkpoint; batches are short and thin all checkpoints alike', async () => {
   await ports.raw(
     `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
      SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
@@ -73,7 +73,7 @@ const transport = (send: () => Promise<void> | void): MailTransport => ({
 });
 const deliver = async (mailTransport: MailTransport, through: TestPorts = ports) =>
   deliverMails({ ...through, mailTransport }, { fence: await takeFence(ports.sql, 'deliver-mail'), signal: never });
-/** As if the worker that has taken it were frozen past its lease, and another had given it up meanwhile. */
+/** As if the worker that took it were frozen past its lease, and another worker had given the mail up meanwhile. */
 const giveUp = async (): Promise<void> => {
   await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
   await deliver(
@@ -91,7 +91,7 @@ test.each([
 ])('a try of a mail that %s after its lease changes nothing: what the later try said stays', async (_what, end) => {
   await ports.raw('DELETE FROM mail_outbox');
   const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
-  const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
+  const mail = { template: 'password_changed', to: 'user@people.test' } as const;
   await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
   await deliver(
     transport(async () => {
@@ -102,10 +102,10 @@ test.each([
   expect(await mails()).toEqual([givenUp]);
 });
 
-test('a worker frozen between taking a mail and writing it writes and sends none when it wakes', async () => {
+test('a worker frozen between taking a mail and writing it writes and sends none when it resumes', async () => {
   await ports.raw('DELETE FROM mail_outbox');
   const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
-  const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
+  const mail = { template: 'password_changed', to: 'user@people.test' } as const;
   await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
   let transactions = 0;
   const frozen: TestPorts = {
@@ -126,7 +126,7 @@ test('a worker frozen between taking a mail and writing it writes and sends none
   expect([sent, await mails()]).toEqual([0, [givenUp]]);
 });
 
-test('a run of deliveries that was superseded takes no mail', async () => {
+test('a superseded delivery run takes no mail', async () => {
   await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
   const fence = await takeFence(ports.sql, 'deliver-mail');
   await takeFence(ports.sql, 'deliver-mail');

@@ -36,7 +36,7 @@ afterAll(async () => {
 const never = { signal: new AbortController().signal };
 const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
 let users = 0;
-/** Sealed events of one new user that are a sighting each: two that nothing is done about, one that closes the account. */
+/** Sealed events of one new user that are one sighting each: two without an action, one that closes the account. */
 async function threeSightings(): Promise<string> {
   users += 1;
   const user = `user-${users}`;
@@ -58,7 +58,7 @@ const JUDGED_ONCE = [
   { detection: 'impossible_travel', count: 1, actions: ['end_session', 'step_up'] },
 ];
 
-test('detection, killed at every statement: each event is judged exactly once, and its owner mailed once', async () => {
+test('detection, killed at every statement: each event is evaluated exactly once, and its owner mailed once', async () => {
   let kills = 0;
   for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'detect' })) {
     const user = await threeSightings();
@@ -73,7 +73,7 @@ test('detection, killed at every statement: each event is judged exactly once, a
   expect(kills).toBeGreaterThan(20);
 });
 
-test('a worker that wakes after a newer run has begun judges nothing', async () => {
+test('a worker that resumes after a newer run has begun evaluates nothing', async () => {
   const user = await threeSightings();
   const keyRing = createKeyRing(world, loadConfig({}).keys);
   const stalled = fenced({ ...world, keyRing, mailer }, await takeFence(world.sql, 'detect-incidents'));
@@ -86,8 +86,8 @@ test('a worker that wakes after a newer run has begun judges nothing', async () 
   await world.raw('DELETE FROM mail_outbox');
 });
 
-test('delivery, killed at every statement: every mail leaves, and none stays behind', async () => {
-  const mail = { template: 'password_changed', to: 'somebody@people.test' } as const;
+test('delivery, killed at every statement: every mail is sent, and none stays behind', async () => {
+  const mail = { template: 'password_changed', to: 'user@people.test' } as const;
   const mailTransport = createFileOutbox(mailFolder, 'Sallyport <no-reply@sallyport.test>');
   const asked: string[] = [];
   let kills = 0;

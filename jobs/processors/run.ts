@@ -3,7 +3,7 @@ import type { Fence, JobRun } from '#services/domain/ports.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import type { WorkerPorts } from '#services/worker/ports.ts';
 
-/** A job with the use-case it runs. */
+/** A job and its use-case. */
 export type Processor = {
   readonly job: Job;
   readonly work: (ports: WorkerPorts, payload: unknown, run: JobRun) => Promise<unknown>;
@@ -20,7 +20,7 @@ export function run<Payload extends z.ZodType>(
   return { job, work: (ports, payload, jobRun) => work(ports, job.payload.parse(payload), jobRun) };
 }
 
-/** The same ports for a use-case that knows no fence: none of its transactions commits once a newer run has begun. */
+/** The same ports for a use-case without a fence: once a newer run has begun, none of its transactions commits. */
 export const fenced = <P extends Pick<WorkerPorts, 'transact'>>(ports: P, fence: Fence): P => ({
   ...ports,
   transact: (work) =>

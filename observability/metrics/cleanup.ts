@@ -1,6 +1,6 @@
 import { defineCounter, defineGauge } from './instruments.ts';
 
-/** Every kind of row that goes once its time is over. */
+/** Every kind of row that is removed when it expires. */
 export const purgeKinds = [
   'families',
   'revocations',
@@ -30,19 +30,19 @@ export type PurgeKind = (typeof purgeKinds)[number];
 
 export const cleanupLag = defineGauge({
   name: 'sallyport_cleanup_lag_seconds',
-  help: 'How long the oldest row that should be gone has been overdue, by kind; 0 when none is.',
+  help: 'How long the oldest expired row has been overdue for removal, by kind; 0 when none is.',
   unit: 's',
   labels: { kind: purgeKinds },
 });
 
 export const cleanupRemoved = defineCounter({
   name: 'sallyport_cleanup_removed',
-  help: 'Rows removed because their time was over, by kind.',
+  help: 'Expired rows removed, by kind.',
   labels: { kind: purgeKinds },
 });
 
 export const cleanupPauses = defineCounter({
   name: 'sallyport_cleanup_pauses',
-  help: 'Waits of the clean-up between two batches because statements of the API took long, by kind.',
+  help: 'Pauses of the clean-up between batches because statements of the API were slow, by kind.',
   labels: { kind: purgeKinds },
 });

@@ -9,10 +9,10 @@ const statusMax = 600;
 
 const requestDuration = defineHistogram({
   name: 'http_server_request_duration_seconds',
-  help: 'Time from the request line to the last byte of the answer, by route pattern.',
+  help: 'Time from the request line to the last byte of the response, by route pattern.',
   unit: 's',
   labels: { method: methods, route: atBoot, status: statuses },
-  // Few: each bound is a series for every route and status, of which a used installation has hundreds.
+  // Few bounds: each is one series for every route and status, and a used installation has hundreds of those.
   buckets: [0.0025, 0.01, 0.05, 0.1, 1],
   otel: {
     name: 'http.server.request.duration',
@@ -27,17 +27,17 @@ export const activeRequests = defineGauge({
   otel: { name: 'http.server.active_requests' },
 });
 
-/** Requests that could have changed something and were not processed: nothing changed. */
+/** Requests that could change something and were not processed. They changed nothing. */
 export const requestsDropped = defineCounter({
   name: 'sallyport_http_requests_dropped',
-  help: 'Requests not processed because they may have waited unread for more than a second, or because their caller had left.',
+  help: 'Requests not processed because they may have waited unread for more than a second, or because the caller had disconnected.',
   labels: { reason: ['unread', 'caller_left'] },
 });
 
-/** The duration metric of one route and method; keep it beside the route, a record is then two array reads. */
+/** The duration metric of one route and method. Keep it with the route, so that a record costs two array reads. */
 export interface RouteMetric {
   /**
-   * @param status the HTTP status sent, 499 when the client left
+   * @param status the HTTP status sent, 499 when the client disconnected
    * @param exemplarTraceId trace id of a sampled request
    */
   record(status: number, seconds: number, exemplarTraceId?: string): void;
@@ -50,7 +50,7 @@ function routeMetric(method: string, route: string): RouteMetric {
       const at = status >= 100 && status < statusMax ? status : 0;
       let series = byStatus[at];
       if (series === undefined) {
-        // A method outside the list is written as `other`, as the semantic convention writes `_OTHER`.
+        // A method outside the list becomes `other` (the semantic convention has `_OTHER`).
         series = requestDuration.at({ method: method as (typeof methods)[number], route, status: String(at) });
         byStatus[at] = series;
       }
@@ -59,16 +59,16 @@ function routeMetric(method: string, route: string): RouteMetric {
   };
 }
 
-/** What no route answered: unknown paths all fall in this one. */
+/** Requests that matched no route: all unknown paths. */
 const unmatched: ReadonlyMap<string, RouteMetric> = new Map(methods.map((method) => [method, routeMetric(method, '')]));
 const unmatchedOther = routeMetric('', '');
 
 export const httpMetrics = {
-  /** Closes the list of route patterns; once, after the last route is known and before the first request. */
+  /** Closes the list of route patterns. Call once, after the last route is registered and before the first request. */
   registerRoutes(patterns: readonly string[]): void {
     requestDuration.closeLabel('route', patterns);
   },
-  /** The metric of a registered route. An unregistered one counts as `other`. */
+  /** The metric of a registered route. An unregistered one is recorded as `other`. */
   route: routeMetric,
   /** The metric of requests that matched no route. */
   unmatched(method: string): RouteMetric {

@@ -2,7 +2,7 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 export const logins = defineCounter({
   name: 'sallyport_logins',
-  help: 'Attempts to sign in, by outcome and factor.',
+  help: 'Sign-in attempts, by outcome and factor.',
   labels: {
     outcome: ['ok', 'refused', 'second_factor_asked', 'locked', 'limited', 'unavailable'],
     factor: ['password', 'passkey', 'totp', 'recovery_code', 'email_code', 'social'],
@@ -11,25 +11,25 @@ export const logins = defineCounter({
 
 export const signups = defineCounter({
   name: 'sallyport_signups',
-  help: 'Attempts to sign up, by outcome.',
+  help: 'Sign-up attempts, by outcome.',
   labels: { outcome: ['ok', 'pending', 'known', 'refused', 'limited', 'unavailable'] },
 });
 
 export const sessionsEnded = defineCounter({
   name: 'sallyport_sessions_ended',
-  help: 'Sessions ended, by what ended them; unavailable when it could not be recorded.',
+  help: 'Sessions ended, by cause; unavailable when the end could not be recorded.',
   labels: { outcome: ['sign_out', 'revoked', 'limit', 'unavailable'] },
 });
 
 export const breachLookups = defineCounter({
   name: 'sallyport_breach_lookups',
-  help: 'New passwords looked up among stolen ones, by outcome; unavailable ones were taken without.',
+  help: 'New passwords looked up in the list of stolen ones, by outcome; unavailable: the password was accepted without a look-up.',
   labels: { outcome: ['clean', 'breached', 'unavailable'] },
 });
 
 export const passwordUpgrades = defineCounter({
   name: 'sallyport_password_upgrades',
-  help: 'Password digests replaced by stronger ones after a sign-in; superseded: the password had changed by then.',
+  help: 'Password hashes replaced by stronger ones after a sign-in; superseded: the password had already changed.',
   labels: { outcome: ['done', 'superseded', 'failed'] },
 });
 
@@ -40,14 +40,14 @@ export const hashQueueDepth = defineGauge({
 
 export const hashQueueWait = defineHistogram({
   name: 'sallyport_hash_queue_wait_seconds',
-  help: 'Time a password waited before its hashing began.',
+  help: 'Time a password waited before hashing began.',
   unit: 's',
   buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
 });
 
 export const hashDuration = defineHistogram({
   name: 'sallyport_hash_duration_seconds',
-  help: 'Time to hash or check one password, waiting not included.',
+  help: 'Time to hash or verify one password, without waiting.',
   unit: 's',
   labels: { operation: ['hash', 'verify'] },
   buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
@@ -55,6 +55,6 @@ export const hashDuration = defineHistogram({
 
 export const hashJobs = defineCounter({
   name: 'sallyport_hash_jobs',
-  help: 'Password hashing jobs by outcome; full, expired and cancelled were never begun.',
+  help: 'Password hashing jobs by outcome; full, expired and cancelled jobs never began.',
   labels: { outcome: ['done', 'full', 'expired', 'cancelled', 'failed'] },
 });

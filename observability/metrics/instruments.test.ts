@@ -4,7 +4,7 @@ import { atBoot, createRegistry } from './instruments.ts';
 const labels = { result: ['active', 'inactive'], reason: ['none', 'expired'] } as const;
 
 describe('instruments', () => {
-  it('count per closed label set, by handle and by labels alike', () => {
+  it('count per closed label set, by handle or by labels', () => {
     const registry = createRegistry();
     const counter = registry.defineCounter({ name: 'validations', help: 'h', labels });
     const active = counter.at({ result: 'active', reason: 'none' });
@@ -17,7 +17,7 @@ describe('instruments', () => {
     ]);
   });
 
-  it('10,000 unknown label values make one series, `other`', () => {
+  it('10,000 unknown label values give one series, `other`', () => {
     const registry = createRegistry();
     const counter = registry.defineCounter({ name: 'validations', help: 'h', labels });
     const histogram = registry.defineHistogram({ name: 'seconds', help: 'h', labels, buckets: [1] });
@@ -64,7 +64,7 @@ describe('instruments', () => {
     expect(c?.series).toEqual([]);
   });
 
-  it('a histogram has no series before its first value, also where its labels were asked for', () => {
+  it('a histogram has no series before its first value, even if its labels were requested', () => {
     const registry = createRegistry();
     const histogram = registry.defineHistogram({
       name: 'seconds',
@@ -85,7 +85,7 @@ describe('instruments', () => {
     expect(registry.collect()[0]?.series[0]).toEqual({ labels: {}, value: 8.21, counts: [2, 2, 1] });
   });
 
-  it('a gauge is set or read at collection, and a source that fails or knows nothing leaves its series out', () => {
+  it('a gauge is set or read at collection; a source that fails or returns nothing omits its series', () => {
     const registry = createRegistry();
     const gauge = registry.defineGauge({ name: 'depth', help: 'h', labels: { pool: ['a', 'b', 'c', 'd'] } });
     gauge.set(4, { pool: 'a' });
@@ -106,7 +106,7 @@ describe('instruments', () => {
     expect(read()).toEqual([['a', 5]]);
   });
 
-  it('a label closed at boot is closed once, and never after its first record', () => {
+  it('a label open until start-up can be closed once, and not after its first record', () => {
     const registry = createRegistry();
     const define = (name: string) =>
       registry.defineHistogram({ name, help: 'h', labels: { route: atBoot }, buckets: [1] });

@@ -14,7 +14,7 @@ export interface MetricDefinition<L extends LabelLists> {
   help: string;
   unit?: Unit;
   labels?: L;
-  /** Names of the OpenTelemetry semantic convention, where it has one for this metric. */
+  /** Names in the OpenTelemetry semantic conventions, if this metric has one. */
   otel?: { name: string; labels?: Readonly<Record<string, string>> };
 }
 
@@ -23,28 +23,28 @@ export interface HistogramDefinition<L extends LabelLists> extends MetricDefinit
   buckets: readonly number[];
 }
 
-/** One counter of a metric; keep it where the labels are known, and an addition costs one array write. */
+/** One counter of a metric. Keep it where the labels are known, so that an addition costs one array write. */
 export interface CounterSeries {
   /** `amount` is 0 or more. */
   add(amount: number): void;
-  /** Reads a running total kept elsewhere (never falling) when metrics are collected. */
+  /** Reads a running total from elsewhere, which must never fall, when metrics are collected. */
   observe(read: () => number | undefined): void;
 }
 
 export interface GaugeSeries {
   set(value: number): void;
-  /** Reads the value when metrics are collected; undefined leaves the series out. */
+  /** Reads the value when metrics are collected; undefined omits the series. */
   observe(read: () => number | undefined): void;
 }
 
 export interface HistogramSeries {
-  /** @param exemplarTraceId trace id of a *sampled* request, shown beside the bucket when exemplars are asked for */
+  /** @param exemplarTraceId trace id of a *sampled* request, shown with the bucket when exemplars are requested */
   record(value: number, exemplarTraceId?: string): void;
 }
 
 export interface Counter<L extends LabelLists> {
   add(amount: number, ...labels: LabelArguments<L>): void;
-  /** The series of these labels, from now on shown even at zero. */
+  /** The series of these labels, shown from now on even at zero. */
   at(...labels: LabelArguments<L>): CounterSeries;
 }
 
@@ -56,7 +56,7 @@ export interface Gauge<L extends LabelLists> {
 export interface Histogram<L extends LabelLists> {
   record(value: number, ...labels: LabelArguments<L>): void;
   at(...labels: LabelArguments<L>): HistogramSeries;
-  /** Closes a label defined as `atBoot`; before that everything counts as `other`. */
+  /** Closes a label defined as `atBoot`; until then every value is `other`. */
   closeLabel(name: keyof L & string, values: readonly string[]): void;
 }
 
@@ -65,7 +65,7 @@ export interface MetricInfo {
   help: string;
   kind: Kind;
   unit: Unit;
-  /** Label to its values; null where they are fixed at start-up. */
+  /** Label to its values; null if they are set at start-up. */
   labels: Readonly<Record<string, readonly string[] | null>>;
   buckets: readonly number[];
   otel: { name: string; labels?: Readonly<Record<string, string>> } | undefined;
@@ -86,9 +86,9 @@ export interface MetricRegistry {
   defineHistogram<const L extends LabelLists = Record<never, never>>(definition: HistogramDefinition<L>): Histogram<L>;
   /** Every metric defined so far, by name. */
   list(): MetricInfo[];
-  /** Adds what is counted elsewhere to the metric of each name. */
+  /** Adds counts from elsewhere to the metric of each name. */
   include(read: (name: string) => readonly SeriesSnapshot[]): void;
-  /** The present state of every metric, by name; reads the observed series. */
+  /** The current state of every metric, by name; reads the observed series. */
   collect(): CollectedMetric[];
 }
 
@@ -173,7 +173,7 @@ function readOrNothing(read: () => number | undefined): number | undefined {
     const value = read();
     return Number.isNaN(value) ? undefined : value;
   } catch {
-    // A source that fails leaves a gap, which alerts can see; a scrape must not fail for it.
+    // A failing source leaves a gap, which alerts can detect; the scrape must not fail because of it.
     return undefined;
   }
 }
@@ -244,7 +244,7 @@ class HistogramInstrument implements Instrument {
   snapshot(): SeriesSnapshot[] {
     const snapshots: SeriesSnapshot[] = [];
     for (const [index, series] of this.#series.entries()) {
-      // What was never recorded is left out: an empty histogram is a dozen lines that say nothing.
+      // Omit histograms without records: each would be a dozen lines without information.
       if (series?.counts.some((count) => count > 0) !== true) continue;
       const { sum: value, exemplars } = series;
       const snapshot: SeriesSnapshot = { labels: this.#space.labels(index), value, counts: [...series.counts] };
@@ -264,7 +264,7 @@ function infoOf(
   return { name, help, kind, unit, buckets, otel };
 }
 
-/** A set of metrics of its own; the process has one, tests make theirs. */
+/** A separate set of metrics. The process has one; tests create their own. */
 export function createRegistry(): MetricRegistry {
   const instruments = new Map<string, Instrument>();
   const included: ((name: string) => readonly SeriesSnapshot[])[] = [];
@@ -277,7 +277,7 @@ export function createRegistry(): MetricRegistry {
   const byName = (): Instrument[] =>
     [...instruments.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, instrument]) => instrument);
   return {
-    // The casts add the label types, which the instruments themselves have no use for.
+    // The casts add the label types, which the instruments do not need.
     defineCounter: <L extends LabelLists>(definition: MetricDefinition<L>) =>
       keep(new ScalarInstrument('counter', definition)) as unknown as Counter<L>,
     defineGauge: <L extends LabelLists>(definition: MetricDefinition<L>) =>

@@ -4,7 +4,7 @@ import { createJoined } from './joined.ts';
 
 const labels = { outcome: ['ok', 'refused'] } as const;
 
-test('what another thread counts is shown in one series with our own, and stays when it ends', () => {
+test('counts of another thread are merged into our own series, and stay when it ends', () => {
   const registry = createRegistry();
   const logins = registry.defineCounter({ name: 'logins', help: 'h', labels });
   const seconds = registry.defineHistogram({ name: 'seconds', help: 'h', buckets: [1, 2] });

@@ -5,13 +5,13 @@ import { addSeries, type SeriesSnapshot } from './series.ts';
 export type MetricSeries = { readonly name: string; readonly series: readonly SeriesSnapshot[] };
 
 export interface Joined {
-  /** The other thread's present totals, in place of those it showed before. */
+  /** The other thread's current totals, which replace its earlier ones. */
   show(metrics: readonly MetricSeries[]): void;
-  /** The thread has ended: what it counted stays counted, its gauges go, and its successor begins at zero. */
+  /** The thread has ended: its counts stay, its gauges are removed, and its successor starts at zero. */
   keep(): void;
 }
 
-/** Counts that another thread of this process keeps, shown among its own: an operator sees one process. */
+/** Counts of another thread of this process, merged into its own, so that an operator sees one process. */
 export function createJoined(into: MetricRegistry = registry): Joined {
   let kept: ReadonlyMap<string, readonly SeriesSnapshot[]> = new Map();
   let shown: ReadonlyMap<string, readonly SeriesSnapshot[]> = new Map();

@@ -8,24 +8,24 @@ export const signingKeyAge = defineGauge({
 
 export const signingKeyAgeMax = defineGauge({
   name: 'sallyport_signing_key_age_max_seconds',
-  help: 'Age at which the signing key is due to be replaced, as configured.',
+  help: 'Configured age at which the signing key is due for rotation.',
   unit: 's',
 });
 
 export const nextKeyPublished = defineGauge({
   name: 'sallyport_signing_key_next_published',
-  help: '1 when the next signing key is already in the JWKS, else 0.',
+  help: '1 when the next signing key is already in the JWKS, otherwise 0.',
 });
 
 export const signingKeyRotationDue = defineGauge({
   name: 'sallyport_signing_key_rotation_due_seconds',
-  help: 'Time until the days of the newest signing key are over and its successor signs; below zero it is overdue.',
+  help: 'Time until the newest signing key is replaced by its successor; below zero it is overdue.',
   unit: 's',
 });
 
 export const signingKeys = defineGauge({
   name: 'sallyport_signing_keys',
-  help: 'Keys for access tokens known to this copy, by state.',
+  help: 'Access token keys loaded by this copy, by state.',
   labels: { state: ['pending', 'active', 'retiring', 'retired', 'compromised'] },
 });
 
@@ -37,7 +37,7 @@ export const keyRingAge = defineGauge({
 
 export const keyRingAgeMax = defineGauge({
   name: 'sallyport_key_ring_age_max_seconds',
-  help: 'Age of the key ring past which a copy stops signing, as configured.',
+  help: 'Configured age of the key ring past which a copy stops signing.',
   unit: 's',
 });
 

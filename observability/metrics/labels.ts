@@ -1,18 +1,18 @@
-/** A label whose values are known only at start-up, such as the route table; closed once by `closeLabel`. */
+/** A label whose values are only known at start-up, such as the route table; closed once by `closeLabel`. */
 export const atBoot: unique symbol = Symbol('closed at boot');
 
 /** Label name to its closed list of values. */
 export type LabelLists = Readonly<Record<string, readonly string[] | typeof atBoot>>;
 
-/** One value per label, each from its list; anything else is written as `other` and makes no series. */
+/** One value per label, each from its list; any other value becomes `other` and adds no series. */
 export type LabelValues<L extends LabelLists> = {
   readonly [K in keyof L]: L[K] extends readonly string[] ? L[K][number] : string;
 };
 
-/** No argument for a metric without labels, one otherwise. */
+/** No argument for a metric without labels, otherwise one. */
 export type LabelArguments<L extends LabelLists> = [keyof L] extends [never] ? [] : [labels: LabelValues<L>];
 
-/** What takes the place of a value outside the list. */
+/** Replaces a value outside the list. */
 const otherValue = 'other';
 
 const seriesMax = 100_000;
@@ -30,7 +30,7 @@ function listed(values: readonly string[] | typeof atBoot): readonly string[] {
   return list.includes(otherValue) ? list : [...list, otherValue];
 }
 
-/** Turns a set of label values into the index of its series: a mixed-radix number over closed lists. */
+/** Converts a set of label values to the index of its series: a mixed-radix number over closed lists. */
 export class LabelSpace {
   #axes: Axis[] = [];
   #lists: Record<string, readonly string[] | typeof atBoot>;
@@ -45,13 +45,13 @@ export class LabelSpace {
     return this.#axes.map((axis) => axis.name);
   }
 
-  /** The declared values of each label, without `other` unless declared; null while still to be closed. */
+  /** The declared values of each label, without `other` unless declared; null while not closed. */
   get declared(): Record<string, readonly string[] | null> {
     const entries = Object.entries(this.#lists);
     return Object.fromEntries(entries.map(([name, values]) => [name, values === atBoot ? null : values]));
   }
 
-  /** Fixes the values of a label left open. Throws when the label is unknown or was closed before. */
+  /** Sets the values of an open label. Throws when the label is unknown or already closed. */
   close(name: string, values: readonly string[]): void {
     if (this.#lists[name] !== atBoot) throw new Error(`label ${name} is not open`);
     this.#lists[name] = values;

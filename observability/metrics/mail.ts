@@ -1,6 +1,6 @@
 import { defineCounter } from './instruments.ts';
 
-/** Every mail there is. */
+/** Every mail template. */
 const mailTemplates = [
   'sign_up',
   'verify_email',
@@ -18,11 +18,11 @@ const mailTemplates = [
 
 export const mailsSent = defineCounter({
   name: 'sallyport_mails',
-  help: 'Tries to send a mail: sent, dropped because there was nothing to say, to be tried again, or given up.',
+  help: 'Attempts to send a mail: sent, dropped because nothing had to be sent, retried, or given up.',
   labels: { template: mailTemplates, outcome: ['sent', 'dropped', 'retried', 'given_up'] },
 });
 
-/** Shows at zero what an alert watches, so that the first mail given up is a step. */
+/** Creates the series that an alert watches at zero, so that the first mail given up is a step. */
 export function showMailsGivenUp(): void {
   for (const template of mailTemplates) mailsSent.at({ template, outcome: 'given_up' });
 }

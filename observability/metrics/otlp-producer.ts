@@ -12,7 +12,7 @@ import { type CollectedMetric, registry, type SeriesSnapshot } from './instrumen
 
 const startTime = millisToHrTime(Date.now());
 
-/** Hands the very numbers of the scrape to OpenTelemetry's reader, as cumulative sums, gauges and histograms. */
+/** Gives the numbers of the scrape to OpenTelemetry's reader, as cumulative sums, gauges and histograms. */
 export const metricProducer: MetricProducer = {
   async collect(): Promise<CollectionResult> {
     const endTime = hrTime();
@@ -60,7 +60,7 @@ function attributesOf(metric: CollectedMetric, series: SeriesSnapshot): Attribut
   const attributes: Attributes = {};
   for (const [label, value] of Object.entries(series.labels)) {
     const name = metric.otel?.labels?.[label] ?? label;
-    // The convention has the status as an integer.
+    // The semantic convention has the status as an integer.
     attributes[name] = name === 'http.response.status_code' && value !== 'other' ? Number(value) : value;
   }
   return attributes;

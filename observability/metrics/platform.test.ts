@@ -12,7 +12,7 @@ import { tokenValidations } from './tokens.ts';
 const lines = () => renderPrometheus(registry.collect()).split('\n');
 
 describe('the platform’s metrics', () => {
-  it('every metric says what it is, and its name carries the platform or a semantic convention and its unit', () => {
+  it('every metric has a help text, and its name has a prefix or semantic convention and a unit', () => {
     const metrics = catalogue();
     expect(metrics.length).toBeGreaterThan(30);
     for (const { name, help, unit } of metrics) {
@@ -23,12 +23,12 @@ describe('the platform’s metrics', () => {
     }
   });
 
-  it('no label is named after a person, a client or a token', () => {
+  it('no label is named after a user, a client or a token', () => {
     const names = catalogue().flatMap((metric) => Object.keys(metric.labels));
     expect(names.filter((name) => /user|client|token|tenant|email|ip|address|session|path|url/.test(name))).toEqual([]);
   });
 
-  it('the first event that an alert waits for is a step: its series stands at zero before', () => {
+  it('the first event that an alert waits for is a step from an existing series at zero', () => {
     showMailsGivenUp();
     const folder = join(import.meta.dirname, '../alerts');
     const rules = globSync('*.yaml', { cwd: folder, exclude: ['*.test.yaml'] })
@@ -46,12 +46,12 @@ describe('the platform’s metrics', () => {
     }
   });
 
-  it('a token that is not active is counted under its reason', () => {
+  it('an inactive token is counted under its reason', () => {
     tokenValidations.add(1, { result: 'inactive', reason: 'key_compromised' });
     expect(lines()).toContain('sallyport_token_validations_total{result="inactive",reason="key_compromised"} 1');
   });
 
-  it('10,000 random paths, methods and statuses make fewer than 2,000 series', () => {
+  it('10,000 random paths, methods and statuses give fewer than 2,000 series', () => {
     httpMetrics.registerRoutes(['/v1/tokens/validate', '/v1/tokens/:token_id']);
     const validate = httpMetrics.route('POST', '/v1/tokens/validate');
     validate.record(200, 0.0004);

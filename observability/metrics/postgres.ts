@@ -1,6 +1,6 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
-/** The pools of a process, each with its own purpose and size. */
+/** The connection pools of a process, each with its own purpose and size. */
 const poolNames = ['main', 'refresh', 'revocations', 'identity'] as const;
 export type PoolName = (typeof poolNames)[number];
 
@@ -20,12 +20,12 @@ export const poolConnections = defineGauge({
 
 export const poolTimeouts = defineCounter({
   name: 'sallyport_postgres_pool_timeouts',
-  help: 'Statements given up because no connection came free in time.',
+  help: 'Statements abandoned because no connection became free in time.',
   labels: { pool: poolNames },
 });
 
 export const postgresRefusals = defineCounter({
   name: 'sallyport_postgres_refusals',
-  help: 'Statements that PostgreSQL answered, and refused for a state that only an operator can end.',
+  help: 'Statements that PostgreSQL rejected because of a state that only an operator can end.',
   labels: { reason: ['disk_full', 'read_only', 'connections_used_up'] },
 });

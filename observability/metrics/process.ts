@@ -4,7 +4,7 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 const eventLoopDelay = defineGauge({
   name: 'nodejs_eventloop_delay_seconds',
-  help: 'How late the event loop came round in the last window of 10 s, beyond the sampling interval.',
+  help: 'Event loop delay in the last window of 10 s, beyond the sampling interval.',
   unit: 's',
   labels: { quantile: ['p50', 'p99', 'max'] },
 });
@@ -39,7 +39,7 @@ const uptime = defineGauge({
 
 const heap = defineGauge({
   name: 'nodejs_heap_bytes',
-  help: 'JavaScript heap: used, committed, and the limit at which the process ends.',
+  help: 'JavaScript heap: used, committed, and the limit at which the process crashes.',
   unit: 'By',
   labels: { state: ['used', 'committed', 'limit'] },
 });
@@ -65,7 +65,7 @@ const gcKinds: Readonly<Record<number, (typeof gcTypes)[number]>> = {
 const windowMs = 10_000;
 const resolutionMs = 10;
 
-/** Begins to watch this process; answers the function that ends it. Keeps no process alive. */
+/** Starts to watch this process and returns the function that stops it. Does not keep the process alive. */
 export function watchProcess(): () => void {
   cpuTime.at({ mode: 'user' }).observe(() => process.cpuUsage().user / 1e6);
   cpuTime.at({ mode: 'system' }).observe(() => process.cpuUsage().system / 1e6);
@@ -78,9 +78,9 @@ export function watchProcess(): () => void {
   const delays = monitorEventLoopDelay({ resolution: resolutionMs });
   delays.enable();
   let loopStart = performance.eventLoopUtilization();
-  // A window of our own rather than a reset at each reading: the scrape and OTLP both read.
+  // Its own time window instead of a reset at each read, because both the scrape and OTLP read it.
   const closeWindow = (): void => {
-    // The histogram holds the time between two rounds, of which one interval is intended.
+    // The histogram holds the time between two loop iterations, including one intended interval.
     const late = (ns: number): number => Math.max(0, ns / 1e9 - resolutionMs / 1e3);
     if (delays.count > 0) {
       eventLoopDelay.set(late(delays.percentile(50)), { quantile: 'p50' });

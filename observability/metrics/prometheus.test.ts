@@ -34,7 +34,7 @@ wait_seconds_count 3
 `);
   });
 
-  it('shows exemplars, as OpenMetrics, only when asked for', () => {
+  it('shows exemplars, as OpenMetrics, only on request', () => {
     expect(renderPrometheus(sample())).not.toContain(traceId);
     const text = renderPrometheus(sample(), { exemplars: true });
     expect(text).toMatch(

@@ -1,8 +1,8 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
-/** Every queue there is. */
+/** Every queue. */
 export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal', 'incident-detection', 'mail'] as const;
-/** Every job there is; a contract of another name does not compile. */
+/** Every job; a contract with another name does not compile. */
 export const jobNames = [
   'advance-key-ring',
   'clean-up-expired-tokens',
@@ -23,13 +23,13 @@ const labels = { queue: queueNames, job: jobNames } as const;
 
 export const jobRuns = defineCounter({
   name: 'sallyport_jobs',
-  help: 'Runs of jobs by outcome: completed, to be tried again, dead (kept as a dead letter), superseded by a newer run, interrupted by a stop, or too early to be run.',
+  help: 'Runs of jobs by outcome: completed, retried, dead (kept as a dead letter), superseded by a newer run, interrupted by a stop, or too early to run.',
   labels: { ...labels, outcome: ['completed', 'retried', 'dead', 'superseded', 'interrupted', 'early'] },
 });
 
 export const jobDuration = defineHistogram({
   name: 'sallyport_job_duration_seconds',
-  help: 'Time a run of a job took, whatever its outcome.',
+  help: 'Duration of a run, with any outcome.',
   unit: 's',
   labels,
   buckets: seconds,
@@ -49,19 +49,19 @@ export const jobWait = defineHistogram({
 
 export const jobsStalled = defineCounter({
   name: 'sallyport_jobs_stalled',
-  help: 'Jobs taken back from a worker that had lost its lock on them.',
+  help: 'Jobs taken back from a worker that lost its lock on them.',
   labels: { queue: queueNames },
 });
 
 export const jobsEnqueued = defineCounter({
   name: 'sallyport_jobs_enqueued',
-  help: 'Jobs handed to Redis, and those that could not be because Redis was out of reach.',
+  help: 'Jobs enqueued in Redis, and those that could not be because Redis was unreachable.',
   labels: { queue: queueNames, outcome: ['added', 'unreachable'] },
 });
 
 export const queueJobs = defineGauge({
   name: 'sallyport_queue_jobs',
-  help: 'Jobs in a queue by state; dead letters stay until they are tried again or age out.',
+  help: 'Jobs in a queue by state; dead letters stay until they are retried or removed by age.',
   labels: { queue: queueNames, state: ['waiting', 'active', 'delayed', 'dead'] },
 });
 
@@ -94,5 +94,5 @@ export const scheduleStale = defineGauge({
 
 export const workerHealthy = defineGauge({
   name: 'sallyport_worker_healthy',
-  help: 'Whether this worker sees the jobs of its queues move.',
+  help: 'Whether the jobs of this worker progress.',
 });

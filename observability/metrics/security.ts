@@ -1,6 +1,6 @@
 import { defineCounter } from './instruments.ts';
 
-/** Every detection there is, with its severity: one of another name does not compile. */
+/** Every detection with its severity; another name does not compile. */
 export const detectionSeverities = {
   password_guessing: 'medium',
   credential_stuffing: 'high',
@@ -20,7 +20,7 @@ type DetectionSeverity = 'low' | 'medium' | 'high' | 'critical';
 
 export const incidentsRaised = defineCounter({
   name: 'sallyport_incidents',
-  help: 'Security incidents that began, by detection and severity; further sightings of an open one are not counted.',
+  help: 'Security incidents raised, by detection and severity; further sightings of an open one are not counted.',
   labels: {
     detection: Object.keys(detectionSeverities) as readonly DetectionName[],
     severity: ['low', 'medium', 'high', 'critical'],
@@ -29,10 +29,10 @@ export const incidentsRaised = defineCounter({
 
 export const detectionFailures = defineCounter({
   name: 'sallyport_detection_failures',
-  help: 'Tries to judge an event that failed: to be made again, or the last, after which the event is set aside.',
+  help: 'Failed attempts to evaluate an event: retried, or the last, after which the event is set aside.',
   labels: { outcome: ['retried', 'set_aside'] },
 });
 
-// At zero from the start, so that the first one is a step that alerts see.
+// Exists at zero from the start, so that alerts see the first one as a step.
 for (const [detection, severity] of Object.entries(detectionSeverities) as [DetectionName, DetectionSeverity][])
   incidentsRaised.at({ detection, severity });

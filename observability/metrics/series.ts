@@ -4,7 +4,7 @@ export interface Exemplar {
   atMs: number;
 }
 
-/** State of one series at collection. For histograms `counts` has one more entry than there are bounds. */
+/** State of one series at collection. For histograms, `counts` has one more entry than there are bounds. */
 export interface SeriesSnapshot {
   labels: Readonly<Record<string, string>>;
   value: number;
@@ -14,7 +14,7 @@ export interface SeriesSnapshot {
 
 const keyOf = (labels: SeriesSnapshot['labels']): string => JSON.stringify(Object.entries(labels).sort());
 
-/** Adds series of the same labels, and appends the others. */
+/** Sums series with equal labels and appends the others. */
 export function addSeries(own: readonly SeriesSnapshot[], more: readonly SeriesSnapshot[]): SeriesSnapshot[] {
   if (more.length === 0) return [...own];
   const sums = new Map(own.map((series) => [keyOf(series.labels), series]));

@@ -49,7 +49,7 @@ describe('the metrics port', () => {
     expect(await (await fetch(`http://127.0.0.1:${on.port}/metrics`)).text()).not.toContain('trace_id');
   });
 
-  it('serves a unix socket that only its owner may use, replacing what a dead process left', async () => {
+  it('serves a unix socket that only its owner may use, and replaces one left by a dead process', async () => {
     const socketPath = join(directory, 'api.sock');
     writeFileSync(socketPath, '');
     const server = await serve({ socketPath });

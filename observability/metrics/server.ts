@@ -4,31 +4,31 @@ import { type CollectedMetric, registry } from './instruments.ts';
 import { openMetricsContentType, prometheusContentType, type RenderOptions, renderPrometheus } from './prometheus.ts';
 
 export interface MetricsServerOptions {
-  /** Unix socket to listen on, mode 0600; what a dead process left there is replaced. */
+  /** Unix socket to listen on, mode 0600; replaces one left by a dead process. */
   socketPath?: string;
   /** TCP port; 0 picks a free one. */
   port?: number;
   /** 127.0.0.1 unless given. */
   host?: string;
-  /** Labels put on every series, such as `{ process: 'api-0' }`. */
+  /** Labels added to every series, such as `{ process: 'api-0' }`. */
   constantLabels?: RenderOptions['constantLabels'];
-  /** Whether a client that asks for OpenMetrics gets it, with exemplars. Off unless given. */
+  /** Whether a client that asks for OpenMetrics gets it, with exemplars. Off by default. */
   exemplars?: boolean;
-  /** Awaited before each answer: for what is counted elsewhere. Must not reject, and not take long. */
+  /** Awaited before each response, to collect counts from elsewhere. Must be fast and must not reject. */
   refresh?: () => Promise<void>;
-  /** What to serve; the metrics of this process unless given. */
+  /** The metrics to serve; those of this process by default. */
   collect?: () => readonly CollectedMetric[];
-  /** Answers `GET /healthz` too: 200 or 503 with this body as JSON. */
+  /** Also serves `GET /healthz`: 200 or 503 with this body as JSON. */
   health?: () => { ok: boolean; body: object };
 }
 
 export interface MetricsServer {
-  /** The port listened on; undefined on a socket. */
+  /** The listening port; undefined for a socket. */
   port: number | undefined;
   close(): Promise<void>;
 }
 
-/** Serves `GET /metrics`, and `/healthz` where asked to; anything else is 404 or 405. Rejects when the address is taken. */
+/** Serves `GET /metrics`, and `/healthz` if configured; anything else is 404 or 405. Rejects when the address is taken. */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
   const server = createServer((request, response) => void answer(options, request, response));
   server.unref();

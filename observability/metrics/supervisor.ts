@@ -1,6 +1,6 @@
 import type { MetricInfo } from './instruments.ts';
 
-/** Counted by the supervisor itself, about the processes it runs; their names are known only to it. */
+/** Counted by the supervisor about its processes; only it knows their names. */
 function processCounter(name: string, help: string): MetricInfo {
   return { name, help, kind: 'counter', unit: '1', labels: { process: null }, buckets: [], otel: undefined };
 }

@@ -1,21 +1,21 @@
 import { defineCounter } from './instruments.ts';
 
-/** What became of sampled spans. */
+/** Outcomes of sampled spans. */
 export const exportedSpans = defineCounter({
   name: 'sallyport_telemetry_spans',
-  help: 'Sampled spans by what became of them: exported, failed to be delivered, or dropped because too many waited.',
+  help: 'Sampled spans by outcome: exported, not delivered, or dropped because too many waited.',
   labels: { outcome: ['exported', 'failed', 'dropped'] },
 });
 
-/** Log lines thrown away because standard error was not read fast enough. */
+/** Log lines dropped because standard error was not read fast enough. */
 export const droppedLogLines = defineCounter({
   name: 'sallyport_telemetry_log_lines_dropped',
-  help: 'Log lines thrown away because standard error was not read fast enough.',
+  help: 'Log lines dropped because standard error was not read fast enough.',
 });
 
-/** What became of error reports. */
+/** Outcomes of error reports. */
 export const errorReports = defineCounter({
   name: 'sallyport_telemetry_error_reports',
-  help: 'Errors by what became of their report: reported, refused by Sentry, dropped because it was out of reach or too slow, or not sent because the same one just was.',
+  help: 'Error reports by outcome: reported, refused by Sentry, dropped because Sentry was unreachable or too slow, or not sent because the same error was just reported.',
   labels: { outcome: ['reported', 'failed', 'dropped', 'repeated'] },
 });

@@ -1,6 +1,6 @@
 import { defineCounter, defineHistogram } from './instruments.ts';
 
-/** Why a token is not active: the closed list of the validate answer. */
+/** Why a token is inactive: the closed list of the validate response. */
 export const inactiveReasons = [
   'malformed',
   'unknown_key',
@@ -19,7 +19,7 @@ export const inactiveReasons = [
   'unknown_id',
 ] as const;
 
-/** How a validation ends; `none` goes with an active token, the last four with 503. */
+/** The outcome of a validation; `none` is an active token, the last four are a 503. */
 const validationReasons = [
   'none',
   ...inactiveReasons,
@@ -48,32 +48,32 @@ const milliseconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 
 export const tokenValidations = defineCounter({
   name: 'sallyport_token_validations',
-  help: 'Tokens judged, by result and reason; unavailable when no judgement could be given.',
+  help: 'Tokens validated, by result and reason; unavailable when the copy could not decide.',
   labels: { result: ['active', 'inactive', 'unavailable'], reason: validationReasons },
 });
 
 export const tokenValidationDuration = defineHistogram({
   name: 'sallyport_token_validation_duration_seconds',
-  help: 'Time to judge one token, without HTTP.',
+  help: 'Time to validate one token, without HTTP.',
   unit: 's',
   buckets: microseconds,
 });
 
 export const tokenVerdictCache = defineCounter({
   name: 'sallyport_token_verdict_cache',
-  help: 'Look-ups of a token in the cache of verified signatures.',
+  help: 'Token look-ups in the cache of verified signatures.',
   labels: { outcome: ['hit', 'miss'] },
 });
 
 export const tokensIssued = defineCounter({
   name: 'sallyport_tokens_issued',
-  help: 'Requests for a token by grant and outcome.',
+  help: 'Token requests, by grant and outcome.',
   labels: { grant: grants, outcome: ['ok', 'refused', 'unavailable'] },
 });
 
 export const tokenIssueDuration = defineHistogram({
   name: 'sallyport_token_issue_duration_seconds',
-  help: 'Time to issue a token, database and signature included.',
+  help: 'Time to issue a token, including database and signature.',
   unit: 's',
   labels: { grant: grants },
   buckets: milliseconds,
@@ -81,7 +81,7 @@ export const tokenIssueDuration = defineHistogram({
 
 export const tokenSignDuration = defineHistogram({
   name: 'sallyport_token_sign_duration_seconds',
-  help: 'Time to sign one token, waiting for a place included.',
+  help: 'Time to sign one token, including the wait for a free slot.',
   unit: 's',
   labels: { algorithm: signingAlgorithms },
   buckets: [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
@@ -89,7 +89,7 @@ export const tokenSignDuration = defineHistogram({
 
 export const tokenRefreshes = defineCounter({
   name: 'sallyport_token_refreshes',
-  help: 'Refresh tokens presented, by verdict. A replay has ended its family.',
+  help: 'Refresh tokens presented, by outcome. A replay has ended its token family.',
   labels: {
     outcome: [
       'rotated',
@@ -109,20 +109,20 @@ export const tokenRefreshes = defineCounter({
 
 export const tokenRefreshDuration = defineHistogram({
   name: 'sallyport_token_refresh_duration_seconds',
-  help: 'Time from a presented refresh token to its answer, without HTTP.',
+  help: 'Time to refresh a token, without HTTP.',
   unit: 's',
   buckets: milliseconds,
 });
 
 export const tokenRefreshBatchSize = defineHistogram({
   name: 'sallyport_token_refresh_batch_size',
-  help: 'Refresh tokens that shared one statement.',
+  help: 'Refresh tokens in one statement.',
   buckets: [1, 2, 4, 8, 16, 32, 64, 128],
 });
 
 export const tokenRevocations = defineCounter({
   name: 'sallyport_token_revocations',
-  help: 'Revocations asked for, by what they name.',
+  help: 'Revocation requests, by what they name.',
   labels: {
     kind: ['jti', 'sid', 'family', 'user', 'client', 'key'],
     outcome: ['ok', 'refused', 'unavailable'],

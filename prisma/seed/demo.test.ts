@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { demoScenario } from './demo.ts';
 
-test('the demo client’s secret has 256 bits, is nobody’s password, and no other installation’s', () => {
+test('the demo client’s secret has 256 bits, differs from every password and between installations', () => {
   const { user, admin, client } = demoScenario('one installation');
   expect(Buffer.from(client.clientSecret, 'base64url')).toHaveLength(32);
   const other = demoScenario('another').client.clientSecret;

@@ -15,13 +15,13 @@ export type DemoScenario = {
     readonly clientSecret: string;
     readonly name: string;
     readonly grantTypes: readonly string[];
-    /** Of loopback addresses any port will do. */
+    /** A loopback address may have any port. */
     readonly redirectUris: readonly string[];
-    /** What a login through the client may ask for. */
+    /** Scopes that a sign-in through the client may request. */
     readonly scopes: readonly string[];
-    /** What its client-credentials tokens may carry; those that name permissions are its own. */
+    /** Scopes of its client-credentials tokens; those that are permissions are its own. */
     readonly credentialScopes: readonly string[];
-    /** Whom its tokens may be for; `*`: anybody. */
+    /** Audiences of its tokens; `*`: any. */
     readonly audiences: readonly string[];
   };
 };
@@ -40,8 +40,8 @@ const ALL_ROLES = ['admin', 'agent', 'auditor', 'compliance', 'operator'];
 const DEMO_SCOPES = ['tasks:read', 'tasks:write'];
 
 /**
- * The demo people and client. Their secrets come from the installation's own secret, so that every start with the
- * same secret names the same ones and no two installations share any.
+ * The demo users and client. Their secrets are derived from the installation's own secret, so that every start with the
+ * same secret gives the same ones and no two installations share any.
  */
 export function demoScenario(authSecret: string): DemoScenario {
   const secretOf = (of: string): string =>

@@ -105,7 +105,7 @@ export function betterOf(first: CoverageMap, second: CoverageMap): CoverageMap {
   return map;
 }
 
-/** Files of a group that no run loaded count as not covered: a file nobody imports hides nothing. */
+/** Files of a group that no run loaded are reported as uncovered, so an unimported file cannot hide. */
 export async function figureOf(
   map: CoverageMap,
   group: CoverageGroup,

@@ -3,20 +3,30 @@ import { basename, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
+const numberOf = (file: string): number => Number(basename(file).slice(0, 4));
 const decisions = globSync('docs/adr/0*.md', { cwd: ROOT }).sort();
+const index = readFileSync(resolve(ROOT, 'docs/adr/README.md'), 'utf8');
 
-test('decisions are numbered without a gap, and each heading has the number of its file', () => {
+test('the heading of each decision has the number of its file, and no two have the same', () => {
   expect(decisions.length).toBeGreaterThan(20);
-  for (const [index, file] of decisions.entries()) {
-    const number = index + 1;
-    expect(basename(file)).toMatch(new RegExp(`^${String(number).padStart(4, '0')}-[a-z-]+\\.md$`));
-    expect(readFileSync(resolve(ROOT, file), 'utf8'), file).toMatch(new RegExp(`^# ${number}\\. \\S`));
+  expect(new Set(decisions.map(numberOf)).size).toBe(decisions.length);
+  for (const file of decisions) {
+    expect(basename(file)).toMatch(/^\d{4}-[a-z-]+\.md$/);
+    expect(readFileSync(resolve(ROOT, file), 'utf8'), file).toMatch(new RegExp(`^# ${numberOf(file)}\\. \\S`));
   }
 });
 
+test('the index says of every missing number which decision replaced it', () => {
+  const [, withdrawn = ''] = /^Withdrawn numbers are not reused: (.*)$/m.exec(index) ?? [];
+  const named = [...withdrawn.matchAll(/(\d+) \(see (\d+)\)/g)].map(([, number, by]) => [Number(number), Number(by)]);
+  const present = new Set(decisions.map(numberOf));
+  const missing = Array.from({ length: Math.max(...present) }, (_, at) => at + 1).filter((at) => !present.has(at));
+  expect(named.map(([number]) => number)).toEqual(missing);
+  expect(named.filter(([, by = 0]) => !present.has(by))).toEqual([]);
+});
+
 test('the index of decisions has each of them once, by its number', () => {
-  const index = readFileSync(resolve(ROOT, 'docs/adr/README.md'), 'utf8');
   const linked = [...index.matchAll(/\[(\d+)\]\((0[^)]+\.md)\)/g)].map(([, number, file]) => [Number(number), file]);
-  const there = decisions.map((file, place) => [place + 1, basename(file)]);
+  const there = decisions.map((file) => [numberOf(file), basename(file)]);
   expect(linked.sort(([a], [b]) => Number(a) - Number(b))).toEqual(there);
 });

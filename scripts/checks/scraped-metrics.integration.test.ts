@@ -11,7 +11,7 @@ import { readPromQuery } from './promql.ts';
 
 /** Metrics of dashboards and alerts without a series after a run in which all is well, each with the reason. */
 const silentWhenWell: Readonly<Record<string, string>> = {
-  sallyport_rate_limit_refusals_total: 'nobody asks too much',
+  sallyport_rate_limit_refusals_total: 'no client exceeds a limit',
 };
 
 type RuleFile = { readonly groups: readonly { readonly rules: readonly { record?: string; expr: string }[] }[] };

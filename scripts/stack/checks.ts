@@ -7,7 +7,7 @@ import type { CollectorAddresses } from './telemetry.ts';
 const emptyWhenWell: Readonly<Record<string, string>> = {
   'Refused sign-ins against the same hour yesterday': 'there is no yesterday',
   'Checkpoints not delivered': 'none was refused',
-  'Refused by rate limits': 'nobody asks too much',
+  'Refused by rate limits': 'no client exceeds a limit',
 };
 
 async function ask<T>(prometheus: string, path: string, parameters: Record<string, string> = {}): Promise<T> {
