@@ -1,4 +1,5 @@
 /** Everything that clients were told, in the order they were told it. Only appended to; `gates.ts` reads it. */
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 
 /** Something that ends tokens. From `sentAtMs` on they may be refused, after `ackedAtMs` they must be. */
 export type Ending = { readonly cause: string; readonly sentAtMs: number; ackedAtMs?: number };
@@ -143,9 +144,6 @@ export const count = ({ counts }: Ledger, what: string): void => void counts.set
 
 type Claims = { readonly jti: string; readonly fid: string; readonly sub: string };
 
-const decoded = <T>(token: string, part: number): T =>
-  JSON.parse(Buffer.from(token.split('.')[part] ?? '', 'base64url').toString()) as T;
-
 export const generationOf = (refreshToken: string): number => Number(refreshToken.split('.')[2]);
 
 /** A token pair as its client received it: of a login already known, or the first of a new one. */
@@ -154,8 +152,8 @@ export function given(
   pair: { readonly access_token: string; readonly refresh_token: string },
   atMs = now(),
 ): Access {
-  const { jti, fid, sub } = decoded<Claims>(pair.access_token, 1);
-  const { kid } = decoded<{ readonly kid: string }>(pair.access_token, 0);
+  const { jti, fid, sub } = decodeJwt<Claims>(pair.access_token);
+  const { kid } = decodeProtectedHeader(pair.access_token) as { kid: string };
   let login = ledger.logins.get(fid);
   if (login === undefined) {
     login = {

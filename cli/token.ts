@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { rehearsed } from './admin.ts';
 import { callApi, clientAuthorization, findApi } from './api-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -25,9 +26,6 @@ async function tokenFrom(argument: string): Promise<string> {
   return token;
 }
 
-const decoded = (part: string | undefined): unknown =>
-  JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
-
 async function issue(command: Command): Promise<void> {
   const options = optionsOf(command);
   const what = options.user === undefined ? 'issue an access token' : `issue a pair for ${options.user}`;
@@ -51,10 +49,9 @@ async function issue(command: Command): Promise<void> {
 
 async function inspect(command: Command, argument: string): Promise<void> {
   const token = await tokenFrom(argument);
-  const parts = token.split('.');
   let view: { header: unknown; claims: unknown };
   try {
-    view = { header: decoded(parts[0]), claims: decoded(parts[1]) };
+    view = { header: decodeProtectedHeader(token), claims: decodeJwt(token) };
   } catch {
     throw new CommandError(exitCodes.checkFailed, 'this is not a JWT; a refresh token shows nothing by design');
   }

@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL } from '#testing/api-copy.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
@@ -254,8 +255,7 @@ describe('a new password', () => {
   });
 });
 
-const claims = ({ access_token: token }: { readonly access_token: string }) =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+const claims = ({ access_token: token }: { readonly access_token: string }) => decodeJwt(token);
 /** What rows say of the session is read anew. */
 const forget = ({ cookie }: TestUser): Promise<void> =>
   harness.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword, signIn, type TestUser } from '#testing/flows/flows.ts';
 import { send } from '#testing/http-client.ts';
@@ -171,8 +172,7 @@ describe('the profile', () => {
   });
 });
 
-const claims = ({ access_token: token }: { readonly access_token: string }) =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+const claims = ({ access_token: token }: { readonly access_token: string }) => decodeJwt(token);
 /** What rows say of the session is read anew. */
 const forget = ({ cookie }: TestUser): Promise<void> =>
   harness.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));

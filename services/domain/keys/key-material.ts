@@ -3,12 +3,11 @@ import {
   createPrivateKey,
   createPublicKey,
   createSecretKey,
-  generateKeyPair,
   type JsonWebKey,
-  type KeyObject,
+  KeyObject,
   timingSafeEqual,
 } from 'node:crypto';
-import { promisify } from 'node:util';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { VerificationKey } from '../jws/verify-signature.ts';
 import type { Random, Vault } from '../ports.ts';
 import type { AsymmetricAlgorithm, KeyAlgorithm } from './key-timeline.ts';
@@ -36,37 +35,17 @@ export type SealedKey = {
 const RSA_MODULUS_BITS = 2_048;
 const SHARED_SECRET_BYTES = 32;
 
-const generate = promisify(generateKeyPair);
-
-function generatePair(alg: AsymmetricAlgorithm): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
-  switch (alg) {
-    case 'RS256':
-      return generate('rsa', { modulusLength: RSA_MODULUS_BITS, publicExponent: 65_537 });
-    case 'ES256':
-      return generate('ec', { namedCurve: 'P-256' });
-    case 'EdDSA':
-      return generate('ed25519');
-  }
-}
-
-/** RFC 7638: SHA-256 over the required members in lexicographic order. */
-export function jwkThumbprint(jwk: JsonWebKey): string {
-  const members: readonly (keyof JsonWebKey & string)[] =
-    jwk.kty === 'RSA' ? ['e', 'kty', 'n'] : jwk.kty === 'EC' ? ['crv', 'kty', 'x', 'y'] : ['crv', 'kty', 'x'];
-  const required = Object.fromEntries(members.map((member) => [member, jwk[member]]));
-  return createHash('sha256').update(JSON.stringify(required)).digest('base64url');
-}
-
 export const sealContext = (purpose: string, kid: string): string => `jwks:${purpose}:${kid}`;
 
-/** Makes a key pair and seals its private part (PKCS #8) for exactly this kid and purpose. */
+/** Makes a key pair, its kid the thumbprint of RFC 7638, and seals the private part (PKCS #8) for this kid and purpose. */
 export async function makeKeyPair(vault: Vault, purpose: string, alg: AsymmetricAlgorithm): Promise<SealedKey> {
-  const { publicKey, privateKey } = await generatePair(alg);
-  const jwk = publicKey.export({ format: 'jwk' });
-  const kid = jwkThumbprint(jwk);
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: RSA_MODULUS_BITS });
+  const jwk = await exportJWK(publicKey);
+  const kid = await calculateJwkThumbprint(jwk);
   // Command lines would take it for an option.
   if (kid.startsWith('-')) return makeKeyPair(vault, purpose, alg);
-  const sealedPrivateKey = vault.seal(privateKey.export({ format: 'der', type: 'pkcs8' }), sealContext(purpose, kid));
+  const pkcs8 = KeyObject.from(privateKey).export({ format: 'der', type: 'pkcs8' });
+  const sealedPrivateKey = vault.seal(pkcs8, sealContext(purpose, kid));
   return { kid, purpose, alg, publicKey: JSON.stringify(jwk), sealedPrivateKey };
 }
 
@@ -135,12 +114,11 @@ export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
 
 export const publicJwkOf = (key: SealedKey): JsonWebKey => JSON.parse(key.publicKey) as JsonWebKey;
 
+const publicKeyOf = (key: SealedKey): KeyObject => createPublicKey({ key: publicJwkOf(key), format: 'jwk' });
+
 /** The key that verifies. Opens the sealed part only for HS256. */
 export function verificationKeyOf(vault: Vault, key: SealedKey, audience: string | undefined): VerificationKey {
-  const made =
-    key.alg === 'HS256'
-      ? createSecretKey(openPrivatePart(vault, key))
-      : createPublicKey({ key: publicJwkOf(key), format: 'jwk' });
+  const made = key.alg === 'HS256' ? createSecretKey(openPrivatePart(vault, key)) : publicKeyOf(key);
   return { kid: key.kid, alg: key.alg, key: made, ...(audience === undefined ? {} : { audience }) };
 }
 
@@ -150,7 +128,7 @@ export function signingKeyOf(vault: Vault, key: SealedKey): KeyObject {
   if (key.alg === 'HS256') return createSecretKey(opened);
   const made = createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' });
   opened.fill(0);
-  if (jwkThumbprint(createPublicKey(made).export({ format: 'jwk' })) !== jwkThumbprint(publicJwkOf(key)))
+  if (!createPublicKey(made).equals(publicKeyOf(key)))
     throw new KeyMaterialError(
       `private and public part of key ${key.kid} differ`,
       'restore the jwks table from a backup',

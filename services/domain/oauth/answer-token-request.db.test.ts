@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
@@ -47,7 +48,7 @@ const showing = (caller: Caller, shown: string | null): Caller => ({
 });
 const claimsOf = (answer: object) => {
   const { access_token } = answer as { access_token: string };
-  return JSON.parse(Buffer.from(access_token.split('.')[1] as string, 'base64url').toString());
+  return decodeJwt(access_token);
 };
 async function codeRequest(client: GrantClient): Promise<TokenRequest> {
   const code_verifier = newVerifier();

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { decodeProtectedHeader } from 'jose';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import type { UserClaims } from './user-claims.ts';
@@ -24,9 +25,6 @@ export function accessTokenHash(accessToken: string, alg: string): string {
   return digest.subarray(0, digest.length / 2).toString('base64url');
 }
 
-const algorithmOf = (token: string): string =>
-  (JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as { alg: string }).alg;
-
 /**
  * An ID token (OpenID Connect Core §2) by an asymmetric key, in HS256 mode too. Throws `signing_unavailable` (503).
  */
@@ -50,7 +48,6 @@ export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: I
       },
     );
   const token = await sign('RS256');
-  const alg = algorithmOf(token);
   // RS256 and ES256 hash alike; only for a key of another kind is the first one thrown away.
-  return alg === 'EdDSA' ? sign(alg) : token;
+  return decodeProtectedHeader(token).alg === 'EdDSA' ? sign('EdDSA') : token;
 }

@@ -3,7 +3,6 @@ import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:cry
 import { canonicalBase64url } from '#services/domain/jws/canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from '#services/domain/jws/strict-json.ts';
 import { verifySignature } from '#services/domain/jws/verify-signature.ts';
-import { jwkThumbprint } from '#services/domain/keys/key-material.ts';
 
 /** Algorithms of proofs (RFC 9449 §5.1); all asymmetric. */
 const DPOP_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const;
@@ -49,19 +48,19 @@ function objectOf(segment: string): JsonObject | null {
   return bytes !== null && isUtf8(bytes) ? parseStrictObject(bytes.toString('utf8')) : null;
 }
 
-/** The public members of a key that goes with the algorithm, or null: one key, one kind. */
+/** The public members of a key that goes with the algorithm, in the order of RFC 7638, or null: one key, one kind. */
 function publicMembers(alg: DpopAlgorithm, jwk: JsonObject): JsonWebKey | null {
   if (PRIVATE_MEMBERS.some((member) => member in jwk)) return null;
   const { kty, crv, x, y, n, e } = jwk;
   const isCoordinate = (value: unknown): value is string => typeof value === 'string' && COORDINATE.test(value);
   switch (alg) {
     case 'ES256':
-      return kty === 'EC' && crv === 'P-256' && isCoordinate(x) && isCoordinate(y) ? { kty, crv, x, y } : null;
+      return kty === 'EC' && crv === 'P-256' && isCoordinate(x) && isCoordinate(y) ? { crv, kty, x, y } : null;
     case 'EdDSA':
-      return kty === 'OKP' && crv === 'Ed25519' && isCoordinate(x) ? { kty, crv, x } : null;
+      return kty === 'OKP' && crv === 'Ed25519' && isCoordinate(x) ? { crv, kty, x } : null;
     case 'RS256': {
       if (kty !== 'RSA' || typeof n !== 'string' || typeof e !== 'string' || e.length > 8) return null;
-      return n.length >= SHORTEST_MODULUS && n.length <= LONGEST_MODULUS ? { kty, n, e } : null;
+      return n.length >= SHORTEST_MODULUS && n.length <= LONGEST_MODULUS ? { e, kty, n } : null;
     }
   }
 }
@@ -79,7 +78,7 @@ function keyOf(header: JsonObject): ProofKey | null {
   if (known === undefined || jwk === null || typeof jwk !== 'object' || Array.isArray(jwk)) return null;
   const members = publicMembers(known, jwk as JsonObject);
   if (members === null) return null;
-  const jkt = jwkThumbprint(members);
+  const jkt = hash('sha256', JSON.stringify(members), 'base64url');
   const name = `${known} ${jkt}`;
   try {
     const key = knownKeys.get(name) ?? createPublicKey({ key: members, format: 'jwk' });

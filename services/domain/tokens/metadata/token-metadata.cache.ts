@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { decodeProtectedHeader } from 'jose';
 import { runDetached } from '#observability/http-span.ts';
 import { hmacKey } from '#services/domain/audit/hmac-key.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
@@ -121,8 +122,7 @@ function kidOf(token: string): string | null {
   const segment = token.slice(0, token.indexOf('.'));
   const known = knownKids.get(segment);
   if (known !== undefined) return known;
-  const header = JSON.parse(Buffer.from(segment, 'base64url').toString()) as { kid?: string };
-  const kid = header.kid ?? null;
+  const kid = decodeProtectedHeader(token).kid ?? null;
   if (knownKids.size < KNOWN_KIDS_MAXIMUM) knownKids.set(segment, kid);
   return kid;
 }
