@@ -96,3 +96,17 @@ describe('pages for operators', () => {
 test.each(pages)('every link of %s leads to a page, and to a heading of it', (page) => {
   expect(brokenLinks(page)).toEqual([]);
 });
+
+/** What `docker compose logs … | grep '…'` looks for, without the JSON around it. */
+const searchesIn = (page: string): string[] =>
+  [...textOf(page).matchAll(/docker compose logs[^\n|]*\| grep (?:-\w+ )?'([^'<]+)'/g)].map(([, text = '']) =>
+    text.replace(/^"msg":"/, '').replace(/"$/, ''),
+  );
+
+test('every log line that a runbook searches for is one that the product writes', () => {
+  const sources = globSync('{services,cli,jobs}/**/*.ts', { cwd: root, exclude: (path) => path.endsWith('.test.ts') });
+  const product = sources.map(textOf).join('\n');
+  const searches = guides.flatMap((page) => searchesIn(page).map((text) => ({ page, text })));
+  expect(searches.length).toBeGreaterThan(5);
+  expect(searches.filter(({ text }) => !product.includes(text))).toEqual([]);
+});
