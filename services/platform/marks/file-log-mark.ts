@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogMark, LogMarkStore } from '#services/domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
-import { withFileLock } from '../local/file-lock.mjs';
 import { writeDurably } from './durable-file.ts';
 import {
   followedLogMark,
@@ -13,6 +12,7 @@ import {
   movedLogMark,
   parseLogMark,
 } from './mark-texts.ts';
+import { whileLocked } from './while-locked.ts';
 
 const FILE_NAME = 'audit-mark.json';
 
@@ -26,14 +26,15 @@ async function readHeld(path: string): Promise<HeldLogMark | null> {
 
 /**
  * The head of the audit log in `<data dir>/audit-mark.json`: outside the database and its backups, for one host. Any
- * number of its processes may swap it; a lock file orders compare and write.
+ * number of its processes may swap it, in any number of containers that share the folder: a lock orders compare and
+ * write.
  * Throws `MarksUnreadableError` where the file is there and cannot be understood.
  */
 export function createFileLogMark(dataDir: string): LogMarkStore {
   const path = join(dataDir, FILE_NAME);
   const replace = (expected: LogMark | null, nextOf: (held: HeldLogMark | null) => HeldLogMark): Promise<boolean> => {
     ensureDataDir(dataDir);
-    return withFileLock(`${path}.lock`, async () => {
+    return whileLocked(join(dataDir, 'run/audit-mark.lock'), async () => {
       const held = await readHeld(path);
       if (!isSameLogMark(held?.mark ?? null, expected)) return false;
       await writeDurably(path, logMarkText(nextOf(held)));

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MarkStore, Marks } from '#services/domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
-import { withFileLock } from '../local/file-lock.mjs';
 import { writeDurably } from './durable-file.ts';
 import { isSameMarks, joinMarks, MarksUnreadableError, marksText, parseMarks } from './mark-texts.ts';
+import { whileLocked } from './while-locked.ts';
 
 const FILE_NAME = 'marks.json';
 
@@ -18,15 +18,16 @@ async function readMarks(path: string): Promise<Marks | null> {
 
 /**
  * Marks in `<data dir>/marks.json`: outside the database and its backups, for one host. Any number of its processes
- * may raise them; a lock file orders compare and write.
+ * may raise them, in any number of containers that share the folder: a lock orders compare and write.
  */
 export function createFileMarks(dataDir: string): MarkStore {
   ensureDataDir(dataDir);
   const path = join(dataDir, FILE_NAME);
+  const lock = join(dataDir, 'run/marks.lock');
   return {
     read: () => readMarks(path),
     raise: (marks, replaced = []) =>
-      withFileLock(`${path}.lock`, async () => {
+      whileLocked(lock, async () => {
         const held = await readMarks(path);
         const next = joinMarks(held, marks, replaced);
         if (!isSameMarks(held, next)) await writeDurably(path, marksText(next));

@@ -1,0 +1,102 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { whileLocked } from './while-locked.ts';
+
+const run = promisify(execFile);
+let folder: string;
+let lock: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-while-locked-'));
+  lock = join(folder, 'lock');
+  writeFileSync(join(folder, 'count'), '0');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const program = (work: string): string[] => [
+  '--input-type=module',
+  '-e',
+  `import { readFileSync, writeFileSync } from 'node:fs';
+   import { setTimeout as sleep } from 'node:timers/promises';
+   import { whileLocked } from ${JSON.stringify(new URL('./while-locked.ts', import.meta.url).href)};
+   const [lock, file] = ${JSON.stringify([lock, join(folder, 'count')])};
+   ${work}`,
+];
+
+/** Reads the counter, pauses, and writes it back, twenty times: any overlap loses a count. */
+const counting = () =>
+  program(`for (let n = 0; n < 20; n += 1)
+  await whileLocked(lock, async () => {
+    const value = Number(readFileSync(file, 'utf8'));
+    await sleep(2);
+    writeFileSync(file, String(value + 1));
+  });`);
+const count = (): number => Number(readFileSync(join(folder, 'count'), 'utf8'));
+
+/** A process that holds the lock until it is killed. */
+async function startHolder(): Promise<ChildProcess> {
+  const hold = program(`await whileLocked(lock, () => { console.log('held'); return sleep(600_000); });`);
+  const holder = spawn(process.execPath, hold, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(holder.stdout!, 'data');
+  return holder;
+}
+
+test('processes never hold it at once', async () => {
+  await Promise.all(Array.from({ length: 4 }, () => run(process.execPath, counting())));
+  expect(count()).toBe(80);
+});
+
+const unshare = ['--pid', '--fork', '--kill-child'];
+const canUnshare = spawnSync('unshare', [...unshare, 'true']).status === 0;
+
+test.runIf(canUnshare)('processes never hold it at once where each has process ids of its own', async () => {
+  await Promise.all(Array.from({ length: 4 }, () => run('unshare', [...unshare, process.execPath, ...counting()])));
+  expect(count()).toBe(80);
+});
+
+test('calls of one process never hold it at once', async () => {
+  let holders = 0;
+  const calls = Array.from({ length: 20 }, () =>
+    whileLocked(lock, async () => {
+      holders += 1;
+      expect(holders).toBe(1);
+      await new Promise((done) => setTimeout(done, 1));
+      holders -= 1;
+    }),
+  );
+  await Promise.all(calls);
+});
+
+test('a holder that was killed leaves it free, also for many who wait', async () => {
+  const holder = await startHolder();
+  const waiting = Array.from({ length: 3 }, () => run(process.execPath, counting()));
+  await new Promise((done) => setTimeout(done, 300));
+  expect(count()).toBe(0);
+  holder.kill('SIGKILL');
+  await Promise.all(waiting);
+  expect(count()).toBe(60);
+});
+
+test('a holder that was stopped keeps it', async () => {
+  const holder = await startHolder();
+  holder.kill('SIGSTOP');
+  let isIn = false;
+  const waiting = whileLocked(lock, async () => {
+    isIn = true;
+  });
+  await new Promise((done) => setTimeout(done, 200));
+  expect(isIn).toBe(false);
+  holder.kill('SIGKILL');
+  await waiting;
+});
+
+test('it is given back when the work throws, and a file that is no lock is an error', async () => {
+  await expect(whileLocked(lock, () => Promise.reject(new Error('work failed')))).rejects.toThrow('work failed');
+  expect(await whileLocked(lock, async () => 'held')).toBe('held');
+  writeFileSync(lock, 'another file '.repeat(100));
+  await expect(whileLocked(lock, async () => {})).rejects.toThrow('not a database');
+});
