@@ -1,5 +1,6 @@
-// PROCESS: the command line in a container. Secrets come as files, but settings are read from the
-// environment, so `NAME_FILE` becomes NAME here, only in the memory of this process and its children.
+// PROCESS: runs what the container is for: `api`, `worker` or `migrate` in this very process, else a verb of the command
+// line. Secrets come as files, but settings are read from the environment, so `NAME_FILE` becomes NAME here, only in the
+// memory of this process and its children.
 import { readFileSync } from 'node:fs';
 
 for (const name of ['BETTER_AUTH_SECRET', 'DATABASE_URL', 'KEY_ENCRYPTION_KEY', 'REDIS_URL', 'SENTRY_DSN']) {
@@ -8,4 +9,7 @@ for (const name of ['BETTER_AUTH_SECRET', 'DATABASE_URL', 'KEY_ENCRYPTION_KEY', 
   delete process.env[`${name}_FILE`];
 }
 
-await import('../../cli/main.ts');
+const [role = 'api', ...more] = process.argv.slice(2);
+// `migrate` alone is the role, `migrate up` the verb.
+const isRole = ['api', 'worker', 'migrate'].includes(role) && more.length === 0;
+await import(isRole ? `../../services/${role}/main.ts` : '../../cli/main.ts');

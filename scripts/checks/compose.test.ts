@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });
@@ -15,13 +16,18 @@ interface Service {
   cap_drop?: string[];
   privileged?: boolean;
   user?: string;
-  pid?: string;
   network_mode?: string;
   deploy?: { replicas?: number; resources?: unknown };
   environment?: Record<string, string>;
   volumes?: string[];
   ports?: string[];
   networks?: string[];
+  command?: string[];
+  init?: boolean;
+  restart?: string;
+  stop_grace_period?: string;
+  healthcheck?: { test?: string[]; disable?: boolean };
+  depends_on?: Record<string, { condition: string }>;
 }
 const compose = readYaml('docker-compose.yml') as {
   services: Record<string, Service>;
@@ -32,14 +38,49 @@ const services = Object.entries(compose.services);
 const ours = services.filter(([, { image }]) => image === 'sallyport:local');
 
 describe('docker-compose.yml', () => {
-  test('has the whole system: two APIs behind a load balancer, two workers, stores, telemetry', () => {
-    const expected = 'api collector grafana loki nginx postgres processes prometheus redis secrets tempo worker'.split(
-      ' ',
+  const dependsOn = (name: string) =>
+    Object.fromEntries(
+      Object.entries(compose.services[name]?.depends_on ?? {}).map(([on, { condition }]) => [on, condition]),
     );
-    expect(Object.keys(compose.services).sort()).toEqual(expected);
+
+  test('has a migration, two APIs behind a load balancer, two workers, stores and telemetry', () => {
+    const expected = 'api collector grafana loki migrate nginx postgres prometheus redis secrets tempo worker';
+    expect(Object.keys(compose.services).sort()).toEqual(expected.split(' '));
     expect([compose.services.api?.deploy?.replicas, compose.services.worker?.deploy?.replicas]).toEqual([2, 2]);
-    expect(compose.services.api?.environment).toMatchObject({ API_COPIES: '1', WORKER_COPIES: '0' });
-    expect(compose.services.worker?.environment).toMatchObject({ API_COPIES: '0', WORKER_COPIES: '1' });
+    expect(readFileSync(join(root, 'deploy/nginx/upstream.conf'), 'utf8')).toContain('server api:3000 resolve');
+  });
+
+  test('each container runs one role of ours, and the image knows the role', () => {
+    const entry = readFileSync(join(root, 'deploy/container/entry.mjs'), 'utf8');
+    for (const role of ['api', 'worker', 'migrate']) {
+      expect(compose.services[role]).toMatchObject({ command: [role], init: true, image: 'sallyport:local' });
+      expect(entry).toContain(`'${role}'`);
+      expect(existsSync(join(root, `services/${role}/main.ts`))).toBe(true);
+    }
+    const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
+    expect(image).toContain(
+      '\nENTRYPOINT ["/app/node_modules/.bin/node", "deploy/container/entry.mjs"]\nCMD ["api"]\n',
+    );
+  });
+
+  test('APIs and workers start once the database is migrated, and the load balancer once an API is ready', () => {
+    expect(dependsOn('migrate')).toEqual({ postgres: 'service_healthy' });
+    expect(compose.services.migrate?.restart).toBe('no');
+    for (const name of ['api', 'worker'])
+      expect(dependsOn(name)).toMatchObject({ migrate: 'service_completed_successfully', redis: 'service_healthy' });
+    expect(dependsOn('nginx')).toEqual({ api: 'service_healthy' });
+  });
+
+  test('each role is asked for its own health, and stops within the time it is given', () => {
+    const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
+    expect(image).toMatch(/HEALTHCHECK .*\\\n.*\/readyz/);
+    expect(compose.services.api?.healthcheck).toBeUndefined();
+    expect(compose.services.worker?.healthcheck?.test?.at(-1)).toContain('127.0.0.1:9464/healthz');
+    expect(compose.services.migrate?.healthcheck).toEqual({ disable: true });
+    const config = loadConfig({ DRAIN_SECONDS: '25', WORKER_DRAIN_SECONDS: '25' });
+    const longest = Math.max(config.server.drainSeconds + 2, config.jobs.workerDrainSeconds);
+    for (const [, { stop_grace_period = '' }] of services.filter(([name]) => ['api', 'worker'].includes(name)))
+      expect(Number.parseInt(stop_grace_period, 10)).toBeGreaterThan(longest);
   });
 
   test.each(services.filter(([, { image }]) => image !== 'sallyport:local'))(
@@ -83,6 +124,7 @@ describe('docker-compose.yml', () => {
     expect(mounted.filter((line) => !line.startsWith('secrets '))).toEqual([
       'postgres postgres-secrets',
       'redis redis-secrets',
+      'migrate product-secrets',
       'api product-secrets',
       'worker product-secrets',
       'grafana grafana-secrets',
@@ -139,10 +181,9 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('processes that share a folder of locks share their process ids', () => {
-    const holders = ours.filter(([, { volumes = [] }]) => volumes.some((volume) => volume.startsWith('state:')));
-    expect(holders.map(([name]) => name)).toEqual(['api', 'worker']);
-    for (const [, { pid }] of holders) expect(pid).toBe('service:processes');
+  test('high-water marks are in one volume, which every process of ours that keeps them mounts', () => {
+    const holders = ours.filter(([, { volumes = [] }]) => volumes.includes('state:/var/lib/sallyport'));
+    expect(holders.map(([name]) => name)).toEqual(['migrate', 'api', 'worker']);
   });
 });
 
@@ -156,11 +197,15 @@ describe('what it mounts', () => {
       (file) => file.endsWith('.yaml') && !file.endsWith('.test.yaml'),
     );
     expect([...prometheus.rule_files].sort()).toEqual(rules.map((file) => `alerts/${file}`).sort());
-    expect(prometheus.scrape_configs.map(({ job_name }) => job_name)).toEqual([
-      'sallyport-api',
-      'sallyport-worker',
-      'collector',
-    ]);
+    // Every container by itself, by the address of its service.
+    const [api, worker, collector] = prometheus.scrape_configs;
+    for (const [job, name] of [[api, 'api'] as const, [worker, 'worker'] as const])
+      expect(job).toMatchObject({
+        job_name: `sallyport-${name}`,
+        dns_sd_configs: [{ names: [name], type: 'A', port: Number(compose.services[name]?.environment?.METRICS_PORT) }],
+      });
+    expect(collector?.job_name).toBe('collector');
+    expect(prometheus.scrape_configs).toHaveLength(3);
   });
 
   test('Grafana has each data source that a dashboard names, and finds the dashboards', () => {

@@ -77,26 +77,14 @@ export async function eventually<T>(
   }
 }
 
-export interface SallyportReady {
-  api: string;
-  metrics: string;
-  credentials_file: string;
-}
-
-/** One supervisor with its processes, ready. */
-export async function startSallyport(
+/** What one container runs: its role, by the entry point of the image. */
+export const startRole = (
   children: Children,
   name: string,
+  role: 'api' | 'worker' | 'migrate',
   env: Record<string, string>,
-): Promise<SallyportReady> {
-  const node = join(root, 'node_modules/.bin/node');
-  const child = children.start(name, node, ['cli/main.ts', 'start', '--json'], { ...env, SALLYPORT_ENV_FILE: '' });
-  return eventually(
-    `${name} to be ready`,
-    () => {
-      const line = child.output().match(/^\{"event":"ready".*\}$/m)?.[0];
-      return line === undefined ? undefined : (JSON.parse(line) as SallyportReady);
-    },
-    child,
-  );
-}
+): Child =>
+  children.start(name, join(root, 'node_modules/.bin/node'), ['deploy/container/entry.mjs', role], {
+    ...env,
+    SALLYPORT_ENV_FILE: '',
+  });

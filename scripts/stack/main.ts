@@ -4,17 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { ensureDataDir } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
+import { startPostgres } from '#services/platform/local/postgres.ts';
+import { startRedis } from '#services/platform/local/redis.ts';
 import { checkDashboards, checkExemplars, checkLogs, checkScrapes, checkTraces, receivedTraces } from './checks.ts';
-import { createChildren, startSallyport } from './children.ts';
+import { type Child, createChildren, eventually, startRole } from './children.ts';
 import { connectLogDriver } from './fluent-forward.ts';
 import { type Credentials, smoke, smokeOfDefect } from './smoke.ts';
 import { startCollector, startNginx, startPrometheus } from './telemetry.ts';
 
 const HELP = `npm run stack [-- --keep]
 
-Starts two APIs behind nginx, two workers, Postgres, Redis, the collector and Prometheus with the very files that
-docker-compose.yml mounts, sends requests, and checks that traces, metrics, log lines and every dashboard query arrive.
+Starts Postgres and Redis, and by the entry point of the image a migration, two APIs behind nginx and two workers; the
+collector and Prometheus with the very files that docker-compose.yml mounts; sends requests, and checks that traces, metrics, log lines and every dashboard query arrive.
 
   --keep   leave it running until Ctrl-C, and say where everything is
 
@@ -31,6 +34,8 @@ if (values.help) {
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-stack-'));
 // As root, Postgres runs as another user, who must be able to pass through.
 chmodSync(folder, 0o755);
+const dataDir = join(folder, 'data');
+const stopStores: (() => Promise<void>)[] = [];
 let sendLog: (name: string, line: string) => void = () => undefined;
 const children = createChildren((name, line) => sendLog(name, line));
 
@@ -39,12 +44,17 @@ async function run(): Promise<void> {
   const driver = connectLogDriver(collector.logsPort);
   sendLog = (name, line) => driver.send(`sallyport.${name.split('-')[0]}`, line);
 
+  ensureDataDir(dataDir);
+  const [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
+  stopStores.push(postgres.stop, redis.stop);
   const [port, ...ports] = await Promise.all(Array.from({ length: 9 }, () => randomFreePort()));
   const url = `http://127.0.0.1:${port}`;
   const settings = (at: number): Record<string, string> => ({
     PORT: String(ports[at * 2]),
     METRICS_PORT: String(ports[at * 2 + 1]),
-    SALLYPORT_DATA_DIR: join(folder, 'data'),
+    SALLYPORT_DATA_DIR: dataDir,
+    DATABASE_URL: postgres.url,
+    REDIS_URL: redis.url,
     BETTER_AUTH_URL: url,
     TRUSTED_PROXIES: '127.0.0.1',
     // Every request comes from this machine.
@@ -54,23 +64,24 @@ async function run(): Promise<void> {
     OTEL_TRACES_SAMPLER: 'parentbased_always_on',
     OTEL_BSP_SCHEDULE_DELAY: '200',
   });
-  const api = { API_COPIES: '1', WORKER_COPIES: '0' };
-  const worker = { API_COPIES: '0', WORKER_COPIES: '1' };
-  const first = await startSallyport(children, 'api-one', { ...settings(0), ...api });
-  const credentials = JSON.parse(readFileSync(first.credentials_file, 'utf8')) as Credentials;
-  const stores = { DATABASE_URL: credentials.database_url, REDIS_URL: credentials.redis_url };
-  const others = await Promise.all([
-    startSallyport(children, 'api-two', { ...settings(1), ...api, ...stores }),
-    startSallyport(children, 'worker-one', { ...settings(2), ...worker, ...stores }),
-    startSallyport(children, 'worker-two', { ...settings(3), ...worker, ...stores }),
-  ]);
-  const portOf = (address: string): number => Number(new URL(address).port);
-  const hostOf = (address: string): string => new URL(address).host;
-  const [second, ...workers] = others;
-  await startNginx(children, folder, port as number, [portOf(first.api), portOf(second?.api as string)]);
+  const migrate = startRole(children, 'migrate', 'migrate', settings(0));
+  await eventually('the database to be ready', () => migrate.process.exitCode === 0, migrate);
+  const credentials = JSON.parse(readFileSync(join(dataDir, 'dev-credentials.json'), 'utf8')) as Credentials;
+  const names = ['api-one', 'api-two', 'worker-one', 'worker-two'] as const;
+  const metricsOf = (at: number): string => `127.0.0.1:${ports[at * 2 + 1]}`;
+  await Promise.all(
+    names.map((name, at) => {
+      const role = at < 2 ? 'api' : 'worker';
+      const child: Child = startRole(children, name, role, settings(at));
+      // As the health checks of docker-compose.yml ask.
+      const health = role === 'api' ? `127.0.0.1:${ports[at * 2]}/readyz` : `${metricsOf(at)}/healthz`;
+      return eventually(`${name} to be ready`, () => fetch(`http://${health}`).then(({ ok }) => ok), child);
+    }),
+  );
+  await startNginx(children, folder, port as number, [ports[0] as number, ports[2] as number]);
   const prometheus = await startPrometheus(children, folder, {
-    api: [first, second].map((each) => hostOf(each?.metrics as string)),
-    worker: workers.map(({ metrics }) => hostOf(metrics)),
+    api: [metricsOf(0), metricsOf(1)],
+    worker: [metricsOf(2), metricsOf(3)],
     collector: collector.metrics,
   });
   say(`API ${url} · Prometheus ${prometheus} · files ${folder}`);
@@ -102,6 +113,7 @@ try {
   process.exitCode = 1;
 } finally {
   await children.stop();
+  await Promise.all(stopStores.map((stop) => stop()));
   rmSync(folder, { recursive: true, force: true });
 }
 process.exit();

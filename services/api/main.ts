@@ -6,6 +6,7 @@ import { serveMetrics } from '#observability/metrics/server.ts';
 import { version } from '#observability/version.ts';
 import { assertMayIssue } from '../domain/tokens/revocations/revocation-set.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
+import { metricsPlaceOf } from '../platform/process/metrics-place.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { inputsOf } from './inputs.ts';
@@ -29,10 +30,12 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
   observeGauges(composed, config);
   const stopWatching = watchProcess();
-  const { metricsSocket, host, port, drainSeconds } = config.server;
-  const metrics = metricsSocket
-    ? await serveMetrics({ socketPath: metricsSocket, exemplars: true, refresh: people.count })
-    : undefined;
+  const { host, port, drainSeconds } = config.server;
+  const metrics = await serveMetrics({
+    ...metricsPlaceOf(config.server, 'api'),
+    exemplars: true,
+    refresh: people.count,
+  });
   poll.start();
   await Promise.all([poll.ready(), people.ready()]);
   // Copies on one machine share the port; Fastify hands every option on to net.Server.listen.
@@ -46,7 +49,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       await app.drain(drainSeconds * 1_000);
       await people.close();
       await composed.close();
-      await metrics?.close();
+      await metrics.close();
       stopWatching();
     },
   };

@@ -4,6 +4,7 @@ import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
+import { metricsPlaceOf } from '../platform/process/metrics-place.ts';
 import { BACKGROUND, lowerPriority } from '../platform/process/priority.ts';
 import { compose } from './compose.ts';
 import * as instruments from './telemetry.ts';
@@ -15,23 +16,19 @@ lowerPriority(0, BACKGROUND);
 await runProcess('sallyport-worker', instruments, async (config, log) => {
   const worker = compose({ ...processInputsOf(config), config, log });
   const stopWatching = watchProcess();
-  const { metricsSocket } = config.server;
-  const { workerPort, workerDrainSeconds } = config.jobs;
+  const { workerDrainSeconds } = config.jobs;
   const health = (): { ok: boolean; body: object } => {
     const state = worker.health.read();
     return { ok: state.status === 'ok', body: state };
   };
-  const servers = await Promise.all([
-    ...(metricsSocket ? [serveMetrics({ socketPath: metricsSocket, exemplars: true, health })] : []),
-    ...(workerPort ? [serveMetrics({ port: workerPort, host: config.server.host, exemplars: true, health })] : []),
-  ]);
+  const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'worker'), exemplars: true, health });
   await worker.start();
   return {
     // What still runs then is given to another worker once its lock is over.
     stopSeconds: workerDrainSeconds,
     stop: async () => {
       await worker.drain(Math.max(0, workerDrainSeconds * 1_000 - STOP_MS));
-      await Promise.all(servers.map((server) => server.close()));
+      await metrics.close();
       stopWatching();
     },
   };

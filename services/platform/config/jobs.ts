@@ -5,12 +5,7 @@ export const jobSettings = defineSettings({
   workerCopies: {
     env: 'WORKER_COPIES',
     schema: wholeNumber(1, 0, 64),
-    use: 'Worker processes here under one supervisor; 0: jobs wait for workers elsewhere.',
-  },
-  workerPort: {
-    env: 'WORKER_PORT',
-    schema: wholeNumber(0, 0, 65_535),
-    use: 'Port of /metrics and /healthz of a worker that no supervisor started; 0: none.',
+    use: 'Worker processes under `sallyport start`; 0: jobs wait for workers elsewhere.',
   },
   workerDrainSeconds: {
     env: 'WORKER_DRAIN_SECONDS',

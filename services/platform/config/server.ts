@@ -21,12 +21,12 @@ export const serverSettings = defineSettings({
   metricsPort: {
     env: 'METRICS_PORT',
     schema: wholeNumber(9464, 0, 65_535),
-    use: 'Port of /metrics, all local processes merged.',
+    use: 'Port of /metrics: of one process, or of all that a supervisor runs.',
   },
   apiCopies: {
     env: 'API_COPIES',
     schema: wholeNumber(1, 0, 64),
-    use: 'API processes that share the port, here under one supervisor; 0: workers alone.',
+    use: 'API processes that share the port, under `sallyport start`; 0: workers alone.',
   },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { randomFreePort } from '#services/platform/local/ports.ts';
+import { eventually } from '#testing/eventually.ts';
+import { onServer, testRedisUrl } from '#testing/stores.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const database = `container_${randomBytes(6).toString('hex')}`;
+let folder: string;
+let settings: Record<string, string>;
+const started: ChildProcess[] = [];
+
+/** What a container runs: secrets as files, everything else as docker-compose.yml says. */
+function startRole(
+  words: readonly string[],
+  env: Record<string, string> = {},
+): { child: ChildProcess; said(): string } {
+  const child = spawn(process.execPath, ['deploy/container/entry.mjs', ...words], {
+    cwd: root,
+    env: { PATH: process.env.PATH, SALLYPORT_ENV_FILE: '', ...settings, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  started.push(child);
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += part));
+  return { child, said: () => text };
+}
+
+const exitOf = async ({ child, said }: ReturnType<typeof startRole>): Promise<number | null> => {
+  if (child.exitCode === null) await once(child, 'exit');
+  if (child.exitCode !== 0) process.stderr.write(said());
+  return child.exitCode;
+};
+
+const textOf = (url: string): Promise<string> =>
+  eventually(`an answer of ${url}`, async () => {
+    const answer = await fetch(url).catch(() => undefined);
+    return answer?.ok ? answer.text() : undefined;
+  });
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-container-'));
+  await onServer((admin) => admin.query(`CREATE DATABASE ${database}`));
+  const url = new URL(inject('templateUrl'));
+  url.pathname = `/${database}`;
+  writeFileSync(join(folder, 'database_url'), `${url.href}\n`);
+  writeFileSync(join(folder, 'auth_secret'), `${randomBytes(32).toString('base64')}\n`);
+  settings = {
+    SALLYPORT_DATA_DIR: join(folder, 'data'),
+    DATABASE_URL_FILE: join(folder, 'database_url'),
+    BETTER_AUTH_SECRET_FILE: join(folder, 'auth_secret'),
+    REDIS_URL: testRedisUrl(),
+  };
+});
+afterAll(async () => {
+  for (const child of started) child.kill('SIGKILL');
+  await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('a container migrates and ends, then serves or works by itself, and drains at SIGTERM', async () => {
+  expect(await exitOf(startRole(['migrate']))).toBe(0);
+  expect(existsSync(join(folder, 'data/dev-credentials.json'))).toBe(true);
+  // Once more, as each `docker compose up` does.
+  expect(await exitOf(startRole(['migrate']))).toBe(0);
+
+  const [port, apiMetrics, workerMetrics] = [await randomFreePort(), await randomFreePort(), await randomFreePort()];
+  const api = startRole([], { PORT: String(port), METRICS_PORT: String(apiMetrics) });
+  const worker = startRole(['worker'], { METRICS_PORT: String(workerMetrics) });
+  await textOf(`http://127.0.0.1:${port}/readyz`);
+  expect(JSON.parse(await textOf(`http://127.0.0.1:${workerMetrics}/healthz`))).toMatchObject({ status: 'ok' });
+  expect(await textOf(`http://127.0.0.1:${apiMetrics}/metrics`)).toMatch(/^process_uptime_seconds\{process="api"\} /m);
+  expect(await textOf(`http://127.0.0.1:${workerMetrics}/metrics`)).toMatch(
+    /^sallyport_worker_healthy\{process="worker"\} 1$/m,
+  );
+
+  // The command line, in the container of an API.
+  const demo = startRole(['demo', 'env'], { SALLYPORT_API: `http://127.0.0.1:${port}` });
+  expect(await exitOf(demo)).toBe(0);
+  expect(demo.said()).toContain(`export API='http://127.0.0.1:${port}'`);
+
+  for (const role of [api, worker]) {
+    role.child.kill('SIGTERM');
+    expect(await exitOf(role)).toBe(0);
+  }
+});
+
+test('a migration that cannot be done ends with its reason and fix, and not with 0', async () => {
+  const failed = startRole(['migrate'], { SALLYPORT_PROFILE: 'production' });
+  await once(failed.child, 'exit');
+  expect(failed.child.exitCode).toBe(1);
+  expect(failed.said()).toMatch(/KEY_ENCRYPTION_KEY(.|\n)+fix: /);
+});

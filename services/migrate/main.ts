@@ -1,0 +1,27 @@
+// PROCESS: brings the database to where the API and the worker can start, and ends: migrations, first keys, demo users.
+import { loadConfig } from '../platform/config/load.ts';
+import { ensureDataDir } from '../platform/local/data-dir.ts';
+import { prepare } from '../platform/local/prepare.ts';
+import { fatalOf } from '../platform/process/fatal.ts';
+import { processInputsOf } from '../platform/process/inputs.ts';
+import { waitForStore } from '../platform/process/store-wait.ts';
+
+const say = (text: string): void => void process.stderr.write(`sallyport-migrate: ${text}\n`);
+
+try {
+  const config = loadConfig(process.env);
+  const { dataDir, databaseUrl, redisUrl, authSecret } = processInputsOf(config);
+  ensureDataDir(dataDir);
+  const { warnings } = await waitForStore(() => prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say }), {
+    store: 'PostgreSQL',
+    url: databaseUrl,
+    waitSeconds: config.stores.waitSeconds,
+    say,
+  });
+  for (const warning of warnings) say(warning);
+  say('the database is ready');
+} catch (err) {
+  const { message, fix } = fatalOf(err);
+  say(`${message}\n  fix: ${fix}`);
+  process.exitCode = 1;
+}
