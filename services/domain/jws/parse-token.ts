@@ -8,20 +8,14 @@ export const MAXIMUM_TOKEN_LENGTH = 8_192;
 /** A token taken apart; nothing in it is believed yet. */
 export type ParsedToken = {
   readonly header: JsonObject;
-  /** The header's segment where it was read for the first time; null where a token before had the same. */
-  readonly newHeader: string | null;
   readonly payload: Buffer;
   readonly signingInput: string;
   readonly signature: Buffer;
 };
 
-/** Header members we write. Any other (crit, b64, jku, jwk, x5u, x5c, zip, p2c …) makes it somebody else's token. */
+/** Header members we write. Any other (crit, b64, jku, jwk, x5u, x5c, zip, p2c …) marks a token of another issuer. */
 const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
 const MAXIMUM_HEADER_LENGTH = 512;
-
-/** Header segments of tokens whose signature held, already read: every token of a key has the same one. */
-const knownHeaders = new Map<string, JsonObject>();
-const KNOWN_HEADERS_MAXIMUM = 64;
 
 function parseHeader(segment: string): JsonObject | null {
   const bytes = segment.length > MAXIMUM_HEADER_LENGTH ? null : canonicalBase64url(segment);
@@ -29,11 +23,6 @@ function parseHeader(segment: string): JsonObject | null {
   if (header === null) return null;
   for (const name of Object.keys(header)) if (!HEADER_MEMBERS.has(name)) return null;
   return header;
-}
-
-/** Saves reading the header of a verified token again; strangers' headers are never remembered. */
-export function rememberHeader({ newHeader, header }: ParsedToken): void {
-  if (newHeader !== null && knownHeaders.size < KNOWN_HEADERS_MAXIMUM) knownHeaders.set(newHeader, header);
 }
 
 /**
@@ -45,15 +34,12 @@ export function parseToken(token: string): ParsedToken | null {
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
   if (first <= 0 || second < 0 || token.indexOf('.', second + 1) >= 0) return null;
-  const segment = token.slice(0, first);
-  const known = knownHeaders.get(segment);
-  const header = known ?? parseHeader(segment);
+  const header = parseHeader(token.slice(0, first));
   if (header === null) return null;
   const payload = canonicalBase64url(token.slice(first + 1, second));
   const signature = canonicalBase64url(token.slice(second + 1));
   if (payload === null || signature === null) return null;
-  const newHeader = known === undefined ? segment : null;
-  return { header, newHeader, payload, signingInput: token.slice(0, second), signature };
+  return { header, payload, signingInput: token.slice(0, second), signature };
 }
 
 /** The claim set as text and object; null unless UTF-8 JSON of an object with unique names. */

@@ -114,18 +114,8 @@ export async function readTokenMetadata(
   return tokenIds.map((tokenId, index) => opened(ports, tokenId, values[index] ?? null));
 }
 
-const knownKids = new Map<string, string | null>();
-const KNOWN_KIDS_MAXIMUM = 64;
-
-/** kid of a compact token of ours; every token of a key has the same header. */
-function kidOf(token: string): string | null {
-  const segment = token.slice(0, token.indexOf('.'));
-  const known = knownKids.get(segment);
-  if (known !== undefined) return known;
-  const kid = decodeProtectedHeader(token).kid ?? null;
-  if (knownKids.size < KNOWN_KIDS_MAXIMUM) knownKids.set(segment, kid);
-  return kid;
-}
+/** `kid` of a compact token that this server signed. */
+const kidOf = (token: string): string | null => decodeProtectedHeader(token).kid ?? null;
 
 export function metadataOf(
   token: string,

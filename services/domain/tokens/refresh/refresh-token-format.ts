@@ -55,18 +55,6 @@ export function uuidFromBytes(bytes: Buffer): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-let knownIncarnation = '';
-let knownIncarnationBytes: Buffer = Buffer.alloc(0);
-
-/** The incarnation changes with a restore alone: its bytes are kept. */
-function incarnationBytes(incarnation: string): Buffer {
-  if (incarnation !== knownIncarnation) {
-    knownIncarnationBytes = uuidToBytes(incarnation);
-    knownIncarnation = incarnation;
-  }
-  return knownIncarnationBytes;
-}
-
 const DOMAIN = Buffer.from('sp_rt');
 const CLIENT_AT = DOMAIN.length + 2 + 16 + 16 + 4 + 32;
 
@@ -78,7 +66,7 @@ function macOf(key: Buffer, incarnation: string, parts: RefreshTokenParts, clien
   const message = Buffer.allocUnsafe(CLIENT_AT + Buffer.byteLength(clientId));
   let at = DOMAIN.copy(message);
   at = message.writeUInt16BE(parts.kv, at);
-  at += incarnationBytes(incarnation).copy(message, at);
+  at += uuidToBytes(incarnation).copy(message, at);
   at += parts.familyBytes.copy(message, at);
   at = message.writeUInt32BE(parts.generation, at);
   parts.nonce.copy(message, at);

@@ -22,7 +22,6 @@ import {
   uuidFromBytes,
 } from './refresh-token-format.ts';
 import type { RightsLimit } from './rights-limit.ts';
-import { createRoleReader } from './role-reader.ts';
 import type { HasRefreshFamilies, HasRefreshSecrets } from './rotation-batcher.ts';
 
 type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRevocations['revocations'], 'check'> };
@@ -116,7 +115,6 @@ function refusalOf(rotation: Rotation): Error | null {
   }
 }
 
-const rolesOf = createRoleReader(1_000);
 
 /**
  * The token's form and MAC, in memory; a query is made only for a server key that this copy does not have. Nothing is
@@ -201,7 +199,7 @@ export async function rotateFamily(
     userId: rotation.userId,
     email: rotation.email,
     isEmailVerified: rotation.isEmailVerified,
-    roles: rolesOf(rotation.roles),
+    roles: JSON.parse(rotation.roles) as string[],
     userEpoch: rotation.userEpoch,
     clientId: rotation.clientId,
     clientEpoch: rotation.clientEpoch,

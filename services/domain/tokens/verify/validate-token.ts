@@ -4,7 +4,7 @@ import {
   tokenValidations,
   tokenVerdictCache,
 } from '#observability/metrics/tokens.ts';
-import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken, rememberHeader } from '#services/domain/jws/parse-token.ts';
+import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken } from '#services/domain/jws/parse-token.ts';
 import { verifySignature } from '#services/domain/jws/verify-signature.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
@@ -88,7 +88,6 @@ export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string)
   if (found === undefined) return 'unknown_key';
   if (alg !== found.key.alg || !verifySignature(found.key, parsed.signingInput, parsed.signature))
     return 'bad_signature';
-  rememberHeader(parsed);
   if (found.compromised) return 'key_compromised';
   if (!isAccessTokenType(typ)) return 'wrong_type';
   const payload = parsePayload(parsed.payload);
