@@ -52,13 +52,10 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
   bindText(routes, validateTokenEndpoint, (text, parsed, request) => {
     const token = plainTokenOf(text);
     if (token === null) return answerValidate(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
-    const settle = (verdict: string): string => {
-      // Only a token of three good parts proves that the text around it was JSON.
-      if (verdict === MALFORMED) parsed();
-      return verdict;
-    };
     const verdict = answerToken(ports, token);
-    return typeof verdict === 'string' ? settle(verdict) : verdict.then(settle);
+    // Only a token of three good parts proves that the text around it was JSON.
+    if (verdict === MALFORMED) parsed();
+    return verdict;
   });
   bind(
     routes,

@@ -115,7 +115,6 @@ function refusalOf(rotation: Rotation): Error | null {
   }
 }
 
-
 /**
  * The token's form and MAC, in memory; a query is made only for a server key that this copy does not have. Nothing is
  * written for a token that was not made here. Throws `refresh_token_invalid` (401), `key_ring_behind` (503).

@@ -1,5 +1,4 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { endOfTurn } from '../batches/end-of-turn.ts';
 import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
 import type { HasReplayLog } from './replay-log.ts';
@@ -34,30 +33,19 @@ export function plainTokenOf(body: string): string | null {
   return body.slice(PLAIN_START.length, end);
 }
 
-/** The validate answer for a token against the default audience and nothing else, as JSON text. */
-export function answerToken(ports: ValidatePorts, token: string): string | Promise<string> {
-  const found = ports.verifiedTokens.get(token);
-  return found === undefined ? answerInTurn(ports, token) : answerNow(ports, token, found);
-}
-
-/** The signatures of one turn are verified in a row: scattered between other work each costs about twice the CPU time. */
-async function answerInTurn(ports: ValidatePorts, token: string): Promise<string> {
-  await endOfTurn();
-  return answerNow(ports, token);
-}
-
-function answerNow(ports: ValidatePorts, token: string, found?: VerifiedToken): string {
-  const judged = evaluateToken(ports, token, undefined, found);
-  return typeof judged === 'string' ? inactiveAnswer(judged) : judged.answer;
+/** The validate response for a token against the default audience and nothing else, as JSON text. */
+export function answerToken(ports: ValidatePorts, token: string): string {
+  const decision = evaluateToken(ports, token);
+  return typeof decision === 'string' ? inactiveAnswer(decision) : decision.answer;
 }
 
 /**
- * The validate answer as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
+ * The validate response as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `replay_store_unavailable` (503).
  */
 export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {
   const { context } = request;
-  const judged = evaluateToken(ports, request.token, {
+  const decision = evaluateToken(ports, request.token, {
     audience: request.audience,
     requiredScope: request.required_scope,
     ip: context?.ip,
@@ -65,10 +53,10 @@ export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequ
     dpop: context?.dpop,
     x5t: context?.['x5t#S256'],
   });
-  if (typeof judged === 'string') return inactiveAnswer(judged);
+  if (typeof decision === 'string') return inactiveAnswer(decision);
   if (ports.tokenSettings.validateReplay && context !== undefined)
-    return answerUnlessReplayed(ports, judged, { ip: context.ip, userAgent: context.user_agent });
-  return judged.answer;
+    return answerUnlessReplayed(ports, decision, { ip: context.ip, userAgent: context.user_agent });
+  return decision.answer;
 }
 
 async function answerUnlessReplayed(

@@ -60,7 +60,7 @@ const totals = Object.fromEntries(['active', ...inactiveReasons].map((verdict) =
 tokenValidations.at({ result: 'active', reason: 'none' }).observe(() => totals.active);
 for (const reason of inactiveReasons) tokenValidations.at({ result: 'inactive', reason }).observe(() => totals[reason]);
 
-const unjudged = {
+const undecided = {
   revocation_state_stale: tokenValidations.at({ result: 'unavailable', reason: 'revocation_state_stale' }),
   state_rewound: tokenValidations.at({ result: 'unavailable', reason: 'state_rewound' }),
   clock_wrong: tokenValidations.at({ result: 'unavailable', reason: 'clock_wrong' }),
@@ -189,21 +189,17 @@ function objection(
   return null;
 }
 
-/** The verified form of a token seen before, while the ring holds the very key that verified it. */
-function recall(ports: ValidatePorts, known: VerifiedToken | undefined): VerifiedToken | undefined {
+/** The token as verified before, while the ring still holds the key that verified it. */
+function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
+  const known = ports.verifiedTokens.get(token);
   if (known === undefined) return undefined;
   const found = ports.keyRing.find(known.kid);
   return found !== undefined && found.key.key === known.key && !found.compromised ? known : undefined;
 }
 
-function judge(
-  ports: ValidatePorts,
-  token: string,
-  expectations: TokenExpectations,
-  found: VerifiedToken | undefined,
-): VerifiedToken | InactiveReason {
+function decide(ports: ValidatePorts, token: string, expectations: TokenExpectations): VerifiedToken | InactiveReason {
   if (token.length > MAXIMUM_TOKEN_LENGTH) return 'malformed';
-  const known = recall(ports, found);
+  const known = recall(ports, token);
   const verified = known ?? verifyToken(ports, token);
   (known === undefined ? cacheMiss : cacheHit).add(1);
   if (typeof verified === 'string') return verified;
@@ -213,22 +209,22 @@ function judge(
   return verified;
 }
 
-function judgeInMemory(
+/** Decides and counts. Throws where the state in memory is too old to decide. */
+function decideFromMemory(
   ports: ValidatePorts,
   token: string,
   expectations: TokenExpectations,
-  found: VerifiedToken | undefined,
 ): VerifiedToken | InactiveReason {
   const refusal = ports.revocations.refusal() ?? (ports.keyRing.isClockRight() ? null : 'clock_wrong');
   if (refusal !== null) {
-    unjudged[refusal].add(1);
+    undecided[refusal].add(1);
     assertVerifiable(ports);
   }
   const startedAt = ports.clock.monotonic();
-  const judged = judge(ports, token, expectations, found);
-  totals[typeof judged === 'string' ? judged : 'active'] += 1;
+  const decision = decide(ports, token, expectations);
+  totals[typeof decision === 'string' ? decision : 'active'] += 1;
   duration.record((ports.clock.monotonic() - startedAt) / 1_000);
-  return judged;
+  return decision;
 }
 
 /** Whether the key ring is older than the revocations: the database has keys that this copy could not load yet. */
@@ -236,23 +232,20 @@ const isRingBehind = ({ keyRing, revocations }: ValidatePorts): boolean =>
   keyRing.state().ageMs > revocations.state().ageMs;
 
 /**
- * Judges an access token from memory alone: the verified token, or why it is not active.
- * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when no judgement can be
- * given.
- * @param found the token as the cache has it, where that was asked already
+ * Evaluates an access token from memory alone: the verified token, or why it is inactive.
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when no decision is possible.
  */
 export function evaluateToken(
   ports: ValidatePorts,
   token: string,
   expectations: TokenExpectations = NO_EXPECTATIONS,
-  found: VerifiedToken | undefined = ports.verifiedTokens.get(token),
 ): VerifiedToken | InactiveReason {
-  const judged = judgeInMemory(ports, token, expectations, found);
-  if (judged === 'unknown_key' && isRingBehind(ports)) {
-    unjudged.key_ring_behind.add(1);
+  const decision = decideFromMemory(ports, token, expectations);
+  if (decision === 'unknown_key' && isRingBehind(ports)) {
+    undecided.key_ring_behind.add(1);
     throw keyRingBehind({ retryAfterSeconds: 1 });
   }
-  return judged;
+  return decision;
 }
 
 /** The same, but a key is unknown only where the database, asked after the call, has none either. */
@@ -263,12 +256,12 @@ export const evaluateTokenConfirmed = (
 ): Promise<VerifiedToken | InactiveReason> =>
   lookConfirmed(
     ports,
-    () => judgeInMemory(ports, token, expectations, ports.verifiedTokens.get(token)),
-    (judged) => judged === 'unknown_key',
+    () => decideFromMemory(ports, token, expectations),
+    (decision) => decision === 'unknown_key',
   );
 
 /** The same as `evaluateToken`, as a verdict. */
 export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
-  const judged = evaluateToken(ports, token, expectations);
-  return typeof judged === 'string' ? { active: false, reason: judged } : { active: true, claims: judged.claims };
+  const decision = evaluateToken(ports, token, expectations);
+  return typeof decision === 'string' ? { active: false, reason: decision } : { active: true, claims: decision.claims };
 }
