@@ -21,34 +21,14 @@ function contextOf(traceparent: string): Context {
  *
  * @param traceparent W3C form, or '' for none
  */
-export function withJobSpan<T>(
-  name: string,
-  attributes: Attributes,
-  traceparent: string,
-  fn: (traceparent: string) => Promise<T>,
-): Promise<T> {
-  return withRemoteSpan(SpanKind.CONSUMER, name, attributes, traceparent, fn);
-}
-
-/** The same for work that a request awaits from another thread of its process. */
-export function withCalledSpan<T>(
-  name: string,
-  attributes: Attributes,
-  traceparent: string,
-  fn: (traceparent: string) => Promise<T>,
-): Promise<T> {
-  return withRemoteSpan(SpanKind.INTERNAL, name, attributes, traceparent, fn);
-}
-
-async function withRemoteSpan<T>(
-  kind: SpanKind,
+export async function withJobSpan<T>(
   name: string,
   attributes: Attributes,
   traceparent: string,
   fn: (traceparent: string) => Promise<T>,
 ): Promise<T> {
   const parent = traceparent === '' ? ROOT_CONTEXT : contextOf(traceparent);
-  const span = tracer.startSpan(name, { kind, attributes }, parent);
+  const span = tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes }, parent);
   // Without an SDK there is no span, but still a trace id.
   const context = isSpanContextValid(span.spanContext()) ? trace.setSpan(parent, span) : contextOf(newTraceparent());
   return requestContextManager.with(context, async () => {

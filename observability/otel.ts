@@ -14,8 +14,6 @@ export interface TelemetryOptions {
   serviceVersion?: string;
   /** Whether statements and Redis commands get spans too. For workers; too expensive for the API. */
   storeSpans?: boolean;
-  /** Off in a thread whose counts are merged into its process. */
-  metrics?: boolean;
 }
 
 export interface Telemetry extends TelemetrySettings {
@@ -38,8 +36,7 @@ function loadExport(): { startExport: typeof startExport } {
  * loaded, recorded or sent; trace ids still exist.
  */
 export function startTelemetry(options: TelemetryOptions, load = loadExport): Telemetry {
-  const read = readTelemetrySettings(process.env);
-  const settings = { ...read, exportsMetrics: read.exportsMetrics && options.metrics !== false };
+  const settings = readTelemetrySettings(process.env);
   setSamplingRatio(settings.samplingRatio);
   if (!settings.exportsSpans && !settings.exportsMetrics) {
     context.setGlobalContextManager(requestContextManager);

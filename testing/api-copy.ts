@@ -83,7 +83,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
 }
 
 /** Keys, as a start makes them. */
-export async function prepareKeys(
+async function prepareKeys(
   options: Pick<ApiCopyOptions, 'databaseUrl' | 'authSecret'>,
   config: ReturnType<typeof loadConfig>,
 ): Promise<void> {

@@ -1,8 +1,6 @@
 import { atBoot, type LabelArguments, type LabelLists, LabelSpace } from './labels.ts';
-import { addSeries, type Exemplar, type SeriesSnapshot } from './series.ts';
 
 export { atBoot, type LabelArguments, type LabelLists, type LabelValues } from './labels.ts';
-export type { Exemplar, SeriesSnapshot } from './series.ts';
 
 export type Kind = 'counter' | 'gauge' | 'histogram';
 export type Unit = 's' | 'By' | '1';
@@ -71,6 +69,20 @@ export interface MetricInfo {
   otel: { name: string; labels?: Readonly<Record<string, string>> } | undefined;
 }
 
+export interface Exemplar {
+  traceId: string;
+  value: number;
+  atMs: number;
+}
+
+/** State of one series at collection. For histograms, `counts` has one more entry than there are bounds. */
+export interface SeriesSnapshot {
+  labels: Readonly<Record<string, string>>;
+  value: number;
+  counts?: readonly number[];
+  exemplars?: readonly (Exemplar | undefined)[];
+}
+
 export interface CollectedMetric extends MetricInfo {
   series: SeriesSnapshot[];
 }
@@ -86,8 +98,6 @@ export interface MetricRegistry {
   defineHistogram<const L extends LabelLists = Record<never, never>>(definition: HistogramDefinition<L>): Histogram<L>;
   /** Every metric defined so far, by name. */
   list(): MetricInfo[];
-  /** Adds counts from elsewhere to the metric of each name. */
-  include(read: (name: string) => readonly SeriesSnapshot[]): void;
   /** The current state of every metric, by name; reads the observed series. */
   collect(): CollectedMetric[];
 }
@@ -267,7 +277,6 @@ function infoOf(
 /** A separate set of metrics. The process has one; tests create their own. */
 export function createRegistry(): MetricRegistry {
   const instruments = new Map<string, Instrument>();
-  const included: ((name: string) => readonly SeriesSnapshot[])[] = [];
   const keep = <I extends Instrument>(instrument: I): I => {
     const { name } = instrument.info();
     if (instruments.has(name)) throw new Error(`${name} is defined twice`);
@@ -285,13 +294,7 @@ export function createRegistry(): MetricRegistry {
     defineHistogram: <L extends LabelLists>(definition: HistogramDefinition<L>) =>
       keep(new HistogramInstrument(definition)) as unknown as Histogram<L>,
     list: () => byName().map((instrument) => instrument.info()),
-    include: (read) => void included.push(read),
-    collect: () =>
-      byName().map((instrument) => {
-        const info = instrument.info();
-        const others = included.flatMap((read) => read(info.name));
-        return { ...info, series: addSeries(instrument.snapshot(), others) };
-      }),
+    collect: () => byName().map((instrument) => ({ ...instrument.info(), series: instrument.snapshot() })),
   };
 }
 

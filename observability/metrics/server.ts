@@ -14,8 +14,6 @@ export interface MetricsServerOptions {
   constantLabels?: RenderOptions['constantLabels'];
   /** Whether a client that asks for OpenMetrics gets it, with exemplars. Off by default. */
   exemplars?: boolean;
-  /** Awaited before each response, to collect counts from elsewhere. Must be fast and must not reject. */
-  refresh?: () => Promise<void>;
   /** The metrics to serve; those of this process by default. */
   collect?: () => readonly CollectedMetric[];
   /** Also serves `GET /healthz`: 200 or 503 with this body as JSON. */
@@ -72,7 +70,6 @@ async function answer(
     response.writeHead(ok ? 200 : 503, json).end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
     return;
   }
-  await options.refresh?.();
   const exemplars = options.exemplars === true && (request.headers.accept ?? '').includes('openmetrics-text');
   const metrics = (options.collect ?? registry.collect)();
   const text = renderPrometheus(metrics, { exemplars, constantLabels: options.constantLabels ?? {} });

@@ -5,7 +5,6 @@ const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
   'services/api/{compose*,gauges,hasher,mail-wake,main,server,social-providers,stores,telemetry}.ts',
-  'services/api/people/{people-thread,thread}.ts',
   'services/worker/**',
   'services/platform/process/lifetime.ts',
   'services/api/routes/**',

@@ -2,11 +2,11 @@ import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
+import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
 import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
-import { createPolledGuard, type PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
+import { createPolledGuard } from '../domain/tokens/revocations/database-guard.ts';
 import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/revocations/state-poll.ts';
-import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -26,11 +26,8 @@ export type ComposeInput = {
   readonly log: Log;
 };
 
-/**
- * The stores of one thread of an API process and what it keeps in memory of them, empty until it is loaded.
- * @param onBeat small upkeep of the feed, for the thread whose business that is
- */
-export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Promise<unknown>) {
+/** The stores of an API process and what it keeps in memory of them, empty until it is loaded. */
+export function composeViews(input: ComposeInput) {
   const { config, log, authSecret, publicUrl, marks } = input;
   const databaseGuard = createPolledGuard();
   const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl }, databaseGuard);
@@ -62,22 +59,10 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
       keyRing.confirm(keysVersion, sentAtMs, databaseNowMs);
       apiKeys.confirm(accessVersion, sentAtMs);
     },
-    ...(onBeat ? { onBeat: () => onBeat(views) } : {}),
+    onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
   const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations });
-  const views = {
-    input,
-    outside,
-    previousVault,
-    tokenSettings,
-    keyRing,
-    access,
-    apiKeys,
-    revocations,
-    announceRevocations,
-    confirmState,
-  };
   /** Loads what is kept in memory, as soon as PostgreSQL serves it; from then on requests set the deadlines. */
   const load = async (work: () => Promise<unknown>): Promise<void> => {
     await waitForStore(work, {
@@ -88,28 +73,22 @@ export function composeViews(input: ComposeInput, onBeat?: (views: Views) => Pro
     });
     stores.started();
   };
-  return { ...views, stores, poll, load };
+  return {
+    input,
+    outside,
+    previousVault,
+    tokenSettings,
+    keyRing,
+    access,
+    apiKeys,
+    revocations,
+    announceRevocations,
+    confirmState,
+    stores,
+    poll,
+    load,
+  };
 }
 
-/** What a thread of an API process knows, of stores and of memory. */
-export type Views = {
-  readonly input: ComposeInput;
-  readonly outside: Outside;
-  readonly previousVault: ReturnType<typeof vaultsOf>['previousVault'];
-  readonly tokenSettings: Config['tokens'] & HasTokenSettings['tokenSettings'];
-  readonly keyRing: ReturnType<typeof createKeyRing>;
-  readonly access: ReturnType<typeof createAccessDirectory>;
-  readonly apiKeys: ReturnType<typeof createApiKeyDirectory>;
-  readonly revocations: ReturnType<typeof createRevocationSet>;
-  readonly announceRevocations: () => Promise<void>;
-  readonly confirmState: () => Promise<boolean>;
-};
-
-type Outside = ReturnType<typeof openStores> & {
-  readonly databaseGuard: PolledGuard;
-  readonly clock: typeof systemClock;
-  readonly random: typeof systemRandom;
-  readonly vault: ReturnType<typeof vaultsOf>['vault'];
-  readonly marks: MarkStore;
-  readonly log: Log;
-};
+/** What an API process knows, of stores and of memory. */
+export type Views = ReturnType<typeof composeViews>;

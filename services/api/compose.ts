@@ -11,7 +11,6 @@ import type { Caller } from '../domain/ports.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
 import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
-import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
 import { keepRevocations } from '../domain/tokens/revocations/keep-revocations.ts';
 import { createRevocationFeed } from '../domain/tokens/revocations/revocation-feed.ts';
 import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
@@ -23,8 +22,8 @@ import { socialProvidersOf } from '../platform/config/social.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
+import { composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
-import { composeLogins } from './compose-people.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createMailWake } from './mail-wake.ts';
 import { createApiKeyGate } from './requests/api-key-gate.ts';
@@ -52,11 +51,9 @@ async function prepareStart({ input, outside, previousVault, tokenSettings }: Vi
 /** Builds the ports and the in-memory views of one API process, and loads them. Throws what makes a start impossible. */
 export async function compose(input: ComposeInput) {
   const { config, log, publicUrl } = input;
-  const { stalenessBoundMs, revocationBudget } = config.stores;
+  const { stalenessBoundMs } = config.stores;
   await assertSocialProviders(socialProvidersOf(config.social), publicUrl);
-  const views = composeViews(input, ({ outside, revocations, announceRevocations }) =>
-    collapseRevocations({ ...outside, revocations, announceRevocations }, revocationBudget),
-  );
+  const views = composeViews(input);
   const {
     outside,
     keyRing,
@@ -79,7 +76,7 @@ export async function compose(input: ComposeInput) {
   const streamed = { revocations, revocationFeed, log, stalenessBoundMs, clock: systemClock };
   const ports = {
     ...outside,
-    ...composeLogins(views, createMailWake(producer.enqueue)),
+    ...composeIdentity(views, createMailWake(producer.enqueue)),
     ...composeLimits(views),
     issuer,
     publicUrl,

@@ -3,7 +3,6 @@ import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import type { Composed } from './compose.ts';
-import { type People, peopleHere } from './people/people.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 import { createCallerResolver } from './requests/caller.ts';
 import { identifyBy, limitCallers } from './requests/rate-limits.ts';
@@ -35,7 +34,6 @@ export function createServer(
   composed: Composed,
   config: Config,
   about: { readonly publicUrl: string; readonly version: string },
-  people?: People,
 ): App {
   const { ports, authenticators, stores } = composed;
   const app = createApp({
@@ -69,13 +67,13 @@ export function createServer(
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
   apiKeysRoutes(routes, ports);
-  identityRoutes(routes, ports, people);
-  factorsRoutes(routes, ports, people);
-  accountsRoutes(routes, ports, people);
-  socialRoutes(routes, ports, people ?? peopleHere(ports));
+  identityRoutes(routes, ports);
+  factorsRoutes(routes, ports);
+  accountsRoutes(routes, ports);
+  socialRoutes(routes, ports);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
-  oauthPagesRoutes(routes, ports, people ?? peopleHere(ports));
+  oauthPagesRoutes(routes, ports);
   oauthClientsRoutes(routes, ports);
   consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { passwordPolicyOf } from '#services/api/password-policy.ts';
-import type { PeoplePorts } from '#services/api/people/people.ts';
 import { type AccessDirectory, createAccessDirectory } from '#services/domain/access/access-directory.ts';
 import { createAuth } from '#services/domain/identity/better-auth/auth.ts';
+import type { CallbackPorts } from '#services/domain/identity/social/handle-oauth-callback.ts';
 import { createSocialProviders } from '#services/domain/identity/social/providers.ts';
 import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
 import { createKeyRing, type KeyRing } from '#services/domain/keys/key-ring.ts';
@@ -67,7 +67,7 @@ export type PeopleWorld = {
   readonly databaseGuard: PolledGuard;
   readonly poll: StatePoll;
   readonly hasher: Hasher;
-  readonly deps: PeoplePorts;
+  readonly deps: CallbackPorts;
   /** SQL of the test's own: to set a scene, or to look at rows. */
   rows<R = Json>(text: string, values?: readonly unknown[]): Promise<R[]>;
   close(): Promise<void>;
@@ -163,7 +163,7 @@ export async function startPeopleWorld(options: PeopleWorldOptions): Promise<Peo
   );
   await Promise.all([auth.ready(), hasher.dummyDigest()]);
 
-  const deps: PeoplePorts = {
+  const deps: CallbackPorts = {
     transact,
     sql,
     redis,

@@ -23,26 +23,29 @@ import {
   sendVerificationEmail,
 } from '#services/domain/identity/accounts/ask-for-mail.ts';
 import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
+import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
 import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
 import { acceptInvitationEndpoint } from '#services/domain/identity/accounts/invitation-contract.ts';
+import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
 import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
 import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
+import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
+import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';
 import { codePage, codePageHeaders } from '#services/platform/html/code-page.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';
 
 /** Accounts: proof of an address, password, profile, end. */
-export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: People = peopleHere(deps)): void {
+export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
   bind(routes, verifyEmailEndpoint, ({ body }, caller, { headers, signal }) =>
-    people.verifyEmail({ ...body, cookie: headers.cookie, signal }, caller),
+    verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller),
   );
   bind(routes, sendVerificationEmailEndpoint, (input, caller) => sendVerificationEmail(deps, input.body, caller));
   bind(routes, requestPasswordResetEndpoint, (input, caller) => requestPasswordReset(deps, input.body, caller));
   bind(routes, resetPasswordEndpoint, ({ body }, caller, { signal }) => {
     const newPassword = 'new_password' in body ? body.new_password : body.newPassword;
-    return people.resetPassword({ token: body.token, newPassword, signal }, caller);
+    return resetPassword(deps, { token: body.token, newPassword, signal }, caller);
   });
   bind(routes, requestUnlockEndpoint, (input, caller) => requestUnlock(deps, input.body, caller));
   bind(routes, unlockAccountEndpoint, async ({ body }, caller, { headers }) => {
@@ -50,13 +53,13 @@ export function accountsRoutes(routes: RouteContext, deps: PeoplePorts, people: 
     return answer(200, unlocked.body, { 'set-cookie': unlocked.setCookie });
   });
   bind(routes, acceptInvitationEndpoint, ({ body }, caller, { signal }) =>
-    people.acceptInvitation({ token: body.token, newPassword: body.new_password, signal }, caller),
+    acceptInvitation(deps, { token: body.token, newPassword: body.new_password, signal }, caller),
   );
   bind(routes, changePasswordEndpoint, async ({ body }, caller, { headers, signal }) => {
     const [currentPassword, newPassword] =
       'new_password' in body ? [body.current_password, body.new_password] : [body.currentPassword, body.newPassword];
     const input = { currentPassword, newPassword, cookie: headers.cookie, signal };
-    const login = await people.changePassword(input, caller);
+    const login = await changePassword(deps, input, caller);
     return answer(200, login.body, { 'set-cookie': login.setCookie });
   });
   bind(routes, readOwnUserEndpoint, (input, caller) => readProfile(deps, input.body, caller));

@@ -10,22 +10,17 @@ import {
 } from '#services/domain/identity/contract.ts';
 import { assertOwnPage, clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import { readSession } from '#services/domain/identity/sessions/read-session.ts';
+import { signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
+import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { type People, type PeoplePorts, peopleHere } from '../people/people.ts';
-
-export type IdentityRoutesDeps = PeoplePorts;
 
 const withCookies = (status: number, { body, setCookie }: { body: object; setCookie: readonly string[] }): Answer =>
   answer(status, body, { 'set-cookie': setCookie });
 
 /** People and sessions under our names and Better Auth's own; nothing else of Better Auth is reachable. */
-export function identityRoutes(
-  routes: RouteContext,
-  deps: IdentityRoutesDeps,
-  people: People = peopleHere(deps),
-): void {
+export function identityRoutes(routes: RouteContext, deps: SignUpPorts): void {
   for (const endpoint of [signUpEndpoint, signUpEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {
       assertOwnPage(deps, request.headers);
@@ -34,7 +29,7 @@ export function identityRoutes(
       const key = headers['idempotency-key'];
       const idempotencyKey = key === undefined ? undefined : String(key);
       const asked = { email, password, name, cookie: headers.cookie, idempotencyKey, signal };
-      const made = await people.signUp(asked, caller);
+      const made = await signUp(deps, asked, caller);
       return withCookies('status' in made.body ? 200 : 201, made);
     });
   for (const endpoint of [signInEndpoint, signInEmailEndpoint])
@@ -42,7 +37,7 @@ export function identityRoutes(
       assertOwnPage(deps, request.headers);
       const { signal, headers } = request;
       const { email, password } = input.body;
-      return withCookies(200, await people.signIn({ email, password, cookie: headers.cookie, signal }, caller));
+      return withCookies(200, await signIn(deps, { email, password, cookie: headers.cookie, signal }, caller));
     });
   for (const endpoint of [signOutEndpoint, signOutAliasEndpoint])
     bind(routes, endpoint, async (input, caller) =>

@@ -1,13 +1,16 @@
 import type { FastifyRequest } from 'fastify';
+import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import {
   challengeOver,
   passkeyRefused,
   secondFactorRequired,
 } from '#services/domain/identity/factors/factors-errors.ts';
 import { signInWithPasskeyEndpoint } from '#services/domain/identity/factors/passkeys-contract.ts';
+import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import { type LoginPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { HasSocialProviders } from '#services/domain/identity/social/providers.ts';
+import { startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
 import { describeNext, formNext, NO_NEXT, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
 import {
@@ -25,7 +28,6 @@ import { codePage, loginPage, signedInPage, toProviderPage } from '../pages/page
 import { PASSKEY_SCRIPT } from '../pages/passkey-script.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
-import type { People } from '../people/people.ts';
 
 export type LoginPagesPorts = LoginPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
@@ -84,7 +86,6 @@ type Tied = { readonly form_token: string; readonly next: string };
 
 function sendLogin(
   ports: LoginPagesPorts,
-  people: People,
   form: Tied & { readonly email: string; readonly password: string },
   caller: Caller,
   request: FastifyRequest,
@@ -95,7 +96,7 @@ function sendLogin(
   const input = { email, password, cookie: request.headers.cookie, signal: request.signal };
   return goOn(
     next,
-    () => people.signIn(input, caller),
+    () => signIn(ports, input, caller),
     (error) => {
       const challenge = error.options.members?.challenge;
       return error.code === secondFactorRequired.definition.code && typeof challenge === 'string'
@@ -108,7 +109,6 @@ function sendLogin(
 /** The code where a password alone opens nothing; without a challenge that still stands, from the start. */
 function sendCode(
   ports: LoginPagesPorts,
-  people: People,
   form: Tied & { readonly challenge: string; readonly code: string },
   caller: Caller,
   request: FastifyRequest,
@@ -121,7 +121,7 @@ function sendCode(
   const input = { challenge, ...code, cookie: request.headers.cookie, signal: request.signal };
   return goOn(
     next,
-    () => people.answerSecondFactor(input, caller),
+    () => answerSecondFactor(ports, input, caller),
     (error) =>
       error.code === challengeOver.definition.code
         ? showLogin(ports, request, next, { email: '', error })
@@ -142,7 +142,6 @@ function assertionIn({ challenge, response }: { readonly challenge: string; read
 /** What the script of the page sends: no password and no code beside it, a passkey is both. */
 function sendPasskey(
   ports: LoginPagesPorts,
-  people: People,
   form: Tied & { readonly challenge: string; readonly response: string },
   caller: Caller,
   request: FastifyRequest,
@@ -155,7 +154,7 @@ function sendPasskey(
   if (assertion === null) return onRefused(passkeyRefused());
   return goOn(
     next,
-    () => people.signInWithPasskey({ ...assertion, cookie, signal: request.signal }, caller),
+    () => signInWithPasskey(ports, { ...assertion, cookie, signal: request.signal }, caller),
     onRefused,
   );
 }
@@ -163,7 +162,6 @@ function sendPasskey(
 /** On to another provider, which sends the browser back to where the login was asked for. */
 async function sendProvider(
   ports: LoginPagesPorts,
-  people: People,
   form: Tied & { readonly provider: string },
   caller: Caller,
   request: FastifyRequest,
@@ -172,7 +170,7 @@ async function sendProvider(
   const next = formNext(ports.auth.browser, form.next);
   const input = { provider: form.provider, callbackUrl: next, cookie: request.headers.cookie };
   try {
-    const { url, setCookie } = await people.startSocialSignIn(input, caller);
+    const { url, setCookie } = await startSocialSignIn(ports, input, caller);
     return showPage(200, toProviderPage(form.provider, url), { setCookie });
   } catch (error) {
     if (!isAppError(error) || error.definition.status === 500) throw error;
@@ -181,7 +179,7 @@ async function sendProvider(
 }
 
 /** Login, second factor, passkey and sign-out as pages; without script everything but the passkey. */
-export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts, people: People): void {
+export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts): void {
   bind(routes, showLoginEndpoint, ({ query }, _caller, request) =>
     asPage(async () => {
       const next = safeNext(query.next);
@@ -192,16 +190,16 @@ export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts, p
     }),
   );
   bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendLogin(ports, people, body, caller, request)),
+    asPage(async () => sendLogin(ports, body, caller, request)),
   );
   bind(routes, sendLoginCodeEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendCode(ports, people, body, caller, request)),
+    asPage(async () => sendCode(ports, body, caller, request)),
   );
   bind(routes, sendPasskeyEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendPasskey(ports, people, body, caller, request)),
+    asPage(async () => sendPasskey(ports, body, caller, request)),
   );
   bind(routes, sendProviderEndpoint, ({ body }, caller, request) =>
-    asPage(() => sendProvider(ports, people, body, caller, request)),
+    asPage(() => sendProvider(ports, body, caller, request)),
   );
   bind(routes, sendSignOutEndpoint, ({ body }, caller, request) =>
     asPage(async () =>

@@ -33,7 +33,6 @@ import {
   type Unvetted,
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
-import type { People } from '../people/people.ts';
 import { type LoginPagesPorts, loginPagesRoutes } from './login-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
 
@@ -103,8 +102,8 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
 const listOf = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
 
 /** Pages of the authorization server: plain HTML that works without script. */
-export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts, people: People): void {
-  loginPagesRoutes(routes, ports, people);
+export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): void {
+  loginPagesRoutes(routes, ports);
   logoutPagesRoutes(routes, ports);
   bind(routes, authorizeEndpoint, (_input, caller, request) =>
     asPage(async () => {

@@ -3,6 +3,7 @@ import { ownAccount } from '#services/domain/identity/accounts/own-account.ts';
 import { loginLocked } from '#services/domain/identity/errors.ts';
 import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
 import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
+import { handleOAuthCallback } from '#services/domain/identity/social/handle-oauth-callback.ts';
 import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
 import {
   linkSocialEndpoint,
@@ -14,13 +15,12 @@ import {
   unlinkAccountEndpoint,
 } from '#services/domain/identity/social/social-contract.ts';
 import { socialProviderUnknown } from '#services/domain/identity/social/social-errors.ts';
-import type { StartedSocial } from '#services/domain/identity/social/start-social-sign-in.ts';
+import { type StartedSocial, startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
 import { formNext, NO_NEXT } from '#services/domain/oauth/authorize/next-path.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../pages/browser-form.ts';
-import type { People } from '../people/people.ts';
 import { type LoginPagesPorts, showCode, showLogin } from './login-pages.ts';
 
 export type SocialRoutesDeps = LoginPagesPorts & MailPorts;
@@ -38,18 +38,18 @@ function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppErr
   return error.code === loginLocked.definition.code ? showLogin(deps, request, NO_NEXT, { email: '', error }) : null;
 }
 
-/** Signing in and linking by other providers; the providers are asked in the thread of people. */
-export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, people: People): void {
+/** Signing in and linking by other providers. */
+export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void {
   bind(routes, listSocialProvidersEndpoint, () => ({ providers: deps.socialProviders.names }));
   bind(routes, signInSocialEndpoint, async ({ body }, caller, { headers }) => {
     assertOwnPage(deps, headers);
     const input = { provider: body.provider, callbackUrl: body.callbackURL, cookie: headers.cookie };
-    return begun(await people.startSocialSignIn(input, caller));
+    return begun(await startSocialSignIn(deps, input, caller));
   });
   bind(routes, linkSocialEndpoint, async ({ body }, caller, { headers }) => {
     const linkUserId = ownAccount(caller).userId;
     const input = { provider: body.provider, callbackUrl: body.callbackURL, linkUserId, cookie: headers.cookie };
-    return begun(await people.startSocialSignIn(input, caller));
+    return begun(await startSocialSignIn(deps, input, caller));
   });
   bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, request) => {
     // What the provider refused has no code, whatever else it says.
@@ -57,7 +57,7 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps, peopl
     const { state, iss: issuer } = query;
     const input = { provider: params.provider, state, code, issuer, cookie: request.headers.cookie };
     try {
-      const { result, callbackUrl, setCookie } = await people.handleOAuthCallback(input, caller);
+      const { result, callbackUrl, setCookie } = await handleOAuthCallback(deps, input, caller);
       return callbackUrl === null
         ? answer(200, result ?? { linked: true }, { 'set-cookie': setCookie })
         : answer(303, null, { location: callbackUrl, 'set-cookie': setCookie });

@@ -10,7 +10,7 @@ import {
 import { tokenPair } from '../tokens/contract.ts';
 import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
 import { emailUnverified } from './accounts/account-errors.ts';
-import { emailTaken, hashingBusy, loginLocked, loginRefused, loginUnavailable } from './errors.ts';
+import { emailTaken, hashingBusy, loginLocked, loginRefused } from './errors.ts';
 import { secondFactorRequired } from './factors/factors-errors.ts';
 import { passwordErrors } from './passwords/password-errors.ts';
 
@@ -80,7 +80,6 @@ export const signUpEndpoint = defineEndpoint({
     idempotencyKeyReused,
     originRefused,
     hashingBusy,
-    loginUnavailable,
     storeUnavailable,
   ],
 });
@@ -103,7 +102,6 @@ export const signInEndpoint = defineEndpoint({
     loginLocked,
     originRefused,
     hashingBusy,
-    loginUnavailable,
     storeUnavailable,
   ],
 });

@@ -39,15 +39,6 @@ export const hashingBusy = defineError({
   retryable: true,
 });
 
-export const loginUnavailable = defineError({
-  code: 'login_unavailable',
-  status: 503,
-  title: 'Logins are being restarted',
-  cause: 'The part of the API that makes logins ended and is started again. The login may have been made all the same.',
-  fix: 'Try again after Retry-After; operators: the log says why it ended.',
-  retryable: true,
-});
-
 export const sessionUnknown = defineError({
   code: 'session_unknown',
   status: 404,

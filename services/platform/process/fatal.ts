@@ -37,7 +37,6 @@ export function fatalOf(err: unknown): FatalMessage {
       : { name: 'Error', message: String(err), code: undefined };
   if (code === 'EADDRINUSE') return { type: 'fatal', code: 'port_taken', message, fix: 'free the port or set PORT' };
   const { fix } = (err ?? {}) as { readonly fix?: unknown };
-  // By name: one that a thread of ours threw arrives as a plain copy.
   if (name === 'StartError' && typeof fix === 'string') return { type: 'fatal', code: String(code), message, fix };
   const known = FIXES[name];
   return {

@@ -9,7 +9,7 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { emailShape, nameShape, passwordShape, signInEndpoint, userShape } from '../contract.ts';
-import { emailTaken, hashingBusy, lastAdmin, loginLocked, loginUnavailable } from '../errors.ts';
+import { emailTaken, hashingBusy, lastAdmin, loginLocked } from '../errors.ts';
 import { passwordErrors } from '../passwords/password-errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 
@@ -48,7 +48,6 @@ export const verifyEmailEndpoint = defineEndpoint({
     loginLocked,
     ...passwordErrors,
     hashingBusy,
-    loginUnavailable,
     storeUnavailable,
   ],
 });
@@ -92,7 +91,7 @@ export const resetPasswordEndpoint = defineEndpoint({
     z.strictObject({ token, newPassword: passwordShape }),
   ]),
   responses: { 200: statusOf('password_reset') },
-  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, loginUnavailable, storeUnavailable],
+  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable],
 });
 
 export const requestUnlockEndpoint = defineEndpoint({
@@ -132,15 +131,7 @@ export const changePasswordEndpoint = defineEndpoint({
     }),
   ]),
   responses: { 200: signInEndpoint.responses[200] as z.ZodType },
-  errors: [
-    ...ownErrors,
-    stepUpRequired,
-    currentPasswordWrong,
-    loginLocked,
-    ...passwordErrors,
-    hashingBusy,
-    loginUnavailable,
-  ],
+  errors: [...ownErrors, stepUpRequired, currentPasswordWrong, loginLocked, ...passwordErrors, hashingBusy],
 });
 
 export const readOwnUserEndpoint = defineEndpoint({

@@ -6,7 +6,7 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused, requestInvalid, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { accountDetailShape, byUser } from '../admin-contract.ts';
 import { emailShape, nameShape, passwordShape } from '../contract.ts';
-import { emailTaken, hashingBusy, loginUnavailable } from '../errors.ts';
+import { emailTaken, hashingBusy } from '../errors.ts';
 import { passwordErrors } from '../passwords/password-errors.ts';
 import { codeInvalid, invitationOver, passwordHashUnknown } from './account-errors.ts';
 
@@ -64,5 +64,5 @@ export const acceptInvitationEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ token: z.string().max(128), new_password: passwordShape }),
   responses: { 200: z.object({ status: z.literal('invitation_accepted') }) },
-  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, loginUnavailable, storeUnavailable],
+  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable],
 });

@@ -14,6 +14,11 @@ afterAll(() => world?.close());
 
 const reset = (token: string, password = newPassword()) =>
   outcomeOf(resetPassword(world.deps, { token, newPassword: password }, nobody));
+/** A copy whose database was found older than its marks. */
+const rewoundDeps = () => ({
+  ...world.deps,
+  revocations: { ...world.deps.revocations, issuingRefusal: () => 'state_rewound' as const },
+});
 const accept = (token: string, password = newPassword()) =>
   outcomeOf(acceptInvitation(world.deps, { token, newPassword: password }, nobody));
 const templatesTo = async (email: string) => (await world.mailsTo(email)).map(({ template }) => template);
@@ -50,6 +55,13 @@ describe('the code of a reset', () => {
     const token = await world.codeFor('reset_password', person);
     expect(await reset(token, 'short')).toBe('password_too_short');
     expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toHaveLength(1);
+  });
+
+  test('sets nothing on a database older than its marks, and the code stays', async () => {
+    const person = await world.somebody();
+    const input = { token: await world.codeFor('reset_password', person), newPassword: newPassword() };
+    expect(await outcomeOf(resetPassword(rewoundDeps(), input, nobody))).toBe('state_rewound');
+    expect(await outcomeOf(resetPassword(world.deps, input, nobody))).toBe('ok');
   });
 
   test('is refused, and recorded, where it is none, of another purpose, or of an account that is closed', async () => {

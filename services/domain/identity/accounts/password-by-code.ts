@@ -3,7 +3,11 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import {
+  assertMayIssue,
+  type HasRevocationPush,
+  type HasRevocations,
+} from '#services/domain/tokens/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
@@ -19,6 +23,7 @@ export type PasswordByCodePorts = Pick<Ports, 'transact'> &
   NewPasswordPorts &
   MailPorts &
   HasKeyRing &
+  HasRevocations &
   HasRevocationPush;
 
 export type PasswordByCodeInput = {
@@ -34,6 +39,7 @@ const byCode =
     { token, newPassword, signal }: PasswordByCodeInput,
     caller: Caller,
   ): Promise<{ readonly status: Status }> => {
+    assertMayIssue(ports.revocations);
     const userId = (await findCode(ports.sql, purpose, token))?.userId;
     const owner = userId ? await findAccount(ports.sql, userId) : undefined;
     if (!owner) return refuseCode(ports.sql, caller);

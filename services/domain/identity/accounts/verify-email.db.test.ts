@@ -41,6 +41,15 @@ describe('the code of a sign-up', () => {
     expect(await verify(token, { password })).toBe('code_invalid');
   });
 
+  test('begins no account on a database older than its marks, and the code stays', async () => {
+    const email = newEmail();
+    const input = { token: await world.codeFor('sign_up', { id: null, email }), password: newPassword() };
+    const revocations = { ...world.deps.revocations, issuingRefusal: () => 'state_rewound' as const };
+    expect(await outcomeOf(verifyEmail({ ...world.deps, revocations }, input, nobody))).toBe('state_rewound');
+    expect(await idOf(email)).toBeUndefined();
+    expect(await outcomeOf(verifyEmail(world.deps, input, nobody))).toBe('ok');
+  });
+
   test('needs a password that may be one, and stays where there is none', async () => {
     const email = newEmail();
     const token = await world.codeFor('sign_up', { id: null, email });

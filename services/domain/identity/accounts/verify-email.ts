@@ -1,6 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { emailTaken, loginLocked } from '../errors.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
@@ -51,6 +52,7 @@ export async function verifyEmail(
   input: VerifyInput,
   caller: Caller,
 ): Promise<{ readonly status: 'verified' }> {
+  assertMayIssue(ports.revocations);
   const { token } = input;
   for (const purpose of PURPOSES) {
     const code = await findCode(ports.sql, purpose, token);

@@ -9,7 +9,7 @@ import {
 } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../accounts/account-errors.ts';
 import { loginShape } from '../contract.ts';
-import { hashingBusy, loginLocked, loginUnavailable } from '../errors.ts';
+import { hashingBusy, loginLocked } from '../errors.ts';
 import {
   challengeOver,
   factorCodeWrong,
@@ -53,15 +53,7 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ challenge, totp: totp.optional(), recovery_code: recovery_code.optional() }),
   responses: { 200: loginShape },
-  errors: [
-    requestInvalid,
-    challengeOver,
-    secondFactorRefused,
-    secondFactorLocked,
-    originRefused,
-    loginUnavailable,
-    storeUnavailable,
-  ],
+  errors: [requestInvalid, challengeOver, secondFactorRefused, secondFactorLocked, originRefused, storeUnavailable],
 });
 
 export const stepUpEndpoint = defineEndpoint({

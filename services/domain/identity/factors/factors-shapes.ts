@@ -7,7 +7,6 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { loginUnavailable } from '../errors.ts';
 
 /** What contracts of second factors and passkeys have in common. */
 
@@ -50,12 +49,5 @@ export const assertion = credential(
   }),
 );
 
-export const ownErrors = [
-  requestInvalid,
-  unauthenticated,
-  permissionMissing,
-  originRefused,
-  loginUnavailable,
-  storeUnavailable,
-];
+export const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable];
 export const freshErrors = [...ownErrors, stepUpRequired];

@@ -8,7 +8,6 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { loginShape } from '../contract.ts';
-import { loginUnavailable } from '../errors.ts';
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
 import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, tag } from './factors-shapes.ts';
 
@@ -83,7 +82,7 @@ export const askForPasskeyEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: passkeyOptions },
-  errors: [requestInvalid, originRefused, loginUnavailable, storeUnavailable],
+  errors: [requestInvalid, originRefused, storeUnavailable],
 });
 
 export const signInWithPasskeyEndpoint = defineEndpoint({
@@ -96,7 +95,7 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ challenge, response: assertion }),
   responses: { 200: loginShape },
-  errors: [requestInvalid, passkeyRefused, originRefused, loginUnavailable, storeUnavailable],
+  errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable],
 });
 
 export const listPasskeysEndpoint = defineEndpoint({

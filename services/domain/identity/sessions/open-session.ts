@@ -6,7 +6,7 @@ import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from '#services/domain/tokens/access-token.ts';
 import { type CreatedFamily, createFamily, type NewFamily } from '#services/domain/tokens/refresh/create-family.ts';
 import { familyTokenFacts, pairAnswer, rememberToken } from '#services/domain/tokens/refresh/family-token.ts';
-import type { HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { required } from '../better-auth/handover.ts';
 import type { LoginView } from '../contract.ts';
@@ -70,12 +70,16 @@ export function draftLogin(ports: HasCsrf, login: Login): LoginDraft {
   };
 }
 
-/** Signs the pair of a committed login and makes the answer. Throws `signing_unavailable` (503). */
+/**
+ * Signs the pair of a committed login and makes the answer.
+ * @throws signingUnavailable, stateRewound (503) where this copy has found an older database since the login began
+ */
 export async function signDraft(
   ports: SessionTokenPorts,
   { claims, family, body, setCookie }: LoginDraft,
   caller: Caller,
 ): Promise<LoginAnswer> {
+  assertMayIssue(ports.revocations);
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
   tokensIssued.add(1, { grant: 'session', outcome: 'ok' });

@@ -79,6 +79,8 @@ describe('the right password', () => {
   test('ends the session that its browser had, and no other (no fixation)', async () => {
     const [before, person] = [await world.person(), await world.person()];
     const { body } = await enter({ email: person.email, cookie: before.cookie });
+    // Its answer comes after the process has read that revocation.
+    expect(world.deps.revocations.isSessionEnded(before.sessionId)).toBe(true);
     expect(await sessionsOf(before.id)).toEqual([]);
     expect((await sessionsOf(person.id)).sort()).toEqual([person.sessionId, body.session.id].sort());
   });
@@ -180,6 +182,16 @@ describe('a refusal', () => {
     await expect(enter({ email: person.email }, { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
   });
+
+  test('of a client that leaves: its place in the hashing queue is given up', async () => {
+    const person = await world.person();
+    const gone = new AbortController();
+    const ahead = enter({ email: person.email });
+    const left = enter({ email: person.email, signal: gone.signal });
+    gone.abort();
+    await expect(left).rejects.toMatchObject({ code: 'hashing_busy' });
+    await ahead;
+  });
 });
 
 describe('between the proof of a password and the session', () => {
@@ -223,6 +235,20 @@ describe('between the proof of a password and the session', () => {
     expect(await loginsOf(person.id)).toEqual([]);
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
   });
+});
+
+test('a login on a database that was found older meanwhile is not answered, and its session ends', async () => {
+  const person = await world.person();
+  let isRewound = false;
+  const { revocations: real } = world.deps;
+  const revocations = { ...real, issuingRefusal: () => (isRewound ? ('state_rewound' as const) : null) };
+  const rewinding = whenJudged(async () => {
+    isRewound = true;
+  });
+  await expect(enter({ email: person.email }, { ...rewinding, revocations })).rejects.toMatchObject({
+    code: 'state_rewound',
+  });
+  expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
 });
 
 describe('a session whose tokens cannot be signed', () => {

@@ -9,7 +9,7 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { loginShape } from '../contract.ts';
-import { loginLocked, loginRefused, loginUnavailable } from '../errors.ts';
+import { loginLocked, loginRefused } from '../errors.ts';
 import { secondFactorRequired } from '../factors/factors-errors.ts';
 import {
   callbackRefused,
@@ -32,7 +32,6 @@ const startErrors = [
   socialProviderUnavailable,
   callbackRefused,
   originRefused,
-  loginUnavailable,
   storeUnavailable,
 ];
 
@@ -104,7 +103,6 @@ export const socialCallbackEndpoint = defineEndpoint({
     socialProviderUnknown,
     socialAccountTaken,
     socialProviderUnavailable,
-    loginUnavailable,
     storeUnavailable,
   ],
 });

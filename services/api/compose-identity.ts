@@ -3,16 +3,15 @@ import { createAuth } from '../domain/identity/better-auth/auth.ts';
 import { createSocialProviders } from '../domain/identity/social/providers.ts';
 import { isVerificationRequired, sessionLifeOf } from '../platform/config/identity.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
-import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
+import type { Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
 import { passwordPolicyOf } from './password-policy.ts';
-import type { PeoplePorts } from './people/people.ts';
 
 /**
- * What the use-cases of people need beyond loaded views: Better Auth, and a hasher that starts when it is first used.
- * @param wakeMail tells the workers that mails wait
+ * What accounts and sign-ins need beside the loaded views: Better Auth, and a hasher that starts when it is first used.
+ * @param wakeMail notifies the workers that mails wait
  */
-export function composeLogins(
+export function composeIdentity(
   { input, outside, revocations, keyRing }: Pick<Views, 'input' | 'outside' | 'revocations' | 'keyRing'>,
   wakeMail: () => void,
 ) {
@@ -37,31 +36,5 @@ export function composeLogins(
         secureCookies: config.server.profile !== 'development',
       },
     ),
-  };
-}
-
-/** Builds the ports of the thread of people, and loads them: the keys are there, and the upkeep is somebody else's. */
-export async function composePeople(input: ComposeInput, wakeMail: () => void) {
-  const views = composeViews(input);
-  const { outside, keyRing, access, revocations, tokenSettings, announceRevocations, poll, stores } = views;
-  await views.load(() => Promise.all([keyRing.load(), access.load()]));
-  const logins = composeLogins(views, wakeMail);
-  const ports: PeoplePorts = {
-    ...outside,
-    ...logins,
-    keyRing,
-    access,
-    revocations,
-    tokenSettings,
-    announceRevocations,
-  };
-  return {
-    ports,
-    poll,
-    close: async () => {
-      await poll.close();
-      await logins.hasher.close();
-      await stores.close();
-    },
   };
 }
