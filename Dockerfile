@@ -26,7 +26,7 @@ COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/redis
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/grafana
 USER nonroot
 EXPOSE 3000 9464
-# Of `api`, the role unless another is given.
+# For `api`, the default role.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=90s \
   CMD ["/app/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT ?? 3000) + '/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["/app/node_modules/.bin/node", "deploy/container/entry.mjs"]

@@ -1,5 +1,5 @@
 // Rebuilds services/platform/passwords/common-passwords.txt.br: what people choose when twelve characters are asked for.
-// The words and patterns below are our own compilation; no list of anybody else's is in it, so it ships under our
+// The words and patterns below are our own compilation and contain no other list, so they ship under our
 // licence. Run: node scripts/common-passwords.mjs
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';

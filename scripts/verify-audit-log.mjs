@@ -776,7 +776,7 @@ async function judgeTree(source, read, checkpoint, earlier, findings) {
   for (const tile of tree.tilesAbove()) read.tileCount += await compareTile(source, tile, findings);
 }
 
-/** The newest checkpoint, signed by a key that is trusted, and those that lie beside it: signed by whom is seen later. */
+/** The newest checkpoint, signed by a trusted key, and the others beside it, whose signatures are verified later. */
 async function readCheckpoints(source, trust, findings) {
   const take = async (path) => {
     const bytes = await source.read(path, LARGEST_NOTE);

@@ -1,4 +1,4 @@
-// PROCESS: a collector that reads whatever it is sent and keeps nothing, so that exporting is real and costs nobody else.
+// PROCESS: a collector that reads and discards everything, so that exports are real and cost no other process.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -39,10 +39,10 @@ function ports(issuer: string, kid: string, publicKey: KeyObject): TokenRoutesPo
 
 async function start({ issuer, kid, publicKey }: Command): Promise<string> {
   const app = createApp({ log: quiet, trustedProxies: [] });
-  const nobody = () => null;
+  const noCaller = () => null;
   const callers = createCallerResolver({
-    bearer: nobody,
-    client: nobody,
+    bearer: noCaller,
+    client: noCaller,
     session: async () => null,
     csrfPasses: () => false,
   });

@@ -14,7 +14,7 @@ const refreshesPerSecond = 100;
 const connections = 64;
 const warmUpSeconds = 2;
 const leastSeconds = 10;
-/** A week of 7,000 logins a day that nobody ended: more than is removed while it is measured. */
+/** A week of 7,000 sessions a day that no user ended: more than is removed during the measurement. */
 const expiredLogins = 50_000;
 const expiredSessions = 2_000;
 

@@ -136,7 +136,7 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
       ),
   );
   for (const each of rounds.flatMap((round) => storms.map((name) => round[name])))
-    if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm turned nobody away');
+    if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm refused no sign-in');
   const measured = { validatesPerSecond, refreshesPerSecond, capacity, loginsPerSecond, rounds };
   return [
     { ...figure('validate at 1,000/s, p99', rounds, 'quiet'), target: { atMost: 5 }, measured },

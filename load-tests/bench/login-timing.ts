@@ -76,7 +76,7 @@ async function ask(
   for (let at = 0; at < tries; at += 1) {
     const pair = [
       ['known', emails[at % emails.length]!],
-      ['unknown', `nobody-${randomUUID()}@example.test`],
+      ['unknown', `unknown-${randomUUID()}@example.test`],
     ] as const;
     for (const [kind, email] of at % 2 === 0 ? pair : pair.toReversed()) {
       const answer = await posts.post(path, body(email));

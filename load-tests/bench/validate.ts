@@ -34,7 +34,7 @@ function mint(): string {
     scope: 'openid profile email offline_access',
     roles: ['user'],
     permissions: [],
-    email: 'somebody@example.test',
+    email: 'user@example.test',
     auth_time: now,
     ue: 0,
     ce: 0,

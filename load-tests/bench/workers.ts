@@ -12,7 +12,7 @@ const warmUpSeconds = 3;
 const lookEveryMs = 50;
 const sealedWithinMs = 60_000;
 
-/** Seconds from an event's own time, which is before its COMMIT, until its leaf was seen by somebody else. */
+/** Seconds from an event's own time, which is before its COMMIT, until another process saw its leaf. */
 async function watchLeaves(database: pg.Client, isOver: () => boolean): Promise<number[]> {
   const lags: number[] = [];
   const first = await database.query('SELECT coalesce(max(seq), -1) + 1 AS next FROM audit_events');

@@ -1,4 +1,4 @@
-// PROCESS: sends load. A process of its own, so that what it costs is counted nowhere and delays nobody's clock.
+// PROCESS: sends load. A separate process, so that its cost is not counted and does not delay any clock.
 // Started by generator.ts only; ends with its parent.
 import { type LoadSpec, runLoad } from './load-loop.ts';
 import type { Stocks } from './workloads.ts';

@@ -5,5 +5,8 @@ function processCounter(name: string, help: string): MetricInfo {
   return { name, help, kind: 'counter', unit: '1', labels: { process: null }, buckets: [], otel: undefined };
 }
 
-export const scrapeFailures = processCounter('sallyport_scrape_failures', 'Scrapes that a process did not answer.');
-export const childRestarts = processCounter('sallyport_child_restarts', 'Times a child was started again.');
+export const scrapeFailures = processCounter(
+  'sallyport_scrape_failures',
+  'Scrapes of the supervisor that a process did not answer.',
+);
+export const childRestarts = processCounter('sallyport_child_restarts', 'Restarts of a child process after a crash.');

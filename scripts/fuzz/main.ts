@@ -1,4 +1,4 @@
-/** `npm run fuzz`: every documented operation under hostile and fitting requests by Schemathesis, as whoever may ask. */
+/** `npm run fuzz`: Schemathesis sends invalid and valid requests to every documented operation, as every kind of caller. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -4,7 +4,7 @@ import type { Product } from '#testing/product.ts';
 
 export type Target = Pick<Product, 'api' | 'credentials'>;
 
-/** Whom requests are sent as: its headers, and whether they still open what they did. */
+/** A caller that requests are sent as: its headers, and whether they are still accepted. */
 export type Requester = { readonly headers: readonly string[]; isAlive(): Promise<boolean> };
 
 type Login = { readonly email: string; readonly password: string };
