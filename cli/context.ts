@@ -8,12 +8,12 @@ import { probePostgres, probeRedis, probeTimeoutSeconds } from '../services/plat
 import { troubleOf } from '../services/platform/process/store-trouble.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-export interface Context {
+export type Context = {
   dataDir: string;
   /** Owner rights; never print it. */
   databaseUrl: string;
   redisUrl: string;
-}
+};
 
 type Url = 'databaseUrl' | 'redisUrl';
 

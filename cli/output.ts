@@ -1,13 +1,13 @@
 /** Options every verb understands. */
-export interface GlobalOptions {
+export type GlobalOptions = {
   json?: boolean;
   quiet?: boolean;
   yes?: boolean;
   dryRun?: boolean;
-}
+};
 
 /** Data goes to stdout, talk to stderr. */
-export interface Output {
+export type Output = {
   /** With `--json` the value as one line of JSON, else the lines that `render` gives. */
   data<T>(value: T, render: (value: T) => readonly string[]): void;
   /** A part of the data as it comes; nothing with `--json`, which `json` ends. */
@@ -18,7 +18,7 @@ export interface Output {
   say(text: string): void;
   /** Bold text where colour is wanted: a terminal, and no NO_COLOR. */
   bold(text: string): string;
-}
+};
 
 export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = process.env): Output {
   const hasColour = process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';

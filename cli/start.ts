@@ -21,9 +21,9 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const watchedFolders = ['services', 'observability', 'jobs', 'prisma'];
 
-interface StartOptions extends GlobalOptions {
+type StartOptions = GlobalOptions & {
   watch?: boolean;
-}
+};
 
 export function registerStart(program: Command): void {
   program

@@ -1,11 +1,11 @@
 /** Tags that a report may carry with the error: our own names, never a value of a request. */
-export interface ErrorReportTags {
+export type ErrorReportTags = {
   code?: string;
   operation?: string;
   job?: string;
-}
+};
 
-export interface ErrorReports {
+export type ErrorReports = {
   /** Whether reports leave this process. */
   isOn: boolean;
   /** Invalid settings, to be logged once. Values are not repeated. */
@@ -14,9 +14,9 @@ export interface ErrorReports {
   report(error: Error, tags: ErrorReportTags): void;
   /** Sends pending reports, for at most `timeoutMs` (2,000). Never rejects. */
   close(timeoutMs?: number): Promise<void>;
-}
+};
 
-export interface ErrorReportOptions {
+export type ErrorReportOptions = {
   serviceName: string;
   serviceVersion?: string;
-}
+};

@@ -11,14 +11,14 @@ import { catalogue } from './metrics/catalogue.ts';
 import { registry } from './metrics/instruments.ts';
 import { startSentry } from './sentry.ts';
 
-interface Envelope {
+type Envelope = {
   url: string;
   text: string;
   /** Of the contained event. */
   event: Record<string, unknown> & {
     exception: { values: { type: string; value: string; stacktrace: { frames: Record<string, unknown>[] } }[] };
   };
-}
+};
 
 let server: Server;
 let envelopes: Envelope[];

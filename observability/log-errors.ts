@@ -24,7 +24,7 @@ const operatorWords = new Map(
 );
 
 /** What a log line may contain about an error. */
-export interface ErrorDescription {
+export type ErrorDescription = {
   type: string;
   code?: string | number;
   /** An explanation for the codes that need an operator. */
@@ -34,7 +34,7 @@ export interface ErrorDescription {
   cause?: ErrorDescription;
   errors?: ErrorDescription[];
   [field: string]: unknown;
-}
+};
 
 export function isError(value: unknown): value is Error {
   return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';

@@ -7,7 +7,7 @@ import { droppedLogLines } from './metrics/telemetry.ts';
 
 export type { Logger } from 'pino';
 
-export interface CreateLoggerOptions {
+export type CreateLoggerOptions = {
   /** Written as `service`, such as `sallyport-api`. */
   service: string;
   /** `fatal` to `trace`, or `silent`; `LOG_LEVEL`, else `info`. */
@@ -18,7 +18,7 @@ export interface CreateLoggerOptions {
   onError?: (error: Error, tags: ErrorReportTags) => void;
   /** Where lines are written; by default standard error, unbuffered and non-blocking. */
   stream?: DestinationStream;
-}
+};
 
 const levels: ReadonlySet<string> = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
 /** Beyond this many characters waiting for a reader, lines are dropped and counted. */

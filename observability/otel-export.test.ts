@@ -31,12 +31,12 @@ const counted = (): Record<string, number> =>
     ]),
   );
 
-interface Sent {
+type Sent = {
   name: string;
   unit: string;
   histogram?: { dataPoints: { attributes: unknown; count: number | string; bucketCounts: (number | string)[] }[] };
   gauge?: { dataPoints: { asDouble: number }[] };
-}
+};
 
 describe('startExport', () => {
   it('sends histograms and gauges under their convention’s names, with closed attributes, and the last spans at shutdown', async () => {

@@ -20,7 +20,7 @@ import { boundedSpanProcessor } from './span-export.ts';
 import type { storeInstrumentations } from './store-spans.ts';
 import { requestContextManager } from './trace-context.ts';
 
-export interface ExportOptions {
+export type ExportOptions = {
   serviceName: string;
   serviceVersion?: string;
   instanceId: string;
@@ -29,7 +29,7 @@ export interface ExportOptions {
   protocol: 'http/protobuf' | 'http/json';
   exportsSpans: boolean;
   exportsMetrics: boolean;
-}
+};
 
 /** Loads and starts the SDK with its exporters. Only `startTelemetry` calls it, and only when there is an endpoint. */
 export function startExport(options: ExportOptions): { shutdown(): Promise<void> } {

@@ -1,6 +1,6 @@
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface TelemetrySettings {
+export type TelemetrySettings = {
   /** Whether this process exports spans and metrics. */
   exportsSpans: boolean;
   exportsMetrics: boolean;
@@ -9,7 +9,7 @@ export interface TelemetrySettings {
   samplingRatio: number;
   /** Invalid settings and what is used instead, to be logged once. Values are not repeated. */
   warnings: readonly string[];
-}
+};
 
 /** Reads the standard `OTEL_*` variables. An invalid value never stops a process; it is reported in `warnings`. */
 export function readTelemetrySettings(env: Environment): TelemetrySettings {

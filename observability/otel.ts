@@ -8,18 +8,18 @@ import { requestContextManager, setSamplingRatio } from './trace-context.ts';
 
 type ServiceName = 'sallyport-api' | 'sallyport-worker' | 'sallyport-mcp';
 
-export interface TelemetryOptions {
+export type TelemetryOptions = {
   serviceName: ServiceName;
   /** Release, exported as `service.version`. */
   serviceVersion?: string;
   /** Whether statements and Redis commands get spans too. For workers; too expensive for the API. */
   storeSpans?: boolean;
-}
+};
 
-export interface Telemetry extends TelemetrySettings {
+export type Telemetry = TelemetrySettings & {
   /** Sends buffered telemetry, for at most `timeoutMs` (3,000), and counts what could not be sent. Never rejects. */
   shutdown(timeoutMs?: number): Promise<'finished' | 'timed_out'>;
-}
+};
 
 /** Loads the SDK, which takes half a second of start-up, only in a process that exports. */
 function loadExport(): { startExport: typeof startExport } {

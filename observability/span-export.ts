@@ -13,14 +13,14 @@ const exported = exportedSpans.at({ outcome: 'exported' });
 const failed = exportedSpans.at({ outcome: 'failed' });
 const dropped = exportedSpans.at({ outcome: 'dropped' });
 
-export interface BoundedSpanProcessorOptions {
+export type BoundedSpanProcessorOptions = {
   exporter: SpanExporter;
   /** Maximum of spans waiting and in flight together; further ones are dropped and counted. */
   maxPendingSpans: number;
   maxBatchSpans: number;
   scheduledDelayMs: number;
   exportTimeoutMs: number;
-}
+};
 
 /**
  * Instrumentations record an error's message, which may quote a value (`invalid input syntax for type uuid: "…"`): of a

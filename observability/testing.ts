@@ -2,18 +2,18 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One request that reached the receiver. */
-interface OtlpRequest {
+type OtlpRequest = {
   path: string;
   contentType: string;
   body: Buffer;
-}
+};
 
 /** A collector for tests: real HTTP on a free loopback port; stores what it receives. */
-export interface OtlpReceiver {
+export type OtlpReceiver = {
   endpoint: string;
   requests: OtlpRequest[];
   close(): Promise<void>;
-}
+};
 
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const requests: OtlpRequest[] = [];
@@ -73,7 +73,7 @@ export function nested(message: Message, ...path: number[]): Message[] {
 }
 
 /** A span as it reached the receiver in JSON. */
-export interface ReceivedSpan {
+export type ReceivedSpan = {
   service: string;
   name: string;
   traceId: string;
@@ -84,14 +84,14 @@ export interface ReceivedSpan {
   eventCount: number;
   links: { traceId: string; spanId: string }[];
   attributes: Record<string, unknown>;
-}
+};
 
-interface JsonAttribute {
+type JsonAttribute = {
   key: string;
   value: Record<string, unknown>;
-}
+};
 
-interface JsonTraces {
+type JsonTraces = {
   resourceSpans: {
     resource: { attributes: JsonAttribute[] };
     scopeSpans: {
@@ -102,7 +102,7 @@ interface JsonTraces {
       })[];
     }[];
   }[];
-}
+};
 
 const attributesOf = (attributes: readonly JsonAttribute[] = []): Record<string, unknown> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));

@@ -9,6 +9,7 @@ import { migrate } from '../services/platform/postgres/migrate.ts';
 import { copyCluster, makeCluster } from './processes/prepared-cluster.ts';
 
 declare module 'vitest' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface ProvidedContext {
     /** URL of the template database; `createTestDatabase` clones it. */
     templateUrl: string;

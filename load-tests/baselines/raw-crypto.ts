@@ -12,11 +12,11 @@ type Command = {
   readonly inFlight: number;
 };
 
-export interface RawSpeed {
+export type RawSpeed = {
   readonly operations: number;
   readonly seconds: number;
   readonly cpuSeconds: number;
-}
+};
 
 const modulusLength = 2_048;
 const distinctMessages = 1_024;

@@ -18,18 +18,18 @@ const threads = availableParallelism();
 const password = 'correct horse battery staple';
 const clockTicksPerSecond = 100;
 
-interface Speed {
+type Speed = {
   readonly perSecond: number;
   readonly perCpuSecond: number;
-}
+};
 
-interface HasherBench {
+type HasherBench = {
   readonly threads: number;
   readonly rounds: readonly { readonly raw: Speed; readonly hasher: Speed }[];
   /** Medians over the rounds, hasher ÷ raw. */
   readonly throughputRatio: number;
   readonly cpuSecondRatio: number;
-}
+};
 
 async function measureHasher(rounds: number, secondsPerRound: number): Promise<HasherBench> {
   const pids: number[] = [];

@@ -13,12 +13,12 @@ const tries = 500;
 /** Few enough an account that none is locked, and that every one of them is still sent its mail. */
 const triesPerAccount = 4;
 
-interface Question {
+type Question = {
   readonly name: string;
   readonly path: string;
   readonly body: (email: string) => object;
   readonly status: number;
-}
+};
 
 const login: Question = {
   name: 'login',

@@ -36,12 +36,12 @@ const cpuMs = (): number => {
 };
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-interface Spread {
+type Spread = {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
   readonly count: number;
-}
+};
 
 function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
@@ -50,10 +50,10 @@ function spread(values: readonly number[]): Spread {
   return { p50: at(0.5), p99: at(0.99), max: at(1), count: sorted.length };
 }
 
-interface Seen {
+type Seen = {
   readonly jti: string;
   readonly at: number;
-}
+};
 
 /** The other process: tells when each revocation became one it refuses. */
 async function watch(databaseUrl: string, redisUrl: string, marksDir: string): Promise<void> {

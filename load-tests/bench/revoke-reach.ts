@@ -41,10 +41,10 @@ async function passThrough(context: BenchContext, target: URL): Promise<{ url: s
   return { url: url.href, cut };
 }
 
-interface Reach {
+type Reach = {
   readonly fromSent: LatencySummary;
   readonly fromAnswer: LatencySummary;
-}
+};
 
 /** Revokes at one copy and asks the other without a pause until it refuses. */
 async function reach(one: Product, other: Product, count: number): Promise<Reach> {

@@ -6,10 +6,10 @@ import { demoUserId, fill, measureClosed, ratioDetail, warmUp } from './setup.ts
 const connections = 64;
 const repeatedTokens = 1_000;
 
-interface Sink {
+type Sink = {
   readonly endpoint: string;
   readonly bytes: number;
-}
+};
 
 /** What became of the sampled spans of a product, in words. */
 async function spansOf({ metrics }: Product): Promise<string> {

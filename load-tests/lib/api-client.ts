@@ -1,9 +1,9 @@
 import { basic, type ClientCredentials } from './workloads.ts';
 
-export interface Tokens {
+export type Tokens = {
   readonly access_token: string;
   readonly refresh_token: string;
-}
+};
 
 async function post(url: string, headers: Record<string, string>, body: string, expected: number): Promise<unknown> {
   const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });

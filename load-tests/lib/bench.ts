@@ -3,7 +3,7 @@ import { type Product, startProduct } from './product.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /** One measured number with what it must be. */
-export interface Figure {
+export type Figure = {
   readonly name: string;
   /** What the number is, in a few words: `ratio per CPU-second`. */
   readonly unit: string;
@@ -14,7 +14,7 @@ export interface Figure {
   readonly measured: unknown;
   /** The same in one line, for the table. */
   readonly detail: string;
-}
+};
 
 export const isMet = ({ value, target }: Figure): boolean | undefined => {
   if (!target) return undefined;
@@ -93,8 +93,8 @@ export class BenchContext {
   }
 }
 
-export interface Bench {
+export type Bench = {
   readonly name: string;
   readonly about: string;
   run(context: BenchContext): Promise<readonly Figure[]>;
-}
+};

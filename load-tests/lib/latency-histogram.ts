@@ -17,7 +17,7 @@ function largestOf(bucket: number): number {
   return (subBuckets + (bucket % subBuckets) + 1) * 2 ** (power - subBucketBits) - 1;
 }
 
-export interface LatencySummary {
+export type LatencySummary = {
   readonly count: number;
   readonly meanMs: number;
   readonly p50Ms: number;
@@ -25,7 +25,7 @@ export interface LatencySummary {
   readonly p99Ms: number;
   readonly p999Ms: number;
   readonly maxMs: number;
-}
+};
 
 export class LatencyHistogram {
   readonly #counts = new Float64Array(bucketCount);

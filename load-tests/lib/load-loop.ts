@@ -13,23 +13,23 @@ export type Arrival =
    */
   | { readonly kind: 'open'; readonly connections: number; readonly perSecond: number };
 
-export interface StreamSpec {
+export type StreamSpec = {
   readonly name: string;
   readonly api: string;
   readonly workload: WorkloadSpec;
   readonly arrival: Arrival;
-}
+};
 
-export interface LoadSpec {
+export type LoadSpec = {
   readonly streams: readonly StreamSpec[];
   readonly warmUpSeconds: number;
   /** Longest measured time; a stream without further requests ends it early. */
   readonly seconds: number;
   /** The CPU time of this process and its descendants is measured over the same time. */
   readonly pid?: number;
-}
+};
 
-export interface StreamResult {
+export type StreamResult = {
   readonly name: string;
   readonly ok: number;
   readonly okPerSecond: number;
@@ -38,15 +38,15 @@ export interface StreamResult {
   readonly dropped: number;
   /** Of expected answers. */
   readonly latency: LatencySummary;
-}
+};
 
-export interface LoadResult {
+export type LoadResult = {
   readonly streams: readonly StreamResult[];
   readonly seconds: number;
   /** Of `pid` and its descendants; 0 without a pid. */
   readonly cpuSeconds: number;
   readonly generatorCpuSeconds: number;
-}
+};
 
 const longestWaitMs = 1_000;
 const stragglerMs = 30_000;

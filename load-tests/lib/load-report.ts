@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 
 /** The parts of a k6 end-of-test summary that are read here. */
-interface Summary {
+type Summary = {
   readonly metrics: Readonly<
     Record<
       string,
@@ -15,12 +15,12 @@ interface Summary {
   >;
   readonly root_group: Group;
   readonly state: { readonly testRunDurationMs: number };
-}
+};
 
-interface Group {
+type Group = {
   readonly checks: readonly { readonly name: string; readonly passes: number; readonly fails: number }[];
   readonly groups: readonly Group[];
-}
+};
 
 type Case = {
   readonly suite: 'threshold' | 'check';

@@ -13,24 +13,24 @@ const stopMs = 45_000;
 type Login = { readonly email: string; readonly password: string };
 
 /** What `dev-credentials.json` holds. */
-export interface Credentials {
+export type Credentials = {
   readonly user: Login;
   readonly admin: Login;
   readonly client: ClientCredentials;
   readonly database_url: string;
   readonly redis_url: string;
-}
+};
 
-interface ReadyLine {
+type ReadyLine = {
   readonly event: 'ready';
   readonly api: string;
   readonly metrics: string;
   readonly credentials_file: string;
   readonly pids: { readonly api: number };
-}
+};
 
 /** A running start of the product. */
-export interface Product {
+export type Product = {
   readonly api: string;
   readonly metrics: string;
   /** The process whose descendants, with itself, are the API. */
@@ -40,7 +40,7 @@ export interface Product {
   readonly dataDir: string;
   readonly credentials: Credentials;
   stop(): Promise<void>;
-}
+};
 
 const running = new Set<ChildProcess>();
 

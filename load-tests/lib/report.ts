@@ -6,7 +6,7 @@ import { type Figure, isMet } from './bench.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-export interface BenchReport {
+export type BenchReport = {
   readonly date: string;
   readonly commit: string;
   readonly command: string;
@@ -21,7 +21,7 @@ export interface BenchReport {
   readonly loadAverage: { readonly before: number; readonly after: number };
   readonly figures: readonly (Figure & { readonly bench: string; readonly met: boolean | undefined })[];
   readonly errors: readonly { readonly bench: string; readonly error: string }[];
-}
+};
 
 const git = (...args: string[]): string =>
   execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();

@@ -1,14 +1,14 @@
 import type { LoadResult } from './load-loop.ts';
 
 /** What one measured run did. CPU-seconds are those of the process under test and its descendants. */
-export interface Speed {
+export type Speed = {
   readonly count: number;
   readonly perSecond: number;
   readonly perCpuSecond: number;
   /** CPU-seconds a second: how busy it was; a ratio between two that were not both busy says less. */
   readonly cores: number;
   readonly p99Ms?: number;
-}
+};
 
 export function speed(count: number, seconds: number, cpuSeconds: number, p99Ms?: number): Speed {
   return {

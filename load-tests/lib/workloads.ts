@@ -23,12 +23,12 @@ export type WorkloadSpec =
   | { readonly kind: 'login'; readonly emails: string; readonly password: string }
   | { readonly kind: 'sign_up'; readonly prefix: string; readonly password: string; readonly collect: string };
 
-export interface Workload {
+export type Workload = {
   /** The next request of a slot, or undefined when there is none. A slot has one request at a time. */
   next(slot: number): Buffer | undefined;
   /** `ok`, or what went wrong by status and code. The body is valid only during the call. */
   judge(slot: number, answer: Answer): string;
-}
+};
 
 const json = { 'content-type': 'application/json' };
 const form = { 'content-type': 'application/x-www-form-urlencoded' };

@@ -34,15 +34,15 @@ type PanelUnit =
   | 'dtdurations'
   | 'bool_on_off';
 
-interface PanelQuery {
+type PanelQuery = {
   /** PromQL; `$__rate_interval` is Grafana's. */
   expr: string;
   legend: string;
   /** Whether exemplars are shown: on histograms whose buckets carry trace ids. */
   exemplar?: boolean;
-}
+};
 
-export interface PanelDefinition {
+export type PanelDefinition = {
   title: string;
   /** What it shows, and what a reader should do about an unusual value. */
   description: string;
@@ -61,14 +61,14 @@ export interface PanelDefinition {
   traces?: string;
   /** LogQL that finds log lines behind these numbers; all of the product unless given. */
   logs?: string;
-}
+};
 
-export interface DashboardDefinition {
+export type DashboardDefinition = {
   uid: string;
   title: string;
   description: string;
   rows: readonly { title: string; panels: readonly PanelDefinition[] }[];
-}
+};
 
 const tag = 'sallyport';
 const panelHeight = 8;

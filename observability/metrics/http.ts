@@ -35,13 +35,13 @@ export const requestsDropped = defineCounter({
 });
 
 /** The duration metric of one route and method. Keep it with the route, so that a record costs two array reads. */
-export interface RouteMetric {
+export type RouteMetric = {
   /**
    * @param status the HTTP status sent, 499 when the client disconnected
    * @param exemplarTraceId trace id of a sampled request
    */
   record(status: number, seconds: number, exemplarTraceId?: string): void;
-}
+};
 
 function routeMetric(method: string, route: string): RouteMetric {
   const byStatus: (HistogramSeries | undefined)[] = new Array(statusMax);

@@ -5,7 +5,7 @@ export { atBoot, type LabelArguments, type LabelLists, type LabelValues } from '
 export type Kind = 'counter' | 'gauge' | 'histogram';
 export type Unit = 's' | 'By' | '1';
 
-export interface MetricDefinition<L extends LabelLists> {
+export type MetricDefinition<L extends LabelLists> = {
   /** Prometheus name without `_total`: lower case, unit at the end (`sallyport_token_sign_duration_seconds`). */
   name: string;
   /** One sentence for operators. */
@@ -14,51 +14,51 @@ export interface MetricDefinition<L extends LabelLists> {
   labels?: L;
   /** Names in the OpenTelemetry semantic conventions, if this metric has one. */
   otel?: { name: string; labels?: Readonly<Record<string, string>> };
-}
+};
 
-export interface HistogramDefinition<L extends LabelLists> extends MetricDefinition<L> {
+export type HistogramDefinition<L extends LabelLists> = MetricDefinition<L> & {
   /** Upper bounds, inclusive and rising, without infinity. */
   buckets: readonly number[];
-}
+};
 
 /** One counter of a metric. Keep it where the labels are known, so that an addition costs one array write. */
-export interface CounterSeries {
+export type CounterSeries = {
   /** `amount` is 0 or more. */
   add(amount: number): void;
   /** Reads a running total from elsewhere, which must never fall, when metrics are collected. */
   observe(read: () => number | undefined): void;
-}
+};
 
-export interface GaugeSeries {
+export type GaugeSeries = {
   set(value: number): void;
   /** Reads the value when metrics are collected; undefined omits the series. */
   observe(read: () => number | undefined): void;
-}
+};
 
-export interface HistogramSeries {
+export type HistogramSeries = {
   /** @param exemplarTraceId trace id of a *sampled* request, shown with the bucket when exemplars are requested */
   record(value: number, exemplarTraceId?: string): void;
-}
+};
 
-export interface Counter<L extends LabelLists> {
+export type Counter<L extends LabelLists> = {
   add(amount: number, ...labels: LabelArguments<L>): void;
   /** The series of these labels, shown from now on even at zero. */
   at(...labels: LabelArguments<L>): CounterSeries;
-}
+};
 
-export interface Gauge<L extends LabelLists> {
+export type Gauge<L extends LabelLists> = {
   set(value: number, ...labels: LabelArguments<L>): void;
   at(...labels: LabelArguments<L>): GaugeSeries;
-}
+};
 
-export interface Histogram<L extends LabelLists> {
+export type Histogram<L extends LabelLists> = {
   record(value: number, ...labels: LabelArguments<L>): void;
   at(...labels: LabelArguments<L>): HistogramSeries;
   /** Closes a label defined as `atBoot`; until then every value is `other`. */
   closeLabel(name: keyof L & string, values: readonly string[]): void;
-}
+};
 
-export interface MetricInfo {
+export type MetricInfo = {
   name: string;
   help: string;
   kind: Kind;
@@ -67,32 +67,32 @@ export interface MetricInfo {
   labels: Readonly<Record<string, readonly string[] | null>>;
   buckets: readonly number[];
   otel: { name: string; labels?: Readonly<Record<string, string>> } | undefined;
-}
+};
 
-export interface Exemplar {
+export type Exemplar = {
   traceId: string;
   value: number;
   atMs: number;
-}
+};
 
 /** State of one series at collection. For histograms, `counts` has one more entry than there are bounds. */
-export interface SeriesSnapshot {
+export type SeriesSnapshot = {
   labels: Readonly<Record<string, string>>;
   value: number;
   counts?: readonly number[];
   exemplars?: readonly (Exemplar | undefined)[];
-}
+};
 
-export interface CollectedMetric extends MetricInfo {
+export type CollectedMetric = MetricInfo & {
   series: SeriesSnapshot[];
-}
+};
 
-interface Instrument {
+type Instrument = {
   info(): MetricInfo;
   snapshot(): SeriesSnapshot[];
-}
+};
 
-export interface MetricRegistry {
+export type MetricRegistry = {
   defineCounter<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Counter<L>;
   defineGauge<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Gauge<L>;
   defineHistogram<const L extends LabelLists = Record<never, never>>(definition: HistogramDefinition<L>): Histogram<L>;
@@ -100,7 +100,7 @@ export interface MetricRegistry {
   list(): MetricInfo[];
   /** The current state of every metric, by name; reads the observed series. */
   collect(): CollectedMetric[];
-}
+};
 
 type GivenLabels = Readonly<Record<string, string>>;
 

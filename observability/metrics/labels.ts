@@ -17,13 +17,13 @@ const otherValue = 'other';
 
 const seriesMax = 100_000;
 
-interface Axis {
+type Axis = {
   name: string;
   values: readonly string[];
   positions: ReadonlyMap<string, number>;
   other: number;
   stride: number;
-}
+};
 
 function listed(values: readonly string[] | typeof atBoot): readonly string[] {
   const list = values === atBoot ? [] : [...new Set(values)];

@@ -3,12 +3,12 @@ import type { CollectedMetric, Exemplar, SeriesSnapshot } from './instruments.ts
 export const prometheusContentType = 'text/plain; version=0.0.4; charset=utf-8';
 export const openMetricsContentType = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
-export interface RenderOptions {
+export type RenderOptions = {
   /** Labels added to every series, such as the process they come from. */
   constantLabels?: Readonly<Record<string, string>>;
   /** OpenMetrics 1.0 with exemplars instead of the Prometheus text format 0.0.4. */
   exemplars?: boolean;
-}
+};
 
 /** Writes metrics in the Prometheus text format, without metrics that have no series. */
 export function renderPrometheus(metrics: readonly CollectedMetric[], options: RenderOptions = {}): string {

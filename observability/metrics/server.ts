@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type CollectedMetric, registry } from './instruments.ts';
 import { openMetricsContentType, prometheusContentType, type RenderOptions, renderPrometheus } from './prometheus.ts';
 
-export interface MetricsServerOptions {
+export type MetricsServerOptions = {
   /** Unix socket to listen on, mode 0600; replaces one left by a dead process. */
   socketPath?: string;
   /** TCP port; 0 picks a free one. */
@@ -18,13 +18,13 @@ export interface MetricsServerOptions {
   collect?: () => readonly CollectedMetric[];
   /** Also serves `GET /healthz`: 200 or 503 with this body as JSON. */
   health?: () => { ok: boolean; body: object };
-}
+};
 
-export interface MetricsServer {
+export type MetricsServer = {
   /** The listening port; undefined for a socket. */
   port: number | undefined;
   close(): Promise<void>;
-}
+};
 
 /** Serves `GET /metrics`, and `/healthz` if configured; anything else is 404 or 405. Rejects when the address is taken. */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {

@@ -10,7 +10,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 const root = resolve(import.meta.dirname, '../..');
 const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });
 
-interface Service {
+type Service = {
   image: string;
   read_only?: boolean;
   cap_drop?: string[];
@@ -28,7 +28,7 @@ interface Service {
   stop_grace_period?: string;
   healthcheck?: { test?: string[]; disable?: boolean };
   depends_on?: Record<string, { condition: string }>;
-}
+};
 const compose = readYaml('docker-compose.yml') as {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;

@@ -20,12 +20,12 @@ export const goProgram = (): string | undefined => onPath('go') ?? onPath('go', 
 const run = (command: string, args: readonly string[], cwd: string): boolean =>
   spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] }).status === 0;
 
-export interface DebianProgram {
+export type DebianProgram = {
   package: string;
   name: string;
   /** Where the package has it. */
   path: string;
-}
+};
 
 /** Unpacked in a folder of ours: nothing is installed and no service is started. */
 function unpack(program: DebianProgram): string | undefined {

@@ -1,18 +1,18 @@
 import { parser } from '@prometheus-io/lezer-promql';
 
 /** One series selector of a query. */
-export interface Selector {
+export type Selector = {
   metric: string;
   matchers: { label: string; operator: '=' | '!=' | '=~' | '!~'; value: string }[];
-}
+};
 
-export interface PromQuery {
+export type PromQuery = {
   selectors: Selector[];
   /** Labels named by `by`, `without`, `on`, `ignoring` and `group_left`. */
   groupings: string[];
   /** Where the text is not PromQL. */
   errors: string[];
-}
+};
 
 /** Reads PromQL by Prometheus's own grammar; Grafana's `$__rate_interval` counts as a duration. */
 export function readPromQuery(text: string): PromQuery {

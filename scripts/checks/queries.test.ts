@@ -11,20 +11,20 @@ import { readPromQuery, type Selector } from './promql.ts';
 const root = resolve(import.meta.dirname, '../..');
 const alertsFolder = join(root, 'observability/alerts');
 
-interface Rule {
+type Rule = {
   alert?: string;
   record?: string;
   expr: string;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
-}
-interface RuleFile {
+};
+type RuleFile = {
   groups: { name: string; rules: Rule[] }[];
-}
-interface TestFile {
+};
+type TestFile = {
   rule_files: string[];
   tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
-}
+};
 
 const filesOf = (suffix: string): string[] => readdirSync(alertsFolder).filter((file) => file.endsWith(suffix));
 const readYaml = <T>(file: string): T => parse(readFileSync(join(alertsFolder, file), 'utf8')) as T;

@@ -42,9 +42,9 @@ export async function checkScrapes(prometheus: string, targetCount: number): Pro
   return `${activeTargets.length} targets up, ${rules.length} rules evaluated`;
 }
 
-interface QueryResult {
+type QueryResult = {
   result: { value: [number, string] }[];
-}
+};
 
 /** Each query of each dashboard gives data after a smoke run. Answers how many, and names those that are empty. */
 export async function checkDashboards(prometheus: string): Promise<string> {

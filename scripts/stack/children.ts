@@ -5,18 +5,18 @@ import { root } from './programs.ts';
 
 const patienceMs = 120_000;
 
-export interface Child {
+export type Child = {
   name: string;
   process: ChildProcess;
   /** Everything it wrote to either output. */
   output(): string;
-}
+};
 
-export interface Children {
+export type Children = {
   start(name: string, command: string, args: readonly string[], env?: Record<string, string>): Child;
   /** Ends all in the reverse order of their start, each with its own drain. */
   stop(): Promise<void>;
-}
+};
 
 /** @param onLine told of each line a child writes to standard error */
 export function createChildren(onLine: (name: string, line: string) => void): Children {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
-export interface Credentials {
+export type Credentials = {
   database_url: string;
   redis_url: string;
   user: { email: string; password: string };
   client: { client_id: string; client_secret: string };
-}
+};
 
 type Answer = { status: number; body: Record<string, unknown> };
 

@@ -5,14 +5,14 @@ import { randomFreePort } from '#services/platform/local/ports.ts';
 import { type Children, eventually } from './children.ts';
 import { collector, nginx, prometheus, root } from './programs.ts';
 
-export interface CollectorAddresses {
+export type CollectorAddresses = {
   otlp: string;
   logsPort: number;
   metrics: string;
   /** Where it writes what it received, a JSON line a batch. */
   tracesFile: string;
   logsFile: string;
-}
+};
 
 /** The collector with the pipelines of the compose stack, ending in files. */
 export async function startCollector(
@@ -59,11 +59,11 @@ export async function startNginx(
   await eventually('nginx', () => fetch(`http://127.0.0.1:${port}/healthz`).then(({ ok }) => ok), child);
 }
 
-export interface ScrapeTargets {
+export type ScrapeTargets = {
   api: readonly string[];
   worker: readonly string[];
   collector: string;
-}
+};
 
 /** Prometheus with the rules of the compose stack and its jobs, at the targets given; often enough for a short run. */
 export async function startPrometheus(children: Children, folder: string, targets: ScrapeTargets): Promise<string> {

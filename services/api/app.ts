@@ -31,11 +31,13 @@ import { refuseStale } from './requests/stale-requests.ts';
 import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
 
 declare module 'fastify' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     trace: RequestTrace;
     /** Whether it has been counted, and its span ended. */
     isAccounted: boolean;
   }
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyContextConfig {
     endpoint?: Endpoint;
     metric?: RouteMetric;

@@ -15,6 +15,7 @@ import { refuseDeclaredBody } from './requests/declared-body.ts';
 import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
 
 declare module 'fastify' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     /** Who asks, when it is known that they may; null until then, and where a route asks nobody. */
     caller: Caller | null;

@@ -6,6 +6,7 @@ import type { Credential, Endpoint } from '../platform/define/endpoint.ts';
 import { apiKeyNotAccepted, permissionMissing } from '../platform/errors.ts';
 
 declare module 'fastify' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyInstance {
     /** Who sent the request, once a handler of the middleware has let it in; else null. */
     currentUser(request: FastifyRequest): Caller | null;

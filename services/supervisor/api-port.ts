@@ -3,13 +3,13 @@ import { httpUrl, tellMove } from './addresses.ts';
 import { claimPort } from './port-claim.ts';
 
 /** The port that all copies of the API share, held for this start. */
-export interface ApiPort {
+export type ApiPort = {
   readonly port: number;
   readonly url: string;
   /** On to the next free port that is not in `except`, said aloud. @throws StartError where the port was asked for */
   move(except: readonly number[]): Promise<void>;
   release(): void;
-}
+};
 
 const portTaken = (port: number, host: string): StartError =>
   new StartError(

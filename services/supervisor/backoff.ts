@@ -1,10 +1,10 @@
 import type { Backoff } from '../platform/process/backoff.ts';
 
 /** How long to wait before a crashed child is started again. */
-export interface BackoffPolicy extends Backoff {
+export type BackoffPolicy = Backoff & {
   /** A child that was ready for this long has recovered: its next crash waits `firstMs` again. */
   healthyAfterMs: number;
-}
+};
 
 export const defaultBackoff: BackoffPolicy = { firstMs: 250, capMs: 10_000, healthyAfterMs: 30_000 };
 

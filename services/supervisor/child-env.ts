@@ -1,5 +1,5 @@
 /** Where a start has put things. */
-export interface Surroundings {
+export type Surroundings = {
   readonly host: string;
   readonly port: number;
   readonly apiUrl: string;
@@ -8,7 +8,7 @@ export interface Surroundings {
   readonly dataDir: string;
   /** Made by us: under the development profile alone. */
   readonly authSecret: string | undefined;
-}
+};
 
 /** The environment of every child: what was given, over what we make up, under where things really are. */
 export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.ProcessEnv {

@@ -4,7 +4,7 @@ import { backoffMs } from '../platform/process/backoff.ts';
 import { type BackoffPolicy, failuresAfterCrash } from './backoff.ts';
 import { type FatalMessage, readChildMessage } from './protocol.ts';
 
-export interface ChildOptions {
+export type ChildOptions = {
   /** Unique, as `api-1`. */
   name: string;
   entry: string;
@@ -22,7 +22,7 @@ export interface ChildOptions {
   onChange: () => void;
   /** A crash led to another start: of this child, or of the copy `name` below it. */
   onRestarted: (name: string) => void;
-}
+};
 
 /** One supervised process: started, started again after a crash with growing delays, drained at the end. */
 export class SupervisedChild {

@@ -4,10 +4,10 @@ import type { StopRequests } from './stop-requests.ts';
 const drainBudgetMs = 28_000;
 
 /** What is asked of a child that is to end. */
-export interface Drainable {
+export type Drainable = {
   stop(): Promise<void>;
   kill(): void;
-}
+};
 
 /** Stops the fleets one after the other, each within its drain time and all within the budget; a hurry kills them. */
 export async function drain(

@@ -1,14 +1,14 @@
 /** Prometheus text of one process. */
-export interface ProcessMetrics {
+export type ProcessMetrics = {
   process: string;
   text: string;
-}
+};
 
-interface Family {
+type Family = {
   help: string | undefined;
   type: string | undefined;
   samples: string[];
-}
+};
 
 const commentLine = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ?(.*)$/;
 const sampleLine = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?(\s.+)$/;

@@ -10,17 +10,17 @@ const scrapeTimeoutMs = 1_000;
 const answerLimitBytes = 8 * 1024 * 1024;
 
 /** A local process that serves its own Prometheus text on a unix socket. */
-interface MetricsSource {
+type MetricsSource = {
   process: string;
   socketPath: string;
-}
+};
 
-export interface MetricsServerOptions {
+export type MetricsServerOptions = {
   host: string;
   sources: () => readonly MetricsSource[];
   /** How often each child was started again, by name. */
   restarts: () => ReadonlyMap<string, number>;
-}
+};
 
 type SourceAnswer = { readonly status: number | undefined; readonly text: string };
 

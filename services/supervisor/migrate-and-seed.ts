@@ -2,19 +2,19 @@ import { prepare } from '../platform/local/prepare.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
 /** What a preparation step is given; `log` takes talk for people. */
-export interface PrepareInput {
+export type PrepareInput = {
   databaseUrl: string;
   redisUrl: string;
   dataDir: string;
   log: (text: string) => void;
-}
+};
 
 /** A step between "stores are up" and "children start"; must be safe to run twice and at once in two starts. */
-export interface PreparationStep {
+export type PreparationStep = {
   /** What a reader waits for, as in "waiting for …". */
   name: string;
   run: (input: PrepareInput) => Promise<unknown>;
-}
+};
 
 /** The steps of a start, in order: the one place to add to. */
 export const preparationSteps: readonly PreparationStep[] = [

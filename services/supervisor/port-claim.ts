@@ -4,10 +4,10 @@ import { isPortFree, randomFreePort } from '../platform/local/ports.ts';
 
 const tries = 200;
 
-export interface PortClaim {
+export type PortClaim = {
   port: number;
   release(): void;
-}
+};
 
 /**
  * A port's name in the abstract namespace of Linux, held while we use the port. Copies share a port with `reusePort`,

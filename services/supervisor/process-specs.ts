@@ -1,5 +1,5 @@
 /** One kind of child process. */
-export interface ChildSpec {
+export type ChildSpec = {
   name: string;
   /** Absolute path of its TypeScript or JavaScript entry. */
   entry: string;
@@ -8,7 +8,7 @@ export interface ChildSpec {
   readyTimeoutSeconds: number;
   /** From SIGTERM to SIGKILL. */
   drainSeconds: number;
-}
+};
 
 /** The settings the table follows. */
 export type ChildSettings = {

@@ -12,7 +12,7 @@ import type { StopRequests } from './stop-requests.ts';
 
 const portRetryMs = 1_000;
 
-export interface HouseholdOptions {
+export type HouseholdOptions = {
   specs: readonly ChildSpec[];
   /** Environment of every child, read again at each start. */
   env: () => NodeJS.ProcessEnv;
@@ -28,10 +28,10 @@ export interface HouseholdOptions {
   /** All are ready: for the first time, and again after each restart. The first process of each kind. */
   onReady: (pids: Record<string, number>) => void;
   onRestarted: (name: string) => void;
-}
+};
 
 /** All children of a start, kind by kind. */
-export interface Household {
+export type Household = {
   readonly fleets: readonly (readonly SupervisedChild[])[];
   /** All are ready for the first time. */
   readonly ready: Promise<void>;
@@ -40,7 +40,7 @@ export interface Household {
   start(): void;
   /** One kind after the other is stopped and started again. */
   restart(): Promise<void>;
-}
+};
 
 export function createProcesses(options: HouseholdOptions): Household {
   const { specs, api, requests, say } = options;

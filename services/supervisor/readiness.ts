@@ -2,27 +2,27 @@
 const startAttempts = 5;
 
 /** What is looked at of a child. */
-export interface ChildState {
+export type ChildState = {
   readonly name: string;
   readonly isReady: boolean;
   readonly failures: number;
-}
+};
 
-interface Verdict {
+type Verdict = {
   /** All are ready now. */
   readonly isReady: boolean;
   /** They are, and were not at the look before. */
   readonly isNews: boolean;
   /** Crashes again and again in a start that was never ready. */
   readonly hopeless: ChildState | undefined;
-}
+};
 
 /** Judges all children of a start together, look by look. */
-export interface Readiness {
+export type Readiness = {
   look(children: readonly ChildState[]): Verdict;
   /** All were ready at some time. */
   wasReached(): boolean;
-}
+};
 
 export function createReadiness(): Readiness {
   let wasReached = false;

@@ -4,14 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
 
 /** What a start that succeeded tells its reader. */
-export interface ReadyState {
+export type ReadyState = {
   api: string;
   metrics: string;
   credentialsFile: string;
   pids: Readonly<Record<string, number>>;
   /** Worker processes that are ready. */
   workers: number;
-}
+};
 
 /** The one line on stdout without a terminal. Credentials are there under the development profile alone. */
 export function readyLine(state: ReadyState): string {
@@ -24,10 +24,10 @@ export function readyLine(state: ReadyState): string {
   });
 }
 
-interface PublicKey {
+type PublicKey = {
   kid?: string;
   alg?: string;
-}
+};
 
 /** The key ring as verifiers see it, in one line; says so when it cannot be read. */
 export async function describeKeyRing(api: string): Promise<string> {
@@ -59,10 +59,10 @@ export async function describeAuditHead(api: string, waitMs: number = HEAD_WAIT_
   }
 }
 
-interface Login {
+type Login = {
   email: string;
   password: string;
-}
+};
 
 function demoLogin(credentialsFile: string): Login | undefined {
   try {

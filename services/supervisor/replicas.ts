@@ -5,7 +5,7 @@ import { SupervisedChild } from './child.ts';
 import type { ChildSpec } from './process-specs.ts';
 import type { FatalMessage } from './protocol.ts';
 
-export interface FleetOptions {
+export type FleetOptions = {
   spec: Omit<ChildSpec, 'name' | 'copies'>;
   names: readonly string[];
   /** Environment of every copy, read again at each start. */
@@ -19,7 +19,7 @@ export interface FleetOptions {
   /** A process started, became ready or ended. */
   onChange: () => void;
   onRestarted: (name: string) => void;
-}
+};
 
 /** Path of the socket on which the process `name` serves its metrics. */
 export const socketOf = (folder: string, name: string): string => join(folder, `${name}.sock`);

@@ -4,7 +4,7 @@ import { isSameProcessAlive } from '../platform/local/file-lock.mjs';
 import { type RecordedProcess, recordProcess, sendSignal, waitForExit } from '../platform/local/processes.ts';
 
 /** What one supervisor runs, kept in `<data dir>/run` for `sallyport status` and for the next start. */
-export interface RunRecord {
+export type RunRecord = {
   supervisor: RecordedProcess;
   startedAt: string;
   api: string;
@@ -14,7 +14,7 @@ export interface RunRecord {
   /** False until every child was ready once. */
   ready: boolean;
   children: { name: string; process: RecordedProcess; ready: boolean }[];
-}
+};
 
 const prefix = 'supervisor-';
 

@@ -2,7 +2,7 @@
 const sameRequestMs = 1_000;
 const parentPollMs = 500;
 
-export interface StopRequests {
+export type StopRequests = {
   /** Resolves with the reason at the first request to stop. */
   readonly stop: Promise<string>;
   /** Resolves at a second, separate request. */
@@ -11,7 +11,7 @@ export interface StopRequests {
   /** A stop for a reason of our own. */
   request(reason: string): void;
   dispose(): void;
-}
+};
 
 /**
  * Listens for SIGTERM, SIGINT and SIGHUP, and for the death of the process that runs us: our launcher's channel

@@ -8,7 +8,7 @@ import type { BackoffPolicy } from './backoff.ts';
 
 const lookMs = 500;
 
-export interface Stores {
+export type Stores = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   /**
@@ -18,7 +18,7 @@ export interface Stores {
   keepAlive(backoff: BackoffPolicy, onMoved: () => Promise<void>): void;
   /** Gives up the local ones; what was given by URL is left alone. */
   stop(): Promise<void>;
-}
+};
 
 const given = (url: string): LocalService => ({
   url,

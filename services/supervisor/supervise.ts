@@ -28,7 +28,7 @@ const storeStopMs = 9_000;
 const silenceLookMs = 5_000;
 const longestSocketFolder = 80;
 
-export interface SuperviseOptions {
+export type SuperviseOptions = {
   env: NodeJS.ProcessEnv;
   steps: readonly PreparationStep[];
   requests: StopRequests;
@@ -41,7 +41,7 @@ export interface SuperviseOptions {
   backoff?: BackoffPolicy;
   /** Receives the function that prepares again and restarts all children (the watch loop's). */
   onRunning?: (startAgain: () => Promise<void>) => void;
-}
+};
 
 /** Thrown through a start that was asked to stop. */
 class Stopped extends Error {}

@@ -14,13 +14,13 @@ import { readState, type ServerState, sendSignal } from '../platform/local/proce
 import { readRunRecords } from './run-record.ts';
 import { childSource, runnerSource } from './supervised-programs-harness.ts';
 
-export interface ReadyEvent {
+export type ReadyEvent = {
   event: 'ready';
   api: string;
   metrics: string;
   credentials_file: string;
   pids: Record<string, number>;
-}
+};
 
 /** A supervisor that a test started. */
 export class TestSupervisor {

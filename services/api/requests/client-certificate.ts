@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { certificateThumbprint } from '#services/platform/http/client-certificate.ts';
 
 declare module 'fastify' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     /** Thumbprint of the client certificate that a trusted proxy vouches for; undefined: none, null: unreadable. */
     readonly certificate: string | null | undefined;

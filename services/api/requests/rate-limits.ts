@@ -9,6 +9,7 @@ import { type Authenticators, type CallerResolver, requestContextOf, requestProo
 import { sentCredential } from './credentials.ts';
 
 declare module 'fastify' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     /** What this request was counted in; null where nothing is limited. */
     admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;

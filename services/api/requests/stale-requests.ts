@@ -7,6 +7,7 @@ import { requestStale } from '#services/platform/errors.ts';
 import { BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 
 declare module 'fastify' {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     /** Monotonic milliseconds before which it cannot have arrived; undefined where it changes nothing. */
     arrivedAt: number | undefined;

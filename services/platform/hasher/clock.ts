@@ -1,10 +1,10 @@
 /** The time the queue lives by, so that tests can turn it. */
-export interface HasherClock {
+export type HasherClock = {
   /** Monotonic. */
   nowMs(): number;
   /** Runs `act` once, later; the returned function cancels it. */
   after(delayMs: number, act: () => void): () => void;
-}
+};
 
 export const systemClock: HasherClock = {
   nowMs: () => performance.now(),

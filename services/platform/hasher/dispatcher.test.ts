@@ -10,14 +10,14 @@ import {
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
 import { createFakeClock, createFakeLanes, type FakeClock, type FakeLane } from './fake-workers.ts';
 
-interface House {
+type House = {
   readonly dispatcher: Dispatcher;
   readonly clock: FakeClock;
   readonly lanes: FakeLane[];
   readonly waits: number[];
   readonly hashes: [number, string][];
   readonly children: ChildEvent[];
-}
+};
 
 function house(overrides: Partial<DispatcherOptions> = {}): House {
   const clock = createFakeClock();

@@ -5,10 +5,10 @@ import { createFairQueue, type Place } from './fair-queue.ts';
 import type { HashReply, HashRequest, ReadyMessage } from './protocol.ts';
 import type { Lane, LaneEnd, StartWorker } from './worker-process.ts';
 
-export interface Admission extends Place {
+export type Admission = Place & {
   /** Aborted when the client leaves: a waiting job is dropped; a running one ends unheard. */
   readonly signal?: AbortSignal | undefined;
-}
+};
 
 /** How a run in a child ended; `lost` means that the child died during it. */
 export type HashOutcome = 'hashed' | 'matched' | 'mismatched' | 'failed' | 'lost';
@@ -17,7 +17,7 @@ export type ChildEvent =
   | { readonly kind: 'started'; readonly pid: number | undefined }
   | ({ readonly kind: 'ended'; readonly pid: number | undefined } & LaneEnd);
 
-export interface DispatcherOptions {
+export type DispatcherOptions = {
   readonly lanes: number;
   readonly capacity: number;
   readonly reservedForKnown: number;
@@ -27,11 +27,11 @@ export interface DispatcherOptions {
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
   readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
   readonly onChild?: ((event: ChildEvent) => void) | undefined;
-}
+};
 
 export type FinishedReply = Exclude<HashReply, { kind: 'failed' }>;
 
-export interface Dispatcher {
+export type Dispatcher = {
   submit(request: HashRequest, admission: Admission): Promise<FinishedReply>;
   /** What a job of this place would be refused with now. */
   refusalOf(place: Place): HasherBusyError | undefined;
@@ -39,25 +39,25 @@ export interface Dispatcher {
   readonly firstReady: Promise<ReadyMessage>;
   counts(): { queued: number; running: number };
   close(): Promise<void>;
-}
+};
 
-interface Job extends Place {
+type Job = Place & {
   readonly request: HashRequest;
   readonly settle: PromiseWithResolvers<FinishedReply>;
   readonly signal: AbortSignal | undefined;
   stopWaiting: () => void;
   waitingSinceMs: number;
   lostChildren: number;
-}
+};
 
-interface Slot {
+type Slot = {
   lane: Lane | undefined;
   ready: boolean;
   job: Job | undefined;
   startedJobMs: number;
   failedStarts: number;
   cancelTimer: () => void;
-}
+};
 
 // A child that holds one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
 const stuckAfterMs = 30_000;

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createFairQueue } from './fair-queue.ts';
 
-interface TestJob {
+type TestJob = {
   readonly name: string;
   readonly clientPrefix: string;
   readonly knownDevice: boolean;
-}
+};
 
 function unknownJob(name: string, clientPrefix = name): TestJob {
   return { name, clientPrefix, knownDevice: false };

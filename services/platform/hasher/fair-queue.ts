@@ -1,11 +1,11 @@
-export interface Place {
+export type Place = {
   /** What counts as one client: an IPv4 address, an IPv6 /64. */
   readonly clientPrefix: string;
   /** A device that signed in here before. */
   readonly knownDevice: boolean;
-}
+};
 
-export interface FairQueue<T extends Place> {
+export type FairQueue<T extends Place> = {
   readonly size: number;
   /** Whether a job of this place would get a seat now. */
   hasSeatFor(place: Place): boolean;
@@ -15,7 +15,7 @@ export interface FairQueue<T extends Place> {
   remove(job: T): void;
   /** Empties the queue. */
   drain(): T[];
-}
+};
 
 /**
  * A bounded queue that serves prefixes in turn, and known devices in turn with unknown ones. Unknown devices never
@@ -61,7 +61,7 @@ export function createFairQueue<T extends Place>(capacity: number, reservedForKn
   };
 }
 
-interface Ring<T> {
+type Ring<T> = {
   readonly size: number;
   push(job: T): void;
   shift(): T | undefined;
@@ -69,7 +69,7 @@ interface Ring<T> {
   /** The job that gives its place up to such a one. */
   yielding(place: Place): T | undefined;
   drain(): T[];
-}
+};
 
 // The map's own order is the turn: the first prefix is next, and goes to the end once served.
 function createRing<T extends Place>(): Ring<T> {

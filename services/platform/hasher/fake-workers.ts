@@ -3,10 +3,10 @@ import type { HashReply, HashRequest } from './protocol.ts';
 import type { Lane, LaneEvents, StartWorker } from './worker-process.ts';
 
 /** For tests: a clock that moves when told. */
-export interface FakeClock extends HasherClock {
+export type FakeClock = HasherClock & {
   advance(ms: number): void;
   readonly pendingTimers: number;
-}
+};
 
 export function createFakeClock(): FakeClock {
   let nowMs = 0;
@@ -35,14 +35,14 @@ export function createFakeClock(): FakeClock {
 }
 
 /** For tests: a lane whose child the test plays. */
-export interface FakeLane extends Lane {
+export type FakeLane = Lane & {
   readonly requests: HashRequest[];
   readonly stops: number;
   readonly kills: number;
   ready(hashSeconds?: number): void;
   reply(reply: HashReply): void;
   end(): void;
-}
+};
 
 export function createFakeLanes(): { readonly lanes: FakeLane[]; readonly startLane: StartWorker } {
   const lanes: FakeLane[] = [];

@@ -9,7 +9,7 @@ import { hashingWorkers, type StartWorker } from './worker-process.ts';
 export type { Admission, ChildEvent, HashOutcome } from './dispatcher.ts';
 export * from './errors.ts';
 
-export interface HasherOptions {
+export type HasherOptions = {
   /** At least 32 bytes. Passwords over 72 bytes verify with this key only: losing it resets them. */
   readonly pepper: Uint8Array;
   /** Child processes; by default one per core, so that hashing alone can use the whole machine. */
@@ -28,9 +28,9 @@ export interface HasherOptions {
   readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
   /** Called when a child starts or ends. */
   readonly onChild?: ((event: ChildEvent) => void) | undefined;
-}
+};
 
-export interface Hasher {
+export type Hasher = {
   /**
    * A digest of the password: `$2b$12$…`, or `$sp1$$2b$12$…` when it has over 72 bytes or a NUL; `$argon2id$…` where
    * that is the algorithm.
@@ -60,7 +60,7 @@ export interface Hasher {
   stats(): { readonly queued: number; readonly running: number; readonly capacity: number };
   /** Refuses new jobs, drops waiting ones, lets running ones finish, and ends the children. */
   close(): Promise<void>;
-}
+};
 
 const pepperBytesMin = 32;
 const queuedPerChild = 8;

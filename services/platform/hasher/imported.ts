@@ -2,12 +2,12 @@ import { pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto';
 import { hashSync as argon2HashSync, verifySync as argon2VerifySync } from '@node-rs/argon2';
 
 /** A kind of digest: what it looks like, what it may cost, and how a password is proved against it. */
-export interface DigestKind {
+export type DigestKind = {
   /** False for another kind, a broken form, and parameters that would hold a child for seconds or take its memory. */
   isWellFormed(digest: string): boolean;
   /** Blocks its thread for the whole verification. Call it with well-formed digests only. */
   verify(password: string, digest: string): boolean;
-}
+};
 
 const KIBIBYTES_MAX = 262_144;
 // Memory × passes: what a computation takes, in KiB. A gibibyte is about a second.

@@ -2,23 +2,23 @@ import type { HashAlgorithm } from './schemes.ts';
 
 /** The messages between the hasher and one child. A child has one request at a time, so replies carry no id. */
 
-interface InitMessage {
+type InitMessage = {
   readonly kind: 'init';
   readonly pepperBase64: string;
   /** What new digests are made with; bcrypt unless said. */
   readonly algorithm?: HashAlgorithm;
-}
+};
 
 export type HashRequest =
   | { readonly kind: 'hash'; readonly password: string }
   | { readonly kind: 'verify'; readonly password: string; readonly digest: string };
 
 /** Sent once: the digest of a random password, which also proves that this child can hash, and how long it took. */
-export interface ReadyMessage {
+export type ReadyMessage = {
   readonly kind: 'ready';
   readonly dummyDigest: string;
   readonly hashSeconds: number;
-}
+};
 
 export type HashReply =
   | { readonly kind: 'hashed'; readonly digest: string }

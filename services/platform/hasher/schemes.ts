@@ -24,12 +24,12 @@ const currentBcryptPrefix = `$2b$${bcryptCost}$`;
 /** bcrypt over the peppered, base64 HMAC-SHA-256 of the password: `$sp1$` followed by the bcrypt string. */
 const prehashPrefix = '$sp1$';
 
-interface Scheme {
+type Scheme = {
   isWellFormed(digest: string): boolean;
   /** False when a password verified by this digest deserves a new one. */
   isCurrent(digest: string, algorithm?: HashAlgorithm): boolean;
   verify(password: string, digest: string, pepper: Uint8Array): boolean;
-}
+};
 
 const bcrypt = {
   isWellFormed: (digest: string): boolean => bcryptDigest.test(digest),

@@ -5,26 +5,26 @@ import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from '.
 import type { HashAlgorithm } from './schemes.ts';
 
 /** One worker that does one request at a time, for one life: a lane that ended is replaced, never revived. */
-export interface Lane {
+export type Lane = {
   readonly pid: number | undefined;
   send(request: HashRequest): void;
   /** Asks it to end after the request in hand. */
   stop(): void;
   /** Ends it at once. */
   kill(): void;
-}
+};
 
-export interface LaneEnd {
+export type LaneEnd = {
   readonly code: number | null;
   readonly signal: string | null;
-}
+};
 
-export interface LaneEvents {
+export type LaneEvents = {
   onReady(message: ReadyMessage): void;
   onReply(reply: HashReply): void;
   /** Comes exactly once, and nothing after it. */
   onEnd(end: LaneEnd): void;
-}
+};
 
 export type StartWorker = (events: LaneEvents) => Lane;
 

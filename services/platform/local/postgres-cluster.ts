@@ -9,7 +9,7 @@ import { giveTo, postgresUser, type ServiceUser } from './service-user.ts';
 /** The cluster's superuser. */
 export const clusterOwner = 'sallyport';
 
-export interface LocalPostgresOptions {
+export type LocalPostgresOptions = {
   /** Absolute path; created if absent. */
   dataDir: string;
   say: (text: string) => void;
@@ -19,16 +19,16 @@ export interface LocalPostgresOptions {
   waitMs?: number;
   /** Where binaries and data go when the user Postgres runs as cannot reach their usual places. */
   outsideRoot?: string;
-}
+};
 
-export interface Cluster {
+export type Cluster = {
   home: PostgresHome;
   /** Undefined: as ourselves. */
   user: ServiceUser | undefined;
   password: string;
   logFile: string;
   stateFile: string;
-}
+};
 
 /** Nothing of our own environment (it may hold secrets) reaches the server. */
 export const serverEnv: NodeJS.ProcessEnv = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };

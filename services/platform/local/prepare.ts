@@ -17,7 +17,7 @@ import { migrate } from '../postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
 import { ensureAuthSecret, randomSecret } from './data-dir.ts';
 
-export interface PrepareOptions {
+export type PrepareOptions = {
   databaseUrl: string;
   redisUrl: string;
   dataDir: string;
@@ -25,9 +25,9 @@ export interface PrepareOptions {
   authSecret?: string;
   env?: NodeJS.ProcessEnv;
   log: (text: string) => void;
-}
+};
 
-export interface Prepared {
+export type Prepared = {
   /** Names of migrations applied now. */
   migrations: readonly string[];
   /** Kids of signing keys made now. */
@@ -36,7 +36,7 @@ export interface Prepared {
   warnings: readonly string[];
   /** Null except under the development profile, which alone has demo people. */
   credentialsFile: string | null;
-}
+};
 
 const CALLER: Caller = {
   kind: 'system',

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcessAlive, processStart } from './file-lock.mjs';
 
-export interface RecordedProcess {
+export type RecordedProcess = {
   pid: number;
   start?: string | undefined;
-}
+};
 
 /** A process by pid and start time, so that a later process with the same pid is never taken for it. */
 export function recordProcess(pid: number): RecordedProcess {
@@ -64,9 +64,9 @@ export function programOf(pid: number): string {
 }
 
 /** A local server as it was last started. */
-export interface ServerState extends RecordedProcess {
+export type ServerState = RecordedProcess & {
   port: number;
-}
+};
 
 export function readState(path: string): ServerState | undefined {
   try {

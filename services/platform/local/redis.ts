@@ -16,7 +16,7 @@ import { type LocalService, type RunningServer, shareServer } from './shared-ser
 const startTimeoutMs = 30_000;
 const portAttempts = 5;
 
-export interface LocalRedisOptions {
+export type LocalRedisOptions = {
   /** Absolute path; created if absent. */
   dataDir: string;
   say: (text: string) => void;
@@ -24,15 +24,15 @@ export interface LocalRedisOptions {
   inBackground?: boolean;
   /** How long a server that is already there may take to answer, or to be gone; half a minute unless said. */
   waitMs?: number;
-}
+};
 
-interface Instance {
+type Instance = {
   folder: string;
   password: string;
   configFile: string;
   logFile: string;
   stateFile: string;
-}
+};
 
 const instanceOf = (dataDir: string, password: string): Instance => ({
   folder: join(dataDir, 'redis'),

@@ -2,11 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { StartError } from './errors.ts';
 
 /** The operating-system user that Postgres runs as. */
-export interface ServiceUser {
+export type ServiceUser = {
   name: string;
   uid: number;
   gid: number;
-}
+};
 
 function lookUp(name: string): ServiceUser | undefined {
   const id = (flag: string): number | undefined => {

@@ -5,7 +5,7 @@ import { isSameProcessAlive, withFileLock } from './file-lock.mjs';
 import { type RecordedProcess, recordProcess } from './processes.ts';
 
 /** A local server that several supervisors of one data directory may share. */
-export interface LocalService {
+export type LocalService = {
   /** Connection URL with its password: never log it. Changes only when `revive` answers `moved`. */
   readonly url: string;
   /** False when a live one was found and taken over. */
@@ -14,15 +14,15 @@ export interface LocalService {
   revive(): Promise<'alive' | 'revived' | 'moved'>;
   /** Gives it up; the last user of the data directory thereby stops it. Safe to call twice. */
   stop(): Promise<void>;
-}
+};
 
-export interface RunningServer {
+export type RunningServer = {
   url: string;
   startedByUs: boolean;
   process: RecordedProcess;
-}
+};
 
-export interface SharedServer {
+export type SharedServer = {
   dataDir: string;
   name: 'postgres' | 'redis';
   /** Adopts a live server or starts one; called under this service's lock. */
@@ -30,7 +30,7 @@ export interface SharedServer {
   /** Ends the server; called under the lock, and only when nobody else uses it. */
   end: (server: RunningServer) => Promise<void>;
   say: (text: string) => void;
-}
+};
 
 /** The user records of live processes; records that a killed process left behind are removed. */
 function liveUsers(folder: string, prefix: string): string[] {
