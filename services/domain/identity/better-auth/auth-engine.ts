@@ -61,11 +61,7 @@ export function createAuthEngine(
       maxPasswordLength: NEVER_TOO_LONG,
       password: {
         // Hashing waits in a queue: it stays outside of Better Auth, whose calls may run inside a transaction.
-        // At a sign-in it hashes only to hide an unknown account, which the use-case has seen to.
-        hash: async () => {
-          const given = handover.getStore();
-          return required(given?.digest ?? given?.provenDigest);
-        },
+        hash: async () => required(handover.getStore()?.digest),
         verify: async ({ hash }) => hash === required(handover.getStore()?.provenDigest),
       },
     },

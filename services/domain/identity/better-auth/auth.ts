@@ -6,7 +6,7 @@ import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-s
 import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/verify/assert-verifiable.ts';
 import { internalError } from '#services/platform/errors.ts';
 import { type Assurance, PASSWORD_ALONE } from '../assurance.ts';
-import { emailTaken, loginRefused } from '../errors.ts';
+import { emailTaken } from '../errors.ts';
 import type { LiveSession, OpenedSession } from '../sessions/live-session.ts';
 import { createSessionCache } from '../sessions/session.cache.ts';
 import { usedSession } from '../sessions/session-life.ts';
@@ -29,8 +29,6 @@ export type Auth = {
   readonly transact: Transact;
   /** User, account and session. The digest is made before; call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
-  /** A session for the account whose digest the password has just been proved against; call inside `transact`. */
-  signIn(input: { email: string; provenDigest: string }, request: RequestContext): Promise<OpenedSession>;
   /** A session for a user whom a use-case has recognised; call inside `transact`. */
   openSession(
     input: {
@@ -104,14 +102,6 @@ export function createAuth(
           returnHeaders: true,
         }),
       ),
-    signIn: ({ email, provenDigest }, request) =>
-      open({ provenDigest, assurance: PASSWORD_ALONE }, () =>
-        engine.api.signInEmail({
-          body: { email, password: HANDED_OVER },
-          headers: engineHeaders(request),
-          returnHeaders: true,
-        }),
-      ),
     openSession: ({ userId, ...given }, request) =>
       open(given, () =>
         engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
@@ -143,6 +133,5 @@ export function createAuth(
 function ownError(err: unknown): unknown {
   if (!isAPIError(err)) return err;
   if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();
-  if (err.body?.code === 'INVALID_EMAIL_OR_PASSWORD') return loginRefused();
   return internalError({ cause: err });
 }

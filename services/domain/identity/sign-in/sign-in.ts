@@ -117,7 +117,8 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
       }
       await makeRoom(tx, ports, { userId: proven.userId, replaced, reason: 'sign_in' }, actor);
       const { suspectNetwork } = await forgiveSignIn(tx, admitted);
-      const opened = await ports.auth.signIn({ email, provenDigest: proven.digest }, caller.request);
+      const session = { userId: proven.userId, assurance: PASSWORD_ALONE };
+      const opened = await ports.auth.openSession(session, caller.request);
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',
         target: { kind: 'user', id: proven.userId },
