@@ -1,0 +1,77 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+const isForeign = (path: string): boolean => /(^|\/)(node_modules|coverage)(\/|$)|^\.(git|sallyport)(\/|$)/.test(path);
+const files = globSync(['**/*', '.*', '.{ci,github}/**/*'], { cwd: root, exclude: isForeign });
+/** The name of each folder, as `domain/`. */
+const folders = new Set(
+  files.flatMap((file) =>
+    file
+      .split('/')
+      .slice(0, -1)
+      .map((name) => `${name}/`),
+  ),
+);
+/** Without what is generated and what only keeps a result. */
+const pages = files.filter((file) => file.endsWith('.md') && !/(^|\/)(results|reference)\//.test(file)).sort();
+
+/** Files that are somewhere else: in the data directory or a bucket, and in the reader's own project. */
+const ELSEWHERE = new Set(['marks.json', 'audit-mark.json', 'dev-credentials.json', 'verifier.mjs', 'run/']);
+/** Where a path of a page may begin, beside the root and the folder of the page. */
+const SHORTENED = ['services', 'services/domain', 'services/platform', 'services/api', 'load-tests'];
+
+const looksLikePath = (word: string): boolean =>
+  !/^\.\w+$/.test(word) &&
+  /^[\w.@{}*,…<>-]+(\/[\w.@{}*,…<>-]+)*\/?$/.test(word) &&
+  (/\.(ts|mjs|md|sql|ya?ml|json|conf|prisma|go|service)$/.test(word) ||
+    /^(services|observability|jobs|chaos|load-tests|cli|testing|deploy|prisma|scripts|docs|api|worker|domain|platform|supervisor)\//.test(
+      word,
+    ) ||
+    /^[a-z][\w-]*\/$/.test(word));
+
+/** Every path in backticks, commands included, without those of a data directory. */
+const pathsIn = (text: string): string[] =>
+  [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)]
+    .filter(([, code]) => !code?.startsWith('<data dir>'))
+    .flatMap(([, code]) => (code as string).split(/\s+/))
+    .map((word) => word.replace(/[:,;]$/, '').replace(/:\d+$/, ''))
+    .filter(looksLikePath);
+
+function patternOf(path: string): RegExp {
+  const source = path.replaceAll(/<[^>]*>|…/g, '*').replaceAll(/\*|\{[^}]*\}|[.+^$()|[\]\\]/g, (part) => {
+    if (part === '*') return '[^/]*';
+    return part.startsWith('{') ? `(?:${part.slice(1, -1).replaceAll('.', '\\.').replaceAll(',', '|')})` : `\\${part}`;
+  });
+  return new RegExp(`^${source}$`);
+}
+
+/** As written, below a folder that pages leave out, or by its name alone; `<name>`, `…`, `*` and `{a,b}` stand for any. */
+function isThere(path: string, page: string): boolean {
+  if (ELSEWHERE.has(path) || folders.has(path)) return true;
+  // A suffix, as `.db.test.ts`.
+  const given = /^[.-][\w.-]+\.ts$/.test(path) ? `*${path}` : path;
+  const places = ['', dirname(page), ...SHORTENED].map((folder) => join(folder, given));
+  if (places.some((place) => existsSync(join(root, place)))) return true;
+  const patterns = places.map(patternOf);
+  const byName = given.includes('/') ? undefined : patternOf(given);
+  return files.some(
+    (file) =>
+      patterns.some((pattern) => pattern.test(file)) || byName?.test(file.slice(file.lastIndexOf('/') + 1)) === true,
+  );
+}
+
+test.each(pages)('every file and folder that %s names is there', (page) => {
+  const missing = pathsIn(readFileSync(join(root, page), 'utf8')).filter((path) => !isThere(path, page));
+  expect(missing).toEqual([]);
+});
+
+test('paths are looked for at all, and one that is not there is found', () => {
+  expect(pages).toContain('docs/how-to/operate.md');
+  expect(pages.flatMap((page) => pathsIn(readFileSync(join(root, page), 'utf8'))).length).toBeGreaterThan(300);
+  const text =
+    'See `services/api/main.ts`, `domain/<m>/contract.ts`, `.db.test.ts` and `npm run x -- a/gone.ts`, `/v1/keys`.';
+  expect(pathsIn(text)).toEqual(['services/api/main.ts', 'domain/<m>/contract.ts', '.db.test.ts', 'a/gone.ts']);
+  expect(pathsIn(text).filter((path) => !isThere(path, 'README.md'))).toEqual(['a/gone.ts']);
+});
