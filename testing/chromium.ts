@@ -15,8 +15,9 @@ export const CHROMIUM: SystemProgram = {
     apk: ['chromium'],
     brew: ['--cask google-chrome'],
   },
+  why: 'the tests of the pages need a real browser',
   errorCode: 'no_chromium',
-  orElse: 'or put a Chromium or Chrome on PATH: the tests of the pages need a real browser',
+  orElse: 'or put a Chromium or Chrome on PATH',
 };
 
 /**

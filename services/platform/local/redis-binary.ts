@@ -8,6 +8,7 @@ export const REDIS: SystemProgram = {
     apk: ['redis', 'valkey'],
     brew: ['valkey', 'redis'],
   },
+  why: 'jobs and rate limits need a Redis',
   errorCode: 'no_redis',
   orElse: 'or set REDIS_URL',
 };

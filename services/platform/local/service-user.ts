@@ -33,16 +33,15 @@ export function postgresUser(say: (text: string) => void): ServiceUser | undefin
   if (process.getuid?.() !== 0) return undefined;
   const existing = lookUp('postgres') ?? lookUp('_postgres') ?? lookUp('sallyport');
   if (existing) return existing;
+  say('creating the system user "sallyport": Postgres refuses to run as root, and there is no user "postgres"');
   for (const [command, args] of creators) {
     if (spawnSync(command, args, { stdio: 'ignore' }).status !== 0) continue;
     const created = lookUp('sallyport');
-    if (!created) continue;
-    say('created the system user "sallyport": Postgres refuses to run as root');
-    return created;
+    if (created) return created;
   }
   const nobody = lookUp('nobody');
   if (nobody) {
-    say('running Postgres as "nobody": it refuses to run as root, and no system user could be created');
+    say('that system user could not be created: running Postgres as "nobody"');
     return nobody;
   }
   throw new StartError(

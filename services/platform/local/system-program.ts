@@ -11,8 +11,10 @@ export type SystemProgram = {
   readonly folders?: readonly string[];
   /** Packages that bring it, by package manager; each list is tried in turn. */
   readonly packages: Readonly<Record<PackageManager, readonly string[]>>;
+  /** Why we install it, as a clause: "jobs need a Redis". */
+  readonly why: string;
   readonly errorCode: string;
-  /** What else the reader may do. */
+  /** What else the reader may do, as in "or set REDIS_URL". */
   readonly orElse: string;
 };
 
@@ -99,7 +101,9 @@ export async function ensureProgram(
   if (installer && where.isRoot && installer.manager !== 'brew') {
     const { manager, command } = installer;
     const { prepare, install } = MANAGERS[manager];
-    say(`no ${name} on PATH: installing one with ${manager} (waiting for its package index and download) …`);
+    const typed = installer.typed.replace(/^sudo /, '');
+    say(`installing ${name} on this machine, as root: ${program.why}, and PATH has none`);
+    say(`running "${typed}"; to prevent this, stop here, ${program.orElse.replace(/^or /, '')}, and start again …`);
     if (prepare) await runToStderr(command, prepare);
     for (const each of program.packages[manager]) {
       if (await runToStderr(command, [...install, ...each.split(' ')])) break;
