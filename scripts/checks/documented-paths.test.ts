@@ -75,3 +75,9 @@ test('paths are looked for at all, and one that is not there is found', () => {
   expect(pathsIn(text)).toEqual(['services/api/main.ts', 'domain/<m>/contract.ts', '.db.test.ts', 'a/gone.ts']);
   expect(pathsIn(text).filter((path) => !isThere(path, 'README.md'))).toEqual(['a/gone.ts']);
 });
+
+test('the test that operators are shown for what telemetry leaves out is the one that plants secrets in every route', () => {
+  const [, file = ''] =
+    /`([^`]+)` plants canaries/.exec(readFileSync(join(root, 'docs/how-to/operate.md'), 'utf8')) ?? [];
+  expect(readFileSync(join(root, file), 'utf8')).toContain('planted through any route');
+});
