@@ -7,7 +7,7 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 /** What verbs have in common that run use-cases directly on the database. */
 
-const limitMax = 100;
+const LIMIT_MAX = 100;
 
 export type ListOptions = GlobalOptions & { readonly limit: string; readonly cursor?: string };
 export type ActOptions = GlobalOptions & { readonly reason: string };
@@ -35,14 +35,14 @@ export const onAccounts = <O extends GlobalOptions>(command: Command, verb: Verb
 
 export const addPage = (command: Command): Command =>
   command
-    .option('-n, --limit <count>', `how many at most, up to ${limitMax}`, '50')
+    .option('-n, --limit <count>', `how many at most, up to ${LIMIT_MAX}`, '50')
     .option('--cursor <cursor>', 'where the list before ended');
 export const addReason = (command: Command): Command =>
   command.requiredOption('--reason <text>', 'why, for the audit log');
 
 /** @throws CommandError (2) */
 export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number; readonly cursor?: string } => ({
-  limit: wholeNumberOf('--limit', limit, 1, limitMax),
+  limit: wholeNumberOf('--limit', limit, 1, LIMIT_MAX),
   ...(cursor === undefined ? {} : { cursor }),
 });
 

@@ -26,7 +26,7 @@ const caller = systemCaller('sallyport api-keys') as Caller & { readonly kind: '
 // Running copies see the change at their next poll, a quarter of a second away.
 const apiKeysChanged = (): void => {};
 
-const listing = 'sallyport api-keys list';
+const LISTING = 'sallyport api-keys list';
 const YEAR_DAYS = 366;
 
 /** `sallyport api-keys list|create|rotate|revoke`, directly on the database. */
@@ -50,11 +50,11 @@ export function registerApiKeys(program: Command): void {
     .description('give a key a new secret; it is printed this once')
     .argument('<id>', 'which key')
     .option('--overlap <seconds>', 'how long the old secret stays good', '86400')
-    .action((id: string, _own, command: Command) => onDatabase(command, rotate(uuidOf(id, listing))));
+    .action((id: string, _own, command: Command) => onDatabase(command, rotate(uuidOf(id, LISTING))));
   addReason(keys.command('revoke'))
     .description('end a key at once')
     .argument('<id>', 'which key')
-    .action((id: string, _own, command: Command) => onDatabase(command, revoke(uuidOf(id, listing))));
+    .action((id: string, _own, command: Command) => onDatabase(command, revoke(uuidOf(id, LISTING))));
 }
 
 type OwnerOptions = { readonly user?: string; readonly client?: string };

@@ -3,12 +3,12 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 
 /** What arguments and options have in common; each throws CommandError (2) and says what is wanted. */
 
-const reasonMax = 256;
+const REASON_MAX = 256;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function requireReason(reason: string): void {
-  if (reason.length === 0 || reason.length > reasonMax)
-    throw new CommandError(exitCodes.usage, `--reason takes 1 to ${reasonMax} characters`);
+  if (reason.length === 0 || reason.length > REASON_MAX)
+    throw new CommandError(exitCodes.usage, `--reason takes 1 to ${REASON_MAX} characters`);
 }
 
 /** @param listing the command that shows the ids */

@@ -4,7 +4,7 @@ import { codeOf, meaningOf } from '../observability/log-errors.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
-import { probePostgres, probeRedis, probeTimeoutSeconds } from '../services/platform/process/probe-store.ts';
+import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../services/platform/process/probe-store.ts';
 import { troubleOf } from '../services/platform/process/store-trouble.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -52,7 +52,7 @@ export async function openContext<const N extends Url>(
       await probes[url](value);
     } catch (cause) {
       const error = cause as Error;
-      const trouble = troubleOf(names[url], value, error, probeTimeoutSeconds);
+      const trouble = troubleOf(names[url], value, error, PROBE_TIMEOUT_SECONDS);
       const message = trouble?.sentence ?? `${names[url]} refuses (${codeOf(error) ?? error.name})`;
       throw new CommandError(exitCodes.unreachable, message, trouble?.fix ?? meaningOf(error) ?? fix, { cause });
     }

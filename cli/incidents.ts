@@ -23,7 +23,7 @@ import { systemCaller } from './database-ports.ts';
 import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport incidents');
-const listing = 'sallyport incidents list';
+const LISTING = 'sallyport incidents list';
 
 type Filters = ListOptions & {
   readonly state?: string;
@@ -58,7 +58,7 @@ export function registerIncidents(program: Command): void {
     .argument('<incident_id>')
     .action((id: string, _own, command: Command) =>
       onDatabase<GlobalOptions>(command, async (ports, output) => {
-        const incident = await readIncident(ports, uuidOf(id, listing));
+        const incident = await readIncident(ports, uuidOf(id, LISTING));
         output.data(incident, (shown) => [line(shown), JSON.stringify(shown, null, 2)]);
       }),
     );
@@ -90,7 +90,7 @@ export function registerIncidents(program: Command): void {
       .argument('<incident_id>')
       .action((id: string, _own, command: Command) =>
         onDatabase<ActOptions>(command, async (ports, output, options) => {
-          const { detection, subject } = await readIncident(ports, uuidOf(id, listing));
+          const { detection, subject } = await readIncident(ports, uuidOf(id, LISTING));
           const act = () => changeIncident(ports, { incidentId: id, state, reason: options.reason }, caller);
           const what = `${verb} ${detection} of ${subject.kind} ${subject.id}`;
           await actAsked(output, options, what, act, (shown) => [line(shown)]);

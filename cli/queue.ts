@@ -27,10 +27,10 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const caller = systemCaller('sallyport queue');
-const deadMax = 1_000;
-const connectMs = 3_000;
+const DEAD_MAX = 1_000;
+const CONNECT_MS = 3_000;
 /** A worker takes what is due within seconds. */
-const lateMs = 60_000;
+const LATE_MS = 60_000;
 
 type QueuePorts = Pick<Ports, 'transact' | 'sql'> & { readonly queueAdmin: QueueAdmin };
 type Options = GlobalOptions & { readonly queue?: string; readonly all?: boolean; readonly dead?: string };
@@ -42,7 +42,7 @@ export function registerQueue(program: Command): void {
     .command('list')
     .description('queues, the timetable, and the newest dead letters')
     .option('--queue <name>', 'dead letters of this queue only')
-    .option('--dead <count>', `how many dead letters at most, up to ${deadMax}`, '20')
+    .option('--dead <count>', `how many dead letters at most, up to ${DEAD_MAX}`, '20')
     .action((_own, command: Command) => run(command, list));
   queue
     .command('retry')
@@ -79,7 +79,7 @@ async function run(
   });
   const producer = createProducer(redisUrl, () => {});
   try {
-    await producer.ready(connectMs);
+    await producer.ready(CONNECT_MS);
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
     await work({ ...ports, queueAdmin: createQueueAdmin(producer) }, createOutput(options), options);
   } catch (err) {
@@ -103,12 +103,12 @@ function scheduleView(row: ScheduleRow) {
     last_succeeded_at: iso(row.lastSucceededAtMs),
     last_outcome: row.lastOutcome,
     stale: job !== undefined && isStale(row, job),
-    late: row.nextRunAtMs < Date.now() - lateMs,
+    late: row.nextRunAtMs < Date.now() - LATE_MS,
   };
 }
 
 async function list(ports: QueuePorts, output: Output, options: Options): Promise<void> {
-  const limit = wholeNumberOf('--dead', options.dead ?? '', 1, deadMax);
+  const limit = wholeNumberOf('--dead', options.dead ?? '', 1, DEAD_MAX);
   const state = {
     silent_workers: await silentWorkers(),
     queues: await ports.queueAdmin.queues(),
@@ -146,7 +146,7 @@ const deadLine = (letter: DeadLetter): string =>
 async function retry(ports: QueuePorts, output: Output, options: Options, jobId?: string): Promise<void> {
   if ((jobId === undefined) === (options.all !== true))
     throw new CommandError(exitCodes.usage, 'name one dead letter or say --all', 'sallyport queue list');
-  const letters = (await ports.queueAdmin.deadLetters(deadMax, options.queue)).filter(
+  const letters = (await ports.queueAdmin.deadLetters(DEAD_MAX, options.queue)).filter(
     (letter) => jobId === undefined || letter.job_id === jobId,
   );
   if (jobId !== undefined && letters.length === 0)

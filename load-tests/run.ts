@@ -6,13 +6,13 @@ import { parseArgs } from 'node:util';
 import { saveLoadReport } from './lib/load-report.ts';
 import { type Product, startProduct, stopRunningProducts } from './lib/product.ts';
 
-const k6Version = 'v1.8.1';
+const K6_VERSION = 'v1.8.1';
 const root = resolve(import.meta.dirname, '..');
 const binFolder = join(root, 'load-tests/.bin');
 const scenarioFolder = join(root, 'load-tests/scenarios');
 const profileNames = ['smoke', 'load', 'stress', 'spike', 'soak', 'breakpoint'];
 /** Exit code of k6 for thresholds that were crossed. */
-const k6ThresholdsCrossed = 99;
+const K6_THRESHOLDS_CROSSED = 99;
 const exit = { ok: 0, thresholds: 1, usage: 2, unreachable: 3 } as const;
 
 // The files k6 starts from export its options; the others are imported by them.
@@ -31,7 +31,7 @@ Runs a k6 scenario (${scenarios.join(', ')}) and exits 1 when one of its thresho
   --credentials <file>   dev-credentials.json of that API
   --json                 the summary on stdout
 
-k6 is taken from PATH, else built once with Go (${k6Version}) into load-tests/.bin.
+k6 is taken from PATH, else built once with Go (${K6_VERSION}) into load-tests/.bin.
 Summary (JSON), JUnit and Markdown go to load-tests/.results.
 `;
 
@@ -50,14 +50,14 @@ function k6(): string {
   const found = onPath('k6', [binFolder]);
   if (found) return found;
   const go = onPath('go', ['/usr/local/go/bin']);
-  const command = `GOBIN=${binFolder} go install go.k6.io/k6@${k6Version}`;
+  const command = `GOBIN=${binFolder} go install go.k6.io/k6@${K6_VERSION}`;
   if (!go)
     throw new Unreachable(
-      `k6 is not here, nor Go to build it with. Install k6 ${k6Version}, or Go and then: ${command}`,
+      `k6 is not here, nor Go to build it with. Install k6 ${K6_VERSION}, or Go and then: ${command}`,
     );
-  say(`k6 is not here: building ${k6Version} once, two minutes or so (${command})`);
+  say(`k6 is not here: building ${K6_VERSION} once, two minutes or so (${command})`);
   mkdirSync(binFolder, { recursive: true });
-  const build = spawnSync(go, ['install', `go.k6.io/k6@${k6Version}`], {
+  const build = spawnSync(go, ['install', `go.k6.io/k6@${K6_VERSION}`], {
     cwd: binFolder,
     env: { ...process.env, GOBIN: binFolder, GOFLAGS: '-buildvcs=false' },
     stdio: ['ignore', 2, 2],
@@ -141,10 +141,10 @@ async function main(): Promise<number> {
       SUMMARY_FILE: summaryFile,
     });
     if (!existsSync(summaryFile)) throw new Error(`k6 ended with exit code ${status} and left no summary`);
-    const report = saveLoadReport(summaryFile, { scenario, profile, target: api, k6Version });
+    const report = saveLoadReport(summaryFile, { scenario, profile, target: api, k6Version: K6_VERSION });
     process.stdout.write(json ? readFileSync(summaryFile, 'utf8') : `${report.table}\n`);
     say(`saved ${report.files.map((file) => relative(root, file)).join(', ')}`);
-    if (status !== 0 && status !== k6ThresholdsCrossed) throw new Error(`k6 ended with exit code ${status}`);
+    if (status !== 0 && status !== K6_THRESHOLDS_CROSSED) throw new Error(`k6 ended with exit code ${status}`);
     return status === 0 && report.passed ? exit.ok : exit.thresholds;
   } finally {
     await product?.stop();

@@ -25,10 +25,10 @@ export type { RequestTrace } from './trace-context.ts';
 const tracer = trace.getTracer('sallyport');
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const traceparentForm = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|-)/;
-const traceparentLengthMax = 256;
+const TRACEPARENT_LENGTH_MAX = 256;
 
 function isTraceparent(value: string): boolean {
-  if (value.length < 55 || value.length > traceparentLengthMax || !traceparentForm.test(value)) return false;
+  if (value.length < 55 || value.length > TRACEPARENT_LENGTH_MAX || !traceparentForm.test(value)) return false;
   return value.length === 55 || !value.startsWith('00');
 }
 

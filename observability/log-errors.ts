@@ -1,8 +1,8 @@
 /** Set on an error class whose messages are our own fixed text: `readonly [safeMessage] = true`. */
 export const safeMessage: unique symbol = Symbol.for('sallyport.safeMessage');
 
-const causesMax = 3;
-const framesMax = 30;
+const CAUSES_MAX = 3;
+const FRAMES_MAX = 30;
 
 /** Fields of database and system errors that hold our own names and never a value. */
 const namingFields = ['severity', 'schema', 'table', 'column', 'constraint', 'routine', 'syscall', 'errno'] as const;
@@ -46,7 +46,7 @@ export function isError(value: unknown): value is Error {
  *
  * @param withMessages keep every message; for development
  */
-export function describeError(error: Error, withMessages = false, causes = causesMax): ErrorDescription {
+export function describeError(error: Error, withMessages = false, causes = CAUSES_MAX): ErrorDescription {
   const fields = error as Error & Record<string | symbol, unknown>;
   const description: ErrorDescription = { type: error.name };
   const code = codeOf(error);
@@ -61,7 +61,7 @@ export function describeError(error: Error, withMessages = false, causes = cause
   if (causes === 0) return description;
   if (isError(error.cause)) description.cause = describeError(error.cause, withMessages, causes - 1);
   if (Array.isArray(fields.errors)) {
-    const errors = fields.errors.filter(isError).slice(0, causesMax);
+    const errors = fields.errors.filter(isError).slice(0, CAUSES_MAX);
     description.errors = errors.map((each) => describeError(each, withMessages, causes - 1));
   }
   return description;
@@ -91,6 +91,6 @@ function frames(error: Error): string[] {
   return trace
     .split('\n')
     .filter((line) => frameForm.test(line))
-    .slice(0, framesMax)
+    .slice(0, FRAMES_MAX)
     .map((line) => line.trim());
 }

@@ -1,4 +1,4 @@
-const redacted = '[redacted]';
+const REDACTED = '[redacted]';
 
 /** Field names, without case, dashes and underscores, whose values are never written. */
 const secretNames: ReadonlySet<string> = new Set(
@@ -33,11 +33,11 @@ function isSecretName(name: string): boolean {
 }
 
 /** Bounds the cost of the patterns below on hostile text. */
-const textMax = 4_096;
+const TEXT_MAX = 4_096;
 
 function redactText(text: string): string {
-  const bounded = text.length > textMax ? `${text.slice(0, textMax)}…` : text;
-  return secretShapes.reduce((rest, shape) => rest.replaceAll(shape, redacted), bounded);
+  const bounded = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
+  return secretShapes.reduce((rest, shape) => rest.replaceAll(shape, REDACTED), bounded);
 }
 
 function redactValue(value: unknown, describesError: boolean): unknown {
@@ -49,7 +49,7 @@ function redactValue(value: unknown, describesError: boolean): unknown {
     const allowed = name === 'code' && (describesError || (typeof field === 'string' && errorCodeForm.test(field)));
     // Assigning to __proto__ would drop the field and hide its content.
     if (name === '__proto__') continue;
-    if (isSecretName(name) && !allowed) kept[name] = redacted;
+    if (isSecretName(name) && !allowed) kept[name] = REDACTED;
     else kept[redactText(name)] = redactValue(field, describingNames.has(name));
   }
   return kept;

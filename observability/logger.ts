@@ -22,7 +22,7 @@ export type CreateLoggerOptions = {
 
 const levels: ReadonlySet<string> = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
 /** Beyond this many characters waiting for a reader, lines are dropped and counted. */
-const pendingMax = 1_048_576;
+const PENDING_MAX = 1_048_576;
 
 /**
  * A pino logger writing one JSON line an event: level by name, ISO time, service, pid, and the trace id of the request
@@ -55,7 +55,7 @@ export function createLogger(options: CreateLoggerOptions): Logger {
     },
     hooks: {
       logMethod(args, method, level) {
-        if (level >= errorLevel) reportError(args[0], options.onError);
+        if (level >= ERROR_LEVEL) reportError(args[0], options.onError);
         method.apply(this, withoutErrorMessages(args) as typeof args);
       },
       streamWrite: redactLine,
@@ -64,7 +64,7 @@ export function createLogger(options: CreateLoggerOptions): Logger {
   return pino(settings, options.stream ?? standardError());
 }
 
-const errorLevel = 50;
+const ERROR_LEVEL = 50;
 const tagForm = /^[\w.-]{1,64}$/;
 
 function reportError(first: unknown, onError: CreateLoggerOptions['onError']): void {
@@ -90,11 +90,11 @@ function withoutErrorMessages(args: readonly unknown[]): unknown[] {
   return ownMessage === undefined ? [first, error.name] : [first];
 }
 
-const depthMax = 6;
+const DEPTH_MAX = 6;
 
 function describeErrors(value: unknown, describe: (error: Error) => object, depth: number): unknown {
   if (isError(value)) return describe(value);
-  if (typeof value !== 'object' || value === null || depth > depthMax) return value;
+  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return value;
   if (Array.isArray(value)) return value.map((item) => describeErrors(item, describe, depth + 1));
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
@@ -104,7 +104,7 @@ function describeErrors(value: unknown, describe: (error: Error) => object, dept
 }
 
 function standardError(): DestinationStream {
-  const stream = destination({ fd: 2, sync: false, minLength: 0, maxLength: pendingMax });
+  const stream = destination({ fd: 2, sync: false, minLength: 0, maxLength: PENDING_MAX });
   stream.on('drop', () => droppedLogLines.add(1));
   // A closed standard error must not crash the process.
   stream.on('error', () => droppedLogLines.add(1));

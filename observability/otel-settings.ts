@@ -44,7 +44,7 @@ function readProtocol(env: Environment, warnings: string[]): 'http/protobuf' | '
   return 'http/protobuf';
 }
 
-const defaultRatio = 0.01;
+const DEFAULT_RATIO = 0.01;
 
 /** Every sampler is parent-based inside the platform; at the edge a caller's flag is ignored. */
 function readSamplingRatio(env: Environment, warnings: string[]): number {
@@ -52,12 +52,12 @@ function readSamplingRatio(env: Environment, warnings: string[]): number {
   if (sampler === 'always_on') return 1;
   if (sampler === 'always_off') return 0;
   if (sampler !== 'traceidratio') {
-    warnings.push(`OTEL_TRACES_SAMPLER is not a known sampler: parentbased_traceidratio ${defaultRatio} is used`);
-    return defaultRatio;
+    warnings.push(`OTEL_TRACES_SAMPLER is not a known sampler: parentbased_traceidratio ${DEFAULT_RATIO} is used`);
+    return DEFAULT_RATIO;
   }
   const argument = setting(env, 'OTEL_TRACES_SAMPLER_ARG');
-  const ratio = argument === undefined ? defaultRatio : Number(argument);
+  const ratio = argument === undefined ? DEFAULT_RATIO : Number(argument);
   if (ratio >= 0 && ratio <= 1) return ratio;
-  warnings.push(`OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1: ${defaultRatio} is used`);
-  return defaultRatio;
+  warnings.push(`OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1: ${DEFAULT_RATIO} is used`);
+  return DEFAULT_RATIO;
 }

@@ -8,8 +8,8 @@ import { errorReports } from './metrics/telemetry.ts';
 const root = resolve(import.meta.dirname, '..');
 
 /** The same defect is reported once in this time; the next report has the number of others. */
-const quietMs = 10_000;
-const fingerprintsMax = 200;
+const QUIET_MS = 10_000;
+const FINGERPRINTS_MAX = 200;
 
 const reported = errorReports.at({ outcome: 'reported' });
 const failed = errorReports.at({ outcome: 'failed' });
@@ -106,8 +106,8 @@ export function startSentry(options: ErrorReportOptions & { dsn: string }): Pick
         repeated.add(1);
         return;
       }
-      if (quiet.size >= fingerprintsMax) quiet.clear();
-      quiet.set(key, { until: performance.now() + quietMs, likeIt: 0 });
+      if (quiet.size >= FINGERPRINTS_MAX) quiet.clear();
+      quiet.set(key, { until: performance.now() + QUIET_MS, likeIt: 0 });
       const scope = new Scope();
       client.captureEvent(
         {

@@ -17,8 +17,8 @@ export const edgeSampledKey = createContextKey('sallyport edge sampled');
 
 const requestTraceKey = createContextKey('sallyport request trace');
 
-const poolBytes = 8192;
-const pool = Buffer.allocUnsafe(poolBytes);
+const POOL_BYTES = 8192;
+const pool = Buffer.allocUnsafe(POOL_BYTES);
 let poolHex = '';
 let poolOffset = Number.POSITIVE_INFINITY;
 

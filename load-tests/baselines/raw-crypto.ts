@@ -18,13 +18,13 @@ export type RawSpeed = {
   readonly cpuSeconds: number;
 };
 
-const modulusLength = 2_048;
-const distinctMessages = 1_024;
+const MODULUS_LENGTH = 2_048;
+const DISTINCT_MESSAGES = 1_024;
 
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength });
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: MODULUS_LENGTH });
 const verificationKey = createPublicKey({ key: publicKey.export({ format: 'jwk' }), format: 'jwk' });
-const password = 'correct horse battery staple';
-const digest = hash(password, { cost: 12 });
+const PASSWORD = 'correct horse battery staple';
+const digest = hash(PASSWORD, { cost: 12 });
 
 const cpuSeconds = (): number => {
   const { user, system } = process.cpuUsage();
@@ -65,21 +65,21 @@ const signRs256 = (data: Buffer): Promise<Buffer> =>
   );
 
 async function run({ operation, seconds, bytes, inFlight }: Command): Promise<RawSpeed> {
-  const messages = Array.from({ length: distinctMessages }, () => randomBytes(bytes));
+  const messages = Array.from({ length: DISTINCT_MESSAGES }, () => randomBytes(bytes));
   if (operation === 'rs256-sign')
     return measure(
-      (isOver) => concurrently(inFlight, isOver, (count) => signRs256(messages[count % distinctMessages]!)),
+      (isOver) => concurrently(inFlight, isOver, (count) => signRs256(messages[count % DISTINCT_MESSAGES]!)),
       seconds,
     );
   if (operation === 'bcrypt-12') {
     const known = await digest;
-    return measure((isOver) => concurrently(inFlight, isOver, () => verifyPassword(password, known)), seconds);
+    return measure((isOver) => concurrently(inFlight, isOver, () => verifyPassword(PASSWORD, known)), seconds);
   }
   const signed = await Promise.all(messages.map(signRs256));
   return measure(async (isOver) => {
     let count = 0;
     for (; !isOver(); count += 1) {
-      const at = count % distinctMessages;
+      const at = count % DISTINCT_MESSAGES;
       if (!verify('RSA-SHA256', messages[at]!, verificationKey, signed[at]!)) throw new Error('bad signature');
     }
     return count;

@@ -26,14 +26,14 @@ const SEAL_EVERY_MS = 1_000;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const number = (at: number, fallback: number): number => Number(process.argv[at] ?? fallback);
-const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
 
 const seal = (world: LogWorld) => sealEvents(world, {}, testCaller);
 
 async function drainBacklog(world: LogWorld, count: number) {
   for (let left = count; left > 0; left -= 10_000)
     await world.emit(Math.min(left, 10_000), {
-      traceparent,
+      traceparent: TRACEPARENT,
       detail: { user_id: 'u1', reason: 'bench', identifier: '1.x' },
     });
   const postmaster = await postmasterOf(world);
@@ -59,7 +59,7 @@ async function steadyLag(world: LogWorld, perSecond: number, seconds: number): P
   const total = perSecond * seconds;
   let written = 0;
   const write = async (): Promise<void> => {
-    const [id] = await world.emit(1, { traceparent });
+    const [id] = await world.emit(1, { traceparent: TRACEPARENT });
     committedAt.set(id as string, performance.now());
     written += 1;
   };

@@ -9,14 +9,14 @@ import type { LoadResult, StreamSpec } from '../lib/load-loop.ts';
 import { alternate, medianOf, type Rounds } from '../lib/rounds.ts';
 import { demoUserId, fill } from './setup.ts';
 
-const validatesPerSecond = 1_000;
-const refreshesPerSecond = 100;
-const connections = 64;
-const warmUpSeconds = 2;
-const leastSeconds = 10;
+const VALIDATES_PER_SECOND = 1_000;
+const REFRESHES_PER_SECOND = 100;
+const CONNECTIONS = 64;
+const WARM_UP_SECONDS = 2;
+const LEAST_SECONDS = 10;
 /** A week of 7,000 sessions a day that no user ended: more than is removed during the measurement. */
-const expiredLogins = 50_000;
-const expiredSessions = 2_000;
+const EXPIRED_LOGINS = 50_000;
+const EXPIRED_SESSIONS = 2_000;
 
 const week = `now() - interval '3 days' - interval '7 days' * n`;
 // A replica's session runs no row trigger: what is measured is the clean-up, not sealing of events that never happened.
@@ -25,9 +25,9 @@ const statements = [
   `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
      user_epoch, client_epoch, scope, audience, auth_time)
    SELECT gen_random_uuid(), e, e, sha256(n::text::bytea), 1, 1, 'sallyport', false, 'gone-' || n, 'u' || n % 3000, 0, 0, 'openid', 'x', e
-   FROM generate_series(1, ${expiredLogins}) n, LATERAL (SELECT ${week} / ${expiredLogins} AS e) ends`,
+   FROM generate_series(1, ${EXPIRED_LOGINS}) n, LATERAL (SELECT ${week} / ${EXPIRED_LOGINS} AS e) ends`,
   `INSERT INTO sessions (id, "userId", "expiresAt", token)
-   SELECT 'gone-' || n, (SELECT id FROM users LIMIT 1), ${week} / ${expiredSessions}, gen_random_uuid() FROM generate_series(1, ${expiredSessions}) n`,
+   SELECT 'gone-' || n, (SELECT id FROM users LIMIT 1), ${week} / ${EXPIRED_SESSIONS}, gen_random_uuid() FROM generate_series(1, ${EXPIRED_SESSIONS}) n`,
   'RESET session_replication_role',
 ];
 const expiredLeft = `SELECT (SELECT count(*) FROM refresh_families WHERE expires_at < now() - interval '2 days')::int AS logins,
@@ -45,7 +45,13 @@ function figure(stream: string, perSecond: number, rounds: Rounds<Phase, Measure
     unit: 'p99 ratio',
     value: medianOf(rounds, ({ quiet, cleaning }) => p99Of(cleaning, stream) / p99Of(quiet, stream)),
     target: { atMost: 1.25 },
-    measured: { validatesPerSecond, refreshesPerSecond, expiredLogins, expiredSessions, rounds },
+    measured: {
+      validatesPerSecond: VALIDATES_PER_SECOND,
+      refreshesPerSecond: REFRESHES_PER_SECOND,
+      expiredLogins: EXPIRED_LOGINS,
+      expiredSessions: EXPIRED_SESSIONS,
+      rounds,
+    },
     detail: `p99 ${middle('cleaning')} ms against ${middle('quiet')} ms; ${medianOf(rounds, ({ cleaning }) => cleaning.removed / cleaning.seconds).toFixed(0)} rows removed a second meanwhile`,
   };
 }
@@ -65,20 +71,20 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
 
   const pairs = { kind: 'issue', client: credentials.client, userId: await demoUserId(product) } as const;
   await fill(context, 'cleanup-tokens', 1_000, { ...pairs, collect: 'cleanup-tokens', member: 'access_token' });
-  await fill(context, 'cleanup-families', connections, { ...pairs, collect: 'cleanup-families' });
+  await fill(context, 'cleanup-families', CONNECTIONS, { ...pairs, collect: 'cleanup-families' });
   const stream = (name: 'validate' | 'refresh', stock: string, perSecond: number): StreamSpec => ({
     name,
     api,
     workload: { kind: name, stock },
-    arrival: { kind: 'open', connections, perSecond },
+    arrival: { kind: 'open', connections: CONNECTIONS, perSecond },
   });
   const streams = [
-    stream('validate', 'cleanup-tokens', validatesPerSecond),
-    stream('refresh', 'cleanup-families', refreshesPerSecond),
+    stream('validate', 'cleanup-tokens', VALIDATES_PER_SECOND),
+    stream('refresh', 'cleanup-families', REFRESHES_PER_SECOND),
   ];
-  const seconds = Math.max(leastSeconds, context.seconds);
+  const seconds = Math.max(LEAST_SECONDS, context.seconds);
   const load = async (): Promise<LoadResult> =>
-    requireClean(await context.generator().run({ streams, warmUpSeconds, seconds, pid: apiPid }));
+    requireClean(await context.generator().run({ streams, warmUpSeconds: WARM_UP_SECONDS, seconds, pid: apiPid }));
 
   const cleaning = async (): Promise<Measured> => {
     for (const statement of statements) await database.query(statement);
@@ -101,7 +107,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
         `round ${round}: validate p99 ${p99Of(busy, 'validate').toFixed(2)} against ${p99Of(quiet, 'validate').toFixed(2)} ms, refresh ${p99Of(busy, 'refresh').toFixed(2)} against ${p99Of(quiet, 'refresh').toFixed(2)} ms, ${busy.removed} rows`,
       ),
   );
-  return [figure('validate', validatesPerSecond, rounds), figure('refresh', refreshesPerSecond, rounds)];
+  return [figure('validate', VALIDATES_PER_SECOND, rounds), figure('refresh', REFRESHES_PER_SECOND, rounds)];
 }
 
 export const cleanup: Bench = {

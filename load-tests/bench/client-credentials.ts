@@ -4,9 +4,9 @@ import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
 import { measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
 
-const connections = 64;
+const CONNECTIONS = 64;
 /** As many signatures as Node's pool works on at once. */
-const signaturesInFlight = 4;
+const SIGNATURES_IN_FLIGHT = 4;
 
 /** ES256: what a commit costs does not hide behind a signature five times its price. */
 export const clientGroupCommit: Bench = {
@@ -20,12 +20,12 @@ export const clientGroupCommit: Bench = {
       workload: { kind: 'client_credentials', client: credentials.client } as const,
     });
     const [ours, base] = [targetOf(shared), targetOf(single)];
-    for (const { target, workload } of [ours, base]) await warmUp(context, target, workload, connections);
+    for (const { target, workload } of [ours, base]) await warmUp(context, target, workload, CONNECTIONS);
     const rounds = await alternate(
       context.rounds,
       {
-        single: () => measureClosed(context, base.target, base.workload, connections),
-        shared: () => measureClosed(context, ours.target, ours.workload, connections),
+        single: () => measureClosed(context, base.target, base.workload, CONNECTIONS),
+        shared: () => measureClosed(context, ours.target, ours.workload, CONNECTIONS),
       },
       (round, { shared: one, single: other }) => context.say(`round ${round}: ${ratioDetail(one, other)}`),
     );
@@ -36,7 +36,7 @@ export const clientGroupCommit: Bench = {
         name: 'client credentials (ES256) with group commit ÷ without',
         unit: 'per CPU-second',
         value: medianOf(rounds, (round) => round.shared.perCpuSecond / round.single.perCpuSecond),
-        measured: { connections, rounds },
+        measured: { connections: CONNECTIONS, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'shared'), middleSpeed(rounds, 'single')),
       },
     ];
@@ -58,7 +58,7 @@ export const clientCredentials: Bench = {
     const bytes = (await clientToken(product.api, client)).lastIndexOf('.');
     const target = { api: product.api, pid: product.apiPid };
     const workload = { kind: 'client_credentials', client } as const;
-    await warmUp(context, target, workload, connections);
+    await warmUp(context, target, workload, CONNECTIONS);
     const crypto = context.baseline('raw-crypto.ts');
     const figures: Figure[] = [];
     for (const { connections: callers, atLeast } of targets) {
@@ -66,7 +66,7 @@ export const clientCredentials: Bench = {
         context.rounds,
         {
           sign: () =>
-            raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: signaturesInFlight }),
+            raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: SIGNATURES_IN_FLIGHT }),
           ours: () => measureClosed(context, target, workload, callers),
         },
         (round, { sign, ours }) => context.say(`round ${round}: ${ratioDetail(ours, sign)}`),

@@ -15,8 +15,8 @@ import { verify } from '@node-rs/bcrypt';
 import { createHasher } from '#services/platform/hasher/hasher.ts';
 
 const threads = availableParallelism();
-const password = 'correct horse battery staple';
-const clockTicksPerSecond = 100;
+const PASSWORD = 'correct horse battery staple';
+const CLOCK_TICKS_PER_SECOND = 100;
 
 type Speed = {
   readonly perSecond: number;
@@ -40,15 +40,15 @@ async function measureHasher(rounds: number, secondsPerRound: number): Promise<H
     onChild: (event) => event.kind === 'started' && event.pid !== undefined && pids.push(event.pid),
   });
   const admission = { clientPrefix: '192.0.2.1', knownDevice: true };
-  const digest = await hasher.hash(password, admission);
+  const digest = await hasher.hash(PASSWORD, admission);
   const cpuSeconds = (): number => ownCpuSeconds() + pids.map(cpuSecondsOf).reduce((sum, each) => sum + each, 0);
   const measured: { raw: Speed; hasher: Speed }[] = [];
   try {
     for (let round = 0; round < rounds; round += 1) {
-      const raw = await measure(secondsPerRound, threads, cpuSeconds, () => verify(password, digest));
+      const raw = await measure(secondsPerRound, threads, cpuSeconds, () => verify(PASSWORD, digest));
       // Twice as many logins as children, so that none is ever without work.
       const ours = await measure(secondsPerRound, 2 * threads, cpuSeconds, () =>
-        hasher.verify(password, digest, admission),
+        hasher.verify(PASSWORD, digest, admission),
       );
       measured.push({ raw, hasher: ours });
     }
@@ -96,7 +96,7 @@ function cpuSecondsOf(pid: number): number {
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')
     .slice(11, 13);
-  return (Number(utime) + Number(stime)) / clockTicksPerSecond;
+  return (Number(utime) + Number(stime)) / CLOCK_TICKS_PER_SECOND;
 }
 
 function median(values: readonly number[]): number {

@@ -1,8 +1,8 @@
 // Cost of one metric write. Run: node load-tests/bench/instruments.ts
 import { createRegistry } from '#observability/metrics/instruments.ts';
 
-const writes = 5_000_000;
-const rounds = 5;
+const WRITES = 5_000_000;
+const ROUNDS = 5;
 const registry = createRegistry();
 const counter = registry.defineCounter({
   name: 'bench_validations',
@@ -29,11 +29,11 @@ const cases: Record<string, (at: number) => void> = {
 };
 for (const [name, work] of Object.entries(cases)) {
   const samples: number[] = [];
-  for (let round = 0; round <= rounds; round += 1) {
+  for (let round = 0; round <= ROUNDS; round += 1) {
     const start = process.hrtime.bigint();
-    for (let at = 0; at < writes; at += 1) work(at);
-    if (round > 0) samples.push(Number(process.hrtime.bigint() - start) / writes);
+    for (let at = 0; at < WRITES; at += 1) work(at);
+    if (round > 0) samples.push(Number(process.hrtime.bigint() - start) / WRITES);
   }
   samples.sort((a, b) => a - b);
-  console.log(`${name.padEnd(26)} ${samples[Math.floor(rounds / 2)]?.toFixed(1).padStart(6)} ns`);
+  console.log(`${name.padEnd(26)} ${samples[Math.floor(ROUNDS / 2)]?.toFixed(1).padStart(6)} ns`);
 }

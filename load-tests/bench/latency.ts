@@ -4,9 +4,9 @@ import { totalOf } from '../lib/prometheus-text.ts';
 import { alternate, medianOf } from '../lib/rounds.ts';
 import { demoUserId, fill } from './setup.ts';
 
-const validatesPerSecond = 1_000;
-const issuesPerSecond = 50;
-const leastSeconds = 10;
+const VALIDATES_PER_SECOND = 1_000;
+const ISSUES_PER_SECOND = 50;
+const LEAST_SECONDS = 10;
 
 export const latency: Bench = {
   name: 'latency',
@@ -27,20 +27,20 @@ export const latency: Bench = {
         requireClean(
           await context.generator().run({
             warmUpSeconds: 2,
-            seconds: Math.max(leastSeconds, context.seconds),
+            seconds: Math.max(LEAST_SECONDS, context.seconds),
             pid: apiPid,
             streams: [
               {
                 name: 'validate',
                 api,
                 workload: { kind: 'validate', stock: 'latency-tokens' },
-                arrival: { kind: 'open', connections: 64, perSecond: validatesPerSecond },
+                arrival: { kind: 'open', connections: 64, perSecond: VALIDATES_PER_SECOND },
               },
               {
                 name: 'issue',
                 api,
                 workload: pairs,
-                arrival: { kind: 'open', connections: 64, perSecond: issuesPerSecond },
+                arrival: { kind: 'open', connections: 64, perSecond: ISSUES_PER_SECOND },
               },
             ],
           }),
@@ -57,8 +57,8 @@ export const latency: Bench = {
         unit: 'ms',
         value: generationMs,
         target: { atMost: 100 },
-        measured: { validatesPerSecond, issuesPerSecond, rounds },
-        detail: `POST /v1/tokens at ${issuesPerSecond}/s, p99 ${medianOf(rounds, ({ both }) => streamOf(both, 'issue').latency.p99Ms).toFixed(2)} ms`,
+        measured: { validatesPerSecond: VALIDATES_PER_SECOND, issuesPerSecond: ISSUES_PER_SECOND, rounds },
+        detail: `POST /v1/tokens at ${ISSUES_PER_SECOND}/s, p99 ${medianOf(rounds, ({ both }) => streamOf(both, 'issue').latency.p99Ms).toFixed(2)} ms`,
       },
       {
         name: 'validation at 1,000/s, p99',

@@ -3,14 +3,14 @@ import { requireClean, streamOf } from '../lib/generator.ts';
 import type { LoadResult, LoadSpec, StreamSpec } from '../lib/load-loop.ts';
 import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, type Rounds } from '../lib/rounds.ts';
-import { accounts, demoUserId, fill, loadPassword, measureClosed } from './setup.ts';
+import { accounts, demoUserId, fill, LOAD_PASSWORD, measureClosed } from './setup.ts';
 
-const validatesPerSecond = 1_000;
-const refreshesPerSecond = 500;
-const stormFactor = 2;
-const connections = 64;
-const leastSeconds = 10;
-const warmUpSeconds = 2;
+const VALIDATES_PER_SECOND = 1_000;
+const REFRESHES_PER_SECOND = 500;
+const STORM_FACTOR = 2;
+const CONNECTIONS = 64;
+const LEAST_SECONDS = 10;
+const WARM_UP_SECONDS = 2;
 
 type Phase = 'quiet' | 'storm' | 'refresh' | 'refreshStorm';
 
@@ -57,30 +57,30 @@ async function prepareStorm(context: BenchContext): Promise<{
   const userId = await demoUserId(product);
   const pairs = { kind: 'issue', client: product.credentials.client, userId } as const;
   await fill(context, 'storm-tokens', 1_000, { ...pairs, collect: 'storm-tokens', member: 'access_token' });
-  await fill(context, 'storm-families', connections, { ...pairs, collect: 'storm-families' });
+  await fill(context, 'storm-families', CONNECTIONS, { ...pairs, collect: 'storm-families' });
   const capacity = await loginCapacity(context, product, emails);
   for (const stock of ['storm-families', emails])
     await context.generatorBeside().put(stock, await context.generator().take(stock));
-  const loginsPerSecond = stormFactor * capacity;
+  const loginsPerSecond = STORM_FACTOR * capacity;
   context.say(`login capacity ${capacity.toFixed(2)}/s; the storm is ${loginsPerSecond.toFixed(2)}/s`);
 
-  const open = (perSecond: number, slots = connections) => ({ kind: 'open', connections: slots, perSecond }) as const;
+  const open = (perSecond: number, slots = CONNECTIONS) => ({ kind: 'open', connections: slots, perSecond }) as const;
   const validate: StreamSpec = {
     name: 'validate',
     api,
     workload: { kind: 'validate', stock: 'storm-tokens' },
-    arrival: open(validatesPerSecond),
+    arrival: open(VALIDATES_PER_SECOND),
   };
   const refresh: StreamSpec = {
     name: 'refresh',
     api,
     workload: { kind: 'refresh', stock: 'storm-families' },
-    arrival: open(refreshesPerSecond),
+    arrival: open(REFRESHES_PER_SECOND),
   };
   const logins: StreamSpec = {
     name: 'login',
     api,
-    workload: { kind: 'login', emails, password: loadPassword },
+    workload: { kind: 'login', emails, password: LOAD_PASSWORD },
     arrival: open(loginsPerSecond, 512),
   };
   return { product, capacity, loginsPerSecond, validate, refresh, logins };
@@ -115,8 +115,12 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
   const phase =
     (...others: readonly StreamSpec[]) =>
     async (): Promise<LoadResult> => {
-      const seconds = Math.max(leastSeconds, context.seconds);
-      const result = await runStorm(context, [validate, ...others], { warmUpSeconds, seconds, pid: product.apiPid });
+      const seconds = Math.max(LEAST_SECONDS, context.seconds);
+      const result = await runStorm(context, [validate, ...others], {
+        warmUpSeconds: WARM_UP_SECONDS,
+        seconds,
+        pid: product.apiPid,
+      });
       requireOnlyBusyLogins(result);
       return result;
     };
@@ -137,7 +141,13 @@ async function storm(context: BenchContext): Promise<readonly Figure[]> {
   );
   for (const each of rounds.flatMap((round) => storms.map((name) => round[name])))
     if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm refused no sign-in');
-  const measured = { validatesPerSecond, refreshesPerSecond, capacity, loginsPerSecond, rounds };
+  const measured = {
+    validatesPerSecond: VALIDATES_PER_SECOND,
+    refreshesPerSecond: REFRESHES_PER_SECOND,
+    capacity,
+    loginsPerSecond,
+    rounds,
+  };
   return [
     { ...figure('validate at 1,000/s, p99', rounds, 'quiet'), target: { atMost: 5 }, measured },
     { ...figure('the same beside a login storm', rounds, 'storm'), target: { atMost: 15 } },
@@ -152,9 +162,9 @@ const loginCapacity = async (context: BenchContext, product: Product, emails: st
     await measureClosed(
       context,
       { api: product.api, pid: product.apiPid },
-      { kind: 'login', emails, password: loadPassword },
+      { kind: 'login', emails, password: LOAD_PASSWORD },
       8,
-      leastSeconds,
+      LEAST_SECONDS,
     )
   ).perSecond;
 

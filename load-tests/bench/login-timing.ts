@@ -6,12 +6,12 @@ import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { type Answer, HttpConnection, requestBytes } from '../lib/http-connection.ts';
 import type { Product } from '../lib/product.ts';
 import { median } from '../lib/rounds.ts';
-import { accounts, loadPassword } from './setup.ts';
+import { accounts, LOAD_PASSWORD } from './setup.ts';
 
 /** Of each kind (ASVS 5.0 6.3.8). */
-const tries = 500;
+const TRIES = 500;
 /** Few enough an account that none is locked, and that every one of them is still sent its mail. */
-const triesPerAccount = 4;
+const TRIES_PER_ACCOUNT = 4;
 
 type Question = {
   readonly name: string;
@@ -36,7 +36,7 @@ const reset: Question = {
 const signUp: Question = {
   name: 'sign-up',
   path: '/api/auth/signup',
-  body: (email) => ({ email, password: loadPassword, name: 'Load' }),
+  body: (email) => ({ email, password: LOAD_PASSWORD, name: 'Load' }),
   status: 200,
 };
 
@@ -73,7 +73,7 @@ async function ask(
   const times = { known: [] as number[], unknown: [] as number[] };
   const answers = new Set<string>();
   // In pairs, the first of which changes: what drifts meets both alike.
-  for (let at = 0; at < tries; at += 1) {
+  for (let at = 0; at < TRIES; at += 1) {
     const pair = [
       ['known', emails[at % emails.length]!],
       ['unknown', `unknown-${randomUUID()}@example.test`],
@@ -85,7 +85,7 @@ async function ask(
       times[kind].push(answer.ms);
       answers.add(comparable(answer));
     }
-    if (at % 100 === 99) context.say(`${name}: ${at + 1} of ${tries} pairs`);
+    if (at % 100 === 99) context.say(`${name}: ${at + 1} of ${TRIES} pairs`);
   }
   posts.close();
   if (answers.size > 1) throw new Error(`the answers differ: ${[...answers].join(' | ')}`);
@@ -96,8 +96,8 @@ async function ask(
     unit: 'ms',
     value: Math.abs(knownMs - unknownMs),
     target: { atMost: 5 },
-    measured: { tries, knownMs, unknownMs, times },
-    detail: `${knownMs.toFixed(2)} ms against ${unknownMs.toFixed(2)} ms, ${tries} tries each, same answer`,
+    measured: { tries: TRIES, knownMs, unknownMs, times },
+    detail: `${knownMs.toFixed(2)} ms against ${unknownMs.toFixed(2)} ms, ${TRIES} tries each, same answer`,
   };
 }
 
@@ -108,7 +108,7 @@ export const loginTiming: Bench = {
     const dataDir = mkdtempSync(join(tmpdir(), 'sallyport-timing-'));
     context.onClose(() => rmSync(dataDir, { recursive: true, force: true }));
     const open = await context.start({}, { dataDir });
-    const stock = await accounts(context, open, Math.ceil(tries / triesPerAccount));
+    const stock = await accounts(context, open, Math.ceil(TRIES / TRIES_PER_ACCOUNT));
     const emails = await context.generator().take(stock);
     const figures = [await ask(context, open, emails, login), await ask(context, open, emails, reset)];
     await open.stop();

@@ -1,13 +1,13 @@
 import { availableParallelism } from 'node:os';
 import type { Bench } from '../lib/bench.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
-import { accounts, loadPassword, measureClosed, ratioDetail, raw } from './setup.ts';
+import { accounts, LOAD_PASSWORD, measureClosed, ratioDetail, raw } from './setup.ts';
 
 /** Below what waits for a hash without being turned away. */
-const connectionsPerCore = 4;
+const CONNECTIONS_PER_CORE = 4;
 /** A hash takes a quarter of a second: fewer seconds would count too few of them. */
-const leastSeconds = 8;
-const warmUpSeconds = 4;
+const LEAST_SECONDS = 8;
+const WARM_UP_SECONDS = 4;
 
 export const login: Bench = {
   name: 'login',
@@ -16,7 +16,7 @@ export const login: Bench = {
     const product = await context.product();
     const cores = availableParallelism();
     const emails = await accounts(context, product, 32);
-    const seconds = Math.max(leastSeconds, context.seconds);
+    const seconds = Math.max(LEAST_SECONDS, context.seconds);
     const crypto = context.baseline('raw-crypto.ts', { UV_THREADPOOL_SIZE: String(cores) });
     const rounds = await alternate(
       context.rounds,
@@ -26,10 +26,10 @@ export const login: Bench = {
           measureClosed(
             context,
             { api: product.api, pid: product.apiPid },
-            { kind: 'login', emails, password: loadPassword },
-            connectionsPerCore * cores,
+            { kind: 'login', emails, password: LOAD_PASSWORD },
+            CONNECTIONS_PER_CORE * cores,
             seconds,
-            warmUpSeconds,
+            WARM_UP_SECONDS,
           ),
       },
       (round, { bcrypt, ours }) => context.say(`round ${round}: ${ratioDetail(ours, bcrypt)}`),
@@ -40,7 +40,7 @@ export const login: Bench = {
         unit: 'per CPU-second',
         value: medianOf(rounds, ({ bcrypt, ours }) => ours.perCpuSecond / bcrypt.perCpuSecond),
         target: { atLeast: 0.9 },
-        measured: { cores, connections: connectionsPerCore * cores, rounds },
+        measured: { cores, connections: CONNECTIONS_PER_CORE * cores, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'bcrypt')),
       },
       {

@@ -5,11 +5,11 @@ import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
 import { demoUserId, fill, measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
 
-const connections = 64;
-const signaturesInFlight = 4;
+const CONNECTIONS = 64;
+const SIGNATURES_IN_FLIGHT = 4;
 
 /** A login for every connection: each has a chain of its own and no token is shown twice. */
-async function families(context: BenchContext, product: Product, stock: string, count = connections): Promise<void> {
+async function families(context: BenchContext, product: Product, stock: string, count = CONNECTIONS): Promise<void> {
   const workload = {
     kind: 'issue',
     client: product.credentials.client,
@@ -23,7 +23,7 @@ const refreshing = (
   context: BenchContext,
   product: Product,
   stock: string,
-  callers: number = connections,
+  callers: number = CONNECTIONS,
 ): Promise<Speed> =>
   measureClosed(context, { api: product.api, pid: product.apiPid }, { kind: 'refresh', stock }, callers);
 
@@ -45,7 +45,7 @@ export const refreshAgainstSigning: Bench = {
       context,
       { api: product.api, pid: product.apiPid },
       { kind: 'refresh', stock: 'families' },
-      connections,
+      CONNECTIONS,
     );
     const crypto = context.baseline('raw-crypto.ts');
     const figures: Figure[] = [];
@@ -54,7 +54,7 @@ export const refreshAgainstSigning: Bench = {
         context.rounds,
         {
           sign: () =>
-            raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: signaturesInFlight }),
+            raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: SIGNATURES_IN_FLIGHT }),
           ours: () => refreshing(context, product, 'families', callers),
         },
         (round, { sign, ours }) => context.say(`round ${round}: ${ratioDetail(ours, sign)}`),
@@ -96,7 +96,7 @@ export const refreshGroupCommit: Bench = {
           unit: 'per CPU-second',
           value: medianOf(rounds, ({ shared: ours, single: base }) => ours.perCpuSecond / base.perCpuSecond),
           target: { atLeast: 2 },
-          measured: { connections, rounds },
+          measured: { connections: CONNECTIONS, rounds },
           detail,
         },
         {

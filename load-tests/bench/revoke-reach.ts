@@ -5,9 +5,9 @@ import { type Answer, HttpConnection, requestBytes } from '../lib/http-connectio
 import { LatencyHistogram, type LatencySummary } from '../lib/latency-histogram.ts';
 import type { Product } from '../lib/product.ts';
 
-const revocations = 120;
-const longestReachMs = 10_000;
-const stalenessBoundMs = 2_000;
+const REVOCATIONS = 120;
+const LONGEST_REACH_MS = 10_000;
+const STALENESS_BOUND_MS = 2_000;
 
 /** Passes connections on to a store until it is cut. */
 async function passThrough(context: BenchContext, target: URL): Promise<{ url: string; cut: () => Promise<void> }> {
@@ -77,7 +77,7 @@ async function reach(one: Product, other: Product, count: number): Promise<Reach
         answeredMs = performance.now();
       });
       while (await ask(request))
-        if (performance.now() - sentMs > longestReachMs) throw new Error('a revocation never reached the other copy');
+        if (performance.now() - sentMs > LONGEST_REACH_MS) throw new Error('a revocation never reached the other copy');
       const refusedMs = performance.now();
       await revoked;
       fromSent.record(refusedMs - sentMs);
@@ -94,7 +94,7 @@ const figure = (name: string, atMost: number, measured: Reach): Figure => ({
   unit: 'ms, p99',
   value: measured.fromSent.p99Ms,
   target: { atMost },
-  measured: { revocations, ...measured },
+  measured: { revocations: REVOCATIONS, ...measured },
   detail: `from the request: p50 ${measured.fromSent.p50Ms.toFixed(2)} ms, most ${measured.fromSent.maxMs.toFixed(1)} ms; from its answer: p50 ${measured.fromAnswer.p50Ms.toFixed(2)} ms, p99 ${measured.fromAnswer.p99Ms.toFixed(1)} ms`,
 });
 
@@ -116,14 +116,14 @@ export const revokeReach: Bench = {
       const token = await clientToken(one.api, one.credentials.client);
       if (!(await validate(other.api, token)).active) throw new Error('the copies do not accept one another’s tokens');
       await reach(one, other, 10);
-      const withRedis = await reach(one, other, revocations);
+      const withRedis = await reach(one, other, REVOCATIONS);
       context.say(`with Redis: p99 ${withRedis.fromSent.p99Ms.toFixed(1)} ms`);
       await redis.cut();
-      const without = await reach(one, other, revocations);
+      const without = await reach(one, other, REVOCATIONS);
       context.say(`without Redis: p99 ${without.fromSent.p99Ms.toFixed(1)} ms`);
       return [
         figure('revoke to refusal at another copy', 50, withRedis),
-        figure('the same with Redis out of reach', stalenessBoundMs, without),
+        figure('the same with Redis out of reach', STALENESS_BOUND_MS, without),
       ];
     } finally {
       await other.stop();

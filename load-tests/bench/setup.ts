@@ -8,9 +8,9 @@ import { type Speed, speed, speedOf } from '../lib/rounds.ts';
 import type { WorkerProcess } from '../lib/worker-process.ts';
 import type { WorkloadSpec } from '../lib/workloads.ts';
 
-const longestFillSeconds = 300;
-const warmUpSeconds = 1;
-const compileSeconds = 10;
+const LONGEST_FILL_SECONDS = 300;
+const WARM_UP_SECONDS = 1;
+const COMPILE_SECONDS = 10;
 
 export type Target = { readonly api: string; readonly pid: number };
 
@@ -33,14 +33,14 @@ export async function fill(
   const { api } = options.product ?? (await context.product());
   const result = await context.generator().run({
     warmUpSeconds: 0,
-    seconds: longestFillSeconds,
+    seconds: LONGEST_FILL_SECONDS,
     streams: [
       { name, api, workload, arrival: { kind: 'closed', connections: options.connections ?? 32, requests: count } },
     ],
   });
   requireClean(result);
   const { ok } = result.streams[0]!;
-  if (ok !== count) throw new Error(`${name}: ${ok} of ${count} in ${longestFillSeconds} s`);
+  if (ok !== count) throw new Error(`${name}: ${ok} of ${count} in ${LONGEST_FILL_SECONDS} s`);
 }
 
 /** One closed-loop run of one stream, after a warm-up; every answer must be the expected one. */
@@ -50,7 +50,7 @@ export async function measureClosed(
   workload: WorkloadSpec,
   connections: number,
   seconds: number = context.seconds,
-  beforehandSeconds: number = warmUpSeconds,
+  beforehandSeconds: number = WARM_UP_SECONDS,
 ): Promise<Speed> {
   const result = await context.generator().run({
     warmUpSeconds: beforehandSeconds,
@@ -68,8 +68,8 @@ export async function warmUp(
   workload: WorkloadSpec,
   connections: number,
 ): Promise<void> {
-  context.say(`warming up, ${compileSeconds} s`);
-  await measureClosed(context, target, workload, connections, compileSeconds);
+  context.say(`warming up, ${COMPILE_SECONDS} s`);
+  await measureClosed(context, target, workload, connections, COMPILE_SECONDS);
 }
 
 export async function raw(
@@ -86,7 +86,7 @@ const per = ({ perCpuSecond, perSecond, cores }: Speed): string =>
 export const ratioDetail = (ours: Speed, base: Speed): string => `${per(ours)} against ${per(base)}`;
 
 /** The password of every account made for load. */
-export const loadPassword = 'a long and boring passphrase, 4 load';
+export const LOAD_PASSWORD = 'a long and boring passphrase, 4 load';
 
 /** Makes sure of a stock of at least `count` accounts of the product; resolves to its name. */
 export async function accounts(context: BenchContext, product: Product, count: number): Promise<string> {
@@ -97,7 +97,7 @@ export async function accounts(context: BenchContext, product: Product, count: n
   const workload = {
     kind: 'sign_up',
     prefix: `load-${Date.now().toString(36)}`,
-    password: loadPassword,
+    password: LOAD_PASSWORD,
     collect: stock,
   } as const;
   await fill(context, stock, missing, workload, { product, connections: 4 });

@@ -7,9 +7,9 @@ import { edgeSampler } from '#observability/sampling.ts';
 import { boundedSpanProcessor } from '#observability/span-export.ts';
 import { requestContextManager, setSamplingRatio } from '#observability/trace-context.ts';
 
-const requestsPerTurn = 64;
-const turns = 4_000;
-const rounds = 5;
+const REQUESTS_PER_TURN = 64;
+const TURNS = 4_000;
+const ROUNDS = 5;
 const headers = { host: 'localhost', 'content-type': 'application/json' };
 const headersTraced = { ...headers, traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
 
@@ -40,13 +40,13 @@ const serve = (): void => {
 
 async function nsPerRequest(work: () => void): Promise<number> {
   let elapsedNs = 0n;
-  for (let at = 0; at < turns; at += 1) {
+  for (let at = 0; at < TURNS; at += 1) {
     const start = process.hrtime.bigint();
-    for (let request = 0; request < requestsPerTurn; request += 1) work();
+    for (let request = 0; request < REQUESTS_PER_TURN; request += 1) work();
     elapsedNs += process.hrtime.bigint() - start;
     await turn();
   }
-  return Number(elapsedNs) / (turns * requestsPerTurn);
+  return Number(elapsedNs) / (TURNS * REQUESTS_PER_TURN);
 }
 
 function hooks(given: typeof headers): () => void {
@@ -66,7 +66,7 @@ const cases: { name: string; ratio: number; work: () => void }[] = [
   { name: '100 %', ratio: 1, work: hooks(headers) },
 ];
 const results = new Map<string, number[]>(cases.map(({ name }) => [name, []]));
-for (let round = 0; round <= rounds; round += 1) {
+for (let round = 0; round <= ROUNDS; round += 1) {
   for (const { name, ratio, work } of cases) {
     setSamplingRatio(ratio);
     const ns = await nsPerRequest(work);
@@ -77,5 +77,5 @@ for (const [name, samples] of results) {
   const sorted = samples.sort((a, b) => a - b);
   console.log(`${name.padEnd(26)} ${sorted[Math.floor(sorted.length / 2)]?.toFixed(0).padStart(6)} ns/request`);
 }
-console.log(`median of ${rounds} alternating rounds of ${turns * requestsPerTurn} requests; ${served} served`);
+console.log(`median of ${ROUNDS} alternating rounds of ${TURNS * REQUESTS_PER_TURN} requests; ${served} served`);
 await sdk.shutdown();

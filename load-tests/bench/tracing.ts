@@ -3,8 +3,8 @@ import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
 import { demoUserId, fill, measureClosed, ratioDetail, warmUp } from './setup.ts';
 
-const connections = 64;
-const repeatedTokens = 1_000;
+const CONNECTIONS = 64;
+const REPEATED_TOKENS = 1_000;
 
 type Sink = {
   readonly endpoint: string;
@@ -45,11 +45,11 @@ export const tracing: Bench = {
       const client = product.credentials.client;
       const userId = await demoUserId(product);
       const issue = { kind: 'issue', client, userId, collect: name, member: 'access_token' } as const;
-      await fill(context, name, repeatedTokens, issue, { product });
+      await fill(context, name, REPEATED_TOKENS, issue, { product });
       const target = { api: product.api, pid: product.apiPid };
       const workload = { kind: 'validate', stock: name } as const;
-      await warmUp(context, target, workload, connections);
-      return () => measureClosed(context, target, workload, connections);
+      await warmUp(context, target, workload, CONNECTIONS);
+      return () => measureClosed(context, target, workload, CONNECTIONS);
     };
     const cases = { none: await speed('none'), one: await speed('one'), all: await speed('all') };
     const rounds = await alternate(context.rounds, cases, (round, { none, one, all }) =>
@@ -60,7 +60,7 @@ export const tracing: Bench = {
       unit: 'per CPU-second',
       value: medianOf(rounds, (round) => round[name].perCpuSecond / round.none.perCpuSecond),
       target: { atLeast },
-      measured: { connections, tokens: repeatedTokens, rounds, spans },
+      measured: { connections: CONNECTIONS, tokens: REPEATED_TOKENS, rounds, spans },
       detail: `${ratioDetail(middleSpeed(rounds, name), middleSpeed(rounds, 'none'))}; ${spans}`,
     });
     return [

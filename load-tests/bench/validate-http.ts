@@ -4,10 +4,10 @@ import { requireClean } from '../lib/generator.ts';
 import { alternate, medianOf, middleSpeed, type Speed, speedOf } from '../lib/rounds.ts';
 import { demoUserId, fill, measureClosed, ratioDetail, raw, type Target, warmUp } from './setup.ts';
 
-const connections = 64;
-const repeatedTokens = 1_000;
-const freshTokensPerSecond = 4_000;
-const warmUpTokens = 3_000;
+const CONNECTIONS = 64;
+const REPEATED_TOKENS = 1_000;
+const FRESH_TOKENS_PER_SECOND = 4_000;
+const WARM_UP_TOKENS = 3_000;
 
 /** Bytes that a token's signature covers. */
 const signedBytes = (token: string): number => token.lastIndexOf('.');
@@ -24,7 +24,7 @@ async function bareRoute(context: BenchContext, api: string, token: string): Pro
 async function repeated(context: BenchContext): Promise<readonly Figure[]> {
   const product = await context.product();
   const generator = context.generator();
-  await fill(context, 'users', repeatedTokens, {
+  await fill(context, 'users', REPEATED_TOKENS, {
     kind: 'issue',
     client: product.credentials.client,
     userId: await demoUserId(product),
@@ -35,12 +35,12 @@ async function repeated(context: BenchContext): Promise<readonly Figure[]> {
   const bare = await bareRoute(context, product.api, token!);
   const ours = { api: product.api, pid: product.apiPid };
   const workload = { kind: 'validate', stock: 'users' } as const;
-  for (const target of [bare, ours]) await warmUp(context, target, workload, connections);
+  for (const target of [bare, ours]) await warmUp(context, target, workload, CONNECTIONS);
   const rounds = await alternate(
     context.rounds,
     {
-      bare: () => measureClosed(context, bare, workload, connections),
-      ours: () => measureClosed(context, ours, workload, connections),
+      bare: () => measureClosed(context, bare, workload, CONNECTIONS),
+      ours: () => measureClosed(context, ours, workload, CONNECTIONS),
     },
     (round, { bare: base, ours: us }) => context.say(`round ${round}: ${ratioDetail(us, base)}`),
   );
@@ -50,7 +50,7 @@ async function repeated(context: BenchContext): Promise<readonly Figure[]> {
       unit: 'per CPU-second',
       value: medianOf(rounds, ({ bare: base, ours: us }) => us.perCpuSecond / base.perCpuSecond),
       target: { atLeast: 0.75 },
-      measured: { connections, tokens: repeatedTokens, bytes: token!.length, rounds },
+      measured: { connections: CONNECTIONS, tokens: REPEATED_TOKENS, bytes: token!.length, rounds },
       detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'bare')),
     },
   ];
@@ -62,13 +62,13 @@ async function fresh(context: BenchContext): Promise<readonly Figure[]> {
   const generator = context.generator();
   const ours = { api: product.api, pid: product.apiPid };
   const mint = { kind: 'client_credentials', client: product.credentials.client } as const;
-  await fill(context, 'known', repeatedTokens, { ...mint, collect: 'known' });
+  await fill(context, 'known', REPEATED_TOKENS, { ...mint, collect: 'known' });
   const [token] = await generator.take('known');
   const bare = await bareRoute(context, product.api, token!);
   const crypto = context.baseline('raw-crypto.ts');
   const repeat = { kind: 'validate', stock: 'known' } as const;
-  for (const target of [bare, ours]) await warmUp(context, target, repeat, connections);
-  const count = freshTokensPerSecond * context.seconds;
+  for (const target of [bare, ours]) await warmUp(context, target, repeat, CONNECTIONS);
+  const count = FRESH_TOKENS_PER_SECOND * context.seconds;
   let minted = 0;
   const freshOnes = async (stock: string, tokens: number): Promise<Speed> => {
     await fill(context, stock, tokens, { ...mint, collect: stock });
@@ -77,7 +77,7 @@ async function fresh(context: BenchContext): Promise<readonly Figure[]> {
       warmUpSeconds: 0,
       seconds: 120,
       pid: ours.pid,
-      streams: [{ name: 'fresh', api: ours.api, workload, arrival: { kind: 'closed', connections } }],
+      streams: [{ name: 'fresh', api: ours.api, workload, arrival: { kind: 'closed', connections: CONNECTIONS } }],
     });
     await generator.put(stock, []);
     return speedOf(requireClean(result));
@@ -86,14 +86,14 @@ async function fresh(context: BenchContext): Promise<readonly Figure[]> {
   const rounds = await alternate(
     context.rounds,
     {
-      bare: () => measureClosed(context, bare, repeat, connections),
+      bare: () => measureClosed(context, bare, repeat, CONNECTIONS),
       verify: () =>
         raw(crypto, { operation: 'rs256-verify', seconds: context.seconds, bytes: signedBytes(token!), inFlight: 1 }),
       ours: async () => {
         minted += 1;
         context.say(`minting ${count} tokens`);
         // The first ones warm the path that verifies, as repeated ones cannot.
-        await freshOnes(`warm-up-${minted}`, warmUpTokens);
+        await freshOnes(`warm-up-${minted}`, WARM_UP_TOKENS);
         return freshOnes(`fresh-${minted}`, count);
       },
     },
@@ -110,7 +110,7 @@ async function fresh(context: BenchContext): Promise<readonly Figure[]> {
       unit: 'per CPU-second',
       value: medianOf(rounds, (round) => round.ours.perCpuSecond / ceiling(round)),
       target: { atLeast: 0.8 },
-      measured: { connections, tokensPerRound: count, bytes: token!.length, rounds },
+      measured: { connections: CONNECTIONS, tokensPerRound: count, bytes: token!.length, rounds },
       detail: `${medianOf(rounds, ({ ours: us }) => us.perCpuSecond).toFixed(0)} against ${medianOf(rounds, ceiling).toFixed(0)} a CPU-second`,
     },
   ];

@@ -9,21 +9,21 @@ import { measureClosed, raw, type Target } from './setup.ts';
 
 const rounds = Number(process.argv[2] ?? 3);
 const seconds = Number(process.argv[3] ?? 4);
-const connections = 64;
-const repeatedTokens = 1_000;
-const freshTokensPerRound = 8_000;
+const CONNECTIONS = 64;
+const REPEATED_TOKENS = 1_000;
+const FRESH_TOKENS_PER_ROUND = 8_000;
 
-const issuer = 'http://127.0.0.1:3000';
-const kid = 'bench-key';
+const ISSUER = 'http://127.0.0.1:3000';
+const KID = 'bench-key';
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
-const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid, typ: 'at+jwt' })).toString('base64url');
+const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: KID, typ: 'at+jwt' })).toString('base64url');
 
 /** The claims of a login's token, at their usual sizes. */
 function mint(): string {
   const now = Math.floor(Date.now() / 1_000);
   const claims = {
-    iss: issuer,
-    aud: issuer,
+    iss: ISSUER,
+    aud: ISSUER,
     sub: randomUUID(),
     client_id: 'sallyport',
     iat: now,
@@ -52,10 +52,14 @@ try {
     OTEL_TRACES_SAMPLER_ARG: '0.01',
   });
   const ours: Target = {
-    api: await route.ask<string>({ issuer, kid, publicKey: publicKey.export({ type: 'spki', format: 'pem' }) }),
+    api: await route.ask<string>({
+      issuer: ISSUER,
+      kid: KID,
+      publicKey: publicKey.export({ type: 'spki', format: 'pem' }),
+    }),
     pid: route.pid,
   };
-  const tokens = minted(repeatedTokens);
+  const tokens = minted(REPEATED_TOKENS);
   const answer = await validate(ours.api, tokens[0]!);
   if (!answer.active) throw new Error(`refused: ${answer.reason}`);
   const bareWorker = context.baseline('bare-route.ts');
@@ -70,16 +74,16 @@ try {
   const measured = await alternate(
     rounds,
     {
-      bare: () => measureClosed(context, bare, known, connections),
-      ours: () => measureClosed(context, ours, known, connections),
+      bare: () => measureClosed(context, bare, known, CONNECTIONS),
+      ours: () => measureClosed(context, ours, known, CONNECTIONS),
       verify: () => raw(crypto, { operation: 'rs256-verify', seconds: 2, bytes, inFlight: 1 }),
       fresh: async () => {
         stocks += 1;
         const stock = `fresh-${stocks}`;
-        await generator.put(stock, minted(freshTokensPerRound));
-        await measureClosed(context, ours, known, connections, 1);
+        await generator.put(stock, minted(FRESH_TOKENS_PER_ROUND));
+        await measureClosed(context, ours, known, CONNECTIONS, 1);
         const workload = { kind: 'validate', stock, once: true } as const;
-        const arrival = { kind: 'closed', connections } as const;
+        const arrival = { kind: 'closed', connections: CONNECTIONS } as const;
         const streams = [{ name: 'fresh', api: ours.api, workload, arrival }];
         return speedOf(requireClean(await generator.run({ warmUpSeconds: 0, seconds: 60, pid: ours.pid, streams })));
       },

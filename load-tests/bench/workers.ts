@@ -5,19 +5,19 @@ import { requireClean } from '../lib/generator.ts';
 import { bucketsOf, quantileBound } from '../lib/prometheus-text.ts';
 import { demoUserId } from './setup.ts';
 
-const eventsPerSecond = 500;
-const connections = 64;
-const leastSeconds = 30;
-const warmUpSeconds = 3;
-const lookEveryMs = 50;
-const sealedWithinMs = 60_000;
+const EVENTS_PER_SECOND = 500;
+const CONNECTIONS = 64;
+const LEAST_SECONDS = 30;
+const WARM_UP_SECONDS = 3;
+const LOOK_EVERY_MS = 50;
+const SEALED_WITHIN_MS = 60_000;
 
 /** Seconds from an event's own time, which is before its COMMIT, until another process saw its leaf. */
 async function watchLeaves(database: pg.Client, isOver: () => boolean): Promise<number[]> {
   const lags: number[] = [];
   const first = await database.query('SELECT coalesce(max(seq), -1) + 1 AS next FROM audit_events');
   let next = Number(first.rows[0].next);
-  for (let isLast = false; !isLast; await sleep(lookEveryMs)) {
+  for (let isLast = false; !isLast; await sleep(LOOK_EVERY_MS)) {
     isLast = isOver();
     const { rows } = await database.query(
       'SELECT seq, extract(epoch FROM clock_timestamp() - occurred_at)::float8 AS lag FROM audit_events WHERE seq >= $1 ORDER BY seq',
@@ -42,21 +42,28 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
     (await database.query('SELECT count(*)::int AS rows FROM audit_outbox WHERE seq IS NULL')).rows[0].rows;
 
   const workload = { kind: 'issue', client: credentials.client, userId: await demoUserId(product) } as const;
-  const seconds = Math.max(leastSeconds, context.seconds);
+  const seconds = Math.max(LEAST_SECONDS, context.seconds);
   const before = await waits();
   let isLoaded = true;
   const watching = watchLeaves(database, () => !isLoaded);
   const result = requireClean(
     await context.generator().run({
-      streams: [{ name: 'issue', api, workload, arrival: { kind: 'open', connections, perSecond: eventsPerSecond } }],
-      warmUpSeconds,
+      streams: [
+        {
+          name: 'issue',
+          api,
+          workload,
+          arrival: { kind: 'open', connections: CONNECTIONS, perSecond: EVENTS_PER_SECOND },
+        },
+      ],
+      warmUpSeconds: WARM_UP_SECONDS,
       seconds,
       pid: apiPid,
     }),
   );
-  const patience = Date.now() + sealedWithinMs;
-  for (; (await unsealed()) > 0; await sleep(lookEveryMs))
-    if (Date.now() > patience) throw new Error(`events were still unsealed after ${sealedWithinMs} ms`);
+  const patience = Date.now() + SEALED_WITHIN_MS;
+  for (; (await unsealed()) > 0; await sleep(LOOK_EVERY_MS))
+    if (Date.now() > patience) throw new Error(`events were still unsealed after ${SEALED_WITHIN_MS} ms`);
   isLoaded = false;
   const lags = await watching;
   const wait = quantileBound(before, await waits(), 0.99);
@@ -65,11 +72,11 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   const at = (share: number): number => lags[Math.min(lags.length - 1, Math.floor(lags.length * share))]!;
   return [
     {
-      name: `audit lag at ${eventsPerSecond} events/s, p99`,
+      name: `audit lag at ${EVENTS_PER_SECOND} events/s, p99`,
       unit: 's',
       value: at(0.99),
       target: { atMost: 5 },
-      measured: { eventsPerSecond, seconds, issued: ok, leaves: lags.length },
+      measured: { eventsPerSecond: EVENTS_PER_SECOND, seconds, issued: ok, leaves: lags.length },
       detail: `p50 ${at(0.5).toFixed(2)} s, most ${at(1).toFixed(2)} s; ${lags.length} leaves seen of ${ok} pairs issued and what else happened`,
     },
     {

@@ -1,7 +1,7 @@
 import type { DashboardDefinition } from './define.ts';
 
-const sealTraces = '{ resource.service.name = "sallyport-worker" && name = "seal-audit-events" }';
-const workerLogs = '{service_name="sallyport-worker"}';
+const SEAL_TRACES = '{ resource.service.name = "sallyport-worker" && name = "seal-audit-events" }';
+const WORKER_LOGS = '{service_name="sallyport-worker"}';
 
 export const compliance: DashboardDefinition = {
   uid: 'sallyport-compliance',
@@ -21,8 +21,8 @@ export const compliance: DashboardDefinition = {
           width: 6,
           badFrom: 1,
           queries: [{ expr: 'max(sallyport_audit_sealing_stopped) or vector(0)', legend: 'stopped' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Oldest unsealed event',
@@ -33,8 +33,8 @@ export const compliance: DashboardDefinition = {
           warnFrom: 5,
           badFrom: 60,
           queries: [{ expr: 'max(sallyport_audit_outbox_oldest_age_seconds)', legend: 'age' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Leaves in the log',
@@ -43,8 +43,8 @@ export const compliance: DashboardDefinition = {
           kind: 'stat',
           width: 6,
           queries: [{ expr: 'max(sallyport_audit_log_size)', legend: 'leaves' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Time without a covering checkpoint',
@@ -55,16 +55,16 @@ export const compliance: DashboardDefinition = {
           warnFrom: 10,
           badFrom: 60,
           queries: [{ expr: 'max(sallyport_audit_checkpoint_age_seconds)', legend: 'age' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Events sealed',
           description: 'Events sealed per second, over all workers.',
           unit: 'ops',
           queries: [{ expr: 'sum(rate(sallyport_audit_events_sealed_total[$__rate_interval]))', legend: 'events' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Time from event to seal',
@@ -75,8 +75,8 @@ export const compliance: DashboardDefinition = {
             expr: `histogram_quantile(${quantile}, sum by (le) (rate(sallyport_audit_lag_seconds_bucket[$__rate_interval])))`,
             legend: `p${quantile * 100}`,
           })),
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Unsealed events',
@@ -84,8 +84,8 @@ export const compliance: DashboardDefinition = {
             'Unsealed events in the outbox, counted up to 100,000. The number grows while no worker seals; nothing is lost.',
           unit: 'short',
           queries: [{ expr: 'max(sallyport_audit_outbox_backlog)', legend: 'events' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Log size and witnessed size',
@@ -96,8 +96,8 @@ export const compliance: DashboardDefinition = {
             { expr: 'max(sallyport_audit_log_size)', legend: 'log' },
             { expr: 'min by (sink) (sallyport_audit_sink_size)', legend: '{{sink}}' },
           ],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Checkpoints not delivered',
@@ -110,8 +110,8 @@ export const compliance: DashboardDefinition = {
               legend: '{{sink}} {{reason}}',
             },
           ],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Checkpoints skipped',
@@ -119,8 +119,8 @@ export const compliance: DashboardDefinition = {
             'Checkpoints never sent to a sink because a newer one, which covers them, was sent first. This is normal.',
           unit: 'short',
           queries: [{ expr: 'sum by (sink) (increase(sallyport_audit_sink_skipped_total[10m]))', legend: '{{sink}}' }],
-          traces: sealTraces,
-          logs: workerLogs,
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
         },
       ],
     },
@@ -134,7 +134,7 @@ export const compliance: DashboardDefinition = {
           unit: 's',
           badFrom: 21_600,
           queries: [{ expr: 'max by (kind) (sallyport_cleanup_lag_seconds)', legend: '{{kind}}' }],
-          logs: workerLogs,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Rows removed',
@@ -143,7 +143,7 @@ export const compliance: DashboardDefinition = {
           queries: [
             { expr: 'sum by (kind) (rate(sallyport_cleanup_removed_total[$__rate_interval]))', legend: '{{kind}}' },
           ],
-          logs: workerLogs,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Clean-up throttled',
@@ -151,7 +151,7 @@ export const compliance: DashboardDefinition = {
             'Pauses of the clean-up between batches because statements of the API were slow. Many mean that it competes for the database.',
           unit: 'short',
           queries: [{ expr: 'sum by (kind) (increase(sallyport_cleanup_pauses_total[10m]))', legend: '{{kind}}' }],
-          logs: workerLogs,
+          logs: WORKER_LOGS,
         },
         {
           title: 'Outbox rows outside a daily partition',
@@ -160,7 +160,7 @@ export const compliance: DashboardDefinition = {
           unit: 'short',
           badFrom: 1,
           queries: [{ expr: 'max(sallyport_audit_outbox_default_rows)', legend: 'rows' }],
-          logs: workerLogs,
+          logs: WORKER_LOGS,
         },
       ],
     },

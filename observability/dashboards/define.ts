@@ -70,9 +70,9 @@ export type DashboardDefinition = {
   rows: readonly { title: string; panels: readonly PanelDefinition[] }[];
 };
 
-const tag = 'sallyport';
-const panelHeight = 8;
-const statHeight = 4;
+const TAG = 'sallyport';
+const PANEL_HEIGHT = 8;
+const STAT_HEIGHT = 4;
 
 /** A Grafana Explore page over the panel's own time range. */
 function exploreUrl(source: { type: string; uid: string }, query: Record<string, string>): string {
@@ -86,15 +86,15 @@ function exploreUrl(source: { type: string; uid: string }, query: Record<string,
   return `/explore?schemaVersion=1&panes=${panes.replaceAll(/__(?:from|to)/g, (name) => `\${${name}}`)}`;
 }
 
-const allTraces = '{ resource.service.namespace = "sallyport" }';
-const allLogs = '{service_namespace="sallyport"}';
+const ALL_TRACES = '{ resource.service.namespace = "sallyport" }';
+const ALL_LOGS = '{service_namespace="sallyport"}';
 
 const linkTo = (title: string, url: string): DashboardLinkBuilder =>
   new DashboardLinkBuilder(title).type(DashboardLinkType.Link).url(url).targetBlank(true);
 
 function linksOf(panel: PanelDefinition): DashboardLinkBuilder[] {
-  const traces = exploreUrl(sources.tempo, { queryType: 'traceql', query: panel.traces ?? allTraces });
-  const logs = exploreUrl(sources.loki, { queryType: 'range', expr: panel.logs ?? allLogs });
+  const traces = exploreUrl(sources.tempo, { queryType: 'traceql', query: panel.traces ?? ALL_TRACES });
+  const logs = exploreUrl(sources.loki, { queryType: 'range', expr: panel.logs ?? ALL_LOGS });
   return [linkTo('Traces of this time', traces), linkTo('Log lines of this time', logs)];
 }
 
@@ -109,14 +109,14 @@ function builderOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
   const width = panel.width ?? 8;
   if (panel.kind === 'stat') {
     return new StatBuilder()
-      .height(statHeight)
+      .height(STAT_HEIGHT)
       .span(width)
       .colorMode(common.BigValueColorMode.Value)
       .graphMode(common.BigValueGraphMode.None)
       .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(['lastNotNull']));
   }
   const lines = new TimeseriesBuilder()
-    .height(panelHeight)
+    .height(PANEL_HEIGHT)
     .span(width)
     .fillOpacity(panel.kind === 'stacked' ? 40 : 8)
     .lineWidth(1)
@@ -156,7 +156,7 @@ export function buildDashboard(definition: DashboardDefinition): Dashboard {
   const builder = new DashboardBuilder(definition.title)
     .uid(definition.uid)
     .description(definition.description)
-    .tags([tag])
+    .tags([TAG])
     .timezone('utc')
     .refresh('30s')
     .time({ from: 'now-1h', to: 'now' })
@@ -164,7 +164,7 @@ export function buildDashboard(definition: DashboardDefinition): Dashboard {
     .links([
       new DashboardLinkBuilder('Sallyport')
         .type(DashboardLinkType.Dashboards)
-        .tags([tag])
+        .tags([TAG])
         .asDropdown(true)
         .keepTime(true),
     ]);

@@ -1,6 +1,6 @@
 import type { DashboardDefinition } from './define.ts';
 
-const keyLogs = '{service_namespace="sallyport"} |= "key"';
+const KEY_LOGS = '{service_namespace="sallyport"} |= "key"';
 
 export const keysAndRevocation: DashboardDefinition = {
   uid: 'sallyport-keys-and-revocation',
@@ -23,7 +23,7 @@ export const keysAndRevocation: DashboardDefinition = {
               legend: 'share of lifetime',
             },
           ],
-          logs: keyLogs,
+          logs: KEY_LOGS,
         },
         {
           title: 'Next key published',
@@ -33,7 +33,7 @@ export const keysAndRevocation: DashboardDefinition = {
           kind: 'stat',
           width: 6,
           queries: [{ expr: 'min(sallyport_signing_key_next_published)', legend: 'published' }],
-          logs: keyLogs,
+          logs: KEY_LOGS,
         },
         {
           title: 'Largest clock offset',
@@ -62,7 +62,7 @@ export const keysAndRevocation: DashboardDefinition = {
           unit: 'short',
           width: 12,
           queries: [{ expr: 'max by (state) (sallyport_signing_keys)', legend: '{{state}}' }],
-          logs: keyLogs,
+          logs: KEY_LOGS,
         },
         {
           title: 'Rotations by outcome',
@@ -70,7 +70,7 @@ export const keysAndRevocation: DashboardDefinition = {
           unit: 'short',
           width: 12,
           queries: [{ expr: 'sum by (outcome) (increase(sallyport_key_rotations_total[1d]))', legend: '{{outcome}}' }],
-          logs: keyLogs,
+          logs: KEY_LOGS,
         },
         {
           title: 'Tokens of unknown or compromised keys',

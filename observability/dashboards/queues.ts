@@ -1,7 +1,7 @@
 import type { DashboardDefinition } from './define.ts';
 
-const jobTraces = '{ resource.service.name = "sallyport-worker" && kind = consumer }';
-const jobLogs = '{service_name="sallyport-worker"}';
+const JOB_TRACES = '{ resource.service.name = "sallyport-worker" && kind = consumer }';
+const JOB_LOGS = '{service_name="sallyport-worker"}';
 
 const quantile = (q: number, metric: string, by: string): string =>
   `histogram_quantile(${q}, sum by (le, ${by}) (rate(${metric}_bucket[$__rate_interval])))`;
@@ -22,7 +22,7 @@ export const queues: DashboardDefinition = {
           kind: 'stat',
           width: 6,
           queries: [{ expr: 'sum(sallyport_worker_healthy)', legend: 'workers' }],
-          logs: jobLogs,
+          logs: JOB_LOGS,
         },
         {
           title: 'Oldest waiting job',
@@ -33,8 +33,8 @@ export const queues: DashboardDefinition = {
           warnFrom: 5,
           badFrom: 60,
           queries: [{ expr: 'max(sallyport_queue_oldest_job_age_seconds)', legend: 'age' }],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Dead letters',
@@ -44,8 +44,8 @@ export const queues: DashboardDefinition = {
           width: 6,
           badFrom: 1,
           queries: [{ expr: 'sum(max by (queue) (sallyport_queue_jobs{state="dead"}))', legend: 'jobs' }],
-          traces: `${jobTraces.slice(0, -2)} && status = error }`,
-          logs: `${jobLogs} | json | level="error"`,
+          traces: `${JOB_TRACES.slice(0, -2)} && status = error }`,
+          logs: `${JOB_LOGS} | json | level="error"`,
         },
         {
           title: 'Stale schedules',
@@ -55,7 +55,7 @@ export const queues: DashboardDefinition = {
           width: 6,
           badFrom: 1,
           queries: [{ expr: 'sum(max by (job) (sallyport_job_schedule_stale))', legend: 'jobs' }],
-          logs: jobLogs,
+          logs: JOB_LOGS,
         },
       ],
     },
@@ -67,8 +67,8 @@ export const queues: DashboardDefinition = {
           description: 'Jobs in each queue. Every worker counts the same queues, so the largest count is shown.',
           unit: 'short',
           queries: [{ expr: 'max by (queue, state) (sallyport_queue_jobs)', legend: '{{queue}} {{state}}' }],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Oldest job by queue',
@@ -77,8 +77,8 @@ export const queues: DashboardDefinition = {
           unit: 's',
           badFrom: 60,
           queries: [{ expr: 'max by (queue) (sallyport_queue_oldest_job_age_seconds)', legend: '{{queue}}' }],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Start delay of jobs',
@@ -90,8 +90,8 @@ export const queues: DashboardDefinition = {
             expr: quantile(q, 'sallyport_job_wait_seconds', 'queue'),
             legend: `p${q * 100} {{queue}}`,
           })),
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Jobs enqueued',
@@ -104,8 +104,8 @@ export const queues: DashboardDefinition = {
               legend: '{{queue}} {{outcome}}',
             },
           ],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Stalled jobs',
@@ -113,8 +113,8 @@ export const queues: DashboardDefinition = {
             'Jobs whose worker lost its lock, in ten minutes. A late write of that worker changes nothing. A rise means that workers hang.',
           unit: 'short',
           queries: [{ expr: 'sum by (queue) (increase(sallyport_jobs_stalled_total[10m]))', legend: '{{queue}}' }],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Workers: event loop busy',
@@ -126,8 +126,8 @@ export const queues: DashboardDefinition = {
           queries: [
             { expr: 'nodejs_eventloop_utilization_ratio{process=~"worker.*"}', legend: '{{instance}} {{process}}' },
           ],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
       ],
     },
@@ -145,8 +145,8 @@ export const queues: DashboardDefinition = {
               legend: '{{job}} {{outcome}}',
             },
           ],
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Unsuccessful runs, 1 h',
@@ -158,8 +158,8 @@ export const queues: DashboardDefinition = {
               legend: '{{job}} {{outcome}}',
             },
           ],
-          traces: `${jobTraces.slice(0, -2)} && status = error }`,
-          logs: `${jobLogs} | json | level=~"warn|error"`,
+          traces: `${JOB_TRACES.slice(0, -2)} && status = error }`,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
         },
         {
           title: 'Duration by job',
@@ -169,8 +169,8 @@ export const queues: DashboardDefinition = {
             expr: quantile(q, 'sallyport_job_duration_seconds', 'job'),
             legend: `p${q * 100} {{job}}`,
           })),
-          traces: jobTraces,
-          logs: jobLogs,
+          traces: JOB_TRACES,
+          logs: JOB_LOGS,
         },
         {
           title: 'Time since the last scheduled success',
@@ -184,7 +184,7 @@ export const queues: DashboardDefinition = {
               legend: '{{job}}',
             },
           ],
-          logs: jobLogs,
+          logs: JOB_LOGS,
         },
         {
           title: 'Time until the next scheduled run',
@@ -197,7 +197,7 @@ export const queues: DashboardDefinition = {
               legend: '{{job}}',
             },
           ],
-          logs: jobLogs,
+          logs: JOB_LOGS,
         },
       ],
     },
@@ -216,8 +216,8 @@ export const queues: DashboardDefinition = {
               legend: '{{template}} {{outcome}}',
             },
           ],
-          traces: jobTraces,
-          logs: `${jobLogs} | json | level=~"warn|error"`,
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
         },
       ],
     },

@@ -1,7 +1,7 @@
 import type { DashboardDefinition } from './define.ts';
 
-const signInTraces = '{ span.http.route =~ "/api/auth/sign.*" }';
-const refreshTraces = '{ span.http.route =~ "/v1/tokens/refresh|/oauth2/token" }';
+const SIGN_IN_TRACES = '{ span.http.route =~ "/api/auth/sign.*" }';
+const REFRESH_TRACES = '{ span.http.route =~ "/v1/tokens/refresh|/oauth2/token" }';
 
 export const security: DashboardDefinition = {
   uid: 'sallyport-security',
@@ -37,7 +37,7 @@ export const security: DashboardDefinition = {
           queries: [
             { expr: 'sum(increase(sallyport_token_refreshes_total{outcome="replay"}[24h]))', legend: 'replays' },
           ],
-          traces: refreshTraces,
+          traces: REFRESH_TRACES,
         },
         {
           title: 'Locked or rate limited sign-ins, 1 h',
@@ -52,7 +52,7 @@ export const security: DashboardDefinition = {
               legend: 'attempts',
             },
           ],
-          traces: signInTraces,
+          traces: SIGN_IN_TRACES,
         },
         {
           title: 'Database rewound',
@@ -75,7 +75,7 @@ export const security: DashboardDefinition = {
               legend: '{{outcome}} {{factor}}',
             },
           ],
-          traces: signInTraces,
+          traces: SIGN_IN_TRACES,
         },
         {
           title: 'Refused sign-ins against the same hour yesterday',
@@ -88,7 +88,7 @@ export const security: DashboardDefinition = {
               legend: 'times',
             },
           ],
-          traces: signInTraces,
+          traces: SIGN_IN_TRACES,
         },
         {
           title: 'Sign-ups and ended sessions',
@@ -171,7 +171,7 @@ export const security: DashboardDefinition = {
               legend: '{{outcome}}',
             },
           ],
-          traces: refreshTraces,
+          traces: REFRESH_TRACES,
         },
         {
           title: 'Revocation requests',

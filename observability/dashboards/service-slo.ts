@@ -1,12 +1,12 @@
 import type { DashboardDefinition, PanelDefinition } from './define.ts';
 
-const requests = 'http_server_request_duration_seconds';
-const served = `${requests}_count{route!~"/healthz|/readyz"}`;
-const validate = 'route="/v1/tokens/validate"';
+const REQUESTS = 'http_server_request_duration_seconds';
+const served = `${REQUESTS}_count{route!~"/healthz|/readyz"}`;
+const VALIDATE = 'route="/v1/tokens/validate"';
 
 const percentiles = (matchers: string, by = ''): PanelDefinition['queries'] =>
   [0.5, 0.95, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, sum by (le${by}) (rate(${requests}_bucket{${matchers}}[$__rate_interval])))`,
+    expr: `histogram_quantile(${quantile}, sum by (le${by}) (rate(${REQUESTS}_bucket{${matchers}}[$__rate_interval])))`,
     legend: `p${quantile * 100}${by === '' ? '' : ' {{route}}'}`,
     exemplar: true,
   }));
@@ -115,7 +115,7 @@ export const serviceSlo: DashboardDefinition = {
           description:
             'Requests per second by route pattern. `other` is a path that does not exist: scanners, or a client with a wrong address.',
           unit: 'reqps',
-          queries: [{ expr: `sum by (route) (rate(${requests}_count[$__rate_interval]))`, legend: '{{route}}' }],
+          queries: [{ expr: `sum by (route) (rate(${REQUESTS}_count[$__rate_interval]))`, legend: '{{route}}' }],
         },
         {
           title: 'Failures by route',
@@ -124,7 +124,7 @@ export const serviceSlo: DashboardDefinition = {
           unit: 'reqps',
           queries: [
             {
-              expr: `sum by (route, status) (rate(${requests}_count{status=~"5.."}[$__rate_interval]))`,
+              expr: `sum by (route, status) (rate(${REQUESTS}_count{status=~"5.."}[$__rate_interval]))`,
               legend: '{{status}} {{route}}',
             },
           ],
@@ -137,7 +137,7 @@ export const serviceSlo: DashboardDefinition = {
           unit: 'reqps',
           queries: [
             {
-              expr: `sum by (route, status) (rate(${requests}_count{status=~"4.."}[$__rate_interval]))`,
+              expr: `sum by (route, status) (rate(${REQUESTS}_count{status=~"4.."}[$__rate_interval]))`,
               legend: '{{status}} {{route}}',
             },
           ],
@@ -162,7 +162,7 @@ export const serviceSlo: DashboardDefinition = {
             'POST /v1/tokens/validate as callers see it. It does no I/O: a rise means a busy event loop or a full machine.',
           unit: 's',
           badFrom: 0.01,
-          queries: percentiles(validate),
+          queries: percentiles(VALIDATE),
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {

@@ -5,7 +5,7 @@ const statuses =
   '200 201 202 204 302 303 304 400 401 403 404 405 406 408 409 410 412 413 414 415 422 429 431 499 500 501 502 503 504'.split(
     ' ',
   );
-const statusMax = 600;
+const STATUS_MAX = 600;
 
 const requestDuration = defineHistogram({
   name: 'http_server_request_duration_seconds',
@@ -44,10 +44,10 @@ export type RouteMetric = {
 };
 
 function routeMetric(method: string, route: string): RouteMetric {
-  const byStatus: (HistogramSeries | undefined)[] = new Array(statusMax);
+  const byStatus: (HistogramSeries | undefined)[] = new Array(STATUS_MAX);
   return {
     record(status, seconds, exemplarTraceId) {
-      const at = status >= 100 && status < statusMax ? status : 0;
+      const at = status >= 100 && status < STATUS_MAX ? status : 0;
       let series = byStatus[at];
       if (series === undefined) {
         // A method outside the list becomes `other` (the semantic convention has `_OTHER`).

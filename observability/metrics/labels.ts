@@ -13,9 +13,9 @@ export type LabelValues<L extends LabelLists> = {
 export type LabelArguments<L extends LabelLists> = [keyof L] extends [never] ? [] : [labels: LabelValues<L>];
 
 /** Replaces a value outside the list. */
-const otherValue = 'other';
+const OTHER_VALUE = 'other';
 
-const seriesMax = 100_000;
+const SERIES_MAX = 100_000;
 
 type Axis = {
   name: string;
@@ -27,7 +27,7 @@ type Axis = {
 
 function listed(values: readonly string[] | typeof atBoot): readonly string[] {
   const list = values === atBoot ? [] : [...new Set(values)];
-  return list.includes(otherValue) ? list : [...list, otherValue];
+  return list.includes(OTHER_VALUE) ? list : [...list, OTHER_VALUE];
 }
 
 /** Converts a set of label values to the index of its series: a mixed-radix number over closed lists. */
@@ -81,10 +81,10 @@ export class LabelSpace {
       if (!/^[a-z][a-z0-9_]*$/.test(name) || name === 'le') throw new Error(`${name} cannot be a label`);
       const values = listed(list);
       const positions = new Map(values.map((value, position) => [value, position]));
-      const axis = { name, values, positions, other: values.indexOf(otherValue), stride: this.size };
+      const axis = { name, values, positions, other: values.indexOf(OTHER_VALUE), stride: this.size };
       this.size *= values.length;
       return axis;
     });
-    if (this.size > seriesMax) throw new Error(`${this.size} label combinations, more than ${seriesMax}`);
+    if (this.size > SERIES_MAX) throw new Error(`${this.size} label combinations, more than ${SERIES_MAX}`);
   }
 }

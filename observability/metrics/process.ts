@@ -62,8 +62,8 @@ const gcKinds: Readonly<Record<number, (typeof gcTypes)[number]>> = {
   [constants.NODE_PERFORMANCE_GC_WEAKCB]: 'weakcb',
 };
 
-const windowMs = 10_000;
-const resolutionMs = 10;
+const WINDOW_MS = 10_000;
+const RESOLUTION_MS = 10;
 
 /** Starts to watch this process and returns the function that stops it. Does not keep the process alive. */
 export function watchProcess(): () => void {
@@ -75,13 +75,13 @@ export function watchProcess(): () => void {
   heap.at({ state: 'committed' }).observe(() => getHeapStatistics().total_heap_size);
   heap.at({ state: 'limit' }).observe(() => getHeapStatistics().heap_size_limit);
 
-  const delays = monitorEventLoopDelay({ resolution: resolutionMs });
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
   let loopStart = performance.eventLoopUtilization();
   // Its own time window instead of a reset at each read, because both the scrape and OTLP read it.
   const closeWindow = (): void => {
     // The histogram holds the time between two loop iterations, including one intended interval.
-    const late = (ns: number): number => Math.max(0, ns / 1e9 - resolutionMs / 1e3);
+    const late = (ns: number): number => Math.max(0, ns / 1e9 - RESOLUTION_MS / 1e3);
     if (delays.count > 0) {
       eventLoopDelay.set(late(delays.percentile(50)), { quantile: 'p50' });
       eventLoopDelay.set(late(delays.percentile(99)), { quantile: 'p99' });
@@ -91,7 +91,7 @@ export function watchProcess(): () => void {
     eventLoopUtilization.set(performance.eventLoopUtilization(loopStart).utilization);
     loopStart = performance.eventLoopUtilization();
   };
-  const timer = setInterval(closeWindow, windowMs).unref();
+  const timer = setInterval(closeWindow, WINDOW_MS).unref();
   setTimeout(closeWindow, 1_000).unref();
 
   const collections = new PerformanceObserver((list) => {

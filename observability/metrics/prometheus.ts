@@ -1,7 +1,7 @@
 import type { CollectedMetric, Exemplar, SeriesSnapshot } from './instruments.ts';
 
-export const prometheusContentType = 'text/plain; version=0.0.4; charset=utf-8';
-export const openMetricsContentType = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+export const OPEN_METRICS_CONTENT_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
 export type RenderOptions = {
   /** Labels added to every series, such as the process they come from. */

@@ -1,7 +1,12 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type CollectedMetric, registry } from './instruments.ts';
-import { openMetricsContentType, prometheusContentType, type RenderOptions, renderPrometheus } from './prometheus.ts';
+import {
+  OPEN_METRICS_CONTENT_TYPE,
+  PROMETHEUS_CONTENT_TYPE,
+  type RenderOptions,
+  renderPrometheus,
+} from './prometheus.ts';
 
 export type MetricsServerOptions = {
   /** Unix socket to listen on, mode 0600; replaces one left by a dead process. */
@@ -73,6 +78,6 @@ async function answer(
   const exemplars = options.exemplars === true && (request.headers.accept ?? '').includes('openmetrics-text');
   const metrics = (options.collect ?? registry.collect)();
   const text = renderPrometheus(metrics, { exemplars, constantLabels: options.constantLabels ?? {} });
-  const contentType = exemplars ? openMetricsContentType : prometheusContentType;
+  const contentType = exemplars ? OPEN_METRICS_CONTENT_TYPE : PROMETHEUS_CONTENT_TYPE;
   response.writeHead(200, { 'content-type': contentType }).end(request.method === 'HEAD' ? undefined : text);
 }

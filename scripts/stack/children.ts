@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from './programs.ts';
 
-const patienceMs = 120_000;
+const PATIENCE_MS = 120_000;
 
 export type Child = {
   name: string;
@@ -66,7 +66,7 @@ export async function eventually<T>(
   ask: () => Promise<T | undefined | false> | T | undefined | false,
   child?: Child,
 ): Promise<T> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const value = await Promise.resolve(ask()).catch(() => undefined);
     if (value !== undefined && value !== false) return value;

@@ -1,11 +1,11 @@
 import type { RunRecord } from './run-record.ts';
 
-const timeoutMs = 3_000;
+const TIMEOUT_MS = 3_000;
 
 /** What the processes of a run say of themselves, by name, from its health port; null where that does not answer. */
 export async function askHealth({ metrics }: Pick<RunRecord, 'metrics'>): Promise<Record<string, string> | null> {
   try {
-    const answer = await fetch(new URL('/healthz', metrics), { signal: AbortSignal.timeout(timeoutMs) });
+    const answer = await fetch(new URL('/healthz', metrics), { signal: AbortSignal.timeout(TIMEOUT_MS) });
     const { processes } = (await answer.json()) as { processes: Record<string, { status: string }> };
     return Object.fromEntries(Object.entries(processes).map(([name, { status }]) => [name, status]));
   } catch {

@@ -1,7 +1,7 @@
 import type { StopRequests } from './stop-requests.ts';
 
 /** From a stop request: a child still draining then is killed, which leaves the stores their time within 40 s. */
-const drainBudgetMs = 28_000;
+const DRAIN_BUDGET_MS = 28_000;
 
 /** What is asked of a child that is to end. */
 export type Drainable = {
@@ -19,7 +19,7 @@ export async function drain(
     isOver = true;
     for (const child of fleets.flat()) child.kill();
   };
-  const budget = setTimeout(killAll, drainBudgetMs);
+  const budget = setTimeout(killAll, DRAIN_BUDGET_MS);
   void requests.hurry.then(killAll);
   for (const children of fleets) {
     const stopping = children.map((child) => child.stop());

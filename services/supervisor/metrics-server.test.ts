@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { prometheusContentType } from '#observability/metrics/prometheus.ts';
+import { PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
 import { listenForMetrics } from './metrics-server.ts';
 
 let server: Awaited<ReturnType<typeof listenForMetrics>>;
@@ -21,10 +21,10 @@ afterAll(() => server.close());
 
 test('HEAD says what GET would answer with, and asks no process', async () => {
   const head = await fetch(url, { method: 'HEAD' });
-  expect([head.status, head.headers.get('content-type')]).toEqual([200, prometheusContentType]);
+  expect([head.status, head.headers.get('content-type')]).toEqual([200, PROMETHEUS_CONTENT_TYPE]);
   expect(scrapes).toBe(0);
   const answer = await fetch(url);
-  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, prometheusContentType]);
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, PROMETHEUS_CONTENT_TYPE]);
   expect(await answer.text()).toContain('sallyport_child_restarts_total{process="api-1"} 2\n');
   expect(scrapes).toBe(1);
 });

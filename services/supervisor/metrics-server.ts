@@ -1,13 +1,13 @@
 import { createServer, request, type Server } from 'node:http';
 import type { MetricInfo } from '#observability/metrics/instruments.ts';
-import { openMetricsContentType, prometheusContentType } from '#observability/metrics/prometheus.ts';
+import { OPEN_METRICS_CONTENT_TYPE, PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
 import { childRestarts, scrapeFailures } from '#observability/metrics/supervisor.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import { claimPort } from './port-claim.ts';
 import type { ProcessHealth } from './silence-watch.ts';
 
-const scrapeTimeoutMs = 1_000;
-const answerLimitBytes = 8 * 1024 * 1024;
+const SCRAPE_TIMEOUT_MS = 1_000;
+const ANSWER_LIMIT_BYTES = 8 * 1024 * 1024;
 
 /** A local process that serves its own Prometheus text on a unix socket. */
 type MetricsSource = {
@@ -27,14 +27,14 @@ type SourceAnswer = { readonly status: number | undefined; readonly text: string
 /** What one process says; rejects when it does not answer within a second. */
 function ask({ socketPath }: MetricsSource, path: string, accept: string): Promise<SourceAnswer> {
   return new Promise((done, fail) => {
-    const signal = AbortSignal.timeout(scrapeTimeoutMs);
+    const signal = AbortSignal.timeout(SCRAPE_TIMEOUT_MS);
     const to = { socketPath, path, headers: { accept }, signal, agent: false };
     const call = request(to, (answer) => {
       const parts: Buffer[] = [];
       let bytes = 0;
       answer.on('data', (part: Buffer) => {
         bytes += part.length;
-        if (bytes > answerLimitBytes) answer.destroy(new Error('metrics answer is too large'));
+        if (bytes > ANSWER_LIMIT_BYTES) answer.destroy(new Error('metrics answer is too large'));
         else parts.push(part);
       });
       answer.once('error', fail);
@@ -119,7 +119,7 @@ function createMetricsServer(options: MetricsServerOptions): Server {
     const accept = req.headers.accept ?? '';
     // Exemplars travel in OpenMetrics alone; Prometheus asks for it.
     const isOpen = accept.includes('openmetrics-text');
-    const contentType = isOpen ? openMetricsContentType : prometheusContentType;
+    const contentType = isOpen ? OPEN_METRICS_CONTENT_TYPE : PROMETHEUS_CONTENT_TYPE;
     if (req.method === 'HEAD') {
       // Nobody is asked for what is not sent.
       res.writeHead(200, { 'content-type': contentType }).end();

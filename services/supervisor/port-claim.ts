@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import { StartError } from '../platform/local/errors.ts';
 import { isPortFree, randomFreePort } from '../platform/local/ports.ts';
 
-const tries = 200;
+const TRIES = 200;
 
 export type PortClaim = {
   port: number;
@@ -24,7 +24,7 @@ function holdName(port: number): Promise<Server | 'taken' | undefined> {
 
 /** Claims `wanted` (0: any), or the next free port above it that is not in `except`. */
 export async function claimPort(wanted: number, host: string, except: readonly number[] = []): Promise<PortClaim> {
-  for (let attempt = 0; attempt < tries; attempt += 1) {
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const port = wanted === 0 ? await randomFreePort(host) : wanted + attempt;
     if (port > 65_535) break;
     if (except.includes(port)) continue;

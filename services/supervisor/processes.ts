@@ -10,7 +10,7 @@ import { copyNames, createReplicas } from './replicas.ts';
 import type { RunRecord } from './run-record.ts';
 import type { StopRequests } from './stop-requests.ts';
 
-const portRetryMs = 1_000;
+const PORT_RETRY_MS = 1_000;
 
 export type HouseholdOptions = {
   specs: readonly ChildSpec[];
@@ -69,8 +69,8 @@ export function createProcesses(options: HouseholdOptions): Household {
 
   /** Its address is the issuer of tokens in use: once all were ready, a child waits for its port rather than move. */
   const awaitPort = async (child: SupervisedChild): Promise<void> => {
-    say(`port ${api.port} of ${child.name} is taken: trying again in ${portRetryMs / 1_000} s`);
-    await Promise.race([sleep(portRetryMs), requests.stop]);
+    say(`port ${api.port} of ${child.name} is taken: trying again in ${PORT_RETRY_MS / 1_000} s`);
+    await Promise.race([sleep(PORT_RETRY_MS), requests.stop]);
     await child.stop();
     if (!requests.isStopping()) child.start();
   };

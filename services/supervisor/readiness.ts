@@ -1,5 +1,5 @@
 /** A child that crashed this often before all were ever ready is given up. */
-const startAttempts = 5;
+const START_ATTEMPTS = 5;
 
 /** What is looked at of a child. */
 export type ChildState = {
@@ -30,7 +30,7 @@ export function createReadiness(): Readiness {
   return {
     look(children) {
       const isReady = children.length > 0 && children.every((child) => child.isReady);
-      const hopeless = wasReached ? undefined : children.find((child) => child.failures >= startAttempts);
+      const hopeless = wasReached ? undefined : children.find((child) => child.failures >= START_ATTEMPTS);
       const isNews = isReady && !isAtLastLook;
       isAtLastLook = isReady;
       wasReached ||= isReady;

@@ -16,9 +16,9 @@ export type RunRecord = {
   children: { name: string; process: RecordedProcess; ready: boolean }[];
 };
 
-const prefix = 'supervisor-';
+const PREFIX = 'supervisor-';
 
-const pathOf = (dataDir: string, pid: number): string => join(dataDir, 'run', `${prefix}${pid}.json`);
+const pathOf = (dataDir: string, pid: number): string => join(dataDir, 'run', `${PREFIX}${pid}.json`);
 
 /** Writes (whole, by rename) the record of this process. */
 export function writeRunRecord(dataDir: string, record: Omit<RunRecord, 'supervisor'>): void {
@@ -41,7 +41,7 @@ export function readRunRecords(dataDir: string): (RunRecord & { alive: boolean }
     return [];
   }
   return files
-    .filter((file) => file.startsWith(prefix) && file.endsWith('.json'))
+    .filter((file) => file.startsWith(PREFIX) && file.endsWith('.json'))
     .flatMap((file) => {
       try {
         const record = JSON.parse(readFileSync(join(dataDir, 'run', file), 'utf8')) as RunRecord;

@@ -10,7 +10,7 @@ export type SilenceWatchOptions = {
 };
 
 /** A process that is started again is silent for a moment: one look is no news. */
-const looksBeforeNews = 2;
+const LOOKS_BEFORE_NEWS = 2;
 
 const help = (pid: number | undefined): string =>
   pid === undefined
@@ -27,14 +27,14 @@ export function createSilenceWatch({ ask, pidOf, say, nowMs }: SilenceWatchOptio
       // A process that answers and has nothing to say of its health is not among them.
       for (const [name, { looks, sinceMs }] of silent) {
         if (processes[name]?.status === 'silent') continue;
-        if (looks >= looksBeforeNews) say(`${name} answers again after ${seconds(sinceMs)} s`);
+        if (looks >= LOOKS_BEFORE_NEWS) say(`${name} answers again after ${seconds(sinceMs)} s`);
         silent.delete(name);
       }
       for (const [name, { status }] of Object.entries(processes)) {
         if (status !== 'silent') continue;
         const { looks, sinceMs } = silent.get(name) ?? { looks: 0, sinceMs: nowMs() };
         silent.set(name, { looks: looks + 1, sinceMs });
-        if (looks + 1 !== looksBeforeNews) continue;
+        if (looks + 1 !== LOOKS_BEFORE_NEWS) continue;
         const pid = pidOf(name);
         const who = pid === undefined ? name : `${name} (pid ${pid})`;
         say(`${who} is silent: it has not answered for ${seconds(sinceMs)} s${help(pid)}`);

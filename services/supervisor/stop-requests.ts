@@ -1,6 +1,6 @@
 /** npm passes a Ctrl-C on that the terminal has already sent to the whole group: within this time both are one. */
-const sameRequestMs = 1_000;
-const parentPollMs = 500;
+const SAME_REQUEST_MS = 1_000;
+const PARENT_POLL_MS = 500;
 
 export type StopRequests = {
   /** Resolves with the reason at the first request to stop. */
@@ -26,7 +26,7 @@ export function listenForStop(env: NodeJS.ProcessEnv = process.env): StopRequest
     if (firstAt === undefined) {
       firstAt = now;
       stop.resolve(reason);
-    } else if (now - firstAt > sameRequestMs) {
+    } else if (now - firstAt > SAME_REQUEST_MS) {
       hurry.resolve();
     }
   };
@@ -40,7 +40,7 @@ export function listenForStop(env: NodeJS.ProcessEnv = process.env): StopRequest
   const poll = env.npm_lifecycle_event
     ? setInterval(() => {
         if (process.ppid !== parent) request('npm ended');
-      }, parentPollMs).unref()
+      }, PARENT_POLL_MS).unref()
     : undefined;
   return {
     stop: stop.promise,

@@ -6,7 +6,7 @@ import type { LocalService } from '../platform/local/shared-service.ts';
 import { backoffMs } from '../platform/process/backoff.ts';
 import type { BackoffPolicy } from './backoff.ts';
 
-const lookMs = 500;
+const LOOK_MS = 500;
 
 export type Stores = {
   readonly databaseUrl: string;
@@ -57,7 +57,7 @@ export async function startStores(
   ): Promise<void> => {
     let failures = 0;
     while (!isStopped) {
-      await sleep(failures === 0 ? lookMs : backoffMs(backoff, failures), undefined, { ref: false });
+      await sleep(failures === 0 ? LOOK_MS : backoffMs(backoff, failures), undefined, { ref: false });
       if (isStopped) return;
       try {
         const state = await service.revive();

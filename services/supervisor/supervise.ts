@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadConfig } from '../platform/config/load.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
-import { probePostgres, probeRedis, probeTimeoutSeconds } from '../platform/process/probe-store.ts';
+import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../platform/process/probe-store.ts';
 import { placeOf, troubleOf } from '../platform/process/store-trouble.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { httpUrl, tellMove } from './addresses.ts';
@@ -23,10 +23,10 @@ import { createSilenceWatch } from './silence-watch.ts';
 import type { StopRequests } from './stop-requests.ts';
 import { type Stores, startStores } from './stores.ts';
 
-const slowStepMs = 3_000;
-const storeStopMs = 9_000;
-const silenceLookMs = 5_000;
-const longestSocketFolder = 80;
+const SLOW_STEP_MS = 3_000;
+const STORE_STOP_MS = 9_000;
+const SILENCE_LOOK_MS = 5_000;
+const LONGEST_SOCKET_FOLDER = 80;
 
 export type SuperviseOptions = {
   env: NodeJS.ProcessEnv;
@@ -85,7 +85,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const api = await claimApiPort(port, host, say, Boolean(env.PORT));
   undo.push(() => api.release());
   const starting = startStores(env, dataDir, say);
-  undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(storeStopMs)]));
+  undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
   await reachStores(options, config, stores);
   await prepareAll(options, config, stores, dataDir);
@@ -142,7 +142,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     say: (text) => requests.isStopping() || say(text),
     nowMs: () => performance.now(),
   });
-  const looking = setInterval(() => void watch.look(), silenceLookMs);
+  const looking = setInterval(() => void watch.look(), SILENCE_LOOK_MS);
   undo.push(() => clearInterval(looking));
   options.onRunning?.(async () => {
     await prepareAll(options, config, stores, dataDir);
@@ -155,7 +155,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
 async function reachStores(options: SuperviseOptions, { stores: settings }: Config, stores: Stores): Promise<void> {
   const { say, requests } = options;
   const { databaseUrl, redisUrl } = stores;
-  const wait = { say, isWanted: () => !requests.isStopping(), timeoutSeconds: probeTimeoutSeconds };
+  const wait = { say, isWanted: () => !requests.isStopping(), timeoutSeconds: PROBE_TIMEOUT_SECONDS };
   const postgres = waitForStore(() => probePostgres(databaseUrl), {
     ...wait,
     store: 'PostgreSQL',
@@ -164,7 +164,7 @@ async function reachStores(options: SuperviseOptions, { stores: settings }: Conf
   });
   await awaitStep(`PostgreSQL at ${placeOf('PostgreSQL', databaseUrl)}`, postgres, options);
   const redis = probeRedis(redisUrl).catch((err: unknown) => {
-    const trouble = troubleOf('Redis', redisUrl, err, probeTimeoutSeconds);
+    const trouble = troubleOf('Redis', redisUrl, err, PROBE_TIMEOUT_SECONDS);
     if (!trouble) throw err;
     if (!trouble.mayPass) throw new StartError('store_refused', trouble.sentence, trouble.fix, { cause: err });
     say(`${trouble.sentence}; starting without it: jobs wait until it is there (fix: ${trouble.fix})`);
@@ -186,7 +186,7 @@ async function prepareAll(options: SuperviseOptions, config: Config, stores: Sto
 /** In the data directory, or under /tmp where that path is too long for a unix socket (some 104 bytes). */
 function makeSocketFolder(dataDir: string): string {
   const inside = join(dataDir, 'run', `metrics-${process.pid}`);
-  if (Buffer.byteLength(inside) > longestSocketFolder) return mkdtempSync('/tmp/sallyport-');
+  if (Buffer.byteLength(inside) > LONGEST_SOCKET_FOLDER) return mkdtempSync('/tmp/sallyport-');
   rmSync(inside, { recursive: true, force: true });
   mkdirSync(inside, { mode: 0o700 });
   return inside;
@@ -194,7 +194,7 @@ function makeSocketFolder(dataDir: string): string {
 
 /** Waits for one step of the start, says so when it takes long, and leaves it at a stop request. */
 async function awaitStep<T>(name: string, work: Promise<T>, { requests, say }: SuperviseOptions): Promise<T> {
-  const slow = setInterval(() => say(`still waiting for ${name} …`), slowStepMs);
+  const slow = setInterval(() => say(`still waiting for ${name} …`), SLOW_STEP_MS);
   const stopped = requests.stop.then((): never => {
     throw new Stopped();
   });

@@ -1,7 +1,7 @@
 import { type FSWatcher, lstatSync, readdirSync, watch } from 'node:fs';
 import { join, relative } from 'node:path';
 
-const settleMs = 150;
+const SETTLE_MS = 150;
 const watched = /\.(ts|mts|mjs|json|sql)$/;
 const ignored = /(^|\/)(generated|node_modules)(\/|$)|(\.test|-harness)\.ts$/;
 
@@ -16,7 +16,7 @@ export function watchSources(folders: readonly string[], onChange: (file: string
   const changed = (file: string): void => {
     if (!watched.test(file) || ignored.test(file)) return;
     clearTimeout(settle);
-    settle = setTimeout(() => onChange(file), settleMs);
+    settle = setTimeout(() => onChange(file), SETTLE_MS);
   };
 
   /** Watches a folder and those below it, anew where it was watched, and returns the files that are there. */

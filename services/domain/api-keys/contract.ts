@@ -13,7 +13,7 @@ import {
 import { rightsExceeded } from '../access/errors.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
 
-const tag = 'API keys';
+const TAG = 'API keys';
 const instant = z.iso.datetime();
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
 const name = z.string().min(1).max(100).regex(NO_CONTROLS);
@@ -71,7 +71,7 @@ const accepts = ['bearer', 'session', 'client'] as const;
 const refusals = [requestInvalid, unauthenticated, storeUnavailable] as const;
 
 export const createApiKeyEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'POST',
   path: '/v1/api-keys',
   operation: 'createApiKey',
@@ -100,7 +100,7 @@ export const createApiKeyEndpoint = defineEndpoint({
 });
 
 export const listApiKeysEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'GET',
   path: '/v1/api-keys',
   operation: 'listApiKeys',
@@ -113,7 +113,7 @@ export const listApiKeysEndpoint = defineEndpoint({
 });
 
 export const rotateApiKeyEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'POST',
   path: '/v1/api-keys/{api_key_id}/rotate',
   operation: 'rotateApiKey',
@@ -136,7 +136,7 @@ export const rotateApiKeyEndpoint = defineEndpoint({
 });
 
 export const revokeApiKeyEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'DELETE',
   path: '/v1/api-keys/{api_key_id}',
   operation: 'revokeApiKey',
@@ -149,7 +149,7 @@ export const revokeApiKeyEndpoint = defineEndpoint({
 });
 
 export const listAllApiKeysEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'GET',
   path: '/v1/admin/api-keys',
   operation: 'listAllApiKeys',
@@ -166,7 +166,7 @@ export const listAllApiKeysEndpoint = defineEndpoint({
 });
 
 export const revokeAnyApiKeyEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'POST',
   path: '/v1/admin/api-keys/{api_key_id}/revoke',
   operation: 'revokeAnyApiKey',

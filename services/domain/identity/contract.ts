@@ -55,7 +55,7 @@ export type UserView = z.output<typeof userShape>;
 export type SessionView = z.output<typeof sessionShape>;
 export type LoginView = z.output<typeof loginShape>;
 
-const tag = 'People and sessions';
+const TAG = 'People and sessions';
 
 const signUpBody = z.strictObject({ email: emailShape, password: passwordShape, name: nameShape.optional() });
 const signInBody = z.strictObject({ email: emailShape, password: passwordShape });
@@ -65,7 +65,7 @@ export const signUpEndpoint = defineEndpoint({
   path: '/api/auth/signup',
   operation: 'signUp',
   summary: 'Make an account, a session and a token pair.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: signUpBody,
@@ -89,7 +89,7 @@ export const signInEndpoint = defineEndpoint({
   path: '/api/auth/signin',
   operation: 'signIn',
   summary: 'Exchange e-mail and password for a session and a token pair.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: signInBody,
@@ -111,7 +111,7 @@ export const signOutEndpoint = defineEndpoint({
   path: '/api/auth/signout',
   operation: 'signOut',
   summary: 'End the session with its families and access tokens.',
-  tag,
+  tag: TAG,
   auth: { accepts: ['session'] },
   body: z.strictObject({}),
   bodyOptional: true,
@@ -124,7 +124,7 @@ export const readSessionEndpoint = defineEndpoint({
   path: '/api/auth/session',
   operation: 'readSession',
   summary: 'The user and session of the cookie.',
-  tag,
+  tag: TAG,
   auth: 'public',
   responses: { 200: sessionAnswer },
   errors: [unauthenticated, storeUnavailable],

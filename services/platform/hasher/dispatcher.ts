@@ -60,8 +60,8 @@ type Slot = {
 };
 
 // A child that holds one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
-const stuckAfterMs = 30_000;
-const newestWeight = 0.2;
+const STUCK_AFTER_MS = 30_000;
+const NEWEST_WEIGHT = 0.2;
 const nothing = (): void => {};
 
 /** Moves jobs from the bounded queue to the lanes, keeps the lanes alive, and knows how long the queue takes. */
@@ -144,7 +144,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     job.stopWaiting();
     slot.job = job;
     slot.startedJobMs = clock.nowMs();
-    slot.cancelTimer = clock.after(stuckAfterMs, () => lane.kill());
+    slot.cancelTimer = clock.after(STUCK_AFTER_MS, () => lane.kill());
     options.onQueueWait?.((slot.startedJobMs - job.waitingSinceMs) / 1000);
     lane.send(job.request);
   }
@@ -158,7 +158,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function learn(seconds: number): void {
-    meanHashSeconds = (meanHashSeconds ?? seconds) * (1 - newestWeight) + seconds * newestWeight;
+    meanHashSeconds = (meanHashSeconds ?? seconds) * (1 - NEWEST_WEIGHT) + seconds * NEWEST_WEIGHT;
   }
 
   function startLane(slot: Slot): void {

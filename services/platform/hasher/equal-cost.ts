@@ -1,5 +1,5 @@
 import { hashSync } from '@node-rs/bcrypt';
-import { bcryptCost, type HashAlgorithm } from './schemes.ts';
+import { BCRYPT_COST, type HashAlgorithm } from './schemes.ts';
 
 /** Does the work, then as much more as a verification of our own costs: a cheaper digest is not told by the time it takes. */
 export type EqualCost = <T>(work: () => T) => T;
@@ -40,7 +40,9 @@ export function createEqualCost<T>(
   };
   const own = measure(hashOne);
   const bcryptMicros =
-    algorithm === 'bcrypt' ? own.micros : measure(() => burn(MEASURED_COST)).micros * 2 ** (bcryptCost - MEASURED_COST);
+    algorithm === 'bcrypt'
+      ? own.micros
+      : measure(() => burn(MEASURED_COST)).micros * 2 ** (BCRYPT_COST - MEASURED_COST);
   const wholeMicros = Math.max(own.micros, bcryptMicros);
   return {
     result: own.result,
@@ -56,8 +58,8 @@ export function createEqualCost<T>(
 export function stepsFor(leftMicros: number, bcryptMicros: number): number[] {
   const steps: number[] = [];
   let left = leftMicros;
-  for (let cost = bcryptCost; cost >= COST_MIN; cost -= 1) {
-    const micros = bcryptMicros / 2 ** (bcryptCost - cost);
+  for (let cost = BCRYPT_COST; cost >= COST_MIN; cost -= 1) {
+    const micros = bcryptMicros / 2 ** (BCRYPT_COST - cost);
     if (micros > left || micros <= 0) continue;
     steps.push(cost);
     left -= micros;

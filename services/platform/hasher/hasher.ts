@@ -62,8 +62,8 @@ export type Hasher = {
   close(): Promise<void>;
 };
 
-const pepperBytesMin = 32;
-const queuedPerChild = 8;
+const PEPPER_BYTES_MIN = 32;
+const QUEUED_PER_CHILD = 8;
 
 /**
  * Password hashing off this process: bcrypt cost 12 (or Argon2id) in children at the lowest OS priority behind a bounded, fair queue.
@@ -72,9 +72,9 @@ const queuedPerChild = 8;
  * const digest = await hasher.hash('correct horse', { clientPrefix: '192.0.2.1', knownDevice: false });
  */
 export function createHasher(options: HasherOptions): Hasher {
-  if (options.pepper.byteLength < pepperBytesMin) throw new RangeError('pepper must have at least 32 bytes');
+  if (options.pepper.byteLength < PEPPER_BYTES_MIN) throw new RangeError('pepper must have at least 32 bytes');
   const lanes = atLeastOne('children', options.children ?? availableParallelism());
-  const capacity = atLeastOne('capacity', options.capacity ?? lanes * queuedPerChild);
+  const capacity = atLeastOne('capacity', options.capacity ?? lanes * QUEUED_PER_CHILD);
   const dispatcher = createDispatcher({
     lanes,
     capacity,

@@ -17,8 +17,8 @@ const PBKDF2_ROUNDS_MAX = 2_000_000;
 
 /** RFC 9106 §4, the memory-constrained choice on one lane: 64 MiB, three passes. */
 const ARGON2ID_CURRENT = { memoryCost: 65_536, timeCost: 3, parallelism: 1 } as const;
-const argon2idPrefix = '$argon2id$v=19$';
-export const argon2idCurrentPrefix = `${argon2idPrefix}m=65536,t=3,p=1$`;
+const ARGON2ID_PREFIX = '$argon2id$v=19$';
+export const argon2idCurrentPrefix = `${ARGON2ID_PREFIX}m=65536,t=3,p=1$`;
 
 // Bounded digits: a number too long to be one is no digest.
 const argon2idForm =

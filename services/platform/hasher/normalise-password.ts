@@ -1,9 +1,9 @@
 import { UnhashablePasswordError } from './errors.ts';
 
-const passwordBytesMax = 1024;
+const PASSWORD_BYTES_MAX = 1024;
 
 // NFKC makes at least one byte of every two UTF-16 units, so anything longer is refused unread.
-const passwordUnitsMax = 2 * passwordBytesMax;
+const passwordUnitsMax = 2 * PASSWORD_BYTES_MAX;
 
 /**
  * The one form in which a password is hashed and compared: NFKC, 1 to 1,024 bytes of UTF-8.
@@ -15,6 +15,6 @@ export function normalisePassword(password: string): string {
   if (!password.isWellFormed()) throw new UnhashablePasswordError('ill_formed');
   const normal = password.normalize('NFKC');
   if (normal === '') throw new UnhashablePasswordError('empty');
-  if (Buffer.byteLength(normal) > passwordBytesMax) throw new UnhashablePasswordError('too_long');
+  if (Buffer.byteLength(normal) > PASSWORD_BYTES_MAX) throw new UnhashablePasswordError('too_long');
   return normal;
 }

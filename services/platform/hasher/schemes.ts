@@ -14,15 +14,15 @@ import {
 /** What new digests are made with; every known kind verifies whatever this is. */
 export type HashAlgorithm = 'bcrypt' | 'argon2id';
 
-export const bcryptCost = 12;
-const bcryptBytesMax = 72;
+export const BCRYPT_COST = 12;
+const BCRYPT_BYTES_MAX = 72;
 
 // Costs above 15 would hold a child for seconds; such a digest is refused as unknown.
 const bcryptDigest = /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/;
-const currentBcryptPrefix = `$2b$${bcryptCost}$`;
+const currentBcryptPrefix = `$2b$${BCRYPT_COST}$`;
 
 /** bcrypt over the peppered, base64 HMAC-SHA-256 of the password: `$sp1$` followed by the bcrypt string. */
-const prehashPrefix = '$sp1$';
+const PREHASH_PREFIX = '$sp1$';
 
 type Scheme = {
   isWellFormed(digest: string): boolean;
@@ -45,7 +45,7 @@ const bcrypt = {
 
 const prehashedBcrypt = {
   isWellFormed: (digest: string): boolean =>
-    digest.startsWith(prehashPrefix) && bcryptDigest.test(withoutPrehashPrefix(digest)),
+    digest.startsWith(PREHASH_PREFIX) && bcryptDigest.test(withoutPrehashPrefix(digest)),
   isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
     algorithm === 'bcrypt' && withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
   verify: (password: string, digest: string, pepper: Uint8Array): boolean =>
@@ -81,7 +81,7 @@ export function findScheme(digest: string): Scheme {
 export function hashPassword(password: string, pepper: Uint8Array, algorithm: HashAlgorithm = 'bcrypt'): string {
   if (algorithm === 'argon2id') return argon2idHash(password);
   if (fitsBcrypt(password)) return bcryptHash(password);
-  return prehashPrefix + bcryptHash(prehash(password, pepper));
+  return PREHASH_PREFIX + bcryptHash(prehash(password, pepper));
 }
 
 /**
@@ -93,12 +93,12 @@ export function verifyPassword(password: string, digest: string, pepper: Uint8Ar
 }
 
 function bcryptHash(key: string): string {
-  return hashSync(key, { cost: bcryptCost, version: '2b', rejectLongPasswords: true });
+  return hashSync(key, { cost: BCRYPT_COST, version: '2b', rejectLongPasswords: true });
 }
 
 // bcrypt repeats its key after a closing NUL, so "a" and "a\0a" are one key to it, even without truncation.
 function fitsBcrypt(password: string): boolean {
-  return Buffer.byteLength(password) <= bcryptBytesMax && !password.includes('\0');
+  return Buffer.byteLength(password) <= BCRYPT_BYTES_MAX && !password.includes('\0');
 }
 
 function prehash(password: string, pepper: Uint8Array): string {
@@ -106,5 +106,5 @@ function prehash(password: string, pepper: Uint8Array): string {
 }
 
 function withoutPrehashPrefix(digest: string): string {
-  return digest.slice(prehashPrefix.length);
+  return digest.slice(PREHASH_PREFIX.length);
 }

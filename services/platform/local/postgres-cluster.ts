@@ -7,7 +7,7 @@ import { type PostgresHome, postgresHome } from './postgres-home.ts';
 import { giveTo, postgresUser, type ServiceUser } from './service-user.ts';
 
 /** The cluster's superuser. */
-export const clusterOwner = 'sallyport';
+export const CLUSTER_OWNER = 'sallyport';
 
 export type LocalPostgresOptions = {
   /** Absolute path; created if absent. */
@@ -49,7 +49,7 @@ function clusterUser(data: string, chosen: ServiceUser | undefined): ServiceUser
 }
 
 function runInitdb({ home, user }: Cluster, data: string, passwordFile: string): Promise<string | undefined> {
-  const args = ['-D', data, '-U', clusterOwner, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
+  const args = ['-D', data, '-U', CLUSTER_OWNER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
   args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C', '--no-instructions');
   return new Promise((done) => {
     const identity = user ? { uid: user.uid, gid: user.gid } : {};

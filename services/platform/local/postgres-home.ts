@@ -19,7 +19,7 @@ import { StartError } from './errors.ts';
 import { type ServiceUser, userCan } from './service-user.ts';
 
 /** Named by the major version: a newer server refuses an older one's files. */
-const dataFolder = 'postgres-18';
+const DATA_FOLDER = 'postgres-18';
 
 export type PostgresHome = {
   /** Folder with `bin/postgres`, `bin/initdb`, `lib`, `share`. */
@@ -82,7 +82,7 @@ function reachableBinaries(folder: string, version: string, { outsideRoot, say }
 
 /** The data directory, linked from `<data dir>/postgres-18` to a place under `outsideRoot` when it must lie there. */
 function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOptions): string {
-  const inside = join(dataDir, dataFolder);
+  const inside = join(dataDir, DATA_FOLDER);
   if (lstatSync(inside, { throwIfNoEntry: false })?.isSymbolicLink()) {
     makePassable(dirname(readlinkSync(inside)), 0o711);
     return readlinkSync(inside);
@@ -98,7 +98,7 @@ function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOpt
   // What belongs to a temporary directory stays temporary.
   const temporary = realpathSync(tmpdir());
   const isTemporary = realpathSync(dataDir).startsWith(`${temporary}/`) && userCan(user, '-x', temporary);
-  const data = join(isTemporary ? temporary : outsideRoot, `sallyport-data-${randomSecret(9)}`, dataFolder);
+  const data = join(isTemporary ? temporary : outsideRoot, `sallyport-data-${randomSecret(9)}`, DATA_FOLDER);
   makePassable(dirname(dirname(data)), 0o755);
   makePassable(dirname(data), 0o711);
   symlinkSync(data, inside);
@@ -119,7 +119,7 @@ function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOpt
 export function postgresHome(options: HomeOptions): PostgresHome {
   const { dataDir, user } = options;
   const { folder, version } = packagedBinaries();
-  if (!user) return { binaries: folder, data: join(dataDir, dataFolder) };
+  if (!user) return { binaries: folder, data: join(dataDir, DATA_FOLDER) };
   const isUsable = userCan(user, '-x', join(folder, 'bin/postgres')) && userCan(user, '-r', sharedFile(folder));
   return {
     binaries: isUsable ? folder : reachableBinaries(folder, version, options),

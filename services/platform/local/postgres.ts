@@ -7,24 +7,18 @@ import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
-import {
-  type Cluster,
-  type LocalPostgresOptions,
-  openCluster,
-  clusterOwner as owner,
-  serverEnv,
-} from './postgres-cluster.ts';
+import { CLUSTER_OWNER, type Cluster, type LocalPostgresOptions, openCluster, serverEnv } from './postgres-cluster.ts';
 import { endOrphans, judgePredecessor, type ServerTraits } from './predecessor.ts';
 import { readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
-const database = 'sallyport';
-const startTimeoutMs = 60_000;
+const DATABASE_NAME = 'sallyport';
+const START_TIMEOUT_MS = 60_000;
 /** How long a process that ends may take to be gone. */
-const leavingMs = 10_000;
+const LEAVING_MS = 10_000;
 /** Backends notice by themselves that their postmaster is dead, at their next wait: after this they are ended. */
-const orphansMs = 2_000;
-const portAttempts = 5;
+const ORPHANS_MS = 2_000;
+const PORT_ATTEMPTS = 5;
 
 const settings: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
@@ -42,8 +36,8 @@ const settings: Readonly<Record<string, string>> = {
   log_error_verbosity: 'terse',
 };
 
-const urlOf = (cluster: Cluster, port: number, name = database): string =>
-  `postgres://${owner}:${encodeURIComponent(cluster.password)}@127.0.0.1:${port}/${name}`;
+const urlOf = (cluster: Cluster, port: number, name = DATABASE_NAME): string =>
+  `postgres://${CLUSTER_OWNER}:${encodeURIComponent(cluster.password)}@127.0.0.1:${port}/${name}`;
 
 /** Pid and port of the server that last ran on this data directory, from its lock file. */
 function readPostmaster(data: string): { pid: number; port: number; status: string } | undefined {
@@ -95,7 +89,7 @@ async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServe
     const process = recordProcess(found.pid);
     const waitedMs = performance.now() - startedAt;
     const state = judgePredecessor(found.pid, traitsOf(cluster));
-    if (state === 'gone' || state === 'another_program' || (state === 'leaving' && waitedMs > leavingMs)) {
+    if (state === 'gone' || state === 'another_program' || (state === 'leaving' && waitedMs > LEAVING_MS)) {
       // Postgres asks `kill(pid, 0)` alone, which takes a zombie, and a program that has the pid by now, for a live
       // server. Whether backends of a crash still use the shared memory it finds by the data directory itself.
       rmSync(lockFile, { force: true });
@@ -158,7 +152,7 @@ async function launch(cluster: Cluster, port: number, inBackground: boolean): Pr
   child.once('exit', (code, signal) => {
     ended = `exit ${signal ?? code}`;
   });
-  const deadline = performance.now() + startTimeoutMs;
+  const deadline = performance.now() + START_TIMEOUT_MS;
   while (ended === undefined && performance.now() < deadline) {
     const folder = await askDataDirectory(cluster, port);
     if (folder && child.pid && ended === undefined) {
@@ -185,8 +179,8 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
   const client = new pg.Client({ connectionString: urlOf(cluster, port, 'postgres') });
   await client.connect();
   try {
-    const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
-    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${database}`);
+    const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE_NAME]);
+    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE_NAME}`);
   } finally {
     await client.end();
   }
@@ -194,7 +188,7 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
 
 async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServer> {
   const cluster = await openCluster(options);
-  const running = await settle(cluster, options.inBackground ?? false, options.waitMs ?? startTimeoutMs);
+  const running = await settle(cluster, options.inBackground ?? false, options.waitMs ?? START_TIMEOUT_MS);
   await ensureDatabase(cluster, running.url);
   return running;
 }
@@ -212,14 +206,14 @@ async function settle(cluster: Cluster, inBackground: boolean, waitMs: number): 
         `processes of a crashed Postgres still use ${cluster.home.data}:\n${logTail(cluster)}`,
         'end them (ps -ef | grep postgres), then start again',
       );
-    if (waitedMs > orphansMs) await endOrphans(traitsOf(cluster));
+    if (waitedMs > ORPHANS_MS) await endOrphans(traitsOf(cluster));
     await sleep(100);
   }
 }
 
 async function launchOnFreePort(cluster: Cluster, inBackground: boolean): Promise<RunningServer | 'held'> {
   const remembered = readState(cluster.stateFile)?.port ?? 0;
-  for (let attempt = 0; attempt < portAttempts; attempt += 1) {
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
     const port = reuse ? remembered : await randomFreePort();
     const running = await launch(cluster, port, inBackground);
@@ -259,7 +253,7 @@ export function findPostgresUrl(dataDir: string): string | undefined {
   if (!found || !isSameProcessAlive({ pid: found.pid })) return undefined;
   try {
     const password = readFileSync(join(dataDir, 'postgres-password'), 'utf8').trim();
-    return `postgres://${owner}:${encodeURIComponent(password)}@127.0.0.1:${found.port}/${database}`;
+    return `postgres://${CLUSTER_OWNER}:${encodeURIComponent(password)}@127.0.0.1:${found.port}/${DATABASE_NAME}`;
   } catch {
     return undefined;
   }

@@ -13,8 +13,8 @@ import { type RecordedProcess, readState, recordProcess, stopProcess, writeState
 import { ensureRedisBinary } from './redis-binary.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
-const startTimeoutMs = 30_000;
-const portAttempts = 5;
+const START_TIMEOUT_MS = 30_000;
+const PORT_ATTEMPTS = 5;
 
 export type LocalRedisOptions = {
   /** Absolute path; created if absent. */
@@ -159,7 +159,7 @@ async function launch(
     ended = `exit ${signal ?? code}`;
   });
   if (child.pid) writeState(instance.stateFile, { ...recordProcess(child.pid), port });
-  const deadline = performance.now() + startTimeoutMs;
+  const deadline = performance.now() + START_TIMEOUT_MS;
   while (ended === undefined && performance.now() < deadline) {
     if (child.pid && (await askPid(instance, port)) === child.pid) {
       child.unref();
@@ -180,14 +180,14 @@ async function launch(
 }
 
 async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> {
-  const { dataDir, say, inBackground = false, waitMs = startTimeoutMs } = options;
+  const { dataDir, say, inBackground = false, waitMs = START_TIMEOUT_MS } = options;
   const instance = instanceOf(dataDir, createSecretFile(join(dataDir, 'redis-password'), randomSecret(24)));
   mkdirSync(instance.folder, { recursive: true, mode: 0o700 });
   const adopted = await adoptLive(instance, waitMs);
   if (adopted) return adopted;
   const binary = await ensureRedisBinary(say);
   const remembered = readState(instance.stateFile)?.port ?? 0;
-  for (let attempt = 0; attempt < portAttempts; attempt += 1) {
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt += 1) {
     const reuse = attempt === 0 && remembered > 0 && (await isPortFree(remembered, '127.0.0.1'));
     const port = reuse ? remembered : await randomFreePort();
     const running = await launch(instance, binary, port, inBackground);

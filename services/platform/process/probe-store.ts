@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
 
-export const probeTimeoutSeconds = 3;
-const timeoutMs = probeTimeoutSeconds * 1_000;
+export const PROBE_TIMEOUT_SECONDS = 3;
+const timeoutMs = PROBE_TIMEOUT_SECONDS * 1_000;
 
 /** Asks a PostgreSQL for a sign of life. Rejects with its own error or the network's. */
 export async function probePostgres(url: string): Promise<void> {

@@ -13,7 +13,7 @@ import { emailTaken, hashingBusy, lastAdmin, loginLocked } from '../errors.ts';
 import { passwordErrors } from '../passwords/password-errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 
-const tag = 'Accounts';
+const TAG = 'Accounts';
 // 43 characters as we make them; the bound leaves room for what a reader adds.
 const token = z.string().max(128);
 const image = z
@@ -34,7 +34,7 @@ export const verifyEmailEndpoint = defineEndpoint({
   operation: 'verifyEmail',
   summary:
     'Prove an e-mail address by the code that was sent to it, with a session or the password of its account, or with a password to set.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ token, password: passwordShape.optional() }),
@@ -57,7 +57,7 @@ export const sendVerificationEmailEndpoint = defineEndpoint({
   path: '/api/auth/send-verification-email',
   operation: 'sendVerificationEmail',
   summary: 'Ask for another mail that proves an address; the answer is the same for every address.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ email: emailShape }),
@@ -70,7 +70,7 @@ export const requestPasswordResetEndpoint = defineEndpoint({
   path: '/api/auth/request-password-reset',
   operation: 'requestPasswordReset',
   summary: 'Ask for a mail to choose a new password with; the answer is the same for every address.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ email: emailShape }),
@@ -83,7 +83,7 @@ export const resetPasswordEndpoint = defineEndpoint({
   path: '/api/auth/reset-password',
   operation: 'resetPassword',
   summary: 'Choose a new password by the code that was mailed; every session and token of the account ends.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.union([
@@ -106,7 +106,7 @@ export const unlockAccountEndpoint = defineEndpoint({
   path: '/api/auth/unlock',
   operation: 'unlockAccount',
   summary: 'Let an account try its password again from any device, by the code that was mailed.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ token }),
@@ -119,7 +119,7 @@ export const changePasswordEndpoint = defineEndpoint({
   path: '/api/auth/change-password',
   operation: 'changePassword',
   summary: 'Change the password; every session and token of the account ends, and a new one begins here.',
-  tag,
+  tag: TAG,
   auth: { ...ownAccount, stepUp: 'two_factors' },
   limit: 'credential',
   body: z.union([
@@ -139,7 +139,7 @@ export const readOwnUserEndpoint = defineEndpoint({
   path: '/api/auth/user',
   operation: 'readOwnUser',
   summary: 'The account of the caller.',
-  tag,
+  tag: TAG,
   auth: ownAccount,
   responses: { 200: z.object({ user: userShape }) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
@@ -150,7 +150,7 @@ export const updateUserEndpoint = defineEndpoint({
   path: '/api/auth/user',
   operation: 'updateUser',
   summary: 'Change name or picture; null empties it.',
-  tag,
+  tag: TAG,
   auth: ownAccount,
   body: z.strictObject({ name: nameShape.nullable().optional(), image: image.optional() }),
   responses: { 200: z.object({ user: userShape }) },
@@ -162,7 +162,7 @@ export const changeEmailEndpoint = defineEndpoint({
   path: '/api/auth/change-email',
   operation: 'changeEmail',
   summary: 'Ask for another e-mail address; it takes effect when the code sent there comes back.',
-  tag,
+  tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
   body: z.union([z.strictObject({ new_email: emailShape }), z.strictObject({ newEmail: emailShape })]),
@@ -175,7 +175,7 @@ export const deleteOwnUserEndpoint = defineEndpoint({
   path: '/api/auth/user',
   operation: 'deleteOwnUser',
   summary: 'Delete the account of the caller, with its sessions and tokens.',
-  tag,
+  tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
   body: z.strictObject({}),
@@ -199,7 +199,7 @@ export const deleteUserAliasEndpoint = defineEndpoint({
 });
 
 /** Whatever mail programs add to a link is let pass. */
-const page = { method: 'GET', tag, auth: 'public', query: z.looseObject({}), errors: [] } as const;
+const page = { method: 'GET', tag: TAG, auth: 'public', query: z.looseObject({}), errors: [] } as const;
 const html = { 200: { contentType: 'text/html; charset=utf-8' } } as const;
 
 export const verifyEmailPageEndpoint = defineEndpoint({

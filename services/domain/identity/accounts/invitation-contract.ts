@@ -10,14 +10,14 @@ import { emailTaken, hashingBusy } from '../errors.ts';
 import { passwordErrors } from '../passwords/password-errors.ts';
 import { codeInvalid, invitationOver, passwordHashUnknown } from './account-errors.ts';
 
-const tag = 'Users';
+const TAG = 'Users';
 
 export const inviteUserEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users',
   operation: 'inviteUser',
   summary: 'Make an account and mail an invitation to choose its password; with `password_hash` it has one already',
-  tag,
+  tag: TAG,
   auth: manages('users:manage'),
   body: z.strictObject({
     email: emailShape,
@@ -46,7 +46,7 @@ export const inviteAgainEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/invite',
   operation: 'inviteAgain',
   summary: 'Mail another invitation in the place of the ones before',
-  tag,
+  tag: TAG,
   auth: manages('users:manage'),
   params: byUser,
   body: bodyReason,

@@ -10,7 +10,7 @@ import {
 
 /** What contracts of second factors and passkeys have in common. */
 
-export const tag = 'Second factors';
+export const TAG = 'Second factors';
 export const own = { accepts: ['session', 'bearer'] } as const;
 export const ownFresh = { ...own, stepUp: true } as const;
 

@@ -9,7 +9,7 @@ import {
 } from '#services/platform/errors.ts';
 import { loginShape } from '../contract.ts';
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
-import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, tag } from './factors-shapes.ts';
+import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, TAG } from './factors-shapes.ts';
 
 const name = z
   .string()
@@ -49,7 +49,7 @@ export const preparePasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/register/options',
   operation: 'preparePasskey',
   summary: 'What navigator.credentials.create needs to make a passkey for you (WebAuthn §5.4).',
-  tag,
+  tag: TAG,
   auth: ownFresh,
   body: z.strictObject({}),
   bodyOptional: true,
@@ -62,7 +62,7 @@ export const registerPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/register/verify',
   operation: 'registerPasskey',
   summary: 'Take the new passkey into your account; recovery codes come with the first factor.',
-  tag,
+  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ challenge, name, response: attestation }),
@@ -77,7 +77,7 @@ export const askForPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/sign-in/options',
   operation: 'askForPasskey',
   summary: 'What navigator.credentials.get needs to ask for a passkey of ours (WebAuthn §5.5); the same for everybody.',
-  tag,
+  tag: TAG,
   auth: 'public',
   body: z.strictObject({}),
   bodyOptional: true,
@@ -90,7 +90,7 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/sign-in/verify',
   operation: 'signInWithPasskey',
   summary: 'A passkey for a session of two factors and a token pair.',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ challenge, response: assertion }),
@@ -103,7 +103,7 @@ export const listPasskeysEndpoint = defineEndpoint({
   path: '/api/auth/passkeys',
   operation: 'listPasskeys',
   summary: 'Your passkeys.',
-  tag,
+  tag: TAG,
   auth: own,
   responses: { 200: z.object({ passkeys: z.array(passkeyView) }) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
@@ -114,7 +114,7 @@ export const renamePasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkeys/{id}',
   operation: 'renamePasskey',
   summary: 'Give one of your passkeys another name.',
-  tag,
+  tag: TAG,
   auth: own,
   params: passkeyId,
   body: z.strictObject({ name }),
@@ -127,7 +127,7 @@ export const removePasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkeys/{id}',
   operation: 'removePasskey',
   summary: 'Take a passkey from your account; every other session ends.',
-  tag,
+  tag: TAG,
   auth: ownFresh,
   params: passkeyId,
   responses: { 200: loginShape },

@@ -22,7 +22,7 @@ import {
   socialSignInRefused,
 } from './social-errors.ts';
 
-const tag = 'People and sessions';
+const TAG = 'People and sessions';
 const provider = z.string().max(32);
 const start = z.strictObject({ provider, callbackURL: z.string().max(2_048).optional() });
 const started = z.object({ url: z.string() });
@@ -40,7 +40,7 @@ export const listSocialProvidersEndpoint = defineEndpoint({
   path: '/api/auth/social-providers',
   operation: 'listSocialProviders',
   summary: 'Providers that people can sign in by',
-  tag,
+  tag: TAG,
   auth: 'public',
   responses: { 200: z.object({ providers: z.array(z.string()) }) },
   errors: [],
@@ -51,7 +51,7 @@ export const signInSocialEndpoint = defineEndpoint({
   path: '/api/auth/sign-in/social',
   operation: 'signInSocial',
   summary: 'Where to send the browser to sign in by another provider',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: start,
@@ -82,7 +82,7 @@ export const socialCallbackEndpoint = defineEndpoint({
   path: '/api/auth/callback/{provider}',
   operation: 'handleSocialCallback',
   summary: 'Where another provider sends the browser back to: a session, or a linked account',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   params: z.strictObject({ provider }),
@@ -113,7 +113,7 @@ export const socialCallbackFormEndpoint = defineEndpoint({
   path: '/api/auth/callback/{provider}',
   operation: 'receiveSocialCallback',
   summary: 'The same for providers that answer by a form: on to the GET of this address, where the state is judged',
-  tag,
+  tag: TAG,
   auth: 'public',
   limit: 'credential',
   params: z.strictObject({ provider }),
@@ -128,7 +128,7 @@ export const listAccountsEndpoint = defineEndpoint({
   path: '/api/auth/list-accounts',
   operation: 'listLinkedAccounts',
   summary: 'One’s own ways to sign in beside passkeys; `credential` is the password',
-  tag,
+  tag: TAG,
   auth: { accepts: ['session', 'bearer'] },
   responses: {
     200: z.object({
@@ -151,7 +151,7 @@ export const unlinkAccountEndpoint = defineEndpoint({
   path: '/api/auth/unlink-account',
   operation: 'unlinkAccount',
   summary: 'Take a linked account from one’s ways to sign in',
-  tag,
+  tag: TAG,
   auth: { accepts: ['session', 'bearer'], stepUp: true },
   body: z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),
   responses: { 200: z.object({ status: z.literal('unlinked') }) },

@@ -10,7 +10,7 @@ import {
 } from '#services/platform/errors.ts';
 import { consentUnknown } from '../client-errors.ts';
 
-const tag = 'Consents';
+const TAG = 'Consents';
 const accepts = ['bearer', 'session'] as const;
 const refusals = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 const instant = z.iso.datetime();
@@ -32,7 +32,7 @@ const consentShape = z.object({
 export type ConsentView = z.output<typeof consentShape>;
 
 export const listConsentsEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'GET',
   path: '/v1/consents',
   operation: 'listConsents',
@@ -44,7 +44,7 @@ export const listConsentsEndpoint = defineEndpoint({
 });
 
 export const withdrawConsentEndpoint = defineEndpoint({
-  tag,
+  tag: TAG,
   method: 'DELETE',
   path: '/v1/consents/{client_id}',
   operation: 'withdrawConsent',
