@@ -23,13 +23,18 @@ const spanId = 'b7ad6b7169203331';
 const jobParent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
 const sampled = { traceparent: `00-${traceId}-${spanId}-01`, attributes: { 'sallyport.audit.seq': 7 } };
 
+/** Far from the process's own age: the SDK takes smaller numbers for readings of `performance.now()`. */
+const startMs = 1_700_000_000_000;
+
 test('the trace of a sampled request ends in a child span for its sealed event, with a link to the job', async () => {
-  await withJobSpan('seal-audit-events', {}, jobParent, async () => recordSealedSpans([sampled], 1_000, 1_250));
+  await withJobSpan('seal-audit-events', {}, jobParent, async () => {
+    recordSealedSpans([sampled], startMs, startMs + 250);
+  });
   const [span, job] = exporter.getFinishedSpans();
   expect(span).toMatchObject({
     name: 'seal audit event',
-    startTime: [1, 0],
-    endTime: [1, 250_000_000],
+    startTime: [1_700_000_000, 0],
+    endTime: [1_700_000_000, 250_000_000],
     attributes: { 'sallyport.audit.seq': 7 },
     parentSpanContext: { traceId, spanId },
   });
