@@ -1,9 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import { parse } from 'node:querystring';
 import { bodyMalformed } from '#services/platform/errors.ts';
 
 /** A `%` that begins no escape stands for itself (URL Standard §5.1). */
 const STRAY_PERCENT = /%(?![0-9a-f]{2})/gi;
+
+/** Has no inherited members, as `Object.create(null)`, and keeps the fast form of an object. */
+function Fields(this: Record<string, unknown>): void {}
+Fields.prototype = Object.create(null);
+const NewFields = Fields as unknown as new () => Record<string, unknown>;
 
 /**
  * The fields of a form (application/x-www-form-urlencoded); one that comes several times is a list.
@@ -13,16 +17,24 @@ export function parseForm(bytes: Buffer): Record<string, unknown> {
   if (!isUtf8(bytes)) throw bodyMalformed();
   let isText = true;
   const decode = (text: string): string => {
-    if (!text.includes('%')) return text;
+    const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+    if (!spaced.includes('%')) return spaced;
     try {
-      return decodeURIComponent(text.replaceAll(STRAY_PERCENT, '%25'));
+      return decodeURIComponent(spaced.replaceAll(STRAY_PERCENT, '%25'));
     } catch {
       isText = false;
       return '';
     }
   };
-  // No maximum of keys: whatever was left out would have been accepted in silence.
-  const fields = parse(bytes.toString('utf8'), '&', '=', { decodeURIComponent: decode, maxKeys: 0 });
+  const fields = new NewFields();
+  for (const pair of bytes.toString('utf8').split('&')) {
+    if (pair === '') continue;
+    const end = pair.indexOf('=');
+    const name = decode(end < 0 ? pair : pair.slice(0, end));
+    const value = end < 0 ? '' : decode(pair.slice(end + 1));
+    const known = fields[name];
+    fields[name] = known === undefined ? value : [known, value].flat();
+  }
   if (!isText) throw bodyMalformed();
   return fields;
 }

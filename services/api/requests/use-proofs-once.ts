@@ -1,4 +1,5 @@
-import type { Ports } from '#services/domain/ports.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { consumeProof, type DpopPorts, judgeProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
 import { type CallerResolver, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
@@ -16,7 +17,7 @@ export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): Calle
   forEndpoint(endpoint) {
     const resolve = callers.forEndpoint(endpoint);
     if (endpoint.auth === 'public' || READS.has(endpoint.method)) return resolve;
-    return async (request) => {
+    const resolveProved = async (request: FastifyRequest): Promise<Caller> => {
       const caller = await resolve(request);
       const sent = sentCredential(request.headers);
       const proof = requestProof(sent, request);
@@ -26,5 +27,7 @@ export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): Calle
       }
       return caller;
     };
+    return (request) =>
+      request.headers.authorization?.startsWith('Basic ') ? resolve(request) : resolveProved(request);
   },
 });

@@ -24,7 +24,7 @@ import type { RevokePorts } from '#services/domain/tokens/revocations/revoke-tok
 import { introspectToken } from '#services/domain/tokens/verify/introspect-token.ts';
 import type { ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { type Answer, answer } from '../answer.ts';
+import { type Answer, answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 
@@ -68,7 +68,10 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
   );
   for (const endpoint of [readUserInfoEndpoint, sendUserInfoEndpoint])
     bind(routes, endpoint, (_input, _caller, request) => readUserInfo(ports, extractTokenFromRequest(request) ?? ''));
-  bind(routes, introspectTokenEndpoint, ({ body }, caller) => introspectToken(ports, body.token, caller));
+  bind(routes, introspectTokenEndpoint, ({ body }, caller) => {
+    const text = introspectToken(ports, body.token, caller);
+    return typeof text === 'string' ? new JsonText(text) : text.then((made) => new JsonText(made));
+  });
   bind(routes, revokeOAuthTokenEndpoint, ({ body }, caller) =>
     revokeOAuthToken(ports, body.token, oauthClient(ports, body.client_id, caller).clientId, caller),
   );

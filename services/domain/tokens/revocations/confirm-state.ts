@@ -42,16 +42,20 @@ export function createStateConfirmation(
 }
 
 /**
- * What `look` finds in this copy's memory. Where that may be missing because the memory is old, it looks again in one
- * that was confirmed after the request came. Throws `key_ring_behind` (503) when it cannot be confirmed.
+ * What `look` finds in memory that was confirmed after the call. Throws `key_ring_behind` (503) when it cannot be
+ * confirmed.
  */
+export async function lookAgain<T>({ confirmState }: HasStateConfirmation, look: () => T | Promise<T>): Promise<T> {
+  if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
+  return look();
+}
+
+/** What `look` finds in this copy's memory, and again in confirmed memory where it may be missing because that is old. */
 export async function lookConfirmed<T>(
-  { confirmState }: HasStateConfirmation,
+  ports: HasStateConfirmation,
   look: () => T | Promise<T>,
   mayBeMissing: (found: T) => boolean,
 ): Promise<T> {
   const found = await look();
-  if (!mayBeMissing(found)) return found;
-  if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
-  return look();
+  return mayBeMissing(found) ? lookAgain(ports, look) : found;
 }

@@ -49,6 +49,8 @@ const end = ({ ports }: Pick<IssuingCopy, 'ports'>, value: string) =>
   revokeToken(ports, { kind: 'token', value, reason: 'test' }, testCaller);
 const endByClient = ({ ports }: Pick<IssuingCopy, 'ports'>, token: string) =>
   revokeOAuthToken(ports, token, 'sallyport', testCaller);
+const introspect = async ({ ports }: Pick<IssuingCopy, 'ports'>, token: string) =>
+  JSON.parse(await introspectToken(ports, token, client));
 const verdictOf = async ({ ports, poll }: IssuingCopy, token: string) => {
   await poll.wake();
   const verdict = validateToken(ports, token);
@@ -92,7 +94,7 @@ describe.each([
     stepMs = byMs;
     for (const token of [bearer, over, 'x']) {
       expect(() => validateToken(stepped.ports, token)).toThrow(expect.objectContaining({ code: 'clock_wrong' }));
-      if (token !== 'x') expect(await outcomeOf(introspectToken(stepped.ports, token, client))).toBe('clock_wrong');
+      if (token !== 'x') expect(await outcomeOf(introspect(stepped, token))).toBe('clock_wrong');
       expect(await outcomeOf(explainEnd(stepped.ports, { token }))).toBe('clock_wrong');
     }
     stepMs = 0;
@@ -146,7 +148,7 @@ describe('a copy that has not heard of the newest keys', () => {
     await replaceKeyUnheard();
     const { bearer } = await newPerson(harness);
     const asked = {
-      introspect: () => introspectToken(behind.ports, bearer, client),
+      introspect: () => introspect(behind, bearer),
       explain: () => explainEnd(behind.ports, { token: bearer }),
       exchange: () =>
         exchangeToken(
@@ -187,7 +189,7 @@ describe('a copy that has not heard of the newest keys', () => {
     expect(first).not.toMatch(/^sp_rt_1\./);
     const input = { refreshToken: first, presentedBy };
     const asked = {
-      introspect: () => introspectToken(behind.ports, first, client),
+      introspect: () => introspect(behind, first),
       explain: () => explainEnd(behind.ports, { token: first }),
       refresh: () => refreshToken(behind.ports, input, testCaller),
       revoke: () => end(behind, first),

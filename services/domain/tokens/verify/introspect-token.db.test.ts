@@ -25,8 +25,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const introspect = (token: string, caller: Caller = client, { ports }: Pick<IssuingCopy, 'ports'> = harness) =>
-  introspectToken(ports, token, caller);
+const introspect = async (token: string, caller: Caller = client, { ports }: Pick<IssuingCopy, 'ports'> = harness) =>
+  JSON.parse(await introspectToken(ports, token, caller));
 const inactive = { active: false };
 
 test('is for clients that are still there', async () => {
@@ -38,6 +38,12 @@ test('is for clients that are still there', async () => {
   await harness.reload();
   for (const caller of [testCaller, gone, disabled])
     await expect(introspect(token, caller)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+});
+
+test('the answer for an access token is its claims, with its type, as JSON', async () => {
+  const { access_token: token } = await issueClientToken(harness.ports, {}, client);
+  const { scope = '', ...claims } = decodeJwt(token);
+  expect(await introspect(token)).toEqual({ active: true, token_type: 'Bearer', ...claims, scope });
 });
 
 test('RFC 9068 §2.2.3: a token without a scope has an empty one', async () => {

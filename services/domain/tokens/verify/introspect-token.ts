@@ -5,7 +5,9 @@ import { tokenTypeOf } from '../access-token.ts';
 import { scopeNow } from '../refresh/family-token.ts';
 import { readRefreshToken } from '../refresh/read-refresh-token.ts';
 import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
-import { evaluateTokenConfirmed, type ValidatePorts } from './validate-token.ts';
+import { ANSWER_START, evaluateTokenConfirmed, type ValidatePorts } from './validate-token.ts';
+import type { InactiveReason } from './verdict-shapes.ts';
+import type { VerifiedToken } from './verified-token-cache.ts';
 
 /** RFC 7662 §2.2; an inactive token is told nothing more of. */
 export type Introspection =
@@ -24,36 +26,45 @@ export type Introspection =
     };
 
 const INACTIVE: Introspection = { active: false };
+const INACTIVE_TEXT = JSON.stringify(INACTIVE);
 const REFRESH_PREFIX = 'sp_rt_';
 
 export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & Pick<Ports, 'sql'>;
 
 /**
- * RFC 7662 for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
+ * The answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
  * client is registered for by name, are inactive to it (§4): `*` lets it ask for tokens, and makes it no audience. A
  * refresh token is looked up and stays as it is; only its current generation is active. Throws `client_unauthenticated` (401),
  * `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
  */
-export async function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): Promise<Introspection> {
+export function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): string | Promise<string> {
   const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
   // It may have been disabled or deleted since its secret was checked, while its body was read.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const audiences = client.audiences.filter((each) => each !== '*');
   return token.startsWith(REFRESH_PREFIX)
-    ? introspectRefreshToken(ports, token, client.clientId, audiences)
+    ? introspectRefreshToken(ports, token, client.clientId, audiences).then((answer) => JSON.stringify(answer))
     : introspectAccessToken(ports, token, audiences);
 }
 
-async function introspectAccessToken(
+function introspectAccessToken(
   ports: IntrospectPorts,
   token: string,
   audiences: readonly string[],
-): Promise<Introspection> {
+): string | Promise<string> {
   // Who introspects is shown `cnf` and checks the proof it was given (RFC 9449 §6.2, RFC 8705 §3.2).
-  const judged = await evaluateTokenConfirmed(ports, token, { isProofChecked: true, audiences });
-  if (typeof judged === 'string') return INACTIVE;
-  const { claims } = judged;
-  return { active: true, token_type: tokenTypeOf(claims), ...claims, scope: claims.scope ?? '' };
+  const expectations = { isProofChecked: true, audiences };
+  // In memory without a wait, and a promise only for a key that has to be asked for.
+  const found = evaluateTokenConfirmed(ports, token, expectations);
+  return found instanceof Promise ? found.then(answerOf) : answerOf(found);
+}
+
+function answerOf(evaluated: VerifiedToken | InactiveReason): string {
+  if (typeof evaluated === 'string') return INACTIVE_TEXT;
+  const { claims, answer } = evaluated;
+  const members = answer.slice(ANSWER_START.length + 1, -2);
+  const scope = claims.scope === undefined ? ',"scope":""' : '';
+  return `{"active":true,"token_type":"${tokenTypeOf(claims)}",${members}${scope}}`;
 }
 
 async function introspectRefreshToken(

@@ -11,7 +11,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
 import { checkDpopProof } from '../dpop/dpop-proof.ts';
 import { keyRingBehind } from '../refresh/refresh-errors.ts';
-import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
+import { type HasStateConfirmation, lookAgain } from '../revocations/confirm-state.ts';
 import type { HasRevocations, RevocableClaims } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
@@ -75,6 +75,9 @@ const isAccessTokenType = (typ: unknown): boolean => {
   return type === ACCESS_TOKEN_TYPE || type === `application/${ACCESS_TOKEN_TYPE}`;
 };
 
+/** What stands before the claims in the validate answer of an active token. */
+export const ANSWER_START = '{"active":true,"claims":';
+
 /**
  * Form, key and signature, then type and claim types: what no clock or revocation can change.
  * Nothing in a token is believed, or told apart to its sender, before its signature holds.
@@ -99,7 +102,7 @@ export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string)
     key: found.key.key,
     keyAudience: found.key.audience,
     revocable: revocableOf(claims, ports.tokenSettings.requireSessionBinding),
-    answer: `{"active":true,"claims":${payload.text}}`,
+    answer: `${ANSWER_START}${payload.text}}`,
   };
 }
 
@@ -248,17 +251,19 @@ export function evaluateToken(
   return decision;
 }
 
-/** The same, but a key is unknown only where the database, asked after the call, has none either. */
-export const evaluateTokenConfirmed = (
+/**
+ * The same, but a key is unknown only where the database, asked after the call, has none either; a promise while it is
+ * asked.
+ */
+export function evaluateTokenConfirmed(
   ports: ValidatePorts & HasStateConfirmation,
   token: string,
   expectations: TokenExpectations = NO_EXPECTATIONS,
-): Promise<VerifiedToken | InactiveReason> =>
-  lookConfirmed(
-    ports,
-    () => decideFromMemory(ports, token, expectations),
-    (decision) => decision === 'unknown_key',
-  );
+): VerifiedToken | InactiveReason | Promise<VerifiedToken | InactiveReason> {
+  const look = () => decideFromMemory(ports, token, expectations);
+  const decision = look();
+  return decision === 'unknown_key' ? lookAgain(ports, look) : decision;
+}
 
 /** The same as `evaluateToken`, as a verdict. */
 export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
