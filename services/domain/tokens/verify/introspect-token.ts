@@ -10,7 +10,7 @@ import type { InactiveReason } from './verdict-shapes.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
 /** RFC 7662 §2.2; an inactive token is told nothing more of. */
-export type Introspection =
+type Introspection =
   | { readonly active: false }
   | {
       readonly active: true;
