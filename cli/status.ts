@@ -45,9 +45,7 @@ async function status(options: GlobalOptions): Promise<void> {
           health: health?.[child.name] ?? null,
         }),
       );
-      // Copies stand behind one process of ours: what is silent of them is named beside it.
-      const silent = Object.keys(health ?? {}).filter((name) => health?.[name] === 'silent');
-      return { pid: supervisor.pid, started_at: startedAt, api, metrics, ready, silent, children };
+      return { pid: supervisor.pid, started_at: startedAt, api, metrics, ready, children };
     }),
   );
   const state = {
@@ -64,9 +62,6 @@ async function status(options: GlobalOptions): Promise<void> {
       `api       ${run.api}  ${run.ready ? 'ready' : 'not ready'}  (supervisor pid ${run.pid}, since ${run.started_at})`,
       `metrics   ${run.metrics}`,
       ...run.children.map((child) => `  ${child.name}  pid ${child.pid}  ${wordOf(child)}`),
-      ...run.silent
-        .filter((name) => run.children.every((child) => child.name !== name))
-        .map((name) => `  ${name}  silent: it does not answer`),
     ]),
   ]);
   if (running.length === 0)

@@ -10,7 +10,6 @@ import { readState, sendSignal, waitForExit } from '../services/platform/local/p
 import { readRunRecords } from '../services/supervisor/run-record.ts';
 import { eventually } from './eventually.ts';
 import type { ClientCredentials } from './http-client.ts';
-import { descendantsOf } from './processes/alive.ts';
 import { copyCluster } from './processes/prepared-cluster.ts';
 
 type Login = { readonly email: string; readonly password: string };
@@ -170,16 +169,12 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     supervisorPid: child.pid!,
     apiPid: () =>
       children().find(({ name, process: own }) => name.startsWith('api') && isSameProcessAlive(own))?.process.pid,
-    workerPids: () => {
-      const parents = children().filter(({ name }) => name.startsWith('worker'));
-      const pids = parents.flatMap(({ process: own }) => [own.pid, ...descendantsOf(own.pid)]);
-      return Object.fromEntries(
-        pids.flatMap((pid) => {
-          const { SALLYPORT_PROCESS: name, SALLYPORT_COPIES: copies } = environmentOf(pid);
-          return name && !copies ? [[name, pid]] : [];
-        }),
-      );
-    },
+    workerPids: () =>
+      Object.fromEntries(
+        children()
+          .filter(({ name, process: own }) => name.startsWith('worker') && isSameProcessAlive(own))
+          .map(({ name, process: own }) => [name, own.pid]),
+      ),
     storePid: (store) => readState(join(dataDir, 'run', `${store}.json`))?.pid,
     output: () => stdout + stderr,
     ended: () => ended,
@@ -189,16 +184,4 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     },
     dispose,
   };
-}
-
-/** What a process was started with; nothing of one that has ended. */
-function environmentOf(pid: number): Readonly<Record<string, string>> {
-  try {
-    const pairs = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    return Object.fromEntries(
-      pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
-    );
-  } catch {
-    return {};
-  }
 }

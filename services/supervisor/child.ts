@@ -12,15 +12,13 @@ export type ChildOptions = {
   readyTimeoutSeconds: number;
   drainSeconds: number;
   backoff: BackoffPolicy;
-  /** In a process group of its own, so that a Ctrl-C for ours reaches it only through us, in order and once. */
-  ownGroup: boolean;
   say: (text: string) => void;
   /** The child cannot run and must not be tried again. */
   onFatal: (message: FatalMessage) => void;
   onReady: () => void;
   /** Called whenever the running process changes. */
   onChange: () => void;
-  /** A crash led to another start: of this child, or of the copy `name` below it. */
+  /** A crash led to another start of this child. */
   onRestarted: (name: string) => void;
 };
 
@@ -70,13 +68,14 @@ export class SupervisedChild {
   }
 
   #killPid(pid: number): void {
-    sendSignal(this.#options.ownGroup ? -pid : pid, 'SIGKILL');
+    sendSignal(-pid, 'SIGKILL');
   }
 
   #launch(): void {
-    const { entry, env, ownGroup, say, readyTimeoutSeconds } = this.#options;
+    const { entry, env, say, readyTimeoutSeconds } = this.#options;
     const child = spawn(process.execPath, [entry], {
-      detached: ownGroup,
+      // In a process group of its own, so that a Ctrl-C for ours reaches it only through us, in order and once.
+      detached: true,
       stdio: ['ignore', 2, 2, 'ipc'],
       env: env(),
     });
@@ -98,7 +97,6 @@ export class SupervisedChild {
         this.#wasReady = true;
         this.#options.onReady();
       }
-      if (message?.type === 'restarted') this.#options.onRestarted(message.name);
       // Once it ran, its settings are right: it ends, and is started again until its store is back.
       const isOutage = message?.type === 'fatal' && message.code === 'store_unreachable' && this.#wasReady;
       if (message?.type === 'fatal' && !isFatal && !isOutage) {
@@ -116,7 +114,7 @@ export class SupervisedChild {
         left -= 1;
         if (left > 0) return;
         clearTimeout(readyDeadline);
-        if (child.pid && ownGroup) sendSignal(-child.pid, 'SIGKILL');
+        if (child.pid) sendSignal(-child.pid, 'SIGKILL');
         this.#current = undefined;
         this.process = undefined;
         this.isReady = false;

@@ -6,7 +6,7 @@ import type { ApiPort } from './api-port.ts';
 import { claimPort } from './port-claim.ts';
 import { createProcesses, type Household } from './processes.ts';
 
-/** Finds its first port taken and says so twice, as the parent of two copies does; on another it is ready. */
+/** Finds its first port taken and says so twice, on another it is ready. */
 const source = `
 import { appendFileSync } from 'node:fs';
 appendFileSync('starts', 'x');
@@ -28,12 +28,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A start of one child, whose API port moves as `move` does. */
-function begin(move: ApiPort['move']): Household {
+/** A start of one kind of child, whose API port moves as `move` does. */
+function begin(move: ApiPort['move'], copies = 1): Household {
   const entry = join(folder, 'child.mjs');
   writeFileSync(entry, source.replace("'starts'", JSON.stringify(join(folder, 'starts'))));
   household = createProcesses({
-    specs: [{ name: 'api', entry, copies: 1, readyTimeoutSeconds: 50, drainSeconds: 50 }],
+    specs: [{ name: 'api', entry, copies, readyTimeoutSeconds: 50, drainSeconds: 50 }],
     env: () => ({ MOVES: String(moves) }),
     socketFolder: folder,
     backoff: { firstMs: 20, capMs: 80, healthyAfterMs: 1e9 },
@@ -68,8 +68,17 @@ test('a port that is taken where no other is free ends the start with that reaso
   await expect(failed).rejects.toThrow('no free port from 65536 on');
 });
 
-test('a port that two copies found taken is moved once, and its child started again once', async () => {
+test('a port that a child found taken, and says so twice, is moved once, and the child started again once', async () => {
   await begin(async () => {}).ready;
   expect(moves).toBe(1);
   expect(readFileSync(join(folder, 'starts'), 'utf8')).toBe('xx');
+});
+
+test('a port that two copies found taken is moved once, and both are started again', async () => {
+  await begin(() => new Promise((done) => setTimeout(done, 200)), 2).ready;
+  expect(moves).toBe(1);
+  expect(household?.fleets.flat().map(({ name, isReady }) => [name, isReady])).toEqual([
+    ['api-1', true],
+    ['api-2', true],
+  ]);
 });

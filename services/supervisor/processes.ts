@@ -6,7 +6,7 @@ import type { SupervisedChild } from './child.ts';
 import type { ChildSpec } from './process-specs.ts';
 import type { FatalMessage } from './protocol.ts';
 import { type ChildState, createReadiness } from './readiness.ts';
-import { copyNames, createReplicas } from './replicas.ts';
+import { createReplicas } from './replicas.ts';
 import type { RunRecord } from './run-record.ts';
 import type { StopRequests } from './stop-requests.ts';
 
@@ -74,26 +74,30 @@ export function createProcesses(options: HouseholdOptions): Household {
     await child.stop();
     if (!requests.isStopping()) child.start();
   };
+  let moving: Promise<void> | undefined;
   const onFatal = async (child: SupervisedChild, { code, message, fix }: FatalMessage): Promise<void> => {
     const isPortTaken = code === 'port_taken' || code === 'EADDRINUSE';
     if (!isPortTaken) return failed.reject(new StartError(code, message, fix));
     if (readiness.wasReached()) return awaitPort(child);
-    await api.move(options.otherPorts);
-    await restart();
+    // Copies find the same port taken, each for itself.
+    moving ??= api
+      .move(options.otherPorts)
+      .then(restart)
+      .finally(() => {
+        moving = undefined;
+      });
+    await moving;
   };
 
-  const fleets = specs.map((spec) => {
-    const shared = spec.copies > 1;
-    return createReplicas({
+  const fleets = specs.map((spec) =>
+    createReplicas({
       ...options,
-      spec: shared ? copiesParent(spec) : spec,
-      names: shared ? [spec.name] : copyNames(spec),
-      env: shared ? () => ({ ...options.env(), SALLYPORT_COPIES: JSON.stringify(spec) }) : options.env,
-      ownGroup: true,
+      spec,
+      env: spec.copies > 1 ? () => ({ ...options.env(), SALLYPORT_REUSE_PORT: '1' }) : options.env,
       onFatal: (child, message) => void onFatal(child, message).catch(failed.reject),
       onChange,
-    });
-  });
+    }),
+  );
   return {
     fleets,
     ready: ready.promise,
@@ -107,13 +111,6 @@ export function createProcesses(options: HouseholdOptions): Household {
 
 const runningOf = ({ name, process, isReady }: SupervisedChild): RunRecord['children'] =>
   process ? [{ name, process, ready: isReady }] : [];
-
-/** One process that starts and stops all copies of a child, so that one pid stands for them. */
-const copiesParent = (spec: ChildSpec): Omit<ChildSpec, 'name' | 'copies'> => ({
-  entry: new URL('./copies.ts', import.meta.url).pathname,
-  readyTimeoutSeconds: spec.readyTimeoutSeconds + 5,
-  drainSeconds: spec.drainSeconds + 2,
-});
 
 const gaveUp = (child: ChildState): StartError =>
   new StartError(

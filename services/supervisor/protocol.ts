@@ -3,9 +3,7 @@ export type ChildMessage =
   /** It serves. */
   | { type: 'ready' }
   /** It cannot start, and trying again would not help: shown with its fix, not retried. `port_taken` moves the port. */
-  | { type: 'fatal'; code: string; message: string; fix: string }
-  /** From the parent of several copies: one of them was started again. */
-  | { type: 'restarted'; name: string };
+  | { type: 'fatal'; code: string; message: string; fix: string };
 
 export type FatalMessage = Extract<ChildMessage, { type: 'fatal' }>;
 
@@ -14,7 +12,6 @@ export function readChildMessage(message: unknown): ChildMessage | undefined {
   if (typeof message !== 'object' || message === null || !('type' in message)) return undefined;
   if (message.type === 'ready') return { type: 'ready' };
   const text = (name: string): string => String((message as Record<string, unknown>)[name] ?? '');
-  if (message.type === 'restarted') return { type: 'restarted', name: text('name') };
   if (message.type !== 'fatal') return undefined;
   return { type: 'fatal', code: text('code'), message: text('message'), fix: text('fix') };
 }

@@ -6,14 +6,12 @@ import type { ChildSpec } from './process-specs.ts';
 import type { FatalMessage } from './protocol.ts';
 
 export type FleetOptions = {
-  spec: Omit<ChildSpec, 'name' | 'copies'>;
-  names: readonly string[];
+  spec: ChildSpec;
   /** Environment of every copy, read again at each start. */
   env: () => NodeJS.ProcessEnv;
   /** Folder of the sockets on which processes serve their metrics. */
   socketFolder: string;
   backoff: BackoffPolicy;
-  ownGroup: boolean;
   say: (text: string) => void;
   onFatal: (child: SupervisedChild, message: FatalMessage) => void;
   /** A process started, became ready or ended. */
@@ -31,7 +29,7 @@ export const copyNames = (spec: ChildSpec): string[] =>
 /** The supervised copies of one kind of child, not started yet. */
 export function createReplicas(options: FleetOptions): SupervisedChild[] {
   const { spec } = options;
-  return options.names.map((name) => {
+  return copyNames(spec).map((name) => {
     const child: SupervisedChild = new SupervisedChild({
       name,
       entry: spec.entry,
@@ -48,7 +46,6 @@ export function createReplicas(options: FleetOptions): SupervisedChild[] {
       readyTimeoutSeconds: spec.readyTimeoutSeconds,
       drainSeconds: spec.drainSeconds,
       backoff: options.backoff,
-      ownGroup: options.ownGroup,
       say: options.say,
       onFatal: (message) => options.onFatal(child, message),
       onReady: options.onChange,

@@ -126,7 +126,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
       const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
       options.onReady({ api: api.url, metrics: metricsUrl, credentialsFile, pids, workers });
     },
-    onRestarted: (name) => void (restarts.has(name) && restarts.set(name, restarts.get(name)! + 1)),
+    onRestarted: (name) => restarts.set(name, (restarts.get(name) ?? 0) + 1),
   });
   undo.push(
     () => removeRunRecord(dataDir),
