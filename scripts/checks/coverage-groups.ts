@@ -27,7 +27,7 @@ const AUTHENTICATION = [
 /** What connects those decisions and takes none: Better Auth's settings and plugins, mails, purges, middleware. */
 const WIRING = [
   'services/domain/identity/{auth,auth-engine,handover,seed-demo,views}.ts',
-  'services/domain/identity/{factors/auth-factors,factors/passkey-plugin,sessions/session-plugin}.ts',
+  'services/domain/identity/better-auth/{auth-factors,passkey-plugin,session-plugin}.ts',
   'services/domain/identity/mail/**',
   'services/domain/{api-keys,identity,oauth}/*-purges.ts',
   'services/api/requests/{authentication-middleware,credentials-in-address,once,raw-body}.ts',
