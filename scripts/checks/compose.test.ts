@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
@@ -134,6 +134,7 @@ describe('docker-compose.yml', () => {
     for (const volume of compose.services.secrets?.volumes ?? [])
       expect(image).toContain(`COPY --from=build --chown=nonroot:nonroot /empty ${volume.split(':')[1]}\n`);
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
     const make = () => execFileSync(process.execPath, [join(root, 'deploy/container/make-secrets.mjs'), folder]);
     const read = () =>
       Object.fromEntries(

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,10 +22,12 @@ function bash(
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<{ code: number | null; output: string }> {
-  return new Promise((done, fail) => {
+  // What a reader keeps of `mktemp`.
+  const temporary = mkdtempSync(join(tmpdir(), 'sallyport-shell-'));
+  return new Promise<{ code: number | null; output: string }>((done, fail) => {
     const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
       cwd: ROOT,
-      env: { ...process.env, ...env },
+      env: { ...process.env, TMPDIR: temporary, ...env },
       // A bash that reads from a socket takes itself for a remote shell's, and reads the start-up files of its machine.
       stdio: ['ignore', 'pipe', 'pipe'],
       signal,
@@ -33,7 +36,7 @@ function bash(
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.once('error', fail).once('close', (code) => done({ code, output }));
-  });
+  }).finally(() => rmSync(temporary, { recursive: true, force: true }));
 }
 
 // Some twenty commands, each a process of its own.

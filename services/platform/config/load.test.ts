@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, profileWarning } from './load.ts';
 
 const secret = (bytes = 32): string => randomBytes(bytes).toString('base64');
@@ -83,7 +83,9 @@ describe('what is unsafe does not start', () => {
     expect(() => loadConfig({ ...twice, KEY_ENCRYPTION_KEY: one })).toThrow(names);
     expect(refused({ ...twice, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
     expect(refused({ ...production(), KEY_ENCRYPTION_KEY: one, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
-    const file = join(await mkdtemp(join(tmpdir(), 'sallyport-config-')), 'key');
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-config-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'key');
     await writeFile(file, `${one}\n`);
     const fromFile = { ...twice, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: file };
     expect(refused(fromFile)).toEqual(['KEY_ENCRYPTION_KEY_FILE']);
