@@ -2,36 +2,48 @@ import { defineConfig } from 'vitest/config';
 
 const common = {
   environment: 'node',
+  // Node runs the sources as it does in production, types stripped: what a test measures is what is shipped, and its
+  // coverage adds up with that of the processes it starts.
+  experimental: { viteModuleRunner: false, nodeLoader: false },
+  // Most of a short file's time was loading the same modules: files share a worker, so a test leaves no state in them.
+  isolate: false,
   // A developer's own .env is no part of a test.
   env: { SALLYPORT_ENV_FILE: '' },
-  // A start that takes seconds takes a minute on a machine that is busy with other work.
-  testTimeout: 120_000,
-  hookTimeout: 240_000,
+  // What takes seconds takes a minute on a machine that is busy with other work; more is a hang. `eventually` gives up
+  // before, and says what never came.
+  testTimeout: 90_000,
+  hookTimeout: 120_000,
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
-  setupFiles: ['testing/child-coverage.ts'],
+  globalSetup: ['testing/temporary-folder.ts'],
+  setupFiles: ['testing/file-folder.ts', 'testing/child-coverage.ts'],
+  maxWorkers: 2,
 };
 const never = ['**/node_modules/**', '**/.sallyport/**'];
+// They read, set or measure what a process has one of: its metrics, its tracer, its memory.
+const alone = [
+  'observability/**/*.test.ts',
+  'services/api/bounded-series.test.ts',
+  'services/domain/tokens/verify/{hostile-token-cost,verified-token-cache}.test.ts',
+];
 
 const onStores = {
   ...common,
   exclude: never,
   setupFiles: [...common.setupFiles, 'testing/empty-redis.ts'],
-  globalSetup: ['testing/global-services.ts'],
-  // Two cores: a file with its own servers and load is enough beside one other.
-  maxWorkers: 2,
-  // Most of a short file's time was loading the same modules: files share a worker, so a test leaves no state in them.
-  isolate: false,
+  globalSetup: [...common.globalSetup, 'testing/global-services.ts'],
 };
 
 export default defineConfig({
   test: {
     coverage: {
       provider: 'v8',
+      // Processes that tests start are measured too.
+      autoAttachSubprocess: true,
       reporter: ['json'],
       reportOnFailure: true,
       include: ['{services,observability,cli,jobs}/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/*-harness.ts', '**/testing/**', '**/generated/**'],
+      exclude: ['**/*{.test,-harness}.ts', '**/testing/**', '**/generated/**'],
     },
     projects: [
       {
@@ -39,10 +51,10 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...never, '**/*.{db,integration}.test.ts'],
-          maxWorkers: 2,
+          exclude: [...never, ...alone, '**/*.{db,integration}.test.ts'],
         },
       },
+      { test: { ...common, name: 'unit-alone', include: alone, isolate: true } },
       { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'] } },
       { test: { ...onStores, name: 'integration', include: ['**/*.integration.test.ts'] } },
     ],

@@ -1,10 +1,32 @@
-// Processes that tests start measure themselves; the worker itself is measured by vitest.
+// Processes that tests start measure themselves where vitest measures (`autoAttachSubprocess`). vitest reads their
+// reports when a file of tests ends, and fails on half of one: they write elsewhere, and whole ones are handed over.
+import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 
-const { SALLYPORT_CHILD_COVERAGE } = process.env;
-if (SALLYPORT_CHILD_COVERAGE) {
-  process.env.NODE_V8_COVERAGE = SALLYPORT_CHILD_COVERAGE;
+const SUFFIX = '.written';
+
+/** False while it is being written, and for one whose process was killed at it. */
+function isWhole(path: string): boolean {
+  try {
+    JSON.parse(readFileSync(path, 'utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const { NODE_V8_COVERAGE } = process.env;
+if (NODE_V8_COVERAGE) {
+  const read = NODE_V8_COVERAGE.replace(SUFFIX, '');
+  const written = read + SUFFIX;
+  process.env.NODE_V8_COVERAGE = written;
   // Half of what a process costs is compiling what others compiled already. Never shared with processes that are not
   // measured: their code counts nothing.
-  process.env.NODE_COMPILE_CACHE = join(SALLYPORT_CHILD_COVERAGE, '../compiled');
+  process.env.NODE_COMPILE_CACHE = join(read, '../../compiled');
+  for (const folder of [read, written]) mkdirSync(folder, { recursive: true });
+  afterAll(() => {
+    for (const name of readdirSync(written))
+      if (isWhole(join(written, name))) renameSync(join(written, name), join(read, name));
+  });
 }

@@ -26,11 +26,10 @@ const AUTHENTICATION = [
 
 /** What connects those decisions and takes none: Better Auth's settings and plugins, mails, purges, middleware. */
 const WIRING = [
-  'services/domain/identity/{auth,auth-engine,handover,seed-demo,views}.ts',
-  'services/domain/identity/better-auth/{auth-factors,passkey-plugin,session-plugin}.ts',
-  'services/domain/identity/mail/**',
+  'services/domain/identity/{better-auth,mail,seed}/**',
+  'services/domain/identity/views.ts',
   'services/domain/{api-keys,identity,oauth}/*-purges.ts',
-  'services/api/requests/{authentication-middleware,credentials-in-address,once,raw-body}.ts',
+  'services/api/requests/{credentials-in-address,once,raw-body}.ts',
   'services/domain/shared/throttle.ts',
 ];
 

@@ -1,10 +1,5 @@
-import { glob, readdir, readFile } from 'node:fs/promises';
-import { stripTypeScriptTypes } from 'node:module';
+import { readFile } from 'node:fs/promises';
 import { matchesGlob, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { mergeScriptCovs, type ScriptCov } from '@bcoe/v8-coverage';
-import { parse } from 'acorn';
-import { convert } from 'ast-v8-to-istanbul';
 import coverage, { type CoverageMap, type CoverageMapData } from 'istanbul-lib-coverage';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -26,132 +21,52 @@ export type CoverageFigure = {
   readonly functions: number;
   readonly branches: number;
   readonly passed: boolean;
+  /** One line for each file that is not covered whole. */
+  readonly missing: readonly string[];
 };
 
-type V8Report = { readonly result: ScriptCov[] };
-
-const isOurs = (path: string): boolean =>
-  /^(services|observability|cli|jobs)\//.test(path) &&
-  path.endsWith('.ts') &&
-  !/(\.test|-harness)\.ts$|\/testing\/|\/generated\//.test(path);
-
-/** Nothing, for a process that was killed while it wrote. */
-function scriptsOf(text: string): ScriptCov[] {
-  try {
-    return (JSON.parse(text) as V8Report).result;
-  } catch {
-    return [];
-  }
-}
-
-/** One coverage of each of our files, over all reports: converting is slow, and done once a file. */
-async function mergedScripts(folder: string): Promise<Map<string, ScriptCov>> {
-  const merged = new Map<string, ScriptCov>();
-  for (const name of await readdir(folder).catch(() => [])) {
-    for (const script of scriptsOf(await readFile(resolve(folder, name), 'utf8'))) {
-      if (!script.url.startsWith('file://')) continue;
-      const file = fileURLToPath(script.url);
-      if (!isOurs(relative(ROOT, file))) continue;
-      const known = merged.get(file);
-      merged.set(file, known === undefined ? script : (mergeScriptCovs([known, script]) as ScriptCov));
-    }
-  }
-  return merged;
-}
-
-/**
- * Coverage that child processes wrote (NODE_V8_COVERAGE). Node runs our files with types replaced by blanks,
- * so V8's offsets are offsets of the source.
- */
-export async function childCoverage(folder: string): Promise<CoverageMap> {
+/** What these reports of vitest (`coverage-final.json`) cover together; each holds every file of ours, loaded or not. */
+export async function coverageOf(reports: readonly string[]): Promise<CoverageMap> {
   const map = coverage.createCoverageMap({});
-  for (const [file, script] of await mergedScripts(folder)) {
-    const code = stripTypeScriptTypes(await readFile(file, 'utf8'));
-    const ast = parse(code, { ecmaVersion: 'latest', sourceType: 'module' });
-    const data = await convert({
-      ast: ast as never,
-      code,
-      wrapperLength: 0,
-      coverage: script as never,
-      sourceMap: undefined,
-    });
-    map.merge(data as CoverageMapData);
-  }
+  for (const report of reports) map.merge(JSON.parse(await readFile(report, 'utf8')) as CoverageMapData);
   return map;
 }
 
-/** What vitest's own provider wrote for the code its workers ran. */
-export async function vitestCoverage(file: string): Promise<CoverageMap> {
-  return coverage.createCoverageMap(JSON.parse(await readFile(file, 'utf8')) as CoverageMapData);
-}
+const matchesAny = (path: string, patterns: readonly string[]): boolean =>
+  patterns.some((pattern) => matchesGlob(path, pattern));
 
-const isIn = (group: CoverageGroup, path: string): boolean =>
-  group.include.some((pattern) => matchesGlob(path, pattern)) &&
-  !group.exclude.some((pattern) => matchesGlob(path, pattern));
+/** Rounded down: 100 % is everything. */
+const percent = ({ total, covered }: { readonly total: number; readonly covered: number }): number =>
+  total === 0 ? 100 : Math.floor((covered / total) * 10_000) / 100;
 
-/**
- * Of each file the better of two measurements. They are not added up: the same function or branch has other columns
- * after vite's transform than as Node runs it, and would count twice.
- */
-export function betterOf(first: CoverageMap, second: CoverageMap): CoverageMap {
-  const map = coverage.createCoverageMap({});
-  for (const file of new Set([...first.files(), ...second.files()])) {
-    const [one, other] = [first, second].map((from) =>
-      from.files().includes(file) ? from.fileCoverageFor(file) : undefined,
-    );
-    const percent = (data: typeof one): number => (data === undefined ? -1 : data.toSummary().statements.pct);
-    map.addFileCoverage((percent(one) >= percent(other) ? one : other) as NonNullable<typeof one>);
-  }
-  return map;
-}
-
-/** Files of a group that no run loaded are reported as uncovered, so an unimported file cannot hide. */
-export async function figureOf(
-  map: CoverageMap,
-  group: CoverageGroup,
-): Promise<CoverageFigure & { readonly missing: readonly string[] }> {
-  const files: string[] = [];
-  for await (const path of glob('{services,observability,cli,jobs}/**/*.ts', { cwd: ROOT })) {
-    if (isOurs(path) && isIn(group, path)) files.push(path);
-  }
+export function figureOf(map: CoverageMap, group: CoverageGroup): CoverageFigure {
   const summary = coverage.createCoverageSummary();
   const missing: string[] = [];
-  for (const path of files.sort()) {
-    const absolute = resolve(ROOT, path);
-    if (!map.files().includes(absolute)) {
-      if (!(await isTypesOnly(absolute))) missing.push(`${path}: never loaded`);
-      continue;
-    }
-    const one = map.fileCoverageFor(absolute);
+  const unloaded: string[] = [];
+  let files = 0;
+  for (const file of map.files().sort()) {
+    const path = relative(ROOT, file);
+    if (!matchesAny(path, group.include) || matchesAny(path, group.exclude)) continue;
+    files += 1;
+    const one = map.fileCoverageFor(file);
+    const { lines, functions, branches, statements } = one.toSummary();
     summary.merge(one.toSummary());
-    const { lines, functions, branches } = one.toSummary();
-    if (lines.pct < 100 || functions.pct < 100 || branches.pct < 100)
+    if (statements.total > 0 && statements.covered === 0) unloaded.push(`${path}: never loaded`);
+    else if (Math.min(lines.pct, functions.pct, branches.pct) < 100)
       missing.push(
         `${path}: lines ${lines.pct} functions ${functions.pct} branches ${branches.pct} uncovered ${one.getUncoveredLines().slice(0, 12).join(',')}`,
       );
   }
-  const percent = (total: number, covered: number): number =>
-    total === 0 ? 100 : Math.floor((covered / total) * 10_000) / 100;
   const figure = {
-    lines: percent(summary.lines.total, summary.lines.covered),
-    functions: percent(summary.functions.total, summary.functions.covered),
-    branches: percent(summary.branches.total, summary.branches.covered),
+    lines: percent(summary.lines),
+    functions: percent(summary.functions),
+    branches: percent(summary.branches),
   };
-  const neverLoaded = missing.some((line) => line.endsWith('never loaded'));
   const passed =
-    !neverLoaded &&
+    files > 0 &&
+    unloaded.length === 0 &&
     figure.lines >= group.least.lines &&
     figure.functions >= group.least.functions &&
     figure.branches >= group.least.branches;
-  return { group: group.name, files: files.length, ...figure, passed, missing };
-}
-
-async function isTypesOnly(file: string): Promise<boolean> {
-  const ast = parse(stripTypeScriptTypes(await readFile(file, 'utf8')), {
-    ecmaVersion: 'latest',
-    sourceType: 'module',
-  });
-  return ast.body.every(
-    (node) => node.type === 'ImportDeclaration' || (node.type === 'ExportNamedDeclaration' && !node.declaration),
-  );
+  return { group: group.name, files, ...figure, passed, missing: [...unloaded, ...missing] };
 }
