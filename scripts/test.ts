@@ -1,21 +1,28 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import coverage, { type CoverageMap } from 'istanbul-lib-coverage';
-import { betterOf, type CoverageFigure, childCoverage, figureOf, vitestCoverage } from './checks/coverage.ts';
+import { coverageOf, figureOf } from './checks/coverage.ts';
 import { coverageGroups } from './checks/coverage-groups.ts';
 import { failuresOf, type TestReport } from './checks/failed-tests.ts';
+import { testsReachedSince } from './checks/reach.ts';
 
 const HELP = `Runs everything the project promises offline, and ends in a line of counts.
 
   npm test                    all of it
   npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit unit-db integration chaos coverage
+  npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
+  npm test -- --changed main  the same of all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
+
+--changed follows imports, and files and folders that a source names in a string: programs it starts, migrations it
+applies, pages it reads. It does not see files found by a pattern or by a name put together at run time, and it leaves
+out chaos and coverage. A change of package.json, the lock, tsconfig.json or vitest.config.ts reaches every test.
 `;
 
 const ROOT = resolve(import.meta.dirname, '..');
 const OUT = resolve(ROOT, 'coverage');
 const BIN = resolve(ROOT, 'node_modules/.bin');
+const CACHE = resolve(ROOT, 'node_modules/.cache');
 
 type Counts = { passed: number; failed: number; skipped: number };
 const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
@@ -23,144 +30,152 @@ const failedSteps: string[] = [];
 const failures: string[] = [];
 
 type Ran = { readonly status: number; readonly output: string };
+type Env = Readonly<Record<string, string>>;
 
-const environment = (env: Readonly<Record<string, string>>) => ({ cwd: ROOT, env: { ...process.env, ...env } });
+const environment = (env: Env) => ({ cwd: ROOT, env: { ...process.env, ...env } });
 
 /** Runs a program that says what it does as it does it. */
-const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> =>
+const run = (args: readonly string[], env: Env = {}): Promise<Ran> =>
   new Promise((done, fail) => {
     const child = spawn(resolve(BIN, 'node'), args, { ...environment(env), stdio: 'inherit' });
-    child.once('error', fail).once('exit', (code) => done(code ?? 1));
+    child.once('error', fail).once('exit', (code) => done({ status: code ?? 1, output: '' }));
   });
 
 /** Runs a program beside others: what it says is told when it has ended. */
-const runQuietly = ([command, ...args]: readonly string[]): Promise<Ran> =>
+const runQuietly = (command: string, args: readonly string[], env: Env = {}): Promise<Ran> =>
   new Promise((done, fail) => {
-    const child = spawn(resolve(BIN, command as string), args, {
-      ...environment({}),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(resolve(BIN, command), args, { ...environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
     const output: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
     child.once('error', fail).once('close', (code) => done({ status: code ?? 1, output: output.join('') }));
   });
 
-async function vitest(project: string): Promise<number> {
-  const folder = resolve(OUT, project);
+const VITEST = resolve(ROOT, 'node_modules/vitest/vitest.mjs');
+const reportOf = (suite: string): string => resolve(OUT, suite, 'vitest/coverage-final.json');
+
+/** Runs projects of vitest, measured. @param workers how many files at once */
+async function vitest(suite: string, projects: readonly string[], workers: number): Promise<Ran> {
+  const folder = resolve(OUT, suite);
   const report = resolve(folder, 'tests.json');
-  const children = resolve(folder, 'children');
   await rm(folder, { recursive: true, force: true });
-  await mkdir(children, { recursive: true });
-  const status = await run(
-    [
-      resolve(ROOT, 'node_modules/vitest/vitest.mjs'),
-      'run',
-      '--project',
-      project,
-      '--coverage',
-      `--coverage.reportsDirectory=${resolve(folder, 'vitest')}`,
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-    ],
-    { SALLYPORT_CHILD_COVERAGE: children, NODE_COMPILE_CACHE: resolve(folder, 'compiled-packages'), CI: 'true' },
-  );
+  await mkdir(folder, { recursive: true });
+  const args = [
+    ...[VITEST, 'run', ...projects.map((project) => `--project=${project}`), `--maxWorkers=${workers}`],
+    ...['--coverage', `--coverage.reportsDirectory=${resolve(folder, 'vitest')}`],
+    ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+  ];
+  const env = { NODE_COMPILE_CACHE: resolve(folder, 'compiled'), CI: 'true' };
+  const ran = suite === 'integration' ? await run(args, env) : await runQuietly('node', args, env);
   const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as TestReport;
   counts.passed += result.numPassedTests ?? 0;
   counts.failed += result.numFailedTests ?? 0;
   counts.skipped += result.numPendingTests ?? 0;
   failures.push(...failuresOf(result, ROOT));
-  return status;
+  return ran;
 }
 
-const percent = (figure: CoverageFigure): string =>
-  `${figure.passed ? 'ok  ' : 'LOW '} ${figure.group}: ${figure.files} files, lines ${figure.lines} %, functions ${figure.functions} %, branches ${figure.branches} %`;
-
-/** What the tests of these projects cover together. */
-async function coverageOf(projects: readonly string[]): Promise<CoverageMap> {
-  const [workers, children] = [coverage.createCoverageMap({}), coverage.createCoverageMap({})];
-  for (const project of projects) {
-    workers.merge(await vitestCoverage(resolve(OUT, project, 'vitest/coverage-final.json')));
-    children.merge(await childCoverage(resolve(OUT, project, 'children')));
-  }
-  return betterOf(workers, children);
-}
-
-async function coverageStep(): Promise<number> {
+async function coverage(): Promise<Ran> {
   const maps = {
-    all: await coverageOf(['unit', 'unit-db', 'integration']),
-    unit: await coverageOf(['unit', 'unit-db']),
-    stores: await coverageOf(['unit-db', 'integration']),
+    all: await coverageOf(['unit', 'unit-db', 'integration'].map(reportOf)),
+    unit: await coverageOf(['unit', 'unit-db'].map(reportOf)),
+    stores: await coverageOf(['unit-db', 'integration'].map(reportOf)),
   };
+  const lines: string[] = [];
   let low = 0;
   for (const group of coverageGroups) {
-    const figure = await figureOf(maps[group.by], group);
-    process.stdout.write(
-      `${percent(figure)} (at least ${group.least.lines}/${group.least.functions}/${group.least.branches})\n`,
+    const { passed, files, lines: of, functions, branches, missing } = figureOf(maps[group.by], group);
+    const least = `${group.least.lines}/${group.least.functions}/${group.least.branches}`;
+    lines.push(
+      `${passed ? 'ok  ' : 'LOW '} ${group.name}: ${files} files, lines ${of} %, functions ${functions} %, branches ${branches} % (at least ${least})`,
     );
-    if (!figure.passed || process.argv.includes('--gaps'))
-      for (const line of figure.missing) process.stdout.write(`       ${line}\n`);
-    if (!figure.passed) low += 1;
+    if (!passed || process.argv.includes('--gaps')) lines.push(...missing.map((line) => `       ${line}`));
+    if (!passed) low += 1;
   }
-  return low;
+  return { status: low, output: `${lines.join('\n')}\n` };
 }
 
-/** They read the sources alone, and run side by side. */
-const checks: Readonly<Record<string, readonly string[]>> = {
-  types: ['tsc', '--noEmit'],
-  lint: ['biome', 'check', '--error-on-warnings', '--max-diagnostics=50'],
+/** The test files that changes since a commit can reach, unmeasured. */
+async function reached(ref: string): Promise<Ran> {
+  const files = testsReachedSince(ref);
+  process.stdout.write(`${files.length} test files can be reached by what changed since ${ref}\n`);
+  const env = { NODE_COMPILE_CACHE: resolve(CACHE, 'compiled') };
+  return files.length === 0 ? { status: 0, output: '' } : run([VITEST, 'run', ...files], env);
+}
+
+/** They read the sources alone, and run side by side. What they keep in `CACHE` they check against each file. */
+const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
+  types: ['tsc', ['--noEmit', '--incremental', '--tsBuildInfoFile', `${CACHE}/types.tsbuildinfo`]],
+  lint: ['biome', ['check', '--error-on-warnings', '--max-diagnostics=50']],
   boundaries: [
-    ...['depcruise', '--config', '.dependency-cruiser.mjs'],
-    ...['services', 'observability', 'cli', 'jobs', 'testing', 'chaos', 'load-tests'],
+    'depcruise',
+    [
+      '--config',
+      '.dependency-cruiser.mjs',
+      'services',
+      'observability',
+      'cli',
+      'jobs',
+      'testing',
+      'chaos',
+      'load-tests',
+    ],
   ],
-  catalogue: ['node', 'scripts/catalog/main.ts', '--check'],
-  'dead-code': ['knip'],
-  alerts: ['node', 'scripts/checks/alerts.ts'],
-  compose: ['node', 'scripts/checks/compose.ts'],
+  catalogue: ['node', ['scripts/catalog/main.ts', '--check']],
+  'dead-code': ['knip', ['--cache', '--cache-location', `${CACHE}/knip`]],
+  alerts: ['node', ['scripts/checks/alerts.ts']],
+  compose: ['node', ['scripts/checks/compose.ts']],
 };
 
-/** They share the machine's stores and are measured: one after the other. */
-const suites: Readonly<Record<string, () => Promise<number>>> = {
-  unit: () => vitest('unit'),
-  'unit-db': () => vitest('unit-db'),
-  integration: () => vitest('integration'),
+const suites: Readonly<Record<string, () => Promise<Ran>>> = {
+  unit: () => vitest('unit', ['unit', 'unit-alone'], 1),
+  'unit-db': () => vitest('unit-db', ['unit-db'], 1),
+  integration: () => vitest('integration', ['integration'], 3),
   // Draws a seed of its own each time, and prints it.
   chaos: () => run([resolve(ROOT, 'chaos/main.ts'), '--seconds', '10'], { CI: 'true' }),
-  coverage: coverageStep,
+  coverage,
 };
 
 const steps = [...Object.keys(checks), ...Object.keys(suites)];
 
-function ended(name: string, status: number, startedMs: number): void {
+/** One step, its output told when it has ended unless it was told before. */
+async function step(name: string, work: () => Promise<Ran>): Promise<void> {
+  const startedMs = performance.now();
+  const { status, output } = await work();
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
-  process.stdout.write(`== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${seconds} s\n`);
+  process.stdout.write(`\n${output}== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${seconds} s\n`);
   if (status !== 0) failedSteps.push(name);
 }
 
-async function check(name: string): Promise<void> {
-  const startedMs = performance.now();
-  const { status, output } = await runQuietly(checks[name] as readonly string[]);
-  process.stdout.write(`\n== ${name}\n${output}`);
-  ended(name, status, startedMs);
+const runChecks = async (names: readonly string[]): Promise<unknown> =>
+  Promise.all(names.map((name) => step(name, () => runQuietly(...(checks[name] as [string, readonly string[]])))));
+
+async function runSuites(names: readonly string[]): Promise<void> {
+  for (const name of names) await step(name, suites[name] as () => Promise<Ran>);
 }
 
-async function suite(name: string): Promise<void> {
-  const startedMs = performance.now();
-  process.stdout.write(`\n== ${name}\n`);
-  ended(name, (await suites[name]?.()) ?? 1, startedMs);
+/** Integration tests mostly wait: what computes runs beside them, one after the other. */
+async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
+  const beside = async (): Promise<void> => {
+    await runChecks(Object.keys(checks).filter(isWanted));
+    await runSuites(['unit', 'unit-db'].filter(isWanted));
+  };
+  await Promise.all([runSuites(['integration'].filter(isWanted)), beside()]);
+  await Promise.all([runSuites(['chaos'].filter(isWanted)), runSuites(['coverage'].filter(isWanted))]);
 }
 
 async function main(): Promise<void> {
-  const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-  const unknown = wanted.filter((word) => !steps.includes(word));
-  if (process.argv.includes('--help') || unknown.length > 0) {
+  const args = process.argv.slice(2);
+  const isChanged = args.includes('--changed');
+  const wanted = args.filter((word) => !word.startsWith('--'));
+  const unknown = isChanged ? wanted.slice(1) : wanted.filter((word) => !steps.includes(word));
+  if (args.includes('--help') || unknown.length > 0) {
     process.stderr.write(unknown.length > 0 ? `No such step: ${unknown.join(', ')}\n\n${HELP}` : HELP);
     process.exitCode = unknown.length > 0 ? 2 : 0;
     return;
   }
-  const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
-  await Promise.all(Object.keys(checks).filter(isWanted).map(check));
-  for (const name of Object.keys(suites).filter(isWanted)) await suite(name);
+  if (isChanged)
+    await Promise.all([runChecks(Object.keys(checks)), step('changed', () => reached(wanted[0] ?? 'HEAD'))]);
+  else await runSteps((name) => wanted.length === 0 || wanted.includes(name));
   for (const failure of failures) process.stdout.write(`\nFAILED ${failure}\n`);
   if (failedSteps.length > 0) process.stdout.write(`\nfailed steps: ${failedSteps.join(', ')}\n`);
   if (counts.passed + counts.failed > 0)

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { migrationStates } from './migrate.ts';
 
-const PRISMA = join(import.meta.dirname, '../../../prisma');
+const MODELS = join(import.meta.dirname, '../../../prisma/schema');
+const MIGRATIONS = join(import.meta.dirname, '../../../prisma/migrations');
 const NO_FILTERS = { externalTables: [], externalEnums: [] };
 
 let database: TestDatabase;
@@ -31,9 +32,9 @@ afterAll(async () => {
 
 /** The statements by which Prisma would make the tables of its models in an empty database. */
 async function sqlOfModels(): Promise<string> {
-  const files = readdirSync(`${PRISMA}/schema`).map((path) => ({
+  const files = readdirSync(MODELS).map((path) => ({
     path,
-    content: readFileSync(`${PRISMA}/schema/${path}`, 'utf8'),
+    content: readFileSync(`${MODELS}/${path}`, 'utf8'),
   }));
   const { stdout } = await engine.diff({
     from: { tag: 'empty' },
@@ -122,17 +123,17 @@ test.each([
 });
 
 test('Prisma and our runner agree on what is applied', async () => {
-  const folders = readdirSync(`${PRISMA}/migrations`).sort();
+  const folders = readdirSync(MIGRATIONS).sort();
   const history = await engine.diagnoseMigrationHistory({
     migrationsList: {
-      baseDir: `${PRISMA}/migrations`,
+      baseDir: MIGRATIONS,
       lockfile: { path: 'migration_lock.toml', content: 'provider = "postgresql"' },
       shadowDbInitScript: '',
       migrationDirectories: folders.map((path) => ({
         path,
         migrationFile: {
           path: 'migration.sql',
-          content: { tag: 'ok', value: readFileSync(`${PRISMA}/migrations/${path}/migration.sql`, 'utf8') },
+          content: { tag: 'ok', value: readFileSync(`${MIGRATIONS}/${path}/migration.sql`, 'utf8') },
         },
       })),
     },

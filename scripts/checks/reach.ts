@@ -1,0 +1,65 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+/** What every test stands on: a change there reaches all of them. */
+const EVERYTHING = /^(package(-lock)?\.json|tsconfig\.json|vitest\.config\.ts|\.npmrc)$/;
+/** Tests that read the whole repository by patterns, as a linter does. */
+const READS_ALL = /^scripts\/checks\/[^/.]+\.test\.ts$/;
+const SOURCE = /\.(ts|mts|mjs|js)$/;
+/** Types are the type checker's; comments name files for their readers. */
+const UNSEEN = /^(import|export) type [^;]*;|^\s*(\/\/|\/?\*).*$/gm;
+const NAMED = /(['"`])([^'"`\n\\$]{2,120})\1/g;
+
+/**
+ * What a source names in strings, relative to itself or to the root (`#`): the modules it imports, the programs it
+ * starts, the pages it reads, and folders, as that of the migrations.
+ */
+function namedBy(path: string, text: string): string[] {
+  const names = [...text.replace(UNSEEN, '').matchAll(NAMED)].map(([, , name = '']) => name.replace(/^#/, ''));
+  return names.flatMap((name) => [join(dirname(path), name), normalize(name)]).map((place) => place.replace(/\/$/, ''));
+}
+
+/** A file, and every folder that holds it. */
+function withFolders(path: string): string[] {
+  const parts = path.split('/');
+  return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
+}
+
+/**
+ * The tests that a change of these files can reach. @param files the repository's files, of which @param read gives
+ * the text of one
+ */
+export function testsReachedBy(
+  changed: readonly string[],
+  files: readonly string[],
+  read: (path: string) => string,
+): string[] {
+  const isTest = (path: string): boolean => path.endsWith('.test.ts');
+  if (changed.some((path) => EVERYTHING.test(path))) return files.filter(isTest);
+  const sources = files.filter((path) => SOURCE.test(path));
+  // A folder of sources is named by words that mean something else.
+  const codeFolders = new Set(sources.flatMap((path) => withFolders(path).slice(0, -1)));
+  const namers = new Map<string, Set<string>>();
+  for (const path of sources)
+    for (const named of namedBy(path, read(path)))
+      if (!codeFolders.has(named)) namers.set(named, (namers.get(named) ?? new Set()).add(path));
+  const reached = new Set(changed);
+  for (const path of reached)
+    for (const place of withFolders(path)) for (const namer of namers.get(place) ?? []) reached.add(namer);
+  return files.filter((path) => isTest(path) && (reached.has(path) || READS_ALL.test(path))).sort();
+}
+
+const git = (...args: readonly string[]): string[] =>
+  execFileSync('git', [...args, '-z'], { encoding: 'utf8', maxBuffer: 1e8 })
+    .split('\0')
+    .filter(Boolean);
+
+/** The same of this repository: what changed since it left a commit, what is not committed yet included. */
+export function testsReachedSince(ref: string): string[] {
+  const untracked = git('ls-files', '--others', '--exclude-standard');
+  const deleted = new Set(git('ls-files', '--deleted'));
+  const files = [...git('ls-files').filter((path) => !deleted.has(path)), ...untracked];
+  const changed = [...git('diff', '--name-only', '--no-renames', '--merge-base', ref), ...untracked];
+  return testsReachedBy(changed, files, (path) => readFileSync(path, 'utf8'));
+}

@@ -1,0 +1,26 @@
+// Runs test files alone, on the Node and against the stores that all tests use.
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+
+const HELP = `Runs test files alone, on the Node and against the stores that all tests use.
+
+  npm run t -- <file> [<file> ...]     a path, or a part of one
+  npm run t -- <file> -t <title>       those tests whose title holds these words (a regular expression)
+  npm run t -- <file> --watch          again at every change; every other option of vitest works too
+`;
+
+const ROOT = resolve(import.meta.dirname, '..');
+const args = process.argv.slice(2);
+
+if (args.length === 0 || args[0]?.startsWith('-')) {
+  process.stderr.write(HELP);
+  process.exitCode = args[0] === '--help' ? 0 : 2;
+} else {
+  const how = args.includes('--watch') ? [] : ['--run'];
+  const { status } = spawnSync(process.execPath, [resolve(ROOT, 'node_modules/vitest/vitest.mjs'), ...how, ...args], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, NODE_COMPILE_CACHE: resolve(ROOT, 'node_modules/.cache/compiled') },
+  });
+  process.exitCode = status ?? 1;
+}
