@@ -27,7 +27,7 @@ describe('an account that wrong passwords have locked', () => {
     expect(await harness.post('signin', { email, password })).toMatchObject({ status: 429 });
     await harness.post('request-unlock', { email: user.email.toUpperCase() });
     const mail = await harness.newest(user.email);
-    expect(mail).toMatchObject({ page: `${API_URL}/account/unlock`, subject: 'Let your account be tried again' });
+    expect(mail).toMatchObject({ page: `${API_URL}/account/unlock`, subject: 'Unlock your account' });
     const token = mail?.code ?? '';
     const answers = await Promise.all(Array.from({ length: 20 }, () => harness.post('unlock', { token })));
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
@@ -53,9 +53,7 @@ describe('an account that wrong passwords have locked', () => {
     expect(new Set(asked.map((answer) => JSON.stringify(told(answer)))).size).toBe(1);
     expect(await harness.newest(known.email)).toMatchObject({ page: `${API_URL}/account/unlock` });
     expect(await harness.mails.to(unknown)).toEqual([]);
-    expect((await harness.mails.to(disabled.email)).map(({ subject }) => subject)).not.toContain(
-      'Let your account be tried again',
-    );
+    expect((await harness.mails.to(disabled.email)).map(({ subject }) => subject)).not.toContain('Unlock your account');
   });
 
   test('who is not locked is sent none; mails of every kind together are five at most', async () => {

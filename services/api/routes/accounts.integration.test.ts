@@ -26,7 +26,7 @@ describe('an address that must be proved first', () => {
     expect(toFresh.headers.getSetCookie()).toEqual([]);
     expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [fresh])).toEqual([]);
     expect(await harness.newest(fresh)).toMatchObject({ page: `${API_URL}/account/verify-email` });
-    expect(await harness.newest(known.email)).toMatchObject({ subject: 'You have an account already' });
+    expect(await harness.newest(known.email)).toMatchObject({ subject: 'You already have an account' });
   });
 
   test('the account begins with the proof, and signs in with the password that came with it', async () => {

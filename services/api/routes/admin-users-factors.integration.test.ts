@@ -75,7 +75,7 @@ describe('a lost second factor', () => {
       { actor_id: admin.id, detail: { factor: 'totp' } },
     ]);
     const [mail] = (await mails.to(user.person.email)).filter(({ subject }) => subject.includes('second factor'));
-    expect(mail?.text).toContain('tell whoever runs the service');
+    expect(mail?.text).toContain('contact the administrator');
     expectProblem(await reset(user.userId), 409, 'factors_absent');
   });
 

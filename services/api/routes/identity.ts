@@ -19,7 +19,7 @@ import { bind, type RouteContext } from '../bind.ts';
 const withCookies = (status: number, { body, setCookie }: { body: object; setCookie: readonly string[] }): Answer =>
   answer(status, body, { 'set-cookie': setCookie });
 
-/** People and sessions under our names and Better Auth's own; nothing else of Better Auth is reachable. */
+/** Users and sessions under our names and Better Auth's own; nothing else of Better Auth is reachable. */
 export function identityRoutes(routes: RouteContext, deps: SignUpPorts): void {
   for (const endpoint of [signUpEndpoint, signUpEmailEndpoint])
     bind(routes, endpoint, async (input, caller, request) => {

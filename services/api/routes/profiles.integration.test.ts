@@ -131,7 +131,7 @@ describe('the profile', () => {
       await harness.post('change-email', { newEmail: newEmail() }, ownPage(user)),
     ];
     expect(told(taken)).toEqual(told(free));
-    expect(await harness.newest(other.email)).toMatchObject({ subject: 'You have an account already' });
+    expect(await harness.newest(other.email)).toMatchObject({ subject: 'You already have an account' });
   });
 
   test('an address that another account took before the proof is 409, and the code stays for a better day', async () => {

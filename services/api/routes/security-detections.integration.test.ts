@@ -59,7 +59,7 @@ async function travel(user: TestUser, n: number): Promise<void> {
 
 /** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
 const unasked = async (email: string) =>
-  (await mails.to(email)).filter(({ subject }) => subject === 'Somebody signed in to your account. Was it you?');
+  (await mails.to(email)).filter(({ subject }) => subject === 'Was this you? New sign-in to your account');
 
 /** What the owner does who is mailed that somebody signed in; the cookies of their browser. */
 async function unlockByMail(email: string): Promise<string> {
@@ -201,7 +201,7 @@ describe('detections', () => {
     const [mail, ...others] = await unasked(user.email);
     expect(others).toEqual([]);
     expect(mail?.page).toBe(`${API_URL}/account/unlock`);
-    expect(mail?.text).toMatch(/looked like a stranger.*works for 10 minutes, once.*choose a new password at once/s);
+    expect(mail?.text).toMatch(/an unusual sign-in.*works once, within 10 minutes.*choose a new password right away/s);
     expect(await harness.rows('SELECT FROM mail_outbox')).toEqual([]);
     // What it says opens the account, here in the browser that redeems it; then the thief comes once more.
     const locked = await signInFrom(user, '203.0.113.54', 'curl');

@@ -212,7 +212,7 @@ describe('after step_up', () => {
     const shown = await harness.byProvider(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
     expect([shown.status, shown.headers.get('content-type')]).toEqual([429, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
-      /This alone is not enough to sign in now\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
+      /Sign-in temporarily locked\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
     );
     expect(
       await harness.rows(

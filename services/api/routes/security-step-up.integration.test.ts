@@ -44,7 +44,7 @@ async function travel(user: TestUser, n: number): Promise<void> {
 
 /** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
 const unasked = async (email: string) =>
-  (await mails.to(email)).filter(({ subject }) => subject === 'Somebody signed in to your account. Was it you?');
+  (await mails.to(email)).filter(({ subject }) => subject === 'Was this you? New sign-in to your account');
 
 const unlock = (token: string | undefined): Promise<Received> => post('/api/auth/unlock', { token });
 

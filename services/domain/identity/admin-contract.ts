@@ -23,22 +23,25 @@ const accountShape = z.object({
   updated_at: z.string(),
 });
 export const accountDetailShape = accountShape.extend({
-  /** What an invitation gives that nobody has accepted yet. */
+  /** Roles of a pending invitation, granted when it is accepted. */
   invited_roles: z.array(z.string()),
   /** Live browser sessions. */
   sessions: z.int(),
-  /** Live logins (token families), with a session or without. */
+  /** Live token families, with a browser session or without. */
   logins: z.int(),
   last_login_at: z.string().nullable(),
-  /** Null where it never had a password. */
+  /** Null if the account never had a password. */
   password_changed_at: z.string().nullable(),
-  /** Consecutive wrong passwords from devices that are not known. */
+  /** Consecutive wrong passwords from unknown devices. */
   failed_logins: z.int(),
-  /** No password from an unknown device is looked at before; null where there is no lock that time ends. */
+  /** Until then, every password from an unknown device is refused unverified. Null unless a timed lock is active. */
   locked_until: z.string().nullable(),
-  /** No time ends it: a passkey, a mailed code, a known device or an administrator does (POST …/unlock). */
+  /**
+   * Passwords from unknown devices are refused until a passkey, a mailed code, a known device or an administrator (POST
+   * …/unlock) unlocks the account.
+   */
   password_closed: z.boolean(),
-  /** What it can prove beside a password. */
+  /** Factors other than the password. */
   factors: z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int() }),
 });
 export type AccountView = z.output<typeof accountShape>;
@@ -51,12 +54,12 @@ export const listUsersEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/users',
   operation: 'listUsers',
-  summary: 'Accounts, the newest first',
+  summary: 'List accounts, newest first',
   tag: USERS,
   auth: reads('users:read'),
   query: z.strictObject({
     ...pageQuery,
-    /** Three characters or more of the beginning of the address. */
+    /** Prefix of the address, at least three characters. */
     email_prefix: text(254).min(3).optional(),
     role: roleName.optional(),
     disabled: z.enum(['true', 'false']).optional(),
@@ -71,7 +74,7 @@ export const readUserEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/users/{user_id}',
   operation: 'readUser',
-  summary: 'One account: its sessions and logins, locks and second factors',
+  summary: 'Read an account with its sessions, token families, locks and second factors',
   tag: USERS,
   auth: reads('users:read'),
   params: byUser,
@@ -83,7 +86,7 @@ export const disableUserEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users/{user_id}/disable',
   operation: 'disableUser',
-  summary: 'Refuse an account, and end its sessions, logins and tokens',
+  summary: 'Disable an account and end its sessions, token families and tokens',
   tag: USERS,
   auth: manages('users:manage'),
   params: byUser,
@@ -96,7 +99,7 @@ export const enableUserEndpoint = defineEndpoint({
   ...disableUserEndpoint,
   path: '/v1/admin/users/{user_id}/enable',
   operation: 'enableUser',
-  summary: 'Take an account in again; what ended stays ended',
+  summary: 'Enable a disabled account; ended sessions stay ended',
   errors: [...MANAGING, rightsExceeded],
 });
 
@@ -104,10 +107,11 @@ export const resetFactorsEndpoint = defineEndpoint({
   ...disableUserEndpoint,
   path: '/v1/admin/users/{user_id}/factors/reset',
   operation: 'resetFactors',
-  summary:
-    'Take a lost authenticator app from an account, its passkeys too where asked for; its sessions and tokens end',
+  summary: 'Remove a lost authenticator app, and on request the passkeys, and end the account’s sessions and tokens',
   body: bodyReason.extend({
-    /** True: every passkey goes, too, and the password alone is left. Without it they and their recovery codes stay. */
+    /**
+     * If true, every passkey is removed too and only the password remains. If false, passkeys and recovery codes stay.
+     */
     passkeys: z.boolean().default(false),
   }),
   errors: [...MANAGING, rightsExceeded, factorsAbsent],
@@ -117,7 +121,7 @@ export const deleteUserEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/admin/users/{user_id}',
   operation: 'deleteUser',
-  summary: 'Delete an account with its sessions, logins and tokens',
+  summary: 'Delete an account with its sessions, token families and tokens',
   tag: USERS,
   auth: manages('users:manage'),
   params: byUser,
@@ -130,7 +134,7 @@ export const grantRoleEndpoint = defineEndpoint({
   method: 'PUT',
   path: '/v1/admin/users/{user_id}/roles/{role}',
   operation: 'grantRole',
-  summary: 'Give an account a role, by somebody who has its rights; the next token has it',
+  summary: 'Grant a role whose rights the caller has; the next token carries it',
   tag: USERS,
   auth: manages('users:manage'),
   params: byUserAndRole,
@@ -143,7 +147,7 @@ export const removeRoleEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/admin/users/{user_id}/roles/{role}',
   operation: 'removeRole',
-  summary: 'Take a role away; tokens and logins from before end',
+  summary: 'Remove a role and end the tokens and token families issued with it',
   tag: USERS,
   auth: manages('users:manage'),
   params: byUserAndRole,
@@ -156,7 +160,7 @@ export const endUserSessionsEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users/{user_id}/sessions/end',
   operation: 'endUserSessions',
-  summary: 'End every session, login and token of a user',
+  summary: 'End every session, token family and token of a user',
   tag: SESSIONS,
   auth: manages('sessions:manage'),
   params: byUser,
@@ -172,7 +176,7 @@ const liveSessionShape = z.object({
   expires_at: z.string(),
   ip_address: z.string().nullable(),
   user_agent: z.string().nullable(),
-  /** Which clients have live tokens of it. */
+  /** The live token families of the session, one for each client that signed in with it. */
   logins: z.array(
     z.object({
       family_id: z.string(),
@@ -193,7 +197,7 @@ export const listSessionsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/sessions',
   operation: 'listSessions',
-  summary: 'Live sessions with their logins, the newest first',
+  summary: 'List live sessions with their token families, newest first',
   tag: SESSIONS,
   auth: reads('sessions:read'),
   query: z.strictObject({ ...pageQuery, user_id: identifier.optional(), client_id: identifier.optional() }),
@@ -205,7 +209,7 @@ export const endSessionEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/admin/sessions/{session_id}',
   operation: 'endSession',
-  summary: 'End a session with its logins and tokens',
+  summary: 'End a session with its token families and tokens',
   tag: SESSIONS,
   auth: manages('sessions:manage'),
   params: bySession,
@@ -220,7 +224,7 @@ export const listOwnSessionsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/sessions',
   operation: 'listOwnSessions',
-  summary: 'One’s own live sessions with their logins, the newest first',
+  summary: 'List the caller’s live sessions with their token families, newest first',
   tag: SESSIONS,
   auth: OWN,
   query: z.strictObject(pageQuery),
@@ -237,7 +241,7 @@ export const endOwnSessionEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/sessions/{session_id}',
   operation: 'endOwnSession',
-  summary: 'End one of one’s own sessions, with its logins and tokens',
+  summary: 'End one of the caller’s sessions with its token families and tokens',
   tag: SESSIONS,
   auth: OWN,
   params: bySession,

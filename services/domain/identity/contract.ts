@@ -14,12 +14,12 @@ import { emailTaken, hashingBusy, loginLocked, loginRefused } from './errors.ts'
 import { secondFactorRequired } from './factors/factors-errors.ts';
 import { passwordErrors } from './passwords/password-errors.ts';
 
-// RFC 5321 §4.5.3.1 leaves 254 for an address, and 64 for what is before the @.
+// RFC 5321 §4.5.3.1 allows 254 characters for an address and 64 before the @.
 export const emailShape = z
   .email()
   .max(254)
   .regex(/^[^@]{1,64}@/);
-// Only a bound for the parser: the policy answers with codes of its own.
+// Only bounds the parser; the password policy has error codes of its own.
 export const passwordShape = z.string().max(4_096);
 /** PostgreSQL stores neither NUL nor halves of surrogate pairs. */
 export const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
@@ -35,7 +35,7 @@ export const userShape = z.object({
   updatedAt: z.string(),
 });
 
-/** Better Auth's session without its token: that is the cookie's alone. */
+/** Better Auth's session without its token, which only the cookie carries. */
 export const sessionShape = z.object({
   id: z.string(),
   userId: z.string(),
@@ -55,7 +55,7 @@ export type UserView = z.output<typeof userShape>;
 export type SessionView = z.output<typeof sessionShape>;
 export type LoginView = z.output<typeof loginShape>;
 
-const TAG = 'People and sessions';
+const TAG = 'Users and sessions';
 
 const signUpBody = z.strictObject({ email: emailShape, password: passwordShape, name: nameShape.optional() });
 const signInBody = z.strictObject({ email: emailShape, password: passwordShape });
@@ -64,13 +64,13 @@ export const signUpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/signup',
   operation: 'signUp',
-  summary: 'Make an account, a session and a token pair.',
+  summary: 'Create an account, a session and a token pair',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: signUpBody,
   idempotency: 'use_case',
-  // 200 where an address must be proved first: the same for new and known ones.
+  // 200 where an address must be verified first: the same response for new and known addresses.
   responses: { 201: loginShape, 200: verificationRequired },
   errors: [
     requestInvalid,
@@ -88,7 +88,7 @@ export const signInEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/signin',
   operation: 'signIn',
-  summary: 'Exchange e-mail and password for a session and a token pair.',
+  summary: 'Exchange e-mail and password for a session and a token pair',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -110,7 +110,7 @@ export const signOutEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/signout',
   operation: 'signOut',
-  summary: 'End the session with its families and access tokens.',
+  summary: 'End the session with its token families and access tokens',
   tag: TAG,
   auth: { accepts: ['session'] },
   body: z.strictObject({}),
@@ -123,18 +123,18 @@ export const readSessionEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/session',
   operation: 'readSession',
-  summary: 'The user and session of the cookie.',
+  summary: 'Read the user and session of the cookie',
   tag: TAG,
   auth: 'public',
   responses: { 200: sessionAnswer },
   errors: [unauthenticated, storeUnavailable],
 });
 
-/** Better Auth's own clients send these; they are accepted and not read. */
+/** Better Auth's clients send these; they are accepted and ignored. */
 const unread = { callbackURL: z.string().max(2_048).optional(), rememberMe: z.boolean().optional() };
 const flag = z.string().max(8).optional();
 
-/** The same endpoints under Better Auth's own names. */
+/** The same endpoints under Better Auth's names. */
 export const signUpEmailEndpoint = defineEndpoint({
   ...signUpEndpoint,
   body: signUpBody.extend({ ...unread, image: z.string().max(2_048).nullable().optional() }),

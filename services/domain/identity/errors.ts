@@ -1,6 +1,6 @@
 import { defineError } from '#services/platform/define/error.ts';
 
-/** The same for a wrong password, an unknown account and a disabled one. */
+/** The same for a wrong password, an unknown account and a disabled account. */
 export const loginRefused = defineError({
   code: 'login_refused',
   status: 401,
@@ -10,14 +10,14 @@ export const loginRefused = defineError({
   retryable: false,
 });
 
-/** The same for an account, a browser and a network that is locked, and whether or not there is such an account. */
+/** The same for a locked account, browser and network, and whether or not the account exists. */
 export const loginLocked = defineError({
   code: 'login_locked',
   status: 429,
-  title: 'This alone is not enough to sign in now',
+  title: 'Sign-in temporarily locked',
   cause:
-    "This name, browser or network gave too many wrong passwords, or a sign-in looked like a stranger's, after which another provider alone opens nothing from an unknown device either. A password was not looked at.",
-  fix: 'Try again after Retry-After, sign in where you have signed in before or by passkey, ask for the mail that unlocks the account, or reset the password.',
+    'This account, browser or network had too many failed sign-ins, or a sign-in looked suspicious; after a suspicious sign-in, signing in through another provider from an unknown device is refused too. The password was not verified.',
+  fix: 'Try again after Retry-After, sign in from a known device or with a passkey, request the unlock mail, or reset the password.',
   retryable: true,
 });
 
@@ -25,7 +25,7 @@ export const emailTaken = defineError({
   code: 'email_taken',
   status: 409,
   title: 'An account with this e-mail exists',
-  cause: 'Somebody signed up with this address before.',
+  cause: 'An account with this e-mail address exists already.',
   fix: 'Sign in instead.',
   retryable: false,
 });
@@ -33,8 +33,8 @@ export const emailTaken = defineError({
 export const hashingBusy = defineError({
   code: 'hashing_busy',
   status: 503,
-  title: 'Too many logins at once',
-  cause: 'The queue of passwords to hash is full, or the wait in it was too long. Nothing was changed.',
+  title: 'Too many concurrent sign-ins',
+  cause: 'The password hashing queue is full, or the request waited in it too long. Nothing was changed.',
   fix: 'Try again after Retry-After.',
   retryable: true,
 });
@@ -42,17 +42,17 @@ export const hashingBusy = defineError({
 export const sessionUnknown = defineError({
   code: 'session_unknown',
   status: 404,
-  title: 'There is no such session',
-  cause: 'No live session has this id, or it is not one that the caller may know of.',
-  fix: 'List the sessions there are; one that ended needs no ending.',
+  title: 'Session not found',
+  cause: 'No live session has this id, or the caller may not see it.',
+  fix: 'List the live sessions. A session that has ended needs no further action.',
   retryable: false,
 });
 
 export const lastAdmin = defineError({
   code: 'last_admin',
   status: 409,
-  title: 'This is the last administrator',
-  cause: 'Nobody would be left who can give the role `admin`.',
-  fix: 'Give somebody else the role first.',
+  title: 'Last administrator',
+  cause: 'No user who can grant the role `admin` would remain.',
+  fix: 'Grant the role to another user first.',
   retryable: false,
 });

@@ -6,7 +6,7 @@ import { mailPurge } from './mail/mail.store.ts';
 import { signInFailurePurges } from './sign-in/sign-in-failures.store.ts';
 import { socialAttemptPurge } from './social/social.store.ts';
 
-/** What this module removes once its time is over. */
+/** Rows that this module deletes after they expire. */
 export const sessionPurges = [
   sessionPurge,
   verificationPurge,

@@ -5,17 +5,17 @@ import { definePurge } from '../shared/purge.store.ts';
 export type Credential = {
   readonly userId: string;
   readonly digest: string | null;
-  /** Browsers that signed in before are not known: the password is another one since, or they were forgotten. */
+  /** Browsers that signed in before this are unknown: the password was changed or the devices were forgotten. */
   readonly devicesSince: Date | null;
   readonly isDisabled: boolean;
-  /** Of the address. */
+  /** Whether the address is verified. */
   readonly isVerified: boolean;
 };
 
-/** Of `users u`; greatest() passes over null. */
+/** Column of `users u`; greatest() ignores null. */
 const DEVICES_SINCE = `greatest(u."passwordChangedAt", u."devicesSince")`;
 
-/** Served by users_email_key and accounts_user_id. An account without a password (social sign-in) has no digest. */
+/** Index: users_email_key, accounts_user_id. An account without a password (social sign-in) has no digest. */
 const credentialFindByEmail = defineStatement(
   'credentialFindByEmail',
   `SELECT u.id AS "userId", a.password AS digest, ${DEVICES_SINCE} AS "devicesSince",
@@ -24,17 +24,17 @@ const credentialFindByEmail = defineStatement(
    WHERE u.email = $1`,
 );
 
-/** The function locks the account's row and tells the row trigger that this is no new password. */
+/** The function locks the account's row and signals to the row trigger that the password itself is unchanged. */
 const accountPasswordUpgrade = defineStatement(
   'accountPasswordUpgrade',
   'SELECT account_password_upgrade($1, $2, $3) AS replaced',
 );
 
-/** The row triggers end the families, write the revocation and the audit row in the same transaction. */
+/** The row triggers end the token families and write the revocation and the audit row in the same transaction. */
 const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sessions WHERE id = $1 RETURNING token`);
 
 /**
- * Sessions that ran out so long ago that no token of theirs can live: their row triggers write nothing then. Index:
+ * Sessions that expired so long ago that none of their tokens can be live, so their row triggers write nothing. Index:
  * sessions_expires_at.
  */
 export const sessionPurge = definePurge({
@@ -45,7 +45,7 @@ export const sessionPurge = definePurge({
   stays: `SELECT interval '1 day' + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes`,
 });
 
-/** Links and codes that nobody can use any more. Index: verifications_expires_at. */
+/** Expired links and codes. Index: verifications_expires_at. */
 export const verificationPurge = definePurge({
   kind: 'verifications',
   table: 'verifications',
@@ -59,13 +59,13 @@ export async function findCredential(sql: Sql, email: string): Promise<Credentia
   return row;
 }
 
-/** False when the password is another one by now. */
+/** False if the password has changed in the meantime. */
 export async function replaceDigest(tx: Sql, userId: string, proven: string, upgraded: string): Promise<boolean> {
   const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, proven, upgraded]);
   return row?.replaced ?? false;
 }
 
-/** The token of the session that ended, or undefined when there was none: it had ended before. */
+/** The token of the ended session; undefined if it had ended before. */
 export async function deleteSession(tx: Sql, sessionId: string): Promise<string | undefined> {
   const [row] = await tx.query<{ token: string }>(sessionDeleteById, [sessionId]);
   return row?.token;

@@ -23,7 +23,9 @@ export const sessionView = (session: AuthSession): SessionView => ({
   userAgent: session.userAgent,
 });
 
-/** Better Auth's objects as clients see them: what is not named here stays inside, the session token above all. */
+/**
+ * Better Auth's objects as clients see them. Only the fields named here leave the server, and never the session token.
+ */
 export const liveSessionView = ({ user, session }: LiveSession): { user: UserView; session: SessionView } => ({
   user: userView(user),
   session: sessionView(session),

@@ -14,7 +14,7 @@ import { passwordErrors } from '../passwords/password-errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 
 const TAG = 'Accounts';
-// 43 characters as we make them; the bound leaves room for what a reader adds.
+// We issue 43 characters; the bound tolerates what a mail reader adds.
 const token = z.string().max(128);
 const image = z
   .string()
@@ -32,8 +32,7 @@ export const verifyEmailEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/verify-email',
   operation: 'verifyEmail',
-  summary:
-    'Prove an e-mail address by the code that was sent to it, with a session or the password of its account, or with a password to set.',
+  summary: 'Verify an e-mail address by its mailed code and a session, the account’s password, or a new password',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -56,7 +55,7 @@ export const sendVerificationEmailEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/send-verification-email',
   operation: 'sendVerificationEmail',
-  summary: 'Ask for another mail that proves an address; the answer is the same for every address.',
+  summary: 'Request another verification mail; the response is the same for every address',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -69,7 +68,7 @@ export const requestPasswordResetEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/request-password-reset',
   operation: 'requestPasswordReset',
-  summary: 'Ask for a mail to choose a new password with; the answer is the same for every address.',
+  summary: 'Request a password reset mail; the response is the same for every address',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -82,7 +81,7 @@ export const resetPasswordEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/reset-password',
   operation: 'resetPassword',
-  summary: 'Choose a new password by the code that was mailed; every session and token of the account ends.',
+  summary: 'Set a new password by a mailed code; every session and token of the account ends',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -98,14 +97,14 @@ export const requestUnlockEndpoint = defineEndpoint({
   ...requestPasswordResetEndpoint,
   path: '/api/auth/request-unlock',
   operation: 'requestUnlock',
-  summary: 'Ask for a mail that unlocks an account after wrong passwords; the answer is the same for every address.',
+  summary: 'Request an unlock mail after wrong passwords; the response is the same for every address',
 });
 
 export const unlockAccountEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/unlock',
   operation: 'unlockAccount',
-  summary: 'Let an account try its password again from any device, by the code that was mailed.',
+  summary: 'Unlock password sign-in from any device by a mailed code',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -118,7 +117,7 @@ export const changePasswordEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/change-password',
   operation: 'changePassword',
-  summary: 'Change the password; every session and token of the account ends, and a new one begins here.',
+  summary: 'Change the password; every session and token of the account ends, and a new session begins here',
   tag: TAG,
   auth: { ...ownAccount, stepUp: 'two_factors' },
   limit: 'credential',
@@ -138,7 +137,7 @@ export const readOwnUserEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/user',
   operation: 'readOwnUser',
-  summary: 'The account of the caller.',
+  summary: 'Read the caller’s account',
   tag: TAG,
   auth: ownAccount,
   responses: { 200: z.object({ user: userShape }) },
@@ -149,7 +148,7 @@ export const updateUserEndpoint = defineEndpoint({
   method: 'PATCH',
   path: '/api/auth/user',
   operation: 'updateUser',
-  summary: 'Change name or picture; null empties it.',
+  summary: 'Change name or picture; null clears it',
   tag: TAG,
   auth: ownAccount,
   body: z.strictObject({ name: nameShape.nullable().optional(), image: image.optional() }),
@@ -161,7 +160,7 @@ export const changeEmailEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/change-email',
   operation: 'changeEmail',
-  summary: 'Ask for another e-mail address; it takes effect when the code sent there comes back.',
+  summary: 'Request a new e-mail address; it takes effect when the code sent to it is redeemed',
   tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
@@ -174,7 +173,7 @@ export const deleteOwnUserEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/api/auth/user',
   operation: 'deleteOwnUser',
-  summary: 'Delete the account of the caller, with its sessions and tokens.',
+  summary: 'Delete the caller’s account with its sessions and tokens',
   tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
@@ -184,7 +183,7 @@ export const deleteOwnUserEndpoint = defineEndpoint({
   errors: [...ownErrors, stepUpRequired, lastAdmin],
 });
 
-/** The same under Better Auth's own names. */
+/** The same endpoints under Better Auth's names. */
 export const updateUserAliasEndpoint = defineEndpoint({
   ...updateUserEndpoint,
   method: 'POST',
@@ -198,7 +197,7 @@ export const deleteUserAliasEndpoint = defineEndpoint({
   operation: 'deleteUserAlias',
 });
 
-/** Whatever mail programs add to a link is let pass. */
+/** Accepts query parameters that mail programs add to links. */
 const page = { method: 'GET', tag: TAG, auth: 'public', query: z.looseObject({}), errors: [] } as const;
 const html = { 200: { contentType: 'text/html; charset=utf-8' } } as const;
 
@@ -206,27 +205,27 @@ export const verifyEmailPageEndpoint = defineEndpoint({
   ...page,
   path: '/account/verify-email',
   operation: 'showVerifyEmail',
-  summary: 'The page that links to prove an address lead to; their code rides in the fragment.',
+  summary: 'Show the page that verification links open; the code is in the fragment',
   responses: html,
 });
 export const resetPasswordPageEndpoint = defineEndpoint({
   ...page,
   path: '/account/reset-password',
   operation: 'showResetPassword',
-  summary: 'The page that links to choose a new password lead to; their code rides in the fragment.',
+  summary: 'Show the page that password reset links open; the code is in the fragment',
   responses: html,
 });
 export const unlockPageEndpoint = defineEndpoint({
   ...page,
   path: '/account/unlock',
   operation: 'showUnlock',
-  summary: 'The page that links to unlock an account lead to; their code rides in the fragment.',
+  summary: 'Show the page that unlock links open; the code is in the fragment',
   responses: html,
 });
 export const acceptInvitationPageEndpoint = defineEndpoint({
   ...page,
   path: '/account/accept-invitation',
   operation: 'showAcceptInvitation',
-  summary: 'The page that invitations lead to; their code rides in the fragment.',
+  summary: 'Show the page that invitation links open; the code is in the fragment',
   responses: html,
 });

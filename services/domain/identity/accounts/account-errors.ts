@@ -1,23 +1,23 @@
 import { defineError } from '#services/platform/define/error.ts';
 
-/** The same for a code that is wrong, used, out of date, or of an account that is gone. */
+/** The same for a code that is wrong, used, expired, or belongs to a deleted account. */
 export const codeInvalid = defineError({
   code: 'code_invalid',
   status: 400,
-  title: 'The code does not count',
-  cause: 'It is not one of ours, was used before, or its time is over.',
-  fix: 'Ask for another one; of several mails the newest counts longest.',
+  title: 'Code invalid or expired',
+  cause: 'The code is unknown, was used before, or has expired.',
+  fix: 'Request a new code. If you have several mails, use the newest.',
   retryable: false,
 });
 
-/** Of codes whose account nobody is signed in to. */
+/** For a code without a session of its account. */
 export const passwordRequired = defineError({
   code: 'password_required',
   status: 400,
-  title: 'This code needs a password beside it',
+  title: 'Password required with this code',
   cause:
-    'Whoever gave the address may be another than who reads its mail, and no session of the account was sent along.',
-  fix: 'Give the password to sign in with. The code still counts.',
+    'The person who entered the address may not be the person who reads its mail, and the request carried no session of the account.',
+  fix: 'Send the account’s password with the code. The code is still valid.',
   retryable: false,
 });
 
@@ -25,36 +25,35 @@ export const currentPasswordWrong = defineError({
   code: 'current_password_wrong',
   status: 403,
   title: 'The current password is wrong',
-  cause: 'The password given as the present one is not that of this account, or the account has none.',
-  fix: 'Try again, or ask for a reset by mail.',
+  cause: 'The password sent as the current one is not the account’s, or the account has none.',
+  fix: 'Try again, or request a password reset by mail.',
   retryable: false,
 });
 
-/** Only who has just given the right password learns this. */
+/** Only returned after the correct password. */
 export const emailUnverified = defineError({
   code: 'email_unverified',
   status: 403,
-  title: 'The e-mail address is not proved yet',
-  cause: 'This installation gives sessions to proved addresses alone.',
-  fix: 'Follow the link in the mail, or ask for another with POST /api/auth/send-verification-email.',
+  title: 'E-mail address not verified',
+  cause: 'This installation opens sessions for verified addresses only.',
+  fix: 'Follow the link in the mail, or request another with POST /api/auth/send-verification-email.',
   retryable: false,
 });
 
 export const invitationOver = defineError({
   code: 'invitation_over',
   status: 409,
-  title: 'There is nobody to invite any more',
-  cause: 'The address of the account is proved already, or the account is disabled.',
-  fix: 'See the account; who has forgotten a password asks for a reset, and a disabled account is enabled first.',
+  title: 'Invitation no longer needed',
+  cause: 'The e-mail address of the account is already verified, or the account is disabled.',
+  fix: 'Check the account. A user who forgot the password requests a reset; enable a disabled account first.',
   retryable: false,
 });
 
 export const passwordHashUnknown = defineError({
   code: 'password_hash_unknown',
   status: 400,
-  title: 'The password hash is of no known form',
-  cause:
-    'It is no bcrypt, scrypt, argon2id or PBKDF2 digest as common systems write them, or costs too much to verify.',
-  fix: 'Leave it out: the owner chooses a password by the invitation.',
+  title: 'Password hash not supported',
+  cause: 'It is not a bcrypt, scrypt, argon2id or PBKDF2 digest in a common format, or it is too expensive to verify.',
+  fix: 'Leave it out: the owner chooses a password when accepting the invitation.',
   retryable: false,
 });

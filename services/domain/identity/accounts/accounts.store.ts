@@ -15,21 +15,21 @@ export type AccountRow = {
   readonly updatedAt: Date;
   readonly roles: readonly string[];
   readonly isDisabled: boolean;
-  /** Raised by whatever ends every login. */
+  /** Incremented by every act that ends all sessions. */
   readonly tokenEpoch: number;
-  /** Null where it never had a password. */
+  /** Null if the account never had a password. */
   readonly passwordChangedAt: Date | null;
-  /** Browsers that signed in before are not known. */
+  /** Browsers that signed in before this are unknown. */
   readonly devicesSince: Date | null;
-  /** Whether a sign-in by password asks for a second factor. */
+  /** Whether password sign-in requires a second factor. */
   readonly hasSecondFactor: boolean;
-  /** Of the password; null where the account has none. */
+  /** Of the password; null if the account has none. */
   readonly digest: string | null;
 };
 
 type InsertedUser = Pick<AccountRow, 'id' | 'email' | 'emailVerified' | 'name' | 'image' | 'createdAt' | 'updatedAt'>;
 
-/** By two_factors' unique user and passkeys_user_id. */
+/** Index: two_factors' unique user, passkeys_user_id. */
 const HAS_SECOND_FACTOR = `(EXISTS (SELECT FROM two_factors f WHERE f."userId" = u.id AND f.verified)
    OR EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id))`;
 const ACCOUNT = `${HAS_SECOND_FACTOR} AS "hasSecondFactor", u.id, u.email, u."emailVerified" IS NOT NULL AS "emailVerified", u.name, u.image, u."createdAt",
@@ -52,7 +52,9 @@ const passwordInsert = defineStatement(
   `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $2, 'credential', $2, $3)`,
 );
 
-/** The row trigger ends every login. Under a stronger digest it may be since it was read: whatever is there goes. */
+/**
+ * The row trigger ends every session. The digest may have been upgraded since it was read, so any digest is replaced.
+ */
 const passwordReplace = defineStatement(
   'passwordReplace',
   `UPDATE accounts SET password = $2, "updatedAt" = now() WHERE "userId" = $1 AND "providerId" = 'credential'
@@ -106,51 +108,51 @@ export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | unde
   one(sql.query<AccountRow>(accountFindById, [userId]));
 
 /**
- * Holds the user until the end of the transaction. Whoever changes or proves a password does this first: what is read
- * of the account afterwards stays so, and locks are taken in one order (user, accounts, sessions, families).
+ * Locks the user until the end of the transaction. Every transaction that changes or checks a password does this first:
+ * the account read afterwards stays unchanged, and locks are taken in one order (user, accounts, sessions, families).
  */
 export const lockUser = async (tx: Tx, userId: string): Promise<boolean> =>
   (await lockUserRow(tx, userId)) !== undefined;
 
-/** Undefined where another account has the address, which is proven unless said. */
+/** Undefined if another account has the address. The address is verified unless `isVerified` is false. */
 export const insertUser = (
   tx: Tx,
-  user: { readonly id: string; readonly email: string; readonly name: string; readonly isProven?: boolean },
+  user: { readonly id: string; readonly email: string; readonly name: string; readonly isVerified?: boolean },
 ): Promise<InsertedUser | undefined> =>
-  one(tx.query<InsertedUser>(userInsert, [user.id, user.email, user.name, user.isProven ?? true]));
+  one(tx.query<InsertedUser>(userInsert, [user.id, user.email, user.name, user.isVerified ?? true]));
 
 /** The first password of an account. */
 export const insertPassword = (tx: Tx, id: string, userId: string, digest: string): Promise<unknown> =>
   tx.query(passwordInsert, [id, userId, digest]);
 
 /**
- * Another password, and the row trigger ends every login; the user is locked by the caller. Throws where there is none
- * any more, deleted by hand since it was read: whoever gives a password is told of none that does not count.
+ * Replaces the password; the row trigger ends every session. The caller has locked the user. Throws if the password row
+ * was deleted since it was read: the caller must not report a password that was not stored.
  */
 export const replacePassword = async (tx: Tx, userId: string, digest: string): Promise<unknown> =>
   required(await one(tx.query(passwordReplace, [userId, digest])));
 
-/** Raises the user's epoch and ends every session, family and access token. */
-export const endEveryLogin = (tx: Tx, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);
+/** Increments the user's epoch and ends every session, family and access token. */
+export const endEverySession = (tx: Tx, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);
 
-/** Takes every way to sign in but a password from the account. */
+/** Removes every sign-in method except the password. */
 export const deleteOtherAccounts = (tx: Tx, userId: string): Promise<unknown> =>
   tx.query(otherAccountsDelete, [userId]);
 
-/** Takes every second factor and passkey from the account. */
+/** Removes every second factor and passkey. */
 export async function deleteFactors(tx: Tx, userId: string): Promise<void> {
   await tx.query(passkeysDelete, [userId]);
   await tx.query(twoFactorsDelete, [userId]);
 }
 
-/** False where the address is another by now, or proven already. */
-export const proveEmail = (tx: Tx, userId: string, email: string): Promise<boolean> =>
+/** False if the address has changed or is already verified. */
+export const markEmailVerified = (tx: Tx, userId: string, email: string): Promise<boolean> =>
   isDone(tx.query(emailProve, [userId, email]));
 
 export const replaceEmail = (tx: Tx, userId: string, email: string): Promise<boolean> =>
   isDone(tx.query(emailReplace, [userId, email]));
 
-/** Undefined leaves a field as it is; null empties it. */
+/** Undefined leaves a field unchanged; null clears it. */
 export const writeProfile = (
   tx: Tx,
   userId: string,

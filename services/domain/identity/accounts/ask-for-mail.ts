@@ -8,7 +8,7 @@ import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
 type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 
-/** What is said whether or not an account has the address. */
+/** The same response whether or not an account has the address. */
 export type MailAsked = { readonly status: 'mail_sent_if_known' };
 
 const askFor =
@@ -22,17 +22,17 @@ const askFor =
   };
 
 /**
- * Another mail with a code that proves the address, where it waits for a proof. One insert in every case: nothing is
- * looked up before the answer.
+ * Sends another verification code if the address is unverified. One insert in every case: nothing is looked up before
+ * the response.
  */
 export const sendVerificationEmail = askFor((to) => ({ template: 'verify_email', to }));
 
-/** A mail with a code for a new password, where an account has the address. One insert in every case. */
+/** Sends a code for a new password if an account has the address. One insert in every case. */
 export const requestPasswordReset = askFor((to) => ({ template: 'reset_password', to }));
 
 /**
- * A mail with a code that unlocks, where an account has the address and wrong passwords are counted against it. One
- * insert in every case.
+ * Sends an unlock code if an account has the address and wrong passwords are counted against it. One insert in every
+ * case.
  */
 export const requestUnlock = askFor<AskPorts & HasKeyRing>((to, ports) => ({
   template: 'unlock_account',

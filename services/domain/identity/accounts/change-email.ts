@@ -5,9 +5,9 @@ import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockOwnSession } from './lock-own-session.ts';
 
 /**
- * Asks for another address: it takes effect when the code sent there is redeemed, unless every login of the account
- * has ended before; the old one is told then. The answer is the same when another account has the address; its owner
- * is told instead. Throws `unauthenticated` (401) where the caller's session is over.
+ * Requests a new address. It takes effect when the code sent to it is redeemed, unless every session of the account has
+ * ended before; the old address is then notified. If another account has the address, the response is the same and a
+ * mail notifies its owner instead. Throws `unauthenticated` (401) if the caller's session has ended.
  */
 export async function changeEmail(
   ports: Pick<Ports, 'transact'> & MailPorts,

@@ -2,7 +2,7 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { isTwoFactors } from '../assurance.ts';
 import { ownSession } from '../factors/own-session.ts';
-import { proveOwnPassword } from '../factors/prove-own-password.ts';
+import { verifyOwnPassword } from '../factors/verify-own-password.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
@@ -16,17 +16,17 @@ import { newDigest } from './set-password.ts';
 export type ChangePasswordInput = {
   readonly currentPassword: string;
   readonly newPassword: string;
-  /** The Cookie header: a browser that has signed in before keeps its place while others are locked out. */
+  /** The Cookie header: a browser that has signed in before can still try while unknown devices are locked. */
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };
 
 /**
- * Another password for the caller's account. Every session, login and access token of before ends, the caller's too;
- * the answer is a new session with its pair, which ends when that one would have. The password proves one factor:
- * a session of two stays as old as it was (`auth_time`). A wrong current password counts as a failed login.
- * @throws unauthenticated (401), currentPasswordWrong (403), loginLocked (429), the `passwordErrors` (400),
- *   hashingBusy (503)
+ * Changes the caller's password. Every existing session, token family and access token ends, including the caller's;
+ * the result is a new session with its token pair, which expires when the old one would have. The password verifies one
+ * factor: a two-factor session keeps its age (`auth_time`). A wrong current password counts as a failed sign-in.
+ * @throws unauthenticated (401), currentPasswordWrong (403), loginLocked (429), the `passwordErrors` (400), hashingBusy
+ *   (503)
  */
 export async function changePassword(
   ports: LoginPorts & MailPorts,
@@ -35,12 +35,12 @@ export async function changePassword(
 ): Promise<LoginAnswer> {
   const { authTime } = ownAccount(caller);
   const { userId } = await ownSession(ports, caller);
-  const owner = await proveOwnPassword(ports, userId, { password: currentPassword, cookie, signal }, caller);
+  const owner = await verifyOwnPassword(ports, userId, { password: currentPassword, cookie, signal }, caller);
   const { hasSecondFactor: keepsSecondFactor } = owner;
   const digest = await newDigest(ports, { password: newPassword, owner, keepsSecondFactor, signal }, caller);
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_changed');
-    // Another password would have ended this session: the one that was proved is still the account's.
+    // A password change in the meantime would have ended this session, so the verified password is still current.
     const { amr, acr, expiresAt, email } = await lockOwnSession(tx, caller);
     await replacePassword(tx, userId, digest);
     tx.afterCommit(ports.announceRevocations);
@@ -52,6 +52,6 @@ export async function changePassword(
     const opened = await ports.auth.openSession({ userId, expiresAt, ...proved }, caller.request);
     return beginLogin(tx, ports, opened, caller);
   });
-  // The password is changed, whatever becomes of the session.
+  // The password stays changed even if opening the session fails.
   return finishOrEnd(ports, login, { cookie }, caller);
 }

@@ -1,6 +1,6 @@
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
-import { proveOwnPassword } from '../factors/prove-own-password.ts';
+import { verifyOwnPassword } from '../factors/verify-own-password.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
 import type { MailPorts } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
@@ -18,27 +18,30 @@ export type VerifyPorts = LoginPorts & MailPorts;
 export type VerifyInput = {
   readonly token: string;
   readonly password?: string | undefined;
-  /** The Cookie header: who is signed in to the account of the code needs no password. */
+  /** The Cookie header: a request with a session of the code's account needs no password. */
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };
 
-/** What the reader of a mail has beside its code: a session or the password of the account, or a password for it. */
+/**
+ * What the reader of the mail presents besides the code: a session or the password of the account, or a new password.
+ */
 export type Reader =
   | { readonly by: 'session'; readonly userId: string; readonly sessionId: string }
-  /** The one that has counted since then. */
+  /** `since`: when this password was set. */
   | { readonly by: 'password'; readonly userId: string; readonly since: Date | null }
   | { readonly by: 'new_password'; readonly userId: string; readonly digest: string }
-  /** Of an account that begins with the proof. */
+  /** For an account that is created by redeeming the code. */
   | { readonly by: 'new_account'; readonly digest: string };
 
 export type ReaderOfAccount = Exclude<Reader, { readonly by: 'new_account' }>;
 
 /**
- * Judges, outside of any transaction, what comes with a code. Undefined where its account is gone or disabled. A wrong
- * password of an account whose address is proved counts as a failed login; of one that nobody has proved it is the new
- * one, so that each code allows one guess at most.
- * @throws passwordRequired, the `passwordErrors` (400), currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ * Verifies, outside of any transaction, what was sent with a code. Undefined if the account is deleted or disabled. For
+ * a verified address, a wrong password counts as a failed sign-in. For an unverified address, it becomes the new
+ * password, so each code allows one guess at most.
+ * @throws passwordRequired, the `passwordErrors` (400), currentPasswordWrong (403), loginLocked (429), hashingBusy
+ *   (503)
  */
 export async function readerOf(
   ports: VerifyPorts,
@@ -60,7 +63,7 @@ export async function readerOf(
   if (own?.user.id === userId) return { by: 'session', userId, sessionId: own.session.id };
   const password = sentPassword(input);
   if (purpose === 'change_email') {
-    const { passwordChangedAt: since } = await proveOwnPassword(ports, userId, { password, cookie, signal }, caller);
+    const { passwordChangedAt: since } = await verifyOwnPassword(ports, userId, { password, cookie, signal }, caller);
     return { by: 'password', userId, since };
   }
   const { digest, passwordChangedAt: since } = account;
@@ -79,10 +82,10 @@ function sentPassword({ password }: VerifyInput): string {
 }
 
 /**
- * Whether that still counts, read with the account locked. A password does under another digest too, if it is a
- * stronger one of the same: whatever sets another password writes when it did (row trigger).
+ * Whether the reader's session or password is still valid; the caller has locked the account. A stronger digest of the
+ * same password is accepted: every act that sets another password updates `passwordChangedAt` (row trigger).
  */
-export async function holds(
+export async function isStillValid(
   tx: Tx,
   { id, digest, passwordChangedAt }: AccountRow,
   reader: ReaderOfAccount,

@@ -12,7 +12,8 @@ import { type NewPasswordPorts, newDigest } from './set-password.ts';
 export type NewUser = { readonly email: string; readonly password: string; readonly name?: string | undefined };
 
 /**
- * An account without a session, made by software that runs it: its address is unproved, and a mail asks for the proof.
+ * Creates an account without a session, for software that embeds this one. Its address is unverified, and a mail asks
+ * to verify it.
  * @throws the `passwordErrors`, requestInvalid (400), emailTaken (409), hashingBusy (503)
  */
 export async function createUser(
@@ -27,7 +28,7 @@ export async function createUser(
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'user_created');
     const id = ports.random.uuid();
-    const user = await insertUser(tx, { id, email, name, isProven: false });
+    const user = await insertUser(tx, { id, email, name, isVerified: false });
     if (!user) throw emailTaken();
     await insertPassword(tx, ports.random.uuid(), id, digest);
     await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);

@@ -9,8 +9,8 @@ import { forgetSessions } from './forget-sessions.ts';
 import { lockOwnSession } from './lock-own-session.ts';
 
 /**
- * Deletes the caller's account with everything that belongs to it; its sessions, logins and access tokens end with it.
- * Throws `unauthenticated` (401) when it or the session is gone already, `last_admin` (409).
+ * Deletes the caller's account with all its data, sessions, token families and access tokens. Throws `unauthenticated`
+ * (401) if the account or session no longer exists, `last_admin` (409).
  */
 export async function deleteAccount(
   ports: Pick<Ports, 'transact'> & MailPorts & HasAuth & HasRevocationPush,

@@ -2,7 +2,7 @@ import type { Tx } from '#services/domain/ports.ts';
 import type { HasAuth } from '../better-auth/auth.ts';
 import { readSessionTokens } from '../users/users.store.ts';
 
-/** After the commit no cached session of the user shows what it was before. */
+/** Drops the user's cached sessions after the commit, so that no stale one is served. */
 export async function forgetSessions(tx: Tx, { auth }: HasAuth, userId: string): Promise<void> {
   const tokens = await readSessionTokens(tx, userId);
   tx.afterCommit(async () => {

@@ -16,15 +16,15 @@ export const inviteUserEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users',
   operation: 'inviteUser',
-  summary: 'Make an account and mail an invitation to choose its password; with `password_hash` it has one already',
+  summary: 'Create an account and mail an invitation; with `password_hash` the account has a password already',
   tag: TAG,
   auth: manages('users:manage'),
   body: z.strictObject({
     email: emailShape,
     name: nameShape.optional(),
-    /** Beside `user`, by somebody who has their rights. */
+    /** Besides `user`; the caller must have the rights of these roles. */
     roles: z.array(roleName).max(20).optional(),
-    /** bcrypt, scrypt, argon2id or PBKDF2, as other systems write them; replaced at the first sign-in. */
+    /** A bcrypt, scrypt, argon2id or PBKDF2 digest in a common format; upgraded at the first sign-in. */
     password_hash: text(512).optional(),
     reason,
   }),
@@ -45,7 +45,7 @@ export const inviteAgainEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users/{user_id}/invite',
   operation: 'inviteAgain',
-  summary: 'Mail another invitation in the place of the ones before',
+  summary: 'Mail another invitation that replaces the previous ones',
   tag: TAG,
   auth: manages('users:manage'),
   params: byUser,
@@ -58,7 +58,7 @@ export const acceptInvitationEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/accept-invitation',
   operation: 'acceptInvitation',
-  summary: 'Choose the password of an account by the code of its invitation, which proves the address too.',
+  summary: 'Set the password of an invited account by its mailed code, which verifies the address too',
   tag: 'Accounts',
   auth: 'public',
   limit: 'credential',

@@ -3,12 +3,12 @@ import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type Invitation = {
-  /** Of the mail that carries it. */
+  /** Id of the mail that carries it. */
   readonly id: string;
   readonly userId: string;
-  /** Granted when it is accepted, and by nothing else. */
+  /** Granted only when the invitation is accepted. */
   readonly roles: readonly string[];
-  /** Null: the account has its password, and its roles, already; the invitation stays until its address is proved. */
+  /** Null: the account already has its password and roles, and the invitation stays until the address is verified. */
   readonly lifeSeconds: number | null;
 };
 
@@ -25,7 +25,7 @@ const invitationsDelete = defineStatement(
   'DELETE FROM invitations WHERE user_id = $1 RETURNING roles',
 );
 
-/** The row trigger ends what was issued with each. */
+/** The row trigger ends the sessions and tokens issued with each role. */
 const grantedRolesDelete = defineStatement(
   'grantedRolesDelete',
   `DELETE FROM user_roles WHERE user_id = $1 AND role <> 'user'`,
@@ -34,27 +34,28 @@ const grantedRolesDelete = defineStatement(
 export const insertInvitation = (tx: Tx, { id, userId, roles, lifeSeconds }: Invitation): Promise<unknown> =>
   tx.query(invitationInsert, [id, userId, roles, lifeSeconds]);
 
-/** The one that counts. */
+/** The valid invitation. */
 export const readInvitation = async (sql: Sql, userId: string): Promise<Pick<Invitation, 'id' | 'roles'> | undefined> =>
   (await sql.query<Pick<Invitation, 'id' | 'roles'>>(invitationRead, [userId]))[0];
 
-/** Uses the invitation up; the user is locked. Its roles, or undefined where there is none. */
+/** Deletes the invitation; the caller has locked the user. Returns its roles, or undefined if there is none. */
 export const takeInvitation = async (tx: Tx, userId: string): Promise<readonly string[] | undefined> =>
   (await tx.query<{ roles: string[] }>(invitationsDelete, [userId]))[0]?.roles;
 
 /**
- * The invitation of an account whose address is proved by something else: it ends, and so does every role that the
- * account was given for somebody who never came. The user is locked.
+ * Voids the invitation of an account whose address was verified by other means: it is deleted with every role that the
+ * account was granted for the invited person. The caller has locked the user.
  */
 export async function voidInvitation(tx: Tx, userId: string): Promise<void> {
   if (await takeInvitation(tx, userId)) await tx.query(grantedRolesDelete, [userId]);
 }
 
 /**
- * Invitations a month after their code, and with them the accounts that wait for nobody: never proved, never signed in
- * to, without a way to. Those that were disabled stay. A user whom somebody works on at this moment stays too, so that
- * nothing waits here while it holds an invitation. One whose user holds a role stays: by it whoever proves the address
- * by other means gets none (`voidInvitation`). Index: invitations_expires_at.
+ * Invitations a month after their code expired, and the accounts that were never used: never verified, never signed in
+ * to, without a sign-in method. Disabled accounts stay. Users locked by another transaction are skipped, so that the
+ * purge never waits while it locks an invitation. Invitations of users with a granted role stay: they ensure that a
+ * person who verifies the address by other means gets none of the roles (`voidInvitation`). Index:
+ * invitations_expires_at.
  */
 export const invitationPurge = definePurge({
   kind: 'invitations',

@@ -20,23 +20,26 @@ import { deleteCodesOf } from './one-time-codes.store.ts';
 export type NewInvitation = {
   readonly email: string;
   readonly name?: string | undefined;
-  /** Beside `user`, which everybody has; from the moment the invitation is accepted, or at once with a password. */
+  /** Besides `user`, which every account has. Granted when the invitation is accepted, or at once with a password. */
   readonly roles?: readonly string[] | undefined;
-  /** The digest of a password from elsewhere. Then it signs in with that, and the mail asks for proof of the address. */
+  /**
+   * A password digest from another system. The account signs in with that password, and the mail asks to verify the
+   * address.
+   */
   readonly passwordHash?: string | undefined;
   readonly reason: string;
 };
 
 export type HasInvitationRule = {
-  /** How long the code of an invitation lives. */
+  /** Lifetime of an invitation code. */
   readonly invitationSeconds: number;
 };
 
 type InvitePorts = MailPorts & HasInvitationRule;
 
 /**
- * Makes an account, by somebody who has every right of its roles, and mails its owner-to-be a code by which they
- * choose its password and prove its address (`acceptInvitation`).
+ * Creates an account and mails its future owner a code with which they set its password and verify its address
+ * (`acceptInvitation`). The caller must have every right of the roles.
  * @throws passwordHashUnknown (400), rightsExceeded (403), roleUnknown (404), emailTaken (409)
  */
 export async function inviteUser(
@@ -52,7 +55,7 @@ export async function inviteUser(
     const wanted = [...new Set(roles)].filter((role) => role !== 'user').sort();
     for (const role of wanted) await holdRole(tx, role);
     assertHolds(caller, await rightsOf(tx, wanted));
-    if (!(await insertUser(tx, { id, email: to, name, isProven: false }))) throw emailTaken();
+    if (!(await insertUser(tx, { id, email: to, name, isVerified: false }))) throw emailTaken();
     if (passwordHash === undefined)
       return invite(tx, ports, { to, userId: id, roles: wanted, hasPassword: false, reason }, caller);
     for (const role of wanted) await addUserRole(tx, id, role);
@@ -64,9 +67,10 @@ export async function inviteUser(
 }
 
 /**
- * Another invitation, with all its time, by somebody who has every right it will give; it takes the place of the ones
- * before.
- * @throws invitationOver (409) where the address is proved or the account disabled; userUnknown (404), rightsExceeded (403)
+ * Sends another invitation with its full lifetime, which replaces the previous ones. The caller must have every right
+ * it grants.
+ * @throws invitationOver (409) if the address is verified or the account disabled; userUnknown (404), rightsExceeded
+ *   (403)
  */
 export async function inviteAgain(
   ports: UserPorts & InvitePorts,
@@ -74,7 +78,7 @@ export async function inviteAgain(
   caller: Caller,
 ): Promise<AccountDetailView> {
   const { userId, reason } = input;
-  const holdNothing = async (): Promise<void> => {};
+  const lockNothing = async (): Promise<void> => {};
   await actOnUser(
     ports,
     input,
@@ -88,7 +92,7 @@ export async function inviteAgain(
       const hasPassword = ((await findAccount(tx, userId))?.digest ?? null) !== null;
       await invite(tx, ports, { to: email, userId, roles, hasPassword, reason }, caller);
     },
-    holdNothing,
+    lockNothing,
   );
   return showUser(ports, userId);
 }
@@ -117,7 +121,7 @@ async function invite(
   });
 }
 
-/** One of no known form, or so costly that verifying it would hold a hashing process, is none. */
+/** Rejects a digest of an unknown format, or one so expensive that verifying it would occupy a hashing process. */
 function assertVerifiable(digest: string): void {
   try {
     findScheme(digest);

@@ -4,8 +4,8 @@ import { lockUser } from './accounts.store.ts';
 import { ownAccount } from './own-account.ts';
 
 /**
- * Holds the caller's user until the end of the transaction and reads the session they act in under that lock: whatever
- * ended it since the request came in is seen. Throws `unauthenticated` (401) where it is over.
+ * Locks the caller's user until the end of the transaction, then reads the caller's session, so that an act that ended
+ * it since the request arrived is seen. Throws `unauthenticated` (401) if it has ended.
  */
 export async function lockOwnSession(tx: Tx, caller: Caller): Promise<LiveOwnSession> {
   await lockUser(tx, ownAccount(caller).userId);

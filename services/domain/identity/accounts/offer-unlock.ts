@@ -5,9 +5,9 @@ import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { deleteVoidedCodes } from './one-time-codes.store.ts';
 
 /**
- * The mail that unlocks, to the owner of an account that was closed without their doing, in the transaction that closes
- * it or ends the code of the mail before; to one without a password too, whose provider's logins are closed as well.
- * Dropped when it is sent where nobody has proved the address.
+ * Queues the unlock mail to the owner of an account that was locked without their doing, in the transaction that locks
+ * it or voids the code of the previous mail. Accounts without a password get one too, because sign-in through their
+ * providers is locked as well. Delivery drops the mail if the address is unverified.
  */
 export async function offerUnlock(tx: Tx, ports: MailPorts & HasKeyRing, to: string, caller: Caller): Promise<void> {
   await queueMail(
@@ -18,6 +18,6 @@ export async function offerUnlock(tx: Tx, ports: MailPorts & HasKeyRing, to: str
   );
 }
 
-/** Takes away mailed codes that would unlock and that the end of every login has just voided. Whether there were any. */
+/** Deletes unlock codes that the end of every session has just voided. Returns whether there were any. */
 export const takeVoidedUnlock = (tx: Tx, userId: string): Promise<boolean> =>
   deleteVoidedCodes(tx, userId, 'unlock_account');

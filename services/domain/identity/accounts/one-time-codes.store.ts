@@ -2,7 +2,7 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** What a code proves; each purpose has its own codes. */
+/** What a code authorises; each purpose has its own codes. */
 export type CodePurpose =
   | 'sign_up'
   | 'verify_email'
@@ -13,20 +13,26 @@ export type CodePurpose =
 
 export type CodeRow = {
   readonly id: string;
-  /** Null: a sign-up whose account begins with the proof. */
+  /** Null: a sign-up whose account is created by redeeming the code. */
   readonly userId: string | null;
   readonly email: string;
   readonly sealed: string | null;
 };
 
-/** Codes alive at once for one address and purpose: more mails than that help nobody but who wants to annoy. */
+/** Valid codes for one address and purpose at once; more mails would only serve to flood a mailbox. */
 const ALIVE_MAX = 3;
-/** For one address and every purpose: who may ask for mails of several kinds gets no more of them by that. */
+/** For one address across all purposes, so that requesting several kinds of mail does not raise the limit. */
 const ALIVE_EVER_MAX = 5;
-/** Those that only an administrator makes, one for each account: strangers neither use nor take their place. */
+/**
+ * Invitation codes, which only an administrator creates, one for each account, are outside the limit: requests by
+ * strangers do not use it up for them.
+ */
 const OF_STRANGERS = `purpose <> 'invitation'`;
 
-/** Served by one_time_codes_email; $9: no cap. Replaces the code of the same id, that of an earlier try to send its mail. */
+/**
+ * Index: one_time_codes_email. $9: uncapped. Replaces the code of the same id, issued by an earlier attempt to send the
+ * same mail.
+ */
 const codeIssue = defineStatement(
   'codeIssue',
   `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
@@ -40,8 +46,9 @@ const codeIssue = defineStatement(
 );
 
 /**
- * Of any number at once one gets the row: the others find it gone. Nobody gets it once its user's logins have ended, nor
- * another address that was asked for (its id tells when, and the mail may have waited) before devices were forgotten.
+ * Of concurrent calls, exactly one gets the row. No call gets it once the user's sessions have ended. A change of
+ * address is refused too if it was requested (its id contains the time, and the mail may have waited) before the
+ * devices were forgotten.
  */
 const codeDelete = defineStatement(
   'codeDelete',
@@ -52,7 +59,7 @@ const codeDelete = defineStatement(
    RETURNING id, user_id AS "userId", email, sealed`,
 );
 
-/** Served by the unique key (purpose, hash). */
+/** Index: the unique key (purpose, hash). */
 const codeFind = defineStatement(
   'codeFind',
   `SELECT id, user_id AS "userId", email, sealed FROM one_time_codes
@@ -91,7 +98,7 @@ export async function insertCode(
     readonly hash: Buffer;
     readonly userEpoch: number | null;
     readonly lifeSeconds: number;
-    /** Whatever else is alive for its address. */
+    /** Issue it regardless of other valid codes for the address. */
     readonly isUncapped: boolean;
   },
 ): Promise<boolean> {
@@ -115,21 +122,24 @@ export async function findNewestCode(sql: Sql, email: string, purpose: CodePurpo
   return row;
 }
 
-/** Every code of a user, and every one sent to an address. */
+/** Every code of a user, and every code sent to an address. */
 export async function deleteCodes(tx: Sql, userId: string, email: string): Promise<void> {
   await tx.query(codesDelete, [userId, email]);
 }
 
-/** Those of a user for one purpose. */
+/** Every code of a user for one purpose. */
 export async function deleteCodesOf(tx: Sql, userId: string, purpose: CodePurpose): Promise<void> {
   await tx.query(codesOfPurposeDelete, [userId, purpose]);
 }
 
-/** Those of a user for one purpose that would live on, had not its logins ended. Whether there were any. */
+/**
+ * Unexpired codes of a user for one purpose that became void because the user's sessions ended. Returns whether there
+ * were any.
+ */
 export const deleteVoidedCodes = async (tx: Sql, userId: string, purpose: CodePurpose): Promise<boolean> =>
   (await tx.query(codesVoidedDelete, [userId, purpose])).length > 0;
 
-/** Codes that nobody can redeem any more. Index: one_time_codes_expires_at. */
+/** Expired codes. Index: one_time_codes_expires_at. */
 export const codePurge = definePurge({
   kind: 'one_time_codes',
   table: 'one_time_codes',

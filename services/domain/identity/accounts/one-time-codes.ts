@@ -5,8 +5,8 @@ import { lockUser } from './accounts.store.ts';
 import { type CodePurpose, type CodeRow, deleteCode, findCodeRow, insertCode } from './one-time-codes.store.ts';
 
 /**
- * Seconds a code lives; of an invitation the settings tell. A code by which its reader sets a password lives as long as
- * an out-of-band code may (ASVS 5.0, 6.5.5).
+ * Lifetimes of codes in seconds; the lifetime of an invitation is a setting. A code that sets a password lives as long
+ * as an out-of-band code may (ASVS 5.0, 6.5.5).
  */
 export const CODE_SECONDS: Readonly<Record<Exclude<CodePurpose, 'invitation'>, number>> = {
   sign_up: 600,
@@ -23,22 +23,22 @@ const hashOf = (purpose: CodePurpose, code: string): Buffer =>
   createHash('sha256').update(`one-time code\0${purpose}\0${code}`).digest();
 
 export type NewCode = {
-  /** UUIDv7 of the code, or of the mail that carries it: another try to send replaces the code of the one before. */
+  /** UUIDv7 of the code, or of the mail that carries it: another attempt to send replaces the previous code. */
   readonly id: string;
   readonly purpose: CodePurpose;
-  /** Null where no account has the address yet. */
+  /** Null if no account has the address yet. */
   readonly userId: string | null;
-  /** `tokenEpoch` of that user when the proof was asked for: the code counts while it is the same. */
+  /** `tokenEpoch` of the user when the code was requested; the code is valid while it is unchanged. */
   readonly userEpoch: number | null;
   readonly email: string;
   readonly lifeSeconds: number;
-  /** Its mail comes without anybody asking: strangers who ask for others take no place of it. */
+  /** The mail was not requested by a user, so requests by strangers do not use up its limit. */
   readonly isUnasked?: boolean;
-  /** What takes effect with the proof; sealed at rest. */
+  /** Data that takes effect when the code is redeemed; sealed at rest. */
   readonly carries?: object;
 };
 
-/** 256 random bits for one purpose, or null where enough codes for this address are alive. Only the hash is stored. */
+/** 256 random bits for one purpose, or null if this address has enough valid codes. Only the hash is stored. */
 export async function issueCode(
   tx: Sql,
   { random, vault }: Pick<Ports, 'random' | 'vault'>,
@@ -54,7 +54,7 @@ export async function issueCode(
   return isIssued ? text : null;
 }
 
-export type ProvenCode = {
+export type RedeemedCode = {
   readonly purpose: CodePurpose;
   readonly userId: string | null;
   /** The address it was sent to. */
@@ -63,15 +63,16 @@ export type ProvenCode = {
 };
 
 /**
- * Uses a code up: of any number of callers one gets it. Its user is locked first, as by whoever deletes users and
- * their codes with them. Undefined where it is wrong, over, used, or of before its user's logins ended.
+ * Redeems a code: of concurrent calls, exactly one succeeds. The user is locked first, in the same order as the acts
+ * that delete users with their codes. Undefined if the code is wrong, expired, used, or older than the end of the
+ * user's sessions.
  */
 export async function redeemCode(
   tx: Tx,
   ports: Pick<Ports, 'vault'>,
   purposes: readonly CodePurpose[],
   code: string,
-): Promise<ProvenCode | undefined> {
+): Promise<RedeemedCode | undefined> {
   for (const purpose of purposes) {
     const found = await findCode(tx, purpose, code);
     if (!found) continue;
@@ -82,12 +83,12 @@ export async function redeemCode(
   return undefined;
 }
 
-/** What a code carries, opened. */
+/** The unsealed data of a code. */
 export const openCode = (
   { vault }: Pick<Ports, 'vault'>,
   { id, sealed }: { readonly id: string; readonly sealed: string | null },
 ): unknown => (sealed === null ? undefined : JSON.parse(vault.open(sealed, codeContext(id)).toString('utf8')));
 
-/** The code as it would be redeemed now; it is not used up. */
+/** Finds a valid code without redeeming it. */
 export const findCode = async (sql: Sql, purpose: CodePurpose, code: string): Promise<CodeRow | undefined> =>
   CODE_FORM.test(code) ? findCodeRow(sql, purpose, hashOf(purpose, code)) : undefined;

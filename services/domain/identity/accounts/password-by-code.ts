@@ -17,7 +17,7 @@ import { readInvitation, takeInvitation } from './invitations.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
 import { findCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
-import { type NewPasswordPorts, newDigest, takeOver } from './set-password.ts';
+import { type NewPasswordPorts, newDigest, resetCredentials } from './set-password.ts';
 
 export type PasswordByCodePorts = Pick<Ports, 'transact'> &
   NewPasswordPorts &
@@ -45,7 +45,7 @@ const byCode =
     if (!owner) return refuseCode(ports.sql, caller);
     const invited = purpose === 'invitation' ? ((await readInvitation(ports.sql, owner.id))?.roles ?? []) : [];
     const ownerToBe = { ...owner, roles: [...owner.roles, ...invited] };
-    // Of an account that nobody had proved the factors go too (`takeOver`).
+    // For an unverified address, the factors are removed too (`resetCredentials`).
     const keepsSecondFactor = owner.hasSecondFactor && owner.emailVerified;
     const asked = { password: newPassword, owner: ownerToBe, keepsSecondFactor, signal };
     const digest = await newDigest(ports, asked, caller);
@@ -55,11 +55,11 @@ const byCode =
       const proof = await redeemCode(tx, ports, [purpose], token);
       const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;
       if (!account || account.isDisabled || account.email !== proof?.email) return false;
-      // Whoever has proved the address by anything else has nothing to accept.
+      // An address verified by other means has no invitation to accept.
       if (purpose === 'invitation' && account.emailVerified) return false;
       const granted = purpose === 'invitation' ? await takeInvitation(tx, account.id) : undefined;
       tx.afterCommit(ports.announceRevocations);
-      await takeOver(tx, ports, account, digest);
+      await resetCredentials(tx, ports, account, digest);
       for (const role of held) if (granted?.includes(role)) await addUserRole(tx, account.id, role);
       const target = { kind: 'user', id: account.id } as const;
       if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target });
@@ -73,15 +73,15 @@ const byCode =
   };
 
 /**
- * A new password by the code that was mailed. Ends every session, login and access token of the account, proves
- * its address, and makes no session: a second factor is still asked for. Of any number of calls with one code one
- * succeeds; a password that is refused costs no code.
+ * Sets a new password by a mailed code. Ends every session, token family and access token of the account, verifies its
+ * address, and opens no session, so a second factor is still required. Of concurrent calls with one code, exactly one
+ * succeeds; a refused password leaves the code valid.
  * @throws codeInvalid (400), the `passwordErrors` (400), hashingBusy (503)
  */
 export const resetPassword = byCode('reset_password', 'password_reset');
 
 /**
- * The first password of an account that somebody made, by the code of the invitation; all else as of a reset. The roles
- * of the invitation are granted here and nowhere else, those of them that there still are.
+ * Sets the first password of an invited account by the invitation code; otherwise like a reset. Only here are the roles
+ * of the invitation granted, except roles deleted since.
  */
 export const acceptInvitation = byCode('invitation', 'invitation_accepted');

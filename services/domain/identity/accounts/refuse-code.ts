@@ -3,7 +3,7 @@ import type { Caller, Sql } from '#services/domain/ports.ts';
 import { codeRefused } from '../audit-events.ts';
 import { codeInvalid } from './account-errors.ts';
 
-/** Records that a code did not count, and throws `code_invalid` (400). After the transaction it was tried in. */
+/** Records the refused code and throws `code_invalid` (400). Called after the transaction that tried the code. */
 export async function refuseCode(sql: Sql, caller: Caller): Promise<never> {
   await recordEvent(sql, caller, codeRefused, { outcome: 'refused' });
   throw codeInvalid();

@@ -3,7 +3,7 @@ import type { Caller, Sql } from '#services/domain/ports.ts';
 import { userLogin } from '../audit-events.ts';
 import { emailUnverified } from './account-errors.ts';
 
-/** Records that the right password got no session, and throws `email_unverified` (403). */
+/** Records a correct password that opened no session, and throws `email_unverified` (403). */
 export async function refuseUnverified(
   sql: Sql,
   { userId, identifier, isKnownDevice }: { userId: string; identifier: string; isKnownDevice: boolean },

@@ -5,9 +5,9 @@ import {
   type AccountRow,
   deleteFactors,
   deleteOtherAccounts,
-  endEveryLogin,
+  endEverySession,
   insertPassword,
-  proveEmail,
+  markEmailVerified,
   replacePassword,
 } from './accounts.store.ts';
 import { voidInvitation } from './invitations.store.ts';
@@ -17,12 +17,14 @@ export type NewPasswordPorts = HasPasswordPolicy & Pick<Ports, 'sql' | 'log' | '
 export type NewPassword = {
   readonly password: string;
   readonly owner: Pick<AccountRow, 'email' | 'name' | 'roles'>;
-  /** Beside this password a second factor will be asked for. */
+  /** The account will require a second factor besides this password. */
   readonly keepsSecondFactor?: boolean;
   readonly signal?: AbortSignal | undefined;
 };
 
-/** The digest of a password that may be used. Outside of transactions. Throws the `passwordErrors` (400), `hashing_busy`. */
+/**
+ * The digest of an allowed password. Runs outside of transactions. Throws the `passwordErrors` (400), `hashing_busy`.
+ */
 export async function newDigest(
   ports: NewPasswordPorts,
   { password, owner, keepsSecondFactor: hasSecondFactor = false, signal }: NewPassword,
@@ -34,12 +36,12 @@ export async function newDigest(
 }
 
 /**
- * Gives an account this password and ends every login of before; an address not proved before is proved by it.
- * An account whose address nobody had proved may have been made by somebody else: then their other ways in go too, and
- * what it was given for somebody who was invited to it and never came.
- * The user is locked by the caller, and `account` read under that lock.
+ * Sets the password of an account, ends every existing session and verifies an unverified address. An account with an
+ * unverified address may have been created by an attacker, so its other sign-in methods and factors are removed, and so
+ * is what was granted for a person who was invited to it. The caller has locked the user and read `account` under that
+ * lock.
  */
-export async function takeOver(
+export async function resetCredentials(
   tx: Tx,
   { random }: Pick<Ports, 'random'>,
   account: Pick<AccountRow, 'id' | 'email' | 'emailVerified' | 'digest'>,
@@ -49,12 +51,12 @@ export async function takeOver(
     await deleteOtherAccounts(tx, account.id);
     await deleteFactors(tx, account.id);
     await voidInvitation(tx, account.id);
-    await proveEmail(tx, account.id, account.email);
+    await markEmailVerified(tx, account.id, account.email);
   }
   if (account.digest !== null) {
     await replacePassword(tx, account.id, digest);
   } else {
-    await endEveryLogin(tx, account.id);
+    await endEverySession(tx, account.id);
     await insertPassword(tx, random.uuid(), account.id, digest);
   }
 }

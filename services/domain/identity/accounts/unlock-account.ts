@@ -14,10 +14,10 @@ type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'
 export type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] };
 
 /**
- * Lets an account try its password again from any device, by the code that was mailed: its consecutive failures are
- * forgotten, as where an administrator unlocks it. It signs nobody in; the browser is known from now on, for its holder
- * reads the mail of the account, which whoever has the password alone does not. Of any number of calls with one code
- * one succeeds. Throws `code_invalid` (400).
+ * Unlocks password sign-in from any device by a mailed code: the consecutive failures are cleared, as when an
+ * administrator unlocks the account. It signs no user in. The browser becomes a known device, because its user reads
+ * the account's mail, which an attacker with only the password does not. Of concurrent calls with one code, exactly one
+ * succeeds. Throws `code_invalid` (400).
  */
 export async function unlockAccount(
   ports: UnlockPorts,

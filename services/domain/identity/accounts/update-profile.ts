@@ -11,10 +11,15 @@ import { forgetSessions } from './forget-sessions.ts';
 import { lockOwnSession } from './lock-own-session.ts';
 import { ownAccount } from './own-account.ts';
 
-/** What an owner may change without proving anything. Undefined leaves a field, null empties it. */
+/**
+ * Fields that the owner may change without authenticating again. Undefined leaves a field unchanged, null clears it.
+ */
 export type ProfileChange = { readonly name?: string | null | undefined; readonly image?: string | null | undefined };
 
-/** Name and picture of the caller's account. Throws `unauthenticated` (401) when it or the session is gone. */
+/**
+ * Changes name and picture of the caller's account. Throws `unauthenticated` (401) if the account or session no longer
+ * exists.
+ */
 export async function updateProfile(
   ports: Pick<Ports, 'transact'> & HasAuth,
   change: ProfileChange,
@@ -26,7 +31,7 @@ export async function updateProfile(
   });
 }
 
-/** The same of somebody whom the caller has recognised. Throws `unauthenticated` (401) where there is no such user. */
+/** The same for a user whom the caller has authenticated. Throws `unauthenticated` (401) if the user does not exist. */
 export async function changeProfile(
   tx: Tx,
   ports: HasAuth,
@@ -49,7 +54,7 @@ export async function changeProfile(
   return { user: userView(account) };
 }
 
-/** The caller's account. Throws `unauthenticated` (401) when it is gone. */
+/** Reads the caller's account. Throws `unauthenticated` (401) if it no longer exists. */
 export async function readProfile(
   ports: Pick<Ports, 'sql'>,
   _input: unknown,

@@ -16,11 +16,11 @@ import {
   insertPassword,
   insertUser,
   lockUser,
-  proveEmail,
+  markEmailVerified,
   replaceEmail,
 } from './accounts.store.ts';
 import {
-  holds,
+  isStillValid,
   type Reader,
   type ReaderOfAccount,
   readerOf,
@@ -30,22 +30,22 @@ import {
 import { forgetSessions } from './forget-sessions.ts';
 import { takeInvitation } from './invitations.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
-import { findCode, type ProvenCode, redeemCode } from './one-time-codes.ts';
+import { findCode, type RedeemedCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
-import { takeOver } from './set-password.ts';
+import { resetCredentials } from './set-password.ts';
 
 /** Sealing and detections run every few seconds. */
-const JUDGED_SECONDS = 5;
+const EVALUATION_SECONDS = 5;
 const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
 
 /**
- * Proves an address by the code that was sent to it: of a sign-up, whose account begins now; of an account that has
- * it; or of one that changes to it. Whoever gave an address may be another than who reads its mail: so the code counts
- * with a session or the password of its account, or else with a password that the reader sets, and by which everything
- * of before ends. Makes no session. Of any number of calls with one code one succeeds.
- * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays), currentPasswordWrong (403),
- *   emailTaken (409) when another account took the address meanwhile, hashingBusy (503), loginLocked (429; for another
- *   address after the act `step_up`, or before detections have judged a sign-in, as well, and the code stays)
+ * Verifies an address by the code sent to it: for a sign-up, whose account is created now; for the current address of
+ * an account; or for its new address. The person who entered the address may not be the person who reads its mail, so
+ * the code is accepted with a session or the password of the account, or with a new password that ends all existing
+ * credentials and sessions. Opens no session. Of concurrent calls with one code, exactly one succeeds.
+ * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays valid), currentPasswordWrong (403),
+ *   emailTaken (409) if another account has taken the address in the meantime, hashingBusy (503), loginLocked (429; for
+ *   a new address also after the act `step_up`, or before detections have evaluated a sign-in; the code stays valid)
  */
 export async function verifyEmail(
   ports: VerifyPorts,
@@ -59,39 +59,48 @@ export async function verifyEmail(
     if (!code) continue;
     const reader = await readerOf(ports, { ...code, purpose }, input, caller);
     if (!reader) break;
-    const isProven = await ports
+    const isRedeemed = await ports
       .transact(async (tx) => {
         await setAuditContext(tx, caller, 'address_proved');
         const proof = await redeemCode(tx, ports, [purpose], token);
-        return proof !== undefined && (await prove(tx, ports, proof, reader, caller));
+        return proof !== undefined && (await applyProof(tx, ports, proof, reader, caller));
       })
       .catch((err: unknown) => {
         throw (err as { code?: unknown }).code === '23505' ? emailTaken({ cause: err }) : err;
       });
-    if (isProven) return { status: 'verified' };
+    if (isRedeemed) return { status: 'verified' };
     break;
   }
   return refuseCode(ports.sql, caller);
 }
 
-async function prove(tx: Tx, ports: VerifyPorts, proof: ProvenCode, reader: Reader, caller: Caller): Promise<boolean> {
-  const provenId =
+async function applyProof(
+  tx: Tx,
+  ports: VerifyPorts,
+  proof: RedeemedCode,
+  reader: Reader,
+  caller: Caller,
+): Promise<boolean> {
+  const verifiedId =
     reader.by === 'new_account'
-      ? await beginAccount(tx, ports, proof, reader.digest)
-      : await proveAddress(tx, ports, proof, reader, caller);
-  if (provenId === undefined) return false;
-  await deleteCodes(tx, provenId, proof.email);
-  await takeInvitation(tx, provenId);
+      ? await createAccount(tx, ports, proof, reader.digest)
+      : await verifyAddress(tx, ports, proof, reader, caller);
+  if (verifiedId === undefined) return false;
+  await deleteCodes(tx, verifiedId, proof.email);
+  await takeInvitation(tx, verifiedId);
   if (reader.by === 'new_account' || reader.by === 'new_password') await clearSignInFailures(tx, ports, proof.email);
-  await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: provenId } });
+  await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: verifiedId } });
   return true;
 }
 
-/** The account of a sign-up, or one of nobody that has its address: the password of the mail's reader takes effect. */
-async function beginAccount(
+/**
+ * Creates the account of a sign-up, or claims the unverified account that has its address: the password of the mail's
+ * reader takes effect.
+ */
+async function createAccount(
   tx: Tx,
   ports: VerifyPorts,
-  { email, carries }: ProvenCode,
+  { email, carries }: RedeemedCode,
   digest: string,
 ): Promise<string | undefined> {
   const id = ports.random.uuid();
@@ -104,27 +113,29 @@ async function beginAccount(
   const account = await findAccount(tx, found.id);
   if (!account || account.email !== email || account.emailVerified || account.isDisabled) return undefined;
   tx.afterCommit(ports.announceRevocations);
-  await takeOver(tx, ports, account, digest);
+  await resetCredentials(tx, ports, account, digest);
   return account.id;
 }
 
-async function proveAddress(
+async function verifyAddress(
   tx: Tx,
   ports: VerifyPorts,
-  { email, purpose }: ProvenCode,
+  { email, purpose }: RedeemedCode,
   reader: ReaderOfAccount,
   caller: Caller,
 ): Promise<string | undefined> {
   const { userId } = reader;
   const account = await findAccount(tx, userId);
-  if (!account || account.isDisabled || !(await holds(tx, account, reader))) return undefined;
+  if (!account || account.isDisabled || !(await isStillValid(tx, account, reader))) return undefined;
   await forgetSessions(tx, ports, userId);
   if (purpose === 'change_email') {
-    // Else whoever closed it is shed: by key it is of the old address. The code stays, until the account is opened.
+    // Otherwise the lock would be lost, because its key is the old address. The code stays valid until the account is
+    // unlocked.
     if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))
       throw loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
-    // Nor before what closes it: an address that is another's already cannot be taken back, and is mailed what opens it.
-    if (await isSignInUnevaluated(tx, userId)) throw loginLocked({ retryAfterSeconds: JUDGED_SECONDS });
+    // Nor before detections could lock it: an attacker who has replaced the address would receive the unlock mail, and
+    // the owner could not take the address back.
+    if (await isSignInUnevaluated(tx, userId)) throw loginLocked({ retryAfterSeconds: EVALUATION_SECONDS });
     await replaceEmail(tx, userId, email);
     await deleteCodes(tx, userId, account.email);
     await queueMail(tx, ports, { template: 'email_changed', to: account.email }, caller);
@@ -133,9 +144,9 @@ async function proveAddress(
   if (account.emailVerified || account.email !== email) return undefined;
   if (reader.by === 'new_password') {
     tx.afterCommit(ports.announceRevocations);
-    await takeOver(tx, ports, account, reader.digest);
+    await resetCredentials(tx, ports, account, reader.digest);
   } else {
-    await proveEmail(tx, userId, email);
+    await markEmailVerified(tx, userId, email);
   }
   return userId;
 }

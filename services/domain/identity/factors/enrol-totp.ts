@@ -11,8 +11,8 @@ import type { LoginPorts } from '../sign-in/sign-in.ts';
 import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
 import { factorCodeWrong, factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
-import { type OwnPassword, proveOwnPassword } from './prove-own-password.ts';
 import { matchingStep } from './totp.ts';
+import { type OwnPassword, verifyOwnPassword } from './verify-own-password.ts';
 
 export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: readonly string[] };
 
@@ -23,7 +23,7 @@ export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: 
  */
 export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: Caller): Promise<TotpEnrolment> {
   const { userId } = await ownSession(ports, caller);
-  await proveOwnPassword(ports, userId, input, caller);
+  await verifyOwnPassword(ports, userId, input, caller);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'enrol_totp');
     await lockOwnSession(tx, caller);

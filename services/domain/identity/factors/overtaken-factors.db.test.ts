@@ -8,10 +8,10 @@ import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts
 import { upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
-import { proveOwnPassword } from './prove-own-password.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';
 import { removePasskey } from './remove-factor.ts';
 import { signInWithPasskey } from './sign-in-with-passkey.ts';
+import { verifyOwnPassword } from './verify-own-password.ts';
 
 const END_SESSIONS = 'DELETE FROM sessions WHERE "userId" = $1';
 
@@ -69,11 +69,11 @@ describe('a session that ends while it changes the factors of its account', () =
   test('proves no password of an account that is disabled', async () => {
     const { id, caller } = await world.person();
     await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    expect(await outcomeOf(proveOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
+    expect(await outcomeOf(verifyOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
       'unauthenticated',
     );
     await world.rows('DELETE FROM users WHERE id = $1', [id]);
-    expect(await outcomeOf(proveOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
+    expect(await outcomeOf(verifyOwnPassword(world.deps, id, { password: world.password }, caller))).toBe(
       'unauthenticated',
     );
   });

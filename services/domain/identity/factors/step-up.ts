@@ -16,7 +16,7 @@ import { readOwnSession } from './factors.store.ts';
 import { passkeyRefused, secondFactorRefused, secondFactorRequired } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { proveCode, type SentCode } from './prove-code.ts';
-import { proveOwnPassword } from './prove-own-password.ts';
+import { verifyOwnPassword } from './verify-own-password.ts';
 
 export type StepUpInput = SentCode & {
   readonly password?: string | undefined;
@@ -95,7 +95,7 @@ async function openerFor(
   if (input.password !== undefined) {
     const factors = await factorsOf(ports.sql, userId);
     if (factors.length > 0) throw secondFactorRequired({ members: { factors } });
-    await proveOwnPassword(ports, userId, { ...input, password: input.password }, caller);
+    await verifyOwnPassword(ports, userId, { ...input, password: input.password }, caller);
     const assurance = { amr: [...new Set([...amr, 'pwd'])], acr };
     return {
       factor: 'password',

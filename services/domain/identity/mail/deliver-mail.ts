@@ -2,7 +2,7 @@ import { mailsSent } from '#observability/metrics/mail.ts';
 import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Fence, MailTransport, Ports } from '#services/domain/ports.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
-import { deleteMail, holdMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
+import { deleteMail, lockMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
 import { type StoredMail, writeMail } from './mails.ts';
 import { type Letter, renderMail } from './render-mail.ts';
 
@@ -10,18 +10,18 @@ export type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' |
   readonly mailTransport: MailTransport;
 };
 
-/** Taken and sent at a time, over as many connections as the transport keeps. */
+/** Mails taken and sent at once, over as many connections as the transport keeps. */
 const BATCH = 8;
-/** A try takes less; a mail whose worker died is taken up again after it. */
+/** Longer than any attempt. A mail whose worker died is taken again after it. */
 const LEASE_SECONDS = 120;
 const FIRST_PAUSE_SECONDS = 5;
 const LONGEST_PAUSE_SECONDS = 3_600;
-/** A mail that comes a day late helps nobody. */
+/** A mail delivered a day late is useless. */
 const GIVEN_UP_SECONDS = 86_400;
 
 /**
- * Sends the mails that are due, until there are none or it is told to stop. One that fails is tried again with growing
- * pauses and given up after a day; the others do not wait for it. A mail may come twice, never not at all.
+ * Sends due mails until none are left or `signal` aborts. A failed mail is retried with growing pauses and given up
+ * after a day; other mails do not wait for it. Delivery is at least once.
  */
 export async function deliverMails(
   ports: DeliverPorts,
@@ -45,10 +45,10 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
   try {
     const mail = JSON.parse(ports.vault.open(row.sealed, mailContext(row.id)).toString('utf8')) as StoredMail;
     const written = await ports.transact(async (tx) => {
-      if (!(await holdMail(tx, row))) return undefined;
+      if (!(await lockMail(tx, row))) return undefined;
       return { letter: await writeMail(tx, ports, { ...mail, id: row.id, askedAt: row.askedAt }) };
     });
-    // Its lease is over, and a later try has taken it.
+    // The lease has expired, and a later attempt has taken the mail.
     if (written === undefined) return;
     const { letter } = written;
     if (letter) await send(ports, mail.to, row.id, letter);
@@ -59,8 +59,8 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
     const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(row.attempts, 20));
     mailsSent.add(1, { template, outcome: isOver ? 'given_up' : 'retried' });
     const fields = { code: errorCodeOf(err), template, attempt: row.attempts };
-    if (isOver) ports.log.error(fields, 'a mail could not be sent and is given up');
-    else ports.log.warn(fields, 'a mail could not be sent and is tried again');
+    if (isOver) ports.log.error(fields, 'mail could not be sent; giving up');
+    else ports.log.warn(fields, 'mail could not be sent; retrying');
     await postponeMail(ports.sql, row, errorCodeOf(err), isOver ? null : pause);
   }
 }

@@ -7,9 +7,9 @@ export type MailRow = {
   readonly template: string;
   readonly sealed: string;
   readonly askedAt: Date;
-  /** This try counted. */
+  /** Number of attempts, including the current one. */
   readonly attempts: number;
-  /** Seconds since it was asked for. */
+  /** Seconds since the mail was requested. */
   readonly ageSeconds: number;
 };
 
@@ -18,7 +18,7 @@ const mailInsert = defineStatement(
   `INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`,
 );
 
-/** Takes mails that are due, for as long as a try may take at most. Served by mail_outbox_due. */
+/** Takes due mails for the longest time an attempt may last. Index: mail_outbox_due. */
 const mailsTake = defineStatement(
   'mailsTake',
   `WITH due AS MATERIALIZED (
@@ -33,14 +33,17 @@ const mailsTake = defineStatement(
      extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS "ageSeconds"`,
 );
 
-/** What a try says counts only until a later one takes the mail: a worker frozen past its lease changes nothing. */
-const mailHold = defineStatement(
-  'mailHold',
+/**
+ * An attempt may change the mail only until a later attempt takes it, so a worker frozen past its lease changes
+ * nothing.
+ */
+const mailLock = defineStatement(
+  'mailLock',
   `SELECT 1 FROM mail_outbox WHERE id = $1 AND attempts = $2 AND next_attempt_at IS NOT NULL FOR UPDATE`,
 );
 const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1 AND attempts = $2`);
 
-/** Null seconds: it is given up. */
+/** Null seconds: the mail is given up. */
 const mailPostpone = defineStatement(
   'mailPostpone',
   `UPDATE mail_outbox SET failure = $3, next_attempt_at = clock_timestamp() + make_interval(secs => $4)
@@ -56,7 +59,7 @@ const mailBacklogRead = defineStatement(
    FROM mail_outbox`,
 );
 
-/** Mails that were given up stay this long; one that is still tried is younger. Index: mail_outbox_created_at. */
+/** Mails given up are kept this long; a mail that is still retried is younger. Index: mail_outbox_created_at. */
 export const mailPurge = definePurge({
   kind: 'mails',
   table: 'mail_outbox',
@@ -73,12 +76,12 @@ export const insertMail = (
 export const takeMails = (tx: Sql, limit: number, leaseSeconds: number): Promise<MailRow[]> =>
   tx.query<MailRow>(mailsTake, [limit, leaseSeconds]);
 
-/** One try of a mail. */
+/** One attempt to send a mail. */
 type MailTry = Pick<MailRow, 'id' | 'attempts'>;
 
-/** Keeps the mail for the transaction; false where a later try has it, or it is gone. */
-export const holdMail = async (tx: Sql, { id, attempts }: MailTry): Promise<boolean> =>
-  (await tx.query(mailHold, [id, attempts])).length > 0;
+/** Locks the mail for the transaction. False if a later attempt has taken it or it was deleted. */
+export const lockMail = async (tx: Sql, { id, attempts }: MailTry): Promise<boolean> =>
+  (await tx.query(mailLock, [id, attempts])).length > 0;
 
 export const deleteMail = (sql: Sql, { id, attempts }: MailTry): Promise<unknown> =>
   sql.query(mailDelete, [id, attempts]);
@@ -93,7 +96,7 @@ export const postponeMail = (
 export type MailBacklog = {
   readonly waiting: number;
   readonly givenUp: number;
-  /** Since the oldest of those that wait was asked for; 0 where none does. */
+  /** Age of the oldest waiting mail; 0 if none waits. */
   readonly oldestSeconds: number;
 };
 

@@ -49,7 +49,7 @@ describe('a sign-up', () => {
   test('with an address that has an account gets a way back into it, and begins none', async () => {
     const { id, email } = await somebody();
     const letter = await write({ template: 'sign_up', to: email, name: 'Eve' });
-    expect([letter?.subject, pageOf(letter)]).toEqual(['You have an account already', '/account/reset-password']);
+    expect([letter?.subject, pageOf(letter)]).toEqual(['You already have an account', '/account/reset-password']);
     expect(await codesOf(email)).toEqual([{ purpose: 'reset_password', user_id: id }]);
   });
 
@@ -126,7 +126,7 @@ describe('an unlocking', () => {
   test('that is asked for is for whom wrong passwords lock, and says so', async () => {
     const { id, email, counter } = await locked({ isProven: false });
     const letter = await unlock(email, counter);
-    expect([letter?.subject, pageOf(letter)]).toEqual(['Let your account be tried again', '/account/unlock']);
+    expect([letter?.subject, pageOf(letter)]).toEqual(['Unlock your account', '/account/unlock']);
     expect(await findCode(ports.sql, 'unlock_account', letter?.link?.code ?? '')).toMatchObject({ userId: id });
   });
 
@@ -145,7 +145,7 @@ describe('an unlocking', () => {
     const { email, counter } = await locked();
     for (let n = 0; n < 3; n += 1) await unlock(email, counter);
     expect(await unlock(email, counter), 'enough are on their way').toBeNull();
-    expect((await unlock(email, counter, true))?.subject).toBe('Somebody signed in to your account. Was it you?');
+    expect((await unlock(email, counter, true))?.subject).toBe('Was this you? New sign-in to your account');
   });
 });
 
@@ -203,7 +203,7 @@ describe('another address', () => {
   test('that somebody else has tells them that they have an account, and gives no code of the one who asked', async () => {
     const [one, other] = [await somebody(), await somebody()];
     const letter = await change(other.email, one.id);
-    expect(letter?.subject).toBe('You have an account already');
+    expect(letter?.subject).toBe('You already have an account');
     expect(await codesOf(other.email)).toEqual([{ purpose: 'reset_password', user_id: other.id }]);
   });
 
@@ -221,12 +221,18 @@ describe('another address', () => {
 test('news of an account carry no code, and name the provider or the installation that they are about', async () => {
   const to = stranger();
   const told: [MailRequest, string][] = [
-    [{ template: 'password_changed', to }, 'Every session opened before has ended.'],
+    [{ template: 'password_changed', to }, 'every earlier session was ended.'],
     [{ template: 'factors_reset', to }, `your account at ${PUBLIC_URL}`],
     [{ template: 'email_changed', to }, 'another e-mail address'],
-    [{ template: 'account_deleted', to }, 'was deleted'],
-    [{ template: 'account_linked', to, provider: 'company' }, 'can now be signed in to by company'],
-    [{ template: 'account_unlinked', to, provider: 'company' }, 'can no longer be signed in to by company'],
+    [{ template: 'account_deleted', to }, 'were deleted'],
+    [
+      { template: 'account_linked', to, provider: 'company' },
+      `can now sign in to your account at ${PUBLIC_URL} with company`,
+    ],
+    [
+      { template: 'account_unlinked', to, provider: 'company' },
+      `can no longer sign in to your account at ${PUBLIC_URL} with company`,
+    ],
   ];
   for (const [mail, words] of told) {
     const letter = await write(mail);

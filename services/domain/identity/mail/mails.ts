@@ -23,38 +23,44 @@ import {
 } from './letters.ts';
 import type { Letter } from './render-mail.ts';
 
-/** What a pending sign-up carries until its address is proved. */
+/** What a pending sign-up carries until its address is verified. */
 export type PendingSignUp = { readonly name: string };
 
-/** A mail as it is asked for: to whom and why. `to` is in its stored form (`normaliseEmail`). */
+/** A mail request: template, recipient and data. `to` is in its stored form (`normaliseEmail`). */
 export type MailRequest =
   | ({ readonly template: 'sign_up'; readonly to: string } & PendingSignUp)
   | { readonly template: 'verify_email'; readonly to: string }
   | { readonly template: 'reset_password'; readonly to: string }
-  /** `counter`: key under which failures of that account are counted, of every address. */
+  /** `counter`: key of the account's failure counter across all networks. */
   | {
       readonly template: 'unlock_account';
       readonly to: string;
       readonly counter: string;
-      /** Nobody has asked for it: an incident closed the account. */
+      /** Sent without a request: an incident locked the account. */
       readonly isUnasked?: true;
     }
-  /** To a user whom somebody has made; another one may have the address by the time it is sent. `lifeSeconds`: of its code. */
+  /**
+   * To an invited user; the address may belong to another account by the time the mail is sent. `lifeSeconds`: lifetime
+   * of its code.
+   */
   | { readonly template: 'invitation'; readonly to: string; readonly userId: string; readonly lifeSeconds: number }
-  /** `userEpoch`: of the user who asks, in the transaction of asking; the mail is due while it is the same. */
+  /**
+   * `userEpoch`: of the requesting user, read in the transaction of the request; the mail is sent only while it is
+   * unchanged.
+   */
   | { readonly template: 'change_email'; readonly to: string; readonly userId: string; readonly userEpoch: number }
   | { readonly template: 'password_changed'; readonly to: string }
   | { readonly template: 'factors_reset'; readonly to: string }
   | { readonly template: 'email_changed'; readonly to: string }
   | { readonly template: 'account_deleted'; readonly to: string }
-  /** `provider`: its name in the configuration. */
+  /** `provider`: name in the configuration. */
   | { readonly template: 'account_linked' | 'account_unlinked'; readonly to: string; readonly provider: string };
 
 type MailTemplate = MailRequest['template'];
 
-/** A request as its row holds it. */
+/** A request as stored in its row. */
 export type StoredMail<R extends MailRequest = MailRequest> = R & {
-  /** Id of the row, and of the code the mail carries. */
+  /** Id of the row and of the code in the mail. */
   readonly id: string;
   readonly publicUrl: string;
   readonly askedAt: Date;
@@ -64,7 +70,7 @@ type WritePorts = Pick<Ports, 'vault' | 'random'>;
 type Write<R extends MailRequest> = (tx: Tx, ports: WritePorts, mail: StoredMail<R>) => Promise<Letter | null>;
 type MailOf<T extends MailTemplate> = Extract<MailRequest, { readonly template: T }>;
 
-/** A code for an account that is there; null where none may be given. */
+/** A code for an existing account; null if it has too many valid codes. */
 async function codeFor(
   tx: Tx,
   ports: WritePorts,
@@ -78,7 +84,7 @@ async function codeFor(
   return code === null ? null : { url: publicUrl, code, lifeSeconds };
 }
 
-/** A code of a sign-up, for an account that begins with the proof. */
+/** The mail of a sign-up; its account is created when the code is redeemed. */
 async function signUpLetter(
   tx: Tx,
   ports: WritePorts,
@@ -99,13 +105,13 @@ async function resetMail(
   about: Pick<Letter, 'subject' | 'paragraphs'>,
 ): Promise<Letter | null> {
   const { isDisabled, passwordChangedAt } = account;
-  // A mail that is tried again must not bring back what a new password has ended.
+  // A retried mail must not restore access that a new password has ended.
   if (isDisabled || (passwordChangedAt !== null && passwordChangedAt > mail.askedAt)) return null;
   const coded = await codeFor(tx, ports, 'reset_password', mail, account, CODE_SECONDS.reset_password);
   return coded && resetLetter(coded, about);
 }
 
-/** How each mail is written, at the moment it is sent. Null: there is nothing to say, and nobody is told. */
+/** How each mail is written when it is sent. Null: no mail is sent. */
 const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
   sign_up: async (tx, ports, mail) => {
     const account = await findAccountByEmail(tx, mail.to);
@@ -125,25 +131,25 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     return account ? resetMail(tx, ports, mail, account, resetWords(mail.publicUrl)) : null;
   },
   unlock_account: async (tx, ports, mail) => {
-    // Nothing to unlock: this is written long after the answer, so that it tells nobody.
+    // Nothing to unlock. Written long after the response, so the response reveals nothing.
     if (!(await readCounters(tx, [mail.counter])).some(({ failures }) => failures > 0)) return null;
     const found = await findAccountByEmail(tx, mail.to);
-    // An act that ends every login finds the code that it ends, or is over before this one is made.
+    // An act that ends every session either finds this code and voids it, or commits before this code is issued.
     if (found) await lockUser(tx, found.id);
     const account = await findAccountByEmail(tx, mail.to);
     const { isUnasked = false } = mail;
-    // Unasked, nobody is written to at an address that somebody else may have given.
+    // An unrequested mail is never sent to an unverified address, which may belong to another person.
     if (!account || account.isDisabled || (isUnasked && !account.emailVerified)) return null;
     const lifeSeconds = CODE_SECONDS.unlock_account;
     const coded = await codeFor(tx, ports, 'unlock_account', mail, account, lifeSeconds, isUnasked);
     return coded && unlockLetter(coded, (isUnasked ? closedWords : lockedWords)(coded.url));
   },
   invitation: async (tx, ports, mail) => {
-    // Whoever accepts one or asks for another waits, or is waited for; of an invitation before there is no code again.
+    // Serialises with accepting or repeating the invitation, so that a replaced invitation gets no code.
     await lockUser(tx, mail.userId);
     if ((await readInvitation(tx, mail.userId))?.id !== mail.id) return null;
     const account = await findAccount(tx, mail.userId);
-    // Whoever has proved the address has no use for it any more.
+    // A verified address needs no invitation.
     const isDue = account && !account.isDisabled && !account.emailVerified && account.email === mail.to;
     const coded = isDue && (await codeFor(tx, ports, 'invitation', mail, account, mail.lifeSeconds));
     return coded ? invitationLetter(coded) : null;

@@ -5,24 +5,24 @@ import type { MailRequest } from './mails.ts';
 
 type HasMailer = {
   readonly mailer: {
-    /** Origin of links in mails: the configured one, never that of a request. */
+    /** Origin of links in mails: from the configuration, never from a request. */
     readonly publicUrl: string;
-    /** Tells the workers that mails wait; without it they find them a little later. */
+    /** Notifies the workers that mails wait; otherwise they find them a little later. */
     readonly wake: () => void;
   };
 };
 
 export type HasVerificationRule = {
-  /** An account begins when its address is proved, and no session before. */
+  /** Accounts are created, and sessions opened, only after the address is verified. */
   readonly verificationRequired: boolean;
 };
 
 export type MailPorts = Pick<Ports, 'vault' | 'random'> & HasMailer;
 
 /**
- * Asks for a mail in the transaction that gives cause to it: one row, whoever the recipient is and whether or not an
- * account has the address, so that neither the answer nor its time tells. What it says is decided when it is sent.
- * @returns the id of the mail, and of the code it will carry
+ * Queues a mail in the transaction that causes it. One row for every recipient, whether or not an account has the
+ * address, so that neither the response nor its timing reveals it. The text is decided when the mail is sent.
+ * @returns the id of the mail and of the code it will carry
  */
 export async function queueMail(tx: Tx, ports: MailPorts, mail: MailRequest, caller: Caller): Promise<string> {
   const { vault, random, mailer } = ports;

@@ -1,5 +1,5 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { type MailBacklog, readMailBacklogRow } from './mail.store.ts';
 
-/** Mails that wait to be sent, and those that were given up in the last week. */
+/** Mails waiting to be sent, and mails given up in the last week. */
 export const readMailBacklog = ({ sql }: Pick<Ports, 'sql'>): Promise<MailBacklog> => readMailBacklogRow(sql);

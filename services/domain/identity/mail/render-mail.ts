@@ -1,19 +1,19 @@
 import { html } from '#services/platform/html/html.ts';
 
-/** What a mail says, before it has a form. Plain text without markup. */
+/** The text of a mail before rendering. Plain text without markup. */
 export type Letter = {
   readonly subject: string;
   readonly paragraphs: readonly string[];
   readonly link?: {
     readonly label: string;
-    /** Page of ours. */
+    /** One of our pages. */
     readonly page: string;
-    /** Rides in the fragment, which no server, log or `Referer` sees. */
+    /** Sent in the fragment, which no server, log or `Referer` sees. */
     readonly code: string;
   };
 };
 
-/** Text for every reader, and the same as simple HTML: no image, no style that is fetched, nothing that is counted. */
+/** Plain text and the same as simple HTML: no images, no external styles, no tracking. */
 export function renderMail({ subject, paragraphs, link }: Letter): { subject: string; text: string; html: string } {
   const url = link && `${link.page}#${link.code}`;
   const text = [...paragraphs, ...(link ? [`${link.label}:\n${url}`] : [])].join('\n\n');

@@ -4,12 +4,12 @@ import type { HasRevocationPush } from '#services/domain/tokens/revocations/revo
 import {
   deleteFactors,
   deleteOtherAccounts,
-  endEveryLogin,
+  endEverySession,
   findAccount,
   findAccountByEmail,
   insertUser,
   lockUser,
-  proveEmail,
+  markEmailVerified,
 } from '../accounts/accounts.store.ts';
 import { voidInvitation } from '../accounts/invitations.store.ts';
 import { deleteCodes } from '../accounts/one-time-codes.store.ts';
@@ -80,8 +80,8 @@ async function ownerOfAddress(tx: Tx, ports: RecognisePorts, email: string, call
     await deleteFactors(tx, account.id);
     await voidInvitation(tx, account.id);
     await deleteCodes(tx, account.id, email);
-    await endEveryLogin(tx, account.id);
-    await proveEmail(tx, account.id, email);
+    await endEverySession(tx, account.id);
+    await markEmailVerified(tx, account.id, email);
     await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: account.id } });
   }
   return account.id;

@@ -134,8 +134,8 @@ describe('linking by who is signed in', () => {
     // Once for each change, and to the address of the account.
     expect((await world.mails.to(person.email)).map(({ subject }) => subject)).toEqual([
       'Confirm your e-mail address',
-      'Your account has another way to sign in',
-      'Your account has lost a way to sign in',
+      'A sign-in method was added to your account',
+      'A sign-in method was removed from your account',
     ]);
   });
 

@@ -22,7 +22,7 @@ import {
   socialSignInRefused,
 } from './social-errors.ts';
 
-const TAG = 'People and sessions';
+const TAG = 'Users and sessions';
 const provider = z.string().max(32);
 const start = z.strictObject({ provider, callbackURL: z.string().max(2_048).optional() });
 const started = z.object({ url: z.string() });

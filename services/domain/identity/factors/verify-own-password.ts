@@ -14,19 +14,19 @@ export type OwnPassword = {
   readonly signal?: AbortSignal | undefined;
 };
 
-export type ProvenAccount = AccountRow & { readonly digest: string };
+export type VerifiedAccount = AccountRow & { readonly digest: string };
 
 /**
  * The caller's account, with the digest that their password was proved against. A wrong one counts as a failed login.
  * @throws unauthenticated (401) where the account is gone or disabled, currentPasswordWrong (403), loginLocked (429),
  *   hashingBusy (503)
  */
-export async function proveOwnPassword(
+export async function verifyOwnPassword(
   ports: LoginPorts,
   userId: string,
   { password, cookie, signal }: OwnPassword,
   caller: Caller,
-): Promise<ProvenAccount> {
+): Promise<VerifiedAccount> {
   const account = await findAccount(ports.sql, userId);
   if (!account || account.isDisabled) throw unauthenticated();
   const { email, digest, devicesSince } = account;
