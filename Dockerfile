@@ -29,5 +29,5 @@ EXPOSE 3000 9464
 # For `api`, the default role.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=90s \
   CMD ["/app/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT ?? 3000) + '/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/app/node_modules/.bin/node", "deploy/container/entry.mjs"]
+ENTRYPOINT ["/app/node_modules/.bin/node", "--max-semi-space-size=16", "deploy/container/entry.mjs"]
 CMD ["api"]

@@ -59,7 +59,7 @@ describe('docker-compose.yml', () => {
     }
     const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
     expect(image).toContain(
-      '\nENTRYPOINT ["/app/node_modules/.bin/node", "deploy/container/entry.mjs"]\nCMD ["api"]\n',
+      '\nENTRYPOINT ["/app/node_modules/.bin/node", "--max-semi-space-size=16", "deploy/container/entry.mjs"]\nCMD ["api"]\n',
     );
   });
 

@@ -28,7 +28,9 @@ describe('units of systemd', () => {
     );
     for (const role of roles) {
       const start = one(unitOf(role), 'ExecStart');
-      expect(start).toBe(`/opt/sallyport/node_modules/.bin/node deploy/container/entry.mjs ${role}`);
+      expect(start).toBe(
+        `/opt/sallyport/node_modules/.bin/node --max-semi-space-size=16 deploy/container/entry.mjs ${role}`,
+      );
     }
     accessSync(join(root, 'node_modules/.bin/node'), constants.X_OK);
   });
