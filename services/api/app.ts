@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '#observability/metrics/http.ts';
-import type { Log } from '../domain/ports.ts';
+import type { HashIdentifier, Log } from '../domain/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
@@ -32,6 +32,10 @@ import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
 
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
+  interface FastifyInstance {
+    hashIdentifier: HashIdentifier | undefined;
+  }
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     trace: RequestTrace;
     /** Whether it has been counted, and its span ended. */
@@ -59,6 +63,8 @@ export type AppOptions = {
   readonly browsers?: BrowserRules;
   /** Rate limits of every request. */
   readonly limiting?: RequestLimiting;
+  /** How audit events hash addresses and user agents; without it they store neither. */
+  readonly hashIdentifier?: HashIdentifier;
   /** Called after the answer of a request that wrote security events: they are committed then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
@@ -162,6 +168,7 @@ export function createApp(options: AppOptions): App {
   readCertificates(fastify, options.clientCertHeader);
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
+  fastify.decorate('hashIdentifier', options.hashIdentifier);
   fastify.decorateRequest('caller', null);
   fastify.decorateRequest('isAccounted', false);
   fastify.addHook('onRequest', (request, reply, done) => {

@@ -1,4 +1,4 @@
-import { useIdentifierKey } from '../domain/audit/audit-context.ts';
+import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/better-auth/auth.ts';
 import { createSocialProviders } from '../domain/identity/social/providers.ts';
 import { isVerificationRequired, sessionLifeOf } from '../platform/config/identity.ts';
@@ -16,8 +16,8 @@ export function composeIdentity(
   wakeMail: () => void,
 ) {
   const { config } = input;
-  useIdentifierKey(() => keyRing.secret('identifier'));
   return {
+    hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
     hasher: createHasherOf(config, keyRing.secret('pepper').key),
     passwordPolicy: passwordPolicyOf(config),
     mailer: { publicUrl: input.publicUrl, wake: wakeMail },

@@ -74,9 +74,10 @@ export async function compose(input: ComposeInput) {
   const { issuer } = tokenSettings;
   const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });
   const streamed = { revocations, revocationFeed, log, stalenessBoundMs, clock: systemClock };
+  const identity = composeIdentity(views, createMailWake(producer.enqueue));
   const ports = {
     ...outside,
-    ...composeIdentity(views, createMailWake(producer.enqueue)),
+    ...identity,
     ...composeLimits(views),
     issuer,
     publicUrl,
@@ -115,7 +116,7 @@ export async function compose(input: ComposeInput) {
       await Promise.all([access.load(), poll.announce()]);
     },
     verifiedTokens: createVerifiedTokenCache(config.tokens.cacheMegabytes * 1_048_576),
-    recordReplay: createReplayLog(outside),
+    recordReplay: createReplayLog({ ...outside, hashIdentifier: identity.hashIdentifier }),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit),
     refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings),
   };

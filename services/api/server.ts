@@ -42,6 +42,7 @@ export function createServer(
     clientCertHeader: config.server.clientCertHeader,
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
     limiting: { limits: ports.limits, identify: identifyBy(authenticators) },
+    hashIdentifier: ports.hashIdentifier,
     onAuditWritten: composed.wakeSealing,
     browsers: createBrowserRules({
       origins: [...ports.auth.browser.trustedOrigins],

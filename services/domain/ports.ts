@@ -280,6 +280,9 @@ export type Ports = {
 };
 
 /** How a request reached us, as far as a rule or an audit row may know it. */
+/** Keyed hash of an address or user agent, with the version of its key; null for ''. */
+export type HashIdentifier = (label: 'ip' | 'agent', value: string) => string | null;
+
 export type RequestContext = {
   /** Resolved through trusted proxies only; '' when there is no peer (CLI, job). */
   readonly ip: string;
@@ -291,6 +294,8 @@ export type RequestContext = {
   readonly certificate?: string | null | undefined;
   readonly traceId: string;
   readonly traceparent: string;
+  /** How this process hashes the address and the agent for the audit log; undefined stores neither. */
+  readonly hashIdentifier?: HashIdentifier | undefined;
   /** Monotonic milliseconds before which it cannot have arrived; undefined where nothing was read from a connection. */
   readonly arrivedAt?: number | undefined;
   /** Whether its connection has closed: no answer can be delivered, and its caller may have repeated it elsewhere. */

@@ -12,7 +12,7 @@ import { makeRoom } from '../domain/identity/sessions/make-room.ts';
 import { personCaller } from '../domain/identity/sign-in/finish-sign-in.ts';
 import { type LoginPorts, signIn } from '../domain/identity/sign-in/sign-in.ts';
 import { sessionView } from '../domain/identity/views.ts';
-import type { Caller, Ports } from '../domain/ports.ts';
+import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
 import type { ClientInfo } from '../domain/tokens/token-types.ts';
 import { requestInvalid, unauthenticated } from '../platform/errors.ts';
 
@@ -30,7 +30,10 @@ export type SessionValidation = {
   readonly session: Session | null;
 };
 
-export type BetterAuthIntegrationPorts = LoginPorts & MailPorts & Pick<Ports, 'transact'>;
+export type BetterAuthIntegrationPorts = LoginPorts &
+  MailPorts &
+  Pick<Ports, 'transact'> &
+  Pick<RequestContext, 'hashIdentifier'>;
 
 const NOBODY: ClientInfo = { ip: '', userAgent: '' };
 
@@ -46,7 +49,9 @@ export class BetterAuthIntegrationService {
   }
 
   #caller({ ip, userAgent }: ClientInfo): Caller {
-    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
+    const { hashIdentifier } = this.#ports;
+    const traceparent = currentTraceparent() ?? '';
+    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent, hashIdentifier };
     return { kind: 'system', name: 'identity-service', request };
   }
 

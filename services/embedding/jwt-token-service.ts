@@ -1,6 +1,6 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { recordEvent } from '../domain/audit/record-event.ts';
-import type { Caller, Ports } from '../domain/ports.ts';
+import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
 import { tokenReplayDetected } from '../domain/tokens/audit-events.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type IssuePorts, issuePair } from '../domain/tokens/issue/issue-pair.ts';
@@ -21,7 +21,12 @@ import { detectReplayAttack, type ReplayContext } from '../domain/tokens/verify/
 import { type ValidatePorts, validateToken, verifyToken } from '../domain/tokens/verify/validate-token.ts';
 import { validateTokenSecurity } from './validate-token-security.ts';
 
-export type JWTTokenServicePorts = IssuePorts & RefreshTokenPorts & RevokePorts & ValidatePorts & Pick<Ports, 'log'>;
+export type JWTTokenServicePorts = IssuePorts &
+  RefreshTokenPorts &
+  RevokePorts &
+  ValidatePorts &
+  Pick<Ports, 'log'> &
+  Pick<RequestContext, 'hashIdentifier'>;
 
 const NOBODY: ClientInfo = { ip: '', userAgent: '' };
 
@@ -37,7 +42,9 @@ export class JWTTokenService {
   }
 
   #caller({ ip, userAgent }: ClientInfo): Caller {
-    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
+    const { hashIdentifier } = this.#ports;
+    const traceparent = currentTraceparent() ?? '';
+    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent, hashIdentifier };
     return { kind: 'system', name: 'token-service', request };
   }
 

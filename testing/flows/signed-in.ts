@@ -1,22 +1,27 @@
-// For tests only: somebody signed in as by a password, with session, cookie and pair, and no password hashed.
+// For tests only: a user signed in as by a password, with session, cookie and pair, without hashing a password.
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { type Assurance, PASSWORD_ALONE } from '#services/domain/identity/assurance.ts';
 import { beginLogin, finishLogin, type LoginAnswer } from '#services/domain/identity/sessions/open-session.ts';
 import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { RequestContext } from '#services/domain/ports.ts';
 import { newEmail, type TestUser } from './flows.ts';
 
-const request = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
-const anonymous = { kind: 'anonymous', request } as const;
+type CopyPorts = LoginPorts & Pick<RequestContext, 'hashIdentifier'>;
+type Copy = {
+  readonly ports: CopyPorts;
+  readonly stores: { readonly pools: { readonly main: pg.Pool } };
+};
 
-type Copy = { readonly ports: LoginPorts; readonly stores: { readonly pools: { readonly main: pg.Pool } } };
-
-/** A login of somebody who is there. @param assurance what it proved; a password unless given */
+/** Signs in a user who exists. @param assurance what it proved; a password unless given */
 export async function logIn(
   { ports }: Pick<Copy, 'ports'>,
   userId: string,
   assurance: Assurance = PASSWORD_ALONE,
 ): Promise<Pick<TestUser, 'sessionId' | 'cookie' | 'tokens'>> {
+  const { hashIdentifier } = ports;
+  const request = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '', hashIdentifier };
+  const anonymous = { kind: 'anonymous', request } as const;
   const login = await ports.auth.transact(async (tx) => {
     const opened = await ports.auth.openSession({ userId, assurance }, request);
     return beginLogin(tx, ports, opened, anonymous);
@@ -26,7 +31,7 @@ export async function logIn(
   return { sessionId: body.session.id, cookie, tokens: body.tokens };
 }
 
-/** Somebody new. @param digest of a password; without it none opens the account */
+/** Inserts a new user. @param digest of a password; without it none opens the account */
 export async function insertPerson({ stores }: Pick<Copy, 'stores'>, email: string, digest?: string): Promise<string> {
   const id = randomUUID();
   const rows = stores.pools.main;
@@ -39,7 +44,7 @@ export async function insertPerson({ stores }: Pick<Copy, 'stores'>, email: stri
   return id;
 }
 
-/** Somebody new who has signed in; where what a password costs is not the point. */
+/** A new user who has signed in, for tests that are not about passwords. */
 export async function newSignedIn(copy: Copy, email = newEmail()): Promise<TestUser> {
   const id = await insertPerson(copy, email);
   return { id, email, password: '', ...(await logIn(copy, id)) };

@@ -1,4 +1,4 @@
-import { useIdentifierKey } from '#services/domain/audit/audit-context.ts';
+import { createIdentifierHashes } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import type { RotatedFamily } from '#services/domain/tokens/refresh/rotate-family.ts';
 import { isAppError } from '#services/platform/define/error.ts';
@@ -46,7 +46,7 @@ function mutated(sql: Sql, [from, to]: readonly [string, string]): Sql {
 
 function serve(options: WorkerOptions): void {
   const keys = new Map(options.keys.map(([version, key]) => [version, Buffer.from(key, 'base64')]));
-  useIdentifierKey(() => ({ version: 1, key: Buffer.alloc(32, 1) }));
+  const hashIdentifier = createIdentifierHashes(() => ({ version: 1, key: Buffer.alloc(32, 1) }));
   const { mutation } = options;
   const copy = createFamilyCopy({
     url: options.url,
@@ -61,7 +61,10 @@ function serve(options: WorkerOptions): void {
   });
   const answer = (message: WorkerAnswer): void => void process.send?.(message);
   process.on('message', ({ id, token, ip, traceparent }: WorkerRequest) => {
-    const caller: Caller = { kind: 'anonymous', request: { ip, userAgent: 'oracle', traceId: '', traceparent } };
+    const caller: Caller = {
+      kind: 'anonymous',
+      request: { ip, userAgent: 'oracle', traceId: '', traceparent, hashIdentifier },
+    };
     copy.refresh(token, publicClient, caller).then(
       ({ verdict, refreshToken }) => answer({ id, verdict, successor: refreshToken }),
       (err: unknown) => answer({ id, code: isAppError(err) ? err.code : String(err) }),

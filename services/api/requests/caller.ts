@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
-import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import type { Caller, HashIdentifier, RequestContext } from '#services/domain/ports.ts';
 import { assertFreshLogin, type StepUpRule } from '#services/domain/shared/step-up.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import type { Credential, Endpoint } from '#services/platform/define/endpoint.ts';
@@ -84,6 +84,9 @@ class LazyRequestContext implements RequestContext {
   }
   get traceparent(): string {
     return traceparentOf(this.#request.trace);
+  }
+  get hashIdentifier(): HashIdentifier | undefined {
+    return this.#request.server.hashIdentifier;
   }
   get arrivedAt(): number | undefined {
     return this.#request.arrivedAt;

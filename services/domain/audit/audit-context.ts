@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { currentRequestTrace } from '#observability/http-span.ts';
-import type { Caller, Sql } from '../ports.ts';
+import type { Caller, HashIdentifier, Sql } from '../ports.ts';
 import { auditContextSet } from './audit.store.ts';
 import type { EndRule } from './end-rule-shapes.ts';
 import { hmacKey } from './hmac-key.ts';
@@ -17,20 +17,10 @@ export type AuditActor = {
 
 export type IdentifierKey = { readonly version: number; readonly key: Buffer };
 
-// The key belongs to the ring, which stands to the right of this module: the process hands it over at start.
-let identifierKey: (() => IdentifierKey) | undefined;
-
-/** Gives the newest `identifier` server secret to the hashes of this process. Without one they are null, never clear. */
-export function useIdentifierKey(read: (() => IdentifierKey) | undefined): void {
-  identifierKey = read;
-}
-
 const HASH_CHARACTERS = 22;
 /** Few addresses and agents send most requests; those beyond are hashed again. */
 const KNOWN_HASHES_MAXIMUM = 4_096;
 const KNOWN_VALUE_MAXIMUM = 256;
-let knownHashes = new Map<string, string>();
-let knownUnder: Buffer | undefined;
 
 /**
  * Keyed hash of an identifying value: HMAC-SHA-256 under a label of its own, 128 bits in base64url.
@@ -40,21 +30,26 @@ export function keyedHash(key: Buffer, label: 'ip' | 'agent' | 'prefix', value: 
   return createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
 }
 
-function identifierHash(label: 'ip' | 'agent', value: string): string | null {
-  if (identifierKey === undefined || value === '') return null;
-  const { version, key } = identifierKey();
-  if (knownUnder !== key || knownHashes.size >= KNOWN_HASHES_MAXIMUM) {
-    knownUnder = key;
-    knownHashes = new Map();
-  }
-  if (value.length > KNOWN_VALUE_MAXIMUM) return `${version}.${keyedHash(key, label, value)}`;
-  const name = `${label}\0${value}`;
-  let hash = knownHashes.get(name);
-  if (hash === undefined) {
-    hash = `${version}.${keyedHash(key, label, value)}`;
-    knownHashes.set(name, hash);
-  }
-  return hash;
+/** Hashes identifiers under the newest `identifier` server secret, and keeps the most frequent hashes. */
+export function createIdentifierHashes(newestKey: () => IdentifierKey): HashIdentifier {
+  let known = new Map<string, string>();
+  let knownUnder: Buffer | undefined;
+  return (label, value) => {
+    if (value === '') return null;
+    const { version, key } = newestKey();
+    if (knownUnder !== key || known.size >= KNOWN_HASHES_MAXIMUM) {
+      knownUnder = key;
+      known = new Map();
+    }
+    if (value.length > KNOWN_VALUE_MAXIMUM) return `${version}.${keyedHash(key, label, value)}`;
+    const name = `${label}\0${value}`;
+    let hash = known.get(name);
+    if (hash === undefined) {
+      hash = `${version}.${keyedHash(key, label, value)}`;
+      known.set(name, hash);
+    }
+    return hash;
+  };
 }
 
 function actorId(caller: Caller): string | null {
@@ -79,8 +74,8 @@ export function auditActor(caller: Caller): AuditActor {
     actor_kind: caller.kind,
     actor_id: actorId(caller),
     client_id: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null,
-    ip_hash: identifierHash('ip', request.ip),
-    agent_hash: identifierHash('agent', request.userAgent),
+    ip_hash: request.hashIdentifier?.('ip', request.ip) ?? null,
+    agent_hash: request.hashIdentifier?.('agent', request.userAgent) ?? null,
     traceparent: request.traceparent === '' ? null : request.traceparent,
   };
 }

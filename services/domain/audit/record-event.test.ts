@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
 import type { Caller, RequestContext, Sql } from '../ports.ts';
-import { auditActor, keyedHash, setAuditContext, useIdentifierKey } from './audit-context.ts';
+import { auditActor, createIdentifierHashes, keyedHash, setAuditContext } from './audit-context.ts';
 import { auditRow, recordEvent } from './record-event.ts';
 
 const request: RequestContext = {
@@ -37,12 +37,10 @@ const recording = (): Sql & { calls: [string, readonly unknown[]][] } => {
   };
 };
 
-afterEach(() => useIdentifierKey(undefined));
-
 describe('actor', () => {
   test('address and agent are stored as keyed hashes that name their key version, never in clear', () => {
-    useIdentifierKey(() => ({ version: 3, key }));
-    const actor = auditActor(user);
+    const hashIdentifier = createIdentifierHashes(() => ({ version: 3, key }));
+    const actor = auditActor({ ...user, request: { ...request, hashIdentifier } });
     expect(actor).toEqual({
       actor_kind: 'user',
       actor_id: 'u1',
@@ -69,7 +67,6 @@ describe('actor', () => {
     [{ kind: 'client', clientId: 'c1', permissions: new Set(), by: 'client', isVetted: true, request }, 'c1', 'c1'],
     [{ kind: 'system', name: 'cli', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } }, 'cli', null],
   ])('names the actor of every kind of caller', (caller, actorId, clientId) => {
-    useIdentifierKey(() => ({ version: 1, key }));
     expect(auditActor(caller)).toMatchObject({ actor_kind: caller.kind, actor_id: actorId, client_id: clientId });
   });
 });

@@ -19,11 +19,11 @@ import { quietLog } from '#testing/quiet-log.ts';
 import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
-import { useIdentifierKey } from '../audit/audit-context.ts';
+import { createIdentifierHashes } from '../audit/audit-context.ts';
 import { ensureKeys } from '../keys/ensure-keys.ts';
 import { createKeyRing } from '../keys/key-ring.ts';
 import type { HasKeysChanged } from '../keys/rotate-signing-keys.ts';
-import type { Caller, Clock, Ports } from '../ports.ts';
+import type { Caller, Clock, Ports, RequestContext } from '../ports.ts';
 import type { HasStepUp } from '../shared/step-up.ts';
 import { type ClientTokenPorts, createClientTokenLog } from './issue/issue-client-token.ts';
 import type { IssuePorts } from './issue/issue-pair.ts';
@@ -40,6 +40,7 @@ import { createVerifiedTokenCache } from './verify/verified-token-cache.ts';
 const URL_OF_ALL = 'http://api.sallyport.test';
 
 type IssuingPorts = IssuePorts &
+  Pick<RequestContext, 'hashIdentifier'> &
   RefreshTokenPorts &
   ClientTokenPorts &
   RevokePorts &
@@ -145,6 +146,7 @@ async function openCopy(
   );
   const ports: IssuingPorts = {
     ...outside,
+    hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
     keyRing,
     access,
     revocations,
@@ -180,7 +182,6 @@ export async function openIssuingHarness(env: Readonly<Record<string, string>> =
   };
   const first = await openCopy(shared, database.url, env);
   const copies = [first];
-  useIdentifierKey(() => first.ports.keyRing.secret('identifier'));
   const harness: IssuingHarness = {
     ...first,
     databaseUrl: database.url,
@@ -211,7 +212,6 @@ export async function openIssuingHarness(env: Readonly<Record<string, string>> =
       await Promise.all([...copies.map((copy) => copy.close()), owner.end()]);
       await database.drop();
       await rm(shared.marksDir, { recursive: true, force: true });
-      useIdentifierKey(undefined);
     },
   };
   return harness;

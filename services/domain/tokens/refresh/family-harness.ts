@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { useIdentifierKey } from '#services/domain/audit/audit-context.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import {
   callerFrom,
@@ -65,7 +64,6 @@ export type FamilyHarness = {
 };
 
 export async function openFamilyHarness(): Promise<FamilyHarness> {
-  useIdentifierKey(() => ({ version: 1, key: Buffer.alloc(32, 1) }));
   const database = await createTestDatabase();
   const incarnation = randomUUID();
   const keys = new Map([1, 2].map((kv) => [kv, randomBytes(32)]));
@@ -124,7 +122,6 @@ export async function openFamilyHarness(): Promise<FamilyHarness> {
     close: async () => {
       await Promise.all(copies.map((copy) => copy.close()));
       await database.drop();
-      useIdentifierKey(undefined);
     },
   };
   return harness;

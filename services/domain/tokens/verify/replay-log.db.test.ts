@@ -17,7 +17,10 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const REFUSED = '{"active":false,"reason":"binding_mismatch"}';
-const newLog = (sql = harness.ports.sql) => createReplayLog({ sql, clock, log: harness.ports.log });
+const newLog = (sql = harness.ports.sql) => {
+  const { log, hashIdentifier } = harness.ports;
+  return createReplayLog({ sql, clock, log, hashIdentifier });
+};
 /** Shows a token at home, then from elsewhere: the second answer. */
 async function replayed(token: string, recordReplay = newLog(), ip = '203.0.113.9'): Promise<string> {
   const ports = { ...harness.ports, recordReplay };

@@ -1,6 +1,6 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
 import { createThrottle } from '#services/domain/shared/throttle.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import { tokenReplayDetected } from '../audit-events.ts';
@@ -11,21 +11,26 @@ export type RecordReplay = (claims: AccessTokenClaims, shownBy: ReplayContext) =
 export type HasReplayLog = { readonly recordReplay: RecordReplay };
 
 /** The holder of the token is known by address and user agent alone, and those are not who asked. */
-const showing = ({ ip = '', userAgent = '' }: ReplayContext): Caller => ({
+const showing = (
+  { ip = '', userAgent = '' }: ReplayContext,
+  hashIdentifier: RequestContext['hashIdentifier'],
+): Caller => ({
   kind: 'system',
   name: 'replay-protection',
-  request: { ip, userAgent, traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' },
+  request: { ip, userAgent, traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '', hashIdentifier },
 });
 
 /**
  * Writes tokens that were shown from elsewhere than first: once for each user (or client, of its own tokens) and
  * minute of this copy, so that a flood of them fills no log. The refusal stands whether or not it could be written.
  */
-export function createReplayLog(ports: Pick<Ports, 'sql' | 'clock' | 'log'>): RecordReplay {
+export function createReplayLog(
+  ports: Pick<Ports, 'sql' | 'clock' | 'log'> & Pick<RequestContext, 'hashIdentifier'>,
+): RecordReplay {
   const once = createThrottle(ports.clock);
 
   const record = (claims: AccessTokenClaims, shownBy: ReplayContext): Promise<boolean> =>
-    recordEvent(ports.sql, showing(shownBy), tokenReplayDetected, {
+    recordEvent(ports.sql, showing(shownBy, ports.hashIdentifier), tokenReplayDetected, {
       outcome: 'replay',
       target: { kind: 'token', id: claims.jti },
       clientId: claims.client_id,
