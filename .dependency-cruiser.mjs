@@ -136,7 +136,7 @@ export default {
       'tests of a module alone start no process of the product',
       { path: '\\.db\\.test\\.ts$' },
       {
-        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|testing/product\\.ts)$',
+        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|testing/harness/product\\.ts)$',
         reachable: true,
       },
       'What goes through the product is an `.integration.test.ts`, and proves other things.',

@@ -6,10 +6,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
-import { type ApiCopy, newClient } from '../testing/api-copy.ts';
 import { newPerson } from '../testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '../testing/harness/api-world.ts';
-import { testCaller } from '../testing/ports.ts';
+import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../testing/harness/api.ts';
+import { testCaller } from '../testing/harness/ports.ts';
 import { runCli } from '../testing/processes/run-cli.ts';
 import { createProgram } from './program.ts';
 
@@ -56,15 +55,15 @@ const ELSEWHERE = [
   'restore',
 ];
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let dataDir: string;
 let acts: Record<string, readonly string[]>;
 const kek = Buffer.alloc(32, 9).toString('base64');
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-dry-run-'));
   const { id, sessionId } = await newPerson(copy);
   const { clientId } = await newClient(copy, []);
@@ -72,12 +71,12 @@ beforeAll(async () => {
   const owner = { kind: 'user', id } as const;
   const { api_key } = await createApiKeyFor(copy.ports, { name: 'x', owner, reason: 'x' }, system);
   const incident = randomUUID();
-  await world.rows(
+  await harness.rows(
     `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
     [incident, id],
   );
-  await world.rows(`INSERT INTO roles (name, description) VALUES ('desk', 'x')`);
-  const [key] = await world.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  await harness.rows(`INSERT INTO roles (name, description) VALUES ('desk', 'x')`);
+  const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
   const reason = ['--reason', 'x'];
   const out = join(dataDir, 'out');
   acts = {
@@ -115,7 +114,7 @@ beforeAll(async () => {
   };
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -126,12 +125,12 @@ const leaves = (command: Command, path: string[] = []): string[] =>
 
 /** Every row of every table, but for what running copies write by themselves. */
 async function everything(): Promise<Record<string, string>> {
-  const tables = await world.rows(
+  const tables = await harness.rows(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^(job_|_prisma|feed_state)' ORDER BY 1`,
   );
   const state: Record<string, string> = {};
   for (const { name } of tables) {
-    const [row] = await world.rows(
+    const [row] = await harness.rows(
       `SELECT count(*) || ' ' || coalesce(sum(hashtext(t::text)), 0) AS state FROM "${name}" t`,
     );
     state[name] = row.state;
@@ -145,8 +144,8 @@ test('each verb only reads, or is rehearsed', async () => {
 
 test('no rehearsal changes a row or a file, and each says what would be done', async () => {
   const env = {
-    DATABASE_URL: world.databaseUrl,
-    REDIS_URL: world.redisUrl,
+    DATABASE_URL: harness.databaseUrl,
+    REDIS_URL: harness.redisUrl,
     SALLYPORT_DATA_DIR: dataDir,
     SALLYPORT_API: copy.url,
     BETTER_AUTH_SECRET: 'an-auth-secret-of-more-than-thirty-two-characters',

@@ -6,7 +6,7 @@ import { createKeyRing } from '../services/domain/keys/key-ring.ts';
 import { passwordGuessing } from '../services/domain/security/detections.ts';
 import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { testCaller } from '../testing/ports.ts';
+import { testCaller } from '../testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

@@ -7,10 +7,10 @@ import { permissionMissing } from '../services/platform/errors.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
 import { eventually } from '../testing/eventually.ts';
-import { composeWorker, effectJob, effectJobId } from '../testing/harness/job-world.ts';
+import { composeWorker, effectJob, effectJobId } from '../testing/harness/job.ts';
+import { queryRows } from '../testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/harness/stores.ts';
 import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
-import { queryRows } from '../testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/stores.ts';
 
 let database: TestDatabase;
 let producer: Producer;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { sendSignal } from '../services/platform/local/processes.ts';
+import { type Product, startProduct } from '../testing/harness/product.ts';
 import { runCli } from '../testing/processes/run-cli.ts';
-import { type Product, startProduct } from '../testing/product.ts';
 
 let product: Product;
 beforeAll(async () => {

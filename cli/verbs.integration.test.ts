@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createEmptyDatabase, queryRows } from '../testing/harness/ports.ts';
+import { type Product, startProduct } from '../testing/harness/product.ts';
 import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
-import { type Product, startProduct } from '../testing/product.ts';
-import { createEmptyDatabase, queryRows } from '../testing/rows.ts';
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 

@@ -1,7 +1,7 @@
 // A file of tests begins on empty Redis databases: jobs that an earlier file left in a queue would run in this one's.
 import { Redis } from 'ioredis';
 import { inject } from 'vitest';
-import { redisDatabases } from './stores.ts';
+import { redisDatabases } from './harness/stores.ts';
 
 const databases = redisDatabases();
 const redis = new Redis(inject('redisUrl'));

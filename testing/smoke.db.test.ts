@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { connectRedis } from '../services/platform/redis/redis.ts';
-import { connectPatientRedis, createPatientPool } from './patient-stores.ts';
+import { connectPatientRedis, createPatientPool } from './harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from './harness/stores.ts';
 import { startTcpProxy } from './processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from './stores.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { eventually } from '#testing/eventually.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { type CliRun, runCli, startCli } from '#testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;
@@ -16,23 +16,23 @@ const EVENTS = 700;
 let database: TestDatabase;
 let folder: string;
 let dataDir: string;
-let world: LogWorld;
+let harness: LogHarness;
 let size: number;
 beforeAll(async () => {
   database = await createTestDatabase();
   folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-audit-'));
   dataDir = join(folder, 'data');
-  world = await createLogWorld(database.url, { dataDir });
-  await giveKeys(world);
-  await world.emit(EVENTS - 100, { detail: { identifier: 'hash-of-an-address' } });
-  await sealEvents(world, { limit: 300 }, testCaller);
-  await sealEvents(world, {}, testCaller);
-  await world.emit(100, { type: 'test.later', userId: 'u2' });
-  size = (await sealEvents(world, {}, testCaller)).size;
-  await world.checkpointOutbox.settled();
+  harness = await createLogHarness(database.url, { dataDir });
+  await giveKeys(harness);
+  await harness.emit(EVENTS - 100, { detail: { identifier: 'hash-of-an-address' } });
+  await sealEvents(harness, { limit: 300 }, testCaller);
+  await sealEvents(harness, {}, testCaller);
+  await harness.emit(100, { type: 'test.later', userId: 'u2' });
+  size = (await sealEvents(harness, {}, testCaller)).size;
+  await harness.checkpointOutbox.settled();
 });
 afterAll(async () => {
-  await world.end();
+  await harness.end();
   await database.drop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -40,7 +40,7 @@ afterAll(async () => {
 const environment = () => ({
   DATABASE_URL: database.url,
   SALLYPORT_DATA_DIR: dataDir,
-  AUDIT_CHECKPOINT_DIR: world.checkpointFolder,
+  AUDIT_CHECKPOINT_DIR: harness.checkpointFolder,
   HOME: folder,
 });
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
@@ -52,7 +52,7 @@ const json = async (args: readonly string[]) => {
 };
 /** Past the trigger that lets the table only grow. */
 const tamper = (statements: string): Promise<unknown> =>
-  world.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
+  harness.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
 
 describe('tail', () => {
   test('shows the newest events, oldest of them first: lines, or one JSON line', async () => {
@@ -68,9 +68,9 @@ describe('tail', () => {
 
   test('follows what is sealed, each event once, and ends on Ctrl-C', async () => {
     const emit = async (): Promise<void> => {
-      await world.emit(1, { type: 'test.followed' });
-      await world.emit(1, { type: 'test.other' });
-      await sealEvents(world, {}, testCaller);
+      await harness.emit(1, { type: 'test.followed' });
+      await harness.emit(1, { type: 'test.other' });
+      await sealEvents(harness, {}, testCaller);
     };
     await emit();
     const child = startCli(
@@ -98,8 +98,8 @@ describe('tail', () => {
       });
     expect(new Set(seqs).size).toBe(seqs.length);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
-    size = (await sealEvents(world, {}, testCaller)).size;
-    await world.checkpointOutbox.settled();
+    size = (await sealEvents(harness, {}, testCaller)).size;
+    await harness.checkpointOutbox.settled();
   });
 });
 
@@ -113,7 +113,7 @@ describe('verify', () => {
       faults: [],
       fault_count: 0,
       losses: [],
-      logs: [{ origin: TEST_ORIGIN, first_seq: 0, size, root: (await world.head()).root }],
+      logs: [{ origin: TEST_ORIGIN, first_seq: 0, size, root: (await harness.head()).root }],
     });
     expect((await sallyport(['verify'])).out).toMatch(/^valid {4}\d+ events\nlog {6}sallyport\.test\/audit/);
   });
@@ -136,9 +136,9 @@ describe('verify', () => {
   });
 
   test('a head that was published and is not there any more is named by its file', async () => {
-    const file = join(world.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
+    const file = join(harness.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
     const note = readFileSync(file, 'utf8');
-    const behind = await world.raw<{ note: string }>('SELECT note FROM audit_checkpoints ORDER BY size LIMIT 1');
+    const behind = await harness.raw<{ note: string }>('SELECT note FROM audit_checkpoints ORDER BY size LIMIT 1');
     writeFileSync(file, behind[0]!.note);
     expect((await sallyport(['verify'])).code).toBe(0);
     writeFileSync(file, note.replace(/^(.*\n)\d+\n/, '$1999999\n'));
@@ -149,11 +149,11 @@ describe('verify', () => {
   });
 
   test('a mark that the database does not reach is named', async () => {
-    const mark = (await world.logMark.read())!;
+    const mark = (await harness.logMark.read())!;
     const ahead = { ...mark, size: mark.size + 1 };
-    await world.logMark.swap(mark, ahead);
+    await harness.logMark.swap(mark, ahead);
     const run = await sallyport(['verify']);
-    await world.logMark.swap(ahead, mark);
+    await harness.logMark.swap(ahead, mark);
     expect(run.code).toBe(1);
     expect(run.out).toMatch(/log_behind_mark/);
   });
@@ -248,7 +248,7 @@ describe('erase and continue', () => {
       would: 'forget the personal values of u2',
     });
     expect(await json(['erase', 'u2', '--yes'])).toMatchObject({ user_id: 'u2', values: 200 });
-    size = (await sealEvents(world, {}, testCaller)).size;
+    size = (await sealEvents(harness, {}, testCaller)).size;
     const out = join(folder, 'erased');
     await json(['export', '--out', out]);
     const { logs } = await json(['verify', out, '--complete']);
@@ -259,8 +259,8 @@ describe('erase and continue', () => {
   test('a log that has lost nothing is not continued; one that has goes on under another name', async () => {
     const refused = await sallyport(['continue', '--reason', 'test', '--yes']);
     expect(refused).toMatchObject({ code: 5, out: '' });
-    const mark = (await world.logMark.read())!;
-    await world.logMark.swap(mark, { ...mark, size: mark.size + 10, root: Buffer.alloc(32, 1).toString('base64') });
+    const mark = (await harness.logMark.read())!;
+    await harness.logMark.swap(mark, { ...mark, size: mark.size + 10, root: Buffer.alloc(32, 1).toString('base64') });
     expect((await sallyport(['continue', '--reason', 'test'])).code).toBe(4);
     const plan = await json(['continue', '--reason', 'test', '--dry-run']);
     expect(plan).toMatchObject({ held: { origin: TEST_ORIGIN, size }, lost: { size: size + 10 } });
@@ -269,7 +269,7 @@ describe('erase and continue', () => {
       first_seq: size,
       origin: expect.stringMatching(/^sallyport\.test\/audit\/continued-/),
     });
-    await sealEvents(world, {}, testCaller);
+    await sealEvents(harness, {}, testCaller);
     const verified = await json(['verify']);
     expect(verified).toMatchObject({
       valid: true,

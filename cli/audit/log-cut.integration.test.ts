@@ -8,15 +8,15 @@ import type { LogMark } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createS3Sink } from '#services/platform/checkpoints/s3-sink.ts';
 import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
-import { createLogWorld, giveKeys, type LogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { runCli } from '#testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 
 let database: TestDatabase;
 let bucket: S3Server;
 let folder: string;
-let harness: LogWorld;
+let harness: LogHarness;
 let whole: LogMark;
 let cut: CutLog;
 /** The product is stopped: nothing runs but the commands. */
@@ -24,7 +24,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   bucket = await startS3Server();
   folder = mkdtempSync(join(tmpdir(), 'sallyport-log-cut-'));
-  harness = await createLogWorld(database.url, {
+  harness = await createLogHarness(database.url, {
     dataDir: join(folder, 'data'),
     sinks: [createFileSink(join(folder, 'heads')), createS3Sink(bucket.settings)],
   });

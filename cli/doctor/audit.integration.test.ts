@@ -3,22 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, giveKeys, type LogHarness } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { runCli } from '#testing/processes/run-cli.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 
 let database: TestDatabase;
 let folder: string;
-let world: LogWorld;
+let harness: LogHarness;
 beforeAll(async () => {
   database = await createTestDatabase();
   folder = mkdtempSync(join(tmpdir(), 'sallyport-doctor-audit-'));
-  world = await createLogWorld(database.url, { dataDir: folder });
-  await giveKeys(world);
+  harness = await createLogHarness(database.url, { dataDir: folder });
+  await giveKeys(harness);
 });
 afterAll(async () => {
-  await world.end();
+  await harness.end();
   await database.drop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -39,9 +39,9 @@ async function doctor(env: Readonly<Record<string, string>> = {}): Promise<{ log
 
 test('says that nothing is sealed yet, then what is, and how far each sink was told', async () => {
   expect((await doctor()).log).toMatchObject({ result: 'warn', evidence: 'nothing has been sealed yet' });
-  await world.emit(5);
-  const { size } = await sealEvents(world, {}, testCaller);
-  await world.checkpointOutbox.settled();
+  await harness.emit(5);
+  const { size } = await sealEvents(harness, {}, testCaller);
+  await harness.checkpointOutbox.settled();
   const { log, sinks } = await doctor();
   expect(log).toEqual({
     name: 'audit log',
@@ -59,22 +59,22 @@ test('warns where heads go nowhere', async () => {
 });
 
 test('fails where a sink cannot be told, events wait too long, or sealing has stopped', async () => {
-  await world.raw(`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`);
+  await harness.raw(`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`);
   expect((await doctor()).sinks).toMatchObject({
     result: 'fail',
     evidence: 'file has failed since 2026-01-01T00:00:00.000000Z',
   });
-  await world.raw('UPDATE audit_sinks SET failing_since = NULL');
-  await world.raw(
+  await harness.raw('UPDATE audit_sinks SET failing_since = NULL');
+  await harness.raw(
     `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at) VALUES ('test.late', 'ok', 'system', clock_timestamp() - interval '5 minutes')`,
   );
   expect((await doctor()).log).toMatchObject({
     result: 'fail',
     evidence: expect.stringMatching(/, the oldest for \d{3} s$/),
   });
-  await sealEvents(world, {}, testCaller);
-  const mark = (await world.logMark.read())!;
-  await world.logMark.swap(mark, { ...mark, size: mark.size + 3 });
+  await sealEvents(harness, {}, testCaller);
+  const mark = (await harness.logMark.read())!;
+  await harness.logMark.swap(mark, { ...mark, size: mark.size + 3 });
   expect((await doctor()).log).toMatchObject({
     result: 'fail',
     evidence: expect.stringMatching(/sealing has stopped \(database_behind\)$/),

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { runCli, startCli } from '#testing/processes/run-cli.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 
 let database: TestDatabase;
 let proxy: TcpProxy;

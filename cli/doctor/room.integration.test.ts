@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { queryRows } from '#testing/rows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { openCliHarness } from '../cli-harness.ts';
 
 test('fails on a database that refuses to write, with what to look at', async () => {

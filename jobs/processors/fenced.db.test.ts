@@ -8,8 +8,8 @@ import { MailRefusedError, type MailTransport } from '#services/domain/ports.ts'
 import { purge } from '#services/domain/shared/purge.ts';
 import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { type TestPorts, testCaller } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type TestPorts, testCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { fenced } from './run.ts';
 
 let ports: OwnPorts & { keysChanged: () => void };

@@ -10,25 +10,25 @@ import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileOutbox, listMailFiles } from '#services/platform/mail/file-outbox.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, giveKeys, type LogHarness } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { killedEverywhere } from '#testing/processes/killable.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { fenced } from './run.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
 let database: TestDatabase;
-let world: LogWorld;
+let harness: LogHarness;
 let mailFolder: string;
 beforeAll(async () => {
   database = await createTestDatabase();
-  world = await createLogWorld(database.url);
-  await giveKeys(world);
+  harness = await createLogHarness(database.url);
+  await giveKeys(harness);
   mailFolder = await mkdtemp(join(tmpdir(), 'sallyport-mail-'));
 });
 afterAll(async () => {
-  await world.end();
+  await harness.end();
   await database.drop();
   await rm(mailFolder, { recursive: true, force: true });
 });
@@ -40,19 +40,19 @@ let users = 0;
 async function threeSightings(): Promise<string> {
   users += 1;
   const user = `user-${users}`;
-  await world.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [user, `${user}@people.test`]);
-  await world.raw(
+  await harness.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [user, `${user}@people.test`]);
+  await harness.raw(
     `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
     [user],
   );
-  await world.emit(2, { type: 'token.replay_detected', detail: { user_id: user } });
+  await harness.emit(2, { type: 'token.replay_detected', detail: { user_id: user } });
   const elsewhere = { factor: 'password', session_id: 's-new', elsewhere: 's-old', known_device: false };
-  await world.emit(1, { type: 'user.login', detail: { user_id: user, ...elsewhere } });
-  await sealEvents(world, {}, testCaller);
+  await harness.emit(1, { type: 'user.login', detail: { user_id: user, ...elsewhere } });
+  await sealEvents(harness, {}, testCaller);
   return user;
 }
 const seen = (user: string) =>
-  world.raw('SELECT detection, count, actions FROM incidents WHERE subject_id = $1 ORDER BY detection DESC', [user]);
+  harness.raw('SELECT detection, count, actions FROM incidents WHERE subject_id = $1 ORDER BY detection DESC', [user]);
 const JUDGED_ONCE = [
   { detection: 'token_replay', count: 2, actions: [] },
   { detection: 'impossible_travel', count: 1, actions: ['end_session', 'step_up'] },
@@ -64,26 +64,30 @@ test('detection, killed at every statement: each event is evaluated exactly once
     const user = await threeSightings();
     if ((await run()) === null) kills += 1;
     // Another worker goes on where it ended.
-    await detectIncidents({ ...world, keyRing: createKeyRing(world, loadConfig({}).keys), mailer }, never, testCaller);
+    await detectIncidents(
+      { ...harness, keyRing: createKeyRing(harness, loadConfig({}).keys), mailer },
+      never,
+      testCaller,
+    );
     expect([killPoint, await seen(user)]).toEqual([killPoint, JUDGED_ONCE]);
-    const mails = await world.raw('SELECT template FROM mail_outbox');
+    const mails = await harness.raw('SELECT template FROM mail_outbox');
     expect([killPoint, mails]).toEqual([killPoint, [{ template: 'unlock_account' }]]);
-    await world.raw('DELETE FROM mail_outbox');
+    await harness.raw('DELETE FROM mail_outbox');
   }
   expect(kills).toBeGreaterThan(20);
 });
 
 test('a worker that resumes after a newer run has begun evaluates nothing', async () => {
   const user = await threeSightings();
-  const keyRing = createKeyRing(world, loadConfig({}).keys);
-  const stalled = fenced({ ...world, keyRing, mailer }, await takeFence(world.sql, 'detect-incidents'));
-  const newer = fenced({ ...world, keyRing, mailer }, await takeFence(world.sql, 'detect-incidents'));
+  const keyRing = createKeyRing(harness, loadConfig({}).keys);
+  const stalled = fenced({ ...harness, keyRing, mailer }, await takeFence(harness.sql, 'detect-incidents'));
+  const newer = fenced({ ...harness, keyRing, mailer }, await takeFence(harness.sql, 'detect-incidents'));
   await expect(detectIncidents(stalled, never, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
   expect(await seen(user)).toEqual([]);
-  expect(await world.raw('SELECT FROM mail_outbox')).toEqual([]);
+  expect(await harness.raw('SELECT FROM mail_outbox')).toEqual([]);
   await detectIncidents(newer, never, testCaller);
   expect(await seen(user)).toEqual(JUDGED_ONCE);
-  await world.raw('DELETE FROM mail_outbox');
+  await harness.raw('DELETE FROM mail_outbox');
 });
 
 test('delivery, killed at every statement: every mail is sent, and none stays behind', async () => {
@@ -93,12 +97,15 @@ test('delivery, killed at every statement: every mail is sent, and none stays be
   let kills = 0;
   for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'deliver', mailFolder })) {
     for (let n = 0; n < 2; n += 1)
-      asked.push(await world.transact((tx) => queueMail(tx, { ...world, mailer }, mail, testCaller)));
+      asked.push(await harness.transact((tx) => queueMail(tx, { ...harness, mailer }, mail, testCaller)));
     if ((await run()) === null) kills += 1;
     // The leases of the dead worker are over.
-    await world.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
-    await deliverMails({ ...world, mailTransport }, { fence: await takeFence(world.sql, 'deliver-mail'), ...never });
-    expect([killPoint, await world.raw('SELECT id FROM mail_outbox')]).toEqual([killPoint, []]);
+    await harness.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+    await deliverMails(
+      { ...harness, mailTransport },
+      { fence: await takeFence(harness.sql, 'deliver-mail'), ...never },
+    );
+    expect([killPoint, await harness.raw('SELECT id FROM mail_outbox')]).toEqual([killPoint, []]);
   }
   expect(kills).toBeGreaterThan(12);
   expect(await listMailFiles(mailFolder)).toEqual(asked.map((id) => `${id}.eml`).sort());

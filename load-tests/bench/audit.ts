@@ -15,8 +15,8 @@ import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
-import { createLogWorld, giveKeys, type LogWorld } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, giveKeys, type LogHarness } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { cpuSecondsOf } from '../lib/cpu-time.ts';
 
 const BACKLOG_TARGET_PER_SECOND = 5_000;
@@ -28,38 +28,38 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const number = (at: number, fallback: number): number => Number(process.argv[at] ?? fallback);
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
 
-const seal = (world: LogWorld) => sealEvents(world, {}, testCaller);
+const seal = (harness: LogHarness) => sealEvents(harness, {}, testCaller);
 
-async function drainBacklog(world: LogWorld, count: number) {
+async function drainBacklog(harness: LogHarness, count: number) {
   for (let left = count; left > 0; left -= 10_000)
-    await world.emit(Math.min(left, 10_000), {
+    await harness.emit(Math.min(left, 10_000), {
       traceparent: TRACEPARENT,
       detail: { user_id: 'u1', reason: 'bench', identifier: '1.x' },
     });
-  const postmaster = await postmasterOf(world);
+  const postmaster = await postmasterOf(harness);
   const cpu = (): number => cpuSecondsOf(process.pid) + cpuSecondsOf(postmaster);
   const cpuBefore = cpu();
   const startedAt = performance.now();
-  const { sealed } = await seal(world);
+  const { sealed } = await seal(harness);
   const seconds = (performance.now() - startedAt) / 1_000;
   return { sealed, seconds, perSecond: sealed / seconds, perCpuSecond: sealed / (cpu() - cpuBefore) };
 }
 
 /** Parent of the process that serves us: all of Postgres. */
-async function postmasterOf(world: LogWorld): Promise<number> {
-  const [row] = await world.raw<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+async function postmasterOf(harness: LogHarness): Promise<number> {
+  const [row] = await harness.raw<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   const stat = readFileSync(`/proc/${row?.pid}/stat`, 'utf8');
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 /** Single events as requests write them, each in its own transaction, while sealing runs every second. */
-async function steadyLag(world: LogWorld, perSecond: number, seconds: number): Promise<number[]> {
+async function steadyLag(harness: LogHarness, perSecond: number, seconds: number): Promise<number[]> {
   const committedAt = new Map<string, number>();
   const lags: number[] = [];
   const total = perSecond * seconds;
   let written = 0;
   const write = async (): Promise<void> => {
-    const [id] = await world.emit(1, { traceparent: TRACEPARENT });
+    const [id] = await harness.emit(1, { traceparent: TRACEPARENT });
     committedAt.set(id as string, performance.now());
     written += 1;
   };
@@ -76,12 +76,12 @@ async function steadyLag(world: LogWorld, perSecond: number, seconds: number): P
     }
     await Promise.all(open);
   })();
-  let from = (await world.head()).size;
+  let from = (await harness.head()).size;
   while (lags.length < total) {
     const begunAt = performance.now();
-    await seal(world);
+    await seal(harness);
     const now = performance.now();
-    const rows = await world.raw<{ event_id: string; seq: number }>(
+    const rows = await harness.raw<{ event_id: string; seq: number }>(
       'SELECT event_id, seq FROM audit_events WHERE seq >= $1 ORDER BY seq',
       [from],
     );
@@ -98,10 +98,10 @@ async function steadyLag(world: LogWorld, perSecond: number, seconds: number): P
   return lags.sort((a, b) => a - b);
 }
 
-async function proofBytes(world: LogWorld): Promise<{ proof: number; checkpoint: number }> {
-  const { size, note } = await world.head();
+async function proofBytes(harness: LogHarness): Promise<{ proof: number; checkpoint: number }> {
+  const { size, note } = await harness.head();
   const sizes = await Promise.all(
-    [0, Math.floor(size / 3), size - 1].map(async (seq) => Buffer.byteLength(await proveEvent(world, seq))),
+    [0, Math.floor(size / 3), size - 1].map(async (seq) => Buffer.byteLength(await proveEvent(harness, seq))),
   );
   return { proof: Math.max(...sizes) - Buffer.byteLength(note), checkpoint: Buffer.byteLength(note) };
 }
@@ -111,25 +111,25 @@ const postgres = await startPostgres({ dataDir, say });
 let isMet = true;
 try {
   await migrate(postgres.url);
-  const world = await createLogWorld(postgres.url, { dataDir });
-  await giveKeys(world);
-  await seal(world);
+  const harness = await createLogHarness(postgres.url, { dataDir });
+  await giveKeys(harness);
+  await seal(harness);
   say(`${availableParallelism()} cores; backlog of ${number(2, 60_000)}`);
-  const drained = await drainBacklog(world, number(2, 60_000));
+  const drained = await drainBacklog(harness, number(2, 60_000));
   say(
     `sealed ${drained.sealed} in ${drained.seconds.toFixed(2)} s: ${drained.perSecond.toFixed(0)} events/s; ${drained.perCpuSecond.toFixed(0)} a CPU-second of sealer and Postgres together`,
   );
-  const lags = await steadyLag(world, number(3, 500), number(4, 20));
+  const lags = await steadyLag(harness, number(3, 500), number(4, 20));
   const at = (share: number): number => lags[Math.min(lags.length - 1, Math.floor(lags.length * share))] ?? Number.NaN;
   say(
     `${number(3, 500)} events/s for ${number(4, 20)} s: lag p50 ${at(0.5).toFixed(3)} s, p99 ${at(0.99).toFixed(3)} s, most ${at(1).toFixed(3)} s`,
   );
-  const { proof, checkpoint } = await proofBytes(world);
-  const { size } = await world.head();
+  const { proof, checkpoint } = await proofBytes(harness);
+  const { size } = await harness.head();
   say(`proof at ${size} leaves: ${proof} bytes and a checkpoint of ${checkpoint}`);
   isMet =
     drained.perSecond >= BACKLOG_TARGET_PER_SECOND && at(0.99) <= LAG_TARGET_SECONDS && proof <= PROOF_TARGET_BYTES;
-  await world.end();
+  await harness.end();
 } finally {
   await postgres.stop();
   await rm(dataDir, { recursive: true, force: true });

@@ -15,13 +15,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { RevocationEntry } from '#services/domain/tokens/revocations/revocation-log.ts';
 import { createRevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { openStateCopy, type StateCopy } from '#services/domain/tokens/revocations/state-copy-harness.ts';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
-import { openStateCopy, type StateCopy } from '#testing/state-copy.ts';
 
 const insert = defineStatement(
   'benchRevocationInsert',

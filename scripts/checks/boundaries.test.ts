@@ -46,12 +46,12 @@ const planted: Record<string, string> = {
   'jobs/contracts/keys.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/worker/uses-api.ts': from('../api/main.ts'),
   'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
-  'services/platform/http/uses-test.ts': from('../../../testing/stores.ts'),
-  'testing/stores.ts': target,
+  'services/platform/http/uses-test.ts': from('../../../testing/harness/stores.ts'),
+  'testing/harness/stores.ts': target,
   'services/api/uses-shared-test.ts': from('./routes/some-harness.ts'),
   'services/api/routes/some-harness.ts': target,
-  'services/domain/keys/uses-product.db.test.ts': from('../../../testing/product.ts'),
-  'testing/product.ts': target,
+  'services/domain/keys/uses-product.db.test.ts': from('../../../testing/harness/product.ts'),
+  'testing/harness/product.ts': target,
 };
 const order = [
   'jws',

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
-import { onServer, testRedisUrl } from '#testing/stores.ts';
+import { onServer, testRedisUrl } from '#testing/harness/stores.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const database = `container_${randomBytes(6).toString('hex')}`;

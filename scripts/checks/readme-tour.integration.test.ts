@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { tour } from '#services/supervisor/ready.ts';
-import { type Product, startProduct } from '#testing/product.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboards } from '#observability/dashboards/all.ts';
 import { eventually } from '#testing/eventually.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 import { smoke, smokeOfDefect } from '../stack/smoke.ts';
 import { readPromQuery } from './promql.ts';
@@ -28,15 +28,15 @@ const named = [...new Set(exprs.flatMap((expr) => readPromQuery(expr).selectors.
   .filter((metric) => !own.has(metric))
   .sort();
 
-let world: ProductWorld;
+let harness: ProductHarness;
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '1' });
+  harness = await startProductHarness({ WORKER_COPIES: '1' });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 test('every metric that a dashboard or an alert names has a series with a value in the scrape of a running product', async () => {
   expect(named.length).toBeGreaterThan(40);
-  const { api, metrics, credentials } = world.product;
+  const { api, metrics, credentials } = harness.product;
   await smoke(api, credentials);
   await smokeOfDefect(api, credentials);
   let missing: string[] = [];

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
-import { startProduct } from '#testing/product.ts';
+import { startProduct } from '#testing/harness/product.ts';
 import { REQUESTERS, type RequesterName, type Target } from './roles.ts';
 
 const VERSION = '4.32.5';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Product } from '#testing/harness/product.ts';
 import { basicHeader, cookieOf, type Received, type Sent, send } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
 
 export type Target = Pick<Product, 'api' | 'credentials'>;
 

@@ -6,12 +6,11 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { NoteSigner } from '#services/domain/audit/log/note.ts';
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/api-copy.ts';
 import { sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/harness/api.ts';
+import { createTestPorts, queryRows } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { send } from '#testing/http-client.ts';
-import { createTestPorts } from '#testing/ports.ts';
-import { queryRows } from '#testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { goProgram } from '../checks/debian-package.ts';
 
 const run = promisify(execFile);

@@ -1,8 +1,8 @@
 import { type AddressInfo, connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { callWaiting, made, serve } from '#testing/harness/route-world.ts';
 import { bind } from './bind.ts';
+import { callWaiting, made, serve } from './route-harness.ts';
 
 test('a client that disconnects before the answer is not in flight for ever', async () => {
   const served = serve();

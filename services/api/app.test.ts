@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import '#observability/metrics/catalogue.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import { bindWaiting, callWaiting, made, serve } from '#testing/harness/route-world.ts';
 import { defineError } from '../platform/define/error.ts';
 import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
+import { bindWaiting, callWaiting, made, serve } from './route-harness.ts';
 
 const thingSold = defineError({
   code: 'thing_sold',

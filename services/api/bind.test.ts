@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { made, nobody, serve } from '#testing/harness/route-world.ts';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { answer, JsonText } from './answer.ts';
 import { bind, bindText, type RouteContext } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';
+import { made, nobody, serve } from './route-harness.ts';
 
 const json = (payload: string | object) => ({ payload, headers: { 'content-type': 'application/json' } });
 

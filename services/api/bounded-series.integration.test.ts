@@ -1,21 +1,21 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { basicHeader, type Sent, send } from '#testing/http-client.ts';
 import type { Operation } from '#testing/openapi-check.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '1' });
+  harness = await startProductHarness({ WORKER_COPIES: '1' });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'] as const;
 const random = (): string => randomBytes(9).toString('base64url');
 
 /** Lines of the scrape of all processes, buckets included: what a store of metrics keeps apart. */
 async function scrape(): Promise<string[]> {
-  const { text } = await send(world.product.metrics, 'GET', '');
+  const { text } = await send(harness.product.metrics, 'GET', '');
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 }
 /** Of what requests alone make: jobs and connections have series of their own, at times of their own. */
@@ -25,15 +25,20 @@ const ofRequests = (lines: readonly string[]): number =>
 /** Strangers at addresses, some of which a route takes. */
 async function strangers(count: number): Promise<void> {
   for (let index = 0; index < count; index += 1)
-    await send(world.product.api, METHODS[index % METHODS.length]!, `${index % 2 ? '/v1/users' : ''}/${randomUUID()}`, {
-      headers: { 'user-agent': random(), origin: `https://${random()}.test` },
-      bearer: random(),
-    });
+    await send(
+      harness.product.api,
+      METHODS[index % METHODS.length]!,
+      `${index % 2 ? '/v1/users' : ''}/${randomUUID()}`,
+      {
+        headers: { 'user-agent': random(), origin: `https://${random()}.test` },
+        bearer: random(),
+      },
+    );
 }
 
 /** A request that ends once its answer begins: some answers are streams. */
 async function begin({ method, path, bodyType }: Operation, { basic }: Sent): Promise<void> {
-  const answer = await fetch(world.product.api + path.replaceAll(/\{\w+\}/g, randomUUID()), {
+  const answer = await fetch(harness.product.api + path.replaceAll(/\{\w+\}/g, randomUUID()), {
     method,
     redirect: 'manual',
     headers: {
@@ -56,10 +61,10 @@ test('random users and paths make fewer than 2,000 series of a running product, 
 });
 
 test('every operation, called by nobody and by a client, leaves fewer than 2,500 series', async () => {
-  for (const sent of [{}, world.byClient]) for (const each of world.operations) await begin(each, sent);
+  for (const sent of [{}, harness.byClient]) for (const each of harness.operations) await begin(each, sent);
   const lines = await scrape();
   // Each has answered once at least.
   const answered = lines.filter((line) => line.startsWith('http_server_request_duration_seconds_count'));
-  expect(answered.length).toBeGreaterThan(world.operations.length);
+  expect(answered.length).toBeGreaterThan(harness.operations.length);
   expect(lines.length).toBeLessThan(2_500);
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/api-copy.ts';
 import { eventually } from '#testing/eventually.ts';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/harness/api.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 let database: TestDatabase;

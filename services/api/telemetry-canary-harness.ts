@@ -6,11 +6,11 @@ import { eventually } from '#testing/eventually.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { newEmail, newPassword, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
 import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth-world.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
 import { type Json, type Sent, send } from '#testing/http-client.ts';
 import { mailsIn } from '#testing/mail-folder.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 import { mailFolderOf } from '../platform/mail/file-outbox.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';

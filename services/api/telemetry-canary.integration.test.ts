@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
 import { newClient, refresh, signIn, tampered } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { type Sent, send, sendBytes } from '#testing/http-client.ts';
 import { operationsOf } from '#testing/openapi-check.ts';
-import { queryRows } from '#testing/rows.ts';
 import { databaseContents, makeServerSecrets, redisContents, spellings } from './telemetry-canary-harness.ts';
 import { ORIGIN, openTelemetryHarness, type TelemetryHarness } from './telemetry-harness.ts';
 

@@ -1,8 +1,8 @@
 // For tests only: the product with all its telemetry on, and everything that it sends kept.
 import { type OtlpReceiver, startOtlpReceiver } from '#observability/testing.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { type Product, startProduct } from '#testing/product.ts';
 
 /** Names no address, so that an address found anywhere is a client's. */
 export const ORIGIN = 'http://auth.sallyport.test';

@@ -12,8 +12,8 @@ import {
   signUp,
   tampered,
 } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { expectProblem, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
-import { queryRows } from '#testing/rows.ts';
 import { ORIGIN, openTelemetryHarness, series, type TelemetryHarness } from './telemetry-harness.ts';
 
 let harness: TelemetryHarness;

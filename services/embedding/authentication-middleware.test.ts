@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
 import type { Caller, RequestContext } from '../domain/ports.ts';
 import { isAppError } from '../platform/define/error.ts';

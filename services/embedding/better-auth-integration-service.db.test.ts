@@ -2,26 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import type { ClientInfo } from '../domain/tokens/token-types.ts';
 import { validateToken } from '../domain/tokens/verify/validate-token.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 
-let world: PeopleWorld;
+let harness: PeopleHarness;
 let service: BetterAuthIntegrationService;
 const credentials = { email: newEmail(), password: newPassword() };
 let user: User;
 
 beforeAll(async () => {
-  world = await openPeopleWorld();
-  service = new BetterAuthIntegrationService(world.deps);
+  harness = await openPeopleHarness();
+  service = new BetterAuthIntegrationService(harness.deps);
   user = await service.createUser({ ...credentials, name: 'Ada' }, home);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 const verifiedTokens = createVerifiedTokenCache(134_217_728);
-const judge = (token: string) => validateToken({ ...world.deps, verifiedTokens }, token);
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const judge = (token: string) => validateToken({ ...harness.deps, verifiedTokens }, token);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 
@@ -79,18 +79,18 @@ describe('BetterAuthIntegrationService', () => {
 
   test('nobody, and somebody disabled, has no session', async () => {
     await expect(service.createSession(randomUUID(), home)).rejects.toMatchObject({ code: 'unauthenticated' });
-    const id = await insertUser(world.pool);
+    const id = await insertUser(harness.pool);
     const session = await service.createSession(id, home);
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     await expect(service.createSession(id, home)).rejects.toMatchObject({ code: 'unauthenticated' });
-    await world.poll.wake();
+    await harness.poll.wake();
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
   });
 
   test('a session of somebody disabled is not valid, though its row be there and no revocation known', async () => {
-    const id = await insertUser(world.pool);
+    const id = await insertUser(harness.pool);
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    const sessionId = await insertSession(world.pool, id);
+    const sessionId = await insertSession(harness.pool, id);
     expect(await service.validateSession(sessionId)).toEqual({ valid: false, reason: 'revoked', session: null });
   });
 });

@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertUser } from '#testing/fixtures/families.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { compromiseKey } from '../domain/keys/compromise-key.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../domain/tokens/issuing-harness.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type Product, startProduct } from '#testing/product.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 
 let product: Product;
 beforeAll(async () => {

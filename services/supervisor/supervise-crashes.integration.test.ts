@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { isAlive } from '#testing/processes/alive.ts';
-import { queryRows } from '#testing/rows.ts';
 import { askHealth } from './ask-health.ts';
 import { bothAlive, fileOnce, nothingLeft, takePort, test, textOf } from './supervisor-harness.ts';
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { isAlive } from '#testing/processes/alive.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { queryRows } from '#testing/rows.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';
 

@@ -3,23 +3,22 @@ import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { eventually } from '#testing/eventually.ts';
 import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
-import { createTestPorts, type TestPorts } from '#testing/ports.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
-import { insertExpired } from '../domain/expired-rows-harness.ts';
+import { createTestPorts, queryRows, type TestPorts } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+import { insertExpired } from '../domain/shared/expired-rows-harness.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 /** Of each kind: several batches. */
 const ROWS = 2_500;
 
-let harness: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let producer: Producer;
 let ports: TestPorts;
 beforeAll(async () => {
   // What a busy machine cannot tell in time would be no refusal by the clean-up.
-  harness = await startProductWorld({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
+  harness = await startProductHarness({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
   ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);

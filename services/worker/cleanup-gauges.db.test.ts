@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
-import type { TestPorts } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import type { TestPorts } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { Clock } from '../domain/ports.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { defineStatement } from '../platform/define/statement.ts';

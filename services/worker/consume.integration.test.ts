@@ -6,11 +6,11 @@ import {
   effectJob,
   effectJobId,
   effectProcessor,
-  type JobWorld,
+  type JobHarness,
   openGate,
-  openJobWorld,
-} from '#testing/harness/job-world.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+  openJobHarness,
+} from '#testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { JobRun } from '../domain/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { internalError, permissionMissing, storeUnavailable } from '../platform/errors.ts';
@@ -18,24 +18,24 @@ import type { Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;
-let world: JobWorld;
+let harness: JobHarness;
 let producer: Producer;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  world = await openJobWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
-  ({ producer } = world);
+  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+  ({ producer } = harness);
 });
-afterEach(() => world.reset());
+afterEach(() => harness.reset());
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await database?.drop();
 });
 
 type Work = (run: JobRun) => Promise<unknown>;
 
 const startWorker = (work: Work | undefined, job: Job = effectJob): Promise<Composed> =>
-  world.startWorker({
+  harness.startWorker({
     processors: [
       work ? run(job as typeof effectJob, (_ports, _payload, jobRun) => work(jobRun)) : effectProcessor(job),
     ],
@@ -43,8 +43,8 @@ const startWorker = (work: Work | undefined, job: Job = effectJob): Promise<Comp
 
 const read = async (ownId: string) => {
   // The state first: what is read after it can only be newer.
-  const state = await world.queue().getJobState(effectJobId(ownId));
-  const job = await world.queue().getJob(effectJobId(ownId));
+  const state = await harness.queue().getJobState(effectJobId(ownId));
+  const job = await harness.queue().getJob(effectJobId(ownId));
   return { state, attempts: job?.attemptsMade, reason: job?.failedReason, job: job?.toJSON() };
 };
 const untilState = (jobId: string, state: string) =>
@@ -105,7 +105,7 @@ test.each([
   await startWorker(async () => {
     ran += 1;
   });
-  await world.queue().add(name, data, { attempts: 5, jobId: effectJobId('forged') });
+  await harness.queue().add(name, data, { attempts: 5, jobId: effectJobId('forged') });
   expect(await untilState('forged', 'failed')).toMatchObject({ attempts: 1 });
   expect(ran).toBe(0);
 });
@@ -114,13 +114,13 @@ test('the same job delivered twice has its effect once', async () => {
   await startWorker(undefined);
   await producer.enqueue(effectJob, { effect: 'twice' }, { jobId: 'twice' });
   await untilState('twice', 'completed');
-  const again = await world.queue().getJob(effectJobId('twice'));
+  const again = await harness.queue().getJob(effectJobId('twice'));
   await again?.retry('completed');
   await eventually('the second run', async () => {
-    const ended = await world.rows("SELECT 1 FROM ended WHERE effect = 'twice'");
+    const ended = await harness.rows("SELECT 1 FROM ended WHERE effect = 'twice'");
     return ended.length === 2;
   });
-  expect(await world.rows("SELECT 1 FROM effects WHERE effect = 'twice'")).toHaveLength(1);
+  expect(await harness.rows("SELECT 1 FROM effects WHERE effect = 'twice'")).toHaveLength(1);
 });
 
 test('a run belongs to the trace of whoever asked for it, and acts under the name of its job', async () => {
@@ -167,7 +167,7 @@ test('a job told to stop by the end of the drain goes back to the queue, as no t
   await producer.enqueue(effectJob, { effect: 'held for ever' }, { jobId: 'interrupted' });
   await untilState('interrupted', 'active');
   await eventually('the run', async () => {
-    return (await world.rows("SELECT 1 FROM begun WHERE effect = 'held for ever'")).length > 0;
+    return (await harness.rows("SELECT 1 FROM begun WHERE effect = 'held for ever'")).length > 0;
   });
   const before = counted('interrupted');
   await worker.drain(0);
@@ -184,10 +184,10 @@ test('while one waits no second is added under the same name; while one runs, ex
   await untilState('wake-1', 'active');
   for (let more = 0; more < 5; more += 1) await producer.enqueue(effectJob, { effect: 'woken' }, wake);
   await openGate(database.url, 'held wake');
-  await eventually('both', async () => (await world.queue().getJobCounts('completed')).completed === 2);
-  const { wait, active, delayed } = await world.queue().getJobCounts('wait', 'active', 'delayed');
+  await eventually('both', async () => (await harness.queue().getJobCounts('completed')).completed === 2);
+  const { wait, active, delayed } = await harness.queue().getJobCounts('wait', 'active', 'delayed');
   expect([wait, active, delayed]).toEqual([0, 0, 0]);
-  expect(await world.rows("SELECT 1 FROM effects WHERE effect = 'woken'")).toHaveLength(1);
+  expect(await harness.rows("SELECT 1 FROM effects WHERE effect = 'woken'")).toHaveLength(1);
 });
 
 test('jobs of one queue run one after the other, over all workers', async () => {
@@ -202,6 +202,6 @@ test('jobs of one queue run one after the other, over all workers', async () => 
   await startWorker(work);
   await startWorker(work);
   await Promise.all(Array.from({ length: 30 }, (_, at) => producer.enqueue(effectJob, {}, { jobId: `serial-${at}` })));
-  await eventually('all', async () => (await world.queue().getJobCounts('completed')).completed === 30);
+  await eventually('all', async () => (await harness.queue().getJobCounts('completed')).completed === 30);
   expect(most).toBe(1);
 });

@@ -3,25 +3,25 @@ import { detectIncidentsJob } from '#jobs/contracts/security.ts';
 import { jobs } from '#jobs/schedules.ts';
 import { eventually } from '#testing/eventually.ts';
 import { signUp } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let producer: Producer;
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '2', VALIDATE_REPLAY_PROTECTION: 'true' });
-  ({ product } = world);
+  harness = await startProductHarness({ WORKER_COPIES: '2', VALIDATE_REPLAY_PROTECTION: 'true' });
+  ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
 });
 afterAll(async () => {
   await producer?.close();
-  await world?.close();
+  await harness?.close();
 });
 
 const rows = (text: string) => queryRows(product.credentials.database_url, text);

@@ -1,30 +1,30 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
-import { effectJob, type JobWorld, openGate, openJobWorld } from '#testing/harness/job-world.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { effectJob, type JobHarness, openGate, openJobHarness } from '#testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 
 let database: TestDatabase;
-let world: JobWorld;
+let harness: JobHarness;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  world = await openJobWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
 });
-afterEach(() => world.reset());
+afterEach(() => harness.reset());
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await database?.drop();
 });
 
-const begun = (effect: string) => world.rows('SELECT pid, fence FROM begun WHERE effect = $1', [effect]);
-const ended = (effect: string) => world.rows('SELECT pid, outcome FROM ended WHERE effect = $1', [effect]);
-const effects = (effect: string) => world.rows('SELECT fence, job_id FROM effects WHERE effect = $1', [effect]);
-const isDone = async (jobId: string) => (await world.queue().getJobState(jobId)) === 'completed';
+const begun = (effect: string) => harness.rows('SELECT pid, fence FROM begun WHERE effect = $1', [effect]);
+const ended = (effect: string) => harness.rows('SELECT pid, outcome FROM ended WHERE effect = $1', [effect]);
+const effects = (effect: string) => harness.rows('SELECT fence, job_id FROM effects WHERE effect = $1', [effect]);
+const isDone = async (jobId: string) => (await harness.queue().getJobState(jobId)) === 'completed';
 
 test('kill -9 in the middle of a job: another worker takes it, and its effect is there once', async () => {
-  const [first, second] = [await world.forkWorker(), await world.forkWorker()];
+  const [first, second] = [await harness.forkWorker(), await harness.forkWorker()];
   const effect = 'held by the killed';
-  const { jobId } = await world.producer.enqueue(effectJob, { effect }, { jobId: 'killed' });
+  const { jobId } = await harness.producer.enqueue(effectJob, { effect }, { jobId: 'killed' });
   const [run] = await eventually('the first run', async () => (await begun(effect)).length > 0 && begun(effect));
   const [victim, heir] = run!.pid === first.pid ? [first, second] : [second, first];
   victim.kill('SIGKILL');
@@ -36,9 +36,9 @@ test('kill -9 in the middle of a job: another worker takes it, and its effect is
 });
 
 test('SIGSTOP past the lock: the late write of the frozen worker changes no row', async () => {
-  const [first, second] = [await world.forkWorker(), await world.forkWorker()];
+  const [first, second] = [await harness.forkWorker(), await harness.forkWorker()];
   const effect = 'held by the frozen';
-  const { jobId } = await world.producer.enqueue(effectJob, { effect }, { jobId: 'frozen' });
+  const { jobId } = await harness.producer.enqueue(effectJob, { effect }, { jobId: 'frozen' });
   const [run] = await eventually('the first run', async () => (await begun(effect)).length > 0 && begun(effect));
   const [frozen, heir] = run!.pid === first.pid ? [first, second] : [second, first];
   frozen.kill('SIGSTOP');
@@ -57,14 +57,14 @@ test('SIGSTOP past the lock: the late write of the frozen worker changes no row'
 
 test('a job whose workers die each time ends as a dead letter instead of taking down every worker', async () => {
   const effect = 'held by the poisonous';
-  const { jobId } = await world.producer.enqueue(effectJob, { effect }, { jobId: 'poison' });
+  const { jobId } = await harness.producer.enqueue(effectJob, { effect }, { jobId: 'poison' });
   for (let deaths = 1; deaths <= 4; deaths += 1) {
-    const worker = await world.forkWorker();
+    const worker = await harness.forkWorker();
     await eventually(`run ${deaths}`, async () => (await begun(effect)).length >= deaths);
     worker.kill('SIGKILL');
   }
-  await world.forkWorker();
-  await eventually('the dead letter', async () => (await world.queue().getJobState(jobId)) === 'failed');
+  await harness.forkWorker();
+  await eventually('the dead letter', async () => (await harness.queue().getJobState(jobId)) === 'failed');
   expect(await begun(effect)).toHaveLength(4);
   expect(await effects(effect)).toEqual([]);
 });

@@ -4,34 +4,34 @@ import { eventually } from '#testing/eventually.ts';
 import {
   effectJob,
   effectProcessor,
-  type JobWorld,
+  type JobHarness,
   openGate,
-  openJobWorld,
+  openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job-world.ts';
+} from '#testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;
-let world: JobWorld;
+let harness: JobHarness;
 let proxy: TcpProxy;
 
 beforeAll(async () => {
   const redisUrl = testRedisUrl();
   database = await createTestDatabase();
   proxy = await startTcpProxy(redisUrl);
-  world = await openJobWorld({ databaseUrl: database.url, redisUrl });
+  harness = await openJobHarness({ databaseUrl: database.url, redisUrl });
 });
-afterEach(() => world.reset());
+afterEach(() => harness.reset());
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await proxy?.cut();
   await database?.drop();
 });
 
 const startWorker = (job = effectJob): Promise<Composed> =>
-  world.startWorker({
+  harness.startWorker({
     redisUrl: proxy.url,
     processors: [effectProcessor(job)],
     env: { QUEUE_STALL_SECONDS: '1' },
@@ -44,18 +44,18 @@ const untilOk = (worker: Composed) => eventually('health', () => worker.health.r
 test('jobs that wait and are not taken make a worker unhealthy, until they move', async () => {
   const worker = await startWorker();
   await untilOk(worker);
-  await world.queue().pause();
-  await world.producer.enqueue(effectJob, { effect: 'stuck' });
+  await harness.queue().pause();
+  await harness.producer.enqueue(effectJob, { effect: 'stuck' });
   await untilReason(worker, /^audit-seal: jobs wait and none is taken$/);
-  await world.queue().resume();
+  await harness.queue().resume();
   await untilOk(worker);
 });
 
 test('a long job with others behind it is no stall', async () => {
   const worker = await startWorker();
-  await world.producer.enqueue(effectJob, { effect: 'held long' });
-  await world.producer.enqueue(effectJob, { effect: 'behind it' });
-  const oldest = async () => (await world.queue().getJobs(['wait'], 0, 0, true))[0]?.timestamp;
+  await harness.producer.enqueue(effectJob, { effect: 'held long' });
+  await harness.producer.enqueue(effectJob, { effect: 'behind it' });
+  const oldest = async () => (await harness.queue().getJobs(['wait'], 0, 0, true))[0]?.timestamp;
   await eventually('a wait past the bound', async () => Date.now() - ((await oldest()) ?? Date.now()) > 1_500);
   expect(worker.health.read()).toEqual({ status: 'ok', reasons: [] });
   await openGate(database.url, 'held long');
@@ -73,10 +73,10 @@ test('Redis silent past the bound is a stall, over when it is back', async () =>
 test('a schedule without success in time is a stall', async () => {
   const worker = await startWorker(scheduledEffectJob as typeof effectJob);
   await eventually('the first run', async () => {
-    const rows = await world.rows('SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
+    const rows = await harness.rows('SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
     return rows.length > 0;
   });
-  await world.rows(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
+  await harness.rows(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
   await untilReason(worker, /^seal-audit-events: no successful run in time$/);
 });
 

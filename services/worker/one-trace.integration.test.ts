@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OtlpReceiver, receivedSpans, startOtlpReceiver } from '#observability/testing.ts';
 import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
 const CALLER_SPAN = '00f067aa0ba902b7';
 const newTraceId = (): string => randomBytes(16).toString('hex');

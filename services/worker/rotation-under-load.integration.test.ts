@@ -3,9 +3,9 @@ import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVer
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
 import { claimsIn, clientToken, refresh, signIn, verdictOn } from '#testing/flows/flows.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 const ROTATION_SECONDS = 3;

@@ -4,20 +4,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
 import { newEmail, newPassword, patiently } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 import { parseCheckpoint } from '../domain/audit/log/checkpoint.ts';
 import { parseNote } from '../domain/audit/log/note.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 beforeAll(async () => {
-  world = await startProductWorld({ AUDIT_LOG_ORIGIN: 'auth.test/audit', WORKER_COPIES: '2', JOB_LOCK_MS: '1000' });
-  ({ product } = world);
+  harness = await startProductHarness({ AUDIT_LOG_ORIGIN: 'auth.test/audit', WORKER_COPIES: '2', JOB_LOCK_MS: '1000' });
+  ({ product } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const rows = (text: string, values: unknown[] = []) => queryRows(product.credentials.database_url, text, values);
 

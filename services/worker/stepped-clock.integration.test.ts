@@ -1,25 +1,25 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
-import { effectJobId, type JobWorld, openJobWorld } from '#testing/harness/job-world.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { effectJobId, type JobHarness, openJobHarness } from '#testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 
 const TWO_DAYS_MS = 2 * 86_400_000;
 
 let database: TestDatabase;
-let world: JobWorld;
+let harness: JobHarness;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  world = await openJobWorld({ databaseUrl: database.url, redisUrl: testRedisUrl() });
+  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
 });
-afterEach(() => world.reset());
+afterEach(() => harness.reset());
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await database?.drop();
 });
 
-const startWorker = (clockStepMs: number) => world.forkWorker({ SCHEDULED: '1', CLOCK_STEP_MS: String(clockStepMs) });
-const lastOutcome = async () => (await world.schedules())[0]?.lastOutcome;
+const startWorker = (clockStepMs: number) => harness.forkWorker({ SCHEDULED: '1', CLOCK_STEP_MS: String(clockStepMs) });
+const lastOutcome = async () => (await harness.schedules())[0]?.lastOutcome;
 
 test.each([
   ['one worker two days ahead', [TWO_DAYS_MS]],
@@ -30,29 +30,29 @@ test.each([
 ])('%s: each slot runs once, when the database says that it is due', async (_what, steps) => {
   for (const step of steps) await startWorker(step);
   await eventually('the first run', async () => (await lastOutcome()) === 'completed');
-  await world.afterChecks(10);
-  expect(await world.begun()).toBe(1);
-  await world.makeDue();
-  await world.untilBegun(2);
-  await world.afterChecks(10);
-  expect(await world.begun()).toBe(2);
+  await harness.afterChecks(10);
+  expect(await harness.begun()).toBe(1);
+  await harness.makeDue();
+  await harness.untilBegun(2);
+  await harness.afterChecks(10);
+  expect(await harness.begun()).toBe(2);
 });
 
 test('a clock set right again: a run placed two days ahead still comes when it is due', async () => {
   const wrong = await startWorker(TWO_DAYS_MS);
   await eventually('the first run', async () => (await lastOutcome()) === 'completed');
-  await world.afterChecks(2);
+  await harness.afterChecks(2);
   wrong.kill('SIGKILL');
   await startWorker(0);
   // The same slot, due now: its job in Redis is not before the day after tomorrow.
-  const [row] = await world.schedules();
-  const [delayed] = await world.queue().getDelayed();
+  const [row] = await harness.schedules();
+  const [delayed] = await harness.queue().getDelayed();
   expect(delayed?.id).toBe(effectJobId(String(row?.nextRunAtMs)));
   const slot = Date.now() - 60_000;
-  await world.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
-  await world.queue().add('seal-audit-events', delayed?.data ?? { payload: {} }, {
+  await harness.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
+  await harness.queue().add('seal-audit-events', delayed?.data ?? { payload: {} }, {
     jobId: effectJobId(String(slot)),
     delay: TWO_DAYS_MS,
   });
-  await world.untilBegun(2);
+  await harness.untilBegun(2);
 });

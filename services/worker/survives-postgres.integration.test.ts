@@ -5,33 +5,33 @@ import {
   effectJob,
   effectJobId,
   effectProcessor,
-  type JobWorld,
-  openJobWorld,
+  type JobHarness,
+  openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job-world.ts';
+} from '#testing/harness/job.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
 import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import type { Composed } from './compose.ts';
 
 let stores: OwnStores;
-let world: JobWorld;
+let harness: JobHarness;
 
 beforeAll(async () => {
   stores = await startOwnStores();
   await migrate(stores.databaseUrl);
-  world = await openJobWorld(stores);
+  harness = await openJobHarness(stores);
 });
-afterEach(() => world.reset());
+afterEach(() => harness.reset());
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await stores?.dispose();
 });
 
 const startWorker = (job: Job, env: Record<string, string> = {}): Promise<Composed> =>
-  world.startWorker({ processors: [effectProcessor(job)], env });
+  harness.startWorker({ processors: [effectProcessor(job)], env });
 
-const effects = (effect: string) => world.rows('SELECT job_id FROM effects WHERE effect = $1', [effect]);
+const effects = (effect: string) => harness.rows('SELECT job_id FROM effects WHERE effect = $1', [effect]);
 
 test.each(['SIGKILL', 'SIGINT'] as const)(
   'Postgres ended by %s: jobs are tried again, and done once when it is back',
@@ -40,18 +40,18 @@ test.each(['SIGKILL', 'SIGINT'] as const)(
     await eventually('a scheduled run', async () => (await effects('scheduled')).length > 0);
     await stores.end('postgres', signal);
     const patient = { ...effectJob, attempts: 50 };
-    await world.producer.enqueue(patient, { effect: signal }, { jobId: signal });
+    await harness.producer.enqueue(patient, { effect: signal }, { jobId: signal });
     await eventually('a first try', async () => {
-      const job = await world.queue().getJob(effectJobId(signal));
+      const job = await harness.queue().getJob(effectJobId(signal));
       return (job?.attemptsMade ?? 0) > 0;
     });
     await stores.revive('postgres');
     await eventually('the effect', async () => (await effects(signal)).length > 0);
-    await eventually('the end', async () => (await world.queue().getJobState(effectJobId(signal))) === 'completed');
+    await eventually('the end', async () => (await harness.queue().getJobState(effectJobId(signal))) === 'completed');
     expect(await effects(signal)).toHaveLength(1);
     // The timetable goes on too.
     const before = (await effects('scheduled')).length;
-    await world.makeDue();
+    await harness.makeDue();
     await eventually('the next scheduled run', async () => (await effects('scheduled')).length > before);
   },
 );
@@ -69,7 +69,7 @@ test('Postgres away past the bound: a worker says that jobs stand still, though 
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
   await stores.end('postgres', 'SIGKILL');
   // Its one try is used up, and nobody can place the next slot.
-  await eventually('the dead run', async () => (await world.queue().getFailedCount()) === 1);
+  await eventually('the dead run', async () => (await harness.queue().getFailedCount()) === 1);
   const reasons = ['Postgres is out of reach', 'seal-audit-events: no successful run in time'];
   await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([0, 1]);

@@ -5,33 +5,33 @@ import { eventually } from '#testing/eventually.ts';
 import {
   effectJob,
   effectProcessor,
-  type JobWorld,
-  openJobWorld,
+  type JobHarness,
+  openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job-world.ts';
+} from '#testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;
 let stores: OwnStores;
-let world: JobWorld;
+let harness: JobHarness;
 let producer: Producer;
 
 beforeAll(async () => {
   [database, stores] = await Promise.all([createTestDatabase(), startOwnStores()]);
-  world = await openJobWorld({ databaseUrl: database.url, redisUrl: stores.redisUrl });
-  ({ producer } = world);
+  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: stores.redisUrl });
+  ({ producer } = harness);
 });
-afterEach(() => world.reset());
+afterEach(() => harness.reset());
 afterAll(async () => {
-  await world?.end();
+  await harness?.end();
   await Promise.all([database?.drop(), stores?.dispose()]);
 });
 
-const startWorker = (): Promise<Composed> => world.startWorker({ processors: [effectProcessor(scheduledEffectJob)] });
+const startWorker = (): Promise<Composed> => harness.startWorker({ processors: [effectProcessor(scheduledEffectJob)] });
 
 /** Adding a job while Redis cannot take it: refused, and by far sooner than a caller would give up. */
 async function expectRefusedSoon(by: Producer, effect: string): Promise<void> {
@@ -44,27 +44,27 @@ async function expectRefusedSoon(by: Producer, effect: string): Promise<void> {
 
 test('FLUSHALL: the next runs are back in Redis by the next check, and jobs are taken as before', async () => {
   await startWorker();
-  await world.untilEffects(1);
-  await world.untilPlaced();
+  await harness.untilEffects(1);
+  await harness.untilPlaced();
   const redis = new Redis(stores.redisUrl);
   await redis.flushall();
   await redis.quit();
-  await world.untilPlaced();
+  await harness.untilPlaced();
   await producer.enqueue(effectJob, { effect: 'after the flush' });
-  await world.untilEffects(2);
+  await harness.untilEffects(2);
 });
 
 test('Redis away: adding fails at once and says so; what came due meanwhile runs when Redis is back, once', async () => {
   const worker = await startWorker();
-  await world.untilEffects(1);
+  await harness.untilEffects(1);
   await stores.end('redis', 'SIGKILL');
   await expectRefusedSoon(producer, 'lost');
   // Three slots pass without Redis.
-  for (let slot = 0; slot < 3; slot += 1) await world.makeDue();
+  for (let slot = 0; slot < 3; slot += 1) await harness.makeDue();
   await stores.revive('redis');
-  await world.untilEffects(2);
-  await world.untilPlaced();
-  expect(await world.effects()).toBe(2);
+  await harness.untilEffects(2);
+  await harness.untilPlaced();
+  expect(await harness.effects()).toBe(2);
   expect(worker.health.read().status).toBe('ok');
 });
 
@@ -73,18 +73,18 @@ test('Redis down at boot: a producer fails at once, a worker starts, and both wo
   const late = createProducer(stores.redisUrl, () => {});
   await expectRefusedSoon(late, 'too early');
   await startWorker();
-  expect(await world.effects()).toBe(0);
+  expect(await harness.effects()).toBe(0);
   await stores.revive('redis');
-  await world.untilEffects(1);
+  await harness.untilEffects(1);
   await eventually('the producer', () => late.isReady());
   await late.enqueue(effectJob, { effect: 'in time' });
-  await world.untilEffects(2);
+  await harness.untilEffects(2);
   await late.close();
 });
 
 test('a worker stops at once while Redis is away and nothing runs', async () => {
   const worker = await startWorker();
-  await world.untilEffects(1);
+  await harness.untilEffects(1);
   await stores.end('redis', 'SIGKILL');
   await worker.drain(60_000);
   await stores.revive('redis');
@@ -102,19 +102,19 @@ test('a frozen Redis holds nobody who adds a job', async () => {
 
 test('READONLY after a failover: the worker goes on by itself once there is a primary again', async () => {
   await startWorker();
-  await world.untilEffects(1);
+  await harness.untilEffects(1);
   const redis = new Redis(stores.redisUrl);
   await redis.replicaof('127.0.0.1', 1);
   await expectRefusedSoon(producer, 'refused');
-  await world.makeDue();
+  await harness.makeDue();
   await redis.replicaof('NO', 'ONE');
   await redis.quit();
-  await world.untilEffects(2);
+  await harness.untilEffects(2);
   await eventually('the producer', async () => {
     return producer.enqueue(effectJob, { effect: 'accepted' }, { jobId: 'accepted' }).then(
       () => true,
       () => false,
     );
   });
-  await world.untilEffects(3);
+  await harness.untilEffects(3);
 });

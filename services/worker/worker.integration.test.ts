@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '1' });
-  ({ product } = world);
+  harness = await startProductHarness({ WORKER_COPIES: '1' });
+  ({ product } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 test('a start brings a worker that does its scheduled jobs, tells of them, and ends after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });

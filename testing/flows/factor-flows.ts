@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { codeOf } from '../fakes/totp.ts';
-import { type HttpAnswer, newPerson, send } from '../harness/identity-world.ts';
+import { type HttpAnswer, newPerson, send } from '../harness/identity.ts';
 import { OWN_ORIGIN, signUp } from './identity-flows.ts';
 
 type At = { readonly url: string };

@@ -4,9 +4,9 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { expect } from 'vitest';
 import { eventually } from '../eventually.ts';
+import { queryRows } from '../harness/ports.ts';
 import type { ClientCredentials } from '../http-client.ts';
 import { cookieOf, type Json, type Received, send } from '../http-client.ts';
-import { queryRows } from '../rows.ts';
 
 export type Pair = {
   readonly access_token: string;

@@ -1,6 +1,6 @@
 // For tests only: what people's browsers do with the routes of identity.
 import { createHash } from 'node:crypto';
-import { type HttpAnswer, newPerson, send } from '../harness/identity-world.ts';
+import { type HttpAnswer, newPerson, send } from '../harness/identity.ts';
 
 type At = { readonly url: string };
 type Login = { readonly email: string; readonly password: string };

@@ -1,6 +1,6 @@
 // For tests only: a look into a running process, through its debugger on the loopback.
 import { eventually } from '../eventually.ts';
-import type { Product } from '../product.ts';
+import type { Product } from '../harness/product.ts';
 
 /** Give it to `startProduct`: without it every debugger would want the same port. */
 export const INSPECTABLE = { NODE_OPTIONS: '--inspect-port=0' } as const;

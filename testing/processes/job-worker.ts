@@ -1,6 +1,6 @@
 // For tests only: PROCESS. A worker that runs `effectJob` until it is told to stop; tests kill it, freeze it, and give
 // it a clock that is off.
-import { composeWorker, effectJob, effectProcessor, SHORT_LOCK, scheduledEffectJob } from '../harness/job-world.ts';
+import { composeWorker, effectJob, effectProcessor, SHORT_LOCK, scheduledEffectJob } from '../harness/job.ts';
 
 const { DATABASE_URL = '', REDIS_URL = '', SCHEDULED, CLOCK_STEP_MS = '0' } = process.env;
 const systemNow = Date.now;

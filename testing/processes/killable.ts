@@ -6,8 +6,7 @@ import type { MaintainedOutbox } from '#services/domain/audit/maintain-audit-out
 import type { AdvancedKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import type { RewrapAnswer } from '#services/domain/keys/secrets/rewrap-sealed-values.ts';
 import type { DetectionResult } from '#services/domain/security/detect-incidents.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
-import { queryRows } from '../rows.ts';
+import { createTestPorts, queryRows, type TestPorts, testCaller } from '../harness/ports.ts';
 import { childEnv } from './child-env.ts';
 import { dieAt, type KillPoint } from './kill-points.ts';
 

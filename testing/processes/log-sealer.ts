@@ -4,9 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type SealAnswer, sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import type { LogMarkStore } from '#services/domain/ports.ts';
-import { createLogWorld } from '../harness/log-world.ts';
-import { testCaller } from '../ports.ts';
-import { queryRows } from '../rows.ts';
+import { createLogHarness } from '../harness/log.ts';
+import { queryRows, testCaller } from '../harness/ports.ts';
 import { childEnv } from './child-env.ts';
 import { dieAt } from './kill-points.ts';
 
@@ -57,15 +56,15 @@ function dyingMark(mark: LogMarkStore, kill: SealerKill | undefined): LogMarkSto
 
 async function seal({ url, dataDir, kill }: SealerOptions): Promise<void> {
   const statements = dieAt(kill?.at === 'statement' ? { statement: kill.statement, moment: 'before' } : null);
-  const world = await createLogWorld(url, {
+  const harness = await createLogHarness(url, {
     dataDir,
     applicationName: sessionName(process.pid),
     logMark: (mark) => dyingMark(mark, kill),
   });
-  const answer = await sealEvents(world, {}, testCaller);
-  await world.checkpointOutbox.settled();
+  const answer = await sealEvents(harness, {}, testCaller);
+  await harness.checkpointOutbox.settled();
   process.send?.({ answer, statements: statements() } satisfies SealerReport);
-  await world.end();
+  await harness.end();
   process.disconnect?.();
 }
 

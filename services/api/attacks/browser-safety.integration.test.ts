@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { newPerson } from '#testing/harness/identity-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { newPerson } from '#testing/harness/identity.ts';
 import { cookieOf, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
 import { type Operation, operationsOf } from '#testing/openapi-check.ts';
 
@@ -10,13 +10,13 @@ const LISTED = 'https://app.sallyport.test';
 const FOREIGN = 'https://evil.example';
 const SECRET = 'aSecretOfThisTestAloneWithEnoughLetters0123456789';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let operations: Operation[];
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({
+  harness = await openApiHarness();
+  copy = await harness.startCopy({
     authSecret: SECRET,
     env: {
       SALLYPORT_PROFILE: 'staging',
@@ -27,7 +27,7 @@ beforeAll(async () => {
   });
   operations = operationsOf((await send(copy.url, 'GET', '/openapi.json')).body);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const targetOf = (path: string): string => path.replaceAll(/\{\w+\}/g, 'unknown');
 const isForAnyone = (answer: Received): boolean => answer.headers.get('access-control-allow-origin') === '*';

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { encoded } from '#testing/fixtures/signing-key.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import {
   attacker,
   byAttacker,
@@ -13,11 +13,11 @@ import {
   targetOf,
 } from './forged-tokens-harness.ts';
 
-let harness: ProductWorld;
+let harness: ProductHarness;
 let rsa: Target;
 
 beforeAll(async () => {
-  harness = await startProductWorld();
+  harness = await startProductHarness();
   rsa = await targetOf(harness.product);
 });
 afterAll(() => harness?.close());

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
 import { encoded, openSigningKey, type SigningKey, signAs } from '#testing/fixtures/signing-key.ts';
 import { claimsIn, signIn, type TestUser } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { type Json, send } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
 
 /** A product, its own signing key, and an administrator's good token with its claims. */
 export type Target = {
@@ -91,14 +91,14 @@ export type ForgedHarness = {
   /** The product that signs with an elliptic curve. */
   readonly ec: Target;
   /** Of both products. */
-  expectUnharmed: ProductWorld['expectUnharmed'];
+  expectUnharmed: ProductHarness['expectUnharmed'];
   close(): Promise<void>;
 };
 
 /** Two products without leeway for clocks: one harness per test file. */
 export async function openForgedHarness(): Promise<ForgedHarness> {
-  const start = (algorithm: 'RS256' | 'ES256'): Promise<ProductWorld> =>
-    startProductWorld({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
+  const start = (algorithm: 'RS256' | 'ES256'): Promise<ProductHarness> =>
+    startProductHarness({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
   const started = await Promise.allSettled([start('RS256'), start('ES256')]);
   const harnesses = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const close = async (): Promise<void> => {

@@ -8,19 +8,19 @@ import {
   pathOf,
   sendTo,
 } from '#testing/fixtures/hostile-bodies.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectErrorForm, expectProblem, requestText, sendBytes } from '#testing/http-client.ts';
 import { evaluateInside, INSPECTABLE } from '#testing/processes/inside.ts';
-import type { Product } from '#testing/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 beforeAll(async () => {
-  world = await startProductWorld(INSPECTABLE);
-  product = world.product;
+  harness = await startProductHarness(INSPECTABLE);
+  product = harness.product;
 });
-afterAll(() => world?.close());
-afterEach(() => world.expectUnharmed());
+afterAll(() => harness?.close());
+afterEach(() => harness.expectUnharmed());
 
 describe('bodies', () => {
   test('nested ten thousand deep: refused', async () => {
@@ -30,9 +30,9 @@ describe('bodies', () => {
       '['.repeat(60_000),
       `{"token":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
     ];
-    for (const operation of jsonOperations(world))
+    for (const operation of jsonOperations(harness))
       for (const text of deep)
-        expectRefused(operation.operationId, await sendTo(world, operation, { body: text, headers: JSON_TYPE }));
+        expectRefused(operation.operationId, await sendTo(harness, operation, { body: text, headers: JSON_TYPE }));
   });
 
   test('__proto__ and constructor keys are 400 wherever they stand, and no object inside is changed', async () => {
@@ -44,20 +44,20 @@ describe('bodies', () => {
       '{"token":"x","__proto__":{"polluted":1}}',
       '{"prototype":{"polluted":1}}',
     ];
-    for (const operation of jsonOperations(world))
+    for (const operation of jsonOperations(harness))
       for (const text of planted)
         expectRefused(
           [operation.operationId, text],
-          await sendTo(world, operation, { body: text, headers: JSON_TYPE }),
+          await sendTo(harness, operation, { body: text, headers: JSON_TYPE }),
         );
-    for (const operation of formOperations(world))
+    for (const operation of formOperations(harness))
       for (const raw of [
         '__proto__=1',
         '__proto__[polluted]=1',
         'constructor[prototype][polluted]=1',
         '__proto__.polluted=1',
       ]) {
-        const answer = await sendTo(world, operation, { form: `grant_type=x&token=x&${raw}` });
+        const answer = await sendTo(harness, operation, { form: `grant_type=x&token=x&${raw}` });
         expect([operation.operationId, raw, answer.status]).toEqual([
           operation.operationId,
           raw,
@@ -73,13 +73,13 @@ describe('bodies', () => {
 
   test('bytes that are no UTF-8 are 400, not replaced', async () => {
     const broken = [0xff, 0xfe, 0xc0, 0x80, 0xed];
-    for (const operation of jsonOperations(world)) {
+    for (const operation of jsonOperations(harness)) {
       for (const byte of broken) {
         const body = Uint8Array.from([...Buffer.from('{"token":"x'), byte, ...Buffer.from('","reason":"x"}')]);
-        expectProblem(await sendTo(world, operation, { body, headers: JSON_TYPE }), 400, 'body_malformed');
+        expectProblem(await sendTo(harness, operation, { body, headers: JSON_TYPE }), 400, 'body_malformed');
       }
       const utf16 = Uint8Array.from(Buffer.from('{"token":"x"}', 'utf16le'));
-      expectProblem(await sendTo(world, operation, { body: utf16, headers: JSON_TYPE }), 400, 'body_malformed');
+      expectProblem(await sendTo(harness, operation, { body: utf16, headers: JSON_TYPE }), 400, 'body_malformed');
     }
   });
 
@@ -99,7 +99,7 @@ describe('bodies', () => {
       ';',
       'APPLICATION/JSO\u004e\t;',
     ];
-    for (const operation of jsonOperations(world))
+    for (const operation of jsonOperations(harness))
       for (const type of types) {
         const body = '{"__not_validated__":true}';
         const answer = await sendBytes(
@@ -134,7 +134,7 @@ describe('bodies', () => {
   });
 
   test('a missing or doubled content type, or a body where none is read, is answered without a fault', async () => {
-    for (const operation of jsonOperations(world)) {
+    for (const operation of jsonOperations(harness)) {
       const none = await sendBytes(product.api, requestText(operation.method, pathOf(operation), [], '{"token":"x"}'));
       expect([operation.operationId, none?.status]).toEqual([operation.operationId, 415]);
       const twice = ['Content-Type: application/json', 'Content-Type: text/plain'];

@@ -1,22 +1,22 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefused } from '#testing/fixtures/hostile-bodies.ts';
 import { claimsIn, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let user: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld();
-  product = world.product;
+  harness = await startProductHarness();
+  product = harness.product;
   user = await signUp(product);
 });
-afterAll(() => world?.close());
-afterEach(() => world.expectUnharmed());
+afterAll(() => harness?.close());
+afterEach(() => harness.expectUnharmed());
 
 describe('text that means harm', () => {
   test('in path and query: refused or unknown, never a fault', async () => {
@@ -242,7 +242,7 @@ test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy chang
   const [, ...cookieAttributes] = lied.headers.getSetCookie()[0]!.split(';');
   expect(cookieAttributes.join(';')).not.toMatch(/secure|domain/i);
   const logins = await queryRows<{ ip_hash: string }>(
-    world.databaseUrl,
+    harness.databaseUrl,
     // Sealed or not: by then the hash lies beside the log.
     `SELECT coalesce(o.ip_hash, p.value) AS ip_hash FROM audit_outbox o
      LEFT JOIN audit_personal p ON p.event_id = o.event_id AND p.field = 'ip_hash'

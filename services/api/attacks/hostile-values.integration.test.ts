@@ -9,16 +9,16 @@ import {
   sendTo,
   textPlaces,
 } from '#testing/fixtures/hostile-bodies.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectErrorForm, expectProblem, type Received } from '#testing/http-client.ts';
 import type { Operation } from '#testing/openapi-check.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 beforeAll(async () => {
-  world = await startProductWorld();
+  harness = await startProductHarness();
 });
-afterAll(() => world?.close());
-afterEach(() => world.expectUnharmed());
+afterAll(() => harness?.close());
+afterEach(() => harness.expectUnharmed());
 
 type Work<T> = (each: T) => Promise<void>;
 
@@ -34,7 +34,7 @@ async function inTurn<T>(cases: readonly T[], work: Work<T>): Promise<void> {
 
 /** Registration reads what it understands and names what is wrong in its own way (RFC 7591 §2, §3.2.2): client-metadata.test.ts. */
 const strictOperations = (): Operation[] =>
-  jsonOperations(world).filter(({ operationId }) => operationId !== 'selfRegisterClient');
+  jsonOperations(harness).filter(({ operationId }) => operationId !== 'selfRegisterClient');
 
 describe('values of the wrong type', () => {
   const WRONG: readonly unknown[] = [
@@ -58,7 +58,7 @@ describe('values of the wrong type', () => {
       for (const { at, put, isNullable } of textPlaces(operation)) {
         const values = WRONG.filter((each) => each !== null || !isNullable);
         await atOnce(values, async (value) => {
-          const answer = await sendTo(world, operation, { json: put(value) });
+          const answer = await sendTo(harness, operation, { json: put(value) });
           expect([operation.operationId, at, value, answer.status]).toEqual([operation.operationId, at, value, 400]);
           expectProblem(answer, 400, 'request_invalid');
           expect(answer.body.problems).toHaveLength(1);
@@ -69,7 +69,7 @@ describe('values of the wrong type', () => {
   });
 
   test('no endpoint takes another root than an object', async () => {
-    for (const operation of jsonOperations(world)) {
+    for (const operation of jsonOperations(harness)) {
       const texts = [
         'null',
         '0',
@@ -88,7 +88,7 @@ describe('values of the wrong type', () => {
         ' ',
       ];
       await atOnce(texts, async (text) => {
-        const answer = await sendTo(world, operation, { body: text, headers: JSON_TYPE });
+        const answer = await sendTo(harness, operation, { body: text, headers: JSON_TYPE });
         expectRefused([operation.operationId, text], answer);
       });
     }
@@ -98,7 +98,7 @@ describe('values of the wrong type', () => {
     for (const operation of strictOperations()) {
       const [body] = bodiesOf(operation);
       await atOnce(['role', 'emailVerified', 'tenantId', 'is_admin', 'sub', 'client_id ', ''], async (extra) => {
-        const answer = await sendTo(world, operation, { json: { ...body, [extra]: 'x' } });
+        const answer = await sendTo(harness, operation, { json: { ...body, [extra]: 'x' } });
         expect([operation.operationId, extra, answer.status, answer.body.code]).toEqual([
           operation.operationId,
           extra,
@@ -131,7 +131,7 @@ describe('text that means harm', () => {
   ] as const;
 
   test('in any member of any endpoint: an answer without a fault, and nothing of it echoed in an error', async () => {
-    for (const operation of jsonOperations(world)) {
+    for (const operation of jsonOperations(harness)) {
       const isLogin = operation.path.startsWith('/api/auth/');
       const textual = textPlaces(operation);
       // Of hashes that are asked for all at once, the last may have waited too long: 503.
@@ -140,7 +140,7 @@ describe('text that means harm', () => {
         // Each would be hashed; the schema bounds them and identity has its own tests.
         if (isLogin && /password$/.test(at)) continue;
         await send(HARMFUL, async ([name, value]) => {
-          const answer = await sendTo(world, operation, { json: put(value) });
+          const answer = await sendTo(harness, operation, { json: put(value) });
           expect([operation.operationId, at, name, answer.status]).toEqual([
             operation.operationId,
             at,
@@ -159,7 +159,7 @@ describe('text that means harm', () => {
   });
 
   test('in any field of any form: the same', async () => {
-    for (const operation of formOperations(world))
+    for (const operation of formOperations(harness))
       for (const field of Object.keys(operation.bodySchema.properties)) {
         const wellFormed = HARMFUL.filter(([, text]) => text.isWellFormed());
         await atOnce(wellFormed, async ([name, value]) => {
@@ -169,7 +169,7 @@ describe('text that means harm', () => {
             refresh_token: 'x',
             [field]: value,
           });
-          const answer = await sendTo(world, operation, { form: form.toString() });
+          const answer = await sendTo(harness, operation, { form: form.toString() });
           expect([operation.operationId, field, name, answer.status]).toEqual([
             operation.operationId,
             field,
@@ -191,7 +191,7 @@ describe('text that means harm', () => {
           `${field}&${field}`,
         ];
         await atOnce(raws, async (raw) => {
-          const answer = await sendTo(world, operation, { form: `grant_type=refresh_token&token=x&${raw}` });
+          const answer = await sendTo(harness, operation, { form: `grant_type=refresh_token&token=x&${raw}` });
           expect([operation.operationId, raw, answer.status]).toEqual([
             operation.operationId,
             raw,
@@ -202,9 +202,9 @@ describe('text that means harm', () => {
   });
 
   test('100 KB in one member is too large, whatever it is', async () => {
-    for (const operation of jsonOperations(world).filter(({ path }) => !path.endsWith('batch'))) {
+    for (const operation of jsonOperations(harness).filter(({ path }) => !path.endsWith('batch'))) {
       const [place] = textPlaces(operation);
-      const answer = await sendTo(world, operation, {
+      const answer = await sendTo(harness, operation, {
         json: place ? place.put(`${'a'.repeat(100_000)}!`) : { x: 'a'.repeat(100_000) },
       });
       expectProblem(answer, 413, 'body_too_large');

@@ -11,12 +11,12 @@ import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type Json, send } from '#testing/http-client.ts';
-import { testCaller } from '#testing/ports.ts';
 import { type SampleRequest, sampleRequests } from './sample-input-harness.ts';
 
 /** One lower-case word, as a code of ours looks: what a person must not be able to write for every reader to see. */
@@ -33,11 +33,11 @@ const CANARIES = [
 /** Names that administrators give to parts of the installation, which the log shows: roles and clients. */
 const NAMES_OF_ADMINISTRATORS = new Set(['createRole name', 'createClient client_id']);
 
-let harness: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let logDir: string;
 beforeAll(async () => {
-  harness = await openApiWorld();
+  harness = await openApiHarness();
   copy = await harness.startCopy({
     hashes: false,
     env: { CLIENT_REGISTRATION: 'open', RATE_LIMIT_PROFILE: 'load' },

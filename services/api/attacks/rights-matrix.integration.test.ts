@@ -3,12 +3,12 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { basicHeader } from '#testing/http-client.ts';
-import { testCaller } from '#testing/ports.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
 /**
@@ -33,14 +33,14 @@ type Case = {
   readonly expected: readonly number[];
 };
 
-let harness: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let callers: Caller[];
 /** Ids of things that are somebody else's, by the names that contracts give them. */
 let foreign: Record<string, string>;
 
 beforeAll(async () => {
-  harness = await openApiWorld();
+  harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'load' } });
   const victim = await newPerson(copy);
   const owned = await harness.newClient([]);

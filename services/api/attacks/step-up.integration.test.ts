@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { expectProblem, type Sent, send } from '#testing/http-client.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
@@ -35,13 +35,13 @@ const OF_OTHERS = ['issueTokens', 'revokeToken'];
 const HARMLESS = ['introspectToken', 'selfRegisterClient'];
 
 const HOUR = 3_600;
-let harness: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let production: ApiCopy;
 let admin: Person;
 
 beforeAll(async () => {
-  harness = await openApiWorld();
+  harness = await openApiHarness();
   const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
   copy = await harness.startCopy({ hashes: false, env: sealed });
   const env = { ...sealed, SALLYPORT_PROFILE: 'production', RATE_LIMIT_PROFILE: 'default', MFA_REQUIRED_ROLES: 'none' };

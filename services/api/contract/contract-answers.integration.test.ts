@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathOf } from '#testing/fixtures/hostile-bodies.ts';
 import { clientToken } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
 import type { Operation } from '#testing/openapi-check.ts';
-import type { Product } from '#testing/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let operations: readonly Operation[];
 
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '1' });
-  ({ product, operations } = world);
+  harness = await startProductHarness({ WORKER_COPIES: '1' });
+  ({ product, operations } = harness);
 });
 afterAll(async () => {
   // Told to stop rather than killed: it then says which lines it ran.
-  await world?.product.stop();
-  await world?.close();
+  await harness?.product.stop();
+  await harness?.close();
 });
 
 describe('the ready line', () => {
@@ -38,7 +38,7 @@ describe('the ready line', () => {
       user: { email: expect.any(String), password: expect.any(String) },
       admin: { email: expect.any(String), password: expect.any(String) },
       client: { client_id: expect.any(String), client_secret: expect.any(String) },
-      database_url: world.databaseUrl,
+      database_url: harness.databaseUrl,
       redis_url: expect.stringMatching(/^redis:/),
     });
   });
@@ -46,8 +46,8 @@ describe('the ready line', () => {
 
 describe('public documents', () => {
   test('liveness and readiness, each component by name', async () => {
-    expect((await world.call('GET', '/healthz')).body).toEqual({ status: 'ok' });
-    expect((await world.call('GET', '/readyz')).body).toEqual({
+    expect((await harness.call('GET', '/healthz')).body).toEqual({ status: 'ok' });
+    expect((await harness.call('GET', '/readyz')).body).toEqual({
       status: 'ready',
       components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' },
       api: 'ok',
@@ -59,7 +59,7 @@ describe('public documents', () => {
   });
 
   test('the key set holds public members alone, an ETag, and a max-age jittered below the setting', async () => {
-    const answers = await Promise.all(Array.from({ length: 40 }, () => world.call('GET', '/.well-known/jwks.json')));
+    const answers = await Promise.all(Array.from({ length: 40 }, () => harness.call('GET', '/.well-known/jwks.json')));
     const { keys } = answers[0]!.body;
     expect(keys.length).toBeGreaterThanOrEqual(1);
     for (const key of keys) {
@@ -78,21 +78,21 @@ describe('public documents', () => {
   });
 
   test('who has the key set gets 304 with the tag and a fresh max-age', async () => {
-    const etag = (await world.call('GET', '/.well-known/jwks.json')).headers.get('etag')!;
+    const etag = (await harness.call('GET', '/.well-known/jwks.json')).headers.get('etag')!;
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
-      const answer = await world.call('GET', '/.well-known/jwks.json', { headers: { 'if-none-match': header } });
+      const answer = await harness.call('GET', '/.well-known/jwks.json', { headers: { 'if-none-match': header } });
       expect([header, answer.status, answer.text]).toEqual([header, 304, '']);
       expect(answer.headers.get('etag')).toBe(etag);
       expect(answer.headers.get('cache-control')).toMatch(/^public, max-age=\d+$/);
     }
     expect(
-      (await world.call('GET', '/.well-known/jwks.json', { headers: { 'if-none-match': '"other"' } })).status,
+      (await harness.call('GET', '/.well-known/jwks.json', { headers: { 'if-none-match': '"other"' } })).status,
     ).toBe(200);
   });
 
   test('RFC 8414 §3.3: the issuer is, byte for byte, where the metadata was read, and every endpoint is below it', async () => {
     for (const path of ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']) {
-      const { body } = await world.call('GET', path);
+      const { body } = await harness.call('GET', path);
       expect(body.issuer).toBe(product.api);
       for (const [name, value] of Object.entries(body))
         if (name.endsWith('_endpoint') || name === 'jwks_uri') expect(value).toMatch(new RegExp(`^${product.api}/`));
@@ -111,19 +111,19 @@ describe('public documents', () => {
   });
 
   test('RFC 9728 §3.3: the resource is where it is reached, and its authorization server is this one', async () => {
-    const { body } = await world.call('GET', '/.well-known/oauth-protected-resource');
+    const { body } = await harness.call('GET', '/.well-known/oauth-protected-resource');
     expect(body.resource).toBe(product.api);
     expect(body.authorization_servers).toEqual([product.api]);
   });
 
   test('/docs names every operation and every error code has its paragraph', async () => {
-    const docs = await world.call('GET', '/docs');
+    const docs = await harness.call('GET', '/docs');
     expect(docs.headers.get('content-type')).toMatch(/^text\/html/);
     expect(docs.headers.get('content-security-policy')).toContain("default-src 'none'");
     for (const { path } of operations) expect(docs.text).toContain(path);
-    const errors = await world.call('GET', '/docs/errors');
+    const errors = await harness.call('GET', '/docs/errors');
     const codes = new Set(
-      JSON.stringify((await world.call('GET', '/openapi.json')).body)
+      JSON.stringify((await harness.call('GET', '/openapi.json')).body)
         .match(/`[a-z_]+`: /g)
         ?.map((text) => text.slice(1, -3)),
     );

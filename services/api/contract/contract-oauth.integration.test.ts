@@ -13,30 +13,30 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { basicHeader, expectErrorForm, expectOAuthError, type Received, type Sent } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let user: TestUser;
 let other: ClientCredentials;
 let open: ClientCredentials;
 
 beforeAll(async () => {
-  world = await startProductWorld();
-  product = world.product;
+  harness = await startProductHarness();
+  product = harness.product;
   user = await signUp(product);
   [other, open] = await Promise.all([
     newClient(product, { credentialScopes: ['tokens:introspect', 'tokens:issue'] }),
     newClient(product, { isPublic: true, grantTypes: ['refresh_token'] }),
   ]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const post = (path: string, sent: Sent): Promise<Received> => world.call('POST', path, sent);
+const post = (path: string, sent: Sent): Promise<Received> => harness.call('POST', path, sent);
 const token = (form: Sent['form'], sent: Sent = {}): Promise<Received> => post('/oauth2/token', { form, ...sent });
 const introspect = (presented: string, sent: Sent = { basic: product.credentials.client }): Promise<Received> =>
   post('/oauth2/introspect', { form: { token: presented }, ...sent });
@@ -98,7 +98,7 @@ describe('POST /oauth2/token', () => {
   test('a disabled client is refused, and its tokens are dead', async () => {
     const client = await newClient(product);
     const { access_token } = (await token(credentials, { basic: client })).body;
-    await queryRows(world.databaseUrl, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [
+    await queryRows(harness.databaseUrl, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [
       client.client_id,
     ]);
     await untilVerdict(product, access_token, 'revoked');
@@ -153,7 +153,7 @@ describe('POST /oauth2/token', () => {
       const answer = await token(form.toString(), { basic });
       expect([name, answer.status, answer.body.error]).toEqual([name, 400, 'invalid_request']);
     }
-    expect((await token({ ...credentials, hello: 'world', scope: '', resource: '' }, { basic })).status).toBe(200);
+    expect((await token({ ...credentials, hello: 'harness', scope: '', resource: '' }, { basic })).status).toBe(200);
   });
 
   test('form-encoded alone: JSON and others are 415', async () => {
@@ -231,7 +231,7 @@ describe('POST /oauth2/token', () => {
     const { fid } = claimsIn(late.access_token);
     // The absolute end holds, however young the last use.
     await queryRows(
-      world.databaseUrl,
+      harness.databaseUrl,
       `UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`,
       [fid],
     );

@@ -9,24 +9,24 @@ import {
   type TestUser,
   verdictOn,
 } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { cookieOf, expectProblem, type Received, type Sent } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 /** One known account for the tests that only need one. */
 let known: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld({ CORS_ORIGINS: 'https://app.example.test' });
-  product = world.product;
+  harness = await startProductHarness({ CORS_ORIGINS: 'https://app.example.test' });
+  product = harness.product;
   known = await signUp(product);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const call: ProductWorld['call'] = (method, path, sent) => world.call(method, path, sent);
+const call: ProductHarness['call'] = (method, path, sent) => harness.call(method, path, sent);
 const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> =>
   patiently(() => call('POST', path, { json, ...sent }));
 
@@ -108,7 +108,7 @@ describe('signing up', () => {
       Array.from({ length: 4 }, () => post(NAMES.signUp[0], { email, password: newPassword() })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409]);
-    const rows = await queryRows(world.databaseUrl, 'SELECT id FROM users WHERE email = $1', [email]);
+    const rows = await queryRows(harness.databaseUrl, 'SELECT id FROM users WHERE email = $1', [email]);
     expect(rows).toHaveLength(1);
   });
 
@@ -141,7 +141,7 @@ describe('signing up', () => {
       const email = newEmail();
       const answer = await post(NAMES.signUp[0], { email, password: newPassword(), ...extra });
       expectProblem(answer, 400, 'request_invalid');
-      expect(await queryRows(world.databaseUrl, 'SELECT id FROM users WHERE email = $1', [email])).toEqual([]);
+      expect(await queryRows(harness.databaseUrl, 'SELECT id FROM users WHERE email = $1', [email])).toEqual([]);
     }
   });
 
@@ -297,7 +297,7 @@ describe('signing out', () => {
 
 describe('each success and each failure of proving oneself is one audit event', () => {
   const events = async (traceId: string): Promise<{ type: string; outcome: string }[]> =>
-    queryRows(world.databaseUrl, 'SELECT type, outcome FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [
+    queryRows(harness.databaseUrl, 'SELECT type, outcome FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [
       `00-${traceId}-%`,
     ]);
   const traced = (digit: string) => {

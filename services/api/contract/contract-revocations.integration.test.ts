@@ -18,7 +18,8 @@ import {
   tampered,
   verdictOn,
 } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import {
   basicHeader,
   expectOAuthError,
@@ -28,19 +29,18 @@ import {
   type Sent,
   send,
 } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let user: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld();
-  product = world.product;
+  harness = await startProductHarness();
+  product = harness.product;
   [user, admin] = await Promise.all([signUp(product), signIn(product, product.credentials.admin)]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('POST /v1/tokens/revoke', () => {
   const pairWithIds = async (userId = user.id) => {
@@ -58,7 +58,7 @@ describe('POST /v1/tokens/revoke', () => {
       ({ pair }: Awaited<ReturnType<typeof pairWithIds>>) => ({ token: pair.refresh_token }),
     ]) {
       const login = await pairWithIds();
-      const answer = await world.post('/v1/tokens/revoke', { ...select(login), reason: 'test' }, world.byClient);
+      const answer = await harness.post('/v1/tokens/revoke', { ...select(login), reason: 'test' }, harness.byClient);
       expect(answer.status).toBe(200);
       epochs.push(answer.body.epoch);
       expect(['revoked', 'session_ended']).toContain(await verdictOn(product, login.pair.access_token));
@@ -69,27 +69,31 @@ describe('POST /v1/tokens/revoke', () => {
 
   test('by session: its tokens are dead, and so is its cookie', async () => {
     const own = await signIn(product, product.credentials.user);
-    const answer = await world.post('/v1/tokens/revoke', { session_id: own.sessionId, reason: 'test' }, world.byClient);
+    const answer = await harness.post(
+      '/v1/tokens/revoke',
+      { session_id: own.sessionId, reason: 'test' },
+      harness.byClient,
+    );
     expect(answer.status).toBe(200);
     expect(await verdictOn(product, own.tokens.access_token)).toBe('session_ended');
-    expect((await world.call('GET', '/api/auth/session', { cookie: own.cookie })).status).toBe(401);
+    expect((await harness.call('GET', '/api/auth/session', { cookie: own.cookie })).status).toBe(401);
     expectProblem(await refresh(product, own.tokens.refresh_token), 401, 'session_ended');
   });
 
   test('by user: everything of theirs is dead and what is issued afterwards lives', async () => {
     const person = await signUp(product);
     const before = await issueFor(product, person.id);
-    expect((await world.post('/v1/tokens/revoke', { user_id: person.id, reason: 'test' }, world.byClient)).status).toBe(
-      200,
-    );
+    expect(
+      (await harness.post('/v1/tokens/revoke', { user_id: person.id, reason: 'test' }, harness.byClient)).status,
+    ).toBe(200);
     for (const { access_token, refresh_token } of [before, person.tokens]) {
       expect(await verdictOn(product, access_token)).toBe('revoked');
       expectProblem(await refresh(product, refresh_token), 401, 'session_ended');
     }
-    expect((await world.call('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(401);
+    expect((await harness.call('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(401);
     expect(await verdictOn(product, (await issueFor(product, person.id)).access_token)).toBe('active');
     expectProblem(
-      await world.post('/v1/tokens/revoke', { user_id: 'nobody', reason: 'x' }, world.byClient),
+      await harness.post('/v1/tokens/revoke', { user_id: 'nobody', reason: 'x' }, harness.byClient),
       404,
       'user_unknown',
     );
@@ -101,19 +105,19 @@ describe('POST /v1/tokens/revoke', () => {
     const token = async () =>
       (await send(product.api, 'POST', '/oauth2/token', { basic: client, form })).body.access_token;
     const before = await token();
-    expect((await world.call('GET', '/v1/tokens/stats', { bearer: before })).status).toBe(200);
-    const answer = await world.post(
+    expect((await harness.call('GET', '/v1/tokens/stats', { bearer: before })).status).toBe(200);
+    const answer = await harness.post(
       '/v1/tokens/revoke',
       { client_id: client.client_id, reason: 'test' },
-      world.byClient,
+      harness.byClient,
     );
     expect(answer.status).toBe(200);
     expect(await verdictOn(product, before)).toBe('revoked');
-    expectProblem(await world.call('GET', '/v1/tokens/stats', { bearer: before }), 401, 'unauthenticated');
+    expectProblem(await harness.call('GET', '/v1/tokens/stats', { bearer: before }), 401, 'unauthenticated');
     expect(await eventually('a living token', async () => (await verdictOn(product, await token())) === 'active')).toBe(
       true,
     );
-    const unknown = await world.post('/v1/tokens/revoke', { client_id: 'nobody', reason: 'x' }, world.byClient);
+    const unknown = await harness.post('/v1/tokens/revoke', { client_id: 'nobody', reason: 'x' }, harness.byClient);
     expectProblem(unknown, 404, 'client_unknown');
   });
 
@@ -125,7 +129,7 @@ describe('POST /v1/tokens/revoke', () => {
     ]) {
       const { access_token: token } = await issueFor(product, user.id);
       const { jti, fid } = claimsIn(token);
-      const answer = await world.post(
+      const answer = await harness.post(
         '/v1/tokens/revoke',
         { ...selectorOf({ jti, fid, token }), reason: 'lost' },
         { bearer: token },
@@ -133,7 +137,7 @@ describe('POST /v1/tokens/revoke', () => {
       expect(answer.status).toBe(200);
       expect(await verdictOn(product, token)).not.toBe('active');
       expectProblem(
-        await world.post('/v1/tokens/revoke', { token, reason: 'again' }, { bearer: token }),
+        await harness.post('/v1/tokens/revoke', { token, reason: 'again' }, { bearer: token }),
         401,
         'unauthenticated',
       );
@@ -141,12 +145,12 @@ describe('POST /v1/tokens/revoke', () => {
     const person = await signIn(product, product.credentials.user);
     const bearer = person.tokens.access_token;
     expect(
-      (await world.post('/v1/tokens/revoke', { session_id: person.sessionId, reason: 'lost' }, { bearer })).status,
+      (await harness.post('/v1/tokens/revoke', { session_id: person.sessionId, reason: 'lost' }, { bearer })).status,
     ).toBe(200);
     expect(await verdictOn(product, bearer)).toBe('session_ended');
     const { access_token } = await issueFor(product, user.id);
     expect(
-      (await world.post('/v1/tokens/revoke', { token: 'rubbish', reason: 'x' }, { bearer: access_token })).status,
+      (await harness.post('/v1/tokens/revoke', { token: 'rubbish', reason: 'x' }, { bearer: access_token })).status,
     ).toBe(200);
   });
 
@@ -171,13 +175,13 @@ describe('POST /v1/tokens/revoke', () => {
       { client_id: 'nobody' },
     ];
     for (const selector of cases) {
-      const answer = await world.post('/v1/tokens/revoke', { ...selector, reason: 'malice' }, { bearer });
+      const answer = await harness.post('/v1/tokens/revoke', { ...selector, reason: 'malice' }, { bearer });
       expect([selector, answer.status, answer.body.code]).toEqual([selector, 403, 'permission_missing']);
     }
     expect(await verdictOn(product, victim.tokens.access_token)).toBe('active');
     expect((await refresh(product, victim.tokens.refresh_token)).status).toBe(200);
     // The administrator's bearer carries the permission.
-    const byAdmin = await world.post(
+    const byAdmin = await harness.post(
       '/v1/tokens/revoke',
       { session_id: victim.sessionId, reason: 'abuse' },
       { bearer: admin.tokens.access_token },
@@ -196,13 +200,13 @@ describe('POST /v1/tokens/revoke', () => {
       { everything: true, reason: 'x' },
       { token: 'x', reason: 'x'.repeat(257) },
     ])
-      expectProblem(await world.post('/v1/tokens/revoke', body, world.byClient), 400, 'request_invalid');
+      expectProblem(await harness.post('/v1/tokens/revoke', body, harness.byClient), 400, 'request_invalid');
   });
 });
 
 describe('POST /oauth2/revoke', () => {
   const end = (presented: string, sent: Sent): Promise<Received> =>
-    world.call('POST', '/oauth2/revoke', { form: { token: presented }, ...sent });
+    harness.call('POST', '/oauth2/revoke', { form: { token: presented }, ...sent });
 
   test('RFC 7009: own access token, own refresh token with its access tokens; unknown ones are 200 too', async () => {
     const basic = product.credentials.client;
@@ -230,7 +234,7 @@ describe('POST /oauth2/revoke', () => {
 
 describe('the revocation feed', () => {
   const read = async (query = ''): Promise<{ claims: Json; header: Json; answer: Received }> => {
-    const answer = await world.call('GET', `/v1/revocations${query}`, world.byClient);
+    const answer = await harness.call('GET', `/v1/revocations${query}`, harness.byClient);
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/revocations+jwt']);
     return { claims: await verified(answer.text), header: decodeProtectedHeader(answer.text), answer };
   };

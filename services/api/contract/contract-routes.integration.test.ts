@@ -1,21 +1,21 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { collectEndpoints } from '#scripts/catalog/collect.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { send } from '#testing/http-client.ts';
 import { type Operation, operationsOf } from '#testing/openapi-check.ts';
 import { fastifyPath } from '../bind.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let operations: Operation[];
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open' } });
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open' } });
   operations = operationsOf((await send(copy.url, 'GET', '/openapi.json')).body);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 test('what Fastify serves is what the contract says, both ways: nothing beside it, nothing of it missing', async () => {
   // Fastify adds HEAD to each GET (RFC 9110 §9.3.2); the contract leaves that unsaid.

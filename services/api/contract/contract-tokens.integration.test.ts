@@ -13,38 +13,38 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
-import { expireFamily, type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { expireFamily, type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectProblem, send } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
 const GRACE_USES = 3;
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let user: TestUser;
 let other: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld({
+  harness = await startProductHarness({
     REFRESH_GRACE_USES: String(GRACE_USES),
     REFRESH_GRACE_SECONDS: '60',
   });
-  product = world.product;
+  product = harness.product;
   [user, other] = await Promise.all([signUp(product), signUp(product)]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** Ends the grace window of a login, as time would. */
 const endGrace = (familyId: string): Promise<unknown> =>
-  queryRows(world.databaseUrl, `UPDATE refresh_families SET rotated_at = now() - interval '1 day' WHERE id = $1`, [
+  queryRows(harness.databaseUrl, `UPDATE refresh_families SET rotated_at = now() - interval '1 day' WHERE id = $1`, [
     familyId,
   ]);
 
 describe('POST /v1/tokens', () => {
   test('the session cookie gets 201 and the pair of that session; the login it replaces is over', async () => {
     const own = await signIn(product, product.credentials.user);
-    const answer = await world.call('POST', '/v1/tokens', { cookie: own.cookie, headers: { origin: product.api } });
+    const answer = await harness.call('POST', '/v1/tokens', { cookie: own.cookie, headers: { origin: product.api } });
     expect(answer.status).toBe(201);
     const claims = claimsIn(answer.body.access_token);
     expect(claims).toMatchObject({
@@ -65,13 +65,13 @@ describe('POST /v1/tokens', () => {
   });
 
   test('a cookie alone, without Origin or double-submit token, gets nothing', async () => {
-    expectProblem(await world.call('POST', '/v1/tokens', { cookie: user.cookie }), 403, 'origin_refused');
+    expectProblem(await harness.call('POST', '/v1/tokens', { cookie: user.cookie }), 403, 'origin_refused');
   });
 
   test('a client with tokens:issue gets 201 for a user, with audience, scope and device as asked', async () => {
     const audience = 'https://api.example.test';
     const members = { user_id: user.id, audience, scope: 'openid email', device: { id: 'd1', name: 'Phone' } };
-    const answer = await world.post('/v1/tokens', members, world.byClient);
+    const answer = await harness.post('/v1/tokens', members, harness.byClient);
     expect([answer.status, answer.body.scope]).toEqual([201, 'openid email']);
     expect(claimsIn(answer.body.access_token)).toMatchObject({ sub: user.id, aud: audience, scope: 'openid email' });
     expect(claimsIn(answer.body.access_token)).not.toHaveProperty('sid');
@@ -80,9 +80,9 @@ describe('POST /v1/tokens', () => {
   });
 
   test('a device may be told by its name alone', async () => {
-    expect((await world.post('/v1/tokens', { user_id: user.id, device: 'Phone of Ada' }, world.byClient)).status).toBe(
-      201,
-    );
+    expect(
+      (await harness.post('/v1/tokens', { user_id: user.id, device: 'Phone of Ada' }, harness.byClient)).status,
+    ).toBe(201);
     const logins = await queryRows(
       product.credentials.database_url,
       `SELECT device FROM refresh_families WHERE user_id = $1 AND device ->> 'name' = 'Phone of Ada'`,
@@ -91,28 +91,28 @@ describe('POST /v1/tokens', () => {
     expect(logins).toEqual([{ device: { name: 'Phone of Ada' } }]);
     for (const device of ['', 'x'.repeat(129), 'a\u0000b', 7, ['Phone']])
       expectProblem(
-        await world.post('/v1/tokens', { user_id: user.id, device }, world.byClient),
+        await harness.post('/v1/tokens', { user_id: user.id, device }, harness.byClient),
         400,
         'request_invalid',
       );
   });
 
   test('refuses nobody’s, unknown users, foreign scopes and callers without the permission, each with its code', async () => {
-    expectProblem(await world.post('/v1/tokens', {}, world.byClient), 400, 'request_invalid');
-    expectProblem(await world.post('/v1/tokens', { user_id: 'nobody' }, world.byClient), 404, 'user_unknown');
+    expectProblem(await harness.post('/v1/tokens', {}, harness.byClient), 400, 'request_invalid');
+    expectProblem(await harness.post('/v1/tokens', { user_id: 'nobody' }, harness.byClient), 404, 'user_unknown');
     expectProblem(
-      await world.post('/v1/tokens', { user_id: user.id, scope: 'keys:manage' }, world.byClient),
+      await harness.post('/v1/tokens', { user_id: user.id, scope: 'keys:manage' }, harness.byClient),
       400,
       'scope_invalid',
     );
     const bearer = user.tokens.access_token;
     for (const user_id of [user.id, other.id, 'nobody'])
-      expectProblem(await world.post('/v1/tokens', { user_id }, { bearer }), 403, 'permission_missing');
+      expectProblem(await harness.post('/v1/tokens', { user_id }, { bearer }), 403, 'permission_missing');
     const weak = await newClient(product);
-    expectProblem(await world.post('/v1/tokens', { user_id: user.id }, { basic: weak }), 403, 'permission_missing');
+    expectProblem(await harness.post('/v1/tokens', { user_id: user.id }, { basic: weak }), 403, 'permission_missing');
     const wrong = { ...product.credentials.client, client_secret: 'wrong' };
     expectProblem(
-      await world.post('/v1/tokens', { user_id: user.id }, { basic: wrong }),
+      await harness.post('/v1/tokens', { user_id: user.id }, { basic: wrong }),
       401,
       'client_unauthenticated',
     );
@@ -122,20 +122,20 @@ describe('POST /v1/tokens', () => {
     const headers = { 'idempotency-key': randomUUID() };
     const body = { user_id: user.id };
     const answers = await Promise.all(
-      Array.from({ length: 4 }, () => world.post('/v1/tokens', body, { ...world.byClient, headers })),
+      Array.from({ length: 4 }, () => harness.post('/v1/tokens', body, { ...harness.byClient, headers })),
     );
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
     expect(new Set(answers.map((answer) => answer.body.refresh_token)).size).toBe(1);
     expect(new Set(answers.map((answer) => claimsIn(answer.body.access_token).jti)).size).toBe(1);
     const different = { user_id: other.id };
     expectProblem(
-      await world.post('/v1/tokens', different, { ...world.byClient, headers }),
+      await harness.post('/v1/tokens', different, { ...harness.byClient, headers }),
       422,
       'idempotency_key_reused',
     );
     for (const key of ['', ' ', 'a'.repeat(256), 'é'.repeat(4)].filter((text) => text.trim() !== '')) {
       const answer = await send(product.api, 'POST', '/v1/tokens', {
-        ...world.byClient,
+        ...harness.byClient,
         json: body,
         headers: { 'idempotency-key': key },
       });
@@ -143,20 +143,20 @@ describe('POST /v1/tokens', () => {
     }
     // Another caller's key of the same text is another key.
     const issuer = await newClient(product, { credentialScopes: ['tokens:issue'] });
-    expect((await world.post('/v1/tokens', different, { basic: issuer, headers })).status).toBe(201);
+    expect((await harness.post('/v1/tokens', different, { basic: issuer, headers })).status).toBe(201);
   });
 });
 
 describe('POST /v1/tokens/refresh', () => {
   test('200 with a whole new pair; the old refresh token, in its grace, gets the same successor', async () => {
     const pair = await issueFor(product, user.id);
-    const first = await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
+    const first = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
     expect(first.status).toBe(200);
     expect(Object.keys(first.body).sort()).toEqual(Object.keys(pair).sort());
     expect(first.body.refresh_token).not.toBe(pair.refresh_token);
     expect(claimsIn(first.body.access_token).jti).not.toBe(claimsIn(pair.access_token).jti);
     expect(claimsIn(first.body.access_token).fid).toBe(claimsIn(pair.access_token).fid);
-    const retry = await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
+    const retry = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
     expect([retry.status, retry.body.refresh_token]).toEqual([200, first.body.refresh_token]);
     // The access token of before lives on until it expires.
     expect(await verdictOn(product, pair.access_token)).toBe('active');
@@ -166,7 +166,7 @@ describe('POST /v1/tokens/refresh', () => {
     const pair = await issueFor(product, user.id);
     const { body } = await refresh(product, pair.refresh_token);
     for (let use = 0; use < GRACE_USES; use += 1) expect((await refresh(product, pair.refresh_token)).status).toBe(200);
-    const over = await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
+    const over = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
     expectProblem(over, 429, 'refresh_grace_spent');
     expect((await refresh(product, body.refresh_token)).status).toBe(200);
   });
@@ -176,7 +176,7 @@ describe('POST /v1/tokens/refresh', () => {
     const second = (await refresh(product, pair.refresh_token)).body;
     const third = (await refresh(product, second.refresh_token)).body;
     expectProblem(
-      await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
+      await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
       401,
       'refresh_token_reused',
     );
@@ -195,9 +195,9 @@ describe('POST /v1/tokens/refresh', () => {
 
   test('401 refresh_token_expired once the login has run out, and no kill', async () => {
     const pair = await issueFor(product, user.id);
-    await expireFamily(world, claimsIn(pair.access_token).fid);
+    await expireFamily(harness, claimsIn(pair.access_token).fid);
     expectProblem(
-      await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
+      await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
       401,
       'refresh_token_expired',
     );
@@ -226,24 +226,28 @@ describe('POST /v1/tokens/refresh', () => {
       [kv, Buffer.alloc(16).toString('base64url'), generation, nonce, mac].join('.'),
       pair.access_token,
     ])
-      expectProblem(await world.post('/v1/tokens/refresh', { refresh_token: forged }), 401, 'refresh_token_invalid');
+      expectProblem(await harness.post('/v1/tokens/refresh', { refresh_token: forged }), 401, 'refresh_token_invalid');
     expect((await refresh(product, token)).status).toBe(200);
   });
 
   test('401 session_ended after sign-out, revocation, or the next login of the same session and client', async () => {
     const pair = await issueFor(product, user.id);
     await revoke(product, { family_id: claimsIn(pair.access_token).fid });
-    expectProblem(await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }), 401, 'session_ended');
+    expectProblem(
+      await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
+      401,
+      'session_ended',
+    );
   });
 
   test('a narrower scope is for that access token alone, a wider one is refused', async () => {
     const pair = await issueFor(product, user.id, { scope: 'openid email' });
-    const wider = await world.post('/v1/tokens/refresh', {
+    const wider = await harness.post('/v1/tokens/refresh', {
       refresh_token: pair.refresh_token,
       scope: 'openid profile',
     });
     expectProblem(wider, 400, 'scope_exceeded');
-    const narrow = await world.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token, scope: 'openid' });
+    const narrow = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token, scope: 'openid' });
     expect([narrow.status, narrow.body.scope]).toEqual([200, 'openid']);
     const again = await refresh(product, narrow.body.refresh_token);
     expect(again.body.scope).toBe('openid email');

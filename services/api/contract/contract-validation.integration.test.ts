@@ -17,39 +17,40 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
-import { expireFamily, type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { expireFamily, type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectProblem } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let user: TestUser;
 let other: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  world = await startProductWorld();
-  product = world.product;
+  harness = await startProductHarness();
+  product = harness.product;
   [user, other, admin] = await Promise.all([
     signUp(product),
     signUp(product),
     signIn(product, product.credentials.admin),
   ]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('POST /v1/tokens/validate', () => {
   test('active with the claims of the token, from the body or the Bearer header', async () => {
     const { access_token: token } = await issueFor(product, user.id);
     const expected = { active: true, claims: claimsIn(token) };
-    const inBody = await world.post('/v1/tokens/validate', { token });
+    const inBody = await harness.post('/v1/tokens/validate', { token });
     expect([inBody.status, inBody.body]).toEqual([200, expected]);
-    const inHeader = await world.call('POST', '/v1/tokens/validate', { bearer: token });
+    const inHeader = await harness.call('POST', '/v1/tokens/validate', { bearer: token });
     expect([inHeader.status, inHeader.body]).toEqual([200, expected]);
     expect(
-      (await world.post('/v1/tokens/validate', { token, audience: product.api, required_scope: 'openid email' })).body,
+      (await harness.post('/v1/tokens/validate', { token, audience: product.api, required_scope: 'openid email' }))
+        .body,
     ).toEqual(expected);
-    expect((await world.call('POST', '/v1/tokens/validate')).body).toEqual({ active: false, reason: 'malformed' });
+    expect((await harness.call('POST', '/v1/tokens/validate')).body).toEqual({ active: false, reason: 'malformed' });
   });
 
   test('every reason of the contract is reached', async () => {
@@ -60,7 +61,7 @@ describe('POST /v1/tokens/validate', () => {
     const now = Math.floor(Date.now() / 1_000);
     const made = (changes: object): string => signAs(key, header, { ...claims, ...changes });
     expect(await verdictOn(product, made({}))).toBe('active');
-    const feed = await world.call('GET', '/v1/revocations', world.byClient);
+    const feed = await harness.call('GET', '/v1/revocations', harness.byClient);
 
     const revoked = await issueFor(product, user.id);
     await revoke(product, { token: revoked.access_token });
@@ -87,7 +88,7 @@ describe('POST /v1/tokens/validate', () => {
       binding_mismatch: await verdictOn(product, made({ cnf: { jkt: 'x' } })),
       insufficient_scope: await verdictOn(product, good, { required_scope: 'openid keys:manage' }),
     };
-    const batch = await world.post('/v1/tokens/validate-batch', { token_ids: [randomUUID()] }, world.byClient);
+    const batch = await harness.post('/v1/tokens/validate-batch', { token_ids: [randomUUID()] }, harness.byClient);
     seen.unknown_id = batch.body.results[0].reason;
     expect(seen).toEqual(Object.fromEntries(Object.keys(seen).map((reason) => [reason, reason])));
     expect(await verdictOn(product, good)).toBe('active');
@@ -107,9 +108,9 @@ describe('POST /v1/tokens/validate-batch', () => {
       tampered(one.access_token),
       one.access_token,
     ];
-    const { status, body } = await world.post('/v1/tokens/validate-batch', { tokens });
+    const { status, body } = await harness.post('/v1/tokens/validate-batch', { tokens });
     expect(status).toBe(200);
-    const single = await Promise.all(tokens.map((token) => world.post('/v1/tokens/validate', { token })));
+    const single = await Promise.all(tokens.map((token) => harness.post('/v1/tokens/validate', { token })));
     expect(body.results).toEqual(single.map((answer) => answer.body));
   });
 
@@ -119,7 +120,7 @@ describe('POST /v1/tokens/validate-batch', () => {
     const [kept, ended] = [one, gone].map(({ access_token }) => claimsIn(access_token).jti) as [string, string];
     const token_ids = [ended, 'unknown', kept];
     const answer = await eventually('the metadata to be stored', async () => {
-      const { body, status } = await world.post('/v1/tokens/validate-batch', { token_ids }, world.byClient);
+      const { body, status } = await harness.post('/v1/tokens/validate-batch', { token_ids }, harness.byClient);
       return status === 200 && body.results[2].active && body;
     });
     expect(answer.results).toEqual([
@@ -127,11 +128,15 @@ describe('POST /v1/tokens/validate-batch', () => {
       { active: false, reason: 'unknown_id' },
       { active: true, claims: expect.objectContaining({ jti: kept, sub: user.id }) },
     ]);
-    expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }), 401, 'unauthenticated');
+    expectProblem(await harness.post('/v1/tokens/validate-batch', { token_ids }), 401, 'unauthenticated');
     const bearer = user.tokens.access_token;
-    expectProblem(await world.post('/v1/tokens/validate-batch', { token_ids }, { bearer }), 403, 'permission_missing');
     expectProblem(
-      await world.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'nobody' }),
+      await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer }),
+      403,
+      'permission_missing',
+    );
+    expectProblem(
+      await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'nobody' }),
       401,
       'unauthenticated',
     );
@@ -139,20 +144,22 @@ describe('POST /v1/tokens/validate-batch', () => {
 
   test('a thousand at most, of one kind', async () => {
     const many = Array.from({ length: 1_001 }, () => 'x');
-    expectProblem(await world.post('/v1/tokens/validate-batch', { tokens: many }), 400, 'request_invalid');
+    expectProblem(await harness.post('/v1/tokens/validate-batch', { tokens: many }), 400, 'request_invalid');
     expectProblem(
-      await world.post('/v1/tokens/validate-batch', { token_ids: many }, world.byClient),
+      await harness.post('/v1/tokens/validate-batch', { token_ids: many }, harness.byClient),
       400,
       'request_invalid',
     );
     expectProblem(
-      await world.post('/v1/tokens/validate-batch', { tokens: ['x'], token_ids: ['x'] }),
+      await harness.post('/v1/tokens/validate-batch', { tokens: ['x'], token_ids: ['x'] }),
       400,
       'request_invalid',
     );
-    expectProblem(await world.post('/v1/tokens/validate-batch', {}), 400, 'request_invalid');
-    expect((await world.post('/v1/tokens/validate-batch', { tokens: many.slice(1) })).body.results).toHaveLength(1_000);
-    expect((await world.post('/v1/tokens/validate-batch', { tokens: [] })).body.results).toEqual([]);
+    expectProblem(await harness.post('/v1/tokens/validate-batch', {}), 400, 'request_invalid');
+    expect((await harness.post('/v1/tokens/validate-batch', { tokens: many.slice(1) })).body.results).toHaveLength(
+      1_000,
+    );
+    expect((await harness.post('/v1/tokens/validate-batch', { tokens: [] })).body.results).toEqual([]);
   });
 });
 
@@ -162,7 +169,7 @@ describe('metadata and statistics', () => {
     const claims = claimsIn(access_token);
     const path = `/v1/tokens/${claims.jti}`;
     const known = await eventually('metadata', async () => {
-      const answer = await world.call('GET', path, world.byClient);
+      const answer = await harness.call('GET', path, harness.byClient);
       return answer.status === 200 && answer.body;
     });
     expect(known).toEqual({
@@ -182,14 +189,14 @@ describe('metadata and statistics', () => {
       revoked: false,
     });
     await revoke(product, { token_id: claims.jti });
-    expect((await world.call('GET', path, world.byClient)).body.revoked).toBe(true);
-    expectProblem(await world.call('GET', `/v1/tokens/${randomUUID()}`, world.byClient), 404, 'token_unknown');
-    expectProblem(await world.call('GET', path, { bearer: user.tokens.access_token }), 403, 'permission_missing');
-    expectProblem(await world.call('GET', path), 401, 'unauthenticated');
+    expect((await harness.call('GET', path, harness.byClient)).body.revoked).toBe(true);
+    expectProblem(await harness.call('GET', `/v1/tokens/${randomUUID()}`, harness.byClient), 404, 'token_unknown');
+    expectProblem(await harness.call('GET', path, { bearer: user.tokens.access_token }), 403, 'permission_missing');
+    expectProblem(await harness.call('GET', path), 401, 'unauthenticated');
   });
 
   test('GET /v1/tokens/stats moves by exactly what a scripted run did', async () => {
-    const stats = async () => (await world.call('GET', '/v1/tokens/stats', world.byClient)).body;
+    const stats = async () => (await harness.call('GET', '/v1/tokens/stats', harness.byClient)).body;
     const before = await stats();
     const pairs = [];
     for (let count = 0; count < 5; count += 1) pairs.push(await issueFor(product, user.id));
@@ -205,7 +212,7 @@ describe('metadata and statistics', () => {
     await refresh(product, one.refresh_token);
     await revoke(product, { family_id: claimsIn(three.access_token).fid });
     await revoke(product, { token: four.access_token });
-    await expireFamily(world, claimsIn(five.access_token).fid);
+    await expireFamily(harness, claimsIn(five.access_token).fid);
     const after = await stats();
     const moved = Object.fromEntries(Object.keys(after).map((name) => [name, after[name] - before[name]]));
     expect(moved).toEqual({ issued: 7, active: 2, refreshed: 3, revoked: 2, expired: 1, replays: 1 });
@@ -215,24 +222,24 @@ describe('metadata and statistics', () => {
 // Last: it changes the key that signs.
 describe('keys', () => {
   test('GET /v1/keys shows each key with its state and times, to keys:read alone', async () => {
-    const answer = await world.call('GET', '/v1/keys', world.byClient);
+    const answer = await harness.call('GET', '/v1/keys', harness.byClient);
     expect(answer.status).toBe(200);
     expect(answer.body.keys).toContainEqual(
       expect.objectContaining({ state: 'active', alg: 'RS256', kid: expect.any(String) }),
     );
     expect(answer.text).not.toMatch(/"(d|p|q|k|privateKey)"/);
-    const bySession = await world.call('GET', '/v1/keys', { cookie: admin.cookie });
+    const bySession = await harness.call('GET', '/v1/keys', { cookie: admin.cookie });
     expect(bySession.status).toBe(200);
   });
 
   test('POST /v1/keys/rotate publishes the next key now; it does not sign before its hold, and asking again makes no other', async () => {
-    const { body: before } = await world.call('GET', '/.well-known/jwks.json');
-    const rotated = await world.call('POST', '/v1/keys/rotate', world.byClient);
+    const { body: before } = await harness.call('GET', '/.well-known/jwks.json');
+    const rotated = await harness.call('POST', '/v1/keys/rotate', harness.byClient);
     expect([rotated.status, rotated.body.state, rotated.body.already_pending]).toEqual([202, 'pending', false]);
-    const again = await world.call('POST', '/v1/keys/rotate', world.byClient);
+    const again = await harness.call('POST', '/v1/keys/rotate', harness.byClient);
     expect([again.status, again.body.kid, again.body.already_pending]).toEqual([202, rotated.body.kid, true]);
     const after = await eventually('the key to be published', async () => {
-      const { body } = await world.call('GET', '/.well-known/jwks.json');
+      const { body } = await harness.call('GET', '/.well-known/jwks.json');
       return body.keys.some(({ kid }: { kid: string }) => kid === rotated.body.kid) && body;
     });
     expect(after.keys).toHaveLength(before.keys.length + 1);
@@ -245,15 +252,15 @@ describe('keys', () => {
   test('POST /v1/keys/{kid}/compromise: its tokens are refused at once, it leaves the key set, and new tokens are good', async () => {
     const { access_token: old } = await issueFor(product, user.id);
     const { kid } = decodeProtectedHeader(old);
-    expect((await world.post(`/v1/keys/unknown/compromise`, { reason: 'x' }, world.byClient)).status).toBe(404);
-    const answer = await world.post(`/v1/keys/${kid}/compromise`, { reason: 'leaked' }, world.byClient);
+    expect((await harness.post(`/v1/keys/unknown/compromise`, { reason: 'x' }, harness.byClient)).status).toBe(404);
+    const answer = await harness.post(`/v1/keys/${kid}/compromise`, { reason: 'leaked' }, harness.byClient);
     expect([answer.status, answer.body.state]).toEqual([202, 'compromised']);
     await untilVerdict(product, old, 'key_compromised');
-    const { body } = await world.call('GET', '/.well-known/jwks.json');
+    const { body } = await harness.call('GET', '/.well-known/jwks.json');
     expect(body.keys.map((key: { kid: string }) => key.kid)).not.toContain(kid);
     const fresh = await issueFor(product, user.id);
     expect(await verdictOn(product, fresh.access_token)).toBe('active');
-    const feed = await world.call('GET', '/v1/revocations', world.byClient);
+    const feed = await harness.call('GET', '/v1/revocations', harness.byClient);
     expect(claimsIn(feed.text).entries).toContainEqual(expect.objectContaining({ kind: 'key', value: kid }));
   });
 });

@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathOf } from '#testing/fixtures/hostile-bodies.ts';
 import { signUp } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectErrorForm, expectProblem, send } from '#testing/http-client.ts';
 import { needsCredential, type Operation } from '#testing/openapi-check.ts';
-import type { Product } from '#testing/product.ts';
 import { exampleOf, fittingPathOf } from './contract-harness.ts';
 
-let harness: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let operations: readonly Operation[];
 
 beforeAll(async () => {
-  harness = await startProductWorld();
+  harness = await startProductHarness();
   ({ product, operations } = harness);
 });
 afterAll(async () => {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import type { OwnStores } from '#testing/processes/own-stores.ts';
-import { queryRows } from '#testing/rows.ts';
 
 const CLUSTER = 'postgres-18';
 

@@ -15,11 +15,11 @@ import {
   signUp,
   type TestUser,
 } from '#testing/flows/flows.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 import { type Received, send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
 import { runCli } from '#testing/processes/run-cli.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { type Product, startProduct } from '#testing/product.ts';
 import { copyOfPostgres, putBack, startStandby } from './older-database-harness.ts';
 
 const REVOKED = 16;

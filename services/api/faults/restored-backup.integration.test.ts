@@ -16,11 +16,11 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { createEmptyDatabase, queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 import { expectErrorForm, expectProblem, type Received, send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
 import { runCli } from '#testing/processes/run-cli.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { createEmptyDatabase, queryRows } from '#testing/rows.ts';
 
 let stores: OwnStores;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;

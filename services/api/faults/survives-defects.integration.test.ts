@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 import { evaluateInside, INSPECTABLE } from '#testing/processes/inside.ts';
-import type { Product } from '#testing/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 
 beforeAll(async () => {
-  world = await startProductWorld({ ...INSPECTABLE, DRAIN_SECONDS: '1' });
-  product = world.product;
+  harness = await startProductHarness({ ...INSPECTABLE, DRAIN_SECONDS: '1' });
+  product = harness.product;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 test('a promise that nobody catches is logged without its words, and the process replaced', async () => {
   const before = product.apiPid();

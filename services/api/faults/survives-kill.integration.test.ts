@@ -15,12 +15,12 @@ import {
   type TestUser,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
 import { descendantsOf, isAlive } from '#testing/processes/alive.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),

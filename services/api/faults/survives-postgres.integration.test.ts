@@ -14,10 +14,10 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 import { expectErrorForm, type Json, type Received, send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
 const LOGINS = 24;
 /** How long a store stays away: longer than every deadline inside. */

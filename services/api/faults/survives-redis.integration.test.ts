@@ -13,10 +13,10 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
 let stores: OwnStores;
 let product: Product;

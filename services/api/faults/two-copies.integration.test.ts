@@ -20,11 +20,11 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { createEmptyDatabase, queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
+import { testRedisUrl } from '#testing/harness/stores.ts';
 import { expectProblem, requestText, send } from '#testing/http-client.ts';
 import { isAlive } from '#testing/processes/alive.ts';
-import { type Product, startProduct } from '#testing/product.ts';
-import { createEmptyDatabase, queryRows } from '#testing/rows.ts';
-import { testRedisUrl } from '#testing/stores.ts';
 
 // One installation: the same stores, secret and issuer; each copy has its own supervisor and data directory.
 const shared = {

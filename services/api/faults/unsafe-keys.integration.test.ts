@@ -1,23 +1,23 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { insertUser } from '#testing/fixtures/families.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { startProduct } from '#testing/harness/product.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
-import { startProduct } from '#testing/product.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false, env: { KEY_RING_BOUND_SECONDS: '2' } });
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false, env: { KEY_RING_BOUND_SECONDS: '2' } });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const readyz = (): Promise<Received> => send(copy.url, 'GET', '/readyz');
 
 test('with an RSA key below 2048 bits in the ring a running copy is not ready and signs nothing, and a start ends', async () => {
-  const client = await world.newClient(['tokens:issue']);
+  const client = await harness.newClient(['tokens:issue']);
   const issue = async (): Promise<Received> =>
     send(copy.url, 'POST', '/v1/tokens', {
       basic: client,
@@ -27,7 +27,7 @@ test('with an RSA key below 2048 bits in the ring a running copy is not ready an
   expect((await readyz()).body.components.keys).toBe('ok');
 
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
-  await world.rows(
+  await harness.rows(
     `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "expiresAt", signs, longest_token_seconds)
      VALUES ('weak', 'access', 'RS256', $1, '', now() + interval '1 day',
        tstzrange(now() - interval '2 days', now() - interval '1 day'), 900)`,
@@ -43,11 +43,11 @@ test('with an RSA key below 2048 bits in the ring a running copy is not ready an
   const { body } = await send(copy.url, 'POST', '/v1/tokens/validate', { json: { token: access_token } });
   expect(body.active).toBe(true);
 
-  const env = { BETTER_AUTH_SECRET: world.authSecret };
-  const stores = { databaseUrl: world.databaseUrl, redisUrl: world.redisUrl };
+  const env = { BETTER_AUTH_SECRET: harness.authSecret };
+  const stores = { databaseUrl: harness.databaseUrl, redisUrl: harness.redisUrl };
   await expect(startProduct({ stores, env })).rejects.toThrow(/the start ended \([1-9]\d*\)[\s\S]*too weak/);
 
-  await world.rows(`DELETE FROM jwks WHERE id = 'weak'`);
+  await harness.rows(`DELETE FROM jwks WHERE id = 'weak'`);
   await expect.poll(async () => (await readyz()).status).toBe(200);
   expect((await issue()).status).toBe(201);
 });

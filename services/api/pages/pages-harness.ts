@@ -3,9 +3,9 @@ import * as oauth from 'oauth4webapi';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { createClient } from '#services/domain/access/create-client.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
-import { PAGES_ORIGIN } from '#testing/harness/browser-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { PAGES_ORIGIN } from '#testing/harness/browser.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 
 export type Login = { readonly email: string; readonly password: string };
 

@@ -7,12 +7,12 @@ import { enrolled } from '#testing/flows/factor-flows.ts';
 import { signUp, type TestUser } from '#testing/flows/flows.ts';
 import { openBrowser } from '#testing/flows/oauth-browser.ts';
 import {
-  type BrowserWorld,
+  type BrowserHarness,
   expectReadable,
-  openBrowserWorld,
+  openBrowserHarness,
   PAGES_ORIGIN,
   type Visit,
-} from '#testing/harness/browser-world.ts';
+} from '#testing/harness/browser.ts';
 import { send } from '#testing/http-client.ts';
 import { openMailFolder } from '#testing/mail-folder.ts';
 import {
@@ -38,13 +38,13 @@ const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
 /** As somebody names a client who wants to look like another, or to run something. */
 const HOSTILE_NAME = `Tasks</strong><img src=x onerror=alert(1)><script>alert(2)</script>"'&amp;`;
 
-let harness: BrowserWorld;
+let harness: BrowserHarness;
 let user: TestUser;
 let client: oauth.Client;
 let redirectUri: string;
 
 beforeAll(async () => {
-  harness = await openBrowserWorld();
+  harness = await openBrowserHarness();
   user = await signUp({ api: harness.api.url });
   redirectUri = `${harness.site}/callback`;
   client = await newPagesClient(harness.api, HOSTILE_NAME, redirectUri, SCOPES);

@@ -2,13 +2,13 @@ import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
 import {
-  type BrowserWorld,
+  type BrowserHarness,
   expectReadable,
-  openBrowserWorld,
+  openBrowserHarness,
   PAGES_ORIGIN,
   type Visit,
-} from '#testing/harness/browser-world.ts';
-import { providerAccount } from '#testing/harness/social-world.ts';
+} from '#testing/harness/browser.ts';
+import { providerAccount } from '#testing/harness/social.ts';
 import { button, heading, newAuthorization, newPagesClient } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -16,13 +16,13 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 const SCOPES = ['openid', 'email'];
 
 let provider: TestProvider;
-let harness: BrowserWorld;
+let harness: BrowserHarness;
 
 beforeAll(async () => {
   provider = await startOidcProvider([`${PAGES_ORIGIN}/api/auth/callback/company`]);
   const { issuer, clientId, clientSecret } = provider;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  harness = await openBrowserWorld({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
+  harness = await openBrowserHarness({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
 });
 afterAll(async () => {
   await harness?.close();

@@ -6,7 +6,7 @@ import { newApiKeySecret } from '#services/domain/api-keys/api-key-format.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type ApiKeyGatePorts, createApiKeyGate } from './api-key-gate.ts';
 import { createCallerResolver } from './caller.ts';
 import { keepRawBody } from './raw-body.ts';

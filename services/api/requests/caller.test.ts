@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
 import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { clientCaller, userCaller } from '#testing/ports.ts';
+import { clientCaller, userCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 

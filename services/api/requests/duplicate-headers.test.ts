@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { made, serve } from '#testing/harness/route-world.ts';
 import { expectProblem, requestText, sendBytes } from '#testing/http-client.ts';
 import { bind } from '../bind.ts';
+import { made, serve } from '../route-harness.ts';
 import { sentCredential } from './credentials.ts';
 
 const served = serve({ trustedProxies: ['127.0.0.1'] });

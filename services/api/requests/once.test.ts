@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
-import { tokenWorld } from '#testing/harness/token-world.ts';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
 import { answerOnce, type OncePorts } from './once.ts';
 
 const caller = clientCaller('c');
 const endpoint = { operation: 'make', responses: { 201: null } };
 
 /** A table of keys in memory, whose transactions keep nothing of what fails. */
-function world() {
+function harness() {
   const rows = new Map<string, { requestHash: Buffer; response: Buffer | null }>();
   const told: string[] = [];
   const transact: OncePorts['transact'] = async (work) => {
@@ -38,7 +38,7 @@ function world() {
     }
   };
   const sql: Sql = { query: async () => [] };
-  const ports: OncePorts = { transact, sql, random: systemRandom, keyRing: tokenWorld().ports.keyRing };
+  const ports: OncePorts = { transact, sql, random: systemRandom, keyRing: tokenHarness().ports.keyRing };
   let made = 0;
   const ask = (key: string | undefined, body: object, fails = false) =>
     answerOnce(
@@ -56,7 +56,7 @@ function world() {
 }
 
 test('a retry with the same key and body gets the same answer, and one effect', async () => {
-  const { ask, told, made, rows } = world();
+  const { ask, told, made, rows } = harness();
   const first = await ask('k', { name: 'a' });
   expect(await ask('k', { name: 'a' })).toEqual(first);
   expect(made()).toBe(1);
@@ -66,7 +66,7 @@ test('a retry with the same key and body gets the same answer, and one effect', 
 });
 
 test('another body with the same key is refused, and another key is another request', async () => {
-  const { ask, made } = world();
+  const { ask, made } = harness();
   await ask('k', { name: 'a' });
   await expect(ask('k', { name: 'b' })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
   await ask('k2', { name: 'a' });
@@ -74,7 +74,7 @@ test('another body with the same key is refused, and another key is another requ
 });
 
 test('what was refused is tried again with the same key; without a key every request is worked on', async () => {
-  const { ask, made } = world();
+  const { ask, made } = harness();
   await expect(ask('k', {}, true)).rejects.toThrow('refused');
   expect(await ask('k', {})).toMatchObject({ id: 1 });
   await ask(undefined, {});

@@ -7,8 +7,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
-import { clientCaller, userCaller } from '#testing/ports.ts';
-import { quietLog } from '#testing/quiet-log.ts';
+import { clientCaller, quietLog, userCaller } from '#testing/harness/ports.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
 

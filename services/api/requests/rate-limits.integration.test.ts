@@ -2,9 +2,9 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { cookieOf, expectOAuthError, expectProblem, type Received, type Sent, send } from '#testing/http-client.ts';
 import { operationsOf } from '#testing/openapi-check.ts';
@@ -21,15 +21,15 @@ const LIMITS = {
   TRUSTED_PROXIES: '127.0.0.1',
 };
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let other: ApiCopy;
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ env: LIMITS });
-  other = await world.startCopy({ env: LIMITS });
+  harness = await openApiHarness();
+  api = await harness.startCopy({ env: LIMITS });
+  other = await harness.startCopy({ env: LIMITS });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const exposition = (): string => renderPrometheus(registry.collect());
 
@@ -163,7 +163,7 @@ describe('each level trips alone', () => {
   });
 
   test('client: one is held wherever it asks from, by header or by form; another is not', async () => {
-    const [one, two] = [await world.newClient(['tokens:read']), await world.newClient(['tokens:read'])];
+    const [one, two] = [await harness.newClient(['tokens:read']), await harness.newClient(['tokens:read'])];
     const ask = (basic: ClientCredentials) => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic });
     expect((await times(4, () => ask(one))).map(refusedBy)).toEqual([undefined, undefined, undefined, 'client']);
     const form = { grant_type: 'client_credentials', ...one };
@@ -174,7 +174,7 @@ describe('each level trips alone', () => {
   });
 
   test('an authenticated client is not held by what others send from its address', async () => {
-    const client = await world.newClient(['tokens:read']);
+    const client = await harness.newClient(['tokens:read']);
     const address = anyAddress();
     const form = { grant_type: 'client_credentials' };
     const token = (await from(anyAddress(), api, 'POST', '/oauth2/token', { basic: client, form })).body.access_token;
@@ -217,10 +217,10 @@ test('two copies share one count through Redis', async () => {
 });
 
 test('limits:bypass passes a used-up limit, and the audit log has it once a minute', async () => {
-  const trusted = await world.newClient(['tokens:read', 'limits:bypass']);
+  const trusted = await harness.newClient(['tokens:read', 'limits:bypass']);
   const ask = () => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic: trusted });
   expect((await times(8, ask)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
-  const rows = await world.rows(
+  const rows = await harness.rows(
     `SELECT detail, date_trunc('minute', occurred_at) AS minute FROM audit_outbox WHERE type = 'limit.bypassed' AND actor_id = $1`,
     [trusted.client_id],
   );

@@ -1,35 +1,35 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { send } from '#testing/http-client.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy();
+  harness = await openApiHarness();
+  api = await harness.startCopy();
 });
-afterAll(() => world.close());
+afterAll(() => harness.close());
 
 test('an open event stream is no use of a session of two factors, and ends with the hour it may rest', async () => {
   const user = await newSignedIn(api);
   const { id, sessionId, cookie } = user;
-  await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
-  await world.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
+  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
+  await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
   const token = decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? '');
   const cached = `auth:{${createHash('sha256').update(token).digest('base64url')}}`;
   /** The session was last used that long ago, and is read anew. */
   const rest = async (minutes: number): Promise<void> => {
-    await world.rows(`UPDATE sessions SET "updatedAt" = now() - $2 * interval '1 minute' WHERE id = $1`, [
+    await harness.rows(`UPDATE sessions SET "updatedAt" = now() - $2 * interval '1 minute' WHERE id = $1`, [
       sessionId,
       minutes,
     ]);
     await api.ports.auth.forget(token);
   };
   const restedMinutes = async (): Promise<number> => {
-    const [row] = await world.rows(
+    const [row] = await harness.rows(
       `SELECT extract(epoch FROM now() - "updatedAt")::float8 / 60 AS minutes FROM sessions WHERE id = $1`,
       [sessionId],
     );

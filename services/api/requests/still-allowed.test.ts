@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import type { Authenticators } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import { newEmail, signIn } from '#testing/flows/flows.ts';
+import { API_URL } from '#testing/harness/api.ts';
 import { type AccountHarness, at, openAccountHarness, told } from './accounts-harness.ts';
 
 let harness: AccountHarness;

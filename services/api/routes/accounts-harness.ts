@@ -1,12 +1,12 @@
 // For tests only: accounts on two copies of the API, and the mails they are sent.
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+
 import { newEmail, newPassword, patiently, type TestUser } from '#testing/flows/flows.ts';
 import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 
-export type AccountHarness = Pick<ApiWorld, 'rows' | 'newClient'> & {
+export type AccountHarness = Pick<ApiHarness, 'rows' | 'newClient'> & {
   /** Gives sessions at once. */
   readonly open: ApiCopy;
   /** Gives them to proved addresses alone; its invitations last two hours. */
@@ -45,7 +45,7 @@ export const told = ({ status, body, headers }: Received): { status: number; bod
 });
 
 export async function openAccountHarness(): Promise<AccountHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const env = { RATE_LIMIT_PROFILE: 'load', HASH_QUEUE: '64' };
   const open = await harness.startCopy({ env });
   const strict = await harness.startCopy({

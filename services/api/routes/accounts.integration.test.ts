@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
+import { API_URL } from '#testing/harness/api.ts';
 import { type Received, send } from '#testing/http-client.ts';
 import { type AccountHarness, ALIVE, at, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 

@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClientView } from '#services/domain/access/contract.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { eventually } from '#testing/eventually.ts';
 import { untilVerdict, verdictOn } from '#testing/flows/flows.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
 import { expectProblem } from '#testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 

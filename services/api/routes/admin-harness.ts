@@ -1,7 +1,8 @@
 // For tests only: an installation with an administrator, and what administrators ask for.
-import type { ApiCopy } from '#testing/api-copy.ts';
+
 import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 
@@ -18,7 +19,7 @@ export const doneBy = ({ id }: { readonly id: string }, detail: object): Json =>
 
 type Ask = (method: string, path: string, sent?: Sent) => Promise<Received>;
 
-export type AdminHarness = ApiWorld & {
+export type AdminHarness = ApiHarness & {
   readonly copy: ApiCopy;
   readonly admin: Person;
   /** Requests with this access token. @param at another copy than the first */
@@ -34,7 +35,7 @@ export type AdminHarness = ApiWorld & {
 
 /** One copy of the API that hashes nothing before it is asked to: one harness per test file. */
 export async function openAdminHarness(): Promise<AdminHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const copy = await harness.startCopy({ hashes: false });
   const admin = await newPerson(copy, ['admin']);
   const as: AdminHarness['as'] =

@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { eventually } from '#testing/eventually.ts';
 import { claimsIn, verdictOn } from '#testing/flows/flows.ts';
 import { newPerson, pairOf } from '#testing/flows/people.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
 import { expectProblem } from '#testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '#testing/api-copy.ts';
 import { claimsIn, refresh, verdictOn } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { API_URL } from '#testing/harness/api.ts';
 import { expectProblem, send } from '#testing/http-client.ts';
 import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 

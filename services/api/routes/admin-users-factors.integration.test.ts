@@ -1,28 +1,27 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { act, answer, type Enrolled, enrolled } from '#testing/flows/factor-flows.ts';
 import { refresh, verdictOn } from '#testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let admin: Person;
 let mails: MailFolder;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy();
+  harness = await openApiHarness();
+  copy = await harness.startCopy();
   admin = await newPerson(copy, ['admin']);
   mails = await openMailFolder(copy.ports);
 });
 afterAll(async () => {
   await mails?.close();
-  await world?.close();
+  await harness?.close();
 });
 
 const reset = (id: string, json: object = {}, { bearer }: { readonly bearer: string } = admin): Promise<Received> =>
@@ -33,7 +32,7 @@ const reset = (id: string, json: object = {}, { bearer }: { readonly bearer: str
 const signIn = ({ person: { email, password } }: Enrolled): Promise<Received> =>
   send(copy.url, 'POST', '/api/auth/signin', { json: { email, password } });
 const events = (type: string, id: string) =>
-  world.rows(`SELECT actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`, [type, id]);
+  harness.rows(`SELECT actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`, [type, id]);
 
 /** One more factor; a new session takes the place of the one before. */
 async function addPasskey(user: Enrolled) {
@@ -88,14 +87,14 @@ describe('a lost second factor', () => {
     expectProblem(await reset(user.userId, { passkeys: 'yes' }), 400, 'request_invalid');
     const all = await reset(user.userId, { passkeys: true });
     expect(all.body.factors).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0 });
-    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [user.userId])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [user.userId])).toEqual([]);
     expect((await byPasskey()).body.code).toBe('passkey_refused');
     expect((await signIn(user)).status).toBe(200);
   });
 
   test('only by a fresh login of somebody who may manage accounts and has every right of the owner', async () => {
     const user = await enrolled(copy);
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.userId]);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.userId]);
     const json = { name: 'desk', description: 'x', permissions: ['users:manage', 'users:read'], reason: 'test' };
     expect((await send(copy.url, 'POST', '/v1/admin/roles', { bearer: admin.bearer, json })).status).toBe(201);
     const desk = await newPerson(copy, ['desk']);

@@ -1,12 +1,12 @@
 // For tests only: a copy of the API, and people and clients who make and use API keys there.
 import { expect } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 
-export type ApiKeyHarness = ApiWorld & {
+export type ApiKeyHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly admin: Person;
   /** A client that may read signing keys and the figures of tokens. */
@@ -24,7 +24,7 @@ export type ApiKeyHarness = ApiWorld & {
 
 /** One copy of the API: one harness per test file. */
 export async function openApiKeyHarness(): Promise<ApiKeyHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const api = await harness.startCopy({ hashes: false });
   const reader = await harness.newClient(['keys:read', 'tokens:read']);
   const newUser: ApiKeyHarness['newUser'] = (...roles) => newPerson(api, roles);

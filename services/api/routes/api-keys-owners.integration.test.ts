@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mintAccessToken } from '#services/domain/tokens/access-token.ts';
 import { createFamily } from '#services/domain/tokens/refresh/create-family.ts';
 import { familyTokenFacts } from '#services/domain/tokens/refresh/family-token.ts';
-import { API_URL, newClient } from '#testing/api-copy.ts';
 import type { Person } from '#testing/flows/people.ts';
+import { API_URL, newClient } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Json, Received } from '#testing/http-client.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import { testCaller } from '#testing/ports.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 let harness: ApiKeyHarness;

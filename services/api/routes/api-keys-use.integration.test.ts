@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import type { Sent } from '#testing/http-client.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 

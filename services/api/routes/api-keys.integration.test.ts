@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyDirectory } from '#services/domain/api-keys/api-key-directory.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import type { Person } from '#testing/flows/people.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 let harness: ApiKeyHarness;

@@ -1,9 +1,9 @@
 // For tests only: a copy of the API that serves a sealed log, and the closed one before it.
 import type { NoteSigner } from '#services/domain/audit/log/note.ts';
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { continueInBulk, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
@@ -14,7 +14,7 @@ export const SECOND = 'audit.example/2';
 export const FIRST_SIZE = 600;
 export const SECOND_SIZE = 300;
 
-export type AuditHarness = ApiWorld & {
+export type AuditHarness = ApiHarness & {
   readonly api: ApiCopy;
   /** May read events. */
   readonly auditor: ClientCredentials;
@@ -25,7 +25,7 @@ export type AuditHarness = ApiWorld & {
 
 /** One copy that keeps no tiles, so that what a superuser does shows at once: one harness per test file. */
 export async function openAuditHarness(): Promise<AuditHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const api = await harness.startCopy({ env: { AUDIT_TILE_MEMORY_MB: '0' }, hashes: false });
   const auditor = await harness.newClient(['audit:read']);
   const logSigner = async (origin: string): Promise<NoteSigner> => {

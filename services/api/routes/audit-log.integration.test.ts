@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { expectProblem, type Json } from '#testing/http-client.ts';
-import { queryRows } from '#testing/rows.ts';
 import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');

@@ -2,9 +2,9 @@ import { pbkdf2Sync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { invitationPurge } from '#services/domain/identity/accounts/invitations.store.ts';
 import { purge } from '#services/domain/shared/purge.ts';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import { type Received, send } from '#testing/http-client.ts';
 import { type AccountHarness, at, openAccountHarness } from './accounts-harness.ts';
 

@@ -1,25 +1,24 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { clientToken } from '#testing/flows/flows.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let other: ApiCopy;
 let operator: ClientCredentials;
 let reader: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ hashes: false });
-  other = await world.startCopy({ hashes: false });
-  operator = await world.newClient(['keys:read', 'keys:manage', 'demo:read']);
-  reader = await world.newClient(['keys:read']);
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+  other = await harness.startCopy({ hashes: false });
+  operator = await harness.newClient(['keys:read', 'keys:manage', 'demo:read']);
+  reader = await harness.newClient(['keys:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 type Call = Sent & { readonly copy?: ApiCopy };
 const get = (path: string, { copy = api, ...sent }: Call = {}): Promise<Received> => send(copy.url, 'GET', path, sent);
@@ -33,7 +32,7 @@ const validate = (token: string, copy: ApiCopy): Promise<Received> =>
 const keySetKids = async (copy: ApiCopy): Promise<string[]> =>
   (await get('/.well-known/jwks.json', { copy })).body.keys.map((key: { kid: string }) => key.kid);
 const auditTypes = (kid: string): Promise<unknown[]> =>
-  world.rows('SELECT type, actor_kind, actor_id FROM audit_outbox WHERE target_id = $1 ORDER BY id', [kid]);
+  harness.rows('SELECT type, actor_kind, actor_id FROM audit_outbox WHERE target_id = $1 ORDER BY id', [kid]);
 
 describe('the key set', () => {
   test('is public, cacheable, tagged, and has no private or symmetric member', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { serve } from '#testing/harness/route-world.ts';
+import { serve } from '../route-harness.ts';
 import { type MetadataRoutesDeps, metadataRoutes } from './metadata.ts';
 
 function serveMetadata(issuer: string) {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '#testing/api-copy.ts';
 import { enrolled } from '#testing/flows/factor-flows.ts';
 import { signUp } from '#testing/flows/flows.ts';
 import { openBrowser, type Shown } from '#testing/flows/oauth-browser.ts';
-import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth.ts';
 import { send } from '#testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 

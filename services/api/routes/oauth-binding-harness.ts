@@ -1,17 +1,16 @@
 // For tests only: an installation whose tokens are bound to keys and client certificates (RFC 9449, RFC 8705).
 import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { newOAuthClient } from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { newOAuthClient } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 
 /** What proofs of keys are made for. */
 export const TOKEN_URL = `${API_URL}/oauth2/token`;
 export const USERINFO_URL = `${API_URL}/oauth2/userinfo`;
 
-export type BindingHarness = ApiWorld & {
+export type BindingHarness = ApiHarness & {
   /** Believes the proxy before it, which tells the certificates of clients. */
   readonly api: ApiCopy;
   /** Believes another proxy than the one that its requests come from, and asks for nonces. */
@@ -25,7 +24,7 @@ export type BindingHarness = ApiWorld & {
 
 /** Two copies of the API: one harness per test file. */
 export async function openBindingHarness(): Promise<BindingHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const env = { CLIENT_CERT_HEADER: 'Client-Cert', TRUSTED_PROXIES: '127.0.0.1' };
   const api = await harness.startCopy({ hashes: false, env });
   const elsewhere = { ...env, TRUSTED_PROXIES: '192.0.2.1', DPOP_REQUIRE_NONCE: 'true' };

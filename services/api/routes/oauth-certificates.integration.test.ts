@@ -1,19 +1,12 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { CERTIFICATE, derOf, OTHER_CERTIFICATE, type TestCertificate } from '#testing/fakes/client-certificates.ts';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import {
-  askToken,
-  codeForm,
-  codeOf,
-  LOOPBACK_REDIRECT,
-  newOAuthClient,
-  newVerifier,
-} from '#testing/harness/oauth-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { askToken, codeForm, codeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectOAuthError, expectProblem, send } from '#testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';

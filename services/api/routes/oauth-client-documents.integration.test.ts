@@ -1,9 +1,9 @@
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { eventually } from '#testing/eventually.ts';
 import { signUp, verdictOn } from '#testing/flows/flows.ts';
-import { askToken, browserOf, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { askToken, browserOf, newVerifier } from '#testing/harness/oauth.ts';
 import { send } from '#testing/http-client.ts';
 import {
   type DocumentHost,

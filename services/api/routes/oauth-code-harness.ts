@@ -1,10 +1,10 @@
 // For tests only: an installation with one user and two clients that log them in by authorization codes.
 
 import { expect } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { signUp, type TestUser } from '#testing/flows/flows.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#testing/harness/oauth-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
@@ -13,7 +13,7 @@ export const WEB_REDIRECT = 'https://app.example.test/cb?tenant=1';
 
 type Members = Readonly<Record<string, string | undefined>>;
 
-export type CodeHarness = ApiWorld & {
+export type CodeHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly user: TestUser;
   readonly site: ClientCredentials;
@@ -38,7 +38,7 @@ const GRANTS = ['authorization_code', 'refresh_token'];
 
 /** One copy of the API, with its user and clients: one harness per test file. */
 export async function openCodeHarness(): Promise<CodeHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const api = await harness.startCopy();
   const user = await signUp({ api: api.url });
   const site = await newOAuthClient([api], 'client_secret_basic', GRANTS, [WEB_REDIRECT, LOOPBACK_REDIRECT]);

@@ -1,9 +1,9 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '#testing/api-copy.ts';
 import { signUp, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
-import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth.ts';
 import { send } from '#testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 

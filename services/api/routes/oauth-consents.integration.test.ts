@@ -1,29 +1,29 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { type TestUser, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let one: ApiCopy;
 let two: ApiCopy;
 let user: TestUser;
 let app: ClientCredentials;
 let tv: ClientCredentials;
 beforeAll(async () => {
-  world = await openApiWorld();
-  one = await world.startCopy({ hashes: false });
-  two = await world.startCopy({ hashes: false });
+  harness = await openApiHarness();
+  one = await harness.startCopy({ hashes: false });
+  two = await harness.startCopy({ hashes: false });
   user = await newSignedIn(one);
   app = await newOAuthClient([one, two], 'client_secret_basic', ['authorization_code', 'refresh_token']);
   tv = await newOAuthClient([one, two], 'none', [DEVICE, 'refresh_token']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const consentsOf = (by: TestUser, query = ''): Promise<Received> =>
   send(one.url, 'GET', `/v1/consents${query}`, { bearer: by.tokens.access_token });
@@ -100,7 +100,7 @@ test('the applications that a person let act are listed to that person; withdraw
       `&response_type=code&code_challenge=${'c'.repeat(43)}&code_challenge_method=S256&scope=openid`,
   );
   expect([asked.status, asked.leftFor]).toEqual([200, null]);
-  const events = await world.rows(
+  const events = await harness.rows(
     `SELECT actor_id, client_id, detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND target_id = $1`,
     [app.client_id],
   );
@@ -153,7 +153,7 @@ test('what was allowed and not fetched yet begins nothing once it is withdrawn',
   expect((await withdraw(tv.client_id, own)).status).toBe(204);
   expect((await askToken(one, app, codeForm(code, verifier))).body.error).toBe('invalid_grant');
   expect((await fetchDevice(deviceCode)).body.error).toBe('invalid_grant');
-  const [row] = await world.rows(
+  const [row] = await harness.rows(
     `SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND client_id <> 'sallyport'`,
     [own.id],
   );

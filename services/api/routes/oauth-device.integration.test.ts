@@ -1,12 +1,11 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { send } from '#testing/http-client.ts';
 
@@ -14,7 +13,7 @@ const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let user: TestUser;
 let tv: ClientCredentials;
@@ -23,15 +22,15 @@ let service: ClientCredentials;
 let operator: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy();
+  harness = await openApiHarness();
+  api = await harness.startCopy();
   user = await signUp({ api: api.url });
   tv = await newOAuthClient([api], 'none', [DEVICE, 'refresh_token']);
   app = await newOAuthClient([api], 'none', ['authorization_code']);
   service = await newOAuthClient([api], 'client_secret_basic', [EXCHANGE, 'client_credentials']);
-  operator = await world.newClient(['tokens:revoke', 'tokens:read']);
+  operator = await harness.newClient(['tokens:revoke', 'tokens:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const begin = async (form: Record<string, string> = {}, client = tv) =>
   send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: client.client_id, ...form } });
@@ -104,7 +103,7 @@ describe('device grant (RFC 8628)', () => {
     expect((await poll(body.device_code, other)).body.error).toBe('invalid_grant');
     expect((await poll('x')).body.error).toBe('invalid_grant');
     expect((await poll('')).body.error).toBe('invalid_request');
-    await world.rows('UPDATE oauth_device_grants SET expires_at = clock_timestamp()');
+    await harness.rows('UPDATE oauth_device_grants SET expires_at = clock_timestamp()');
     expect((await poll(body.device_code)).body.error).toBe('expired_token');
     const late = await browserOf(api, user).open(`/device?user_code=${body.user_code}`);
     expect([late.status, late.text.includes('not known')]).toEqual([400, true]);
@@ -117,7 +116,7 @@ describe('device grant (RFC 8628)', () => {
     expect((await browserOf(api, user).submit(confirm, { decision: 'allow' })).status).toBe(403);
     await browser.submit(confirm, { decision: 'deny' });
     expect((await browser.submit(confirm, { decision: 'allow' })).status).toBe(400);
-    const rows = await world.rows(
+    const rows = await harness.rows(
       `SELECT outcome FROM audit_outbox WHERE type = 'oauth.device_decided' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
       [tv.client_id],
     );
@@ -129,10 +128,10 @@ describe('device grant (RFC 8628)', () => {
     const byOperator = (json: object) =>
       send(api.url, 'POST', '/v1/tokens/revoke', { basic: operator, json: { ...json, reason: 'taken over' } });
     const ends: Record<string, (own: TestUser, client: ClientCredentials) => Promise<unknown>> = {
-      'a new password': ({ id }) => world.rows('SELECT user_every_login_end($1)', [id]),
+      'a new password': ({ id }) => harness.rows('SELECT user_every_login_end($1)', [id]),
       'all sessions ended': ({ id }) => byOperator({ user_id: id }),
-      'the user disabled': ({ id }) => world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]),
-      'the user deleted': ({ id }) => world.rows('DELETE FROM users WHERE id = $1', [id]),
+      'the user disabled': ({ id }) => harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]),
+      'the user deleted': ({ id }) => harness.rows('DELETE FROM users WHERE id = $1', [id]),
       'the client cut off': (_own, { client_id }) => byOperator({ client_id }),
     };
     for (const [what, end] of Object.entries(ends)) {
@@ -146,7 +145,7 @@ describe('device grant (RFC 8628)', () => {
       for (const again of [1, 2])
         expect((await poll(body.device_code, client)).body.code, `${what} ${again}`).toBe('device_code_expired');
       expect((await askToken(api, client, codeForm(code, verifier))).body.error, what).toBe('invalid_grant');
-      const logins = await world.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [client.client_id]);
+      const logins = await harness.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [client.client_id]);
       expect(logins, what).toEqual([]);
     }
   });
@@ -156,7 +155,7 @@ describe('device grant (RFC 8628)', () => {
     const { body } = await begin();
     const browser = browserOf(api, own);
     const confirm = await browser.open(`/device?user_code=${body.user_code}`);
-    await world.rows('DELETE FROM sessions WHERE "userId" = $1', [own.id]);
+    await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [own.id]);
     expect((await browser.submit(confirm, { decision: 'allow' })).text).not.toContain('Device connected');
     expect((await poll(body.device_code)).body.error).toBe('authorization_pending');
   });
@@ -200,7 +199,7 @@ describe('token exchange (RFC 8693)', () => {
     });
     expect(after.exp).toBeLessThanOrEqual(before.exp as number);
     expect(await verdictOn({ api: api.url }, body.access_token, { audience: 'https://next.test/api' })).toBe('active');
-    const rows = await world.rows('SELECT outcome, actor_id, detail FROM audit_outbox WHERE event_id = $1', [
+    const rows = await harness.rows('SELECT outcome, actor_id, detail FROM audit_outbox WHERE event_id = $1', [
       after.jti,
     ]);
     expect(rows).toMatchObject([

@@ -1,17 +1,10 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import {
-  askToken,
-  codeForm,
-  codeOf,
-  LOOPBACK_REDIRECT,
-  newOAuthClient,
-  newVerifier,
-} from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
+import { askToken, codeForm, codeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { send } from '#testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';

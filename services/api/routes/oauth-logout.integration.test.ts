@@ -1,26 +1,25 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClient } from '#services/domain/access/create-client.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, send } from '#testing/http-client.ts';
-import { testCaller } from '#testing/ports.ts';
 
 const BYE = 'https://app.example.test/bye?tenant=1';
 const PATH = '/oauth2/end_session';
 
-let world: ApiWorld;
-let api: Awaited<ReturnType<ApiWorld['startCopy']>>;
+let harness: ApiHarness;
+let api: Awaited<ReturnType<ApiHarness['startCopy']>>;
 let site: ClientCredentials;
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ hashes: false });
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
   site = await newClient('Tasks <b>', [BYE]);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 async function newClient(name: string, postLogoutRedirectUris: readonly string[]): Promise<ClientCredentials> {
   const made = await createClient(
@@ -128,7 +127,7 @@ test('an address that is not registered is never gone to, and nobody is signed o
       await send(api.url, 'POST', PATH, { form: members, cookie: user.cookie }),
     ])
       expect([shown.status, shown.headers.get('location')], JSON.stringify(members)).toEqual([400, null]);
-  await world.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [other.client_id]);
+  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [other.client_id]);
   await api.ports.access.load();
   const disabled = { client_id: other.client_id, post_logout_redirect_uri: 'https://other.example.test/bye' };
   expect((await browserOf(api, user).open(pathWith(disabled))).status).toBe(400);

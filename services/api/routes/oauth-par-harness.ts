@@ -1,11 +1,11 @@
 // For tests only: an installation with one user and clients that push their authorization requests (RFC 9126).
 import { expect } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import type { Shown } from '#testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
@@ -14,7 +14,7 @@ export const OTHER_REDIRECT = 'https://app.example.test/cb';
 
 type Members = Readonly<Record<string, string>>;
 
-export type PushHarness = ApiWorld & {
+export type PushHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly user: TestUser;
   readonly site: ClientCredentials;
@@ -55,7 +55,7 @@ export const codeIn = (shown: Shown): string => shown.leftFor?.searchParams.get(
 export async function openPushHarness(
   newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
 ): Promise<PushHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const api = await harness.startCopy({ hashes: false });
   const grants = ['authorization_code', 'refresh_token'];
   const push: PushHarness['push'] = (client, form, dpop) => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { ALLOW, askToken, browserOf, codeForm, newOAuthClient } from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
+import { ALLOW, askToken, browserOf, codeForm, newOAuthClient } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectOAuthError, send } from '#testing/http-client.ts';
 import { codeIn, openPushHarness, type PushHarness, pushedPath, request, verifier } from './oauth-par-harness.ts';

@@ -1,16 +1,9 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { signUp, type TestUser } from '#testing/flows/flows.ts';
 import type { Shown } from '#testing/flows/oauth-browser.ts';
-import {
-  ALLOW,
-  askToken,
-  browserOf,
-  codeForm,
-  LOOPBACK_REDIRECT,
-  newOAuthClient,
-} from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
+import { ALLOW, askToken, browserOf, codeForm, LOOPBACK_REDIRECT, newOAuthClient } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { send } from '#testing/http-client.ts';
 import {

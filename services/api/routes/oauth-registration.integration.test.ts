@@ -3,11 +3,11 @@ import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
 import { purge } from '#services/domain/shared/purge.ts';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newPerson } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth-world.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
 import { send } from '#testing/http-client.ts';
 import {
   NOTES_REDIRECT,

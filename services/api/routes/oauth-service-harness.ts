@@ -1,15 +1,15 @@
 // For tests only: a copy of the API, and what two clients with secrets do at the token endpoints of OAuth.
 
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { issueFor, type Pair } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
 
 type Form = Sent['form'];
 
-export type ServiceHarness = ApiWorld & {
+export type ServiceHarness = ApiHarness & {
   readonly api: ApiCopy;
   /** May issue and introspect. */
   readonly service: ClientCredentials;
@@ -25,7 +25,7 @@ export type ServiceHarness = ApiWorld & {
 };
 
 export async function openServiceHarness(): Promise<ServiceHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const api = await harness.startCopy({ hashes: false });
   const service = await harness.newClient(['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']);
   const bystander = await harness.newClient(['demo:read']);

@@ -1,12 +1,12 @@
 // For tests only: an installation that takes clients nobody vetted: those that register themselves, and documents.
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import type { Shown } from '#testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
-import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#testing/http-client.ts';
 
 /** Where such a client has people sent back to. */
@@ -16,7 +16,7 @@ export const UNVETTED_AUDIENCE = 'https://api.example/mcp';
 /** Settings of a copy where whoever may registers; documents are read, from everywhere but the inside. */
 export const STRICT = { CLIENT_REGISTRATION: 'token', CLIENT_DOCUMENTS: 'true' } as const;
 
-export type UnvettedHarness = ApiWorld & {
+export type UnvettedHarness = ApiHarness & {
   /** Anybody registers; documents are read, from this machine too. */
   readonly open: ApiCopy;
   readonly user: TestUser;
@@ -31,7 +31,7 @@ export type UnvettedHarness = ApiWorld & {
 export async function openUnvettedHarness(
   newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
 ): Promise<UnvettedHarness> {
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const open = await harness.startCopy({
     hashes: false,
     env: {

@@ -2,11 +2,10 @@ import { hash, randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { newEmail, patiently } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
 import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 import { ownPage } from './accounts-harness.ts';
@@ -15,7 +14,7 @@ const STOLEN = 'a password of somebody elsewhere';
 const COMMON = 'passwordpassword';
 const GOOD = 'twenty-four quiet pigeons';
 
-let harness: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let mails: MailFolder;
 let list: Server;
@@ -28,7 +27,7 @@ beforeAll(async () => {
     response.end(`${'0'.repeat(35)}:0${isAsked ? `\r\n${stolen.slice(5)}:9` : ''}`);
   });
   await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
-  harness = await openApiWorld();
+  harness = await openApiHarness();
   const env = {
     PASSWORD_PROFILE: 'nist',
     BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,

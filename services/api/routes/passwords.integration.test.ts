@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '#testing/api-copy.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { newEmail, newPassword, signIn, type TestUser } from '#testing/flows/flows.ts';
+import { API_URL } from '#testing/harness/api.ts';
 import { cookieOf, send } from '#testing/http-client.ts';
 import {
   type AccountHarness,

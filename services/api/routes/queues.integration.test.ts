@@ -3,14 +3,14 @@ import { permissionMissing } from '#services/platform/errors.ts';
 import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
 import { eventually } from '#testing/eventually.ts';
 import { signIn, signUp } from '#testing/flows/flows.ts';
-import { composeWorker, effectJob, effectJobId } from '#testing/harness/job-world.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import { composeWorker, effectJob, effectJobId } from '#testing/harness/job.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { expectProblem, send } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
-import { queryRows } from '#testing/rows.ts';
 
 const BOARD = '/v1/admin/queues';
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 let producer: Producer;
 let admin: string;
@@ -18,8 +18,8 @@ let person: string;
 
 beforeAll(async () => {
   // Without a worker, which would do the jobs that these tests look at.
-  world = await startProductWorld();
-  ({ product } = world);
+  harness = await startProductHarness();
+  ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
   admin = (await signIn(product, product.credentials.admin)).cookie;
@@ -30,7 +30,7 @@ afterAll(async () => {
   await producer?.close();
   // Told to stop rather than killed: it then says which lines it ran.
   await product?.stop();
-  await world?.close();
+  await harness?.close();
 });
 
 const look = (path: string, cookie?: string) =>

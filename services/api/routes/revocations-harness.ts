@@ -11,14 +11,13 @@ import {
   createRevocationStreams,
   type RevocationStreams,
 } from '#services/domain/tokens/revocations/revocation-stream.ts';
+import { openStateCopy, type StateCopy } from '#services/domain/tokens/revocations/state-copy-harness.ts';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { testCaller } from '#testing/ports.ts';
-import { quietLog } from '#testing/quiet-log.ts';
-import { openStateCopy, type StateCopy } from '#testing/state-copy.ts';
-import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { quietLog, testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { createApp } from '../app.ts';
 import { createCallerResolver } from '../requests/caller.ts';
 import { healthRoutes } from './health.ts';

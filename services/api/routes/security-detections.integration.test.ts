@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import { newEmail, refresh, signUp, type TestUser } from '#testing/flows/flows.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { cookieOf, expectProblem, type Received, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
-import { testCaller } from '#testing/ports.ts';
 import { never, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

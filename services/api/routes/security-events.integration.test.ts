@@ -4,12 +4,12 @@ import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Ports } from '#services/domain/ports.ts';
 import { createEventStreams } from '#services/domain/security/event-stream.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { newEmail, signIn, signUp } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { callerAt, testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, send } from '#testing/http-client.ts';
-import { callerAt, testCaller } from '#testing/ports.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -9,15 +9,15 @@ import { admitSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts'
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
-import type { ApiCopy, ApiCopyOptions } from '#testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy, ApiCopyOptions } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { callerAt, testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
-import { callerAt, testCaller } from '#testing/ports.ts';
 
 type Login = { readonly email: string; readonly password: string };
 
-export type SecurityHarness = ApiWorld & {
+export type SecurityHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly other: ApiCopy;
   /** A client that may read and manage incidents, unlock, and read the log. */
@@ -40,7 +40,7 @@ export const never = { signal: new AbortController().signal };
 
 export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Promise<SecurityHarness> {
   const logDir = mkdtempSync(join(tmpdir(), 'sallyport-security-'));
-  const harness = await openApiWorld();
+  const harness = await openApiHarness();
   const settings = {
     TRUSTED_PROXIES: 'loopback',
     RATE_LIMIT_PROFILE: 'default',

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { refreshTokenReuse } from '#services/domain/security/detections.ts';
 import { raiseIncident } from '#services/domain/security/raise-incident.ts';
 import { refresh, signUp } from '#testing/flows/flows.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectProblem, type Json, type Received } from '#testing/http-client.ts';
-import { testCaller } from '#testing/ports.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newClient, signIn } from '#testing/flows/flows.ts';
-import { type ProductWorld, startProductWorld } from '#testing/harness/product-world.ts';
+import type { Product } from '#testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { basicHeader, type Json } from '#testing/http-client.ts';
-import type { Product } from '#testing/product.ts';
 
-let world: ProductWorld;
+let harness: ProductHarness;
 let product: Product;
 beforeAll(async () => {
-  world = await startProductWorld({ WORKER_COPIES: '1' });
-  ({ product } = world);
+  harness = await startProductHarness({ WORKER_COPIES: '1' });
+  ({ product } = harness);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** The first event of this session in a stream that is open; whatever else is streamed goes by. */
 async function loginIn(answer: Response, sessionId: () => string | undefined): Promise<Json> {

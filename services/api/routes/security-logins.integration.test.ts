@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { act, enrolled } from '#testing/flows/factor-flows.ts';
 import { refresh, signUp } from '#testing/flows/flows.ts';
-import { providerAccount } from '#testing/harness/social-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { providerAccount } from '#testing/harness/social.ts';
 import { cookieOf, expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
 import type { MailFolder } from '#testing/mail-folder.ts';
 import { from } from './security-harness.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { API_URL } from '#testing/api-copy.ts';
 import { newEmail, signUp } from '#testing/flows/flows.ts';
-import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import { type ClientCredentials, cookieOf, send } from '#testing/http-client.ts';
 import { openTheftHarness, type TheftHarness } from './security-outrun-harness.ts';
 

@@ -1,11 +1,11 @@
 // For tests only: people whose password a stranger has, and what the stranger does before anybody looks.
 
-import { API_URL } from '#testing/api-copy.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { refresh, signUp } from '#testing/flows/flows.ts';
-import { askToken, browserOf, newOAuthClient } from '#testing/harness/oauth-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { askToken, browserOf, newOAuthClient } from '#testing/harness/oauth.ts';
 import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';

@@ -1,8 +1,8 @@
 // For tests only: a harness with detections whose people read their mails and may sign in by a provider of the test's own.
 import { spendSignInFailures } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
 import { forgetDevices } from '#services/domain/identity/sign-in/sign-in-origin.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import { type ProviderAccount, startOidcProvider } from '#testing/fakes/oidc-provider.ts';
+import { API_URL } from '#testing/harness/api.ts';
 import { cookieOf, type Received, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 import { type from, openSecurityHarness, type SecurityHarness } from './security-harness.ts';

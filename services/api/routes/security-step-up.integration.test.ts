@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { enrolled } from '#testing/flows/factor-flows.ts';
 import { newEmail, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { providerAccount } from '#testing/harness/social-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { providerAccount } from '#testing/harness/social.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
 import type { MailFolder } from '#testing/mail-folder.ts';
 import { from } from './security-harness.ts';

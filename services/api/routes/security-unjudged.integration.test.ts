@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { listUnjudged, retryEvent } from '#services/domain/security/retry-unjudged.ts';
 import { signUp } from '#testing/flows/flows.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
-import { testCaller } from '#testing/ports.ts';
 import { never, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

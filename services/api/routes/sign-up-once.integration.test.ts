@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import { cookieOf, type Received, send } from '#testing/http-client.ts';
 import { type AccountHarness, openAccountHarness } from './accounts-harness.ts';
 

@@ -1,36 +1,36 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '#testing/api-copy.ts';
 import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { enrolled } from '#testing/flows/factor-flows.ts';
 import { type Browser, openBrowser, type Shown } from '#testing/flows/oauth-browser.ts';
-import { openSocialWorld, providerAccount, type SocialWorld } from '#testing/harness/social-world.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { openSocialHarness, providerAccount, type SocialHarness } from '#testing/harness/social.ts';
 
 /** What a browser asks for when it is sent somewhere. */
 const LOOKS_AT_PAGES = { accept: 'text/html,*/*;q=0.8' };
 const LISTED = 'https://app.example.test';
 
-let world: SocialWorld;
+let harness: SocialHarness;
 beforeAll(async () => {
-  world = await openSocialWorld({ CORS_ORIGINS: LISTED });
+  harness = await openSocialHarness({ CORS_ORIGINS: LISTED });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** Somebody with an authenticator app who may sign in by the provider, too. */
 async function linkedWithApp(): Promise<{ readonly who: ProviderAccount; readonly uri: string }> {
-  const { cookie, uri } = await enrolled(world.copy);
+  const { cookie, uri } = await enrolled(harness.copy);
   const who = providerAccount();
-  const begun = await world.begin({ cookie, path: '/api/auth/link-social' });
-  const linked = await world.ask('GET', await world.comeBack(begun, who), { cookie: begun.cookie });
+  const begun = await harness.begin({ cookie, path: '/api/auth/link-social' });
+  const linked = await harness.ask('GET', await harness.comeBack(begun, who), { cookie: begun.cookie });
   expect(linked.body).toEqual({ linked: true });
   return { who, uri };
 }
 
 /** Back from the provider in a browser, at what is shown there. */
 async function sentBack(who: ProviderAccount, members: object = {}): Promise<[Shown, Browser]> {
-  const browser = openBrowser(world.copy.url, API_URL);
-  const begun = await world.begin({}, members);
-  const answer = await world.ask('GET', await world.comeBack(begun, who), {
+  const browser = openBrowser(harness.copy.url, API_URL);
+  const begun = await harness.begin({}, members);
+  const answer = await harness.ask('GET', await harness.comeBack(begun, who), {
     cookie: begun.cookie,
     headers: LOOKS_AT_PAGES,
   });
@@ -47,7 +47,7 @@ function goesOnTo({ text }: Shown): string {
 
 const isSignedIn = async ({ cookies }: Browser): Promise<boolean> => {
   const cookie = [...cookies].map((pair) => pair.join('=')).join('; ');
-  return (await world.ask('GET', '/api/auth/session', { cookie })).status === 200;
+  return (await harness.ask('GET', '/api/auth/session', { cookie })).status === 200;
 };
 
 describe('whom a provider sent back, in a browser', () => {
@@ -83,12 +83,12 @@ describe('whom a provider sent back, in a browser', () => {
     expect(shown.text).toMatch(
       /has not proved your e-mail address.*Prove your address there, or sign in another way\./s,
     );
-    expect((await world.signInAs(who)).body).toMatchObject({ code: 'social_email_unproven' });
+    expect((await harness.signInAs(who)).body).toMatchObject({ code: 'social_email_unproven' });
   });
 
   test('is told as a program where to go with the challenge', async () => {
     const { who } = await linkedWithApp();
-    const [to, nowhere] = [await world.signInAs(who, { callbackURL: '/welcome' }), await world.signInAs(who)];
+    const [to, nowhere] = [await harness.signInAs(who, { callbackURL: '/welcome' }), await harness.signInAs(who)];
     expect(to.body).toMatchObject({ code: 'second_factor_required', callbackURL: '/welcome' });
     expect(nowhere.body).toMatchObject({ code: 'second_factor_required', challenge: expect.any(String) });
     expect(nowhere.body).not.toHaveProperty('callbackURL');
@@ -99,41 +99,45 @@ describe('the login page', () => {
   const AUTHORIZE = `/oauth2/authorize?${new URLSearchParams({ client_id: 'nobody', state: 'kept' })}`;
 
   test('offers the providers that are configured, and leads by one to where the login was asked for', async () => {
-    const browser = openBrowser(world.copy.url, API_URL);
+    const browser = openBrowser(harness.copy.url, API_URL);
     const page = await browser.open(`/login?${new URLSearchParams({ next: AUTHORIZE })}`);
     for (const brand of ['Company', 'Other', 'GitHub']) expect(page.text).toContain(`Continue with ${brand}</button>`);
     const left = await browser.submit(page, { provider: 'company' }, '/login/provider');
     expect([left.status, left.headers.get('cache-control')]).toEqual([200, 'no-store']);
-    const back = await world.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
+    const back = await harness.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
     const cookie = [...browser.cookies].map((pair) => pair.join('=')).join('; ');
-    const done = await world.ask('GET', back, { cookie, headers: LOOKS_AT_PAGES });
+    const done = await harness.ask('GET', back, { cookie, headers: LOOKS_AT_PAGES });
     expect([done.status, done.headers.get('location')]).toEqual([303, AUTHORIZE]);
     expect(done.headers.getSetCookie().join()).toContain('session_token=');
   });
 
   test('that was asked for by nobody says who is signed in', async () => {
-    const browser = openBrowser(world.copy.url, API_URL);
+    const browser = openBrowser(harness.copy.url, API_URL);
     const left = await browser.submit(await browser.open('/login'), { provider: 'company' }, '/login/provider');
-    const back = await world.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
+    const back = await harness.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
     expect((await browser.open(back)).text).toContain('You are signed in as');
   });
 
   test('leads by a changed form nowhere else', async () => {
-    const browser = openBrowser(world.copy.url, API_URL);
+    const browser = openBrowser(harness.copy.url, API_URL);
     const page = await browser.open('/login');
     const changed = { ...page, text: page.text.replaceAll('value="/login"', 'value="https://evil.test/"') };
     const left = await browser.submit(changed, { provider: 'company' }, '/login/provider');
-    const back = await world.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
+    const back = await harness.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
     expect((await browser.open(back)).leftFor).toBeNull();
   });
 
   test('says what is the matter with a provider that nobody configured, and with a form of another browser', async () => {
-    const browser = openBrowser(world.copy.url, API_URL);
+    const browser = openBrowser(harness.copy.url, API_URL);
     const page = await browser.open('/login');
     const unknown = await browser.submit(page, { provider: 'nobody' }, '/login/provider');
     expect(unknown.status).toBe(404);
     expect(unknown.text).toContain('role="alert"');
-    const foreign = await openBrowser(world.copy.url, API_URL).submit(page, { provider: 'company' }, '/login/provider');
+    const foreign = await openBrowser(harness.copy.url, API_URL).submit(
+      page,
+      { provider: 'company' },
+      '/login/provider',
+    );
     expect([foreign.status, foreign.headers.getSetCookie()]).toEqual([403, []]);
   });
 });

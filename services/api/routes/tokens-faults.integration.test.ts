@@ -2,78 +2,77 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { currentRequestTrace } from '#observability/http-span.ts';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { insertUser } from '#testing/fixtures/families.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 
-type World = {
+type Harness = {
   readonly api: ApiCopy;
   readonly client: ClientCredentials;
-  readonly rows: ApiWorld['rows'];
+  readonly rows: ApiHarness['rows'];
   readonly postgres: TcpProxy;
   readonly redis: TcpProxy;
   close(): Promise<void>;
 };
 
 /** One copy whose stores can be cut off, on a database of its own. */
-async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
-  const world = await openApiWorld();
-  const [postgres, redis] = await Promise.all([startTcpProxy(world.databaseUrl), startTcpProxy(world.redisUrl)]);
-  const api = await world.startCopy({ hashes: false, databaseUrl: postgres.url, redisUrl: redis.url, env });
+async function startHarness(env: Readonly<Record<string, string>> = {}): Promise<Harness> {
+  const harness = await openApiHarness();
+  const [postgres, redis] = await Promise.all([startTcpProxy(harness.databaseUrl), startTcpProxy(harness.redisUrl)]);
+  const api = await harness.startCopy({ hashes: false, databaseUrl: postgres.url, redisUrl: redis.url, env });
   await vi.waitUntil(() => api.stores.redis.isReady(), { timeout: 10_000 });
-  const client = await world.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect']);
+  const client = await harness.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect']);
   return {
     api,
     client,
-    rows: world.rows,
+    rows: harness.rows,
     postgres,
     redis,
     close: async () => {
-      await world.close();
+      await harness.close();
       await Promise.all([postgres.cut(), redis.cut()]);
     },
   };
 }
 
-/** As `startWorld`, for one test. */
-async function worldOfTest(env: Readonly<Record<string, string>>): Promise<World> {
-  const world = await startWorld(env);
-  onTestFinished(() => world.close());
-  return world;
+/** As `startHarness`, for one test. */
+async function harnessOfTest(env: Readonly<Record<string, string>>): Promise<Harness> {
+  const harness = await startHarness(env);
+  onTestFinished(() => harness.close());
+  return harness;
 }
 
-async function issue({ api, client }: World, headers: Record<string, string> = {}): Promise<Received> {
+async function issue({ api, client }: Harness, headers: Record<string, string> = {}): Promise<Received> {
   const userId = await insertUser(api.stores.pools.main);
   return send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: { user_id: userId } });
 }
-const validate = ({ api }: World, token: string, more: object = {}): Promise<Received> =>
+const validate = ({ api }: Harness, token: string, more: object = {}): Promise<Received> =>
   send(api.url, 'POST', '/v1/tokens/validate', { json: { token, ...more } });
-const revoke = ({ api, client }: World, selector: object): Promise<Received> =>
+const revoke = ({ api, client }: Harness, selector: object): Promise<Received> =>
   send(api.url, 'POST', '/v1/tokens/revoke', { basic: client, json: { reason: 'test', ...selector } });
-const refresh = ({ api }: World, refresh_token: string): Promise<Received> =>
+const refresh = ({ api }: Harness, refresh_token: string): Promise<Received> =>
   send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token } });
-const byId = ({ api, client }: World, accessToken: string): Promise<Received> =>
+const byId = ({ api, client }: Harness, accessToken: string): Promise<Received> =>
   send(api.url, 'GET', `/v1/tokens/${decodeJwt(accessToken).jti}`, { basic: client });
-const validateIds = ({ api, client }: World, token_ids: unknown[]): Promise<Received> =>
+const validateIds = ({ api, client }: Harness, token_ids: unknown[]): Promise<Received> =>
   send(api.url, 'POST', '/v1/tokens/validate-batch', { basic: client, json: { token_ids } });
-const credentials = ({ api, client }: World): Promise<Received> =>
+const credentials = ({ api, client }: Harness): Promise<Received> =>
   send(api.url, 'POST', '/oauth2/token', { basic: client, form: { grant_type: 'client_credentials' } });
-const introspect = ({ api, client }: World, token: string): Promise<Received> =>
+const introspect = ({ api, client }: Harness, token: string): Promise<Received> =>
   send(api.url, 'POST', '/oauth2/introspect', { basic: client, form: { token } });
 
 describe('stores', () => {
-  let world: World;
+  let harness: Harness;
   beforeAll(async () => {
-    world = await startWorld();
+    harness = await startHarness();
   });
-  afterAll(() => world.close());
+  afterAll(() => harness.close());
 
   test('a validation asks nothing of Postgres or Redis, whatever its form and verdict', async () => {
-    const { api, client } = world;
-    const { access_token } = (await issue(world)).body;
+    const { api, client } = harness;
+    const { access_token } = (await issue(harness)).body;
     const commands: string[] = [];
     const restore: (() => void)[] = [];
     const watch = (target: object, names: readonly string[], label: string): void => {
@@ -100,28 +99,28 @@ describe('stores', () => {
     );
     const tokens = [access_token, 'rubbish'];
     for (let turn = 0; turn < 5; turn += 1) {
-      await validate(world, access_token);
-      await validate(world, access_token, {
+      await validate(harness, access_token);
+      await validate(harness, access_token, {
         audience: API_URL,
         required_scope: 'openid',
         context: { ip: '192.0.2.1' },
       });
-      await validate(world, `${access_token.slice(0, -4)}AAAA`);
-      await validate(world, 'rubbish');
+      await validate(harness, `${access_token.slice(0, -4)}AAAA`);
+      await validate(harness, 'rubbish');
       await send(api.url, 'POST', '/v1/tokens/validate', { bearer: access_token });
       await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens } });
-      await introspect(world, access_token);
+      await introspect(harness, access_token);
     }
     expect(commands).toEqual([]);
     // The watch itself works.
-    await byId(world, access_token);
+    await byId(harness, access_token);
     await send(api.url, 'GET', '/v1/tokens/stats', { basic: client });
     expect(commands).toEqual(expect.arrayContaining(['redis.getMany', 'postgres.query']));
     for (const undo of restore) undo();
   });
 
   test('and by the wire: 500 validations send what the same time without any sends, the limiter’s connection included', async () => {
-    const limited = await worldOfTest({ RATE_LIMIT_PROFILE: 'default' });
+    const limited = await harnessOfTest({ RATE_LIMIT_PROFILE: 'default' });
     const { access_token } = (await issue(limited)).body;
     await validate(limited, access_token);
     const sent = (): number => limited.postgres.messages() + limited.redis.messages();
@@ -150,16 +149,16 @@ describe('stores', () => {
   });
 
   test('Redis emptied: a revoked token stays revoked, ids are unknown, tokens are judged', async () => {
-    const [dead, live] = [(await issue(world)).body, (await issue(world)).body];
-    await revoke(world, { token: dead.access_token });
+    const [dead, live] = [(await issue(harness)).body, (await issue(harness)).body];
+    await revoke(harness, { token: dead.access_token });
     const { Redis } = await import('ioredis');
-    const admin = new Redis(world.redis.url);
+    const admin = new Redis(harness.redis.url);
     await admin.flushdb();
     admin.disconnect();
-    expect((await validate(world, dead.access_token)).body).toEqual({ active: false, reason: 'revoked' });
-    expect((await validate(world, live.access_token)).body.active).toBe(true);
+    expect((await validate(harness, dead.access_token)).body).toEqual({ active: false, reason: 'revoked' });
+    expect((await validate(harness, live.access_token)).body.active).toBe(true);
     const ids = [dead, live].map(({ access_token }) => decodeJwt(access_token).jti);
-    const batch = await validateIds(world, ids);
+    const batch = await validateIds(harness, ids);
     expect(batch.body.results).toEqual([
       { active: false, reason: 'revoked' },
       { active: false, reason: 'unknown_id' },
@@ -167,42 +166,42 @@ describe('stores', () => {
   });
 
   test('Redis gone: issuing, validating, refreshing and revoking go on; only what is asked by id is 503, with a code', async () => {
-    const { api } = world;
-    const before = (await issue(world)).body;
-    await world.redis.cut();
-    const pair = await issue(world);
+    const { api } = harness;
+    const before = (await issue(harness)).body;
+    await harness.redis.cut();
+    const pair = await issue(harness);
     expect(pair.status).toBe(201);
-    expect((await credentials(world)).status).toBe(200);
-    expect((await validate(world, pair.body.access_token)).body.active).toBe(true);
-    expect((await refresh(world, pair.body.refresh_token)).status).toBe(200);
-    expect((await revoke(world, { token: before.access_token })).status).toBe(200);
-    expect((await validate(world, before.access_token)).body).toEqual({ active: false, reason: 'revoked' });
+    expect((await credentials(harness)).status).toBe(200);
+    expect((await validate(harness, pair.body.access_token)).body.active).toBe(true);
+    expect((await refresh(harness, pair.body.refresh_token)).status).toBe(200);
+    expect((await revoke(harness, { token: before.access_token })).status).toBe(200);
+    expect((await validate(harness, before.access_token)).body).toEqual({ active: false, reason: 'revoked' });
     const { jti } = decodeJwt(pair.body.access_token);
-    const askedById = [await validateIds(world, [jti]), await byId(world, pair.body.access_token)];
+    const askedById = [await validateIds(harness, [jti]), await byId(harness, pair.body.access_token)];
     for (const { status, body, headers } of askedById) {
       expect([status, body.code]).toEqual([503, 'token_metadata_unavailable']);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     }
-    await world.redis.restore();
+    await harness.redis.restore();
     await expect.poll(() => api.stores.redis.isReady(), { timeout: 10_000 }).toBe(true);
-    const known = await issue(world);
-    expect((await byId(world, known.body.access_token)).status).toBe(200);
+    const known = await issue(harness);
+    expect((await byId(harness, known.body.access_token)).status).toBe(200);
   });
 
   test('Postgres gone: nothing is issued, revoked or, past the bound, validated; each answer is 503 with a code; then all is well', async () => {
-    const { api, client } = world;
-    const pair = (await issue(world)).body;
+    const { api, client } = harness;
+    const pair = (await issue(harness)).body;
     const issued = () =>
-      world.rows(`SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`);
+      harness.rows(`SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`);
     const rows = await issued();
-    await world.postgres.cut();
+    await harness.postgres.cut();
     const user = { basic: client, json: { user_id: 'anybody' } };
     const refused = await Promise.all([
       send(api.url, 'POST', '/v1/tokens', user),
-      credentials(world),
-      revoke(world, { token: pair.access_token }),
-      refresh(world, pair.refresh_token),
-      introspect(world, pair.refresh_token),
+      credentials(harness),
+      revoke(harness, { token: pair.access_token }),
+      refresh(harness, pair.refresh_token),
+      introspect(harness, pair.refresh_token),
       send(api.url, 'GET', '/v1/tokens/stats', { basic: client }),
     ]);
     for (const { status, body, headers } of refused) {
@@ -211,32 +210,32 @@ describe('stores', () => {
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     }
     await expect
-      .poll(async () => (await validate(world, pair.access_token)).body.code, { timeout: 15_000 })
+      .poll(async () => (await validate(harness, pair.access_token)).body.code, { timeout: 15_000 })
       .toBe('revocation_state_stale');
-    const stale = await validate(world, pair.access_token);
+    const stale = await validate(harness, pair.access_token);
     expect([stale.status, stale.headers.has('retry-after')]).toEqual([503, true]);
     const bearer = pair.access_token;
     expect((await send(api.url, 'GET', '/v1/tokens/stats', { bearer })).status).toBe(503);
-    await world.postgres.restore();
+    await harness.postgres.restore();
     await expect
-      .poll(async () => (await validate(world, pair.access_token)).body.active, { timeout: 15_000 })
+      .poll(async () => (await validate(harness, pair.access_token)).body.active, { timeout: 15_000 })
       .toBe(true);
     expect(await issued()).toEqual(rows);
     // The refused refresh moved nothing, or what it moved is its own retry's.
-    expect((await refresh(world, pair.refresh_token)).status).toBe(200);
+    expect((await refresh(harness, pair.refresh_token)).status).toBe(200);
   });
 });
 
 describe('switches over HTTP', () => {
   test('replay on: a token id under another context is refused; without Redis the answer is 503', async () => {
-    const world = await worldOfTest({ VALIDATE_REPLAY_PROTECTION: 'true' });
-    const { access_token } = (await issue(world)).body;
-    const from = (ip: string) => validate(world, access_token, { context: { ip, user_agent: 'a' } });
+    const harness = await harnessOfTest({ VALIDATE_REPLAY_PROTECTION: 'true' });
+    const { access_token } = (await issue(harness)).body;
+    const from = (ip: string) => validate(harness, access_token, { context: { ip, user_agent: 'a' } });
     expect((await from('192.0.2.1')).body.active).toBe(true);
     expect((await from('192.0.2.1')).body.active).toBe(true);
     expect((await from('192.0.2.2')).body).toEqual({ active: false, reason: 'binding_mismatch' });
-    expect((await validate(world, access_token)).body.active).toBe(true);
-    await world.redis.cut();
+    expect((await validate(harness, access_token)).body.active).toBe(true);
+    await harness.redis.cut();
     const without = await from('192.0.2.1');
     expect([without.status, without.body.code, without.headers.has('retry-after')]).toEqual([
       503,
@@ -246,19 +245,19 @@ describe('switches over HTTP', () => {
   });
 
   test('address and agent on: the token carries hashes of both, and is no credential from elsewhere', async () => {
-    const world = await worldOfTest({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
-    const { access_token } = (await issue(world, { 'user-agent': 'browser/1' })).body;
+    const harness = await harnessOfTest({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
+    const { access_token } = (await issue(harness, { 'user-agent': 'browser/1' })).body;
     const { bip, bua } = decodeJwt(access_token);
     expect([bip, bua]).toEqual([expect.stringMatching(/^1\.[\w-]{22}$/), expect.stringMatching(/^1\.[\w-]{22}$/)]);
     const context = { ip: '127.0.0.1', user_agent: 'browser/1' };
-    expect((await validate(world, access_token, { context })).body.active).toBe(true);
+    expect((await validate(harness, access_token, { context })).body.active).toBe(true);
     for (const other of [
       { ...context, ip: '192.0.2.9' },
       { ...context, user_agent: 'robot' },
     ])
-      expect((await validate(world, access_token, { context: other })).body.reason).toBe('binding_mismatch');
+      expect((await validate(harness, access_token, { context: other })).body.reason).toBe('binding_mismatch');
     const stats = (agent: string) =>
-      send(world.api.url, 'GET', '/v1/tokens/stats', { bearer: access_token, headers: { 'user-agent': agent } });
+      send(harness.api.url, 'GET', '/v1/tokens/stats', { bearer: access_token, headers: { 'user-agent': agent } });
     expect((await stats('browser/1')).status).toBe(403);
     expect((await stats('robot')).status).toBe(401);
   });
@@ -270,18 +269,18 @@ describe('algorithms', () => {
     ['EdDSA', {}],
     ['HS256', { JWT_SECRET: 'a shared secret of more than 32 bytes, for tests' }],
   ] as const)('%s: tokens of every grant are made, validated, refreshed and revoked', async (alg, env) => {
-    const world = await worldOfTest({ JWT_ALGORITHM: alg, ...env });
-    const pair = (await issue(world)).body;
-    const own = (await credentials(world)).body;
-    const refreshed = (await refresh(world, pair.refresh_token)).body;
+    const harness = await harnessOfTest({ JWT_ALGORITHM: alg, ...env });
+    const pair = (await issue(harness)).body;
+    const own = (await credentials(harness)).body;
+    const refreshed = (await refresh(harness, pair.refresh_token)).body;
     for (const { access_token } of [pair, own, refreshed]) {
       expect(decodeProtectedHeader(access_token)).toMatchObject({ alg, typ: 'at+jwt' });
-      for (let use = 0; use < 3; use += 1) expect((await validate(world, access_token)).body.active).toBe(true);
-      expect((await validate(world, `${access_token.slice(0, -8)}AAAAAAAA`)).body.active).toBe(false);
-      await revoke(world, { token: access_token });
-      expect((await validate(world, access_token)).body).toEqual({ active: false, reason: 'revoked' });
+      for (let use = 0; use < 3; use += 1) expect((await validate(harness, access_token)).body.active).toBe(true);
+      expect((await validate(harness, `${access_token.slice(0, -8)}AAAAAAAA`)).body.active).toBe(false);
+      await revoke(harness, { token: access_token });
+      expect((await validate(harness, access_token)).body).toEqual({ active: false, reason: 'revoked' });
     }
-    const jwks = (await send(world.api.url, 'GET', '/.well-known/jwks.json')).body;
+    const jwks = (await send(harness.api.url, 'GET', '/.well-known/jwks.json')).body;
     if (alg === 'HS256') expect(JSON.stringify(jwks)).not.toMatch(/oct|HS256/);
   });
 });

@@ -1,23 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { insertUser } from '#testing/fixtures/families.ts';
 import { patiently } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let trusted: ClientCredentials;
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ hashes: false });
-  trusted = await world.newClient(['tokens:issue']);
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+  trusted = await harness.newClient(['tokens:issue']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const newUser = () => newSignedIn(api);
 
@@ -28,7 +28,7 @@ describe('idempotency', () => {
     return patiently(() => send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: body }));
   };
   const familiesOf = async (userId: string): Promise<number> =>
-    (await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).length;
+    (await harness.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).length;
 
   test('twenty concurrent requests with one key begin one login and get one pair', async () => {
     const { id: userId } = await newUser();
@@ -39,7 +39,7 @@ describe('idempotency', () => {
     expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
     expect(new Set(answers.map(({ body }) => decodeJwt(body.access_token).jti)).size).toBe(1);
     expect(await familiesOf(userId)).toBe(before + 1);
-    const rows = await world.rows(
+    const rows = await harness.rows(
       `SELECT 1 FROM audit_outbox WHERE type = 'token.family_created' AND detail ->> 'user_id' = $1`,
       [userId],
     );
@@ -54,7 +54,7 @@ describe('idempotency', () => {
     const reused = await issueWith(key, { user_id: userId, scope: 'openid' });
     expect([reused.status, reused.body.code]).toEqual([422, 'idempotency_key_reused']);
     expect(await familiesOf(userId)).toBe(before + 1);
-    const second = await world.newClient(['tokens:issue']);
+    const second = await harness.newClient(['tokens:issue']);
     expect((await issueWith(key, { user_id: userId }, second)).status).toBe(201);
     expect(await familiesOf(userId)).toBe(before + 2);
   });
@@ -63,7 +63,7 @@ describe('idempotency', () => {
     const { id: userId } = await newUser();
     const key = randomUUID();
     const { body } = await issueWith(key, { user_id: userId });
-    const rows = await world.rows('SELECT * FROM idempotency_keys');
+    const rows = await harness.rows('SELECT * FROM idempotency_keys');
     const dump = rows
       .map((row: object) =>
         Object.values(row)
@@ -88,7 +88,7 @@ describe('idempotency', () => {
     const { id: userId } = await newUser();
     const key = randomUUID();
     const first = await issueWith(key, { user_id: userId });
-    await world.rows(`UPDATE idempotency_keys SET expires_at = now() - interval '1 second'`);
+    await harness.rows(`UPDATE idempotency_keys SET expires_at = now() - interval '1 second'`);
     const second = await issueWith(key, { user_id: userId });
     expect(second.body.refresh_token).not.toBe(first.body.refresh_token);
   });

@@ -1,25 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy, newClient } from '#testing/api-copy.ts';
 import { newPerson } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, newClient, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let trusted: ClientCredentials;
 let ordinary: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ hashes: false });
-  trusted = await world.newClient(['tokens:issue', 'demo:read']);
-  ordinary = await world.newClient(['demo:read']);
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+  trusted = await harness.newClient(['tokens:issue', 'demo:read']);
+  ordinary = await harness.newClient(['demo:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** What the browser says of pages of our own. */
 const own = { origin: API_URL };
@@ -27,7 +26,7 @@ const newUser = () => newSignedIn(api);
 const validate = (token: string): Promise<Received> =>
   send(api.url, 'POST', '/v1/tokens/validate', { json: { token } });
 const auditRows = (where: string, values: unknown[]) =>
-  world.rows(`SELECT * FROM audit_outbox WHERE ${where} ORDER BY id`, values);
+  harness.rows(`SELECT * FROM audit_outbox WHERE ${where} ORDER BY id`, values);
 
 describe('issue', () => {
   test('a session cookie gets a pair for that session; both work and the tokens differ', async () => {
@@ -125,7 +124,7 @@ describe('issue', () => {
 });
 
 test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing of whom they are for', async () => {
-  const named = await world.startCopy({ hashes: false, env: { JWT_ISSUER: 'https://issuer.test/' } });
+  const named = await harness.startCopy({ hashes: false, env: { JWT_ISSUER: 'https://issuer.test/' } });
   const { id } = await newUser();
   const { body } = await send(named.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: id } });
   expect(decodeJwt(body.access_token)).toMatchObject({ iss: 'https://issuer.test/', aud: API_URL });
@@ -133,7 +132,7 @@ test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing
 
 describe('rights', () => {
   test('tokens:issue alone begins a login for no one who may do more than its holder', async () => {
-    const { rows: sql } = world;
+    const { rows: sql } = harness;
     await sql(`INSERT INTO roles (name, description) VALUES ('support', 'Issues')`);
     await sql(`INSERT INTO role_permissions (role, permission) VALUES ('support', 'tokens:issue')`);
     const [support, admin, plain] = await Promise.all([newUser(), newUser(), newUser()]);
@@ -154,15 +153,15 @@ describe('rights', () => {
   test.each(['none', 'admin'])(
     'a pair issued for a user opens nothing that the user was given later, with MFA_REQUIRED_ROLES=%s',
     async (MFA_REQUIRED_ROLES) => {
-      const copy = await world.startCopy({ hashes: false, env: { MFA_REQUIRED_ROLES } });
+      const copy = await harness.startCopy({ hashes: false, env: { MFA_REQUIRED_ROLES } });
       const role = `helpdesk-${MFA_REQUIRED_ROLES}`;
-      await world.rows(`INSERT INTO roles (name, description) VALUES ($1, 'Issues')`, [role]);
-      await world.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'tokens:issue')`, [role]);
+      await harness.rows(`INSERT INTO roles (name, description) VALUES ($1, 'Issues')`, [role]);
+      await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'tokens:issue')`, [role]);
       const [helper, user] = [await newPerson(copy, [role]), await newPerson(copy)];
       const issued = await send(copy.url, 'POST', '/v1/tokens', { bearer: helper.bearer, json: { user_id: user.id } });
       expect(issued.status).toBe(201);
       for (const given of ['operator', 'auditor', 'compliance', 'admin'])
-        await world.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, given]);
+        await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, given]);
       const refreshed = async (refreshToken: string) =>
         (await send(copy.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: refreshToken } })).body
           .access_token;
@@ -178,7 +177,7 @@ describe('rights', () => {
   );
 
   test('nor with a token that another client was given, whatever that client’s scope', async () => {
-    const { rows: sql } = world;
+    const { rows: sql } = harness;
     const admin = await newUser();
     const holder = await newUser();
     await sql(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin.id]);
@@ -208,28 +207,28 @@ describe('rights', () => {
 
   test('RFC 9449 §5.2: a client whose every token is bound to a key gets no unbound one here', async () => {
     const { id: userId } = await newUser();
-    const bound = await world.newClient(['tokens:issue']);
-    await world.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
+    const bound = await harness.newClient(['tokens:issue']);
+    await harness.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
       bound.client_id,
     ]);
     await api.ports.access.load();
-    const before = await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
+    const before = await harness.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
     const answer = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
     expect([answer.status, answer.body.code]).toEqual([401, 'dpop_proof_invalid']);
-    await world.rows(
+    await harness.rows(
       `UPDATE oauth_clients SET "dpopBoundAccessTokens" = false, "certificateBoundAccessTokens" = true WHERE "clientId" = $1`,
       [bound.client_id],
     );
     await api.ports.access.load();
     const certified = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
     expect([certified.status, certified.body.code]).toEqual([400, 'request_invalid']);
-    expect(await world.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual(before);
+    expect(await harness.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual(before);
   });
 
   test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {
     const { access } = api.ports;
     const { load } = access;
-    const { rows: sql } = world;
+    const { rows: sql } = harness;
     const permissionsOf = (token: string) => decodeJwt(token).permissions;
     await sql(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:read')`);
     await load();

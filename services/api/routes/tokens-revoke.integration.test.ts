@@ -2,26 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { userCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
-import { userCaller } from '#testing/ports.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let other: ApiCopy;
 let trusted: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ hashes: false });
-  other = await world.startCopy({ hashes: false });
-  trusted = await world.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect', 'demo:read']);
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+  other = await harness.startCopy({ hashes: false });
+  trusted = await harness.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect', 'demo:read']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const newUser = () => newSignedIn(api);
 const validate = (token: string, copy = api): Promise<Received> =>
@@ -45,9 +45,9 @@ describe('revoke', () => {
     expect(revoked.status).toBe(200);
     await inactive(token, 'revoked');
     const { jti } = decodeJwt(token);
-    const rows = await world.rows(`SELECT * FROM revocations WHERE kind = 'jti' AND value = $1`, [jti]);
+    const rows = await harness.rows(`SELECT * FROM revocations WHERE kind = 'jti' AND value = $1`, [jti]);
     expect(rows).toMatchObject([{ reason: 'stolen laptop', user_id: userId, epoch: revoked.body.epoch }]);
-    const [row] = await world.rows(
+    const [row] = await harness.rows(
       `SELECT * FROM audit_outbox WHERE type = 'token.revoked' AND target_id = $1 ORDER BY id`,
       [jti],
     );
@@ -89,7 +89,7 @@ describe('revoke', () => {
     const [mine, second, others] = [
       await giveTo(trusted),
       await giveTo(trusted),
-      await giveTo(await world.newClient(['tokens:issue'])),
+      await giveTo(await harness.newClient(['tokens:issue'])),
     ];
     const bearer = mine.access_token;
     for (const named of [
@@ -155,7 +155,7 @@ describe('revoke', () => {
 
   test('a client’s epoch ends everything issued through it, and only that', async () => {
     const { id: userId, tokens } = await newUser();
-    const client = await world.newClient(['tokens:issue', 'demo:read']);
+    const client = await harness.newClient(['tokens:issue', 'demo:read']);
     const pair = await send(api.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: userId } });
     const form = { grant_type: 'client_credentials' };
     const credentials = await send(api.url, 'POST', '/oauth2/token', { basic: client, form });

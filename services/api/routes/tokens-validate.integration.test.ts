@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let api: ApiCopy;
 let trusted: ClientCredentials;
 
 beforeAll(async () => {
-  world = await openApiWorld();
-  api = await world.startCopy({ hashes: false });
-  trusted = await world.newClient(['tokens:read', 'tokens:revoke']);
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+  trusted = await harness.newClient(['tokens:read', 'tokens:revoke']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const newUser = () => newSignedIn(api);
 const validate = (token: string, more: object = {}): Promise<Received> =>

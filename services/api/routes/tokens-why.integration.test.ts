@@ -2,25 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { actOn } from '#services/domain/security/act-on-incident.ts';
 import { type Detection, detections } from '#services/domain/security/detections.ts';
-import type { ApiCopy } from '#testing/api-copy.ts';
 import { clientToken, refresh, tampered } from '#testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectProblem, send } from '#testing/http-client.ts';
-import { testCaller } from '#testing/ports.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let admin: Person;
 let client: ClientCredentials;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false, env: { REFRESH_GRACE_USES: '1', REFRESH_GRACE_SECONDS: '1' } });
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false, env: { REFRESH_GRACE_USES: '1', REFRESH_GRACE_SECONDS: '1' } });
   admin = await newPerson(copy, ['admin']);
-  client = await world.newClient(['tokens:revoke', 'tokens:issue']);
+  client = await harness.newClient(['tokens:revoke', 'tokens:issue']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const why = async (token: string) => (await send(copy.url, 'POST', '/v1/tokens/why', { json: { token } })).body;
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
@@ -119,7 +119,7 @@ test('each rule by which somebody else ends a login is told apart, whatever was 
 const actOnSighting = (userId: string): Promise<void> =>
   copy.ports.transact(async (tx) => {
     const id = randomUUID();
-    await world.rows(
+    await harness.rows(
       `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'x', 'high', 'user', $2)`,
       [id, userId],
     );
@@ -151,7 +151,7 @@ test('a login replaced by a newer one, or used twice, says so to the holder of t
 test('what its revocations forgot, the login still knows; what ran out has expired', async () => {
   const person = await newPerson(copy);
   await send(copy.url, 'DELETE', `/v1/sessions/${person.sessionId}`, { bearer: person.bearer });
-  await world.rows('DELETE FROM revocations WHERE value = $1', [person.sessionId]);
+  await harness.rows('DELETE FROM revocations WHERE value = $1', [person.sessionId]);
   expect(await why(person.refreshToken)).toEqual({
     ended: true,
     reason: 'ended_by_user',
@@ -159,11 +159,11 @@ test('what its revocations forgot, the login still knows; what ran out has expir
     cause: { event: 'token.family_ended', actor: null, at },
   });
   const idle = await newPerson(copy);
-  await world.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
+  await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
     idle.sessionId,
   ]);
   expect(await why(idle.refreshToken)).toEqual({ ended: true, reason: 'expired', rule: 'expired', cause: null });
-  await world.rows('DELETE FROM refresh_families WHERE sid = $1', [idle.sessionId]);
+  await harness.rows('DELETE FROM refresh_families WHERE sid = $1', [idle.sessionId]);
   expect(await why(idle.refreshToken)).toEqual({ ended: true, reason: 'expired', rule: 'expired', cause: null });
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { assertHolds } from './assert-holds.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller } from '#testing/ports.ts';
+import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { readClient, rotateClientSecret, updateClient } from './manage-clients.ts';
 import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';

@@ -1,7 +1,7 @@
 // For tests only: clients as those who manage them see them, and what people have agreed to.
 import { randomUUID } from 'node:crypto';
-import { testCaller } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from './access-directory.ts';
 import {
   type ClientWithSecret,

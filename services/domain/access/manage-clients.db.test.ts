@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller } from '#testing/ports.ts';
+import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import {

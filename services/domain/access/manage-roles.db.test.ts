@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { clientCaller, testCaller } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { clientCaller, testCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { Caller } from '../ports.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from './manage-roles.ts';
 import { holdKnownRoles, holdRole, rightsOf } from './role-rights.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { apiKeyNotAccepted, permissionMissing, requestInvalid, stepUpRequired } from '#services/platform/errors.ts';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import { rightsExceeded } from './errors.ts';
 import { createDenialLog, type RecordDenial } from './record-denial.ts';
 

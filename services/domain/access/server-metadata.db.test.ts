@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openTestPorts } from '#testing/stores.ts';
+import { openTestPorts } from '#testing/harness/stores.ts';
 import { openKeyHarness } from '../keys/key-harness.ts';
 import { createAccessDirectory, FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import type { HasClientSettings } from './client-settings.ts';

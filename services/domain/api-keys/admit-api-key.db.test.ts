@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createRateCounters, type RedisRateCounters } from '#services/platform/limiter/rate-counters.ts';
-import { type OwnPorts, openTestPorts, testRedisUrl } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts, testRedisUrl } from '#testing/harness/stores.ts';
 import type { LimitBucket } from '../limits/buckets.ts';
 import { type AdmitPorts, admitApiKey, type KeyedRequest } from './admit-api-key.ts';
 import type { LiveApiKey } from './api-key-directory.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { clientCaller, type TestPorts, testCaller } from '#testing/ports.ts';
-import { openTestPorts } from '#testing/stores.ts';
+import { clientCaller, type TestPorts, testCaller } from '#testing/harness/ports.ts';
+import { openTestPorts } from '#testing/harness/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller, userCaller } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { killedEverywhere } from '#testing/processes/killable.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import { type MaintainedOutbox, maintainAuditOutbox } from './maintain-audit-outbox.ts';
 import { outboxPurge } from './outbox-partitions.store.ts';
 import { recordEvent } from './record-event.ts';

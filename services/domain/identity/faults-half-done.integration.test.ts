@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readSession, signIn, signOut, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 let canSign = true;
 
 const sometimesSigning = (real: KeyRing): KeyRing => ({
@@ -18,16 +18,16 @@ const sometimesSigning = (real: KeyRing): KeyRing => ({
 });
 
 beforeAll(async () => {
-  world = await openIdentityWorld({ around: { keyRing: sometimesSigning } });
+  harness = await openIdentityHarness({ around: { keyRing: sometimesSigning } });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 beforeEach(() => {
   canSign = true;
 });
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 async function cachedSessions(): Promise<string[]> {
-  const client = new Redis(world.redisUrl);
+  const client = new Redis(harness.redisUrl);
   const keys = await client.keys('auth:*');
   client.disconnect();
   return keys.sort();
@@ -47,8 +47,8 @@ async function whileRefused(type: string, error: string, work: () => Promise<voi
 
 describe('half-done logins', () => {
   const known = newPerson();
-  const signUpNew = () => signUp(world);
-  const signInKnown = () => signIn(world, known);
+  const signUpNew = () => signUp(harness);
+  const signInKnown = () => signIn(harness, known);
   test.each([
     ['session.created', 'signing up', signUpNew],
     ['session.created', 'signing in', signInKnown],
@@ -60,7 +60,7 @@ describe('half-done logins', () => {
   ])(
     'a failing outbox insert of %s while %s leaves no user, account, session, family or event',
     async (type, _doing, attempt) => {
-      await signUp(world, known);
+      await signUp(harness, known);
       const counts = () =>
         rows(`SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM accounts) AS accounts,
         (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families) AS families,
@@ -77,11 +77,11 @@ describe('half-done logins', () => {
   );
 
   test('a failing event of the end keeps the session: sign-out is no 200', async () => {
-    const { cookie, body } = await signUp(world);
+    const { cookie, body } = await signUp(harness);
     await whileRefused('session.ended', DISK_FULL, async () => {
-      expect((await signOut(world, cookie)).status).toBe(503);
+      expect((await signOut(harness, cookie)).status).toBe(503);
     });
-    expect((await readSession(world, cookie)).status).toBe(200);
+    expect((await readSession(harness, cookie)).status).toBe(200);
     expect(await rows('SELECT revoked_at FROM refresh_families WHERE sid = $1', [body.session.id])).toEqual([
       { revoked_at: null },
     ]);
@@ -89,20 +89,20 @@ describe('half-done logins', () => {
 
   test('a failed login whose event cannot be written is no 401', async () => {
     await whileRefused('user.login', DISK_FULL, async () => {
-      const answer = await signIn(world, newPerson());
+      const answer = await signIn(harness, newPerson());
       expect([answer.status, answer.body.code]).toEqual([503, 'store_unavailable']);
     });
   });
 
   test('when the tokens cannot be signed it is 503, no cookie leaves, and the session made for them ends', async () => {
     const person = newPerson();
-    await signUp(world, person);
+    await signUp(harness, person);
     canSign = false;
-    const refused = await signIn(world, person);
+    const refused = await signIn(harness, person);
     expect([refused.status, refused.body.code]).toEqual([503, 'signing_unavailable']);
     expect(refused.headers.getSetCookie()).toEqual([]);
     const newcomer = newPerson();
-    expect((await signUp(world, newcomer)).status).toBe(503);
+    expect((await signUp(harness, newcomer)).status).toBe(503);
     canSign = true;
     const sessions = await rows(
       `SELECT u.email, count(s.id)::int FROM users u LEFT JOIN sessions s ON s."userId" = u.id WHERE u.email = ANY ($1) GROUP BY 1 ORDER BY 2`,
@@ -112,15 +112,15 @@ describe('half-done logins', () => {
       { email: newcomer.email, count: 0 },
       { email: person.email, count: 1 },
     ]);
-    expect((await signIn(world, newcomer)).status).toBe(200);
+    expect((await signIn(harness, newcomer)).status).toBe(200);
   });
 
   test('and where that session cannot be ended either, it is the signing that is told of, and no cookie leaves', async () => {
     const person = newPerson();
-    await signUp(world, person);
+    await signUp(harness, person);
     canSign = false;
     await whileRefused('session.ended', DISK_FULL, async () => {
-      const refused = await signIn(world, person);
+      const refused = await signIn(harness, person);
       expect([refused.status, refused.body.code]).toEqual([503, 'signing_unavailable']);
       expect(refused.headers.getSetCookie()).toEqual([]);
     });
@@ -130,11 +130,11 @@ describe('half-done logins', () => {
     const person = newPerson();
     const headers = { 'idempotency-key': randomUUID() };
     canSign = false;
-    expect((await signUp(world, person, { headers })).status).toBe(503);
+    expect((await signUp(harness, person, { headers })).status).toBe(503);
     canSign = true;
-    const opened = await signUp(world, person, { headers });
+    const opened = await signUp(harness, person, { headers });
     expect(opened.status).toBe(201);
-    expect((await readSession(world, opened.cookie)).body.session.id).toBe(opened.body.session.id);
+    expect((await readSession(harness, opened.cookie)).body.session.id).toBe(opened.body.session.id);
   });
 
   test.each([
@@ -143,9 +143,9 @@ describe('half-done logins', () => {
     ['deleted by then', `DELETE FROM users WHERE id = $1`],
   ])('an account whose password was right, %s, is refused like any other', async (_what, change) => {
     const person = newPerson();
-    const { body } = await signUp(world, person);
-    const { verify } = world.deps.hasher;
-    Object.assign(world.deps.hasher, {
+    const { body } = await signUp(harness, person);
+    const { verify } = harness.deps.hasher;
+    Object.assign(harness.deps.hasher, {
       verify: async (...args: Parameters<typeof verify>) => {
         const matches = await verify(...args);
         await rows(change, [body.user.id]);
@@ -153,10 +153,10 @@ describe('half-done logins', () => {
       },
     });
     try {
-      const answer = await signIn(world, person);
+      const answer = await signIn(harness, person);
       expect([answer.status, answer.body.code]).toEqual([401, 'login_refused']);
     } finally {
-      Object.assign(world.deps.hasher, { verify });
+      Object.assign(harness.deps.hasher, { verify });
     }
     const events = await rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`, [
       body.user.id,
@@ -168,10 +168,10 @@ describe('half-done logins', () => {
   });
 
   test('users deleted and disabled while their sessions sign out: no deadlock, nothing left alive', async () => {
-    const opened = await Promise.all(Array.from({ length: 6 }, () => signUp(world)));
+    const opened = await Promise.all(Array.from({ length: 6 }, () => signUp(harness)));
     const answers = await Promise.all(
       opened.flatMap(({ cookie, body }, index) => [
-        signOut(world, cookie).then(({ status }) => status),
+        signOut(harness, cookie).then(({ status }) => status),
         rows(index % 2 ? 'DELETE FROM users WHERE id = $1' : 'UPDATE users SET "disabledAt" = now() WHERE id = $1', [
           body.user.id,
         ]).then(() => 200),

@@ -1,69 +1,69 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, startIdentityWorld } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, startIdentityHarness } from '#testing/harness/identity.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { queryRows } from '#testing/rows.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
 let database: TestDatabase;
 let postgres: TcpProxy;
 let redis: TcpProxy;
-let world: IdentityWorld;
+let harness: IdentityHarness;
 const authSecret = randomBytes(32).toString('base64url');
 
 beforeAll(async () => {
   database = await createTestDatabase();
   [postgres, redis] = await Promise.all([startTcpProxy(database.url), startTcpProxy(testRedisUrl())]);
-  world = await startIdentityWorld({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret, isHurried: true });
+  harness = await startIdentityHarness({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret, isHurried: true });
 });
 afterAll(async () => {
-  await world.close();
+  await harness.close();
   await Promise.all([postgres.cut(), redis.cut()]);
   await database.drop();
 });
 beforeEach(async () => {
-  await expect.poll(() => world.redis.isReady(), { timeout: 60_000 }).toBe(true);
-  await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBeNull();
+  await expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(true);
+  await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();
 });
 
 const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
-const isRedisGone = () => expect.poll(() => world.redis.isReady(), { timeout: 60_000 }).toBe(false);
+const isRedisGone = () => expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(false);
 
 describe('Redis out of reach', () => {
   test('Postgres answers for sessions; signing up, in and out go on', async () => {
     const person = newPerson();
-    const before = await signUp(world, person);
+    const before = await signUp(harness, person);
     await redis.cut();
     await isRedisGone();
-    expect((await readSession(world, before.cookie)).body.session.id).toBe(before.body.session.id);
-    const opened = await signIn(world, person);
+    expect((await readSession(harness, before.cookie)).body.session.id).toBe(before.body.session.id);
+    const opened = await signIn(harness, person);
     expect(opened.status).toBe(200);
-    expect((await readSession(world, opened.cookie)).status).toBe(200);
-    expect((await signUp(world)).status).toBe(201);
-    expect((await signOut(world, opened.cookie)).status).toBe(200);
-    expect((await readSession(world, opened.cookie)).status).toBe(401);
+    expect((await readSession(harness, opened.cookie)).status).toBe(200);
+    expect((await signUp(harness)).status).toBe(201);
+    expect((await signOut(harness, opened.cookie)).status).toBe(200);
+    expect((await readSession(harness, opened.cookie)).status).toBe(401);
     await redis.restore();
   });
 
   test('signed out with Redis down, then Redis back with its old copy: 401, on this copy and on one that starts later', async () => {
-    const { cookie, body } = await signUp(world);
-    expect((await readSession(world, cookie)).status).toBe(200);
+    const { cookie, body } = await signUp(harness);
+    expect((await readSession(harness, cookie)).status).toBe(200);
     await redis.cut();
     await isRedisGone();
-    expect((await signOut(world, cookie)).status).toBe(200);
+    expect((await signOut(harness, cookie)).status).toBe(200);
     await redis.restore();
-    await expect.poll(() => world.redis.isReady(), { timeout: 60_000 }).toBe(true);
-    expect(await world.redis.get(redisKeyOf(cookie))).not.toBeNull();
-    expect((await readSession(world, cookie)).status).toBe(401);
-    await world.poll.wake();
-    expect(world.revocations.isSessionEnded(body.session.id)).toBe(true);
-    expect((await readSession(world, cookie)).status).toBe(401);
+    await expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(true);
+    expect(await harness.redis.get(redisKeyOf(cookie))).not.toBeNull();
+    expect((await readSession(harness, cookie)).status).toBe(401);
+    await harness.poll.wake();
+    expect(harness.revocations.isSessionEnded(body.session.id)).toBe(true);
+    expect((await readSession(harness, cookie)).status).toBe(401);
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
-    const later = await startIdentityWorld({ databaseUrl: database.url, redisUrl: redis.url, authSecret });
+    const later = await startIdentityHarness({ databaseUrl: database.url, redisUrl: redis.url, authSecret });
     try {
       await expect.poll(() => later.redis.isReady(), { timeout: 60_000 }).toBe(true);
       expect((await readSession(later, cookie)).status).toBe(401);
@@ -74,12 +74,12 @@ describe('Redis out of reach', () => {
 
   test('a frozen Redis delays, and changes no answer', async () => {
     const person = newPerson();
-    const { cookie } = await signUp(world, person);
+    const { cookie } = await signUp(harness, person);
     redis.freeze();
-    expect((await readSession(world, cookie)).status).toBe(200);
-    const opened = await signIn(world, person);
+    expect((await readSession(harness, cookie)).status).toBe(200);
+    const opened = await signIn(harness, person);
     expect(opened.status).toBe(200);
-    expect((await signOut(world, opened.cookie)).status).toBe(200);
+    expect((await signOut(harness, opened.cookie)).status).toBe(200);
     redis.thaw();
   });
 });
@@ -87,39 +87,39 @@ describe('Redis out of reach', () => {
 describe('Postgres out of reach', () => {
   test('every write is 503 with Retry-After, sign-out never a false 200, and all is as before once it is back', async () => {
     const person = newPerson();
-    const { cookie, body } = await signUp(world, person);
+    const { cookie, body } = await signUp(harness, person);
     await postgres.cut();
-    const out = await signOut(world, cookie);
+    const out = await signOut(harness, cookie);
     expect([out.status, out.body.retryable, Number(out.headers.get('retry-after')) >= 1]).toEqual([503, true, true]);
     expect(out.headers.getSetCookie()).toEqual([]);
-    expect((await signIn(world, person)).status).toBe(503);
-    expect((await signIn(world, newPerson())).status).toBe(503);
-    expect((await signUp(world)).status).toBe(503);
+    expect((await signIn(harness, person)).status).toBe(503);
+    expect((await signIn(harness, newPerson())).status).toBe(503);
+    expect((await signUp(harness)).status).toBe(503);
     await postgres.restore();
-    await expect.poll(async () => (await readSession(world, cookie)).status, { timeout: 60_000 }).toBe(200);
+    await expect.poll(async () => (await readSession(harness, cookie)).status, { timeout: 60_000 }).toBe(200);
     expect(await rows('SELECT revoked_at FROM refresh_families WHERE sid = $1', [body.session.id])).toEqual([
       { revoked_at: null },
     ]);
-    expect((await signOut(world, cookie)).status).toBe(200);
-    expect((await readSession(world, cookie)).status).toBe(401);
+    expect((await signOut(harness, cookie)).status).toBe(200);
+    expect((await readSession(harness, cookie)).status).toBe(401);
   });
 
   test('a copy that may not know the latest revocations believes no cached session: 503, then the truth', async () => {
-    const { cookie, body } = await signUp(world);
+    const { cookie, body } = await signUp(harness);
     await postgres.cut();
-    await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBe('revocation_state_stale');
-    const stale = await readSession(world, cookie);
+    await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBe('revocation_state_stale');
+    const stale = await readSession(harness, cookie);
     expect([stale.status, stale.body.code]).toEqual([503, 'revocation_state_stale']);
     // Ended elsewhere meanwhile.
     await rows('DELETE FROM sessions WHERE id = $1', [body.session.id]);
     await postgres.restore();
-    await expect.poll(() => world.revocations.refusal(), { timeout: 60_000 }).toBeNull();
-    expect((await readSession(world, cookie)).status).toBe(401);
+    await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();
+    expect((await readSession(harness, cookie)).status).toBe(401);
   });
 });
 
 test('a full hashing queue is 503 with Retry-After, and those refused change nothing', async () => {
-  const small = await startIdentityWorld({
+  const small = await startIdentityHarness({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
     authSecret,

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import type { Sql } from '../ports.ts';
 import { recordClientTokens } from '../tokens/issue/client-credentials.store.ts';
 import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/issue/idempotency.store.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { killedEverywhere, runKillable } from '#testing/processes/killable.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';

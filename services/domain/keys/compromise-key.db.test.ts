@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
 import { listKeys } from './list-keys.ts';

@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestPorts, testCaller } from '#testing/ports.ts';
+import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import {

@@ -1,8 +1,8 @@
 // For tests only: a database whose keys and server secrets a test may make, age and count.
 
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { type TestPorts, testCaller } from '#testing/ports.ts';
-import { openTestPorts } from '#testing/stores.ts';
+import { type TestPorts, testCaller } from '#testing/harness/ports.ts';
+import { openTestPorts } from '#testing/harness/stores.ts';
 import type { Clock } from '../ports.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { createKeyRing, type KeyRing, type KeyRingSettings } from './key-ring.ts';

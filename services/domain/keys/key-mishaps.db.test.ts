@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Tx } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KEY_AUDIENCE, type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { type KeyHarness, openKeyHarness, ringSettings } from './key-harness.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';

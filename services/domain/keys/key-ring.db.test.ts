@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestPorts, testCaller } from '#testing/ports.ts';
+import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KEY_AUDIENCE, KEY_SECRET, type KeyHarness, keySettings, openKeyHarness, ringSettings } from './key-harness.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type KeyHarness, openKeyHarness, SKEW_MS } from './key-harness.ts';
 import { listKeys } from './list-keys.ts';

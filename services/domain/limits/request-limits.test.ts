@@ -4,7 +4,7 @@ import { validateRateLimit } from '#services/embedding/validate-rate-limit.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
-import { clientCaller, testCaller, userCaller } from '#testing/ports.ts';
+import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../ports.ts';
 import { limitBuckets } from './buckets.ts';
 import { type Admission, type ArrivedRequest, createRequestLimits, type RequestLimits } from './request-limits.ts';

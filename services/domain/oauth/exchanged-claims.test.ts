@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { AUDIENCE, goodClaims, NOW, tokenWorld } from '#testing/harness/token-world.ts';
+import { AUDIENCE, goodClaims, NOW, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import type { Client } from '../access/access-directory.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
-const world = tokenWorld();
-const ports = { ...world.ports, confirmState: async () => true, random: { bytes: Buffer.alloc, uuid: () => 'new-id' } };
+const harness = tokenHarness();
+const ports = {
+  ...harness.ports,
+  confirmState: async () => true,
+  random: { bytes: Buffer.alloc, uuid: () => 'new-id' },
+};
 const OTHER = 'https://tasks.test/api';
 const client = {
   clientId: 'service',
@@ -17,7 +21,7 @@ const client = {
 const nothing = { keys: {}, scope: undefined, resource: undefined, audience: undefined };
 
 const exchanged = async (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}, by = client) =>
-  exchangedClaims(ports, by, await subjectOf(ports, by, world.token(claims)), { ...nothing, ...terms });
+  exchangedClaims(ports, by, await subjectOf(ports, by, harness.token(claims)), { ...nothing, ...terms });
 const actors = (depth: number): object => ({ sub: 'x', ...(depth > 1 ? { act: actors(depth - 1) } : {}) });
 
 describe('RFC 8693: whose token a service may exchange', () => {
@@ -26,7 +30,7 @@ describe('RFC 8693: whose token a service may exchange', () => {
     ['for an audience that is listed for it', { aud: OTHER }],
     ['passed on three times', { act: actors(3) }],
   ])('one %s', async (_name, claims) => {
-    expect((await subjectOf(ports, client, world.token(claims))).sub).toBe(goodClaims().sub);
+    expect((await subjectOf(ports, client, harness.token(claims))).sub).toBe(goodClaims().sub);
   });
 
   test.each([
@@ -36,7 +40,7 @@ describe('RFC 8693: whose token a service may exchange', () => {
     ['over', { exp: NOW - 60 }],
     ['bound to a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
   ])('none %s', async (_name, claims) => {
-    expect(await outcomeOf(subjectOf(ports, client, world.token(claims)))).toBe('subject_token_invalid');
+    expect(await outcomeOf(subjectOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
   });
 });
 

@@ -5,10 +5,8 @@ import { expect } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
-import { PATIENCE_MS } from '#testing/patient-stores.ts';
-import { clientCaller, testCaller } from '#testing/ports.ts';
-import { quietLog } from '#testing/quiet-log.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { clientCaller, PATIENCE_MS, quietLog, testCaller } from '#testing/harness/ports.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import type { Caller, RequestContext } from '../ports.ts';
@@ -26,7 +24,7 @@ import type { SelfRegisterPorts } from './clients/self-register-client.ts';
 import type { DeviceGrantPorts } from './devices/begin-device-grant.ts';
 import { createOpenRequests } from './open-requests.ts';
 
-export type GrantPorts = PeopleWorld['deps'] &
+export type GrantPorts = PeopleHarness['deps'] &
   DocumentClientPorts &
   SelfRegisterPorts &
   PushPorts &
@@ -50,7 +48,7 @@ export type GrantClient = {
 
 type Members = Readonly<Record<string, string>>;
 
-export type GrantHarness = Omit<PeopleWorld, 'access'> & {
+export type GrantHarness = Omit<PeopleHarness, 'access'> & {
   readonly ports: GrantPorts;
   /** What the addresses of documents answer; the test's to change. */
   readonly documents: Map<string, ReadDocument>;
@@ -83,7 +81,7 @@ export async function unlogged(pool: pg.Pool, text: string, values: readonly unk
 
 /** One harness per test file. */
 export async function openGrantHarness({ clients, env = {} }: GrantHarnessOptions = {}): Promise<GrantHarness> {
-  const people = await openPeopleWorld({ env });
+  const people = await openPeopleHarness({ env });
   const { deps, pool } = people;
   const clientSettings: ClientSettings = {
     registration: 'open',

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { tokenWorld } from '#testing/harness/token-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { exchangeToken } from './exchange-token.ts';
 import { redeemCode } from './redeem-code.ts';
 
 // Only what may be reached: no store is among it.
-const world = tokenWorld();
-const ports = world.ports as unknown as Parameters<typeof redeemCode>[0] & Parameters<typeof exchangeToken>[0];
+const harness = tokenHarness();
+const ports = harness.ports as unknown as Parameters<typeof redeemCode>[0] & Parameters<typeof exchangeToken>[0];
 const client = { clientId: 'app', isAuthenticated: true };
 const left = {
   code: undefined,
@@ -28,7 +28,7 @@ test.each([
   ['a device code', redeemDeviceCode],
   ['a token of somebody else', exchangeToken],
 ])('from a rewound database nothing is given for %s, and nothing is read or written', async (_name, redeem) => {
-  world.revocations.setRewound(true);
+  harness.revocations.setRewound(true);
   await expect(redeem(ports, { client, keys: {}, ...left }, testCaller)).rejects.toMatchObject({
     code: 'state_rewound',
   });

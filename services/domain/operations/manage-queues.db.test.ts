@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { type DeadLetter, drainQueue, type QueueAdmin, recordQueueChange, retryDeadLetters } from './manage-queues.ts';
 
 let base: OwnPorts;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { API_URL, type ApiCopy, newClient, type TestClient } from '#testing/api-copy.ts';
-import { createTestPorts, testCaller } from '#testing/ports.ts';
+import { API_URL, type ApiCopy, newClient, type TestClient } from '#testing/harness/api.ts';
+import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
 import { restoreAcceptLoss } from './restore-accept-loss.ts';
 import {
   call,

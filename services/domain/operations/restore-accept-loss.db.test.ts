@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { MarkStore } from '../ports.ts';
 import { type DetectionHarness, openDetectionHarness } from '../security/detection-harness.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';

@@ -6,10 +6,10 @@ import type pg from 'pg';
 import { expect } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '#testing/api-copy.ts';
+import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '#testing/harness/api.ts';
+import { createTestDatabase, onServer, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
 import { type CliRun, runCli } from '#testing/processes/run-cli.ts';
-import { createTestDatabase, onServer, testRedisUrl } from '#testing/stores.ts';
 
 export type Pair = { readonly access_token: string; readonly refresh_token: string };
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type ActedOn, actOn } from './act-on-incident.ts';
 import { type DetectionHarness, openDetectionHarness } from './detection-harness.ts';
 import { accountTakeover, credentialStuffing, impossibleTravel } from './detections.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { runSuperseded } from '#services/platform/errors.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Transact } from '../ports.ts';
 import { detectIncidents } from './detect-incidents.ts';
 import { type DetectionHarness, never, openDetectionHarness } from './detection-harness.ts';

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { createCheckpointOutbox } from '../audit/seal/checkpoint-outbox.ts';
@@ -15,7 +15,7 @@ import { createLogSigner } from '../keys/log/log-keys.ts';
 import { detectIncidents } from './detect-incidents.ts';
 import { type IncidentView, listIncidents } from './manage-incidents.ts';
 
-export type DetectionHarness = PeopleWorld & {
+export type DetectionHarness = PeopleHarness & {
   /** Somebody new, who has no password; their address is proved. */
   person(): Promise<{ readonly id: string; readonly email: string }>;
   /** A session of somebody, which nobody holds the cookie of. */
@@ -35,7 +35,7 @@ export const never = { signal: new AbortController().signal };
 
 /** On a database of its own, which `close` drops. */
 export async function openDetectionHarness(): Promise<DetectionHarness> {
-  const people = await openPeopleWorld();
+  const people = await openPeopleHarness();
   const { deps, rows } = people;
   const logDir = await mkdtemp(join(tmpdir(), 'sallyport-detections-'));
   const checkpointOutbox = createCheckpointOutbox({ ...deps, checkpointSinks: [] });

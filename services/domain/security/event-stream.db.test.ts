@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
-import { type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
-import { clientCaller } from '#testing/ports.ts';
+import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller, Log, Sql } from '../ports.ts';
@@ -15,17 +15,17 @@ const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const system: Caller = { kind: 'system', name: 'test', request };
 const allowed = async (): Promise<boolean> => true;
 
-let world: OwnLogWorld;
+let harness: OwnLogHarness;
 beforeAll(async () => {
-  world = await openLogWorld();
+  harness = await openLogHarness();
 });
-afterAll(() => world?.end());
+afterAll(() => harness?.end());
 
 /** Writes events and seals them; the place of the newest. */
 async function seal(count: number, type = 'test.done'): Promise<number> {
-  await world.emit(count, { type });
-  await sealEvents(world, {}, system);
-  return newestEventSeq(world);
+  await harness.emit(count, { type });
+  await sealEvents(harness, {}, system);
+  return newestEventSeq(harness);
 }
 
 let nowMs = 0;
@@ -40,7 +40,7 @@ afterEach(() => streams.close());
 
 /** Streams that look every millisecond, on a clock of the test's. */
 function start(rules: Partial<EventStreamDeps> = {}): void {
-  streams = createEventStreams({ sql: world.sql, clock: { monotonic: () => nowMs }, log, everyMs: 1, ...rules });
+  streams = createEventStreams({ sql: harness.sql, clock: { monotonic: () => nowMs }, log, everyMs: 1, ...rules });
 }
 
 /** What a consumer has taken so far. */
@@ -66,7 +66,7 @@ describe('a stream of events', () => {
   });
 
   test('goes on after the place that is named, over more than a page, and misses none', async () => {
-    const after = await newestEventSeq(world);
+    const after = await newestEventSeq(harness);
     const newest = await seal(250);
     start();
     const got = taken(await streams.open({ afterSeq: after }, system, allowed));
@@ -83,7 +83,7 @@ describe('a stream of events', () => {
   });
 
   test('brings only the types that are asked for, and passes the others by', async () => {
-    const after = await newestEventSeq(world);
+    const after = await newestEventSeq(harness);
     await seal(3, 'test.other');
     start();
     const got = taken(await streams.open({ afterSeq: after, types: ['test.wanted'] }, system, allowed));
@@ -158,7 +158,7 @@ describe('a stream of events', () => {
     let refused = 0;
     const sql: Sql = {
       query: (statement, values) => {
-        if (!isDown) return world.sql.query(statement, values);
+        if (!isDown) return harness.sql.query(statement, values);
         refused += 1;
         return Promise.reject(new Error('out of reach'));
       },
@@ -180,7 +180,7 @@ describe('a stream of events', () => {
       query: (statement, values) =>
         statement.name === 'auditEventsAfter' && failures++ === 0
           ? Promise.reject(new Error('out of reach'))
-          : world.sql.query(statement, values),
+          : harness.sql.query(statement, values),
     };
     start({ sql });
     const got = taken(await streams.open({}, system, allowed));

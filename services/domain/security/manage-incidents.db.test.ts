@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller, userCaller } from '#testing/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { Caller } from '../ports.ts';
 import { type Detection, refreshTokenReuse, stateRewound, tokenReplay } from './detections.ts';
 import { changeIncident, listIncidents, readIncident } from './manage-incidents.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { callerAt, clientCaller, testCaller } from '#testing/ports.ts';
+import { callerAt, clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { countSignInFailure } from '../identity/sign-in/count-sign-in-failure.ts';
 import { admitSignIn } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { defineError } from '#services/platform/define/error.ts';
-import { clientCaller, userCaller } from '#testing/ports.ts';
+import { clientCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { ownerAsking, ownOrUnknown } from './ownership.ts';
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
-import { createPatientPool } from '#testing/patient-stores.ts';
+import { createPatientPool } from '#testing/harness/ports.ts';
 import { killedEverywhere } from '#testing/processes/killable.ts';
-import { expiredTables } from '../expired-rows-harness.ts';
-import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from '../purge-harness.ts';
 import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
 import { countTokens } from '../tokens/metadata/token-statistics.store.ts';
+import { expiredTables } from './expired-rows-harness.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
 import { type PurgeResult, purgeOnSchedule } from './purge.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 
 let harness: PurgeHarness;
 let ports: PurgeHarness['ports'];

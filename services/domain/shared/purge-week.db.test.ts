@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
-import { expiredTables } from '../expired-rows-harness.ts';
-import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from '../purge-harness.ts';
 import { countTokens } from '../tokens/metadata/token-statistics.store.ts';
+import { expiredTables } from './expired-rows-harness.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 
 let harness: PurgeHarness;
 let ports: PurgeHarness['ports'];

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
-import { expiredKinds, expiredTables, overdueByKind } from '../expired-rows-harness.ts';
 import { sessionPurges } from '../identity/identity-purges.ts';
-import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from '../purge-harness.ts';
 import { countTokens } from '../tokens/metadata/token-statistics.store.ts';
+import { expiredKinds, expiredTables, overdueByKind } from './expired-rows-harness.ts';
+import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 
 let harness: PurgeHarness;
 let ports: PurgeHarness['ports'];

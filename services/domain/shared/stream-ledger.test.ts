@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { expect, test, vi } from 'vitest';
-import { userCaller } from '#testing/ports.ts';
+import { userCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { eventStreamsBusy, eventStreamsSpent } from '../security/errors.ts';
 import { createStreamLedger } from './stream-ledger.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { createThrottle, nameOfCaller } from './throttle.ts';
 

@@ -2,7 +2,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { validateTokenSecurity } from '#services/embedding/validate-token-security.ts';
-import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenWorld } from '#testing/harness/token-world.ts';
+import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenHarness } from '#testing/harness/token.ts';
 import type { RequestContext } from '../ports.ts';
 import {
   type AccessTokenClaims,
@@ -42,20 +42,20 @@ const ofClient: TokenFacts = {
   clientEpoch: 0,
 };
 
-/** A world that can sign, with the RS256 key. */
+/** A harness that can sign, with the RS256 key. */
 function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
-  const world = tokenWorld(settings);
+  const harness = tokenHarness(settings);
   const signed: { typ: string; audience?: string }[] = [];
   let ids = 0;
   const keyRing = {
-    ...world.ports.keyRing,
+    ...harness.ports.keyRing,
     sign: async ({ typ }: { typ: string }, claims: object, options?: { audience?: string }) => {
       signed.push({ typ, ...options });
-      return jws(world.keys.RS256, { ...headerOf(world.keys.RS256), typ }, claims);
+      return jws(harness.keys.RS256, { ...headerOf(harness.keys.RS256), typ }, claims);
     },
   };
   const random = { bytes: () => Buffer.alloc(0), uuid: () => `id-${ids++}` };
-  return { ...world, signed, ports: { ...world.ports, keyRing, random } };
+  return { ...harness, signed, ports: { ...harness.ports, keyRing, random } };
 }
 
 describe('claims', () => {
@@ -137,29 +137,29 @@ describe('claims', () => {
 
 describe('minting', () => {
   test('a minted token is at+jwt, lives 900 s, and validates', async () => {
-    const world = minting();
-    const minted = await mintAccessToken(world.ports, facts, request);
+    const harness = minting();
+    const minted = await mintAccessToken(harness.ports, facts, request);
     expect(minted.expiresIn).toBe(900);
     expect(decodeProtectedHeader(minted.token)).toEqual({ alg: 'RS256', kid: 'rs', typ: 'at+jwt' });
     expect(decodeJwt(minted.token)).toEqual(minted.claims);
-    expect(validateToken(world.ports, minted.token)).toEqual({ active: true, claims: minted.claims });
-    expect(world.signed).toEqual([{ typ: 'at+jwt', audience: AUDIENCE }]);
+    expect(validateToken(harness.ports, minted.token)).toEqual({ active: true, claims: minted.claims });
+    expect(harness.signed).toEqual([{ typ: 'at+jwt', audience: AUDIENCE }]);
   });
 
   test('a key is chosen by the first audience of several, and by none where there is none', async () => {
-    const world = minting();
-    const claims = accessTokenClaims(world.ports, facts, request);
-    await signAccessToken(world.ports, { ...claims, aud: ['one', 'two'] });
-    await signAccessToken(world.ports, { ...claims, aud: [] });
-    expect(world.signed).toEqual([{ typ: 'at+jwt', audience: 'one' }, { typ: 'at+jwt' }]);
+    const harness = minting();
+    const claims = accessTokenClaims(harness.ports, facts, request);
+    await signAccessToken(harness.ports, { ...claims, aud: ['one', 'two'] });
+    await signAccessToken(harness.ports, { ...claims, aud: [] });
+    expect(harness.signed).toEqual([{ typ: 'at+jwt', audience: 'one' }, { typ: 'at+jwt' }]);
   });
 });
 
 describe('bearer', () => {
   const callerOf = async (given: TokenFacts, settings = {}, from = request) => {
-    const world = minting(settings);
-    const { token } = await mintAccessToken(world.ports, given, request);
-    return bearerCaller(world.ports, token, from);
+    const harness = minting(settings);
+    const { token } = await mintAccessToken(harness.ports, given, request);
+    return bearerCaller(harness.ports, token, from);
   };
 
   test('a login’s token is its user, with the permissions it carries', async () => {
@@ -181,13 +181,13 @@ describe('bearer', () => {
   });
 
   test('a token says how its login was proved, and its caller how much that is worth', async () => {
-    const world = minting();
+    const harness = minting();
     const proved: TokenFacts = { ...facts, user: { ...facts.user!, amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } };
-    const { claims } = await mintAccessToken(world.ports, proved, request);
+    const { claims } = await mintAccessToken(harness.ports, proved, request);
     expect(claims).toMatchObject({ amr: ['pwd', 'otp', 'mfa'], acr: 'aal2', auth_time: NOW - 60 });
     expect(await callerOf(proved)).toMatchObject({ acr: 'aal2' });
     const unnamed: TokenFacts = { ...facts, user: { ...facts.user!, amr: [], acr: null } };
-    expect((await mintAccessToken(world.ports, unnamed, request)).claims).not.toHaveProperty('amr');
+    expect((await mintAccessToken(harness.ports, unnamed, request)).claims).not.toHaveProperty('amr');
     expect(await callerOf(unnamed)).not.toHaveProperty('acr');
   });
 
@@ -207,23 +207,23 @@ describe('bearer', () => {
   });
 
   test('what is not active, or comes from elsewhere than it is bound to, is nobody', async () => {
-    const world = minting();
-    expect(bearerCaller(world.ports, 'rubbish', request)).toBeNull();
+    const harness = minting();
+    expect(bearerCaller(harness.ports, 'rubbish', request)).toBeNull();
     expect(await callerOf(facts, { enableIpValidation: true }, { ...request, ip: '192.0.2.2' })).toBeNull();
     expect(await callerOf(facts, { enableIpValidation: true })).not.toBeNull();
   });
 
   test('RFC 8693: who acts for somebody has not signed in, however fresh the login of the subject is', () => {
-    const world = tokenWorld();
-    const caller = (claims: Record<string, unknown>) => bearerCaller(world.ports, world.token(claims), request);
+    const harness = tokenHarness();
+    const caller = (claims: Record<string, unknown>) => bearerCaller(harness.ports, harness.token(claims), request);
     expect(caller({ auth_time: NOW - 60 })).toMatchObject({ authTime: NOW - 60 });
     expect(caller({ auth_time: NOW - 60, act: { sub: 'service' } })).toMatchObject({ kind: 'user', authTime: 0 });
   });
 
   test('claims that are left out are read as none: no login is as fresh as its token', () => {
-    const world = tokenWorld();
-    const token = world.token({ permissions: undefined, auth_time: undefined });
-    expect(bearerCaller(world.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: 0 });
+    const harness = tokenHarness();
+    const token = harness.token({ permissions: undefined, auth_time: undefined });
+    expect(bearerCaller(harness.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: 0 });
   });
 });
 
@@ -259,7 +259,7 @@ test('verdicts are counted by result and reason', () => {
       .find(({ name }) => name === 'sallyport_token_validations')
       ?.series.find(({ labels }) => labels.reason === reason)?.value ?? 0;
   const before = [counted('none'), counted('malformed')];
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   validateToken(ports, token());
   validateToken(ports, 'rubbish');
   expect([counted('none'), counted('malformed')]).toEqual([before[0]! + 1, before[1]! + 1]);

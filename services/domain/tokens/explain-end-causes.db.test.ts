@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson, type Person } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';

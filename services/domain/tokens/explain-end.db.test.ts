@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { callerFrom } from '#testing/fixtures/families.ts';
 import { newPerson, pairOf } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import type { Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';

@@ -12,11 +12,17 @@ import { createVault } from '#services/platform/crypto/vault.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import type { RedisConnection } from '#services/platform/redis/redis.ts';
+import {
+  clientCaller,
+  connectPatientRedis,
+  createPatientPool,
+  createTestPorts,
+  PATIENCE_MS,
+  quietLog,
+  testCaller,
+} from '#testing/harness/ports.ts';
+import { createTestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
-import { connectPatientRedis, createPatientPool, PATIENCE_MS } from '#testing/patient-stores.ts';
-import { clientCaller, createTestPorts, testCaller } from '#testing/ports.ts';
-import { quietLog } from '#testing/quiet-log.ts';
-import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { createAccessDirectory } from '../access/access-directory.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import { createIdentifierHashes } from '../audit/audit-context.ts';

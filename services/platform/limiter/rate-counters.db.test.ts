@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import type { RateBucket } from '#services/domain/ports.ts';
 import { eventually } from '#testing/eventually.ts';
+import { testRedisUrl } from '#testing/harness/stores.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { testRedisUrl } from '#testing/stores.ts';
 import { systemClock } from '../crypto/system.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
 

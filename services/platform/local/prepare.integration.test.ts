@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
-import { newPerson, send, startIdentityWorld } from '#testing/harness/identity-world.ts';
-import { testRedisUrl } from '#testing/stores.ts';
+import { newPerson, send, startIdentityHarness } from '#testing/harness/identity.ts';
+import { testRedisUrl } from '#testing/harness/stores.ts';
 import { ensureAuthSecret, randomSecret } from './data-dir.ts';
 import { prepare } from './prepare.ts';
 
@@ -72,15 +72,15 @@ test('the credentials work, are 0600, and are the same at the next start, which 
   expect(await credentials()).toEqual(first);
   expect(await rows('SELECT count(*) FROM audit_outbox')).toEqual(events);
 
-  const world = await startIdentityWorld({
+  const harness = await startIdentityHarness({
     databaseUrl,
     redisUrl,
     authSecret: ensureAuthSecret(dataDir),
   });
   try {
     for (const login of [first.user, first.admin])
-      expect((await send(world, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);
-    const client = world.access.authenticateClient(first.client.client_id, first.client.client_secret);
+      expect((await send(harness, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);
+    const client = harness.access.authenticateClient(first.client.client_id, first.client.client_secret);
     expect(client?.grantTypes).toEqual([
       'authorization_code',
       'refresh_token',
@@ -91,7 +91,7 @@ test('the credentials work, are 0600, and are the same at the next start, which 
     for (const scope of ['tokens:issue', 'tokens:introspect', 'revocations:read', 'keys:manage', 'tasks:read'])
       expect(client?.credentialScopes).toContain(scope);
   } finally {
-    await world.close();
+    await harness.close();
   }
 });
 

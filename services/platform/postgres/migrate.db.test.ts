@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { createEmptyDatabase } from '#testing/rows.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createEmptyDatabase } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { migrate, migrationStates } from './migrate.ts';
 
 let database: TestDatabase;

@@ -2,9 +2,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import { createPatientPool } from '#testing/patient-stores.ts';
+import { createPatientPool } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { startTcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createSql, createTransact } from './pool.ts';
 

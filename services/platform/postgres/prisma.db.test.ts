@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createPatientPool } from '#testing/patient-stores.ts';
+import { createPatientPool } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { defineStatement } from '../define/statement.ts';
 import type { PrismaClient } from './generated/client.ts';
 import { createPrismaDatabase, type PrismaDatabase } from './prisma.ts';

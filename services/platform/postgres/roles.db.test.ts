@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
+import { queryRows, testCaller } from '#testing/harness/ports.ts';
 import { startOwnStores } from '#testing/processes/own-stores.ts';
-import { queryRows } from '#testing/rows.ts';
 import { migrate } from './migrate.ts';
 import { createPool, type DatabaseRole } from './pool.ts';
 
-let world: OwnLogWorld;
+let harness: OwnLogHarness;
 let pools: Record<DatabaseRole, ReturnType<typeof createPool>>;
 const open = (role: DatabaseRole, url: string) =>
   createPool({
@@ -21,17 +20,17 @@ const open = (role: DatabaseRole, url: string) =>
     connectTimeoutMs: 10_000,
   });
 beforeAll(async () => {
-  world = await openLogWorld();
-  await world.emit(3);
-  await sealEvents(world, {}, testCaller);
+  harness = await openLogHarness();
+  await harness.emit(3);
+  await sealEvents(harness, {}, testCaller);
   pools = {
-    sallyport_app: open('sallyport_app', world.databaseUrl),
-    sallyport_sealer: open('sallyport_sealer', world.databaseUrl),
+    sallyport_app: open('sallyport_app', harness.databaseUrl),
+    sallyport_sealer: open('sallyport_sealer', harness.databaseUrl),
   };
 });
 afterAll(async () => {
   await Promise.all(Object.values(pools ?? {}).map((pool) => pool.end()));
-  await world?.end();
+  await harness?.end();
 });
 
 const NEITHER_MAY = [
@@ -87,8 +86,8 @@ describe('what a process may not do', () => {
   });
 
   test('a role that was made by no one is not missed: the login does the work', async () => {
-    const [row] = await queryRows<{ role: string }>(world.databaseUrl, 'SELECT current_user AS role');
-    const other = open('sallyport_none' as DatabaseRole, world.databaseUrl);
+    const [row] = await queryRows<{ role: string }>(harness.databaseUrl, 'SELECT current_user AS role');
+    const other = open('sallyport_none' as DatabaseRole, harness.databaseUrl);
     expect((await other.query('SELECT current_user AS role')).rows).toEqual([row]);
     await other.end();
   });
@@ -97,12 +96,12 @@ describe('what a process may not do', () => {
 describe('a login of its own', () => {
   const login = `t_${randomBytes(6).toString('hex')}`;
   const address = (): string => {
-    const url = new URL(world.databaseUrl);
+    const url = new URL(harness.databaseUrl);
     Object.assign(url, { username: login, password: 'own' });
     return url.href;
   };
-  beforeAll(() => queryRows(world.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_app`));
-  afterAll(() => queryRows(world.databaseUrl, `DROP ROLE ${login}`));
+  beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_app`));
+  afterAll(() => queryRows(harness.databaseUrl, `DROP ROLE ${login}`));
 
   test('starts on a database where nothing is pending, and writes what the application may', async () => {
     expect(await migrate(address())).toEqual([]);
@@ -153,14 +152,17 @@ describe('a login that is no superuser, as hosted databases give it', () => {
 
   test('connects as itself where it may give a role away and not take it', async () => {
     const login = `t_${randomBytes(6).toString('hex')}`;
-    await queryRows(world.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
-    await queryRows(world.databaseUrl, `GRANT sallyport_sealer TO ${login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
-    const url = new URL(world.databaseUrl);
+    await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
+    await queryRows(
+      harness.databaseUrl,
+      `GRANT sallyport_sealer TO ${login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+    );
+    const url = new URL(harness.databaseUrl);
     Object.assign(url, { username: login, password: 'own' });
     const pool = open('sallyport_sealer', url.href);
     expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
     await pool.end();
-    await queryRows(world.databaseUrl, `DROP ROLE ${login}`);
+    await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
   });
 });
 
@@ -172,7 +174,7 @@ describe('what it may', () => {
 
   test('the application reads and writes every other table, and reports an event', async () => {
     const tables = await queryRows<{ name: string; may: boolean }>(
-      world.databaseUrl,
+      harness.databaseUrl,
       `SELECT relname AS name, has_table_privilege('sallyport_app', oid, 'SELECT')
          AND (relname LIKE 'audit\\_%' OR relname = '_prisma_migrations'
            OR has_table_privilege('sallyport_app', oid, 'INSERT') AND has_table_privilege('sallyport_app', oid, 'UPDATE')

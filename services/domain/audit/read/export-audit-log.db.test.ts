@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { vkeyOf } from '../log/note.ts';
 import { type ExportInput, exportAuditLog, seqRangeOfTime } from './export-audit-log.ts';
 

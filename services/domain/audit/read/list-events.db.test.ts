@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { vkeyOf } from '../log/note.ts';
 import { followEvents, followEventsOf, type ListEventsInput, listEvents, newestEventSeq } from './list-events.ts';
 import { proveEvent } from './prove-event.ts';

@@ -2,32 +2,32 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clientDeleted } from '#services/domain/access/audit-events.ts';
 import { userLogin } from '#services/domain/identity/audit-events.ts';
 import { familyEnded, tokenIssued, tokenRevoked } from '#services/domain/tokens/audit-events.ts';
-import { type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { type AuditDetail, recordEvent } from '../record-event.ts';
 import { sealEvents } from '../seal/seal-events.ts';
 import { validateAuditTrail } from '../trail/validate-audit-trail.ts';
 import { listEvents } from './list-events.ts';
 
-let world: OwnLogWorld;
+let harness: OwnLogHarness;
 beforeAll(async () => {
-  world = await openLogWorld();
+  harness = await openLogHarness();
 });
-afterAll(() => world?.end());
+afterAll(() => harness?.end());
 
 type Leaf = { readonly personal?: Record<string, string>; readonly target?: object; readonly detail: object };
 type Event = Parameters<typeof recordEvent>[2];
 
 /** Records, seals, and gives the leaf, everything a dump of the sealed rows shows, and what a reader with rights sees. */
 async function sealed(event: Event, detail: AuditDetail<string>) {
-  await world.transact((tx) => recordEvent(tx, testCaller, event, detail));
-  await sealEvents(world, {}, testCaller);
-  const [row] = await world.raw<{ leaf: Buffer; columns: string; outbox: string }>(
+  await harness.transact((tx) => recordEvent(tx, testCaller, event, detail));
+  await sealEvents(harness, {}, testCaller);
+  const [row] = await harness.raw<{ leaf: Buffer; columns: string; outbox: string }>(
     `SELECT leaf, (to_jsonb(e) - 'leaf')::text AS columns, (SELECT to_jsonb(o)::text FROM audit_outbox o WHERE o.event_id = e.event_id) AS outbox
      FROM audit_events e ORDER BY seq DESC LIMIT 1`,
   );
-  const { events } = await listEvents(world, { limit: 1 });
+  const { events } = await listEvents(harness, { limit: 1 });
   const text = row!.leaf.toString();
   return { leaf: JSON.parse(text) as Leaf, everywhere: text + row!.columns + row!.outbox, view: events[0]! };
 }
@@ -97,9 +97,9 @@ test('what is committed to can be erased: the reader sees it no more, and the tr
   const target = { kind: 'user', id: 'user-888' } as const;
   const { view } = await sealed(userLogin, { outcome: 'refused', target, detail });
   expect(view.target?.id).toBe('user-888');
-  await erasePersonal(world, { subject: 'user-888' }, testCaller);
-  const { events } = await listEvents(world, { limit: 100 });
+  await erasePersonal(harness, { subject: 'user-888' }, testCaller);
+  const { events } = await listEvents(harness, { limit: 100 });
   expect(events.find(({ seq }) => seq === view.seq)).toMatchObject({ target: null, detail: { factor: 'password' } });
-  const auditLogKeys = async (origin: string) => (await world.logSigner.signers(origin)).map(({ key }) => key);
-  expect((await validateAuditTrail({ sql: world.sql, auditLogKeys })).valid).toBe(true);
+  const auditLogKeys = async (origin: string) => (await harness.logSigner.signers(origin)).map(({ key }) => key);
+  expect((await validateAuditTrail({ sql: harness.sql, auditLogKeys })).valid).toBe(true);
 });

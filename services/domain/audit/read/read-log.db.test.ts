@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import { noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import {
   auditEventsBefore,
   auditEventsBeforeOfType,

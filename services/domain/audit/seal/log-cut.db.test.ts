@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
 import type { LogMark } from '#services/domain/ports.ts';
-import { createLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { hashLeaf } from '../log/merkle.ts';
 import { type AuditValidationResult, type OutsideHead, validateAuditTrail } from '../trail/validate-audit-trail.ts';
 import { continueLog } from './continue-log.ts';
@@ -63,11 +63,11 @@ test('a sealer that runs stops where another log took the place of its own; the 
 });
 
 test('so does one that was started after it, and one that has no mark', async () => {
-  const started = await createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir });
+  const started = await createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir });
   expect(await sealEvents(started, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   await started.end();
   await harness.raw('UPDATE audit_log SET stopped_reason = NULL');
-  const markless = await createLogWorld(harness.databaseUrl);
+  const markless = await createLogHarness(harness.databaseUrl);
   expect(await sealEvents(markless, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   expect(await markless.logMark.read()).toBeNull();
   await markless.end();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { watchBacklog } from './observe-log.ts';
 
 let ports: OwnPorts;

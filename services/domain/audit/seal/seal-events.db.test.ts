@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collectAuditEvents } from '#scripts/catalog/collect.ts';
-import { createLogWorld, type OwnLogWorld, openLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { commitmentOf } from '../log/leaf.ts';
 import { recordEvent } from '../record-event.ts';
 import { sealEvents } from './seal-events.ts';
 import { checkLog } from './sealing-harness.ts';
 
-let harness: OwnLogWorld;
+let harness: OwnLogHarness;
 beforeEach(async () => {
-  harness = await openLogWorld();
+  harness = await openLogHarness();
   // The events of the keys, so that tests count their own.
   await sealEvents(harness, {}, testCaller);
 });
@@ -157,7 +157,7 @@ describe('any order of commits', () => {
 describe('more than one sealer', () => {
   test('four at once, again and again: each event has one leaf', async () => {
     const others = await Promise.all(
-      [1, 2, 3].map(() => createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir })),
+      [1, 2, 3].map(() => createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir })),
     );
     const ids: string[] = [];
     for (let round = 0; round < 5; round += 1) {
@@ -190,7 +190,7 @@ describe('more than one sealer', () => {
   });
 
   test('a sealer that stalled before its write writes nothing once another has sealed (SIGSTOP past the lock)', async () => {
-    const stalled = await createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir });
+    const stalled = await createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir });
     await harness.emit(10);
     const transact = stalled.transact;
     let overtaken = 0;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { auditPlansByIndex } from '../log.store.ts';
 import { auditOutboxSeal, auditOutboxUnsealed } from './seal.store.ts';
 

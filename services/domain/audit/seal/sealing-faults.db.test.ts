@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { runSealer, type SealerKill } from '#testing/processes/log-sealer.ts';
 import { continueLog, planContinue } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';
@@ -114,7 +114,7 @@ describe('a database behind its mark', () => {
   });
 
   test('hosts with marks of their own all stop, and each goes on once it was told to, in one log', async () => {
-    const other = await createLogWorld(harness.databaseUrl);
+    const other = await createLogHarness(harness.databaseUrl);
     for (const host of [harness, other, harness]) {
       await harness.emit(2);
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ sealed: 2, stopped: null });
@@ -125,7 +125,7 @@ describe('a database behind its mark', () => {
       await sealEvents(host, {}, testCaller);
     }
     await yesterday.restore();
-    const fresh = await createLogWorld(harness.databaseUrl);
+    const fresh = await createLogHarness(harness.databaseUrl);
     for (const host of [other, harness, fresh])
       expect(await sealEvents(host, {}, testCaller)).toMatchObject({ stopped: 'database_behind' });
     await fresh.end();
@@ -163,7 +163,7 @@ describe('a database behind its mark', () => {
   });
 
   test('without a mark the database is believed, as on a first start', async () => {
-    const bare = await createLogWorld(harness.databaseUrl);
+    const bare = await createLogHarness(harness.databaseUrl);
     await harness.emit(1);
     expect(await sealEvents(bare, {}, testCaller)).toMatchObject({ sealed: 1, stopped: null });
     expect(await bare.logMark.read()).toMatchObject(await harness.head().then(({ size, root }) => ({ size, root })));

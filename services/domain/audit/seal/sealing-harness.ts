@@ -1,12 +1,11 @@
 // For tests only: a sealed log to which happens what must not: it is tampered with, restored and continued.
 import { createHash } from 'node:crypto';
 import type { LogMark } from '#services/domain/ports.ts';
-import { type LogWorld, type OwnLogWorld, openLogWorld } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
-import { queryRows, runPastTriggers } from '#testing/rows.ts';
+import { type LogHarness, type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
+import { queryRows, runPastTriggers, testCaller } from '#testing/harness/ports.ts';
 import { sealEvents } from './seal-events.ts';
 
-export type SealingHarness = OwnLogWorld & {
+export type SealingHarness = OwnLogHarness & {
   seal(): ReturnType<typeof sealEvents>;
   /** Past every trigger. */
   asSuperuser(...statements: string[]): Promise<void>;
@@ -18,7 +17,7 @@ const TABLES = ['audit_log', 'audit_events', 'audit_personal', 'audit_tiles', 'a
 
 /** A database of its own with a log that has begun: one for each test. `end` forgets both. */
 export async function openSealingHarness(): Promise<SealingHarness> {
-  const harness = await openLogWorld();
+  const harness = await openLogHarness();
   const seal = () => sealEvents(harness, {}, testCaller);
   await seal();
   const asSuperuser = (...statements: string[]): Promise<void> => runPastTriggers(harness.databaseUrl, ...statements);
@@ -63,7 +62,7 @@ export type LogCheck = {
  * Every place is taken once and none is left out; leaves, columns, tiles, root and mark agree; each outbox row is where
  * its event is. Throws with what is wrong.
  */
-export async function checkLog(harness: LogWorld): Promise<LogCheck> {
+export async function checkLog(harness: LogHarness): Promise<LogCheck> {
   const logs = await harness.raw<{
     origin: string;
     first_seq: number;

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MarkStoreUnavailableError } from '#services/platform/marks/s3-cell.ts';
 import { createS3LogMark } from '#services/platform/marks/s3-marks.ts';
 import { startS3Server } from '#testing/fakes/s3-server.ts';
-import { createLogWorld, type LogWorld, openLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { createLogHarness, type LogHarness, openLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { continueLog } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';
@@ -74,9 +74,9 @@ describe('outside', () => {
   test('with the mark in an object store every host knows it: a restored database seals on none, nor without the store', async () => {
     const bucket = await startS3Server();
     const hosts = await Promise.all(
-      [1, 2].map(() => createLogWorld(harness.databaseUrl, { logMark: () => createS3LogMark(bucket.settings) })),
+      [1, 2].map(() => createLogHarness(harness.databaseUrl, { logMark: () => createS3LogMark(bucket.settings) })),
     );
-    const [one, other] = hosts as [LogWorld, LogWorld];
+    const [one, other] = hosts as [LogHarness, LogHarness];
     await one.emit(3);
     await Promise.all([one, other].map((host) => sealEvents(host, {}, testCaller)));
     const kept = await harness.backup();
@@ -112,7 +112,7 @@ describe('outside', () => {
     await harness.checkpointOutbox.settled();
     const folder = join(harness.checkpointFolder, encodeURIComponent(TEST_ORIGIN));
     const first = await readFile(join(folder, 'checkpoint'), 'utf8');
-    const fork = await openLogWorld();
+    const fork = await openLogHarness();
     await sealEvents(fork, {}, testCaller);
     await fork.emit(3);
     await sealEvents(fork, {}, testCaller);
@@ -120,7 +120,7 @@ describe('outside', () => {
     const foreign = join(fork.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
     // Their newest, which is ours in size, where ours is told of: as with one folder behind two databases.
     await copyFile(foreign, join(folder, 'checkpoint'));
-    const again = await createLogWorld(harness.databaseUrl, { dataDir: harness.dataDir });
+    const again = await createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir });
     await sealEvents(again, {}, testCaller);
     await again.checkpointOutbox.settled();
     expect(await readFile(join(folder, 'checkpoint'), 'utf8')).not.toBe(first);

@@ -7,52 +7,52 @@ import { eventually } from '#testing/eventually.ts';
 import { startWitness, type TestWitness } from '#testing/fakes/witness.ts';
 import { tlogSigner } from '#testing/fixtures/tlog-builder.ts';
 import {
-  createLogWorld,
+  createLogHarness,
   giveKeys,
-  type LogWorld,
-  type OwnLogWorld,
-  openLogWorld,
+  type LogHarness,
+  type LogHarnessOptions,
+  type OwnLogHarness,
+  openLogHarness,
   TEST_ORIGIN,
-  type WorldOptions,
-} from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
-import { createTestDatabase } from '#testing/stores.ts';
+} from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase } from '#testing/harness/stores.ts';
 import { cosignatureTime, openNote, parseNote, parseVkey, vkeyOf } from '../log/note.ts';
 import { sealEvents } from './seal-events.ts';
 
 const signer = tlogSigner('witness.test/w1', 5, 4);
 
-let keys: OwnLogWorld;
-let world: LogWorld;
+let keys: OwnLogHarness;
+let harness: LogHarness;
 let witness: TestWitness;
-const open = async (sink: CheckpointSink, options: WorldOptions = {}): Promise<LogWorld> =>
-  createLogWorld(keys.databaseUrl, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }], ...options });
+const open = async (sink: CheckpointSink, options: LogHarnessOptions = {}): Promise<LogHarness> =>
+  createLogHarness(keys.databaseUrl, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }], ...options });
 const witnessSink = (vkey = signer.vkey): CheckpointSink => createWitnessSink({ vkey, url: witness.url });
 
 beforeEach(async () => {
-  keys = await openLogWorld({ sinks: [] });
+  keys = await openLogHarness({ sinks: [] });
   witness = await startWitness(signer, (await readLogKeys(keys, TEST_ORIGIN)).map(vkeyOf));
-  world = await open(witnessSink());
+  harness = await open(witnessSink());
 });
 afterEach(async () => {
-  await world?.end();
+  await harness?.end();
   await witness?.close();
   await keys?.end();
 });
 
 const sealAndTell = async (count: number): Promise<void> => {
-  await world.emit(count);
-  await sealEvents(world, {}, testCaller);
-  await world.checkpointOutbox.settled();
+  await harness.emit(count);
+  await sealEvents(harness, {}, testCaller);
+  await harness.checkpointOutbox.settled();
 };
-const sinkRows = () => world.raw<{ size: number; failures: number }>('SELECT size, failures FROM audit_sinks');
+const sinkRows = () => harness.raw<{ size: number; failures: number }>('SELECT size, failures FROM audit_sinks');
 
 describe('a witness', () => {
   test('cosigns each head with a proof from its last one, and the published note carries it', async () => {
     await sealAndTell(3);
     await sealAndTell(300);
     await sealAndTell(1);
-    const { size, note, root } = await world.head();
+    const { size, note, root } = await harness.head();
     expect(witness.seen).toEqual({ size, root: Buffer.from(root, 'base64') });
     const cosigner = parseVkey(signer.vkey);
     expect(openNote(note, [cosigner]).by).toEqual([cosigner]);
@@ -73,16 +73,16 @@ describe('a witness', () => {
   });
 
   test('out of reach it holds up nothing, is counted, and gets the newest head when it is back', async () => {
-    await world.end();
-    world = await open(witnessSink(), { retryFirstMs: 100 });
+    await harness.end();
+    harness = await open(witnessSink(), { retryFirstMs: 100 });
     witness.fault = 503;
     await sealAndTell(3);
     await sealAndTell(3);
-    expect((await world.head()).size).toBeGreaterThan(6);
+    expect((await harness.head()).size).toBeGreaterThan(6);
     expect(witness.seen.size).toBe(0);
     expect((await sinkRows())[0]?.failures).toBeGreaterThan(0);
     witness.fault = undefined;
-    await eventually('the witness is told', async () => witness.seen.size === (await world.head()).size);
+    await eventually('the witness is told', async () => witness.seen.size === (await harness.head()).size);
   });
 
   test('that has seen another history is an alarm, and its refusal no cosignature', async () => {
@@ -91,7 +91,7 @@ describe('a witness', () => {
     await sealAndTell(3);
     expect(witness.answers.at(-1)).toBe(422);
     expect((await sinkRows())[0]?.failures).toBe(1);
-    expect((await world.head()).note).not.toContain(signer.name);
+    expect((await harness.head()).note).not.toContain(signer.name);
     // A head beyond our log: leaves that this database has lost.
     witness.seen.size = 1_000_000;
     const after = await open(witnessSink());
@@ -115,29 +115,29 @@ describe('a witness', () => {
 describe('the log’s own key', () => {
   test('while it changes over both sign; after that the new one alone, and old heads still verify by the old', async () => {
     await sealAndTell(2);
-    const [old] = await readLogKeys(world, TEST_ORIGIN);
-    const before = (await world.head()).note;
-    expect(await advanceLogKey(world, { onlyWhenDue: true }, testCaller)).toBeNull();
-    const made = await advanceLogKey(world, { onlyWhenDue: false }, testCaller);
+    const [old] = await readLogKeys(harness, TEST_ORIGIN);
+    const before = (await harness.head()).note;
+    expect(await advanceLogKey(harness, { onlyWhenDue: true }, testCaller)).toBeNull();
+    const made = await advanceLogKey(harness, { onlyWhenDue: false }, testCaller);
     expect(made).not.toBeNull();
-    expect(await advanceLogKey(world, { onlyWhenDue: false }, testCaller)).toBeNull();
-    const [, next] = await readLogKeys(world, TEST_ORIGIN);
+    expect(await advanceLogKey(harness, { onlyWhenDue: false }, testCaller)).toBeNull();
+    const [, next] = await readLogKeys(harness, TEST_ORIGIN);
     await sealAndTell(2);
-    const during = (await world.head()).note;
+    const during = (await harness.head()).note;
     expect(openNote(during, [old!]).by).toEqual([old]);
     expect(openNote(during, [next!]).by).toEqual([next]);
     // A month later.
-    await world.raw(
+    await harness.raw(
       `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE purpose = 'audit-log'`,
     );
-    await advanceLogKey(world, { onlyWhenDue: true }, testCaller);
+    await advanceLogKey(harness, { onlyWhenDue: true }, testCaller);
     await sealAndTell(2);
-    const after = (await world.head()).note;
+    const after = (await harness.head()).note;
     expect(openNote(after, [next!]).by).toEqual([next]);
     expect(() => openNote(after, [old!])).toThrow('no trusted key');
     expect(openNote(before, [old!]).by).toEqual([old]);
-    expect(await readLogKeys(world, TEST_ORIGIN)).toEqual([old, next]);
-    const open = await world.raw<{ id: string }>(
+    expect(await readLogKeys(harness, TEST_ORIGIN)).toEqual([old, next]);
+    const open = await harness.raw<{ id: string }>(
       `SELECT id FROM jwks WHERE purpose = 'audit-log' AND "privateKey" <> ''`,
     );
     expect(open).toEqual([{ id: made }]);
@@ -145,7 +145,7 @@ describe('the log’s own key', () => {
 
   test('before an API has made one, events are sealed and the head follows', async () => {
     const bare = await createTestDatabase();
-    const keyless = await createLogWorld(bare.url);
+    const keyless = await createLogHarness(bare.url);
     await keyless.emit(2);
     await expect(sealEvents(keyless, {}, testCaller)).rejects.toMatchObject({ code: 'audit_log_key_missing' });
     await giveKeys(keyless);

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
 import type { Sql } from '#services/domain/ports.ts';
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import { createLogWorld, type LogWorld, openLogWorld, TEST_ORIGIN } from '#testing/harness/log-world.ts';
-import { testCaller } from '#testing/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createLogHarness, type LogHarness, openLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { checkpointText } from '../log/checkpoint.ts';
 import { emptyEdge } from '../log/grow-tree.ts';
@@ -16,45 +16,45 @@ import { type AuditValidationResult, validateAuditTrail } from './validate-audit
 const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
 
 describe('a log as it is sealed', () => {
-  let world: LogWorld;
+  let harness: LogHarness;
   beforeAll(async () => {
-    world = await openLogWorld();
+    harness = await openLogHarness();
   });
-  afterAll(() => world?.end());
+  afterAll(() => harness?.end());
   const validate = async () => {
-    const head = await world.logMark.read();
-    const ports = { sql: world.sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };
+    const head = await harness.logMark.read();
+    const ports = { sql: harness.sql, auditLogKeys: (origin: string) => readLogKeys(harness, origin) };
     return validateAuditTrail(ports, head ? [{ where: 'the mark', head }] : []);
   };
 
   test('is valid, also after a subject was erased', async () => {
-    await world.emit(300, { userId: 'u1', detail: { identifier: 'x' } });
-    await world.emit(300, { userId: 'u2' });
-    await sealEvents(world, { limit: 250 }, testCaller);
-    await sealEvents(world, {}, testCaller);
+    await harness.emit(300, { userId: 'u1', detail: { identifier: 'x' } });
+    await harness.emit(300, { userId: 'u2' });
+    await sealEvents(harness, { limit: 250 }, testCaller);
+    await sealEvents(harness, {}, testCaller);
     const before = await validate();
     expect(before).toMatchObject({ valid: true, firstBadId: null, gaps: [], faults: [] });
     expect(before.checked).toBe(before.logs[0]?.size);
-    await erasePersonal(world, { subject: 'u1' }, testCaller);
-    await sealEvents(world, {}, testCaller);
+    await erasePersonal(harness, { subject: 'u1' }, testCaller);
+    await sealEvents(harness, {}, testCaller);
     expect(await validate()).toMatchObject({ valid: true, checked: before.checked + 1 });
   });
 
   test('stays valid when another seals between any two of its statements', async () => {
     const sql: Sql = {
       query: async (statement, values) => {
-        await world.emit(1);
-        await sealEvents(world, {}, testCaller);
-        return world.sql.query(statement, values);
+        await harness.emit(1);
+        await sealEvents(harness, {}, testCaller);
+        return harness.sql.query(statement, values);
       },
     };
-    const ports = { sql, auditLogKeys: (origin: string) => readLogKeys(world, origin) };
+    const ports = { sql, auditLogKeys: (origin: string) => readLogKeys(harness, origin) };
     expect((await validateAuditTrail(ports)).faults).toEqual([]);
   });
 
   test('stays valid while another seals', async () => {
-    await world.emit(500);
-    const sealing = sealEvents(world, {}, testCaller);
+    await harness.emit(500);
+    const sealing = sealEvents(harness, {}, testCaller);
     for (let at = 0; at < 5; at += 1) expect((await validate()).faults).toEqual([]);
     await sealing;
     expect((await validate()).valid).toBe(true);
@@ -62,13 +62,16 @@ describe('a log as it is sealed', () => {
 
   test('a database behind the mark outside is named, with its own log whole', async () => {
     const log = (await validate()).logs[0]!;
-    const mark = (await world.logMark.read())!;
+    const mark = (await harness.logMark.read())!;
     expect(mark).toMatchObject({ origin: TEST_ORIGIN, size: log.size });
-    await world.logMark.swap(mark, { ...mark, size: mark.size + 5 });
+    await harness.logMark.swap(mark, { ...mark, size: mark.size + 5 });
     expect(await validate()).toMatchObject({ valid: false, firstBadId: null, faults: [{ code: 'log_behind_mark' }] });
-    await world.logMark.swap({ ...mark, size: mark.size + 5 }, { ...mark, root: Buffer.alloc(32).toString('base64') });
+    await harness.logMark.swap(
+      { ...mark, size: mark.size + 5 },
+      { ...mark, root: Buffer.alloc(32).toString('base64') },
+    );
     expect(codesOf(await validate())).toEqual(['log_beside_mark']);
-    await world.logMark.swap({ ...mark, root: Buffer.alloc(32).toString('base64') }, mark);
+    await harness.logMark.swap({ ...mark, root: Buffer.alloc(32).toString('base64') }, mark);
   });
 });
 
@@ -76,20 +79,20 @@ describe('what a superuser does to it is named', () => {
   const SIZE = 5_000;
   const signer = noteSigner('sallyport.example/audit', 7);
   let database: TestDatabase;
-  let world: LogWorld;
+  let harness: LogHarness;
   beforeEach(async () => {
     database = await createTestDatabase();
-    world = await createLogWorld(database.url);
-    await sealInBulk(world.sql, { signer, batches: [100, 400, 2_000, 1_500, 1_000] });
+    harness = await createLogHarness(database.url);
+    await sealInBulk(harness.sql, { signer, batches: [100, 400, 2_000, 1_500, 1_000] });
     return async () => {
-      await world.end();
+      await harness.end();
       await database.drop();
     };
   });
-  const validate = () => validateAuditTrail({ sql: world.sql, auditLogKeys: async () => [signer.key] });
+  const validate = () => validateAuditTrail({ sql: harness.sql, auditLogKeys: async () => [signer.key] });
   /** Past the trigger that lets the table only grow. */
   const tamper = (statements: string): Promise<unknown> =>
-    world.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
+    harness.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
   const leafLiteral = (seq: number, change: object): string =>
     `'\\x${leafOf({ ...plainEvent(seq), ...change }).toString('hex')}'`;
 
@@ -208,7 +211,7 @@ describe('what a superuser does to it is named', () => {
 
   test('rows and tree made to fit each other: the signed checkpoints bound the place', async () => {
     const rebuilt = await createTestDatabase();
-    const other = await createLogWorld(rebuilt.url);
+    const other = await createLogHarness(rebuilt.url);
     const event = (seq: number) => (seq === 2_701 ? { ...plainEvent(seq), outcome: 'refused' } : plainEvent(seq));
     await sealInBulk(other.sql, { signer, batches: [SIZE], event });
     const tiles = await other.raw<{ level: number; n: number; hashes: Buffer }>(
@@ -221,8 +224,8 @@ describe('what a superuser does to it is named', () => {
       `UPDATE audit_events SET outcome = 'refused', leaf = ${leafLiteral(2_701, { outcome: 'refused' })} WHERE seq = 2701`,
     );
     for (const { level, n, hashes } of tiles)
-      await world.raw('UPDATE audit_tiles SET hashes = $1 WHERE level = $2 AND n = $3', [hashes, level, n]);
-    await world.raw('UPDATE audit_log SET root = $1', [root]);
+      await harness.raw('UPDATE audit_tiles SET hashes = $1 WHERE level = $2 AND n = $3', [hashes, level, n]);
+    await harness.raw('UPDATE audit_log SET root = $1', [root]);
     expect(await validate()).toMatchObject({
       valid: false,
       firstBadId: 2_500,
@@ -231,11 +234,11 @@ describe('what a superuser does to it is named', () => {
   });
 
   test('a tail cut off is missed by the checkpoint that was signed over it', async () => {
-    const [{ root } = { root: Buffer.alloc(0) }] = await world.raw<{ root: Buffer }>(
+    const [{ root } = { root: Buffer.alloc(0) }] = await harness.raw<{ root: Buffer }>(
       'SELECT root FROM audit_checkpoints WHERE size = 4000',
     );
     await tamper('DELETE FROM audit_events WHERE seq >= 4000');
-    await world.raw('UPDATE audit_log SET size = 4000, root = $1', [root]);
+    await harness.raw('UPDATE audit_log SET size = 4000, root = $1', [root]);
     expect(await validate()).toMatchObject({ valid: false, checked: 4_000, faults: [{ code: 'log_truncated' }] });
   });
 
@@ -243,7 +246,7 @@ describe('what a superuser does to it is named', () => {
     const root = Buffer.alloc(32, 1);
     const put = async (size: number, by: typeof signer): Promise<unknown> => {
       const note = signNote(checkpointText({ origin: signer.key.name, size, root }), [by]);
-      return world.raw('INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, $4)', [
+      return harness.raw('INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, $4)', [
         signer.key.name,
         size,
         root,
@@ -252,7 +255,7 @@ describe('what a superuser does to it is named', () => {
     };
     await put(4_000, signer);
     expect(codesOf(await validate())).toContain('log_forked');
-    await world.raw('DELETE FROM audit_checkpoints WHERE root = $1', [root]);
+    await harness.raw('DELETE FROM audit_checkpoints WHERE root = $1', [root]);
     await put(4_900, noteSigner(signer.key.name, 8));
     expect(codesOf(await validate())).toEqual(['checkpoint_forged']);
   });
@@ -260,10 +263,10 @@ describe('what a superuser does to it is named', () => {
   test('a continued log is one trail, and the place of a fault is its place in it', async () => {
     const next = noteSigner('sallyport.example/audit/continued-00000000', 7);
     const first = { origin: signer.key.name, firstSeq: 0, edge: { ...emptyEdge, size: SIZE } };
-    await continueInBulk(world.sql, first, { signer: next, batches: [300] });
+    await continueInBulk(harness.sql, first, { signer: next, batches: [300] });
     const both = () =>
       validateAuditTrail({
-        sql: world.sql,
+        sql: harness.sql,
         auditLogKeys: async (origin) => [origin === next.key.name ? next.key : signer.key],
       });
     expect(await both()).toMatchObject({ valid: true, checked: SIZE + 300 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { createUser } from './create-user.ts';
 import { inviteAgain, inviteUser, type NewInvitation } from './invite-user.ts';
@@ -9,19 +9,19 @@ import { inviteAgain, inviteUser, type NewInvitation } from './invite-user.ts';
 const reason = 'begins on Monday';
 const invitationSeconds = 3_600;
 
-let world: PeopledWorld;
+let harness: PeopledHarness;
 beforeAll(async () => {
-  world = await openPeopledWorld();
+  harness = await openPeopledHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const ports = () => ({ ...world.deps, invitationSeconds });
-const invite = (given: Partial<NewInvitation> = {}, caller = world.system) =>
+const ports = () => ({ ...harness.deps, invitationSeconds });
+const invite = (given: Partial<NewInvitation> = {}, caller = harness.system) =>
   inviteUser(ports(), { email: newEmail(), reason, ...given }, caller);
-const again = (userId: string, caller = world.system) => inviteAgain(ports(), { userId, reason }, caller);
+const again = (userId: string, caller = harness.system) => inviteAgain(ports(), { userId, reason }, caller);
 const invitationsOf = (id: string) =>
-  world.rows('SELECT id, roles, expires_at IS NULL AS endless FROM invitations WHERE user_id = $1', [id]);
-const idOf = async (email: string) => (await world.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
+  harness.rows('SELECT id, roles, expires_at IS NULL AS endless FROM invitations WHERE user_id = $1', [id]);
+const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
 
 describe('somebody who is invited', () => {
   test('has an account without password, proof or the roles that wait; the mail is to its address', async () => {
@@ -33,12 +33,12 @@ describe('somebody who is invited', () => {
     });
     const invited_roles = ['auditor', 'operator'];
     expect(view).toMatchObject({ email, name: 'Ada', email_verified_at: null, roles: ['user'], invited_roles });
-    expect(await world.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [view.id])).toEqual([]);
-    expect(await world.mailsTo(email)).toMatchObject([
+    expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [view.id])).toEqual([]);
+    expect(await harness.mailsTo(email)).toMatchObject([
       { template: 'invitation', userId: view.id, lifeSeconds: invitationSeconds },
     ]);
     const detail = { reason, roles: invited_roles };
-    expect(await world.eventsOf(view.id)).toContainEqual(expect.objectContaining({ type: 'user.invited', detail }));
+    expect(await harness.eventsOf(view.id)).toContainEqual(expect.objectContaining({ type: 'user.invited', detail }));
   });
 
   test('without name or roles gets those of everybody', async () => {
@@ -47,10 +47,10 @@ describe('somebody who is invited', () => {
 
   test('with a password from elsewhere has it and the roles at once, and is asked for proof of the address', async () => {
     const email = newEmail();
-    const view = await invite({ email, roles: ['auditor'], passwordHash: world.digest });
+    const view = await invite({ email, roles: ['auditor'], passwordHash: harness.digest });
     expect(view).toMatchObject({ email_verified_at: null, roles: ['auditor', 'user'], invited_roles: [] });
-    expect(await world.isPasswordOf(view.id, world.password)).toBe(true);
-    expect(await world.mailsTo(email)).toMatchObject([{ template: 'verify_email' }]);
+    expect(await harness.isPasswordOf(view.id, harness.password)).toBe(true);
+    expect(await harness.mailsTo(email)).toMatchObject([{ template: 'verify_email' }]);
     expect(await invitationsOf(view.id)).toMatchObject([{ roles: [], endless: true }]);
   });
 
@@ -64,16 +64,16 @@ describe('somebody who is invited', () => {
   });
 
   test('at an address that an account has, is not: email_taken, and its owner gets no mail', async () => {
-    const { email } = await world.somebody();
+    const { email } = await harness.somebody();
     expect(await outcomeOf(invite({ email: email.toUpperCase() }))).toBe('email_taken');
-    expect(await world.mailsTo(email)).toEqual([]);
+    expect(await harness.mailsTo(email)).toEqual([]);
   });
 
   test('by somebody without every right of the roles, is not: rights_exceeded, and no account is made', async () => {
-    const by = await world.signedIn({ roles: ['operator'] });
+    const by = await harness.signedIn({ roles: ['operator'] });
     const email = newEmail();
     expect(await outcomeOf(invite({ email, roles: ['admin'] }, by.caller))).toBe('rights_exceeded');
-    expect(await outcomeOf(invite({ email, roles: ['admin'], passwordHash: world.digest }, by.caller))).toBe(
+    expect(await outcomeOf(invite({ email, roles: ['admin'], passwordHash: harness.digest }, by.caller))).toBe(
       'rights_exceeded',
     );
     expect(await idOf(email)).toBeUndefined();
@@ -90,7 +90,7 @@ describe('somebody who is invited', () => {
     const email = newEmail();
     const codes = await Promise.all([invite({ email }), invite({ email })].map(outcomeOf));
     expect(codes.sort()).toEqual(['email_taken', 'ok']);
-    expect(await world.mailsTo(email)).toHaveLength(1);
+    expect(await harness.mailsTo(email)).toHaveLength(1);
   });
 });
 
@@ -98,37 +98,37 @@ describe('another invitation', () => {
   test('takes the place of the one before, whose code is over, and gives the same roles', async () => {
     const { id, email } = await invite({ roles: ['auditor'] });
     const [before] = await invitationsOf(id);
-    await world.codeFor('invitation', { id, email });
+    await harness.codeFor('invitation', { id, email });
     expect(await again(id)).toMatchObject({ id, invited_roles: ['auditor'] });
     const after = await invitationsOf(id);
     expect(after).toMatchObject([{ roles: ['auditor'], endless: false }]);
     expect(after[0]?.id).not.toBe(before?.id);
-    expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
-    expect(await world.mailsTo(email)).toMatchObject([{ template: 'invitation' }, { template: 'invitation' }]);
+    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.mailsTo(email)).toMatchObject([{ template: 'invitation' }, { template: 'invitation' }]);
   });
 
   test('of an account with a password from elsewhere does not run out with its code', async () => {
-    const { id, email } = await invite({ roles: ['auditor'], passwordHash: world.digest });
+    const { id, email } = await invite({ roles: ['auditor'], passwordHash: harness.digest });
     expect(await again(id)).toMatchObject({ roles: ['auditor', 'user'], invited_roles: [] });
     expect(await invitationsOf(id)).toMatchObject([{ roles: [], endless: true }]);
-    expect((await world.mailsTo(email)).map(({ template }) => template)).toEqual(['verify_email', 'invitation']);
+    expect((await harness.mailsTo(email)).map(({ template }) => template)).toEqual(['verify_email', 'invitation']);
   });
 
   test('is not for whoever has proved the address, nor for who is disabled: invitation_over', async () => {
-    const proven = await world.somebody();
+    const proven = await harness.somebody();
     const disabled = await invite();
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const { id, email } of [proven, disabled]) {
-      const before = await world.mailsTo(email);
+      const before = await harness.mailsTo(email);
       expect(await outcomeOf(again(id))).toBe('invitation_over');
-      expect(await world.mailsTo(email)).toEqual(before);
+      expect(await harness.mailsTo(email)).toEqual(before);
     }
   });
 
   test('is not by somebody without the rights that it gives: rights_exceeded, and the one before stays', async () => {
     const { id } = await invite({ roles: ['admin'] });
     const before = await invitationsOf(id);
-    const by = await world.signedIn({ roles: ['operator'] });
+    const by = await harness.signedIn({ roles: ['operator'] });
     expect(await outcomeOf(again(id, by.caller))).toBe('rights_exceeded');
     expect(await invitationsOf(id)).toEqual(before);
   });
@@ -141,31 +141,31 @@ describe('another invitation', () => {
 describe('an account that software makes', () => {
   test('has its password, an unproved address, no session, and a mail that asks for the proof', async () => {
     const [email, password] = [newEmail(), newPassword()];
-    const view = await createUser(world.deps, { email: email.toUpperCase(), password }, world.system);
+    const view = await createUser(harness.deps, { email: email.toUpperCase(), password }, harness.system);
     expect(view).toMatchObject({ email, emailVerified: false, name: '' });
-    expect(await world.isPasswordOf(view.id, password)).toBe(true);
-    expect(await world.sessionsOf(view.id)).toBe(0);
-    expect(await world.mailsTo(email)).toMatchObject([{ template: 'verify_email' }]);
+    expect(await harness.isPasswordOf(view.id, password)).toBe(true);
+    expect(await harness.sessionsOf(view.id)).toBe(0);
+    expect(await harness.mailsTo(email)).toMatchObject([{ template: 'verify_email' }]);
   });
 
   test('is none where the address is taken: email_taken, and nothing of that account changes', async () => {
-    const { id, email } = await world.somebody({ hasPassword: true });
+    const { id, email } = await harness.somebody({ hasPassword: true });
     const given = { email, name: 'Eve', password: newPassword() };
-    expect(await outcomeOf(createUser(world.deps, given, world.system))).toBe('email_taken');
-    expect(await world.accountOf(id)).toMatchObject({ name: 'Ada' });
-    expect(await world.isPasswordOf(id, world.password)).toBe(true);
-    expect(await world.mailsTo(email)).toEqual([]);
+    expect(await outcomeOf(createUser(harness.deps, given, harness.system))).toBe('email_taken');
+    expect(await harness.accountOf(id)).toMatchObject({ name: 'Ada' });
+    expect(await harness.isPasswordOf(id, harness.password)).toBe(true);
+    expect(await harness.mailsTo(email)).toEqual([]);
   });
 
   test('is none with an address that is not ASCII', async () => {
     const given = { email: `mar\u212a-${newEmail()}`, password: newPassword() };
-    expect(await outcomeOf(createUser(world.deps, given, world.system))).toBe('request_invalid');
-    expect(await world.mailsTo(given.email)).toEqual([]);
+    expect(await outcomeOf(createUser(harness.deps, given, harness.system))).toBe('request_invalid');
+    expect(await harness.mailsTo(given.email)).toEqual([]);
   });
 
   test('is none with a password that nobody may have', async () => {
     const email = newEmail();
-    const made = (password: string) => outcomeOf(createUser(world.deps, { email, password }, world.system));
+    const made = (password: string) => outcomeOf(createUser(harness.deps, { email, password }, harness.system));
     expect(await made('short')).toBe('password_too_short');
     expect(await made(`${email} and more`)).toMatch(/^password_/);
     expect(await idOf(email)).toBeUndefined();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { takeVoidedUnlock } from './offer-unlock.ts';
 import type { CodePurpose } from './one-time-codes.store.ts';
 import { deleteCodes, deleteCodesOf, findNewestCode } from './one-time-codes.store.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
@@ -13,38 +13,39 @@ import { unlockAccount } from './unlock-account.ts';
 import { readProfile } from './update-profile.ts';
 import { verifyEmail } from './verify-email.ts';
 
-let world: PeopledWorld;
+let harness: PeopledHarness;
 beforeAll(async () => {
-  world = await openPeopledWorld();
+  harness = await openPeopledHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const person = ({ hasPassword = true } = {}) => world.signedIn({ hasPassword, isProven: false });
+const person = ({ hasPassword = true } = {}) => harness.signedIn({ hasPassword, isProven: false });
 
 describe('while a sign-in elsewhere puts a stronger digest in place of the one that was read', () => {
   const upgradeOf = ({ id }: { readonly id: string }) =>
-    ['SELECT account_password_upgrade($1, $2, $3)', [id, world.digest, 'a stronger digest']] as const;
+    ['SELECT account_password_upgrade($1, $2, $3)', [id, harness.digest, 'a stronger digest']] as const;
 
   test('a reset of the password takes effect', async () => {
     const user = await person();
-    const token = await world.codeFor('reset_password', user);
+    const token = await harness.codeFor('reset_password', user);
     const newOne = newPassword();
-    const reset = () => resetPassword(world.deps, { token, newPassword: newOne }, nobody);
-    expect(await whileItWaits(world.pool, [upgradeOf(user)], reset)).toEqual({ status: 'password_reset' });
-    expect(await world.isPasswordOf(user.id, newOne)).toBe(true);
+    const reset = () => resetPassword(harness.deps, { token, newPassword: newOne }, nobody);
+    expect(await whileItWaits(harness.pool, [upgradeOf(user)], reset)).toEqual({ status: 'password_reset' });
+    expect(await harness.isPasswordOf(user.id, newOne)).toBe(true);
   });
 
   test('so does a change of it, of somebody without a name', async () => {
     const user = await person();
-    await world.rows('UPDATE users SET name = NULL WHERE id = $1', [user.id]);
-    const caller = await world.callerOf(user);
+    await harness.rows('UPDATE users SET name = NULL WHERE id = $1', [user.id]);
+    const caller = await harness.callerOf(user);
     const newOne = newPassword();
-    const change = () => changePassword(world.deps, { currentPassword: world.password, newPassword: newOne }, caller);
-    expect((await whileItWaits(world.pool, [upgradeOf(user)], change)).body.user).toMatchObject({
+    const change = () =>
+      changePassword(harness.deps, { currentPassword: harness.password, newPassword: newOne }, caller);
+    expect((await whileItWaits(harness.pool, [upgradeOf(user)], change)).body.user).toMatchObject({
       id: user.id,
       name: null,
     });
-    expect(await world.isPasswordOf(user.id, newOne)).toBe(true);
+    expect(await harness.isPasswordOf(user.id, newOne)).toBe(true);
   });
 });
 
@@ -54,62 +55,62 @@ describe('a password row that somebody deletes by hand while another password is
 
   test('a change is undone: the session lives, and no mail tells of it', async () => {
     const user = await person();
-    const caller = await world.callerOf(user);
+    const caller = await harness.callerOf(user);
     const change = () =>
-      changePassword(world.deps, { currentPassword: world.password, newPassword: newPassword() }, caller);
-    const mails = () => world.rows('SELECT count(*)::int FROM mail_outbox');
+      changePassword(harness.deps, { currentPassword: harness.password, newPassword: newPassword() }, caller);
+    const mails = () => harness.rows('SELECT count(*)::int FROM mail_outbox');
     const before = await mails();
-    await expect(whileItWaits(world.pool, [deletionOf(user)], change)).rejects.toThrow(NOTHING_REPLACED);
+    await expect(whileItWaits(harness.pool, [deletionOf(user)], change)).rejects.toThrow(NOTHING_REPLACED);
     expect(await mails()).toEqual(before);
-    expect(await world.callerOf(user)).toEqual(caller);
+    expect(await harness.callerOf(user)).toEqual(caller);
   });
 
   test('so is a reset, whose code stays and then sets the password', async () => {
     const user = await person();
-    const token = await world.codeFor('reset_password', user);
+    const token = await harness.codeFor('reset_password', user);
     const newOne = newPassword();
-    const reset = () => resetPassword(world.deps, { token, newPassword: newOne }, nobody);
-    await expect(whileItWaits(world.pool, [deletionOf(user)], reset)).rejects.toThrow(NOTHING_REPLACED);
+    const reset = () => resetPassword(harness.deps, { token, newPassword: newOne }, nobody);
+    await expect(whileItWaits(harness.pool, [deletionOf(user)], reset)).rejects.toThrow(NOTHING_REPLACED);
     expect(await reset()).toEqual({ status: 'password_reset' });
-    expect(await world.isPasswordOf(user.id, newOne)).toBe(true);
+    expect(await harness.isPasswordOf(user.id, newOne)).toBe(true);
   });
 });
 
 describe('who acts on their account by a session that ends meanwhile, or without one', () => {
   test('changes nothing', async () => {
     const user = await person({ hasPassword: false });
-    const caller = await world.callerOf(user);
-    const change = (by: Caller) => () => outcomeOf(changeEmail(world.deps, { newEmail: newEmail() }, by));
-    const mails = async () => (await world.rows('SELECT count(*)::int FROM mail_outbox'))[0];
+    const caller = await harness.callerOf(user);
+    const change = (by: Caller) => () => outcomeOf(changeEmail(harness.deps, { newEmail: newEmail() }, by));
+    const mails = async () => (await harness.rows('SELECT count(*)::int FROM mail_outbox'))[0];
     const before = await mails();
     expect(await change({ ...caller, sessionId: null })()).toBe('unauthenticated');
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
-    expect(await overtaken(world.pool, user.id, endAll, change(caller))).toBe('unauthenticated');
+    expect(await overtaken(harness.pool, user.id, endAll, change(caller))).toBe('unauthenticated');
     expect(await mails()).toEqual(before);
   });
 
   test('a token of an account that is gone reads no profile', async () => {
     const user = await person({ hasPassword: false });
-    const caller = await world.callerOf(user);
-    await world.rows('DELETE FROM users WHERE id = $1', [user.id]);
-    expect(await outcomeOf(readProfile(world.deps, {}, caller))).toBe('unauthenticated');
+    const caller = await harness.callerOf(user);
+    await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
+    expect(await outcomeOf(readProfile(harness.deps, {}, caller))).toBe('unauthenticated');
   });
 });
 
 describe('a code that proves an address', () => {
   const verify = (token: string, given: object) => () =>
-    outcomeOf(verifyEmail(world.deps, { token, ...given }, nobody));
+    outcomeOf(verifyEmail(harness.deps, { token, ...given }, nobody));
 
   test('counts no more when the session beside it ends first, nor when the address is proved by something else', async () => {
     const [signedOut, proved] = [await person({ hasPassword: false }), await person({ hasPassword: false })];
-    const first = verify(await world.codeFor('verify_email', signedOut), signedOut);
+    const first = verify(await harness.codeFor('verify_email', signedOut), signedOut);
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
-    expect(await overtaken(world.pool, signedOut.id, endAll, first)).toBe('code_invalid');
-    expect(await world.accountOf(signedOut.id)).toMatchObject({ emailVerified: null });
-    const second = verify(await world.codeFor('verify_email', proved), proved);
+    expect(await overtaken(harness.pool, signedOut.id, endAll, first)).toBe('code_invalid');
+    expect(await harness.accountOf(signedOut.id)).toMatchObject({ emailVerified: null });
+    const second = verify(await harness.codeFor('verify_email', proved), proved);
     const prove = `UPDATE users SET "emailVerified" = '2026-01-01Z' WHERE id = $1`;
-    expect(await overtaken(world.pool, proved.id, prove, second)).toBe('code_invalid');
-    expect(await world.accountOf(proved.id)).toMatchObject({ emailVerified: new Date('2026-01-01Z') });
+    expect(await overtaken(harness.pool, proved.id, prove, second)).toBe('code_invalid');
+    expect(await harness.accountOf(proved.id)).toMatchObject({ emailVerified: new Date('2026-01-01Z') });
   });
 
   test.each(['verify_email', 'change_email'] as const)(
@@ -117,13 +118,13 @@ describe('a code that proves an address', () => {
     async (purpose) => {
       const user = await person();
       const email = purpose === 'change_email' ? newEmail() : user.email;
-      const ask = verify(await world.codeFor(purpose, { id: user.id, email }), { password: world.password });
+      const ask = verify(await harness.codeFor(purpose, { id: user.id, email }), { password: harness.password });
       const upgrade = [
         'SELECT account_password_upgrade($1, $2, $3)',
-        [user.id, world.digest, 'a stronger digest'],
+        [user.id, harness.digest, 'a stronger digest'],
       ] as const;
-      expect(await whileItWaits(world.pool, [userHeld(user.id), upgrade], ask)).toBe('ok');
-      expect(await world.accountOf(user.id)).toMatchObject({ email, emailVerified: expect.any(Date) });
+      expect(await whileItWaits(harness.pool, [userHeld(user.id), upgrade], ask)).toBe('ok');
+      expect(await harness.accountOf(user.id)).toMatchObject({ email, emailVerified: expect.any(Date) });
     },
   );
 
@@ -132,59 +133,61 @@ describe('a code that proves an address', () => {
     const set = `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`;
     for (const changes of [[take], [take, set], [`UPDATE accounts SET password = 'x' WHERE "userId" = $1`]]) {
       const user = await person();
-      const ask = verify(await world.codeFor('verify_email', user), { password: world.password });
+      const ask = verify(await harness.codeFor('verify_email', user), { password: harness.password });
       const held = changes.map((text) => [text, [user.id]] as const);
-      expect(await whileItWaits(world.pool, [userHeld(user.id), ...held], ask)).toBe('code_invalid');
-      expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: null });
+      expect(await whileItWaits(harness.pool, [userHeld(user.id), ...held], ask)).toBe('code_invalid');
+      expect(await harness.accountOf(user.id)).toMatchObject({ emailVerified: null });
     }
   });
 
   test('of a sign-up: an account that had the address and is deleted, or gets another, meanwhile is not taken over', async () => {
     for (const change of ['DELETE FROM users WHERE id = $1', `UPDATE users SET email = id || '@x' WHERE id = $1`]) {
       const other = await person();
-      const token = await world.codeFor('sign_up', { id: null, email: other.email });
+      const token = await harness.codeFor('sign_up', { id: null, email: other.email });
       const taken = verify(token, { password: newPassword() });
-      const code = await whileItWaits(world.pool, [userHeld(other.id)], taken, (holder) =>
+      const code = await whileItWaits(harness.pool, [userHeld(other.id)], taken, (holder) =>
         holder.query(change, [other.id]),
       );
       expect(code).toBe('code_invalid');
-      expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [other.email])).toEqual([]);
-      const ways = await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [other.id]);
-      expect(ways).toEqual(change.startsWith('DELETE') ? [] : [{ password: world.digest }]);
+      expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [other.email])).toEqual([]);
+      const ways = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [other.id]);
+      expect(ways).toEqual(change.startsWith('DELETE') ? [] : [{ password: harness.digest }]);
     }
   });
 
   test('stays where the database fails in the middle: 503, and the same code counts afterwards', async () => {
     const user = await person({ hasPassword: false });
-    const ask = verify(await world.codeFor('verify_email', user), user);
-    expect(await cutOff(world.pool, user.id, ask)).toBe('store_unavailable');
+    const ask = verify(await harness.codeFor('verify_email', user), user);
+    expect(await cutOff(harness.pool, user.id, ask)).toBe('store_unavailable');
     // After a lost connection nothing is written before the next poll.
-    await world.poll.wake();
-    expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: null });
+    await harness.poll.wake();
+    expect(await harness.accountOf(user.id)).toMatchObject({ emailVerified: null });
     expect(await ask()).toBe('ok');
-    expect(await world.accountOf(user.id)).toMatchObject({ emailVerified: expect.any(Date) });
+    expect(await harness.accountOf(user.id)).toMatchObject({ emailVerified: expect.any(Date) });
   });
 });
 
 describe('invitations', () => {
   async function invited() {
-    const { id, email } = await world.somebody({ isProven: false });
-    await world.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{operator}')`, [id]);
-    return { id, token: await world.codeFor('invitation', { id, email }) };
+    const { id, email } = await harness.somebody({ isProven: false });
+    await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{operator}')`, [
+      id,
+    ]);
+    return { id, token: await harness.codeFor('invitation', { id, email }) };
   }
-  const accept = (token: string) => () => acceptInvitation(world.deps, { token, newPassword: newPassword() }, nobody);
-  const rolesOf = async (id: string) => (await world.accountOf(id))?.roles;
+  const accept = (token: string) => () => acceptInvitation(harness.deps, { token, newPassword: newPassword() }, nobody);
+  const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
 
   test('a role taken out of one while it is being accepted is not granted', async () => {
     const { id, token } = await invited();
     const takeOut = `UPDATE invitations SET roles = '{}' WHERE user_id = $1`;
-    expect(await overtaken(world.pool, id, takeOut, accept(token))).toEqual({ status: 'invitation_accepted' });
+    expect(await overtaken(harness.pool, id, takeOut, accept(token))).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
 
   test('the code of one that is gone gives a password, and no role', async () => {
     const { id, token } = await invited();
-    await world.rows('DELETE FROM invitations WHERE user_id = $1', [id]);
+    await harness.rows('DELETE FROM invitations WHERE user_id = $1', [id]);
     expect(await accept(token)()).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
@@ -192,22 +195,22 @@ describe('invitations', () => {
   test('who signed up and never proved the address can be invited, to no role', async () => {
     const user = await person();
     const again = await inviteAgain(
-      { ...world.deps, invitationSeconds: 600 },
+      { ...harness.deps, invitationSeconds: 600 },
       { userId: user.id, reason: 'never got the mail' },
-      world.system,
+      harness.system,
     );
     expect(again).toMatchObject({ id: user.id });
-    expect(await world.rows('SELECT roles FROM invitations WHERE user_id = $1', [user.id])).toEqual([{ roles: [] }]);
+    expect(await harness.rows('SELECT roles FROM invitations WHERE user_id = $1', [user.id])).toEqual([{ roles: [] }]);
   });
 });
 
 test('a code that unlocks an account unlocked already succeeds, and says that nothing was forgotten', async () => {
   const user = await person();
-  const token = await world.codeFor('unlock_account', user);
-  const key = accountKeyOf(world.deps, user.email);
-  expect(await world.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
-  expect((await unlockAccount(world.deps, { token }, nobody)).body).toEqual({ status: 'unlocked' });
-  const told = await world.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
+  const token = await harness.codeFor('unlock_account', user);
+  const key = accountKeyOf(harness.deps, user.email);
+  expect(await harness.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
+  expect((await unlockAccount(harness.deps, { token }, nobody)).body).toEqual({ status: 'unlocked' });
+  const told = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
     user.id,
   ]);
   expect(told).toEqual([{ detail: expect.objectContaining({ failures: 0, reason: 'mailed_code' }) }]);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
-import { userCaller } from '#testing/ports.ts';
+import { userCaller } from '#testing/harness/ports.ts';
 import { ownAccount } from './own-account.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };

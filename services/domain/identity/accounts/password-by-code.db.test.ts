@@ -1,133 +1,133 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { changePassword } from './change-password.ts';
 import { acceptInvitation, resetPassword } from './password-by-code.ts';
 
-let world: PeopledWorld;
+let harness: PeopledHarness;
 beforeAll(async () => {
-  world = await openPeopledWorld();
+  harness = await openPeopledHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const reset = (token: string, password = newPassword()) =>
-  outcomeOf(resetPassword(world.deps, { token, newPassword: password }, nobody));
+  outcomeOf(resetPassword(harness.deps, { token, newPassword: password }, nobody));
 /** A copy whose database was found older than its marks. */
 const rewoundDeps = () => ({
-  ...world.deps,
-  revocations: { ...world.deps.revocations, issuingRefusal: () => 'state_rewound' as const },
+  ...harness.deps,
+  revocations: { ...harness.deps.revocations, issuingRefusal: () => 'state_rewound' as const },
 });
 const accept = (token: string, password = newPassword()) =>
-  outcomeOf(acceptInvitation(world.deps, { token, newPassword: password }, nobody));
-const templatesTo = async (email: string) => (await world.mailsTo(email)).map(({ template }) => template);
-const typesOf = async (id: string) => (await world.eventsOf(id)).map(({ type }) => type);
+  outcomeOf(acceptInvitation(harness.deps, { token, newPassword: password }, nobody));
+const templatesTo = async (email: string) => (await harness.mailsTo(email)).map(({ template }) => template);
+const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
 
 describe('the code of a reset', () => {
   test('sets the password, ends every session, forgets wrong ones, and the address is told', async () => {
-    const person = await world.signedIn({ hasPassword: true });
-    const key = accountKeyOf(world.deps, person.email);
-    await world.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [key]);
-    await world.codeFor('unlock_account', person);
+    const person = await harness.signedIn({ hasPassword: true });
+    const key = accountKeyOf(harness.deps, person.email);
+    await harness.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [key]);
+    await harness.codeFor('unlock_account', person);
     const password = newPassword();
-    expect(await reset(await world.codeFor('reset_password', person), password)).toBe('ok');
-    expect(await world.isPasswordOf(person.id, password)).toBe(true);
-    expect(await world.deps.auth.findSession(person.cookie, true)).toBeNull();
-    expect(await world.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
-    expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toEqual([]);
+    expect(await reset(await harness.codeFor('reset_password', person), password)).toBe('ok');
+    expect(await harness.isPasswordOf(person.id, password)).toBe(true);
+    expect(await harness.deps.auth.findSession(person.cookie, true)).toBeNull();
+    expect(await harness.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toEqual([]);
     expect(await templatesTo(person.email)).toEqual(['password_changed']);
     expect(await typesOf(person.id)).not.toContain('user.email_verified');
   });
 
   test('gives a first password to an account without one, proves its address, and no mail speaks of a change', async () => {
-    const person = await world.signedIn({ isProven: false });
+    const person = await harness.signedIn({ isProven: false });
     const password = newPassword();
-    expect(await reset(await world.codeFor('reset_password', person), password)).toBe('ok');
-    expect(await world.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date) });
-    expect([await world.isPasswordOf(person.id, password), await world.sessionsOf(person.id)]).toEqual([true, 0]);
+    expect(await reset(await harness.codeFor('reset_password', person), password)).toBe('ok');
+    expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date) });
+    expect([await harness.isPasswordOf(person.id, password), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
     expect(await templatesTo(person.email)).toEqual([]);
     expect(await typesOf(person.id)).toContain('user.email_verified');
   });
 
   test('stays where the password is none that may be used', async () => {
-    const person = await world.somebody();
-    const token = await world.codeFor('reset_password', person);
+    const person = await harness.somebody();
+    const token = await harness.codeFor('reset_password', person);
     expect(await reset(token, 'short')).toBe('password_too_short');
-    expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toHaveLength(1);
+    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toHaveLength(1);
   });
 
   test('sets nothing on a database older than its marks, and the code stays', async () => {
-    const person = await world.somebody();
-    const input = { token: await world.codeFor('reset_password', person), newPassword: newPassword() };
+    const person = await harness.somebody();
+    const input = { token: await harness.codeFor('reset_password', person), newPassword: newPassword() };
     expect(await outcomeOf(resetPassword(rewoundDeps(), input, nobody))).toBe('state_rewound');
-    expect(await outcomeOf(resetPassword(world.deps, input, nobody))).toBe('ok');
+    expect(await outcomeOf(resetPassword(harness.deps, input, nobody))).toBe('ok');
   });
 
   test('is refused, and recorded, where it is none, of another purpose, or of an account that is closed', async () => {
-    const before = await world.countOf('code.refused', 'refused');
-    const disabled = await world.somebody();
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    const moved = await world.somebody();
-    const ofOldAddress = await world.codeFor('reset_password', moved);
-    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [moved.id, newEmail()]);
-    const other = await world.codeFor('unlock_account', await world.somebody());
-    for (const token of ['made up', other, await world.codeFor('reset_password', disabled), ofOldAddress])
+    const before = await harness.countOf('code.refused', 'refused');
+    const disabled = await harness.somebody();
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    const moved = await harness.somebody();
+    const ofOldAddress = await harness.codeFor('reset_password', moved);
+    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [moved.id, newEmail()]);
+    const other = await harness.codeFor('unlock_account', await harness.somebody());
+    for (const token of ['made up', other, await harness.codeFor('reset_password', disabled), ofOldAddress])
       expect(await reset(token)).toBe('code_invalid');
     const given = 'SELECT 1 FROM accounts WHERE "userId" = ANY ($1)';
-    expect(await world.rows(given, [[disabled.id, moved.id]])).toEqual([]);
-    expect(await world.countOf('code.refused', 'refused')).toBe(before + 4);
+    expect(await harness.rows(given, [[disabled.id, moved.id]])).toEqual([]);
+    expect(await harness.countOf('code.refused', 'refused')).toBe(before + 4);
   });
 });
 
 describe('the code of an invitation', () => {
   async function invited(roles: readonly string[] = [], isProven = false) {
-    const person = await world.somebody({ isProven });
+    const person = await harness.somebody({ isProven });
     const invitation = 'INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, $2)';
-    await world.rows(invitation, [person.id, roles]);
-    return { ...person, token: await world.codeFor('invitation', person) };
+    await harness.rows(invitation, [person.id, roles]);
+    return { ...person, token: await harness.codeFor('invitation', person) };
   }
 
   test('gives password, proof and the roles there still are', async () => {
-    await world.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'Goes before it is accepted')`);
+    await harness.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'Goes before it is accepted')`);
     const person = await invited(['auditor', 'short-lived']);
-    await world.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
+    await harness.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
     const password = newPassword();
     expect(await accept(person.token, password)).toBe('ok');
     const { id } = person;
-    expect(await world.accountOf(id)).toMatchObject({
+    expect(await harness.accountOf(id)).toMatchObject({
       roles: ['auditor', 'user'],
       emailVerified: expect.any(Date),
     });
-    expect(await world.isPasswordOf(id, password)).toBe(true);
-    expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.isPasswordOf(id, password)).toBe(true);
+    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
   });
 
   test('asks for a password as long as the roles that wait ask for', async () => {
     const { id, token } = await invited(['operator']);
     expect(await accept(token, 'Qz7-vhk2Wp9x')).toBe('password_too_short');
-    expect(await world.accountOf(id)).toMatchObject({ emailVerified: null, roles: ['user'] });
+    expect(await harness.accountOf(id)).toMatchObject({ emailVerified: null, roles: ['user'] });
   });
 
   test('counts no more for whoever has proved the address by something else, and gives no role', async () => {
     const { id, token } = await invited(['auditor'], true);
     expect(await accept(token)).toBe('code_invalid');
-    expect(await world.accountOf(id)).toMatchObject({ roles: ['user'] });
-    expect(await world.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.accountOf(id)).toMatchObject({ roles: ['user'] });
+    expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
   });
 });
 
 describe('a password that its owner changes', () => {
-  const change = (caller: Parameters<typeof changePassword>[2], currentPassword = world.password) =>
-    changePassword(world.deps, { currentPassword, newPassword: newPassword() }, caller);
+  const change = (caller: Parameters<typeof changePassword>[2], currentPassword = harness.password) =>
+    changePassword(harness.deps, { currentPassword, newPassword: newPassword() }, caller);
 
   test('ends every session of before; the new one ends when that one would have, and the address is told', async () => {
-    const person = await world.signedIn({ hasPassword: true });
+    const person = await harness.signedIn({ hasPassword: true });
     const ends = `UPDATE sessions SET "expiresAt" = date_trunc('second', now()) + interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`;
-    const [session] = await world.rows(ends, [person.sessionId]);
+    const [session] = await harness.rows(ends, [person.sessionId]);
     const { body } = await change(person.caller);
     expect(new Date(body.session.expiresAt)).toEqual(session?.expiresAt);
-    expect(await world.rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([
+    expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([
       { id: body.session.id },
     ]);
     expect(body.session.id).not.toBe(person.sessionId);
@@ -136,19 +136,19 @@ describe('a password that its owner changes', () => {
 
   test('leaves a session of two factors such a one, and as old as it was', async () => {
     const two = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
-    const person = await world.signedIn({ hasPassword: true }, two);
+    const person = await harness.signedIn({ hasPassword: true }, two);
     const authTime = person.caller.authTime - 600;
     const { body } = await change({ ...person.caller, authTime });
     const opened = 'SELECT amr, acr, extract(epoch FROM "createdAt")::int AS at FROM sessions WHERE id = $1';
-    expect(await world.rows(opened, [body.session.id])).toEqual([{ ...two, at: authTime }]);
+    expect(await harness.rows(opened, [body.session.id])).toEqual([{ ...two, at: authTime }]);
   });
 
   test('stays where the present one is wrong, which is counted: current_password_wrong', async () => {
-    const person = await world.signedIn({ hasPassword: true });
+    const person = await harness.signedIn({ hasPassword: true });
     expect(await outcomeOf(change(person.caller, newPassword()))).toBe('current_password_wrong');
-    expect(await world.isPasswordOf(person.id, world.password)).toBe(true);
+    expect(await harness.isPasswordOf(person.id, harness.password)).toBe(true);
     const counted = 'SELECT failures FROM login_failures WHERE key = $1';
-    expect(await world.rows(counted, [accountKeyOf(world.deps, person.email)])).toEqual([{ failures: 1 }]);
-    expect([await world.sessionsOf(person.id), await templatesTo(person.email)]).toEqual([1, []]);
+    expect(await harness.rows(counted, [accountKeyOf(harness.deps, person.email)])).toEqual([{ failures: 1 }]);
+    expect([await harness.sessionsOf(person.id), await templatesTo(person.email)]).toEqual([1, []]);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { knownDevice } from '../sign-in/device-cookie.ts';
@@ -10,31 +10,31 @@ import { offerUnlock } from './offer-unlock.ts';
 import { refuseUnverified } from './refuse-unverified.ts';
 import { unlockAccount } from './unlock-account.ts';
 
-let world: PeopledWorld;
+let harness: PeopledHarness;
 beforeAll(async () => {
-  world = await openPeopledWorld();
+  harness = await openPeopledHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 /** Somebody against whom so many wrong passwords are counted. */
 async function locked(failures = 7) {
-  const person = await world.somebody();
+  const person = await harness.somebody();
   const counted = 'INSERT INTO login_failures (key, failures, user_id) VALUES ($1, $2, $3)';
-  await world.rows(counted, [accountKeyOf(world.deps, person.email), failures, person.id]);
+  await harness.rows(counted, [accountKeyOf(harness.deps, person.email), failures, person.id]);
   return person;
 }
 const failuresOf = async ({ email }: { readonly email: string }) =>
-  (await world.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(world.deps, email)]))[0]
+  (await harness.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
     ?.failures;
-const unlock = (token: string, cookie?: string) => unlockAccount(world.deps, { token, cookie }, nobody);
+const unlock = (token: string, cookie?: string) => unlockAccount(harness.deps, { token, cookie }, nobody);
 
 describe('the mailed code that unlocks', () => {
   test('ends the count of wrong passwords, says how many there were, and signs nobody in', async () => {
     const person = await locked();
-    const answer = await unlock(await world.codeFor('unlock_account', person));
+    const answer = await unlock(await harness.codeFor('unlock_account', person));
     expect(answer.body).toEqual({ status: 'unlocked' });
-    expect([await failuresOf(person), await world.sessionsOf(person.id)]).toEqual([undefined, 0]);
-    expect(await world.eventsOf(person.id)).toContainEqual({
+    expect([await failuresOf(person), await harness.sessionsOf(person.id)]).toEqual([undefined, 0]);
+    expect(await harness.eventsOf(person.id)).toContainEqual({
       type: 'user.unlocked',
       outcome: 'ok',
       actor_kind: 'anonymous',
@@ -47,27 +47,28 @@ describe('the mailed code that unlocks', () => {
     const [person, other] = [await locked(), await locked()];
     const cookies: string[] = [];
     for (const one of [person, other]) {
-      const { setCookie } = await unlock(await world.codeFor('unlock_account', one), cookies.at(-1));
+      const { setCookie } = await unlock(await harness.codeFor('unlock_account', one), cookies.at(-1));
       cookies.push(...setCookie.map((line) => line.split(';', 1)[0] as string));
     }
-    const isKnown = (email: string) => knownDevice(world.deps, { cookie: cookies[1], isSecure: false, email }) !== null;
+    const isKnown = (email: string) =>
+      knownDevice(harness.deps, { cookie: cookies[1], isSecure: false, email }) !== null;
     expect([person.email, other.email, newEmail()].map(isKnown)).toEqual([true, true, false]);
   });
 
   test('counts once of any number at a time', async () => {
     const person = await locked();
-    const token = await world.codeFor('unlock_account', person);
+    const token = await harness.codeFor('unlock_account', person);
     const codes = await Promise.all(Array.from({ length: 5 }, () => outcomeOf(unlock(token))));
     expect(codes.sort()).toEqual(['code_invalid', 'code_invalid', 'code_invalid', 'code_invalid', 'ok']);
   });
 
   test('is refused, and recorded, where it is none or of another purpose; the count stays', async () => {
     const person = await locked();
-    const before = await world.countOf('code.refused', 'refused');
-    for (const token of ['made up', await world.codeFor('reset_password', person)])
+    const before = await harness.countOf('code.refused', 'refused');
+    for (const token of ['made up', await harness.codeFor('reset_password', person)])
       expect(await outcomeOf(unlock(token))).toBe('code_invalid');
     expect(await failuresOf(person)).toBe(7);
-    expect(await world.countOf('code.refused', 'refused')).toBe(before + 2);
+    expect(await harness.countOf('code.refused', 'refused')).toBe(before + 2);
   });
 
   test('does not count for an account that is disabled, or has another address, by now', async () => {
@@ -78,16 +79,16 @@ describe('the mailed code that unlocks', () => {
     ];
     for (const change of changes) {
       const person = await locked();
-      const token = await world.codeFor('unlock_account', person);
-      expect(await overtaken(world.pool, person.id, change, () => outcomeOf(unlock(token)))).toBe('code_invalid');
-      expect((await world.eventsOf(person.id)).map(({ type }) => type)).not.toContain('user.unlocked');
+      const token = await harness.codeFor('unlock_account', person);
+      expect(await overtaken(harness.pool, person.id, change, () => outcomeOf(unlock(token)))).toBe('code_invalid');
+      expect((await harness.eventsOf(person.id)).map(({ type }) => type)).not.toContain('user.unlocked');
     }
   });
 
   test('does not count either for an account that was disabled before the code was made', async () => {
     const person = await locked();
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [person.id]);
-    expect(await outcomeOf(unlock(await world.codeFor('unlock_account', person)))).toBe('code_invalid');
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [person.id]);
+    expect(await outcomeOf(unlock(await harness.codeFor('unlock_account', person)))).toBe('code_invalid');
     expect(await failuresOf(person)).toBe(7);
   });
 });
@@ -102,19 +103,21 @@ describe('who asks for a mail', () => {
   test.each(asks)(
     '%s: is told the same and costs one row, whether or not an account has the address',
     async (template, ask) => {
-      const [known, unknown] = [(await world.somebody()).email, newEmail()];
+      const [known, unknown] = [(await harness.somebody()).email, newEmail()];
       for (const email of [known, unknown]) {
-        expect(await ask(world.deps, { email: email.toUpperCase() }, nobody)).toEqual({ status: 'mail_sent_if_known' });
-        expect(await world.mailsTo(email)).toMatchObject([{ template, to: email }]);
+        expect(await ask(harness.deps, { email: email.toUpperCase() }, nobody)).toEqual({
+          status: 'mail_sent_if_known',
+        });
+        expect(await harness.mailsTo(email)).toMatchObject([{ template, to: email }]);
       }
     },
   );
 
   test('of unlocking names the counter by a keyed hash, one for each address in any case', async () => {
     const email = newEmail();
-    await requestUnlock(world.deps, { email: email.toUpperCase() }, nobody);
-    const [mail] = await world.mailsTo(email);
-    expect(mail).toMatchObject({ counter: accountKeyOf(world.deps, email) });
+    await requestUnlock(harness.deps, { email: email.toUpperCase() }, nobody);
+    const [mail] = await harness.mailsTo(email);
+    expect(mail).toMatchObject({ counter: accountKeyOf(harness.deps, email) });
     expect((mail as { counter: string }).counter).not.toContain(email.slice(0, 10));
     expect(mail).not.toHaveProperty('isUnasked');
   });
@@ -122,23 +125,27 @@ describe('who asks for a mail', () => {
 
 test('the mail that unlocks comes unasked where an incident closed the account, and only if that is committed', async () => {
   const email = newEmail();
-  const undone = world.deps.transact(async (tx) => {
-    await offerUnlock(tx, world.deps, email, world.system);
+  const undone = harness.deps.transact(async (tx) => {
+    await offerUnlock(tx, harness.deps, email, harness.system);
     throw new Error('it was not closed');
   });
   await expect(undone).rejects.toThrow('it was not closed');
-  expect(await world.mailsTo(email)).toEqual([]);
-  await world.deps.transact((tx) => offerUnlock(tx, world.deps, email, world.system));
-  const counter = accountKeyOf(world.deps, email);
-  expect(await world.mailsTo(email)).toMatchObject([{ template: 'unlock_account', counter, isUnasked: true }]);
+  expect(await harness.mailsTo(email)).toEqual([]);
+  await harness.deps.transact((tx) => offerUnlock(tx, harness.deps, email, harness.system));
+  const counter = accountKeyOf(harness.deps, email);
+  expect(await harness.mailsTo(email)).toMatchObject([{ template: 'unlock_account', counter, isUnasked: true }]);
 });
 
 test('the right password of an address that nobody has proved gets no session, and that is recorded: email_unverified', async () => {
-  const { id: userId } = await world.somebody({ isProven: false });
-  const refused = refuseUnverified(world.deps.sql, { userId, identifier: '1.of a name', isKnownDevice: true }, nobody);
+  const { id: userId } = await harness.somebody({ isProven: false });
+  const refused = refuseUnverified(
+    harness.deps.sql,
+    { userId, identifier: '1.of a name', isKnownDevice: true },
+    nobody,
+  );
   expect(await outcomeOf(refused)).toBe('email_unverified');
   const detail = { factor: 'password', identifier: '1.of a name', known_device: true, reason: 'email_unverified' };
-  expect(await world.eventsOf(userId)).toContainEqual(
+  expect(await harness.eventsOf(userId)).toContainEqual(
     expect.objectContaining({ type: 'user.login', outcome: 'refused', detail }),
   );
 });

@@ -1,29 +1,30 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { nobody, openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { verifyEmail } from './verify-email.ts';
 
-let world: PeopledWorld;
+let harness: PeopledHarness;
 beforeAll(async () => {
-  world = await openPeopledWorld();
+  harness = await openPeopledHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 type Beside = { readonly password?: string; readonly cookie?: string };
-const verify = (token: string, beside: Beside = {}) => outcomeOf(verifyEmail(world.deps, { token, ...beside }, nobody));
-const idOf = async (email: string) => (await world.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
-const typesOf = async (id: string) => (await world.eventsOf(id)).map(({ type }) => type);
-const isProven = async (id: string) => (await world.accountOf(id))?.emailVerified instanceof Date;
+const verify = (token: string, beside: Beside = {}) =>
+  outcomeOf(verifyEmail(harness.deps, { token, ...beside }, nobody));
+const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
+const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
+const isProven = async (id: string) => (await harness.accountOf(id))?.emailVerified instanceof Date;
 const countFailures = ({ id, email }: { id: string; email: string }, isSteppedUp = false) =>
-  world.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 7, $2, $3)', [
-    accountKeyOf(world.deps, email),
+  harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 7, $2, $3)', [
+    accountKeyOf(harness.deps, email),
     id,
     isSteppedUp,
   ]);
 const failuresOf = async (email: string) =>
-  (await world.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(world.deps, email)]))[0]
+  (await harness.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
     ?.failures;
 const passkey = `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
   VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`;
@@ -32,27 +33,31 @@ const link = `INSERT INTO accounts (id, "accountId", "providerId", "userId") VAL
 describe('the code of a sign-up', () => {
   test('begins the account with the password of who reads the mail, and makes no session', async () => {
     const [email, password] = [newEmail(), newPassword()];
-    const token = await world.codeFor('sign_up', { id: null, email });
+    const token = await harness.codeFor('sign_up', { id: null, email });
     expect(await verify(token, { password })).toBe('ok');
     const id = (await idOf(email)) as string;
-    expect(await world.accountOf(id)).toMatchObject({ name: 'Ada', emailVerified: expect.any(Date), roles: ['user'] });
-    expect([await world.isPasswordOf(id, password), await world.sessionsOf(id)]).toEqual([true, 0]);
+    expect(await harness.accountOf(id)).toMatchObject({
+      name: 'Ada',
+      emailVerified: expect.any(Date),
+      roles: ['user'],
+    });
+    expect([await harness.isPasswordOf(id, password), await harness.sessionsOf(id)]).toEqual([true, 0]);
     expect(await typesOf(id)).toContain('user.email_verified');
     expect(await verify(token, { password })).toBe('code_invalid');
   });
 
   test('begins no account on a database older than its marks, and the code stays', async () => {
     const email = newEmail();
-    const input = { token: await world.codeFor('sign_up', { id: null, email }), password: newPassword() };
-    const revocations = { ...world.deps.revocations, issuingRefusal: () => 'state_rewound' as const };
-    expect(await outcomeOf(verifyEmail({ ...world.deps, revocations }, input, nobody))).toBe('state_rewound');
+    const input = { token: await harness.codeFor('sign_up', { id: null, email }), password: newPassword() };
+    const revocations = { ...harness.deps.revocations, issuingRefusal: () => 'state_rewound' as const };
+    expect(await outcomeOf(verifyEmail({ ...harness.deps, revocations }, input, nobody))).toBe('state_rewound');
     expect(await idOf(email)).toBeUndefined();
-    expect(await outcomeOf(verifyEmail(world.deps, input, nobody))).toBe('ok');
+    expect(await outcomeOf(verifyEmail(harness.deps, input, nobody))).toBe('ok');
   });
 
   test('needs a password that may be one, and stays where there is none', async () => {
     const email = newEmail();
-    const token = await world.codeFor('sign_up', { id: null, email });
+    const token = await harness.codeFor('sign_up', { id: null, email });
     expect(await verify(token)).toBe('password_required');
     expect(await verify(token, { password: 'short' })).toBe('password_too_short');
     expect(await idOf(email)).toBeUndefined();
@@ -60,64 +65,64 @@ describe('the code of a sign-up', () => {
   });
 
   test('takes over an account of nobody: what somebody else put into it goes, roles of an invitation too', async () => {
-    const person = await world.signedIn({ hasPassword: true, isProven: false, roles: ['auditor'] });
-    await world.rows(passkey, [person.id]);
-    await world.rows(link, [person.id]);
-    await world.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
+    const person = await harness.signedIn({ hasPassword: true, isProven: false, roles: ['auditor'] });
+    await harness.rows(passkey, [person.id]);
+    await harness.rows(link, [person.id]);
+    await harness.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
     const password = newPassword();
-    expect(await verify(await world.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('ok');
-    expect(await world.isPasswordOf(person.id, password)).toBe(true);
-    expect(await world.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
-    expect(await world.sessionsOf(person.id)).toBe(0);
-    expect(await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [person.id])).toEqual([]);
-    expect(await world.rows(`SELECT 1 FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
-    expect(await world.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
+    expect(await verify(await harness.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('ok');
+    expect(await harness.isPasswordOf(person.id, password)).toBe(true);
+    expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
+    expect(await harness.sessionsOf(person.id)).toBe(0);
+    expect(await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [person.id])).toEqual([]);
+    expect(await harness.rows(`SELECT 1 FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
+    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
   });
 
   test('takes over neither an account whose address is proved nor one that is disabled', async () => {
-    const [proved, disabled] = [await world.signedIn(), await world.somebody({ isProven: false })];
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    const [proved, disabled] = [await harness.signedIn(), await harness.somebody({ isProven: false })];
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const { id, email } of [proved, disabled]) {
-      const token = await world.codeFor('sign_up', { id: null, email });
+      const token = await harness.codeFor('sign_up', { id: null, email });
       expect(await verify(token, { password: newPassword() })).toBe('code_invalid');
-      expect(await world.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+      expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
     }
-    expect(await world.sessionsOf(proved.id)).toBe(1);
+    expect(await harness.sessionsOf(proved.id)).toBe(1);
   });
 });
 
 describe('the code that proves the address of an account', () => {
   test('counts with a session of it, which goes on and shows the proof at once', async () => {
-    const person = await world.signedIn({ isProven: false });
-    const seen = async () => (await world.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
+    const person = await harness.signedIn({ isProven: false });
+    const seen = async () => (await harness.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
     expect(await seen()).toBe(false);
-    expect(await verify(await world.codeFor('verify_email', person), { cookie: person.cookie })).toBe('ok');
+    expect(await verify(await harness.codeFor('verify_email', person), { cookie: person.cookie })).toBe('ok');
     expect(await seen()).toBe(true);
     expect(await typesOf(person.id)).toContain('user.email_verified');
   });
 
   test('counts with its password, by which no session ends and no count of failures', async () => {
-    const person = await world.signedIn({ hasPassword: true, isProven: false });
+    const person = await harness.signedIn({ hasPassword: true, isProven: false });
     await countFailures(person);
-    const { password } = world;
-    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('ok');
-    expect([await isProven(person.id), await world.sessionsOf(person.id)]).toEqual([true, 1]);
+    const { password } = harness;
+    expect(await verify(await harness.codeFor('verify_email', person), { password })).toBe('ok');
+    expect([await isProven(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 1]);
     expect(await failuresOf(person.email)).toBe(7);
   });
 
   test('sets another password that comes with it: what was before ends, and the count of failures', async () => {
-    const person = await world.signedIn({ hasPassword: true, isProven: false });
+    const person = await harness.signedIn({ hasPassword: true, isProven: false });
     await countFailures(person);
     const password = newPassword();
-    expect(await verify(await world.codeFor('verify_email', person), { password })).toBe('ok');
-    expect([await isProven(person.id), await world.sessionsOf(person.id)]).toEqual([true, 0]);
-    expect(await world.isPasswordOf(person.id, password)).toBe(true);
+    expect(await verify(await harness.codeFor('verify_email', person), { password })).toBe('ok');
+    expect([await isProven(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
+    expect(await harness.isPasswordOf(person.id, password)).toBe(true);
     expect(await failuresOf(person.email)).toBeUndefined();
   });
 
   test('does not count with the session of somebody else: a password is asked for, and the code stays', async () => {
-    const [person, other] = [await world.signedIn({ isProven: false }), await world.signedIn()];
-    const token = await world.codeFor('verify_email', person);
+    const [person, other] = [await harness.signedIn({ isProven: false }), await harness.signedIn()];
+    const token = await harness.codeFor('verify_email', person);
     expect(await verify(token, { cookie: other.cookie })).toBe('password_required');
     expect(await isProven(person.id)).toBe(false);
     expect(await verify(token, { cookie: person.cookie })).toBe('ok');
@@ -126,37 +131,37 @@ describe('the code that proves the address of an account', () => {
   test('does not count where the account is disabled, has proved its address, or has another one', async () => {
     const changes = ['"disabledAt" = now()', '"emailVerified" = now()', `email = id || '@people.test'`];
     for (const change of changes) {
-      const person = await world.signedIn({ isProven: false });
-      await world.rows(`UPDATE users SET ${change} WHERE id = $1`, [person.id]);
-      const before = await world.accountOf(person.id);
-      expect(await verify(await world.codeFor('verify_email', person), person)).toBe('code_invalid');
-      expect(await world.accountOf(person.id)).toEqual(before);
+      const person = await harness.signedIn({ isProven: false });
+      await harness.rows(`UPDATE users SET ${change} WHERE id = $1`, [person.id]);
+      const before = await harness.accountOf(person.id);
+      expect(await verify(await harness.codeFor('verify_email', person), person)).toBe('code_invalid');
+      expect(await harness.accountOf(person.id)).toEqual(before);
     }
   });
 
   test('is refused, and recorded, where there is none such', async () => {
-    const before = await world.countOf('code.refused', 'refused');
-    const reset = await world.codeFor('reset_password', await world.somebody());
-    for (const token of ['made up', reset]) expect(await verify(token, world)).toBe('code_invalid');
-    expect(await world.countOf('code.refused', 'refused')).toBe(before + 2);
+    const before = await harness.countOf('code.refused', 'refused');
+    const reset = await harness.codeFor('reset_password', await harness.somebody());
+    for (const token of ['made up', reset]) expect(await verify(token, harness)).toBe('code_invalid');
+    expect(await harness.countOf('code.refused', 'refused')).toBe(before + 2);
   });
 });
 
 describe('the code that was sent to another address', () => {
   async function moving(email = newEmail()) {
-    const person = await world.signedIn({ hasPassword: true });
-    return { ...person, to: email, token: await world.codeFor('change_email', { id: person.id, email }) };
+    const person = await harness.signedIn({ hasPassword: true });
+    return { ...person, to: email, token: await harness.codeFor('change_email', { id: person.id, email }) };
   }
-  const emailOf = async (id: string) => (await world.accountOf(id))?.email;
+  const emailOf = async (id: string) => (await harness.accountOf(id))?.email;
 
   test('puts it in the place of the old one, which is told, and whose codes end', async () => {
     const { id, email, to, token, cookie } = await moving();
-    await world.codeFor('reset_password', { id, email });
+    await harness.codeFor('reset_password', { id, email });
     expect(await verify(token, { cookie })).toBe('ok');
-    expect(await world.accountOf(id)).toMatchObject({ email: to, emailVerified: expect.any(Date) });
-    expect(await world.mailsTo(email)).toMatchObject([{ template: 'email_changed' }]);
-    expect(await world.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
-    expect((await world.deps.auth.findSession(cookie, true))?.user.email).toBe(to);
+    expect(await harness.accountOf(id)).toMatchObject({ email: to, emailVerified: expect.any(Date) });
+    expect(await harness.mailsTo(email)).toMatchObject([{ template: 'email_changed' }]);
+    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect((await harness.deps.auth.findSession(cookie, true))?.user.email).toBe(to);
     expect(await typesOf(id)).toEqual(expect.arrayContaining(['user.email_changed', 'user.email_verified']));
   });
 
@@ -164,16 +169,16 @@ describe('the code that was sent to another address', () => {
     const { id, email, token } = await moving();
     expect(await verify(token, { password: newPassword() })).toBe('current_password_wrong');
     expect([await emailOf(id), await failuresOf(email)]).toEqual([email, 1]);
-    expect(await verify(token, world)).toBe('ok');
+    expect(await verify(token, harness)).toBe('ok');
   });
 
   test('does not count where another account took it meanwhile: email_taken, and the code stays', async () => {
     const { id, email, to, token, cookie } = await moving();
-    const other = await world.somebody();
-    await world.rows('UPDATE users SET email = $2 WHERE id = $1', [other.id, to]);
+    const other = await harness.somebody();
+    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [other.id, to]);
     expect(await verify(token, { cookie })).toBe('email_taken');
     expect(await emailOf(id)).toBe(email);
-    await world.rows('DELETE FROM users WHERE id = $1', [other.id]);
+    await harness.rows('DELETE FROM users WHERE id = $1', [other.id]);
     expect(await verify(token, { cookie })).toBe('ok');
   });
 
@@ -182,13 +187,13 @@ describe('the code that was sent to another address', () => {
     await countFailures(person, true);
     expect(await verify(person.token, { cookie: person.cookie })).toBe('login_locked');
     expect(await emailOf(person.id)).toBe(person.email);
-    await world.rows('DELETE FROM login_failures WHERE user_id = $1', [person.id]);
+    await harness.rows('DELETE FROM login_failures WHERE user_id = $1', [person.id]);
     expect(await verify(person.token, { cookie: person.cookie })).toBe('ok');
   });
 
   test('waits until a sign-in from a suspect place has been judged: login_locked', async () => {
     const { id, email, token, cookie } = await moving();
-    await world.rows(
+    await harness.rows(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
        VALUES ('user.login', 'ok', 'anonymous', 'user', $1, '{"known_device": false, "suspect_network": true}')`,
       [id],

@@ -5,34 +5,34 @@ import type { RevocationSet } from '#services/domain/tokens/revocations/revocati
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { testCaller } from '#testing/ports.ts';
 import { type Assurance, PASSWORD_ALONE, withSecondFactor } from '../assurance.ts';
 import { beginLogin } from '../sessions/open-session.ts';
 import { type Auth, createAuth } from './auth.ts';
 import type { AuthDatabase } from './auth-engine.ts';
 
-let world: PeopleWorld;
+let harness: PeopleHarness;
 let auth: Auth;
 let authDatabase: AuthDatabase & { close(): Promise<void> };
 const authSecret = randomBytes(32).toString('base64url');
 const IDLE_SECONDS = 3_600;
 beforeAll(async () => {
-  world = await openPeopleWorld({ authSecret });
-  auth = world.deps.auth;
-  authDatabase = createPrismaDatabase(world.pool, () => {});
+  harness = await openPeopleHarness({ authSecret });
+  auth = harness.deps.auth;
+  authDatabase = createPrismaDatabase(harness.pool, () => {});
 });
 afterAll(async () => {
   await authDatabase?.close();
-  await world?.close();
+  await harness?.close();
 });
 
 const { request } = testCaller;
 const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([^;.]+)/.exec(cookie)?.[1] ?? '');
 /** Where Redis holds the session of a cookie. */
 const redisKeyOf = (cookie: string): string => `auth:{${hash('sha256', tokenOf(cookie), 'base64url')}}`;
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 /** Another copy on the same stores, which knows something else of revocations. */
 const otherCopy = (
   changes: Partial<RevocationSet>,
@@ -40,10 +40,10 @@ const otherCopy = (
   ports: Partial<Parameters<typeof createAuth>[0]> = {},
 ): Auth =>
   createAuth(
-    { ...world.deps, revocations: { ...world.revocations, ...changes }, authDatabase, ...ports },
+    { ...harness.deps, revocations: { ...harness.revocations, ...changes }, authDatabase, ...ports },
     {
       authSecret,
-      baseUrl: world.deps.mailer.publicUrl,
+      baseUrl: harness.deps.mailer.publicUrl,
       sessionSeconds: 86_400,
       twoFactorSeconds: 43_200,
       twoFactorIdleSeconds: IDLE_SECONDS,
@@ -53,11 +53,11 @@ const otherCopy = (
   );
 const newPerson = async (digest?: string): Promise<{ readonly id: string; readonly email: string }> => {
   const email = newEmail();
-  return { id: await insertPerson({ stores: { pools: { main: world.pool } } }, email, digest), email };
+  return { id: await insertPerson({ stores: { pools: { main: harness.pool } } }, email, digest), email };
 };
 const newSession = async (assurance: Assurance = PASSWORD_ALONE) => {
   const { id } = await newPerson();
-  const { sessionId, cookie } = await logIn({ ports: world.deps }, id, assurance);
+  const { sessionId, cookie } = await logIn({ ports: harness.deps }, id, assurance);
   return { userId: id, sessionId, cookie };
 };
 const sessionsOf = (userId: string) => rows('SELECT id FROM sessions WHERE "userId" = $1', [userId]);
@@ -77,10 +77,10 @@ describe('Better Auth behind its seam', () => {
 
   test('a login of a copy that has not read its clients yet fails: it would have no scope for as long as it lived', async () => {
     const { id } = await newPerson();
-    const access = createAccessDirectory(world.deps);
+    const access = createAccessDirectory(harness.deps);
     const login = auth.transact(async (tx) => {
       const opened = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
-      return beginLogin(tx, { ...world.deps, access }, opened, testCaller);
+      return beginLogin(tx, { ...harness.deps, access }, opened, testCaller);
     });
     await expect(login).rejects.toThrow('handed over');
     expect(await sessionsOf(id)).toEqual([]);
@@ -93,16 +93,16 @@ describe('Better Auth behind its seam', () => {
       auth.transact(async () => {
         const { setCookie } = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
         cookie = setCookie[0]?.split(';', 1)[0] ?? '';
-        expect(await world.redis.get(redisKeyOf(cookie))).toBeNull();
+        expect(await harness.redis.get(redisKeyOf(cookie))).toBeNull();
         then();
       });
     const undone = open(() => {
       throw new Error('undone');
     });
     await expect(undone).rejects.toThrow('undone');
-    expect(await world.redis.get(redisKeyOf(cookie))).toBeNull();
+    expect(await harness.redis.get(redisKeyOf(cookie))).toBeNull();
     await open(() => {});
-    expect(await world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+    expect(await harness.redis.get(redisKeyOf(cookie))).not.toBeNull();
   });
 });
 
@@ -111,10 +111,10 @@ describe('the session of a cookie', () => {
     const { userId, sessionId, cookie } = await newSession();
     await rename(userId);
     expect(await nameBy(auth, cookie)).toBe('Ada');
-    await world.redis.delete(redisKeyOf(cookie));
+    await harness.redis.delete(redisKeyOf(cookie));
     expect((await auth.findSession(cookie, true))?.session.id).toBe(sessionId);
     expect(await nameBy(auth, cookie)).toBe('Grace');
-    await expect.poll(() => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+    await expect.poll(() => harness.redis.get(redisKeyOf(cookie))).not.toBeNull();
   });
 
   test.each<[string, Partial<RevocationSet>]>([
@@ -135,7 +135,7 @@ describe('the session of a cookie', () => {
 
   test('is nothing that a copy whose clock is wrong can tell: 503, and the session stays', async () => {
     const { userId, cookie } = await newSession();
-    const keyRing = { ...world.deps.keyRing, isClockRight: () => false };
+    const keyRing = { ...harness.deps.keyRing, isClockRight: () => false };
     const wrong = otherCopy({}, false, { keyRing });
     expect(await outcomeOf(wrong.findSession(cookie, true))).toBe('clock_wrong');
     expect(await sessionsOf(userId)).toHaveLength(1);
@@ -168,7 +168,7 @@ describe('the session of a cookie', () => {
     const restFor = async ({ sessionId, cookie }: { sessionId: string; cookie: string }, seconds: number) => {
       const past = `UPDATE sessions SET "updatedAt" = now() - make_interval(secs => $2) WHERE id = $1`;
       await rows(past, [sessionId, seconds]);
-      await world.redis.delete(redisKeyOf(cookie));
+      await harness.redis.delete(redisKeyOf(cookie));
     };
     const usedAt = async (id: string): Promise<Date> =>
       (await rows('SELECT "updatedAt" AS at FROM sessions WHERE id = $1', [id]))[0].at;
@@ -199,6 +199,6 @@ test('outside development the cookie is Secure and __Host-, and no other is read
   expect((await secure.findSession(cookie, true))?.session.id).toBe(opened.session.id);
   expect(await secure.findSession(cookie.replace('__Host-', ''), true)).toBeNull();
   expect([...secure.browser.trustedOrigins]).toEqual(
-    expect.arrayContaining([world.deps.mailer.publicUrl, 'https://app.example.test']),
+    expect.arrayContaining([harness.deps.mailer.publicUrl, 'https://app.example.test']),
   );
 });

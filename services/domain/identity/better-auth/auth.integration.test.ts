@@ -1,52 +1,52 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSession, redisKeyOf, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld, send } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#testing/harness/identity.ts';
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld({
+  harness = await openIdentityHarness({
     // As outside development.
     secureCookies: true,
     trustedOrigins: ['https://app.sallyport.test'],
   });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 
 test('who has neither name nor picture, nor came from anywhere, is told so: from Postgres and from Redis', async () => {
-  const { body, cookie } = await signUp(world, newPerson());
+  const { body, cookie } = await signUp(harness, newPerson());
   await rows('UPDATE users SET name = NULL, "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [body.user.id]);
   await rows('UPDATE sessions SET "ipAddress" = NULL, "userAgent" = NULL WHERE id = $1', [body.session.id]);
-  await world.redis.delete(redisKeyOf(cookie));
-  const read = async () => (await readSession(world, cookie)).body;
+  await harness.redis.delete(redisKeyOf(cookie));
+  const read = async () => (await readSession(harness, cookie)).body;
   const fromPostgres = await read();
   expect(fromPostgres).toMatchObject({
     user: { id: body.user.id, name: null, image: null },
     session: { ipAddress: null, userAgent: null },
   });
-  await expect.poll(() => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+  await expect.poll(() => harness.redis.get(redisKeyOf(cookie))).not.toBeNull();
   expect(await read()).toEqual(fromPostgres);
 });
 
 test('outside development every cookie is Secure and __Host-, and a listed origin signs out', async () => {
-  const opened = await signUp(world);
+  const opened = await signUp(harness);
   const [session, csrf] = opened.headers.getSetCookie();
   expect(session).toMatch(
     /^__Host-better-auth\.session_token=.+; Max-Age=2592000; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
   );
   expect(csrf).toMatch(/^__Host-sallyport\.csrf=.+; Path=\/; Max-Age=2592000; SameSite=Lax; Secure$/);
-  expect((await readSession(world, opened.cookie)).status).toBe(200);
+  expect((await readSession(harness, opened.cookie)).status).toBe(200);
   const plain = opened.cookie.replaceAll('__Host-', '');
-  expect((await readSession(world, plain)).status).toBe(401);
+  expect((await readSession(harness, plain)).status).toBe(401);
   const listed = { cookie: opened.cookie, headers: { origin: 'https://app.sallyport.test' } };
-  expect((await send(world, 'POST', '/api/auth/signout', listed)).status).toBe(200);
+  expect((await send(harness, 'POST', '/api/auth/signout', listed)).status).toBe(200);
 });
 
 test('signing up ends the session that the request came with', async () => {
-  const before = await signUp(world, newPerson());
-  const after = await signUp(world, newPerson(), { cookie: before.cookie });
+  const before = await signUp(harness, newPerson());
+  const after = await signUp(harness, newPerson(), { cookie: before.cookie });
   expect(after.status).toBe(201);
-  expect((await readSession(world, before.cookie)).status).toBe(401);
-  expect((await readSession(world, after.cookie)).body.user.id).toBe(after.body.user.id);
+  expect((await readSession(harness, before.cookie)).status).toBe(401);
+  expect((await readSession(harness, after.cookie)).body.user.id).toBe(after.body.user.id);
 });

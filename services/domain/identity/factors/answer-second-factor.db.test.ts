@@ -3,80 +3,80 @@ import type { AppError } from '#services/platform/define/error.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
-import { type AppHolder, cookieOf, type HolderWorld, nobody, openHolderWorld } from '#testing/harness/holder-world.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken } from '#testing/overtaken.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 import { askSecondFactor } from './ask-second-factor.ts';
+import { type AppHolder, cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
 import { registerPasskey } from './register-passkey.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 type Asked = { readonly challenge: string; readonly factors: readonly string[] };
 
 /** What a first factor of these methods is answered; null: go on. */
 async function ask(userId: string, amr: readonly string[] = ['pwd']): Promise<Asked | null> {
-  const refusal = await world.deps.transact(async (tx) => {
+  const refusal = await harness.deps.transact(async (tx) => {
     await lockUser(tx, userId);
-    return askSecondFactor(tx, world.deps, { userId, amr, detail: { factor: 'password' } }, nobody);
+    return askSecondFactor(tx, harness.deps, { userId, amr, detail: { factor: 'password' } }, nobody);
   });
   return refusal && (refusal.options.members as Asked);
 }
 const challengeFor = async (userId: string): Promise<string> => (await ask(userId))?.challenge ?? 'none';
-const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecondFactor(world.deps, input, nobody);
+const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecondFactor(harness.deps, input, nobody);
 const refused = (input: Parameters<typeof answerSecondFactor>[1]) => outcomeOf(answer(input));
 const row = async (userId: string) =>
   (
-    await world.rows(
+    await harness.rows(
       `SELECT "codesLeft", "failedVerificationCount" AS failures, "lockedUntil" > now() AS "isLocked" FROM two_factors
        WHERE "userId" = $1`,
       [userId],
     )
   )[0];
 const sessionsOf = (userId: string) =>
-  world.rows('SELECT id, amr, acr FROM sessions WHERE "userId" = $1 ORDER BY "createdAt", id', [userId]);
+  harness.rows('SELECT id, amr, acr FROM sessions WHERE "userId" = $1 ORDER BY "createdAt", id', [userId]);
 const events = (userId: string) =>
-  world.rows(
+  harness.rows(
     `SELECT outcome, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type = 'user.login' ORDER BY id`,
     [userId],
   );
 const failed = ({ id }: AppHolder, count: number) =>
-  world.rows('UPDATE two_factors SET "failedVerificationCount" = $2, "lockedUntil" = NULL WHERE "userId" = $1', [
+  harness.rows('UPDATE two_factors SET "failedVerificationCount" = $2, "lockedUntil" = NULL WHERE "userId" = $1', [
     id,
     count,
   ]);
 
 describe('after the first factor', () => {
   test('nothing is asked of who has none, and no challenge is kept', async () => {
-    const { id } = await world.person();
+    const { id } = await harness.person();
     expect(await ask(id)).toBeNull();
-    expect(await world.rows('SELECT 1 FROM login_challenges WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM login_challenges WHERE user_id = $1', [id])).toEqual([]);
   });
 
   test('each factor the account has is named, a passkey beside the app too, and the asking is recorded', async () => {
-    const { id, caller } = await world.appHolder();
+    const { id, caller } = await harness.appHolder();
     expect((await ask(id))?.factors).toEqual(['totp', 'recovery_code']);
-    await registerPasskey(world.deps, await world.newKey(createAuthenticator(), caller), caller);
+    await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect((await ask(id))?.factors).toEqual(['totp', 'passkey', 'recovery_code']);
     const asked = { outcome: 'second_factor_asked', factor: 'password' };
     expect(await events(id)).toEqual([asked, asked]);
   });
 
   test('the sixth challenge of one user takes the place of the oldest, and none is stored as it is', async () => {
-    const { id, uri } = await world.appHolder();
+    const { id, uri } = await harness.appHolder();
     const first = await challengeFor(id);
-    await world.rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE user_id = $1`, [
+    await harness.rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE user_id = $1`, [
       id,
     ]);
     const others: string[] = [];
     for (let n = 0; n < 5; n++) others.push(await challengeFor(id));
-    const kept = await world.rows('SELECT hash FROM login_challenges WHERE user_id = $1', [id]);
+    const kept = await harness.rows('SELECT hash FROM login_challenges WHERE user_id = $1', [id]);
     expect(kept).toHaveLength(5);
     for (const challenge of others) expect(JSON.stringify(kept)).not.toContain(challenge);
     expect(await refused({ challenge: first, totp: codeOf(uri) })).toBe('challenge_over');
@@ -85,7 +85,7 @@ describe('after the first factor', () => {
 
 describe('answering a challenge', () => {
   test('the code opens a session of both methods and uses up the challenge and itself', async () => {
-    const holder = await world.appHolder();
+    const holder = await harness.appHolder();
     const asked = await ask(holder.id, ['fed']);
     const challenge = asked?.challenge ?? '';
     const totp = codeOf(holder.uri);
@@ -111,7 +111,7 @@ describe('answering a challenge', () => {
   });
 
   test('a wrong code opens nothing and is recorded, and one of the app is counted', async () => {
-    const holder = await world.appHolder();
+    const holder = await harness.appHolder();
     const before = await sessionsOf(holder.id);
     const challenge = await challengeFor(holder.id);
     expect(await refused({ challenge, totp: 'wrong' })).toBe('second_factor_refused');
@@ -127,7 +127,7 @@ describe('answering a challenge', () => {
   });
 
   test('a challenge takes five tries, and not the right code after them', async () => {
-    const { id, uri } = await world.appHolder();
+    const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     for (let tries = 0; tries < 5; tries++)
       expect(await refused({ challenge, totp: 'wrong' })).toBe('second_factor_refused');
@@ -136,52 +136,52 @@ describe('answering a challenge', () => {
   });
 
   test('a challenge of before its user changed or was disabled is over, and the code stays unused', async () => {
-    const { id, uri } = await world.appHolder();
+    const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
-    await world.rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [id]);
+    await harness.rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [id]);
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('challenge_over');
     const other = await challengeFor(id);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     expect(await refused({ challenge: other, totp: codeOf(uri) })).toBe('challenge_over');
-    expect(await world.rows('SELECT "lastUsedStep" FROM two_factors WHERE "userId" = $1', [id])).toEqual([
+    expect(await harness.rows('SELECT "lastUsedStep" FROM two_factors WHERE "userId" = $1', [id])).toEqual([
       { lastUsedStep: 0 },
     ]);
   });
 
   test('a factor that is gone since the question, or was never confirmed, proves nothing', async () => {
-    const { id, uri, codes } = await world.appHolder();
+    const { id, uri, codes } = await harness.appHolder();
     const challenge = await challengeFor(id);
-    await world.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id]);
+    await harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id]);
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('second_factor_refused');
     expect(await refused({ challenge, recoveryCode: codes[0] })).toBe('second_factor_refused');
-    await world.rows('DELETE FROM two_factors WHERE "userId" = $1', [id]);
+    await harness.rows('DELETE FROM two_factors WHERE "userId" = $1', [id]);
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('second_factor_refused');
   });
 
   test('the session that the browser had ends with the new one, not with the question', async () => {
-    const { id, uri, cookie } = await world.appHolder();
+    const { id, uri, cookie } = await harness.appHolder();
     const challenge = await challengeFor(id);
-    expect(await findByCookie(world.deps, cookie)).not.toBeNull();
+    expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
     const opened = await answer({ challenge, totp: codeOf(uri), cookie });
-    expect(await findByCookie(world.deps, cookie)).toBeNull();
-    expect((await findByCookie(world.deps, cookieOf(opened)))?.session.id).toBe(opened.body.session.id);
+    expect(await findByCookie(harness.deps, cookie)).toBeNull();
+    expect((await findByCookie(harness.deps, cookieOf(opened)))?.session.id).toBe(opened.body.session.id);
     expect(await sessionsOf(id)).toHaveLength(1);
   });
 
   test('a database that fails in the middle is our fault: 503, and neither code nor challenge is used', async () => {
-    const { id, uri } = await world.appHolder();
+    const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     const send = () => refused({ challenge, totp: codeOf(uri) });
-    expect(await cutOff(world.pool, id, send)).toBe('store_unavailable');
+    expect(await cutOff(harness.pool, id, send)).toBe('store_unavailable');
     // After a lost connection nothing is written before the next poll.
-    await world.poll.wake();
+    await harness.poll.wake();
     expect(await send()).toBe('ok');
   });
 });
 
 describe('recovery codes', () => {
   test('each opens once, typed with spaces or not; the others stay', async () => {
-    const { id, codes } = await world.appHolder();
+    const { id, codes } = await harness.appHolder();
     const opened = await answer({ challenge: await challengeFor(id), recoveryCode: ` ${codes[3]} ` });
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
     expect(await row(id)).toMatchObject({ codesLeft: 9 });
@@ -192,7 +192,7 @@ describe('recovery codes', () => {
   });
 
   test('of eight at once with one code, one is let in', async () => {
-    const { id, codes } = await world.appHolder();
+    const { id, codes } = await harness.appHolder();
     const challenges: string[] = [];
     for (let n = 0; n < 4; n++) challenges.push(await challengeFor(id));
     const all = [...challenges, ...challenges].map((challenge) => refused({ challenge, recoveryCode: codes[0] }));
@@ -202,26 +202,26 @@ describe('recovery codes', () => {
   });
 
   test('one whose row another used a code of meanwhile is read again, and opens', async () => {
-    const { id, codes } = await world.appHolder();
+    const { id, codes } = await harness.appHolder();
     const challenge = await challengeFor(id);
-    const rest = await world.deps.auth.factors.seal(JSON.stringify(codes.slice(1)));
+    const rest = await harness.deps.auth.factors.seal(JSON.stringify(codes.slice(1)));
     const use = `UPDATE two_factors SET "backupCodes" = '${rest}', "codesLeft" = 9 WHERE "userId" = $1`;
-    expect(await overtaken(world.pool, id, use, () => refused({ challenge, recoveryCode: codes[1] }))).toBe('ok');
+    expect(await overtaken(harness.pool, id, use, () => refused({ challenge, recoveryCode: codes[1] }))).toBe('ok');
     expect(await row(id)).toMatchObject({ codesLeft: 8 });
   });
 });
 
 describe('wrong codes running', () => {
   test('a code of the app that another request used meanwhile is refused at once', async () => {
-    const { id, uri } = await world.appHolder();
+    const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';
     const send = () => refused({ challenge, totp: codeOf(uri) });
-    expect(await overtaken(world.pool, id, use, send)).toBe('second_factor_refused');
+    expect(await overtaken(harness.pool, id, use, send)).toBe('second_factor_refused');
   });
 
   test('the tenth locks the app for a quarter of an hour; a recovery code still opens, and ends the lock', async () => {
-    const holder = await world.appHolder();
+    const holder = await harness.appHolder();
     await failed(holder, 9);
     const challenge = await challengeFor(holder.id);
     expect(await refused({ challenge, totp: 'wrong' })).toBe('second_factor_refused');
@@ -234,7 +234,7 @@ describe('wrong codes running', () => {
   });
 
   test('wrong recovery codes never lock the app, however near to its last failure it is', async () => {
-    const holder = await world.appHolder();
+    const holder = await harness.appHolder();
     await failed(holder, 99);
     const challenge = await challengeFor(holder.id);
     for (let turn = 0; turn < 3; turn += 1)
@@ -244,7 +244,7 @@ describe('wrong codes running', () => {
   });
 
   test('after a hundred the app is not looked at any more, and a day is named', async () => {
-    const holder = await world.appHolder();
+    const holder = await harness.appHolder();
     await failed(holder, 100);
     const challenge = await challengeFor(holder.id);
     await expect(answer({ challenge, totp: codeOf(holder.uri) })).rejects.toMatchObject({

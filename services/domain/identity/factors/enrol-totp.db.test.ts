@@ -3,12 +3,12 @@ import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { testCaller } from '#testing/ports.ts';
 import { deleteFactors } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
+import { cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
 import { listFactors } from './own-factors.ts';
 import { proveCode } from './prove-code.ts';
 import { registerPasskey } from './register-passkey.ts';
@@ -16,191 +16,197 @@ import { removePasskey, removeTotpFactor } from './remove-factor.ts';
 import { renewRecoveryCodes } from './renew-recovery-codes.ts';
 import { resetFactors } from './reset-factors.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld({ MFA_REQUIRED_ROLES: 'admin' });
+  harness = await openFactorsHarness({ MFA_REQUIRED_ROLES: 'admin' });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const { request } = testCaller;
 const eventsOf = async (id: string) =>
   (
-    await world.rows(
+    await harness.rows(
       `SELECT type, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type ~ '^(factor|recovery_code)' ORDER BY id`,
       [id],
     )
   ).map(({ type, factor }) => (factor === null ? type : `${type} ${factor}`));
-const isLive = async (cookie: string) => (await findByCookie(world.deps, cookie)) !== null;
+const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
 
 describe('enrolling an authenticator app', () => {
   test('it counts after its first code, which ends every session of before for one of two factors', async () => {
-    const { id, cookie, caller } = await world.person();
-    const other = await logIn({ ports: world.deps }, id);
-    expect(await outcomeOf(enrolTotp(world.deps, { password: 'not the right one' }, caller))).toBe(
+    const { id, cookie, caller } = await harness.person();
+    const other = await logIn({ ports: harness.deps }, id);
+    expect(await outcomeOf(enrolTotp(harness.deps, { password: 'not the right one' }, caller))).toBe(
       'current_password_wrong',
     );
-    const { totpUri, recoveryCodes } = await enrolTotp(world.deps, { password: world.password }, caller);
+    const { totpUri, recoveryCodes } = await enrolTotp(harness.deps, { password: harness.password }, caller);
     expect(new Set(recoveryCodes).size).toBe(10);
-    const [row] = await world.rows('SELECT * FROM two_factors WHERE "userId" = $1', [id]);
+    const [row] = await harness.rows('SELECT * FROM two_factors WHERE "userId" = $1', [id]);
     expect(row).toMatchObject({ verified: false, codesLeft: 10 });
     expect(JSON.stringify(row)).not.toContain(recoveryCodes[0]);
     expect(JSON.stringify(row)).not.toContain(new URL(totpUri).searchParams.get('secret'));
-    expect(await listFactors(world.deps, caller)).toMatchObject({ totp: false, recovery_codes_left: 0 });
-    expect(await outcomeOf(confirmTotpEnrolment(world.deps, { code: 'wrong' }, caller))).toBe('factor_code_wrong');
+    expect(await listFactors(harness.deps, caller)).toMatchObject({ totp: false, recovery_codes_left: 0 });
+    expect(await outcomeOf(confirmTotpEnrolment(harness.deps, { code: 'wrong' }, caller))).toBe('factor_code_wrong');
     expect(await isLive(other.cookie)).toBe(true);
 
-    const confirmed = await confirmTotpEnrolment(world.deps, { code: codeOf(totpUri), cookie }, caller);
+    const confirmed = await confirmTotpEnrolment(harness.deps, { code: codeOf(totpUri), cookie }, caller);
     expect(claimsIn(confirmed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
     expect([await isLive(cookie), await isLive(other.cookie), await isLive(cookieOf(confirmed))]).toEqual([
       false,
       false,
       true,
     ]);
-    const strong = await world.callerBy(cookieOf(confirmed));
-    expect(await listFactors(world.deps, strong)).toEqual({
+    const strong = await harness.callerBy(cookieOf(confirmed));
+    expect(await listFactors(harness.deps, strong)).toEqual({
       totp: true,
       passkeys: 0,
       recovery_codes_left: 10,
       required: false,
     });
     expect(await eventsOf(id)).toEqual(['recovery_codes.made', 'factor.enrolled totp']);
-    expect(await outcomeOf(enrolTotp(world.deps, { password: world.password }, strong))).toBe('factor_conflict');
+    expect(await outcomeOf(enrolTotp(harness.deps, { password: harness.password }, strong))).toBe('factor_conflict');
     const again = { code: codeOf(totpUri, 1) };
-    expect(await outcomeOf(confirmTotpEnrolment(world.deps, again, strong))).toBe('factor_conflict');
+    expect(await outcomeOf(confirmTotpEnrolment(harness.deps, again, strong))).toBe('factor_conflict');
   });
 
   test('asked for again there is another secret, and the code of the first fits no more', async () => {
-    const { caller } = await world.person();
-    const asks = () => enrolTotp(world.deps, { password: world.password }, caller);
+    const { caller } = await harness.person();
+    const asks = () => enrolTotp(harness.deps, { password: harness.password }, caller);
     const [first, second] = [await asks(), await asks()];
-    const confirm = (uri: string) => outcomeOf(confirmTotpEnrolment(world.deps, { code: codeOf(uri) }, caller));
+    const confirm = (uri: string) => outcomeOf(confirmTotpEnrolment(harness.deps, { code: codeOf(uri) }, caller));
     expect(await confirm(first.totpUri)).toBe('factor_code_wrong');
     expect(await confirm(second.totpUri)).toBe('ok');
   });
 
   test('without an enrolment there is nothing to confirm, and nobody enrols without a session of their own', async () => {
-    const { id, caller } = await world.person();
-    expect(await outcomeOf(confirmTotpEnrolment(world.deps, { code: '123456' }, caller))).toBe('factor_conflict');
+    const { id, caller } = await harness.person();
+    expect(await outcomeOf(confirmTotpEnrolment(harness.deps, { code: '123456' }, caller))).toBe('factor_conflict');
     const enrol = (as: Parameters<typeof enrolTotp>[2]) =>
-      outcomeOf(enrolTotp(world.deps, { password: world.password }, as));
+      outcomeOf(enrolTotp(harness.deps, { password: harness.password }, as));
     expect(await enrol(nobody)).toBe('unauthenticated');
     expect(await enrol({ ...caller, sessionId: null })).toBe('unauthenticated');
     expect(await enrol({ ...caller, clientId: 'another' })).toBe('permission_missing');
-    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
   });
 
   test('an account without a password proves none', async () => {
-    const { id, caller } = await world.person();
-    await world.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [id]);
-    const session = await logIn({ ports: world.deps }, id);
-    const again = await world.callerBy(session.cookie);
+    const { id, caller } = await harness.person();
+    await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [id]);
+    const session = await logIn({ ports: harness.deps }, id);
+    const again = await harness.callerBy(session.cookie);
     expect(caller.userId).toBe(again.userId);
-    expect(await outcomeOf(enrolTotp(world.deps, { password: world.password }, again))).toBe('current_password_wrong');
+    expect(await outcomeOf(enrolTotp(harness.deps, { password: harness.password }, again))).toBe(
+      'current_password_wrong',
+    );
   });
 
   test('a role that asks for a second factor is told so until there is one', async () => {
-    const { id, caller } = await world.person();
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
-    expect(await listFactors(world.deps, caller)).toMatchObject({ totp: false, required: true });
+    const { id, caller } = await harness.person();
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    expect(await listFactors(harness.deps, caller)).toMatchObject({ totp: false, required: true });
   });
 });
 
 describe('renewing recovery codes', () => {
   test('the ten of before count no more, and the new ones do', async () => {
-    const { id, codes, caller } = await world.appHolder();
-    const { recoveryCodes } = await renewRecoveryCodes(world.deps, {}, caller);
+    const { id, codes, caller } = await harness.appHolder();
+    const { recoveryCodes } = await renewRecoveryCodes(harness.deps, {}, caller);
     expect(new Set([...recoveryCodes, ...codes]).size).toBe(20);
-    expect(await proveCode(world.deps, id, { recoveryCode: codes[0] })).toBeNull();
-    expect(await proveCode(world.deps, id, { recoveryCode: recoveryCodes[0] })).not.toBeNull();
+    expect(await proveCode(harness.deps, id, { recoveryCode: codes[0] })).toBeNull();
+    expect(await proveCode(harness.deps, id, { recoveryCode: recoveryCodes[0] })).not.toBeNull();
     expect((await eventsOf(id)).at(-1)).toBe('recovery_codes.made');
   });
 
   test('without a factor there is nothing to recover', async () => {
-    const { caller } = await world.person();
-    expect(await outcomeOf(renewRecoveryCodes(world.deps, {}, caller))).toBe('factor_conflict');
+    const { caller } = await harness.person();
+    expect(await outcomeOf(renewRecoveryCodes(harness.deps, {}, caller))).toBe('factor_conflict');
   });
 });
 
 describe('removing a factor', () => {
   test('the app goes with its codes and every session of before; what answers has two factors still', async () => {
-    const { id, cookie, caller } = await world.appHolder();
-    const other = await logIn({ ports: world.deps }, id);
-    const removed = await removeTotpFactor(world.deps, { cookie }, caller);
+    const { id, cookie, caller } = await harness.appHolder();
+    const other = await logIn({ ports: harness.deps }, id);
+    const removed = await removeTotpFactor(harness.deps, { cookie }, caller);
     expect(claimsIn(removed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
     expect([await isLive(cookie), await isLive(other.cookie), await isLive(cookieOf(removed))]).toEqual([
       false,
       false,
       true,
     ]);
-    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
     expect((await eventsOf(id)).at(-1)).toBe('factor.removed totp');
-    const again = await world.callerBy(cookieOf(removed));
-    expect(await outcomeOf(removeTotpFactor(world.deps, {}, again))).toBe('factor_conflict');
+    const again = await harness.callerBy(cookieOf(removed));
+    expect(await outcomeOf(removeTotpFactor(harness.deps, {}, again))).toBe('factor_conflict');
   });
 
-  type Holder = Awaited<ReturnType<HolderWorld['appHolder']>>;
+  type Holder = Awaited<ReturnType<FactorsHarness['appHolder']>>;
   test.each<[string, (holder: Holder) => Promise<unknown>]>([
-    ['its owner', ({ cookie, caller }) => removeTotpFactor(world.deps, { cookie }, caller)],
+    ['its owner', ({ cookie, caller }) => removeTotpFactor(harness.deps, { cookie }, caller)],
     [
       'an administrator',
-      ({ id }) => resetFactors(world.deps, { userId: id, passkeys: true, reason: 'lost' }, testCaller),
+      ({ id }) => resetFactors(harness.deps, { userId: id, passkeys: true, reason: 'lost' }, testCaller),
     ],
-    ['a takeover', ({ id }) => world.deps.transact((tx) => deleteFactors(tx, id))],
-    ['hand', ({ id }) => world.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id])],
+    ['a takeover', ({ id }) => harness.deps.transact((tx) => deleteFactors(tx, id))],
+    ['hand', ({ id }) => harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id])],
   ])('the flag on the user’s row goes with an app that is removed by %s', async (_by, remove) => {
-    const holder = await world.appHolder();
-    const flag = () => world.rows('SELECT "twoFactorEnabled" AS flag FROM users WHERE id = $1', [holder.id]);
+    const holder = await harness.appHolder();
+    const flag = () => harness.rows('SELECT "twoFactorEnabled" AS flag FROM users WHERE id = $1', [holder.id]);
     expect(await flag()).toEqual([{ flag: true }]);
     await remove(holder);
     expect(await flag()).toEqual([{ flag: false }]);
   });
 
   test('a session of one factor removes none, whatever it was let through', async () => {
-    const { id, caller } = await world.appHolder();
-    await world.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
-    expect(await outcomeOf(removeTotpFactor(world.deps, {}, caller))).toBe('step_up_required');
-    expect(await world.rows('SELECT verified FROM two_factors WHERE "userId" = $1', [id])).toEqual([
+    const { id, caller } = await harness.appHolder();
+    await harness.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
+    expect(await outcomeOf(removeTotpFactor(harness.deps, {}, caller))).toBe('step_up_required');
+    expect(await harness.rows('SELECT verified FROM two_factors WHERE "userId" = $1', [id])).toEqual([
       { verified: true },
     ]);
   });
 
   test('recovery codes stay for a passkey that is left, and go with it', async () => {
-    const { id, caller } = await world.appHolder();
-    const registered = await registerPasskey(world.deps, await world.newKey(createAuthenticator(), caller), caller);
+    const { id, caller } = await harness.appHolder();
+    const registered = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect(registered.recoveryCodes).toBeNull();
-    const strong = await world.callerBy(cookieOf(registered.login));
-    const without = await world.callerBy(cookieOf(await removeTotpFactor(world.deps, {}, strong)));
-    expect(await listFactors(world.deps, without)).toMatchObject({ totp: false, passkeys: 1, recovery_codes_left: 10 });
-    await removePasskey(world.deps, { id: registered.passkeyId }, without);
-    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    const strong = await harness.callerBy(cookieOf(registered.login));
+    const without = await harness.callerBy(cookieOf(await removeTotpFactor(harness.deps, {}, strong)));
+    expect(await listFactors(harness.deps, without)).toMatchObject({
+      totp: false,
+      passkeys: 1,
+      recovery_codes_left: 10,
+    });
+    await removePasskey(harness.deps, { id: registered.passkeyId }, without);
+    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
   });
 
   test('another’s passkey is unknown, and stays', async () => {
-    const [one, other] = [await world.keyHolder(), await world.keyHolder()];
-    const remove = removePasskey(world.deps, { id: other.registered.passkeyId }, one.caller);
+    const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
+    const remove = removePasskey(harness.deps, { id: other.registered.passkeyId }, one.caller);
     expect(await outcomeOf(remove)).toBe('passkey_unknown');
-    expect(await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [other.id])).toHaveLength(1);
+    expect(await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [other.id])).toHaveLength(1);
     expect(await isLive(one.cookie)).toBe(true);
   });
 });
 
 describe('resetting what an owner has lost', () => {
   const reset = (userId: string, passkeys: boolean, caller = testCaller) =>
-    resetFactors(world.deps, { userId, passkeys, reason: 'lost the telephone' }, caller);
+    resetFactors(harness.deps, { userId, passkeys, reason: 'lost the telephone' }, caller);
   const facts = (id: string) =>
-    world.rows(
+    harness.rows(
       `SELECT (SELECT count(*)::int FROM passkeys WHERE "userId" = $1) AS passkeys,
          (SELECT count(*)::int FROM two_factors WHERE "userId" = $1) AS codes`,
       [id],
     );
   const told = (id: string) =>
-    world.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.factors_reset' AND target_id = $1 ORDER BY id`, [
+    harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.factors_reset' AND target_id = $1 ORDER BY id`, [
       id,
     ]);
-  const mails = async () => (await world.rows(`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`)).length;
+  const mails = async () => (await harness.rows(`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`)).length;
 
   test('the app goes, every session ends, the event says why, and the owner is told by mail', async () => {
-    const { id, cookie } = await world.appHolder();
+    const { id, cookie } = await harness.appHolder();
     const before = await mails();
     expect(await reset(id, false)).toMatchObject({ id });
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 0 }]);
@@ -210,7 +216,7 @@ describe('resetting what an owner has lost', () => {
   });
 
   test('passkeys go only where asked for; without anything to take nothing is done', async () => {
-    const { id, cookie } = await world.keyHolder();
+    const { id, cookie } = await harness.keyHolder();
     expect(await outcomeOf(reset(id, false))).toBe('factors_absent');
     expect(await isLive(cookie)).toBe(true);
     await reset(id, true);
@@ -220,8 +226,8 @@ describe('resetting what an owner has lost', () => {
   });
 
   test('whoever lacks a right of its owner resets nothing, nor anybody of an account that is unknown', async () => {
-    const { id } = await world.appHolder();
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    const { id } = await harness.appHolder();
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
     expect(await outcomeOf(reset(id, true, { ...nobody, request }))).toBe('rights_exceeded');
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 1 }]);
     expect(await outcomeOf(reset('no such user', true))).toBe('user_unknown');

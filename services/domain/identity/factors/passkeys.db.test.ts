@@ -3,26 +3,28 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cbor, cbor, createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { cookieOf, type HolderWorld, nobody, openHolderWorld } from '#testing/harness/holder-world.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import type { PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
 import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';
 import { askForPasskey, signInWithPasskey } from './sign-in-with-passkey.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const isLive = async (cookie: string) => (await findByCookie(world.deps, cookie)) !== null;
-const passkeysOf = async (id: string) => (await world.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;
-const sessionsOf = async (id: string) => (await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
+const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
+const passkeysOf = async (id: string) =>
+  (await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;
+const sessionsOf = async (id: string) =>
+  (await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
 const signIn = (response: PasskeyResponse, cookie?: string) =>
-  signInWithPasskey(world.deps, { ...response, cookie }, nobody);
+  signInWithPasskey(harness.deps, { ...response, cookie }, nobody);
 const refused = (response: PasskeyResponse, cookie?: string) => outcomeOf(signIn(response, cookie));
 /** Ceremonies that prove nothing to us. */
 const UNFIT = [
@@ -35,58 +37,58 @@ const UNFIT = [
 
 describe('registering a passkey', () => {
   test('the first gives ten recovery codes and a session of two factors, and ends every one of before; the second neither', async () => {
-    const { id, cookie, caller } = await world.person();
-    const other = await logIn({ ports: world.deps }, id);
-    const asked = await preparePasskey(world.deps, {}, caller);
+    const { id, cookie, caller } = await harness.person();
+    const other = await logIn({ ports: harness.deps }, id);
+    const asked = await preparePasskey(harness.deps, {}, caller);
     expect(asked.options).toMatchObject({
       rp: { name: 'Sallyport' },
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
     });
-    const first = await registerPasskey(world.deps, await world.newKey(createAuthenticator(), caller), caller);
+    const first = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect(new Set(first.recoveryCodes).size).toBe(10);
     expect(claimsIn(first.login.body.tokens.access_token)).toMatchObject({
       acr: 'aal2',
       amr: ['pwd', 'hwk', 'user', 'mfa'],
     });
     expect([await isLive(cookie), await isLive(other.cookie)]).toEqual([false, false]);
-    const strong = await world.callerBy(cookieOf(first.login));
-    const second = await registerPasskey(world.deps, await world.newKey(createAuthenticator(), strong), strong);
+    const strong = await harness.callerBy(cookieOf(first.login));
+    const second = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), strong), strong);
     expect(second.recoveryCodes).toBeNull();
-    const own = await world.callerBy(cookieOf(second.login));
-    expect(await listFactors(world.deps, own)).toEqual({
+    const own = await harness.callerBy(cookieOf(second.login));
+    expect(await listFactors(harness.deps, own)).toEqual({
       totp: false,
       passkeys: 2,
       recovery_codes_left: 10,
       required: false,
     });
-    const { passkeys } = await listPasskeys(world.deps, own);
+    const { passkeys } = await listPasskeys(harness.deps, own);
     expect(passkeys.map((each) => each.id)).toEqual([first.passkeyId, second.passkeyId]);
     expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
   });
 
   test('refuses a user not verified, another origin or party, a page within another’s, and a challenge of somebody else or of a sign-in', async () => {
-    const { id, cookie, caller } = await world.person();
+    const { id, cookie, caller } = await harness.person();
     const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
-      outcomeOf(registerPasskey(world.deps, await made, caller));
+      outcomeOf(registerPasskey(harness.deps, await made, caller));
     for (const ceremony of UNFIT)
-      expect(await register(world.newKey(createAuthenticator(), caller, ceremony))).toBe('passkey_refused');
-    const stranger = await world.person();
+      expect(await register(harness.newKey(createAuthenticator(), caller, ceremony))).toBe('passkey_refused');
+    const stranger = await harness.person();
     const key = createAuthenticator();
-    const stolen = await world.newKey(key, stranger.caller);
+    const stolen = await harness.newKey(key, stranger.caller);
     expect(await register(Promise.resolve(stolen))).toBe('passkey_refused');
     expect(await register(Promise.resolve({ ...stolen, challenge: 'A'.repeat(80) }))).toBe('passkey_refused');
-    const { options, challenge } = await askForPasskey(world.deps, {}, nobody);
+    const { options, challenge } = await askForPasskey(harness.deps, {}, nobody);
     const ofSignIn = { ...options, rp: { id: options.rpId } } as unknown as Parameters<typeof key.create>[0];
-    const response = { ...key.create(ofSignIn, { origin: world.deps.mailer.publicUrl }) };
+    const response = { ...key.create(ofSignIn, { origin: harness.deps.mailer.publicUrl }) };
     expect(await register(Promise.resolve({ challenge, response, name: 'of a sign-in' }))).toBe('passkey_refused');
     expect(await passkeysOf(id)).toBe(0);
-    expect(await world.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
     expect(await isLive(cookie)).toBe(true);
   });
 
   test('refuses a key of an algorithm that was not offered, and one that can verify nothing', async () => {
-    const { id, cookie, caller } = await world.person();
-    const { options } = await preparePasskey(world.deps, {}, caller);
+    const { id, cookie, caller } = await harness.person();
+    const { options } = await preparePasskey(harness.deps, {}, caller);
     expect(options.pubKeyCredParams).toEqual([-8, -7, -257].map((alg) => ({ type: 'public-key', alg })));
     const { n = '', e = '' } = generateKeyPairSync('rsa', { modulusLength: 2_048 }).publicKey.export({ format: 'jwk' });
     const rsa = (alg: number, modulus: Buffer): [number, Cbor][] => [
@@ -97,8 +99,8 @@ describe('registering a passkey', () => {
     ];
     const modulus = Buffer.from(n, 'base64url');
     const register = async (coseKey: [number, Cbor][]) => {
-      const made = await world.newKey(createAuthenticator({ coseKey: cbor(new Map(coseKey)) }), caller);
-      return outcomeOf(registerPasskey(world.deps, made, caller));
+      const made = await harness.newKey(createAuthenticator({ coseKey: cbor(new Map(coseKey)) }), caller);
+      return outcomeOf(registerPasskey(harness.deps, made, caller));
     };
     expect(await register(rsa(-65_535, modulus))).toBe('passkey_refused');
     expect(await register(rsa(-257, modulus.subarray(0, 64)))).toBe('passkey_refused');
@@ -113,35 +115,35 @@ describe('registering a passkey', () => {
   });
 
   test('one that is another’s already conflicts, and takes nothing from either', async () => {
-    const holder = await world.keyHolder();
-    const { id, cookie, caller } = await world.person();
-    const made = await world.newKey(holder.key, caller);
-    expect(await outcomeOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
+    const holder = await harness.keyHolder();
+    const { id, cookie, caller } = await harness.person();
+    const made = await harness.newKey(holder.key, caller);
+    expect(await outcomeOf(registerPasskey(harness.deps, made, caller))).toBe('factor_conflict');
     expect([await passkeysOf(id), await passkeysOf(holder.id)]).toEqual([0, 1]);
     expect(await isLive(cookie)).toBe(true);
   });
 
   test('twenty are the most, for a ceremony begun before the last too', async () => {
-    const { id, caller } = await world.keyHolder();
-    const made = await world.newKey(createAuthenticator(), caller);
-    await world.rows(
+    const { id, caller } = await harness.keyHolder();
+    const made = await harness.newKey(createAuthenticator(), caller);
+    await harness.rows(
       `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
        FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
       [id],
     );
-    expect(await outcomeOf(registerPasskey(world.deps, made, caller))).toBe('factor_conflict');
+    expect(await outcomeOf(registerPasskey(harness.deps, made, caller))).toBe('factor_conflict');
     expect(await passkeysOf(id)).toBe(20);
   });
 });
 
 describe('signing in with a passkey', () => {
   test('opens a session of two factors for its owner, ends that of the browser, and is recorded', async () => {
-    const { id, cookie, key } = await world.keyHolder();
-    const opened = await signIn(await world.assertion(key), cookie);
+    const { id, cookie, key } = await harness.keyHolder();
+    const opened = await signIn(await harness.assertion(key), cookie);
     expect(opened.body.user.id).toBe(id);
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
     expect([await isLive(cookie), await isLive(cookieOf(opened))]).toEqual([false, true]);
-    const events = await world.rows(
+    const events = await harness.rows(
       `SELECT outcome, detail->>'factor' AS factor, detail->>'session_id' AS session FROM audit_outbox
        WHERE type = 'user.login' AND target_id = $1`,
       [id],
@@ -150,61 +152,63 @@ describe('signing in with a passkey', () => {
   });
 
   test('of four at once with one assertion one gets a session', async () => {
-    const { id, key } = await world.keyHolder();
-    const proof = await world.assertion(key);
+    const { id, key } = await harness.keyHolder();
+    const proof = await harness.assertion(key);
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => refused(proof)));
     expect(outcomes.sort()).toEqual(['ok', 'passkey_refused', 'passkey_refused', 'passkey_refused']);
     expect(await sessionsOf(id)).toBe(2);
   });
 
   test('refuses a user not verified, another origin or party, a page within another’s, an unknown key and a clone behind its original, each recorded', async () => {
-    const { id, key } = await world.keyHolder();
+    const { id, key } = await harness.keyHolder();
     const count = async () =>
       (
-        await world.rows(
+        await harness.rows(
           `SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'passkey'`,
         )
       ).length;
     const before = await count();
-    for (const ceremony of UNFIT) expect(await refused(await world.assertion(key, ceremony))).toBe('passkey_refused');
-    expect(await refused(await world.assertion(createAuthenticator()))).toBe('passkey_refused');
-    expect(await refused(await world.assertion(key))).toBe('ok');
+    for (const ceremony of UNFIT) expect(await refused(await harness.assertion(key, ceremony))).toBe('passkey_refused');
+    expect(await refused(await harness.assertion(createAuthenticator()))).toBe('passkey_refused');
+    expect(await refused(await harness.assertion(key))).toBe('ok');
     key.rewind();
-    expect(await refused(await world.assertion(key))).toBe('passkey_refused');
+    expect(await refused(await harness.assertion(key))).toBe('passkey_refused');
     expect(await count()).toBe(before + UNFIT.length + 2);
     expect(await sessionsOf(id)).toBe(2);
   });
 
   test('refuses a passkey that names another owner, or none', async () => {
-    const [one, other] = [await world.keyHolder(), await world.keyHolder()];
+    const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const handleOf = (id: string) => Buffer.from(id).toString('base64url');
     for (const userHandle of [handleOf(other.id), handleOf('nobody'), '', null])
-      expect(await refused(await world.assertion(one.key, { userHandle })), String(userHandle)).toBe('passkey_refused');
+      expect(await refused(await harness.assertion(one.key, { userHandle })), String(userHandle)).toBe(
+        'passkey_refused',
+      );
     expect([await sessionsOf(one.id), await sessionsOf(other.id)]).toEqual([1, 1]);
-    expect(await refused(await world.assertion(one.key, { userHandle: handleOf(one.id) }))).toBe('ok');
+    expect(await refused(await harness.assertion(one.key, { userHandle: handleOf(one.id) }))).toBe('ok');
   });
 
   test('that of a disabled account opens nothing', async () => {
-    const { id, key } = await world.keyHolder();
-    const proof = await world.assertion(key);
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    const { id, key } = await harness.keyHolder();
+    const proof = await harness.assertion(key);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     expect(await refused(proof)).toBe('passkey_refused');
     expect(await sessionsOf(id)).toBe(0);
   });
 
   test('one that is being taken away opens nothing, and leaves the session the browser had', async () => {
-    const { id, key } = await world.keyHolder();
-    const other = await world.person();
-    const proof = await world.assertion(key);
+    const { id, key } = await harness.keyHolder();
+    const other = await harness.person();
+    const proof = await harness.assertion(key);
     const takeAway = 'DELETE FROM passkeys WHERE "userId" = $1';
-    expect(await overtaken(world.pool, id, takeAway, () => refused(proof, other.cookie))).toBe('passkey_refused');
+    expect(await overtaken(harness.pool, id, takeAway, () => refused(proof, other.cookie))).toBe('passkey_refused');
     expect(await sessionsOf(id)).toBe(0);
     expect(await isLive(other.cookie)).toBe(true);
   });
 
   test('what is asked for names no credential, and asks for a verified user', async () => {
-    await world.keyHolder();
-    const { options } = await askForPasskey(world.deps, {}, nobody);
+    await harness.keyHolder();
+    const { options } = await askForPasskey(harness.deps, {}, nobody);
     expect(options).toMatchObject({ rpId: 'api.sallyport.test', userVerification: 'required' });
     expect(options.allowCredentials ?? []).toEqual([]);
   });
@@ -212,13 +216,13 @@ describe('signing in with a passkey', () => {
 
 describe('renaming a passkey', () => {
   test('one’s own gets the name and an event; another’s is unknown, and keeps its own', async () => {
-    const [one, other] = [await world.keyHolder(), await world.keyHolder()];
-    const rename = (id: string) => renamePasskey(world.deps, { id, name: 'blue key' }, one.caller);
+    const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
+    const rename = (id: string) => renamePasskey(harness.deps, { id, name: 'blue key' }, one.caller);
     expect(await outcomeOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');
-    expect((await listPasskeys(world.deps, other.caller)).passkeys).toMatchObject([{ name: 'a key' }]);
+    expect((await listPasskeys(harness.deps, other.caller)).passkeys).toMatchObject([{ name: 'a key' }]);
     expect(await rename(one.registered.passkeyId)).toMatchObject({ id: one.registered.passkeyId, name: 'blue key' });
-    expect((await listPasskeys(world.deps, one.caller)).passkeys).toMatchObject([{ name: 'blue key' }]);
+    expect((await listPasskeys(harness.deps, one.caller)).passkeys).toMatchObject([{ name: 'blue key' }]);
     const renamed = `SELECT target_id FROM audit_outbox WHERE type = 'factor.renamed' AND target_id = ANY ($1)`;
-    expect(await world.rows(renamed, [[one.id, other.id]])).toEqual([{ target_id: one.id }]);
+    expect(await harness.rows(renamed, [[one.id, other.id]])).toEqual([{ target_id: one.id }]);
   });
 });

@@ -6,36 +6,36 @@ import { claimsIn } from '#testing/flows/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
 import {
   type HttpAnswer,
-  type IdentityWorld,
+  type IdentityHarness,
   newPerson,
-  openIdentityWorld,
+  openIdentityHarness,
   send,
-} from '#testing/harness/identity-world.ts';
+} from '#testing/harness/identity.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld();
+  harness = await openIdentityHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const origin = OWN_ORIGIN;
 type Authenticator = ReturnType<typeof createAuthenticator>;
 
 async function register(cookie: string, authenticator: Authenticator): Promise<HttpAnswer> {
-  const asked = await act(world, cookie, '/api/auth/passkey/register/options');
+  const asked = await act(harness, cookie, '/api/auth/passkey/register/options');
   expect(asked.status).toBe(200);
   const { options, challenge } = asked.body;
   const response = authenticator.create(options, { origin });
-  return act(world, cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'a key' });
+  return act(harness, cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'a key' });
 }
 
 const verify = (body: object, cookie?: string): Promise<HttpAnswer> =>
-  send(world, 'POST', '/api/auth/passkey/sign-in/verify', { body, ...(cookie ? { cookie } : {}) });
+  send(harness, 'POST', '/api/auth/passkey/sign-in/verify', { body, ...(cookie ? { cookie } : {}) });
 
 async function assertion(authenticator: Authenticator): Promise<{ challenge: string; response: object }> {
-  const { options, challenge } = (await send(world, 'POST', '/api/auth/passkey/sign-in/options')).body;
+  const { options, challenge } = (await send(harness, 'POST', '/api/auth/passkey/sign-in/options')).body;
   return { challenge, response: authenticator.get(options, { origin }) };
 }
 
@@ -46,7 +46,7 @@ async function holder(): Promise<{
   authenticator: Authenticator;
 }> {
   const person = newPerson();
-  const { cookie, body } = await signUp(world, person);
+  const { cookie, body } = await signUp(harness, person);
   const authenticator = createAuthenticator();
   const registered = await register(cookie, authenticator);
   expect(registered.status).toBe(201);
@@ -56,9 +56,9 @@ async function holder(): Promise<{
 describe('registering a passkey', () => {
   test('gives a session of two factors and recovery codes with the first, and ends every session of before', async () => {
     const person = newPerson();
-    const { cookie, body } = await signUp(world, person);
-    const other = await signIn(world, person);
-    const { options } = (await act(world, cookie, '/api/auth/passkey/register/options')).body;
+    const { cookie, body } = await signUp(harness, person);
+    const other = await signIn(harness, person);
+    const { options } = (await act(harness, cookie, '/api/auth/passkey/register/options')).body;
     expect(options).toMatchObject({
       rp: { id: 'api.sallyport.test', name: 'Sallyport' },
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
@@ -71,13 +71,13 @@ describe('registering a passkey', () => {
       acr: 'aal2',
       amr: expect.arrayContaining(['hwk']),
     });
-    for (const ended of [cookie, other.cookie]) expect((await readSession(world, ended)).status).toBe(401);
+    for (const ended of [cookie, other.cookie]) expect((await readSession(harness, ended)).status).toBe(401);
     const second = await register(first.cookie, createAuthenticator());
     expect([second.status, second.body.recovery_codes]).toEqual([201, null]);
-    const listed = await send(world, 'GET', '/api/auth/passkeys', { cookie: second.cookie });
+    const listed = await send(harness, 'GET', '/api/auth/passkeys', { cookie: second.cookie });
     expect(listed.body.passkeys).toHaveLength(2);
     expect(listed.body.passkeys[0]).toMatchObject({ id: first.body.passkey_id, name: 'a key', device_bound: true });
-    expect((await send(world, 'GET', '/api/auth/factors', { cookie: second.cookie })).body).toEqual({
+    expect((await send(harness, 'GET', '/api/auth/factors', { cookie: second.cookie })).body).toEqual({
       totp: false,
       passkeys: 2,
       recovery_codes_left: 10,
@@ -99,11 +99,11 @@ describe('signing in with a passkey', () => {
     expect(opened.status).toBe(200);
     expect(opened.body.user).toMatchObject({ id: userId, email: person.email });
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
-    expect((await readSession(world, opened.cookie)).status).toBe(200);
-    expect((await readSession(world, registered.cookie)).status).toBe(401);
+    expect((await readSession(harness, opened.cookie)).status).toBe(200);
+    expect((await readSession(harness, registered.cookie)).status).toBe(401);
     expect((await verify(proof)).body.code).toBe('passkey_refused');
     // The password alone is not enough any more.
-    expect((await signIn(world, person)).body).toMatchObject({
+    expect((await signIn(harness, person)).body).toMatchObject({
       code: 'second_factor_required',
       factors: ['passkey', 'recovery_code'],
     });
@@ -111,18 +111,18 @@ describe('signing in with a passkey', () => {
 
   test('passes an account that a hundred wrong passwords have closed, and the count of those stays', async () => {
     const { person, userId, authenticator } = await holder();
-    const key = accountKeyOf(world.deps, person.email);
+    const key = accountKeyOf(harness.deps, person.email);
     await rows(
       `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, 100, $2, now() + interval '1 hour')`,
       [key, userId],
     );
-    const locked = await signIn(world, person);
+    const locked = await signIn(harness, person);
     expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
     const opened = await verify(await assertion(authenticator));
     expect([opened.status, opened.body.user?.id]).toEqual([200, userId]);
     expect(await rows('SELECT failures FROM login_failures WHERE key = $1', [key])).toEqual([{ failures: 100 }]);
     // The browser has proved more than a password: it is known from now on, and nobody else is.
-    const asked = await signIn(world, person, { cookie: opened.cookie });
+    const asked = await signIn(harness, person, { cookie: opened.cookie });
     expect(asked.body.code).toBe('second_factor_required');
   });
 });
@@ -132,35 +132,35 @@ describe('renaming and removing', () => {
     const { person, userId, registered } = await holder();
     const stranger = await holder();
     const path = `/api/auth/passkeys/${registered.body.passkey_id}`;
-    expect((await act(world, stranger.registered.cookie, path, { name: 'mine' }, 'PATCH')).status).toBe(404);
+    expect((await act(harness, stranger.registered.cookie, path, { name: 'mine' }, 'PATCH')).status).toBe(404);
     const foreign = { cookie: stranger.registered.cookie, headers: { origin } };
-    expect((await send(world, 'DELETE', path, foreign)).status).toBe(404);
-    const renamed = await act(world, registered.cookie, path, { name: 'blue key' }, 'PATCH');
+    expect((await send(harness, 'DELETE', path, foreign)).status).toBe(404);
+    const renamed = await act(harness, registered.cookie, path, { name: 'blue key' }, 'PATCH');
     expect(renamed.body).toMatchObject({ id: registered.body.passkey_id, name: 'blue key' });
-    const { challenge } = (await signIn(world, person)).body;
-    const other = await answer(world, { challenge, recovery_code: registered.body.recovery_codes[0] });
+    const { challenge } = (await signIn(harness, person)).body;
+    const other = await answer(harness, { challenge, recovery_code: registered.body.recovery_codes[0] });
     expect(other.status).toBe(200);
-    const removed = await send(world, 'DELETE', path, { cookie: registered.cookie, headers: { origin } });
+    const removed = await send(harness, 'DELETE', path, { cookie: registered.cookie, headers: { origin } });
     expect(removed.status).toBe(200);
-    for (const ended of [registered.cookie, other.cookie]) expect((await readSession(world, ended)).status).toBe(401);
-    expect((await readSession(world, removed.cookie)).status).toBe(200);
+    for (const ended of [registered.cookie, other.cookie]) expect((await readSession(harness, ended)).status).toBe(401);
+    expect((await readSession(harness, removed.cookie)).status).toBe(200);
     // Without a factor no recovery code is left either, and the password is enough again.
     expect(await rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [userId])).toEqual([]);
-    expect((await signIn(world, person)).status).toBe(200);
+    expect((await signIn(harness, person)).status).toBe(200);
   });
 
   test('an authenticator app beside it stays, and the other way round', async () => {
-    const { person, userId, uri, cookie } = await enrolled(world);
+    const { person, userId, uri, cookie } = await enrolled(harness);
     const authenticator = createAuthenticator();
     const registered = await register(cookie, authenticator);
     expect([registered.status, registered.body.recovery_codes]).toEqual([201, null]);
-    const disabled = await act(world, registered.cookie, '/api/auth/two-factor/disable');
+    const disabled = await act(harness, registered.cookie, '/api/auth/two-factor/disable');
     expect(disabled.status).toBe(200);
     expect(claimsIn(disabled.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
-    const asked = await signIn(world, person);
+    const asked = await signIn(harness, person);
     expect(asked.body.factors).toEqual(['passkey', 'recovery_code']);
     await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
-    const gone = await answer(world, { challenge: asked.body.challenge, totp: codeOf(uri) });
+    const gone = await answer(harness, { challenge: asked.body.challenge, totp: codeOf(uri) });
     expect(gone.body.code).toBe('second_factor_refused');
     expect((await verify(await assertion(authenticator))).status).toBe(200);
   });

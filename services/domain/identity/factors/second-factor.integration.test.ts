@@ -3,19 +3,19 @@ import { codeOf } from '#testing/fakes/totp.ts';
 import { act, answer, enable, enrolled } from '#testing/flows/factor-flows.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
 import { readSessionRow } from '../accounts/accounts.store.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld();
+  harness = await openIdentityHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const countOf = async (table: string, column: string, userId: string): Promise<number> =>
   (await rows(`SELECT count(*)::int FROM ${table} WHERE "${column}" = $1`, [userId]))[0].count;
 const liveFamilies = async (userId: string): Promise<number> =>
@@ -34,11 +34,11 @@ const CODE_FORM = /^[a-zA-Z2-9]{6}-[a-zA-Z2-9]{6}$/;
 describe('enrolling an authenticator app', () => {
   test('asks for the password, shows ten codes once, counts after its first code, and ends every session of before', async () => {
     const person = newPerson();
-    const first = await signUp(world, person);
-    const other = await signIn(world, person);
+    const first = await signUp(harness, person);
+    const other = await signIn(harness, person);
     const userId = first.body.user.id;
-    expect((await enable(world, first.cookie, 'not the right one')).body.code).toBe('current_password_wrong');
-    const enrolment = await enable(world, first.cookie, person.password);
+    expect((await enable(harness, first.cookie, 'not the right one')).body.code).toBe('current_password_wrong');
+    const enrolment = await enable(harness, first.cookie, person.password);
     const { totp_uri: uri, recovery_codes: codes } = enrolment.body;
     expect(uri).toMatch(/^otpauth:\/\/totp\/Sallyport:/);
     expect(new Set(codes).size).toBe(10);
@@ -49,34 +49,34 @@ describe('enrolling an authenticator app', () => {
     expect(row).toMatchObject({ verified: false, codesLeft: 10 });
     expect(JSON.stringify(row)).not.toContain(new URL(uri).searchParams.get('secret'));
     expect(JSON.stringify(row)).not.toContain(codes[0]);
-    expect((await signIn(world, person)).status).toBe(200);
-    expect((await act(world, first.cookie, '/api/auth/two-factor/confirm', { code: '000000x' })).body.code).toBe(
+    expect((await signIn(harness, person)).status).toBe(200);
+    expect((await act(harness, first.cookie, '/api/auth/two-factor/confirm', { code: '000000x' })).body.code).toBe(
       'factor_code_wrong',
     );
 
     // Asked for again, there is another secret, and the first one’s code fits no more.
-    const again = await enable(world, first.cookie, person.password);
-    expect((await act(world, first.cookie, '/api/auth/two-factor/confirm', { code: codeOf(uri) })).status).toBe(400);
-    const confirmed = await act(world, first.cookie, '/api/auth/two-factor/confirm', {
+    const again = await enable(harness, first.cookie, person.password);
+    expect((await act(harness, first.cookie, '/api/auth/two-factor/confirm', { code: codeOf(uri) })).status).toBe(400);
+    const confirmed = await act(harness, first.cookie, '/api/auth/two-factor/confirm', {
       code: codeOf(again.body.totp_uri),
     });
     expect(confirmed.status).toBe(200);
     expect(confirmed.body.session.id).not.toBe(first.body.session.id);
     expect(claimsIn(confirmed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
-    expect((await readSession(world, first.cookie)).status).toBe(401);
-    expect((await readSession(world, other.cookie)).status).toBe(401);
-    expect((await readSession(world, confirmed.cookie)).status).toBe(200);
+    expect((await readSession(harness, first.cookie)).status).toBe(401);
+    expect((await readSession(harness, other.cookie)).status).toBe(401);
+    expect((await readSession(harness, confirmed.cookie)).status).toBe(200);
     expect(await countOf('sessions', 'userId', userId)).toBe(1);
     expect(await liveFamilies(userId)).toBe(1);
     expect((await events(userId)).filter(({ type }) => type.startsWith('factor.'))).toEqual([
       { type: 'factor.enrolled', outcome: 'ok', detail: { factor: 'totp' } },
     ]);
-    expect((await enable(world, confirmed.cookie, person.password)).body.code).toBe('factor_conflict');
+    expect((await enable(harness, confirmed.cookie, person.password)).body.code).toBe('factor_conflict');
     const twice = { code: codeOf(again.body.totp_uri, 1) };
-    expect((await act(world, confirmed.cookie, '/api/auth/two-factor/confirm', twice)).body.code).toBe(
+    expect((await act(harness, confirmed.cookie, '/api/auth/two-factor/confirm', twice)).body.code).toBe(
       'factor_conflict',
     );
-    expect((await act(world, confirmed.cookie, '/api/auth/factors', {}, 'POST')).status).toBe(405);
+    expect((await act(harness, confirmed.cookie, '/api/auth/factors', {}, 'POST')).status).toBe(405);
   });
 });
 
@@ -95,10 +95,10 @@ async function manyChallenges(userId: string, count: number): Promise<(n: number
 
 describe('signing in with a second factor', () => {
   test('GHSA-xg6x-h9c9-2m83 the password alone opens nothing: no row, no cookie, no token; the code opens all of it', async () => {
-    const { person, userId, uri, cookie } = await enrolled(world);
-    await act(world, cookie, '/api/auth/signout');
+    const { person, userId, uri, cookie } = await enrolled(harness);
+    await act(harness, cookie, '/api/auth/signout');
     await nextStep(userId);
-    const asked = await signIn(world, person);
+    const asked = await signIn(harness, person);
     expect(asked.status).toBe(401);
     expect(asked.body).toMatchObject({ code: 'second_factor_required', factors: ['totp', 'recovery_code'] });
     expect(asked.body).not.toHaveProperty('tokens');
@@ -108,12 +108,12 @@ describe('signing in with a second factor', () => {
     const { challenge } = asked.body;
     expect(JSON.stringify(await rows('SELECT * FROM login_challenges'))).not.toContain(challenge);
 
-    expect((await answer(world, { challenge, totp: '12345' })).body.code).toBe('second_factor_refused');
+    expect((await answer(harness, { challenge, totp: '12345' })).body.code).toBe('second_factor_refused');
     const totp = codeOf(uri);
-    const opened = await answer(world, { challenge, totp });
+    const opened = await answer(harness, { challenge, totp });
     expect(opened.status).toBe(200);
     expect(opened.body.user.email).toBe(person.email);
-    expect((await readSession(world, opened.cookie)).body.session.id).toBe(opened.body.session.id);
+    expect((await readSession(harness, opened.cookie)).body.session.id).toBe(opened.body.session.id);
     const claims = claimsIn(opened.body.tokens.access_token);
     expect(claims).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'], sid: opened.body.session.id });
     const [session] = await rows('SELECT amr, acr FROM sessions WHERE "userId" = $1', [userId]);
@@ -126,27 +126,27 @@ describe('signing in with a second factor', () => {
       'ok',
     ]);
     // Used: neither the challenge nor the code counts again.
-    expect((await answer(world, { challenge, totp })).body.code).toBe('challenge_over');
-    const second = await signIn(world, person);
-    expect((await answer(world, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
+    expect((await answer(harness, { challenge, totp })).body.code).toBe('challenge_over');
+    const second = await signIn(harness, person);
+    expect((await answer(harness, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
   });
 
   test('its session lives a day, and no more than an hour unused', async () => {
-    const { confirmed, cookie } = await enrolled(world);
+    const { confirmed, cookie } = await enrolled(harness);
     const sessionOf = async (of: string) => (await rows('SELECT * FROM sessions WHERE id = $1', [of]))[0];
     const { id, createdAt, expiresAt, token } = await sessionOf(confirmed.body.session.id);
     expect(Math.round((expiresAt - createdAt) / 1_000)).toBe(86_400);
     const rest = async (minutes: number): Promise<number> => {
       await rows(`UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1`, [id, minutes]);
-      await world.deps.auth.forget(token);
-      return (await readSession(world, cookie)).status;
+      await harness.deps.auth.forget(token);
+      return (await readSession(harness, cookie)).status;
     };
     expect(await rest(59)).toBe(200);
     expect(Date.now() - (await sessionOf(id)).updatedAt).toBeLessThan(50 * 60_000);
     expect(await rest(61)).toBe(401);
     const listed = async (): Promise<boolean> =>
-      (await listSessions(world.deps, { limit: 100 })).items.some((session) => session.id === id);
-    const inUse = async (): Promise<boolean> => !(await readSessionRow(world.deps.sql, id, 3_600))?.isRested;
+      (await listSessions(harness.deps, { limit: 100 })).items.some((session) => session.id === id);
+    const inUse = async (): Promise<boolean> => !(await readSessionRow(harness.deps.sql, id, 3_600))?.isRested;
     // A login of it that is refreshed uses it too.
     await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);
     expect([await listed(), await inUse()]).toEqual([true, true]);
@@ -157,41 +157,41 @@ describe('signing in with a second factor', () => {
   });
 
   test('a session that the browser had ends with the new one, and the password step alone ends nothing', async () => {
-    const { person, userId, uri, cookie, confirmed } = await enrolled(world);
+    const { person, userId, uri, cookie, confirmed } = await enrolled(harness);
     await nextStep(userId);
-    const { challenge } = (await signIn(world, person, { cookie })).body;
-    expect((await readSession(world, cookie)).body.session.id).toBe(confirmed.body.session.id);
-    const opened = await answer(world, { challenge, totp: codeOf(uri) }, cookie);
+    const { challenge } = (await signIn(harness, person, { cookie })).body;
+    expect((await readSession(harness, cookie)).body.session.id).toBe(confirmed.body.session.id);
+    const opened = await answer(harness, { challenge, totp: codeOf(uri) }, cookie);
     expect(opened.status).toBe(200);
-    expect((await readSession(world, cookie)).status).toBe(401);
+    expect((await readSession(harness, cookie)).status).toBe(401);
   });
 
   test('a challenge takes five tries, ten minutes, and no change of its user', async () => {
-    const { person, userId, uri } = await enrolled(world);
+    const { person, userId, uri } = await enrolled(harness);
     await nextStep(userId);
-    const asked = async (): Promise<string> => (await signIn(world, person)).body.challenge;
+    const asked = async (): Promise<string> => (await signIn(harness, person)).body.challenge;
     const spent = await asked();
     for (let tries = 0; tries < 5; tries++)
-      expect((await answer(world, { challenge: spent, totp: 'wrong' })).body.code).toBe('second_factor_refused');
-    expect((await answer(world, { challenge: spent, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+      expect((await answer(harness, { challenge: spent, totp: 'wrong' })).body.code).toBe('second_factor_refused');
+    expect((await answer(harness, { challenge: spent, totp: codeOf(uri) })).body.code).toBe('challenge_over');
     const late = await asked();
     await rows(`UPDATE login_challenges SET expires_at = now() - interval '1 second' WHERE attempts = 0`);
-    expect((await answer(world, { challenge: late, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    expect((await answer(harness, { challenge: late, totp: codeOf(uri) })).body.code).toBe('challenge_over');
     const stale = await asked();
     await rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [userId]);
-    expect((await answer(world, { challenge: stale, totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    expect((await answer(harness, { challenge: stale, totp: codeOf(uri) })).body.code).toBe('challenge_over');
     // The code was not used up by what was refused.
-    expect((await answer(world, { challenge: await asked(), totp: codeOf(uri) })).status).toBe(200);
-    expect((await answer(world, { challenge: 'x'.repeat(43), totp: codeOf(uri) })).body.code).toBe('challenge_over');
+    expect((await answer(harness, { challenge: await asked(), totp: codeOf(uri) })).status).toBe(200);
+    expect((await answer(harness, { challenge: 'x'.repeat(43), totp: codeOf(uri) })).body.code).toBe('challenge_over');
   });
 
   test('of twenty at once with one code, each with a challenge of its own, one gets a session', async () => {
-    const { person, userId, uri, codes } = await enrolled(world);
+    const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
     const challengeOf = await manyChallenges(userId, 40);
     /** How many of twenty at once are let in; the rest is refused, the late ones because of so many before them. */
     const letIn = async (from: number, code: object): Promise<number> => {
-      const all = Array.from({ length: 20 }, (_, n) => answer(world, { challenge: challengeOf(from + n), ...code }));
+      const all = Array.from({ length: 20 }, (_, n) => answer(harness, { challenge: challengeOf(from + n), ...code }));
       const statuses = (await Promise.all(all)).map(({ status }) => status);
       expect(statuses.filter((status) => ![200, 401, 429].includes(status))).toEqual([]);
       return statuses.filter((status) => status === 200).length;
@@ -201,7 +201,7 @@ describe('signing in with a second factor', () => {
       userId,
     ]);
     expect(await letIn(21, { recovery_code: codes[0] })).toBe(1);
-    expect((await signIn(world, person)).body.factors).toContain('recovery_code');
+    expect((await signIn(harness, person)).body.factors).toContain('recovery_code');
     const [{ codesLeft }] = await rows('SELECT "codesLeft" FROM two_factors WHERE "userId" = $1', [userId]);
     expect(codesLeft).toBe(9);
     expect((await events(userId)).filter(({ type }) => type === 'recovery_code.used')).toEqual([
@@ -210,27 +210,29 @@ describe('signing in with a second factor', () => {
   });
 
   test('ten wrong codes lock the authenticator for a while, a hundred for good; a recovery code still opens', async () => {
-    const { person, userId, uri, codes } = await enrolled(world);
+    const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
     await rows('UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = $1', [userId]);
-    const { challenge } = (await signIn(world, person)).body;
-    expect((await answer(world, { challenge, totp: '000' })).status).toBe(401);
-    const locked = await answer(world, { challenge, totp: codeOf(uri) });
+    const { challenge } = (await signIn(harness, person)).body;
+    expect((await answer(harness, { challenge, totp: '000' })).status).toBe(401);
+    const locked = await answer(harness, { challenge, totp: codeOf(uri) });
     expect([locked.status, locked.body.code]).toEqual([429, 'second_factor_locked']);
     expect(Number(locked.headers.get('retry-after'))).toBeGreaterThan(600);
-    const recovered = await answer(world, { challenge, recovery_code: ` ${codes[3]} ` });
+    const recovered = await answer(harness, { challenge, recovery_code: ` ${codes[3]} ` });
     expect(recovered.status).toBe(200);
     expect(claimsIn(recovered.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
     await rows('UPDATE two_factors SET "failedVerificationCount" = 100 WHERE "userId" = $1', [userId]);
-    const next = (await signIn(world, person)).body.challenge;
-    expect((await answer(world, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
+    const next = (await signIn(harness, person)).body.challenge;
+    expect((await answer(harness, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
   });
 
   test('of fifty wrong codes at once, each with a challenge of its own, ten are looked at; then the right one is refused', async () => {
-    const { userId, uri } = await enrolled(world);
+    const { userId, uri } = await enrolled(harness);
     await nextStep(userId);
     const challengeOf = await manyChallenges(userId, 51);
-    const tries = Array.from({ length: 50 }, (_, n) => answer(world, { challenge: challengeOf(n + 1), totp: 'wrong' }));
+    const tries = Array.from({ length: 50 }, (_, n) =>
+      answer(harness, { challenge: challengeOf(n + 1), totp: 'wrong' }),
+    );
     const codes = (await Promise.all(tries)).map(({ body }) => body.code);
     expect(codes.filter((code) => code === 'second_factor_refused')).toHaveLength(10);
     expect(codes.filter((code) => code === 'second_factor_locked')).toHaveLength(40);
@@ -239,35 +241,35 @@ describe('signing in with a second factor', () => {
       [userId],
     );
     expect(counted).toEqual({ failures: 10, isLocked: true });
-    const right = await answer(world, { challenge: challengeOf(51), totp: codeOf(uri) });
+    const right = await answer(harness, { challenge: challengeOf(51), totp: codeOf(uri) });
     expect([right.status, right.body.code]).toEqual([429, 'second_factor_locked']);
     expect(await liveFamilies(userId)).toBe(1);
   });
 
   test('one user has five challenges at most: the sixth takes the place of the oldest', async () => {
-    const { person, userId } = await enrolled(world);
+    const { person, userId } = await enrolled(harness);
     const challengeOf = await manyChallenges(userId, 5);
     await rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE hash = sha256($1)`, [
       Buffer.from(challengeOf(3)),
     ]);
-    const { challenge: sixth } = (await signIn(world, person)).body;
+    const { challenge: sixth } = (await signIn(harness, person)).body;
     expect(await countOf('login_challenges', 'user_id', userId)).toBe(5);
     const codes = [];
     for (const challenge of [challengeOf(3), challengeOf(1), challengeOf(2), challengeOf(4), challengeOf(5), sixth])
-      codes.push((await answer(world, { challenge, totp: 'wrong' })).body.code);
+      codes.push((await answer(harness, { challenge, totp: 'wrong' })).body.code);
     expect(codes).toEqual(['challenge_over', ...Array(5).fill('second_factor_refused')]);
   });
 
   test('a foreign page answers no challenge, and a body asks for one thing', async () => {
-    const { person } = await enrolled(world);
-    const { challenge } = (await signIn(world, person)).body;
-    const { send } = await import('#testing/harness/identity-world.ts');
-    const foreign = await send(world, 'POST', '/api/auth/second-factor', {
+    const { person } = await enrolled(harness);
+    const { challenge } = (await signIn(harness, person)).body;
+    const { send } = await import('#testing/harness/identity.ts');
+    const foreign = await send(harness, 'POST', '/api/auth/second-factor', {
       body: { challenge, totp: '123456' },
       headers: { origin: 'https://evil.example' },
     });
     expect(foreign.body.code).toBe('origin_refused');
-    expect((await answer(world, { challenge })).body.code).toBe('second_factor_refused');
-    expect((await answer(world, { challenge, admin: true })).body.code).toBe('request_invalid');
+    expect((await answer(harness, { challenge })).body.code).toBe('second_factor_refused');
+    expect((await answer(harness, { challenge, admin: true })).body.code).toBe('request_invalid');
   });
 });

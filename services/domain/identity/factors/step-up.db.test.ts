@@ -2,50 +2,50 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
-import { cookieOf, type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { type StepUpInput, stepUp } from './step-up.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const refused = (input: StepUpInput, caller: Caller) => outcomeOf(stepUp(world.deps, input, caller));
+const refused = (input: StepUpInput, caller: Caller) => outcomeOf(stepUp(harness.deps, input, caller));
 const events = (id: string) =>
-  world.rows(
+  harness.rows(
     `SELECT outcome, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type = 'user.stepped_up' ORDER BY id`,
     [id],
   );
 
 test('the password of who has nothing else gives another session that ends when the old one would; that one is dead', async () => {
-  const { id, sessionId, cookie, caller } = await world.person();
-  const [before] = await world.rows(
+  const { id, sessionId, cookie, caller } = await harness.person();
+  const [before] = await harness.rows(
     `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`,
     [sessionId],
   );
-  const { body } = await stepUp(world.deps, { password: world.password }, caller);
+  const { body } = await stepUp(harness.deps, { password: harness.password }, caller);
   expect(body.session.id).not.toBe(sessionId);
   expect(claimsIn(body.tokens.access_token)).toMatchObject({ sid: body.session.id, acr: 'aal1', amr: ['pwd'] });
-  expect(await findByCookie(world.deps, cookie)).toBeNull();
-  const rows = await world.rows(
+  expect(await findByCookie(harness.deps, cookie)).toBeNull();
+  const rows = await harness.rows(
     `SELECT id, "expiresAt", "createdAt" > now() - interval '30 minutes' AS "isFresh" FROM sessions WHERE "userId" = $1`,
     [id],
   );
   expect(rows).toEqual([{ id: body.session.id, expiresAt: before.expiresAt, isFresh: true }]);
   expect(await events(id)).toEqual([{ outcome: 'ok', factor: 'password' }]);
-  expect(await refused({ password: world.password }, caller)).toBe('unauthenticated');
+  expect(await refused({ password: harness.password }, caller)).toBe('unauthenticated');
 });
 
 test('a wrong password, a code of no factor and nothing at all leave the session as it was', async () => {
-  const { id, cookie, caller } = await world.person();
+  const { id, cookie, caller } = await harness.person();
   expect(await refused({ password: 'not the right one' }, caller)).toBe('current_password_wrong');
   expect(await refused({ totp: '123456' }, caller)).toBe('second_factor_refused');
   expect(await refused({}, caller)).toBe('second_factor_refused');
-  expect(await findByCookie(world.deps, cookie)).not.toBeNull();
+  expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
   expect(await events(id)).toEqual([
     { outcome: 'refused', factor: 'totp' },
     { outcome: 'refused', factor: 'recovery_code' },
@@ -53,48 +53,48 @@ test('a wrong password, a code of no factor and nothing at all leave the session
 });
 
 test('where there is a second factor the right password is answered with which, and opens nothing', async () => {
-  const { cookie, caller } = await world.appHolder();
-  await expect(stepUp(world.deps, { password: world.password }, caller)).rejects.toMatchObject({
+  const { cookie, caller } = await harness.appHolder();
+  await expect(stepUp(harness.deps, { password: harness.password }, caller)).rejects.toMatchObject({
     code: 'second_factor_required',
     options: { members: { factors: ['totp', 'recovery_code'] } },
   });
-  expect(await findByCookie(world.deps, cookie)).not.toBeNull();
+  expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
 });
 
 test('a code of the app and a recovery code each step up once; a wrong recovery code does not count against the app', async () => {
-  const { id, uri, codes, caller } = await world.appHolder();
+  const { id, uri, codes, caller } = await harness.appHolder();
   const totp = codeOf(uri);
-  const first = await stepUp(world.deps, { totp }, caller);
+  const first = await stepUp(harness.deps, { totp }, caller);
   expect(claimsIn(first.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
-  const second = await world.callerBy(cookieOf(first));
+  const second = await harness.callerBy(cookieOf(first));
   expect(await refused({ totp }, second)).toBe('second_factor_refused');
-  const third = await world.callerBy(cookieOf(await stepUp(world.deps, { recoveryCode: codes[0] }, second)));
+  const third = await harness.callerBy(cookieOf(await stepUp(harness.deps, { recoveryCode: codes[0] }, second)));
   expect(await refused({ recoveryCode: codes[0] }, third)).toBe('second_factor_refused');
   const counted = 'SELECT "failedVerificationCount" AS failures, "codesLeft" FROM two_factors WHERE "userId" = $1';
-  expect(await world.rows(counted, [id])).toEqual([{ failures: 0, codesLeft: 9 }]);
+  expect(await harness.rows(counted, [id])).toEqual([{ failures: 0, codesLeft: 9 }]);
   expect((await events(id)).map(({ outcome }) => outcome)).toEqual(['ok', 'refused', 'ok', 'refused']);
 });
 
 test('a code that is used, and a session that ends, while a step-up waits open nothing', async () => {
-  const { id, uri, cookie, caller } = await world.appHolder();
+  const { id, uri, cookie, caller } = await harness.appHolder();
   const asks = () => refused({ totp: codeOf(uri) }, caller);
   const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';
-  expect(await overtaken(world.pool, id, use, asks)).toBe('second_factor_refused');
-  expect(await findByCookie(world.deps, cookie)).not.toBeNull();
-  await world.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [id]);
-  expect(await overtaken(world.pool, id, 'DELETE FROM sessions WHERE "userId" = $1', asks)).toBe('unauthenticated');
-  expect(await world.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toEqual([]);
+  expect(await overtaken(harness.pool, id, use, asks)).toBe('second_factor_refused');
+  expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
+  await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [id]);
+  expect(await overtaken(harness.pool, id, 'DELETE FROM sessions WHERE "userId" = $1', asks)).toBe('unauthenticated');
+  expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toEqual([]);
 });
 
 test('one’s own passkey steps up, another’s does not and opens no session of its owner either', async () => {
-  const [one, other] = [await world.keyHolder(), await world.keyHolder()];
-  expect(await refused({ passkey: await world.assertion(other.key) }, one.caller)).toBe('passkey_refused');
-  expect(await world.rows('SELECT id FROM sessions WHERE "userId" = $1', [other.id])).toEqual([
+  const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
+  expect(await refused({ passkey: await harness.assertion(other.key) }, one.caller)).toBe('passkey_refused');
+  expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [other.id])).toEqual([
     { id: other.sessionId },
   ]);
-  const { body } = await stepUp(world.deps, { passkey: await world.assertion(one.key) }, one.caller);
+  const { body } = await stepUp(harness.deps, { passkey: await harness.assertion(one.key) }, one.caller);
   expect(claimsIn(body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
-  expect(await findByCookie(world.deps, one.cookie)).toBeNull();
+  expect(await findByCookie(harness.deps, one.cookie)).toBeNull();
   expect(await events(one.id)).toEqual([
     { outcome: 'refused', factor: 'passkey' },
     { outcome: 'ok', factor: 'passkey' },
@@ -102,9 +102,9 @@ test('one’s own passkey steps up, another’s does not and opens no session of
 });
 
 test('a challenge of a passkey whose row is broken is a defect of ours: nothing is recorded as refused', async () => {
-  const { id, key, caller } = await world.keyHolder();
-  const passkey = await world.assertion(key);
-  await world.rows(`UPDATE verifications SET value = 'no JSON'`);
-  await expect(stepUp(world.deps, { passkey }, caller)).rejects.toBeInstanceOf(SyntaxError);
+  const { id, key, caller } = await harness.keyHolder();
+  const passkey = await harness.assertion(key);
+  await harness.rows(`UPDATE verifications SET value = 'no JSON'`);
+  await expect(stepUp(harness.deps, { passkey }, caller)).rejects.toBeInstanceOf(SyntaxError);
   expect(await events(id)).toEqual([]);
 });

@@ -4,31 +4,31 @@ import { codeOf } from '#testing/fakes/totp.ts';
 import { act, enrolled } from '#testing/flows/factor-flows.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld, send } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#testing/harness/identity.ts';
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld({ env: { MFA_REQUIRED_ROLES: 'admin' } });
+  harness = await openIdentityHarness({ env: { MFA_REQUIRED_ROLES: 'admin' } });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
-const stepUp = (cookie: string, body: object) => act(world, cookie, '/api/auth/step-up', body);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const stepUp = (cookie: string, body: object) => act(harness, cookie, '/api/auth/step-up', body);
 /** The login of this session is eleven minutes old; no copy of it is kept in Redis. */
 async function age(sessionId: string): Promise<void> {
   const [{ token }] = await rows(
     `UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = $1 RETURNING token`,
     [sessionId],
   );
-  await world.deps.auth.forget(token);
+  await harness.deps.auth.forget(token);
 }
 
 test('a login of eleven minutes enrols nothing; the password gives a new session with its own time, and the old one is dead', async () => {
   const person = newPerson();
-  const { cookie, body } = await signUp(world, person);
+  const { cookie, body } = await signUp(harness, person);
   const before = body.session;
   await age(before.id);
-  const refused = await act(world, cookie, '/api/auth/two-factor/enable', { password: person.password });
+  const refused = await act(harness, cookie, '/api/auth/two-factor/enable', { password: person.password });
   expect([refused.status, refused.body.code]).toEqual([403, 'step_up_required']);
   expect(refused.headers.get('www-authenticate')).toContain('error="insufficient_user_authentication"');
   const fresh = await stepUp(cookie, { password: person.password });
@@ -38,15 +38,15 @@ test('a login of eleven minutes enrols nothing; the password gives a new session
   const claims = claimsIn(fresh.body.tokens.access_token);
   expect(claims).toMatchObject({ sid: fresh.body.session.id, acr: 'aal1', amr: ['pwd'] });
   expect(claims.auth_time).toBeGreaterThanOrEqual(Math.floor(Date.now() / 1_000) - 120);
-  expect((await readSession(world, cookie)).status).toBe(401);
+  expect((await readSession(harness, cookie)).status).toBe(401);
   const [family] = await rows(`SELECT revoked_at FROM refresh_families WHERE sid = $1`, [before.id]);
   expect(family.revoked_at).not.toBeNull();
-  const enabled = await act(world, fresh.cookie, '/api/auth/two-factor/enable', { password: person.password });
+  const enabled = await act(harness, fresh.cookie, '/api/auth/two-factor/enable', { password: person.password });
   expect(enabled.status).toBe(200);
 });
 
 test('who has a second factor is asked for it: 401 to the password, and 200 to a code of the app, a recovery code or a passkey', async () => {
-  const { person, userId, uri, codes, cookie } = await enrolled(world);
+  const { person, userId, uri, codes, cookie } = await enrolled(harness);
   await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
   const password = await stepUp(cookie, { password: person.password });
   expect([password.status, password.body.code]).toEqual([401, 'second_factor_required']);
@@ -54,35 +54,35 @@ test('who has a second factor is asked for it: 401 to the password, and 200 to a
   expect(claimsIn(byApp.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
   const byCode = await stepUp(byApp.cookie, { recovery_code: codes[0] });
   expect(byCode.status).toBe(200);
-  const renewed = await act(world, byCode.cookie, '/api/auth/two-factor/recovery-codes');
+  const renewed = await act(harness, byCode.cookie, '/api/auth/two-factor/recovery-codes');
   expect(renewed.body.recovery_codes).toHaveLength(10);
   const key = createAuthenticator();
-  const asked = (await act(world, byCode.cookie, '/api/auth/passkey/register/options')).body;
+  const asked = (await act(harness, byCode.cookie, '/api/auth/passkey/register/options')).body;
   const made = { challenge: asked.challenge, response: key.create(asked.options, { origin: OWN_ORIGIN }), name: 'key' };
-  const registered = await act(world, byCode.cookie, '/api/auth/passkey/register/verify', made);
-  const { options, challenge } = (await send(world, 'POST', '/api/auth/passkey/sign-in/options')).body;
+  const registered = await act(harness, byCode.cookie, '/api/auth/passkey/register/verify', made);
+  const { options, challenge } = (await send(harness, 'POST', '/api/auth/passkey/sign-in/options')).body;
   const passkey = { challenge, response: key.get(options, { origin: OWN_ORIGIN }) };
   const byKey = await stepUp(registered.cookie, { passkey });
   expect(claimsIn(byKey.body.tokens.access_token)).toMatchObject({ amr: ['hwk', 'user', 'mfa'] });
-  expect((await readSession(world, registered.cookie)).status).toBe(401);
+  expect((await readSession(harness, registered.cookie)).status).toBe(401);
 });
 
 test('a role that asks for a second factor gives nothing to a login of one, and everything to one of two', async () => {
   const person = newPerson();
-  const { cookie, body } = await signUp(world, person);
+  const { cookie, body } = await signUp(harness, person);
   await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
-  expect((await send(world, 'GET', '/api/auth/factors', { cookie })).body).toMatchObject({
+  expect((await send(harness, 'GET', '/api/auth/factors', { cookie })).body).toMatchObject({
     totp: false,
     required: true,
   });
-  const plain = await signIn(world, person);
+  const plain = await signIn(harness, person);
   const claims = claimsIn(plain.body.tokens.access_token);
   expect(claims.roles).not.toContain('admin');
   expect(claims.permissions).not.toContain('keys:manage');
   const { totp_uri: uri } = (
-    await act(world, plain.cookie, '/api/auth/two-factor/enable', { password: person.password })
+    await act(harness, plain.cookie, '/api/auth/two-factor/enable', { password: person.password })
   ).body;
-  const confirmed = await act(world, plain.cookie, '/api/auth/two-factor/confirm', { code: codeOf(uri) });
+  const confirmed = await act(harness, plain.cookie, '/api/auth/two-factor/confirm', { code: codeOf(uri) });
   const strong = claimsIn(confirmed.body.tokens.access_token);
   expect(strong.roles).toContain('admin');
   expect(strong.permissions).toContain('keys:manage');

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MailRefusedError, type MailTransport, type OutgoingMail } from '#services/domain/ports.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
+import { type TestPorts, testCaller } from '#testing/harness/ports.ts';
+import { openTestPorts } from '#testing/harness/stores.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
-import { type TestPorts, testCaller } from '#testing/ports.ts';
-import { openTestPorts } from '#testing/stores.ts';
 import { deliverMails } from './deliver-mail.ts';
 import { mailPurge } from './mail.store.ts';
 import type { MailRequest } from './mails.ts';

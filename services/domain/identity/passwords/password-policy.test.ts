@@ -13,17 +13,17 @@ const caller: Caller = {
 };
 const owner: PasswordContext = { email: 'ada.lovelace@engines.test', name: 'Ada Lovelace', caller };
 
-type World = { readonly rows: unknown[]; readonly lines: unknown[] };
+type Recorded = { readonly rows: unknown[]; readonly lines: unknown[] };
 
 function portsOf(
-  world: World,
+  recorded: Recorded,
   profile: 'default' | 'nist' = 'default',
   breachRanges: BreachRanges | null = null,
 ): Parameters<typeof assertPasswordAllowed>[0] {
-  const log = { warn: (fields: object) => world.lines.push(fields) } as unknown as Log;
+  const log = { warn: (fields: object) => recorded.lines.push(fields) } as unknown as Log;
   const sql: Sql = {
     query: async (_statement, values) => {
-      world.rows.push(values?.[1]);
+      recorded.rows.push(values?.[1]);
       return [];
     },
   };
@@ -36,8 +36,8 @@ const refusal = async (
   context: Partial<PasswordContext> = {},
   profile: 'default' | 'nist' = 'default',
 ): Promise<string> => {
-  const world = { rows: [], lines: [] };
-  return outcomeOf(assertPasswordAllowed(portsOf(world, profile), password, { ...owner, ...context }));
+  const recorded = { rows: [], lines: [] };
+  return outcomeOf(assertPasswordAllowed(portsOf(recorded, profile), password, { ...owner, ...context }));
 };
 
 describe('length and form', () => {
@@ -138,33 +138,34 @@ describe('stolen passwords', () => {
         return text;
       },
     });
-    const world = { rows: [], lines: [] };
-    const judge = (text: string) => assertPasswordAllowed(portsOf(world, 'default', answering(text)), password, owner);
+    const recorded = { rows: [], lines: [] };
+    const judge = (text: string) =>
+      assertPasswordAllowed(portsOf(recorded, 'default', answering(text)), password, owner);
     const other = '0'.repeat(35);
     await expect(judge(`${other}:7\r\n${digest.slice(5)}:3\r\n`)).rejects.toMatchObject({ code: 'password_breached' });
     await expect(judge(`${digest.slice(5).toLowerCase()}:1`)).rejects.toMatchObject({ code: 'password_breached' });
     await judge(`${other}:7\r\n${digest.slice(5)}:0\r\n`);
     await judge('');
     expect(new Set(asked)).toEqual(new Set([digest.slice(0, 5)]));
-    expect(world).toEqual({ rows: [], lines: [] });
+    expect(recorded).toEqual({ rows: [], lines: [] });
   });
 
   test('a list out of reach stops nobody: it is logged and recorded, and neither holds the password', async () => {
-    const world: World = { rows: [], lines: [] };
+    const recorded: Recorded = { rows: [], lines: [] };
     const down: BreachRanges = { suffixesOf: () => Promise.reject(new Error('out of reach')) };
-    await assertPasswordAllowed(portsOf(world, 'default', down), password, owner);
-    expect(world.rows).toEqual(['password.breach_unchecked']);
-    expect(world.lines).toHaveLength(1);
-    expect(JSON.stringify(world)).not.toContain(digest.slice(0, 5));
+    await assertPasswordAllowed(portsOf(recorded, 'default', down), password, owner);
+    expect(recorded.rows).toEqual(['password.breach_unchecked']);
+    expect(recorded.lines).toHaveLength(1);
+    expect(JSON.stringify(recorded)).not.toContain(digest.slice(0, 5));
   });
 
   test('nobody is asked about a password that breaks another rule', async () => {
     const never: BreachRanges = { suffixesOf: () => Promise.reject(new Error('asked')) };
-    const world: World = { rows: [], lines: [] };
-    await expect(assertPasswordAllowed(portsOf(world, 'default', never), 'short', owner)).rejects.toMatchObject({
+    const recorded: Recorded = { rows: [], lines: [] };
+    await expect(assertPasswordAllowed(portsOf(recorded, 'default', never), 'short', owner)).rejects.toMatchObject({
       code: 'password_too_short',
     });
-    expect(world.lines).toEqual([]);
+    expect(recorded.lines).toEqual([]);
   });
 });
 

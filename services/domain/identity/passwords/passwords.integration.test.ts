@@ -5,15 +5,15 @@ import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Caller, PasswordHasher } from '#services/domain/ports.ts';
 import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { STUFFING_NAMES } from '../sign-in/forgive-sign-in.ts';
 import { signIn as enter } from '../sign-in/sign-in.ts';
 import { counterKey } from '../sign-in/sign-in-counters.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 /** A list of stolen passwords on this machine: what it knows, and whether it answers. */
 const stolen = new Set<string>();
 let isListDown = false;
@@ -33,7 +33,7 @@ beforeAll(async () => {
     response.writeHead(isListDown ? 503 : 200).end([...lines, `${'0'.repeat(35)}:0`].join('\r\n'));
   });
   await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
-  world = await openIdentityWorld({
+  harness = await openIdentityHarness({
     around: { hasher: failing },
     env: {
       BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
@@ -41,11 +41,11 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   list?.close();
 });
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const digestOf = async (userId: string): Promise<string> =>
   (await rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
 const eventsOf = async (userId: string): Promise<string[]> =>
@@ -62,7 +62,7 @@ const IMPORTED = {
 /** An account as an import makes it: the digest is another service's. */
 async function importedAccount(digest: string): Promise<{ email: string; password: string; userId: string }> {
   const person = newPerson();
-  const { body } = await signUp(world, person);
+  const { body } = await signUp(harness, person);
   await rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [body.user.id, digest]);
   return { email: person.email, password: 'imported password', userId: body.user.id };
 }
@@ -76,10 +76,10 @@ describe('digests made elsewhere', () => {
       const [{ changedAt }] = await rows('SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = $1', [
         account.userId,
       ]);
-      const login = await signIn(world, account);
+      const login = await signIn(harness, account);
       expect(login.status).toBe(200);
       await expect.poll(() => digestOf(account.userId)).toMatch(/^\$2b\$12\$/);
-      expect((await readSession(world, login.cookie)).status).toBe(200);
+      expect((await readSession(harness, login.cookie)).status).toBe(200);
       const since = (await eventsOf(account.userId)).slice(before.length);
       expect(since.filter((type) => type.startsWith('account.'))).toEqual(['account.password_rehashed']);
       expect(since).not.toContain('user.tokens_revoked');
@@ -87,13 +87,13 @@ describe('digests made elsewhere', () => {
         account.userId,
       ]);
       expect(after).toEqual(changedAt);
-      expect((await signIn(world, account)).status).toBe(200);
+      expect((await signIn(harness, account)).status).toBe(200);
     },
   );
 
   test('sign-ins at the same moment all succeed, whichever replaces the digest', async () => {
     const account = await importedAccount(IMPORTED.Django);
-    const answers = await Promise.all(Array.from({ length: 3 }, () => signIn(world, account)));
+    const answers = await Promise.all(Array.from({ length: 3 }, () => signIn(harness, account)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     await expect.poll(() => digestOf(account.userId)).toMatch(/^\$2b\$12\$/);
     expect((await eventsOf(account.userId)).filter((type) => type === 'account.password_rehashed')).toHaveLength(1);
@@ -101,7 +101,7 @@ describe('digests made elsewhere', () => {
 
   test('a wrong password is refused as ever, and replaces nothing', async () => {
     const account = await importedAccount(IMPORTED.Django);
-    const answer = await signIn(world, { ...account, password: 'not the password' });
+    const answer = await signIn(harness, { ...account, password: 'not the password' });
     expect(answer).toMatchObject({ status: 401, body: { code: 'login_refused' } });
     expect(await digestOf(account.userId)).toBe(IMPORTED.Django);
   });
@@ -109,7 +109,7 @@ describe('digests made elsewhere', () => {
   test('a digest that cannot be replaced now does not cost the sign-in', async () => {
     const account = await importedAccount(IMPORTED.Django);
     failsToHash = true;
-    expect((await signIn(world, account)).status).toBe(200);
+    expect((await signIn(harness, account)).status).toBe(200);
     failsToHash = false;
     expect(await digestOf(account.userId)).toBe(IMPORTED.Django);
   });
@@ -122,24 +122,24 @@ describe('new passwords', () => {
     ['elevenchars', 'password_too_short'],
   ])('sign-up refuses %s: %s, and makes no account', async (password, code) => {
     const person = { ...newPerson(), password };
-    expect(await signUp(world, person)).toMatchObject({ status: 400, body: { code } });
+    expect(await signUp(harness, person)).toMatchObject({ status: 400, body: { code } });
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toEqual([]);
   });
 
   test('a stolen one is refused with the reason, alike for known and unknown addresses', async () => {
     const [known, unknown] = [newPerson(), newPerson()];
-    expect((await signUp(world, known)).status).toBe(201);
+    expect((await signUp(harness, known)).status).toBe(201);
     stolen.add('stolen somewhere else');
     const refused = await Promise.all(
-      [known, unknown].map((person) => signUp(world, { ...person, password: 'stolen somewhere else' })),
+      [known, unknown].map((person) => signUp(harness, { ...person, password: 'stolen somewhere else' })),
     );
     for (const answer of refused) expect(answer).toMatchObject({ status: 400, body: { code: 'password_breached' } });
-    expect((await signUp(world, { ...newPerson(), password: 'not stolen anywhere' })).status).toBe(201);
+    expect((await signUp(harness, { ...newPerson(), password: 'not stolen anywhere' })).status).toBe(201);
   });
 
   test('a list out of reach stops nobody, and the log says so', async () => {
     isListDown = true;
-    const answer = await signUp(world, { ...newPerson(), password: 'stolen somewhere else' });
+    const answer = await signUp(harness, { ...newPerson(), password: 'stolen somewhere else' });
     isListDown = false;
     expect(answer.status).toBe(201);
     const [{ count }] = await rows(`SELECT count(*)::int FROM audit_outbox WHERE type = 'password.breach_unchecked'`);
@@ -151,13 +151,13 @@ describe('what a right password meets', () => {
   const from = (ip: string): Caller => ({ ...testCaller, kind: 'anonymous', request: { ...testCaller.request, ip } });
   const person = async () => {
     const { email, password } = newPerson();
-    const { body } = await signUp(world, { email, password });
+    const { body } = await signUp(harness, { email, password });
     return { email, password, userId: body.user.id as string };
   };
 
   test('an address that nobody has proved, where that is asked for: 403, and no session', async () => {
     const { email, password, userId } = await person();
-    const strict = { ...world.deps, verificationRequired: true };
+    const strict = { ...harness.deps, verificationRequired: true };
     await expect(enter(strict, { email, password }, from('10.2.0.1'))).rejects.toMatchObject({
       code: 'email_unverified',
     });
@@ -167,10 +167,10 @@ describe('what a right password meets', () => {
 
   test('a network that tried fifty other names in vain is told of in its event', async () => {
     const { email, password, userId } = await person();
-    const network = counterKey(world.deps.keyRing, 'network', '10.2.0.2');
+    const network = counterKey(harness.deps.keyRing, 'network', '10.2.0.2');
     const tried = Array.from({ length: STUFFING_NAMES }, (_, n) => `name-${n}`);
     await rows('INSERT INTO login_failures (key, failures, tried) VALUES ($1, 50, $2)', [network, tried]);
-    await enter(world.deps, { email, password }, from('10.2.0.2'));
+    await enter(harness.deps, { email, password }, from('10.2.0.2'));
     const [{ detail }] = await rows(
       `SELECT detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
       [userId],
@@ -186,13 +186,13 @@ describe('what a right password meets', () => {
     await put(hashSync(password, { cost: 4, version: '2b' }));
     let proofs = 0;
     const verify: PasswordHasher['verify'] = async (...given) => {
-      const verdict = await world.deps.hasher.verify(...given);
+      const verdict = await harness.deps.hasher.verify(...given);
       proofs += 1;
       if (proofs === 1) await put(strong);
       return verdict;
     };
-    const hasher = { ...world.deps.hasher, verify };
-    expect((await enter({ ...world.deps, hasher }, { email, password }, from('10.2.0.3'))).body.user.id).toBe(userId);
+    const hasher = { ...harness.deps.hasher, verify };
+    expect((await enter({ ...harness.deps, hasher }, { email, password }, from('10.2.0.3'))).body.user.id).toBe(userId);
     expect(proofs).toBe(2);
   });
 });

@@ -3,37 +3,39 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PasswordHasher } from '#services/domain/ports.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { insertPerson } from '#testing/flows/signed-in.ts';
-import { type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
 import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 let weak: string;
 beforeAll(async () => {
-  world = await openHolderWorld();
-  weak = hashSync(world.password, { cost: 4 });
+  harness = await openFactorsHarness();
+  weak = hashSync(harness.password, { cost: 4 });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const warnings: unknown[] = [];
 async function account(digest: string): Promise<{ readonly userId: string; readonly email: string }> {
   const email = newEmail();
-  return { userId: await insertPerson({ stores: { pools: { main: world.pool } } }, email, digest), email };
+  return { userId: await insertPerson({ stores: { pools: { main: harness.pool } } }, email, digest), email };
 }
 /** As after a sign-in that has proved the password by this digest. */
 const upgrade = (userId: string, digest: string, changes: Partial<PasswordHasher> = {}) => {
-  const { deps } = world;
+  const { deps } = harness;
   const log = { ...deps.log, warn: (...line: unknown[]) => void warnings.push(line) };
   const caller = personCaller(userId, { request: { ip: '', userAgent: '', traceId: '', traceparent: '' } });
   const ports = { ...deps, log, hasher: { ...deps.hasher, ...changes } };
-  return upgradeDigest(ports, { userId, digest }, world.password, caller);
+  return upgradeDigest(ports, { userId, digest }, harness.password, caller);
 };
 const digestOf = async (userId: string): Promise<string> =>
-  (await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
+  (await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
 const rehashedOf = (userId: string) =>
-  world.rows(`SELECT outcome FROM audit_outbox WHERE type = 'account.password_rehashed' AND target_id = $1`, [userId]);
+  harness.rows(`SELECT outcome FROM audit_outbox WHERE type = 'account.password_rehashed' AND target_id = $1`, [
+    userId,
+  ]);
 const epochOf = async (userId: string) =>
-  (await world.rows('SELECT "tokenEpoch", "passwordChangedAt" FROM users WHERE id = $1', [userId]))[0];
+  (await harness.rows('SELECT "tokenEpoch", "passwordChangedAt" FROM users WHERE id = $1', [userId]))[0];
 
 describe('a digest by which a password was proved', () => {
   test('gives place to one of today: the log says so, and it is no change of the password', async () => {
@@ -42,18 +44,21 @@ describe('a digest by which a password was proved', () => {
     await upgrade(userId, weak);
     expect(await digestOf(userId)).toMatch(/^\$2b\$12\$/);
     expect(
-      await world.deps.hasher.verify(world.password, await digestOf(userId), { clientPrefix: '', knownDevice: true }),
+      await harness.deps.hasher.verify(harness.password, await digestOf(userId), {
+        clientPrefix: '',
+        knownDevice: true,
+      }),
     ).toBe(true);
     expect(await rehashedOf(userId)).toEqual([{ outcome: 'ok' }]);
     expect(await epochOf(userId)).toEqual(before);
     const changes = `SELECT 1 FROM audit_outbox WHERE target_id = $1 AND type = 'account.password_changed'`;
-    expect(await world.rows(changes, [userId])).toEqual([]);
+    expect(await harness.rows(changes, [userId])).toEqual([]);
   });
 
   test('of today stays, and nothing is hashed', async () => {
-    const { userId } = await account(world.digest);
-    await upgrade(userId, world.digest, { hash: () => Promise.reject(new Error('hashed in vain')) });
-    expect([await digestOf(userId), await rehashedOf(userId)]).toEqual([world.digest, []]);
+    const { userId } = await account(harness.digest);
+    await upgrade(userId, harness.digest, { hash: () => Promise.reject(new Error('hashed in vain')) });
+    expect([await digestOf(userId), await rehashedOf(userId)]).toEqual([harness.digest, []]);
     expect(warnings).toEqual([]);
   });
 
@@ -61,8 +66,8 @@ describe('a digest by which a password was proved', () => {
     const { userId } = await account(weak);
     const other = hashSync('another password', { cost: 4 });
     const hash: PasswordHasher['hash'] = async () => {
-      await world.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [userId, other]);
-      return world.digest;
+      await harness.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [userId, other]);
+      return harness.digest;
     };
     await upgrade(userId, weak, { hash });
     expect([await digestOf(userId), await rehashedOf(userId)]).toEqual([other, []]);
@@ -85,17 +90,17 @@ describe('a digest by which a password was proved', () => {
 });
 
 /** Well-formed, of no password. */
-const otherStrong = (): string => `${world.digest.slice(0, 7)}${'a'.repeat(53)}`;
+const otherStrong = (): string => `${harness.digest.slice(0, 7)}${'a'.repeat(53)}`;
 
 describe('whether another sign-in has replaced the digest since it was proved', () => {
-  const since = (email: string, digest: string) => isUpgradedSince(world.deps, email, { userId: 'whoever', digest });
+  const since = (email: string, digest: string) => isUpgradedSince(harness.deps, email, { userId: 'whoever', digest });
 
   test('is so where a strong one stands in the place of a weak one', async () => {
-    expect(await since((await account(world.digest)).email, weak)).toBe(true);
+    expect(await since((await account(harness.digest)).email, weak)).toBe(true);
   });
 
   test.each([
-    ['what was proved was strong: another in its place is another password', otherStrong, () => world.digest],
+    ['what was proved was strong: another in its place is another password', otherStrong, () => harness.digest],
     ['it stands there still', () => weak, () => weak],
     ['what stands there is weak as well', () => hashSync('another password', { cost: 4 }), () => weak],
   ])('is not so where %s', async (_why, stands, proven) => {
@@ -105,7 +110,7 @@ describe('whether another sign-in has replaced the digest since it was proved', 
 
   test('is not so where the account, or its password, is gone', async () => {
     const { userId, email } = await account(weak);
-    await world.rows('DELETE FROM accounts WHERE "userId" = $1', [userId]);
+    await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [userId]);
     expect(await since(email, weak)).toBe(false);
     expect(await since(newEmail(), weak)).toBe(false);
   });

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clientSecretHash } from '#services/domain/access/access-directory.ts';
 import { newEmail } from '#testing/flows/flows.ts';
-import { type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
 import { type SeedClient, type SeedLogin, seedDemo } from './seed-demo.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const admission = { clientPrefix: 'test', knownDevice: true };
 const client: SeedClient = {
@@ -25,15 +25,15 @@ const client: SeedClient = {
 const login = (changes: Partial<SeedLogin> = {}): SeedLogin => ({
   email: newEmail(),
   name: 'Ada',
-  password: world.password,
+  password: harness.password,
   roles: [],
   ...changes,
 });
 const seed = (logins: readonly SeedLogin[], given = client) =>
-  seedDemo(world.deps, { logins, client: given }, testCaller);
+  seedDemo(harness.deps, { logins, client: given }, testCaller);
 const personOf = async (email: string) =>
   (
-    await world.rows(
+    await harness.rows(
       `SELECT u.id, u.name, u."emailVerified" IS NOT NULL AS proven, a.password,
          ARRAY(SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role) AS roles
        FROM users u JOIN accounts a ON a."userId" = u.id WHERE u.email = $1`,
@@ -42,7 +42,7 @@ const personOf = async (email: string) =>
   )[0];
 const clientOf = async () =>
   (
-    await world.rows('SELECT "clientSecret", scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = $1', ['demo'])
+    await harness.rows('SELECT "clientSecret", scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = $1', ['demo'])
   )[0];
 
 test('people and client are made: addresses proved, passwords that open them, roles, and the secret as its hash', async () => {
@@ -50,7 +50,7 @@ test('people and client are made: addresses proved, passwords that open them, ro
   await seed([person, admin]);
   const made = await personOf(person.email);
   expect(made).toMatchObject({ name: 'Ada', proven: true });
-  expect(await world.deps.hasher.verify(world.password, made.password, admission)).toBe(true);
+  expect(await harness.deps.hasher.verify(harness.password, made.password, admission)).toBe(true);
   expect((await personOf(admin.email)).roles).toEqual(expect.arrayContaining(['admin']));
   expect(made.roles).not.toContain('admin');
   expect(await clientOf()).toMatchObject({ clientSecret: clientSecretHash('demo secret'), scopes: ['openid'] });
@@ -60,7 +60,7 @@ test('a second time it changes nothing: the digest stays, and no event is writte
   const person = login({ roles: ['auditor'] });
   await seed([person]);
   const before = [await personOf(person.email), await clientOf()];
-  const events = () => world.rows('SELECT count(*)::int AS count FROM audit_outbox');
+  const events = () => harness.rows('SELECT count(*)::int AS count FROM audit_outbox');
   const written = await events();
   await seed([person]);
   expect([await personOf(person.email), await clientOf()]).toEqual(before);
@@ -71,12 +71,12 @@ test('what has changed since is brought back to what the scenario says', async (
   const person = login();
   await seed([person]);
   const before = await personOf(person.email);
-  await world.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [before.id]);
+  await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [before.id]);
   await seed([{ ...person, name: 'Grace', roles: ['auditor'] }], { ...client, clientSecret: 'another secret' });
   const after = await personOf(person.email);
   expect(after).toMatchObject({ id: before.id, name: 'Grace' });
   expect(after.roles).toContain('auditor');
-  expect(await world.deps.hasher.verify(world.password, after.password, admission)).toBe(true);
+  expect(await harness.deps.hasher.verify(harness.password, after.password, admission)).toBe(true);
   expect((await clientOf()).clientSecret).toBe(clientSecretHash('another secret'));
 });
 
@@ -85,13 +85,13 @@ test('another password in the scenario is the one that opens the account', async
   await seed([person]);
   await seed([{ ...person, password: 'quite another password' }]);
   const { password: digest } = await personOf(person.email);
-  expect(await world.deps.hasher.verify('quite another password', digest, admission)).toBe(true);
+  expect(await harness.deps.hasher.verify('quite another password', digest, admission)).toBe(true);
 });
 
 test('two starts at once make one of each', async () => {
   const person = login({ roles: ['auditor'] });
   const given = { ...client, clientId: 'demo-twice' };
   await Promise.all([seed([person], given), seed([person], given)]);
-  expect(await world.rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toHaveLength(1);
-  expect(await world.rows('SELECT 1 FROM oauth_clients WHERE "clientId" = $1', ['demo-twice'])).toHaveLength(1);
+  expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toHaveLength(1);
+  expect(await harness.rows('SELECT 1 FROM oauth_clients WHERE "clientId" = $1', ['demo-twice'])).toHaveLength(1);
 });

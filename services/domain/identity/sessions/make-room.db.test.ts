@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { whileItWaits } from '#testing/overtaken.ts';
-import { testCaller } from '#testing/ports.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { UNNAMED } from '../assurance.ts';
 import type { LiveSession } from './live-session.ts';
@@ -12,19 +12,19 @@ import { makeRoom } from './make-room.ts';
 import { findByCookie } from './read-session.ts';
 
 const LIMIT = 3;
-let world: PeopleWorld;
+let harness: PeopleHarness;
 beforeAll(async () => {
-  world = await openPeopleWorld({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
+  harness = await openPeopleHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 type Login = Awaited<ReturnType<typeof logIn>>;
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
 const sorted = (logins: readonly (Login | undefined)[]): unknown[] => logins.map((login) => login?.sessionId).sort();
 const live = async (login: Login | undefined): Promise<LiveSession> =>
-  (await findByCookie(world.deps, login?.cookie)) as LiveSession;
+  (await findByCookie(harness.deps, login?.cookie)) as LiveSession;
 const endingsOf = (userId: string) =>
   rows(
     `SELECT target_id AS id, detail->>'reason' AS reason FROM audit_outbox
@@ -34,10 +34,10 @@ const endingsOf = (userId: string) =>
 
 /** Somebody with as many sessions as they may have, the one not used for longest first. */
 async function atTheLimit() {
-  const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, `${randomUUID()}@people.test`);
+  const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, `${randomUUID()}@people.test`);
   const logins: Login[] = [];
   for (let n = 0; n < LIMIT; n += 1) {
-    const login = await logIn({ ports: world.deps }, userId);
+    const login = await logIn({ ports: harness.deps }, userId);
     await rows(
       `WITH s AS (UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1)
        UPDATE refresh_families SET rotated_at = now() - make_interval(mins => $2) WHERE sid = $1`,
@@ -49,10 +49,10 @@ async function atTheLimit() {
 }
 type Arrival = { readonly replaced?: LiveSession; readonly openedId?: string; readonly limit?: number };
 const arrive = (userId: string, { limit = LIMIT, replaced, ...arrival }: Arrival = {}): Promise<void> =>
-  world.deps.transact(async (tx) => {
+  harness.deps.transact(async (tx) => {
     await setAuditContext(tx, testCaller, 'sign_in');
     await lockUser(tx, userId);
-    const ports = { ...world.deps, sessionsPerAccount: limit };
+    const ports = { ...harness.deps, sessionsPerAccount: limit };
     await makeRoom(tx, ports, { userId, replaced: replaced ?? null, reason: 'sign_in', ...arrival }, testCaller);
   });
 
@@ -70,8 +70,8 @@ describe('an account with as many sessions as it may have', () => {
     expect(await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [middle?.sessionId])).toEqual(
       [{ reason: 'session_limit' }],
     );
-    await world.poll.announce();
-    expect(await findByCookie(world.deps, middle?.cookie)).toBeNull();
+    await harness.poll.announce();
+    expect(await findByCookie(harness.deps, middle?.cookie)).toBeNull();
   });
 
   test('loses its browser’s own alone where that signs in again', async () => {
@@ -113,10 +113,10 @@ describe('an account with as many sessions as it may have', () => {
   test('loses one for each of two who come at once', async () => {
     const { userId, logins } = await atTheLimit();
     const signIn = () =>
-      world.deps.auth.transact(async (tx) => {
+      harness.deps.auth.transact(async (tx) => {
         await lockUser(tx, userId);
-        await makeRoom(tx, world.deps, { userId, replaced: null, reason: 'sign_in' }, testCaller);
-        return world.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
+        await makeRoom(tx, harness.deps, { userId, replaced: null, reason: 'sign_in' }, testCaller);
+        return harness.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
       });
     const opened = await Promise.all([signIn(), signIn()]);
     expect(await sessionsOf(userId)).toEqual([logins[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
@@ -138,7 +138,7 @@ describe('an account with as many sessions as it may have', () => {
     ]);
     const hold = 'SELECT FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT';
     await whileItWaits(
-      world.pool,
+      harness.pool,
       [[hold, [one]]],
       () => arrive(userId, { limit: 2 }),
       (holder) => holder.query(hold, [other]),

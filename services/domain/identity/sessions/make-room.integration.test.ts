@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
 import type { Json } from '#testing/http-client.ts';
 
 const LIMIT = 3;
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
+  harness = await openIdentityHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
 const idOf = ({ body }: { body: Json }): string => body.session.id;
@@ -20,10 +20,10 @@ const idOf = ({ body }: { body: Json }): string => body.session.id;
 /** Somebody with as many sessions as they may have; the one they signed up with was not used for longest. */
 async function atTheLimit() {
   const person = newPerson();
-  const first = await signUp(world, person);
+  const first = await signUp(harness, person);
   const userId: string = first.body.user.id;
   const later = [];
-  while (later.length < LIMIT - 1) later.push(await logIn({ ports: world.deps }, userId));
+  while (later.length < LIMIT - 1) later.push(await logIn({ ports: harness.deps }, userId));
   const past = `now() - interval '1 minute'`;
   await rows(
     `WITH s AS (UPDATE sessions SET "updatedAt" = ${past} WHERE id = $1)
@@ -37,10 +37,10 @@ async function atTheLimit() {
 test('who has as many sessions as they may have signs in once more: the cookie not used for longest is dead, by their own act', async () => {
   const { person, userId, ids, cookie } = await atTheLimit();
   const [oldest, ...others] = ids;
-  const login = await signIn(world, person);
+  const login = await signIn(harness, person);
   expect(login.status).toBe(200);
   expect(await sessionsOf(userId)).toEqual([...others, idOf(login)].sort());
-  expect((await readSession(world, cookie)).status).toBe(401);
+  expect((await readSession(harness, cookie)).status).toBe(401);
   const ended = await rows(
     `SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'session.ended' AND target_id = $1`,
     [oldest],
@@ -50,15 +50,15 @@ test('who has as many sessions as they may have signs in once more: the cookie n
 
 test('a browser that signs in again loses its own alone, and a wrong password none', async () => {
   const { person, userId, ids, cookie } = await atTheLimit();
-  expect((await signIn(world, { ...person, password: 'wrong wrong wrong' })).status).toBe(401);
+  expect((await signIn(harness, { ...person, password: 'wrong wrong wrong' })).status).toBe(401);
   expect(await sessionsOf(userId)).toEqual([...ids].sort());
-  const again = await signIn(world, person, { cookie });
+  const again = await signIn(harness, person, { cookie });
   expect(await sessionsOf(userId)).toEqual([...ids.slice(1), idOf(again)].sort());
 });
 
 test('many sign-ins at once leave no more sessions than there may be', async () => {
   const { person, userId } = await atTheLimit();
-  const logins = await Promise.all(Array.from({ length: 4 }, () => signIn(world, person)));
+  const logins = await Promise.all(Array.from({ length: 4 }, () => signIn(harness, person)));
   expect(logins.map(({ status }) => status)).toEqual(Array(4).fill(200));
   expect(await sessionsOf(userId)).toHaveLength(LIMIT);
 });

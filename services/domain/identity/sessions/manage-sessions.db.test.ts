@@ -2,26 +2,26 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { logIn, newSignedIn } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { endSession } from './end-session.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './manage-sessions.ts';
 import { findByCookie, readSession, sessionCaller } from './read-session.ts';
 
-let world: PeopleWorld;
-let ports: PeopleWorld['deps'];
+let harness: PeopleHarness;
+let ports: PeopleHarness['deps'];
 beforeAll(async () => {
-  world = await openPeopleWorld({ env: { SESSION_IDLE_TWO_FACTORS: '3600' } });
-  ports = world.deps;
+  harness = await openPeopleHarness({ env: { SESSION_IDLE_TWO_FACTORS: '3600' } });
+  ports = harness.deps;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const unknown = { code: 'session_unknown' };
 const twoFactors = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
-const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: world.pool } } });
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller & { kind: 'user' } =>
   ({ ...personCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
 const familiesOf = (sessionId: string) =>
@@ -127,7 +127,7 @@ describe('ending a session', () => {
     const ended = `SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox
       WHERE type = 'session.ended' AND target_id = $1`;
     expect(await rows(ended, [other.sessionId])).toEqual([{ actor_id: person.id, reason: 'ended_by_user' }]);
-    await world.poll.announce();
+    await harness.poll.announce();
     expect(await findByCookie(ports, other.cookie)).toBeNull();
     expect((await readSession(ports, { cookie: person.cookie })).session.id).toBe(person.sessionId);
   });
@@ -186,7 +186,7 @@ describe('a session by its cookie', () => {
   test('of a disabled user is none, however it is cached', async () => {
     const { id, cookie } = await newPerson();
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    await world.poll.announce();
+    await harness.poll.announce();
     expect(await sessionCaller(ports, cookie, request)).toBeNull();
   });
 

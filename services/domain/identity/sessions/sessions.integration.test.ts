@@ -11,25 +11,25 @@ import {
   signOut,
   signUp,
 } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld, send } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#testing/harness/identity.ts';
 import { sessionCaller } from './read-session.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld();
+  harness = await openIdentityHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 /** What a read of the session grants; undefined where it is nobody's. */
 async function permissionsOf(cookie: string): Promise<ReadonlySet<string> | undefined> {
-  const caller = await sessionCaller(world.deps, cookie, { ip: '', userAgent: '', traceId: '', traceparent: '' });
+  const caller = await sessionCaller(harness.deps, cookie, { ip: '', userAgent: '', traceId: '', traceparent: '' });
   return caller?.kind === 'user' ? caller.permissions : undefined;
 }
 async function flush(): Promise<void> {
-  const client = new Redis(world.redisUrl);
+  const client = new Redis(harness.redisUrl);
   await client.flushdb();
   client.disconnect();
 }
@@ -37,33 +37,33 @@ async function flush(): Promise<void> {
 describe('sessions', () => {
   test('both names of every path answer alike, tokens included', async () => {
     const person = newPerson();
-    const up = await send(world, 'POST', '/api/auth/sign-up/email', { body: person });
+    const up = await send(harness, 'POST', '/api/auth/sign-up/email', { body: person });
     expect(up.status).toBe(201);
     const shape = (value: unknown): unknown =>
       value !== null && typeof value === 'object'
         ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, shape(member)]))
         : typeof value;
-    const { body } = await signUp(world, newPerson());
+    const { body } = await signUp(harness, newPerson());
     expect(shape(up.body)).toEqual(shape(body));
     const [ours, theirs] = [
-      await signIn(world, person),
-      await send(world, 'POST', '/api/auth/sign-in/email', {
+      await signIn(harness, person),
+      await send(harness, 'POST', '/api/auth/sign-in/email', {
         body: { email: person.email, password: person.password },
       }),
     ];
     expect([ours.status, shape(ours.body)]).toEqual([theirs.status, shape(theirs.body)]);
-    const own = await readSession(world, ours.cookie);
-    expect(await send(world, 'GET', '/api/auth/get-session', { cookie: ours.cookie }).then((a) => a.body)).toEqual(
+    const own = await readSession(harness, ours.cookie);
+    expect(await send(harness, 'GET', '/api/auth/get-session', { cookie: ours.cookie }).then((a) => a.body)).toEqual(
       own.body,
     );
-    expect((await send(world, 'GET', '/api/auth/get-session')).status).toBe(401);
-    expect((await signOut(world, theirs.cookie, '/api/auth/sign-out')).body).toEqual({ success: true });
-    expect((await readSession(world, theirs.cookie)).status).toBe(401);
-    expect((await readSession(world, ours.cookie)).status).toBe(200);
+    expect((await send(harness, 'GET', '/api/auth/get-session')).status).toBe(401);
+    expect((await signOut(harness, theirs.cookie, '/api/auth/sign-out')).body).toEqual({ success: true });
+    expect((await readSession(harness, theirs.cookie)).status).toBe(401);
+    expect((await readSession(harness, ours.cookie)).status).toBe(200);
   });
 
   test('nothing else of Better Auth is reachable', async () => {
-    const { cookie } = await signUp(world, newPerson());
+    const { cookie } = await signUp(harness, newPerson());
     for (const path of [
       'list-sessions',
       'ok',
@@ -75,7 +75,7 @@ describe('sessions', () => {
       'revoke-sessions',
     ])
       for (const method of ['GET', 'POST']) {
-        const answer = await send(world, method, `/api/auth/${path}`, {
+        const answer = await send(harness, method, `/api/auth/${path}`, {
           cookie,
           ...(method === 'POST' ? { body: {} } : {}),
         });
@@ -93,7 +93,7 @@ describe('sessions', () => {
     ['POST', '/api/auth/%73ignin'],
     ['POST', '/api/auth/./signin'],
   ])('%s %s is 404 or the same answer as the plain path', async (method, path) => {
-    const answer = await send(world, method, path, {
+    const answer = await send(harness, method, path, {
       body: { email: newPerson().email, password: 'not the password' },
     });
     expect([404, 401]).toContain(answer.status);
@@ -101,23 +101,23 @@ describe('sessions', () => {
   });
 
   test('reading a session asks Postgres nothing while Redis has it', async () => {
-    const { cookie, body } = await signUp(world, newPerson());
+    const { cookie, body } = await signUp(harness, newPerson());
     let queries = 0;
-    const { query, connect } = world.pool;
-    world.pool.query = ((...args: Parameters<typeof query>) => {
+    const { query, connect } = harness.pool;
+    harness.pool.query = ((...args: Parameters<typeof query>) => {
       queries++;
-      return query.apply(world.pool, args);
+      return query.apply(harness.pool, args);
     }) as typeof query;
-    world.pool.connect = ((...args: Parameters<typeof connect>) => {
+    harness.pool.connect = ((...args: Parameters<typeof connect>) => {
       queries++;
-      return connect.apply(world.pool, args);
+      return connect.apply(harness.pool, args);
     }) as typeof connect;
     // On a busy machine a command may miss its deadline, which is Redis lost: one read of many must do without Postgres.
     const readWithoutQuery = () =>
       expect.poll(
         async () => {
           queries = 0;
-          const answer = await readSession(world, cookie);
+          const answer = await readSession(harness, cookie);
           return [answer.body.session?.id, queries];
         },
         { timeout: 30_000 },
@@ -126,54 +126,54 @@ describe('sessions', () => {
       await readWithoutQuery().toEqual([body.session.id, 0]);
       await flush();
       queries = 0;
-      expect((await readSession(world, cookie)).body.session.id).toBe(body.session.id);
+      expect((await readSession(harness, cookie)).body.session.id).toBe(body.session.id);
       expect(queries).toBeGreaterThan(0);
       // The answer of Postgres was put back.
       await readWithoutQuery().toEqual([body.session.id, 0]);
     } finally {
-      world.pool.query = query;
-      world.pool.connect = connect;
+      harness.pool.query = query;
+      harness.pool.connect = connect;
     }
   });
 
   test('only the signed cookie counts: the session token of a dump, without or with a foreign signature, is refused', async () => {
-    const { cookie } = await signUp(world, newPerson());
+    const { cookie } = await signUp(harness, newPerson());
     const token = sessionTokenOf(cookie);
-    const other = await signUp(world, newPerson());
+    const other = await signUp(harness, newPerson());
     const signature = decodeURIComponent(/session_token=([^;]+)/.exec(other.cookie)?.[1] ?? '').split('.')[1] ?? '';
     for (const value of [token, `${token}.`, `${token}.${signature}`, `${token}.${'A'.repeat(43)}=`])
-      expect((await readSession(world, `better-auth.session_token=${encodeURIComponent(value)}`)).status).toBe(401);
-    const bearer = await send(world, 'GET', '/api/auth/session', { headers: { authorization: `Bearer ${token}` } });
+      expect((await readSession(harness, `better-auth.session_token=${encodeURIComponent(value)}`)).status).toBe(401);
+    const bearer = await send(harness, 'GET', '/api/auth/session', { headers: { authorization: `Bearer ${token}` } });
     expect(bearer.status).toBe(401);
-    expect((await readSession(world, cookie)).status).toBe(200);
+    expect((await readSession(harness, cookie)).status).toBe(200);
   });
 
   test('Redis holds neither token nor address in clear, and a value moved to another session opens nothing', async () => {
-    const mine = await signUp(world, newPerson());
-    const theirs = await signUp(world, newPerson());
-    const sealed = (await world.redis.get(redisKeyOf(theirs.cookie))) ?? '';
+    const mine = await signUp(harness, newPerson());
+    const theirs = await signUp(harness, newPerson());
+    const sealed = (await harness.redis.get(redisKeyOf(theirs.cookie))) ?? '';
     expect(sealed).not.toBe('');
     for (const secret of [sessionTokenOf(theirs.cookie), theirs.body.user.email, theirs.body.user.id])
       expect(Buffer.from(sealed.split('.')[1] ?? '', 'base64url').includes(secret) || sealed.includes(secret)).toBe(
         false,
       );
-    await world.redis.set(redisKeyOf(mine.cookie), sealed, 60);
-    expect((await readSession(world, mine.cookie)).body.user.id).toBe(mine.body.user.id);
+    await harness.redis.set(redisKeyOf(mine.cookie), sealed, 60);
+    expect((await readSession(harness, mine.cookie)).body.user.id).toBe(mine.body.user.id);
   });
 
   test('an expired session is 401, and reading it changes nothing', async () => {
-    const { cookie, body } = await signUp(world, newPerson());
+    const { cookie, body } = await signUp(harness, newPerson());
     await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [body.session.id]);
     await flush();
-    expect((await readSession(world, cookie)).status).toBe(401);
+    expect((await readSession(harness, cookie)).status).toBe(401);
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toHaveLength(1);
   });
 
   test('a deleted user has no session and no live family, a cached session included', async () => {
-    const { cookie, body } = await signUp(world, newPerson());
+    const { cookie, body } = await signUp(harness, newPerson());
     await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
-    await world.poll.wake();
-    expect((await readSession(world, cookie)).status).toBe(401);
+    await harness.poll.wake();
+    expect((await readSession(harness, cookie)).status).toBe(401);
     expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [body.user.id])).toEqual([]);
     expect(
       await rows('SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL', [body.user.id]),
@@ -181,10 +181,10 @@ describe('sessions', () => {
   });
 
   test('disabling an account ends its sessions and families, with their audit rows', async () => {
-    const { cookie, body } = await signUp(world, newPerson());
+    const { cookie, body } = await signUp(harness, newPerson());
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
-    await world.poll.wake();
-    expect((await readSession(world, cookie)).status).toBe(401);
+    await harness.poll.wake();
+    expect((await readSession(harness, cookie)).status).toBe(401);
     const types = await rows(`SELECT type FROM audit_outbox WHERE target_id = ANY ($1)`, [
       [body.user.id, body.session.id],
     ]);
@@ -194,29 +194,29 @@ describe('sessions', () => {
   });
 
   test('below its user’s epoch a cached session is not believed: Postgres answers with today’s roles', async () => {
-    const { cookie, body } = await signUp(world, newPerson());
+    const { cookie, body } = await signUp(harness, newPerson());
     await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
     await flush();
-    await readSession(world, cookie);
-    await expect.poll(async () => world.redis.get(redisKeyOf(cookie))).not.toBeNull();
+    await readSession(harness, cookie);
+    await expect.poll(async () => harness.redis.get(redisKeyOf(cookie))).not.toBeNull();
     expect((await permissionsOf(cookie))?.has('keys:manage')).toBe(true);
     await rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [body.user.id]);
-    await world.poll.wake();
+    await harness.poll.wake();
     expect((await permissionsOf(cookie))?.size).toBe(0);
   });
 });
 
 describe('signing out', () => {
   test('ends session, family and access tokens, and clears the cookies', async () => {
-    const { cookie, body } = await signUp(world, newPerson());
-    const out = await signOut(world, cookie);
+    const { cookie, body } = await signUp(harness, newPerson());
+    const out = await signOut(harness, cookie);
     expect([out.status, out.body]).toEqual([200, { success: true }]);
     expect(out.headers.getSetCookie().every((line) => line.includes('Max-Age=0'))).toBe(true);
-    expect((await readSession(world, cookie)).status).toBe(401);
+    expect((await readSession(harness, cookie)).status).toBe(401);
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
-    await world.poll.wake();
+    await harness.poll.wake();
     const claims = claimsIn(body.tokens.access_token);
-    expect(world.revocations.check(claims)).toBe('session_ended');
+    expect(harness.revocations.check(claims)).toBe('session_ended');
     expect(await rows('SELECT revoke_reason FROM refresh_families WHERE id = $1', [claims.fid])).toEqual([
       { revoke_reason: 'sign_out' },
     ]);
@@ -228,18 +228,19 @@ describe('signing out', () => {
   });
 
   test('without a live session it is 401, a second time included', async () => {
-    expect((await send(world, 'POST', '/api/auth/signout')).status).toBe(401);
-    const { cookie } = await signUp(world, newPerson());
-    await signOut(world, cookie);
-    expect((await signOut(world, cookie)).status).toBe(401);
+    expect((await send(harness, 'POST', '/api/auth/signout')).status).toBe(401);
+    const { cookie } = await signUp(harness, newPerson());
+    await signOut(harness, cookie);
+    expect((await signOut(harness, cookie)).status).toBe(401);
   });
 });
 
 describe('foreign pages', () => {
   test('a write by cookie passes with the own Origin or the double-submit token, and with nothing less', async () => {
-    const { cookie } = await signUp(world, newPerson());
-    const other = await signUp(world, newPerson());
-    const attempt = (headers: Record<string, string>) => send(world, 'POST', '/api/auth/signout', { cookie, headers });
+    const { cookie } = await signUp(harness, newPerson());
+    const other = await signUp(harness, newPerson());
+    const attempt = (headers: Record<string, string>) =>
+      send(harness, 'POST', '/api/auth/signout', { cookie, headers });
     for (const headers of [
       {},
       { origin: 'https://evil.test' },
@@ -254,14 +255,14 @@ describe('foreign pages', () => {
       const answer = await attempt(headers);
       expect([headers, answer.status, answer.body.code]).toEqual([headers, 403, 'origin_refused']);
     }
-    expect((await readSession(world, cookie)).status).toBe(200);
+    expect((await readSession(harness, cookie)).status).toBe(200);
     expect((await attempt({ origin: OWN_ORIGIN })).status).toBe(200);
-    expect((await signOut(world, other.cookie)).status).toBe(200);
+    expect((await signOut(harness, other.cookie)).status).toBe(200);
   });
 
   test('a foreign or null Origin signs nobody in or up (login CSRF)', async () => {
     const person = newPerson();
-    await signUp(world, person);
+    await signUp(harness, person);
     for (const origin of ['https://evil.test', 'null'])
       for (const [path, body] of [
         ['/api/auth/signin', { email: person.email, password: person.password }],
@@ -269,10 +270,10 @@ describe('foreign pages', () => {
         ['/api/auth/signup', newPerson()],
         ['/api/auth/sign-up/email', newPerson()],
       ] as const) {
-        const answer = await send(world, 'POST', path, { body, headers: { origin } });
+        const answer = await send(harness, 'POST', path, { body, headers: { origin } });
         expect([answer.status, answer.body.code]).toEqual([403, 'origin_refused']);
         expect(answer.headers.getSetCookie()).toEqual([]);
       }
-    expect((await signIn(world, person, { headers: { origin: OWN_ORIGIN } })).status).toBe(200);
+    expect((await signIn(harness, person, { headers: { origin: OWN_ORIGIN } })).status).toBe(200);
   });
 });

@@ -1,18 +1,17 @@
 // For tests only: two copies of identity on one database, at which passwords are guessed.
 import { randomBytes } from 'node:crypto';
 import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
-import { type HttpAnswer, type IdentityWorld, startIdentityWorld } from '#testing/harness/identity-world.ts';
+import { type HttpAnswer, type IdentityHarness, startIdentityHarness } from '#testing/harness/identity.ts';
+import { callerAt, queryRows } from '#testing/harness/ports.ts';
+import { createTestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
-import { callerAt } from '#testing/ports.ts';
-import { queryRows } from '#testing/rows.ts';
-import { createTestDatabase, testRedisUrl } from '#testing/stores.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { admitSignIn } from './sign-in-guard.ts';
 import { readSignInStatus } from './sign-in-status.ts';
 
 export type GuardHarness = {
-  readonly one: IdentityWorld;
-  readonly other: IdentityWorld;
+  readonly one: IdentityHarness;
+  readonly other: IdentityHarness;
   /** With what passwords were let into the hashing queue. */
   readonly admissions: HashAdmission[];
   /** What happens while a password is being checked. */
@@ -23,7 +22,7 @@ export type GuardHarness = {
   /** Everybody lives elsewhere: what one test does to a network is no other test's. */
   homeOf(email: string): Caller;
   /** One wrong password, as the use-case counts it, without the time a hash takes. */
-  fail(at: IdentityWorld, email: string, caller?: Caller, cookie?: string): Promise<'refused' | 'locked'>;
+  fail(at: IdentityHarness, email: string, caller?: Caller, cookie?: string): Promise<'refused' | 'locked'>;
   /** At both copies in turn. */
   failTimes(times: number, email: string, caller?: Caller): Promise<void>;
   standing(email: string): ReturnType<typeof readSignInStatus>;
@@ -85,8 +84,8 @@ export async function openGuardHarness(): Promise<GuardHarness> {
     authSecret,
     around: { hasher: watched },
   };
-  const one = await startIdentityWorld(options);
-  const other = await startIdentityWorld(options);
+  const one = await startIdentityHarness(options);
+  const other = await startIdentityHarness(options);
   const harness: GuardHarness = {
     one,
     other,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { type HttpAnswer, type IdentityWorld, newPerson } from '#testing/harness/identity-world.ts';
-import { callerAt } from '#testing/ports.ts';
+import { type HttpAnswer, type IdentityHarness, newPerson } from '#testing/harness/identity.ts';
+import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { clearSignInFailures, spendSignInFailures } from './forgive-sign-in.ts';
 import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './login-guard-harness.ts';
@@ -13,8 +13,8 @@ import { forgetDevices } from './sign-in-origin.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 let guard: GuardHarness;
-let harness: IdentityWorld;
-let other: IdentityWorld;
+let harness: IdentityHarness;
+let other: IdentityHarness;
 beforeAll(async () => {
   guard = await openGuardHarness();
   ({ one: harness, other } = guard);

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { insertPerson } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
-import { callerAt } from '#testing/ports.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { deviceSetCookie } from './device-cookie.ts';
 import { clearSignInFailures, forgiveSignIn, STUFFING_NAMES, spendSignInFailures } from './forgive-sign-in.ts';
@@ -13,15 +13,15 @@ import { forgetDevices } from './sign-in-origin.ts';
 import { readSignInStatus } from './sign-in-status.ts';
 
 const LOCKED = { code: 'login_locked' };
-let world: PeopleWorld;
-let ports: PeopleWorld['deps'];
+let harness: PeopleHarness;
+let ports: PeopleHarness['deps'];
 beforeAll(async () => {
-  world = await openPeopleWorld();
-  ports = world.deps;
+  harness = await openPeopleHarness();
+  ports = harness.deps;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 const newName = (): string => `${randomUUID()}@people.test`;
 let homes = 0;
 /** Everybody lives elsewhere: what one test does to a network is no other test's. */
@@ -75,7 +75,7 @@ describe('a guessed password', () => {
 
   test('every attempt is one event, the lock one more; the open log has the name as a hash, and whom it is about', async () => {
     const email = newName();
-    const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+    const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
     const before = await events();
     await failTimes(5, email, { userId });
     await fail(email, { userId }).catch(() => {});
@@ -206,7 +206,7 @@ describe('a known device', () => {
 
   test('is known until its account forgets its devices; the cookie alone does not tell', async () => {
     const email = newName();
-    const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+    const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
     const cookie = deviceOf(email);
     expect(mayBeKnownDevice(ports, { email, cookie })).toBe(true);
     expect(mayBeKnownDevice(ports, { email })).toBe(false);
@@ -229,7 +229,7 @@ test('a new password, a mailed code or an administrator takes a lock away, and t
 
 test('an incident closes an account once, and no number of right passwords opens it', async () => {
   const email = newName();
-  const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+  const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
   const spend = () => ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email }));
   expect([await spend(), await spend()]).toEqual([true, false]);
   expect(await standing(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson } from '#testing/harness/identity-world.ts';
-import { callerAt } from '#testing/ports.ts';
+import { type IdentityHarness, newPerson } from '#testing/harness/identity.ts';
+import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { forgiveSignIn } from './forgive-sign-in.ts';
 import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './login-guard-harness.ts';
 import { type AdmittedSignIn, admitSignIn } from './sign-in-guard.ts';
 
 let guard: GuardHarness;
-let harness: IdentityWorld;
-let other: IdentityWorld;
+let harness: IdentityHarness;
+let other: IdentityHarness;
 beforeAll(async () => {
   guard = await openGuardHarness();
   ({ one: harness, other } = guard);
@@ -45,7 +45,7 @@ describe('a network', () => {
   test('failures and successes in one network at once never wait for each other in a circle', async () => {
     const caller = callerAt('198.51.100.20');
     const names = Array.from({ length: 8 }, () => newPerson().email);
-    const each = async (email: string, isRight: boolean, at: IdentityWorld): Promise<void> => {
+    const each = async (email: string, isRight: boolean, at: IdentityHarness): Promise<void> => {
       const admitted: AdmittedSignIn | null = await admitSignIn(at.deps, { email }, caller).catch(() => null);
       if (admitted === null) return;
       const work = at.deps.transact(async (tx) => {

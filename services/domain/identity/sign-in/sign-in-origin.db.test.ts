@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
 import { insertPerson } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
-import { callerAt } from '#testing/ports.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { callerAt } from '#testing/harness/ports.ts';
 import { UNNAMED } from '../assurance.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
 import { deviceSetCookie } from './device-cookie.ts';
@@ -12,20 +12,20 @@ import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
 import { accountKeyOf, counterKey } from './sign-in-counters.ts';
 import { forgetDevices, isFromKnownDevice, readSignInOrigin, readSignInOriginOf } from './sign-in-origin.ts';
 
-let world: PeopleWorld;
-let ports: PeopleWorld['deps'];
+let harness: PeopleHarness;
+let ports: PeopleHarness['deps'];
 beforeAll(async () => {
-  world = await openPeopleWorld();
-  ports = world.deps;
+  harness = await openPeopleHarness();
+  ports = harness.deps;
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 type Person = { readonly id: string; readonly email: string; readonly cookie: string };
 /** Somebody with a browser that is known. */
 async function somebody(): Promise<Person> {
   const email = `${randomUUID()}@people.test`;
-  const id = await insertPerson({ stores: { pools: { main: world.pool } } }, email);
+  const id = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
   const cookie = deviceSetCookie(ports, { email, cookie: undefined, isSecure: false }).split(';', 1)[0] as string;
   return { id, email, cookie };
 }

@@ -5,15 +5,15 @@ import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { cookieOf, type Holder, type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
-import { callerAt } from '#testing/ports.ts';
+import { callerAt } from '#testing/harness/ports.ts';
+import { cookieOf, type FactorsHarness, type Holder, openFactorsHarness } from '../factors/factors-harness.ts';
 import { type LoginPorts, type SignInInput, signIn } from './sign-in.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 let networks = 0;
 /** Somebody at a network where nobody has guessed yet. */
@@ -22,11 +22,11 @@ const enter = (
   input: Partial<SignInInput> & { readonly email: string },
   ports: Partial<LoginPorts> = {},
   caller = newcomer(),
-) => signIn({ ...world.deps, ...ports }, { password: world.password, ...input }, caller);
+) => signIn({ ...harness.deps, ...ports }, { password: harness.password, ...input }, caller);
 /** A hasher by which this happens once, after the password was judged and before it is acted upon. */
 const whenJudged = (act: () => Promise<unknown>): { readonly hasher: PasswordHasher } => {
   let acts = act;
-  const { hasher } = world.deps;
+  const { hasher } = harness.deps;
   const verify: PasswordHasher['verify'] = async (...args) => {
     const matches = await hasher.verify(...args);
     await acts();
@@ -37,27 +37,27 @@ const whenJudged = (act: () => Promise<unknown>): { readonly hasher: PasswordHas
 };
 const loginsOf = async (userId: string) =>
   (
-    await world.rows(
+    await harness.rows(
       `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id`,
       [userId],
     )
   ).map(({ outcome, detail }) => ({ outcome, ...detail }));
 const sessionsOf = async (userId: string): Promise<string[]> =>
-  (await world.rows('SELECT id FROM sessions WHERE "userId" = $1', [userId])).map(({ id }) => id);
+  (await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [userId])).map(({ id }) => id);
 /** Somebody whose password has a digest of before, weaker than today's. */
 async function withWeakDigest(): Promise<Holder> {
-  const person = await world.person();
-  const weak = hashSync(world.password, { cost: 4 });
-  await world.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [person.id, weak]);
-  await world.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
+  const person = await harness.person();
+  const weak = hashSync(harness.password, { cost: 4 });
+  await harness.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [person.id, weak]);
+  await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
   return person;
 }
 const digestOf = async ({ id }: Holder): Promise<string> =>
-  (await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]))[0].password;
+  (await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]))[0].password;
 
 describe('the right password', () => {
   test('opens a session of the browser it came from, with a pair, and the log knows which; case tells no addresses apart', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const caller = newcomer();
     const { body, setCookie } = await enter({ email: person.email.toUpperCase() }, {}, caller);
     expect(body).toMatchObject({
@@ -70,30 +70,30 @@ describe('the right password', () => {
       'sallyport.csrf',
       'sallyport.device',
     ]);
-    expect((await world.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
+    expect((await harness.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
     expect(await loginsOf(person.id)).toEqual([
       expect.objectContaining({ outcome: 'ok', factor: 'password', session_id: body.session.id, known_device: false }),
     ]);
   });
 
   test('ends the session that its browser had, and no other (no fixation)', async () => {
-    const [before, person] = [await world.person(), await world.person()];
+    const [before, person] = [await harness.person(), await harness.person()];
     const { body } = await enter({ email: person.email, cookie: before.cookie });
     // Its answer comes after the process has read that revocation.
-    expect(world.deps.revocations.isSessionEnded(before.sessionId)).toBe(true);
+    expect(harness.deps.revocations.isSessionEnded(before.sessionId)).toBe(true);
     expect(await sessionsOf(before.id)).toEqual([]);
     expect((await sessionsOf(person.id)).sort()).toEqual([person.sessionId, body.session.id].sort());
   });
 
   test('in a browser that has signed in before is of a known device', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     await enter({ email: person.email, cookie: cookieOf({ setCookie }) });
     expect((await loginsOf(person.id)).map(({ known_device }) => known_device)).toEqual([false, true]);
   });
 
   test('beside a second factor opens nothing: it is asked for, with a challenge, and the log says so', async () => {
-    const holder = await world.appHolder();
+    const holder = await harness.appHolder();
     await expect(enter({ email: holder.email })).rejects.toMatchObject({
       code: 'second_factor_required',
       options: { members: { challenge: expect.any(String), factors: ['totp', 'recovery_code'] } },
@@ -103,12 +103,12 @@ describe('the right password', () => {
   });
 
   test('of an address that must be proved first opens nothing before it is', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const strict = { verificationRequired: true };
     await expect(enter({ email: person.email }, strict)).rejects.toMatchObject({ code: 'email_unverified' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused', reason: 'email_unverified' }]);
-    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
+    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
     expect((await enter({ email: person.email }, strict)).body.user.id).toBe(person.id);
   });
 
@@ -122,9 +122,9 @@ describe('the right password', () => {
 
 describe('a refusal', () => {
   test('is one for a wrong password, an unknown address, an account disabled or without password, and a password of no form', async () => {
-    const [person, disabled, social] = [await world.person(), await world.person(), await world.person()];
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await world.rows('DELETE FROM accounts WHERE "userId" = $1', [social.id]);
+    const [person, disabled, social] = [await harness.person(), await harness.person(), await harness.person()];
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [social.id]);
     const before = await sessionsOf(person.id);
     const refusals: unknown[] = [];
     for (const input of [
@@ -147,7 +147,7 @@ describe('a refusal', () => {
   });
 
   test('the fifth time closes the account to unknown browsers, right password or not; a known one still gets in', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     for (let tries = 0; tries < 5; tries += 1)
       await expect(enter({ email: person.email, password: 'wrong password' })).rejects.toMatchObject({
@@ -161,12 +161,12 @@ describe('a refusal', () => {
   });
 
   test('of a full hashing queue comes before anything is read or counted; known devices keep their places', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const cookie = cookieOf(await enter({ email: person.email }));
     const refusalOf = ({ knownDevice }: HashAdmission) => (knownDevice ? undefined : new HasherBusyError('full', 3));
-    const hasher = { ...world.deps.hasher, refusalOf };
+    const hasher = { ...harness.deps.hasher, refusalOf };
     const ran = () => expect.fail('a statement was run');
-    const sql = new Proxy(world.deps.sql, { get: ran, apply: ran });
+    const sql = new Proxy(harness.deps.sql, { get: ran, apply: ran });
     await expect(enter({ email: person.email }, { hasher, sql })).rejects.toMatchObject({
       code: 'hashing_busy',
       options: { retryAfterSeconds: 3 },
@@ -176,15 +176,15 @@ describe('a refusal', () => {
   });
 
   test('of a copy whose state was rewound comes first: it would not know who was cut off', async () => {
-    const person = await world.person();
-    const { revocations: real } = world.deps;
+    const person = await harness.person();
+    const { revocations: real } = harness.deps;
     const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
     await expect(enter({ email: person.email }, { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
   });
 
   test('of a client that leaves: its place in the hashing queue is given up', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const gone = new AbortController();
     const ahead = enter({ email: person.email });
     const left = enter({ email: person.email, signal: gone.signal });
@@ -200,19 +200,19 @@ describe('between the proof of a password and the session', () => {
     ['a disabled account', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
     ['a deleted account', 'DELETE FROM users WHERE id = $1'],
   ])('%s is refused like a wrong password, and nothing is opened', async (_what, change) => {
-    const person = await world.person();
-    await world.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
-    const changing = whenJudged(() => world.rows(change, [person.id]));
+    const person = await harness.person();
+    await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
+    const changing = whenJudged(() => harness.rows(change, [person.id]));
     await expect(enter({ email: person.email }, changing)).rejects.toMatchObject({ code: 'login_refused' });
     expect(await sessionsOf(person.id)).toEqual([]);
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused' }]);
   });
 
   test('an account that forgets its devices has the browser judged anew: it is not known any more', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     const forget = `UPDATE users SET "devicesSince" = now() + interval '1 hour' WHERE id = $1`;
-    const forgetting = whenJudged(() => world.rows(forget, [person.id]));
+    const forgetting = whenJudged(() => harness.rows(forget, [person.id]));
     await enter({ email: person.email, cookie: cookieOf({ setCookie }) }, forgetting);
     expect((await loginsOf(person.id)).map(({ known_device }) => known_device)).toEqual([false, false]);
   });
@@ -221,16 +221,16 @@ describe('between the proof of a password and the session', () => {
     const person = await withWeakDigest();
     const weak = await digestOf(person);
     const upgrade = 'SELECT account_password_upgrade($1, $2, $3)';
-    const upgrading = whenJudged(() => world.rows(upgrade, [person.id, weak, world.digest]));
+    const upgrading = whenJudged(() => harness.rows(upgrade, [person.id, weak, harness.digest]));
     const { body } = await enter({ email: person.email }, upgrading);
     expect(await sessionsOf(person.id)).toEqual([body.session.id]);
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'ok' }]);
-    expect(await digestOf(person)).toBe(world.digest);
+    expect(await digestOf(person)).toBe(harness.digest);
   });
 
   test('a failure of ours is no refusal, and counts against nobody', async () => {
-    const person = await world.person();
-    const unread = createAccessDirectory(world.deps);
+    const person = await harness.person();
+    const unread = createAccessDirectory(harness.deps);
     await expect(enter({ email: person.email }, { access: unread })).rejects.toThrow('handed over');
     expect(await loginsOf(person.id)).toEqual([]);
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
@@ -238,9 +238,9 @@ describe('between the proof of a password and the session', () => {
 });
 
 test('a login on a database that was found older meanwhile is not answered, and its session ends', async () => {
-  const person = await world.person();
+  const person = await harness.person();
   let isRewound = false;
-  const { revocations: real } = world.deps;
+  const { revocations: real } = harness.deps;
   const revocations = { ...real, issuingRefusal: () => (isRewound ? ('state_rewound' as const) : null) };
   const rewinding = whenJudged(async () => {
     isRewound = true;
@@ -254,16 +254,16 @@ test('a login on a database that was found older meanwhile is not answered, and 
 describe('a session whose tokens cannot be signed', () => {
   const unsigned = () => ({
     keyRing: {
-      ...world.deps.keyRing,
+      ...harness.deps.keyRing,
       sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })),
     },
   });
 
   test('ends: its cookie never left', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     await expect(enter({ email: person.email }, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
-    const [family] = await world.rows('SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND sid <> $2', [
+    const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND sid <> $2', [
       person.id,
       person.sessionId,
     ]);
@@ -271,7 +271,7 @@ describe('a session whose tokens cannot be signed', () => {
   });
 
   test('and cannot be ended either is told of by the signing', async () => {
-    const person = await world.person();
+    const person = await harness.person();
     const transact = () => Promise.reject(new Error('no store'));
     await expect(enter({ email: person.email }, { ...unsigned(), transact })).rejects.toMatchObject({
       code: 'signing_unavailable',

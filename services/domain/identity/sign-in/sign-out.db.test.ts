@@ -1,61 +1,63 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
-import { callerAt, testCaller } from '#testing/ports.ts';
+import { callerAt, testCaller } from '#testing/harness/ports.ts';
+import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { personCaller } from './finish-sign-in.ts';
 import { signOut } from './sign-out.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const liveOf = (userId: string) =>
-  world.rows(
+  harness.rows(
     `SELECT s.id, f.revoked_at AS "revokedAt" FROM sessions s JOIN refresh_families f ON f.sid = s.id WHERE s."userId" = $1`,
     [userId],
   );
 
 test('ends the session with its family and says so to every copy; the cookie opens nothing, another session lives', async () => {
-  const [person, other] = [await world.person(), await world.person()];
+  const [person, other] = [await harness.person(), await harness.person()];
   const announced: number[] = [];
-  const ports = { ...world.deps, announceRevocations: () => void announced.push(1) };
+  const ports = { ...harness.deps, announceRevocations: () => void announced.push(1) };
   expect(await signOut(ports, {}, person.caller)).toEqual({ success: true });
   expect(announced).toHaveLength(1);
   expect(await liveOf(person.id)).toEqual([]);
-  expect(await findByCookie(world.deps, person.cookie)).toBeNull();
+  expect(await findByCookie(harness.deps, person.cookie)).toBeNull();
   expect(await liveOf(other.id)).toEqual([{ id: other.sessionId, revokedAt: null }]);
-  const [family] = await world.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [person.sessionId]);
+  const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [person.sessionId]);
   expect(family).toEqual({ revoke_reason: 'sign_out' });
-  const cut = await world.rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [person.sessionId]);
+  const cut = await harness.rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [
+    person.sessionId,
+  ]);
   expect(cut).toEqual([{ reason: 'sign_out' }]);
 });
 
 test('of a session that has ended already is no error', async () => {
-  const { caller } = await world.person();
-  await signOut(world.deps, {}, caller);
-  expect(await signOut(world.deps, {}, caller)).toEqual({ success: true });
+  const { caller } = await harness.person();
+  await signOut(harness.deps, {}, caller);
+  expect(await signOut(harness.deps, {}, caller)).toEqual({ success: true });
 });
 
 test('is for who has a session, and for nobody else', async () => {
-  const person = await world.person();
+  const person = await harness.person();
   for (const caller of [callerAt('198.51.100.7'), testCaller, personCaller(person.id, testCaller)])
-    await expect(signOut(world.deps, {}, caller)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(signOut(harness.deps, {}, caller)).rejects.toMatchObject({ code: 'unauthenticated' });
   expect(await liveOf(person.id)).toHaveLength(1);
 });
 
 test('whose event cannot be written is no success, and the session lives', async () => {
-  const person = await world.person();
-  await world.rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
+  const person = await harness.person();
+  await harness.rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN IF NEW.type = 'session.ended' THEN RAISE 'no room'; END IF; RETURN NEW; END $$`);
-  await world.rows(
+  await harness.rows(
     'CREATE TRIGGER refuse_event BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION refuse_event()',
   );
   try {
-    await expect(signOut(world.deps, {}, person.caller)).rejects.toThrow('no room');
+    await expect(signOut(harness.deps, {}, person.caller)).rejects.toThrow('no room');
   } finally {
-    await world.rows('DROP FUNCTION refuse_event CASCADE');
+    await harness.rows('DROP FUNCTION refuse_event CASCADE');
   }
   expect(await liveOf(person.id)).toEqual([{ id: person.sessionId, revokedAt: null }]);
 });

@@ -2,17 +2,17 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { PasswordHasher } from '#services/domain/ports.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { readSession, redisKeyOf, sessionTokenOf, signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { type IdentityWorld, newPerson, openIdentityWorld, send } from '#testing/harness/identity-world.ts';
+import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#testing/harness/identity.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-let world: IdentityWorld;
+let harness: IdentityHarness;
 beforeAll(async () => {
-  world = await openIdentityWorld({ around: { hasher: watched } });
+  harness = await openIdentityHarness({ around: { hasher: watched } });
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
-const rows: IdentityWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 
 /** Open transactions of the API at the moment of each hash. */
 const idleInTransaction: number[] = [];
@@ -36,7 +36,7 @@ const watched = (real: PasswordHasher): PasswordHasher => {
 describe('signing up', () => {
   test('gives user, session, tokens and a signed HttpOnly cookie, and stores a bcrypt-12 digest', async () => {
     const person = newPerson();
-    const answer = await signUp(world, person);
+    const answer = await signUp(harness, person);
     expect(answer.status).toBe(201);
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect(answer.body.user).toMatchObject({ email: person.email, emailVerified: false, name: 'Ada' });
@@ -53,35 +53,35 @@ describe('signing up', () => {
     ]);
     expect(account.providerId).toBe('credential');
     expect(account.password).toMatch(/^\$2b\$12\$/);
-    expect((await readSession(world, answer.cookie)).body).toEqual({
+    expect((await readSession(harness, answer.cookie)).body).toEqual({
       user: answer.body.user,
       session: answer.body.session,
     });
   });
 
   test('keeps emailVerified as a nullable timestamp and answers with a boolean', async () => {
-    const answer = await signUp(world, newPerson());
+    const answer = await signUp(harness, newPerson());
     const { id } = answer.body.user;
     expect(await rows(`SELECT "emailVerified" FROM users WHERE id = $1`, [id])).toEqual([{ emailVerified: null }]);
     await rows(`UPDATE users SET "emailVerified" = now() WHERE id = $1`, [id]);
-    const again = await signIn(world, { email: answer.body.user.email, password: 'not the password' });
+    const again = await signIn(harness, { email: answer.body.user.email, password: 'not the password' });
     expect(again.status).toBe(401);
-    await world.redis.delete(redisKeyOf(answer.cookie));
-    expect((await readSession(world, answer.cookie)).body.user.emailVerified).toBe(true);
+    await harness.redis.delete(redisKeyOf(answer.cookie));
+    expect((await readSession(harness, answer.cookie)).body.user.emailVerified).toBe(true);
   });
 
   test('an address is one whatever its case; the second is 409 and changes nothing', async () => {
     const person = newPerson();
-    await signUp(world, person);
-    const again = await signUp(world, { ...person, email: person.email.toUpperCase(), password: 'another password' });
+    await signUp(harness, person);
+    const again = await signUp(harness, { ...person, email: person.email.toUpperCase(), password: 'another password' });
     expect([again.status, again.body.code]).toEqual([409, 'email_taken']);
     expect(again.headers.getSetCookie()).toEqual([]);
-    expect((await signIn(world, { ...person, email: person.email.toUpperCase() })).status).toBe(200);
+    expect((await signIn(harness, { ...person, email: person.email.toUpperCase() })).status).toBe(200);
   });
 
   test('four at once with one address make one account, one session and one family', async () => {
     const person = newPerson();
-    const answers = await Promise.all(Array.from({ length: 4 }, () => signUp(world, person)));
+    const answers = await Promise.all(Array.from({ length: 4 }, () => signUp(harness, person)));
     expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409, 409]);
     const counts = await rows(
       `SELECT (SELECT count(*)::int FROM users u WHERE u.email = $1) AS users,
@@ -113,7 +113,7 @@ describe('signing up', () => {
     ['request_invalid', { callbackURL: 'https://evil.test' }],
   ])('refuses with %s and keeps nothing: %o', async (code, change) => {
     const person = { ...newPerson(), ...change };
-    const answer = await send(world, 'POST', '/api/auth/signup', { body: person });
+    const answer = await send(harness, 'POST', '/api/auth/signup', { body: person });
     expect([answer.status, answer.body.code]).toEqual([400, code]);
     expect(answer.headers.getSetCookie()).toEqual([]);
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [String(person.email)])).toEqual([]);
@@ -121,28 +121,28 @@ describe('signing up', () => {
 
   test('takes 256 characters up to 1,024 bytes, keeps every byte of them, and knows NFKC-equal forms', async () => {
     const long = { ...newPerson(), password: `${'p'.repeat(99)}1` };
-    await signUp(world, long);
-    expect((await signIn(world, { ...long, password: `${'p'.repeat(99)}2` })).status).toBe(401);
-    expect((await signIn(world, long)).status).toBe(200);
+    await signUp(harness, long);
+    expect((await signIn(harness, { ...long, password: `${'p'.repeat(99)}2` })).status).toBe(401);
+    expect((await signIn(harness, long)).status).toBe(200);
     const widest = { ...newPerson(), password: '\u{20000}'.repeat(256) };
-    expect((await signUp(world, widest)).status).toBe(201);
-    expect((await signIn(world, widest)).status).toBe(200);
+    expect((await signUp(harness, widest)).status).toBe(201);
+    expect((await signIn(harness, widest)).status).toBe(200);
     const composed = { ...newPerson(), password: 'ﬁnancé financé' };
-    await signUp(world, composed);
-    expect((await signIn(world, { ...composed, password: 'finance\u0301 finance\u0301' })).status).toBe(200);
+    await signUp(harness, composed);
+    expect((await signIn(harness, { ...composed, password: 'finance\u0301 finance\u0301' })).status).toBe(200);
   });
 });
 
 describe('signing in', () => {
   test('begins a new session and ends the one the request came with, with its tokens', async () => {
     const person = newPerson();
-    const first = await signUp(world, person);
-    const second = await signIn(world, person, { cookie: first.cookie });
+    const first = await signUp(harness, person);
+    const second = await signIn(harness, person, { cookie: first.cookie });
     expect(second.status).toBe(200);
     expect(second.body.session.id).not.toBe(first.body.session.id);
     expect(sessionTokenOf(second.cookie)).not.toBe(sessionTokenOf(first.cookie));
-    expect((await readSession(world, first.cookie)).status).toBe(401);
-    expect((await readSession(world, second.cookie)).status).toBe(200);
+    expect((await readSession(harness, first.cookie)).status).toBe(401);
+    expect((await readSession(harness, second.cookie)).status).toBe(200);
     expect(await rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [first.body.session.id])).toEqual([
       { revoke_reason: 'sign_in' },
     ]);
@@ -150,17 +150,17 @@ describe('signing in', () => {
 
   test('answers a wrong password, an unknown account, a disabled one and an impossible password alike', async () => {
     const person = newPerson();
-    await signUp(world, person);
+    await signUp(harness, person);
     const disabled = newPerson();
-    const { body } = await signUp(world, disabled);
+    const { body } = await signUp(harness, disabled);
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
     const answers = await Promise.all([
-      signIn(world, { ...person, password: 'not the password' }),
-      signIn(world, newPerson()),
-      signIn(world, disabled),
-      signIn(world, { ...person, password: '' }),
-      signIn(world, { ...person, password: 'x'.repeat(2_000) }),
-      signIn(world, { ...newPerson(), password: 'x'.repeat(2_000) }),
+      signIn(harness, { ...person, password: 'not the password' }),
+      signIn(harness, newPerson()),
+      signIn(harness, disabled),
+      signIn(harness, { ...person, password: '' }),
+      signIn(harness, { ...person, password: 'x'.repeat(2_000) }),
+      signIn(harness, { ...newPerson(), password: 'x'.repeat(2_000) }),
     ]);
     const alike = answers.map(({ status, headers, body: { trace_id: _, ...rest } }) => ({
       status,
@@ -174,15 +174,15 @@ describe('signing in', () => {
 
   test('one event for each success and each failure, the failure committed before its 401, no address in clear', async () => {
     const person = newPerson();
-    const { body } = await signUp(world, person);
+    const { body } = await signUp(harness, person);
     const events = () =>
       rows(
         `SELECT outcome, actor_kind, actor_id, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`,
       );
     const before = await events();
-    await signIn(world, { ...person, password: 'not the password' });
-    await signIn(world, { ...newPerson(), password: 'not the password' });
-    const opened = await signIn(world, person);
+    await signIn(harness, { ...person, password: 'not the password' });
+    await signIn(harness, { ...newPerson(), password: 'not the password' });
+    const opened = await signIn(harness, person);
     const added = (await events()).slice(before.length);
     expect(added).toMatchObject([
       { outcome: 'refused', actor_kind: 'anonymous', target_id: body.user.id },
@@ -204,9 +204,9 @@ describe('signing in', () => {
 
   test('session, family and login event name the trace of the answer', async () => {
     const person = newPerson();
-    await signUp(world, person);
+    await signUp(harness, person);
     const traceId = 'c0ffee00c0ffee00c0ffee00c0ffee00';
-    const opened = await signIn(world, person, { headers: { traceparent: `00-${traceId}-1234567890abcdef-01` } });
+    const opened = await signIn(harness, person, { headers: { traceparent: `00-${traceId}-1234567890abcdef-01` } });
     const traced = await rows('SELECT type FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [`%${traceId}%`]);
     expect(opened.status).toBe(200);
     expect(traced.map((row) => row.type)).toEqual([
@@ -219,9 +219,9 @@ describe('signing in', () => {
   test('no password is hashed inside a transaction', async () => {
     const person = newPerson();
     idleInTransaction.length = 0;
-    await signUp(world, person);
-    await signIn(world, person);
-    await signIn(world, { ...person, password: 'not the password' });
+    await signUp(harness, person);
+    await signIn(harness, person);
+    await signIn(harness, { ...person, password: 'not the password' });
     expect(idleInTransaction).toEqual([0, 0, 0]);
   });
 });

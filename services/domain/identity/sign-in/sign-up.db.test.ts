@@ -5,17 +5,17 @@ import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { cookieOf, type HolderWorld, openHolderWorld } from '#testing/harness/holder-world.ts';
+import { callerAt } from '#testing/harness/ports.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import { callerAt } from '#testing/ports.ts';
+import { cookieOf, type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
 import type { LoginAnswer } from '../sessions/open-session.ts';
 import { type SignUpInput, type SignUpPending, type SignUpPorts, signUp } from './sign-up.ts';
 
-let world: HolderWorld;
+let harness: FactorsHarness;
 beforeAll(async () => {
-  world = await openHolderWorld();
+  harness = await openFactorsHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const home = callerAt('198.51.100.7');
 const newPerson = (): { readonly email: string; readonly password: string; readonly name: string } => ({
@@ -24,26 +24,26 @@ const newPerson = (): { readonly email: string; readonly password: string; reado
   name: 'Ada',
 });
 const join = (input: SignUpInput, ports: Partial<SignUpPorts> = {}, caller: Caller = home) =>
-  signUp({ ...world.deps, ...ports }, input, caller);
+  signUp({ ...harness.deps, ...ports }, input, caller);
 const opened = (answer: LoginAnswer | SignUpPending): LoginAnswer => {
   if ('status' in answer.body) throw new Error('nothing was opened');
   return answer as LoginAnswer;
 };
 const hashesNothing = () => ({
-  hasher: { ...world.deps.hasher, hash: () => Promise.reject(new Error('this is not to be hashed')) },
+  hasher: { ...harness.deps.hasher, hash: () => Promise.reject(new Error('this is not to be hashed')) },
 });
 const unsigned = () => ({
-  keyRing: { ...world.deps.keyRing, sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })) },
+  keyRing: { ...harness.deps.keyRing, sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })) },
 });
-const usersOf = (email: string) => world.rows('SELECT id FROM users WHERE email = $1', [email]);
+const usersOf = (email: string) => harness.rows('SELECT id FROM users WHERE email = $1', [email]);
 const sessionsOf = async (email: string): Promise<string[]> =>
-  (await world.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email])).map(
+  (await harness.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email])).map(
     ({ id }) => id,
   );
 const mailsSince = async (work: () => Promise<unknown>): Promise<string[]> => {
-  const before = (await world.rows('SELECT id FROM mail_outbox')).map(({ id }) => id);
+  const before = (await harness.rows('SELECT id FROM mail_outbox')).map(({ id }) => id);
   await work();
-  const after = await world.rows('SELECT template FROM mail_outbox WHERE NOT (id = ANY ($1))', [before]);
+  const after = await harness.rows('SELECT template FROM mail_outbox WHERE NOT (id = ANY ($1))', [before]);
   return after.map(({ template }) => template);
 };
 
@@ -61,14 +61,14 @@ describe('signing up', () => {
       session: { ipAddress: '198.51.100.7', userAgent: 'guess' },
       tokens: { token_type: 'Bearer' },
     });
-    expect((await world.callerBy(cookieOf({ setCookie }))).userId).toBe(body.user.id);
-    const [account] = await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [body.user.id]);
+    expect((await harness.callerBy(cookieOf({ setCookie }))).userId).toBe(body.user.id);
+    const [account] = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [body.user.id]);
     expect(account.password).toMatch(/^\$2b\$12\$/);
-    const [family] = await world.rows('SELECT user_id, revoked_at FROM refresh_families WHERE sid = $1', [
+    const [family] = await harness.rows('SELECT user_id, revoked_at FROM refresh_families WHERE sid = $1', [
       body.session.id,
     ]);
     expect(family).toEqual({ user_id: body.user.id, revoked_at: null });
-    const types = await world.rows('SELECT type FROM audit_outbox WHERE target_id = ANY ($1)', [
+    const types = await harness.rows('SELECT type FROM audit_outbox WHERE target_id = ANY ($1)', [
       [body.user.id, body.session.id],
     ]);
     expect(types.map(({ type }) => type)).toEqual(expect.arrayContaining(['user.created', 'session.created']));
@@ -80,20 +80,22 @@ describe('signing up', () => {
   });
 
   test('ends the session that its browser had (no fixation)', async () => {
-    const before = await world.person();
+    const before = await harness.person();
     const person = newPerson();
     const { body } = opened(await join({ ...person, cookie: before.cookie }));
     expect(await sessionsOf(before.email)).toEqual([]);
     expect(await sessionsOf(person.email)).toEqual([body.session.id]);
-    const [family] = await world.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [before.sessionId]);
+    const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [
+      before.sessionId,
+    ]);
     expect(family).toEqual({ revoke_reason: 'sign_up' });
   });
 
   test('with an address that is known is refused, and the account keeps its password', async () => {
-    const { id, email } = await world.person();
+    const { id, email } = await harness.person();
     await expect(join({ ...newPerson(), email })).rejects.toMatchObject({ code: 'email_taken' });
-    const accounts = await world.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
-    expect(accounts).toEqual([{ password: world.digest }]);
+    const accounts = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
+    expect(accounts).toEqual([{ password: harness.digest }]);
     expect(await sessionsOf(email)).toHaveLength(1);
   });
 
@@ -101,12 +103,12 @@ describe('signing up', () => {
     const person = newPerson();
     const first = randomUUID();
     const insert = `INSERT INTO users (id, email) VALUES ($1, '${person.email}')`;
-    await expect(overtaken(world.pool, first, insert, () => join(person))).rejects.toMatchObject({
+    await expect(overtaken(harness.pool, first, insert, () => join(person))).rejects.toMatchObject({
       code: 'email_taken',
     });
     expect(await usersOf(person.email)).toEqual([{ id: first }]);
     expect(await sessionsOf(person.email)).toEqual([]);
-    expect(await world.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [first])).toEqual([]);
+    expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [first])).toEqual([]);
   });
 
   test.each([
@@ -121,7 +123,7 @@ describe('signing up', () => {
 
   test('while the hashing queue is full is told when to try again, and makes nothing', async () => {
     const person = newPerson();
-    const hasher = { ...world.deps.hasher, hash: () => Promise.reject(new HasherBusyError('full', 2)) };
+    const hasher = { ...harness.deps.hasher, hash: () => Promise.reject(new HasherBusyError('full', 2)) };
     await expect(join(person, { hasher })).rejects.toMatchObject({
       code: 'hashing_busy',
       options: { retryAfterSeconds: 2 },
@@ -130,22 +132,22 @@ describe('signing up', () => {
   });
 
   test('by a copy whose state was rewound is refused', async () => {
-    const { revocations: real } = world.deps;
+    const { revocations: real } = harness.deps;
     const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
     await expect(join(newPerson(), { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
   });
 
   test('that fails in the middle leaves no user, session or mail', async () => {
     const person = newPerson();
-    await world.rows(`CREATE FUNCTION refuse_mail() RETURNS trigger LANGUAGE plpgsql AS $$
+    await harness.rows(`CREATE FUNCTION refuse_mail() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN RAISE 'no room'; END $$`);
-    await world.rows(
+    await harness.rows(
       'CREATE TRIGGER refuse_mail BEFORE INSERT ON mail_outbox FOR EACH ROW EXECUTE FUNCTION refuse_mail()',
     );
     try {
       await expect(join(person)).rejects.toThrow('no room');
     } finally {
-      await world.rows('DROP FUNCTION refuse_mail CASCADE');
+      await harness.rows('DROP FUNCTION refuse_mail CASCADE');
     }
     expect([await usersOf(person.email), await sessionsOf(person.email)]).toEqual([[], []]);
   });
@@ -155,7 +157,7 @@ describe('where an address must be proved first', () => {
   const strict = () => ({ verificationRequired: true, ...hashesNothing() });
 
   test('a mail is all there is, the same for known and unknown addresses, and no password is hashed', async () => {
-    const { email } = await world.person();
+    const { email } = await harness.person();
     const unknown = newPerson();
     for (const person of [unknown, { ...newPerson(), email }])
       expect(
@@ -205,14 +207,14 @@ describe('a retry with the same Idempotency-Key', () => {
       await expect(join(person, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
     const { body, setCookie } = opened(await join(kept));
     expect(await sessionsOf(kept.email)).toEqual([body.session.id]);
-    expect((await world.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
+    expect((await harness.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
     expect([await usersOf(lost.email), await sessionsOf(lost.email)]).toEqual([[expect.anything()], []]);
   });
 
   test('gets a new token of its login where the first was stamped by a clock that had stepped', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() + 3_600_000;
-    await expect(join(person, { clock: { ...world.deps.clock, now } })).rejects.toMatchObject({
+    await expect(join(person, { clock: { ...harness.deps.clock, now } })).rejects.toMatchObject({
       code: 'signing_unavailable',
     });
     const { body } = opened(await join(person));
@@ -223,8 +225,8 @@ describe('a retry with the same Idempotency-Key', () => {
   test('is refused once its session has ended, where its token had run out', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() - 3_600_000;
-    await join(person, { clock: { ...world.deps.clock, now } });
-    await world.rows(`DELETE FROM sessions WHERE id = ANY ($1)`, [await sessionsOf(person.email)]);
+    await join(person, { clock: { ...harness.deps.clock, now } });
+    await harness.rows(`DELETE FROM sessions WHERE id = ANY ($1)`, [await sessionsOf(person.email)]);
     await expect(join(person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 
@@ -233,7 +235,7 @@ describe('a retry with the same Idempotency-Key', () => {
     const assertSigns = (): void => {
       throw signingUnavailable({ retryAfterSeconds: 1 });
     };
-    const keyRing = { ...world.deps.keyRing, assertSigns };
+    const keyRing = { ...harness.deps.keyRing, assertSigns };
     await expect(join(person, { keyRing })).rejects.toMatchObject({ code: 'signing_unavailable' });
     expect(await usersOf(person.email)).toEqual([]);
     opened(await join(person));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { spendSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
@@ -11,22 +11,22 @@ import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in
 
 const OWN = 'http://api.sallyport.test';
 const REFUSED = { code: 'social_sign_in_refused' };
-let world: PeopleWorld;
+let harness: PeopleHarness;
 let oidc: TestProvider;
-let ports: PeopleWorld['deps'];
+let ports: PeopleHarness['deps'];
 
 beforeAll(async () => {
   oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
-  world = await openPeopleWorld();
+  harness = await openPeopleHarness();
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
   const impostor = { ...company, issuer: `${issuer}/` };
   const guarded = { ...company, allowPrivateAddresses: false };
   const socialProviders = createSocialProviders({ company, other: company, impostor, guarded }, OWN);
-  ports = { ...world.deps, socialProviders };
+  ports = { ...harness.deps, socialProviders };
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await oidc?.close();
 });
 
@@ -34,14 +34,14 @@ const caller = {
   kind: 'anonymous',
   request: { ip: '192.0.2.7', userAgent: 'test/1', traceId: '', traceparent: '' },
 } as const;
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 const account = (members: Partial<ProviderAccount> = {}): ProviderAccount => {
   const sub = randomUUID();
   return { sub, email: `${sub}@people.test`, email_verified: true, name: 'Ada', ...members };
 };
 const loginEvents = (): Promise<{ outcome: string; target_id: string | null; detail: object }[]> =>
   rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
-const someone = () => newSignedIn({ ports, stores: { pools: { main: world.pool } } });
+const someone = () => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 
 /** What the browser brings back, with the cookies it was given on its way. */
 async function back(who: ProviderAccount, asked: Partial<StartSocialInput> = {}): Promise<CallbackInput> {
@@ -216,7 +216,7 @@ describe('linking', () => {
     const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
     const end = 'DELETE FROM sessions WHERE "userId" = $1';
     const linked = whileItWaits(
-      world.pool,
+      harness.pool,
       [userHeld(person.id)],
       () => finish(input),
       (holder) => holder.query(end, [person.id]),

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { listLinkedAccounts, unlinkAccount } from './linked-accounts.ts';
 
-let world: PeopleWorld;
+let harness: PeopleHarness;
 beforeAll(async () => {
-  world = await openPeopleWorld();
+  harness = await openPeopleHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
 /** Somebody with a session and these ways in, each account named after its provider; `scope` of all of them. */
 async function personWith(
@@ -43,12 +43,12 @@ const waysOf = async ({ userId }: { userId: string }): Promise<string[]> =>
   (await rows('SELECT "providerId" AS way FROM accounts WHERE "userId" = $1 ORDER BY way', [userId])).map(
     ({ way }) => way,
   );
-const unlink = (caller: Caller, providerId: string) => unlinkAccount(world.deps, { providerId }, caller);
+const unlink = (caller: Caller, providerId: string) => unlinkAccount(harness.deps, { providerId }, caller);
 
 test('everybody sees their own ways in, oldest first, with the scopes that the provider told, and no token', async () => {
   const owner = await personWith(['credential', 'company'], 'openid,email  profile');
   await personWith(['company']);
-  const { accounts } = await listLinkedAccounts(world.deps, {}, owner);
+  const { accounts } = await listLinkedAccounts(harness.deps, {}, owner);
   expect(accounts).toEqual(
     ['credential', 'company'].map((providerId) => ({
       id: expect.any(String),
@@ -58,7 +58,7 @@ test('everybody sees their own ways in, oldest first, with the scopes that the p
       createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
     })),
   );
-  const [plain] = (await listLinkedAccounts(world.deps, {}, await personWith(['company']))).accounts;
+  const [plain] = (await listLinkedAccounts(harness.deps, {}, await personWith(['company']))).accounts;
   expect(plain?.scopes).toEqual([]);
 });
 
@@ -70,7 +70,7 @@ test('nobody but a person on their own account sees or takes any', async () => {
     [{ ...owner, by: 'api_key' }, 'permission_missing'],
   ];
   for (const [caller, code] of others) {
-    await expect(listLinkedAccounts(world.deps, {}, caller)).rejects.toMatchObject({ code });
+    await expect(listLinkedAccounts(harness.deps, {}, caller)).rejects.toMatchObject({ code });
     await expect(unlink(caller, 'company')).rejects.toMatchObject({ code });
   }
   expect(await waysOf(owner)).toEqual(['company', 'credential']);
@@ -95,7 +95,7 @@ test('a password is not unlinked, nor what is not linked or is somebody else’s
   for (const providerId of ['credential', 'other'])
     await expect(unlink(owner, providerId)).rejects.toMatchObject({ code: 'linked_account_unknown' });
   const accountId = `company ${other.userId}`;
-  await expect(unlinkAccount(world.deps, { providerId: 'company', accountId }, owner)).rejects.toMatchObject({
+  await expect(unlinkAccount(harness.deps, { providerId: 'company', accountId }, owner)).rejects.toMatchObject({
     code: 'linked_account_unknown',
   });
   expect([await waysOf(owner), await waysOf(other)]).toEqual([
@@ -135,7 +135,7 @@ test('a session that is ended while it takes a way in away takes none', async ()
   const owner = await personWith(['credential', 'company']);
   const end = 'DELETE FROM sessions WHERE "userId" = $1';
   const taken = whileItWaits(
-    world.pool,
+    harness.pool,
     [userHeld(owner.userId)],
     () => unlink(owner, 'company'),
     (holder) => holder.query(end, [owner.userId]),

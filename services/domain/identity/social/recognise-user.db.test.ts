@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
 import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
-import { openPeopleWorld, type PeopleWorld } from '#testing/harness/people-world.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { issueCode } from '../accounts/one-time-codes.ts';
 import { personCaller } from '../sign-in/finish-sign-in.ts';
@@ -17,24 +17,24 @@ import { type Recognised, recogniseUser } from './recognise-user.ts';
 import { startSocialSignIn } from './start-social-sign-in.ts';
 
 const OWN = 'http://api.sallyport.test';
-let world: PeopleWorld;
+let harness: PeopleHarness;
 let oidc: TestProvider;
-let ports: PeopleWorld['deps'];
+let ports: PeopleHarness['deps'];
 
 beforeAll(async () => {
   oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
-  world = await openPeopleWorld();
+  harness = await openPeopleHarness();
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  ports = { ...world.deps, socialProviders: createSocialProviders({ company }, OWN) };
+  ports = { ...harness.deps, socialProviders: createSocialProviders({ company }, OWN) };
 });
 afterAll(async () => {
-  await world?.close();
+  await harness?.close();
   await oidc?.close();
 });
 
 const caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;
-const rows: PeopleWorld['rows'] = (text, values) => world.rows(text, values);
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
 const waitingMails = async (): Promise<string[]> =>
   (await rows('SELECT template FROM mail_outbox ORDER BY created_at, id')).map(({ template }) => template);
@@ -58,7 +58,7 @@ const recognise = (email: string): Promise<Recognised> =>
 
 /** `change` happens once the request waits for the user, whom it has found before: later than any look of its own. */
 const meanwhile = <T>(id: string, change: string, request: () => Promise<T>): Promise<T> =>
-  whileItWaits(world.pool, [userHeld(id)], request, (holder) => holder.query(change, [id]));
+  whileItWaits(harness.pool, [userHeld(id)], request, (holder) => holder.query(change, [id]));
 
 describe('an address that somebody here has proved', () => {
   test('is theirs however it is written, its other ways in stay, and they are told of the new one', async () => {
@@ -120,7 +120,7 @@ describe('an address that nobody here has proved', () => {
   test('CVE-2026-53516 takes password, other ways in, factors, roles, codes and logins from whoever registered it first', async () => {
     const id = randomUUID();
     const email = `${id}@people.test`;
-    const userId = await insertPerson({ stores: { pools: { main: world.pool } } }, email, 'x');
+    const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email, 'x');
     await rows(`INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, $1, 'other', $2)`, [
       id,
       userId,

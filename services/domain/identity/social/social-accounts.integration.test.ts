@@ -1,91 +1,91 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
-import { API_URL } from '#testing/api-copy.ts';
 import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { newPassword, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
+import { API_URL } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import {
   expectRefusedSignIn,
-  openSocialWorld,
+  openSocialHarness,
   providerAccount,
-  type SocialWorld,
-} from '#testing/harness/social-world.ts';
+  type SocialHarness,
+} from '#testing/harness/social.ts';
 import { cookieOf, type Json, type Received } from '#testing/http-client.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import { testCaller } from '#testing/ports.ts';
 import { personCaller } from '../sign-in/finish-sign-in.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 
-let world: SocialWorld;
+let harness: SocialHarness;
 beforeAll(async () => {
-  world = await openSocialWorld();
+  harness = await openSocialHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('CVE-2026-53516 whose account it is', () => {
   test('without a proved address no account begins, and none is found: the answers are alike', async () => {
-    const known = await signUp({ api: world.copy.url });
+    const known = await signUp({ api: harness.copy.url });
     const answers = [];
     for (const email of [known.email, `${randomUUID()}@people.test`]) {
-      const answer = await world.signInAs(providerAccount({ email, email_verified: false }));
+      const answer = await harness.signInAs(providerAccount({ email, email_verified: false }));
       expectRefusedSignIn(answer, 403, 'social_email_unproven');
       const { trace_id: _, ...body } = answer.body;
       answers.push(body);
     }
     expect(answers[0]).toEqual(answers[1]);
-    expectRefusedSignIn(await world.signInAs({ sub: randomUUID() }), 403, 'social_email_unproven');
-    expect(await world.rows('SELECT * FROM users WHERE email = $1', [known.email])).toHaveLength(1);
-    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [known.id])).toHaveLength(1);
+    expectRefusedSignIn(await harness.signInAs({ sub: randomUUID() }), 403, 'social_email_unproven');
+    expect(await harness.rows('SELECT * FROM users WHERE email = $1', [known.email])).toHaveLength(1);
+    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [known.id])).toHaveLength(1);
   });
 
   test('GHSA-qq9h-g4jm-xgf3 who registered somebody else’s address first loses password, session, tokens and what it was given when its owner comes', async () => {
-    const attacker: TestUser = await signUp({ api: world.copy.url });
-    await world.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [attacker.id]);
-    await world.rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), attacker.id]);
-    const owner = await world.signInAs(providerAccount({ email: attacker.email }));
+    const attacker: TestUser = await signUp({ api: harness.copy.url });
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [attacker.id]);
+    await harness.rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), attacker.id]);
+    const owner = await harness.signInAs(providerAccount({ email: attacker.email }));
     expect(owner.body, owner.text).toMatchObject({ isNewUser: false, user: { id: attacker.id, emailVerified: true } });
-    expect(await world.rows('SELECT * FROM users WHERE email = $1', [attacker.email])).toMatchObject([
+    expect(await harness.rows('SELECT * FROM users WHERE email = $1', [attacker.email])).toMatchObject([
       { roles: ['user'] },
     ]);
     const { email, password } = attacker;
-    expect((await world.ask('POST', '/api/auth/signin', { json: { email, password } })).status).toBe(401);
-    expect((await world.ask('GET', '/api/auth/session', { cookie: attacker.cookie })).status).toBe(401);
+    expect((await harness.ask('POST', '/api/auth/signin', { json: { email, password } })).status).toBe(401);
+    expect((await harness.ask('GET', '/api/auth/session', { cookie: attacker.cookie })).status).toBe(401);
     const refresh = { json: { refresh_token: attacker.tokens.refresh_token } };
-    expect((await world.ask('POST', '/v1/tokens/refresh', refresh)).status).toBe(401);
-    await expect.poll(() => verdictOn({ api: world.copy.url }, attacker.tokens.access_token)).not.toBe('active');
-    expect((await world.ask('GET', '/api/auth/session', { cookie: cookieOf(owner) })).status).toBe(200);
-    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [attacker.id])).toHaveLength(1);
+    expect((await harness.ask('POST', '/v1/tokens/refresh', refresh)).status).toBe(401);
+    await expect.poll(() => verdictOn({ api: harness.copy.url }, attacker.tokens.access_token)).not.toBe('active');
+    expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(owner) })).status).toBe(200);
+    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [attacker.id])).toHaveLength(1);
   });
 
   test('a social sign-in that takes over an unverified account removes its second factor; its owner can set a password and sign in', async () => {
-    const attacker = await signUp({ api: world.copy.url });
+    const attacker = await signUp({ api: harness.copy.url });
     const headers = { origin: API_URL };
     const write = (path: string, json: object) =>
-      world.ask('POST', `/api/auth/${path}`, { json, cookie: attacker.cookie, headers });
+      harness.ask('POST', `/api/auth/${path}`, { json, cookie: attacker.cookie, headers });
     const enabled = await write('two-factor/enable', { password: attacker.password });
     expect(enabled.status, enabled.text).toBe(200);
     expect((await write('two-factor/confirm', { code: codeOf(enabled.body.totp_uri) })).status).toBe(200);
     const { email } = attacker;
-    expect((await world.signInAs(providerAccount({ email }))).status).toBe(200);
-    await world.ask('POST', '/api/auth/request-password-reset', { json: { email } });
-    const token = (await world.mails.to(email)).at(-1)?.code;
+    expect((await harness.signInAs(providerAccount({ email }))).status).toBe(200);
+    await harness.ask('POST', '/api/auth/request-password-reset', { json: { email } });
+    const token = (await harness.mails.to(email)).at(-1)?.code;
     const password = newPassword();
-    const reset = await world.ask('POST', '/api/auth/reset-password', { json: { token, new_password: password } });
+    const reset = await harness.ask('POST', '/api/auth/reset-password', { json: { token, new_password: password } });
     expect(reset.status, reset.text).toBe(200);
-    const signedIn = await world.ask('POST', '/api/auth/signin', { json: { email, password } });
+    const signedIn = await harness.ask('POST', '/api/auth/signin', { json: { email, password } });
     expect(signedIn.status, signedIn.text).toBe(200);
-    expect((await world.ask('GET', '/api/auth/session', { cookie: cookieOf(signedIn) })).status).toBe(200);
+    expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(signedIn) })).status).toBe(200);
   });
 
   test('an address that was proved here is linked, and its password and sessions stay', async () => {
-    const person = await signUp({ api: world.copy.url });
-    await world.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
-    const { body } = await world.signInAs(providerAccount({ email: person.email.toUpperCase() }));
+    const person = await signUp({ api: harness.copy.url });
+    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
+    const { body } = await harness.signInAs(providerAccount({ email: person.email.toUpperCase() }));
     expect(body).toMatchObject({ isNewUser: false, user: { id: person.id } });
-    expect((await world.ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
-    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
-    const told = (await world.mails.to(person.email)).filter(({ subject }) =>
+    expect((await harness.ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
+    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
+    const told = (await harness.mails.to(person.email)).filter(({ subject }) =>
       subject.includes('another way to sign in'),
     );
     expect(told.map(({ text }) => text.includes('by company'))).toEqual([true]);
@@ -93,16 +93,16 @@ describe('CVE-2026-53516 whose account it is', () => {
 
   test('a disabled account is refused, and one with a second factor gets no session by the first alone', async () => {
     const who = providerAccount();
-    const { body } = await world.signInAs(who);
-    await world.rows(
+    const { body } = await harness.signInAs(who);
+    await harness.rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
       [randomUUID(), body.user.id],
     );
-    const asked = await world.signInAs(who);
+    const asked = await harness.signInAs(who);
     expectRefusedSignIn(asked, 401, 'second_factor_required');
     expect(asked.body).toMatchObject({ factors: expect.arrayContaining(['totp']), challenge: expect.any(String) });
-    await world.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
-    const disabled = await world.signInAs(who);
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
+    const disabled = await harness.signInAs(who);
     expect(disabled.status).toBe(401);
     expect(disabled.headers.getSetCookie()).toEqual([]);
   });
@@ -110,29 +110,29 @@ describe('CVE-2026-53516 whose account it is', () => {
 
 describe('linking by who is signed in', () => {
   const link = async (person: { cookie: string }, who: ProviderAccount): Promise<Received> => {
-    const begun = await world.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
-    return world.ask('GET', await world.comeBack(begun, who), { cookie: begun.cookie });
+    const begun = await harness.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
+    return harness.ask('GET', await harness.comeBack(begun, who), { cookie: begun.cookie });
   };
   const accountsOf = async ({ cookie }: { cookie: string }): Promise<string[]> =>
-    (await world.ask('GET', '/api/auth/list-accounts', { cookie })).body.accounts.map(
+    (await harness.ask('GET', '/api/auth/list-accounts', { cookie })).body.accounts.map(
       ({ providerId }: Json) => providerId,
     );
   const unlink = (cookie: string, providerId: string): Promise<Received> =>
-    world.ask('POST', '/api/auth/unlink-account', { json: { providerId }, cookie, headers: { origin: API_URL } });
+    harness.ask('POST', '/api/auth/unlink-account', { json: { providerId }, cookie, headers: { origin: API_URL } });
 
   test('either way then reaches the same user; unlinked, it does not', async () => {
-    const person = await signUp({ api: world.copy.url });
+    const person = await signUp({ api: harness.copy.url });
     const who = providerAccount();
     expect((await link(person, who)).body).toEqual({ linked: true });
     expect((await link(person, who)).body).toEqual({ linked: true });
     expect(await accountsOf(person)).toEqual(['credential', 'company']);
-    expect((await world.signInAs(who)).body.user.id).toBe(person.id);
+    expect((await harness.signInAs(who)).body.user.id).toBe(person.id);
     expect((await unlink(person.cookie, 'company')).body).toEqual({ status: 'unlinked' });
     expectRefusedSignIn(await unlink(person.cookie, 'company'), 404, 'linked_account_unknown');
     expectRefusedSignIn(await unlink(person.cookie, 'credential'), 404, 'linked_account_unknown');
-    expect((await world.signInAs(who)).body).toMatchObject({ isNewUser: true });
+    expect((await harness.signInAs(who)).body).toMatchObject({ isNewUser: true });
     // Once for each change, and to the address of the account.
-    expect((await world.mails.to(person.email)).map(({ subject }) => subject)).toEqual([
+    expect((await harness.mails.to(person.email)).map(({ subject }) => subject)).toEqual([
       'Confirm your e-mail address',
       'A sign-in method was added to your account',
       'A sign-in method was removed from your account',
@@ -141,14 +141,14 @@ describe('linking by who is signed in', () => {
 
   test('an account that somebody has is nobody else’s: 409; nor does another session finish what one began', async () => {
     const who = providerAccount();
-    await world.signInAs(who);
-    const [one, two] = [await signUp({ api: world.copy.url }), await signUp({ api: world.copy.url })];
+    await harness.signInAs(who);
+    const [one, two] = [await signUp({ api: harness.copy.url }), await signUp({ api: harness.copy.url })];
     expectRefusedSignIn(await link(one, who), 409, 'social_account_taken');
-    const begun = await world.begin({ cookie: one.cookie, path: '/api/auth/link-social' });
+    const begun = await harness.begin({ cookie: one.cookie, path: '/api/auth/link-social' });
     const [, secret = ''] = begun.cookie.split('; sallyport.social=');
     const swapped = `${two.cookie}; sallyport.social=${secret}`;
     expectRefusedSignIn(
-      await world.ask('GET', await world.comeBack(begun, providerAccount()), { cookie: swapped }),
+      await harness.ask('GET', await harness.comeBack(begun, providerAccount()), { cookie: swapped }),
       400,
       'social_sign_in_refused',
     );
@@ -158,60 +158,60 @@ describe('linking by who is signed in', () => {
   });
 
   test('a way in that is taken away while somebody comes by it opens nothing, and is not there again', async () => {
-    const person = await signUp({ api: world.copy.url });
+    const person = await signUp({ api: harness.copy.url });
     const who = providerAccount();
     await link(person, who);
-    const begun = await world.begin();
-    const path = await world.comeBack(begun, who);
+    const begun = await harness.begin();
+    const path = await harness.comeBack(begun, who);
     const takeAway = `DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'company'`;
-    const answer = await overtaken(world.copy.stores.pools.main, person.id, takeAway, () =>
-      world.ask('GET', path, { cookie: begun.cookie }),
+    const answer = await overtaken(harness.copy.stores.pools.main, person.id, takeAway, () =>
+      harness.ask('GET', path, { cookie: begun.cookie }),
     );
     expectRefusedSignIn(answer, 400, 'social_sign_in_refused');
     expect(await accountsOf(person)).toEqual(['credential']);
   });
 
   test('a session that is ended while it links another way in links none', async () => {
-    const person = await signUp({ api: world.copy.url });
-    const begun = await world.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
-    const path = await world.comeBack(begun, providerAccount());
+    const person = await signUp({ api: harness.copy.url });
+    const begun = await harness.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
+    const path = await harness.comeBack(begun, providerAccount());
     const end = `DELETE FROM sessions WHERE "userId" = $1`;
-    const answer = await overtaken(world.copy.stores.pools.main, person.id, end, () =>
-      world.ask('GET', path, { cookie: begun.cookie }),
+    const answer = await overtaken(harness.copy.stores.pools.main, person.id, end, () =>
+      harness.ask('GET', path, { cookie: begun.cookie }),
     );
     expectRefusedSignIn(answer, 400, 'social_sign_in_refused');
-    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
+    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
   });
 
   test('a session that is ended while it takes a way in away takes none', async () => {
-    const person = await signUp({ api: world.copy.url });
+    const person = await signUp({ api: harness.copy.url });
     await link(person, providerAccount());
     const end = `DELETE FROM sessions WHERE "userId" = $1`;
-    const answer = await overtaken(world.copy.stores.pools.main, person.id, end, () =>
+    const answer = await overtaken(harness.copy.stores.pools.main, person.id, end, () =>
       unlink(person.cookie, 'company'),
     );
     expectRefusedSignIn(answer, 401, 'unauthenticated');
-    expect(await world.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
+    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
   });
 
   test('the last way in stays', async () => {
-    const only = await world.signInAs(providerAccount());
+    const only = await harness.signInAs(providerAccount());
     const cookie = cookieOf(only);
     expectRefusedSignIn(await unlink(cookie, 'company'), 409, 'last_way_in');
-    await world.rows(
+    await harness.rows(
       `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
        VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
       [randomUUID(), only.body.user.id],
     );
     // The first passkey ended the session; this is another.
     const sessionId = randomUUID();
-    await world.rows(
+    await harness.rows(
       `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`,
       [sessionId, only.body.user.id],
     );
     const owner = { ...personCaller(only.body.user.id, testCaller), sessionId } as Caller;
-    expect(await unlinkAccount(world.copy.ports, { providerId: 'company' }, owner)).toEqual({ status: 'unlinked' });
-    expect((await world.ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);
-    expect((await world.ask('GET', '/api/auth/list-accounts')).status).toBe(401);
+    expect(await unlinkAccount(harness.copy.ports, { providerId: 'company' }, owner)).toEqual({ status: 'unlinked' });
+    expect((await harness.ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);
+    expect((await harness.ask('GET', '/api/auth/list-accounts')).status).toBe(401);
   });
 });

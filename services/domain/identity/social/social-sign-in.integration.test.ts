@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/api-copy.ts';
 import { verdictOn } from '#testing/flows/flows.ts';
+import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import {
   expectRefusedSignIn,
-  openSocialWorld,
+  openSocialHarness,
   providerAccount,
-  type SocialWorld,
-} from '#testing/harness/social-world.ts';
+  type SocialHarness,
+} from '#testing/harness/social.ts';
 import { cookieOf, send } from '#testing/http-client.ts';
 
-let world: SocialWorld;
+let harness: SocialHarness;
 beforeAll(async () => {
-  world = await openSocialWorld();
+  harness = await openSocialHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 test('a provider that lacks what it needs is refused at the start, by name and fix, not at a sign-in', async () => {
   const startWith = (providers: object): Promise<ApiCopy> =>
-    world.startCopy({ env: { SOCIAL_PROVIDERS: JSON.stringify(providers) }, hashes: false });
+    harness.startCopy({ env: { SOCIAL_PROVIDERS: JSON.stringify(providers) }, hashes: false });
   const cognito = { clientId: 'x', clientSecret: 'y', options: { region: 'eu-west-1' } };
   await expect(startWith({ cognito })).rejects.toMatchObject({
     name: 'ConfigError',
@@ -39,24 +39,24 @@ test('a provider that lacks what it needs is refused at the start, by name and f
 
 describe('a provider that answers by a form, as Apple does', () => {
   test('sends its cross-site POST, which has no cookie, on to the GET; the state is judged there', async () => {
-    const begun = await world.begin();
-    const back = new URL(await world.comeBack(begun, providerAccount()), API_URL);
+    const begun = await harness.begin();
+    const back = new URL(await harness.comeBack(begun, providerAccount()), API_URL);
     const form = { ...Object.fromEntries(back.searchParams), user: '{"name":"Ada"}', id_token: 'not-in-an-address' };
-    const headers = { origin: world.oidc.issuer, 'sec-fetch-site': 'cross-site' };
-    const posted = await world.ask('POST', back.pathname, { form, headers });
+    const headers = { origin: harness.oidc.issuer, 'sec-fetch-site': 'cross-site' };
+    const posted = await harness.ask('POST', back.pathname, { form, headers });
     const location = posted.headers.get('location') ?? '';
     expect([posted.status, posted.text, posted.headers.getSetCookie()]).toEqual([303, '', []]);
     expect(new URL(location, API_URL).pathname).toBe(back.pathname);
     expect(location).not.toMatch(/[?&](user|id_token)=|not-in-an-address/);
-    expectRefusedSignIn(await world.ask('GET', location), 400, 'social_sign_in_refused');
-    const again = await world.begin();
-    const query = new URL(await world.comeBack(again, providerAccount()), API_URL).searchParams;
+    expectRefusedSignIn(await harness.ask('GET', location), 400, 'social_sign_in_refused');
+    const again = await harness.begin();
+    const query = new URL(await harness.comeBack(again, providerAccount()), API_URL).searchParams;
     const path = `/api/auth/callback/company`;
-    const on = await world.ask('POST', path, { form: Object.fromEntries(query), headers });
-    expect((await world.ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie })).status).toBe(200);
-    expectRefusedSignIn(await world.ask('POST', path, { form: { code: 'x' } }), 400, 'request_invalid');
+    const on = await harness.ask('POST', path, { form: Object.fromEntries(query), headers });
+    expect((await harness.ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie })).status).toBe(200);
+    expectRefusedSignIn(await harness.ask('POST', path, { form: { code: 'x' } }), 400, 'request_invalid');
     expectRefusedSignIn(
-      await world.ask('POST', '/api/auth/callback/nobody', { form: { state: 'x' } }),
+      await harness.ask('POST', '/api/auth/callback/nobody', { form: { state: 'x' } }),
       404,
       'social_provider_unknown',
     );
@@ -66,7 +66,7 @@ describe('a provider that answers by a form, as Apple does', () => {
 describe('a code for a user, a session and a pair', () => {
   test('the first time an account begins, the second time it is the same one', async () => {
     const who = providerAccount();
-    const first = await world.signInAs(who);
+    const first = await harness.signInAs(who);
     expect(first.status, first.text).toBe(200);
     expect(first.body).toMatchObject({
       isNewUser: true,
@@ -74,13 +74,13 @@ describe('a code for a user, a session and a pair', () => {
       session: { userId: first.body.user.id },
       tokens: { token_type: 'Bearer' },
     });
-    expect((await world.ask('GET', '/api/auth/session', { cookie: cookieOf(first) })).body.user.id).toBe(
+    expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(first) })).body.user.id).toBe(
       first.body.user.id,
     );
-    expect(await verdictOn({ api: world.copy.url }, first.body.tokens.access_token)).toBe('active');
-    const second = await world.signInAs({ ...who, email: 'moved@people.test' });
+    expect(await verdictOn({ api: harness.copy.url }, first.body.tokens.access_token)).toBe('active');
+    const second = await harness.signInAs({ ...who, email: 'moved@people.test' });
     expect(second.body).toMatchObject({ isNewUser: false, user: { id: first.body.user.id, email: who.email } });
-    const events = await world.rows(
+    const events = await harness.rows(
       `SELECT type, outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`,
       [first.body.user.id],
     );
@@ -89,15 +89,15 @@ describe('a code for a user, a session and a pair', () => {
   });
 
   test('a browser is sent on to the page it asked for, with cookies and without a token in the address', async () => {
-    const answer = await world.signInAs(providerAccount(), { callbackURL: '/welcome?a=b' });
+    const answer = await harness.signInAs(providerAccount(), { callbackURL: '/welcome?a=b' });
     expect([answer.status, answer.headers.get('location'), answer.text]).toEqual([303, '/welcome?a=b', '']);
-    expect((await world.ask('GET', '/api/auth/session', { cookie: cookieOf(answer) })).status).toBe(200);
+    expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(answer) })).status).toBe(200);
   });
 
   test('tokens of the provider are sealed at rest', async () => {
-    const { body } = await world.signInAs(providerAccount());
-    const [row] = await world.rows(`SELECT * FROM accounts WHERE "userId" = $1`, [body.user.id]);
-    const [given] = world.oidc.tokens;
+    const { body } = await harness.signInAs(providerAccount());
+    const [row] = await harness.rows(`SELECT * FROM accounts WHERE "userId" = $1`, [body.user.id]);
+    const [given] = harness.oidc.tokens;
     for (const token of [given?.access_token, given?.id_token]) {
       expect(token).toMatch(/^[\w.-]{43,}$/);
       expect(JSON.stringify(row)).not.toContain(token);
@@ -106,16 +106,16 @@ describe('a code for a user, a session and a pair', () => {
   });
 
   test('providers are those that are configured, and no other', async () => {
-    expect((await world.ask('GET', '/api/auth/social-providers')).body.providers).toEqual(
+    expect((await harness.ask('GET', '/api/auth/social-providers')).body.providers).toEqual(
       expect.arrayContaining(['company', 'other', 'github']),
     );
     for (const provider of ['google', 'credential', '__proto__', 'constructor', ''])
       expectRefusedSignIn(
-        await world.ask('POST', '/api/auth/sign-in/social', { json: { provider } }),
+        await harness.ask('POST', '/api/auth/sign-in/social', { json: { provider } }),
         404,
         'social_provider_unknown',
       );
-    const github = new URL((await world.begin({ provider: 'github' })).url);
+    const github = new URL((await harness.begin({ provider: 'github' })).url);
     expect([github.origin, github.searchParams.get('code_challenge_method')]).toEqual(['https://github.com', 'S256']);
   });
 });
@@ -123,111 +123,113 @@ describe('a code for a user, a session and a pair', () => {
 describe('what does not belong together', () => {
   test('GHSA-wxw3-q3m9-c3jr a state that is wrong, used, late, or of another browser is refused', async () => {
     const who = providerAccount();
-    const used = await world.begin();
-    const path = await world.comeBack(used, who);
-    const answers = await Promise.all(Array.from({ length: 8 }, () => world.ask('GET', path, { cookie: used.cookie })));
+    const used = await harness.begin();
+    const path = await harness.comeBack(used, who);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => harness.ask('GET', path, { cookie: used.cookie })),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array.from({ length: 7 }, () => 400)]);
 
-    const wrong = await world.begin();
-    const good = new URL(await world.comeBack(wrong, who), world.copy.url);
+    const wrong = await harness.begin();
+    const good = new URL(await harness.comeBack(wrong, who), harness.copy.url);
     good.searchParams.set('state', randomUUID());
     expectRefusedSignIn(
-      await world.ask('GET', good.pathname + good.search, { cookie: wrong.cookie }),
+      await harness.ask('GET', good.pathname + good.search, { cookie: wrong.cookie }),
       400,
       'social_sign_in_refused',
     );
 
-    const stranger = await world.begin();
+    const stranger = await harness.begin();
     for (const cookie of ['', stranger.cookie]) {
-      const begun = await world.begin();
+      const begun = await harness.begin();
       expectRefusedSignIn(
-        await world.ask('GET', await world.comeBack(begun, who), { cookie }),
+        await harness.ask('GET', await harness.comeBack(begun, who), { cookie }),
         400,
         'social_sign_in_refused',
       );
     }
 
-    const late = await world.begin();
-    const latePath = await world.comeBack(late, who);
-    await world.rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
-    expectRefusedSignIn(await world.ask('GET', latePath, { cookie: late.cookie }), 400, 'social_sign_in_refused');
+    const late = await harness.begin();
+    const latePath = await harness.comeBack(late, who);
+    await harness.rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
+    expectRefusedSignIn(await harness.ask('GET', latePath, { cookie: late.cookie }), 400, 'social_sign_in_refused');
   });
 
   test('an answer of one provider to the question of another is refused (mix-up), as is a foreign issuer (RFC 9207)', async () => {
-    const begun = await world.begin();
-    const path = await world.comeBack(begun, providerAccount());
+    const begun = await harness.begin();
+    const path = await harness.comeBack(begun, providerAccount());
     const elsewhere = path.replace('/callback/company', '/callback/other');
-    expectRefusedSignIn(await world.ask('GET', elsewhere, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
+    expectRefusedSignIn(await harness.ask('GET', elsewhere, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
     // The question is used up by that.
-    expectRefusedSignIn(await world.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
-    const second = await world.begin();
-    const url = new URL(await world.comeBack(second, providerAccount()), world.copy.url);
-    expect(url.searchParams.get('iss')).toBe(world.oidc.issuer);
+    expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
+    const second = await harness.begin();
+    const url = new URL(await harness.comeBack(second, providerAccount()), harness.copy.url);
+    expect(url.searchParams.get('iss')).toBe(harness.oidc.issuer);
     url.searchParams.set('iss', 'https://evil.example');
     expectRefusedSignIn(
-      await world.ask('GET', url.pathname + url.search, { cookie: second.cookie }),
+      await harness.ask('GET', url.pathname + url.search, { cookie: second.cookie }),
       400,
       'social_sign_in_refused',
     );
   });
 
   test('PKCE and nonce: a code of another attempt, and an ID token for another nonce, are refused', async () => {
-    const [mine, theirs] = [await world.begin(), await world.begin()];
-    const stolen = new URL(await world.comeBack(theirs, providerAccount()), world.copy.url).searchParams.get(
+    const [mine, theirs] = [await harness.begin(), await harness.begin()];
+    const stolen = new URL(await harness.comeBack(theirs, providerAccount()), harness.copy.url).searchParams.get(
       'code',
     ) as string;
-    const url = new URL(await world.comeBack(mine, providerAccount()), world.copy.url);
+    const url = new URL(await harness.comeBack(mine, providerAccount()), harness.copy.url);
     url.searchParams.set('code', stolen);
     expectRefusedSignIn(
-      await world.ask('GET', url.pathname + url.search, { cookie: mine.cookie }),
+      await harness.ask('GET', url.pathname + url.search, { cookie: mine.cookie }),
       400,
       'social_sign_in_refused',
     );
 
-    const begun = await world.begin();
+    const begun = await harness.begin();
     const changed = new URL(begun.url);
     changed.searchParams.set('nonce', 'another');
-    const path = await world.comeBack({ ...begun, url: changed.href }, providerAccount());
-    expectRefusedSignIn(await world.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
+    const path = await harness.comeBack({ ...begun, url: changed.href }, providerAccount());
+    expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 
   test('what the person refused at the provider opens nothing, and cannot be tried again', async () => {
-    const begun = await world.begin();
+    const begun = await harness.begin();
     const state = new URL(begun.url).searchParams.get('state');
     const path = `/api/auth/callback/company?state=${state}&error=access_denied&code=x`;
     for (const _ of [1, 2])
-      expectRefusedSignIn(await world.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
+      expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 });
 
 describe('the provider itself', () => {
   test('on a private address is not asked unless that is configured; one that calls itself otherwise is not believed', async () => {
     for (const provider of ['guarded', 'impostor']) {
-      const answer = await world.ask('POST', '/api/auth/sign-in/social', { json: { provider } });
+      const answer = await harness.ask('POST', '/api/auth/sign-in/social', { json: { provider } });
       expectRefusedSignIn(answer, 503, 'social_provider_unavailable');
       expect(answer.headers.get('retry-after')).toBe('5');
     }
   });
 
   test('gone between question and answer is no fault of the person, and no session', async () => {
-    const begun = await world.begin({ provider: 'leaving' });
-    const path = await world.comeBack(begun, providerAccount(), world.leaving);
-    await world.leaving.close();
-    const answer = await world.ask('GET', path, { cookie: begun.cookie });
+    const begun = await harness.begin({ provider: 'leaving' });
+    const path = await harness.comeBack(begun, providerAccount(), harness.leaving);
+    await harness.leaving.close();
+    const answer = await harness.ask('GET', path, { cookie: begun.cookie });
     expectRefusedSignIn(answer, 503, 'social_provider_unavailable');
-    expectRefusedSignIn(await world.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
+    expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 
   test('a foreign page begins nothing, and no address is returned to that is not ours', async () => {
     const json = { provider: 'company' };
     expectRefusedSignIn(
-      await world.ask('POST', '/api/auth/sign-in/social', { json, headers: { origin: 'https://evil.example' } }),
+      await harness.ask('POST', '/api/auth/sign-in/social', { json, headers: { origin: 'https://evil.example' } }),
       403,
       'origin_refused',
     );
     for (const callbackURL of ['https://evil.example/', '//evil.example', '/\\evil.example'])
       expectRefusedSignIn(
-        await world.ask('POST', '/api/auth/sign-in/social', { json: { ...json, callbackURL } }),
+        await harness.ask('POST', '/api/auth/sign-in/social', { json: { ...json, callbackURL } }),
         400,
         'callback_refused',
       );

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPeopledWorld, type PeopledWorld } from '#testing/harness/peopled-world.ts';
+import { openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { listUsers, showUser } from './read-users.ts';
 
-let world: PeopledWorld;
+let harness: PeopledHarness;
 beforeAll(async () => {
-  world = await openPeopledWorld();
+  harness = await openPeopledHarness();
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 describe('the list of accounts', () => {
   // Made a day apart, the last one newest; the two of the third day at the same moment.
@@ -16,15 +16,15 @@ describe('the list of accounts', () => {
   const ids: string[] = [];
   const within = { createdFrom: '2020-01-01T00:00:00Z', createdTo: '2020-01-31T00:00:00Z' };
   const idsOf = async (filter: object) =>
-    (await listUsers(world.deps, { limit: 10, ...within, ...filter })).items.map(({ id }) => id);
+    (await listUsers(harness.deps, { limit: 10, ...within, ...filter })).items.map(({ id }) => id);
   const newestFirst = () => [...ids.slice(2).sort().reverse(), ids[1], ids[0]];
 
   beforeAll(async () => {
     for (const [at, day] of made.entries()) {
-      const { id } = await world.somebody({ roles: at === 0 ? ['auditor'] : [] });
+      const { id } = await harness.somebody({ roles: at === 0 ? ['auditor'] : [] });
       ids.push(id);
       const values = [id, `list-${at}@people.test`, `${day}T12:00:00.123Z`, at === 1 ? `${day}T13:00:00Z` : null];
-      await world.rows('UPDATE users SET email = $2, "createdAt" = $3, "disabledAt" = $4 WHERE id = $1', values);
+      await harness.rows('UPDATE users SET email = $2, "createdAt" = $3, "disabledAt" = $4 WHERE id = $1', values);
     }
   });
 
@@ -32,7 +32,7 @@ describe('the list of accounts', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < made.length; page += 1) {
-      const { items, next } = await listUsers(world.deps, { limit: 1, ...within, cursor });
+      const { items, next } = await listUsers(harness.deps, { limit: 1, ...within, cursor });
       seen.push(...items.map(({ id }) => id));
       expect(next === null).toBe(page === made.length - 1);
       cursor = next ?? undefined;
@@ -41,7 +41,7 @@ describe('the list of accounts', () => {
   });
 
   test('shows of each account what it is, and no secret', async () => {
-    const { items } = await listUsers(world.deps, { limit: 1, emailPrefix: 'list-0' });
+    const { items } = await listUsers(harness.deps, { limit: 1, emailPrefix: 'list-0' });
     expect(items).toEqual([
       {
         id: ids[0],
@@ -77,7 +77,7 @@ describe('the list of accounts', () => {
 
   test('refuses a cursor of another list: cursor_invalid', async () => {
     const cursor = Buffer.from(JSON.stringify([ids[0]])).toString('base64url');
-    expect(await outcomeOf(listUsers(world.deps, { limit: 1, cursor }))).toBe('cursor_invalid');
+    expect(await outcomeOf(listUsers(harness.deps, { limit: 1, cursor }))).toBe('cursor_invalid');
   });
 
   test('takes a moment before the years of the database for its beginning', async () => {
@@ -87,10 +87,10 @@ describe('the list of accounts', () => {
 
 describe('one account', () => {
   test('tells how its sessions, logins and wrong passwords stand', async () => {
-    const user = await world.signedIn({ hasPassword: true });
+    const user = await harness.signedIn({ hasPassword: true });
     const locked = `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 7, now() + interval '10 minutes')`;
-    await world.rows(locked, [accountKeyOf(world.deps, user.email)]);
-    const shown = await showUser(world.deps, user.id);
+    await harness.rows(locked, [accountKeyOf(harness.deps, user.email)]);
+    const shown = await showUser(harness.deps, user.id);
     expect(shown).toMatchObject({
       id: user.id,
       sessions: 1,
@@ -103,12 +103,12 @@ describe('one account', () => {
       factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
     });
     expect(Date.parse(shown.locked_until as string)).toBeGreaterThan(Date.now());
-    expect(JSON.stringify(shown)).not.toContain(world.digest);
+    expect(JSON.stringify(shown)).not.toContain(harness.digest);
   });
 
   test('that nobody has ever signed in to has neither login nor password, and no failure', async () => {
-    const { id } = await world.somebody({ isProven: false });
-    expect(await showUser(world.deps, id)).toMatchObject({
+    const { id } = await harness.somebody({ isProven: false });
+    expect(await showUser(harness.deps, id)).toMatchObject({
       email_verified_at: null,
       last_login_at: null,
       password_changed_at: null,
@@ -120,38 +120,40 @@ describe('one account', () => {
   });
 
   test('whose hundredth password was wrong is closed to passwords, whatever time goes by', async () => {
-    const { id, email } = await world.somebody();
+    const { id, email } = await harness.somebody();
     const spent = 'INSERT INTO login_failures (key, failures) VALUES ($1, 100)';
-    await world.rows(spent, [accountKeyOf(world.deps, email)]);
-    expect(await showUser(world.deps, id)).toMatchObject({ locked_until: null, password_closed: true });
+    await harness.rows(spent, [accountKeyOf(harness.deps, email)]);
+    expect(await showUser(harness.deps, id)).toMatchObject({ locked_until: null, password_closed: true });
   });
 
   test('a session that is over does not count', async () => {
-    const user = await world.signedIn();
-    await world.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE "userId" = $1`, [user.id]);
-    expect(await showUser(world.deps, user.id)).toMatchObject({ sessions: 0 });
+    const user = await harness.signedIn();
+    await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE "userId" = $1`, [user.id]);
+    expect(await showUser(harness.deps, user.id)).toMatchObject({ sessions: 0 });
   });
 
   test('recovery codes are told beside a factor alone', async () => {
-    const { id } = await world.somebody();
+    const { id } = await harness.somebody();
     const app = `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', false, 8)`;
-    await world.rows(app, [id]);
-    const factors = async () => (await showUser(world.deps, id)).factors;
+    await harness.rows(app, [id]);
+    const factors = async () => (await showUser(harness.deps, id)).factors;
     expect(await factors()).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0 });
-    await world.rows(
+    await harness.rows(
       `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
        VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`,
       [id],
     );
     expect(await factors()).toEqual({ totp: false, passkeys: 1, recovery_codes_left: 8 });
-    await world.rows('UPDATE two_factors SET verified = true WHERE "userId" = $1', [id]);
-    await world.rows('DELETE FROM passkeys WHERE "userId" = $1', [id]);
+    await harness.rows('UPDATE two_factors SET verified = true WHERE "userId" = $1', [id]);
+    await harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [id]);
     expect(await factors()).toEqual({ totp: true, passkeys: 0, recovery_codes_left: 8 });
   });
 
   test('that waits for somebody invited tells the roles they will have', async () => {
-    const { id } = await world.somebody({ isProven: false });
-    await world.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{auditor}')`, [id]);
-    expect(await showUser(world.deps, id)).toMatchObject({ roles: ['user'], invited_roles: ['auditor'] });
+    const { id } = await harness.somebody({ isProven: false });
+    await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{auditor}')`, [
+      id,
+    ]);
+    expect(await showUser(harness.deps, id)).toMatchObject({ roles: ['user'], invited_roles: ['auditor'] });
   });
 });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
-import { createTestPorts, type TestPorts, testCaller } from '#testing/ports.ts';
+import { createTestPorts, type TestPorts, testCaller } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { killedEverywhere, runKillable } from '#testing/processes/killable.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { type EnsureKeysSettings, ensureKeys } from '../ensure-keys.ts';
 import { KeyMaterialError } from '../key-material.ts';
 import { createKeyRing } from '../key-ring.ts';

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TokenWorld, tokenWorld } from '#testing/harness/token-world.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { type TokenHarness, tokenHarness } from '#testing/harness/token.ts';
 import { readUserInfo } from './read-user-info.ts';
 
 let stores: OwnPorts;
-let world: TokenWorld;
+let harness: TokenHarness;
 const sub = '0190b1d4-0000-7000-8000-0000000000aa';
 beforeAll(async () => {
   stores = await openTestPorts();
   await stores.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [sub, 'ada@example.test']);
-  world = tokenWorld();
+  harness = tokenHarness();
 });
 afterAll(() => stores?.end());
 
 const read = (changes: Record<string, unknown>) =>
-  readUserInfo({ ...world.ports, sql: stores.sql }, world.token({ sub, ...changes }));
+  readUserInfo({ ...harness.ports, sql: stores.sql }, harness.token({ sub, ...changes }));
 
 test('tells of its user what the scope of the token names', async () => {
   expect(await read({ scope: 'openid email' })).toMatchObject({ sub, email: 'ada@example.test' });
@@ -30,7 +30,7 @@ test.each([
 });
 
 test('a token that ended since its caller was recognised is no credential any more', async () => {
-  world.revocations.apply([
+  harness.revocations.apply([
     {
       epoch: 1,
       kind: 'family',
@@ -39,7 +39,7 @@ test('a token that ended since its caller was recognised is no credential any mo
       isReuse: false,
       userId: sub,
       clientId: null,
-      expiresAtMs: world.ports.clock.now() + 3_600_000,
+      expiresAtMs: harness.ports.clock.now() + 3_600_000,
     },
   ]);
   await expect(read({ scope: 'openid', fid: 'ended' })).rejects.toMatchObject({ code: 'unauthenticated' });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
-import { clientCaller } from '#testing/ports.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import { type GrantHarness, type GrantPorts, nobody, openGrantHarness, unlogged } from '../grant-harness.ts';
 import {
   type RegisteredClient,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { userCaller } from '#testing/ports.ts';
+import { userCaller } from '#testing/harness/ports.ts';
 import {
   challengeOf,
   type GrantClient,

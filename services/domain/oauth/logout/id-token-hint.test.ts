@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ISSUER, jws, NOW, newKey, type TestKey } from '#testing/harness/token-world.ts';
+import { ISSUER, jws, NOW, newKey, type TestKey } from '#testing/harness/token.ts';
 import { type HintPorts, readIdTokenHint } from './id-token-hint.ts';
 
 const keys = new Map<string, TestKey>(

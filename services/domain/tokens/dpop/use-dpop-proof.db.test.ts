@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { tokenWorld } from '#testing/harness/token-world.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
 import type { DpopProof } from './dpop-proof.ts';
 import { consumeProof } from './use-dpop-proof.ts';
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => ports?.end());
 
-const { tokenSettings } = tokenWorld().ports;
+const { tokenSettings } = tokenHarness().ports;
 const use = (jkt: string, jti: string) => consumeProof({ hotSql: ports.sql, tokenSettings }, { jkt, jti } as DpopProof);
 
 test('replay of a DPoP proof: of many at once one is taken, and none after it', async () => {

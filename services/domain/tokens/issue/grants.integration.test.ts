@@ -1,19 +1,19 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { expectOAuthError, send } from '#testing/http-client.ts';
 
-let world: ApiWorld;
+let harness: ApiHarness;
 let copy: ApiCopy;
 let client: ClientCredentials;
 beforeAll(async () => {
-  world = await openApiWorld();
-  copy = await world.startCopy({ hashes: false });
-  client = await world.newClient(['tokens:issue', 'tokens:introspect']);
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false });
+  client = await harness.newClient(['tokens:issue', 'tokens:introspect']);
 });
-afterAll(() => world?.close());
+afterAll(() => harness?.close());
 
 const ask = (form: Readonly<Record<string, string>>) =>
   send(copy.url, 'POST', '/oauth2/token', { basic: client, form });

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
-import { tokenWorld } from '#testing/harness/token-world.ts';
-import { clientCaller, userCaller } from '#testing/ports.ts';
+import { clientCaller, userCaller } from '#testing/harness/ports.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
 import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
@@ -17,7 +17,7 @@ const user = (
   clientId = 'sallyport',
   by: 'bearer' | 'session' | 'api_key' = 'session',
 ): Caller => userCaller(userId, { sessionId, clientId, by });
-const { ports } = tokenWorld();
+const { ports } = tokenHarness();
 const of = (caller: Caller, key: string, body: object = {}, operation = 'op') =>
   idempotentRequest(ports, caller, key, operation, body);
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { AccessDirectory, Client } from '#services/domain/access/access-directory.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { outcomeOfCall } from '#testing/outcome.ts';
-import { clientCaller, testCaller } from '#testing/ports.ts';
 import { issueClientToken } from './issue-client-token.ts';
 import { oauthClient } from './oauth-client.ts';
 

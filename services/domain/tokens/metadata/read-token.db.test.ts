@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { type RevokeInput, revokeToken } from '../revocations/revoke-token.ts';
 import { readToken } from './read-token.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { type FamilyCopy, publicClient } from '#testing/fixtures/families.ts';
-import { PATIENCE_MS, patient } from '#testing/patient-stores.ts';
+import { PATIENCE_MS, patient } from '#testing/harness/ports.ts';
 import type { CreatedFamily } from './create-family.ts';
 import {
   type ContentionHarness,

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { expect } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
 import { type FamilyCopy, type FamilyCopyOptions, insertUser, refreshSettings } from '#testing/fixtures/families.ts';
-import { PATIENCE_MS, patient } from '#testing/patient-stores.ts';
+import { PATIENCE_MS, patient } from '#testing/harness/ports.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { type FamilyHarness, openFamilyHarness } from './family-harness.ts';
 import type { PresentedToken } from './refresh-families.store.ts';

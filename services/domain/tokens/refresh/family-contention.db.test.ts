@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
 import { type FamilyCopy, insertUser, publicClient } from '#testing/fixtures/families.ts';
-import { patient } from '#testing/patient-stores.ts';
+import { patient } from '#testing/harness/ports.ts';
 import type { CreatedFamily } from './create-family.ts';
 import { type ContentionHarness, openContentionHarness } from './family-contention-harness.ts';
 import { outcome } from './family-harness.ts';

@@ -10,9 +10,9 @@ import {
   refreshSecrets,
   refreshSettings,
 } from '#testing/fixtures/families.ts';
+import { quietLog } from '#testing/harness/ports.ts';
+import { createTestDatabase } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
-import { quietLog } from '#testing/quiet-log.ts';
-import { createTestDatabase } from '#testing/stores.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { checkRefreshToken, mintRefreshToken, type RefreshSecrets } from './refresh-token-format.ts';
 import type { PresentedBy } from './rotate-family.ts';

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSql } from '#services/platform/postgres/pool.ts';
 import { createFamilyCopy, type FamilyCopy, insertUser, refreshSecrets } from '#testing/fixtures/families.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import {
   batchRank,
   type ModelFamily,
@@ -10,7 +11,6 @@ import {
   type ModelRequest,
   presentToModel,
 } from '#testing/oracle/family-model.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { type PresentedToken, rotateBatch } from './refresh-families.store.ts';
 import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { untilDeadToAll } from '#services/domain/purge-harness.ts';
+import { untilDeadToAll } from '#services/domain/shared/purge-harness.ts';
 import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '#testing/fixtures/families.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { refreshFamilyRotateBatch } from './refresh-families.store.ts';
 import { mintRefreshToken, nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 

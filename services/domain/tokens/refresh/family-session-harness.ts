@@ -3,9 +3,9 @@
 import type { Caller, Transact } from '#services/domain/ports.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
 import { callerFrom, type FamilyCopy, insertSession, insertUser } from '#testing/fixtures/families.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { clientCaller } from '#testing/ports.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { type FamilyHarness, openFamilyHarness } from './family-harness.ts';
 

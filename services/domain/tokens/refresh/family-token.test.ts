@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { AccessDirectory } from '#services/domain/access/access-directory.ts';
 import type { Redis } from '#services/domain/ports.ts';
-import { goodClaims, tokenWorld } from '#testing/harness/token-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { goodClaims, tokenHarness } from '#testing/harness/token.ts';
 import type { MintedToken } from '../access-token.ts';
 import { readTokenMetadata } from '../metadata/token-metadata.cache.ts';
 import { familyTokenFacts, rememberToken } from './family-token.ts';
@@ -68,7 +68,7 @@ test('another client acts with what its scope names and the user holds', () => {
 });
 
 test('a token is remembered for what is left of its life; one whose answer is repeated after its end is not', async () => {
-  const { ports, token, at } = tokenWorld();
+  const { ports, token, at } = tokenHarness();
   const sent: { readonly ttlSeconds: number }[] = [];
   const redis = {
     setMany: async (entries: typeof sent) => void sent.push(...entries),

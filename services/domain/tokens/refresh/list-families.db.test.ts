@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
 import { endFamiliesOfUserAtClient } from './end-family.ts';

@@ -10,10 +10,10 @@ import {
   refreshSecrets,
   refreshSettings,
 } from '#testing/fixtures/families.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { type Attempt, faultsOfHistory } from '#testing/oracle/family-history.ts';
 import { ORACLE_GRACE_SECONDS } from '#testing/oracle/family-worker.ts';
 import { startWorker, type WorkerProcess } from '#testing/oracle/worker-process.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
 import { endFamiliesOfUser, endFamily } from './end-family.ts';
 
 /**

@@ -4,8 +4,8 @@ import { registry } from '#observability/metrics/instruments.ts';
 import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
-import { loginFlows } from '../refresh-token-harness.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
+import { loginFlows } from './refresh-token-harness.ts';
 
 let harness: IssuingHarness;
 let flows: ReturnType<typeof loginFlows>;

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/api-copy.ts';
-import { type ApiWorld, openApiWorld } from '#testing/harness/api-world.ts';
+import type { ApiCopy } from '#testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { loginFlows } from '../refresh-token-harness.ts';
+import { loginFlows } from './refresh-token-harness.ts';
 
-let harness: ApiWorld;
+let harness: ApiHarness;
 let flows: ReturnType<typeof loginFlows>;
 let proxy: TcpProxy;
 let remote: ApiCopy;
 beforeAll(async () => {
-  harness = await openApiWorld();
+  harness = await openApiHarness();
   proxy = await startTcpProxy(harness.databaseUrl);
   flows = loginFlows(await harness.startCopy());
   remote = await harness.startCopy({ databaseUrl: proxy.url });

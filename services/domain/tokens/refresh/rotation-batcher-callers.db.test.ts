@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { RequestContext } from '#services/domain/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { type FamilyCopy, publicClient } from '#testing/fixtures/families.ts';
-import { PATIENCE_MS } from '#testing/patient-stores.ts';
+import { PATIENCE_MS } from '#testing/harness/ports.ts';
 import { type FamilyHarness, generations, openFamilyHarness, outcome } from './family-harness.ts';
 
 /** A token held up at one copy while its client, which has given up there, refreshed twice at another. */

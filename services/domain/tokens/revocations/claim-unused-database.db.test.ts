@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { MarkStore } from '#services/domain/ports.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { claimUnusedDatabase } from './claim-unused-database.ts';
 
 let ports: OwnPorts;

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { quietLog } from '#testing/quiet-log.ts';
-import { openStateCopy, type StateCopy } from '#testing/state-copy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { quietLog } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { type CollapseResult, collapseRevocations } from './collapse-revocations.ts';
 import type { RevocableClaims } from './revocation-set.ts';
 import { lockCollapse } from './revocations.store.ts';
+import { openStateCopy, type StateCopy } from './state-copy-harness.ts';
 
 const BUDGET = 100;
 const usersInsert = defineStatement(

@@ -18,7 +18,7 @@ function ringOf(harness: PollHarness) {
   return { ring, keyRing };
 }
 
-async function openWorld(waitMs?: number) {
+async function openHarness(waitMs?: number) {
   const harness = createPollHarness();
   await harness.started();
   const { ring, keyRing } = ringOf(harness);
@@ -31,7 +31,7 @@ async function openWorld(waitMs?: number) {
 }
 
 test('a state is confirmed by a poll sent after the question, never by one under way', async () => {
-  const { harness, ring, confirmState } = await openWorld();
+  const { harness, ring, confirmState } = await openHarness();
   harness.isAutomatic = false;
   void harness.poll.wake();
   await expect.poll(() => harness.asked.length).toBe(1);
@@ -46,7 +46,7 @@ test('a state is confirmed by a poll sent after the question, never by one under
 });
 
 test('any number of questions share one poll', async () => {
-  const { harness, ring, confirmState } = await openWorld();
+  const { harness, ring, confirmState } = await openHarness();
   harness.isAutomatic = false;
   harness.monotonicMs += 10;
   ring.confirmedAtMs = harness.monotonicMs;
@@ -61,7 +61,7 @@ test('any number of questions share one poll', async () => {
 });
 
 test('keys that the poll did not confirm are loaded before the answer', async () => {
-  const { harness, ring, confirmState } = await openWorld();
+  const { harness, ring, confirmState } = await openHarness();
   harness.monotonicMs += 10;
   expect(await confirmState()).toBe(true);
   expect(ring.loads).toBe(1);
@@ -76,7 +76,7 @@ test.each([
   ['is older than its marks', (harness: PollHarness) => Object.assign(harness.db, { beat: 0 })],
   ['says nothing', (harness: PollHarness) => Object.assign(harness, { isAutomatic: false })],
 ])('a database that %s confirms nothing', async (_, change) => {
-  const { harness, ring, confirmState } = await openWorld(50);
+  const { harness, ring, confirmState } = await openHarness(50);
   ring.confirmedAtMs = Number.MAX_SAFE_INTEGER;
   harness.monotonicMs += 10;
   expect(await confirmState()).toBe(true);

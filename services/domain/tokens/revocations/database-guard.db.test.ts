@@ -3,14 +3,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Marks } from '#services/domain/ports.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import { patient, testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { patient } from '#testing/patient-stores.ts';
-import { testCaller } from '#testing/ports.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
-import { loginFlows } from '../refresh-token-harness.ts';
+import { loginFlows } from '../refresh/refresh-token-harness.ts';
 import { createMarkedGuard } from './database-guard.ts';
 import { revokeToken } from './revoke-token.ts';
 

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSql } from '#services/platform/postgres/pool.ts';
-import { createPatientPool } from '#testing/patient-stores.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/stores.ts';
+import { createPatientPool } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { keepRevocations } from './keep-revocations.ts';
 
 let database: TestDatabase;

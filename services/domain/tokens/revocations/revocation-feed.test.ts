@@ -1,22 +1,22 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
-import { NOW, type TokenWorld, tokenWorld } from '#testing/harness/token-world.ts';
+import { NOW, type TokenHarness, tokenHarness } from '#testing/harness/token.ts';
 import { createRevocationFeed, type RevocationFeed } from './revocation-feed.ts';
 
 const HELD = 300;
 
-let world: TokenWorld;
+let harness: TokenHarness;
 let signatures: number;
 let failure: Error | undefined;
 let feed: RevocationFeed;
 
-const confirm = (): void => world.revocations.confirm(HELD, NOW * 1_000, NOW * 1_000);
+const confirm = (): void => harness.revocations.confirm(HELD, NOW * 1_000, NOW * 1_000);
 
 beforeEach(() => {
-  world = tokenWorld();
+  harness = tokenHarness();
   signatures = 0;
   failure = undefined;
-  world.revocations.apply(
+  harness.revocations.apply(
     Array.from({ length: HELD }, (_, at) => ({
       epoch: at + 1,
       kind: 'jti',
@@ -34,7 +34,7 @@ beforeEach(() => {
     if (failure !== undefined) throw failure;
     return `${header.typ}.${JSON.stringify(claims)}`;
   };
-  const { revocations } = world;
+  const { revocations } = harness;
   feed = createRevocationFeed({
     revocations,
     keyRing: { sign } as KeyRing,

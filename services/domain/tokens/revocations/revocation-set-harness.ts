@@ -1,6 +1,6 @@
 // For tests only: revocation sets by a clock of the test's own, what is put into them, and what is asked of them.
 
-import { quietLog } from '#testing/quiet-log.ts';
+import { quietLog } from '#testing/harness/ports.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 import { createRevocationSet, type RevocableClaims, type RevocationMemory } from './revocation-set.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { beforeEach, expect, test } from 'vitest';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { createRevocationFeed } from './revocation-feed.ts';
 import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
 import { createRevocationStreams, questionOfEventId, type RevocationStreams } from './revocation-stream.ts';

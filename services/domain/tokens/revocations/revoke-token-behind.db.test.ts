@@ -5,8 +5,8 @@ import { rotateServerSecret } from '#services/domain/keys/secrets/rotate-server-
 import { exchangeToken } from '#services/domain/oauth/exchange-token.ts';
 import type { Caller, Clock } from '#services/domain/ports.ts';
 import { newPerson } from '#testing/flows/people.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { testCaller } from '#testing/ports.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
 import { explainEnd } from '../explain-end.ts';

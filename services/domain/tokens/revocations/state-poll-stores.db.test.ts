@@ -8,7 +8,7 @@ import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
-import { createStateCopies, type StateCopy } from '#testing/state-copy.ts';
+import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
 
 /** Servers of this file's own, to be stopped and frozen: by pid, never the ones that other tests share. */
 

@@ -5,9 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { createStateCopies, type StateCopy } from '#testing/state-copy.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/stores.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { REVOCATION_STREAM } from './revocation-news.cache.ts';
+import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
 
 const insert = defineStatement(
   'testRevocationInsert',

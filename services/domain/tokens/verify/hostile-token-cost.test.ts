@@ -7,11 +7,11 @@ import { expect, test } from 'vitest';
  */
 const source = `
 import { deflateRawSync } from 'node:zlib';
-import { encode, headerOf, jws, reasonOf, tokenWorld } from ${JSON.stringify(
-  new URL('../../../../testing/harness/token-world.ts', import.meta.url).href,
+import { encode, headerOf, jws, reasonOf, tokenHarness } from ${JSON.stringify(
+  new URL('../../../../testing/harness/token.ts', import.meta.url).href,
 )};
-const world = tokenWorld();
-const key = world.keys.RS256;
+const harness = tokenHarness();
+const key = harness.keys.RS256;
 const bomb = deflateRawSync(Buffer.alloc(6_000_000, 0x20)).toString('base64url');
 const deep = '['.repeat(10_000) + ']'.repeat(10_000);
 const tokens = {
@@ -28,7 +28,7 @@ const tokens = {
 };
 const refuse = (token) => {
   for (let count = 0; count < 500; count += 1) {
-    const reason = reasonOf(world, token);
+    const reason = reasonOf(harness, token);
     if (reason !== 'malformed') throw new Error(reason);
   }
 };

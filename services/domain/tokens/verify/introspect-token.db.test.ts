@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { insertUser } from '#testing/fixtures/families.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
-import { tokenWorld } from '#testing/harness/token-world.ts';
-import { quietLog } from '#testing/quiet-log.ts';
+import { quietLog } from '#testing/harness/ports.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
 import { createValidationSummary } from './summarise-validations.ts';
 import { validateToken } from './validate-token.ts';
 
@@ -22,7 +22,7 @@ function outbox(): { sql: Sql; rows: Record<string, number>[]; fail: boolean } {
 }
 
 test('validations leave one row of counts, however many there are, and none when there are none', async () => {
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   const box = outbox();
   const summary = createValidationSummary({ sql: box.sql, log: quietLog });
   await summary.write();
@@ -34,7 +34,7 @@ test('validations leave one row of counts, however many there are, and none when
 });
 
 test('what could not be written is part of the next row', async () => {
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   const box = outbox();
   const summary = createValidationSummary({ sql: box.sql, log: quietLog });
   box.fail = true;
@@ -48,7 +48,7 @@ test('what could not be written is part of the next row', async () => {
 
 test('a row is written every minute while it runs', async () => {
   vi.useFakeTimers();
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   const box = outbox();
   const summary = createValidationSummary({ sql: box.sql, log: quietLog });
   summary.start();

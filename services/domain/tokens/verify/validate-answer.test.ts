@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Redis } from '#services/domain/ports.ts';
-import { AUDIENCE, goodClaims, tokenWorld } from '#testing/harness/token-world.ts';
+import { AUDIENCE, goodClaims, tokenHarness } from '#testing/harness/token.ts';
 import { answerToken, answerValidate, plainTokenOf, type ValidateAnswerPorts } from './validate-answer.ts';
 
 const withRedis = (ports: object, redis: Partial<Redis> = {}): ValidateAnswerPorts =>
@@ -39,7 +39,7 @@ test('a plain body is read as a JSON parser reads it, or not at all', () => {
 });
 
 test('the ready answer is the verdict as JSON, for active and inactive tokens', async () => {
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   for (let use = 0; use < 3; use += 1)
     expect(JSON.parse(answerToken(ports, token()))).toEqual({ active: true, claims: goodClaims() });
   expect(JSON.parse(answerToken(ports, 'x'))).toEqual({ active: false, reason: 'malformed' });
@@ -49,7 +49,7 @@ test('the ready answer is the verdict as JSON, for active and inactive tokens', 
 });
 
 test('a claim with every kind of character comes back unchanged', async () => {
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   const email = 'ä"\\/\u2028\u0000😀@people.test';
   expect(JSON.parse(answerToken(ports, token({ email }))).claims.email).toBe(email);
 });
@@ -60,7 +60,7 @@ test('replay on: a token id under another context is refused, ordinary reuse is 
     setIfAbsent: async (key, value) => !seen.has(key) && seen.set(key, value).has(key),
     get: async (key) => seen.get(key) ?? null,
   };
-  const { ports, token } = tokenWorld({ validateReplay: true });
+  const { ports, token } = tokenHarness({ validateReplay: true });
   const ask = (context: object, at = withRedis(ports, redis)) => answerValidate(at, { token: token(), context });
   for (let use = 0; use < 2; use += 1)
     expect(await ask({ ip: '192.0.2.1', user_agent: 'a' })).toContain('"active":true');
@@ -72,7 +72,7 @@ test('replay on: a token id under another context is refused, ordinary reuse is 
 });
 
 test('replay off: nothing is asked of any store', () => {
-  const { ports, token } = tokenWorld();
+  const { ports, token } = tokenHarness();
   const answer = answerValidate(withRedis(ports, {}), { token: token(), context: { ip: '192.0.2.1' } });
   expect(typeof answer).toBe('string');
 });

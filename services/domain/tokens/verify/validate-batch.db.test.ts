@@ -5,7 +5,7 @@ import { compromiseKey } from '#services/domain/keys/compromise-key.ts';
 import { TokenCachingStrategy } from '#services/embedding/token-caching-strategy.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { readToken } from '../metadata/read-token.ts';

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Redis } from '#services/domain/ports.ts';
-import { tokenWorld } from '#testing/harness/token-world.ts';
-import { testCaller } from '#testing/ports.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
 import { validateBatch } from './validate-batch.ts';
 
 describe('validate-batch', () => {
   test('a thousand forgeries leave other requests their turns, and are answered in order', async () => {
-    const world = tokenWorld();
-    const good = world.token();
+    const harness = tokenHarness();
+    const good = harness.token();
     const forged = `${good.slice(0, -8)}AAAAAAAA`;
     const tokens = Array.from({ length: 1_000 }, (_, index) => (index % 100 === 99 ? good : forged));
     let turns = 0;
@@ -16,7 +16,7 @@ describe('validate-batch', () => {
       next = setImmediate(count);
     };
     let next = setImmediate(count);
-    const ports = { ...world.ports, redis: {} as Redis };
+    const ports = { ...harness.ports, redis: {} as Redis };
     const { results } = JSON.parse(await validateBatch(ports, { tokens }, testCaller));
     clearImmediate(next);
     expect(turns).toBeGreaterThanOrEqual(19);

@@ -12,26 +12,26 @@ import {
   parts,
   reasonOf,
   signature,
-  type TokenWorld,
-  tokenWorld,
+  type TokenHarness,
+  tokenHarness,
   withHeader,
-} from '#testing/harness/token-world.ts';
+} from '#testing/harness/token.ts';
 
 describe('algorithms and keys', () => {
   test.each(['none', 'nOnE', '', undefined, 'HS384', 'RS384', 'RS512', 'ES512', 'A128KW', 7, null, ['RS256']])(
     'alg %j is rejected',
     (alg) => {
-      const world = tokenWorld();
-      const token = withHeader(world, { ...headerOf(world.keys.RS256), alg });
+      const harness = tokenHarness();
+      const token = withHeader(harness, { ...headerOf(harness.keys.RS256), alg });
       const [header, payload] = parts(token);
-      expect(reasonOf(world, token)).toMatch(/malformed|bad_signature/);
-      expect(reasonOf(world, `${header}.${payload}.`)).toBe('malformed');
-      expect(reasonOf(world, `${header}.${payload}`)).toBe('malformed');
+      expect(reasonOf(harness, token)).toMatch(/malformed|bad_signature/);
+      expect(reasonOf(harness, `${header}.${payload}.`)).toBe('malformed');
+      expect(reasonOf(harness, `${header}.${payload}`)).toBe('malformed');
     },
   );
 
-  const publicForms = (world: TokenWorld) => {
-    const { key } = world.keys.RS256;
+  const publicForms = (harness: TokenHarness) => {
+    const { key } = harness.keys.RS256;
     const pem = key.export({ type: 'spki', format: 'pem' }) as string;
     const jwk = key.export({ format: 'jwk' });
     return {
@@ -46,60 +46,62 @@ describe('algorithms and keys', () => {
   test.each(['PEM', 'PEM after a space', 'PEM without its last line end', 'DER', 'JWK', 'JWKS'] as const)(
     'HS256 over our public key as %s is rejected, under the RSA kid and under the shared secret’s',
     (form) => {
-      const world = tokenWorld();
-      const secret = createSecretKey(publicForms(world)[form]);
+      const harness = tokenHarness();
+      const secret = createSecretKey(publicForms(harness)[form]);
       for (const kid of ['rs', 'hs']) {
         const input = `${encode({ alg: 'HS256', kid, typ: 'at+jwt' })}.${encode(goodClaims())}`;
         const token = `${input}.${signature('HS256', secret, input).toString('base64url')}`;
-        expect(reasonOf(world, token)).toBe('bad_signature');
+        expect(reasonOf(harness, token)).toBe('bad_signature');
       }
     },
   );
 
   test('an unknown kid is rejected, and a MAC under the empty key opens nothing', () => {
-    const world = tokenWorld();
-    expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), kid: 'nobody' }))).toBe('unknown_key');
+    const harness = tokenHarness();
+    expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'nobody' }))).toBe(
+      'unknown_key',
+    );
     for (const kid of ['nobody', 'hs', 'rs', '']) {
       const input = `${encode({ alg: 'HS256', kid, typ: 'at+jwt' })}.${encode(goodClaims())}`;
       const token = `${input}.${signature('HS256', createSecretKey(Buffer.alloc(0)), input).toString('base64url')}`;
-      expect(reasonOf(world, token)).toMatch(/unknown_key|bad_signature/);
+      expect(reasonOf(harness, token)).toMatch(/unknown_key|bad_signature/);
     }
-    const withoutKid = withHeader(world, { alg: 'RS256', typ: 'at+jwt' });
-    expect(reasonOf(world, withoutKid)).toBe('malformed');
+    const withoutKid = withHeader(harness, { alg: 'RS256', typ: 'at+jwt' });
+    expect(reasonOf(harness, withoutKid)).toBe('malformed');
   });
 
   test('an unknown kid is no verdict while the key ring is older than the revocations: 503', () => {
-    const world = tokenWorld();
-    const token = withHeader(world, { ...headerOf(world.keys.RS256), kid: 'nobody' });
-    world.ringState.behindMs = 1;
-    expect(() => reasonOf(world, token)).toThrow('key_ring_behind');
-    expect(reasonOf(world, world.token())).toBe('active');
-    world.ringState.behindMs = 0;
-    expect(reasonOf(world, token)).toBe('unknown_key');
+    const harness = tokenHarness();
+    const token = withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'nobody' });
+    harness.ringState.behindMs = 1;
+    expect(() => reasonOf(harness, token)).toThrow('key_ring_behind');
+    expect(reasonOf(harness, harness.token())).toBe('active');
+    harness.ringState.behindMs = 0;
+    expect(reasonOf(harness, token)).toBe('unknown_key');
   });
 
   test('a copy whose clock is wrong gives no verdict: 503', () => {
-    const world = tokenWorld();
-    const token = world.token();
-    expect(reasonOf(world, token)).toBe('active');
-    world.ringState.isClockRight = false;
-    expect(() => reasonOf(world, token)).toThrow('clock_wrong');
+    const harness = tokenHarness();
+    const token = harness.token();
+    expect(reasonOf(harness, token)).toBe('active');
+    harness.ringState.isClockRight = false;
+    expect(() => reasonOf(harness, token)).toThrow('clock_wrong');
   });
 
   test.each(['../../dev/null', `' OR 1=1--`, '__proto__', 'constructor', 'x'.repeat(300), 'rs\0'])(
     'the kid %j finds no key and is only ever looked up in memory',
     (kid) => {
-      const world = tokenWorld();
-      expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), kid }))).toBe('unknown_key');
-      expect(world.asked).toEqual([kid]);
+      const harness = tokenHarness();
+      expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid }))).toBe('unknown_key');
+      expect(harness.asked).toEqual([kid]);
     },
   );
 
   test('a kid that is no text, or too long for a header, is not looked up at all', () => {
-    const world = tokenWorld();
+    const harness = tokenHarness();
     for (const kid of [{ not: '' }, ['rs'], 1, null, true, 'x'.repeat(10_000)])
-      expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), kid }))).toBe('malformed');
-    expect(world.asked).toEqual([]);
+      expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid }))).toBe('malformed');
+    expect(harness.asked).toEqual([]);
   });
 
   test('jku, x5u, jwk and x5c in the header are rejected, and nobody is asked for a key', async () => {
@@ -109,12 +111,12 @@ describe('algorithms and keys', () => {
     });
     await new Promise<void>((resolve) => attacker.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(attacker.address() as AddressInfo).port}/jwks.json`;
-    const world = tokenWorld();
+    const harness = tokenHarness();
     const theirs = newKey('RS256', 'rs');
     const jwk = theirs.key.export({ format: 'jwk' });
     for (const extra of [{ jku: url }, { x5u: url }, { jwk }, { x5c: ['MIIB'] }, { x5t: 'a' }]) {
-      expect(reasonOf(world, jws(theirs, { ...headerOf(theirs), ...extra }, goodClaims()))).toBe('malformed');
-      expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), ...extra }))).toBe('malformed');
+      expect(reasonOf(harness, jws(theirs, { ...headerOf(theirs), ...extra }, goodClaims()))).toBe('malformed');
+      expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), ...extra }))).toBe('malformed');
     }
     await new Promise((resolve) => setImmediate(resolve));
     expect(connections).toBe(0);
@@ -124,41 +126,41 @@ describe('algorithms and keys', () => {
   test.each([{ crit: ['x'] }, { crit: [] }, { b64: false }, { b64: true }, { crit: ['b64'], b64: false }])(
     'the header member %j is rejected',
     (extra) => {
-      const world = tokenWorld();
-      expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), ...extra }))).toBe('malformed');
+      const harness = tokenHarness();
+      expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), ...extra }))).toBe('malformed');
     },
   );
 
   test.each(['JWT', 'logout+jwt', 'id+jwt', 'revocations+jwt', '', undefined, null, 1, 'at+jwt ', 'application/jwt'])(
     'typ %j is no access token',
     (typ) => {
-      const world = tokenWorld();
-      expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), typ }))).toBe('wrong_type');
+      const harness = tokenHarness();
+      expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), typ }))).toBe('wrong_type');
     },
   );
 
   test('a key has one algorithm: ES384 of an ES256 key, PS256 and RS512 of an RS256 key are rejected', () => {
-    const world = tokenWorld();
+    const harness = tokenHarness();
     for (const [alg, key] of [
-      ['ES384', world.keys.ES256],
-      ['PS256', world.keys.RS256],
-      ['RS512', world.keys.RS256],
-      ['HS256', world.keys.EdDSA],
-      ['EdDSA', world.keys.HS256],
+      ['ES384', harness.keys.ES256],
+      ['PS256', harness.keys.RS256],
+      ['RS512', harness.keys.RS256],
+      ['HS256', harness.keys.EdDSA],
+      ['EdDSA', harness.keys.HS256],
     ] as const)
-      expect(reasonOf(world, jws(key, { ...headerOf(key), alg }, goodClaims()))).toBe('bad_signature');
+      expect(reasonOf(harness, jws(key, { ...headerOf(key), alg }, goodClaims()))).toBe('bad_signature');
   });
 
   test('a shared secret speaks for its own audience alone', () => {
-    const world = tokenWorld();
-    const token = world.token({ aud: 'https://other.test' }, 'HS256');
-    expect(reasonOf(world, token, { audience: 'https://other.test' })).toBe('wrong_audience');
+    const harness = tokenHarness();
+    const token = harness.token({ aud: 'https://other.test' }, 'HS256');
+    expect(reasonOf(harness, token, { audience: 'https://other.test' })).toBe('wrong_audience');
   });
 
   test('a compromised key’s tokens are refused at once, cached or not, by the ring or by the feed', () => {
-    const world = tokenWorld();
-    const [cached, fresh] = [world.token(), world.token({ jti: 'other' })];
-    for (let use = 0; use < 3; use += 1) expect(reasonOf(world, cached)).toBe('active');
+    const harness = tokenHarness();
+    const [cached, fresh] = [harness.token(), harness.token({ jti: 'other' })];
+    for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, cached)).toBe('active');
     const entry = {
       epoch: 1,
       kind: 'key' as const,
@@ -169,21 +171,21 @@ describe('algorithms and keys', () => {
       clientId: null,
       expiresAtMs: (NOW + 2_000) * 1_000,
     };
-    world.revocations.apply([entry]);
-    expect([reasonOf(world, cached), reasonOf(world, fresh)]).toEqual(['key_compromised', 'key_compromised']);
-    const other = tokenWorld();
+    harness.revocations.apply([entry]);
+    expect([reasonOf(harness, cached), reasonOf(harness, fresh)]).toEqual(['key_compromised', 'key_compromised']);
+    const other = tokenHarness();
     (other.ring.get('rs') as { compromised: boolean }).compromised = true;
     expect(reasonOf(other, fresh)).toBe('key_compromised');
     expect(reasonOf(other, `${fresh.slice(0, -8)}AAAAAAAA`)).toBe('bad_signature');
   });
 
   test('a retired key, and another key under the same kid, end what the cache remembers', () => {
-    const world = tokenWorld();
-    const token = world.token();
-    for (let use = 0; use < 3; use += 1) expect(reasonOf(world, token)).toBe('active');
-    world.ring.set('rs', newKey('RS256', 'rs'));
-    expect(reasonOf(world, token)).toBe('bad_signature');
-    world.ring.delete('rs');
-    expect(reasonOf(world, token)).toBe('unknown_key');
+    const harness = tokenHarness();
+    const token = harness.token();
+    for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, token)).toBe('active');
+    harness.ring.set('rs', newKey('RS256', 'rs'));
+    expect(reasonOf(harness, token)).toBe('bad_signature');
+    harness.ring.delete('rs');
+    expect(reasonOf(harness, token)).toBe('unknown_key');
   });
 });

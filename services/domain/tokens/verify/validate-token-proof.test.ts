@@ -1,26 +1,26 @@
 import { describe, expect, test } from 'vitest';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
-import { reasonOf, tokenWorld } from '#testing/harness/token-world.ts';
+import { reasonOf, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOfCall } from '#testing/outcome.ts';
 import { tokenTypeOf } from '../access-token.ts';
 import { checkDpopProof } from '../dpop/dpop-proof.ts';
 import { confirmationOf } from '../refresh/family-token.ts';
 import { bearerCaller } from './bearer-caller.ts';
 
-const world = tokenWorld();
+const harness = tokenHarness();
 const HTU = 'https://tasks.test/api';
-const now = () => Math.floor(world.ports.clock.now() / 1_000);
+const now = () => Math.floor(harness.ports.clock.now() / 1_000);
 const maker = newProofMaker('ES256', now);
 const jkt = checkDpopProof(maker.proof('GET', HTU), { htm: 'GET', htu: HTU, now: now(), leewaySeconds: 0 })
   ?.jkt as string;
-const bound = world.token({ cnf: { jkt } });
+const bound = harness.token({ cnf: { jkt } });
 const of = (token: string, proof = maker.proof('GET', HTU, { accessToken: token })) => ({
   dpop: { proof, htm: 'GET', htu: HTU },
 });
 
 describe('a token bound to a DPoP key', () => {
   test('is active with a proof by its key for this request and token', () => {
-    expect(reasonOf(world, bound, of(bound))).toBe('active');
+    expect(reasonOf(harness, bound, of(bound))).toBe('active');
   });
 
   test.each([
@@ -32,61 +32,61 @@ describe('a token bound to a DPoP key', () => {
     ['another address', of(bound, maker.proof('GET', `${HTU}/x`, { accessToken: bound }))],
     ['a certificate', { x5t: jkt }],
   ])('%s: binding_mismatch', (_name, expectations) => {
-    expect(reasonOf(world, bound, expectations)).toBe('binding_mismatch');
+    expect(reasonOf(harness, bound, expectations)).toBe('binding_mismatch');
   });
 
   test('a proof beside a token that is bound to nothing proves nothing', () => {
-    const free = world.token();
-    expect(reasonOf(world, free)).toBe('active');
-    expect(reasonOf(world, free, of(free))).toBe('binding_mismatch');
+    const free = harness.token();
+    expect(reasonOf(harness, free)).toBe('active');
+    expect(reasonOf(harness, free, of(free))).toBe('binding_mismatch');
   });
 
   test('whoever introspects checks the proof by itself', () => {
-    expect(reasonOf(world, bound, { isProofChecked: true })).toBe('active');
+    expect(reasonOf(harness, bound, { isProofChecked: true })).toBe('active');
   });
 
   test('is our own caller with the scheme DPoP and a good proof alone', () => {
     const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
     const proof = (accessToken: string) => ({ proof: maker.proof('GET', HTU, { accessToken }), htm: 'GET', htu: HTU });
-    expect(bearerCaller(world.ports, bound, request, proof(bound))).toMatchObject({ kind: 'user' });
-    expect(bearerCaller(world.ports, bound, request)).toBeNull();
+    expect(bearerCaller(harness.ports, bound, request, proof(bound))).toMatchObject({ kind: 'user' });
+    expect(bearerCaller(harness.ports, bound, request)).toBeNull();
     const judgedBefore = { proof: 'over by now', htm: 'GET', htu: HTU, isChecked: true } as const;
-    expect(bearerCaller(world.ports, bound, request, judgedBefore)).toMatchObject({ kind: 'user' });
-    expect(bearerCaller(world.ports, `${bound}x`, request, judgedBefore)).toBeNull();
-    expect(outcomeOfCall(() => bearerCaller(world.ports, bound, request, proof('other')))).toBe('dpop_proof_invalid');
-    expect(outcomeOfCall(() => bearerCaller(world.ports, bound, request, { proof: '', htm: 'GET', htu: HTU }))).toBe(
+    expect(bearerCaller(harness.ports, bound, request, judgedBefore)).toMatchObject({ kind: 'user' });
+    expect(bearerCaller(harness.ports, `${bound}x`, request, judgedBefore)).toBeNull();
+    expect(outcomeOfCall(() => bearerCaller(harness.ports, bound, request, proof('other')))).toBe('dpop_proof_invalid');
+    expect(outcomeOfCall(() => bearerCaller(harness.ports, bound, request, { proof: '', htm: 'GET', htu: HTU }))).toBe(
       'dpop_proof_invalid',
     );
-    const strict = { ...world.ports, tokenSettings: { ...world.ports.tokenSettings, requireDpopNonce: true } };
+    const strict = { ...harness.ports, tokenSettings: { ...harness.ports.tokenSettings, requireDpopNonce: true } };
     expect(outcomeOfCall(() => bearerCaller(strict, bound, request, proof(bound)))).toBe('dpop_nonce_required');
     const old = { proof: maker.proof('GET', HTU, { accessToken: bound, nonce: 'x' }), htm: 'GET', htu: HTU };
-    expect(outcomeOfCall(() => bearerCaller(world.ports, bound, request, old))).toBe('dpop_nonce_required');
+    expect(outcomeOfCall(() => bearerCaller(harness.ports, bound, request, old))).toBe('dpop_nonce_required');
   });
 });
 
 describe('a token bound to a client certificate (RFC 8705 §3)', () => {
-  const certified = world.token({ cnf: { 'x5t#S256': 'thumb' } });
+  const certified = harness.token({ cnf: { 'x5t#S256': 'thumb' } });
   test.each([
     [{ x5t: 'thumb' }, 'active'],
     [{ x5t: 'other' }, 'binding_mismatch'],
     [{}, 'binding_mismatch'],
     [of(certified), 'binding_mismatch'],
-  ])('%o: %s', (expectations, verdict) => expect(reasonOf(world, certified, expectations)).toBe(verdict));
+  ])('%o: %s', (expectations, verdict) => expect(reasonOf(harness, certified, expectations)).toBe(verdict));
 
   test('is our own caller over a connection with that certificate alone', () => {
     const over = (certificate?: string | null) =>
-      bearerCaller(world.ports, certified, { ip: '', userAgent: '', traceId: '', traceparent: '', certificate });
+      bearerCaller(harness.ports, certified, { ip: '', userAgent: '', traceId: '', traceparent: '', certificate });
     expect(over('thumb')).toMatchObject({ kind: 'user' });
     for (const certificate of ['other', '', null, undefined]) expect(over(certificate)).toBeNull();
   });
 
   test('a certificate beside a token that is bound to nothing changes nothing', () => {
-    expect(reasonOf(world, world.token(), { x5t: 'thumb' })).toBe('active');
+    expect(reasonOf(harness, harness.token(), { x5t: 'thumb' })).toBe('active');
   });
 });
 
 describe('a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6)', () => {
-  const both = world.token({ cnf: { jkt, 'x5t#S256': 'thumb' } });
+  const both = harness.token({ cnf: { jkt, 'x5t#S256': 'thumb' } });
   test.each([
     ['both', { ...of(both), x5t: 'thumb' }, 'active'],
     ['the key alone', of(both), 'binding_mismatch'],
@@ -98,12 +98,12 @@ describe('a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6
       'binding_mismatch',
     ],
     ['neither', {}, 'binding_mismatch'],
-  ])('with %s: %s', (_what, expectations, verdict) => expect(reasonOf(world, both, expectations)).toBe(verdict));
+  ])('with %s: %s', (_what, expectations, verdict) => expect(reasonOf(harness, both, expectations)).toBe(verdict));
 });
 
 test('an unknown way of binding is never taken for none', () => {
-  expect(reasonOf(world, world.token({ cnf: {} }), {})).toBe('binding_mismatch');
-  expect(reasonOf(world, world.token({ cnf: { jwk: {} } }), of(bound))).toBe('binding_mismatch');
+  expect(reasonOf(harness, harness.token({ cnf: {} }), {})).toBe('binding_mismatch');
+  expect(reasonOf(harness, harness.token({ cnf: { jwk: {} } }), of(bound))).toBe('binding_mismatch');
 });
 
 test('what is bound says how, and how it is presented', () => {

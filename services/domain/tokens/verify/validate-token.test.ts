@@ -11,47 +11,47 @@ import {
   NOW,
   newKey,
   reasonOf,
-  type TokenWorld,
-  tokenWorld,
+  type TokenHarness,
+  tokenHarness,
   withHeader,
-} from '#testing/harness/token-world.ts';
+} from '#testing/harness/token.ts';
 import { matchesBinding } from '../access-token.ts';
 import { validateToken } from './validate-token.ts';
 import { verdict } from './verdict-shapes.ts';
 
 describe('a good token', () => {
   test.each(algs)('signed by %s is active, with its claims, fresh and from the cache', (alg) => {
-    const world = tokenWorld();
-    const token = world.token({}, alg);
+    const harness = tokenHarness();
+    const token = harness.token({}, alg);
     for (let use = 0; use < 3; use += 1)
-      expect(validateToken(world.ports, token)).toEqual({ active: true, claims: goodClaims() });
-    expect(world.ports.verifiedTokens.size).toBe(1);
+      expect(validateToken(harness.ports, token)).toEqual({ active: true, claims: goodClaims() });
+    expect(harness.ports.verifiedTokens.size).toBe(1);
   });
 
   test('no store is among what validation takes', () => {
-    const world = tokenWorld();
-    const guarded = new Proxy(world.ports, {
+    const harness = tokenHarness();
+    const guarded = new Proxy(harness.ports, {
       get: (ports, name) => {
         if (!(name in ports)) throw new Error(`validation asked for ${String(name)}`);
         return ports[name as keyof typeof ports];
       },
     });
-    expect(validateToken(guarded, world.token()).active).toBe(true);
+    expect(validateToken(guarded, harness.token()).active).toBe(true);
     expect(validateToken(guarded, 'rubbish').active).toBe(false);
   });
 
   test('application/at+jwt is the same type, letter case aside', () => {
-    const world = tokenWorld();
+    const harness = tokenHarness();
     for (const typ of ['application/at+jwt', 'AT+JWT'])
-      expect(reasonOf(world, withHeader(world, { ...headerOf(world.keys.RS256), typ }))).toBe('active');
+      expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), typ }))).toBe('active');
   });
 
   test('aud may be a list', () => {
-    const world = tokenWorld();
-    const token = world.token({ aud: ['https://other.test', AUDIENCE] });
-    expect(reasonOf(world, token)).toBe('active');
-    expect(reasonOf(world, token, { audience: 'https://other.test' })).toBe('active');
-    expect(reasonOf(world, token, { audience: 'https://third.test' })).toBe('wrong_audience');
+    const harness = tokenHarness();
+    const token = harness.token({ aud: ['https://other.test', AUDIENCE] });
+    expect(reasonOf(harness, token)).toBe('active');
+    expect(reasonOf(harness, token, { audience: 'https://other.test' })).toBe('active');
+    expect(reasonOf(harness, token, { audience: 'https://third.test' })).toBe('wrong_audience');
   });
 });
 
@@ -96,56 +96,58 @@ describe('claims', () => {
     [{ bua: '' }, 'malformed'],
     [{ nbf: '0' }, 'malformed'],
   ])('%j is %s', (changes, reason) => {
-    const world = tokenWorld();
-    expect(reasonOf(world, world.token(changes))).toBe(reason);
+    const harness = tokenHarness();
+    expect(reasonOf(harness, harness.token(changes))).toBe(reason);
   });
 
   test('the right issuer with another issuer’s key is rejected', () => {
-    const world = tokenWorld();
+    const harness = tokenHarness();
     const theirs = newKey('RS256', 'rs');
-    expect(reasonOf(world, jws(theirs, headerOf(theirs), goodClaims()))).toBe('bad_signature');
+    expect(reasonOf(harness, jws(theirs, headerOf(theirs), goodClaims()))).toBe('bad_signature');
   });
 
   test.each(['9', 1e308, -1, null, [NOW + 900], NOW + 0.5, true, {}])('exp %j is malformed', (exp) => {
-    const world = tokenWorld();
-    expect(reasonOf(world, jws(world.keys.RS256, headerOf(world.keys.RS256), { ...goodClaims(), exp }))).toBe(
+    const harness = tokenHarness();
+    expect(reasonOf(harness, jws(harness.keys.RS256, headerOf(harness.keys.RS256), { ...goodClaims(), exp }))).toBe(
       'malformed',
     );
   });
 
   test('a token ends at exp plus leeway, not a second later, cached or not', () => {
-    const world = tokenWorld({ leewaySeconds: 5 });
-    const token = world.token();
-    world.at(904);
-    for (let use = 0; use < 3; use += 1) expect(reasonOf(world, token)).toBe('active');
-    world.at(905);
-    expect(reasonOf(world, token)).toBe('expired');
-    expect(reasonOf(world, world.token({ jti: 'fresh' }))).toBe('expired');
+    const harness = tokenHarness({ leewaySeconds: 5 });
+    const token = harness.token();
+    harness.at(904);
+    for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, token)).toBe('active');
+    harness.at(905);
+    expect(reasonOf(harness, token)).toBe('expired');
+    expect(reasonOf(harness, harness.token({ jti: 'fresh' }))).toBe('expired');
   });
 
   test('nbf and iat beyond the leeway are not yet valid', () => {
-    const world = tokenWorld({ leewaySeconds: 5 });
-    expect(reasonOf(world, world.token({ nbf: NOW + 5 }))).toBe('active');
-    expect(reasonOf(world, world.token({ nbf: NOW + 6 }))).toBe('not_yet_valid');
-    expect(reasonOf(world, world.token({ iat: NOW + 6 }))).toBe('not_yet_valid');
+    const harness = tokenHarness({ leewaySeconds: 5 });
+    expect(reasonOf(harness, harness.token({ nbf: NOW + 5 }))).toBe('active');
+    expect(reasonOf(harness, harness.token({ nbf: NOW + 6 }))).toBe('not_yet_valid');
+    expect(reasonOf(harness, harness.token({ iat: NOW + 6 }))).toBe('not_yet_valid');
   });
 
   test('a forged expired token reports its signature, not its expiry', () => {
-    const world = tokenWorld();
+    const harness = tokenHarness();
     const theirs = newKey('RS256', 'rs');
     for (const claims of [{ exp: NOW - 1_000 }, { iss: 'x' }, { aud: 'x' }, { sub: undefined }]) {
       const token = jws(theirs, { ...headerOf(theirs), typ: 'JWT' }, { ...goodClaims(), ...claims });
-      expect(reasonOf(world, token)).toBe('bad_signature');
+      expect(reasonOf(harness, token)).toBe('bad_signature');
     }
-    expect(reasonOf(world, world.token({ exp: NOW - 1_000 }))).toBe('expired');
+    expect(reasonOf(harness, harness.token({ exp: NOW - 1_000 }))).toBe('expired');
   });
 
   test('scope is held whole: a part of a word is not a word', () => {
-    const world = tokenWorld();
-    const token = world.token({ scope: 'demo:read openid' });
-    expect(reasonOf(world, token, { requiredScope: 'openid demo:read' })).toBe('active');
-    expect(reasonOf(world, token, { requiredScope: 'demo' })).toBe('insufficient_scope');
-    expect(reasonOf(world, world.token({ scope: undefined }), { requiredScope: 'openid' })).toBe('insufficient_scope');
+    const harness = tokenHarness();
+    const token = harness.token({ scope: 'demo:read openid' });
+    expect(reasonOf(harness, token, { requiredScope: 'openid demo:read' })).toBe('active');
+    expect(reasonOf(harness, token, { requiredScope: 'demo' })).toBe('insufficient_scope');
+    expect(reasonOf(harness, harness.token({ scope: undefined }), { requiredScope: 'openid' })).toBe(
+      'insufficient_scope',
+    );
   });
 });
 
@@ -171,49 +173,49 @@ describe('revocation', () => {
     [entry('user', claims.sub, { tokenEpoch: 4 }), 'revoked'],
     [entry('client', claims.client_id, { tokenEpoch: 2 }), 'revoked'],
   ])('%j ends a cached token at once', (revocation, reason) => {
-    const world = tokenWorld();
-    const token = world.token();
-    for (let use = 0; use < 3; use += 1) expect(reasonOf(world, token)).toBe('active');
-    world.revocations.apply([revocation]);
-    expect(reasonOf(world, token)).toBe(reason);
-    expect(reasonOf(tokenWorld(), token)).toBe('active');
+    const harness = tokenHarness();
+    const token = harness.token();
+    for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, token)).toBe('active');
+    harness.revocations.apply([revocation]);
+    expect(reasonOf(harness, token)).toBe(reason);
+    expect(reasonOf(tokenHarness(), token)).toBe('active');
   });
 
   test('a token born with the current epochs outlives the cut-off; one without any does not', () => {
-    const world = tokenWorld();
-    world.revocations.apply([
+    const harness = tokenHarness();
+    harness.revocations.apply([
       entry('user', claims.sub, { tokenEpoch: 3 }),
       entry('client', claims.client_id, { epoch: 2, tokenEpoch: 1 }),
     ]);
-    expect(reasonOf(world, world.token())).toBe('active');
-    expect(reasonOf(world, world.token({ ue: undefined }))).toBe('revoked');
-    expect(reasonOf(world, world.token({ ce: undefined }))).toBe('revoked');
+    expect(reasonOf(harness, harness.token())).toBe('active');
+    expect(reasonOf(harness, harness.token({ ue: undefined }))).toBe('revoked');
+    expect(reasonOf(harness, harness.token({ ce: undefined }))).toBe('revoked');
   });
 
   test('stale or rewound state judges nothing: neither active nor inactive', () => {
-    const world = tokenWorld();
-    const token = world.token();
-    world.revocations.setRewound(true);
-    expect(() => validateToken(world.ports, token)).toThrow('state_rewound');
-    world.revocations.setRewound(false);
-    world.revocations.confirm(0, world.ports.clock.monotonic() - 2_001, 0);
-    expect(() => validateToken(world.ports, token)).toThrow('revocation_state_stale');
+    const harness = tokenHarness();
+    const token = harness.token();
+    harness.revocations.setRewound(true);
+    expect(() => validateToken(harness.ports, token)).toThrow('state_rewound');
+    harness.revocations.setRewound(false);
+    harness.revocations.confirm(0, harness.ports.clock.monotonic() - 2_001, 0);
+    expect(() => validateToken(harness.ports, token)).toThrow('revocation_state_stale');
   });
 });
 
 describe('binding switches, each on its own', () => {
-  const bound = (world: TokenWorld) => {
+  const bound = (harness: TokenHarness) => {
     const hash = (label: 'ip' | 'agent', value: string) => {
-      for (const [version] of world.secrets) {
-        const claim = `${version}.${hashed(world, version, label, value)}`;
-        if (matchesBinding(world.ports, label, value, claim)) return claim;
+      for (const [version] of harness.secrets) {
+        const claim = `${version}.${hashed(harness, version, label, value)}`;
+        if (matchesBinding(harness.ports, label, value, claim)) return claim;
       }
       throw new Error('no key');
     };
-    return world.token({ bip: hash('ip', '192.0.2.1'), bua: hash('agent', 'browser/1') });
+    return harness.token({ bip: hash('ip', '192.0.2.1'), bua: hash('agent', 'browser/1') });
   };
-  const hashed = (world: TokenWorld, version: number, label: 'ip' | 'agent', value: string) =>
-    keyed(world.secrets.get(version) as Buffer, label, value);
+  const hashed = (harness: TokenHarness, version: number, label: 'ip' | 'agent', value: string) =>
+    keyed(harness.secrets.get(version) as Buffer, label, value);
 
   test('session on: its end refuses the token; off: the token lives on', () => {
     const ended = {
@@ -230,49 +232,49 @@ describe('binding switches, each on its own', () => {
       [true, 'session_ended'],
       [false, 'active'],
     ] as const) {
-      const world = tokenWorld({ requireSessionBinding });
-      world.revocations.apply([ended]);
-      expect(reasonOf(world, world.token())).toBe(reason);
+      const harness = tokenHarness({ requireSessionBinding });
+      harness.revocations.apply([ended]);
+      expect(reasonOf(harness, harness.token())).toBe(reason);
     }
   });
 
   test('address on: another address is a mismatch; off, or unknown to the asker: it is not asked', () => {
-    const world = tokenWorld({ enableIpValidation: true });
-    const token = bound(world);
-    expect(reasonOf(world, token, { ip: '192.0.2.1', userAgent: 'other' })).toBe('active');
-    expect(reasonOf(world, token, { ip: '192.0.2.2' })).toBe('binding_mismatch');
-    expect(reasonOf(world, token)).toBe('active');
-    expect(reasonOf(tokenWorld(), token, { ip: '192.0.2.2' })).toBe('active');
-    expect(reasonOf(world, world.token({ bip: 'x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
-    expect(reasonOf(world, world.token({ bip: '9.x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
+    const harness = tokenHarness({ enableIpValidation: true });
+    const token = bound(harness);
+    expect(reasonOf(harness, token, { ip: '192.0.2.1', userAgent: 'other' })).toBe('active');
+    expect(reasonOf(harness, token, { ip: '192.0.2.2' })).toBe('binding_mismatch');
+    expect(reasonOf(harness, token)).toBe('active');
+    expect(reasonOf(tokenHarness(), token, { ip: '192.0.2.2' })).toBe('active');
+    expect(reasonOf(harness, harness.token({ bip: 'x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
+    expect(reasonOf(harness, harness.token({ bip: '9.x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
   });
 
   test('an address is the same however the asker writes it', () => {
-    const world = tokenWorld({ enableIpValidation: true });
+    const harness = tokenHarness({ enableIpValidation: true });
     for (const ip of ['::ffff:192.0.2.1', '::FFFF:c000:201'])
-      expect(reasonOf(world, bound(world), { ip })).toBe('active');
+      expect(reasonOf(harness, bound(harness), { ip })).toBe('active');
   });
 
   test('user agent on: another agent is a mismatch; off: it is not asked', () => {
-    const world = tokenWorld({ enableUserAgentValidation: true });
-    const token = bound(world);
-    expect(reasonOf(world, token, { userAgent: 'browser/1', ip: '192.0.2.2' })).toBe('active');
-    expect(reasonOf(world, token, { userAgent: 'browser/2' })).toBe('binding_mismatch');
-    expect(reasonOf(tokenWorld(), token, { userAgent: 'browser/2' })).toBe('active');
+    const harness = tokenHarness({ enableUserAgentValidation: true });
+    const token = bound(harness);
+    expect(reasonOf(harness, token, { userAgent: 'browser/1', ip: '192.0.2.2' })).toBe('active');
+    expect(reasonOf(harness, token, { userAgent: 'browser/2' })).toBe('binding_mismatch');
+    expect(reasonOf(tokenHarness(), token, { userAgent: 'browser/2' })).toBe('active');
   });
 
   test('a token made before the key of the hashes rotated still matches under its own version', () => {
-    const world = tokenWorld({ enableIpValidation: true });
-    const token = bound(world);
-    world.secrets.set(2, Buffer.alloc(32, 9));
-    expect(reasonOf(world, token, { ip: '192.0.2.1' })).toBe('active');
-    world.secrets.delete(1);
-    expect(reasonOf(world, token, { ip: '192.0.2.1' })).toBe('binding_mismatch');
+    const harness = tokenHarness({ enableIpValidation: true });
+    const token = bound(harness);
+    harness.secrets.set(2, Buffer.alloc(32, 9));
+    expect(reasonOf(harness, token, { ip: '192.0.2.1' })).toBe('active');
+    harness.secrets.delete(1);
+    expect(reasonOf(harness, token, { ip: '192.0.2.1' })).toBe('binding_mismatch');
   });
 
   test('a token bound to a key is refused while the asker shows no proof of that key', () => {
-    const world = tokenWorld();
-    expect(reasonOf(world, world.token({ cnf: { jkt: 'abc' } }))).toBe('binding_mismatch');
+    const harness = tokenHarness();
+    expect(reasonOf(harness, harness.token({ cnf: { jkt: 'abc' } }))).toBe('binding_mismatch');
   });
 });
 

@@ -8,11 +8,11 @@ import {
   insertUser,
   refreshSecrets,
 } from '#testing/fixtures/families.ts';
-import { type OwnPorts, openTestPorts } from '#testing/stores.ts';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { sessionPurges } from '../identity/identity-purges.ts';
+import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
 import { expiredTables, insertExpired } from './expired-rows-harness.ts';
-import { sessionPurges } from './identity/identity-purges.ts';
-import { type PurgeResult, purge } from './shared/purge.ts';
-import { tokenPurges } from './tokens/clean-up-expired-tokens.ts';
+import { type PurgeResult, purge } from './purge.ts';
 
 /** Every kind of tokens and sessions. */
 export const purges = [...tokenPurges, ...sessionPurges];

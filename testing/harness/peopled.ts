@@ -1,4 +1,4 @@
-// For tests only: a people-world, and what its people have: sessions, codes, mails and what was recorded of them.
+// For tests only: the people harness, and what its users have: sessions, codes, mails and what was recorded of them.
 import type { CodePurpose } from '#services/domain/identity/accounts/one-time-codes.store.ts';
 import { issueCode } from '#services/domain/identity/accounts/one-time-codes.ts';
 import type { Assurance } from '#services/domain/identity/assurance.ts';
@@ -8,8 +8,8 @@ import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { newEmail, newPassword } from '../flows/flows.ts';
 import { insertPerson, logIn } from '../flows/signed-in.ts';
-import { testCaller } from '../ports.ts';
-import { openPeopleWorld } from './people-world.ts';
+import { openPeopleHarness } from './people.ts';
+import { testCaller } from './ports.ts';
 
 type UserCaller = Caller & { readonly kind: 'user' };
 
@@ -20,16 +20,16 @@ export const nobody: Caller = {
 };
 
 export type SomebodyOptions = {
-  /** Opens the account with `password` of the world; one digest serves everybody. */
+  /** Opens the account with `password` of the harness; one digest serves everybody. */
   readonly hasPassword?: boolean;
   readonly isProven?: boolean;
   readonly roles?: readonly string[];
 };
 
 // What it gives is inferred: it is long, and said by what it is made of.
-export async function openPeopledWorld() {
-  const world = await openPeopleWorld();
-  const { pool, deps, rows } = world;
+export async function openPeopledHarness() {
+  const harness = await openPeopleHarness();
+  const { pool, deps, rows } = harness;
   const password = newPassword();
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
 
@@ -76,7 +76,7 @@ export async function openPeopledWorld() {
   }
 
   return {
-    ...world,
+    ...harness,
     password,
     digest,
     somebody,
@@ -111,4 +111,4 @@ export async function openPeopledWorld() {
   };
 }
 
-export type PeopledWorld = Awaited<ReturnType<typeof openPeopledWorld>>;
+export type PeopledHarness = Awaited<ReturnType<typeof openPeopledHarness>>;

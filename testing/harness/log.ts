@@ -11,13 +11,12 @@ import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys
 import type { CheckpointSink, LogMark, LogMarkStore } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
-import { PATIENCE_MS } from '../patient-stores.ts';
-import { createTestPorts, type TestPorts, testCaller } from '../ports.ts';
-import { createTestDatabase } from '../stores.ts';
+import { createTestPorts, PATIENCE_MS, type TestPorts, testCaller } from './ports.ts';
+import { createTestDatabase } from './stores.ts';
 
 export const TEST_ORIGIN = 'sallyport.test/audit';
 
-export type LogWorld = TestPorts &
+export type LogHarness = TestPorts &
   SealPorts & {
     readonly dataDir: string;
     readonly checkpointFolder: string;
@@ -34,7 +33,7 @@ type EmitOptions = {
   readonly detail?: object;
 };
 
-export type WorldOptions = {
+export type LogHarnessOptions = {
   readonly dataDir?: string;
   readonly logMark?: (file: LogMarkStore) => LogMarkStore;
   readonly sinks?: readonly CheckpointSink[];
@@ -44,7 +43,7 @@ export type WorldOptions = {
 };
 
 /** Opens a sealer on a database of `createTestDatabase`; several may stand on one. `end` closes and forgets it. */
-export async function createLogWorld(url: string, options: WorldOptions = {}): Promise<LogWorld> {
+export async function createLogHarness(url: string, options: LogHarnessOptions = {}): Promise<LogHarness> {
   const ports = createTestPorts(url, { applicationName: options.applicationName ?? 'test' });
   const ownDir = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'sallyport-log-')) : undefined;
   const dataDir = options.dataDir ?? (ownDir as string);
@@ -90,18 +89,18 @@ export async function createLogWorld(url: string, options: WorldOptions = {}): P
   };
 }
 
-export type OwnLogWorld = LogWorld & { readonly databaseUrl: string };
+export type OwnLogHarness = LogHarness & { readonly databaseUrl: string };
 
 /** A sealer on a database of its own with keys, which `end` drops. */
-export async function openLogWorld(options: WorldOptions = {}): Promise<OwnLogWorld> {
+export async function openLogHarness(options: LogHarnessOptions = {}): Promise<OwnLogHarness> {
   const database = await createTestDatabase();
-  const world = await createLogWorld(database.url, options);
-  await giveKeys(world);
+  const harness = await createLogHarness(database.url, options);
+  await giveKeys(harness);
   return {
-    ...world,
+    ...harness,
     databaseUrl: database.url,
     end: async () => {
-      await world.end();
+      await harness.end();
       await database.drop();
     },
   };

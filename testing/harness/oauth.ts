@@ -2,12 +2,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import { createClient } from '#services/domain/access/create-client.ts';
-import { API_URL, type ApiCopy } from '../api-copy.ts';
 import type { TestUser } from '../flows/flows.ts';
 import { type Browser, openBrowser } from '../flows/oauth-browser.ts';
 import type { ClientCredentials } from '../http-client.ts';
 import { type Received, send } from '../http-client.ts';
-import { testCaller } from '../ports.ts';
+import { API_URL, type ApiCopy } from './api.ts';
+import { testCaller } from './ports.ts';
 
 export const LOOPBACK_REDIRECT = 'http://127.0.0.1/callback';
 const OAUTH_SCOPES = ['openid', 'profile', 'email', 'offline_access', 'tasks:read'];

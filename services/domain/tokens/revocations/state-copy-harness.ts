@@ -1,12 +1,12 @@
-import type { Log, MarkStore, Redis, Sql, Transact } from '../services/domain/ports.ts';
-import { createPolledGuard } from '../services/domain/tokens/revocations/database-guard.ts';
-import type { RevocationEntry } from '../services/domain/tokens/revocations/revocation-log.ts';
-import { createRevocationSet, type RevocationMemory } from '../services/domain/tokens/revocations/revocation-set.ts';
-import { createStatePoll, type StatePoll } from '../services/domain/tokens/revocations/state-poll.ts';
-import { systemClock } from '../services/platform/crypto/system.ts';
-import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
-import { connectRedis, type RedisConnection } from '../services/platform/redis/redis.ts';
-import { createPatientPool, PATIENCE_MS } from './patient-stores.ts';
+import type { Log, MarkStore, Redis, Sql, Transact } from '#services/domain/ports.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
+import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
+import { createPatientPool, PATIENCE_MS } from '#testing/harness/ports.ts';
+import { createPolledGuard } from './database-guard.ts';
+import type { RevocationEntry } from './revocation-log.ts';
+import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
+import { createStatePoll, type StatePoll } from './state-poll.ts';
 
 type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
 

@@ -26,9 +26,8 @@ import { createPool, createSql, createTransact } from '#services/platform/postgr
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
 import type { Json } from '../http-client.ts';
-import { connectPatientRedis, PATIENCE_MS, patient } from '../patient-stores.ts';
-import { quietLog } from '../quiet-log.ts';
-import { createTestDatabase, testRedisUrl } from '../stores.ts';
+import { connectPatientRedis, PATIENCE_MS, patient, quietLog } from './ports.ts';
+import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 const systemCaller: Caller = {
   kind: 'system',
@@ -53,10 +52,10 @@ export type PeopleOptions = {
     readonly hasher?: (real: PasswordHasher) => PasswordHasher;
   };
 };
-export type PeopleWorldOptions = PeopleOptions & { readonly databaseUrl: string; readonly redisUrl: string };
+export type PeopleHarnessOptions = PeopleOptions & { readonly databaseUrl: string; readonly redisUrl: string };
 
 /** What an API copy gives the use-cases of people. */
-export type PeopleWorld = {
+export type PeopleHarness = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly pool: pg.Pool;
@@ -74,20 +73,20 @@ export type PeopleWorld = {
 };
 
 /** Stores of its own, which `close` drops. */
-export async function openPeopleWorld(options: PeopleOptions = {}): Promise<PeopleWorld> {
+export async function openPeopleHarness(options: PeopleOptions = {}): Promise<PeopleHarness> {
   const database = await createTestDatabase();
-  const world = await startPeopleWorld({ ...options, databaseUrl: database.url, redisUrl: testRedisUrl() });
+  const harness = await startPeopleHarness({ ...options, databaseUrl: database.url, redisUrl: testRedisUrl() });
   return {
-    ...world,
+    ...harness,
     close: async () => {
-      await world.close();
+      await harness.close();
       await database.drop();
     },
   };
 }
 
 /** On the stores given, which others may share. No deadline refuses, and no revocation is too old to be believed. */
-export async function startPeopleWorld(options: PeopleWorldOptions): Promise<PeopleWorld> {
+export async function startPeopleHarness(options: PeopleHarnessOptions): Promise<PeopleHarness> {
   const authSecret = options.authSecret ?? randomBytes(32).toString('base64url');
   const { isHurried = false } = options;
   const patience = isHurried ? {} : { REVOCATION_STALENESS_MS: String(PATIENCE_MS) };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { TEMPLATE_DATABASE } from './global-services.ts';
+import { TEMPLATE_DATABASE } from '../global-services.ts';
 import { createTestPorts, type PortsOptions, type TestPorts } from './ports.ts';
 
 export type TestDatabase = { readonly url: string; drop(): Promise<void> };

@@ -1,12 +1,12 @@
 // For tests only: one API that a real browser reaches, a client's site on another origin, and what to look at.
+
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import axe from 'axe-core';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { API_URL, type ApiCopy } from '../api-copy.ts';
-import { launchChromium } from '../chromium.ts';
-import { type ApiWorld, openApiWorld } from './api-world.ts';
+import { ensureProgram, type SystemProgram } from '#services/platform/local/system-program.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
 
 /** Under `localhost`: what https would be elsewhere (W3C Secure Contexts §3.1). */
 export const PAGES_ORIGIN = 'http://sallyport.localhost';
@@ -18,8 +18,8 @@ export type Visit = {
   readonly complaints: string[];
 };
 
-export type BrowserWorld = {
-  readonly world: ApiWorld;
+export type BrowserHarness = {
+  readonly harness: ApiHarness;
   readonly api: ApiCopy;
   readonly browser: Browser;
   /** Of a site that is not ours: the client's, or anybody's. */
@@ -32,9 +32,9 @@ export type BrowserWorld = {
 };
 
 /** @param env settings of the API beside the usual ones */
-export async function openBrowserWorld(env: Readonly<Record<string, string>> = {}): Promise<BrowserWorld> {
-  const world = await openApiWorld();
-  const api = await world.startCopy({ publicUrl: PAGES_ORIGIN, env: { CORS_ORIGINS: API_URL, ...env } });
+export async function openBrowserHarness(env: Readonly<Record<string, string>> = {}): Promise<BrowserHarness> {
+  const harness = await openApiHarness();
+  const api = await harness.startCopy({ publicUrl: PAGES_ORIGIN, env: { CORS_ORIGINS: API_URL, ...env } });
   const browser = await launchChromium(PAGES_ORIGIN, api.url);
   const served = new Map<string, string>();
   const server = createServer((request, reply) => {
@@ -44,7 +44,7 @@ export async function openBrowserWorld(env: Readonly<Record<string, string>> = {
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return {
-    world,
+    harness,
     api,
     browser,
     site: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -53,7 +53,7 @@ export async function openBrowserWorld(env: Readonly<Record<string, string>> = {
     close: async () => {
       await browser.close();
       await stop(server);
-      await world.close();
+      await harness.close();
     },
   };
 }
@@ -128,4 +128,36 @@ export async function expectReadable(page: Page): Promise<void> {
     await page.setViewportSize({ width, height: 800 });
     expect([label, colorScheme, await findings(page, rules)]).toEqual([label, colorScheme, []]);
   }
+}
+
+export const CHROMIUM: SystemProgram = {
+  names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'Google Chrome', 'Chromium'],
+  folders: [
+    '/Applications/Google Chrome.app/Contents/MacOS',
+    '/Applications/Chromium.app/Contents/MacOS',
+    '/opt/google/chrome',
+  ],
+  packages: {
+    'apt-get': ['chromium'],
+    dnf: ['chromium'],
+    apk: ['chromium'],
+    brew: ['--cask google-chrome'],
+  },
+  why: 'the tests of the pages need a real browser',
+  errorCode: 'no_chromium',
+  orElse: 'or put a Chromium or Chrome on PATH',
+};
+
+/**
+ * A browser that reaches `origin` (a host under `localhost`, where cookies may be Secure and passkeys are allowed) at
+ * the server that listens on `url`. Close it.
+ * @throws StartError `no_chromium` with the exact command to run
+ */
+async function launchChromium(origin: string, url: string): Promise<Browser> {
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  return chromium.launch({
+    executablePath: await ensureProgram(CHROMIUM, say),
+    args: ['--disable-gpu', `--host-resolver-rules=MAP ${new URL(origin).hostname} ${new URL(url).host}`],
+    timeout: 60_000,
+  });
 }

@@ -1,11 +1,11 @@
 // For tests only: routes bound by the test, asked without a network; nobody is who they say.
 import type { InjectOptions } from 'fastify';
 import { z } from 'zod';
-import { type AppOptions, createApp } from '#services/api/app.ts';
-import { bind, type RouteContext } from '#services/api/bind.ts';
-import { createCallerResolver } from '#services/api/requests/caller.ts';
-import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
-import { quietLog } from '../quiet-log.ts';
+import { quietLog } from '#testing/harness/ports.ts';
+import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
+import { type AppOptions, createApp } from './app.ts';
+import { bind, type RouteContext } from './bind.ts';
+import { createCallerResolver } from './requests/caller.ts';
 
 /** Authenticators to whom every credential is false. */
 export const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };

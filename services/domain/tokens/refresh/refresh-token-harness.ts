@@ -1,9 +1,9 @@
 // For tests only: logins and their refreshes at a copy of the API, called where they are.
 import type pg from 'pg';
+import type { Ports } from '#services/domain/ports.ts';
 import { callerFrom, insertSession, insertUser, publicClient } from '#testing/fixtures/families.ts';
-import type { Ports } from '../ports.ts';
-import { type CreatedFamily, type CreateFamilyPorts, createFamily, type NewFamily } from './refresh/create-family.ts';
-import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh/refresh-token.ts';
+import { type CreatedFamily, type CreateFamilyPorts, createFamily, type NewFamily } from './create-family.ts';
+import { type RefreshTokenInput, type RefreshTokenPorts, refreshToken } from './refresh-token.ts';
 
 type Copy = {
   readonly ports: Pick<Ports, 'transact'> & CreateFamilyPorts & RefreshTokenPorts;

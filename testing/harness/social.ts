@@ -1,18 +1,17 @@
 // For tests only: an installation whose people may sign in by providers of the test's own.
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import { API_URL, type ApiCopy } from '../api-copy.ts';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../fakes/oidc-provider.ts';
 import { cookieOf, type Received, type Sent, send } from '../http-client.ts';
 import { type MailFolder, openMailFolder } from '../mail-folder.ts';
-import { type ApiWorld, openApiWorld } from './api-world.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
 
 /** On the way to a provider: where it was to go, with which cookies. */
 type Begun = { readonly url: string; readonly cookie: string };
 
 type BeginAt = { readonly provider?: string; readonly cookie?: string; readonly path?: string };
 
-export type SocialWorld = ApiWorld & {
+export type SocialHarness = ApiHarness & {
   readonly copy: ApiCopy;
   readonly mails: MailFolder;
   /** `company` and `other`; `guarded` without leave for private addresses, `impostor` under another name. */
@@ -60,16 +59,16 @@ function settingsOf(oidc: TestProvider, leaving: TestProvider): Record<string, s
   };
 }
 
-/** One copy of the API beside two providers: one world per test file. */
-export async function openSocialWorld(env: Readonly<Record<string, string>> = {}): Promise<SocialWorld> {
+/** One copy of the API beside two providers: one harness per test file. */
+export async function openSocialHarness(env: Readonly<Record<string, string>> = {}): Promise<SocialHarness> {
   const oidc = await startOidcProvider([callbackOf('company'), callbackOf('other')]);
   const leaving = await startOidcProvider([callbackOf('leaving')]);
-  const world = await openApiWorld();
-  const copy = await world.startCopy({ env: { ...settingsOf(oidc, leaving), ...env }, hashes: false });
+  const harness = await openApiHarness();
+  const copy = await harness.startCopy({ env: { ...settingsOf(oidc, leaving), ...env }, hashes: false });
   const mails = await openMailFolder(copy.ports);
-  const ask: SocialWorld['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
+  const ask: SocialHarness['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
 
-  const begin: SocialWorld['begin'] = async (
+  const begin: SocialHarness['begin'] = async (
     { provider = 'company', cookie = '', path = '/api/auth/sign-in/social' } = {},
     members = {},
   ) => {
@@ -79,14 +78,14 @@ export async function openSocialWorld(env: Readonly<Record<string, string>> = {}
     return { url: answer.body.url, cookie: [cookie, cookieOf(answer)].filter((part) => part !== '').join('; ') };
   };
 
-  const comeBack: SocialWorld['comeBack'] = async ({ url }, who, at = oidc) => {
+  const comeBack: SocialHarness['comeBack'] = async ({ url }, who, at = oidc) => {
     const back = await at.signIn(url, who);
     expect(back.href.startsWith(`${API_URL}/api/auth/callback/`)).toBe(true);
     return back.pathname + back.search;
   };
 
   return {
-    ...world,
+    ...harness,
     copy,
     mails,
     oidc,
@@ -100,7 +99,7 @@ export async function openSocialWorld(env: Readonly<Record<string, string>> = {}
     },
     async close() {
       await mails.close();
-      await world.close();
+      await harness.close();
       await Promise.all([oidc.close(), leaving.close()]);
     },
   };

@@ -7,27 +7,27 @@ import { identityRoutes } from '#services/api/routes/identity.ts';
 import { csrfPasses } from '#services/domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
 import { cookieOf, type Received, send as sendHttp } from '../http-client.ts';
-import { quietLog } from '../quiet-log.ts';
 import {
-  openPeopleWorld,
+  openPeopleHarness,
+  type PeopleHarness,
+  type PeopleHarnessOptions,
   type PeopleOptions,
-  type PeopleWorld,
-  type PeopleWorldOptions,
-  startPeopleWorld,
-} from './people-world.ts';
+  startPeopleHarness,
+} from './people.ts';
+import { quietLog } from './ports.ts';
 
 /** One API copy with the routes of identity alone, on real stores, listening on a free port. */
-export type IdentityWorld = PeopleWorld & { readonly url: string };
+export type IdentityHarness = PeopleHarness & { readonly url: string };
 
-/** On stores of its own, which `close` drops, as `openPeopleWorld` says. */
-export const openIdentityWorld = async (options: PeopleOptions = {}): Promise<IdentityWorld> =>
-  listening(await openPeopleWorld(options), options);
+/** On stores of its own, which `close` drops, as `openPeopleHarness` says. */
+export const openIdentityHarness = async (options: PeopleOptions = {}): Promise<IdentityHarness> =>
+  listening(await openPeopleHarness(options), options);
 
 /** On the stores given, which others may share. */
-export const startIdentityWorld = async (options: PeopleWorldOptions): Promise<IdentityWorld> =>
-  listening(await startPeopleWorld(options), options);
+export const startIdentityHarness = async (options: PeopleHarnessOptions): Promise<IdentityHarness> =>
+  listening(await startPeopleHarness(options), options);
 
-async function listening(people: PeopleWorld, options: PeopleOptions): Promise<IdentityWorld> {
+async function listening(people: PeopleHarness, options: PeopleOptions): Promise<IdentityHarness> {
   const { deps } = people;
   const app = createApp({ log: options.log ?? quietLog, trustedProxies: [] });
   const callers = createCallerResolver({
@@ -66,11 +66,11 @@ export type HttpAnswer = Received & {
 
 /** One request as a client without a browser sends it. */
 export async function send(
-  world: { readonly url: string },
+  harness: { readonly url: string },
   method: string,
   path: string,
   { body, ...options }: { body?: unknown; cookie?: string; headers?: Record<string, string> } = {},
 ): Promise<HttpAnswer> {
-  const answer = await sendHttp(world.url, method, path, { json: body, ...options });
+  const answer = await sendHttp(harness.url, method, path, { json: body, ...options });
   return { ...answer, cookie: cookieOf(answer) };
 }

@@ -11,11 +11,11 @@ import {
 } from '#services/domain/tokens/verify/validate-token.ts';
 import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { quietLog } from '../quiet-log.ts';
+import { quietLog } from './ports.ts';
 
 export const ISSUER = 'https://auth.sallyport.test';
 export const AUDIENCE = 'https://api.sallyport.test';
-/** Unix seconds at which every world begins. */
+/** Unix seconds at which every harness begins. */
 export const NOW = 1_800_000_000;
 
 export type Alg = VerificationKey['alg'];
@@ -77,7 +77,7 @@ export const goodClaims = (): Record<string, unknown> => ({
   ce: 1,
 });
 
-export type TokenWorld = {
+export type TokenHarness = {
   readonly ports: ValidatePorts;
   readonly keys: Readonly<Record<Alg, TestKey>>;
   readonly revocations: RevocationMemory;
@@ -101,7 +101,7 @@ const keys: Record<Alg, TestKey> = {
 };
 
 /** Everything validation takes, with real keys and a real revocation set, and no store anywhere. */
-export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> = {}): TokenWorld {
+export function tokenHarness(settings: Partial<HasTokenSettings['tokenSettings']> = {}): TokenHarness {
   let nowMs = NOW * 1_000;
   const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
   const revocations = createRevocationSet({ clock, log: quietLog, stalenessBoundMs: 2_000, budget: 1_000_000 });
@@ -161,13 +161,13 @@ export function tokenWorld(settings: Partial<HasTokenSettings['tokenSettings']> 
 export const algs: readonly Alg[] = ['RS256', 'ES256', 'EdDSA', 'HS256'];
 
 /** `'active'`, or the reason why not. */
-export function reasonOf({ ports }: TokenWorld, token: string, expectations?: TokenExpectations): string {
+export function reasonOf({ ports }: TokenHarness, token: string, expectations?: TokenExpectations): string {
   const verdict = validateToken(ports, token, expectations);
   return verdict.active ? 'active' : verdict.reason;
 }
 
 export const parts = (token: string): [string, string, string] => token.split('.') as [string, string, string];
 
-/** Good claims under any header, signed by the world's key. */
-export const withHeader = (world: TokenWorld, header: unknown, alg: Alg = 'RS256'): string =>
-  jws(world.keys[alg], header, goodClaims());
+/** Good claims under any header, signed by the harness's key. */
+export const withHeader = (harness: TokenHarness, header: unknown, alg: Alg = 'RS256'): string =>
+  jws(harness.keys[alg], header, goodClaims());

@@ -1,22 +1,18 @@
 // For tests only: people with second factors and passkeys, and the use-cases called where they are.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { PASSWORD_ALONE, withSecondFactor } from '#services/domain/identity/assurance.ts';
-import type { PasskeyOptions, PasskeyResponse } from '#services/domain/identity/better-auth/auth-factors.ts';
-import { newRecoveryCodes } from '#services/domain/identity/factors/recovery-codes.ts';
-import {
-  preparePasskey,
-  type RegisteredPasskey,
-  registerPasskey,
-} from '#services/domain/identity/factors/register-passkey.ts';
-import { askForPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
-import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { createAuthenticator } from '../fakes/authenticator.ts';
-import { uriOf } from '../fakes/totp.ts';
-import { newEmail, newPassword } from '../flows/flows.ts';
-import { insertPerson, logIn } from '../flows/signed-in.ts';
-import { testCaller } from '../ports.ts';
-import { openPeopleWorld, type PeopleWorld } from './people-world.ts';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
+import { uriOf } from '#testing/fakes/totp.ts';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { PASSWORD_ALONE, withSecondFactor } from '../assurance.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
+import { sessionCaller } from '../sessions/read-session.ts';
+import { newRecoveryCodes } from './recovery-codes.ts';
+import { preparePasskey, type RegisteredPasskey, registerPasskey } from './register-passkey.ts';
+import { askForPasskey } from './sign-in-with-passkey.ts';
 
 const { request } = testCaller;
 
@@ -37,7 +33,7 @@ type Authenticator = ReturnType<typeof createAuthenticator>;
 type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
 type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
 
-export type HolderWorld = Pick<PeopleWorld, 'pool' | 'poll' | 'deps' | 'rows' | 'close'> & {
+export type FactorsHarness = Pick<PeopleHarness, 'pool' | 'poll' | 'deps' | 'rows' | 'close'> & {
   /** Of everybody here. */
   readonly password: string;
   readonly digest: string;
@@ -58,8 +54,8 @@ export type HolderWorld = Pick<PeopleWorld, 'pool' | 'poll' | 'deps' | 'rows' | 
 export const cookieOf = ({ setCookie }: { readonly setCookie: readonly string[] }): string =>
   setCookie.map((line) => line.split(';', 1)[0]).join('; ');
 
-export async function openHolderWorld(env: Readonly<Record<string, string>> = {}): Promise<HolderWorld> {
-  const { deps, pool, poll, rows, close } = await openPeopleWorld({ env });
+export async function openFactorsHarness(env: Readonly<Record<string, string>> = {}): Promise<FactorsHarness> {
+  const { deps, pool, poll, rows, close } = await openPeopleHarness({ env });
   const copy = { ports: deps, stores: { pools: { main: pool } } };
   const password = newPassword();
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
@@ -83,11 +79,11 @@ export async function openHolderWorld(env: Readonly<Record<string, string>> = {}
     challenge,
     response: key[how](options as never, { origin, ...ceremony }) as PasskeyResponse['response'],
   });
-  const person: HolderWorld['person'] = async () => {
+  const person: FactorsHarness['person'] = async () => {
     const email = newEmail();
     return opened(await insertPerson(copy, email, digest), email);
   };
-  const newKey: HolderWorld['newKey'] = async (key, caller, ceremony = {}) => ({
+  const newKey: FactorsHarness['newKey'] = async (key, caller, ceremony = {}) => ({
     ...signed(key, 'create', await preparePasskey(deps, {}, caller), ceremony),
     name: 'a key',
   });

@@ -3,20 +3,68 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { App } from '../services/api/app.ts';
-import { type Composed, compose } from '../services/api/compose.ts';
-import { createServer } from '../services/api/server.ts';
-import { createClient } from '../services/domain/access/create-client.ts';
-import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
-import { keyEncryptionKeyOf, loadConfig } from '../services/platform/config/load.ts';
-import { systemRandom } from '../services/platform/crypto/system.ts';
-import { createVault } from '../services/platform/crypto/vault.ts';
-import type { Endpoint } from '../services/platform/define/endpoint.ts';
-import { createFileMarks } from '../services/platform/marks/file-marks.ts';
-import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
-import { createPatientPool } from './patient-stores.ts';
-import { testCaller } from './ports.ts';
-import { quietLog } from './quiet-log.ts';
+import type { App } from '#services/api/app.ts';
+import { type Composed, compose } from '#services/api/compose.ts';
+import { createServer } from '#services/api/server.ts';
+import { createClient } from '#services/domain/access/create-client.ts';
+import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
+import { keyEncryptionKeyOf, loadConfig } from '#services/platform/config/load.ts';
+import { systemRandom } from '#services/platform/crypto/system.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import type { ClientCredentials, Json } from '../http-client.ts';
+import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
+import { createTestDatabase, testRedisUrl } from './stores.ts';
+
+/** One installation: copies of the API on a database of their own. */
+export type ApiHarness = {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly authSecret: string;
+  /** One more copy. @param changes other stores than the harness's, or settings */
+  startCopy(changes?: Partial<ApiCopyOptions>): Promise<ApiCopy>;
+  /** A confidential client with these client-credentials scopes; every copy knows it when this resolves. */
+  newClient(credentialScopes: readonly string[]): Promise<ClientCredentials>;
+  /** Rows of one statement, by the first copy's own connections. */
+  /** With the rights that no copy has. */
+  readonly owner: TestPorts;
+  rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
+  /** Stops every copy, then drops the database. */
+  close(): Promise<void>;
+};
+
+/** Opens a harness without copies: one per test file. */
+export async function openApiHarness(): Promise<ApiHarness> {
+  const database = await createTestDatabase();
+  const shared = { databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret: newAuthSecret() };
+  const owner = createTestPorts(database.url);
+  const copies: ApiCopy[] = [];
+  const first = (): ApiCopy => {
+    if (copies[0] === undefined) throw new Error('no copy was started');
+    return copies[0];
+  };
+  return {
+    ...shared,
+    startCopy: async (changes = {}) => {
+      const copy = await startApiCopy({ ...shared, ...changes });
+      copies.push(copy);
+      return copy;
+    },
+    newClient: async (credentialScopes) => {
+      const { clientId, clientSecret } = await newClient(first(), credentialScopes);
+      await Promise.all(copies.slice(1).map(({ ports }) => ports.access.load()));
+      return { client_id: clientId, client_secret: clientSecret };
+    },
+    owner,
+    rows: owner.raw,
+    close: async () => {
+      await Promise.all([...copies.map((copy) => copy.stop()), owner.end()]);
+      await database.drop();
+    },
+  };
+}
 
 export const API_URL = 'http://api.sallyport.test';
 

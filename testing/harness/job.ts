@@ -17,9 +17,7 @@ import { createProducer, type Producer } from '#services/platform/queue/producer
 import { readSchedules, type ScheduleRow } from '#services/platform/queue/schedule-rows.ts';
 import { type Composed, compose } from '#services/worker/compose.ts';
 import { eventually } from '../eventually.ts';
-import { createTestPorts } from '../ports.ts';
-import { quietLog } from '../quiet-log.ts';
-import { queryRows } from '../rows.ts';
+import { createTestPorts, queryRows, quietLog } from './ports.ts';
 
 /** A job of the closed list under another contract: quick to fail, to stall and to come back. */
 export const effectJob = defineJob({
@@ -82,7 +80,7 @@ export const effectProcessor = (job: Job): Processor =>
     }
   });
 
-export type WorldOptions = {
+export type LogHarnessOptions = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly processors: readonly Processor[];
@@ -94,7 +92,7 @@ export type WorldOptions = {
 export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
 
 /** One worker in this process, not started; quick to check its timetable. */
-export const composeWorker = (options: WorldOptions): Composed =>
+export const composeWorker = (options: LogHarnessOptions): Composed =>
   compose({
     config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
     databaseUrl: options.databaseUrl,
@@ -106,7 +104,7 @@ export const composeWorker = (options: WorldOptions): Composed =>
     processors: options.processors,
   });
 
-export type JobWorld = {
+export type JobHarness = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly producer: Producer;
@@ -140,16 +138,16 @@ type StartOptions = {
   readonly processors: readonly Processor[];
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Log;
-  /** Other stores than the world's. */
+  /** Other stores than the harness's. */
   readonly redisUrl?: string;
   readonly databaseUrl?: string;
 };
 
 /** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
-export async function openJobWorld(stores: {
+export async function openJobHarness(stores: {
   readonly databaseUrl: string;
   readonly redisUrl: string;
-}): Promise<JobWorld> {
+}): Promise<JobHarness> {
   const { databaseUrl, redisUrl } = stores;
   await createEffectTables(databaseUrl);
   const producer = createProducer(redisUrl, () => {});
@@ -157,7 +155,7 @@ export async function openJobWorld(stores: {
   const ports = createTestPorts(databaseUrl);
   const running: Composed[] = [];
   const forked: ChildProcess[] = [];
-  const rows: JobWorld['rows'] = (text, values) => queryRows(databaseUrl, text, values);
+  const rows: JobHarness['rows'] = (text, values) => queryRows(databaseUrl, text, values);
   const queue = () => producer.queue('audit-seal');
   const countOf = async (table: string): Promise<number> => (await rows(`SELECT 1 FROM ${table}`)).length;
   const until = (what: string, table: string, count: number): Promise<true> =>

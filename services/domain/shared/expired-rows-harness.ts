@@ -1,7 +1,7 @@
 // For tests only: rows of every kind that clean-up removes, past their time.
 import type { purgeKinds } from '#observability/metrics/cleanup.ts';
-import { defineStatement } from '../platform/define/statement.ts';
-import type { Sql } from './ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
 
 const WEEK_SECONDS = 7 * 86_400;
 const END = `now() - interval '2 days' - interval '7 days' * n / $1`;
