@@ -5,6 +5,7 @@ const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
   'services/api/{compose*,gauges,hasher,mail-wake,main,server,social-providers,stores,telemetry}.ts',
+  'services/embedding/open-sallyport.ts',
   'services/worker/**',
   'services/platform/process/lifetime.ts',
   'services/api/routes/**',

@@ -1,0 +1,125 @@
+// Runs the examples of docs/how-to/embed-in-typescript.md. The page and this file must contain the same lines.
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import Fastify from 'fastify';
+import { createAuthenticationMiddleware } from 'sallyport/embedding/authentication-middleware';
+import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-integration-service';
+import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
+import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
+import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
+import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+
+let database: TestDatabase;
+let dataDir: string;
+let sallyport: Sallyport;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-embedding-'));
+  sallyport = await openSallyport({
+    DATABASE_URL: database.url,
+    REDIS_URL: testRedisUrl(),
+    BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
+    SALLYPORT_DATA_DIR: dataDir,
+    LOG_LEVEL: 'silent',
+    HASHER_CHILDREN: '1',
+    HASH_QUEUE: '16',
+  });
+});
+afterAll(async () => {
+  await sallyport?.close();
+  await database?.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const clientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
+const [email, password] = [newEmail(), newPassword()];
+
+test('create a user, sign in, check the session and revoke it', async () => {
+  // example: users
+  const users = new BetterAuthIntegrationService(sallyport.ports);
+  await users.createUser({ email, password, name: 'Ada' }, clientInfo);
+  const { session, tokens } = await users.authenticateUser({ email, password }, clientInfo);
+  const { valid } = await users.validateSession(session.id);
+  await users.revokeSession(session.id, 'laptop lost');
+  // end
+  expect([valid, tokens.token_type]).toEqual([true, 'Bearer']);
+  expect(await users.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
+});
+
+test('issue, validate, refresh and revoke tokens; look one up by its id', async () => {
+  const users = new BetterAuthIntegrationService(sallyport.ports);
+  const user = await users.createUser({ email: newEmail(), password, name: 'Grace' }, clientInfo);
+  // example: tokens
+  const jwts = new JWTTokenService(sallyport.ports);
+  const pair = await jwts.generateTokenPair(user.id, 'user', clientInfo);
+  const { valid, payload, reason } = await jwts.validateToken(pair.accessToken, 'access');
+  const next = await jwts.refreshAccessToken(pair.refreshToken, clientInfo);
+  await jwts.revokeToken(next.tokenId, 'phone lost');
+  // end
+  expect([valid, payload?.sub, reason]).toEqual([true, user.id, null]);
+  const { tokenId } = next;
+  // example: token ids
+  const cache = new TokenCachingStrategy(sallyport.ports);
+  const metadata = await cache.getTokenMetadata(tokenId);
+  const isRevoked = await cache.isTokenRevoked(tokenId);
+  const [result] = await cache.batchValidateTokens([tokenId]);
+  // end
+  expect(metadata?.userId).toBe(user.id);
+  expect([isRevoked, result?.reason]).toEqual([true, 'revoked']);
+});
+
+test('guard the routes of another Fastify application', async () => {
+  // example: routes
+  const app = Fastify();
+  const guard = createAuthenticationMiddleware(app, sallyport.callers, sallyport.authenticators);
+  app.setErrorHandler((err, _request, reply) =>
+    isAppError(err)
+      ? reply.code(err.definition.status).send({ code: err.code })
+      : reply.code(500).send({ code: 'internal' }),
+  );
+  app.get('/reports', { preHandler: guard.authenticateRequest }, (request) => app.currentUser(request));
+  app.delete('/reports', { preHandler: guard.requirePermission('audit:read') }, async () => null);
+  // end
+  const users = new BetterAuthIntegrationService(sallyport.ports);
+  const reader = { email: newEmail(), password };
+  await users.createUser({ ...reader, name: 'Alan' }, clientInfo);
+  const { user, tokens } = await users.authenticateUser(reader, clientInfo);
+  const headers = { authorization: `Bearer ${tokens.access_token}` };
+  expect((await app.inject({ url: '/reports', headers })).json()).toMatchObject({ userId: user.id });
+  const forbidden = await app.inject({ method: 'DELETE', url: '/reports', headers });
+  expect([forbidden.statusCode, forbidden.json()]).toEqual([403, { code: 'permission_missing' }]);
+  expect((await app.inject('/reports')).statusCode).toBe(401);
+  await app.close();
+});
+
+test('count work that does not arrive over HTTP', async () => {
+  const userId = 'ada';
+  // example: limits
+  const endpoint = { method: 'POST', path: '/reports' } as const;
+  const { allowed, remaining, resetAt } = await validateRateLimit(sallyport.ports, userId, endpoint);
+  if (!allowed) throw new Error(`retry after ${new Date(resetAt).toISOString()}`);
+  // end
+  const again = await validateRateLimit(sallyport.ports, userId, endpoint);
+  expect(again).toMatchObject({ allowed: true, remaining: remaining - 1 });
+});
+
+test('the page shows these examples', async () => {
+  const root = resolve(import.meta.dirname, '../..');
+  const lines = (text: string) => text.split('\n').map((line) => line.trim());
+  const source = await readFile(import.meta.filename, 'utf8');
+  const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
+  const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
+  const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  expect(examples).toHaveLength(5);
+  const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
+  const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
+  for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
+  const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
+  expect(imports).toHaveLength(7);
+  for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
+});

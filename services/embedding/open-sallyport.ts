@@ -1,0 +1,34 @@
+import { createLogger } from '#observability/logger.ts';
+import { type Composed, compose } from '../api/compose.ts';
+import { createCallerResolver } from '../api/requests/caller.ts';
+import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
+import { processInputsOf } from '../platform/process/inputs.ts';
+
+export { isAppError } from '../platform/define/error.ts';
+
+export type Sallyport = Pick<Composed, 'ports' | 'authenticators'> & {
+  readonly callers: ReturnType<typeof createCallerResolver>;
+  /** Writes what is still in memory, and closes the connections to Postgres and Redis. */
+  close(): Promise<void>;
+};
+
+/**
+ * Opens what an API copy serves from, without its HTTP server: `ports` for the services of this folder,
+ * `authenticators` and `callers` for the middleware. Open one for each process. It reads the same settings as the API
+ * (docs/reference/configuration.md) and needs DATABASE_URL, migrated, and REDIS_URL.
+ * Throws `ConfigError` for a wrong or missing setting.
+ * @param env settings by name, as in `process.env`
+ */
+export async function openSallyport(env: Readonly<Record<string, string | undefined>>): Promise<Sallyport> {
+  const config = loadConfig(env);
+  const log = createLogger({ service: 'sallyport-embedded', level: config.server.logLevel });
+  const { ports, authenticators, poll, close } = await compose({
+    ...processInputsOf(config),
+    config,
+    publicUrl: publicUrlOf(config),
+    log,
+  });
+  poll.start();
+  await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
+  return { ports, authenticators, callers: createCallerResolver(authenticators), close };
+}
