@@ -45,14 +45,14 @@ beforeAll(async () => {
       ? reply.code(err.definition.status).send({ code: err.code })
       : reply.code(500).send({ code: String(err) }),
   );
-  const who = (request: Parameters<typeof app.currentUser>[0]) => {
+  const answerCaller = (request: Parameters<typeof app.currentUser>[0]) => {
     const caller = app.currentUser(request);
     return { id: caller?.kind === 'user' ? caller.userId : caller?.kind === 'client' ? caller.clientId : null };
   };
-  app.get('/open', who);
-  app.get('/any', { preHandler: guard.authenticateRequest }, who);
-  app.get('/role', { preHandler: guard.requireRole('auditor') }, who);
-  app.get('/permission', { preHandler: guard.requirePermission('audit:read') }, who);
+  app.get('/open', answerCaller);
+  app.get('/any', { preHandler: guard.authenticateRequest }, answerCaller);
+  app.get('/role', { preHandler: guard.requireRole('auditor') }, answerCaller);
+  app.get('/permission', { preHandler: guard.requirePermission('audit:read') }, answerCaller);
   app.get('/token', (request) => ({
     token: guard.extractTokenFromRequest(request),
     csrf: guard.validateCSRFToken(request),
@@ -68,34 +68,34 @@ const ask = async (url: string, headers: Record<string, string> = {}) => {
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const client = { authorization: `Basic ${Buffer.from('partner:secret').toString('base64')}` };
 
-test('refuses API keys: nothing here checks their signature or counts their requests', async () => {
+test('rejects API keys, because this middleware checks neither their signature nor their rate limit', async () => {
   for (const url of ['/any', '/role', '/permission'])
     expect(await ask(url, bearer('key'))).toEqual([403, { code: 'api_key_not_accepted' }]);
 });
 
 describe('guards for routes of an embedding application', () => {
-  test('without a valid credential 401, with one the route runs in the caller’s name', async () => {
+  test('answers 401 without a valid credential; with one the route knows its caller', async () => {
     expect(await ask('/open', bearer('ann'))).toEqual([200, { id: null }]);
-    for (const headers of [{}, bearer('nobody'), { authorization: 'Bearer' }, { authorization: 'Digest x' }])
+    for (const headers of [{}, bearer('unknown'), { authorization: 'Bearer' }, { authorization: 'Digest x' }])
       expect(await ask('/any', headers)).toEqual([401, { code: expect.stringMatching(/unauthenticated$/) }]);
     expect(await ask('/any', bearer('eve'))).toEqual([200, { id: 'eve' }]);
     expect(await ask('/any', client)).toEqual([200, { id: 'partner' }]);
   });
 
-  test('people with the role and administrators come in, a lesser role and a client do not', async () => {
+  test('requireRole admits users with the role and administrators, but no other user and no client', async () => {
     for (const name of ['ann', 'root']) expect(await ask('/role', bearer(name))).toEqual([200, { id: name }]);
     for (const headers of [bearer('eve'), bearer('old'), client])
       expect(await ask('/role', headers)).toEqual([403, { code: 'permission_missing' }]);
     expect((await ask('/role'))[0]).toBe(401);
   });
 
-  test('whoever may do it comes in, whatever they are called', async () => {
+  test('requirePermission admits every caller with the permission, whatever its roles', async () => {
     expect(await ask('/permission', bearer('ann'))).toEqual([200, { id: 'ann' }]);
     expect(await ask('/permission', client)).toEqual([200, { id: 'partner' }]);
     expect(await ask('/permission', bearer('root'))).toEqual([403, { code: 'permission_missing' }]);
   });
 
-  test('token and origin are read without ever throwing', async () => {
+  test('extractTokenFromRequest and validateCSRFToken never throw', async () => {
     expect(await ask('/token', { ...bearer('abc'), origin: 'https://own.test' })).toEqual([
       200,
       { token: 'abc', csrf: true },

@@ -8,37 +8,37 @@ import { apiKeyNotAccepted, permissionMissing } from '../platform/errors.ts';
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyInstance {
-    /** Who sent the request, once a handler of the middleware has let it in; else null. */
+    /** The caller, after a pre-handler of the middleware has accepted the request; null before. */
     currentUser(request: FastifyRequest): Caller | null;
   }
 }
 
 /**
- * Guards for routes of another Fastify application in the same process. For use inside this repository: no package is
- * published.
+ * Pre-handlers for the routes of another Fastify application in the same process. They accept the same credentials as
+ * our own routes, give the same errors and make the same CSRF check.
  */
 export type AuthenticationMiddleware = {
   /**
-   * Lets in a caller with a valid token, session or client secret; 401 otherwise. An API key is refused (403):
-   * its limit, and the signature of a key that has a public key, are checked by our own routes alone.
+   * Accepts a valid access token, session cookie or client secret; answers 401 otherwise. An API key gets 403
+   * (`api_key_not_accepted`), because only our own routes check its rate limit and its request signature.
    */
   readonly authenticateRequest: preHandlerAsyncHookHandler;
-  /** Lets in people with this role, and administrators; 403 otherwise. */
+  /** Accepts users with this role, and administrators; answers 403 to other callers, clients included. */
   requireRole(role: string): preHandlerAsyncHookHandler;
-  /** Lets in whoever may do this, `resource:action`; 403 otherwise. */
+  /** Accepts callers with this permission, written `resource:action`; answers 403 to others. */
   requirePermission(permission: string): preHandlerAsyncHookHandler;
-  /** Whether a write by cookie comes from a page that may send it. Never throws. */
+  /** False for a state-changing request with a session cookie from a page of another origin. Never throws. */
   validateCSRFToken(request: FastifyRequest): boolean;
-  /** The bearer token of a request, or null; never throws. */
+  /** The bearer token of a request, or null. Never throws. */
   extractTokenFromRequest(request: FastifyRequest): string | null;
 };
 
 const ACCEPTS: readonly Credential[] = ['bearer', 'session', 'client'];
-const asking = (permission?: string): Endpoint => ({
+const endpointRequiring = (permission?: string): Endpoint => ({
   method: 'GET',
   path: '/',
   operation: 'authenticateRequest',
-  summary: 'A route of the embedding application',
+  summary: 'Serve a route of the embedding application',
   tag: 'Embedding',
   auth: permission === undefined ? { accepts: ACCEPTS } : { accepts: ACCEPTS, permission },
   responses: {},
@@ -46,7 +46,7 @@ const asking = (permission?: string): Endpoint => ({
 });
 
 /**
- * The very rules of our own routes, as pre-handlers: same credentials, same refusals, same CSRF check.
+ * Decorates `app` with `currentUser` and returns the pre-handlers. Call it once for each application.
  * @example
  * const guard = createAuthenticationMiddleware(app, createCallerResolver(composed.authenticators), composed.authenticators);
  * app.get('/reports', { preHandler: guard.requirePermission('audit:read') }, (request) => app.currentUser(request));
@@ -56,8 +56,8 @@ export function createAuthenticationMiddleware(
   callers: CallerResolver,
   { csrfPasses }: Pick<Authenticators, 'csrfPasses'>,
 ): AuthenticationMiddleware {
-  const known = new WeakMap<FastifyRequest, Caller>();
-  app.decorate('currentUser', (request: FastifyRequest) => known.get(request) ?? null);
+  const callerOf = new WeakMap<FastifyRequest, Caller>();
+  app.decorate('currentUser', (request: FastifyRequest) => callerOf.get(request) ?? null);
 
   const guard = (endpoint: Endpoint, check: (caller: Caller) => void = () => {}): preHandlerAsyncHookHandler => {
     const resolve = callers.forEndpoint(endpoint);
@@ -65,19 +65,19 @@ export function createAuthenticationMiddleware(
       const caller = await resolve(request);
       if ((caller.kind === 'user' || caller.kind === 'client') && caller.by === 'api_key') throw apiKeyNotAccepted();
       check(caller);
-      known.set(request, caller);
+      callerOf.set(request, caller);
     };
   };
 
   return {
-    authenticateRequest: guard(asking()),
+    authenticateRequest: guard(endpointRequiring()),
     requireRole: (role) =>
-      guard(asking(), (caller) => {
+      guard(endpointRequiring(), (caller) => {
         const roles = caller.kind === 'user' ? (caller.roles ?? []) : [];
         if (!roles.includes(role) && !roles.includes('admin'))
-          throw permissionMissing({ detail: `This needs the role ${role}.` });
+          throw permissionMissing({ detail: `This request requires the role ${role}.` });
       }),
-    requirePermission: (permission) => guard(asking(permission)),
+    requirePermission: (permission) => guard(endpointRequiring(permission)),
     validateCSRFToken: csrfPasses,
     extractTokenFromRequest,
   };

@@ -20,13 +20,13 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 const verifiedTokens = createVerifiedTokenCache(134_217_728);
-const judge = (token: string) => validateToken({ ...harness.deps, verifiedTokens }, token);
+const validate = (token: string) => validateToken({ ...harness.deps, verifiedTokens }, token);
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 
 describe('BetterAuthIntegrationService', () => {
-  test('row and digest are made, a mail asks for the proof, and no answer holds the digest', async () => {
+  test('createUser stores the user with a password hash that no answer contains, and mails a verification link', async () => {
     expect(user).toMatchObject({ email: credentials.email, name: 'Ada', emailVerified: false });
     const [row] = await rows('SELECT password FROM accounts WHERE "userId" = $1', [user.id]);
     expect(row.password).toMatch(/^\$2b\$12\$/);
@@ -36,14 +36,14 @@ describe('BetterAuthIntegrationService', () => {
     await expect(service.createUser(credentials)).rejects.toMatchObject({ code: 'email_taken' });
   });
 
-  test('user, session and tokens; alike for a wrong password and an unknown address', async () => {
-    const login = await service.authenticateUser(credentials, home);
-    expect(login).toMatchObject({
+  test('authenticateUser opens a session with tokens, and rejects a wrong password and an unknown address alike', async () => {
+    const signedIn = await service.authenticateUser(credentials, home);
+    expect(signedIn).toMatchObject({
       user: { id: user.id },
       session: { ipAddress: '192.0.2.1' },
       tokens: { token_type: 'Bearer' },
     });
-    expect(judge(login.tokens.access_token)).toMatchObject({ active: true });
+    expect(validate(signedIn.tokens.access_token)).toMatchObject({ active: true });
     for (const wrong of [
       { ...credentials, password: newPassword() },
       { ...credentials, email: newEmail() },
@@ -51,7 +51,7 @@ describe('BetterAuthIntegrationService', () => {
       await expect(service.authenticateUser(wrong)).rejects.toMatchObject({ code: 'login_refused' });
   });
 
-  test('the owner changes name and picture; roles and verification are not theirs', async () => {
+  test('updateUserProfile changes name and picture, but neither roles nor email verification', async () => {
     expect(await service.updateUserProfile(user.id, { name: 'Grace' })).toMatchObject({ name: 'Grace' });
     for (const forbidden of [{ roles: ['admin'] }, { emailVerified: true }] as unknown as UserUpdates[])
       await expect(service.updateUserProfile(user.id, forbidden)).rejects.toMatchObject({ code: 'request_invalid' });
@@ -60,24 +60,24 @@ describe('BetterAuthIntegrationService', () => {
     });
   });
 
-  test('a session of its client is valid until it is revoked, expired or unknown', async () => {
+  test('validateSession accepts a session until it expires or is revoked, and says which', async () => {
     const session = await service.createSession(user.id, { ip: '198.51.100.7', userAgent: 'robot/2' });
     expect(session).toMatchObject({ userId: user.id, ipAddress: '198.51.100.7', userAgent: 'robot/2' });
     expect(await service.validateSession(session.id)).toEqual({ valid: true, reason: null, session });
 
-    const { session: own, tokens } = await service.authenticateUser(credentials, home);
-    await service.revokeSession(own.id, 'lost laptop');
-    expect(await service.validateSession(own.id)).toEqual({ valid: false, reason: 'revoked', session: null });
-    expect(judge(tokens.access_token)).toMatchObject({ active: false, reason: 'session_ended' });
-    const [kept] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [own.id]);
-    expect(kept).toEqual({ reason: 'lost laptop' });
+    const { session: second, tokens } = await service.authenticateUser(credentials, home);
+    await service.revokeSession(second.id, 'lost laptop');
+    expect(await service.validateSession(second.id)).toEqual({ valid: false, reason: 'revoked', session: null });
+    expect(validate(tokens.access_token)).toMatchObject({ active: false, reason: 'session_ended' });
+    const [revocation] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [second.id]);
+    expect(revocation).toEqual({ reason: 'lost laptop' });
 
     await rows('UPDATE sessions SET "expiresAt" = now() WHERE id = $1', [session.id]);
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'expired' });
     expect(await service.validateSession(randomUUID())).toMatchObject({ valid: false, reason: 'unknown' });
   });
 
-  test('nobody, and somebody disabled, has no session', async () => {
+  test('createSession rejects an unknown and a disabled user, and disabling a user revokes the session', async () => {
     await expect(service.createSession(randomUUID(), home)).rejects.toMatchObject({ code: 'unauthenticated' });
     const id = await insertUser(harness.pool);
     const session = await service.createSession(id, home);
@@ -87,7 +87,7 @@ describe('BetterAuthIntegrationService', () => {
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
   });
 
-  test('a session of somebody disabled is not valid, though its row be there and no revocation known', async () => {
+  test('a disabled user’s session is invalid even while its row exists and no revocation is known', async () => {
     const id = await insertUser(harness.pool);
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     const sessionId = await insertSession(harness.pool, id);

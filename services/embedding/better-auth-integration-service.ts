@@ -25,7 +25,7 @@ export type UserUpdates = ProfileChange;
 
 export type SessionValidation = {
   readonly valid: boolean;
-  /** Null for a valid session. `unknown`: there is none of this id, or it ended so long ago that nobody remembers. */
+  /** Null for a valid session. `unknown`: no session has this id, or it ended so long ago that its record was purged. */
   readonly reason: 'expired' | 'revoked' | 'unknown' | null;
   readonly session: Session | null;
 };
@@ -35,11 +35,11 @@ export type BetterAuthIntegrationPorts = LoginPorts &
   Pick<Ports, 'transact'> &
   Pick<RequestContext, 'hashIdentifier'>;
 
-const NOBODY: ClientInfo = { ip: '', userAgent: '' };
+const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
 
 /**
- * The use-cases of people for callers in TypeScript that run in the same process. Every method does what its endpoint
- * does, with the same rows, and throws the same errors.
+ * The identity use-cases for TypeScript code in the same process. Every method does what its endpoint does: it writes
+ * the same rows and throws the same errors.
  */
 export class BetterAuthIntegrationService {
   readonly #ports: BetterAuthIntegrationPorts;
@@ -55,32 +55,35 @@ export class BetterAuthIntegrationService {
     return { kind: 'system', name: 'identity-service', request };
   }
 
-  /** Row and digest, no session; the digest is in no answer. Throws `email_taken` (409), `password_…` (400). */
-  async createUser(data: UserRegistrationData, clientInfo: ClientInfo = NOBODY): Promise<User> {
+  /**
+   * Creates a user with a password, opens no session and mails a verification link. Throws `email_taken` (409),
+   * `password_…` (400).
+   */
+  async createUser(data: UserRegistrationData, clientInfo: ClientInfo = NO_CLIENT_INFO): Promise<User> {
     return createUser(this.#ports, data, this.#caller(clientInfo));
   }
 
-  /** The same `login_refused` (401) for a wrong password and an unknown address. */
+  /** Signs a user in. Throws the same `login_refused` (401) for a wrong password and an unknown address. */
   async authenticateUser(
     credentials: LoginCredentials,
-    clientInfo: ClientInfo = NOBODY,
+    clientInfo: ClientInfo = NO_CLIENT_INFO,
   ): Promise<AuthenticationResult> {
     const { request } = this.#caller(clientInfo);
     const { body } = await signIn(this.#ports, credentials, { kind: 'anonymous', request });
     return body;
   }
 
-  /** Name and picture; anything else is `request_invalid` (400), whatever the compiler let pass. */
+  /** Changes name and picture. Any other member, also one that the compiler missed, throws `request_invalid` (400). */
   async updateUserProfile(userId: string, updates: UserUpdates): Promise<User> {
     const parsed = updateUserEndpoint.body?.safeParse(updates);
     if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
-    const owner = personCaller(userId, this.#caller(NOBODY));
+    const owner = personCaller(userId, this.#caller(NO_CLIENT_INFO));
     return (await this.#ports.transact((tx) => changeProfile(tx, this.#ports, userId, updates, owner))).user;
   }
 
   /**
-   * A session of somebody whom the caller has recognised by means of its own, in Postgres and in Redis, with the
-   * client it is for. It has no cookie. Throws `unauthenticated` (401) where there is no such user.
+   * Opens a session for a user whom your application has authenticated itself, and records the client's address and
+   * user agent with it. It sets no cookie. Throws `unauthenticated` (401) for an unknown or disabled user.
    */
   async createSession(userId: string, clientInfo: ClientInfo): Promise<Session> {
     const caller = this.#caller(clientInfo);
@@ -95,7 +98,7 @@ export class BetterAuthIntegrationService {
     return sessionView(opened.session);
   }
 
-  /** Ended sessions are known in memory; of the others Postgres tells. Cookies are read from Redis first. */
+  /** Checks ended sessions in memory, and the others in Postgres. Never throws for an invalid session. */
   async validateSession(sessionId: string): Promise<SessionValidation> {
     const { revocations, sql, clock, tokenSettings } = this.#ports;
     const invalid = (reason: SessionValidation['reason']): SessionValidation => ({
@@ -110,8 +113,8 @@ export class BetterAuthIntegrationService {
     return row.isDisabled ? invalid('revoked') : { valid: true, reason: null, session: sessionView(row) };
   }
 
-  /** The session with its families and access tokens; the reason is kept with the revocation. */
+  /** Ends a session with its token families and access tokens, and stores the reason with the revocation. */
   async revokeSession(sessionId: string, reason: string): Promise<void> {
-    await endSession(this.#ports, { sessionId, reason }, this.#caller(NOBODY));
+    await endSession(this.#ports, { sessionId, reason }, this.#caller(NO_CLIENT_INFO));
   }
 }

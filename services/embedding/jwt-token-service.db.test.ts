@@ -36,7 +36,7 @@ const newUser = () => insertUser(harness.stores.pools.main);
 const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
 
 describe('JWTTokenService', () => {
-  test('a pair verifies as what it is and not as the other', async () => {
+  test('each token of a pair is valid as its own type and malformed as the other', async () => {
     const userId = await newUser();
     const pair = await service.generateTokenPair(userId, 'user', home);
     expect(pair).toMatchObject({ tokenType: 'Bearer', expiresIn: 900, refreshExpiresIn: 604_800 });
@@ -59,7 +59,7 @@ describe('JWTTokenService', () => {
     expect(row).toEqual({ device: { id: 'd1', name: 'Laptop' } });
   });
 
-  test('results of the service have exactly the members that their types name', async () => {
+  test('results have exactly the members that their types declare', async () => {
     const { accessToken, refreshToken } = await service.generateTokenPair(await newUser(), 'user', home);
     const results: TokenValidationResult[] = [
       await service.validateToken(accessToken, 'access'),
@@ -73,14 +73,14 @@ describe('JWTTokenService', () => {
     expect(Object.keys(counts).sort()).toEqual(['active', 'expired', 'issued', 'refreshed', 'replays', 'revoked']);
   });
 
-  test('a role the user does not have, and a user there is not, begin no login', async () => {
+  test('generateTokenPair rejects a role that the user lacks and an unknown user, and starts no token family', async () => {
     const userId = await newUser();
     await expect(service.generateTokenPair(userId, 'admin', home)).rejects.toMatchObject({ code: 'role_not_held' });
     await expect(service.generateTokenPair(randomUUID(), 'user', home)).rejects.toMatchObject({ code: 'user_unknown' });
     expect(await query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual([]);
   });
 
-  test('both tokens are new, and the older one is single-use', async () => {
+  test('refreshAccessToken returns two new tokens, and the old refresh token works once', async () => {
     const first = await service.generateTokenPair(await newUser(), 'user', home);
     const second = await service.refreshAccessToken(first.refreshToken, home);
     expect(second.accessToken).not.toBe(first.accessToken);
@@ -101,7 +101,7 @@ describe('JWTTokenService', () => {
       .toMatchObject({ reason: 'family_reused' });
   });
 
-  test('a revoked token is refused at once, here and on every copy, and keeps its reason', async () => {
+  test('a revoked token is rejected at once on every copy, and the reason is stored', async () => {
     const { accessToken, tokenId } = await service.generateTokenPair(await newUser(), 'user', home);
     expect(await cache.isTokenRevoked(tokenId)).toBe(false);
     await service.revokeToken(tokenId, 'lost phone');
@@ -115,7 +115,7 @@ describe('JWTTokenService', () => {
     expect(row).toMatchObject({ actor_kind: 'system', detail: { reason: 'lost phone' } });
   });
 
-  test('metadata of the issue satisfies every switch; another binding fails the one that asks', async () => {
+  test('a token matches its metadata under every binding setting, and another binding fails the setting that checks it', async () => {
     const { accessToken, tokenId } = await service.generateTokenPair(await newUser(), 'user', home);
     const payload = (await service.validateToken(accessToken, 'access')).payload!;
     const metadata = (await cache.getTokenMetadata(tokenId)) as TokenMetadata;
@@ -135,7 +135,7 @@ describe('JWTTokenService', () => {
     expect(await lenient.validateTokenSecurity(payload, elsewhere)).toBe(true);
   });
 
-  test('a superseded refresh token and a token shown from elsewhere are replays with an incident; reuse is none', async () => {
+  test('a superseded refresh token and an access token from another client are replays; ordinary reuse is not', async () => {
     const userId = await newUser();
     const first = await service.generateTokenPair(userId, 'user', home);
     const access = (await service.validateToken(first.accessToken, 'access')).payload!;
@@ -158,17 +158,17 @@ describe('JWTTokenService', () => {
   test.each([
     ['an address', { ip: home.ip, userAgent: '' }, { ip: away.ip, userAgent: '' }],
     ['a user agent', { ip: '', userAgent: home.userAgent }, { ip: '', userAgent: away.userAgent }],
-  ])('%s alone tells elsewhere, too', async (_what, here, there) => {
+  ])('%s alone is enough to detect a replay', async (_what, here, there) => {
     const { accessToken } = await service.generateTokenPair(await newUser(), 'user', home);
     const payload = (await service.validateToken(accessToken, 'access')).payload!;
     const isReplay = (from: ClientInfo) => service.detectReplayAttack(payload, from);
     expect([await isReplay(here), await isReplay(here), await isReplay(there)]).toEqual([false, false, true]);
   });
 
-  test('a refresh token of a session says so, and one that has run out is expired, not revoked', async () => {
+  test('a refresh token names its session, and past its idle limit it is expired, not revoked', async () => {
     const { sessionId, refreshToken, bearer } = await newPerson(harness);
-    const judged = await service.validateToken(refreshToken, 'refresh');
-    expect(judged).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
+    const result = await service.validateToken(refreshToken, 'refresh');
+    expect(result).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
     await query(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
       sessionId,
     ]);
@@ -179,7 +179,7 @@ describe('JWTTokenService', () => {
     });
   });
 
-  test('what has expired goes and stays counted; live logins and needed revocations stay', async () => {
+  test('cleanup deletes expired rows but keeps their counts, live token families and revocations still needed', async () => {
     const before = await cache.getTokenStatistics();
     const gone = await service.generateTokenPair(await newUser(), 'user', home);
     const live = await service.generateTokenPair(await newUser(), 'user', home);
@@ -211,7 +211,7 @@ describe('JWTTokenService', () => {
     expect(await service.cleanupExpiredTokens()).toMatchObject({ removed: 0, errors: 0 });
   });
 
-  test('a store that fails is an error of the result, not of the caller', async () => {
+  test('cleanup counts a store failure in its result and does not throw', async () => {
     const failing = { ...harness.ports, transact: () => Promise.reject(new Error('down')) };
     expect(await new JWTTokenService(failing).cleanupExpiredTokens()).toMatchObject({
       removed: 0,
@@ -221,7 +221,7 @@ describe('JWTTokenService', () => {
 });
 
 describe('TokenCachingStrategy', () => {
-  test('metadata is stored for the token’s life; an unknown id is null, also while Redis is away', async () => {
+  test('metadata is stored for the lifetime of the token; an unknown id is null, also while Redis is unreachable', async () => {
     const expiresAt = Math.floor(Date.now() / 1_000) + 60;
     const { tokenId } = await service.generateTokenPair(await newUser(), 'user', home);
     const metadata = { ...((await cache.getTokenMetadata(tokenId)) as TokenMetadata), expiresAt };
@@ -237,7 +237,7 @@ describe('TokenCachingStrategy', () => {
     await expect(without.batchValidateTokens([id])).rejects.toMatchObject({ code: 'token_metadata_unavailable' });
   });
 
-  test('a token of an ended login is revoked by id, as far as metadata knows', async () => {
+  test('isTokenRevoked finds by metadata that the token family of a token has ended', async () => {
     const pair = await service.generateTokenPair(await newUser(), 'user', home);
     const { fid } = decodeJwt(pair.accessToken);
     await cache.revokeToken(pair.tokenId, 'x');
@@ -251,7 +251,7 @@ describe('TokenCachingStrategy', () => {
     await expect.poll(() => cache.isTokenRevoked(second.tokenId)).toBe(true);
   });
 
-  test('ids are answered in order with what metadata knows', async () => {
+  test('batchValidateTokens answers ids in order from their metadata', async () => {
     const [one, two] = [
       await service.generateTokenPair(await newUser(), 'user', home),
       await service.generateTokenPair(await newUser(), 'user', home),
@@ -268,8 +268,8 @@ describe('TokenCachingStrategy', () => {
   });
 });
 
-// Last: every token above is of the key that this compromises.
-test('a pair whose key is compromised while it is signed is given to nobody', async () => {
+// Last, because it compromises the key of every token above.
+test('a pair is not returned when its key is compromised while it signs', async () => {
   const { keyRing } = harness.ports;
   const sign: typeof keyRing.sign = async (...input) => {
     const token = await keyRing.sign(...input);

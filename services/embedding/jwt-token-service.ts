@@ -28,11 +28,11 @@ export type JWTTokenServicePorts = IssuePorts &
   Pick<Ports, 'log'> &
   Pick<RequestContext, 'hashIdentifier'>;
 
-const NOBODY: ClientInfo = { ip: '', userAgent: '' };
+const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
 
 /**
- * The token use-cases for callers in TypeScript that run in the same process. Every method does what its endpoint
- * does, with the same rows, and throws the same errors.
+ * The token use-cases for TypeScript code in the same process. Every method does what its endpoint does: it writes the
+ * same rows and throws the same errors.
  */
 export class JWTTokenService {
   readonly #ports: JWTTokenServicePorts;
@@ -49,7 +49,7 @@ export class JWTTokenService {
   }
 
   /**
-   * Begins a login and gives its first pair.
+   * Starts a token family for a user and returns its first pair.
    * Throws `user_unknown` (404), and `role_not_held` (403) when the user does not have the role.
    */
   async generateTokenPair(userId: string, role: UserRole, clientInfo: ClientInfo): Promise<TokenPair> {
@@ -58,7 +58,7 @@ export class JWTTokenService {
     return this.#pair(await issuePair(this.#ports, input, this.#caller(clientInfo)));
   }
 
-  /** A token of the other type is invalid. Looking at a refresh token does not use it. */
+  /** A token of the other type is invalid. Validating a refresh token does not use it up. */
   async validateToken(token: string, tokenType: TokenType): Promise<TokenValidationResult> {
     if (tokenType === 'refresh') return this.#validateRefreshToken(token);
     const verdict = validateToken(this.#ports, token);
@@ -67,27 +67,28 @@ export class JWTTokenService {
       : { valid: false, payload: null, reason: verdict.reason };
   }
 
-  /** A whole new pair for a refresh token of a login that is not bound to a client. */
+  /** Exchanges a refresh token for a new pair. The token family must not be bound to a client. */
   async refreshAccessToken(presented: string, clientInfo: ClientInfo): Promise<TokenPair> {
     const input = { refreshToken: presented, presentedBy: { clientId: null, isAuthenticated: false } };
     return this.#pair(await refreshToken(this.#ports, input, this.#caller(clientInfo)));
   }
 
-  /** Ends one access token; the reason is kept with the revocation and in the audit log. */
+  /** Revokes one access token. The reason is stored with the revocation and in the audit log. */
   async revokeToken(tokenId: string, reason: string): Promise<void> {
-    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, this.#caller(NOBODY));
+    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, this.#caller(NO_CLIENT_INFO));
   }
 
-  /** Session, address and agent of token and metadata, as switched. */
+  /** Compares session, address and user agent of a token with its metadata, as far as each setting requires. */
   async validateTokenSecurity(payload: JWTPayload, metadata: TokenMetadata): Promise<boolean> {
     return validateTokenSecurity(this.#ports.tokenSettings, payload, metadata);
   }
 
   /**
-   * True for a refresh payload whose successor has been used, and for an access token shown from elsewhere than
-   * first; ordinary reuse is none. Off with enableReplayProtection.
+   * True for a refresh token whose successor has been used, and for an access token presented from another address or
+   * user agent than at first. Ordinary reuse of an access token is no replay. Always false when
+   * `enableReplayProtection` is off.
    */
-  async detectReplayAttack(payload: JWTPayload, clientInfo: ClientInfo = NOBODY): Promise<boolean> {
+  async detectReplayAttack(payload: JWTPayload, clientInfo: ClientInfo = NO_CLIENT_INFO): Promise<boolean> {
     if (!this.#ports.tokenSettings.enableReplayProtection) return false;
     const isReplay = await (payload.generation === undefined
       ? detectReplayAttack(this.#ports, payload, contextOf(clientInfo))
@@ -101,15 +102,15 @@ export class JWTTokenService {
     return isReplay;
   }
 
-  /** Removes what has expired. */
+  /** Deletes expired rows in batches. A store failure is counted in `errors`, not thrown. */
   async cleanupExpiredTokens(): Promise<CleanupResult> {
     return cleanUpExpiredTokens(this.#ports);
   }
 
-  /** The pair's token id is read from the token just signed. */
   #pair(answer: TokenPairAnswer): TokenPair {
     const verified = verifyToken(this.#ports, answer.access_token);
-    if (typeof verified === 'string') throw new Error(`a token just signed is ${verified}`);
+    // The key may have been marked compromised while it signed.
+    if (typeof verified === 'string') throw new Error(`the token that was just signed does not verify: ${verified}`);
     return {
       accessToken: answer.access_token,
       refreshToken: answer.refresh_token,
@@ -121,25 +122,25 @@ export class JWTTokenService {
   }
 
   async #validateRefreshToken(token: string): Promise<TokenValidationResult> {
-    const login = await readRefreshToken(this.#ports, token, null);
-    if (login === null) return { valid: false, payload: null, reason: 'malformed' };
-    if (!login.isCurrent) {
-      const hasExpired = login.expiresAt <= this.#ports.clock.now() / 1_000;
+    const family = await readRefreshToken(this.#ports, token, null);
+    if (family === null) return { valid: false, payload: null, reason: 'malformed' };
+    if (!family.isCurrent) {
+      const hasExpired = family.expiresAt <= this.#ports.clock.now() / 1_000;
       return { valid: false, payload: null, reason: hasExpired ? 'expired' : 'revoked' };
     }
     const payload: JWTPayload = {
       iss: this.#ports.tokenSettings.issuer,
-      aud: login.audience,
-      sub: login.userId,
-      client_id: login.clientId,
-      iat: Math.floor(login.createdAt),
-      exp: Math.floor(login.expiresAt),
-      jti: login.familyId,
-      fid: login.familyId,
-      scope: login.scope,
-      auth_time: Math.floor(login.authTime),
-      generation: login.presentedGeneration,
-      ...(login.sessionId === null ? {} : { sid: login.sessionId }),
+      aud: family.audience,
+      sub: family.userId,
+      client_id: family.clientId,
+      iat: Math.floor(family.createdAt),
+      exp: Math.floor(family.expiresAt),
+      jti: family.familyId,
+      fid: family.familyId,
+      scope: family.scope,
+      auth_time: Math.floor(family.authTime),
+      generation: family.presentedGeneration,
+      ...(family.sessionId === null ? {} : { sid: family.sessionId }),
     };
     return { valid: true, payload, reason: null };
   }

@@ -18,8 +18,8 @@ import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
 export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
 
 /**
- * What is known of tokens by their id: metadata in Redis for a token's own lifetime, revocations in memory. Metadata
- * authorises nothing; Postgres holds every revocation.
+ * Looks tokens up by their id: metadata is in Redis for the lifetime of its token, revocations are in memory. Metadata
+ * grants no access, and every revocation is a row in Postgres.
  */
 export class TokenCachingStrategy {
   readonly #ports: TokenCachingPorts;
@@ -28,19 +28,22 @@ export class TokenCachingStrategy {
     this.#ports = ports;
   }
 
-  /** Rejects when Redis is out of reach; an expired token is not stored. */
+  /** Rejects when Redis is unreachable. Metadata of an expired token is not stored. */
   async storeTokenMetadata(tokenId: string, metadata: TokenMetadata): Promise<void> {
     const ttlSeconds = Math.ceil(metadata.expiresAt - this.#ports.clock.now() / 1_000);
     if (ttlSeconds > 0) await writeTokenMetadata(this.#ports, tokenId, metadata, ttlSeconds);
   }
 
-  /** Null for an unknown id, and while Redis is out of reach: never an error. */
+  /** Null for an unknown id, and while Redis is unreachable. Never rejects. */
   async getTokenMetadata(tokenId: string): Promise<TokenMetadata | null> {
     const [known] = await readTokenMetadata(this.#ports, [tokenId]).catch(() => []);
     return known ?? null;
   }
 
-  /** By memory, with what metadata knows of session, login, user and client. Throws 503 when stale. */
+  /**
+   * Checks the revocations in memory, for the token id and for the session, token family, user and client that its
+   * metadata names. Throws `revocation_state_stale` (503) while they may be outdated.
+   */
   async isTokenRevoked(tokenId: string): Promise<boolean> {
     const { revocations } = this.#ports;
     assertFresh(revocations);
@@ -49,7 +52,7 @@ export class TokenCachingStrategy {
     return known !== null && isRevoked(this.#ports, tokenId, known);
   }
 
-  /** A row in Postgres first; every copy refuses the token within its staleness bound. */
+  /** Commits the revocation in Postgres before it resolves; every copy rejects the token within its staleness bound. */
   async revokeToken(tokenId: string, reason: string): Promise<void> {
     const request = {
       ip: '',
@@ -61,7 +64,7 @@ export class TokenCachingStrategy {
     await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, caller);
   }
 
-  /** One answer for each id, in order, in one round trip. */
+  /** One answer for each id, in order, with one round trip to Redis. */
   async batchValidateTokens(tokenIds: readonly string[]): Promise<TokenValidationResult[]> {
     const verdicts = await batchValidateTokens(this.#ports, tokenIds);
     const { issuer } = this.#ports.tokenSettings;
@@ -72,10 +75,12 @@ export class TokenCachingStrategy {
     );
   }
 
+  /** The counts of `GET /v1/tokens/stats`. */
   async getTokenStatistics(): Promise<TokenStatistics> {
     return readTokenStatistics(this.#ports);
   }
 
+  /** Deletes expired rows in batches. A store failure is counted in `errors`, not thrown. */
   async cleanupExpiredTokens(): Promise<CleanupResult> {
     return cleanUpExpiredTokens(this.#ports);
   }

@@ -4,9 +4,9 @@ import type { Clock, RateCounters } from '../domain/ports.ts';
 import { type Endpoint, rateClassOf } from '../platform/define/endpoint.ts';
 
 /**
- * Counts one request of a user at an endpoint and says what its limit is: for what does not come over HTTP,
- * where every route is counted by itself.
- * @param roles of the user: the largest factor of RATE_LIMIT_ROLE_FACTORS among them applies
+ * Counts one request of a user against the limit of an endpoint. Use it for work that does not arrive over HTTP: HTTP
+ * routes are counted already.
+ * @param roles the user's roles: the largest of their RATE_LIMIT_ROLE_FACTORS applies
  * @example const { allowed, resetAt } = await validateRateLimit(ports, userId, listKeysEndpoint)
  */
 export async function validateRateLimit(
@@ -21,7 +21,8 @@ export async function validateRateLimit(
     const count = await ports.rateCounters.countShared(bucket, userId);
     return resultOf({ bucket, count }, ports.clock.now());
   }
-  const [validating] = ports.limitBuckets.byAddress[rateClass];
-  const count = ports.rateCounters.countHere(validating!, userId);
-  return resultOf({ bucket: validating!, count }, ports.clock.now());
+  // Classes without a limit by user (validate) are counted by the limit for an address, in this copy alone.
+  const [addressBucket] = ports.limitBuckets.byAddress[rateClass];
+  const count = ports.rateCounters.countHere(addressBucket!, userId);
+  return resultOf({ bucket: addressBucket!, count }, ports.clock.now());
 }

@@ -8,8 +8,8 @@ type BindingSwitches = Pick<
 >;
 
 /**
- * Whether a token still has the session, address and user agent it was issued with, as far as each switch asks.
- * Address and agent are keyed hashes on both sides; nothing in clear is compared.
+ * Whether the session, address and user agent of a token equal those of its metadata, as far as each setting requires.
+ * Addresses and user agents are keyed hashes on both sides; no plain value is compared.
  */
 export function validateTokenSecurity(
   switches: BindingSwitches,
