@@ -2,10 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { canonicalBase64url } from './canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from './strict-json.ts';
 
-/** Longest token looked at, in characters. */
+/** Longest token that is parsed, in characters. */
 export const MAXIMUM_TOKEN_LENGTH = 8_192;
 
-/** A token taken apart; nothing in it is believed yet. */
+/** The parts of a token. Nothing in them is verified yet. */
 export type ParsedToken = {
   readonly header: JsonObject;
   readonly payload: Buffer;
@@ -13,7 +13,7 @@ export type ParsedToken = {
   readonly signature: Buffer;
 };
 
-/** Header members we write. Any other (crit, b64, jku, jwk, x5u, x5c, zip, p2c …) marks a token of another issuer. */
+/** Header members we write. Any other (crit, b64, jku, jwk, x5u, x5c, zip, p2c …) means another issuer or an attack. */
 const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
 const MAXIMUM_HEADER_LENGTH = 512;
 
@@ -26,8 +26,9 @@ function parseHeader(segment: string): JsonObject | null {
 }
 
 /**
- * Takes a compact JWS apart without believing any of it: three non-empty canonical parts, a plain header.
- * @returns null for anything else, whatever its size or nesting
+ * Splits a compact JWS into three non-empty parts of canonical base64url, with a header of our own members. Verifies
+ * nothing.
+ * @returns null for any other text, whatever its size or nesting
  */
 export function parseToken(token: string): ParsedToken | null {
   if (token.length > MAXIMUM_TOKEN_LENGTH) return null;
@@ -42,7 +43,7 @@ export function parseToken(token: string): ParsedToken | null {
   return { header, payload, signingInput: token.slice(0, second), signature };
 }
 
-/** The claim set as text and object; null unless UTF-8 JSON of an object with unique names. */
+/** The claim set as text and object; null unless it is UTF-8 and a JSON object with unique member names. */
 export function parsePayload(payload: Buffer): { readonly text: string; readonly claims: JsonObject } | null {
   if (!isUtf8(payload)) return null;
   const text = payload.toString('utf8');

@@ -1,15 +1,15 @@
-/** Deepest nesting of a header or claim set; ours use three levels. */
+/** Deepest nesting of a header or claim set. Ours use three levels. */
 const MAXIMUM_DEPTH = 16;
 
 export type JsonObject = { readonly [name: string]: unknown };
 
-/** Members written in the text, or -1 past the depth limit. Text that is no JSON may give any number. */
+/** Counts the members in the text; -1 past the depth limit. The number means nothing when the text is not JSON. */
 function membersWritten(text: string): number {
   let members = 0;
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
     switch (text.charCodeAt(at)) {
-      case 0x22: // a string: hop over it
+      case 0x22: // '"': skip the string
         at = stringEnd(text, at + 1);
         break;
       case 0x3a: // ':'
@@ -29,7 +29,7 @@ function membersWritten(text: string): number {
   return members;
 }
 
-/** Position of the quote that closes the string begun before `from`, or the end of the text. */
+/** Position of the quote that closes the string starting before `from`, or the end of the text. */
 function stringEnd(text: string, from: number): number {
   let at = from;
   for (;;) {
@@ -42,21 +42,21 @@ function stringEnd(text: string, from: number): number {
   }
 }
 
-function membersHeld(value: unknown): number {
+function membersParsed(value: unknown): number {
   if (value === null || typeof value !== 'object') return 0;
   let members = 0;
   if (Array.isArray(value)) {
-    for (const item of value) members += membersHeld(item);
+    for (const item of value) members += membersParsed(item);
     return members;
   }
-  for (const name of Object.keys(value)) members += 1 + membersHeld((value as JsonObject)[name]);
+  for (const name of Object.keys(value)) members += 1 + membersParsed((value as JsonObject)[name]);
   return members;
 }
 
 /**
- * A JSON object whose member names are unique at every level, or null.
- * JSON.parse lets the last duplicate win, so what was written is counted against what was kept
- * (RFC 7519 §4 leaves the choice; we refuse).
+ * Parses a JSON object whose member names are unique at every level; null for anything else.
+ * JSON.parse keeps only the last of two equal names, so this compares the number of members in the text with the
+ * number in the result. RFC 7519 §4 allows either choice; we reject duplicates.
  */
 export function parseStrictObject(text: string): JsonObject | null {
   const written = membersWritten(text);
@@ -68,5 +68,5 @@ export function parseStrictObject(text: string): JsonObject | null {
     return null;
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return null;
-  return membersHeld(value) === written ? (value as JsonObject) : null;
+  return membersParsed(value) === written ? (value as JsonObject) : null;
 }

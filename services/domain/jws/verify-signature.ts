@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 
-/** A key that verifies. `audience` is set for HS256 alone: the secret is shared with that audience and no other. */
+/** A verification key. `audience` is set for HS256 only: the secret is shared with that one audience. */
 export type VerificationKey = {
   readonly kid: string;
   /** JWS `alg` (RFC 7518 §3.1, RFC 8037). */
@@ -18,7 +18,7 @@ const isZero = (bytes: Buffer, from: number, to: number): boolean => {
 };
 
 /**
- * Checks a JWS signature with the one algorithm of the key, whatever the token says.
+ * Verifies a JWS signature with the algorithm of the key, whatever the token's header says.
  * @param signingInput ASCII, `header.payload` (RFC 7515 §5.2)
  */
 export function verifySignature(key: VerificationKey, signingInput: string, signature: Buffer): boolean {
@@ -27,7 +27,7 @@ export function verifySignature(key: VerificationKey, signingInput: string, sign
     case 'RS256':
       return verify('sha256', input, key.key, signature);
     case 'ES256':
-      // r = 0 or s = 0 is the forgery that verifiers have accepted for any message (CVE-2022-21449).
+      // Some verifiers accepted r = 0 or s = 0 for any message (CVE-2022-21449).
       if (signature.length !== CURVE_SIGNATURE_BYTES || isZero(signature, 0, 32) || isZero(signature, 32, 64))
         return false;
       return verify('sha256', input, { key: key.key, dsaEncoding: 'ieee-p1363' }, signature);
