@@ -63,7 +63,7 @@ const keyWith = (changes: Partial<LiveApiKey> = {}): LiveApiKey => ({
   currentEpoch: 0,
   ...changes,
 });
-const asking = (changes: Partial<KeyedRequest> = {}): KeyedRequest => ({
+const requestWith = (changes: Partial<KeyedRequest> = {}): KeyedRequest => ({
   method: 'POST',
   targetUri: TARGET,
   header: () => undefined,
@@ -72,76 +72,76 @@ const asking = (changes: Partial<KeyedRequest> = {}): KeyedRequest => ({
   ...changes,
 });
 
-/** As a proper client signs it. */
+/** A correctly signed request. */
 function signed(key: LiveApiKey, nonce: string, method = 'POST'): KeyedRequest {
   const params = `("@method" "@target-uri");created=${NOW};nonce="${nonce}";keyid="${key.id}"`;
   const text = `"@method": POST\n"@target-uri": ${TARGET}\n"@signature-params": ${params}`;
   const signature = sign(null, Buffer.from(text), pair.privateKey).toString('base64');
   const headers: Readonly<Record<string, string>> = { 'signature-input': `s=${params}`, signature: `s=:${signature}:` };
-  return asking({ method, header: (name) => headers[name] });
+  return requestWith({ method, header: (name) => headers[name] });
 }
 const newNonce = (): string => randomBytes(16).toString('base64url');
 
 describe('a request by an API key', () => {
-  test('counts in the limit of its own key, as a use of it', async () => {
+  test('counts against the rate limit of its own key, and as a use of the key', async () => {
     const key = keyWith({ requestsPerMinute: 7 });
-    expect(await admitApiKey(ports, key, asking())).toMatchObject({ bucket: { limit: 7 }, count: { used: 1 } });
-    expect((await admitApiKey(ports, key, asking())).count.used).toBe(2);
-    expect((await admitApiKey(ports, keyWith(), asking())).count.used, 'another key').toBe(1);
+    expect(await admitApiKey(ports, key, requestWith())).toMatchObject({ bucket: { limit: 7 }, count: { used: 1 } });
+    expect((await admitApiKey(ports, key, requestWith())).count.used).toBe(2);
+    expect((await admitApiKey(ports, keyWith(), requestWith())).count.used, 'another key').toBe(1);
     expect(used.slice(0, 2)).toEqual([key.id, key.id]);
   });
 
-  test('beyond the limit is refused, says how long to wait, and is no use', async () => {
+  test('beyond the limit gets 429 with the time to wait, and does not count as a use', async () => {
     const key = keyWith({ requestsPerMinute: 1 });
-    await admitApiKey(ports, key, asking());
-    await expect(admitApiKey(ports, key, asking())).rejects.toMatchObject({
+    await admitApiKey(ports, key, requestWith());
+    await expect(admitApiKey(ports, key, requestWith())).rejects.toMatchObject({
       code: 'rate_limited',
       options: { retryAfterSeconds: 60, headers: { ratelimit: '"api-key";r=0;t=60' } },
     });
     expect(used).toEqual([key.id]);
   });
 
-  test('changes nothing where an endpoint asks for the owner and no permission; looking is let through', async () => {
-    const own = (method: string) => admitApiKey(ports, keyWith(), asking({ method, permission: undefined }));
+  test('can read but not write where an endpoint requires the owner and no permission', async () => {
+    const admit = (method: string) => admitApiKey(ports, keyWith(), requestWith({ method, permission: undefined }));
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
-      await expect(own(method), method).rejects.toMatchObject({ code: 'api_key_not_accepted' });
+      await expect(admit(method), method).rejects.toMatchObject({ code: 'api_key_not_accepted' });
     expect(used).toEqual([]);
-    for (const method of ['GET', 'HEAD', 'OPTIONS']) await expect(own(method), method).resolves.toBeDefined();
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) await expect(admit(method), method).resolves.toBeDefined();
   });
 });
 
 describe('a key that is bound to a public key', () => {
-  test('is let through with a signature by it', async () => {
+  test('is accepted with a signature by that key', async () => {
     const key = keyWith({ publicKey: pair.publicKey });
     await expect(admitApiKey(ports, key, signed(key, newNonce()))).resolves.toMatchObject({ count: { used: 1 } });
     expect(used).toEqual([key.id]);
   });
 
-  test('is of no use to who has its secret alone', async () => {
+  test('is rejected when a thief has only its secret', async () => {
     const key = keyWith({ publicKey: pair.publicKey });
-    await expect(admitApiKey(ports, key, asking())).rejects.toMatchObject({ code: 'api_key_signature_invalid' });
+    await expect(admitApiKey(ports, key, requestWith())).rejects.toMatchObject({ code: 'api_key_signature_invalid' });
     expect(used).toEqual([]);
   });
 
-  test('replay: a signed request that was overheard is refused the second time', async () => {
+  test('replay: an intercepted signed request is rejected the second time', async () => {
     const key = keyWith({ publicKey: pair.publicKey });
     const request = signed(key, newNonce());
     await admitApiKey(ports, key, request);
     await expect(admitApiKey(ports, key, request)).rejects.toMatchObject({
       code: 'api_key_signature_invalid',
-      options: { detail: 'This nonce was used before.' },
+      options: { detail: 'The nonce was used before.' },
     });
     expect(used).toEqual([key.id]);
   });
 
-  test('replay: of two copies of one request at the same time one is let through', async () => {
+  test('replay: of two concurrent copies of one request only one is accepted', async () => {
     const key = keyWith({ publicKey: pair.publicKey });
     const request = signed(key, newNonce());
     const results = await Promise.allSettled([admitApiKey(ports, key, request), admitApiKey(ports, key, request)]);
     expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   });
 
-  test('a forged request uses up no nonce, and a nonce of one key none of another', async () => {
+  test('a forged request uses up no nonce, and each key has its own nonces', async () => {
     const [key, other] = [keyWith({ publicKey: pair.publicKey }), keyWith({ publicKey: pair.publicKey })];
     const nonce = newNonce();
     await expect(admitApiKey(ports, key, signed(key, nonce, 'DELETE'))).rejects.toMatchObject({

@@ -8,7 +8,7 @@ import type { LiveApiKey } from './api-key-directory.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
 import { useNonce } from './api-keys.store.ts';
 import { apiKeySignatureInvalid } from './errors.ts';
-import { judgeSignature, nonceKeptUntilMs, type SignedRequest } from './request-signature.ts';
+import { nonceKeptUntilMs, type SignedRequest, verifyRequestSignature } from './request-signature.ts';
 
 export type AdmitPorts = Pick<Ports, 'sql'> & {
   readonly clock: Clock;
@@ -16,18 +16,18 @@ export type AdmitPorts = Pick<Ports, 'sql'> & {
   readonly limitBuckets: Pick<LimitBuckets, 'byApiKey'>;
 } & HasApiKeyUses;
 
-/** What a key is used for. */
+/** A request that was sent with an API key. */
 export type KeyedRequest = SignedRequest & {
-  /** The permission that the endpoint asks for; undefined where it asks for none. */
+  /** The permission that the endpoint requires; undefined where it requires none. */
   readonly permission: string | undefined;
 };
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Lets a recognised key do one request: within its own rate limit, signed where it has a public key, and never for
- * what changes the account itself, which asks for no permission because it asks for its owner.
- * @returns what it was counted in
+ * Admits one request of a recognised key: within the rate limit of the key, and signed when the key has a public key.
+ * Rejects writes at endpoints without a permission, because those change the account of the owner.
+ * @returns the bucket the request was counted in
  * @throws rateLimited (429), apiKeyNotAccepted (403), apiKeySignatureInvalid (401)
  */
 export async function admitApiKey(ports: AdmitPorts, key: LiveApiKey, request: KeyedRequest): Promise<Counted> {
@@ -49,14 +49,14 @@ async function assertSigned(
   key: { readonly id: string; readonly publicKey: NonNullable<LiveApiKey['publicKey']> },
   request: KeyedRequest,
 ): Promise<void> {
-  const verdict = judgeSignature(request, key, clock.now());
-  if (verdict.outcome !== 'ok') {
-    apiKeySignatures.add(1, { outcome: verdict.outcome });
-    throw apiKeySignatureInvalid({ detail: verdict.why });
+  const signature = verifyRequestSignature(request, key, clock.now());
+  if (signature.outcome !== 'ok') {
+    apiKeySignatures.add(1, { outcome: signature.outcome });
+    throw apiKeySignatureInvalid({ detail: signature.why });
   }
-  // Last, so that a forged request uses up nobody's nonce.
-  const nonceHash = hash('sha256', `${key.id}\0${verdict.nonce}`, 'buffer');
-  const isNew = await useNonce(sql, nonceHash, nonceKeptUntilMs(verdict.created));
+  // Last, so that a forged request uses up no nonce.
+  const nonceHash = hash('sha256', `${key.id}\0${signature.nonce}`, 'buffer');
+  const isNew = await useNonce(sql, nonceHash, nonceKeptUntilMs(signature.created));
   apiKeySignatures.add(1, { outcome: isNew ? 'ok' : 'replayed' });
-  if (!isNew) throw apiKeySignatureInvalid({ detail: 'This nonce was used before.' });
+  if (!isNew) throw apiKeySignatureInvalid({ detail: 'The nonce was used before.' });
 }

@@ -33,14 +33,14 @@ const row = (changes: Partial<LiveKeyRow> = {}): LiveKeyRow => ({
   ...changes,
 });
 
-/** A database of rows: what it holds, and at which version. */
+/** A fake database: its rows and its version. */
 const state = { incarnation: 'one', version: 1, rows: [] as LiveKeyRow[], isDown: false };
-const asked: number[] = [];
+const readSince: number[] = [];
 const sql: Sql = {
   query: async ({ name }, values) => {
     if (state.isDown) throw new Error('down');
     if (name === 'apiKeyStateRead') return [{ incarnation: state.incarnation, version: state.version }] as never;
-    asked.push(Number(values?.[0]));
+    readSince.push(Number(values?.[0]));
     return state.rows as never;
   },
 };
@@ -67,7 +67,7 @@ const recognise = (text: string) =>
     request,
   );
 
-async function hold(...rows: LiveKeyRow[]): Promise<void> {
+async function load(...rows: LiveKeyRow[]): Promise<void> {
   state.rows = rows;
   state.version += 1;
   await apiKeys.load();
@@ -78,14 +78,14 @@ beforeEach(() => {
   Object.assign(state, { incarnation: 'one', version: 1, rows: [], isDown: false });
   Object.assign(time, { wall: 1_000, monotonic: 0 });
   Object.assign(revoked, { epoch: undefined, refusal: null, isClockRight: true });
-  asked.length = 0;
+  readSince.length = 0;
   clients.set('svc', svc);
   apiKeys = createApiKeyDirectory({ sql, clock }, 2_000);
 });
 
-describe('who a key speaks for', () => {
-  test('its user, with those of its permissions that the user has now, and no fresh login', async () => {
-    await hold(row());
+describe('the caller of a key', () => {
+  test('is its user, with those of its permissions that the user has now, and no recent sign-in', async () => {
+    await load(row());
     expect(recognise(now.text)).toMatchObject({
       key: { id: ids[0] },
       caller: {
@@ -97,12 +97,12 @@ describe('who a key speaks for', () => {
         roles: ['operator'],
       },
     });
-    await hold(row({ roles: [] }));
+    await load(row({ roles: [] }));
     expect(recognise(now.text)?.caller).toMatchObject({ permissions: new Set() });
   });
 
-  test('its client, with those that the client may hold', async () => {
-    await hold(row({ userId: null, clientId: 'svc', ownerEpoch: 0 }));
+  test('is its client, with those of its permissions that the client may have', async () => {
+    await load(row({ userId: null, clientId: 'svc', ownerEpoch: 0 }));
     expect(recognise(now.text)?.caller).toMatchObject({
       kind: 'client',
       clientId: 'svc',
@@ -116,52 +116,52 @@ describe('who a key speaks for', () => {
 
   test.each<[string, Partial<LiveKeyRow>]>([
     ['a disabled user', { isOwnerDisabled: true }],
-    ['a user cut off since', { currentEpoch: 4 }],
-    ['a client cut off since', { userId: null, clientId: 'svc', ownerEpoch: -1 }],
+    ['a user with a newer epoch', { currentEpoch: 4 }],
+    ['a client with a newer epoch', { userId: null, clientId: 'svc', ownerEpoch: -1 }],
     ['an unknown client', { userId: null, clientId: 'gone' }],
-    ['nobody any more', { userId: null, clientId: null }],
+    ['no owner', { userId: null, clientId: null }],
     ['an expired key', { expiresAtMs: 1_000 }],
     ['a revoked key', { isRevoked: true }],
-    ['a key of another secret', { secretHash: randomBytes(32) }],
-  ])('%s: nobody', async (_name, changes) => {
-    await hold(row(changes));
+    ['a key with another secret', { secretHash: randomBytes(32) }],
+  ])('is null for %s', async (_name, changes) => {
+    await load(row(changes));
     expect(recognise(now.text)).toBeNull();
   });
 
-  test('nobody, of a disabled client and of a user whom the feed has cut off already', async () => {
-    await hold(row({ userId: null, clientId: 'svc', ownerEpoch: 0 }));
+  test('is null for a disabled client, and for a user whose new epoch only the revocation feed knows', async () => {
+    await load(row({ userId: null, clientId: 'svc', ownerEpoch: 0 }));
     clients.get('svc')!.disabled = true;
     expect(recognise(now.text)).toBeNull();
     clients.get('svc')!.disabled = false;
-    await hold(row());
+    await load(row());
     revoked.epoch = 4;
     expect(recognise(now.text)).toBeNull();
     revoked.epoch = 3;
     expect(recognise(now.text)).not.toBeNull();
   });
 
-  test('nobody, of text that is no key and of a key that is not there', async () => {
-    await hold(row());
+  test('is null for text that is no key, and for an unknown key', async () => {
+    await load(row());
     expect(recognise('sp_ak_nonsense')).toBeNull();
     expect(recognise(newApiKeySecret(random, ids[1]).text)).toBeNull();
     expect(recognise(before.text)).toBeNull();
   });
 
-  test('the secret before is good for the overlap, to the millisecond', async () => {
-    await hold(row({ previousHash: before.hash, previousUntilMs: 1_500 }));
+  test('accepts the previous secret for the overlap, to the millisecond', async () => {
+    await load(row({ previousHash: before.hash, previousUntilMs: 1_500 }));
     time.wall = 1_499;
     expect(recognise(before.text)).not.toBeNull();
     time.wall = 1_500;
     expect(recognise(before.text)).toBeNull();
     expect(recognise(now.text)).not.toBeNull();
-    await hold(row({ previousHash: before.hash, previousUntilMs: null }));
+    await load(row({ previousHash: before.hash, previousUntilMs: null }));
     expect(recognise(before.text)).toBeNull();
   });
 });
 
-describe('what is held in memory', () => {
-  test('is believed within the bound of the last poll that saw its version, and not beyond', async () => {
-    await hold(row());
+describe('the directory in memory', () => {
+  test('is used until the staleness bound after the last poll that saw its version', async () => {
+    await load(row());
     time.monotonic = 2_000;
     expect(recognise(now.text)).not.toBeNull();
     time.monotonic = 2_001;
@@ -172,56 +172,56 @@ describe('what is held in memory', () => {
     expect(recognise(now.text)).not.toBeNull();
   });
 
-  test('is not believed before the first poll, nor while revocations are not', async () => {
+  test('is not used before the first poll, nor while revocations may be outdated', async () => {
     state.rows = [row()];
     await apiKeys.load();
     expect(() => recognise(now.text)).toThrow('api_keys_stale');
-    await hold(row());
+    await load(row());
     revoked.refusal = 'state_rewound';
     expect(() => recognise(now.text)).toThrow('state_rewound');
   });
 
-  test('is not believed by a copy whose clock is wrong: it cannot tell whether the key has expired', async () => {
-    await hold(row());
+  test('is not used by a copy with a wrong clock, which cannot know whether the key has expired', async () => {
+    await load(row());
     revoked.isClockRight = false;
     expect(() => recognise(now.text)).toThrow('clock_wrong');
   });
 
-  test('is read from where it was read to; all of it again in another history', async () => {
-    await hold(row());
-    await hold(row({ id: ids[1] }));
+  test('is read from its last version on, and completely when the database has another history', async () => {
+    await load(row());
+    await load(row({ id: ids[1] }));
     expect(recognise(now.text)).not.toBeNull();
     state.incarnation = 'two';
-    await hold();
+    await load();
     expect(recognise(now.text)).toBeNull();
     state.version = 0;
-    await hold(row());
-    expect(asked).toEqual([-1, 2, -1, -1]);
+    await load(row());
+    expect(readSince).toEqual([-1, 2, -1, -1]);
   });
 
-  test('survives a load that fails, and the next one goes on', async () => {
-    await hold(row());
+  test('survives a load that fails, and the next load continues', async () => {
+    await load(row());
     state.isDown = true;
     await expect(apiKeys.load()).rejects.toThrow('down');
     state.isDown = false;
     expect(recognise(now.text)).not.toBeNull();
-    await hold(row({ isRevoked: true }));
+    await load(row({ isRevoked: true }));
     expect(recognise(now.text)).toBeNull();
   });
 
-  test('lets go of what has expired, a minute after the last look at the latest', async () => {
-    await hold(row({ expiresAtMs: 1_500 }), row({ id: ids[1], expiresAtMs: 90_000 }));
+  test('removes expired keys at most a minute after the last sweep', async () => {
+    await load(row({ expiresAtMs: 1_500 }), row({ id: ids[1], expiresAtMs: 90_000 }));
     Object.assign(time, { wall: 2_000, monotonic: 59_999 });
-    await hold();
+    await load();
     expect(apiKeys.size()).toBe(2);
     time.monotonic = 60_000;
-    await hold();
+    await load();
     expect(apiKeys.size()).toBe(1);
   });
 
-  test('holds public keys ready to verify with', async () => {
+  test('contains public keys ready for verification', async () => {
     const jwk = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
-    await hold(row({ publicKey: jwk }));
+    await load(row({ publicKey: jwk }));
     expect(recognise(now.text)?.key.publicKey?.asymmetricKeyType).toBe('ed25519');
   });
 });

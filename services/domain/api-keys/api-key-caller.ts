@@ -11,8 +11,9 @@ export type ApiKeyCallerPorts = HasApiKeys & HasAccess & VerifiablePorts;
 export type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
 
 /**
- * The owner of an API key, with those of the key's permissions that the owner has now; null when the key is not good.
- * From memory alone. Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `api_keys_stale` (503) when that cannot be told.
+ * The owner of an API key, with those of the key's permissions that the owner has now; null when the key is invalid.
+ * Reads memory only. Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `api_keys_stale` (503) when this
+ * copy cannot decide.
  */
 export function recogniseApiKey(
   ports: ApiKeyCallerPorts,
@@ -36,7 +37,7 @@ function refused(outcome: 'malformed' | 'unknown' | 'owner'): null {
   return null;
 }
 
-/** A right that the owner lost is lost to the key; one that it gained is not in it. */
+/** The key loses a permission with its owner, and does not gain one with its owner. */
 const narrowed = (key: LiveApiKey, owned: ReadonlySet<string>): ReadonlySet<string> =>
   new Set(key.permissions.filter((permission) => owned.has(permission)));
 
@@ -46,7 +47,7 @@ function userOf(
   userId: string,
   request: RequestContext,
 ): Caller | null {
-  // The feed may know of a cut-off before the directory does.
+  // The revocation feed may know a new epoch before the directory does.
   const epoch = Math.max(key.currentEpoch, revocations.userEpoch(userId) ?? 0);
   if (key.isOwnerDisabled || key.ownerEpoch < epoch) return null;
   return {
@@ -59,7 +60,7 @@ function userOf(
     by: 'api_key',
     tokenId: null,
     familyId: null,
-    // Nobody has signed in: what asks for a fresh login is not for keys.
+    // A key is no sign-in: endpoints that require a recent one reject it.
     authTime: 0,
     request,
   };

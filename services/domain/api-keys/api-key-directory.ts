@@ -3,18 +3,18 @@ import type { Clock, Ports } from '../ports.ts';
 import type { PresentedApiKey } from './api-key-format.ts';
 import { type LiveKeyRow, readKeyState, readKeysSince } from './api-keys.store.ts';
 
-/** A key as requests are judged by it. */
+/** What a request by this key is checked against. */
 export type LiveApiKey = Omit<LiveKeyRow, 'publicKey' | 'isRevoked'> & { readonly publicKey: KeyObject | null };
 
-/** Keys in memory, with what is known of their owners. Nothing but `load` does I/O. */
+/** The live keys in memory, with the state of their owners. Only `load` does I/O. */
 export type ApiKeyDirectory = {
-  /** Reads what changed since the last time; called at start, when `access_version` moves, and after own writes. */
+  /** Reads the changes since the last load. Called at start, when `access_version` changes, and after own writes. */
   load(): Promise<void>;
-  /** The state poll saw this version at that monotonic time: what is held is as new, or is not. */
+  /** Notes that the state poll saw this version at that monotonic time. */
   confirm(version: number, sentAtMs: number): void;
-  /** False when what is held may be older than the bound: then no key may be believed. */
+  /** False when the keys in memory may be older than the staleness bound: then no key may be accepted. */
   isFresh(): boolean;
-  /** The key whose secret, or whose secret of before while that is good, was presented. Expired ones are none. */
+  /** The unexpired key with the presented secret, or with it as its previous secret during the overlap; else null. */
   authenticate(presented: PresentedApiKey): LiveApiKey | null;
   /** Keys in memory. */
   size(): number;
@@ -23,7 +23,7 @@ export type ApiKeyDirectory = {
 export type HasApiKeys = { readonly apiKeys: ApiKeyDirectory };
 
 const HASH_BYTES = 32;
-/** Keys live a minute or longer: what has expired since the last sweep is no more than was made in such a time. */
+/** Keys live a minute or longer, so no more of them expire between two sweeps than are created in such a time. */
 const SWEEP_MS = 60_000;
 
 function liveKeyOf({ publicKey, isRevoked: _, ...row }: LiveKeyRow): LiveApiKey {
@@ -33,15 +33,15 @@ function liveKeyOf({ publicKey, isRevoked: _, ...row }: LiveKeyRow): LiveApiKey 
   };
 }
 
-/** @param stalenessBoundMs how old what is held may be before no key is believed */
+/** @param stalenessBoundMs age of the keys in memory beyond which none is accepted */
 export function createApiKeyDirectory(
   ports: Pick<Ports, 'sql'> & { readonly clock: Clock },
   stalenessBoundMs: number,
 ): ApiKeyDirectory {
   const { sql, clock } = ports;
-  // No secret hashes to it: what an unknown id is compared with.
+  // An unknown id is compared with this, so that it takes as long as a known one. No secret hashes to it.
   const dummy = randomBytes(HASH_BYTES);
-  let held = new Map<string, LiveApiKey>();
+  let keys = new Map<string, LiveApiKey>();
   let incarnation = '';
   let version = -1;
   let confirmedAt = Number.NEGATIVE_INFINITY;
@@ -50,30 +50,30 @@ export function createApiKeyDirectory(
 
   async function readChanges(): Promise<void> {
     const state = await readKeyState(sql);
-    // Another history: what was read of the one before says nothing of this one.
+    // A restored or replaced database has another history: read all of it again.
     const isContinued = state.incarnation === incarnation && state.version >= version;
     const from = isContinued ? version : -1;
     const rows = await readKeysSince(sql, from);
-    const next = isContinued ? held : new Map<string, LiveApiKey>();
+    const next = isContinued ? keys : new Map<string, LiveApiKey>();
     for (const row of rows) {
       if (row.isRevoked || row.expiresAtMs <= clock.now()) next.delete(row.id);
       else next.set(row.id, liveKeyOf(row));
     }
-    held = next;
+    keys = next;
     sweep();
     incarnation = state.incarnation;
     version = state.version;
   }
 
-  /** Memory grows by new keys alone, and every new key brings a load: it is swept there. */
+  /** Runs with each load: memory grows only by new keys, and every new key causes a load. */
   function sweep(): void {
     if (clock.monotonic() - sweptAt < SWEEP_MS) return;
     sweptAt = clock.monotonic();
-    for (const [id, { expiresAtMs }] of held) if (expiresAtMs <= clock.now()) held.delete(id);
+    for (const [id, { expiresAtMs }] of keys) if (expiresAtMs <= clock.now()) keys.delete(id);
   }
 
   return {
-    // One after the other: a slower one must not undo one begun after it.
+    // One at a time: a slow load must not overwrite a later one.
     load() {
       last = last.then(readChanges, readChanges);
       return last;
@@ -83,13 +83,13 @@ export function createApiKeyDirectory(
     },
     isFresh: () => clock.monotonic() - confirmedAt <= stalenessBoundMs,
     authenticate({ id, hash }) {
-      const key = held.get(id);
+      const key = keys.get(id);
       const now = clock.now();
       const isCurrent = timingSafeEqual(hash, key?.secretHash ?? dummy);
       const isPrevious = timingSafeEqual(hash, key?.previousHash ?? dummy);
       if (!key || key.expiresAtMs <= now) return null;
       return isCurrent || (isPrevious && now < (key.previousUntilMs ?? 0)) ? key : null;
     },
-    size: () => held.size,
+    size: () => keys.size,
   };
 }

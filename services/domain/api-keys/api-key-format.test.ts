@@ -10,12 +10,12 @@ const made = newApiKeySecret(
   id,
 );
 
-test('a key tells its id and the hash that is stored, and nothing else is needed to find it', () => {
+test('parsing a key gives its id and the hash that is stored', () => {
   expect(made.text).toMatch(/^sp_ak_[0-9a-f]{32}_[0-9A-Za-z]{49}$/);
   expect(parseApiKey(made.text)).toEqual({ id, hash: made.hash });
 });
 
-test('every bit of the secret counts: the least and the greatest differ in length from none', () => {
+test('the smallest and the largest secret give keys of the same length', () => {
   const texts = [Buffer.alloc(32), Buffer.alloc(32, 255)].map(
     (bytes) =>
       newApiKeySecret(
@@ -28,7 +28,7 @@ test('every bit of the secret counts: the least and the greatest differ in lengt
   for (const text of texts) expect(parseApiKey(text)).not.toBeNull();
 });
 
-test('one id’s secret is no good under another: the hash holds both', () => {
+test('the same secret under another id has another hash', () => {
   const bytes = Buffer.alloc(32, 7);
   const other = id.replace('0192', '0193');
   const hashes = [id, other].map((each) =>
@@ -40,7 +40,7 @@ test('one id’s secret is no good under another: the hash holds both', () => {
   expect(new Set(hashes).size).toBe(2);
 });
 
-test('a typing mistake anywhere is found by the checksum, before anything is looked up', () => {
+test('the checksum finds a mistyped character at any place, before any look-up', () => {
   for (let at = 'sp_ak_'.length; at < made.text.length; at += 1) {
     const wrong = made.text[at] === '1' ? '2' : '1';
     expect(parseApiKey(made.text.slice(0, at) + wrong + made.text.slice(at + 1))).toBeNull();
@@ -52,10 +52,10 @@ test.each(['', 'sp_ak_', 'sp_rt_1.x', `${'x'.repeat(100_000)}`])('%j is no key',
 });
 
 test.each([
-  ['a longer one', `${made.text}A`],
-  ['a shorter one', made.text.slice(0, -1)],
-  ['one in a line', `${made.text}\n`],
-  ['one in capitals', made.text.toUpperCase()],
-])('%s is no key', (_name, text) => {
+  ['a longer key', `${made.text}A`],
+  ['a shorter key', made.text.slice(0, -1)],
+  ['a key with a line break', `${made.text}\n`],
+  ['a key in capitals', made.text.toUpperCase()],
+])('%s is not parsed', (_name, text) => {
   expect(parseApiKey(text)).toBeNull();
 });

@@ -3,8 +3,8 @@ import { crc32 } from 'node:zlib';
 import type { Random } from '../ports.ts';
 
 /**
- * `sp_ak_<id>_<secret><checksum>`: the id in 32 hex digits, 256 random bits and a CRC-32 in base 62. Scanners know it by
- * its beginning and tell a key from a look-alike by its end.
+ * `sp_ak_<id>_<secret><checksum>`: the id in 32 hex digits, 256 random bits and a CRC-32 in base 62. Secret scanners
+ * find it by the prefix, and use the checksum to reject look-alikes.
  */
 export const API_KEY_PREFIX = 'sp_ak_';
 
@@ -15,9 +15,9 @@ const CHECKSUM_CHARACTERS = 6;
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 export type NewApiKeySecret = {
-  /** The whole key, to be shown once. */
+  /** The whole key. It is shown once. */
   readonly text: string;
-  /** What is stored of it. */
+  /** The only part of it that is stored. */
   readonly hash: Buffer;
 };
 
@@ -39,7 +39,7 @@ function checksumOf(text: string): string {
   return base62(bytes, CHECKSUM_CHARACTERS);
 }
 
-/** Random bits need no slow hash; the id is in it, so that no row's hash is good for another. */
+/** 256 random bits need no slow hash. The hash covers the id, so the hash of one row is useless in another. */
 const secretHash = (hexId: string, secret: string): Buffer => hash('sha256', `${hexId}.${secret}`, 'buffer');
 
 /** A new secret for the key of this id (a UUID). */
@@ -50,7 +50,7 @@ export function newApiKeySecret(random: Random, id: string): NewApiKeySecret {
   return { text: text + checksumOf(text), hash: secretHash(hexId, secret) };
 }
 
-/** Id and hash of a well-formed key with the right checksum, or null; no I/O. */
+/** Id and hash of a well-formed key with the right checksum, or null. No I/O. */
 export function parseApiKey(text: string): PresentedApiKey | null {
   const found = FORM.exec(text);
   if (!found) return null;

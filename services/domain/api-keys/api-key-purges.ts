@@ -1,4 +1,4 @@
 import { purges } from './api-keys.store.ts';
 
-/** What this module removes once its time is over. */
+/** Expired rows of this module that the purge job deletes. */
 export const apiKeyPurges = purges;

@@ -1,13 +1,13 @@
 import type { Clock, Log, Ports } from '../ports.ts';
 import { addUses, type KeyUse } from './api-keys.store.ts';
 
-/** When keys were last used, added up in memory and written for all at once: no request waits for it. */
+/** Counts uses of keys in memory and writes them for all keys at once, so no request waits for it. */
 export type ApiKeyUses = {
   add(id: string): void;
   start(): void;
-  /** Writes what is added up now. */
+  /** Writes the counts. A failure is logged and the counts are written with the next flush. */
   flush(): Promise<void>;
-  /** Writes what is added up. */
+  /** Stops the timer and writes the counts. */
   close(): Promise<void>;
 };
 
@@ -20,10 +20,10 @@ export function createApiKeyUses(ports: Pick<Ports, 'sql'> & { readonly clock: C
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
 
-  function keep(use: KeyUse): void {
-    const held = waiting.get(use.id);
-    const lastUsedAtMs = Math.max(use.lastUsedAtMs, held?.lastUsedAtMs ?? 0);
-    waiting.set(use.id, { id: use.id, lastUsedAtMs, uses: use.uses + (held?.uses ?? 0) });
+  function count(use: KeyUse): void {
+    const earlier = waiting.get(use.id);
+    const lastUsedAtMs = Math.max(use.lastUsedAtMs, earlier?.lastUsedAtMs ?? 0);
+    waiting.set(use.id, { id: use.id, lastUsedAtMs, uses: use.uses + (earlier?.uses ?? 0) });
   }
 
   async function flush(): Promise<void> {
@@ -33,13 +33,13 @@ export function createApiKeyUses(ports: Pick<Ports, 'sql'> & { readonly clock: C
     try {
       await addUses(ports.sql, batch);
     } catch (err) {
-      batch.forEach(keep);
-      ports.log.warn({ err }, 'the last use of API keys could not be written; it is tried again');
+      batch.forEach(count);
+      ports.log.warn({ err }, 'writing the uses of API keys failed; retrying');
     }
   }
 
   return {
-    add: (id) => keep({ id, lastUsedAtMs: ports.clock.now(), uses: 1 }),
+    add: (id) => count({ id, lastUsedAtMs: ports.clock.now(), uses: 1 }),
     start() {
       timer = setInterval(() => {
         writing = writing.then(flush);

@@ -9,7 +9,7 @@ function stateOf({ revokedAt, isExpired, isEnded }: ApiKeyRow): ApiKeyView['stat
   return isEnded ? 'ended' : 'live';
 }
 
-/** A key as its owner and administrators see it: nothing of its secret. */
+/** A key as its owner and administrators see it, without its secret. */
 export const apiKeyViewOf = (row: ApiKeyRow): ApiKeyView => ({
   api_key_id: row.id,
   name: row.name,

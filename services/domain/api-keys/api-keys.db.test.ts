@@ -51,20 +51,20 @@ const clientCalling = (clientId: string, by: 'client' | 'api_key'): Caller => ({
 const keyFor = (kind: 'user' | 'client', id: string) =>
   createApiKeyFor(ports, { name: 'deploy', owner: { kind, id }, reason: 'asked for' }, system);
 const unknown = { code: 'api_key_unknown' };
-const over = { code: 'api_key_over' };
+const ended = { code: 'api_key_over' };
 const notAccepted = { code: 'api_key_not_accepted' };
 
-describe('a key for somebody else', () => {
-  test('is not made for an owner that is disabled or gone', async () => {
+describe('a key that the installation manages for an owner', () => {
+  test('is not created for a disabled or deleted owner', async () => {
     const id = await newUser();
     await base.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    await expect(keyFor('user', id)).rejects.toMatchObject(over);
-    await expect(keyFor('client', randomUUID())).rejects.toMatchObject(over);
+    await expect(keyFor('user', id)).rejects.toMatchObject(ended);
+    await expect(keyFor('client', randomUUID())).rejects.toMatchObject(ended);
     expect(await base.raw('SELECT 1 FROM api_keys WHERE user_id = $1', [id])).toEqual([]);
     expect(changes).toBe(0);
   });
 
-  test('is given a new secret as its owner would, and the audit log says who did it and why', async () => {
+  test('is rotated as by its owner, and the audit log says who did it and why', async () => {
     const { api_key: made, secret } = await keyFor('user', await newUser());
     const input = { apiKeyId: made.api_key_id, reason: 'seen in a log' };
     const rotated = await rotateAnyApiKey(ports, input, system);
@@ -80,7 +80,7 @@ describe('a key for somebody else', () => {
     ).toEqual([{ actor_kind: 'system', actor_id: 'test', reason: 'seen in a log' }]);
   });
 
-  test('is given none where it is unknown, its owner is gone or disabled, or it was revoked', async () => {
+  test('is not rotated when it is unknown or revoked, or its owner is deleted or disabled', async () => {
     const rotate = (apiKeyId: string) => rotateAnyApiKey(ports, { apiKeyId, reason: 'r' }, system);
     await expect(rotate(randomUUID())).rejects.toMatchObject(unknown);
     const [gone, disabled, revoked] = await Promise.all(
@@ -92,14 +92,14 @@ describe('a key for somebody else', () => {
     await base.raw('DELETE FROM users WHERE id = $1', [gone!.owner]);
     await base.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled!.owner]);
     await base.raw(`UPDATE api_keys SET revoked_at = now(), revoke_reason = 'r' WHERE id = $1`, [revoked!.id]);
-    for (const key of [gone, disabled, revoked]) await expect(rotate(key!.id)).rejects.toMatchObject(over);
+    for (const key of [gone, disabled, revoked]) await expect(rotate(key!.id)).rejects.toMatchObject(ended);
     const rows = await Promise.all([gone, disabled, revoked].map((key) => readApiKey(base.sql, key!.id)));
     expect(rows.map((row) => row?.rotatedAt)).toEqual([null, null, null]);
   });
 });
 
-describe('who asks', () => {
-  test('with a key of a client: it lists the client’s keys, and makes, rotates and ends none', async () => {
+describe('the caller', () => {
+  test('with a client’s key lists the client’s keys, and creates, rotates and revokes none', async () => {
     const clientId = await newClient();
     const { api_key: key } = await keyFor('client', clientId);
     const caller = clientCalling(clientId, 'api_key');
@@ -110,26 +110,26 @@ describe('who asks', () => {
     expect((await listApiKeys(ports, { limit: 9 }, caller)).items).toEqual([key]);
   });
 
-  test('nobody, and what runs the installation, own no keys', async () => {
+  test('that is anonymous or the system owns no keys', async () => {
     for (const caller of [{ kind: 'anonymous', request: testCaller.request } as const, system])
       expect(() => listApiKeys(ports, { limit: 9 }, caller)).toThrow(expect.objectContaining(notAccepted));
   });
 
-  test('for the keys of one client is shown those alone', async () => {
+  test('that filters by client gets that client’s keys only', async () => {
     const clientId = await newClient();
     const { api_key: key } = await keyFor('client', clientId);
     await keyFor('client', await newClient());
     await keyFor('user', await newUser());
     expect(await listAllApiKeys(ports, { limit: 9, client_id: clientId })).toEqual({ items: [key], next: null });
-    const everybody = await listAllApiKeys(ports, { limit: 100 });
-    expect(everybody.items.length).toBeGreaterThanOrEqual(3);
+    const all = await listAllApiKeys(ports, { limit: 100 });
+    expect(all.items.length).toBeGreaterThanOrEqual(3);
   });
 });
 
 describe('the last use', () => {
   const usesOf = async (id: string): Promise<number | undefined> => (await readApiKey(base.sql, id))?.uses;
 
-  test('is written every ten seconds, all of a key at once', async () => {
+  test('is written every ten seconds, once for all uses of a key', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const { api_key: key } = await keyFor('user', await newUser());
     const uses = createApiKeyUses(ports);
@@ -144,14 +144,14 @@ describe('the last use', () => {
     expect(await usesOf(key.api_key_id)).toBe(2);
   });
 
-  test('that could not be written is kept, said once, and written with what came since', async () => {
+  test('is kept when writing fails, logged once, and written with later uses', async () => {
     const { api_key: key } = await keyFor('user', await newUser());
     const uses = createApiKeyUses(ports);
     uses.add(key.api_key_id);
     await base.raw('ALTER TABLE api_key_uses RENAME TO api_key_uses_away');
     await uses.flush();
     await base.raw('ALTER TABLE api_key_uses_away RENAME TO api_key_uses');
-    expect(warnings).toEqual(['the last use of API keys could not be written; it is tried again']);
+    expect(warnings).toEqual(['writing the uses of API keys failed; retrying']);
     expect(await usesOf(key.api_key_id)).toBe(0);
     uses.add(key.api_key_id);
     await uses.close();

@@ -4,7 +4,7 @@ import { definePurge } from '../shared/purge.store.ts';
 
 export type KeyOwner = { readonly kind: 'user' | 'client'; readonly id: string };
 
-/** What a copy holds of a key: everything that a request is judged by. */
+/** A key as a copy has it in memory: everything that a request by it is checked against. */
 export type LiveKeyRow = {
   readonly id: string;
   readonly userId: string | null;
@@ -18,7 +18,7 @@ export type LiveKeyRow = {
   readonly requestsPerMinute: number;
   readonly expiresAtMs: number;
   readonly isRevoked: boolean;
-  /** Of a user who owns it; a client's are in the access directory. */
+  /** Roles of the owning user. What a client may do is in the access directory. */
   readonly roles: readonly string[];
   readonly isOwnerDisabled: boolean;
   readonly currentEpoch: number;
@@ -28,7 +28,7 @@ const STATE = defineStatement('apiKeyStateRead', 'SELECT incarnation, access_ver
 
 const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
 
-// What changed since a version; index api_keys_version. Locks nothing.
+// The changes since a version, by index api_keys_version. Locks nothing.
 const apiKeysReadSince = defineStatement(
   'apiKeysReadSince',
   `SELECT k.id, k.user_id AS "userId", k.client_id AS "clientId", k.owner_epoch AS "ownerEpoch", k.permissions,
@@ -40,7 +40,8 @@ const apiKeysReadSince = defineStatement(
    WHERE k.version > $1 AND (k.version > $2 OR k.revoked_at IS NULL AND k.expires_at > clock_timestamp())`,
 );
 
-// The owner's row is held to the end, so that its epoch is the one the key is made under and keys are counted in turn.
+// Locks the owner's row until commit: its epoch is the one the key is created under, and concurrent requests count keys
+// one after the other.
 const userOwnerLock = defineStatement(
   'apiKeyUserOwnerLock',
   `SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR NO KEY UPDATE`,
@@ -49,13 +50,13 @@ const clientOwnerLock = defineStatement(
   'apiKeyClientOwnerLock',
   `SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1 AND disabled IS NOT TRUE FOR NO KEY UPDATE`,
 );
-/** After the owner's lock, in a statement of its own: what the lock waited for is seen. By primary keys. */
+/** Runs after the owner's lock, in its own statement, so that it sees what the lock waited for. By primary keys. */
 const loginRead = defineStatement(
   'apiKeyLoginRead',
   `SELECT ($1::text IS NULL OR EXISTS (SELECT FROM sessions WHERE id = $1 AND "expiresAt" > clock_timestamp()))
      AND ($2::uuid IS NULL OR EXISTS (SELECT FROM refresh_families WHERE id = $2 AND revoked_at IS NULL)) AS "isLive"`,
 );
-// Keys that end as soon as they are made count too: rows stay for months.
+// Also counts keys that ended soon after they were created, because their rows stay for months.
 const liveOrNewCount = defineStatement(
   'apiKeyLiveOrNewCount',
   `SELECT count(*)::int AS count FROM api_keys
@@ -80,7 +81,7 @@ const apiKeyRevoke = defineStatement(
   `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1 AND revoked_at IS NULL`,
 );
 
-/** Of a user, those whose secret was shown since; in id order, as by the trigger of their owner. */
+/** A user's keys whose secret was shown since a time; locked in id order, as by the trigger on the owner's row. */
 const apiKeysRevokeSince = defineStatement(
   'apiKeysRevokeSince',
   `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $3 WHERE id IN (
@@ -90,7 +91,7 @@ const apiKeysRevokeSince = defineStatement(
    RETURNING 1`,
 );
 
-/** Its last use is added up from memory, so it may be some seconds behind. */
+/** `lastUsedAt` and `uses` may be some seconds behind, because uses are counted in memory first. */
 export type ApiKeyRow = {
   readonly id: string;
   readonly name: string;
@@ -121,7 +122,7 @@ const VIEW = `SELECT k.id, k.name, k.owner_kind AS "ownerKind", coalesce(k.user_
    FROM api_keys k LEFT JOIN users u ON u.id = k.user_id LEFT JOIN oauth_clients c ON c."clientId" = k.client_id
      LEFT JOIN api_key_uses n ON n.key_id = k.id`;
 const apiKeyRead = defineStatement('apiKeyRead', `${VIEW} WHERE k.id = $1`);
-// Indexes: api_keys_user_id, api_keys_client_id and the primary key; each leads to the order of ids.
+// Indexes: api_keys_user_id, api_keys_client_id and the primary key; each gives the rows in id order.
 const apiKeysOfUserRead = defineStatement(
   'apiKeysOfUserRead',
   `${VIEW} WHERE k.user_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`,
@@ -135,7 +136,7 @@ const apiKeysAllRead = defineStatement(
   `${VIEW} WHERE ($1::uuid IS NULL OR k.id < $1) ORDER BY k.id DESC LIMIT $2`,
 );
 
-// In id order, as every writer of many rows; a key that is gone by now is left out.
+// In id order, as every statement that writes many rows. Keys deleted meanwhile are left out.
 const apiKeyUsesAdd = defineStatement(
   'apiKeyUsesAdd',
   `INSERT INTO api_key_uses (key_id, last_used_at, uses)
@@ -151,7 +152,7 @@ const nonceUse = defineStatement(
    ON CONFLICT DO NOTHING RETURNING 1`,
 );
 
-/** Keys that were over long ago; who looked back has done so. Index: api_keys_expires_at. */
+/** Keys that expired long ago. They stay for 90 days so that owners can look back. Index: api_keys_expires_at. */
 const apiKeyPurge = definePurge({
   kind: 'api_keys',
   table: 'api_keys',
@@ -159,7 +160,7 @@ const apiKeyPurge = definePurge({
   ends: 'expires_at',
   stays: `interval '90 days'`,
 });
-/** Nonces of requests too old to be taken again. Index: api_key_nonces_expires_at. */
+/** Nonces of requests that are too old to be accepted again. Index: api_key_nonces_expires_at. */
 const noncePurge = definePurge({
   kind: 'api_key_nonces',
   table: 'api_key_nonces',
@@ -169,24 +170,24 @@ const noncePurge = definePurge({
 });
 export const purges = [apiKeyPurge, noncePurge] as const;
 
-/** Incarnation and version first: rows read after them are at least as new. */
+/** Read this before the rows: rows read after it are at least as new. */
 export async function readKeyState(sql: Sql): Promise<{ readonly incarnation: string; readonly version: number }> {
   const [row] = await sql.query<{ incarnation: string; version: number }>(STATE);
   return row ?? { incarnation: '', version: 0 };
 }
 
-/** What changed above `version`; of a first look (`version` -1) live keys alone. */
+/** The changes after `version`; on the first load (`version` -1) live keys only. */
 export const readKeysSince = (sql: Sql, version: number): Promise<LiveKeyRow[]> =>
   sql.query<LiveKeyRow>(apiKeysReadSince, [version, version < 0 ? Number.MAX_SAFE_INTEGER : version]);
 
-/** The owner's epoch, held until commit; undefined for one that is disabled or gone. */
+/** Locks the owner until commit and returns its epoch; undefined for a disabled or deleted owner. */
 export async function lockOwner(tx: Sql, { kind, id }: KeyOwner): Promise<number | undefined> {
   const [row] = await tx.query<{ epoch: number }>(kind === 'user' ? userOwnerLock : clientOwnerLock, [id]);
   return row?.epoch;
 }
 
-/** Whether the session and the family that somebody was recognised by live on; null: there was none. */
-export async function isLoginLive(
+/** Whether the session and the token family of the caller's credential are still live; null means it has none. */
+export async function isSignInLive(
   tx: Sql,
   { sessionId, familyId }: { readonly sessionId: string | null; readonly familyId: string | null },
 ): Promise<boolean> {
@@ -194,7 +195,7 @@ export async function isLoginLive(
   return row?.isLive === true;
 }
 
-/** Keys that are live, or were made within the last day. */
+/** Counts keys that are live, or were created within the last day. */
 export async function countLiveOrNew(tx: Sql, { kind, id }: KeyOwner): Promise<number> {
   const [row] = await tx.query<{ count: number }>(liveOrNewCount, [
     kind === 'user' ? id : null,
@@ -232,7 +233,7 @@ export async function insertApiKey(tx: Sql, key: NewApiKey): Promise<void> {
   ]);
 }
 
-/** False when the key is over. */
+/** False when the key is expired or revoked, or its owner has a newer epoch. */
 export async function rotateSecret(
   tx: Sql,
   change: { readonly id: string; readonly secretHash: Buffer; readonly overlapSeconds: number; readonly epoch: number },
@@ -244,7 +245,7 @@ export async function rotateSecret(
 export const revokeKey = (tx: Sql, id: string, reason: string): Promise<unknown> =>
   tx.query(apiKeyRevoke, [id, reason]);
 
-/** Ends the keys of a user that were made or rotated since; whether there were any. The user is locked by the caller. */
+/** Revokes a user's keys that were created or rotated since a time. The caller has locked the user. */
 export const revokeKeysSince = (tx: Sql, userId: string, since: string, reason: string): Promise<unknown> =>
   tx.query(apiKeysRevokeSince, [userId, since, reason]);
 
@@ -252,7 +253,7 @@ export async function readApiKey(sql: Sql, id: string): Promise<ApiKeyRow | unde
   return (await sql.query<ApiKeyRow>(apiKeyRead, [id]))[0];
 }
 
-/** Newest first, below an id; everybody's without an owner. */
+/** Newest first, below an id; keys of all owners when `owner` is undefined. */
 export function readApiKeys(
   sql: Sql,
   owner: KeyOwner | undefined,
@@ -274,7 +275,7 @@ export async function addUses(sql: Sql, uses: readonly KeyUse[]): Promise<void> 
   ]);
 }
 
-/** True once for each nonce. */
+/** True the first time for each nonce. */
 export async function useNonce(sql: Sql, nonceHash: Buffer, expiresAtMs: number): Promise<boolean> {
   return (await sql.query(nonceUse, [nonceHash, expiresAtMs])).length === 1;
 }

@@ -26,7 +26,7 @@ const coordinate = z.string().regex(/^[\w-]{43}$/);
 const YEAR_SECONDS = 31_622_400;
 const lifetime = z.int().min(60).max(YEAR_SECONDS);
 
-/** JWK of a public key, nothing else in it. */
+/** JWK of a public key with no other members. */
 const publicKey = z.strictObject({
   kty: z.enum(['EC', 'OKP']),
   crv: z.enum(['P-256', 'Ed25519']),
@@ -38,7 +38,7 @@ export const apiKeyView = z.object({
   api_key_id: z.string(),
   name: z.string(),
   owner: z.object({ kind: z.enum(['user', 'client']), id: z.string().nullable() }),
-  /** `ended`: its owner is disabled, or every login of the owner from before was ended. */
+  /** `ended`: the owner is disabled, or all sessions of the owner were ended after the key was created. */
   state: z.enum(['live', 'expired', 'revoked', 'ended']),
   permissions: z.array(z.string()),
   requests_per_minute: z.number(),
@@ -54,7 +54,7 @@ export const apiKeyView = z.object({
 });
 export type ApiKeyView = z.output<typeof apiKeyView>;
 
-/** `secret` is in this answer and nowhere else. */
+/** `secret` is returned in this response only. */
 const apiKeyWithSecret = z.object({ api_key: apiKeyView, secret: z.string() });
 const apiKeyList = z.object({ api_keys: z.array(apiKeyView), next: z.string().nullable() });
 
@@ -75,7 +75,7 @@ export const createApiKeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/api-keys',
   operation: 'createApiKey',
-  summary: 'Make an API key of your own; its secret is shown this once',
+  summary: 'Create an API key for yourself; its secret is shown only once',
   auth: { accepts, stepUp: true },
   limit: 'write',
   body: z.strictObject({
@@ -104,7 +104,7 @@ export const listApiKeysEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/api-keys',
   operation: 'listApiKeys',
-  summary: 'Your API keys, newest first',
+  summary: 'List your API keys, newest first',
   auth: { accepts },
   limit: 'read',
   query: z.strictObject(page),
@@ -117,7 +117,7 @@ export const rotateApiKeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/api-keys/{api_key_id}/rotate',
   operation: 'rotateApiKey',
-  summary: 'Give an API key a new secret and a new life; the old secret stays good for a while',
+  summary: 'Rotate the secret of an API key and renew its lifetime; the old secret stays valid for an overlap',
   auth: { accepts, stepUp: true },
   limit: 'write',
   params,
@@ -140,7 +140,7 @@ export const revokeApiKeyEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/api-keys/{api_key_id}',
   operation: 'revokeApiKey',
-  summary: 'End an API key of your own at once',
+  summary: 'Revoke one of your API keys',
   auth: { accepts },
   limit: 'write',
   params,
@@ -153,7 +153,7 @@ export const listAllApiKeysEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/api-keys',
   operation: 'listAllApiKeys',
-  summary: 'Everybody’s API keys, newest first',
+  summary: 'List the API keys of all users and clients, newest first',
   auth: { accepts, permission: 'api_keys:read' },
   limit: 'admin',
   query: z.strictObject({
@@ -170,7 +170,7 @@ export const revokeAnyApiKeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/api-keys/{api_key_id}/revoke',
   operation: 'revokeAnyApiKey',
-  summary: 'End anybody’s API key at once',
+  summary: 'Revoke any API key',
   auth: { accepts, permission: 'api_keys:manage', stepUp: true },
   limit: 'admin',
   params,

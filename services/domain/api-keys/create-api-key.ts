@@ -26,43 +26,43 @@ export type CreateApiKeyInput = {
   readonly public_key?: PublicJwk | undefined;
 };
 
-/** `secret` is shown this once. */
+/** `secret` is shown only once. */
 export type ApiKeyWithSecret = { readonly api_key: ApiKeyView; readonly secret: string };
 
-/** Live, or made within a day. */
+/** Keys of an owner that are live or were created within a day. */
 const KEYS_MAX = 50;
 const LIFETIME_SECONDS = 90 * 86_400;
 const REQUESTS_PER_MINUTE = 600;
 
-type MakePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
+type CreatePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
 
 /**
- * Makes a key of the caller's own that may do what the caller may, or less. Throws `rights_exceeded`,
- * `api_key_not_accepted`, `permission_missing` (403), `api_key_public_key_invalid` (400), `unauthenticated` (401) where
- * the caller's login ended meanwhile, `api_key_too_many` (409).
+ * Creates a key for the caller, with permissions that the caller has. Throws `rights_exceeded`,
+ * `api_key_not_accepted`, `permission_missing` (403), `api_key_public_key_invalid` (400), `unauthenticated` (401) when
+ * the caller's session ended meanwhile, `api_key_too_many` (409).
  */
 export async function createApiKey(
-  ports: MakePorts & HasAccess,
+  ports: CreatePorts & HasAccess,
   input: CreateApiKeyInput,
   caller: Caller,
 ): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
   assertHolds(caller, input.permissions ?? []);
-  return make(ports, { ...ownerOf(caller), hold: ownerLocker(ports, caller) }, input, caller);
+  return create(ports, { ...ownerOf(caller), lock: ownerLocker(ports, caller) }, input, caller);
 }
 
-/** The same for an owner that is named: what runs the installation makes keys for others. */
+/** The same for a named owner, by the system (an operator's command). */
 export function createApiKeyFor(
-  ports: MakePorts,
+  ports: CreatePorts,
   { owner, reason, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner; readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
-  return make(ports, { ...owner, hold: lockKeyOwner }, input, caller, reason);
+  return create(ports, { ...owner, lock: lockKeyOwner }, input, caller, reason);
 }
 
-async function make(
-  ports: MakePorts,
-  { hold, ...owner }: KeyOwner & { readonly hold: LockOwner },
+async function create(
+  ports: CreatePorts,
+  { lock, ...owner }: KeyOwner & { readonly lock: LockOwner },
   input: CreateApiKeyInput,
   caller: Caller,
   reason?: string,
@@ -73,7 +73,7 @@ async function make(
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason);
     tx.afterCommit(ports.apiKeysChanged);
-    const ownerEpoch = await hold(tx, owner);
+    const ownerEpoch = await lock(tx, owner);
     if ((await countLiveOrNew(tx, owner)) >= KEYS_MAX) throw apiKeyTooMany();
     await insertApiKey(tx, {
       id,
@@ -91,7 +91,7 @@ async function make(
   });
 }
 
-/** The members that count, of a key that OpenSSL takes. */
+/** The public members of a key that OpenSSL can import. Throws `api_key_public_key_invalid` (400). */
 function usableKey({ kty, crv, x, y }: PublicJwk): object {
   const jwk = kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x };
   try {

@@ -1,57 +1,59 @@
 import { defineError } from '#services/platform/define/error.ts';
 
-/** The same for no such key and somebody else's. */
+/** The same for an unknown key and for a key of another owner. */
 export const apiKeyUnknown = defineError({
   code: 'api_key_unknown',
   status: 404,
-  title: 'There is no such API key',
-  cause: 'No key of yours has this id.',
-  fix: 'See GET /v1/api-keys.',
+  title: 'API key not found',
+  cause: 'You have no API key with this id.',
+  fix: 'List your keys with GET /v1/api-keys.',
   retryable: false,
 });
 
 export const apiKeyOver = defineError({
   code: 'api_key_over',
   status: 409,
-  title: 'This API key is over',
-  cause: 'It was revoked, has expired, or was made before every login of its owner was ended.',
-  fix: 'Make a new one.',
+  title: 'API key expired or revoked',
+  cause:
+    'The key was revoked or has expired, all sessions of its owner were ended after it was created, or its owner is disabled or deleted.',
+  fix: 'Create a new API key.',
   retryable: false,
 });
 
 export const apiKeyTooMany = defineError({
   code: 'api_key_too_many',
   status: 409,
-  title: 'There are too many API keys',
-  cause: 'At most 50 keys of an owner are live or were made within the last day.',
-  fix: 'Revoke those that are not used: `last_used_at` tells. Those made lately count for a day.',
+  title: 'Too many API keys',
+  cause: 'An owner can have 50 keys that are live or were created within the last day.',
+  fix: 'Revoke keys that are not used (see `last_used_at`). A key created today counts until tomorrow even when revoked.',
   retryable: false,
 });
 
 export const apiKeyPublicKeyInvalid = defineError({
   code: 'api_key_public_key_invalid',
   status: 400,
-  title: 'The public key cannot be used',
-  cause: 'It is no P-256 or Ed25519 public key in the form of a JWK.',
-  fix: 'Send kty, crv, x (and y for P-256) of the public key alone.',
+  title: 'Public key not supported',
+  cause: '`public_key` is not a P-256 or Ed25519 public key as a JWK.',
+  fix: 'Send only kty, crv, x (and y for P-256) of the public key.',
   retryable: false,
 });
 
 export const apiKeySignatureInvalid = defineError({
   code: 'api_key_signature_invalid',
   status: 401,
-  title: 'The request is not signed as this API key asks',
-  cause: 'The signature (RFC 9421) is missing, does not verify, covers too little, is too old, or its nonce was used.',
-  fix: 'Sign @method, @target-uri and, with a body, content-digest; with created, nonce and keyid.',
+  title: 'Request signature missing or invalid',
+  cause:
+    'This API key requires signed requests (RFC 9421). The signature is missing, does not verify, covers too little, is too old, or its nonce was used before.',
+  fix: 'Sign @method, @target-uri and, for a request with a body, content-digest, with the parameters created, nonce and keyid.',
   retryable: false,
 });
 
-/** Keys are checked in memory: where that may be old, nothing is let in. */
+/** Keys are checked in memory: a copy whose memory may be outdated accepts none. */
 export const apiKeysStale = defineError({
   code: 'api_keys_stale',
   status: 503,
-  title: 'API keys cannot be checked now',
-  cause: 'What this copy knows of keys is older than the bound: PostgreSQL is out of reach.',
-  fix: 'Try again after Retry-After; operators: check PostgreSQL and /readyz.',
+  title: 'API keys cannot be verified now',
+  cause: 'PostgreSQL is unreachable, so the API keys in memory of this copy may be outdated.',
+  fix: 'Retry after Retry-After. Operators: check PostgreSQL and /readyz.',
   retryable: true,
 });

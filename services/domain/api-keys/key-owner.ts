@@ -4,12 +4,13 @@ import { ownerAsking } from '../shared/ownership.ts';
 import { type ApiKeyRow, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import { apiKeyUnknown } from './errors.ts';
 
-/** After a commit that changed keys: this copy knows before it answers, the others are told. */
+/** Runs after a commit that changed keys: reloads this copy before it answers, and notifies the others. */
 export type HasApiKeysChanged = { readonly apiKeysChanged: () => Promise<void> | void };
 
 /**
- * Whose keys a caller's are. Throws `api_key_not_accepted` (403) for who owns none, `permission_missing` (403) for what a
- * user gave to another client: a key counts as the user's own, and outlives that client.
+ * The owner that a caller's keys belong to. Throws `api_key_not_accepted` (403) for callers that own no keys, and
+ * `permission_missing` (403) for a token that a user granted to another client: a key acts as the user and would outlive
+ * that client.
  */
 export function ownerOf(caller: Caller): KeyOwner {
   if (caller.kind === 'user') return { kind: 'user', id: ownerAsking(caller).userId };
@@ -17,12 +18,12 @@ export function ownerOf(caller: Caller): KeyOwner {
   throw apiKeyNotAccepted();
 }
 
-/** Keys make no keys: one that leaked must not be able to outlive its end. Throws `api_key_not_accepted` (403). */
+/** A leaked key must not create another that outlives it. Throws `api_key_not_accepted` (403) for callers by API key. */
 export function assertNoKey(caller: Caller): void {
   if ('by' in caller && caller.by === 'api_key') throw apiKeyNotAccepted();
 }
 
-/** A key of this owner; somebody else's is as unknown as none. Throws `api_key_unknown` (404). */
+/** A key of this owner. Throws `api_key_unknown` (404) also for another owner's key, so as not to reveal that it exists. */
 export async function ownKey(sql: Sql, owner: KeyOwner, id: string): Promise<ApiKeyRow> {
   const row = await readApiKey(sql, id);
   if (row === undefined || row.ownerKind !== owner.kind || row.ownerId !== owner.id) throw apiKeyUnknown();

@@ -19,11 +19,11 @@ async function listOf(
   return { items: items.map(apiKeyViewOf), next };
 }
 
-/** The caller's own keys, newest first. Throws `cursor_invalid` (400), `permission_missing` (403). */
+/** The caller's keys, newest first. Throws `cursor_invalid` (400), `permission_missing` (403). */
 export const listApiKeys = (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<Page<ApiKeyView>> =>
   listOf(ports, ownerOf(caller), input);
 
-/** Everybody's keys, or those of one owner. Throws `cursor_invalid` (400). */
+/** The keys of all owners, or of one. Throws `cursor_invalid` (400). */
 export function listAllApiKeys(
   ports: Pick<Ports, 'sql'>,
   {

@@ -1,30 +1,34 @@
 import { unauthenticated } from '#services/platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import type { Caller, Tx } from '../ports.ts';
-import { isLoginLive, type KeyOwner, lockOwner } from './api-keys.store.ts';
+import { isSignInLive, type KeyOwner, lockOwner } from './api-keys.store.ts';
 import { apiKeyOver } from './errors.ts';
 
 /**
- * The epoch that a new key of the caller's is made under. What the caller was recognised by must still be good: whoever
- * ends it takes the owner's lock, and a key made under the epoch after that would outlive it.
+ * Locks the owner and returns the epoch that a new key is created under. The caller's credential must still be valid
+ * then: every transaction that ends it takes the same lock, and a key created under the epoch after that would outlive
+ * the credential.
  */
 export type LockOwner = (tx: Tx, owner: KeyOwner) => Promise<number>;
 
-/** For what runs the installation. Throws `api_key_over` (409) for an owner that is disabled or gone. */
+/** For the system. Throws `api_key_over` (409) for a disabled or deleted owner. */
 export async function lockKeyOwner(tx: Tx, owner: KeyOwner): Promise<number> {
   const epoch = await lockOwner(tx, owner);
   if (epoch === undefined) throw apiKeyOver();
   return epoch;
 }
 
-/** To be asked for as the request begins. The holder throws `unauthenticated` (401) where its login has ended since. */
+/**
+ * For the caller. Call it as the request begins; the lock then throws `unauthenticated` (401) when the caller's session,
+ * token family or client epoch has ended since.
+ */
 export function ownerLocker({ access }: HasAccess, caller: Caller): LockOwner {
-  // A client's secret or token was judged by the epoch that this copy knew then.
+  // The client's secret or token was verified under the epoch that this copy knows now.
   const known = caller.kind === 'client' ? access.client(caller.clientId)?.tokenEpoch : undefined;
   return async (tx, owner) => {
     const epoch = await lockOwner(tx, owner);
-    const isGood = caller.kind === 'user' ? await isLoginLive(tx, caller) : known === epoch;
-    if (epoch === undefined || !isGood) throw unauthenticated();
+    const isLive = caller.kind === 'user' ? await isSignInLive(tx, caller) : known === epoch;
+    if (epoch === undefined || !isLive) throw unauthenticated();
     return epoch;
   };
 }

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { judgeSignature, nonceKeptUntilMs, type SignedRequest } from './request-signature.ts';
+import { nonceKeptUntilMs, type SignedRequest, verifyRequestSignature } from './request-signature.ts';
 
 const NOW = 1_700_000_000;
 const KEY_ID = '0192f0c1-2b3c-7d4e-8f50-61728394a5b6';
@@ -18,11 +18,11 @@ type Changes = {
   readonly body?: Buffer;
   readonly headers?: Record<string, string | undefined>;
   readonly key?: KeyObject;
-  /** What is signed beside what is sent. */
+  /** Values that are signed in place of those that are sent. */
   readonly signed?: Partial<Record<'method' | 'target', string>>;
 };
 
-/** A request as a proper client sends it, but for the changes. */
+/** A correctly signed request with some changes. */
 function requestWith({
   covered,
   tail,
@@ -60,30 +60,30 @@ function requestWith({
   };
 }
 
-const judge = (request: SignedRequest, publicKey = p256.publicKey, nowSeconds = NOW) =>
-  judgeSignature(request, { id: KEY_ID, publicKey }, nowSeconds * 1_000);
+const verify = (request: SignedRequest, publicKey = p256.publicKey, nowSeconds = NOW) =>
+  verifyRequestSignature(request, { id: KEY_ID, publicKey }, nowSeconds * 1_000);
 
-describe('signatures of requests', () => {
-  test('of P-256 and of Ed25519, with and without a body, with either digest, verify', () => {
+describe('request signatures', () => {
+  test('by P-256 and Ed25519 keys verify, with and without a body, with either digest', () => {
     const ok = { outcome: 'ok', nonce: NONCE, created: NOW };
-    expect(judge(requestWith())).toEqual(ok);
-    expect(judge(requestWith({ body: BODY }))).toEqual(ok);
-    expect(judge(requestWith({ body: BODY, headers: { 'content-digest': digestOf(BODY, 'sha512') } }))).toEqual(ok);
-    expect(judge(requestWith({ key: ed25519.privateKey }), ed25519.publicKey)).toEqual(ok);
+    expect(verify(requestWith())).toEqual(ok);
+    expect(verify(requestWith({ body: BODY }))).toEqual(ok);
+    expect(verify(requestWith({ body: BODY, headers: { 'content-digest': digestOf(BODY, 'sha512') } }))).toEqual(ok);
+    expect(verify(requestWith({ key: ed25519.privateKey }), ed25519.publicKey)).toEqual(ok);
     const more = requestWith({
       covered: '("@target-uri" "content-type" "@method")',
       headers: { 'content-type': 'text/x' },
     });
-    expect(judge(more)).toEqual(ok);
+    expect(verify(more)).toEqual(ok);
     const named = `;keyid="${KEY_ID}";alg="ecdsa-p256-sha256";created=${NOW};expires=${NOW};nonce="${NONCE}"`;
-    expect(judge(requestWith({ tail: named }))).toEqual(ok);
+    expect(verify(requestWith({ tail: named }))).toEqual(ok);
   });
 
   test.each([
     ['no signature', { headers: { signature: undefined } }],
     ['no input', { headers: { 'signature-input': undefined } }],
-  ])('%s is missing', (_name, changes) => {
-    expect(judge(requestWith(changes))).toMatchObject({ outcome: 'missing' });
+  ])('%s is reported as missing', (_name, changes) => {
+    expect(verify(requestWith(changes))).toMatchObject({ outcome: 'missing' });
   });
 
   const tail = (change: string): string => change.replaceAll('NONCE', NONCE).replaceAll('KEYID', KEY_ID);
@@ -97,21 +97,21 @@ describe('signatures of requests', () => {
     ['a body that is not covered', { body: BODY, covered: '("@method" "@target-uri")' }],
     ['a body without its digest', { body: BODY, headers: { 'content-digest': undefined } }],
     ['the digest of another body', { body: BODY, headers: { 'content-digest': digestOf(Buffer.from('{}')) } }],
-    ['a digest of a weak hash', { body: BODY, headers: { 'content-digest': 'md5=:aaaa:' } }],
+    ['a digest by a weak hash', { body: BODY, headers: { 'content-digest': 'md5=:aaaa:' } }],
     ['a header that was not sent', { covered: '("@method" "@target-uri" "x-missing")' }],
-    ['a derived component that is not read', { covered: '("@method" "@target-uri" "@status")' }],
+    ['an unsupported derived component', { covered: '("@method" "@target-uri" "@status")' }],
     ['a component twice', { covered: '("@method" "@method" "@target-uri")' }],
     ['a parameter of a component', { covered: '("@method";req "@target-uri")' }],
     ['an old signature', { tail: tail(`;created=${NOW - 301};nonce="NONCE";keyid="KEYID"`) }],
-    ['one of the future', { tail: tail(`;created=${NOW + 31};nonce="NONCE";keyid="KEYID"`) }],
-    ['one without a time', { tail: tail(';nonce="NONCE";keyid="KEYID"') }],
-    ['a time as text', { tail: tail(`;created="${NOW}";nonce="NONCE";keyid="KEYID"`) }],
-    ['one that has expired', { tail: tail(`;created=${NOW};expires=${NOW - 1};nonce="NONCE";keyid="KEYID"`) }],
-    ['an end as text', { tail: tail(`;created=${NOW};expires="never";nonce="NONCE";keyid="KEYID"`) }],
+    ['a signature from the future', { tail: tail(`;created=${NOW + 31};nonce="NONCE";keyid="KEYID"`) }],
+    ['a signature without a time', { tail: tail(';nonce="NONCE";keyid="KEYID"') }],
+    ['a time that is text', { tail: tail(`;created="${NOW}";nonce="NONCE";keyid="KEYID"`) }],
+    ['an expired signature', { tail: tail(`;created=${NOW};expires=${NOW - 1};nonce="NONCE";keyid="KEYID"`) }],
+    ['an expiry that is text', { tail: tail(`;created=${NOW};expires="never";nonce="NONCE";keyid="KEYID"`) }],
     ['no nonce', { tail: tail(`;created=${NOW};keyid="KEYID"`) }],
     ['a short nonce', { tail: tail(`;created=${NOW};nonce="short";keyid="KEYID"`) }],
-    ['a nonce of spaces', { tail: tail(`;created=${NOW};nonce="${' '.repeat(20)}";keyid="KEYID"`) }],
-    ['a number as nonce', { tail: tail(`;created=${NOW};nonce=123456789012;keyid="KEYID"`) }],
+    ['a nonce that is spaces', { tail: tail(`;created=${NOW};nonce="${' '.repeat(20)}";keyid="KEYID"`) }],
+    ['a nonce that is a number', { tail: tail(`;created=${NOW};nonce=123456789012;keyid="KEYID"`) }],
     ['no key id', { tail: tail(`;created=${NOW};nonce="NONCE"`) }],
     ['another key id', { tail: tail(`;created=${NOW};nonce="NONCE";keyid="other"`) }],
     ['another algorithm', { tail: tail(`;created=${NOW};nonce="NONCE";keyid="KEYID";alg="ed25519"`) }],
@@ -120,21 +120,21 @@ describe('signatures of requests', () => {
     ['no parameter', { tail: '' }],
     ['labels that differ', { headers: { signature: `sig2=:${'A'.repeat(86)}==:` } }],
     ['two signatures', { headers: { signature: `sig1=:${'A'.repeat(86)}==:, sig2=:${'A'.repeat(86)}==:` } }],
-    ['a signature that is none', { headers: { signature: 'sig1=:AAAA:' } }],
+    ['a malformed signature', { headers: { signature: 'sig1=:AAAA:' } }],
     ['a signature of zeros', { headers: { signature: `sig1=:${'A'.repeat(86)}==:` } }],
-    ['input that is none', { headers: { 'signature-input': 'sig1=()' } }],
+    ['malformed input', { headers: { 'signature-input': 'sig1=()' } }],
     ['input of 5,000 bytes', { headers: { 'signature-input': `sig1=(${'"a" '.repeat(1_250)})` } }],
     ['a signature of 5,000 bytes', { headers: { signature: 'A'.repeat(5_000) } }],
-  ])('%s is refused', (_name, changes) => {
-    const verdict = judge(requestWith(changes));
-    expect(verdict).toMatchObject({ outcome: 'invalid', why: expect.stringMatching(/./) });
-    expect(JSON.stringify(verdict)).not.toContain(NONCE);
+  ])('%s is rejected', (_name, changes) => {
+    const result = verify(requestWith(changes));
+    expect(result).toMatchObject({ outcome: 'invalid', why: expect.stringMatching(/./) });
+    expect(JSON.stringify(result)).not.toContain(NONCE);
   });
 
-  test('a nonce is remembered for as long as its request would be taken', () => {
+  test('a nonce is kept for as long as its request would be accepted', () => {
     const request = requestWith();
-    expect(judge(request, undefined, NOW + 300)).toMatchObject({ outcome: 'ok' });
-    expect(judge(request, undefined, NOW + 301)).toMatchObject({ outcome: 'invalid' });
+    expect(verify(request, undefined, NOW + 300)).toMatchObject({ outcome: 'ok' });
+    expect(verify(request, undefined, NOW + 301)).toMatchObject({ outcome: 'invalid' });
     expect(nonceKeptUntilMs(NOW)).toBeGreaterThan((NOW + 300) * 1_000);
   });
 });

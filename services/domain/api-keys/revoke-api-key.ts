@@ -9,8 +9,8 @@ import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owne
 type RevokePorts = Pick<Ports, 'transact'> & HasApiKeysChanged;
 
 /**
- * Ends a key of the caller's own; again, it stays ended. This copy refuses it before the answer, the others within
- * their next poll. Throws `api_key_unknown` (404), `api_key_not_accepted`, `permission_missing` (403).
+ * Revokes a key of the caller; a second time changes nothing. This copy rejects the key before it answers, the other
+ * copies after their next poll. Throws `api_key_unknown` (404), `api_key_not_accepted`, `permission_missing` (403).
  */
 export async function revokeApiKey(
   ports: RevokePorts,
@@ -27,7 +27,7 @@ export async function revokeApiKey(
   });
 }
 
-/** Ends anybody's key, and says why. Throws `api_key_unknown` (404). */
+/** Revokes a key of any owner and records the reason. Throws `api_key_unknown` (404). */
 export function revokeAnyApiKey(
   ports: RevokePorts,
   { apiKeyId, reason }: { readonly apiKeyId: string; readonly reason: string },

@@ -13,7 +13,7 @@ import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 export type RotateApiKeyInput = {
   readonly apiKeyId: string;
   readonly overlapSeconds?: number | undefined;
-  /** Of whoever rotates somebody's. */
+  /** Why an operator rotates the key of an owner. */
   readonly reason?: string;
 };
 
@@ -22,10 +22,10 @@ const OVERLAP_SECONDS = 86_400;
 type RotatePorts = Pick<Ports, 'transact' | 'random'> & HasApiKeysChanged;
 
 /**
- * Gives a key of the caller's own a new secret and its whole life again; the secret before stays good for the overlap,
- * and the one before that not at all. Throws `api_key_unknown` (404), `api_key_over` (409), `api_key_not_accepted`,
- * `permission_missing`, and `rights_exceeded` (403) where the key may do more than this caller, and `unauthenticated`
- * (401) where the caller's login has ended since.
+ * Gives a key of the caller a new secret and its full lifetime again. The previous secret stays valid for the overlap,
+ * the one before that ends at once. Throws `api_key_unknown` (404), `api_key_over` (409), `api_key_not_accepted`,
+ * `permission_missing`, `rights_exceeded` (403) when the key has more permissions than the caller, and
+ * `unauthenticated` (401) when the caller's session has ended since.
  */
 export function rotateApiKey(
   ports: RotatePorts & HasAccess,
@@ -41,7 +41,7 @@ export function rotateApiKey(
   });
 }
 
-/** The same for anybody's key, by what runs the installation. */
+/** The same for a key of any owner, by the system (an operator's command). */
 export function rotateAnyApiKey(
   ports: RotatePorts,
   input: RotateApiKeyInput & { readonly reason: string },
@@ -58,7 +58,7 @@ function rotate(
   ports: RotatePorts,
   { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS, reason }: RotateApiKeyInput,
   caller: Caller,
-  hold: LockOwner,
+  lock: LockOwner,
   find: (tx: Tx) => Promise<ApiKeyRow>,
 ): Promise<ApiKeyWithSecret> {
   const secret = newApiKeySecret(ports.random, id);
@@ -66,7 +66,7 @@ function rotate(
     await setAuditContext(tx, caller, reason);
     const { ownerKind, ownerId } = await find(tx);
     if (ownerId === null) throw apiKeyOver();
-    const epoch = await hold(tx, { kind: ownerKind, id: ownerId });
+    const epoch = await lock(tx, { kind: ownerKind, id: ownerId });
     if (!(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch }))) throw apiKeyOver();
     tx.afterCommit(ports.apiKeysChanged);
     const row = await readApiKey(tx, id);
