@@ -1,10 +1,12 @@
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
+import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
-import type { Log, MarkStore } from '../domain/ports.ts';
+import { retireKeys } from '../domain/keys/retire-keys.ts';
+import type { Caller, Clock, Log, MarkStore } from '../domain/ports.ts';
 import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
 import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
-import { createPolledGuard } from '../domain/tokens/revocations/database-guard.ts';
+import { keepRevocations } from '../domain/tokens/revocations/keep-revocations.ts';
 import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/revocations/state-poll.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
@@ -13,7 +15,13 @@ import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
-import { openStores } from './stores.ts';
+import { openStores, type Stores } from './stores.ts';
+
+const STARTING: Caller = {
+  kind: 'system',
+  name: 'start',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
 
 export type ComposeInput = {
   readonly config: Config;
@@ -26,18 +34,26 @@ export type ComposeInput = {
   readonly log: Log;
 };
 
-/** The stores of an API process and what it keeps in memory of them, empty until it is loaded. */
-export function composeViews(input: ComposeInput) {
+/** What a caller replaces of the outside world, as tests do. */
+export type Outside = {
+  readonly stores?: Stores | undefined;
+  readonly clock?: Clock | undefined;
+  /** How long a request waits for a confirmed state; the product's own time unless given. */
+  readonly confirmMs?: number | undefined;
+};
+
+/** The stores of an API process and what it keeps in memory of them, empty until `load`. */
+export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
-  const databaseGuard = createPolledGuard();
-  const stores = openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl }, databaseGuard);
+  const { clock = systemClock, confirmMs } = replaced;
+  const stores = replaced.stores ?? openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = {
     ...config.tokens,
     ...tokenNamesOf(config.tokens, publicUrl),
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
-  const outside = { ...stores, databaseGuard, clock: systemClock, random: systemRandom, vault, marks, log };
+  const outside = { ...stores, clock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
@@ -62,9 +78,22 @@ export function composeViews(input: ComposeInput) {
     onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
-  const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations });
-  /** Loads what is kept in memory, as soon as PostgreSQL serves it; from then on requests set the deadlines. */
-  const load = async (work: () => Promise<unknown>): Promise<void> => {
+  const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations }, confirmMs);
+  /** What a database must hold before anything is issued from it: keys, and how long revocations are kept. */
+  const prepare = async (): Promise<void> => {
+    await keepRevocations(outside, config.tokens);
+    const { audience } = tokenSettings;
+    const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
+    const { warnings } = await ensureKeys(outside, keySettings, STARTING);
+    for (const warning of warnings) log.warn({ warning }, 'key ring');
+    await retireKeys(outside, STARTING);
+  };
+  /** Prepares the database and loads the views, as soon as PostgreSQL answers; from then on requests set the deadlines. */
+  const load = async (): Promise<void> => {
+    const work = async (): Promise<void> => {
+      await prepare();
+      await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
+    };
     await waitForStore(work, {
       store: 'PostgreSQL',
       url: input.databaseUrl,
@@ -76,7 +105,6 @@ export function composeViews(input: ComposeInput) {
   return {
     input,
     outside,
-    previousVault,
     tokenSettings,
     keyRing,
     access,

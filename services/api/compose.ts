@@ -2,51 +2,27 @@ import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
-import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
-import { retireKeys } from '../domain/keys/retire-keys.ts';
 import { createClientDocuments } from '../domain/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
-import type { Caller } from '../domain/ports.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
-import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
-import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
-import { keepRevocations } from '../domain/tokens/revocations/keep-revocations.ts';
 import { createRevocationFeed } from '../domain/tokens/revocations/revocation-feed.ts';
 import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
-import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
-import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
-import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
+import { composeTokens } from './compose-tokens.ts';
+import { type ComposeInput, composeViews } from './compose-views.ts';
 import { createMailWake } from './mail-wake.ts';
 import { createApiKeyGate } from './requests/api-key-gate.ts';
 import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
 import { assertSocialProviders } from './social-providers.ts';
-
-const STARTING: Caller = {
-  kind: 'system',
-  name: 'start',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
-
-/** What a database must hold before anything is issued from it: keys, and how long revocations are kept. */
-async function prepareStart({ input, outside, previousVault, tokenSettings }: Views): Promise<void> {
-  const { config, log, authSecret } = input;
-  await keepRevocations(outside, config.tokens);
-  const { audience } = tokenSettings;
-  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
-  const { warnings } = await ensureKeys(outside, keySettings, STARTING);
-  for (const warning of warnings) log.warn({ warning }, 'key ring');
-  await retireKeys(outside, STARTING);
-}
 
 /** Builds the ports and the in-memory views of one API process, and loads them. Throws what makes a start impossible. */
 export async function compose(input: ComposeInput) {
@@ -66,10 +42,7 @@ export async function compose(input: ComposeInput) {
     poll,
     stores,
   } = views;
-  await views.load(async () => {
-    await prepareStart(views);
-    await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
-  });
+  await views.load();
   const producer = createProducer(input.redisUrl, stores.onRedisError);
   const { issuer } = tokenSettings;
   const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });
@@ -79,6 +52,7 @@ export async function compose(input: ComposeInput) {
     ...outside,
     ...identity,
     ...composeLimits(views),
+    ...composeTokens(views, identity),
     issuer,
     publicUrl,
     bindsCertificates: config.server.clientCertHeader !== undefined,
@@ -90,11 +64,6 @@ export async function compose(input: ComposeInput) {
     revocations,
     tokenSettings,
     clientSettings: config.clients,
-    stepUp: {
-      maxAgeSeconds: config.identity.stepUpSeconds,
-      needsSecondFactor: config.server.profile === 'production',
-      clock: outside.clock,
-    },
     clientDocuments: createClientDocuments(config.clients, guardedFetch),
     openRequests: createOpenRequests(outside),
     announceRevocations,
@@ -106,19 +75,6 @@ export async function compose(input: ComposeInput) {
       poll.tell();
     },
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
-    // This copy before the answer, the others at once where a revocation was written, else at their next poll.
-    keysChanged: async () => {
-      await keyRing.load();
-      void poll.announce();
-    },
-    // The same of roles and clients.
-    accessChanged: async () => {
-      await Promise.all([access.load(), poll.announce()]);
-    },
-    verifiedTokens: createVerifiedTokenCache(config.tokens.cacheMegabytes * 1_048_576),
-    recordReplay: createReplayLog({ ...outside, hashIdentifier: identity.hashIdentifier }),
-    clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit),
-    refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(outside);

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import type { Log, Sql, Transact } from '../domain/ports.ts';
-import type { PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
+import { createPolledGuard, type PolledGuard } from '../domain/tokens/revocations/database-guard.ts';
 import type { Config } from '../platform/config/load.ts';
 import {
   CONNECT_TIMEOUT_MS,
@@ -21,6 +21,8 @@ export type Stores = {
   readonly pollSql: Sql;
   readonly authDatabase: PrismaDatabase;
   readonly redis: RedisConnection;
+  /** Which database these connections reach: doubted when one is lost, confirmed by the poll. */
+  readonly databaseGuard: PolledGuard;
   /** Says once a minute that Redis is away, whichever connection notices. */
   readonly onRedisError: (err: Error) => void;
   readonly pools: Readonly<Record<'main' | 'refresh' | 'revocations' | 'identity', pg.Pool>>;
@@ -41,8 +43,8 @@ export function openStores(
   config: Config,
   log: Log,
   urls: { readonly database: string; readonly redis: string },
-  databaseGuard: PolledGuard,
 ): Stores {
+  const databaseGuard = createPolledGuard();
   const open = (
     pool: keyof Stores['pools'],
     connections: number,
@@ -98,6 +100,7 @@ export function openStores(
     pollSql: createSql(pools.revocations),
     authDatabase: createPrismaDatabase(pools.identity, onAfterCommitError, databaseGuard),
     redis,
+    databaseGuard,
     onRedisError,
     pools,
     started: () => {

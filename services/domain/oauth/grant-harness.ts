@@ -6,14 +6,9 @@ import type { ClientSettings } from '#services/platform/config/clients.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
-import { clientCaller, PATIENCE_MS, quietLog, testCaller } from '#testing/harness/ports.ts';
-import { createAccessDirectory } from '../access/access-directory.ts';
+import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import { createClientTokenLog } from '../tokens/issue/issue-client-token.ts';
-import { createRotationBatcher } from '../tokens/refresh/rotation-batcher.ts';
-import { createStateConfirmation } from '../tokens/revocations/confirm-state.ts';
-import { createVerifiedTokenCache } from '../tokens/verify/verified-token-cache.ts';
 import type { TokenRequestPorts } from './answer-token-request.ts';
 import type { AuthorizeStep } from './authorize/authorize-step.ts';
 import { decideConsent } from './authorize/decide-consent.ts';
@@ -81,33 +76,23 @@ export async function unlogged(pool: pg.Pool, text: string, values: readonly unk
 
 /** One harness per test file. */
 export async function openGrantHarness({ clients, env = {} }: GrantHarnessOptions = {}): Promise<GrantHarness> {
-  const people = await openPeopleHarness({ env });
-  const { deps, pool } = people;
-  const clientSettings: ClientSettings = {
-    registration: 'open',
-    readsDocuments: true,
-    documentsPrivate: false,
-    scopes: SCOPES,
-    audiences: [],
-    ...clients,
-  };
-  const access = createAccessDirectory(deps, { unvetted: clientSettings });
-  await access.load();
   const documents: GrantHarness['documents'] = new Map();
-  const outside = { ...deps, access, hotSql: deps.sql, databaseGuard: people.databaseGuard };
+  const people = await openPeopleHarness({
+    env,
+    clients: {
+      registration: 'open',
+      readsDocuments: true,
+      documentsPrivate: false,
+      scopes: SCOPES,
+      audiences: [],
+      ...clients,
+    },
+  });
+  const { deps, pool, access } = people;
   const ports: GrantPorts = {
-    ...outside,
-    clientSettings,
-    publicUrl: deps.mailer.publicUrl,
-    issuer: deps.tokenSettings.issuer,
-    bindsCertificates: false,
+    ...deps,
     openRequests: createOpenRequests(deps),
-    accessChanged: () => access.load(),
     clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
-    confirmState: createStateConfirmation({ ...people, clock: deps.clock }, PATIENCE_MS),
-    verifiedTokens: createVerifiedTokenCache(134_217_728),
-    clientTokenLog: createClientTokenLog(outside, true, PATIENCE_MS),
-    refreshFamilies: createRotationBatcher({ ...outside, log: quietLog }, deps.tokenSettings, PATIENCE_MS),
   };
 
   const query: GrantHarness['query'] = ({ clientId }, members = {}) => {
@@ -144,10 +129,6 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
       const { code = '' } = answered(step);
       expect(code, JSON.stringify(step)).toMatch(/^[\w-]{43}$/);
       return code;
-    },
-    close: async () => {
-      await Promise.all([ports.clientTokenLog.close(), ports.refreshFamilies.close()]);
-      await people.close();
     },
   };
 }

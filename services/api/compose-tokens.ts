@@ -1,0 +1,38 @@
+import type { RequestContext } from '../domain/ports.ts';
+import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
+import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
+import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
+import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
+import type { Views } from './compose-views.ts';
+
+/**
+ * What issues, refreshes, revokes and validates tokens, beside the loaded views.
+ * @param deadlineMs how long a batched statement waits for its turn and its answer; the product's own time unless given
+ */
+export function composeTokens(
+  { input, outside, keyRing, access, poll, tokenSettings, announceRevocations }: Views,
+  { hashIdentifier }: Pick<RequestContext, 'hashIdentifier'>,
+  deadlineMs?: number,
+) {
+  const { config } = input;
+  return {
+    stepUp: {
+      maxAgeSeconds: config.identity.stepUpSeconds,
+      needsSecondFactor: config.server.profile === 'production',
+      clock: outside.clock,
+    },
+    // This copy before the answer, the others at once where a revocation was written, else at their next poll.
+    keysChanged: async () => {
+      await keyRing.load();
+      void poll.announce();
+    },
+    // The same of roles and clients.
+    accessChanged: async () => {
+      await Promise.all([access.load(), poll.announce()]);
+    },
+    verifiedTokens: createVerifiedTokenCache(config.tokens.cacheMegabytes * 1_048_576),
+    recordReplay: createReplayLog({ ...outside, hashIdentifier }),
+    clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit, deadlineMs),
+    refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings, deadlineMs),
+  };
+}
