@@ -39,7 +39,7 @@ function expectSafe(label: unknown, { headers }: Received): void {
     label,
     expect.stringMatching(/default-src 'none'.*frame-ancestors 'none'/),
   ]);
-  // A form of a page sends its origin only where the page may name it.
+  // A page's form sends its origin only where the page may reveal it.
   expect([label, headers.get('referrer-policy')]).toEqual([
     label,
     expect.stringMatching(/^(no-referrer|same-origin)$/),
@@ -50,10 +50,10 @@ function expectSafe(label: unknown, { headers }: Received): void {
   ]);
 }
 
-test('every route: a listed origin reads with credentials, a foreign one only what anyone may cache, never * with credentials', async () => {
+test('on every route, a listed origin reads with credentials and another origin only public cacheable documents, never * with credentials', async () => {
   const open: string[] = [];
   for (const { method, path } of operations) {
-    // Streams end with their reader, not by themselves.
+    // A stream ends when its reader disconnects, not by itself.
     if (path.endsWith('/stream') || path === '/v1/admin/events') continue;
     const label = `${method} ${path}`;
     const [listed, foreign, opaque] = await Promise.all(
@@ -80,7 +80,7 @@ test('every route: a listed origin reads with credentials, a foreign one only wh
     expect(path).toMatch(/^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/)/);
 });
 
-test('every route answers a preflight with exactly its own methods, and a foreign one with 403', async () => {
+test('every route answers a preflight with exactly its own methods, and a preflight from an unlisted origin with 403', async () => {
   const methodsOf = new Map<string, Set<string>>();
   for (const { path, method } of operations)
     methodsOf.set(path, (methodsOf.get(path) ?? new Set<string>()).add(method));
@@ -91,7 +91,7 @@ test('every route answers a preflight with exactly its own methods, and a foreig
     const granted = await ask(LISTED);
     expect([path, granted.status, granted.text]).toEqual([path, 204, '']);
     const named = granted.headers.get('access-control-allow-methods')!.split(', ');
-    // A literal path may also fit the template of a neighbour.
+    // A literal path may also match the template of a neighbouring route.
     for (const method of methods) expect([path, named]).toEqual([path, expect.arrayContaining([method])]);
     expect(named).not.toContain('*');
     expect(granted.headers.get('access-control-allow-headers')).not.toContain('*');
@@ -107,7 +107,7 @@ test('every route answers a preflight with exactly its own methods, and a foreig
   expect((await send(copy.url, 'OPTIONS', '/nowhere', { headers: nowhere })).status).toBe(404);
 });
 
-test('every error says it too: unknown, malformed, unreadable, unsupported, refused', async () => {
+test('every error response carries the same headers: unknown, malformed, unreadable, unsupported, refused', async () => {
   const json = { 'content-type': 'application/json' };
   const answers: [string, Received | undefined][] = [
     ['404', await send(copy.url, 'GET', '/nowhere', { headers: { origin: LISTED } })],
@@ -128,7 +128,7 @@ test('every error says it too: unknown, malformed, unreadable, unsupported, refu
   }
 });
 
-test('pages run and show what is written in them and nothing else', async () => {
+test('a page runs and shows only what is written in it', async () => {
   for (const path of ['/docs', '/docs/errors']) {
     const page = await send(copy.url, 'GET', path);
     const policy = page.headers.get('content-security-policy')!;
@@ -144,7 +144,7 @@ test('pages run and show what is written in them and nothing else', async () => 
   }
 });
 
-test('outside development every cookie is __Host-, Secure and SameSite; a foreign or null Origin writes nothing with it', async () => {
+test('outside development every cookie is __Host-, Secure and SameSite, and a request from an unlisted or null Origin changes nothing with it', async () => {
   const opened = await send(copy.url, 'POST', '/api/auth/signup', { json: newPerson(), headers: { origin: LISTED } });
   expect(opened.status, opened.text).toBe(201);
   const cookie = cookieOf(opened);
@@ -170,14 +170,14 @@ test('outside development every cookie is __Host-, Secure and SameSite; a foreig
   }
 });
 
-test('no credential POST is answered by a redirect that repeats it', async () => {
+test('no POST with credentials is answered by a redirect that repeats it', async () => {
   for (const { method, path } of operations.filter(({ bodyType }) => bodyType !== undefined)) {
     const { status } = await send(copy.url, method, targetOf(path), { json: {} });
     expect([path, [301, 302, 307, 308].includes(status)]).toEqual([path, false]);
   }
 });
 
-test('no route that reads a body takes a credential in its address', async () => {
+test('no route that reads a body accepts a credential in its address', async () => {
   const withBody = operations.filter(
     ({ bodyType, parameters }) => bodyType !== undefined && parameters.every((each) => each.in !== 'query'),
   );
@@ -190,8 +190,8 @@ test('no route that reads a body takes a credential in its address', async () =>
     }
 });
 
-test('no spelling of a path is another way to a route: each answers as an unknown or a guarded one', async () => {
-  // 401: what lies below a guarded path is guarded itself.
+test('no alternative spelling of a path reaches a route: the answer is that of an unknown path or of the guarded one', async () => {
+  // 401: everything below a guarded path is guarded too.
   const unknown = new Set([400, 401, 404, 405]);
   for (const { method, path } of operations.filter((each) => !each.path.includes('{') && each.path !== '/')) {
     const [, first = '', ...rest] = path.split('/');
@@ -212,7 +212,7 @@ test('no spelling of a path is another way to a route: each answers as an unknow
       const fits = operations.some((each) =>
         new RegExp(`^${each.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(spelling),
       );
-      // `stats;x` is then an id: judged by the route of ids.
+      // `stats;x` is then an id, handled by the route that takes ids.
       if (fits) continue;
       const answer = await sendBytes(copy.url, requestText(method, spelling));
       expect([method, spelling, unknown.has(answer?.status ?? 0)]).toEqual([method, spelling, true]);

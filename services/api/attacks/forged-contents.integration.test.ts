@@ -12,7 +12,7 @@ import {
 } from './forged-tokens-harness.ts';
 
 let harness: ForgedHarness;
-/** One product for each kind of key. */
+/** One product for each key type. */
 let rsa: Target;
 let ec: Target;
 
@@ -25,7 +25,7 @@ afterEach(() => harness.expectUnharmed());
 
 const now = (): number => Math.floor(Date.now() / 1_000);
 
-test('extensions marked critical, and unencoded payloads (CVE-2026-35042)', async () => {
+test('rejects critical extensions and unencoded payloads (CVE-2026-35042)', async () => {
   for (const target of [rsa, ec])
     for (const member of [
       { crit: ['x'], x: 1 },
@@ -40,7 +40,7 @@ test('extensions marked critical, and unencoded payloads (CVE-2026-35042)', asyn
       await expectRejected(target, member, own(target, {}, member));
 });
 
-test('any other type of token, though truly signed: ID token, logout token, plain JWT, none, the feed, a refresh token', async () => {
+test('rejects every other token type with a valid signature: ID token, logout token, plain JWT, none, revocation feed, refresh token', async () => {
   for (const target of [rsa, ec])
     for (const typ of [
       'JWT',
@@ -68,7 +68,7 @@ test('any other type of token, though truly signed: ID token, logout token, plai
   expect(route.status).toBe(401);
 });
 
-test('audience, issuer and the required claims', async () => {
+test('rejects a wrong audience or issuer and a missing required claim', async () => {
   for (const target of [rsa, ec]) {
     const { api } = target.product;
     for (const aud of [undefined, null, '', [], [''], 1, {}, [1], [[api]], { [api]: true }])
@@ -90,7 +90,7 @@ test('audience, issuer and the required claims', async () => {
   }
 });
 
-test('expired, not yet valid, and times that are none', async () => {
+test('rejects expired tokens, tokens not yet valid, and malformed times', async () => {
   for (const target of [rsa, ec]) {
     await expectRejected(target, 'expired', own(target, { exp: now() - 1 }), 'expired');
     await expectRejected(target, 'nbf ahead', own(target, { nbf: now() + 120 }), 'not_yet_valid');
@@ -107,7 +107,7 @@ test('expired, not yet valid, and times that are none', async () => {
   }
 });
 
-test('a payload that is no object, though truly signed (CVE-2026-107723)', async () => {
+test('rejects a correctly signed payload that is not an object (CVE-2026-107723)', async () => {
   for (const target of [rsa, ec])
     for (const payload of [
       '[]',
@@ -132,7 +132,7 @@ test('a payload that is no object, though truly signed (CVE-2026-107723)', async
       );
 });
 
-test('names written twice, in header or claims, in any spelling', async () => {
+test('rejects duplicate names in header or claims, however they are escaped', async () => {
   for (const target of [rsa, ec]) {
     const claims = JSON.stringify(target.claims);
     const doubled = (text: string): string => `${claims.slice(0, -1)},${text}}`;
@@ -169,7 +169,7 @@ test('names written twice, in header or claims, in any spelling', async () => {
   }
 });
 
-test('longer than 8 KB, and nested thousands deep', async () => {
+test('rejects tokens longer than 8 KB or nested thousands of levels deep', async () => {
   const deep = '['.repeat(2_500) + ']'.repeat(2_500);
   for (const target of [rsa, ec]) {
     await expectRejected(target, 'long', own(target, { pad: 'x'.repeat(8_192) }), 'malformed');
@@ -193,7 +193,7 @@ test('longer than 8 KB, and nested thousands deep', async () => {
   expect((await send(rsa.product.api, 'GET', '/v1/keys', { bearer: 'a'.repeat(9_000) })).status).toBe(401);
 });
 
-test('a token bound to a key that was not shown opens nothing', async () => {
+test('rejects a key-bound token presented without its key', async () => {
   for (const cnf of [{ jkt: 'x' }, { 'x5t#S256': 'x' }, {}])
     await expectRejected(rsa, cnf, own(rsa, { cnf }), 'binding_mismatch');
   const bound = own(rsa, { cnf: { jkt: 'k'.repeat(43) } });
@@ -202,16 +202,16 @@ test('a token bound to a key that was not shown opens nothing', async () => {
   expect((await send(rsa.product.api, 'GET', '/v1/keys', { bearer: bound })).status).toBe(401);
 });
 
-test('a client’s token never speaks for a user of the same name', async () => {
+test('a client’s token never acts as the user of the same name', async () => {
   const { client_id } = rsa.product.credentials.client;
   const { fid: _, sid: __, ...claims } = rsa.claims;
   const swapped = signAs(rsa.key, headerOf(rsa), { ...claims, client_id });
-  // Without a login behind it, subject and client must be the same.
+  // Without a session, subject and client must be the same.
   expect((await send(rsa.product.api, 'GET', '/v1/keys', { bearer: swapped })).status).toBe(401);
 });
 
-describe('verdicts that are remembered', () => {
-  test('tokens that differ in their signature alone never share one (GHSA-rp9m-7r4c-75qg)', async () => {
+describe('cached decisions', () => {
+  test('are never shared by tokens that differ only in their signature (GHSA-rp9m-7r4c-75qg)', async () => {
     for (const target of [rsa, ec]) {
       const { access_token: token } = await issueFor(target.product, target.admin.id);
       const body = token.slice(0, token.lastIndexOf('.') + 1);
@@ -234,7 +234,7 @@ describe('verdicts that are remembered', () => {
     await untilVerdict(rsa.product, token, 'revoked');
   });
 
-  test('are asked again under other expectations', async () => {
+  test('are evaluated again when the expectations differ', async () => {
     const { access_token: token } = await issueFor(rsa.product, rsa.admin.id, { scope: 'openid' });
     expect(await verdictOn(rsa.product, token)).toBe('active');
     expect(await verdictOn(rsa.product, token, { required_scope: 'email' })).toBe('insufficient_scope');

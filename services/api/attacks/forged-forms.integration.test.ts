@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 afterEach(() => harness.expectUnharmed());
 
-test('keys named or carried by the token are not fetched and not used; the one who waits sees no connection', async () => {
+test('keys that the token names or carries are neither fetched nor used; the attacker’s server sees no connection', async () => {
   const listener = await startListener();
   onTestFinished(() => listener.close());
   const jwk = attacker.publicKey.export({ format: 'jwk' });
@@ -45,7 +45,7 @@ test('keys named or carried by the token are not fetched and not used; the one w
         byAttacker({ alg: 'RS256', kid, typ: 'at+jwt', ...member }, { ...rsa.claims, iss: listener.url }),
       );
     }
-    // Even by the right key: a header we never write is not ours.
+    // Rejected even when the right key signed it: the product never writes this header.
     await expectRejected(rsa, label, own(rsa, {}, member), 'malformed');
   }
   for (const iss of [listener.url, `${listener.url}/.well-known`])
@@ -57,7 +57,7 @@ test('keys named or carried by the token are not fetched and not used; the one w
   expect(listener.connections()).toBe(0);
 });
 
-test('other serialisations, padding, spaces and numbers of parts are refused before anything is decoded', async () => {
+test('other serialisations, padding, spaces and part counts are refused before anything is decoded', async () => {
   const [header, payload, signature] = rsa.good.split('.') as [string, string, string];
   const flattened = JSON.stringify({ protected: header, payload, signature });
   const general = JSON.stringify({ payload, signatures: [{ protected: header, signature }] });
@@ -95,13 +95,13 @@ test('other serialisations, padding, spaces and numbers of parts are refused bef
     rsa.good.normalize('NFKC').replace('.', '．'),
   ];
   for (const token of tokens) await expectRejected(rsa, token.slice(0, 30), token, 'malformed');
-  // One spelling of each byte string: the unused low bits of the last character are zero.
+  // Each byte string has one spelling: the unused low bits of the last character are zero.
   const last = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
   const twisted = `${header}.${payload}.${signature.slice(0, -1)}${last[last.indexOf(signature.at(-1)!) ^ 1]}`;
   await expectRejected(rsa, 'stray bits', twisted);
 });
 
-test('no JWE, no password-based keys, no compression (CVE-2024-28176, GHSA-jv3g-j58f-9mq9)', async () => {
+test('rejects JWE, password-based keys and compression (CVE-2024-28176, GHSA-jv3g-j58f-9mq9)', async () => {
   const bomb = deflateRawSync(Buffer.alloc(4_000_000, 0x20)).toString('base64url');
   for (const header of [
     { alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 1e9, p2s: 'x' },

@@ -16,7 +16,7 @@ import {
 } from './forged-tokens-harness.ts';
 
 let harness: ForgedHarness;
-/** One product for each kind of key. */
+/** One product for each key type. */
 let rsa: Target;
 let ec: Target;
 
@@ -36,7 +36,7 @@ const publicKeyOf = async ({
   return { jwk, publicKey: createPublicKey({ key: jwk, format: 'jwk' }), jwks: answer.text };
 };
 
-test('what is tampered with below is good before: the product’s own token and one made by its key open the route', async () => {
+test('the tokens that the tests tamper with are valid before: the product’s token and one signed with its key open the route', async () => {
   for (const target of [rsa, ec]) {
     for (const token of [
       target.good,
@@ -50,8 +50,8 @@ test('what is tampered with below is good before: the product’s own token and 
   }
 });
 
-describe('the algorithm is the key’s, never the token’s', () => {
-  test('none, in any spelling, absent or of another type, with any signature', async () => {
+describe('the key determines the algorithm, never the token', () => {
+  test('rejects none in any spelling, an absent alg and an alg of another type, with any signature', async () => {
     for (const target of [rsa, ec])
       for (const alg of ['none', 'nOnE', 'NONE', 'None ', '', undefined, null, 0, ['RS256'], { alg: 'RS256' }, true])
         for (const signature of ['', 'x', target.good.split('.')[2]!]) {
@@ -60,7 +60,7 @@ describe('the algorithm is the key’s, never the token’s', () => {
         }
   });
 
-  test('another algorithm of the same key, truly signed', async () => {
+  test('rejects another algorithm of the same key with a valid signature', async () => {
     const digests: [string, string][] = [
       ['RS384', 'sha384'],
       ['RS512', 'sha512'],
@@ -98,7 +98,7 @@ describe('the algorithm is the key’s, never the token’s', () => {
   });
 });
 
-test('HMAC under our public key in every form it is published or kept (CVE-2023-48223, 2026-34950, 2026-107724)', async () => {
+test('rejects HMAC keyed with any published or stored form of our public key (CVE-2023-48223, 2026-34950, 2026-107724)', async () => {
   for (const target of [rsa, ec]) {
     const { jwk, publicKey, jwks } = await publicKeyOf(target);
     const pem = publicKey.export({ format: 'pem', type: 'spki' }) as string;
@@ -131,7 +131,7 @@ test('HMAC under our public key in every form it is published or kept (CVE-2023-
   }
 });
 
-test('an unknown, empty, absent or mistyped kid, and HMAC under an empty key (CVE-2026-44351)', async () => {
+test('rejects an unknown, empty, absent or mistyped kid, and HMAC with an empty key (CVE-2026-44351)', async () => {
   for (const target of [rsa, ec]) {
     await expectRejected(target, 'unknown', own(target, {}, { kid: 'nobody' }), 'unknown_key');
     for (const kid of ['', undefined, null, 0, [], {}, [target.key.kid], { toString: target.key.kid }]) {
@@ -142,7 +142,7 @@ test('an unknown, empty, absent or mistyped kid, and HMAC under an empty key (CV
   }
 });
 
-test('a kid is looked up in memory and nowhere else', async () => {
+test('a kid is looked up in memory only', async () => {
   const listener = await startListener();
   onTestFinished(() => listener.close());
   const kids = [
@@ -177,7 +177,7 @@ test('a kid is looked up in memory and nowhere else', async () => {
   expect(listener.connections()).toBe(0);
 });
 
-test('the right issuer, another issuer’s key', async () => {
+test('rejects the right issuer with another issuer’s key', async () => {
   await expectRejected(rsa, 'by the attacker', byAttacker(headerOf(rsa), rsa.claims), 'bad_signature');
   await expectRejected(
     rsa,
@@ -194,7 +194,7 @@ test('the right issuer, another issuer’s key', async () => {
   await expectRejected(rsa, 'a good token of our other installation', ec.good, 'unknown_key');
 });
 
-test('empty, zero, truncated, lengthened, DER and borrowed signatures (CVE-2022-21449)', async () => {
+test('rejects empty, zero, truncated, extended, DER and copied signatures (CVE-2022-21449)', async () => {
   for (const target of [rsa, ec]) {
     const [header, payload, signature] = target.good.split('.') as [string, string, string];
     const bytes = Buffer.from(signature, 'base64url');
@@ -228,14 +228,14 @@ test('empty, zero, truncated, lengthened, DER and borrowed signatures (CVE-2022-
   }
 });
 
-test('n − s of an ECDSA signature is another spelling, and at most the same token', async () => {
+test('the n − s form of an ECDSA signature is at most the same token in another spelling', async () => {
   const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
   const [header, payload, signature] = ec.good.split('.') as [string, string, string];
   const bytes = Buffer.from(signature, 'base64url');
   const s = BigInt(`0x${bytes.subarray(32).toString('hex')}`);
   const twin = Buffer.concat([bytes.subarray(0, 32), Buffer.from((order - s).toString(16).padStart(64, '0'), 'hex')]);
   const malleated = `${header}.${payload}.${twin.toString('base64url')}`;
-  // Revocation is by claims, so the twin dies with the token.
+  // Revocation works by claims, so the other spelling is revoked too.
   const { access_token } = await issueFor(ec.product, ec.admin.id);
   await revoke(ec.product, { token: access_token });
   await untilVerdict(ec.product, access_token, 'revoked');

@@ -1,4 +1,4 @@
-// For tests only: tokens that must not be believed, and the product that must not believe them.
+// For tests only: forged tokens, and the products that must reject them.
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,7 +9,7 @@ import type { Product } from '#testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { type Json, send } from '#testing/http-client.ts';
 
-/** A product, its own signing key, and an administrator's good token with its claims. */
+/** A product, its signing key, and an administrator's valid token with its claims. */
 export type Target = {
   readonly product: Product;
   readonly key: SigningKey;
@@ -26,7 +26,7 @@ export async function targetOf(product: Product): Promise<Target> {
 
 export const attacker = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 
-/** Somebody who waits for a verifier to fetch the attacker's keys. */
+/** The attacker's key server: it waits for a verifier to fetch the attacker's keys. */
 export type Listener = { readonly url: string; connections(): number; close(): void };
 
 export async function startListener(): Promise<Listener> {
@@ -43,14 +43,14 @@ export async function startListener(): Promise<Listener> {
   return { url: `http://127.0.0.1:${port}`, connections: () => connections, close: () => void server.close() };
 }
 
-/** The header of the product's own tokens, with changes. */
+/** The header of the product's tokens, with changes. */
 export const headerOf = ({ key }: Target, changes: object = {}): object => ({
   alg: key.alg,
   kid: key.kid,
   typ: 'at+jwt',
   ...changes,
 });
-/** A token by the product's own key, which only its content condemns. */
+/** A token signed with the product's key, invalid only by its content. */
 export const own = (target: Target, changes: object, header: object = {}): string =>
   signAs(target.key, headerOf(target, header), { ...target.claims, ...changes });
 export const byAttacker = (header: object, claims: Json): string =>
@@ -60,7 +60,7 @@ export const withHmac = (header: object, claims: Json, key: string | Buffer, dig
   return `${input}.${createHmac(digest, key).update(input).digest('base64url')}`;
 };
 
-/** Rejected at every door: validate says why, introspection nothing, a protected route 401 invalid_token. */
+/** Rejected everywhere: validate gives the reason, introspection nothing, and a protected route 401 invalid_token. */
 export async function expectRejected(
   { product }: Target,
   label: unknown,
@@ -81,7 +81,7 @@ export async function expectRejected(
   if (!/^[\x21-\x7e]+$/.test(token)) return;
   const route = await send(product.api, 'GET', '/v1/keys', { bearer: token });
   expect([label, route.status]).toEqual([label, 401]);
-  // What is not even in the form of a bearer token counts as no credential (RFC 6750 §3.1).
+  // A value without even the form of a bearer token is treated as no credential (RFC 6750 §3.1).
   if (/^[\w.~+/-]+=*$/.test(token)) expect(route.headers.get('www-authenticate')).toContain('error="invalid_token"');
 }
 
@@ -90,12 +90,12 @@ export type ForgedHarness = {
   readonly rsa: Target;
   /** The product that signs with an elliptic curve. */
   readonly ec: Target;
-  /** Of both products. */
+  /** Both products. */
   expectUnharmed: ProductHarness['expectUnharmed'];
   close(): Promise<void>;
 };
 
-/** Two products without leeway for clocks: one harness per test file. */
+/** Two products without clock leeway: one harness per test file. */
 export async function openForgedHarness(): Promise<ForgedHarness> {
   const start = (algorithm: 'RS256' | 'ES256'): Promise<ProductHarness> =>
     startProductHarness({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });

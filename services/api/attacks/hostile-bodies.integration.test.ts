@@ -23,7 +23,7 @@ afterAll(() => harness?.close());
 afterEach(() => harness.expectUnharmed());
 
 describe('bodies', () => {
-  test('nested ten thousand deep: refused', async () => {
+  test('refuses JSON nested ten thousand levels deep', async () => {
     const deep = [
       `${'['.repeat(10_000)}${']'.repeat(10_000)}`,
       `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`,
@@ -35,7 +35,7 @@ describe('bodies', () => {
         expectRefused(operation.operationId, await sendTo(harness, operation, { body: text, headers: JSON_TYPE }));
   });
 
-  test('__proto__ and constructor keys are 400 wherever they stand, and no object inside is changed', async () => {
+  test('refuses __proto__ and constructor keys at any depth with 400, and changes no object of the process', async () => {
     const planted = [
       '{"__proto__":{"polluted":1}}',
       '{"constructor":{"prototype":{"polluted":1}}}',
@@ -71,7 +71,7 @@ describe('bodies', () => {
     expect(clean).toBe('[true,0,0,0]');
   });
 
-  test('bytes that are no UTF-8 are 400, not replaced', async () => {
+  test('refuses bytes that are not UTF-8 with 400 instead of replacing them', async () => {
     const broken = [0xff, 0xfe, 0xc0, 0x80, 0xed];
     for (const operation of jsonOperations(harness)) {
       for (const byte of broken) {
@@ -83,7 +83,7 @@ describe('bodies', () => {
     }
   });
 
-  test('another content type than the endpoint’s is 415, however it is disguised (CVE-2025-32442, 2026-25223, 2026-3419)', async () => {
+  test('refuses a content type other than the endpoint’s with 415, however it is disguised (CVE-2025-32442, 2026-25223, 2026-3419)', async () => {
     const types = [
       'application/json\ta',
       'application/json x',
@@ -111,7 +111,7 @@ describe('bodies', () => {
       }
   });
 
-  test('a spelling of the right content type is read, and then validated all the same (CVE-2026-33806)', async () => {
+  test('reads an alternative spelling of the right content type and still validates the body (CVE-2026-33806)', async () => {
     for (const type of [
       'application/json',
       ' application/json',
@@ -133,7 +133,7 @@ describe('bodies', () => {
     }
   });
 
-  test('a missing or doubled content type, or a body where none is read, is answered without a fault', async () => {
+  test('answers a missing or repeated content type, or an unexpected body, without a 5xx', async () => {
     for (const operation of jsonOperations(harness)) {
       const none = await sendBytes(product.api, requestText(operation.method, pathOf(operation), [], '{"token":"x"}'));
       expect([operation.operationId, none?.status]).toEqual([operation.operationId, 415]);
@@ -153,7 +153,7 @@ describe('bodies', () => {
     }
   });
 
-  test('lengths that contradict each other, header floods and broken chunks are answered or cut, and the next request is served', async () => {
+  test('answers or disconnects contradictory lengths, header floods and broken chunks, and serves the next request', async () => {
     const attempts = [
       'POST /v1/tokens/validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nContent-Length: 500\r\n\r\n{"a":',
       'POST /v1/tokens/validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/keys HTTP/1.1\r\n\r\n',

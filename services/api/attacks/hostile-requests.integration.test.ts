@@ -18,8 +18,8 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 afterEach(() => harness.expectUnharmed());
 
-describe('text that means harm', () => {
-  test('in path and query: refused or unknown, never a fault', async () => {
+describe('hostile text', () => {
+  test('in path and query is refused or unknown, never a 5xx', async () => {
     const basic = product.credentials.client;
     const ids = [
       '%00',
@@ -60,8 +60,8 @@ describe('text that means harm', () => {
   });
 });
 
-describe('credentials that are none', () => {
-  test('are 401, never a fault, and a bad one is not covered by a good cookie', async () => {
+describe('malformed credentials', () => {
+  test('are 401, never a 5xx, and a valid cookie does not replace a bad credential', async () => {
     const headers = [
       '',
       'Bearer',
@@ -87,7 +87,7 @@ describe('credentials that are none', () => {
     }
   });
 
-  test('cookies of any form are no fault', async () => {
+  test('cookies of any form cause no 5xx', async () => {
     for (const cookie of [
       '=',
       ';;;',
@@ -108,7 +108,7 @@ describe('credentials that are none', () => {
   });
 });
 
-describe('one thing, one way to it', () => {
+describe('each resource has one address', () => {
   const VARIANTS = [
     '//v1/keys',
     '/v1//keys',
@@ -146,7 +146,7 @@ describe('one thing, one way to it', () => {
     '*',
   ];
 
-  test('CVE-2026-2880 and its kin: every spelling of a guarded path is the same 401, or 404; none is a way in', async () => {
+  test('CVE-2026-2880 and similar: every spelling of a guarded path gets the same 401 or a 404; none reaches it', async () => {
     for (const target of VARIANTS)
       for (const [method, body] of [
         ['GET', ''],
@@ -168,7 +168,7 @@ describe('one thing, one way to it', () => {
       }
   });
 
-  test('rou3 GHSA-x732-6j76-qmhm: no spelling of a Better Auth path reaches what is not bound', async () => {
+  test('rou3 GHSA-x732-6j76-qmhm: no spelling of a Better Auth path reaches a route that is not bound', async () => {
     for (const path of [
       '//api/auth/sign-in/social',
       '/api//auth/get-session',
@@ -184,7 +184,7 @@ describe('one thing, one way to it', () => {
     }
   });
 
-  test('method override headers and parameters change no method', async () => {
+  test('method override headers and parameters do not change the method', async () => {
     for (const name of ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override']) {
       const answer = await send(product.api, 'GET', '/v1/keys/rotate?_method=POST', {
         headers: { [name]: 'POST' },
@@ -195,7 +195,7 @@ describe('one thing, one way to it', () => {
   });
 });
 
-test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy change neither issuer, links, session nor audit address', async () => {
+test('CVE-2026-3635: forwarding headers from an untrusted peer change neither issuer, links, session nor audit address', async () => {
   const forged: Record<string, string> = {
     'x-forwarded-host': 'evil.example',
     'x-forwarded-proto': 'https',
@@ -224,7 +224,7 @@ test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy chang
     ];
     expect([lied.status, lied.text]).toEqual([plain.status, plain.text]);
   }
-  // Nor does another Host.
+  // Another Host does not either.
   const asked = await sendBytes(
     product.api,
     'GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: evil.example\r\n\r\n',
@@ -243,7 +243,7 @@ test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy chang
   expect(cookieAttributes.join(';')).not.toMatch(/secure|domain/i);
   const logins = await queryRows<{ ip_hash: string }>(
     harness.databaseUrl,
-    // Sealed or not: by then the hash lies beside the log.
+    // Whether sealed or not: once sealed, the hash is stored beside the log.
     `SELECT coalesce(o.ip_hash, p.value) AS ip_hash FROM audit_outbox o
      LEFT JOIN audit_personal p ON p.event_id = o.event_id AND p.field = 'ip_hash'
      WHERE type = 'user.login' AND outcome = 'ok' ORDER BY id DESC LIMIT 2`,
@@ -251,11 +251,11 @@ test('CVE-2026-3635: forwarding headers of a peer that is no trusted proxy chang
   expect(logins).toHaveLength(2);
   expect(logins[0]).toEqual(logins[1]);
   expect(logins[0]!.ip_hash).not.toContain('127.0.0.1');
-  // A route named in a header is not the route that is asked.
+  // A route named in a header is not the route requested.
   expect((await send(product.api, 'GET', '/healthz', { headers: forged })).body).toEqual({ status: 'ok' });
 });
 
-test('an origin that only looks like ours is foreign, whatever Host or forwarding headers say', async () => {
+test('a look-alike origin is treated as another origin, whatever Host or forwarding headers say', async () => {
   const person = await signIn(product, product.credentials.user);
   const disguises: Record<string, string>[] = [
     { origin: 'http://evil.example', 'x-forwarded-host': 'evil.example' },
@@ -267,7 +267,7 @@ test('an origin that only looks like ours is foreign, whatever Host or forwardin
   }
 });
 
-test('nothing a stranger sent begins a log line of its own or reaches the terminal', async () => {
+test('text from a request neither starts a log line nor reaches the terminal as control codes', async () => {
   const planted = 'x\r\n{"level":"fatal","msg":"planted-line"}\u001b[31mred';
   await send(product.api, 'POST', '/api/auth/signin', { json: { email: planted, password: planted } });
   await send(product.api, 'POST', '/api/auth/signin', {

@@ -22,7 +22,7 @@ afterEach(() => harness.expectUnharmed());
 
 type Work<T> = (each: T) => Promise<void>;
 
-/** Requests that know nothing of each other: the product answers one while another is judged. */
+/** Independent requests: the product answers one while the test checks another. */
 async function atOnce<T>(cases: readonly T[], work: Work<T>): Promise<void> {
   const outcomes = await Promise.allSettled(cases.map(work));
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
@@ -32,7 +32,10 @@ async function inTurn<T>(cases: readonly T[], work: Work<T>): Promise<void> {
   for (const each of cases) await work(each);
 }
 
-/** Registration reads what it understands and names what is wrong in its own way (RFC 7591 §2, §3.2.2): client-metadata.test.ts. */
+/**
+ * Registration reads what it understands and names each problem in its own format (RFC 7591 §2, §3.2.2):
+ * client-metadata.test.ts.
+ */
 const strictOperations = (): Operation[] =>
   jsonOperations(harness).filter(({ operationId }) => operationId !== 'selfRegisterClient');
 
@@ -52,7 +55,7 @@ describe('values of the wrong type', () => {
     { toString: 'x' },
   ];
 
-  test('no member of any endpoint takes another type than its own: 400 that names the place (Prisma operators, GHSA-w2qp-rph6-63g4)', async () => {
+  test('every member of every endpoint refuses a value of another type: 400 that names the place (Prisma operators, GHSA-w2qp-rph6-63g4)', async () => {
     let count = 0;
     for (const operation of strictOperations())
       for (const { at, put, isNullable } of textPlaces(operation)) {
@@ -68,7 +71,7 @@ describe('values of the wrong type', () => {
     expect(count).toBeGreaterThan(200);
   });
 
-  test('no endpoint takes another root than an object', async () => {
+  test('every endpoint refuses a body whose root is not an object', async () => {
     for (const operation of jsonOperations(harness)) {
       const texts = [
         'null',
@@ -94,7 +97,7 @@ describe('values of the wrong type', () => {
     }
   });
 
-  test('unknown members are refused and named, never dropped in silence', async () => {
+  test('unknown members are refused and named, never silently dropped', async () => {
     for (const operation of strictOperations()) {
       const [body] = bodiesOf(operation);
       await atOnce(['role', 'emailVerified', 'tenantId', 'is_admin', 'sub', 'client_id ', ''], async (extra) => {
@@ -110,10 +113,10 @@ describe('values of the wrong type', () => {
   });
 });
 
-/** What people read in place of an error's code, and where nothing that was sent may stand as it came. */
+/** Texts that users read instead of an error code; submitted text must not appear in them unescaped. */
 const isShownPage = ({ headers }: Received): boolean => headers.get('content-type')?.startsWith('text/html') === true;
 
-describe('text that means harm', () => {
+describe('hostile text', () => {
   const HARMFUL = [
     ['ReDoS', `${'a'.repeat(60_000)}!`],
     ['ReDoS with dots', `${'a.'.repeat(30_000)}!`],
@@ -130,14 +133,14 @@ describe('text that means harm', () => {
     ['script', '<script>alert(1)</script>'],
   ] as const;
 
-  test('in any member of any endpoint: an answer without a fault, and nothing of it echoed in an error', async () => {
+  test('in any member of any endpoint gets an answer below 500, and no error echoes it', async () => {
     for (const operation of jsonOperations(harness)) {
       const isLogin = operation.path.startsWith('/api/auth/');
       const textual = textPlaces(operation);
-      // Of hashes that are asked for all at once, the last may have waited too long: 503.
+      // When all hashes are requested at once, the last may wait too long: 503.
       const send = textual.some(({ at }) => /password$/i.test(at)) ? inTurn : atOnce;
       for (const { at, put } of textual) {
-        // Each would be hashed; the schema bounds them and identity has its own tests.
+        // Each value would be hashed; the schema bounds them, and identity has its own tests.
         if (isLogin && /password$/.test(at)) continue;
         await send(HARMFUL, async ([name, value]) => {
           const answer = await sendTo(harness, operation, { json: put(value) });
@@ -158,7 +161,7 @@ describe('text that means harm', () => {
     }
   });
 
-  test('in any field of any form: the same', async () => {
+  test('in any field of any form gets the same', async () => {
     for (const operation of formOperations(harness))
       for (const field of Object.keys(operation.bodySchema.properties)) {
         const wellFormed = HARMFUL.filter(([, text]) => text.isWellFormed());
@@ -201,7 +204,7 @@ describe('text that means harm', () => {
       }
   });
 
-  test('100 KB in one member is too large, whatever it is', async () => {
+  test('100 KB in one member is refused as too large, whatever it contains', async () => {
     for (const operation of jsonOperations(harness).filter(({ path }) => !path.endsWith('batch'))) {
       const [place] = textPlaces(operation);
       const answer = await sendTo(harness, operation, {

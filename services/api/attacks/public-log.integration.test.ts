@@ -19,7 +19,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { type Json, send } from '#testing/http-client.ts';
 import { type SampleRequest, sampleRequests } from './sample-input-harness.ts';
 
-/** One lower-case word, as a code of ours looks: what a person must not be able to write for every reader to see. */
+/** One lower-case word, in the form of our codes: text that a user must not be able to publish in the log. */
 const WORD = 'hivpositive';
 const CANARIES = [
   `${WORD}_johndoe`,
@@ -30,7 +30,7 @@ const CANARIES = [
   WORD.repeat(4).slice(0, 43),
 ];
 
-/** Names that administrators give to parts of the installation, which the log shows: roles and clients. */
+/** Names that administrators choose and the log shows: roles and clients. */
 const NAMES_OF_ADMINISTRATORS = new Set(['createRole name', 'createClient client_id']);
 
 let harness: ApiHarness;
@@ -57,7 +57,7 @@ type Sealed = { readonly type: string; readonly text: string };
 async function leaves(): Promise<Sealed[]> {
   const log = {
     ...copy.ports,
-    // The application's role may not seal.
+    // The application's database role may not seal.
     ...asOwner(),
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(copy.ports),
@@ -74,7 +74,7 @@ async function leaves(): Promise<Sealed[]> {
   return rows.map(({ type, leaf }) => ({ type, text: (leaf as Buffer).toString() }));
 }
 
-/** What a path or body may name, of somebody else. */
+/** Another user's ids that a path or body may name. */
 async function thingsOf(victim: Person): Promise<Record<string, string>> {
   const { fid, jti } = claimsIn(victim.bearer);
   const owner = { kind: 'user', id: victim.id } as const;
@@ -109,7 +109,7 @@ const textMembers = (endpoint: Endpoint): string[] => {
   return [...names];
 };
 
-/** None where the text has not the form that the endpoint asks for. */
+/** None where the text does not match the form that the endpoint requires. */
 function fitting(endpoint: Endpoint, named: Readonly<Record<string, string>>): SampleRequest[] {
   try {
     return sampleRequests(endpoint, named);
@@ -118,7 +118,7 @@ function fitting(endpoint: Endpoint, named: Readonly<Record<string, string>>): S
   }
 }
 
-/** The status alone: a stream is not waited for. */
+/** Only the status: a stream has no end to wait for. */
 function statusOf(endpoint: Endpoint, path: string, body: Json, bearer: string): Promise<number> {
   const isForm = endpoint.bodyType === 'form';
   const text = body === undefined ? undefined : isForm ? new URLSearchParams(body).toString() : JSON.stringify(body);
@@ -141,7 +141,7 @@ function statusOf(endpoint: Endpoint, path: string, body: Json, bearer: string):
   });
 }
 
-test('no text that any endpoint takes stands in a leaf of the public log', async () => {
+test('no text that any endpoint accepts appears in a leaf of the public log', async () => {
   const taken = new Set<string>();
   const everyRole = (await harness.rows('SELECT name FROM roles WHERE name <> $1', ['user'])).map(({ name }) => name);
   let admin = await newPerson(copy, everyRole);
@@ -158,7 +158,7 @@ test('no text that any endpoint takes stands in a leaf of the public log', async
             taken.add(place);
             named = await thingsOf(await newPerson(copy));
           }
-          // It ended its own login.
+          // The request ended its own session.
           if (status === 401) admin = await newPerson(copy, everyRole);
         }
       }
@@ -168,7 +168,7 @@ test('no text that any endpoint takes stands in a leaf of the public log', async
   expect(telling.map(({ type, text }) => `${type} ${text}`)).toEqual([]);
 }, 300_000);
 
-test('a reason of one word is committed to, shown to an auditor, and no longer shown once it is erased', async () => {
+test('a one-word reason is committed to, shown to an auditor, and no longer shown once it is erased', async () => {
   const [own, ada] = [await newPerson(copy), await newPerson(copy)];
   const admin = await newPerson(copy, ['admin']);
   const reason = `${WORD}_once`;

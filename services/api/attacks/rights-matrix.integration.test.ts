@@ -12,14 +12,14 @@ import { basicHeader } from '#testing/http-client.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
 /**
- * Every bound route × every role, nobody, and a client without rights × somebody else's id. The
- * expected answer follows from the route's contract alone, so a new route is covered by being bound.
+ * Every bound route × every role, an anonymous caller, and a client without permissions × another user's id. The
+ * expected answer follows from the route's contract alone, so binding a new route covers it.
  */
 
 type Caller = {
   readonly name: string;
   readonly kind: 'anonymous' | 'client' | 'person';
-  /** Of the client or person, as the audit log names it. */
+  /** The id of the client or user, as the audit log names it. */
   readonly id: string | null;
   readonly authorization: string | undefined;
   readonly permissions: ReadonlySet<string>;
@@ -36,7 +36,7 @@ type Case = {
 let harness: ApiHarness;
 let copy: ApiCopy;
 let callers: Caller[];
-/** Ids of things that are somebody else's, by the names that contracts give them. */
+/** Ids of another user's resources, by the names that contracts give them. */
 let foreign: Record<string, string>;
 
 beforeAll(async () => {
@@ -68,7 +68,7 @@ beforeAll(async () => {
   callers = [
     { name: 'nobody', kind: 'anonymous', id: null, authorization: undefined, permissions: new Set() },
     {
-      name: 'a client without rights',
+      name: 'a client without permissions',
       kind: 'client',
       id: powerless.client_id,
       authorization: basicHeader(powerless),
@@ -79,7 +79,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** What somebody has beside an account: each by the name its path gives it. */
+/** What a user has beside an account: each by the name that its path gives it. */
 async function thingsOf(userId: string): Promise<Record<string, string>> {
   const owner = { kind: 'user', id: userId } as const;
   const { api_key } = await createApiKeyFor(
@@ -101,18 +101,18 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
 }
 
 /**
- * Forms of RFC 7662 and RFC 7591 have none; a rotation is what the schedule does anyway, and work of the queues is
- * stopped, gone on with or tried again: nobody's things.
+ * RFC 7662 and RFC 7591 bodies name no resource; a rotation is what the schedule does anyway; and stopping, resuming
+ * or retrying a queue concerns no user's resources.
  */
 const NO_REASON = new Set(['introspectToken', 'selfRegisterClient', 'rotateSigningKeys', 'changeQueue']);
 
-/** Of the audit log and of providers. */
+/** Ids of the audit log and of providers. */
 const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider']);
 
-/** Endpoints that leave the decision to their use-case, and the permission by which others' things are theirs. */
+/** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */
 const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };
 
-/** In the form of an OAuth endpoint `client_id` says who asks, not about whom. */
+/** In an OAuth form, `client_id` identifies the caller, not the target. */
 const namedIn = ({ bodyType }: Endpoint): Record<string, string> => {
   const { client_id: _own, ...others } = foreign;
   return bodyType === 'form' ? others : foreign;
@@ -124,7 +124,7 @@ const namesForeign = (endpoint: Endpoint, body: unknown): boolean =>
 const accepted = (auth: Exclude<Endpoint['auth'], 'public'>, { kind }: Caller): boolean =>
   kind !== 'anonymous' && auth.accepts.includes(kind === 'person' ? 'bearer' : kind);
 
-/** Whom the audit log says was refused, with what code, for want of which permission. */
+/** The callers whose refusals the audit log records, with the code and the missing permission. */
 async function denials(): Promise<string[]> {
   const rows = await harness.rows(
     `SELECT concat_ws(' ', actor_kind, actor_id, detail ->> 'code', coalesce(detail ->> 'permission', 'none')) AS line
@@ -133,7 +133,7 @@ async function denials(): Promise<string[]> {
   return rows.map(({ line }) => line);
 }
 
-/** What the contract promises this caller; null where it lets them in. */
+/** The answer that the contract promises this caller; null where the caller is allowed. */
 function refusal(endpoint: Endpoint, caller: Caller, body: unknown): readonly number[] | null {
   const { auth } = endpoint;
   if (auth === 'public') return null;
@@ -155,7 +155,7 @@ function cases(): Case[] {
   );
 }
 
-/** The status alone, over a connection of its own: a stream is not waited for. */
+/** Only the status, over a separate connection: a stream has no end to wait for. */
 function statusOf({ endpoint, caller, path, body }: Omit<Case, 'expected'>): Promise<number> {
   const isForm = endpoint.bodyType === 'form';
   const form = () => new URLSearchParams(body as Record<string, string>).toString();
@@ -175,7 +175,7 @@ function statusOf({ endpoint, caller, path, body }: Omit<Case, 'expected'>): Pro
   });
 }
 
-/** What there is, but for the audit log, which keeps refusals, and what moves by itself. */
+/** The database state, except for the audit log, which records refusals, and what changes by itself. */
 const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress)$/;
 async function everything(): Promise<Record<string, string>> {
   const tables = await harness.rows(
@@ -208,8 +208,8 @@ async function run(list: readonly Case[]): Promise<string[]> {
   return surprises.sort();
 }
 
-describe('who may do what', () => {
-  test('every route says who may call it, and each permission it asks for exists', () => {
+describe('permissions of every route', () => {
+  test('every route declares who may call it, and each permission it requires exists', () => {
     expect(copy.bound.length).toBeGreaterThan(60);
     const known = copy.ports.access.permissions();
     for (const { operation, auth } of copy.bound) {
@@ -218,7 +218,7 @@ describe('who may do what', () => {
     }
   });
 
-  test('whatever is done by a permission takes a reason', () => {
+  test('every action that needs a permission requires a reason', () => {
     const acts = copy.bound.filter(
       ({ method, auth, operation }) =>
         auth !== 'public' && auth.permission !== undefined && method !== 'GET' && !NO_REASON.has(operation),
@@ -232,19 +232,19 @@ describe('who may do what', () => {
     expect(without.map(({ operation }) => operation)).toEqual([]);
   });
 
-  test('of everything that a path can name, but what is nobody’s, there is one that is somebody else’s', () => {
+  test('the test data has another user’s resource for every id that a path can name and a user can own', () => {
     const names = copy.bound.flatMap(({ path }) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string));
     expect(names.filter((name) => !(name in foreign) && !OF_NOBODY.has(name))).toEqual([]);
   });
 
-  test('whoever lacks the right is refused at every route, with somebody else’s ids, and nothing changes', async () => {
+  test('a caller without the permission is refused at every route for another user’s ids, and nothing changes', async () => {
     const refused = cases();
     expect(refused.length).toBeGreaterThan(300);
     const before = await everything();
     const startedAt = Date.now();
     expect(await run(refused)).toEqual([]);
     expect(await everything()).toEqual(before);
-    // What was refused for want of a permission is in the audit log, once a minute.
+    // The audit log records refusals for a missing permission, at most once a minute.
     const wanted = refused.flatMap(({ caller, endpoint: { auth } }) =>
       caller.kind === 'anonymous' || auth === 'public' || auth.permission === undefined || !accepted(auth, caller)
         ? []
@@ -257,7 +257,7 @@ describe('who may do what', () => {
     expect(wanted.length).toBeGreaterThan(new Set(wanted).size);
   });
 
-  test('whoever has the right is let in: what is read is answered, what is not there is 404', async () => {
+  test('a caller with the permission is allowed: reads are answered, missing resources are 404', async () => {
     const gone = Object.fromEntries(
       Object.keys(foreign).map((name) => [name, name === 'role' ? 'gone' : randomUUID()]),
     );
@@ -266,7 +266,7 @@ describe('who may do what', () => {
       if (auth === 'public' || auth.permission === undefined) return [];
       const { permission } = auth;
       const [sample] = sampleRequests(endpoint, endpoint.method === 'GET' ? foreign : gone);
-      // What acts on nothing in particular would act.
+      // A request without an id would act on the installation.
       if (sample === undefined || (endpoint.method !== 'GET' && !endpoint.path.includes('{'))) return [];
       const expected = endpoint.method === 'GET' ? [200, 304, 404] : [400, 404, 409];
       return callers

@@ -1,10 +1,10 @@
-// For tests only: input that a contract takes, made from its schema, so that new endpoints need none of their own.
+// For tests only: valid input made from a contract's schema, so that a new endpoint needs no samples written for it.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { Json } from '#testing/http-client.ts';
 
-/** Texts of the forms that contracts ask for; the first that fits is taken. */
+/** Texts of the formats that contracts require; the first that fits is used. */
 const TEXTS = [
   'unknown',
   'x',
@@ -46,7 +46,7 @@ function textFor(schema: Json): string {
   return found;
 }
 
-/** Every shape the schema has, each once: unions are taken apart, optional members left out unless `named` has them. */
+/** Each alternative of the schema once: unions are split, optional members left out unless `named` has them. */
 function samplesOf(schema: Json, named: Readonly<Record<string, string>>): unknown[] {
   if (schema.const !== undefined) return [schema.const];
   if (schema.enum) return [schema.enum[0]];
@@ -82,8 +82,8 @@ const samplesFor = (schema: z.ZodType | undefined, named: Readonly<Record<string
 export type SampleRequest = { readonly path: string; readonly body: Json };
 
 /**
- * Requests that an endpoint's schemas take.
- * @param named values of members and path parameters by name; whatever is named is sent, others only where required
+ * Requests that an endpoint's schemas accept.
+ * @param named values of members and path parameters by name; named members are sent, others only where required
  */
 export function sampleRequests(endpoint: Endpoint, named: Readonly<Record<string, string>>): SampleRequest[] {
   const [params = {}] = samplesFor(endpoint.params, named);

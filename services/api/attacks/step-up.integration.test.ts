@@ -9,9 +9,11 @@ import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { expectProblem, type Sent, send } from '#testing/http-client.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
-/** What asks for a fresh login (ASVS 7.5.1), by the table of routes: whatever is done by a permission, and this. */
+/**
+ * Endpoints that require a recent sign-in (ASVS 7.5.1), by the route table: every action by a permission, and these.
+ */
 
-/** Dangerous to one's own account. */
+/** Dangerous to the caller's own account. */
 const OF_ONES_OWN = [
   'changeEmail',
   'changePassword',
@@ -29,9 +31,9 @@ const OF_ONES_OWN = [
   'rotateApiKey',
   'unlinkAccount',
 ];
-/** One's own without, others' by a permission: the use-case tells which it is. */
+/** Needs no permission for the caller's own resources and one for other users': the use-case decides which applies. */
 const OF_OTHERS = ['issueTokens', 'revokeToken'];
-/** Done by a permission, and no danger: nobody's rights, logins or keys change, and nothing is hidden. */
+/** Needs a permission and is not dangerous: it changes no permissions, sessions or keys, and hides nothing. */
 const HARMLESS = ['introspectToken', 'selfRegisterClient'];
 
 const HOUR = 3_600;
@@ -53,7 +55,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** A token of two factors, from a login so long ago. */
+/** A two-factor token from a sign-in of that age. */
 async function tokenOf(of: ApiCopy, secondsAgo: number, acr: 'aal1' | 'aal2' = 'aal2'): Promise<string> {
   await harness.rows('UPDATE sessions SET acr = $2 WHERE id = $1', [admin.sessionId, acr]);
   const { bearer } = await pairOf(of, admin, Math.floor(Date.now() / 1_000) - secondsAgo);
@@ -66,7 +68,7 @@ const isDoneByPermission = ({ method, auth }: Endpoint): boolean =>
   auth !== 'public' && auth.permission !== undefined && method !== 'GET';
 
 describe('step-up', () => {
-  test('is asked for by every route that changes something by a permission, and by what is dangerous to oneself', () => {
+  test('is required by every route that changes something by a permission, and by actions dangerous to the caller’s own account', () => {
     const byPermission = copy.bound.filter(isDoneByPermission).map(({ operation }) => operation);
     const expected = [
       ...byPermission.filter((operation) => !HARMLESS.includes(operation)),
@@ -86,7 +88,7 @@ describe('step-up', () => {
       ).toContain('step_up_required');
   });
 
-  test('an old login is 403 step_up_required at each of them, and an event; a fresh one is not', async () => {
+  test('each of them answers 403 step_up_required to an old sign-in and records an event; a recent sign-in passes', async () => {
     const victim = await newPerson(copy);
     const named = {
       user_id: victim.id,
@@ -105,7 +107,7 @@ describe('step-up', () => {
     for (const endpoint of dangerous()) {
       const { auth, method, operation } = endpoint;
       const takesBearer = auth !== 'public' && auth.accepts.includes('bearer');
-      // Of several bodies that which names somebody.
+      // Of several bodies, the one that names a user.
       const sample =
         sampleRequests(endpoint, named).find(({ body }) => body?.user_id) ?? sampleRequests(endpoint, named)[0];
       if (sample === undefined || auth === 'public') throw new Error(operation);
@@ -129,7 +131,7 @@ describe('step-up', () => {
     expect((await send(copy.url, 'POST', '/v1/tokens/revoke', { bearer: fresh, json })).status).toBe(200);
   });
 
-  test('what is one’s own is ended by an old login too, and a client never has one', async () => {
+  test('an old sign-in may end the caller’s own sessions and tokens, and a client is never asked for one', async () => {
     const old = await tokenOf(copy, HOUR);
     const json = { token: old, reason: 'done' };
     expect((await send(copy.url, 'POST', '/v1/tokens/revoke', { bearer: old, json })).status).toBe(200);
@@ -138,7 +140,7 @@ describe('step-up', () => {
     expect((await send(copy.url, 'POST', '/v1/tokens', { basic, json: { user_id: id } })).status).toBe(201);
   });
 
-  test('in production a permission takes a login of two factors, however fresh', async () => {
+  test('in production a permission requires a two-factor sign-in, however recent', async () => {
     const [one, two] = [await tokenOf(production, 0, 'aal1'), await tokenOf(production, 0, 'aal2')];
     const [incident] = await harness.rows(
       `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)

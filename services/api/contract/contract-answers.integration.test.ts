@@ -15,13 +15,13 @@ beforeAll(async () => {
   ({ product, operations } = harness);
 });
 afterAll(async () => {
-  // Told to stop rather than killed: it then says which lines it ran.
+  // Stopped rather than killed, so that it reports coverage.
   await harness?.product.stop();
   await harness?.close();
 });
 
 describe('the ready line', () => {
-  test('names a living API, its metrics and a file of credentials that only its owner reads', async () => {
+  test('names a live API, its metrics and a file of credentials that only its owner can read', async () => {
     const { ready } = product;
     expect(Object.keys(ready).sort()).toEqual(['api', 'credentials_file', 'event', 'metrics', 'pids']);
     expect(ready.pids).toEqual({ api: expect.any(Number), worker: expect.any(Number) });
@@ -45,7 +45,7 @@ describe('the ready line', () => {
 });
 
 describe('public documents', () => {
-  test('liveness and readiness, each component by name', async () => {
+  test('liveness and readiness report each component by name', async () => {
     expect((await harness.call('GET', '/healthz')).body).toEqual({ status: 'ok' });
     expect((await harness.call('GET', '/readyz')).body).toEqual({
       status: 'ready',
@@ -58,7 +58,7 @@ describe('public documents', () => {
     });
   });
 
-  test('the key set holds public members alone, an ETag, and a max-age jittered below the setting', async () => {
+  test('the key set has only public members, an ETag, and a max-age jittered below the setting', async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => harness.call('GET', '/.well-known/jwks.json')));
     const { keys } = answers[0]!.body;
     expect(keys.length).toBeGreaterThanOrEqual(1);
@@ -77,7 +77,7 @@ describe('public documents', () => {
     expect(new Set(answers.map(({ headers }) => headers.get('etag'))).size).toBe(1);
   });
 
-  test('who has the key set gets 304 with the tag and a fresh max-age', async () => {
+  test('a client that sends the key set’s ETag gets 304 with the tag and a new max-age', async () => {
     const etag = (await harness.call('GET', '/.well-known/jwks.json')).headers.get('etag')!;
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
       const answer = await harness.call('GET', '/.well-known/jwks.json', { headers: { 'if-none-match': header } });
@@ -110,13 +110,13 @@ describe('public documents', () => {
     }
   });
 
-  test('RFC 9728 §3.3: the resource is where it is reached, and its authorization server is this one', async () => {
+  test('RFC 9728 §3.3: the resource is its own address, and its authorization server is this one', async () => {
     const { body } = await harness.call('GET', '/.well-known/oauth-protected-resource');
     expect(body.resource).toBe(product.api);
     expect(body.authorization_servers).toEqual([product.api]);
   });
 
-  test('/docs names every operation and every error code has its paragraph', async () => {
+  test('/docs lists every operation and has a paragraph for every error code', async () => {
     const docs = await harness.call('GET', '/docs');
     expect(docs.headers.get('content-type')).toMatch(/^text\/html/);
     expect(docs.headers.get('content-security-policy')).toContain("default-src 'none'");
@@ -133,7 +133,7 @@ describe('public documents', () => {
 });
 
 describe('every answer', () => {
-  test('only documents and the public log may be cached: every other answer says no-store', async () => {
+  test('only documents and the public log are cacheable: every other answer says no-store', async () => {
     const cached = ['/.well-known/', '/api/auth/jwks', '/openapi.json', '/docs', '/v1/audit/log/'];
     for (const operation of operations) {
       if (cached.some((prefix) => operation.path.startsWith(prefix))) continue;
@@ -147,7 +147,7 @@ describe('every answer', () => {
     expect([token.status, token.headers.get('cache-control')]).toEqual([200, 'no-store']);
   });
 
-  test('bodies are limited to 64 KB, validate-batch to 2 MB; beyond that 413', async () => {
+  test('bodies are limited to 64 KB, validate-batch to 2 MB; larger ones are 413', async () => {
     const text = (bytes: number): string => JSON.stringify({ token: 'a'.repeat(bytes) });
     expect(
       (await send(product.api, 'POST', '/v1/tokens/validate', { json: { token: 'a'.repeat(60_000) } })).body,
@@ -172,7 +172,7 @@ describe('every answer', () => {
     expectProblem(tooMuch, 413, 'body_too_large');
   });
 
-  test('a body of unknown length is counted while it comes', async () => {
+  test('a body of unknown length is limited while it arrives', async () => {
     const chunk = 'a'.repeat(16_000);
     const chunks = Array.from({ length: 6 }, () => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
     const head =
@@ -181,7 +181,7 @@ describe('every answer', () => {
     expectProblem(answer!, 413, 'body_too_large');
   });
 
-  test('the trace id of an answer is new for each request, and the caller’s own where a traceparent came', async () => {
+  test('each answer has a new trace id, or the caller’s where the request had a traceparent', async () => {
     const one = await send(product.api, 'GET', '/nothing');
     const other = await send(product.api, 'GET', '/nothing');
     expect(one.body.trace_id).not.toBe(other.body.trace_id);
@@ -200,7 +200,7 @@ describe('every answer', () => {
     }
   });
 
-  test('a request without a Host, or of another protocol, is answered and the next one served', async () => {
+  test('a request without a Host, or of another protocol version, is answered and the next one served', async () => {
     const noHost = await sendBytes(product.api, 'GET /healthz HTTP/1.1\r\n\r\n');
     expect(noHost?.status).toBe(400);
     const rubbish = await sendBytes(product.api, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03');

@@ -1,8 +1,8 @@
-// For tests only: addresses and bodies that fit, made from the OpenAPI document.
+// For tests only: addresses and bodies that match the OpenAPI document.
 import type { Json } from '#testing/http-client.ts';
 import type { Operation } from '#testing/openapi-check.ts';
 
-/** Texts of the forms that contracts ask for; the first one that fits is sent. */
+/** Texts of the formats that contracts require; the first that fits is sent. */
 const TEXTS = [
   'nobody@example.test',
   'https://example.test/',
@@ -21,7 +21,7 @@ function textOf({ format, pattern, allOf = [], minLength = 1 }: Json): string {
   return preferred.find(isFitting) ?? 'x'.repeat(minLength);
 }
 
-/** An address of the forms its contract asks for, of things that do not exist. */
+/** An address that matches its contract, with ids of things that do not exist. */
 export function fittingPathOf({ path, parameters }: Operation): string {
   const schemaOf = (name: string): Json => parameters.find((each) => each.in === 'path' && each.name === name)?.schema;
   const filled = path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => textOf(schemaOf(name) ?? {}));

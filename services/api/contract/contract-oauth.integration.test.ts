@@ -57,7 +57,7 @@ describe('POST /oauth2/token', () => {
     expect(await verdictOn(product, answer.body.access_token)).toBe('active');
   });
 
-  test('the client may prove itself by Basic (form-encoded, RFC 6749 §2.3.1) or in the form, not in both', async () => {
+  test('the client may authenticate by Basic (form-encoded, RFC 6749 §2.3.1) or in the form, not in both', async () => {
     const client = product.credentials.client;
     expect((await token({ ...credentials, ...client })).status).toBe(200);
     const escaped = { authorization: basicHeader(client).replace('Basic', 'basic') };
@@ -69,7 +69,7 @@ describe('POST /oauth2/token', () => {
     }
   });
 
-  test('no client, a wrong secret, an unknown or public client: 401 invalid_client, alike, with a Basic challenge', async () => {
+  test('no client, a wrong secret, an unknown or public client: the same 401 invalid_client with a Basic challenge', async () => {
     const client = product.credentials.client;
     for (const sent of [
       {},
@@ -95,7 +95,7 @@ describe('POST /oauth2/token', () => {
       expectOAuthError(await token(form), 401, 'invalid_client', 'client_unauthenticated');
   });
 
-  test('a disabled client is refused, and its tokens are dead', async () => {
+  test('a disabled client is refused, and its tokens are revoked', async () => {
     const client = await newClient(product);
     const { access_token } = (await token(credentials, { basic: client })).body;
     await queryRows(harness.databaseUrl, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [
@@ -108,7 +108,7 @@ describe('POST /oauth2/token', () => {
     );
   });
 
-  test('no password or implicit grant; an unknown one is unsupported_grant_type, a missing one invalid_request', async () => {
+  test('no password or implicit grant; an unknown grant is unsupported_grant_type, a missing one invalid_request', async () => {
     const basic = product.credentials.client;
     for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:jwt-bearer', 'x'])
       expectOAuthError(
@@ -144,7 +144,7 @@ describe('POST /oauth2/token', () => {
     );
   });
 
-  test('RFC 6749 §3.2: a repeated parameter is refused, an unknown one ignored, an empty one counts as left out', async () => {
+  test('RFC 6749 §3.2: a repeated parameter is refused, an unknown one ignored, an empty one treated as absent', async () => {
     const basic = product.credentials.client;
     for (const name of ['grant_type', 'scope', 'resource', 'client_id', 'refresh_token', 'client_secret']) {
       const form = new URLSearchParams({ ...credentials });
@@ -156,7 +156,7 @@ describe('POST /oauth2/token', () => {
     expect((await token({ ...credentials, hello: 'harness', scope: '', resource: '' }, { basic })).status).toBe(200);
   });
 
-  test('form-encoded alone: JSON and others are 415', async () => {
+  test('only form-encoded bodies are read: JSON and others are 415', async () => {
     const basic = product.credentials.client;
     for (const path of ['/oauth2/token', '/oauth2/introspect', '/oauth2/revoke']) {
       const json = await post(path, { basic, json: { grant_type: 'client_credentials', token: 'x' } });
@@ -179,7 +179,7 @@ describe('POST /oauth2/token', () => {
     }
   });
 
-  test('refresh: a whole new pair for the client the login is of', async () => {
+  test('refresh: a new token pair for the client of the token family', async () => {
     const pair = await issueFor(product, user.id);
     const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
     const answer = await token(form, { basic: product.credentials.client });
@@ -189,7 +189,7 @@ describe('POST /oauth2/token', () => {
     expect(await verdictOn(product, answer.body.access_token)).toBe('active');
   });
 
-  test('ASVS 10.4.10: a confidential client must show its secret, and another client’s login is not refreshed', async () => {
+  test('ASVS 10.4.10: a confidential client must authenticate, and cannot refresh another client’s token family', async () => {
     const pair = await issueFor(product, user.id);
     const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
     expectOAuthError(await token(form), 401, 'invalid_client', 'client_unauthenticated');
@@ -205,13 +205,13 @@ describe('POST /oauth2/token', () => {
     expect((await token(form, { basic: product.credentials.client })).status).toBe(200);
   });
 
-  test('a login of the first party is refreshed by its public name', async () => {
+  test('a first-party token family is refreshed by its public client name', async () => {
     const own = await signUp(product);
     const form = { grant_type: 'refresh_token', refresh_token: own.tokens.refresh_token };
     expect((await token({ ...form, client_id: 'sallyport' })).status).toBe(200);
   });
 
-  test('a reused refresh token is 400 invalid_grant with its own code, and the login is dead', async () => {
+  test('a reused refresh token is 400 invalid_grant with its own code, and the token family is revoked', async () => {
     const pair = await issueFor(product, user.id);
     const form = (refresh_token: string) => ({ grant_type: 'refresh_token', refresh_token });
     const basic = product.credentials.client;
@@ -221,7 +221,7 @@ describe('POST /oauth2/token', () => {
     await untilVerdict(product, second.access_token, 'family_reused');
   });
 
-  test('each way a login can be over is 400 invalid_grant, told apart by code', async () => {
+  test('each way a token family can end is 400 invalid_grant, distinguished by code', async () => {
     const basic = product.credentials.client;
     const form = (refresh_token: string) => ({ grant_type: 'refresh_token', refresh_token });
     const ended = await issueFor(product, user.id);
@@ -229,7 +229,7 @@ describe('POST /oauth2/token', () => {
     expectOAuthError(await token(form(ended.refresh_token), { basic }), 400, 'invalid_grant', 'session_ended');
     const late = await issueFor(product, user.id);
     const { fid } = claimsIn(late.access_token);
-    // The absolute end holds, however young the last use.
+    // The absolute expiry applies, however recent the last use.
     await queryRows(
       harness.databaseUrl,
       `UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`,
@@ -246,7 +246,7 @@ describe('POST /oauth2/token', () => {
     );
   });
 
-  test('a wider scope is invalid_scope, another resource invalid_target, and the login goes on', async () => {
+  test('a wider scope is invalid_scope, another resource invalid_target, and the token family stays valid', async () => {
     const basic = product.credentials.client;
     const pair = await issueFor(product, user.id, { scope: 'openid email' });
     const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
@@ -263,7 +263,7 @@ describe('POST /oauth2/token', () => {
 });
 
 describe('POST /oauth2/introspect', () => {
-  test('RFC 7662: an active access token with its claims, an active refresh token without being used up', async () => {
+  test('RFC 7662: an active access token with its claims; an active refresh token, which stays unused', async () => {
     const pair = await issueFor(product, user.id);
     const access = await introspect(pair.access_token);
     expect([access.status, access.body]).toEqual([
@@ -276,7 +276,7 @@ describe('POST /oauth2/introspect', () => {
     expect((await introspect(pair.refresh_token)).body).toEqual({ active: false });
   });
 
-  test('RFC 7662 §2.2: whatever is not active is told nothing more of', async () => {
+  test('RFC 7662 §2.2: the answer for an inactive token says only that it is inactive', async () => {
     const revoked = await issueFor(product, user.id);
     await revoke(product, { token: revoked.access_token });
     const ended = await issueFor(product, user.id);
@@ -296,7 +296,7 @@ describe('POST /oauth2/introspect', () => {
     }
   });
 
-  test('without a client 401; without the permission 403', async () => {
+  test('401 without a client, 403 without the permission', async () => {
     const pair = await issueFor(product, user.id);
     expectOAuthError(await introspect(pair.access_token, {}), 401, 'invalid_client', 'client_unauthenticated');
     const bearer = { bearer: pair.access_token };

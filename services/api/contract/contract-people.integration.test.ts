@@ -16,7 +16,7 @@ import { cookieOf, expectProblem, type Received, type Sent } from '#testing/http
 
 let harness: ProductHarness;
 let product: Product;
-/** One known account for the tests that only need one. */
+/** One account that the tests may share. */
 let known: TestUser;
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ const call: ProductHarness['call'] = (method, path, sent) => harness.call(method
 const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> =>
   patiently(() => call('POST', path, { json, ...sent }));
 
-/** What two answers to the same question may differ in. */
+/** The members in which two answers to the same request may differ. */
 const shapeOf = ({ status, headers, body }: Received): unknown => ({
   status,
   headers: [...headers.keys()].filter((name) => name !== 'date').sort(),
@@ -49,7 +49,7 @@ const NAMES = {
 } as const;
 
 describe('signing up', () => {
-  test('201 with user, session and tokens, and a signed session cookie; the session’s token is in the cookie alone', async () => {
+  test('201 with user, session and tokens, and a signed session cookie; the session token is only in the cookie', async () => {
     for (const path of NAMES.signUp) {
       const email = newEmail();
       const answer = await post(path, { email, password: newPassword(), name: 'Ada' });
@@ -67,13 +67,13 @@ describe('signing up', () => {
       expect(session).toMatch(/HttpOnly/i);
       expect(session).toMatch(/SameSite=Lax/i);
       expect(session).toMatch(/Path=\//i);
-      // Development alone has cookies that travel in clear.
+      // Only development has cookies without Secure.
       expect(session).not.toMatch(/Secure/i);
       expect(await verdictOn(product, answer.body.tokens.access_token)).toBe('active');
     }
   });
 
-  test('what Better Auth’s own clients send besides is taken under its names and not read', async () => {
+  test('the extra members that Better Auth’s own clients send are accepted and ignored', async () => {
     const person = { email: newEmail(), password: newPassword() };
     const besides = { rememberMe: false, callbackURL: 'https://evil.example/' };
     const made = await post(NAMES.signUp[1], {
@@ -94,7 +94,7 @@ describe('signing up', () => {
       expectProblem(await post(ours, json), 400, 'request_invalid');
   });
 
-  test('a known address is 409, however it is written, and changes nothing', async () => {
+  test('a registered address is 409 in any spelling, and nothing changes', async () => {
     const [local, domain] = known.email.split('@');
     for (const path of NAMES.signUp)
       for (const email of [known.email, `${local?.toUpperCase()}@${domain}`])
@@ -102,7 +102,7 @@ describe('signing up', () => {
     expect((await signIn(product, known)).id).toBe(known.id);
   });
 
-  test('of parallel sign-ups with one address one wins and the others are 409', async () => {
+  test('of parallel sign-ups with one address one succeeds and the others are 409', async () => {
     const email = newEmail();
     const answers = await Promise.all(
       Array.from({ length: 4 }, () => post(NAMES.signUp[0], { email, password: newPassword() })),
@@ -127,7 +127,7 @@ describe('signing up', () => {
     expect((await post(NAMES.signUp[0], { email: newEmail(), password: '😀'.repeat(256) })).status).toBe(201);
   });
 
-  test('nobody sets what is not theirs to set', async () => {
+  test('a sign-up cannot set members that only the server may set', async () => {
     for (const extra of [
       { role: 'admin' },
       { roles: ['admin'] },
@@ -145,7 +145,7 @@ describe('signing up', () => {
     }
   });
 
-  test('no password is cut: two that share their first 72 bytes are different, and 64 characters and more are taken', async () => {
+  test('passwords are not truncated: two that share 72 bytes differ, and 64 or more characters are accepted', async () => {
     const start = 'The first seventy-two bytes of both of these pass phrases are the same: ';
     expect(start.length).toBe(72);
     const user = await signUp(product, newEmail(), `${start}one`);
@@ -156,7 +156,7 @@ describe('signing up', () => {
 });
 
 describe('signing in', () => {
-  test('200 with the same members as signing up, under both names, and a session of its own each time', async () => {
+  test('200 with the same members as signing up, under both names, and a new session each time', async () => {
     const ids = new Set([known.sessionId]);
     for (const path of NAMES.signIn) {
       const answer = await post(path, { email: known.email, password: known.password });
@@ -169,7 +169,7 @@ describe('signing in', () => {
     expect(ids.size).toBe(3);
   });
 
-  test('a wrong password and an unknown account are alike in status, body and headers', async () => {
+  test('a wrong password and an unknown account get the same status, body and headers', async () => {
     for (const path of NAMES.signIn) {
       const wrong = await post(path, { email: known.email, password: 'not the right password' });
       const unknown = await post(path, { email: newEmail(), password: 'not the right password' });
@@ -178,7 +178,7 @@ describe('signing in', () => {
     }
   });
 
-  test('signing in over a living session ends that session: no fixation', async () => {
+  test('signing in ends the session that the browser already had: no session fixation', async () => {
     const before = await signIn(product, known);
     const answer = await post(
       NAMES.signIn[0],
@@ -192,7 +192,7 @@ describe('signing in', () => {
     expect((await call('GET', NAMES.session[0], { cookie: cookieOf(answer) })).status).toBe(200);
   });
 
-  test('a page of a foreign or null origin signs nobody in; own and listed ones do', async () => {
+  test('a page of an unlisted or null origin cannot sign a user in; the API’s own and listed origins can', async () => {
     const login = { email: known.email, password: known.password };
     for (const path of [NAMES.signIn[0], NAMES.signUp[0]])
       for (const origin of [
@@ -208,7 +208,7 @@ describe('signing in', () => {
 });
 
 describe('a session', () => {
-  test('answers user and session under both names, alike', async () => {
+  test('returns user and session, the same under both names', async () => {
     const [ours, theirs] = await Promise.all(NAMES.session.map((path) => call('GET', path, { cookie: known.cookie })));
     expect(ours!.status).toBe(200);
     expect(Object.keys(ours!.body).sort()).toEqual(['session', 'user']);
@@ -216,7 +216,7 @@ describe('a session', () => {
     expect(shapeOf(theirs!)).toEqual(shapeOf(ours!));
   });
 
-  test('only the signed cookie counts: none, an unsigned, a foreign or a changed one is 401', async () => {
+  test('only the signed cookie is accepted: none, an unsigned, another user’s or a changed one is 401', async () => {
     const [name, value] = known.cookie.split(';')[0]!.split('=') as [string, string];
     const [token = ''] = decodeURIComponent(value).split('.');
     const signature = decodeURIComponent(value).slice(token.length);
@@ -241,7 +241,7 @@ describe('a session', () => {
 });
 
 describe('signing out', () => {
-  test('200, and session, access token and refresh token are dead, under both names', async () => {
+  test('200, and session, access token and refresh token are revoked, under both names', async () => {
     for (const path of NAMES.signOut) {
       const user = await signIn(product, known);
       const answer = await call('POST', path, { cookie: user.cookie, headers: { origin: product.api } });
@@ -258,7 +258,7 @@ describe('signing out', () => {
     }
   });
 
-  test('passes with an own or listed Origin, or with the double-submit token where no Origin came; else 403 and the session lives', async () => {
+  test('passes with the API’s own or a listed Origin, or with the double-submit token where no Origin came; else 403 and the session stays', async () => {
     const user = await signIn(product, known);
     const csrf = /sallyport\.csrf=([^;]+)/.exec(user.cookie)![1]!;
     const other = await signIn(product, known);
@@ -286,7 +286,7 @@ describe('signing out', () => {
     expect(listed.status).toBe(200);
   });
 
-  test('one session’s end leaves the others of the same person alone', async () => {
+  test('ending one session leaves the user’s other sessions untouched', async () => {
     const [one, two] = [await signIn(product, known), await signIn(product, known)];
     await call('POST', NAMES.signOut[0], { cookie: one.cookie, headers: { origin: product.api } });
     expect(await verdictOn(product, two.tokens.access_token)).toBe('active');
@@ -295,7 +295,7 @@ describe('signing out', () => {
   });
 });
 
-describe('each success and each failure of proving oneself is one audit event', () => {
+describe('each authentication attempt, successful or failed, is one audit event', () => {
   const events = async (traceId: string): Promise<{ type: string; outcome: string }[]> =>
     queryRows(harness.databaseUrl, 'SELECT type, outcome FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [
       `00-${traceId}-%`,

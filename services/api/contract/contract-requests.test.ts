@@ -106,19 +106,19 @@ afterAll(() => app.fastify.close());
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-test('an operation is bound once: a second endpoint of the name does not boot', () => {
+test('binding a second endpoint under the same operation name fails the start', () => {
   expect(() => bind(routes, { ...list, path: '/other' }, () => ({}))).toThrow('listThings is bound twice');
 });
 
 describe('queries', () => {
-  test('a member that no schema names is refused, also where an endpoint takes no query', async () => {
+  test('a member that no schema names is refused, also in the query of an endpoint that takes none', async () => {
     expectProblem(await send(base, 'GET', '/things?unknown=1'), 400, 'request_invalid');
     expectProblem(await send(base, 'DELETE', '/things/1?force=1'), 400, 'request_invalid');
     expectProblem(await send(base, 'POST', '/things/1/name?x=1', { json: { name: 'x' } }), 400, 'request_invalid');
     expect((await send(base, 'GET', '/things?')).status).toBe(200);
   });
 
-  test('what anybody may read takes what a probe or a cache adds to its address', async () => {
+  test('a public document accepts the query members that probes and caches add', async () => {
     expect((await send(base, 'GET', '/things/1?t=1732147200')).body).toEqual({ id: '1' });
   });
 
@@ -137,7 +137,7 @@ describe('queries', () => {
   });
 });
 
-test('a path parameter past its length is named as that, whatever its length, and counted by its address', async () => {
+test('a path parameter over its length limit is reported as that, at any length, and rate-limited by address', async () => {
   for (const length of [256, 257, 5_000]) {
     admitted = [];
     const refused = await send(base, 'GET', `/things/${'x'.repeat(length)}`);
@@ -158,7 +158,7 @@ test('a path parameter past its length is named as that, whatever its length, an
 });
 
 describe('bodies', () => {
-  test('no bytes are no body: JSON is declared and none sent where none is read', async () => {
+  test('an empty body is treated as no body: JSON declared but not sent, where none is read', async () => {
     const empty = await send(base, 'DELETE', '/things/1', { headers: JSON_TYPE });
     expect([empty.status, empty.text]).toEqual([204, '']);
     const sized = requestText('DELETE', '/things/1', ['Content-Type: application/json', 'Content-Length: 0']);
@@ -171,7 +171,7 @@ describe('bodies', () => {
     );
   });
 
-  test('compressed on their way, or declared in another charset, are refused and never read as they stand', async () => {
+  test('bodies that are compressed or in another charset are refused and never read as they are', async () => {
     const chunked = (path: string, type: string) =>
       `${requestText('POST', path, [`Content-Type: ${type}`, 'Transfer-Encoding: gzip, chunked'])}2\r\n{}\r\n0\r\n\r\n`;
     for (const [path, type] of [
@@ -191,7 +191,7 @@ describe('bodies', () => {
     }
   });
 
-  test('U+FFFD is text like any other; bytes that are no UTF-8 are refused, never replaced', async () => {
+  test('U+FFFD is ordinary text; bytes that are not UTF-8 are refused, never replaced', async () => {
     const json = { name: 'a\ufffdb' };
     for (const path of ['/things/1/name', '/texts']) {
       expect([path, (await send(base, 'POST', path, { json })).body]).toEqual([path, json]);
@@ -200,7 +200,7 @@ describe('bodies', () => {
     }
   });
 
-  test('forms: the same, percent-encoded or not', async () => {
+  test('the same for forms, percent-encoded or not', async () => {
     const sent = (text: string | Uint8Array<ArrayBuffer>) =>
       send(base, 'POST', '/forms', { body: text, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
     for (const [text, fields] of [
@@ -219,7 +219,7 @@ describe('bodies', () => {
   });
 });
 
-test('HEAD on a stream answers its headers and opens none', async () => {
+test('HEAD on a stream answers its headers and opens no stream', async () => {
   const headers = await send(base, 'HEAD', '/stream');
   expect([headers.status, headers.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
   expect(headers.headers.get('content-length')).toBeNull();
@@ -228,7 +228,7 @@ test('HEAD on a stream answers its headers and opens none', async () => {
   expect(opened).toBe(1);
 });
 
-test('Allow names every method of an address, HEAD among them, and none of its neighbours', async () => {
+test('Allow lists every method of an address, HEAD included, and none of its neighbours’', async () => {
   const allowOf = async (path: string) => {
     const refused = await send(base, 'PUT', path);
     expectProblem(refused, 405, 'method_not_allowed');
@@ -239,12 +239,12 @@ test('Allow names every method of an address, HEAD among them, and none of its n
   expect(await allowOf('/things/1/name')).toBe('POST');
 });
 
-describe('what Node would refuse without a word', () => {
+describe('requests that Node would refuse without a body', () => {
   test('a request without a Host', async () => {
     const refused = await sendBytes(base, 'GET /things HTTP/1.1\r\n\r\n');
     expectProblem(refused!, 400, 'request_unreadable');
     expect(refused!.headers.get('connection')).toBe('close');
-    // RFC 9112 §3.2 asks HTTP/1.1 alone for one.
+    // RFC 9112 §3.2 requires it only for HTTP/1.1.
     expect((await sendBytes(base, 'GET /things HTTP/1.0\r\n\r\n'))?.status).toBe(200);
   });
 

@@ -49,7 +49,7 @@ describe('POST /v1/tokens/revoke', () => {
     return { pair, jti, fid };
   };
 
-  test('by token, token id, family, refresh token: refused at this copy as soon as the answer is out', async () => {
+  test('by token, token id, family or refresh token: refused by this copy as soon as the answer is sent', async () => {
     const epochs: number[] = [];
     for (const select of [
       ({ pair }: Awaited<ReturnType<typeof pairWithIds>>) => ({ token: pair.access_token }),
@@ -67,7 +67,7 @@ describe('POST /v1/tokens/revoke', () => {
     expect(new Set(epochs).size).toBe(epochs.length);
   });
 
-  test('by session: its tokens are dead, and so is its cookie', async () => {
+  test('by session: its tokens and its cookie are refused', async () => {
     const own = await signIn(product, product.credentials.user);
     const answer = await harness.post(
       '/v1/tokens/revoke',
@@ -80,7 +80,7 @@ describe('POST /v1/tokens/revoke', () => {
     expectProblem(await refresh(product, own.tokens.refresh_token), 401, 'session_ended');
   });
 
-  test('by user: everything of theirs is dead and what is issued afterwards lives', async () => {
+  test('by user: everything the user had is refused, and new tokens are valid', async () => {
     const person = await signUp(product);
     const before = await issueFor(product, person.id);
     expect(
@@ -99,7 +99,7 @@ describe('POST /v1/tokens/revoke', () => {
     );
   });
 
-  test('by client: everything issued to it is dead, its next token lives', async () => {
+  test('by client: everything issued to it is refused, and its next token is valid', async () => {
     const client = await newClient(product, { credentialScopes: ['tokens:read'] });
     const form = { grant_type: 'client_credentials' };
     const token = async () =>
@@ -121,7 +121,7 @@ describe('POST /v1/tokens/revoke', () => {
     expectProblem(unknown, 404, 'client_unknown');
   });
 
-  test('one’s own by one’s bearer: token, token id, family, session; what is already over is no error', async () => {
+  test('a user’s bearer revokes the user’s own token, token id, family or session; one already revoked is not an error', async () => {
     for (const selectorOf of [
       ({ jti }: { jti: string }) => ({ token_id: jti }),
       ({ fid }: { fid: string }) => ({ family_id: fid }),
@@ -154,7 +154,7 @@ describe('POST /v1/tokens/revoke', () => {
     ).toBe(200);
   });
 
-  test('another’s by bearer without tokens:revoke is 403, alike for what exists and what does not, and stays alive', async () => {
+  test('a bearer without tokens:revoke gets the same 403 for another user’s token whether it exists or not, and the token stays valid', async () => {
     const victim = await signUp(product, newEmail(), newPassword());
     const { jti, fid } = claimsIn(victim.tokens.access_token);
     const bearer = user.tokens.access_token;
@@ -190,7 +190,7 @@ describe('POST /v1/tokens/revoke', () => {
     expect(await verdictOn(product, victim.tokens.access_token)).toBe('session_ended');
   });
 
-  test('exactly one thing and a reason', async () => {
+  test('exactly one target and a reason are required', async () => {
     for (const body of [
       {},
       { reason: 'x' },
@@ -208,7 +208,7 @@ describe('POST /oauth2/revoke', () => {
   const end = (presented: string, sent: Sent): Promise<Received> =>
     harness.call('POST', '/oauth2/revoke', { form: { token: presented }, ...sent });
 
-  test('RFC 7009: own access token, own refresh token with its access tokens; unknown ones are 200 too', async () => {
+  test('RFC 7009: a client revokes its access token, or its refresh token with the access tokens; an unknown token is 200 too', async () => {
     const basic = product.credentials.client;
     const [one, two] = [await clientToken(product), await issueFor(product, user.id)];
     expect((await end(one, { basic })).status).toBe(200);
@@ -262,7 +262,7 @@ describe('the revocation feed', () => {
     );
   });
 
-  test('since an epoch: what came after it, each kind with its value; from another incarnation: everything', async () => {
+  test('since an epoch it has the later revocations, each kind with its value; since another incarnation, all of them', async () => {
     const before = (await read()).claims;
     const person = await signUp(product);
     const pair = await issueFor(product, user.id);
@@ -303,14 +303,14 @@ describe('the revocation feed', () => {
     expect((await read(`?since=${claims.epoch + 1_000}`)).claims.since).toBe(0);
   });
 
-  test('a feed answer is no access token, and an access token no feed answer', async () => {
+  test('a feed answer is not accepted as an access token, nor an access token as a feed answer', async () => {
     const { answer } = await read();
     expect(await verdictOn(product, answer.text)).toBe('wrong_type');
     const stolen = await send(product.api, 'GET', '/v1/keys', { bearer: answer.text });
     expect(stolen.status).toBe(401);
   });
 
-  test('the stream sends what there is, then each revocation, with ids to go on from', async () => {
+  test('the stream sends the current revocations, then each new one, with ids to resume from', async () => {
     const stream = await openStream('/v1/revocations/stream', {});
     expect(stream.headers).toMatchObject({
       'content-type': 'text/event-stream; charset=utf-8',

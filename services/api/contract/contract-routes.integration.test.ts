@@ -17,8 +17,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-test('what Fastify serves is what the contract says, both ways: nothing beside it, nothing of it missing', async () => {
-  // Fastify adds HEAD to each GET (RFC 9110 §9.3.2); the contract leaves that unsaid.
+test('Fastify serves exactly the routes of the contract, no more and no less', async () => {
+  // Fastify adds HEAD to each GET (RFC 9110 §9.3.2); the contract does not list it.
   const heads = copy.routes.filter(({ method }) => method === 'HEAD').map(({ url }) => url);
   const served = copy.routes.filter(({ method }) => method !== 'HEAD').map(({ method, url }) => `${method} ${url}`);
   expect(heads.sort()).toEqual(
@@ -36,14 +36,14 @@ test('what Fastify serves is what the contract says, both ways: nothing beside i
   for (const { method, url, endpoint } of copy.routes) expect([method, url, endpoint]).not.toContain(undefined);
 });
 
-test('no two operations share a name, and every declared endpoint is served', async () => {
+test('operation names are unique, and every declared endpoint is served', async () => {
   const names = operations.map(({ operationId }) => operationId);
   expect(names).toEqual([...new Set(names)]);
   const declared = (await collectEndpoints()).map(({ operation }) => operation);
   expect(declared.sort()).toEqual(names.sort());
 });
 
-test('every operation that needs a caller answers 401 to nobody, whatever they ask', async () => {
+test('every operation that needs a caller answers 401 to an anonymous request, whatever it contains', async () => {
   const asksNobody = copy.bound.filter(({ auth }) => auth !== 'public' && auth.optional !== true);
   expect(asksNobody.length).toBeGreaterThan(80);
   for (const { method, path, body, bodyType } of asksNobody) {

@@ -35,14 +35,14 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** Ends the grace window of a login, as time would. */
+/** Ends the grace window of a token family, as time would. */
 const endGrace = (familyId: string): Promise<unknown> =>
   queryRows(harness.databaseUrl, `UPDATE refresh_families SET rotated_at = now() - interval '1 day' WHERE id = $1`, [
     familyId,
   ]);
 
 describe('POST /v1/tokens', () => {
-  test('the session cookie gets 201 and the pair of that session; the login it replaces is over', async () => {
+  test('the session cookie gets 201 and a token pair for that session, and revokes the session’s previous token family', async () => {
     const own = await signIn(product, product.credentials.user);
     const answer = await harness.call('POST', '/v1/tokens', { cookie: own.cookie, headers: { origin: product.api } });
     expect(answer.status).toBe(201);
@@ -64,11 +64,11 @@ describe('POST /v1/tokens', () => {
     expectProblem(await refresh(product, own.tokens.refresh_token), 401, 'session_ended');
   });
 
-  test('a cookie alone, without Origin or double-submit token, gets nothing', async () => {
+  test('a cookie without Origin or double-submit token gets no tokens', async () => {
     expectProblem(await harness.call('POST', '/v1/tokens', { cookie: user.cookie }), 403, 'origin_refused');
   });
 
-  test('a client with tokens:issue gets 201 for a user, with audience, scope and device as asked', async () => {
+  test('a client with tokens:issue gets 201 for a user, with audience, scope and device as requested', async () => {
     const audience = 'https://api.example.test';
     const members = { user_id: user.id, audience, scope: 'openid email', device: { id: 'd1', name: 'Phone' } };
     const answer = await harness.post('/v1/tokens', members, harness.byClient);
@@ -79,7 +79,7 @@ describe('POST /v1/tokens', () => {
     expect(await verdictOn(product, answer.body.access_token, { audience })).toBe('active');
   });
 
-  test('a device may be told by its name alone', async () => {
+  test('a device may be given by its name alone', async () => {
     expect(
       (await harness.post('/v1/tokens', { user_id: user.id, device: 'Phone of Ada' }, harness.byClient)).status,
     ).toBe(201);
@@ -97,7 +97,7 @@ describe('POST /v1/tokens', () => {
       );
   });
 
-  test('refuses nobody’s, unknown users, foreign scopes and callers without the permission, each with its code', async () => {
+  test('an unknown user, another user’s scopes, a missing user and a missing permission are each refused with their own code', async () => {
     expectProblem(await harness.post('/v1/tokens', {}, harness.byClient), 400, 'request_invalid');
     expectProblem(await harness.post('/v1/tokens', { user_id: 'nobody' }, harness.byClient), 404, 'user_unknown');
     expectProblem(
@@ -118,7 +118,7 @@ describe('POST /v1/tokens', () => {
     );
   });
 
-  test('an Idempotency-Key gets the same pair again, one login, and 422 for another body', async () => {
+  test('an Idempotency-Key returns the same pair again from one token family, and 422 for another body', async () => {
     const headers = { 'idempotency-key': randomUUID() };
     const body = { user_id: user.id };
     const answers = await Promise.all(
@@ -141,14 +141,14 @@ describe('POST /v1/tokens', () => {
       });
       expectProblem(answer, 400, 'request_invalid');
     }
-    // Another caller's key of the same text is another key.
+    // The same key text from another caller is another key.
     const issuer = await newClient(product, { credentialScopes: ['tokens:issue'] });
     expect((await harness.post('/v1/tokens', different, { basic: issuer, headers })).status).toBe(201);
   });
 });
 
 describe('POST /v1/tokens/refresh', () => {
-  test('200 with a whole new pair; the old refresh token, in its grace, gets the same successor', async () => {
+  test('200 with a new pair; within the grace window the old refresh token gets the same successor', async () => {
     const pair = await issueFor(product, user.id);
     const first = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
     expect(first.status).toBe(200);
@@ -158,11 +158,11 @@ describe('POST /v1/tokens/refresh', () => {
     expect(claimsIn(first.body.access_token).fid).toBe(claimsIn(pair.access_token).fid);
     const retry = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
     expect([retry.status, retry.body.refresh_token]).toEqual([200, first.body.refresh_token]);
-    // The access token of before lives on until it expires.
+    // The previous access token stays valid until it expires.
     expect(await verdictOn(product, pair.access_token)).toBe('active');
   });
 
-  test('429 with Retry-After past the grace count, and nothing has ended', async () => {
+  test('429 with Retry-After beyond the grace count, and nothing is revoked', async () => {
     const pair = await issueFor(product, user.id);
     const { body } = await refresh(product, pair.refresh_token);
     for (let use = 0; use < GRACE_USES; use += 1) expect((await refresh(product, pair.refresh_token)).status).toBe(200);
@@ -171,7 +171,7 @@ describe('POST /v1/tokens/refresh', () => {
     expect((await refresh(product, body.refresh_token)).status).toBe(200);
   });
 
-  test('401 refresh_token_reused for any older generation, in or out of grace time, and the login is dead at once', async () => {
+  test('401 refresh_token_reused for any older generation, within the grace window or not, and the family is revoked at once', async () => {
     const pair = await issueFor(product, user.id);
     const second = (await refresh(product, pair.refresh_token)).body;
     const third = (await refresh(product, second.refresh_token)).body;
@@ -185,7 +185,7 @@ describe('POST /v1/tokens/refresh', () => {
     for (const { access_token } of [pair, second, third]) await untilVerdict(product, access_token, 'family_reused');
   });
 
-  test('401 refresh_token_reused for the previous generation once its grace time is over', async () => {
+  test('401 refresh_token_reused for the previous generation once its grace window has ended', async () => {
     const pair = await issueFor(product, user.id);
     const second = (await refresh(product, pair.refresh_token)).body;
     await endGrace(claimsIn(pair.access_token).fid);
@@ -193,7 +193,7 @@ describe('POST /v1/tokens/refresh', () => {
     await untilVerdict(product, second.access_token, 'family_reused');
   });
 
-  test('401 refresh_token_expired once the login has run out, and no kill', async () => {
+  test('401 refresh_token_expired once the token family has expired, without a revocation', async () => {
     const pair = await issueFor(product, user.id);
     await expireFamily(harness, claimsIn(pair.access_token).fid);
     expectProblem(
@@ -204,7 +204,7 @@ describe('POST /v1/tokens/refresh', () => {
     expect(await verdictOn(product, pair.access_token)).toBe('active');
   });
 
-  test('401 refresh_token_invalid for whatever was not made here, and nothing has ended', async () => {
+  test('401 refresh_token_invalid for a token that was not issued here, and nothing is revoked', async () => {
     const pair = await issueFor(product, user.id);
     const token = pair.refresh_token;
     const [kv, family, generation, nonce, mac] = token.split('.') as [string, string, string, string, string];
@@ -230,7 +230,7 @@ describe('POST /v1/tokens/refresh', () => {
     expect((await refresh(product, token)).status).toBe(200);
   });
 
-  test('401 session_ended after sign-out, revocation, or the next login of the same session and client', async () => {
+  test('401 session_ended after sign-out, revocation, or the next token family of the same session and client', async () => {
     const pair = await issueFor(product, user.id);
     await revoke(product, { family_id: claimsIn(pair.access_token).fid });
     expectProblem(
@@ -240,7 +240,7 @@ describe('POST /v1/tokens/refresh', () => {
     );
   });
 
-  test('a narrower scope is for that access token alone, a wider one is refused', async () => {
+  test('a narrower scope applies to that access token only, and a wider one is refused', async () => {
     const pair = await issueFor(product, user.id, { scope: 'openid email' });
     const wider = await harness.post('/v1/tokens/refresh', {
       refresh_token: pair.refresh_token,

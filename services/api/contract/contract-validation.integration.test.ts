@@ -39,7 +39,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('POST /v1/tokens/validate', () => {
-  test('active with the claims of the token, from the body or the Bearer header', async () => {
+  test('active with the token’s claims, from the body or the Bearer header', async () => {
     const { access_token: token } = await issueFor(product, user.id);
     const expected = { active: true, claims: claimsIn(token) };
     const inBody = await harness.post('/v1/tokens/validate', { token });
@@ -53,7 +53,7 @@ describe('POST /v1/tokens/validate', () => {
     expect((await harness.call('POST', '/v1/tokens/validate')).body).toEqual({ active: false, reason: 'malformed' });
   });
 
-  test('every reason of the contract is reached', async () => {
+  test('every reason of the contract occurs', async () => {
     const key = await openSigningKey(product);
     const { access_token: good } = await issueFor(product, user.id);
     const claims = claimsIn(good);
@@ -96,7 +96,7 @@ describe('POST /v1/tokens/validate', () => {
 });
 
 describe('POST /v1/tokens/validate-batch', () => {
-  test('tokens: one verdict for each, in order, the same as one by one', async () => {
+  test('tokens: one decision for each, in order, the same as one by one', async () => {
     const [one, two] = [await issueFor(product, user.id), await issueFor(product, other.id)];
     const gone = await issueFor(product, user.id);
     await revoke(product, { token: gone.access_token });
@@ -114,7 +114,7 @@ describe('POST /v1/tokens/validate-batch', () => {
     expect(body.results).toEqual(single.map((answer) => answer.body));
   });
 
-  test('ids: by tokens:read alone, in order, and a revoked one is inactive', async () => {
+  test('ids: needs only tokens:read, in order, and a revoked id is inactive', async () => {
     const [one, gone] = [await issueFor(product, user.id), await issueFor(product, user.id)];
     await revoke(product, { token: gone.access_token });
     const [kept, ended] = [one, gone].map(({ access_token }) => claimsIn(access_token).jti) as [string, string];
@@ -142,7 +142,7 @@ describe('POST /v1/tokens/validate-batch', () => {
     );
   });
 
-  test('a thousand at most, of one kind', async () => {
+  test('at most a thousand, all of one kind', async () => {
     const many = Array.from({ length: 1_001 }, () => 'x');
     expectProblem(await harness.post('/v1/tokens/validate-batch', { tokens: many }), 400, 'request_invalid');
     expectProblem(
@@ -164,7 +164,7 @@ describe('POST /v1/tokens/validate-batch', () => {
 });
 
 describe('metadata and statistics', () => {
-  test('GET /v1/tokens/{token_id}: what is known of a token, and whether it is revoked; else 404', async () => {
+  test('GET /v1/tokens/{token_id}: the stored metadata and whether the token is revoked; else 404', async () => {
     const { access_token } = await issueFor(product, user.id, { scope: 'openid profile' });
     const claims = claimsIn(access_token);
     const path = `/v1/tokens/${claims.jti}`;
@@ -195,7 +195,7 @@ describe('metadata and statistics', () => {
     expectProblem(await harness.call('GET', path), 401, 'unauthenticated');
   });
 
-  test('GET /v1/tokens/stats moves by exactly what a scripted run did', async () => {
+  test('GET /v1/tokens/stats changes by exactly what a scripted run did', async () => {
     const stats = async () => (await harness.call('GET', '/v1/tokens/stats', harness.byClient)).body;
     const before = await stats();
     const pairs = [];
@@ -203,12 +203,12 @@ describe('metadata and statistics', () => {
     const [one, two, three, four, five] = pairs as [Pair, Pair, Pair, Pair, Pair];
     await clientToken(product);
     await clientToken(product);
-    // Three rotations and one repetition.
+    // Three rotations and one repeat within the grace window.
     const second = (await refresh(product, one.refresh_token)).body;
     await refresh(product, one.refresh_token);
     await refresh(product, second.refresh_token);
     await refresh(product, two.refresh_token);
-    // One replay, one family and one single token revoked, one login run out.
+    // One replay, one family and one single token revoked, one family expired.
     await refresh(product, one.refresh_token);
     await revoke(product, { family_id: claimsIn(three.access_token).fid });
     await revoke(product, { token: four.access_token });
@@ -219,9 +219,9 @@ describe('metadata and statistics', () => {
   });
 });
 
-// Last: it changes the key that signs.
+// Last, because it changes the signing key.
 describe('keys', () => {
-  test('GET /v1/keys shows each key with its state and times, to keys:read alone', async () => {
+  test('GET /v1/keys shows each key with its state and times, only with keys:read', async () => {
     const answer = await harness.call('GET', '/v1/keys', harness.byClient);
     expect(answer.status).toBe(200);
     expect(answer.body.keys).toContainEqual(
@@ -232,7 +232,7 @@ describe('keys', () => {
     expect(bySession.status).toBe(200);
   });
 
-  test('POST /v1/keys/rotate publishes the next key now; it does not sign before its hold, and asking again makes no other', async () => {
+  test('POST /v1/keys/rotate publishes the next key now; it signs only after its hold period, and a second call adds no key', async () => {
     const { body: before } = await harness.call('GET', '/.well-known/jwks.json');
     const rotated = await harness.call('POST', '/v1/keys/rotate', harness.byClient);
     expect([rotated.status, rotated.body.state, rotated.body.already_pending]).toEqual([202, 'pending', false]);
@@ -249,7 +249,7 @@ describe('keys', () => {
     expect(header).toEqual({ alg: 'RS256', kid: before.keys[0].kid, typ: 'at+jwt' });
   });
 
-  test('POST /v1/keys/{kid}/compromise: its tokens are refused at once, it leaves the key set, and new tokens are good', async () => {
+  test('POST /v1/keys/{kid}/compromise: its tokens are refused at once, it leaves the key set, and new tokens are valid', async () => {
     const { access_token: old } = await issueFor(product, user.id);
     const { kid } = decodeProtectedHeader(old);
     expect((await harness.post(`/v1/keys/unknown/compromise`, { reason: 'x' }, harness.byClient)).status).toBe(404);

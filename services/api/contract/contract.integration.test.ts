@@ -16,7 +16,7 @@ beforeAll(async () => {
   ({ product, operations } = harness);
 });
 afterAll(async () => {
-  // Told to stop rather than killed: it then says which lines it ran.
+  // Stopped rather than killed, so that it reports coverage.
   await harness?.product.stop();
   await harness?.close();
 });
@@ -70,7 +70,7 @@ describe('the route table is the contract', () => {
     expect(documented).toEqual(expect.arrayContaining(CONTRACT));
   });
 
-  test('every documented operation is served: none answers 404 for its route or 405', async () => {
+  test('every documented operation is served: none answers 405, or 404 for its route', async () => {
     // A stream does not end by itself; its own test reads it.
     const finite = operations.filter(({ responses }) => !responses[200]?.content?.['text/event-stream']);
     expect(finite.length).toBeGreaterThanOrEqual(operations.length - 2);
@@ -81,7 +81,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('what is not documented is not served: Better Auth answers only under the documented names', async () => {
+  test('undocumented routes are not served: Better Auth answers only under the documented names', async () => {
     const documented = (target: string): boolean =>
       operations.some(({ path }) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target));
     const foreign = [
@@ -109,7 +109,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('every operation that wants a credential answers 401 without one, with a challenge and no error in it', async () => {
+  test('every operation that needs a credential answers 401 without one, with a challenge that names no error', async () => {
     const guarded = operations.filter(needsCredential);
     expect(guarded.length).toBeGreaterThanOrEqual(10);
     for (const operation of guarded) {
@@ -122,7 +122,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('a bearer token that is none answers 401 invalid_token at every operation that takes bearer tokens', async () => {
+  test('a malformed bearer token gets 401 invalid_token at every operation that accepts bearer tokens', async () => {
     const guarded = operations.filter((each) => needsCredential(each) && each.security.some((way) => 'bearer' in way));
     expect(guarded.length).toBeGreaterThanOrEqual(8);
     for (const operation of guarded) {
@@ -138,7 +138,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('a person without the permission gets 403 where the contract names one', async () => {
+  test('a user without the permission gets 403 where the contract requires one', async () => {
     const { tokens } = await signUp(product);
     const guarded: [string, string][] = [
       ['GET', '/v1/keys'],
@@ -159,7 +159,7 @@ describe('the route table is the contract', () => {
     expectProblem(answer, 403, 'permission_missing');
   });
 
-  test('another method on a known path is 405 with what is allowed', async () => {
+  test('another method on a known path is 405 with the allowed methods', async () => {
     const allowed = new Map<string, Set<string>>();
     for (const { path, method } of operations) allowed.set(path, (allowed.get(path) ?? new Set()).add(method));
     const served = (target: string, method: string): boolean =>
@@ -168,7 +168,7 @@ describe('the route table is the contract', () => {
       );
     for (const [path, methods] of allowed) {
       const target = path.replaceAll(/\{\w+\}/g, 'unknown');
-      // `stats` and the like also match the template of their neighbours.
+      // `stats` and similar paths also match the templates of their neighbours.
       const other = ['DELETE', 'PUT', 'PATCH'].find((method) => !served(target, method));
       if (other === undefined) throw new Error(`${path} takes every method`);
       const answer = await send(product.api, other, target);
@@ -179,7 +179,7 @@ describe('the route table is the contract', () => {
     }
   });
 
-  test('GET at a token endpoint is 405, in the form of errors that OAuth has', async () => {
+  test('GET at a token endpoint is 405 in OAuth’s error format', async () => {
     for (const path of ['/oauth2/revoke', '/oauth2/token', '/oauth2/introspect']) {
       const answer = await send(product.api, 'GET', path);
       expectProblem(answer, 405, 'method_not_allowed');
