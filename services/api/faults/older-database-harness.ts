@@ -1,4 +1,5 @@
-// For tests only: another copy of a Postgres that a test started: its data directory as it was, or a streaming replica.
+// For tests only: copies of a Postgres that a test started: its data directory at an earlier time, or a streaming
+// replica.
 import { execFile } from 'node:child_process';
 import { appendFileSync, chmodSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import type { OwnStores } from '#testing/processes/own-stores.ts';
 
 const CLUSTER = 'postgres-18';
 
-/** Copies the data directory of a server that is stopped in good order, and lets it go on. */
+/** Stops the server cleanly, copies its data directory, and starts it again. */
 export async function copyOfPostgres(stores: OwnStores, to: string): Promise<void> {
   mkdirSync(to);
   chmodSync(to, 0o755);
@@ -21,7 +22,7 @@ export async function copyOfPostgres(stores: OwnStores, to: string): Promise<voi
   await stores.revive('postgres');
 }
 
-/** Puts a copy in the place of what the server has; the server is stopped, and stays so. */
+/** Replaces the server's data with a copy; the server is stopped and stays stopped. */
 export async function putBack(stores: OwnStores, copy: string): Promise<void> {
   await stores.end('postgres', 'SIGINT');
   const place = realpathSync(join(stores.dataDir, CLUSTER));
@@ -31,7 +32,7 @@ export async function putBack(stores: OwnStores, copy: string): Promise<void> {
 
 export type Standby = {
   readonly url: string;
-  /** Resolves when it has all that the primary has written so far. */
+  /** Resolves when the replica has everything that the primary has written so far. */
   caughtUp(): Promise<void>;
   promote(): Promise<void>;
   stop(): Promise<void>;
@@ -43,7 +44,7 @@ export async function startStandby(copy: string, primaryUrl: string): Promise<St
   const data = join(copy, CLUSTER);
   const follows = `host=${hostname} port=${port} user=${username} password=${decodeURIComponent(password)}`;
   appendFileSync(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${follows}'\n`);
-  // Only there counts: the server reads it as its owner.
+  // The file must be in the replica's folder: its server reads it as the folder's owner.
   writeFileSync(join(data, 'standby.signal'), '');
   rmSync(join(data, 'postmaster.pid'), { force: true });
   const server = await startPostgres({ dataDir: copy, say: () => {} });

@@ -36,16 +36,16 @@ afterEach(async () => {
 
 type Installation = {
   readonly stores: OwnStores;
-  /** The one address that the copies know the database by. */
+  /** The one address at which the copies reach the database. */
   readonly address: TcpProxy;
   readonly copies: readonly Product[];
   readonly person: TestUser;
   readonly env: Readonly<Record<string, string>>;
-  /** Where copies of the database lie. */
+  /** Where copies of the database are kept. */
   readonly folder: string;
 };
 
-/** Two copies of the API, each with marks of its own, over one Postgres. */
+/** Two copies of the API, each with its own high-water marks, over one Postgres. */
 async function openInstallation(): Promise<Installation> {
   const folder = closed(mkdtempSync(join(tmpdir(), 'sallyport-older-')), (path) =>
     rmSync(path, { recursive: true, force: true }),
@@ -65,12 +65,12 @@ const untilReady = ({ copies }: Installation): Promise<unknown> =>
     copies.map((copy) => eventually('readiness', async () => (await send(copy.api, 'GET', '/readyz')).status === 200)),
   );
 
-/** Logins of before the backup: one goes on, the others are revoked after it. */
+/** Token families from before the backup: one stays valid, the others are revoked after it. */
 async function logInMany({ copies: [copy], person }: Installation): Promise<Pair[]> {
   return Promise.all(Array.from({ length: REVOKED + 1 }, () => issueFor(copy!, person.id)));
 }
 
-/** Half of them at each copy; every one is acknowledged, and refused by both. */
+/** Half of them through each copy; every revocation is acknowledged, and both copies refuse the token. */
 async function revokeAtBoth({ copies }: Installation, pairs: readonly Pair[]): Promise<void> {
   const acknowledged = await Promise.all(
     pairs.map(({ access_token }, index) => revoke(copies[index % 2]!, { family_id: claimsIn(access_token).fid })),
@@ -82,9 +82,9 @@ async function revokeAtBoth({ copies }: Installation, pairs: readonly Pair[]): P
 }
 
 /**
- * Asks both copies for everything, again and again from before the older database answers until each of them says
- * that it is rewound.
- * @returns what was answered other than by an error
+ * Sends every kind of request to both copies, repeatedly, from before the older database answers until each copy
+ * reports that the database is rewound.
+ * @returns the answers that were not errors
  */
 async function asked({ copies, person }: Installation, live: Pair, revoked: readonly Pair[]): Promise<unknown[]> {
   const given: unknown[] = [];
@@ -132,7 +132,7 @@ async function acceptLoss({ copies, stores, address, person, env }: Installation
   for (const copy of copies) expect((await signIn(copy, person)).id).toBe(person.id);
 }
 
-test('an older data directory put back under running copies: not one login, token, refresh or revocation is given', async () => {
+test('an older data directory restored under running copies: no sign-in, token, refresh or revocation succeeds', async () => {
   const all = await openInstallation();
   const backup = join(all.folder, 'backup');
   const [live, ...revoked] = (await logInMany(all)) as [Pair, ...Pair[]];
@@ -150,7 +150,7 @@ test('an older data directory put back under running copies: not one login, toke
     expect((await patiently(() => refresh(all.copies[1]!, refresh_token))).status).toBe(401);
 }, 300_000);
 
-test('a lagging standby promoted behind the same address: not one login, token, refresh or revocation is given', async () => {
+test('a lagging standby promoted at the same address: no sign-in, token, refresh or revocation succeeds', async () => {
   const all = await openInstallation();
   const { stores, address } = all;
   const replica = join(all.folder, 'replica');
@@ -161,7 +161,7 @@ test('a lagging standby promoted behind the same address: not one login, token, 
   const [live, ...revoked] = (await logInMany(all)) as [Pair, ...Pair[]];
   await standby.caughtUp();
 
-  // From here on it gets nothing; what is acknowledged meanwhile, the primary alone has.
+  // From here on the standby receives nothing: what is acknowledged meanwhile exists only on the primary.
   await link.cut();
   await revokeAtBoth(all, revoked);
   await stores.end('postgres', 'SIGINT');

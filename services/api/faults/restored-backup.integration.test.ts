@@ -24,12 +24,12 @@ import { runCli } from '#testing/processes/run-cli.ts';
 
 let stores: OwnStores;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
-/** Secrets and credentials: what a backup of the database does not hold. */
+/** Secrets and credentials: what a database backup does not contain. */
 let product: Product;
-/** Marks of the whole installation, on no machine of it. */
+/** High-water marks of the whole installation, kept outside its machines. */
 let bucket: S3Server;
 
-/** The same through restarts, which take other ports: issuer and own origin. */
+/** Unchanged through restarts, which take other ports: issuer and the API's own origin. */
 const PUBLIC_URL = 'http://auth.sallyport.test';
 const start = (dataDir?: string): Promise<Product> =>
   startProduct({
@@ -51,7 +51,7 @@ afterAll(async () => {
 const onServer = (statement: string): Promise<unknown> => queryRows(stores.databaseUrl, statement);
 const nameOf = (url: string): string => new URL(url).pathname.slice(1);
 
-/** A command line beside the running product. */
+/** A CLI process beside the running product. */
 async function sallyport(args: string[]): Promise<{ code: number | null; out: string }> {
   const { code, out, err } = await runCli(args, {
     DATABASE_URL: database.url,
@@ -67,18 +67,18 @@ type Everything = { pair: Pair; session: TestUser };
 
 const waiting = async (): Promise<number> =>
   Number((await queryRows(database.url, 'SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL'))[0]?.n);
-/** Whether a worker says that it seals nothing because the log outside is longer. */
+/** Whether a worker reports that it seals nothing because the published log is longer. */
 const isSealingStopped = async (): Promise<boolean> =>
   /sallyport_audit_sealing_stopped\{[^}]*reason="database_behind"\} 1/.test(
     await (await fetch(product.metrics)).text(),
   );
-/** A member of the marks outside, by the name of their object. */
+/** A member of the high-water marks in the object store, by the name of their object. */
 const markOutside = (object: string): Record<string, unknown> => {
   const [, text = '{}'] = [...bucket.objects].find(([name]) => name.endsWith(`/${object}`)) ?? [];
   return JSON.parse(text);
 };
 
-/** Every way to be given something or to be believed. */
+/** Every request that issues or validates something. */
 const questions = ({ pair, session }: Everything): Record<string, () => Promise<Received>> => {
   const { api, credentials } = product;
   const basic = credentials.client;
@@ -121,8 +121,8 @@ async function expectNothingIssuedOrValidated(everything: Everything): Promise<v
   expect([ready.status, ready.body.components.revocations]).toEqual([503, 'rewound']);
 }
 
-test('an older backup restored: nothing is issued or validated until told, then nothing old is alive and new logins work', async () => {
-  // Before the backup: a login that goes on, one of each.
+test('after an older backup is restored, nothing is issued or validated until an operator confirms; then old tokens are refused and new sign-ins work', async () => {
+  // Before the backup: one token family of each kind that stays in use.
   const person = await signUp(product);
   const before = await issueFor(product, person.id);
   const stolen = await issueFor(product, person.id);
@@ -130,7 +130,7 @@ test('an older backup restored: nothing is issued or validated until told, then 
   await onServer(`CREATE DATABASE backup TEMPLATE ${nameOf(database.url)}`);
   product = await continueIn(product);
 
-  // After it: the stolen token is revoked, refresh tokens move on, sessions begin and end.
+  // After it: the stolen token is revoked, refresh tokens rotate, sessions begin and end.
   await revoke(product, { token: stolen.access_token });
   await untilVerdict(product, stolen.access_token, 'revoked');
   await revoke(product, { family_id: claimsIn(stolen.access_token).fid });
@@ -153,7 +153,7 @@ test('an older backup restored: nothing is issued or validated until told, then 
 
   expect(existsSync(join(product.dataDir, 'marks.json'))).toBe(false);
 
-  // The backup takes the place of the database under the running product.
+  // The backup replaces the database under the running product.
   const name = nameOf(database.url);
   await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
   await onServer(`CREATE DATABASE ${name} TEMPLATE backup`);
@@ -161,7 +161,7 @@ test('an older backup restored: nothing is issued or validated until told, then 
     'the rewind to be seen',
     async () => (await send(product.api, 'GET', '/readyz')).body.components.revocations === 'rewound',
   );
-  // Of this database nothing is sealed past it: it moves no more.
+  // Nothing from this database is sealed beyond it, so the published log stays as it is.
   const lost = markOutside('audit-mark.json');
   const old: Everything[] = [
     { pair: before, session: person },
@@ -171,7 +171,7 @@ test('an older backup restored: nothing is issued or validated until told, then 
   for (const everything of old) await expectNothingIssuedOrValidated(everything);
   expect(product.output()).toContain('sallyport restore --accept-loss');
 
-  // Nor does a restart forget it.
+  // A restart does not clear the refusal.
   await product.stop();
   product = await continueIn(product);
   await expectNothingIssuedOrValidated(old[1]!);
@@ -216,7 +216,7 @@ test('an older backup restored: nothing is issued or validated until told, then 
   );
   expect(newFeed.incarnation).not.toBe(feed.incarnation);
   expect(newFeed.since).toBe(0);
-  // The log outside is longer than the restored one: nothing is sealed, logins go on, and what they do waits.
+  // The published log is longer than the restored one: sealing stops, sign-ins work, and their events wait.
   await eventually('sealing to be stopped', isSealingStopped);
   await signIn(product, person);
   expect(await waiting()).toBeGreaterThan(0);
@@ -232,10 +232,10 @@ test('an older backup restored: nothing is issued or validated until told, then 
     database.url,
     `SELECT leaf FROM audit_events WHERE type = 'audit.log_continued'`,
   );
-  // Its first leaf names the head that was lost.
+  // The first leaf of the new log names the head that was lost.
   expect(first?.leaf.toString()).toContain(String(lost.root));
 
-  // It is done once: there is nothing left to accept.
+  // A second run has nothing left to accept.
   expect((await sallyport(['restore', '--accept-loss', '--yes'])).code).not.toBe(0);
   expect(await verdictOn(product, again.tokens.access_token)).toBe('active');
 }, 180_000);

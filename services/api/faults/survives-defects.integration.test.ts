@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-test('a promise that nobody catches is logged without its words, and the process replaced', async () => {
+test('an unhandled promise rejection is logged without its message, and the process is replaced', async () => {
   const before = product.apiPid();
   await evaluateInside(product, `setTimeout(() => { Promise.reject(new Error('words of a stranger')); }, 0); 1`);
   await eventually('another process', () => {

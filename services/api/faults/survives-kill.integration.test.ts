@@ -31,7 +31,7 @@ const shared = {
 };
 
 let database: TestDatabase;
-/** Between the copy that is killed and Postgres: what it lets pass decides when the copy dies. */
+/** A proxy between the killed copy and Postgres: the traffic it passes decides when the copy dies. */
 let proxy: TcpProxy;
 let victim: Product;
 let witness: Product;
@@ -77,22 +77,22 @@ const isReady = async (): Promise<boolean> =>
   );
 
 beforeEach(() => eventually('the copy to be ready', isReady));
-// A supervisor starts it again, whatever happened to it.
+// The supervisor restarts the copy after every test.
 afterEach(() => eventually('the copy to be back', isReady));
 
-describe('kill -9 of the API between commit and reply', () => {
-  test('a refresh: every retry, here and elsewhere, gets the successor that the database says', async () => {
+describe('kill -9 of the API between commit and response', () => {
+  test('a refresh: every retry, at this copy or another, gets the successor that the database has', async () => {
     const pairs = await Promise.all(Array.from({ length: 8 }, () => issueFor(witness, user.id)));
-    // So that connections stand open when answers stop.
+    // So that connections are open when answers stop.
     await refresh(victim, (await issueFor(witness, user.id)).refresh_token);
     proxy.holdAnswersTo(refreshFamilyRotateBatch.name);
     const lost = Promise.allSettled(pairs.map((pair) => refresh(victim, pair.refresh_token)));
-    // Two statements are in flight: a later one waits for them, and has not begun.
+    // Two statements are in flight: a later one waits for them and has not begun.
     await eventually('rotations to be committed', async () =>
       (await Promise.all(pairs.map(familyOf))).some(({ generation }) => generation === 1),
     );
     await kill();
-    // Nobody was told of a successor.
+    // No client received a successor.
     for (const answer of await lost)
       if (answer.status === 'fulfilled') expectProblem(answer.value, 503, 'store_unavailable');
     await eventually('the copy to be back', isReady);
@@ -114,7 +114,7 @@ describe('kill -9 of the API between commit and reply', () => {
     }
   });
 
-  test('an issue with an Idempotency-Key: the retry gets that login, and there is one', async () => {
+  test('an issue with an Idempotency-Key: the retry gets the token family that was committed, and there is only one', async () => {
     const headers = { 'idempotency-key': randomUUID() };
     const device = { id: randomUUID() };
     const issue = (copy: Product): Promise<Received> =>
@@ -146,7 +146,7 @@ describe('kill -9 of the API between commit and reply', () => {
     expect(events).toHaveLength(1);
   });
 
-  test('a sign-out: the session, its tokens and its login are dead, whatever the one who asked was told', async () => {
+  test('a sign-out: the session, its tokens and its token family are revoked, even though the client got no answer', async () => {
     const person = await signIn(witness, witness.credentials.user);
     const csrf = { cookie: person.cookie, headers: { origin: shared.BETTER_AUTH_URL } };
     proxy.holdAnswersTo('COMMIT');
@@ -205,7 +205,7 @@ test('kill -9 in the middle of many refreshes, again and again: no login is lost
   for (const [fid, token] of held) {
     const [family] = await rows<Family>('SELECT id, generation, revoked_at FROM refresh_families WHERE id = $1', [fid]);
     expect(family!.revoked_at).toBeNull();
-    // An answer that died with its process leaves the client one behind, and its retry finds the same successor.
+    // An answer lost with its process leaves the client one token behind; its retry gets the same successor.
     expect([0, 1]).toContain(family!.generation - generationOf(token));
     const retry = await patiently(() => refresh(witness, token));
     expect([retry.status, generationOf(retry.body.refresh_token)]).toEqual([200, generationOf(token) + 1]);
@@ -213,7 +213,7 @@ test('kill -9 in the middle of many refreshes, again and again: no login is lost
 }, 180_000);
 
 describe('SIGTERM', () => {
-  /** Logins that the product has begun, by its own count, and not answered: hashing takes a while. */
+  /** Sign-ins that the product has begun, by its own count, and not yet answered: hashing takes a while. */
   async function inFlight(product: Product, count: number): Promise<Promise<Received>[]> {
     const logins = Array.from({ length: count }, () =>
       send(product.api, 'POST', '/api/auth/signin', { json: product.credentials.user }),
@@ -225,7 +225,10 @@ describe('SIGTERM', () => {
     return logins;
   }
 
-  /** Each was answered, by a login or, on a busy machine, by its place in the queue; those that were let in. */
+  /**
+   * Each sign-in was answered, either successfully or, on a busy machine, by a full-queue refusal; returns the
+   * successful ones.
+   */
   function expectAnswered(answers: readonly Received[]): Received[] {
     const loggedIn = answers.filter(({ status }) => status === 200);
     for (const answer of answers) if (answer.status !== 200) expectProblem(answer, 503, 'hashing_busy');
@@ -233,7 +236,7 @@ describe('SIGTERM', () => {
     return loggedIn;
   }
 
-  test('requests in flight finish, no new ones begin, and nothing is left', async () => {
+  test('requests in flight finish, no new ones begin, and no process is left', async () => {
     const redisUrl = testRedisUrl();
     const stopping = await startProduct({
       stores: { databaseUrl: database.url, redisUrl },
@@ -249,7 +252,7 @@ describe('SIGTERM', () => {
       const [login] = expectAnswered(answers);
       expect(await verdictOn(witness, login!.body.tokens.access_token)).toBe('active');
       expect(await ended).toBe(0);
-      // A hasher ends by itself once its API has.
+      // The hashing worker ends by itself once its API has.
       await eventually('the end of all', () => !family.some(isAlive));
       await expect(send(stopping.api, 'GET', '/healthz')).rejects.toThrow();
     } finally {
@@ -257,7 +260,7 @@ describe('SIGTERM', () => {
     }
   });
 
-  test('a signal to the whole group, as Ctrl-C is, with the stores the product brought: drained first, then they stop', async () => {
+  test('a signal to the whole group, such as Ctrl-C, with local stores: the product drains first, then the stores stop', async () => {
     const stopping = await startProduct({ clusterDir: inject('clusterDir') });
     try {
       const api = stopping.apiPid()!;

@@ -20,9 +20,9 @@ import { expectErrorForm, type Json, type Received, send } from '#testing/http-c
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
 
 const LOGINS = 24;
-/** How long a store stays away: longer than every deadline inside. */
+/** How long a store is away: longer than every internal deadline. */
 const AWAY_MS = 5_000;
-/** From the store being back to the first refresh that succeeds. */
+/** From the store's return to the first successful refresh. */
 const RECOVERY_MS = 5_000;
 
 let stores: OwnStores;
@@ -40,7 +40,9 @@ afterAll(async () => {
   await stores?.dispose();
 });
 
-/** One client that refreshes without a pause, as an honest one does: it keeps its token until it has the successor. */
+/**
+ * A client that refreshes without a pause and, as a correct client does, keeps its token until it has the successor.
+ */
 async function refreshWithoutEnd(pair: Pair, answers: Received[], isOver: () => boolean): Promise<Pair> {
   let held = pair;
   while (!isOver()) {
@@ -57,7 +59,7 @@ async function refreshWithoutEnd(pair: Pair, answers: Received[], isOver: () => 
   return held;
 }
 
-/** Every way to ask for something that needs Postgres. */
+/** Every request that needs Postgres. */
 const questions = (session: TestUser, pair: Pair): Record<string, () => Promise<Received>> => ({
   signUp: () =>
     send(product.api, 'POST', '/api/auth/signup', {
@@ -107,7 +109,7 @@ const questions = (session: TestUser, pair: Pair): Record<string, () => Promise<
 
 const isReady = async (): Promise<boolean> => (await send(product.api, 'GET', '/readyz')).status === 200;
 
-/** Takes Postgres away for a while in the middle of refreshes, asks everything meanwhile, and looks at what is left. */
+/** Takes Postgres away during refreshes, sends every kind of request meanwhile, and checks the result. */
 async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
   const session = await signIn(product, product.credentials.user);
   const asked = await issueFor(product, user.id);
@@ -140,13 +142,13 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
       expect(answer.body.retryable).toBe(true);
     }),
   );
-  // The key set, the documents and liveness need nothing; whatever needs the database says so, and says when to return.
+  // The key set, documents and liveness need no database; every other request is refused with a time to retry.
   expect(meanwhile).toEqual(Object.fromEntries(all.map(([name]) => [name, 503])));
   expect((await send(product.api, 'GET', '/.well-known/jwks.json')).status).toBe(200);
   await sleep(Math.max(0, AWAY_MS - (performance.now() - since)));
 
   await back();
-  // Refreshes are asked for without a pause: what is answered from now on.
+  // Refreshes run without a pause: only the answers from now on matter.
   const seen = answers.length;
   await eventually('a refresh again', () => answers.slice(seen).some((answer) => answer.status === 200), RECOVERY_MS);
   await eventually('readiness', isReady);
@@ -157,7 +159,7 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
   isOver = true;
   const held = await Promise.all(clients);
 
-  // Honest clients saw rotations and refusals to be retried; nobody was taken for a thief.
+  // Correct clients saw rotations and retryable refusals; no family was revoked for reuse.
   for (const answer of answers.filter((each) => each.status !== 200)) {
     expect([answer.status, answer.body?.code]).toEqual([503, expect.any(String)]);
     expectErrorForm(answer);
@@ -171,7 +173,7 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
       [fid],
     );
     expect(family).toEqual({ generation: generationOf(pair.refresh_token), revoked_at: null });
-    // Each rotation of a login is one row of the outbox: none half done, none told twice.
+    // Each rotation is one row of the outbox: none is half done, none recorded twice.
     const [rotations] = await queryRows<{ count: number }>(
       stores.databaseUrl,
       `SELECT count(*)::int AS count FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' AND outcome = 'rotated'`,
@@ -181,7 +183,7 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
     expect(await verdictOn(product, pair.access_token)).toBe('active');
   }
 
-  // What was answered 503 was not done in secret: it can be asked again, and is then done.
+  // A request answered 503 had no effect: repeated, it succeeds.
   const after = questions(session, asked);
   expect((await after.refresh!()).status).toBe(200);
   expect(await verdictOn(product, await clientToken(product))).toBe('active');
@@ -192,7 +194,7 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
   await untilVerdict(product, asked.access_token, 'revoked');
 }
 
-test('Postgres stopped in good order for five seconds: 503 with a code, recovery within five seconds, no half-rotation, nobody signed out', async () => {
+test('Postgres stopped cleanly for five seconds: 503 with a code, recovery within five seconds, no half rotation, no user signed out', async () => {
   await outage(async () => {
     await stores.end('postgres', 'SIGINT');
     return () => stores.revive('postgres');
@@ -206,14 +208,14 @@ test('Postgres killed for five seconds: the same', async () => {
   });
 });
 
-test('Postgres frozen for five seconds, every connection open and silent: the same', async () => {
+test('Postgres frozen for five seconds with every connection open and silent: the same', async () => {
   await outage(async () => {
     const thaw = stores.freezePostgres();
     return async () => thaw();
   });
 });
 
-test('the process that was there is still there', () => {
+test('the API process was never replaced', () => {
   expect(product.apiPid()).toBe(product.ready.pids.api);
   expect(product.output()).not.toMatch(/api-1 ended|unhandled/);
 });

@@ -38,7 +38,7 @@ type Dead = {
 };
 type Living = { readonly token: string; readonly refreshToken: string; readonly cookie: string };
 
-/** One of everything that can end, ended, and one of each that goes on. */
+/** One session, token or client of each kind, revoked, and one of each kind that stays valid. */
 async function livesAndDeaths(): Promise<{ dead: Dead[]; living: Living }> {
   const person = await signUp(product);
   const session = await signIn(product, person);
@@ -83,7 +83,7 @@ async function expectNothingRevives(dead: readonly Dead[]): Promise<void> {
   }
 }
 
-/** Everything that goes on without Redis, and what it answers. */
+/** Every request that works without Redis, with its answer. */
 async function expectLifeGoesOn({ token, refreshToken, cookie }: Living): Promise<void> {
   expect(await verdictOn(product, token)).toBe('active');
   expect((await send(product.api, 'GET', '/api/auth/session', { cookie })).status).toBe(200);
@@ -110,7 +110,7 @@ async function expectLifeGoesOn({ token, refreshToken, cookie }: Living): Promis
   expect((await send(product.api, 'GET', '/v1/revocations', { basic: product.credentials.client })).status).toBe(200);
 }
 
-/** What is asked here under a trace of its own, and the event that its answer promises. */
+/** A request under its own trace id, and the audit event that its answer guarantees. */
 async function eventsUnderTraces(): Promise<Map<string, string>> {
   const { api, credentials } = product;
   const basic = credentials.client;
@@ -132,7 +132,7 @@ async function eventsUnderTraces(): Promise<Map<string, string>> {
   return asked;
 }
 
-test('FLUSHALL revives nothing and stops nothing', async () => {
+test('FLUSHALL makes no revoked token valid and interrupts nothing', async () => {
   const { dead, living } = await livesAndDeaths();
   const redis = new Redis(product.credentials.redis_url);
   const before = await redis.dbsize();
@@ -145,7 +145,7 @@ test('FLUSHALL revives nothing and stops nothing', async () => {
 });
 
 describe('Redis gone', () => {
-  test('nothing revives, everything but metadata goes on, readiness stays with redis degraded; and Redis back changes none of it', async () => {
+  test('without Redis no revoked token becomes valid, everything except metadata works, and readiness reports redis degraded; its return changes none of this', async () => {
     const { dead, living } = await livesAndDeaths();
     await stores.end('redis', 'SIGKILL');
     const degraded = await eventually('redis to be degraded', async () => {
@@ -161,12 +161,12 @@ describe('Redis gone', () => {
     const batch = await send(product.api, 'POST', '/v1/tokens/validate-batch', { basic, json: { token_ids: ['x'] } });
     expectProblem(batch, 503, 'token_metadata_unavailable');
     const during = await eventsUnderTraces();
-    // Ended while Redis could not be told.
+    // Revoked while Redis was unreachable.
     const late = await signIn(product, product.credentials.user);
     expect((await send(product.api, 'GET', '/api/auth/session', { cookie: late.cookie })).status).toBe(200);
     await send(product.api, 'POST', '/api/auth/signout', { cookie: late.cookie, headers: { origin: product.api } });
     await untilVerdict(product, late.tokens.access_token, 'session_ended');
-    // A missing store is a state, not a stream of events: the API and the worker say so once each.
+    // A missing store is a state, not a stream of log lines: the API and the worker each log it once.
     expect(product.output().match(/redis is out of reach: going on without it/g)).toHaveLength(1);
     expect(product.output().match(/redis is out of reach: jobs wait/g)).toHaveLength(1);
 
@@ -175,7 +175,7 @@ describe('Redis gone', () => {
       const { body } = await send(product.api, 'GET', '/readyz');
       return body.components.redis === 'ok';
     });
-    // No job could be asked for meanwhile: the outbox had it all, and lost none.
+    // No job could be enqueued meanwhile: the outbox kept every event and lost none.
     await eventually('every event of the outage to be sealed', async () => {
       const left = await queryRows(product.credentials.database_url, 'SELECT 1 FROM audit_outbox WHERE seq IS NULL');
       return left.length === 0;

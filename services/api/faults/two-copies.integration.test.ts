@@ -30,7 +30,7 @@ import { isAlive } from '#testing/processes/alive.ts';
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
   BETTER_AUTH_URL: 'http://auth.sallyport.test',
-  // A slow machine must not turn a repetition into a replay.
+  // Long enough that a slow machine does not turn a repeat into a replay.
   REFRESH_GRACE_SECONDS: '60',
   WORKER_COPIES: '0',
 };
@@ -43,7 +43,7 @@ let user: TestUser;
 beforeAll(async () => {
   database = await createEmptyDatabase(inject('templateUrl'));
   const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
-  // At once, on a database without a single table.
+  // Both start at the same time, on a database without tables.
   [one, two] = await Promise.all([startProduct({ stores, env: shared }), startProduct({ stores, env: shared })]);
   user = await signUp(one);
 });
@@ -52,11 +52,11 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** Every copy refuses within a second; on a busy machine within six. */
+/** Every copy must refuse within a second; six seconds on a busy machine. */
 const REFUSED_MS = 1_000;
 const REFUSED_BUSY_MS = 6_000;
 
-/** How long after now each copy has the verdict on its token. */
+/** Milliseconds until each copy returns this decision for its token. */
 async function timesToVerdict(
   asked: readonly (readonly [Product, string])[],
   expected: string,
@@ -74,8 +74,8 @@ const medianOf = (times: readonly number[]): number => [...times].sort((a, b) =>
 const rows = <R extends object>(text: string, values: unknown[] = []): Promise<R[]> =>
   queryRows<R>(database.url, text, values);
 
-describe('started at once on an empty database', () => {
-  test('each migration was applied once', async () => {
+describe('two copies started at once on an empty database', () => {
+  test('apply each migration once', async () => {
     const applied = await rows<{ name: string }>('SELECT migration_name AS name FROM _prisma_migrations ORDER BY name');
     expect(applied.length).toBeGreaterThanOrEqual(7);
     expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
@@ -85,7 +85,7 @@ describe('started at once on an empty database', () => {
     expect(said).toHaveLength(applied.length);
   });
 
-  test('there is one signing key, one secret of each purpose, one of each demo person and client', async () => {
+  test('have one signing key, one secret of each purpose, and one of each demo user and client', async () => {
     const keys = await rows<{ id: string }>("SELECT id FROM jwks WHERE purpose = 'access'");
     expect(keys).toHaveLength(1);
     const secrets = await rows<{ purpose: string; count: number }>(
@@ -102,7 +102,7 @@ describe('started at once on an empty database', () => {
     expect(two.credentials).toEqual(one.credentials);
   });
 
-  test('both serve, and each takes what the other made: tokens, sessions, refresh tokens', async () => {
+  test('both serve, and each accepts what the other issued: tokens, sessions, refresh tokens', async () => {
     for (const [maker, taker] of [
       [one, two],
       [two, one],
@@ -119,7 +119,7 @@ describe('started at once on an empty database', () => {
 describe('parallel refreshes of one token over two copies', () => {
   const copies = () => [one, two] as const;
 
-  test('sixty: one rotation, one successor for all, no 5xx, no kill; the successor works, and the old tokens are caught and end the login within a second', async () => {
+  test('sixty: one rotation, one successor for all, no 5xx, no revocation; the successor works, and reuse of the old tokens revokes the family within a second', async () => {
     const times: number[] = [];
     for (let round = 0; round < 5; round += 1) {
       const pair = await issueFor(one, user.id);
@@ -143,13 +143,13 @@ describe('parallel refreshes of one token over two copies', () => {
       expectProblem(await refresh(one, pair.refresh_token), 401, 'refresh_token_reused');
       const asked = copies().map((copy) => [copy, next.body.access_token] as const);
       times.push(...(await timesToVerdict(asked, 'family_reused')));
-      // The refresh token of the thief, or of the victim, is as dead.
+      // The refresh token that the attacker or the victim holds is revoked as well.
       expectProblem(await refresh(two, next.body.refresh_token), 401, 'refresh_token_reused');
     }
     expect(medianOf(times)).toBeLessThan(REFUSED_MS);
   });
 
-  test('every one of them is in the audit outbox: one rotation, the others as repetitions', async () => {
+  test('each of them is in the audit outbox: one rotation, the others as repeats', async () => {
     const pair = await issueFor(one, user.id);
     const { fid } = claimsIn(pair.access_token);
     await Promise.all(Array.from({ length: 20 }, (_, at) => refresh(copies()[at % 2]!, pair.refresh_token)));
@@ -163,7 +163,7 @@ describe('parallel refreshes of one token over two copies', () => {
     });
   });
 
-  test('many logins at once, each used from both copies: every one has one successor', async () => {
+  test('many token families at once, each used at both copies: every one has one successor', async () => {
     const pairs = await Promise.all(Array.from({ length: 20 }, () => issueFor(one, user.id)));
     const answers = await Promise.all(
       pairs.flatMap((pair) =>
@@ -178,7 +178,7 @@ describe('parallel refreshes of one token over two copies', () => {
   });
 });
 
-describe('a refresh that lies unread at a stopped copy, while its client refreshes twice at the other', () => {
+describe('a refresh that waits unread at a paused copy while its client refreshes twice at the other', () => {
   /** How many requests a copy has refused to process, by its own count. */
   async function dropped(product: Product): Promise<number> {
     const { text } = await send(product.metrics, 'GET', '');
@@ -191,7 +191,7 @@ describe('a refresh that lies unread at a stopped copy, while its client refresh
   test.each([
     ['has closed its connection', true],
     ['still holds its connection open, as a proxy does', false],
-  ])('ends nothing when the copy wakes and the client %s', async (_state, hasClosed) => {
+  ])('revokes nothing when the copy resumes and the client %s', async (_state, hasClosed) => {
     const pair = await issueFor(two, user.id);
     const { fid } = claimsIn(pair.access_token);
     const before = await dropped(one);
@@ -201,7 +201,7 @@ describe('a refresh that lies unread at a stopped copy, while its client refresh
     let newest = pair.refresh_token;
     process.kill(one.apiPid()!, 'SIGSTOP');
     try {
-      // The kernel accepts for the stopped process, and keeps what is written.
+      // The kernel accepts connections for the stopped process and buffers what is written.
       await once(abandoned, 'connect');
       const body = JSON.stringify({ refresh_token: pair.refresh_token });
       const text = requestText('POST', '/v1/tokens/refresh', ['Content-Type: application/json'], body);
@@ -210,7 +210,7 @@ describe('a refresh that lies unread at a stopped copy, while its client refresh
       if (hasClosed) abandoned.destroy();
       for (let generation = 1; generation <= 2; generation += 1)
         newest = (await refresh(two, newest)).body.refresh_token;
-      // Longer than any request may lie unread, or than any may without a second look at its connection.
+      // Longer than a request may wait unread, or than one may without its connection being checked again.
       await sleep(Math.max(0, (hasClosed ? 200 : 1_100) - (performance.now() - stoppedAt)));
     } finally {
       process.kill(one.apiPid()!, 'SIGCONT');
@@ -224,7 +224,7 @@ describe('a refresh that lies unread at a stopped copy, while its client refresh
   });
 });
 
-test('guessing at a known family id moves nothing: no query finds it, no kill, no rotation, no row', async () => {
+test('guessing tokens for a known family id changes nothing: no query matches, no revocation, no rotation, no row', async () => {
   const pair = await issueFor(one, user.id);
   const { fid } = claimsIn(pair.access_token);
   const [, family, generation, nonce, mac] = pair.refresh_token.split('.') as [string, string, string, string, string];
@@ -250,8 +250,8 @@ test('guessing at a known family id moves nothing: no query finds it, no kill, n
   expect((await refresh(two, pair.refresh_token)).status).toBe(200);
 });
 
-describe('what ends at one copy has ended at the other', () => {
-  test('a revoked token, session, user and client: refused by every copy within a second', async () => {
+describe('a revocation at one copy reaches the other', () => {
+  test('a revoked token, session, user and client are refused by every copy within a second', async () => {
     const person = await signUp(one);
     const times: number[] = [];
     for (let round = 0; round < 5; round += 1) {
@@ -267,7 +267,7 @@ describe('what ends at one copy has ended at the other', () => {
     expectProblem(await refresh(one, other.refresh_token), 401, 'session_ended');
   });
 
-  test('a session signed out here has no cookie, token or refresh token there', async () => {
+  test('a session signed out at one copy has no valid cookie, token or refresh token at the other', async () => {
     const person = await signIn(one, one.credentials.user);
     expect((await send(two.api, 'GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
     const answer = await send(one.api, 'POST', '/api/auth/signout', {
@@ -280,7 +280,7 @@ describe('what ends at one copy has ended at the other', () => {
     expectProblem(await refresh(two, person.tokens.refresh_token), 401, 'session_ended');
   });
 
-  test('a key compromised here is refused there, and both sign with its successor', async () => {
+  test('a key compromised at one copy is refused at the other, and both sign with its successor', async () => {
     const pair = await issueFor(one, user.id);
     const { kid } = decodeProtectedHeader(pair.access_token);
     const answer = await send(one.api, 'POST', `/v1/keys/${kid}/compromise`, {
@@ -296,7 +296,7 @@ describe('what ends at one copy has ended at the other', () => {
   });
 });
 
-test('two starts at once in one new data directory share its stores: one key, one set of migrations, both serve, and the last one out stops them', async () => {
+test('two starts at once in one new data directory share its stores: one key, one set of migrations, both serve, and the last to stop ends the stores', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-shared-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');

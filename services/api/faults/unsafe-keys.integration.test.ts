@@ -16,7 +16,7 @@ afterAll(() => harness?.close());
 
 const readyz = (): Promise<Received> => send(copy.url, 'GET', '/readyz');
 
-test('with an RSA key below 2048 bits in the ring a running copy is not ready and signs nothing, and a start ends', async () => {
+test('with an RSA key below 2048 bits in the ring, a running copy is not ready and signs nothing, and a start fails', async () => {
   const client = await harness.newClient(['tokens:issue']);
   const issue = async (): Promise<Received> =>
     send(copy.url, 'POST', '/v1/tokens', {
@@ -39,7 +39,7 @@ test('with an RSA key below 2048 bits in the ring a running copy is not ready an
   expect([answer.status, answer.body.status]).toEqual([503, 'not_ready']);
   expect(answer.body.components).toMatchObject({ postgres: 'ok', revocations: 'ok' });
   expectProblem(await issue(), 503, 'signing_unavailable');
-  // What was signed before is judged on.
+  // Tokens signed before are still validated.
   const { body } = await send(copy.url, 'POST', '/v1/tokens/validate', { json: { token: access_token } });
   expect(body.active).toBe(true);
 

@@ -38,7 +38,7 @@ const ports = portsWith(false);
 const requestWith = (headers: Record<string, string>, endpoint?: Partial<Endpoint>): FastifyRequest =>
   ({ headers, routeOptions: { config: { endpoint } } }) as unknown as FastifyRequest;
 
-/** A browser that was shown a form: its cookie, and the token in the form. */
+/** A browser that loaded a form: its cookie, and the token in the form. */
 function shownForm(session = '') {
   const first = tieForm(ports, requestWith(session === '' ? {} : { cookie: `session=${session}` }));
   const page = first.setCookie[0]!.split(';', 1)[0]!;
@@ -46,13 +46,13 @@ function shownForm(session = '') {
 }
 
 describe('a form', () => {
-  test('sent from the page that this browser was shown is our own', () => {
+  test('is accepted from the page that this browser loaded', () => {
     const { token, cookie } = shownForm();
     expect(isOwnForm(ports, requestWith({ cookie }), token)).toBe(true);
     expect(isOwnForm(ports, requestWith({ cookie, origin: OWN }), token)).toBe(true);
   });
 
-  test('of another browser, of none, or from a foreign page is not', () => {
+  test('is refused from another browser, without a cookie, or from another origin', () => {
     const { token, cookie } = shownForm();
     expect(isOwnForm(ports, requestWith({ cookie: shownForm().cookie }), token)).toBe(false);
     expect(isOwnForm(ports, requestWith({}), token)).toBe(false);
@@ -62,27 +62,27 @@ describe('a form', () => {
       expect(isOwnForm(ports, requestWith({ cookie }), forged)).toBe(false);
   });
 
-  test('is of no use once somebody else is signed in', () => {
+  test('is refused once another user is signed in', () => {
     const { token, page, cookie } = shownForm('first');
     expect(isOwnForm(ports, requestWith({ cookie }), token)).toBe(true);
     expect(isOwnForm(ports, requestWith({ cookie: `${page}; session=second` }), token)).toBe(false);
     expect(isOwnForm(ports, requestWith({ cookie: page }), token)).toBe(false);
   });
 
-  test('leaves the cookie of the browser as it is, unless it has none of ours', () => {
+  test('leaves the browser’s page cookie as it is, and sets one only where it is missing', () => {
     const { page } = shownForm();
     expect(tieForm(ports, requestWith({ cookie: page })).setCookie).toEqual([]);
     expect(tieForm(ports, requestWith({ cookie: 'sallyport.page=planted' })).setCookie).toHaveLength(1);
   });
 
-  test('is tied by a cookie that no script reads, and that is of this host alone where the API is served by TLS', () => {
+  test('is bound by a cookie that no script can read and that is limited to this host where the API is served by TLS', () => {
     expect(tieForm(ports, requestWith({})).setCookie[0]).toMatch(/^sallyport\.page=.*; HttpOnly; SameSite=Lax$/);
     expect(tieForm(portsWith(true), requestWith({})).setCookie[0]).toMatch(
       /^__Host-sallyport\.page=[\w-]{22}; Path=\/; .*; Secure$/,
     );
   });
 
-  test('that is over says what to do', () => {
+  test('answers an expired form with what to do next', () => {
     expect(expiredForm()).toMatchObject({ status: 403, body: expect.stringContaining('This form has expired') });
   });
 });
@@ -91,7 +91,7 @@ describe('an error', () => {
   const page = { responses: { 200: { contentType: 'text/html; charset=utf-8' } } };
   const looking = { accept: 'text/html,*/*' };
 
-  test('is a page for those who look at pages, and for nobody else', () => {
+  test('is a page for browsers and JSON for programs', () => {
     expect(problemPage(rateLimited({ retryAfterSeconds: 9 }), requestWith(looking, page))).toMatchObject({
       status: 429,
       body: expect.stringContaining('Try again in 9 seconds.'),
@@ -103,7 +103,7 @@ describe('an error', () => {
     expect(problemPage(rateLimited(), requestWith(looking))).toBeNull();
   });
 
-  test("of a page's own work is shown on one, but a defect stays a defect", async () => {
+  test('raised while a page is built is shown as a page, but a defect stays a defect', async () => {
     const failing = (error: Error) => asPage(() => Promise.reject(error));
     await expect(failing(storeUnavailable())).resolves.toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     await expect(failing(internalError())).rejects.toMatchObject({ code: 'internal_error' });
@@ -112,14 +112,14 @@ describe('an error', () => {
     await expect(asPage(async () => own)).resolves.toBe(own);
   });
 
-  test('has the headers that its status calls for', () => {
+  test('has the headers that its status requires', () => {
     expect(errorHeaders(unauthenticated())).toEqual({ 'www-authenticate': 'Bearer realm="sallyport"' });
     expect(errorHeaders(requestInvalid({ retryAfterSeconds: 0.5 }))).toEqual({ 'retry-after': '1' });
     expect(errorHeaders(requestInvalid())).toEqual({});
   });
 });
 
-test('whoever is sent on is sent by GET, and tells nobody from where', () => {
+test('redirects use GET and send no referrer', () => {
   expect(goTo('/login')).toMatchObject({
     status: 303,
     headers: { location: '/login', 'referrer-policy': 'no-referrer' },

@@ -12,19 +12,19 @@ import { problemAdvice, problemTitle } from './problems.ts';
 
 export type HasForms = HasAuth & HasPageKeys;
 
-/** A day: a page left open over night can still be sent. */
+/** A day, so that a page left open overnight can still be sent. */
 const PAGE_COOKIE_SECONDS = 86_400;
 
 const cookieName = ({ auth }: HasAuth): string => `${auth.browser.secureCookies ? '__Host-' : ''}sallyport.page`;
 
-/** What ties a form to the browser it was shown in, and to who was signed in there. */
+/** Binds a form to the browser that loaded it and to the user signed in there. */
 export type FormTie = { readonly token: string; readonly setCookie: readonly string[] };
 
 const sessionCookie = ({ auth }: HasAuth, request: FastifyRequest): string =>
   cookieValue(request.headers.cookie, auth.browser.sessionCookie) ?? '';
 
 /**
- * The tie of a form to be shown; sets the page cookie where the browser has none.
+ * The form's binding token; sets the page cookie where the browser has none.
  * @param about the request that the page shows, which its form sends back
  */
 export function tieForm(ports: HasForms, request: FastifyRequest, about = ''): FormTie {
@@ -39,7 +39,7 @@ export function tieForm(ports: HasForms, request: FastifyRequest, about = ''): F
   };
 }
 
-/** Whether a form comes from a page of ours that this browser was shown: its token, and no foreign Origin. */
+/** Whether this browser loaded the form from one of our pages: its token matches, and no other Origin sent it. */
 export function isOwnForm(ports: HasForms, request: FastifyRequest, token: string, about = ''): boolean {
   const { origin } = request.headers;
   if (origin !== undefined && !ports.auth.browser.trustedOrigins.has(origin)) return false;
@@ -57,7 +57,7 @@ export const showPage = (
     ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
   });
 
-/** On to another address by GET, whatever the method was: a 307 would send a password along (RFC 9700 §4.12). */
+/** Redirects by GET, whatever the method was: a 307 would resend a password (RFC 9700 §4.12). */
 export const goTo = (location: string, setCookie: readonly string[] = []): Answer =>
   answer(303, '', {
     location,
@@ -71,19 +71,21 @@ export const expiredForm = (): Answer =>
     403,
     errorPage(
       'This form has expired',
-      'It was opened in another browser, or before somebody signed in.',
+      'It was opened in another browser, or before a user signed in.',
       'Go back to the application and begin again.',
     ),
   );
 
-/** An error as people read it: what went wrong, and what to do next. */
+/** An error in words for users: what went wrong, and what to do next. */
 const problemOf = (error: AppError): Answer => {
   const { status } = error.definition;
   const { body, headers } = showPage(status, errorPage(problemTitle(error), null, problemAdvice(error)));
   return answer(status, body, { ...headers, ...errorHeaders(error) });
 };
 
-/** `Retry-After` and `WWW-Authenticate` (RFC 9110 §15.5.2) where they belong; browsers open no dialog for this challenge. */
+/**
+ * `Retry-After` and `WWW-Authenticate` (RFC 9110 §15.5.2) where they apply; browsers open no dialog for this challenge.
+ */
 export const errorHeaders = ({ definition: { status }, options }: AppError): Record<string, string> => ({
   ...(status === 401 ? { 'www-authenticate': 'Bearer realm="sallyport"' } : {}),
   ...(status === 503 || status === 429 || options.retryAfterSeconds !== undefined
@@ -91,19 +93,19 @@ export const errorHeaders = ({ definition: { status }, options }: AppError): Rec
     : {}),
 });
 
-/** Whether somebody looks at what is answered, and no program. */
+/** Whether the client is a browser that shows the answer, not a program. */
 export const wantsPage = ({ headers }: FastifyRequest): boolean => headers.accept?.includes('text/html') ?? false;
 
 /**
- * What a browser is shown of an error from before a page's own work: a limit, an unreadable form, a stop. Null for
- * whoever asks for no page, and where there is none.
+ * The page for an error raised before a page handler ran: a limit, an unreadable form, a stop. Null for clients that
+ * want no page, and for addresses that have none.
  */
 export function problemPage(error: AppError, request: FastifyRequest): Answer | null {
   const endpoint = request.routeOptions?.config?.endpoint;
   return wantsPage(request) && endpoint !== undefined && isPage(endpoint) ? problemOf(error) : null;
 }
 
-/** Shows errors as pages to those who look at pages. A defect stays one, for the log. */
+/** Shows errors as pages to browsers. A defect stays a defect, for the log. */
 export async function asPage(work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();

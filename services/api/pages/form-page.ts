@@ -14,13 +14,15 @@ button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var
 export type Page = {
   readonly title: string;
   readonly body: Html;
-  /** Path of a script of ours; a page works without it. */
+  /** Path of one of our scripts; a page works without it. */
   readonly script?: string;
-  /** Address elsewhere, where a browser goes at once: a form that is redirected may only lead to known places. */
+  /**
+   * External address to which the browser is sent at once: the redirect target of a form must be listed in the policy.
+   */
   readonly goesOnTo?: string;
 };
 
-/** A page of forms as a whole document. Its script is a file: no script stands in it. */
+/** A form page as a complete document. Its script is a separate file: the page contains no inline script. */
 export const formPage = ({ title, body, script, goesOnTo }: Page): string =>
   documentOf({
     title: `${title} · Sallyport`,
@@ -30,9 +32,9 @@ export const formPage = ({ title, body, script, goesOnTo }: Page): string =>
   });
 
 /**
- * Headers of a page. `referrer-policy` is `same-origin`, not `no-referrer`: with that a browser sends `Origin: null`
- * with our own forms.
- * @param formTargets where forms may lead beside our own origin, redirects included
+ * Headers of a page. `referrer-policy` is `same-origin`: with `no-referrer` a browser sends `Origin: null` with
+ * forms of our own origin.
+ * @param formTargets origins other than ours where forms may lead, redirects included
  */
 export const formPageHeaders = (
   { script }: Pick<Page, 'script'>,

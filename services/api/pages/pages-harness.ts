@@ -1,4 +1,4 @@
-// For tests only: what people do on our pages, and clients with what comes back.
+// For tests only: user actions on our pages, and the clients that receive the result.
 import * as oauth from 'oauth4webapi';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -11,12 +11,12 @@ export type Login = { readonly email: string; readonly password: string };
 
 export const button = (page: Page, name: string): Locator => page.getByRole('button', { name, exact: true });
 
-/** The text as it is shown. */
+/** The text as shown. */
 export const textOf = (at: Locator): Promise<string> =>
-  // biome-ignore lint/performance/useDomNodeTextContent: what is hidden is not seen
+  // biome-ignore lint/performance/useDomNodeTextContent: innerText leaves out hidden text
   at.innerText();
 export const heading = (page: Page): Promise<string> => textOf(page.getByRole('heading', { level: 1 }));
-/** What somebody sees of a page. */
+/** The visible text of a page. */
 export const seen = (page: Page): Promise<string> => textOf(page.locator('main'));
 
 export async function signInOn(page: Page, { email, password }: Login): Promise<void> {
@@ -25,13 +25,13 @@ export async function signInOn(page: Page, { email, password }: Login): Promise<
   await button(page, 'Sign in').click();
 }
 
-/** A page of anybody's with a form that leads elsewhere. */
+/** A page of another site with a form that leads to ours. */
 export const formPage = (action: string, fields: Readonly<Record<string, string>>): string => {
   const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`);
   return `<!doctype html><form method="post" action="${action}">${inputs.join('')}<button>Send</button></form>`;
 };
 
-/** A public client of codes and devices, known to the API when this resolves. */
+/** A public client for authorization codes and devices, known to the API when this resolves. */
 export async function newPagesClient(
   { ports }: ApiCopy,
   name: string,
@@ -45,7 +45,7 @@ export async function newPagesClient(
   return { client_id: made.clientId };
 }
 
-/** Requests to the issuer's name reach the API under test. */
+/** Sends requests for the issuer's host name to the API under test. */
 export const viaApi = ({ url }: ApiCopy) => ({
   [oauth.customFetch]: (address: string, init: RequestInit) => fetch(address.replace(PAGES_ORIGIN, url), init),
   [oauth.allowInsecureRequests]: true,
@@ -57,13 +57,13 @@ export async function discoverIssuer(api: ApiCopy): Promise<oauth.AuthorizationS
 }
 
 export type Authorization = {
-  /** Where to send the browser. */
+  /** The address to open in the browser. */
   readonly address: string;
-  /** Tokens for the address that it came back to. */
+  /** Exchanges the address that the browser came back to for tokens. */
   redeem(back: string): Promise<oauth.TokenEndpointResponse>;
 };
 
-/** An authorization of an outside client (oauth4webapi). */
+/** An authorization request of an outside client (oauth4webapi). */
 export async function newAuthorization(
   api: ApiCopy,
   client: oauth.Client,
@@ -95,7 +95,7 @@ export async function newAuthorization(
   };
 }
 
-/** An authenticator of the browser's own, with a finger always on it (WebDriver extension of WebAuthn §11). */
+/** The browser's virtual authenticator, which always confirms presence (WebDriver extension of WebAuthn §11). */
 export async function addAuthenticator(page: Page): Promise<void> {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('WebAuthn.enable');
@@ -111,7 +111,7 @@ export async function addAuthenticator(page: Page): Promise<void> {
   });
 }
 
-/** Makes a passkey for whoever is signed in; the status of the answer. The page must be one that may ask our origin. */
+/** Creates a passkey for the signed-in user and returns the status. The page must be allowed to call our origin. */
 export const registerPasskey = (page: Page): Promise<unknown> =>
   page.evaluate(`(async () => {
     const post = (path, body) => fetch('/api/auth/passkey/register/' + path, {
@@ -125,7 +125,7 @@ export const registerPasskey = (page: Page): Promise<unknown> =>
     return (await post('verify', { challenge, name: 'my key', response: credential.toJSON() })).status;
   })()`);
 
-/** Presses Tab until the control of this name has the focus; wherever it stops on the way, that shows. */
+/** Presses Tab until the control of this name has the focus, and checks that each focused control is visible. */
 export async function reachByTab(page: Page, name: string): Promise<void> {
   for (let presses = 0; presses < 12; presses++) {
     await page.keyboard.press('Tab');

@@ -35,7 +35,7 @@ import {
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
-/** As somebody names a client who wants to look like another, or to run something. */
+/** A client name that imitates another client or tries to run a script. */
 const HOSTILE_NAME = `Tasks</strong><img src=x onerror=alert(1)><script>alert(2)</script>"'&amp;`;
 
 let harness: BrowserHarness;
@@ -56,7 +56,7 @@ const authorization = () => newAuthorization(harness.api, client, redirectUri, S
 const logIn = (page: Page, login: Login = user) => signInOn(page, login);
 const alertOn = (page: Page) => textOf(page.getByRole('alert').first());
 
-/** From a client through login and consent and back; what was seen on the way. @param look at each page in passing */
+/** From a client through sign-in and consent and back; returns what was shown. @param look called on each page */
 async function journey({ page }: Visit, look: (page: Page) => Promise<void> = async () => {}): Promise<string[]> {
   const { address, redeem } = await authorization();
   const pages: string[] = [];
@@ -87,8 +87,8 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
   return pages;
 }
 
-describe('login and consent', () => {
-  test('an outside client gets its code by the pages, redeems it; readable in light and dark, narrow and wide; the same with JavaScript off', async () => {
+describe('sign-in and consent', () => {
+  test('an outside client gets its code through the pages and redeems it; pages are readable in light and dark, narrow and wide, and work with JavaScript off', async () => {
     const visit = await harness.visit();
     const withScript = await journey(visit, expectReadable);
     expect(visit.complaints).toEqual([]);
@@ -100,7 +100,7 @@ describe('login and consent', () => {
     await Promise.all([visit.context.close(), plain.context.close()]);
   });
 
-  test('consent names client, account, host and each right; markup in a client’s name is text', async () => {
+  test('consent names client, account, host and each permission; markup in a client’s name is shown as text', async () => {
     const leaver = await signUp({ api: harness.api.url });
     const { page, complaints, context } = await harness.visit({}, leaver);
     await page.goto((await authorization()).address);
@@ -111,7 +111,7 @@ describe('login and consent', () => {
     expect(await page.title()).toContain(HOSTILE_NAME);
     expect(await page.locator('main img, script:not([src])').count()).toBe(0);
     expect(complaints).toEqual([]);
-    // Another account: whoever it was is signed out, and the request goes on.
+    // Using another account signs out the current user, and the request continues.
     await button(page, 'Use another account').click();
     expect(await heading(page)).toBe('Sign in');
     expect((await send(harness.api.url, 'GET', '/api/auth/session', { cookie: leaver.cookie })).status).toBe(401);
@@ -122,7 +122,7 @@ describe('login and consent', () => {
     await context.close();
   });
 
-  test('keyboard alone is enough, and shows where it is', async () => {
+  test('the pages work by keyboard alone and show the focus', async () => {
     const { page, context, complaints } = await harness.visit();
     const { address, redeem } = await authorization();
     await page.goto(address);
@@ -143,7 +143,7 @@ describe('login and consent', () => {
     await context.close();
   });
 
-  test('a second factor is asked for on a page of its own; a wrong code says what to do, the right one leads on', async () => {
+  test('a second factor has its own page; a wrong code shows what to do next, the right one continues', async () => {
     const { person, uri } = await enrolled(harness.api);
     const { page, context, complaints } = await harness.visit();
     await page.goto((await authorization()).address);
@@ -153,7 +153,7 @@ describe('login and consent', () => {
     await field.fill('wrong-recovery-code');
     await button(page, 'Continue').click();
     expect(await alertOn(page)).toMatch(/Wait for the next code .* or use a recovery code\.$/);
-    // The code of now was used to enrol.
+    // The current code was used to enrol.
     await field.fill(codeOf(uri, 1));
     await button(page, 'Continue').click();
     expect(await heading(page)).toContain('act for you?');
@@ -163,13 +163,13 @@ describe('login and consent', () => {
 });
 
 describe('passkeys', () => {
-  test('a passkey made in the browser signs in on the page, with no password, and the client gets its code', async () => {
+  test('a passkey created in the browser signs in on the page without a password, and the client gets its code', async () => {
     const own = await signUp({ api: harness.api.url });
     const { page, context, complaints } = await harness.visit({}, own);
     await addAuthenticator(page);
     const { address, redeem } = await authorization();
     await page.goto('/login?next=/device');
-    // None is there yet.
+    // The user has no passkey yet.
     await button(page, 'Sign in with a passkey').click();
     await page.getByText('No passkey was used.').waitFor();
     expect(await registerPasskey(page)).toBe(201);
@@ -197,7 +197,7 @@ describe('passkeys', () => {
         response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
       }),
     ],
-  ])('what is no passkey of ours is refused on the page, in words: %s', async (_name, response) => {
+  ])('a response that is not a known passkey is refused on the page, in words: %s', async (_name, response) => {
     const browser = openBrowser(harness.api.url, PAGES_ORIGIN);
     const login = await browser.open('/login');
     const form = { ...login, text: login.text.replace('action="/login"', 'action="/login/passkey"') };
@@ -208,7 +208,7 @@ describe('passkeys', () => {
 });
 
 describe('devices', () => {
-  test('the code of a device is typed, compared and allowed; an unknown one says what to do', async () => {
+  test('a device code is typed, compared and allowed; an unknown code shows what to do next', async () => {
     const as = await discover();
     const asked = await oauth.deviceAuthorizationRequest(
       as,
@@ -240,8 +240,8 @@ describe('devices', () => {
   });
 });
 
-describe('a foreign page', () => {
-  test('frames no page of ours', async () => {
+describe('a page of another site', () => {
+  test('cannot frame any of our pages', async () => {
     const { page, context, complaints } = await harness.visit();
     const { address } = await authorization();
     harness.serve(
@@ -256,7 +256,7 @@ describe('a foreign page', () => {
     await context.close();
   });
 
-  test('neither signs anybody in nor decides for them: forms of another site are refused, and nothing changes', async () => {
+  test('can neither sign a user in nor decide for one: its forms are refused, and nothing changes', async () => {
     const { page, context } = await harness.visit({}, user);
     await page.goto('/login?next=/device');
     const token = await page.locator('input[name=form_token]').inputValue();
@@ -287,7 +287,7 @@ describe('a foreign page', () => {
   });
 });
 
-test('what is refused before a page begins its work is a page too, and says what to do', async () => {
+test('a refusal before a page handler runs is also a page that says what to do next', async () => {
   const { page, context } = await harness.visit();
   const answer = await page.goto(`/device?user_code=${'B'.repeat(33)}`);
   expect([answer?.status(), answer?.headers()['content-security-policy']]).toEqual([
@@ -300,7 +300,7 @@ test('what is refused before a page begins its work is a page too, and says what
   await context.close();
 });
 
-test('a closed account is opened on the page of its mail, which sends another to whoever has none', async () => {
+test('a locked account is unlocked on the page of its mail, which can send a new mail', async () => {
   const { page, context, complaints } = await harness.visit();
   const mails = await openMailFolder(harness.api.ports);
   const owner = await signUp({ api: harness.api.url });

@@ -19,7 +19,7 @@ const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
 const named = { clientName: HOSTILE, email: HOSTILE, formToken: HOSTILE, scopes: ['email', HOSTILE] };
 const unvetted = { address: HOSTILE };
 
-/** Every page with something hostile wherever something is put in. */
+/** Every page with hostile text in every place that takes text. */
 const hostile: Readonly<Record<string, Page>> = {
   login: loginPage({ formToken: HOSTILE, next: HOSTILE, email: HOSTILE, providers: [HOSTILE], problem: HOSTILE }),
   code: codePage({ formToken: HOSTILE, next: HOSTILE, challenge: HOSTILE, problem: HOSTILE }),
@@ -31,14 +31,14 @@ const hostile: Readonly<Record<string, Page>> = {
   error: errorPage(HOSTILE, HOSTILE, HOSTILE),
 };
 
-test.each(Object.entries(hostile))('whatever is put into the page of %s is text, and no markup', (_name, page) => {
+test.each(Object.entries(hostile))('hostile text in the page of %s is shown as text, not markup', (_name, page) => {
   const document = formPage(page);
   expect(document).not.toContain(HOSTILE);
   expect(document).not.toMatch(/<img|<script(?! src="\/login\/passkey\.js" defer>)/);
   expect(document).toContain('&lt;script&gt;');
 });
 
-test('a problem is announced, and where there is none nothing is', () => {
+test('a problem is announced, and nothing is announced without one', () => {
   const form = { formToken: 't', next: '/', email: '', providers: [] };
   expect(formPage(loginPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
   expect(formPage(loginPage(form))).not.toContain('<p class="bad" role="alert">');
@@ -46,7 +46,7 @@ test('a problem is announced, and where there is none nothing is', () => {
   expect(formPage(deviceCodePage(false))).not.toContain('role="alert"');
 });
 
-test('the login page has a button for each provider, by the name that people know, and no form without one', () => {
+test('the sign-in page has a button for each provider under its public name, and no provider form without providers', () => {
   const shown = formPage(
     loginPage({ formToken: 't', next: '/', email: '', providers: ['github', 'google', 'company'] }),
   );
@@ -60,7 +60,7 @@ test('the login page has a button for each provider, by the name that people kno
   expect(without).not.toContain('/login/provider');
 });
 
-test('a client that nobody looked at is shown as one, with the address it is known by', () => {
+test('an unvetted client is shown as unvetted, with the address that identifies it', () => {
   const asked = {
     formToken: 't',
     query: 'q',
@@ -79,7 +79,7 @@ test('a client that nobody looked at is shown as one, with the address it is kno
   );
 });
 
-test('scopes are said in words, and those without words by their name', () => {
+test('scopes are described in words, and unknown ones by name', () => {
   const page = formPage(
     deviceConfirmPage({
       formToken: 't',
@@ -94,13 +94,13 @@ test('scopes are said in words, and those without words by their name', () => {
   expect(page).toContain('use <code>things:read</code> for you');
 });
 
-test('whoever asks to sign somebody out is named where that is known', () => {
+test('the sign-out page names the client that asks, where it is known', () => {
   const asked = { formToken: 't', clientId: '', redirectUri: '', state: '', email: 'a@b.test' };
   expect(formPage(askSignOutPage({ ...asked, clientName: 'App' }))).toContain('<strong>App</strong> asks you');
   expect(formPage(askSignOutPage({ ...asked, clientName: null }))).not.toContain('asks you to sign out');
 });
 
-test('what was decided is said, and an error says what to do next', () => {
+test('a page says what was decided, and an error says what to do next', () => {
   expect(formPage(deviceDonePage(true))).toContain('Device connected');
   expect(formPage(deviceDonePage(false))).toContain('The device has no access.');
   expect(formPage(signedOutPage)).toContain('You are signed out.');
@@ -109,14 +109,14 @@ test('what was decided is said, and an error says what to do next', () => {
   expect(page).not.toContain('<p></p>');
 });
 
-test('a page goes on elsewhere only where it says so', () => {
+test('a page redirects only where it says so', () => {
   expect(formPage(toProviderPage('google', 'https://a.test/x?a=1&b=2'))).toContain(
     '<meta http-equiv="refresh" content="0;url=https://a.test/x?a=1&amp;b=2">',
   );
   expect(formPage(signedOutPage)).not.toContain('http-equiv');
 });
 
-test('its headers let its forms go to our own origin and to what is named, and its script run if it has one', () => {
+test('its headers allow forms to our own origin and to the named ones, and its script where it has one', () => {
   const bare = formPageHeaders({});
   expect(bare['content-security-policy']).toContain("form-action 'self';");
   expect(bare['content-security-policy']).not.toContain('script-src');
@@ -130,7 +130,7 @@ test('its headers let its forms go to our own origin and to what is named, and i
   expect(own['content-security-policy']).toContain("script-src 'self'");
 });
 
-test('a template keeps what is markup already, and leaves out what is not there', () => {
+test('a template keeps what is markup already, and leaves out absent values', () => {
   expect(html`${html`<b>${1}</b>`}${[html`<i>`, html`</i>`]}${null}${undefined}${false}${'<&'}`.text).toBe(
     '<b>1</b><i></i>&lt;&amp;',
   );

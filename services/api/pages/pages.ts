@@ -7,21 +7,21 @@ const alertOf = (problem: string | undefined): Html | null =>
   problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`;
 
 const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
-/** Shown by that script, where the browser has passkeys. */
+/** The passkey script shows this where the browser supports passkeys. */
 const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button">Sign in with a passkey</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
 
 export type LoginPage = {
   readonly formToken: string;
-  /** Path of ours that the login leads to. */
+  /** Path of ours to open after the sign-in. */
   readonly next: string;
   readonly email: string;
-  /** Names of the providers that people may sign in by. */
+  /** Names of the providers that users may sign in with. */
   readonly providers: readonly string[];
-  /** Why the last try did not succeed. */
+  /** Why the last attempt failed. */
   readonly problem?: string | undefined;
 };
 
-/** Names that their owners write otherwise than by a capital letter at the front. */
+/** Brands whose spelling is more than a capital first letter. */
 const BRANDS: Readonly<Record<string, string>> = { github: 'GitHub', gitlab: 'GitLab', linkedin: 'LinkedIn' };
 
 /** @example brandOf('company') // 'Company' */
@@ -35,7 +35,7 @@ const providersForm = (formToken: string, next: string, providers: readonly stri
     ? null
     : html`<form method="post" action="/login/provider">${hidden('form_token', formToken)}${hidden('next', next)}${providers.map(providerButton)}</form>`;
 
-/** @param url where the provider asks people to sign in */
+/** @param url the provider's sign-in page */
 export const toProviderPage = (provider: string, url: string): Page => ({
   title: `On to ${brandOf(provider)}`,
   goesOnTo: url,
@@ -55,7 +55,7 @@ export const loginPage = ({ formToken, next, email, providers, problem }: LoginP
 export type CodePage = {
   readonly formToken: string;
   readonly next: string;
-  /** Of the sign-in that was half done. */
+  /** The id of the unfinished sign-in. */
   readonly challenge: string;
   readonly problem?: string | undefined;
 };
@@ -77,11 +77,11 @@ export const signedInPage = (formToken: string, email: string): Page => ({
 
 export type AskSignOutPage = {
   readonly formToken: string;
-  /** Sent back with the form, as the three after it; '' where there is none. */
+  /** Sent back with the form, like the three members after it; '' where absent. */
   readonly clientId: string;
   readonly redirectUri: string;
   readonly state: string;
-  /** Null where nobody says who asks. */
+  /** Null where the request names no client. */
   readonly clientName: string | null;
   readonly email: string;
 };
@@ -100,7 +100,7 @@ export const signedOutPage: Page = {
   body: html`<p>You are signed out. You can close this window.</p>`,
 };
 
-/** What a scope means, for those who are asked. */
+/** What each scope means, for users who are asked to consent. */
 const SCOPES: Readonly<Record<string, string>> = {
   openid: 'know who you are',
   profile: 'see your name and picture',
@@ -109,8 +109,8 @@ const SCOPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Of a client that nobody here has looked at: it named itself. Of a document the address says who is behind it, as far
- * as anything does (draft-ietf-oauth-client-id-metadata-document §6.4).
+ * Warns about an unvetted client, which chose its own name. For a client that is a document, the address is the best
+ * evidence of its owner (draft-ietf-oauth-client-id-metadata-document §6.4).
  */
 export type Unvetted = { readonly address: string | null };
 
@@ -123,7 +123,7 @@ const unvettedNote = (unvetted: Unvetted | null): Html | null =>
 
 export type ConsentPage = {
   readonly formToken: string;
-  /** Of the authorization request, sent back with the decision. */
+  /** The authorization request, sent back with the decision. */
   readonly query: string;
   readonly clientName: string;
   readonly clientHost: string;
@@ -146,7 +146,7 @@ export const consentPage = (asked: ConsentPage): Page => ({
 <p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
 
-/** A failure that is told to the user, never to the address that a request names. @param advice what to do next */
+/** A failure shown to the user, never sent to the address that a request names. @param advice what to do next */
 export const errorPage = (
   title: string,
   why: string | null,
@@ -156,22 +156,22 @@ export const errorPage = (
   body: html`<div role="alert">${why === null ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
 });
 
-/** What names the place of an address: its host, or the scheme of an app. */
+/** Names the target of an address: its host, or an app's scheme. */
 export const hostOf = (address: string): string => {
   const { protocol, host } = new URL(address);
   return host === '' ? protocol : host;
 };
 
-/** @param location the address of a client that nobody here knows, with the error as it expects it */
+/** @param location the address of an unvetted client, with the error in the form that it expects */
 export const leavePage = (why: string, location: string): Page => ({
   title: 'This request cannot be answered',
-  body: html`<div role="alert"><p>The application that sent you here asked for something that cannot be done: ${why}.</p></div>
+  body: html`<div role="alert"><p>The application that sent you here sent a request that cannot be answered: ${why}.</p></div>
 <p>No administrator has checked this application. <a href="${location}" rel="noreferrer">Go on to ${hostOf(location)}?</a></p>`,
 });
 
 export const deviceCodePage = (isUnknown: boolean): Page => ({
   title: 'Connect a device',
-  body: html`${alertOf(isUnknown ? 'This code is not known, or no longer. Compare it with your device, or let the device show a new one.' : undefined)}
+  body: html`${alertOf(isUnknown ? 'This code is unknown or has expired. Compare it with your device, or let the device show a new one.' : undefined)}
 <form method="get" action="/device"><label for="user_code">The code that your device shows</label>
 <input id="user_code" name="user_code" required maxlength="32" autocomplete="off" autocapitalize="characters" spellcheck="false">
 <button type="submit">Continue</button></form>`,
@@ -179,7 +179,7 @@ export const deviceCodePage = (isUnknown: boolean): Page => ({
 
 export type DeviceConfirmPage = {
   readonly formToken: string;
-  /** As people read it. */
+  /** The code as shown to users. */
   readonly userCode: string;
   readonly clientName: string;
   readonly unvetted: Unvetted | null;

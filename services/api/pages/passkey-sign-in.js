@@ -1,4 +1,4 @@
-// The script of the login page. Without it, or without passkeys in the browser, the page works as it stands.
+// The script of the sign-in page. Without it, or without passkeys in the browser, the page works unchanged.
 const form = document.querySelector('form[action^="/login"]');
 const box = document.getElementById('passkey');
 const said = document.getElementById('passkey-problem');
@@ -9,7 +9,7 @@ const PROBLEMS = {
   SecurityError: 'Passkeys do not work at this address. Sign in with your password.',
 };
 
-/** Asks for a passkey and sends it as a form, as everything here is sent: the answer is a page or the way on. */
+/** Asks for a passkey and submits it as an ordinary form: the answer is a page or a redirect. */
 async function signIn() {
   const asked = await fetch('/api/auth/passkey/sign-in/options', { method: 'POST' });
   if (!asked.ok) throw new Error(String(asked.status));

@@ -38,9 +38,9 @@ test('each problem of a page says what happened and what to do next, in whole se
   expect(problemTitle(storeUnavailable())).toBe(storeUnavailable.definition.title);
 });
 
-test('whoever has to wait is told how long', () => {
+test('a user who must wait is shown how long', () => {
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 900 }))).toMatch(/^Try again in 15 minutes\. You can use /);
-  // What no waiting ends says so by saying nothing of it.
+  // Where waiting does not help, no time is given.
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_400 }))).toMatch(/^You can use a passkey, /);
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
   expect(problemAdvice(loginLocked())).toContain('unlock your account at /account/unlock by a mail');

@@ -2,7 +2,7 @@ import { loginLocked } from '#services/domain/identity/errors.ts';
 import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 
-/** What people at a page do next; the registry's own `fix` speaks to programmers. */
+/** What a user of a page does next; the registry's `fix` addresses developers. */
 const ADVICE: Readonly<Record<string, string>> = {
   login_refused: 'Check both and try again.',
   login_locked:
@@ -11,9 +11,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   second_factor_locked: 'You can use a recovery code or a passkey.',
   challenge_over: 'Sign in once more.',
   passkey_refused: 'Try another passkey, or sign in with your password.',
-  social_sign_in_refused: 'Begin again, in this browser.',
+  social_sign_in_refused: 'Start again in this browser.',
   social_provider_unavailable: 'Or sign in another way.',
-  social_email_unproven: 'Prove your address there, or sign in another way.',
+  social_email_unproven: 'Verify your address with that provider, or sign in another way.',
   social_account_taken: 'Sign in with that account, or unlink it where it is.',
 };
 
@@ -38,7 +38,7 @@ export function waitText(seconds: number): string {
 /** What went wrong, in a few words. */
 export const problemTitle = ({ code, definition }: AppError): string => TITLES[code] ?? definition.title;
 
-/** What to do next, in whole sentences; never a word on whether an account exists. */
+/** What to do next, in whole sentences; never reveals whether an account exists. */
 export function problemAdvice({ code, definition, options }: AppError): string {
   const { retryAfterSeconds } = options;
   const waits = definition.status === 429 || definition.status === 503;
@@ -48,5 +48,5 @@ export function problemAdvice({ code, definition, options }: AppError): string {
   return `${again} ${advice}`.trim();
 }
 
-/** Both, for the page that was sent and is shown again. */
+/** Both texts, for a page that is shown again after its form failed. */
 export const problemText = (error: AppError): string => `${problemTitle(error)}. ${problemAdvice(error)}`;

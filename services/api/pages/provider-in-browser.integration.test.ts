@@ -29,7 +29,7 @@ afterAll(async () => {
   await provider?.close();
 });
 
-/** Lets the provider ask nothing: whoever comes is this account. */
+/** Makes the provider ask nothing: every visitor is signed in as this account. */
 async function visitAs(account: ReturnType<typeof providerAccount>, javaScriptEnabled: boolean): Promise<Visit> {
   const visit = await harness.visit({ javaScriptEnabled });
   await visit.context.route(`${provider.issuer}/**`, async (route) => {
@@ -40,7 +40,7 @@ async function visitAs(account: ReturnType<typeof providerAccount>, javaScriptEn
 }
 
 test.each([true, false])(
-  'a client’s user who has no password comes in by a button of the login page (script: %s)',
+  'a client’s user without a password signs in by a provider button of the sign-in page (script: %s)',
   async (hasScript) => {
     const account = providerAccount();
     const redirectUri = `${harness.site}/callback`;

@@ -7,8 +7,8 @@ import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
 import type { Caller } from '#services/domain/ports.ts';
 
 /**
- * Ends the session of this browser, if there is one, and its tokens.
- * @returns `Set-Cookie` lines that make the browser forget it
+ * Ends this browser's session, if it has one, and the session's tokens.
+ * @returns `Set-Cookie` lines that clear its cookies
  */
 export async function signOutHere(ports: LoginPorts, request: FastifyRequest, caller: Caller): Promise<string[]> {
   const live = await findByCookie(ports, request.headers.cookie);

@@ -83,7 +83,7 @@ const resolve = (request: FastifyRequest, endpoint = endpointWith('keys:read')) 
 
 type Sent = { readonly token?: string; readonly headers?: Record<string, string>; readonly bytes?: Buffer };
 
-/** A request that counts in nothing yet, and the headers that its answer will have. */
+/** A request that no limit has counted yet, and the headers that its answer will have. */
 function asked({ token = secret.text, headers = {}, bytes }: Sent = {}) {
   const answered: Record<string, string> = {};
   const reply = { headers: (more: object) => Object.assign(answered, more) } as unknown as FastifyReply;
@@ -112,42 +112,42 @@ function signedHeaders(bytes: Buffer, target = 'https://auth.test/v1/keys?a=b'):
 }
 
 describe('a request with an API key', () => {
-  test('comes from the owner of the key, counts in its limit, and hears what is left', async () => {
+  test('acts for the key’s owner, is counted in the key’s limit, and is answered with what is left of it', async () => {
     const { request, answered } = asked();
     expect(await resolve(request)).toMatchObject({ kind: 'user', userId: 'ada', by: 'api_key' });
     expect(answered).toMatchObject({ ratelimit: '"api-key";r=4;t=60' });
     expect(request.admission?.held.counted).toHaveLength(1);
   });
 
-  test('is counted where nothing else is limited as well', async () => {
+  test('is counted where nothing else is limited', async () => {
     const { request } = asked();
     request.admission = null;
     await expect(resolve(request)).resolves.toMatchObject({ by: 'api_key' });
     expect(counted).toBe(1);
   });
 
-  test('beyond its limit is refused', async () => {
+  test('is refused beyond its limit', async () => {
     counted = 5;
     await expect(resolve(asked().request)).rejects.toMatchObject({ code: 'rate_limited' });
   });
 
-  test('changes nothing where the endpoint asks for the owner and no permission', async () => {
+  test('changes nothing where the endpoint needs an authenticated owner and no permission', async () => {
     await expect(resolve(asked().request, endpointWith())).rejects.toMatchObject({ code: 'api_key_not_accepted' });
   });
 
-  test('that is none of ours is nobody’s, and counts in no key', async () => {
+  test('with an unknown key is anonymous and counts in no key’s limit', async () => {
     const other = newApiKeySecret(systemRandom, systemRandom.uuid());
     await expect(resolve(asked({ token: other.text }).request)).rejects.toMatchObject({ code: 'unauthenticated' });
     expect(counted).toBe(0);
   });
 });
 
-test('a token is judged as before: the gate is for keys alone', async () => {
+test('with a token is authenticated as before: the gate applies only to keys', async () => {
   expect(await resolve(asked({ token: 'a-token' }).request, endpointWith())).toBe(somebody);
   expect(counted).toBe(0);
 });
 
-test('where everybody may ask, no key is looked at', async () => {
+test('to a public endpoint is not checked for keys', async () => {
   const open = { auth: 'public' } as unknown as Endpoint;
   expect(await resolve(asked().request, open)).toMatchObject({ kind: 'anonymous' });
   expect(counted).toBe(0);
@@ -160,7 +160,7 @@ describe('a key that is bound to a public key', () => {
     key = { ...key, publicKey: pair.publicKey };
   });
 
-  test('is let in with a signature over the bytes as they were sent and our own address, not the Host header', async () => {
+  test('is accepted with a signature over the bytes as sent and our own address, not the Host header', async () => {
     await expect(resolve(asked({ headers: signedHeaders(bytes), bytes }).request)).resolves.toMatchObject({
       by: 'api_key',
     });

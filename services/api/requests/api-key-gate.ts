@@ -9,9 +9,9 @@ import type { Authenticators, CallerResolver } from './caller.ts';
 import { rawBodyOf } from './raw-body.ts';
 
 export type ApiKeyGate = {
-  /** The same authenticators, which know keys where a bearer is sent. */
+  /** The same authenticators, which also accept API keys where a bearer token is sent. */
   withKeys(authenticators: Authenticators): Authenticators;
-  /** Every caller that came by a key passes its limit and, where it asks for one, the check of the signature. */
+  /** Checks every API-key caller against the key's limit and, where the key requires one, the request signature. */
   guard(callers: CallerResolver): CallerResolver;
 };
 

@@ -9,7 +9,7 @@ import { type Arrivals, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 const PAUSE_MS = STANDSTILL_MS + 100;
 const now = systemClock.monotonic;
 const head = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`;
-/** Nothing else runs in this process meanwhile; the kernel goes on. */
+/** Blocks this process; the kernel goes on accepting. */
 const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 type Seen = { readonly path: string; readonly earliest: number };
@@ -49,7 +49,7 @@ async function ask(socket: Socket, path: string): Promise<Seen> {
   return seen.at(-1) as Seen;
 }
 
-test('what lay in a known connection while the process stood still may have come at any time of it', async () => {
+test('bytes that waited in a known connection while the process was stopped may have arrived at any time of the stop', async () => {
   const socket = await connected();
   await ask(socket, '/before');
   const stoodStillAt = now();
@@ -62,7 +62,7 @@ test('what lay in a known connection while the process stood still may have come
   expect(arrivals.hasStoodStillSince(stoodStillAt)).toBe(true);
 });
 
-test('so may what lay in connections that waited to be accepted, the last of a long queue too', async () => {
+test('so may bytes in connections that waited to be accepted, including the last of a long queue', async () => {
   const told = new SharedArrayBuffer(4);
   const flag = new Int32Array(told);
   const count = 60;
@@ -87,7 +87,7 @@ test('so may what lay in connections that waited to be accepted, the last of a l
     standStill(PAUSE_MS);
     const resumedAt = now();
     await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(count);
-    // None was accepted after the pause without being known to have waited in it.
+    // No connection was accepted after the stop without being recorded as one that may have waited.
     const waited = seen.filter(({ earliest }) => earliest < resumedAt - STANDSTILL_MS);
     expect(waited).toHaveLength(count);
   } finally {
@@ -95,7 +95,7 @@ test('so may what lay in connections that waited to be accepted, the last of a l
   }
 });
 
-test('what comes once all that waited has been read is fresh, in known connections and in new ones', async () => {
+test('bytes that come after the backlog has been read are fresh, in known connections and in new ones', async () => {
   const socket = await connected();
   await ask(socket, '/before');
   standStill(PAUSE_MS);
@@ -108,7 +108,7 @@ test('what comes once all that waited has been read is fresh, in known connectio
   expect(arrivals.hasStoodStillSince(before)).toBe(false);
 });
 
-test('an arrival is never told later than the request was sent, however busy the process', async () => {
+test('the reported arrival is never later than the time of sending, however busy the process', async () => {
   const known = await connected();
   for (let round = 0; round < 20; round += 1) {
     for (const socket of [known, await connected()]) {
@@ -121,7 +121,7 @@ test('an arrival is never told later than the request was sent, however busy the
   }
 });
 
-test('before it listens nothing can have waited', () => {
+test('before it listens, nothing can have waited', () => {
   const silent = watchArrivals(createServer(), systemClock);
   const before = now();
   expect(silent.earliest({} as Socket)).toBeGreaterThanOrEqual(before);

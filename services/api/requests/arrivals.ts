@@ -2,24 +2,24 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#services/domain/ports.ts';
 
-/** How often the clock is read, milliseconds; an arrival is known as precisely. */
+/** How often the clock is read, milliseconds: the precision of an arrival time. */
 export const BEAT_MS = 20;
 /** Connections that can wait to be accepted: the backlog of `listen` and one more. */
 const BACKLOG = 512;
-/** A process that polled its sockets this long ago stood still. */
+/** A process whose last poll of its sockets was this long ago was stopped. */
 export const STANDSTILL_MS = 1_000;
 
 export type Arrivals = {
   /** Monotonic milliseconds before which what is now read from the socket cannot have arrived; now before `listen`. */
   earliest(socket: Socket): number;
-  /** Whether the process stood still at any time since then. */
+  /** Whether the process was stopped at any time since then. */
   hasStoodStillSince(arrivedAt: number): boolean;
 };
 
 /**
- * Bounds when a request arrived. The kernel does not tell, but every poll of the event loop reads all sockets that have
- * bytes: what is read now arrived after the poll before. A timer notes the time, and an immediate, which runs after the
- * next poll, confirms it. Nothing uses the wall clock.
+ * Bounds when a request arrived. The kernel does not report it, but every poll of the event loop reads all sockets that
+ * have bytes: what is read now arrived after the previous poll. A timer notes the time, and an immediate, which runs
+ * after the next poll, confirms it. Nothing uses the wall clock.
  *
  * Each poll accepts one connection, so bytes of a new connection may be older: they arrived after the last poll that
  * found nothing to accept, and after the connection that was `BACKLOG` places ahead was accepted.

@@ -38,7 +38,7 @@ async function serve() {
 const ask = async (url: string, headers: Record<string, string>, method: 'GET' | 'OPTIONS' = 'GET') =>
   (await serve()).inject({ method, url, headers });
 
-test('a listed origin may read with credentials; a foreign, null or look-alike one may read nothing', async () => {
+test('a listed origin may read with credentials; an unlisted, null or look-alike origin may read nothing', async () => {
   for (const origin of [OWN, LISTED]) {
     const { headers } = await ask('/private', { origin });
     expect(headers).toMatchObject({
@@ -55,7 +55,7 @@ test('a listed origin may read with credentials; a foreign, null or look-alike o
   }
 });
 
-test('what anyone may cache any page may read, never with credentials', async () => {
+test('any page may read a public cacheable document, never with credentials', async () => {
   for (const origin of [LISTED, 'https://foreign.test', 'null']) {
     const { headers } = await ask('/document', { origin });
     expect(headers['access-control-allow-origin']).toBe('*');
@@ -68,7 +68,7 @@ test('what anyone may cache any page may read, never with credentials', async ()
   expect(isForAnyone({ ...publicDocument, method: 'POST' })).toBe(false);
 });
 
-test('a preflight names exactly what the path has, and nothing to a foreign page', async () => {
+test('a preflight names exactly the methods of the path, and nothing to an unlisted origin', async () => {
   const asked = { 'access-control-request-method': 'GET' };
   const good = await ask('/private', { origin: LISTED, ...asked }, 'OPTIONS');
   expect([good.statusCode, good.body]).toEqual([204, '']);
@@ -96,7 +96,7 @@ test('a preflight names exactly what the path has, and nothing to a foreign page
   expect(anyone.headers).not.toHaveProperty('access-control-allow-credentials');
 });
 
-test('a preflight for what is not there, or for a method it has not, is refused like the request itself', async () => {
+test('a preflight for an unknown path or method is refused like the request itself', async () => {
   const origin = LISTED;
   const nowhere = await ask('/nowhere', { origin, 'access-control-request-method': 'GET' }, 'OPTIONS');
   expect(nowhere.json()).toEqual({ code: 'route_unknown' });
@@ -104,11 +104,11 @@ test('a preflight for what is not there, or for a method it has not, is refused 
     const other = await ask('/private', { origin, 'access-control-request-method': method }, 'OPTIONS');
     expect([other.json(), other.headers.allow]).toEqual([{ code: 'method_not_allowed' }, 'GET']);
   }
-  // Without the two headers of a preflight it is a request like any other.
+  // Without the two preflight headers it is an ordinary request.
   expect((await ask('/private', { origin }, 'OPTIONS')).statusCode).toBe(404);
 });
 
-test('every answer says how browsers must take it; transport security only where there is TLS alone', async () => {
+test('every answer has the browser safety headers, and HSTS only where the API is served by TLS alone', async () => {
   const { headers } = await ask('/private', {});
   expect(headers).toMatchObject({
     'x-content-type-options': 'nosniff',

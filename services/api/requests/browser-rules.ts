@@ -4,36 +4,36 @@ import type { AppError } from '#services/platform/define/error.ts';
 import { methodNotAllowed, originRefused, routeUnknown } from '#services/platform/errors.ts';
 
 export type BrowserSettings = {
-  /** Own origin and the listed ones (CORS_ORIGINS), compared byte for byte. */
+  /** The API's own origin and the listed ones (CORS_ORIGINS), compared byte for byte. */
   readonly origins: readonly string[];
-  /** True where this API is reached over TLS alone: browsers are told never to try anything else. */
+  /** True where this API is reached over TLS alone: HSTS then forbids browsers to use anything else. */
   readonly isTlsOnly: boolean;
 };
 
 export type BrowserRules = {
-  /** What every answer carries, also one that never had a request. */
+  /** Headers of every answer, including answers to unreadable requests. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Sets them, and what the page that asks may read (Fetch §3.3 CORS). */
+  /** Sets those headers, and what the requesting page may read (Fetch §3.3 CORS). */
   apply(request: FastifyRequest, reply: FastifyReply): void;
-  /** True for a question that a browser asks by itself before a request (Fetch §4.8). */
+  /** True for a preflight, which a browser sends by itself before a request (Fetch §4.8). */
   isPreflight(request: FastifyRequest): boolean;
   /**
-   * Answers it, or returns why not: `route_unknown`, `origin_refused`, `method_not_allowed`. `methods` are those of the
-   * path, `isForAnyone` says whether every page may read what is there.
+   * Answers a preflight, or returns why not: `route_unknown`, `origin_refused`, `method_not_allowed`. `methods` are
+   * those of the path; `isForAnyone` says whether every page may read it.
    */
   preflight(request: FastifyRequest, reply: FastifyReply, path: PathRules): AppError | null;
 };
 
 type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: boolean };
 
-/** Headers a page may send beside the safelisted ones. */
+/** Headers that a page may send besides the safelisted ones. */
 const SENDABLE =
   'authorization, content-digest, content-type, dpop, idempotency-key, if-none-match, last-event-id, signature, signature-input, traceparent, tracestate, x-api-key, x-csrf-token';
-/** Headers a page may read beside the safelisted ones. */
+/** Headers that a page may read besides the safelisted ones. */
 const READABLE = 'dpop-nonce, etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate';
 const PREFLIGHT_SECONDS = '600';
 
-// JSON and errors are no documents: whatever takes them for one may load, run and frame nothing.
+// JSON and errors are not documents: if a browser treats one as a document, it may load, run and frame nothing.
 const ALWAYS = {
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'cross-origin-resource-policy': 'same-origin',
@@ -43,11 +43,11 @@ const ALWAYS = {
   'x-frame-options': 'DENY',
 };
 
-/** Public documents that caches may keep: key set, metadata, contract, the public log. No cookie changes them. */
+/** Public documents that caches may keep: key set, metadata, contract, public log. No cookie changes them. */
 export const isForAnyone = ({ auth, method, cacheControl }: Endpoint): boolean =>
   auth === 'public' && method === 'GET' && cacheControl !== undefined;
 
-/** What browsers are told with every answer; one call at boot. */
+/** The safety headers of every answer; called once at boot. */
 export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): BrowserRules {
   const trusted = new Set(origins);
   const headers: Readonly<Record<string, string>> = isTlsOnly
@@ -59,7 +59,7 @@ export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): Bro
     'cross-origin-resource-policy': 'cross-origin',
   };
 
-  /** The headers that let the asking page read the answer; none where it may not. */
+  /** The headers that let the requesting page read the answer; none where it may not. */
   function permission(origin: string | undefined): Record<string, string> {
     if (origin === undefined || !trusted.has(origin)) return {};
     return {

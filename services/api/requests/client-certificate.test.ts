@@ -7,7 +7,7 @@ const PROXY = '10.0.0.5';
 const forwarded = { 'x-forwarded-for': '203.0.113.9' };
 const shown = { 'client-cert': `:${derOf(CERTIFICATE)}:` };
 
-/** What a route knows of the certificate of a request from this peer. */
+/** What a route learns about the certificate of a request from this peer. */
 async function known(
   remoteAddress: string,
   headers: Record<string, string | string[]>,
@@ -21,21 +21,21 @@ async function known(
   return answer.json<{ certificate: unknown }>().certificate;
 }
 
-test('a trusted proxy names the certificate of the connection it speaks for', async () => {
+test('a trusted proxy names the certificate of the connection that it forwards', async () => {
   expect(await known(PROXY, { ...shown, ...forwarded })).toBe(CERTIFICATE.thumbprint);
   expect(await known(PROXY, forwarded)).toBe('none');
   expect(await known(PROXY, { ...forwarded, 'client-cert': '' })).toBe('none');
   expect(await known(PROXY, { ...forwarded, 'client-cert': 'x' })).toBeNull();
 });
 
-test('from anybody else the header is ignored, whatever else it sends', async () => {
+test('the header of an untrusted peer is ignored, whatever else it sends', async () => {
   for (const headers of [shown, { ...shown, ...forwarded }, { ...shown, 'x-forwarded-for': PROXY }])
     expect(await known('203.0.113.7', headers)).toBe('none');
   expect(await known(PROXY, shown), 'speaks for nobody').toBe('none');
   expect(await known(PROXY, { ...shown, ...forwarded }, { trustProxy: false })).toBe('none');
 });
 
-test('a header is read that was set, and no other', async () => {
+test('only the configured header is read', async () => {
   expect(await known(PROXY, { ...shown, ...forwarded }, { header: 'x-client-cert' })).toBe('none');
   const app = Fastify();
   readCertificates(app, undefined);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { namesCredential } from './credentials-in-address.ts';
 
-test('an address that names a credential is known by it, however it is written', () => {
+test('finds a credential name in an address however it is written', () => {
   for (const query of [
     'token=x',
     'a=b&access_token=x',

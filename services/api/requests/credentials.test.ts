@@ -5,7 +5,7 @@ const sent = (authorization?: string) => sentCredential(authorization === undefi
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
 
 describe('reading a credential never throws', () => {
-  test('the bearer token, whatever the case of its scheme', () => {
+  test('finds the bearer token, whatever the case of its scheme', () => {
     expect(sent('Bearer a.b-c_d~e+f/g==')).toEqual({ kind: 'bearer', token: 'a.b-c_d~e+f/g==' });
     expect(sent('bEaReR  x')).toEqual({ kind: 'bearer', token: 'x' });
     expect(sent('DPoP x')).toEqual({ kind: 'dpop', token: 'x' });
@@ -13,7 +13,7 @@ describe('reading a credential never throws', () => {
     expect(extractTokenFromRequest({ headers: { authorization: 'dpop x' } })).toBe('x');
   });
 
-  test('no header is no credential', () => {
+  test('finds no credential without a header', () => {
     expect(sent()).toEqual({ kind: 'none' });
     expect(extractTokenFromRequest({ headers: {} })).toBeNull();
   });
@@ -28,17 +28,17 @@ describe('reading a credential never throws', () => {
     'Basic',
     'Basic ***',
     `Bearer ${'x'.repeat(20_000)}`,
-  ])('a header of another form is null, not guessed at: %.20j', (header) => {
+  ])('a malformed header is null, never guessed at: %.20j', (header) => {
     expect(sent(header)).toEqual({ kind: 'malformed' });
     expect(extractTokenFromRequest({ headers: { authorization: header } })).toBeNull();
   });
 
-  test('client id and secret are form-encoded before Base64 (RFC 6749 §2.3.1)', () => {
+  test('decodes client id and secret from form encoding inside Base64 (RFC 6749 §2.3.1)', () => {
     expect(sent(basic('a%3Ab+c:s%25+d:e'))).toEqual({ kind: 'basic', clientId: 'a:b c', clientSecret: 's% d:e' });
     expect(extractTokenFromRequest({ headers: { authorization: basic('a:b') } })).toBeNull();
   });
 
-  test('an API key in a header of its own is a bearer, and nothing but a key is', () => {
+  test('reads an API key header as a bearer, and accepts nothing but a key there', () => {
     const sentKey = (key: string | string[], authorization?: string) =>
       sentCredential({ 'x-api-key': key, ...(authorization === undefined ? {} : { authorization }) } as never);
     expect(sentKey('sp_ak_abc')).toEqual({ kind: 'bearer', token: 'sp_ak_abc' });
@@ -47,7 +47,10 @@ describe('reading a credential never throws', () => {
     expect(sentKey('sp_ak_abc', 'Bearer x'), 'two credentials are none').toEqual({ kind: 'malformed' });
   });
 
-  test.each(['no colon', '%zz:secret', 'id:%zz'])('a pair that does not decode is malformed: %s', (pair) => {
-    expect(sent(basic(pair))).toEqual({ kind: 'malformed' });
-  });
+  test.each(['a pair that does not decode is malformed: %s', '%zz:secret', 'id:%zz'])(
+    'a pair that does not decode is malformed: %s',
+    (pair) => {
+      expect(sent(basic(pair))).toEqual({ kind: 'malformed' });
+    },
+  );
 });

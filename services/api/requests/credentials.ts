@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Longest Authorization header read; a longer one is no credential of ours. */
+/** Longest Authorization header read; a longer one cannot be one of our credentials. */
 const MAXIMUM_HEADER = 16_384;
 
 const BEARER = /^(Bearer|DPoP) +([A-Za-z0-9\-._~+/]+=*)$/i;
@@ -14,8 +14,7 @@ export type SentCredential =
   | { readonly kind: 'malformed' };
 
 /**
- * The bearer token of a request, or null: never throws (RFC 6750 §2.1).
- * Tokens in query or body are not read.
+ * Returns a request's bearer token, or null; never throws (RFC 6750 §2.1). Tokens in query or body are not read.
  */
 export function extractTokenFromRequest(request: { readonly headers: IncomingHttpHeaders }): string | null {
   const sent = sentCredential(request.headers);
@@ -32,7 +31,7 @@ const formDecoded = (text: string): string | null => {
   }
 };
 
-/** Another way to write a bearer, for API keys alone. */
+/** Another header for a bearer, for API keys only. */
 const sentApiKey = (header: string | string[]): SentCredential =>
   typeof header === 'string' && /^sp_ak_\w{1,128}$/.test(header)
     ? { kind: 'bearer', token: header }

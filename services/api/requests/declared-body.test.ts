@@ -9,7 +9,7 @@ const refusal = (headers: Record<string, string>, method = 'POST', expected = JS
 const wrongType = [415, 'content_type_unsupported'];
 
 describe('a body', () => {
-  test('that no transfer coding but chunked carries is 501, and its connection ends (RFC 9112 §6.1)', () => {
+  test('with a transfer coding other than chunked is 501, and its connection ends (RFC 9112 §6.1)', () => {
     for (const transfer of ['gzip, chunked', 'Deflate, Chunked', 'chunked, chunked', 'x'])
       for (const type of [JSON_TYPE, 'text/plain']) {
         const headers = { 'content-type': type, 'transfer-encoding': transfer };
@@ -25,7 +25,7 @@ describe('a body', () => {
       expect(refusal({ 'content-type': JSON_TYPE, 'transfer-encoding': transfer })).toBeUndefined();
   });
 
-  test('that is compressed is 415, and told that nothing is decoded here (RFC 9110 §8.4, §12.5.3)', () => {
+  test('that is compressed is 415, and the answer says that only identity is accepted (RFC 9110 §8.4, §12.5.3)', () => {
     for (const coding of ['gzip', 'br', 'gzip, identity', 'GZIP']) {
       const headers = { 'content-length': '2', 'content-type': JSON_TYPE, 'content-encoding': coding };
       const error = refuseDeclaredBody({ headers, method: 'POST' }, JSON_TYPE);
@@ -37,7 +37,7 @@ describe('a body', () => {
   });
 
   test.each([JSON_TYPE, 'application/x-www-form-urlencoded'])(
-    'of %s in another charset than UTF-8 is 415, never read as UTF-8',
+    'of %s in a charset other than UTF-8 is 415, never read as UTF-8',
     (expected) => {
       const sent = (parameters: string) => refusal({ 'content-type': expected + parameters }, 'POST', expected);
       for (const charset of ['utf-16', 'iso-8859-1', '"utf-16"', 'utf-8x', 'utf-8; charset=utf-16', ''])
@@ -56,7 +56,7 @@ describe('a body', () => {
     expect(refusal({})).toEqual(wrongType);
   });
 
-  test('that is absent or not read may be declared anyhow', () => {
+  test('that is absent or not read may be declared in any way', () => {
     const declared = { 'content-type': 'text/plain', 'content-encoding': 'gzip' };
     expect(refusal({ ...declared, 'content-length': '0' })).toBeUndefined();
     for (const method of ['GET', 'HEAD'])

@@ -2,20 +2,20 @@ import type { FastifyRequest } from 'fastify';
 import type { AppError } from '#services/platform/define/error.ts';
 import { contentTypeUnsupported, transferCodingUnsupported } from '#services/platform/errors.ts';
 
-/** Whatever body these carry is not read (RFC 9110 §9.3.1). */
+/** Methods whose body is not read (RFC 9110 §9.3.1). */
 const BODYLESS = new Set(['GET', 'HEAD']);
 
 const MEDIA_TYPE = /^([\w!#$&^.+-]+\/[\w!#$&^.+-]+) *(?:;|$)/;
 const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/gi;
-/** Bodies are read as UTF-8, of which US-ASCII is a part. */
+/** Bodies are read as UTF-8, which includes US-ASCII. */
 const READ_CHARSET = /^(?:utf-?8|us-ascii)$/i;
 
 /** RFC 9110 §8.3.1 media type, or '' where the header is not one. */
 const mediaType = (header: string): string => MEDIA_TYPE.exec(header)?.[1]?.toLowerCase() ?? '';
 
 /**
- * Why a request's body would not be read as it is meant, or undefined where it would: another type than the expected
- * one or another charset than UTF-8 (415), compressed (415, RFC 9110 §8.4, or 501, RFC 9112 §6.1).
+ * The error for a body that the server would misread, or undefined: a type other than the expected one or a charset
+ * other than UTF-8 (415), compressed (415, RFC 9110 §8.4, or 501, RFC 9112 §6.1).
  */
 export function refuseDeclaredBody(
   { headers, method }: Pick<FastifyRequest, 'headers' | 'method'>,
@@ -26,10 +26,10 @@ export function refuseDeclaredBody(
   const transfer = headers['transfer-encoding'];
   if (type === expected && coding === undefined && transfer === undefined) return;
   if (BODYLESS.has(method) || (transfer === undefined && (headers['content-length'] ?? '0') === '0')) return;
-  // What stands behind such a body is read by guess: the connection ends.
+  // Where such a body ends is a guess, so the connection ends.
   if (transfer !== undefined && transfer.toLowerCase() !== 'chunked')
     return transferCodingUnsupported({ headers: { connection: 'close' } });
-  // RFC 9110 §12.5.3: the answer says which codings would have done.
+  // RFC 9110 §12.5.3: the answer names the acceptable codings.
   if (coding !== undefined && coding.toLowerCase() !== 'identity')
     return contentTypeUnsupported({ detail: 'Expected no coding.', headers: { 'accept-encoding': 'identity' } });
   if (type === expected) return;

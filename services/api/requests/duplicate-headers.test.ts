@@ -26,7 +26,7 @@ afterAll(() => served.fastify.close());
 
 const read = (...headers: string[]) => sendBytes(base, requestText('GET', '/things', headers));
 
-test('a request that names its Host twice is refused, the same one too, and its connection ends (RFC 9112 §3.2)', async () => {
+test('a request with two Host headers, even equal ones, is refused and its connection ends (RFC 9112 §3.2)', async () => {
   for (const second of ['evil.example', 'sallyport.test', '']) {
     const refused = (await read(`Host: ${second}`))!;
     expectProblem(refused, 400, 'request_unreadable');
@@ -39,7 +39,7 @@ test('a request that names its Host twice is refused, the same one too, and its 
   );
 });
 
-test('credentials that come twice are none: neither the first nor the last of them counts', async () => {
+test('duplicate credentials are refused: neither the first nor the last is used', async () => {
   const [basic, bearer] = [`Basic ${Buffer.from('a:b').toString('base64')}`, 'Bearer x'];
   expect((await read(`Authorization: ${bearer}`))!.body.sent).toEqual({ kind: 'bearer', token: 'x' });
   for (const [first, second] of [
@@ -63,12 +63,12 @@ test('a body whose type is declared twice is refused', async () => {
     );
 });
 
-test('a body whose length is declared twice is no request', async () => {
+test('a body whose length is declared twice is not a valid request', async () => {
   const twice = requestText('POST', '/things', ['Content-Type: application/json', 'Content-Length: 2'], '{}');
   expectProblem((await sendBytes(base, twice))!, 400, 'request_unreadable');
 });
 
-test('headers that may come in several lines are read as one: cookies, and the proxies on the way', async () => {
+test('headers that may come in several lines are joined: cookies and forwarding proxies', async () => {
   const { body } = (await read(
     'Cookie: a=1',
     'Cookie: b=2',

@@ -3,7 +3,7 @@ import type { Log } from '#services/domain/ports.ts';
 import { internalError, storeUnavailable } from '#services/platform/errors.ts';
 import { createFailureLog } from './failure-log.ts';
 
-test('a state is logged once a second with how many were like it, a defect every time', () => {
+test('an unavailable state is logged once a second with the number of equal failures, a defect every time', () => {
   const lines: [string, Record<string, unknown>][] = [];
   const log = {
     warn: (fields: object) => void lines.push(['warn', fields as Record<string, unknown>]),

@@ -4,15 +4,15 @@ import { requestStale, shuttingDown, transferCodingUnsupported } from '#services
 
 const QUIET_MS = 1_000;
 
-/** Of status 5xx, but nothing failed. */
+/** Status 5xx, but nothing failed. */
 const EXPECTED = new Set([requestStale, shuttingDown, transferCodingUnsupported].map(({ definition }) => definition));
 
-/** True for an error that is ours, not the sender's. */
+/** True for an error that the server caused, not the client. */
 export const isFailure = ({ definition }: AppError): boolean => definition.status >= 500 && !EXPECTED.has(definition);
 
 /**
- * Logs failed requests. A defect (500) always; a state (503) once a second and code, with how many were like it: while
- * a store is away every request fails alike, and the log must stay readable.
+ * Logs failed requests. A defect (500) always; an unavailable state (503) once a second and code, with the number of
+ * equal failures: while a store is away every request fails alike, and the log must stay readable.
  */
 export function createFailureLog(
   log: Log,

@@ -5,7 +5,7 @@ import { parseForm } from './form-body.ts';
 
 const parsed = (text: string): Record<string, unknown> => parseForm(Buffer.from(text));
 
-test('a form is read as node:querystring reads it, repeated names as lists', () => {
+test('reads a form as node:querystring does, repeated names as lists', () => {
   const piece = fc.constantFrom(
     'a',
     'b',
@@ -31,14 +31,14 @@ test('a form is read as node:querystring reads it, repeated names as lists', () 
   expect(parsed('a=1&a=2&a=3&b')).toEqual({ a: ['1', '2', '3'], b: '' });
 });
 
-test('a field named like a member of objects is a field, and no other is there', () => {
+test('a field named like an object member is an ordinary field, and no other exists', () => {
   const fields = parsed('__proto__=x&constructor=y');
   expect(Object.keys(fields)).toEqual(['__proto__', 'constructor']);
   expect(fields.toString).toBeUndefined();
   expect(({} as Record<string, unknown>).x).toBeUndefined();
 });
 
-test('a percent sign that begins no escape stands for itself; bytes that are no UTF-8 are refused', () => {
+test('a percent sign that begins no escape is literal; bytes that are not UTF-8 are refused', () => {
   expect(parsed('a=100%&b=%zz')).toEqual({ a: '100%', b: '%zz' });
   for (const bytes of [Buffer.from('a=%ff'), Buffer.from([0x61, 0x3d, 0xff])])
     expect(() => parseForm(bytes)).toThrow(expect.objectContaining({ code: 'body_malformed' }));

@@ -1,17 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import { bodyMalformed } from '#services/platform/errors.ts';
 
-/** A `%` that begins no escape stands for itself (URL Standard §5.1). */
+/** A `%` that begins no escape is literal (URL Standard §5.1). */
 const STRAY_PERCENT = /%(?![0-9a-f]{2})/gi;
 
-/** Has no inherited members, as `Object.create(null)`, and keeps the fast form of an object. */
+/** Has no inherited members, like `Object.create(null)`, and keeps the fast form of an object. */
 function Fields(this: Record<string, unknown>): void {}
 Fields.prototype = Object.create(null);
 const NewFields = Fields as unknown as new () => Record<string, unknown>;
 
 /**
- * The fields of a form (application/x-www-form-urlencoded); one that comes several times is a list.
- * Throws `body_malformed` (400) for bytes that are no UTF-8, percent-encoded or not: none is put in their place.
+ * The fields of a form (application/x-www-form-urlencoded); a repeated field is a list. Throws `body_malformed` (400)
+ * for bytes that are not UTF-8, percent-encoded or not: none is replaced.
  */
 export function parseForm(bytes: Buffer): Record<string, unknown> {
   if (!isUtf8(bytes)) throw bodyMalformed();

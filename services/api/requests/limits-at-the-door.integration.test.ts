@@ -35,7 +35,7 @@ let proxy: TcpProxy;
 const counters: RedisRateCounters[] = [];
 const apps: App[] = [];
 
-/** The door of the API on a real Redis, before it nothing but the kernel. */
+/** The rate limits of the API on a real Redis, with no proxy in front. */
 async function openDoor(
   secret: string,
   env: Record<string, string>,
@@ -68,7 +68,7 @@ afterAll(async () => {
   await proxy.cut();
 });
 
-test('forged addresses from a peer that is no trusted proxy change nothing', async () => {
+test('forged forwarding addresses from an untrusted peer change nothing', async () => {
   const url = await openDoor(`forged ${Date.now()}`, { RATE_LIMIT_ADDRESS_PER_MINUTE: '4' });
   const names = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'];
   const statuses = [];
@@ -82,9 +82,9 @@ test('forged addresses from a peer that is no trusted proxy change nothing', asy
 const anyAddress = () => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`;
 const from = (url: string, address: string) => send(url, 'GET', '/things', { headers: { 'x-forwarded-for': address } });
 
-test('the global limit refuses requests from all addresses', async () => {
+test('the global limit refuses requests from every address', async () => {
   const url = await openDoor(`global ${Date.now()}`, { RATE_LIMIT_GLOBAL_PER_SECOND: '1' }, ['127.0.0.1']);
-  // Windows are a second long: of many at once some fall into one, on however slow a machine.
+  // Windows last a second: of many requests at once some fall into the same one, even on a slow machine.
   const refused = await eventually('a refusal by the global limit', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => from(url, anyAddress())));
     return answers.find(({ status }) => status === 429);
@@ -95,7 +95,7 @@ test('the global limit refuses requests from all addresses', async () => {
 });
 
 test.each(['1', '600'])(
-  'an address far over its limit of %s a minute leaves every other address served',
+  'an address far over its limit of %s a minute does not affect any other address',
   async (perMinute) => {
     const url = await openDoor(
       `flood ${perMinute} ${Date.now()}`,
@@ -123,7 +123,7 @@ test.each(['1', '600'])(
   },
 );
 
-test('Redis killed: still limited, and no answer is a 5xx', async () => {
+test('with Redis killed, requests are still limited and no answer is a 5xx', async () => {
   const url = await openDoor(`killed ${Date.now()}`, { RATE_LIMIT_ADDRESS_PER_MINUTE: '6' });
   const ask = async () => (await send(url, 'GET', '/things')).status;
   expect([await ask(), await ask(), await ask()]).toEqual([200, 200, 200]);

@@ -8,7 +8,7 @@ import { answerOnce, type OncePorts } from './once.ts';
 const caller = clientCaller('c');
 const endpoint = { operation: 'make', responses: { 201: null } };
 
-/** A table of keys in memory, whose transactions keep nothing of what fails. */
+/** An in-memory table of keys, whose transactions roll back on failure. */
 function harness() {
   const rows = new Map<string, { requestHash: Buffer; response: Buffer | null }>();
   const told: string[] = [];
@@ -55,12 +55,12 @@ function harness() {
   return { ask, told, rows, made: () => made };
 }
 
-test('a retry with the same key and body gets the same answer, and one effect', async () => {
+test('a retry with the same key and body gets the same answer and has one effect', async () => {
   const { ask, told, made, rows } = harness();
   const first = await ask('k', { name: 'a' });
   expect(await ask('k', { name: 'a' })).toEqual(first);
   expect(made()).toBe(1);
-  // What follows a change follows the commit of all of it.
+  // After-commit work of a change follows the commit of the whole transaction.
   expect(told.slice(0, 3)).toEqual(['commit', 'inner', 'changed']);
   expect(JSON.stringify([...rows.values()])).not.toContain('once shown');
 });
@@ -73,7 +73,7 @@ test('another body with the same key is refused, and another key is another requ
   expect(made()).toBe(2);
 });
 
-test('what was refused is tried again with the same key; without a key every request is worked on', async () => {
+test('a refused request may be retried with the same key; without a key every request is processed', async () => {
   const { ask, made } = harness();
   await expect(ask('k', {}, true)).rejects.toThrow('refused');
   expect(await ask('k', {})).toMatchObject({ id: 1 });

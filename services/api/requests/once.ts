@@ -4,9 +4,9 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 
-/** What a use-case works with so that its writes, the key they came with and the kept answer are one transaction. */
+/** The ports of a use-case, so that its writes, the idempotency key and the stored answer are one transaction. */
 export type Once = Pick<Ports, 'transact' | 'sql'> & {
-  /** Runs when all of it is committed, before the answer. */
+  /** Runs after the commit of the whole transaction, before the answer. */
   afterCommit(action: () => void | Promise<void>): void | Promise<void>;
 };
 
@@ -19,10 +19,10 @@ type AskedOnce = {
 };
 
 /**
- * Works on a request that creates, once for each `Idempotency-Key` of its caller: another with the same key and body
- * gets the same answer, and of any number at once one has an effect. The kept answer opens by the key alone. What is
- * refused is not kept. Without the header every request is worked on.
- * Throws `request_invalid` (400) for a key of a wrong form, `idempotency_key_reused` (422) for another body.
+ * Processes a creating request once for each `Idempotency-Key` of its caller: another request with the same key and
+ * body gets the same answer, and of concurrent ones only one has an effect. The stored answer can only be decrypted
+ * with the key. A refusal is not stored. Without the header every request is processed. Throws `request_invalid` (400)
+ * for a malformed key, `idempotency_key_reused` (422) for another body.
  */
 export async function answerOnce<T extends object>(
   ports: OncePorts,

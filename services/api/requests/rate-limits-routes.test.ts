@@ -19,7 +19,7 @@ const { limits: settings } = loadConfig({
 });
 const clock = { now: () => 960_000, monotonic: () => 0 };
 
-/** One copy that counts alone: real windows, no Redis. */
+/** One copy with counts of its own: real windows, no Redis. */
 function countersAlone(): RateCounters {
   const windows = new Map<string, WindowCounts>();
   const count = ({ name, windowSeconds }: RateBucket, key: string, requests?: number): RateCount => {
@@ -88,7 +88,7 @@ const statuses = async (count: number, work: () => Promise<{ readonly status: nu
 };
 
 describe('a request', () => {
-  test('counts by its address on every route and on none, and hears what is left', async () => {
+  test('counts by its address on every route and on unknown paths, and is answered with what is left', async () => {
     expect(await ask('/open')).toMatchObject({ status: 200, limit: '"address";r=3;t=60' });
     expect(await ask('/nowhere')).toMatchObject({ status: 404, limit: '"address";r=2;t=60' });
     await admitUnrouted({ limits, identify: () => null }, { ip: '192.0.2.1' });
@@ -100,7 +100,7 @@ describe('a request', () => {
     });
   });
 
-  test('of a client that proves itself counts by that client, wherever it comes from', async () => {
+  test('of an authenticated client counts by that client, from any address', async () => {
     const addresses = ['192.0.2.1', '192.0.2.2', '198.51.100.1', '203.0.113.1'];
     const asClient = () => ask('/own', { as: basic('c'), from: addresses.shift() ?? '' });
     expect(await asClient()).toMatchObject({ policy: '"client";q=3;w=60' });
@@ -114,19 +114,19 @@ describe('a request', () => {
 });
 
 describe('a user', () => {
-  test('counts once known, beside the address, and no further than their own limit', async () => {
+  test('of a known caller counts by the address and by the caller, each up to its own limit', async () => {
     expect((await ask('/own', { as: 'Bearer ada' })).policy).toBe('"address";q=4;w=60, "user";q=2;w=60');
     expect(await statuses(2, () => ask('/own', { as: 'Bearer ada' }))).toEqual([200, 429]);
     expect((await ask('/own', { as: 'Bearer bob' })).status, 'somebody else at the address').toBe(200);
   });
 
-  test('who may not do it counts all the same: being refused is no way past the limit', async () => {
+  test('that is refused for a missing permission still counts', async () => {
     expect(await statuses(3, () => ask('/own', { as: 'Bearer eve' }))).toEqual([403, 403, 429]);
   });
 });
 
 describe('a batch', () => {
-  test('counts each of its items, of all its lists, before any is looked at', async () => {
+  test('counts each item of all its lists before any is processed', async () => {
     const body = { tokens: [1, 2], more: [3] };
     expect((await ask('/batch', { as: 'Bearer ada', body })).limit).toMatch(/^"validate";r=3;/);
     expect((await ask('/batch', { as: 'Bearer ada', body: { tokens: [1] } })).limit, 'one is no more').toMatch(/r=2;/);

@@ -33,10 +33,10 @@ afterAll(() => harness?.close());
 
 const exposition = (): string => renderPrometheus(registry.collect());
 
-/** Each test has addresses of its own; the windows outlive it. */
+/** Each test has its own addresses; the windows outlive it. */
 const anyAddress = (): string => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`;
 
-/** As the trusted proxy hands it on. */
+/** The header as the trusted proxy forwards it. */
 const from = (address: string, copy: ApiCopy, method: string, path: string, sent: Sent = {}): Promise<Received> =>
   send(copy.url, method, path, { ...sent, headers: { 'x-forwarded-for': address, ...sent.headers } });
 
@@ -60,7 +60,7 @@ async function newUser(): Promise<{ bearer: string; cookie: string }> {
   return { bearer: answer.body.tokens.access_token, cookie: cookieOf(answer) };
 }
 
-/** Every route of the API, with something for each parameter; the pages below the queue board are in no contract. */
+/** Every route of the API with its parameters filled in; the pages below the queue board are in no contract. */
 async function routes(): Promise<[method: string, path: string][]> {
   const openApi = (await from(anyAddress(), api, 'GET', '/openapi.json')).body;
   const declared = operationsOf(openApi).map(({ method, path }): [string, string] => [
@@ -79,7 +79,7 @@ async function routes(): Promise<[method: string, path: string][]> {
 }
 
 describe('every route', () => {
-  test('of the whole route table none is unlimited, and each answer says its limit', async () => {
+  test('every route is limited, and each answer names its limit', async () => {
     const unlimited: string[] = [];
     for (const [method, path] of await routes()) {
       const address = anyAddress();
@@ -93,7 +93,7 @@ describe('every route', () => {
     expect(unlimited).toEqual([]);
   });
 
-  test('a refusal has its stable code, Retry-After and the form of its endpoint', async () => {
+  test('a refusal has its stable code, Retry-After and the endpoint’s error format', async () => {
     const address = anyAddress();
     const signIn = () => from(address, api, 'POST', '/api/auth/signin', { json: { email: 'a@b.test', password: 'x' } });
     const [, , refused] = await times(3, signIn);
@@ -105,7 +105,7 @@ describe('every route', () => {
     expectOAuthError(answers.at(-1)!, 429, 'temporarily_unavailable', 'rate_limited');
   });
 
-  test('a batch counts by its items: it is no way round a limit', async () => {
+  test('a batch counts by its items, so it cannot bypass a limit', async () => {
     const batch = (address: string, count: number) =>
       from(address, api, 'POST', '/v1/tokens/validate-batch', { json: { tokens: Array(count).fill('rubbish') } });
     const address = anyAddress();
@@ -117,21 +117,21 @@ describe('every route', () => {
     expect((await batch(anyAddress(), 0)).status).toBe(200);
   });
 
-  test('a body is not read of who is over the limit', async () => {
+  test('the body of a request over the limit is not read', async () => {
     const address = anyAddress();
     const broken = () => from(address, api, 'POST', '/v1/tokens/refresh', { json: { unknown: true } });
     expect((await times(6, broken)).map(({ status }) => status)).toEqual([400, 400, 400, 400, 429, 429]);
   });
 });
 
-describe('each level trips alone', () => {
-  test('address: one is held, the next is not', async () => {
+describe('each level limits independently', () => {
+  test('address: one is limited, the next is not', async () => {
     const address = anyAddress();
     expect((await times(5, () => from(address, api, 'GET', '/docs'))).map(refusedBy).at(-1)).toBe('address');
     expect(refusedBy(await from(anyAddress(), api, 'GET', '/docs'))).toBeUndefined();
   });
 
-  test('class: a flood of sign-ins from one address is refused, other requests of it are not', async () => {
+  test('class: a flood of sign-ins from one address is refused, its other requests are not', async () => {
     const address = anyAddress();
     const flood = () => from(address, api, 'POST', '/api/auth/sign-in/email', { json: {} });
     expect((await times(3, flood)).map(refusedBy)).toEqual([undefined, undefined, 'credential']);
@@ -140,7 +140,7 @@ describe('each level trips alone', () => {
     expect((await times(5, validate)).map(refusedBy).at(-1)).toBe('validate');
   });
 
-  test('user: one is held wherever its requests come from; another is not', async () => {
+  test('user: one is limited from any address; another is not', async () => {
     const [user, neighbour] = [await newUser(), await newUser()];
     const ask = (bearer: string) =>
       from(anyAddress(), api, 'POST', '/v1/tokens/revoke', { bearer, json: { token: 'rubbish', reason: 'test' } });
@@ -148,13 +148,13 @@ describe('each level trips alone', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
     expect(refusedBy(answers[3]!)).toBe('user');
     expect(answers[0]?.headers.get('ratelimit-policy')).toBe('"token";q=4;w=60, "user";q=3;w=60');
-    // Its cookie is no second allowance.
+    // The user's cookie is no second allowance.
     const byCookie = { cookie: user.cookie, headers: { origin: 'http://api.sallyport.test' } };
     expect(refusedBy(await from(anyAddress(), api, 'POST', '/v1/tokens', byCookie))).toBe('user');
     expect((await ask(neighbour.bearer)).status).toBe(200);
   });
 
-  test('user: whoever is forbidden something is held as well, wherever they ask from', async () => {
+  test('user: refused requests count too, from any address', async () => {
     const { bearer } = await newUser();
     const forbidden = () => from(anyAddress(), api, 'GET', '/v1/admin/users', { bearer });
     const answers = await times(4, forbidden);
@@ -162,7 +162,7 @@ describe('each level trips alone', () => {
     expect(refusedBy(answers[3]!)).toBe('user');
   });
 
-  test('client: one is held wherever it asks from, by header or by form; another is not', async () => {
+  test('client: one is limited from any address, by header or by form; another is not', async () => {
     const [one, two] = [await harness.newClient(['tokens:read']), await harness.newClient(['tokens:read'])];
     const ask = (basic: ClientCredentials) => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic });
     expect((await times(4, () => ask(one))).map(refusedBy)).toEqual([undefined, undefined, undefined, 'client']);
@@ -173,7 +173,7 @@ describe('each level trips alone', () => {
     expect((await ask(two)).status).toBe(200);
   });
 
-  test('an authenticated client is not held by what others send from its address', async () => {
+  test('an authenticated client is not limited by what others send from its address', async () => {
     const client = await harness.newClient(['tokens:read']);
     const address = anyAddress();
     const form = { grant_type: 'client_credentials' };
@@ -189,7 +189,7 @@ describe('each level trips alone', () => {
 });
 
 describe('addresses', () => {
-  test('what a client claims before the proxy’s own word changes nothing', async () => {
+  test('an address that a client claims, other than the proxy’s, changes nothing', async () => {
     const address = anyAddress();
     const forged = () => from(`${anyAddress()}, ${address}`, api, 'GET', '/docs');
     expect((await times(5, forged)).map(refusedBy).at(-1)).toBe('address');
@@ -203,7 +203,7 @@ describe('addresses', () => {
 });
 
 test('two copies share one count through Redis', async () => {
-  // A count that took Redis too long is one copy's own: then another address is tried.
+  // When Redis was too slow, a count is local to one copy: then the test tries another address.
   await expect
     .poll(async () => {
       const address = anyAddress();
@@ -216,7 +216,7 @@ test('two copies share one count through Redis', async () => {
     .toEqual([200, 200, 200, 200, 429]);
 });
 
-test('limits:bypass passes a used-up limit, and the audit log has it once a minute', async () => {
+test('limits:bypass passes an exhausted limit, and the audit log records it once a minute', async () => {
   const trusted = await harness.newClient(['tokens:read', 'limits:bypass']);
   const ask = () => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic: trusted });
   expect((await times(8, ask)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
@@ -229,7 +229,7 @@ test('limits:bypass passes a used-up limit, and the audit log has it once a minu
   expect(rows[0].detail).toEqual({ limit: 'client', route_class: 'read' });
 });
 
-test('another id in the path is the same limit, and each request waits for its check where that is measured', async () => {
+test('another id in the path counts in the same limit, and the wait for each check is measured', async () => {
   const measured = (stage: string): number =>
     Number(
       new RegExp(`^sallyport_rate_limit_check_seconds_count{stage="${stage}"} (\\d+)`, 'm').exec(exposition())?.[1] ??
@@ -243,7 +243,7 @@ test('another id in the path is the same limit, and each request waits for its c
   const answers = await times(5, read);
   expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 429, 429]);
   expect(answers.map(refusedBy).slice(3)).toEqual(['user', 'address']);
-  // The one that its address refused has no caller yet.
+  // The request refused by its address limit has no caller yet.
   expect(measured('request') - registered.request).toBe(5);
   expect(measured('caller') - registered.caller).toBe(3);
 });

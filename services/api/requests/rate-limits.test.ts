@@ -19,21 +19,21 @@ const asked = (authorization: string | undefined, accepts: Parameters<typeof ide
 };
 const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
 
-describe('who the headers prove, before a body is read', () => {
-  test('a client by its secret, where the endpoint takes clients', () => {
+describe('the caller that the headers authenticate, before a body is read', () => {
+  test('a client by its secret, where the endpoint accepts clients', () => {
     expect(asked(basic('c:s'), ['client'])).toBe(client);
     expect(asked(basic('c:wrong'), ['client'])).toBeNull();
     expect(asked(basic('c:s'), ['bearer', 'session'])).toBeNull();
   });
 
-  test('whoever a bearer token speaks for, where the endpoint takes tokens', () => {
+  test('the owner of a bearer token, where the endpoint accepts tokens', () => {
     expect(asked('Bearer good', ['client', 'bearer'])).toBe(client);
     expect(asked('Bearer bad', ['bearer'])).toBeNull();
     expect(asked('Bearer good', ['client'])).toBeNull();
     expect(asked('Bearer good', [])).toBeNull();
   });
 
-  test('nobody, where nothing or nothing readable was sent, or validity cannot be told', () => {
+  test('no caller, where nothing readable was sent or validity is unknown', () => {
     expect(asked(undefined, ['client', 'bearer', 'session'])).toBeNull();
     expect(asked('Basic %%%', ['client'])).toBeNull();
     expect(asked('Bearer untellable', ['bearer'])).toBeNull();

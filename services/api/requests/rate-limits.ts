@@ -11,23 +11,23 @@ import { sentCredential } from './credentials.ts';
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
-    /** What this request was counted in; null where nothing is limited. */
+    /** The limits that counted this request; null where nothing is limited. */
     admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
-    /** Whom it is from, as soon as that is proved: when it is counted, or for its route. What it may do is not judged yet. */
+    /** The caller, once authenticated for a limit or a route. Permissions are not checked yet. */
     identified: Caller | null;
   }
 }
 
 export type RequestLimiting = {
   readonly limits: RequestLimits;
-  /** Who the credential in the headers belongs to, from memory; null for nobody. */
+  /** The caller that the headers authenticate, from memory; null where there is none. */
   readonly identify: (request: FastifyRequest, accepts: readonly Credential[]) => Caller | null;
 };
 
 const atRequest = rateLimitCheckDuration.at({ stage: 'request' });
 const atCaller = rateLimitCheckDuration.at({ stage: 'caller' });
 
-/** What no route answers is counted as reading: whoever tries addresses is limited too. */
+/** Requests without a route count as reads, so that scanning addresses is limited too. */
 const NOWHERE = { method: 'GET', path: '/' } as const satisfies Pick<Endpoint, 'method' | 'path'>;
 
 const acceptsOf = (endpoint: Endpoint | undefined): readonly Credential[] =>
@@ -37,7 +37,7 @@ const isBasic = ({ headers }: FastifyRequest): boolean => /^basic /i.test(header
 
 const secondsSince = (startMs: number): number => (performance.now() - startMs) / 1_000;
 
-/** Limits every request before its body is read, whatever route it meets or none. After the span, before the routes. */
+/** Limits every request before its body is read, whether or not a route matches. After the span, before the routes. */
 export function limitRequests(app: FastifyInstance, { limits, identify }: RequestLimiting): void {
   app.decorateRequest('admission', null);
   app.decorateRequest('identified', null);
@@ -79,13 +79,16 @@ export function limitRequests(app: FastifyInstance, { limits, identify }: Reques
   });
 }
 
-/** Counts by its address what meets no route and no hook: addresses that cannot be read. Throws `rate_limited` (429). */
+/**
+ * Counts by address requests that reach no route and no hook, such as unreadable addresses. Throws `rate_limited`
+ * (429).
+ */
 export async function admitUnrouted({ limits }: RequestLimiting, { ip }: Pick<FastifyRequest, 'ip'>): Promise<void> {
   const rateClass = rateClassOf(NOWHERE);
   await limits.admitRequest({ rateClass, isProbe: false, ip: ip ?? '', namesClient: false, identify: () => null });
 }
 
-/** Counts each item of a batch, before any of them is looked at. */
+/** Counts each item of a batch before any is processed. */
 const limitBatch =
   (limits: RequestLimits, lists: readonly string[]): preHandlerHookHandler =>
   (request, reply, done) => {
@@ -103,7 +106,7 @@ const limitBatch =
     done();
   };
 
-/** The caller of the headers alone, without a wait: a client by its secret, or whoever a bearer token speaks for. */
+/** The caller from the headers alone, synchronously: a client by its secret, or a bearer token's owner. */
 export const identifyBy =
   (authenticators: Pick<Authenticators, 'bearer' | 'client'>): RequestLimiting['identify'] =>
   (request, accepts) => {
@@ -115,12 +118,14 @@ export const identifyBy =
     try {
       return authenticators.bearer(sent.token, context, requestProof(sent, request));
     } catch {
-      // Whether it is valid cannot be told now: then it proves nothing.
+      // Its validity is unknown now, so it authenticates no caller.
       return null;
     }
   };
 
-/** Callers counted as soon as they are known, on every route that resolves one: also where it refuses them (403). */
+/**
+ * Counts callers as soon as they are known, on every route that resolves one, including those that refuse them (403).
+ */
 export const limitCallers = (callers: CallerResolver, limits: RequestLimits): CallerResolver => ({
   forEndpoint(endpoint) {
     const resolve = callers.forEndpoint(endpoint);
@@ -132,7 +137,7 @@ export const limitCallers = (callers: CallerResolver, limits: RequestLimits): Ca
         return caller;
       } catch (refusal) {
         const { identified } = request;
-        // Counted already where the limit itself refused.
+        // Already counted where the limit itself refused.
         if (identified && statusOf(refusal) === FORBIDDEN) await countCaller(limits, request, identified);
         throw refusal;
       }

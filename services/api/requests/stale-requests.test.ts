@@ -46,7 +46,7 @@ afterEach(async () => {
   await served.fastify.close();
 });
 
-test('what lay unread while the process stood still is 503 and does nothing, unless it changes nothing anyway', async () => {
+test('a request that waited unread while the process was stopped is 503 and changes nothing, unless it is a read', async () => {
   bindAll(served.routes);
   await served.fastify.listen({ port: 0, host: '127.0.0.1' });
   socket = await open();
@@ -75,7 +75,7 @@ test('what lay unread while the process stood still is 503 and does nothing, unl
   expect(served.failures).toEqual([]);
 });
 
-test('a caller who closed the connection while the request lay unread is not worked for', async () => {
+test('a request whose client disconnected while it waited unread is not processed', async () => {
   bindAll(served.routes);
   await served.fastify.listen({ port: 0, host: '127.0.0.1' });
   for (const ms of [150, STANDSTILL_MS + 100]) {
@@ -92,7 +92,7 @@ test('a caller who closed the connection while the request lay unread is not wor
 });
 
 test.each(['left', 'stood still'])(
-  'a request that was read is not worked on when meanwhile its caller or process %s',
+  'a request that was read is not processed when meanwhile its client or the process %s',
   async (how) => {
     const known = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();

@@ -11,23 +11,27 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Monotonic milliseconds before which it cannot have arrived; undefined where it changes nothing. */
     arrivedAt: number | undefined;
-    /** The refusal of a request that must not be processed any more, null for every other; asked just before its work. */
+    /**
+     * The refusal of a request that must no longer be processed, null for every other; checked just before processing.
+     */
     staleness(): AppError | null;
   }
 }
 
-/** A request that may have waited this long is processed only once a further poll has shown that its caller is there. */
+/**
+ * A request that may have waited this long is processed only after another poll has shown that its client is connected.
+ */
 const LOOK_AGAIN_MS = 2 * BEAT_MS;
 
 const unread = requestsDropped.at({ reason: 'unread' });
 const callerLeft = requestsDropped.at({ reason: 'caller_left' });
 
 /**
- * Refuses requests whose callers may have given up and sent them elsewhere: those that may have waited unread for more
- * than a second, or met a process that stood still, and those whose connection has closed. Processed late, a refresh
- * token or a code would look used twice. Requests that change nothing are answered as ever.
+ * Refuses requests whose clients may have given up and retried elsewhere: those that may have waited unread for more
+ * than a second, or during which the process was stopped, and those whose connection has closed. Processed late, a
+ * refresh token or a code would look used twice. Requests that change nothing are answered as usual.
  *
- * @returns what admits a request; call it as soon as its head is read
+ * @returns a function that admits a request; call it as soon as its head is read
  */
 export function refuseStale(
   app: FastifyInstance,
@@ -44,8 +48,8 @@ export function refuseStale(
     const isLate = this.arrivedAt !== undefined && arrivals.hasStoodStillSince(this.arrivedAt);
     return isLate ? refuse(unread) : null;
   });
-  // A caller whose body still comes is there: such a request has arrived with its last bytes. What had come whole before
-  // its body was asked for may have lain there.
+  // A client that is still sending its body is connected: its request arrived with the last bytes. A request that was
+  // complete before its body was read may have waited.
   app.addHook('preParsing', (request, _reply, _payload, done) => {
     const { raw } = request;
     if (request.arrivedAt !== undefined && !raw.complete)

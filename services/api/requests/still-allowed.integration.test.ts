@@ -13,14 +13,14 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-test('an open event stream is no use of a session of two factors, and ends with the hour it may rest', async () => {
+test('an open event stream does not refresh a two-factor session’s idle time and ends with it after an hour', async () => {
   const user = await newSignedIn(api);
   const { id, sessionId, cookie } = user;
   await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
   await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
   const token = decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? '');
   const cached = `auth:{${createHash('sha256').update(token).digest('base64url')}}`;
-  /** The session was last used that long ago, and is read anew. */
+  /** Sets the session's last use to that long ago and has it read again. */
   const rest = async (minutes: number): Promise<void> => {
     await harness.rows(`UPDATE sessions SET "updatedAt" = now() - $2 * interval '1 minute' WHERE id = $1`, [
       sessionId,
@@ -42,7 +42,7 @@ test('an open event stream is no use of a session of two factors, and ends with 
   expect(await restedMinutes()).toBeLessThan(1);
 
   await rest(30);
-  // Judged anew: what was read for that is in Redis again.
+  // Checked again: the session that the check read is in Redis again.
   await expect.poll(() => api.stores.redis.get(cached), { timeout: 20_000 }).not.toBeNull();
   expect(await restedMinutes()).toBeGreaterThanOrEqual(30);
   expect(api.ports.eventStreams.count()).toBe(1);

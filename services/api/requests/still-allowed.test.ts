@@ -21,24 +21,24 @@ const allowedBy = (changes: Partial<Authenticators>) =>
   })(endpoint);
 const token = { authorization: 'Bearer t' };
 
-test('an answer goes on while its credential is good and may do it', async () => {
+test('a long-lived answer continues while its credential is valid and has the permission', async () => {
   expect(await allowedBy({ bearer: () => caller('events:read') })(asked(token))).toBe(true);
 });
 
-test('it ends with the token, and with the permission, whoever it was known to come from before', async () => {
+test('it ends with the token and with the permission, even if the caller was authenticated before', async () => {
   const known = asked(token, caller('events:read'));
   expect(await allowedBy({ bearer: () => null })(known)).toBe(false);
   expect(await allowedBy({ bearer: () => caller('other:read') })(asked(token, caller('events:read')))).toBe(false);
 });
 
-test('whether it may go on is told by nobody who cannot: the refusal is passed on', async () => {
+test('an error of the check is passed on instead of a decision', async () => {
   const bearer = (): never => {
     throw storeUnavailable();
   };
   await expect(allowedBy({ bearer })(asked(token))).rejects.toMatchObject({ code: 'store_unavailable' });
 });
 
-test('asking is no use of a session: it goes on resting', async () => {
+test('a check is no use of the session: its idle time continues', async () => {
   const uses: (boolean | undefined)[] = [];
   const session: Authenticators['session'] = async (_request, _context, isUse) => {
     uses.push(isUse);
@@ -48,7 +48,7 @@ test('asking is no use of a session: it goes on resting', async () => {
   expect(uses).toEqual([false]);
 });
 
-test('RFC 9449 §11.1 a proof of possession is of its request, and is not judged again long after it', async () => {
+test('RFC 9449 §11.1 a proof of possession belongs to its request and is not checked again later', async () => {
   const proofs: unknown[] = [];
   const bearer: Authenticators['bearer'] = (_token, _context, proof) => {
     proofs.push(proof);

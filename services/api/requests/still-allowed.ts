@@ -6,9 +6,9 @@ import { type Authenticators, createCallerResolver } from './caller.ts';
 export type StillAllowed = (endpoint: Endpoint) => (request: FastifyRequest) => Promise<boolean>;
 
 /**
- * For answers that last: judges the credential of a request once more as when it came (time, revocations, session,
- * secret, permission), from what is known now. Counts nothing, is no use of a session, and asks for no other proof of possession: a proof is of
- * one request and is over soon after it (RFC 9449 §11.1). Rejects (503) where it cannot be told now.
+ * For long-lived answers: checks a request's credential again as on arrival (time, revocations, session, secret,
+ * permission) against the current state. Counts nothing, refreshes no session, and requires no new proof of possession:
+ * a proof belongs to one request and expires soon after it (RFC 9449 §11.1). Rejects (503) where validity is unknown.
  */
 export function createStillAllowed(authenticators: Authenticators): StillAllowed {
   const anew: Authenticators = {

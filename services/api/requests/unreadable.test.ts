@@ -23,22 +23,19 @@ test.each([
   ['ERR_HTTP_REQUEST_TIMEOUT', 408, 'request_too_slow'],
   ['HPE_INVALID_METHOD', 400, 'request_unreadable'],
   [undefined, 400, 'request_unreadable'],
-] as const)(
-  'what never became a request (%s) is refused in the form of every other error',
-  (code, status, expected) => {
-    const { seen, socket } = connection();
-    answerUnreadable(code === undefined ? {} : { code }, socket, { 'x-content-type-options': 'nosniff' });
-    const [head, body] = seen.written.split('\r\n\r\n') as [string, string];
-    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} [A-Z]`));
-    expect(head.toLowerCase()).toContain('\r\nconnection: close');
-    expect(head).toContain('\r\nx-content-type-options: nosniff');
-    expect(head).toContain(`\r\ncontent-length: ${Buffer.byteLength(body)}`);
-    expect(JSON.parse(body)).toMatchObject({ code: expected, status });
-    expect(seen.destroyed).toBe(true);
-  },
-);
+] as const)('an unparsable request (%s) is refused in the common error format', (code, status, expected) => {
+  const { seen, socket } = connection();
+  answerUnreadable(code === undefined ? {} : { code }, socket, { 'x-content-type-options': 'nosniff' });
+  const [head, body] = seen.written.split('\r\n\r\n') as [string, string];
+  expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} [A-Z]`));
+  expect(head.toLowerCase()).toContain('\r\nconnection: close');
+  expect(head).toContain('\r\nx-content-type-options: nosniff');
+  expect(head).toContain(`\r\ncontent-length: ${Buffer.byteLength(body)}`);
+  expect(JSON.parse(body)).toMatchObject({ code: expected, status });
+  expect(seen.destroyed).toBe(true);
+});
 
-test('a connection that is gone is told nothing', () => {
+test('nothing is written to a closed connection', () => {
   for (const [code, writable] of [
     ['ECONNRESET', true],
     ['HPE_INVALID_METHOD', false],
@@ -49,7 +46,7 @@ test('a connection that is gone is told nothing', () => {
   }
 });
 
-test('what a request expects beyond 100-continue is refused, and the connection ends', () => {
+test('a request with an expectation other than 100-continue is refused, and the connection ends', () => {
   const sent: unknown[] = [];
   const response = {
     writeHead: (...head: unknown[]) => {

@@ -24,7 +24,7 @@ function answerOf(error: AppError, always: Readonly<Record<string, string>>) {
   return { status, headers: { ...always, ...headers, 'content-length': length, connection: 'close' }, text };
 }
 
-/** What never became a request (RFC 9112 §3, §6.3) is refused in the form of every other error; its connection ends. */
+/** Refuses an unparsable request (RFC 9112 §3, §6.3) in the common error format; its connection ends. */
 export function answerUnreadable(
   error: { readonly code?: string },
   socket: Socket,
@@ -39,7 +39,7 @@ export function answerUnreadable(
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${text}`, () => socket.destroy());
 }
 
-/** A request that expects what Node does not do (RFC 9110 §10.1.1) never reaches a route; its connection ends. */
+/** Refuses an expectation that Node does not support (RFC 9110 §10.1.1) before any route; the connection ends. */
 export function answerExpectation(response: ServerResponse, always: Readonly<Record<string, string>>): void {
   const { status, headers, text } = answerOf(expectationUnsupported(), always);
   response.writeHead(status, headers).end(text);

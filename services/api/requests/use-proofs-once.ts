@@ -9,9 +9,9 @@ export type ProofPorts = DpopPorts & Pick<Ports, 'hotSql'> & { readonly publicUr
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * A DPoP proof changes something once: beside any other method than a read it is used up, on every copy, so that a request
- * that was recorded changes nothing when it is sent again (RFC 9449 §11.1). A read passes again while its proof is fresh:
- * that costs no row, and whoever sends it again learns what the first answer said.
+ * Uses up a DPoP proof once for every method that is not a read, on every copy, so that a recorded request changes
+ * nothing when it is sent again (RFC 9449 §11.1). A read passes again while its proof is fresh: that costs no row, and
+ * a repeat learns only what the first answer said.
  */
 export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): CallerResolver => ({
   forEndpoint(endpoint) {
