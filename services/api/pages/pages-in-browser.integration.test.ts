@@ -224,7 +224,7 @@ describe('devices', () => {
     const field = page.getByLabel('The code that your device shows');
     await field.fill('BBBB-BBBB');
     await button(page, 'Continue').click();
-    expect(await alertOn(page)).toMatch(/^This code is not known.* let the device show a new one\.$/);
+    expect(await alertOn(page)).toMatch(/^This code is unknown or has expired.* let the device show a new one\.$/);
     await field.fill(grant.user_code.toLowerCase());
     await button(page, 'Continue').click();
     expect(await seen(page)).toContain(grant.user_code);

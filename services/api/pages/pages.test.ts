@@ -42,7 +42,7 @@ test('a problem is announced, and nothing is announced without one', () => {
   const form = { formToken: 't', next: '/', email: '', providers: [] };
   expect(formPage(loginPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
   expect(formPage(loginPage(form))).not.toContain('<p class="bad" role="alert">');
-  expect(formPage(deviceCodePage(true))).toContain('This code is not known');
+  expect(formPage(deviceCodePage(true))).toContain('This code is unknown or has expired');
   expect(formPage(deviceCodePage(false))).not.toContain('role="alert"');
 });
 

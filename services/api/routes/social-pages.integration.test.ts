@@ -81,7 +81,7 @@ describe('whom a provider sent back, in a browser', () => {
     const [shown] = await sentBack(who);
     expect([shown.status, shown.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
-      /has not proved your e-mail address.*Prove your address there, or sign in another way\./s,
+      /your e-mail address.*Verify your address with that provider, or sign in another way\./s,
     );
     expect((await harness.signInAs(who)).body).toMatchObject({ code: 'social_email_unproven' });
   });
