@@ -9,7 +9,7 @@ import type { HasTokenSettings } from './token-settings.ts';
 /** Media type of an access token (RFC 9068 §2.1). */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 
-/** The claim set of an access token (RFC 9068 §2.2 and ours); what does not apply is left out. */
+/** The claim set of an access token (RFC 9068 §2.2, and our own claims). Claims that do not apply are left out. */
 export type AccessTokenClaims = {
   readonly iss: string;
   readonly aud: string | readonly string[];
@@ -23,35 +23,35 @@ export type AccessTokenClaims = {
   /** UUIDv7. */
   readonly jti: string;
   readonly sid?: string;
-  /** Family: the login this token came from. */
+  /** The token family. */
   readonly fid?: string;
   /** Space separated (RFC 6749 §3.3). */
   readonly scope?: string;
   readonly roles?: readonly string[];
   readonly permissions?: readonly string[];
   readonly email?: string;
-  /** Beside `email`, always: an address that nobody proved names nobody. */
+  /** Always beside `email`: an unverified address identifies no user. */
   readonly email_verified?: boolean;
   readonly auth_time?: number;
-  /** How the login was proved: its assurance and its methods (RFC 9068 §2.2.1, RFC 8176). */
+  /** Assurance level and methods of the sign-in (RFC 9068 §2.2.1, RFC 8176). */
   readonly acr?: string;
   readonly amr?: readonly string[];
-  /** Epochs of user and client at issue: a token below the current one is refused. */
+  /** Epochs of user and client at issue. A token with an older epoch is rejected. */
   readonly ue?: number;
   readonly ce?: number;
   readonly cnf?: JsonObject;
   readonly act?: JsonObject;
-  /** What it was exchanged for (RFC 8693), the nearest first: whatever ends one of these ends it too. */
+  /** The tokens it was exchanged from (RFC 8693), the latest first: revoking any of them revokes it. */
   readonly origins?: readonly TokenOrigin[];
-  /** Keyed hashes of the address and the user agent it was issued to, `<key version>.<hash>`. */
+  /** Keyed hashes of the client's address and user agent at issue, `<key version>.<hash>`. */
   readonly bip?: string;
   readonly bua?: string;
 };
 
-/** Thumbprints of a DPoP key (RFC 9449 §6.1) and of a client certificate (RFC 8705 §3.1); its holder proves all of them. */
+/** Thumbprints of a DPoP key (RFC 9449 §6.1) and of a client certificate (RFC 8705 §3.1). The client must prove each. */
 export type Confirmation = { readonly jkt?: string; readonly 'x5t#S256'?: string };
 
-/** What a token says beyond what its issuing decides (issuer, times, id, bindings). */
+/** The facts a token is made from; issuer, times, id and bindings are added at issue. */
 export type TokenFacts = {
   readonly subject: string;
   readonly clientId: string;
@@ -59,17 +59,17 @@ export type TokenFacts = {
   readonly scope: string;
   readonly permissions: readonly string[];
   readonly clientEpoch: number;
-  /** What its holder must prove with every use (RFC 7800). */
+  /** The keys that the client must prove with every use (RFC 7800). */
   readonly confirmation?: Confirmation | undefined;
-  /** Absent for client credentials: the token then speaks of the client alone. */
+  /** Absent for client credentials: the token is then about the client only. */
   readonly user?: {
     readonly sessionId: string | null;
     readonly familyId: string;
-    /** Null where the client may not see it, as with the roles. */
+    /** Null when the client may not see it; the same for `roles`. */
     readonly email: string | null;
     readonly isEmailVerified: boolean;
     readonly roles: readonly string[] | null;
-    /** Unix seconds; 0: nobody signed in, the client acts for the user by a right of its own. */
+    /** Unix seconds; 0 when no user signed in and the client acts for the user by its own permission. */
     readonly authTime: number;
     readonly amr?: readonly string[];
     readonly acr?: string | null;
@@ -96,7 +96,7 @@ function bindingHash({ keyRing }: HasKeyRing, label: 'ip' | 'agent', value: stri
   return `${version}.${keyedHash(key, label, boundValue(label, value))}`;
 }
 
-/** True when the value is the one the claim was made from, under the key version the claim names. */
+/** True when the value has the hash in the claim, under the key version that the claim names. */
 export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', value: string, claim: string): boolean {
   const dot = claim.indexOf('.');
   const key = keyRing.secretVersion('identifier', Number(claim.slice(0, dot)));
@@ -104,8 +104,8 @@ export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', v
 }
 
 /**
- * The claims of a new token, in the order of RFC 9068; nothing is signed yet. Throws `signing_unavailable` (503) where
- * this copy could not: a transaction that stamps a token ends without a trace then.
+ * The claims of a new token, in the order of RFC 9068, unsigned. Throws `signing_unavailable` (503) when this copy could
+ * not sign them, so that the caller's transaction rolls back.
  */
 export function accessTokenClaims(
   ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
@@ -136,7 +136,7 @@ export function accessTokenClaims(
       claims.email_verified = user.isEmailVerified;
     }
     if (user.authTime > 0) claims.auth_time = user.authTime;
-    // RFC 8693 §4.1: who does what the token does, where that is not its subject.
+    // RFC 8693 §4.1: the acting party when it is not the subject.
     else claims.act = { sub: facts.clientId };
     if (user.acr) claims.acr = user.acr;
     if (user.amr && user.amr.length > 0) claims.amr = user.amr;
@@ -157,7 +157,7 @@ export async function signAccessToken({ keyRing }: HasKeyRing, claims: AccessTok
   return { token, claims, expiresIn: claims.exp - claims.iat };
 }
 
-/** Makes and signs an access token. Call it after the transaction that made its facts true. */
+/** Makes and signs an access token. Call it after the commit of the transaction that wrote its facts. */
 export function mintAccessToken(
   ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
   facts: TokenFacts,
@@ -183,7 +183,7 @@ const isOptionalObject = (value: unknown): boolean =>
   value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));
 const isOptionalEpoch = (value: unknown): boolean => value === undefined || isTime(value);
 
-/** The claims where all required ones are there and every one we read has its type (RFC 9068 §2.2); else null. */
+/** The claims when all required ones are present and every claim we read has its type (RFC 9068 §2.2); else null. */
 export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
   const fits =
     isText(claims.iss) &&

@@ -1,6 +1,6 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 
-/** A token of a client's own (client credentials), or a pair refused; pairs are recorded with their family. */
+/** A client-credentials token, or a refused pair. An issued pair is recorded as its token family. */
 export const tokenIssued = defineAuditEvent({
   type: 'token.issued',
   durability: 'durable',
@@ -12,43 +12,44 @@ export const tokenRevoked = defineAuditEvent({
   type: 'token.revoked',
   durability: 'durable',
   outcomes: ['ok', 'refused', 'unknown'],
-  meaning: 'Somebody asked to end a token, session, family, user’s or client’s tokens.',
+  meaning: 'A caller asked to revoke a token, a session, a token family, or all tokens of a user or client.',
 });
 
 export const tokenReplayDetected = defineAuditEvent({
   type: 'token.replay_detected',
   durability: 'durable',
   outcomes: ['replay'],
-  meaning: 'A token was shown by somebody else than its first holder, or a refresh token after its successor was used.',
+  meaning:
+    'An access token was presented from another address or user agent than at first, or a refresh token after its successor was used.',
 });
 
 export const tokensValidated = defineAuditEvent({
   type: 'token.validations',
   durability: 'counted',
   outcomes: ['counted'],
-  meaning: 'How many tokens one copy judged in a minute, by result and reason.',
+  meaning: 'How many tokens one copy validated in a minute, by result and reason.',
 });
 
 export const familyCreated = defineAuditEvent({
   type: 'token.family_created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A login began: its first refresh token was issued.',
+  meaning: 'A token family was created and its first refresh token issued.',
 });
 
 export const familyEnded = defineAuditEvent({
   type: 'token.family_ended',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A login was ended; `reason` says why.',
+  meaning: 'A token family was ended. `reason` says why.',
 });
 
-/** Written by the rotation statement itself, with the rotation. */
+/** The rotation statement writes this and the next three with the rotation. */
 export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
   durability: 'durable',
   outcomes: ['rotated', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
-  meaning: 'A genuine refresh token was presented; all but rotated, grace and lost_answer were refused.',
+  meaning: 'A genuine refresh token was presented. Outcomes other than rotated, grace and lost_answer were rejections.',
 });
 
 export const tokenRefreshReused = defineAuditEvent({
@@ -56,7 +57,7 @@ export const tokenRefreshReused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['replay'],
   meaning:
-    'An outdated refresh token came back: two holders of one login. Its family has ended unless replay protection is off.',
+    'An outdated refresh token was presented: two parties have tokens of one family. The family ended, unless replay protection is off.',
 });
 
 export const tokenRefreshOverused = defineAuditEvent({
@@ -64,14 +65,14 @@ export const tokenRefreshOverused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['grace_spent'],
   meaning:
-    'The previous refresh token was presented more often than its grace allows, within its window. Nothing ended.',
+    'The previous refresh token was presented more often than REFRESH_GRACE_USES within the grace window. Nothing ended.',
 });
 
 export const tokenStateRewound = defineAuditEvent({
   type: 'token.state_rewound',
   durability: 'durable',
   outcomes: ['ahead'],
-  meaning: 'A genuine refresh token is newer than its row: the database has lost commits.',
+  meaning: 'A genuine refresh token is newer than its row, so the database has lost commits.',
 });
 
 export const revocationsCollapsed = defineAuditEvent({
@@ -79,5 +80,5 @@ export const revocationsCollapsed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['user', 'client', 'global'],
   meaning:
-    'Single revocations passed REVOCATION_BUDGET: epochs were raised in their place, which refuses more than they did.',
+    'Revocations exceeded REVOCATION_BUDGET and were replaced by higher epochs, which reject more tokens than they did.',
 });

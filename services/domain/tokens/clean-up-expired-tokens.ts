@@ -4,21 +4,21 @@ import { idempotencyKeyPurge } from './issue/idempotency.store.ts';
 import { familyPurge } from './metadata/token-statistics.store.ts';
 import { revocationPurge } from './revocations/revocations.store.ts';
 
-/** What this module removes once its time is over. */
+/** Expired rows of this module that the purge job deletes. */
 export const tokenPurges = [familyPurge, revocationPurge, idempotencyKeyPurge, dpopProofPurge] as const;
 
 export type CleanupResult = {
-  /** Rows looked at: each was past its end. */
+  /** Expired rows that were found. */
   readonly scanned: number;
   readonly removed: number;
-  /** Kinds of rows that could not be cleaned up; the next run takes them again. */
+  /** Kinds of rows whose cleanup failed; the next run retries them. */
   readonly errors: number;
   readonly durationMs: number;
 };
 
 /**
- * Removes expired logins, revocations and idempotency keys, so that no lock lasts. Live rows and revocations still
- * needed stay; running it twice, or twice at once, is harmless.
+ * Deletes expired token families, revocations, idempotency keys and DPoP proofs, in batches so that no lock lasts. Live
+ * rows and revocations still needed stay. Running it twice, or twice at once, is harmless.
  */
 export async function cleanUpExpiredTokens(ports: PurgePorts): Promise<CleanupResult> {
   const { picked, removed, failures, durationMs } = await purge(ports, tokenPurges);

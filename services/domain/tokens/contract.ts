@@ -33,7 +33,7 @@ import { verdict } from './verify/verdict-shapes.ts';
 
 const TAG = 'Tokens';
 
-/** Longer than any token that is looked at; the body limit holds too. */
+/** Longer than any token that is parsed. The body limit applies as well. */
 const tokenText = z.string().min(1).max(65_536);
 /** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
@@ -61,7 +61,7 @@ export const issueTokensEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens',
   operation: 'issueTokens',
-  summary: 'Issue a token pair for the session of the cookie, or for a user by a caller with tokens:issue',
+  summary: 'Issue a token pair for the session of the cookie, or for any user with the permission tokens:issue',
   tag: TAG,
   auth: { accepts: ['session', 'client', 'bearer'], stepUp: 'of_others' },
   limit: 'token',
@@ -69,7 +69,7 @@ export const issueTokensEndpoint = defineEndpoint({
     user_id: identifier.optional(),
     audience: audienceText.optional(),
     scope: scopeText.optional(),
-    /** A text is its name. */
+    /** A string is the name of the device. */
     device: z.union([device, deviceText]).optional(),
   }),
   bodyOptional: true,
@@ -94,7 +94,7 @@ export const validateTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/validate',
   operation: 'validateToken',
-  summary: 'Tell whether an access token is active; the token is in the body or, without a body, the Bearer header',
+  summary: 'Validate an access token, sent in the body or, without a body, as Bearer header',
   tag: TAG,
   auth: 'public',
   limit: 'validate',
@@ -113,7 +113,7 @@ export const validateTokenEndpoint = defineEndpoint({
             htu: z.string().min(1).max(2_048),
           })
           .optional(),
-        /** SHA-256 of the certificate that the client showed, DER (RFC 8705 §3.1), as `cnf` has it. */
+        /** SHA-256 of the client's certificate, DER (RFC 8705 §3.1), in the format of `cnf`. */
         'x5t#S256': z
           .string()
           .regex(/^[\w-]{43}$/)
@@ -133,7 +133,7 @@ export const validateTokensEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/validate-batch',
   operation: 'validateTokens',
-  summary: 'Tell which of up to 1,000 tokens, or token ids, are active, in order',
+  summary: 'Validate up to 1,000 access tokens, or token ids, in order',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], optional: true },
   limit: 'validate',
@@ -155,7 +155,7 @@ export const revokeTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/revoke',
   operation: 'revokeToken',
-  summary: 'End a token, session, family, or everything of a user or client',
+  summary: 'Revoke a token, a session, a token family, or all tokens of a user or client',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], stepUp: 'of_others' },
   limit: 'token',
@@ -192,7 +192,7 @@ export const readTokenEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/tokens/{token_id}',
   operation: 'readToken',
-  summary: 'Read what is known of a token that has not expired',
+  summary: 'Read the metadata of an unexpired access token',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
   params: z.strictObject({ token_id: identifier }),
@@ -203,19 +203,19 @@ export const readTokenEndpoint = defineEndpoint({
 const count = (description: string) => z.int().meta({ description });
 
 export const tokenStatistics = z.object({
-  issued: count('Logins begun and tokens issued to clients themselves, since installation.'),
-  active: count('Logins that can be refreshed now.'),
-  refreshed: count('Rotations.'),
-  revoked: count('Logins and single tokens ended before their time, replays apart.'),
-  expired: count('Logins that ran out.'),
-  replays: count('Logins ended because an outdated refresh token came back.'),
+  issued: count('Token families created and client-credentials tokens issued, since installation.'),
+  active: count('Token families that can be refreshed now.'),
+  refreshed: count('Refresh token rotations.'),
+  revoked: count('Token families and single tokens revoked before they expired, without replays.'),
+  expired: count('Token families that expired.'),
+  replays: count('Token families ended because an outdated refresh token was presented.'),
 });
 
 export const readTokenStatisticsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/tokens/stats',
   operation: 'readTokenStatistics',
-  summary: 'Count what was issued, refreshed, revoked, expired and replayed',
+  summary: 'Count issued, refreshed, revoked, expired and replayed tokens',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
   responses: { 200: tokenStatistics },
@@ -226,7 +226,7 @@ export const refreshTokensEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/refresh',
   operation: 'refreshTokens',
-  summary: 'Exchange a refresh token for a whole new pair',
+  summary: 'Exchange a refresh token for a new token pair',
   tag: TAG,
   auth: 'public',
   limit: 'token',
@@ -248,7 +248,7 @@ export const refreshTokensEndpoint = defineEndpoint({
 
 const OAUTH = 'OAuth';
 
-/** Unrecognised parameters are ignored (RFC 6749 §3.2); a repeated one is no string and refused. */
+/** Unrecognised parameters are ignored (RFC 6749 §3.2). A repeated parameter arrives as an array and is rejected. */
 const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
 
 export const introspectTokenEndpoint = defineEndpoint({

@@ -2,15 +2,15 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 
-/** What a token hangs on: any of these may have ended. */
+/** What a token depends on: the end of any of these ends the token. */
 export type TokenTies = {
   readonly tokenId: string | null;
   readonly sessionId: string | null;
   readonly familyId: string | null;
-  /** Null for a client's own token. */
+  /** Null for a client-credentials token. */
   readonly userId: string | null;
   readonly clientId: string;
-  /** Epochs it was born with. */
+  /** Epochs at issue. */
   readonly userEpoch: number;
   readonly clientEpoch: number;
 };
@@ -20,12 +20,12 @@ export type EndRow = {
   readonly reason: string;
   readonly actorKind: string | null;
   readonly actorId: string | null;
-  /** Null where the reason is the rule, or it is not known any more. */
+  /** Null when the reason is the rule itself, or the rule is no longer known. */
   readonly rule: string | null;
   readonly endedAt: string;
 };
 
-// Along revocations_kind_value. The first counts: what came later changed nothing.
+// By revocations_kind_value. Reads the first revocation: later ones changed nothing.
 const firstRevocationRead = defineStatement(
   'firstRevocationRead',
   `SELECT kind, reason, actor_kind AS "actorKind", actor_id AS "actorId", rule, ${placeTime('created_at')} AS "endedAt"
@@ -34,7 +34,7 @@ const firstRevocationRead = defineStatement(
      OR (kind = 'user' AND value = $4 AND token_epoch > $6) OR (kind = 'client' AND value = $5 AND token_epoch > $7)
    ORDER BY id LIMIT 1`,
 );
-// By primary key. Its row outlives its revocations.
+// By primary key. The row of a family is kept longer than its revocations.
 const familyEndRead = defineStatement(
   'familyEndRead',
   `SELECT 'family' AS kind, coalesce(revoke_reason, '') AS reason, NULL AS "actorKind", NULL AS "actorId",
@@ -55,13 +55,13 @@ export async function readFirstRevocation(sql: Sql, ties: TokenTies): Promise<En
   return (await sql.query<EndRow>(firstRevocationRead, values))[0];
 }
 
-/** How a login ended; undefined while it lives, or once its row is gone. */
+/** How a token family ended; undefined while it is live, or after its row was purged. */
 export const readFamilyEnd = async (sql: Sql, familyId: string): Promise<EndRow | undefined> =>
   (await sql.query<EndRow>(familyEndRead, [familyId]))[0];
 
-/** `lostAnswerAt`: when its refresh last repeated an answer past the grace window. */
+/** `lostAnswerAt`: when a refresh of the family last repeated a lost response past the grace window. */
 export type FamilyTies = TokenTies & { readonly isExpired: boolean; readonly lostAnswerAt: string | null };
 
-/** What the login of a genuine refresh token hangs on; undefined once its row is gone. */
+/** What the family of a genuine refresh token depends on; undefined after its row was purged. */
 export const readFamilyTies = async (sql: Sql, familyId: string, nonceHash: Buffer): Promise<FamilyTies | undefined> =>
   (await sql.query<FamilyTies>(familyTiesRead, [familyId, nonceHash]))[0];

@@ -39,14 +39,14 @@ const EVENTS = {
   client: 'client.tokens_revoked',
 } as const satisfies Record<EndRow['kind'], string>;
 
-/** Endings with an event of their own, which tells more than that the login ended. */
+/** Reasons with their own event, which says more than that the token family ended. */
 const OWN_EVENTS: Readonly<Record<string, string>> = {
   refresh_token_reused: 'token.refresh_reused',
   code_reused: 'oauth.code_reused',
 };
 
-/** Written by what happened itself, whoever caused it: a row that went, a token used twice, a newer login. */
-const WHOEVER_ACTS: ReadonlySet<string> = new Set([
+/** Reasons that a rule writes for every actor: a deleted row, a token used twice, a newer token family. */
+const RULES_FOR_EVERY_ACTOR: ReadonlySet<string> = new Set([
   'superseded',
   'refresh_token_reused',
   'code_reused',
@@ -59,7 +59,7 @@ function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
   return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
 }
 
-/** Of what was ended in somebody's own words: by whom, and whether the login or a token of it. */
+/** The rule of an end with a free-text reason: by its actor, and by what was ended (session, family or token). */
 function ruleOfAct({ kind, rule }: EndRow, actor: ReturnType<typeof actorOf>): DecidingRule {
   if (rule !== null && RULES.has(rule)) return rule as DecidingRule;
   if (actor === null) return 'revoked';
@@ -67,15 +67,15 @@ function ruleOfAct({ kind, rule }: EndRow, actor: ReturnType<typeof actorOf>): D
   return kind === 'jti' || kind === 'family' ? 'token_revoked' : 'admin_ended';
 }
 
-/** Somebody with the right to end others’ logins writes what they like, also a word that is a rule’s. */
-function isInOwnWords({ reason, rule, actorKind }: EndRow, actor: ReturnType<typeof actorOf>, userId: string | null) {
-  const isAnothers = userId !== null && actor !== 'self' && (actorKind === 'user' || actorKind === 'client');
-  return rule !== null || (isAnothers && !WHOEVER_ACTS.has(reason));
+/** Callers that may end another user's sessions write any reason, also one that equals the name of a rule. */
+function isFreeText({ reason, rule, actorKind }: EndRow, actor: ReturnType<typeof actorOf>, userId: string | null) {
+  const isByAnother = userId !== null && actor !== 'self' && (actorKind === 'user' || actorKind === 'client');
+  return rule !== null || (isByAnother && !RULES_FOR_EVERY_ACTOR.has(reason));
 }
 
 function explain(end: EndRow, { userId }: TokenTies): Explanation {
   const actor = actorOf(end, userId);
-  const isRule = REASONS.has(end.reason) && !isInOwnWords(end, actor, userId);
+  const isRule = REASONS.has(end.reason) && !isFreeText(end, actor, userId);
   const reason = isRule ? (end.reason as EndReason) : 'revoked';
   const rule = reason === 'revoked' ? ruleOfAct(end, actor) : reason;
   const event = OWN_EVENTS[end.reason] ?? EVENTS[end.kind];
@@ -92,7 +92,7 @@ const tiesOf = (claims: AccessTokenClaims): TokenTies => ({
   clientEpoch: claims.ce ?? 0,
 });
 
-/** What ended the token, or a token or client that it was exchanged from; a handful of them at most. */
+/** What ended the token, or one of the few tokens and clients that it was exchanged from. */
 async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { origins = [] }: AccessTokenClaims) {
   const none = { sessionId: null, familyId: null, userId: null, userEpoch: 0 };
   const before = origins.map(
@@ -105,7 +105,7 @@ async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { ori
   return undefined;
 }
 
-/** An access token may be live after its login was replaced: only once it is over, its login tells why. */
+/** An access token stays valid after its token family was replaced, so the family explains only an expired token. */
 async function explainAccess(ports: ExplainPorts, token: string): Promise<Explanation> {
   const verified = await lookConfirmed(
     ports,
@@ -128,7 +128,7 @@ async function explainAccess(ports: ExplainPorts, token: string): Promise<Explan
 async function explainRefresh(ports: ExplainPorts, familyBytes: Buffer, nonceHash: Buffer): Promise<Explanation> {
   const familyId = uuidFromBytes(familyBytes);
   const ties = await readFamilyTies(ports.sql, familyId, nonceHash);
-  // Logins are kept until they cannot be refreshed any more.
+  // Rows of token families are kept until they can no longer be refreshed.
   if (ties === undefined) return because('expired');
   const explanation = await explainFamily(ports, familyId, ties);
   return ties.lostAnswerAt === null ? explanation : { ...explanation, lost_answer_at: ties.lostAnswerAt };
@@ -136,15 +136,15 @@ async function explainRefresh(ports: ExplainPorts, familyBytes: Buffer, nonceHas
 
 async function explainFamily(ports: ExplainPorts, familyId: string, ties: FamilyTies): Promise<Explanation> {
   const [end, revocation] = [await readFamilyEnd(ports.sql, familyId), await readFirstRevocation(ports.sql, ties)];
-  // What ended the login may have ended more: that row knows who did it.
+  // The revocation that ended the family may cover more than the family; it names the actor.
   if (end !== undefined) return explain(revocation?.reason === end.reason ? revocation : end, ties);
   if (revocation !== undefined) return explain(revocation, ties);
   return ties.isExpired ? because('expired') : LIVES;
 }
 
 /**
- * Why the login of a token is over: the rule that decided, and who or what caused it when. Whoever holds the token may
- * ask; a token that was not made here, or is bound to a client, tells nothing. Nothing moves by asking.
+ * Why a token or its token family ended: the rule that decided, the actor and the time. Any holder of the token may ask.
+ * A token of another issuer, or a refresh token bound to a client, gets no explanation. Reads only.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
  */
 export async function explainEnd(ports: ExplainPorts, input: { readonly token: string }): Promise<Explanation> {

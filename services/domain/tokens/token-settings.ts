@@ -1,12 +1,12 @@
 import type { Config } from '#services/platform/config/load.ts';
 
-/** The settings of tokens with issuer and audience resolved. */
+/** The token settings with issuer and audience resolved. */
 export type HasTokenSettings = {
   readonly tokenSettings: Omit<Config['tokens'], 'issuer' | 'audience'> & {
     readonly issuer: string;
-    /** Of tokens that name no other. */
+    /** Default audience. */
     readonly audience: string;
-    /** What sessions of two factors, and logins of them, rest at most; 0: as long as they live. */
+    /** Idle limit of sessions with two factors and of their token families, seconds; 0: none. */
     readonly twoFactorIdleSeconds: number;
   };
 };

@@ -5,11 +5,11 @@ export type { CleanupResult } from './clean-up-expired-tokens.ts';
 export type { TokenStatistics } from './metadata/read-token-statistics.ts';
 export type { TokenMetadata } from './metadata/token-metadata.cache.ts';
 
-/** Types of the token service as its callers in TypeScript know them; times in seconds unless named otherwise. */
+/** Types of the embedding classes. Times are in seconds unless their name says otherwise. */
 
 export type UserRole = string;
 
-/** From where and on what a token is asked for; device facts are shown to the user, never trusted. */
+/** The client that requests a token. Device facts are shown to the user and never trusted. */
 export type ClientInfo = {
   readonly ip: string;
   readonly userAgent: string;
@@ -29,18 +29,18 @@ export type TokenPair = {
   readonly tokenId: string;
 };
 
-/** Claims of an access token. Of a refresh token: its login, with `generation`, and `jti` naming the family. */
+/** Claims of an access token. For a refresh token: the facts of its family, with `generation`; `jti` is the family id. */
 export type JWTPayload = AccessTokenClaims & { readonly generation?: number };
 
 export type TokenValidationResult = {
   readonly valid: boolean;
   readonly payload: JWTPayload | null;
-  /** Null for a valid token, else one of the reasons of the validate answer. */
+  /** Null for a valid token, else one of the reasons of the validate response. */
   readonly reason: string | null;
 };
 
 export type TokenSecurityConfig = {
-  /** Of new keys; a key keeps its own. */
+  /** Of new keys. An existing key keeps its algorithm. */
   readonly algorithm: 'RS256' | 'ES256' | 'EdDSA' | 'HS256';
   readonly accessTokenExpiry: number;
   readonly refreshTokenExpiry: number;
@@ -50,7 +50,7 @@ export type TokenSecurityConfig = {
   readonly keyRotationInterval: number;
   /** Every key has its own kid. */
   readonly keyVersioning: true;
-  /** Private parts are sealed at rest. */
+  /** Private keys are encrypted at rest. */
   readonly secureKeyStorage: true;
   readonly requireSessionBinding: boolean;
   readonly enableIPValidation: boolean;
@@ -58,13 +58,13 @@ export type TokenSecurityConfig = {
   readonly enableReplayProtection: boolean;
 };
 
-/** Issuer and audience of tokens: each by itself the public URL where it is not configured. */
+/** Issuer and audience of tokens; each is the public URL unless configured. */
 export const tokenNamesOf = ({ issuer, audience }: Config['tokens'], publicUrl: string) => ({
   issuer: issuer ?? publicUrl,
   audience: audience ?? publicUrl,
 });
 
-/** @param publicUrl issuer and audience where none is configured */
+/** @param publicUrl issuer and audience unless configured */
 export function tokenSecurityConfigOf({ tokens, keys }: Config, publicUrl: string): TokenSecurityConfig {
   return {
     algorithm: keys.algorithm,

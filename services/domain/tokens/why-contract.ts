@@ -6,7 +6,7 @@ import { clockWrong } from '../keys/errors.ts';
 import { keyRingBehind } from './refresh/refresh-errors.ts';
 import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 
-/** Rules by which a login ends. What somebody wrote as a reason is for the audit log, and shown as `revoked`. */
+/** Rules that end a token family. A reason that a caller wrote is only in the audit log, and is shown as `revoked`. */
 export const END_REASONS = [
   'unknown_token',
   'expired',
@@ -36,19 +36,19 @@ export const END_REASONS = [
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
-/** What decides where the reason is in somebody's words; `admin_ended`: whoever may end others' logins did. */
+/** The rule that decided, also when the reason is free text. `admin_ended`: by a caller that may end other users' sessions. */
 export const DECIDING_RULES = [...END_REASONS, ...END_RULES, 'admin_ended', 'token_revoked'] as const;
 export type DecidingRule = (typeof DECIDING_RULES)[number];
 
 const cause = z.object({
-  /** Type of the audit event that tells of it. */
+  /** Type of the audit event that recorded it. */
   event: z.string(),
-  /** `self`: the user whose token it is; `user`: somebody with the right to. Null: no longer known. */
+  /** `self`: the token's user; `user`: another user with the permission. Null: no longer known. */
   actor: z.enum(['self', 'user', 'client', 'system', 'anonymous']).nullable(),
   at: z.string(),
 });
 
-/** Of a refresh token: when the login last repeated an answer that was lost, past the grace window. */
+/** For a refresh token: when a refresh last repeated a lost response past the grace window. */
 const lostAnswerAt = z.string().optional();
 
 const explanation = z.union([
@@ -56,7 +56,7 @@ const explanation = z.union([
   z.object({
     ended: z.literal(true),
     reason: z.enum(END_REASONS),
-    /** `revoked` only where nothing but the end itself is known any more. */
+    /** `revoked` only when nothing more than the end itself is known. */
     rule: z.enum(DECIDING_RULES),
     cause: cause.nullable(),
     lost_answer_at: lostAnswerAt,
@@ -68,8 +68,7 @@ export const explainEndEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/why',
   operation: 'explainEnd',
-  summary:
-    'Why is my session over: the rule that ended a token’s login, and its cause; holding the token is the right to ask',
+  summary: 'Explain why a token or its session ended, to any holder of the token',
   tag: 'Tokens',
   auth: 'public',
   limit: 'token',

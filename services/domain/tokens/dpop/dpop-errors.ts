@@ -5,10 +5,10 @@ export const dpopProofInvalid = defineError({
   status: 401,
   oauthStatus: 400,
   oauthError: 'invalid_dpop_proof',
-  title: 'The DPoP proof does not hold',
+  title: 'DPoP proof invalid',
   cause:
-    'RFC 9449 §4.3: one header with one JWT of typ dpop+jwt, by a public key in its header, for this method, address and token, not older than a minute and not used before.',
-  fix: 'Make a new proof for every request; mind the clock.',
+    'The proof does not meet RFC 9449 §4.3: one DPoP header with one JWT of typ dpop+jwt, signed by the public key in its header, for this method, URL and access token, at most a minute old and never used before.',
+  fix: 'Create a new proof for every request, and check the clock of the client.',
   retryable: false,
 });
 
@@ -17,8 +17,9 @@ export const dpopNonceRequired = defineError({
   status: 401,
   oauthStatus: 400,
   oauthError: 'use_dpop_nonce',
-  title: 'The DPoP proof must carry the nonce of this answer',
-  cause: 'The server wants proofs made now (RFC 9449 §8, §9), or the nonce is older than some minutes.',
-  fix: 'Repeat the request with a proof whose `nonce` is the DPoP-Nonce header of this answer.',
+  title: 'DPoP nonce required',
+  cause:
+    'The proof has no nonce, which the server requires (RFC 9449 §8, §9), or its nonce is older than some minutes.',
+  fix: 'Repeat the request with a new proof whose `nonce` is the DPoP-Nonce header of this response.',
   retryable: true,
 });

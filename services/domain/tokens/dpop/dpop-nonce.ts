@@ -4,20 +4,20 @@ import type { Ports } from '#services/domain/ports.ts';
 
 type NoncePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
-/** A nonce is given out for so long, and taken for as long again. */
+/** A nonce is issued for this long, and accepted for as long again. */
 const SLOT_MS = 120_000;
 
 const macOf = (key: Buffer, slot: number): string =>
   createHmac('sha256', key).update(`dpop nonce\0${slot}`).digest('base64url');
 
-/** The nonce of this moment (RFC 9449 §8), the same from every copy and stored nowhere: `<key version>.<slot>.<mac>`. */
+/** The current nonce (RFC 9449 §8), the same on every copy and not stored: `<key version>.<slot>.<mac>`. */
 export function dpopNonce({ clock, keyRing }: NoncePorts): string {
   const { version, key } = keyRing.secret('csrf');
   const slot = Math.floor(clock.now() / SLOT_MS);
   return `${version}.${slot}.${macOf(key, slot)}`;
 }
 
-/** Whether a nonce is of now or of the slot before. */
+/** Whether a nonce is of the current or the previous slot. */
 export function isDpopNonce({ clock, keyRing }: NoncePorts, nonce: string): boolean {
   const [, version, slotText, mac] = /^(\d{1,5})\.(\d{1,10})\.([\w-]{43})$/.exec(nonce) ?? [];
   if (mac === undefined) return false;

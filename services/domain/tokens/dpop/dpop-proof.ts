@@ -8,20 +8,20 @@ import { verifySignature } from '#services/domain/jws/verify-signature.ts';
 const DPOP_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const;
 type DpopAlgorithm = (typeof DPOP_ALGORITHMS)[number];
 
-/** What a proof must be of. */
+/** What a proof must be made for. */
 export type DpopExpectations = {
-  /** Method and address of the request it came with. */
+  /** Method and URL of the request it came with. */
   readonly htm: string;
   readonly htu: string;
-  /** The token it came with, where it came with one. */
+  /** The access token it came with, if any. */
   readonly accessToken?: string;
   /** Unix seconds. */
   readonly now: number;
-  /** How far ahead of ours its clock may be, seconds. */
+  /** How far the client's clock may be ahead of ours, seconds. */
   readonly leewaySeconds: number;
 };
 
-/** A proof that holds; whether it was used before is not known yet. */
+/** A valid proof. Whether it was used before is not checked yet. */
 export type DpopProof = {
   /** SHA-256 thumbprint of its key (RFC 7638). */
   readonly jkt: string;
@@ -31,13 +31,13 @@ export type DpopProof = {
   readonly nonce: string | undefined;
 };
 
-/** How old a proof may be, seconds; a replay of an older one needs no memory to be refused (RFC 9449 §11.1). */
+/** How old a proof may be, seconds. An older replay is rejected by its age, so used proofs need not be kept longer (RFC 9449 §11.1). */
 export const PROOF_SECONDS = 60;
 
 const LONGEST_PROOF = 8_192;
 const LONGEST_JTI = 256;
 const LONGEST_NONCE = 256;
-/** Base64url of a 4,096-bit modulus: a longer one costs more to check than a request is worth. */
+/** Base64url length of a 4,096-bit modulus. Verifying with a longer key would cost too much for one request. */
 const LONGEST_MODULUS = 683;
 const SHORTEST_MODULUS = 342;
 const COORDINATE = /^[\w-]{43}$/;
@@ -48,7 +48,7 @@ function objectOf(segment: string): JsonObject | null {
   return bytes !== null && isUtf8(bytes) ? parseStrictObject(bytes.toString('utf8')) : null;
 }
 
-/** The public members of a key that goes with the algorithm, in the order of RFC 7638, or null: one key, one kind. */
+/** The public members of a key of the algorithm's type, in the order of RFC 7638; null for any other key. */
 function publicMembers(alg: DpopAlgorithm, jwk: JsonObject): JsonWebKey | null {
   if (PRIVATE_MEMBERS.some((member) => member in jwk)) return null;
   const { kty, crv, x, y, n, e } = jwk;
@@ -67,7 +67,7 @@ function publicMembers(alg: DpopAlgorithm, jwk: JsonObject): JsonWebKey | null {
 
 type ProofKey = { readonly alg: DpopAlgorithm; readonly key: KeyObject; readonly jkt: string };
 
-/** Keys of proofs, by thumbprint: importing one costs as much as a signature. */
+/** Imported keys by algorithm and thumbprint: importing one costs as much as verifying a signature. */
 const knownKeys = new Map<string, KeyObject>();
 const KNOWN_KEYS_MAXIMUM = 1_000;
 
@@ -82,18 +82,18 @@ function keyOf(header: JsonObject): ProofKey | null {
   const name = `${known} ${jkt}`;
   try {
     const key = knownKeys.get(name) ?? createPublicKey({ key: members, format: 'jwk' });
-    // Leading zeros make a small modulus long.
+    // Leading zeros can make a small modulus look long.
     if (known === 'RS256' && (key.asymmetricKeyDetails?.modulusLength as number) < 2_048) return null;
     if (knownKeys.size >= KNOWN_KEYS_MAXIMUM) knownKeys.clear();
     knownKeys.set(name, key);
     return { alg: known, key, jkt };
   } catch {
-    // Not a point of the curve, or no number.
+    // Not a point on the curve, or not a number.
     return null;
   }
 }
 
-/** RFC 9449 §4.3: compared without query and fragment, as RFC 3986 §6.2.2 normalises. */
+/** Compares without query and fragment (RFC 9449 §4.3), normalised by RFC 3986 §6.2.2. */
 function isSameAddress(claimed: unknown, expected: string): boolean {
   if (typeof claimed !== 'string' || !URL.canParse(claimed) || !URL.canParse(expected)) return false;
   const [a, b] = [new URL(claimed), new URL(expected)];
@@ -113,8 +113,8 @@ function claimsFit(claims: JsonObject, expected: DpopExpectations): boolean {
 }
 
 /**
- * Judges a DPoP proof (RFC 9449 §4.3) from memory: form, one key of one kind that is public, signature, method,
- * address, age, token hash. Null for anything else. Nonce and first use are the caller's.
+ * Verifies a DPoP proof (RFC 9449 §4.3) in memory: format, public key, signature, method, URL, age and token hash.
+ * Null for an invalid proof. The caller checks the nonce and the first use.
  */
 export function checkDpopProof(proof: string, expected: DpopExpectations): DpopProof | null {
   if (proof.length > LONGEST_PROOF) return null;

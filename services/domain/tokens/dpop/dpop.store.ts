@@ -2,18 +2,18 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** The unique insert is the use: of two at once, on whichever copies, one gets a row. By primary key. */
+/** Using a proof is a unique insert: of two concurrent uses, on any copies, only one inserts a row. By primary key. */
 const proofConsume = defineStatement(
   'dpopProofConsume',
   `INSERT INTO dpop_proofs (proof_hash, expires_at) VALUES ($1::bytea, clock_timestamp() + make_interval(secs => $2::float8))
    ON CONFLICT (proof_hash) DO NOTHING RETURNING 1`,
 );
 
-/** True for the first use. */
+/** True for the first use of the proof. */
 export const insertProof = async (sql: Sql, proofHash: Buffer, keepSeconds: number): Promise<boolean> =>
   (await sql.query(proofConsume, [proofHash, keepSeconds])).length === 1;
 
-/** Proofs too old to be taken again. Index: dpop_proofs_expires_at. */
+/** Proofs that are too old to be accepted again. Index: dpop_proofs_expires_at. */
 export const dpopProofPurge = definePurge({
   kind: 'dpop_proofs',
   table: 'dpop_proofs',

@@ -3,17 +3,17 @@ import { targetInvalid } from '../errors.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 
 /**
- * Whom a token may be for: the installation itself where nobody else is asked for, else whoever is listed for the
- * client (`*`: anybody). A client that could name any audience would make tokens for services it has no business with
- * (RFC 9700 §2.3). Throws `target_invalid` (400).
+ * The audience of a token: the default one unless another is requested, which must be registered for the client (`*`
+ * allows any). A client that could name any audience could get tokens for services it has nothing to do with (RFC 9700
+ * §2.3). Throws `target_invalid` (400).
  */
 export function allowedAudience(
   { tokenSettings }: HasTokenSettings,
   client: Pick<Client, 'audiences'> | undefined,
-  asked: string | undefined,
+  requested: string | undefined,
 ): string {
-  if (asked === undefined || asked === tokenSettings.audience) return tokenSettings.audience;
-  const listed = client?.audiences ?? [];
-  if (listed.includes('*') || listed.includes(asked)) return asked;
+  if (requested === undefined || requested === tokenSettings.audience) return tokenSettings.audience;
+  const registered = client?.audiences ?? [];
+  if (registered.includes('*') || registered.includes(requested)) return requested;
   throw targetInvalid();
 }

@@ -3,10 +3,11 @@ import type { Marks, Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
-/** Rows of token_totals: concurrent batches rarely meet on one. */
+/** Rows of token_totals: concurrent batches rarely update the same one. */
 const TOTAL_SLOTS = 16;
 
-// Locks one totals row for its own length. A batch sent twice inserts and counts nothing the second time (its event ids fix its times).
+// Locks one totals row until it commits. A batch sent twice inserts and counts nothing the second time, because its event
+// ids fix its times.
 const clientTokenRecordBatch = defineStatement(
   'clientTokenRecordBatch',
   `WITH database AS MATERIALIZED (
@@ -25,16 +26,17 @@ const clientTokenRecordBatch = defineStatement(
 );
 
 /**
- * Records tokens that clients got, and refusals, in one commit; every row carries its event id.
- * @returns false, and nothing was written: the database is behind what was seen of it, or another
+ * Records issued client-credentials tokens, and refusals, in one commit. Every row carries its event id.
+ * @param batch number of the batch: batches in sequence update different totals rows
+ * @returns false when nothing was written, because the database is older than what was seen of it, or is another one
  */
 export async function recordClientTokens(
   sql: Sql,
   rows: readonly AuditRow[],
-  turn: number,
+  batch: number,
   seen: Marks | null,
 ): Promise<boolean> {
-  // One text: the driver's own spelling of arrays costs a row four times as much.
-  const values = [JSON.stringify(rows), turn % TOTAL_SLOTS, ...seenValues(seen)];
+  // As one text, because the driver's encoding of arrays costs four times as much for each row.
+  const values = [JSON.stringify(rows), batch % TOTAL_SLOTS, ...seenValues(seen)];
   return (await sql.query(clientTokenRecordBatch, values)).length > 0;
 }

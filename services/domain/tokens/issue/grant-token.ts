@@ -14,13 +14,13 @@ export type GrantTokenInput = {
   readonly client_id?: string | undefined;
 };
 
-/** Presented with a proof where it is bound to a key (RFC 9449 §5). */
+/** A pair of `token_type` DPoP is presented with a proof, because it is bound to a key (RFC 9449 §5). */
 export type RefreshedPair = Omit<TokenPairAnswer, 'token_type'> & { readonly token_type: 'Bearer' | 'DPoP' };
 
-/** Keys proved with the request, before anything else. */
+/** Keys that the client has proved with the request. */
 export type ProvenKeys = { readonly jkt?: string; readonly x5t?: string };
 
-/** A client that may have the grant it asks for, and the keys it has proved: of a DPoP proof, of its certificate. */
+/** A client that may use the grant, with the keys it has proved by a DPoP proof or its certificate. */
 export type AdmittedClient = { readonly client: OAuthClient; readonly keys: ProvenKeys };
 
 export type GrantTokenPorts = ClientTokenPorts & RefreshTokenPorts;
@@ -29,8 +29,8 @@ export type GrantTokenPorts = ClientTokenPorts & RefreshTokenPorts;
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 /**
- * The grants of clients and tokens alone: client credentials, else a refresh token (RFC 6749 §4.4, §6).
- * Throws what the two throw, `request_invalid` (400) where there is no refresh token.
+ * The grants that involve no user: client credentials, else refresh token (RFC 6749 §4.4, §6).
+ * Throws what `issueClientToken` and `refreshToken` throw, and `request_invalid` (400) without a refresh token.
  */
 export async function grantToken(
   ports: GrantTokenPorts,

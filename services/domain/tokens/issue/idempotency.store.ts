@@ -2,10 +2,10 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** Hours an answer is kept for its key. */
+/** Hours that a response is kept for its key. */
 const KEPT_HOURS = 24;
 
-// A concurrent duplicate waits here for the first one's commit, by the primary key; an expired row is taken over.
+// By primary key. A concurrent duplicate waits here for the commit of the first request. An expired row is replaced.
 const idempotencyKeyClaim = defineStatement(
   'idempotencyKeyClaim',
   `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
@@ -34,7 +34,7 @@ export const idempotencyKeyPurge = definePurge({
 
 export type KeptRequest = { readonly requestHash: Buffer; readonly response: Buffer | null };
 
-/** True when the key is this transaction's; false when an earlier request has it. */
+/** True when this transaction has claimed the key; false when an earlier request has. */
 export async function claimIdempotencyKey(tx: Sql, keyHash: Buffer, requestHash: Buffer): Promise<boolean> {
   return (await tx.query(idempotencyKeyClaim, [keyHash, requestHash])).length === 1;
 }

@@ -5,7 +5,7 @@ import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
 import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
 
-/** An Idempotency-Key of one caller with one body: what is stored of it opens nothing without the key itself. */
+/** An Idempotency-Key of one caller with one body. The stored response cannot be decrypted without the key itself. */
 export type IdempotentRequest = {
   readonly keyHash: Buffer;
   readonly requestHash: Buffer;
@@ -16,10 +16,10 @@ const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
 const INITIALISATION_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Where nobody says who asks, a key that nobody guesses is what says it: it would open a login, and tell a password. */
+/** For an anonymous caller only an unguessable key protects the stored response, which may contain tokens. */
 const UNKNOWN_KEY_CHARACTERS = 16;
 
-/** Another client, or another kind of credential, is another caller, whoever the user is; so is another address. */
+/** A user through another client or with another kind of credential is another caller; so is an anonymous one from another network. */
 const callerId = (caller: Caller): string => {
   if (caller.kind === 'user')
     return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
@@ -27,7 +27,7 @@ const callerId = (caller: Caller): string => {
   return caller.kind === 'client' ? `client\0${caller.clientId}\0${caller.by}` : caller.kind;
 };
 
-/** Throws `request_invalid` for a key that is no visible ASCII of 1 to 255 characters, or of 16 where nobody is known. */
+/** Throws `request_invalid` (400) unless the key is 1 to 255 (for an anonymous caller 16 to 255) visible ASCII characters. */
 export function idempotentRequest(
   { keyRing }: HasKeyRing,
   caller: Caller,
@@ -45,7 +45,7 @@ export function idempotentRequest(
   const sealingKey = Buffer.from(hkdfSync('sha256', key, secret, scope, 32));
   return {
     keyHash: createHmac('sha256', secret).update(scope).update(key).digest(),
-    // A body may hold a password: what is stored of it tells nothing without the key.
+    // A body may contain a password, so its stored hash is keyed by the Idempotency-Key.
     requestHash: createHmac('sha256', sealingKey).update('body\0').update(JSON.stringify(body)).digest(),
     sealingKey,
   };
@@ -66,8 +66,8 @@ function open({ sealingKey, keyHash }: IdempotentRequest, sealed: Buffer): strin
 }
 
 /**
- * Takes the key for this transaction, or gives what the first request with it made: a duplicate waits for the first
- * one's commit, so there is one effect. Throws `idempotency_key_reused` (422) when the bodies differ.
+ * Claims the key for this transaction (null), or returns the result of the first request with it. A duplicate waits for
+ * the first commit, so there is one effect. Throws `idempotency_key_reused` (422) when the bodies differ.
  */
 export async function earlierResult<Result>(tx: Sql, request: IdempotentRequest): Promise<Result | null> {
   if (await claimIdempotencyKey(tx, request.keyHash, request.requestHash)) return null;
@@ -78,7 +78,7 @@ export async function earlierResult<Result>(tx: Sql, request: IdempotentRequest)
   return JSON.parse(open(request, kept.response)) as Result;
 }
 
-/** Keeps what the request made, in the transaction that made it. */
+/** Stores the result of a request in the transaction that made it. */
 export async function keepResult(
   tx: Sql,
   random: Ports['random'],
@@ -89,21 +89,21 @@ export async function keepResult(
   await writeIdempotencyAnswer(tx, request.keyHash, status, seal(random, request, JSON.stringify(result)));
 }
 
-type AskedOnce<Result> = {
+type OnceOptions<Result> = {
   readonly request: IdempotentRequest | null;
   readonly status: number;
-  /** What a retry gets in place of a kept result that time has changed; the same object where it has not. */
+  /** Renews a stored result that is too old for a retry. Returns the same object when it is not. */
   readonly renew?: (kept: Result) => Promise<Result>;
 };
 
 /**
- * Works once for each key, in the transaction of the work, whose result is kept and given again; without a request
- * every time. What is refused is not kept. Throws `idempotency_key_reused` (422).
+ * Runs the work once for each key and stores its result in the same transaction; a retry gets the stored result. With a
+ * null request it runs every time. Errors are not stored. Throws `idempotency_key_reused` (422).
  */
 export async function workOnce<Result extends object>(
   tx: Sql,
   random: Ports['random'],
-  { request, status, renew }: AskedOnce<Result>,
+  { request, status, renew }: OnceOptions<Result>,
   work: () => Promise<Result>,
 ): Promise<Result> {
   if (request === null) return work();

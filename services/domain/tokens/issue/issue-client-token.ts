@@ -16,19 +16,19 @@ import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
 
-/** Group commit of the audit rows of client tokens: durable before the answer, one commit for many. */
+/** Group commit of the audit rows of client-credentials tokens: one commit for many, durable before the response. */
 export type ClientTokenLog = Batcher<AuditRow, void>;
 type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
 const DEADLINE_MS = 1_500;
 
-/** @param groupCommit false: one statement a token, to measure what sharing saves */
+/** @param groupCommit false: one statement for each token, to measure what group commit saves */
 export function createClientTokenLog(
   ports: Pick<Ports, 'hotSql' | 'clock'> & HasDatabaseGuard,
   groupCommit: boolean,
   deadlineMs = DEADLINE_MS,
 ): ClientTokenLog {
-  let turn = 0;
+  let batch = 0;
   return createBatcher<AuditRow, void>({
     name: 'record client tokens',
     clock: ports.clock,
@@ -38,8 +38,8 @@ export function createClientTokenLog(
     maxWaiting: 8_192,
     isRepeatable: () => true,
     run: async (rows) => {
-      turn += 1;
-      const isKnown = await recordClientTokens(ports.hotSql, rows, turn, await ports.databaseGuard.expected());
+      batch += 1;
+      const isKnown = await recordClientTokens(ports.hotSql, rows, batch, await ports.databaseGuard.expected());
       if (!isKnown) {
         ports.databaseGuard.doubt();
         throw stateRewound({ retryAfterSeconds: 30 });
@@ -54,7 +54,7 @@ export type ClientTokenInput = {
   /** RFC 8707 §2. */
   readonly resource?: string | undefined;
   readonly audience?: string | undefined;
-  /** Keys proved with this request: the token is bound to them. */
+  /** Keys that the client has proved with this request. The token is bound to them. */
   readonly jkt?: string | undefined;
   readonly x5t?: string | undefined;
 };
@@ -96,8 +96,8 @@ function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInp
 }
 
 /**
- * An access token for the client itself (RFC 6749 §4.4); `sub` is the client's id, which no user can have.
- * The audit row is committed, with its neighbours', before the answer.
+ * Issues an access token for the client itself (RFC 6749 §4.4). `sub` is the client's id, which no user can have.
+ * The audit row is committed before the response, in one batch with those of other requests.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
  * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
@@ -109,7 +109,7 @@ export async function issueClientToken(
   assertMayIssue(ports.revocations);
   const startedAt = ports.clock.monotonic();
   const client = caller.kind === 'client' && caller.by === 'client' ? ports.access.client(caller.clientId) : undefined;
-  // It may have been disabled since its secret was checked, while its body was read.
+  // The client may have been disabled while the body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const terms = await termsOrRefusal(ports, client, input, caller);
   const known = ports.access.permissions();

@@ -21,12 +21,12 @@ import { idempotentRequest, workOnce } from './idempotency.ts';
 import { renewDraft } from './renew-draft.ts';
 
 export type IssuePairInput = {
-  /** Another user than the caller: needs tokens:issue. */
+  /** A user other than the caller requires the permission tokens:issue. */
   readonly userId?: string | undefined;
   readonly audience?: string | undefined;
   readonly scope?: string | undefined;
   readonly device?: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
-  /** A role the user must have; the token carries all of the user's. */
+  /** A role that the user must have. The token carries all roles of the user. */
   readonly role?: string | undefined;
   readonly idempotencyKey?: string | undefined;
 };
@@ -38,31 +38,31 @@ export type IssuePorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'r
   HasTokenSettings &
   HasStepUp;
 
-/** What the transaction made: signed after it, and again for a retry with the same idempotency key. */
+/** What the transaction creates. It is signed after the commit, and again for a retry with the same idempotency key. */
 type Draft = {
   readonly claims: AccessTokenClaims;
   readonly refreshToken: string;
   readonly refreshExpiresInSeconds: number;
 };
 
-/** As `auth_time` of a login: its tokens say who acts (`act`) in place of when somebody signed in. */
-const NOBODY_SIGNED_IN = 0;
+/** As `auth_time` of a family without a sign-in: its tokens name the acting client (`act`) instead of a sign-in time. */
+const NO_SIGN_IN = 0;
 
-type Login = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
+type FamilyOwner = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
 
 /** The process itself, or a caller with tokens:issue. */
 const mayIssueForAnyone = (caller: Caller): boolean =>
   caller.kind === 'system' ||
   ((caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:issue'));
 
-/** Whose pair it is to be, or null when the caller may not have it. */
-function loginFor(
+/** The user, session and client of the new family, or null when the caller may not have it. */
+function ownerFor(
   { clock, stepUp }: Pick<IssuePorts, 'clock' | 'stepUp'>,
   input: IssuePairInput,
   caller: Caller,
-): Login | null {
-  const isOwn = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
-  if (isOwn && caller.by === 'session' && caller.sessionId !== null)
+): FamilyOwner | null {
+  const isSelf = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
+  if (isSelf && caller.by === 'session' && caller.sessionId !== null)
     return {
       userId: caller.userId,
       sessionId: caller.sessionId,
@@ -77,8 +77,8 @@ function loginFor(
     userId: input.userId,
     sessionId: null,
     clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : FIRST_PARTY_CLIENT_ID,
-    // The process has signed the user in itself; a client or another user has not.
-    authTime: caller.kind === 'system' ? Math.floor(clock.now() / 1_000) : NOBODY_SIGNED_IN,
+    // The process itself has authenticated the user; a client or another user has not.
+    authTime: caller.kind === 'system' ? Math.floor(clock.now() / 1_000) : NO_SIGN_IN,
   };
 }
 
@@ -92,7 +92,7 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
   const target = input.userId === undefined ? {} : { target: { kind: 'user' as const, id: input.userId } };
   await recordEvent(ports.sql, caller, tokenIssued, { outcome: 'refused', ...target, detail: { grant: 'api' } });
   throw permissionMissing({
-    detail: 'This needs the permission tokens:issue, or a session cookie for one’s own.',
+    detail: 'Requires the permission tokens:issue, or for a pair of your own a session cookie.',
     isRecorded: true,
   });
 }
@@ -100,8 +100,9 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
 type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 
 /**
- * tokens:issue must not give a user rights that the user lacks. A pair of our own pages acts for its user in full,
- * whatever its scope; one of another client as far as its token says. A client's pair is bounded by its scopes.
+ * A user with tokens:issue must not get permissions that the user lacks by issuing a pair for another user. A pair of
+ * our own pages has all permissions of its user, whatever its scope; a pair of another client has those in its token. A
+ * pair that a client issues is limited by the client's scopes.
  */
 function mayActAs(
   access: HasAccess['access'],
@@ -117,7 +118,8 @@ function mayActAs(
 
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
   const created = await createFamily(tx, ports, family, caller).catch((err: unknown) => {
-    // A session that is gone is the caller's own; of a user it is told only to those who may issue for anyone.
+    // Only callers that may issue for any user learn that the user does not exist. Else it is the caller's own session
+    // that ended.
     const isUserGone = family.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
     throw isUserGone ? userUnknown() : err;
   });
@@ -133,11 +135,12 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
 }
 
 /**
- * Begins a login and answers with its first pair: for the caller's own session, or for any user by a caller with
- * tokens:issue. A retry with the same idempotency key gets the same pair and begins nothing;
- * once half of its access token's life is over, another access token of the same login.
- * Throws `permission_missing`, `step_up_required` (a person, for any user), `role_not_held` (403), `user_unknown` (404), `scope_invalid`, `target_invalid` (400),
- * `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401: a client whose every token is bound to a key gets none here),
+ * Creates a token family and returns its first pair: for the caller's session, or for any user by a caller with
+ * tokens:issue. A retry with the same idempotency key creates nothing and gets the same pair, or a new access token of
+ * the same family once half of the lifetime of the first has passed.
+ * Throws `permission_missing`, `step_up_required` (a user who issues for another), `role_not_held` (403), `user_unknown`
+ * (404), `scope_invalid`, `target_invalid` (400), `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401,
+ * for a client whose tokens must all be bound to a key),
  * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
@@ -156,19 +159,19 @@ export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller
 
 async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
   assertMayIssue(ports.revocations);
-  const login = loginFor(ports, input, caller);
-  if (login === null) return refuse(ports, input, caller);
-  const client = ports.access.client(login.clientId);
-  // It may have been deleted since it proved who it is, while its body was read.
+  const owner = ownerFor(ports, input, caller);
+  if (owner === null) return refuse(ports, input, caller);
+  const client = ports.access.client(owner.clientId);
+  // The client may have been deleted while the body was read, after it authenticated.
   if (client === undefined) throw clientUnauthenticated();
   if (client.dpopBound)
-    throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key: it gets them at /oauth2/token.' });
+    throw dpopProofInvalid({ detail: 'All tokens of this client are bound to a key. Request them at /oauth2/token.' });
   if (client.certificateBound)
     throw requestInvalid({
-      detail: 'Every token of this client is bound to a certificate: it gets them at /oauth2/token.',
+      detail: 'All tokens of this client are bound to a certificate. Request them at /oauth2/token.',
     });
   const family: NewFamily = {
-    ...login,
+    ...owner,
     isClientBound: false,
     scope: scopeFor(client, input.scope),
     audience: allowedAudience(ports, client, input.audience),

@@ -9,20 +9,20 @@ import type { HasTokenSettings } from '../token-settings.ts';
 
 type KeptClaimsPorts = Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasAccess & HasTokenSettings;
 
-/** Two clocks that may sign are at most this far apart. */
+/** The clocks of two copies that may sign differ by at most this much. */
 const SKEW_SECONDS = 10;
 
-/** Whether a retry can have the very token of the first request: half of its life or more is left, and it has begun. */
-function isFit({ clock, tokenSettings }: KeptClaimsPorts, { iat, exp }: AccessTokenClaims): boolean {
+/** Whether a retry can get the token of the first request: it is valid already and has half of its lifetime left. */
+function isReusable({ clock, tokenSettings }: KeptClaimsPorts, { iat, exp }: AccessTokenClaims): boolean {
   const now = clock.now() / 1_000;
   const lifeSeconds = exp - iat;
   return iat <= now + SKEW_SECONDS && exp - now >= lifeSeconds / 2 && lifeSeconds <= tokenSettings.accessTokenSeconds;
 }
 
 /**
- * A login's first token as it was kept for a retry: the same, or else a new token in its place, while the login lives.
- * What ended the first token ends the retry: by the login, or by its id for as long as a verifier could
- * have taken that token. Later the id says nothing more, and a refresh would give as much.
+ * Returns the stored first token of a family for a retry, or a new token in its place while the family is live. A
+ * revocation of the family or of the first token ends the retry too. The revocation of a token id is kept only for as
+ * long as a verifier could accept the token; after that a refresh would give a new token as well.
  * Throws `session_ended` (401), `signing_unavailable` (503).
  */
 export async function renewDraft<Draft extends { readonly claims: AccessTokenClaims }>(
@@ -32,11 +32,11 @@ export async function renewDraft<Draft extends { readonly claims: AccessTokenCla
   request: RequestContext,
 ): Promise<Draft> {
   const { claims } = kept;
-  // A copy whose clock is wrong cannot tell whether they fit.
+  // A copy with a wrong clock cannot know whether the stored token is reusable.
   ports.keyRing.assertSigns({ typ: ACCESS_TOKEN_TYPE }, claims.aud as string);
-  if (isFit(ports, claims)) return kept;
-  const [login] = await tx.query<FamilyFactsRow>(familyFactsRead, [claims.fid, claims.jti]);
-  if (login === undefined || !login.isLive || login.isTokenRevoked) throw sessionEnded();
-  await ports.access.atLeast(login.accessVersion, tx);
-  return { ...kept, claims: accessTokenClaims(ports, familyTokenFacts(ports.access, login), request) };
+  if (isReusable(ports, claims)) return kept;
+  const [family] = await tx.query<FamilyFactsRow>(familyFactsRead, [claims.fid, claims.jti]);
+  if (family === undefined || !family.isLive || family.isTokenRevoked) throw sessionEnded();
+  await ports.access.atLeast(family.accessVersion, tx);
+  return { ...kept, claims: accessTokenClaims(ports, familyTokenFacts(ports.access, family), request) };
 }

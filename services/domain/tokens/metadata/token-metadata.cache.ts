@@ -7,7 +7,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import type { TokenOrigin } from '../revocations/revocation-set.ts';
 
-/** What is remembered of an issued access token for its own lifetime. It authorises nothing. */
+/** Facts about an issued access token, kept for its lifetime. They grant no access. */
 export type TokenMetadata = {
   readonly type: 'access';
   /** User id; null for client credentials. */
@@ -29,7 +29,7 @@ export type TokenMetadata = {
   readonly keyVersion: string | null;
   readonly userEpoch: number;
   readonly clientEpoch: number;
-  /** Of an exchanged token alone. */
+  /** Only of an exchanged token. */
   readonly origins?: readonly TokenOrigin[];
 };
 
@@ -41,8 +41,8 @@ const macOf = (key: Buffer, tokenId: string, text: string): string =>
   createHmac('sha256', hmacKey(key)).update(`token metadata\0${tokenId}\0${text}`).digest('base64url');
 
 /**
- * `<key version>.<mac>.<JSON>`. The MAC names the token: who writes Redis can take metadata away, but neither invent a
- * token nor cut a living one loose from the login and epochs by which it is revoked.
+ * `<key version>.<mac>.<JSON>`. The MAC covers the token id: an attacker who can write to Redis can delete metadata, but
+ * cannot invent a token or change the family and epochs by which a live token is revoked.
  */
 function signed({ keyRing }: HasKeyRing, tokenId: string, metadata: TokenMetadata): string {
   const { version, key } = keyRing.secret('identifier');
@@ -52,7 +52,7 @@ function signed({ keyRing }: HasKeyRing, tokenId: string, metadata: TokenMetadat
 
 const SIGNED = /^(\d{1,5})\.([\w-]{43})\.(.*)$/s;
 
-/** Null for what was not written here for this token: the same as no metadata. */
+/** Null for a value that this server did not write for this token, as for missing metadata. */
 function opened({ keyRing }: HasKeyRing, tokenId: string, value: string | null): TokenMetadata | null {
   const [, version, mac, text] = SIGNED.exec(value ?? '') ?? [];
   const key = version === undefined ? undefined : keyRing.secretVersion('identifier', Number(version));
@@ -61,7 +61,7 @@ function opened({ keyRing }: HasKeyRing, tokenId: string, value: string | null):
   return JSON.parse(text) as TokenMetadata;
 }
 
-/** Keeps metadata until the token expires, in seconds; rejects when Redis is out of reach. */
+/** Stores metadata for `ttlSeconds`. Rejects when Redis is unreachable. */
 export async function writeTokenMetadata(
   ports: TokenMetadataPorts,
   tokenId: string,
@@ -73,9 +73,9 @@ export async function writeTokenMetadata(
 
 type Entry = Parameters<Ports['redis']['setMany']>[0][number];
 
-/** How long metadata waits for company: a command of its own costs a token half of what its signature does. */
-const COMPANY_MS = 10;
-const COMPANY_MAXIMUM = 256;
+/** How long metadata waits for more in one batch: its own command would cost half as much as the token's signature. */
+const BATCH_MS = 10;
+const BATCH_MAXIMUM = 256;
 const waiting = new WeakMap<Ports['redis'], Entry[]>();
 
 function flush(redis: Ports['redis']): void {
@@ -86,8 +86,8 @@ function flush(redis: Ports['redis']): void {
 }
 
 /**
- * The same without waiting for it: what is issued within a few milliseconds goes in one round trip, and before
- * anything this copy asks. Lost while Redis is out of reach.
+ * Stores metadata without waiting: entries of a few milliseconds share one round trip, which is sent before any read of
+ * this copy. They are lost while Redis is unreachable.
  */
 export function postTokenMetadata(
   ports: TokenMetadataPorts,
@@ -100,11 +100,11 @@ export function postTokenMetadata(
   const others = waiting.get(redis);
   if (others === undefined) {
     waiting.set(redis, [entry]);
-    runDetached(() => setTimeout(flush, COMPANY_MS, redis));
-  } else if (others.push(entry) >= COMPANY_MAXIMUM) flush(redis);
+    runDetached(() => setTimeout(flush, BATCH_MS, redis));
+  } else if (others.push(entry) >= BATCH_MAXIMUM) flush(redis);
 }
 
-/** Metadata of many ids in one round trip, in order; null where there is none. */
+/** Metadata of many ids in one round trip, in order; null for an unknown id. */
 export async function readTokenMetadata(
   ports: TokenMetadataPorts,
   tokenIds: readonly string[],

@@ -3,27 +3,27 @@ import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type TokenStatistics = {
-  /** Logins begun and tokens issued to clients themselves. */
+  /** Token families created and client-credentials tokens issued. */
   readonly issued: number;
-  /** Logins that can be refreshed now. */
+  /** Token families that can be refreshed now. */
   readonly active: number;
-  /** Rotations. */
+  /** Refresh token rotations. */
   readonly refreshed: number;
-  /** Logins and single tokens ended before their time, replays apart. */
+  /** Token families and single tokens revoked before they expired, without replays. */
   readonly revoked: number;
-  /** Logins that ran out. */
+  /** Token families that expired. */
   readonly expired: number;
-  /** Logins ended because an outdated refresh token came back. */
+  /** Token families ended because an outdated refresh token was presented. */
   readonly replays: number;
 };
 
-/** Families as they count; what is cleaned up moves into token_totals, where single tokens are counted at once. */
+/** Counts of rows. Purged families are added to token_totals, where single tokens are counted at once. */
 const COUNTED_FAMILIES = `count(*) AS issued, coalesce(sum(generation), 0) AS refreshed,
      count(*) FILTER (WHERE revoked_at IS NOT NULL AND revoke_reason NOT IN ('refresh_token_reused', 'superseded')) AS revoked,
      count(*) FILTER (WHERE revoked_at IS NULL AND now() >= least(expires_at, idle_expires_at)) AS expired,
      count(*) FILTER (WHERE revoke_reason = 'refresh_token_reused') AS replays`;
 
-// One snapshot. Reads every login once: a figure for operators, not for a request path.
+// One snapshot. It scans all families: figures for operators, not for a request path.
 const tokenStatisticsRead = defineStatement(
   'tokenStatisticsRead',
   `WITH families AS (
@@ -48,8 +48,8 @@ export async function countTokens(sql: Sql): Promise<TokenStatistics> {
 }
 
 /**
- * Expired logins; their count stays. Index: refresh_families_expires_at. A day past the absolute end no access token of
- * the login lives any more, and a late refresh token has still learnt why it is refused.
+ * Expired families; their counts stay. Index: refresh_families_expires_at. A day after the absolute expiry no access
+ * token of the family is valid. Until then a late refresh gets the reason why it is rejected.
  */
 export const familyPurge = definePurge({
   kind: 'families',

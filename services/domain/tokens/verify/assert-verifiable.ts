@@ -2,15 +2,15 @@ import { clockWrong } from '#services/domain/keys/errors.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { assertFresh, type HasRevocations } from '../revocations/revocation-set.ts';
 
-/** The copy has to know the latest revocations, and what time it is. */
+/** To verify a credential, a copy must know the latest revocations and the right time. */
 export type VerifiablePorts = HasRevocations & { readonly keyRing: Pick<KeyRing, 'isClockRight'> };
 
-/** Throws `clock_wrong` (503) where nothing here can tell what has expired. */
+/** Throws `clock_wrong` (503) when this copy's clock is wrong, so it cannot know what has expired. */
 export function assertClockRight({ keyRing }: Pick<VerifiablePorts, 'keyRing'>): void {
   if (!keyRing.isClockRight()) throw clockWrong({ retryAfterSeconds: 5 });
 }
 
-/** Throws `revocation_state_stale`, `state_rewound` or `clock_wrong` (503) unless a credential can be judged now. */
+/** Throws `revocation_state_stale`, `state_rewound` or `clock_wrong` (503) unless this copy can verify a credential now. */
 export function assertVerifiable(ports: VerifiablePorts): void {
   assertFresh(ports.revocations);
   assertClockRight(ports);

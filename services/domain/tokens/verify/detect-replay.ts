@@ -8,9 +8,9 @@ import { noteFirstSeen } from './seen-tokens.cache.ts';
 export type ReplayContext = { readonly ip?: string | undefined; readonly userAgent?: string | undefined };
 
 /**
- * True when the same token id was seen before under another address or user agent; ordinary reuse is none.
- * The one check of validation that needs a shared store.
- * Throws `replay_store_unavailable` (503) when Redis is out of reach.
+ * True when the token id was first seen from another address or user agent. Ordinary reuse is no replay. This is the
+ * only check of validation that needs a shared store.
+ * Throws `replay_store_unavailable` (503) when Redis is unreachable.
  */
 export async function detectReplayAttack(
   ports: Pick<Ports, 'redis' | 'clock'> & HasKeyRing,

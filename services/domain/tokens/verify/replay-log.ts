@@ -6,12 +6,12 @@ import type { AccessTokenClaims } from '../access-token.ts';
 import { tokenReplayDetected } from '../audit-events.ts';
 import type { ReplayContext } from './detect-replay.ts';
 
-/** Resolves once the replay is in the audit log, or could not be written. Never rejects. */
+/** Resolves once the replay is in the audit log, or writing it has failed. Never rejects. */
 export type RecordReplay = (claims: AccessTokenClaims, shownBy: ReplayContext) => Promise<unknown>;
 export type HasReplayLog = { readonly recordReplay: RecordReplay };
 
-/** The holder of the token is known by address and user agent alone, and those are not who asked. */
-const showing = (
+/** The request that presented the token. Address and user agent are those in the validate request, not of its sender. */
+const presenting = (
   { ip = '', userAgent = '' }: ReplayContext,
   hashIdentifier: RequestContext['hashIdentifier'],
 ): Caller => ({
@@ -21,8 +21,8 @@ const showing = (
 });
 
 /**
- * Writes tokens that were shown from elsewhere than first: once for each user (or client, of its own tokens) and
- * minute of this copy, so that a flood of them fills no log. The refusal stands whether or not it could be written.
+ * Records tokens presented from another address or user agent than at first: at most once a minute for each user and
+ * client on this copy, so that a flood does not fill the log. The token is rejected even when writing fails.
  */
 export function createReplayLog(
   ports: Pick<Ports, 'sql' | 'clock' | 'log'> & Pick<RequestContext, 'hashIdentifier'>,
@@ -30,7 +30,7 @@ export function createReplayLog(
   const once = createThrottle(ports.clock);
 
   const record = (claims: AccessTokenClaims, shownBy: ReplayContext): Promise<boolean> =>
-    recordEvent(ports.sql, showing(shownBy, ports.hashIdentifier), tokenReplayDetected, {
+    recordEvent(ports.sql, presenting(shownBy, ports.hashIdentifier), tokenReplayDetected, {
       outcome: 'replay',
       target: { kind: 'token', id: claims.jti },
       clientId: claims.client_id,
@@ -38,7 +38,7 @@ export function createReplayLog(
     }).then(
       () => true,
       (err: unknown) => {
-        ports.log.warn({ err }, 'a replayed token was refused and could not be recorded');
+        ports.log.warn({ err }, 'recording a replayed token failed; the token was rejected');
         return false;
       },
     );

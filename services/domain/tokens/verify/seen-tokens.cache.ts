@@ -3,8 +3,8 @@ import type { Ports } from '#services/domain/ports.ts';
 const keyOf = (tokenId: string): string => `sallyport:seen:${tokenId}`;
 
 /**
- * Notes where a token was seen, unless that is noted already.
- * @returns what the first note says; null when it is gone again. Rejects when Redis is out of reach.
+ * Stores where a token was first seen.
+ * @returns the first value stored; null when it expired meanwhile. Rejects when Redis is unreachable.
  */
 export async function noteFirstSeen(
   { redis }: Pick<Ports, 'redis'>,

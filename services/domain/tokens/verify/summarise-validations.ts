@@ -10,19 +10,19 @@ const CALLER: Caller = {
 };
 
 export type ValidationSummary = {
-  /** Writes one row of what was judged since the last; none when nothing was. Never rejects. */
+  /** Writes one row of the validations since the last row, if any. Never rejects. */
   write(): Promise<void>;
-  /** Once a minute from now on. */
+  /** Writes once a minute from now on. */
   start(): void;
-  /** Writes the rest. */
+  /** Stops, and writes the rest. */
   close(): Promise<void>;
 };
 
 const INTERVAL_MS = 60_000;
 
 /**
- * Validations are counted, not recorded one by one: one audit row a minute for each copy, by verdict. What cannot be
- * written is part of the next row.
+ * Validations are counted, not recorded one by one: each copy writes one audit row a minute, by result and reason. When
+ * writing fails, the counts are part of the next row.
  */
 export function createValidationSummary({ sql, log }: Pick<Ports, 'sql' | 'log'>): ValidationSummary {
   let written: VerdictTotals = verdictTotals();
@@ -38,7 +38,7 @@ export function createValidationSummary({ sql, log }: Pick<Ports, 'sql' | 'log'>
       await recordEvent(sql, CALLER, tokensValidated, { outcome: 'counted', detail: Object.fromEntries(verdicts) });
       written = now;
     } catch (err) {
-      log.warn({ err }, 'the summary of validations waits for the next minute');
+      log.warn({ err }, 'writing the summary of validations failed; retrying in a minute');
     }
   };
 

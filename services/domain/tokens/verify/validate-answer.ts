@@ -5,7 +5,7 @@ import type { HasReplayLog } from './replay-log.ts';
 import { evaluateToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
-/** The validate request as it arrives. */
+/** The body of a validate request. */
 export type ValidateRequest = {
   readonly token: string;
   readonly audience?: string | undefined;
@@ -20,7 +20,7 @@ export type ValidateRequest = {
     | undefined;
 };
 
-/** Redis and the log are for the replay switch alone, which is off unless asked for. */
+/** Redis and the log are used only while VALIDATE_REPLAY_PROTECTION is on; it is off by default. */
 export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'> & HasReplayLog;
 
 const PLAIN_START = '{"token":"';
@@ -33,7 +33,7 @@ export function plainTokenOf(body: string): string | null {
   return body.slice(PLAIN_START.length, end);
 }
 
-/** The validate response for a token against the default audience and nothing else, as JSON text. */
+/** The validate response, as JSON text, for a token that is checked against the default audience only. */
 export function answerToken(ports: ValidatePorts, token: string): string {
   const decision = evaluateToken(ports, token);
   return typeof decision === 'string' ? inactiveAnswer(decision) : decision.answer;

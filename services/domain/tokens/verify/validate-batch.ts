@@ -9,7 +9,7 @@ import { inactiveAnswer } from './inactive-answer.ts';
 import { evaluateToken, type ValidatePorts } from './validate-token.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
 
-/** Claims as far as metadata has them. */
+/** The claims that metadata contains. */
 type KnownClaims = Pick<
   AccessTokenClaims,
   'jti' | 'aud' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
@@ -19,16 +19,16 @@ export type IdVerdict =
   | { readonly active: true; readonly claims: KnownClaims }
   | { readonly active: false; readonly reason: InactiveReason };
 
-/** Signatures verified in one turn of the event loop: a batch of forgeries, which anybody may send, must not hold it. */
-const TOKENS_A_TURN = 50;
+/** Signatures verified in one tick of the event loop, so that a batch of forged tokens from any client cannot block it. */
+const TOKENS_A_TICK = 50;
 
-/** Tokens against the default audience, each as its ready JSON answer, in order. */
+/** Evaluates tokens against the default audience; the answers are JSON texts, in order. */
 async function validateTokens(ports: ValidatePorts, tokens: readonly string[]): Promise<string[]> {
   const answers: string[] = [];
   for (const [index, token] of tokens.entries()) {
-    if (index > 0 && index % TOKENS_A_TURN === 0) await setImmediate();
-    const judged = evaluateToken(ports, token);
-    answers.push(typeof judged === 'string' ? inactiveAnswer(judged) : judged.answer);
+    if (index > 0 && index % TOKENS_A_TICK === 0) await setImmediate();
+    const evaluated = evaluateToken(ports, token);
+    answers.push(typeof evaluated === 'string' ? inactiveAnswer(evaluated) : evaluated.answer);
   }
   return answers;
 }
@@ -45,7 +45,7 @@ const claimsOf = (tokenId: string, known: TokenMetadata): KnownClaims => ({
   scope: known.scope,
 });
 
-function judgeId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | null): IdVerdict {
+function evaluateId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | null): IdVerdict {
   const revokedById = ports.revocations.check({ jti: tokenId, sub: '', client_id: '', ue: 0, ce: 0 });
   if (revokedById !== null) return { active: false, reason: revokedById };
   if (known === null) return { active: false, reason: 'unknown_id' };
@@ -68,8 +68,9 @@ function judgeId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | n
 }
 
 /**
- * Token ids, answered from metadata and the revocation set in one round trip; an id without metadata is `unknown_id`.
- * Throws `token_metadata_unavailable` (503) when Redis is out of reach: no id could be told from an unknown one.
+ * Evaluates token ids by their metadata and the revocation set, with one round trip to Redis. An id without metadata is
+ * `unknown_id`. Throws `token_metadata_unavailable` (503) when Redis is unreachable, because every id would then look
+ * unknown.
  */
 export async function batchValidateTokens(
   ports: ValidatePorts & Pick<Ports, 'redis'>,
@@ -79,13 +80,13 @@ export async function batchValidateTokens(
   const known = await readTokenMetadata(ports, tokenIds).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });
-  return tokenIds.map((tokenId, index) => judgeId(ports, tokenId, known[index] ?? null));
+  return tokenIds.map((tokenId, index) => evaluateId(ports, tokenId, known[index] ?? null));
 }
 
 export type ValidateBatchInput = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };
 
 /**
- * The batch answer as JSON text. Holding a token is the right to ask about it; ids take tokens:read.
+ * The batch response as JSON text. Any holder of a token may ask about it; token ids require tokens:read.
  * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`,
  * `key_ring_behind` (503).
  */
@@ -97,6 +98,6 @@ export async function validateBatch(
   if ('tokens' in input) return `{"results":[${(await validateTokens(ports, input.tokens)).join(',')}]}`;
   if (caller.kind === 'anonymous') throw unauthenticated();
   if ((caller.kind !== 'user' && caller.kind !== 'client') || !caller.permissions.has('tokens:read'))
-    throw permissionMissing({ detail: 'Token ids take the permission tokens:read.' });
+    throw permissionMissing({ detail: 'Validating token ids requires the permission tokens:read.' });
   return JSON.stringify({ results: await batchValidateTokens(ports, input.token_ids) });
 }

@@ -18,11 +18,11 @@ import { assertVerifiable } from './assert-verifiable.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
 
-/** What the asker holds a token against; each is checked only where given. */
+/** What a caller requires of a token. Each member is checked only when given. */
 export type TokenExpectations = {
   /** Instead of the default audience. */
   readonly audience?: string | undefined;
-  /** Others that are as good. */
+  /** More audiences that are accepted. */
   readonly audiences?: readonly string[];
   /** Space separated; every one must be in the token's scope. */
   readonly requiredScope?: string | undefined;
@@ -33,7 +33,7 @@ export type TokenExpectations = {
   readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string } | undefined;
   /** SHA-256 thumbprint of the client certificate of the connection it came on (RFC 8705 §3). */
   readonly x5t?: string | undefined;
-  /** Whoever asks checks by itself what a bound token's holder must prove (RFC 7662 §2.2, RFC 9449 §6.2). */
+  /** True when the caller itself checks the proof of a bound token (RFC 7662 §2.2, RFC 9449 §6.2). */
   readonly isProofChecked?: boolean;
 };
 
@@ -41,7 +41,7 @@ export type Verdict =
   | { readonly active: true; readonly claims: AccessTokenClaims }
   | { readonly active: false; readonly reason: InactiveReason };
 
-/** What judging a token may use: no store among it, so validation cannot reach one. */
+/** What validation may use. It contains no store, so validation cannot reach one. */
 export type ValidatePorts = Pick<Ports, 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings & HasVerifiedTokens;
 
 const NO_EXPECTATIONS: TokenExpectations = {};
@@ -75,12 +75,12 @@ const isAccessTokenType = (typ: unknown): boolean => {
   return type === ACCESS_TOKEN_TYPE || type === `application/${ACCESS_TOKEN_TYPE}`;
 };
 
-/** What stands before the claims in the validate answer of an active token. */
+/** The start of the validate response for an active token, before its claims. */
 export const ANSWER_START = '{"active":true,"claims":';
 
 /**
- * Form, key and signature, then type and claim types: what no clock or revocation can change.
- * Nothing in a token is believed, or told apart to its sender, before its signature holds.
+ * Verifies format, key and signature, then type and claim types: everything that neither time nor a revocation changes.
+ * Before the signature is verified, no claim is used and no error depends on one.
  */
 export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string): VerifiedToken | InactiveReason {
   const parsed = parseToken(token);
@@ -112,7 +112,7 @@ const revocableOf = (claims: AccessTokenClaims, withSession: boolean): Revocable
   fid: claims.fid,
   sub: claims.sub,
   client_id: claims.client_id,
-  // A token without an epoch is older than any that was raised.
+  // A token without an epoch counts as older than every raised epoch.
   ue: claims.ue ?? 0,
   ce: claims.ce ?? 0,
   origins: claims.origins,
@@ -135,7 +135,7 @@ function holdsScope(granted: string | undefined, required: string): boolean {
 /** SHA-256 in base64url (RFC 7638, RFC 8705 §3.1). */
 const isThumbprint = (value: unknown): boolean => typeof value === 'string' && /^[\w-]{43}$/.test(value);
 
-/** Whether the holder has proved all that the token is bound to; a proof beside an unbound token proves nothing. */
+/** Whether the client has proved every key that the token is bound to. An unbound token with a proof is rejected. */
 function isConfirmed(
   { clock, tokenSettings }: ValidatePorts,
   token: string,
@@ -146,7 +146,7 @@ function isConfirmed(
   if (cnf === undefined) return dpop === undefined;
   const { jkt, 'x5t#S256': thumbprint } = cnf;
   if (thumbprint !== undefined && x5t !== thumbprint) return false;
-  // One that is bound to nothing we know counts for nobody.
+  // A token that is bound only by unknown methods is never accepted.
   if (jkt === undefined) return thumbprint !== undefined;
   if (dpop === undefined) return false;
   const { leewaySeconds } = tokenSettings;
@@ -164,7 +164,7 @@ function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, use
   return true;
 }
 
-/** What time, revocation and the asker decide: judged again on every use of a verified token. */
+/** The checks that depend on time, revocations and the caller. They run on every use of a verified token. */
 function objection(
   ports: ValidatePorts,
   token: string,
@@ -173,11 +173,11 @@ function objection(
 ): InactiveReason | null {
   const { claims, keyAudience } = verified;
   const { tokenSettings } = ports;
-  // The feed tells of a compromise before the ring has been read again.
+  // The revocation feed reports a compromised key before the key ring is reloaded.
   if (ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
   if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
   if (!isForAsker(claims.aud, expectations, tokenSettings.audience)) return 'wrong_audience';
-  // A shared secret speaks for its own audience alone.
+  // A shared secret (HS256) can sign only for its one audience.
   if (keyAudience !== undefined && !names(claims.aud, keyAudience)) return 'wrong_audience';
   const now = ports.clock.now() / 1_000;
   if (now >= claims.exp + tokenSettings.leewaySeconds) return 'expired';
@@ -192,7 +192,7 @@ function objection(
   return null;
 }
 
-/** The token as verified before, while the ring still holds the key that verified it. */
+/** The cached token, if the key ring still has the key that verified it. */
 function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
   const known = ports.verifiedTokens.get(token);
   if (known === undefined) return undefined;
@@ -212,7 +212,7 @@ function decide(ports: ValidatePorts, token: string, expectations: TokenExpectat
   return verified;
 }
 
-/** Decides and counts. Throws where the state in memory is too old to decide. */
+/** Decides and counts the decision. Throws when the state in memory is too old to decide. */
 function decideFromMemory(
   ports: ValidatePorts,
   token: string,
@@ -252,8 +252,7 @@ export function evaluateToken(
 }
 
 /**
- * The same, but a key is unknown only where the database, asked after the call, has none either; a promise while it is
- * asked.
+ * The same, but an unknown key is looked up in the database before the token is rejected. Returns a promise only then.
  */
 export function evaluateTokenConfirmed(
   ports: ValidatePorts & HasStateConfirmation,

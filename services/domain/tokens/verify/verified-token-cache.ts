@@ -2,21 +2,21 @@ import type { KeyObject } from 'node:crypto';
 import type { AccessTokenClaims } from '../access-token.ts';
 import type { RevocableClaims } from '../revocations/revocation-set.ts';
 
-/** A token whose signature, form and claim types hold. Everything that time can change is checked again on every use. */
+/** A token with a verified signature, format and claim types. Checks that depend on time run again on every use. */
 export type VerifiedToken = {
   readonly claims: AccessTokenClaims;
   readonly kid: string;
-  /** The key that verified it: a ring that now has another under the same kid makes it unverified. */
+  /** The key that verified it. If the key ring has another key under the same kid, the token must be verified again. */
   readonly key: KeyObject;
-  /** The one audience a shared secret speaks for. */
+  /** The one audience that a shared secret can sign for. */
   readonly keyAudience: string | undefined;
   /** What a revocation may name, ready for the look-up. */
   readonly revocable: RevocableClaims;
-  /** The validate answer for the plain question, ready to send. */
+  /** The validate response without further requirements, ready to send. */
   readonly answer: string;
 };
 
-/** Verified tokens by their whole text: two that differ in one character never share an entry. */
+/** Verified tokens by their whole text: tokens that differ in one character never share an entry. */
 export type VerifiedTokenCache = {
   get(token: string): VerifiedToken | undefined;
   /** Keeps the token if it was offered before, and if a full cache admits it. */
@@ -58,8 +58,8 @@ function fingerprintOf(token: string): number {
 
 /**
  * A cache bounded in bytes that evicts as CLOCK does: a hand goes round the entries and takes the first that was not
- * used since it last passed. A token is kept from its second use on: most are shown once to one copy, and keeping those
- * costs more than verifying the others twice. Only tokens with our signature get in, so strangers cannot flood it.
+ * used since it last passed. A token is cached from its second use on: most tokens reach a copy once, and caching those
+ * costs more than verifying the others twice. Only tokens with our signature are cached, so an attacker cannot flood it.
  */
 export function createVerifiedTokenCache(maximumBytes: number, random: () => number = Math.random): VerifiedTokenCache {
   const seen = new Int32Array(SEEN_SLOTS);
@@ -71,7 +71,7 @@ export function createVerifiedTokenCache(maximumBytes: number, random: () => num
   function evict(): void {
     if (hand >= entries.length) hand = 0;
     let evicted = entries[hand] as Entry;
-    // As many steps as there were uses before: a constant number for each use.
+    // One step for each earlier use, so the cost of each use is constant.
     while (evicted.isUsed) {
       evicted.isUsed = false;
       hand = (hand + 1) % entries.length;
@@ -98,7 +98,7 @@ export function createVerifiedTokenCache(maximumBytes: number, random: () => num
     if (bytes + needed > maximumBytes && random() >= 1 / ADMITTED_OF) return;
     while (bytes + needed > maximumBytes) evict();
     byName.set(name, entry);
-    // Just behind the hand, which comes to it last.
+    // Directly behind the hand, which reaches it last.
     entries.push(entries[hand] ?? entry);
     entries[hand] = entry;
     hand += 1;
@@ -108,7 +108,7 @@ export function createVerifiedTokenCache(maximumBytes: number, random: () => num
   return {
     get(token) {
       const entry = byName.get(nameOf(token));
-      // Its name finds it; its whole text tells whether it is the one.
+      // The name finds an entry; only the whole text identifies the token.
       if (entry?.token !== token) return undefined;
       entry.isUsed = true;
       return entry.verified;
@@ -116,7 +116,7 @@ export function createVerifiedTokenCache(maximumBytes: number, random: () => num
     offer(token, verified) {
       const fingerprint = fingerprintOf(token);
       const slot = fingerprint & (SEEN_SLOTS - 1);
-      // Two tokens on one slot only delay being kept.
+      // Two tokens in one slot only delay each other's caching.
       if (seen[slot] === fingerprint) keep({ token, verified, isUsed: false });
       else seen[slot] = fingerprint;
     },
