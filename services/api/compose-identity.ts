@@ -24,7 +24,7 @@ export function composeIdentity(
     invitationSeconds: config.identity.invitationSeconds,
     verificationRequired: isVerificationRequired(config),
     sessionsPerAccount: config.identity.sessionsPerAccount,
-    loginGuard: { locksNetworks: config.limits.profile !== 'load' },
+    signInGuard: { locksNetworks: config.limits.profile !== 'load' },
     socialProviders: createSocialProviders(socialProvidersOf(config.social), input.publicUrl),
     auth: createAuth(
       { ...outside, revocations, keyRing },

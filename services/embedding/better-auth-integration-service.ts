@@ -5,12 +5,12 @@ import { createUser, type NewUser } from '../domain/identity/accounts/create-use
 import { findAccount, lockUser, readSessionRow } from '../domain/identity/accounts/own-account.ts';
 import { changeProfile, type ProfileChange } from '../domain/identity/accounts/update-profile.ts';
 import { UNNAMED } from '../domain/identity/assurance.ts';
-import type { LoginView, SessionView, UserView } from '../domain/identity/contract.ts';
+import type { SessionView, SignInView, UserView } from '../domain/identity/contract.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import { endSession } from '../domain/identity/sessions/end-session.ts';
 import { makeRoom } from '../domain/identity/sessions/make-room.ts';
-import { personCaller } from '../domain/identity/sign-in/finish-sign-in.ts';
-import { type LoginPorts, signIn } from '../domain/identity/sign-in/sign-in.ts';
+import { userCaller } from '../domain/identity/sign-in/finish-sign-in.ts';
+import { type SignInPorts, signIn } from '../domain/identity/sign-in/sign-in.ts';
 import { sessionView } from '../domain/identity/views.ts';
 import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
 import type { ClientInfo } from '../domain/tokens/token-types.ts';
@@ -20,7 +20,7 @@ export type User = UserView;
 export type Session = SessionView;
 export type UserRegistrationData = NewUser;
 export type LoginCredentials = { readonly email: string; readonly password: string };
-export type AuthenticationResult = LoginView;
+export type AuthenticationResult = SignInView;
 export type UserUpdates = ProfileChange;
 
 export type SessionValidation = {
@@ -30,7 +30,7 @@ export type SessionValidation = {
   readonly session: Session | null;
 };
 
-export type BetterAuthIntegrationPorts = LoginPorts &
+export type BetterAuthIntegrationPorts = SignInPorts &
   MailPorts &
   Pick<Ports, 'transact'> &
   Pick<RequestContext, 'hashIdentifier'>;
@@ -77,7 +77,7 @@ export class BetterAuthIntegrationService {
   async updateUserProfile(userId: string, updates: UserUpdates): Promise<User> {
     const parsed = updateUserEndpoint.body?.safeParse(updates);
     if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
-    const owner = personCaller(userId, this.#caller(NO_CLIENT_INFO));
+    const owner = userCaller(userId, this.#caller(NO_CLIENT_INFO));
     return (await this.#ports.transact((tx) => changeProfile(tx, this.#ports, userId, updates, owner))).user;
   }
 
@@ -109,7 +109,7 @@ export class BetterAuthIntegrationService {
     if (revocations.isSessionEnded(sessionId)) return invalid('revoked');
     const row = await readSessionRow(sql, sessionId, tokenSettings.twoFactorIdleSeconds);
     if (!row) return invalid('unknown');
-    if (row.isRested || row.expiresAt.getTime() <= clock.now()) return invalid('expired');
+    if (row.isIdle || row.expiresAt.getTime() <= clock.now()) return invalid('expired');
     return row.isDisabled ? invalid('revoked') : { valid: true, reason: null, session: sessionView(row) };
   }
 

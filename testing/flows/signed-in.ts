@@ -2,12 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { type Assurance, PASSWORD_ALONE } from '#services/domain/identity/assurance.ts';
-import { beginLogin, finishLogin, type LoginAnswer } from '#services/domain/identity/sessions/open-session.ts';
-import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import {
+  completeSignIn,
+  createSessionFamily,
+  type SignInAnswer,
+} from '#services/domain/identity/sessions/open-session.ts';
+import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { RequestContext } from '#services/domain/ports.ts';
 import { newEmail, type TestUser } from './flows.ts';
 
-type CopyPorts = LoginPorts & Pick<RequestContext, 'hashIdentifier'>;
+type CopyPorts = SignInPorts & Pick<RequestContext, 'hashIdentifier'>;
 type Copy = {
   readonly ports: CopyPorts;
   readonly stores: { readonly pools: { readonly main: pg.Pool } };
@@ -24,9 +28,9 @@ export async function logIn(
   const anonymous = { kind: 'anonymous', request } as const;
   const login = await ports.auth.transact(async (tx) => {
     const opened = await ports.auth.openSession({ userId, assurance }, request);
-    return beginLogin(tx, ports, opened, anonymous);
+    return createSessionFamily(tx, ports, opened, anonymous);
   });
-  const { body, setCookie }: LoginAnswer = await finishLogin(ports, login, anonymous);
+  const { body, setCookie }: SignInAnswer = await completeSignIn(ports, login, anonymous);
   const cookie = setCookie.map((line) => line.split(';', 1)[0]).join('; ');
   return { sessionId: body.session.id, cookie, tokens: body.tokens };
 }

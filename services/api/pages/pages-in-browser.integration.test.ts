@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { spendSignInFailures } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { enrolled } from '#testing/flows/factor-flows.ts';
 import { signUp, type TestUser } from '#testing/flows/flows.ts';
@@ -305,7 +305,7 @@ test('a locked account is unlocked on the page of its mail, which can send a new
   const mails = await openMailFolder(harness.api.ports);
   const owner = await signUp({ api: harness.api.url });
   const { id: userId, email } = owner;
-  await harness.api.ports.transact((tx) => spendSignInFailures(tx, harness.api.ports, { userId, email }));
+  await harness.api.ports.transact((tx) => disablePasswordSignIn(tx, harness.api.ports, { userId, email }));
   await page.goto('/login');
   await logIn(page, owner);
   expect(await alertOn(page)).toContain('unlock your account at /account/unlock by a mail');

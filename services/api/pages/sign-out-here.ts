@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
 import type { Caller } from '#services/domain/ports.ts';
 
@@ -10,7 +10,7 @@ import type { Caller } from '#services/domain/ports.ts';
  * Ends this browser's session, if it has one, and the session's tokens.
  * @returns `Set-Cookie` lines that clear its cookies
  */
-export async function signOutHere(ports: LoginPorts, request: FastifyRequest, caller: Caller): Promise<string[]> {
+export async function signOutHere(ports: SignInPorts, request: FastifyRequest, caller: Caller): Promise<string[]> {
   const live = await findByCookie(ports, request.headers.cookie);
   if (live !== null) await signOut(ports, {}, sessionCallerOf(live, ports, caller));
   return clearedCookies(ports);

@@ -25,15 +25,15 @@ import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-reco
 import { askForPasskey, signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { stepUp } from '#services/domain/identity/factors/step-up.ts';
 import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
-import type { LoginAnswer } from '#services/domain/identity/sessions/open-session.ts';
-import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { SignInAnswer } from '#services/domain/identity/sessions/open-session.ts';
+import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-const opened = ({ body, setCookie }: LoginAnswer): Answer => answer(200, body, { 'set-cookie': setCookie });
+const opened = ({ body, setCookie }: SignInAnswer): Answer => answer(200, body, { 'set-cookie': setCookie });
 
 /** Second factors, passkeys and the step-up to a fresh login. */
-export function factorsRoutes(routes: RouteContext, deps: LoginPorts): void {
+export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
   bind(routes, answerSecondFactorEndpoint, async ({ body }, caller, { headers, signal }) => {
     assertOwnPage(deps, headers);
     const { recovery_code: recoveryCode, ...rest } = body;

@@ -8,7 +8,7 @@ import {
 import { signInWithPasskeyEndpoint } from '#services/domain/identity/factors/passkeys-contract.ts';
 import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import { type LoginPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
+import { type SignInPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { HasSocialProviders } from '#services/domain/identity/social/providers.ts';
 import { startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
 import { describeNext, formNext, NO_NEXT, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
@@ -29,7 +29,7 @@ import { PASSKEY_SCRIPT } from '../pages/passkey-script.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
-export type LoginPagesPorts = LoginPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
+export type LoginPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
 /** A failed try, as its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import type { LoginPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
 import {
   confirmSignOutEndpoint,
@@ -19,7 +19,7 @@ import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../page
 import { askSignOutPage, errorPage, signedOutPage } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
-export type LogoutPagesPorts = LoginPorts & VerifyLogoutPorts;
+export type LogoutPagesPorts = SignInPorts & VerifyLogoutPorts;
 
 type Parameters = Readonly<
   Partial<Record<'id_token_hint' | 'client_id' | 'post_logout_redirect_uri' | 'state', string | undefined>>

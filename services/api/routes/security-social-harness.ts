@@ -1,5 +1,5 @@
 // For tests only: a harness with detections whose people read their mails and may sign in by a provider of the test's own.
-import { spendSignInFailures } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
 import { forgetDevices } from '#services/domain/identity/sign-in/sign-in-origin.ts';
 import { type ProviderAccount, startOidcProvider } from '#testing/fakes/oidc-provider.ts';
 import { API_URL } from '#testing/harness/api.ts';
@@ -46,7 +46,7 @@ export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness
     closeAccount: (userId, email) =>
       ports.transact(async (tx) => {
         await forgetDevices(tx, userId);
-        await spendSignInFailures(tx, ports, { userId, email });
+        await disablePasswordSignIn(tx, ports, { userId, email });
       }),
     async close() {
       await mails.close();

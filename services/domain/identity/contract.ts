@@ -46,14 +46,14 @@ export const sessionShape = z.object({
   userAgent: z.string().nullable(),
 });
 
-export const loginShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
+export const signInShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
 const sessionAnswer = z.object({ user: userShape, session: sessionShape });
 
 const verificationRequired = z.object({ status: z.literal('verification_required') });
 
 export type UserView = z.output<typeof userShape>;
 export type SessionView = z.output<typeof sessionShape>;
-export type LoginView = z.output<typeof loginShape>;
+export type SignInView = z.output<typeof signInShape>;
 
 const TAG = 'Users and sessions';
 
@@ -71,7 +71,7 @@ export const signUpEndpoint = defineEndpoint({
   body: signUpBody,
   idempotency: 'use_case',
   // 200 where an address must be verified first: the same response for new and known addresses.
-  responses: { 201: loginShape, 200: verificationRequired },
+  responses: { 201: signInShape, 200: verificationRequired },
   errors: [
     requestInvalid,
     ...passwordErrors,
@@ -93,7 +93,7 @@ export const signInEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'credential',
   body: signInBody,
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [
     secondFactorRequired,
     requestInvalid,

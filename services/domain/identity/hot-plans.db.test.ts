@@ -24,7 +24,7 @@ import {
   readRevocationEpoch,
 } from '../tokens/revocations/token-revocation.store.ts';
 import { findCredential } from './identity.store.ts';
-import { deleteSessions, findSessionRow, holdSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
+import { deleteSessions, findSessionRow, lockSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
 import { countFailure, forgiveFailures, readCounters, readTriedNames } from './sign-in/sign-in-failures.store.ts';
 
 const ROWS = 20_000;
@@ -169,7 +169,7 @@ describe('the hot statements read big tables by index alone', () => {
     [
       'the end of sessions beyond',
       async () => {
-        await holdSessions(sql, ['s7', 's8']);
+        await lockSessions(sql, ['s7', 's8']);
         await deleteSessions(sql, ['s7', 's8']);
       },
     ],

@@ -60,8 +60,8 @@ export async function findCredential(sql: Sql, email: string): Promise<Credentia
 }
 
 /** False if the password has changed in the meantime. */
-export async function replaceDigest(tx: Sql, userId: string, proven: string, upgraded: string): Promise<boolean> {
-  const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, proven, upgraded]);
+export async function replaceDigest(tx: Sql, userId: string, verified: string, upgraded: string): Promise<boolean> {
+  const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, verified, upgraded]);
   return row?.replaced ?? false;
 }
 

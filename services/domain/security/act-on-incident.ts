@@ -2,7 +2,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { offerUnlock, takeVoidedUnlock } from '../identity/accounts/offer-unlock.ts';
 import type { MailPorts } from '../identity/mail/queue-mail.ts';
-import { spendSignInFailures } from '../identity/sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '../identity/sign-in/forgive-sign-in.ts';
 import { forgetDevices } from '../identity/sign-in/sign-in-origin.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Tx } from '../ports.ts';
@@ -52,7 +52,7 @@ const works: Record<Action, Work> = {
     const email = userId === undefined ? undefined : await forgetDevices(tx, userId);
     if (userId === undefined || email === undefined) return false;
     // Only its owner opens it again: whoever looks like an attack again and again fills no mailbox.
-    const isClosing = await spendSignInFailures(tx, ports, { userId, email });
+    const isClosing = await disablePasswordSignIn(tx, ports, { userId, email });
     if (isClosing || (await takeVoidedUnlock(tx, userId))) await offerUnlock(tx, ports, email, caller);
     return true;
   },

@@ -94,7 +94,7 @@ const profileWrite = defineStatement(
 const sessionRead = defineStatement(
   'sessionRead',
   `SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
-     u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isRested"
+     u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isIdle"
    FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`,
 );
 
@@ -164,5 +164,5 @@ export const readSessionRow = (
   sql: Sql,
   sessionId: string,
   idleSeconds: number,
-): Promise<(AuthSession & { readonly isDisabled: boolean; readonly isRested: boolean }) | undefined> =>
+): Promise<(AuthSession & { readonly isDisabled: boolean; readonly isIdle: boolean }) | undefined> =>
   one(sql.query(sessionRead, [sessionId, idleSeconds]));

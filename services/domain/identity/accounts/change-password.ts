@@ -4,9 +4,9 @@ import { isTwoFactors } from '../assurance.ts';
 import { ownSession } from '../factors/own-session.ts';
 import { verifyOwnPassword } from '../factors/verify-own-password.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
+import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { replacePassword } from './accounts.store.ts';
 import { lockOwnSession } from './lock-own-session.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
@@ -29,10 +29,10 @@ export type ChangePasswordInput = {
  *   (503)
  */
 export async function changePassword(
-  ports: LoginPorts & MailPorts,
+  ports: SignInPorts & MailPorts,
   { currentPassword, newPassword, cookie, signal }: ChangePasswordInput,
   caller: Caller,
-): Promise<LoginAnswer> {
+): Promise<SignInAnswer> {
   const { authTime } = ownAccount(caller);
   const { userId } = await ownSession(ports, caller);
   const owner = await verifyOwnPassword(ports, userId, { password: currentPassword, cookie, signal }, caller);
@@ -46,11 +46,11 @@ export async function changePassword(
     tx.afterCommit(ports.announceRevocations);
     await deleteCodes(tx, userId, email);
     await queueMail(tx, ports, { template: 'password_changed', to: email }, caller);
-    const proved = isTwoFactors(acr)
+    const authenticated = isTwoFactors(acr)
       ? { assurance: { amr, acr }, createdAt: new Date(authTime * 1_000) }
       : { assurance: { amr: [...new Set([...amr, 'pwd'])], acr } };
-    const opened = await ports.auth.openSession({ userId, expiresAt, ...proved }, caller.request);
-    return beginLogin(tx, ports, opened, caller);
+    const opened = await ports.auth.openSession({ userId, expiresAt, ...authenticated }, caller.request);
+    return createSessionFamily(tx, ports, opened, caller);
   });
   // The password stays changed even if opening the session fails.
   return finishOrEnd(ports, login, { cookie }, caller);

@@ -6,14 +6,14 @@ import type { MailPorts } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { isHashable } from '../passwords/password-policy.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { passwordRequired } from './account-errors.ts';
 import { type AccountRow, findAccount, findAccountByEmail } from './accounts.store.ts';
 import type { CodePurpose, CodeRow } from './one-time-codes.store.ts';
 import { openCode } from './one-time-codes.ts';
 import { newDigest } from './set-password.ts';
 
-export type VerifyPorts = LoginPorts & MailPorts;
+export type VerifyPorts = SignInPorts & MailPorts;
 
 export type VerifyInput = {
   readonly token: string;

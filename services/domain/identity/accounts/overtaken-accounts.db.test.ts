@@ -51,7 +51,7 @@ describe('while a sign-in elsewhere puts a stronger digest in place of the one t
 
 describe('a password row that somebody deletes by hand while another password is on its way', () => {
   const deletionOf = ({ id }: { readonly id: string }) => ['DELETE FROM accounts WHERE "userId" = $1', [id]] as const;
-  const NOTHING_REPLACED = 'nothing was handed over';
+  const NOTHING_REPLACED = 'a required value is missing';
 
   test('a change is undone: the session lives, and no mail tells of it', async () => {
     const user = await person();

@@ -12,7 +12,7 @@ import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import { passkeyPlugin } from './passkey-plugin.ts';
 import { sessionFacts, sessionPlugin } from './session-plugin.ts';
 
-/** The database as Better Auth's adapter needs it; see platform/postgres/prisma.ts. */
+/** The database for Better Auth's adapter; see platform/postgres/prisma.ts. */
 export type AuthDatabase = {
   readonly client: object;
   readonly transact: Transact;
@@ -20,17 +20,17 @@ export type AuthDatabase = {
   unmask<T>(work: () => Promise<T>): Promise<T>;
 };
 
-/** What pages may do with the session cookie. */
+/** Rules for pages that use the session cookie. */
 export type BrowserPolicy = {
   readonly sessionCookie: string;
-  /** Own origin and the listed ones, compared byte for byte. */
+  /** Our origin and the listed ones, compared byte for byte. */
   readonly trustedOrigins: ReadonlySet<string>;
   readonly secureCookies: boolean;
 };
 
 export type EngineSettings = {
   readonly authSecret: string;
-  /** Origin of the API, fixed at boot: no request sets it. */
+  /** Origin of the API, fixed at boot; no request changes it. */
   readonly baseUrl: string;
 } & SessionLife;
 
@@ -43,7 +43,7 @@ type EngineDeps = Pick<Ports, 'random' | 'clock'> & {
 
 const NEVER_TOO_LONG = 4_096;
 
-/** Better Auth as we use it: what it may do, and what it leaves to us. */
+/** Better Auth's configuration: the features we use, and those we implement ourselves. */
 export function createAuthEngine(
   { random, clock, authDatabase, cache, browser, handover }: EngineDeps,
   settings: EngineSettings,
@@ -60,9 +60,9 @@ export function createAuthEngine(
       minPasswordLength: 1,
       maxPasswordLength: NEVER_TOO_LONG,
       password: {
-        // Hashing waits in a queue: it stays outside of Better Auth, whose calls may run inside a transaction.
+        // Hashing waits in a queue, so it runs outside of Better Auth, whose calls may run inside a transaction.
         hash: async () => required(handover.getStore()?.digest),
-        verify: async ({ hash }) => hash === required(handover.getStore()?.provenDigest),
+        verify: async ({ hash }) => hash === required(handover.getStore()?.verifiedDigest),
       },
     },
     user: {
@@ -72,7 +72,7 @@ export function createAuthEngine(
         disabledAt: { type: 'date', input: false, required: false },
       },
     },
-    // A fixed life from login on; reading a session writes nothing here (`sessions/session-life.ts`).
+    // A fixed lifetime from the sign-in; reading a session writes nothing here (`sessions/session-life.ts`).
     session: {
       expiresIn: settings.sessionSeconds,
       disableSessionRefresh: true,
@@ -92,8 +92,8 @@ export function createAuthEngine(
           issuer: 'Sallyport',
           backupCodeOptions: { customBackupCodesGenerate: () => newRecoveryCodes(random) },
         }),
-        // Its hook after a sign-in deletes the session of a user whose row has the flag. The use-case has asked for the
-        // second factor before (`askSecondFactor`).
+        // The plugin's hook after a sign-in deletes the session of a user whose row has the flag. The use-case has
+        // already required the second factor (`askSecondFactor`).
         hooks: {},
       },
       passkeyPlugin(handover, { baseUrl: settings.baseUrl, trustedOrigins: browser.trustedOrigins }),
@@ -114,7 +114,7 @@ export function createAuthEngine(
     },
     advanced: {
       database: { generateId: () => random.uuid() },
-      // Written by `engineHeaders` alone; a header of the request never becomes an address.
+      // Only `engineHeaders` writes this header; a header of the request never becomes an address.
       ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
       useSecureCookies: false,
       defaultCookieAttributes: { secure: browser.secureCookies, httpOnly: true, sameSite: 'lax', path: '/' },
@@ -123,7 +123,7 @@ export function createAuthEngine(
   });
 }
 
-/** Inside a transaction nothing is read from Redis, and writes wait for its commit. */
+/** Inside a transaction, reads bypass Redis and writes wait for the commit. */
 function inTransactions(cache: SecondaryStorage, handover: AsyncLocalStorage<Handover>): SecondaryStorage {
   const later = async (write: () => Promise<void>): Promise<void> => {
     const waiting = handover.getStore()?.afterCommit;

@@ -12,36 +12,36 @@ import { methodsOf } from './passkey-plugin.ts';
 
 type Engine = ReturnType<typeof createAuthEngine>;
 
-/** What navigator.credentials is given (WebAuthn §5.4, §5.5), and the plugin's proof that it was ours. */
+/** Options for navigator.credentials (WebAuthn §5.4, §5.5), and the plugin's signed challenge. */
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
-/** What it gave back, as JSON (WebAuthn §5.1), with the proof. */
+/** The credential it returned, as JSON (WebAuthn §5.1), with the signed challenge. */
 export type PasskeyResponse = {
   readonly challenge: string;
   readonly response: Readonly<Record<string, unknown>>;
 };
 
-/** What our use-cases use of Better Auth's plugins for second factors. */
+/** The parts of Better Auth's second-factor plugins that our use-cases use. */
 export type AuthFactors = {
-  /** Under the plugin's key, as its own rows are. */
+  /** Encrypts with the plugin's key, as the plugin does for its rows. */
   seal(plain: string): Promise<string>;
   open(sealed: string): Promise<string>;
-  /** A new secret and new recovery codes, not confirmed yet; for the account the password was proved against. */
+  /** A new secret and recovery codes, not confirmed yet, for the account whose password was verified. */
   enableTotp(
-    input: { readonly userId: string; readonly provenDigest: string },
+    input: { readonly userId: string; readonly verifiedDigest: string },
     request: RequestContext,
   ): Promise<{ readonly totpUri: string; readonly recoveryCodes: readonly string[] }>;
   passkeyRegistration(input: { readonly userId: string }, request: RequestContext): Promise<PasskeyOptions>;
   /**
-   * The new passkey, and the methods that its ceremony proves (RFC 8176); call inside `transact`.
-   * Throws `passkey_refused`, `factor_conflict`.
+   * The new passkey and the methods that its ceremony verified (RFC 8176). Call inside `transact`. Throws
+   * `passkey_refused`, `factor_conflict`.
    */
   registerPasskey(
     input: PasskeyResponse & { readonly userId: string; readonly name: string },
     request: RequestContext,
   ): Promise<{ readonly id: string; readonly methods: readonly string[] }>;
   passkeyAuthentication(request: RequestContext): Promise<PasskeyOptions>;
-  /** A session for the owner of the passkey, two factors proved; call inside `transact`. Throws `passkey_refused`. */
+  /** A two-factor session for the owner of the passkey. Call inside `transact`. Throws `passkey_refused`. */
   signInWithPasskey(
     input: PasskeyResponse & { readonly expiresAt?: Date },
     request: RequestContext,
@@ -50,14 +50,14 @@ export type AuthFactors = {
 
 const CHALLENGE_COOKIE = 'better-auth-passkey';
 
-/** What the plugin refuses is refused with this error; a defect stays one. */
+/** Maps a refusal by the plugin to this error; other errors pass unchanged. */
 const refusedAs =
   (refusal: ErrorFactory) =>
   (err: unknown): never => {
     throw isAPIError(err) ? refusal({ cause: err }) : err;
   };
 
-/** What an authenticator keeps beside a passkey, and shows with it (WebAuthn §5.4.3): at most 64 bytes. */
+/** The user handle that an authenticator stores and returns with a passkey (WebAuthn §5.4.3): at most 64 bytes. */
 const userHandleOf = (userId: string): string => Buffer.from(userId).toString('base64url');
 
 export function createAuthFactors(
@@ -71,7 +71,7 @@ export function createAuthFactors(
   const keyOf = async () => (await engine.$context).secretConfig;
   const cookieName = async (): Promise<string> => (await engine.$context).createAuthCookie(CHALLENGE_COOKIE).name;
 
-  /** Works as this user, whom ours has recognised. */
+  /** Runs `work` as a user whom a use-case has authenticated. */
   async function actingFor<T>(userId: string, given: Partial<Handover>, work: () => Promise<T>): Promise<T> {
     const { internalAdapter } = await engine.$context;
     const user = await internalAdapter.findUserById(userId);
@@ -81,7 +81,9 @@ export function createAuthFactors(
     return handover.run({ ...given, afterCommit, as }, work);
   }
 
-  /** The plugin keeps its proof in a signed cookie; ours travels in the body, so that an app can carry it too. */
+  /**
+   * The plugin keeps its signed challenge in a cookie; ours travels in the body, so that native apps can send it too.
+   */
   async function withProof(
     { headers, response }: { headers: Headers | null | undefined; response: unknown },
     change: (options: Readonly<Record<string, unknown>>) => object,
@@ -102,8 +104,8 @@ export function createAuthFactors(
   return {
     seal: async (plain) => symmetricEncrypt({ key: await keyOf(), data: plain }),
     open: async (sealed) => symmetricDecrypt({ key: await keyOf(), data: sealed }),
-    enableTotp: ({ userId, provenDigest }, request) =>
-      actingFor(userId, { provenDigest }, async () => {
+    enableTotp: ({ userId, verifiedDigest }, request) =>
+      actingFor(userId, { verifiedDigest }, async () => {
         const made = await engine.api
           .enableTwoFactor({ body: { password: HANDED_OVER, method: 'totp' }, headers: engineHeaders(request) })
           .catch(refusedAs(factorConflict));
@@ -146,7 +148,7 @@ export function createAuthFactors(
           .catch(refusedAs(passkeyRefused)),
       );
       const { userHandle } = response.response as { readonly userHandle?: unknown };
-      // WebAuthn §7.2 step 6: no user was named before, so the authenticator names its owner.
+      // WebAuthn §7.2 step 6: no user was identified before, so the user handle identifies the owner.
       if (userHandle !== userHandleOf(opened.user.id)) throw passkeyRefused();
       return opened;
     },

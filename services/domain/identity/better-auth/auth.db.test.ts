@@ -9,7 +9,7 @@ import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.t
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { type Assurance, PASSWORD_ALONE, withSecondFactor } from '../assurance.ts';
-import { beginLogin } from '../sessions/open-session.ts';
+import { createSessionFamily } from '../sessions/open-session.ts';
 import { type Auth, createAuth } from './auth.ts';
 import type { AuthDatabase } from './auth-engine.ts';
 
@@ -67,7 +67,7 @@ const nameBy = async (copy: Auth, cookie: string) => (await copy.findSession(coo
 describe('Better Auth behind its seam', () => {
   test('a session for nobody is a defect: it is no refusal that anybody could mistake for theirs', async () => {
     const open = auth.transact(() => auth.openSession({ userId: randomUUID(), assurance: PASSWORD_ALONE }, request));
-    await expect(open).rejects.toThrow('handed over');
+    await expect(open).rejects.toThrow('a required value is missing');
   });
 
   test('what it refuses that is no fault of the client is a defect of ours, whatever status it gave it', async () => {
@@ -80,9 +80,9 @@ describe('Better Auth behind its seam', () => {
     const access = createAccessDirectory(harness.deps);
     const login = auth.transact(async (tx) => {
       const opened = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
-      return beginLogin(tx, { ...harness.deps, access }, opened, testCaller);
+      return createSessionFamily(tx, { ...harness.deps, access }, opened, testCaller);
     });
-    await expect(login).rejects.toThrow('handed over');
+    await expect(login).rejects.toThrow('a required value is missing');
     expect(await sessionsOf(id)).toEqual([]);
   });
 

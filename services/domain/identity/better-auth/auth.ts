@@ -16,20 +16,20 @@ import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.
 import { relyingParty } from './passkey-plugin.ts';
 
 export type AuthSettings = EngineSettings & {
-  /** CORS_ORIGINS: whose pages may write with the session cookie, beside our own. */
+  /** CORS_ORIGINS: origins besides ours whose pages may write with the session cookie. */
   readonly corsOrigins: readonly string[];
   /** `__Host-` and `Secure`; off only under the development profile. */
   readonly secureCookies: boolean;
 };
 
-/** What our use-cases use of Better Auth; its own errors and names stay behind this. */
+/** The parts of Better Auth that our use-cases use; its errors and names stay inside this module. */
 export type Auth = {
   readonly browser: BrowserPolicy;
-  /** Better Auth's writes and ours in one transaction; what it caches is written after the commit. */
+  /** Runs Better Auth's writes and ours in one transaction; its cache is written after the commit. */
   readonly transact: Transact;
-  /** User, account and session. The digest is made before; call inside `transact`. */
+  /** Creates user, account and session. The digest is computed before. Call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
-  /** A session for a user whom a use-case has recognised; call inside `transact`. */
+  /** A session for a user whom a use-case has authenticated. Call inside `transact`. */
   openSession(
     input: {
       readonly userId: string;
@@ -39,10 +39,13 @@ export type Auth = {
     },
     request: RequestContext,
   ): Promise<OpenedSession>;
-  /** The live session of a signed cookie: Redis first, then Postgres. Null when there is none. Throws `clock_wrong` (503). `isUse`: it rests no longer. */
+  /**
+   * The live session of a signed cookie, from Redis, else Postgres; null if there is none. `isUse` resets its idle
+   * time. Throws `clock_wrong` (503).
+   */
   findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
   readonly factors: AuthFactors;
-  /** Drops the cached copy; speed alone. */
+  /** Drops the cached session; a performance measure, not needed for correctness. */
   forget(sessionToken: string): Promise<void>;
   /** Waits for Better Auth to be ready. */
   ready(): Promise<void>;
@@ -50,7 +53,7 @@ export type Auth = {
 
 export type HasAuth = { readonly auth: Auth };
 
-/** Better Auth on Postgres and Redis: one call at boot. */
+/** Better Auth on Postgres and Redis; called once at boot. */
 export function createAuth(
   ports: Pick<Ports, 'sql' | 'redis' | 'random' | 'vault' | 'clock'> &
     VerifiablePorts & { readonly authDatabase: AuthDatabase },
@@ -59,7 +62,7 @@ export function createAuth(
   const { revocations, authDatabase } = ports;
   const handover = new AsyncLocalStorage<Handover>();
   const cache = createSessionCache(ports, ({ session, user }) => {
-    // A copy that may not know the latest revocations believes no cache.
+    // A copy that may have missed revocations trusts no cached session.
     if (revocations.refusal() !== null || revocations.isSessionEnded(session.id)) return false;
     return (revocations.userEpoch(user.id) ?? 0) <= user.tokenEpoch;
   });
@@ -81,7 +84,7 @@ export function createAuth(
   };
 
   async function open(
-    given: Pick<Handover, 'digest' | 'provenDigest' | 'assurance' | 'expiresAt' | 'createdAt'>,
+    given: Pick<Handover, 'digest' | 'verifiedDigest' | 'assurance' | 'expiresAt' | 'createdAt'>,
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ): Promise<OpenedSession> {
     const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
@@ -108,7 +111,7 @@ export function createAuth(
       ),
     async findSession(cookie, isUse) {
       assertMayIssue(revocations);
-      // Better Auth judges by the wall clock, and deletes what has expired.
+      // Better Auth uses the wall clock and deletes expired sessions.
       assertClockRight(ports);
       const read: Handover = { afterCommit: null };
       const found = (await handover.run(read, () =>
@@ -129,7 +132,7 @@ export function createAuth(
   };
 }
 
-/** Better Auth's errors carry a status: they would pass for the client's fault where they are a defect of ours. */
+/** Better Auth's errors carry a status, so one caused by a defect of ours could pass for the client's fault. */
 function ownError(err: unknown): unknown {
   if (!isAPIError(err)) return err;
   if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();

@@ -16,6 +16,6 @@ test('an agent’s name reaches it as printable ASCII alone, for a header takes 
 });
 
 test('what a use-case has not handed over is an error, and nothing that can pass for it', () => {
-  for (const nothing of [undefined, null]) expect(() => required(nothing)).toThrow('handed over');
+  for (const nothing of [undefined, null]) expect(() => required(nothing)).toThrow('a required value is missing');
   for (const something of ['', 0, false]) expect(required(something)).toBe(something);
 });

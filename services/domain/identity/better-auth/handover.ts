@@ -2,35 +2,37 @@ import type { RequestContext } from '#services/domain/ports.ts';
 import type { Assurance } from '../assurance.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 
-/** What one call hands through Better Auth, which has no parameter for it. */
+/** Values that one call passes through Better Auth, which has no parameters for them. */
 export type Handover = {
   readonly digest?: string;
-  readonly provenDigest?: string;
+  readonly verifiedDigest?: string;
   readonly afterCommit: (() => Promise<void>)[] | null;
-  /** How the login behind the session to be opened was proved. */
+  /** How the user authenticated for the session to be opened. */
   assurance?: Assurance;
-  /** When the session to be opened ends; a whole life from now unless said. */
+  /** When the new session expires; by default a full lifetime from now. */
   readonly expiresAt?: Date;
-  /** When the login behind it was proved; now unless said. */
+  /** When the user authenticated; by default now. */
   readonly createdAt?: Date;
-  /** Whom a call is for, where it asks for a session: ours has recognised them, by cookie or by token. */
+  /**
+   * The user a call acts for where the plugin requires a session; a use-case has authenticated them by cookie or token.
+   */
   readonly as?: LiveSession;
   opened?: LiveSession;
   isCached?: boolean;
 };
 
 export const ADDRESS_HEADER = 'x-sallyport-address';
-/** Stands where Better Auth expects the password, which it never needs. */
+/** Placeholder for the password that Better Auth requires and never uses. */
 export const HANDED_OVER = 'handed over';
 
-/** The only headers Better Auth sees of a request. */
+/** The only request headers that Better Auth sees. */
 export function engineHeaders(request: RequestContext): Headers {
   const userAgent = request.userAgent.replaceAll(/[^\x20-\x7e]/g, '');
   return new Headers({ 'user-agent': userAgent, ...(request.ip === '' ? {} : { [ADDRESS_HEADER]: request.ip }) });
 }
 
-/** What must be there by now: handed over by a use-case, given back by Better Auth. Throws where there is none. */
+/** Asserts that a use-case or Better Auth has supplied the value. Throws if it is missing. */
 export function required<T>(value: T | undefined | null): T {
-  if (value === undefined || value === null) throw new Error('nothing was handed over');
+  if (value === undefined || value === null) throw new Error('a required value is missing');
   return value;
 }

@@ -7,19 +7,21 @@ import type { Handover } from './handover.ts';
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\])$/;
 
-/** WebAuthn names no addresses (§5.1.2): on one's own machine the relying party is `localhost`. */
+/** WebAuthn accepts no IP addresses (§5.1.2): on a loopback address the relying party is `localhost`. */
 export function relyingParty(baseUrl: string): { readonly rpID: string; readonly origins: readonly string[] } {
   const { hostname, origin, protocol, port } = new URL(baseUrl);
   if (!LOOPBACK.test(hostname)) return { rpID: hostname, origins: [origin] };
   return { rpID: 'localhost', origins: [origin, `${protocol}//localhost${port === '' ? '' : `:${port}`}`] };
 }
 
-/** Without a verified user a passkey is one factor, and no better than a password: it does not count. */
+/** Without user verification a passkey is one factor, no better than a password, and is not accepted. */
 function assertVerified(isVerified: boolean | undefined): void {
   if (!isVerified) throw new APIError('UNAUTHORIZED', { code: 'USER_NOT_VERIFIED' });
 }
 
-/** No page of ours asks from within another's: WebAuthn §7.1 steps 10 and 11, §7.2 steps 13 and 14. */
+/**
+ * None of our pages runs a ceremony inside another page's frame: WebAuthn §7.1 steps 10 and 11, §7.2 steps 13 and 14.
+ */
 function assertSameOrigin({ response }: { readonly response: { readonly clientDataJSON: string } }): void {
   const { crossOrigin, topOrigin } = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as {
     readonly crossOrigin?: unknown;
@@ -29,13 +31,13 @@ function assertSameOrigin({ response }: { readonly response: { readonly clientDa
   if (isFramed || topOrigin !== undefined) throw new APIError('UNAUTHORIZED', { code: 'CROSS_ORIGIN' });
 }
 
-/** RFC 8176: a key that never leaves its device, or one that its owner's devices share; and its verified user. */
+/** RFC 8176: a device-bound key (`hwk`) or one synchronised between devices (`swk`), with user verification. */
 export const methodsOf = (deviceType: string): readonly string[] => [
   deviceType === 'singleDevice' ? 'hwk' : 'swk',
   'user',
 ];
 
-/** Better Auth's passkeys, counted only with user verification, and then as two factors. */
+/** Better Auth's passkeys, accepted only with user verification, and then as two factors. */
 export function passkeyPlugin(
   handover: AsyncLocalStorage<Handover>,
   { baseUrl, trustedOrigins }: { readonly baseUrl: string; readonly trustedOrigins: ReadonlySet<string> },

@@ -8,8 +8,8 @@ import { lifeOf, type SessionLife } from '../sessions/session-life.ts';
 import { type Handover, required } from './handover.ts';
 
 /**
- * Opens a session for a user whom a use-case of ours has recognised; Better Auth's own ways each check a credential
- * of their own. Server-only: it has no path.
+ * Opens a session for a user whom a use-case has authenticated; each of Better Auth's endpoints checks a credential
+ * itself. Server-only: it has no path.
  */
 export const sessionPlugin = () => ({
   id: 'sallyport-session',
@@ -27,7 +27,10 @@ export const sessionPlugin = () => ({
   },
 });
 
-/** Every session says how its login was proved, and lives as long as that allows, whichever way of Better Auth makes it. */
+/**
+ * Every session records how its user authenticated and gets the lifetime for it, whichever endpoint of Better Auth
+ * creates it.
+ */
 export const sessionFacts = (handover: AsyncLocalStorage<Handover>, clock: Clock, life: SessionLife) => ({
   create: {
     before: async (session: Record<string, unknown> & { readonly expiresAt: Date }) => {

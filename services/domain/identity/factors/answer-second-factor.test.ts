@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 
 const caller: Caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
 /** Postgres fails before a code is looked at. */
-const failing = (err: Error): LoginPorts => {
+const failing = (err: Error): SignInPorts => {
   const sql: Sql = { query: () => Promise.reject(err) };
-  return { sql, revocations: { issuingRefusal: () => null } } as unknown as LoginPorts;
+  return { sql, revocations: { issuingRefusal: () => null } } as unknown as SignInPorts;
 };
 const unavailable = (): number => {
   const series = registry.collect().find(({ name }) => name === 'sallyport_logins')?.series ?? [];

@@ -8,35 +8,35 @@ import { lockUser } from '../accounts/accounts.store.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
 import { makeRoom } from '../sessions/make-room.ts';
-import { beginLogin, type Login, type LoginAnswer } from '../sessions/open-session.ts';
+import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { finishOrEnd, personCaller } from '../sign-in/finish-sign-in.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { challengeOver, secondFactorRefused } from './factors-errors.ts';
-import { consumeLoginChallenge, type LoginChallenge, takeLoginAttempt } from './login-challenge.store.ts';
-import { type CodeProof, proveCode, type SentCode } from './prove-code.ts';
+import { consumeLoginChallenge, type LoginChallenge, useChallengeAttempt } from './login-challenge.store.ts';
+import { type SentCode, type VerifiedCode, verifyCode } from './verify-code.ts';
 
 export type AnswerSecondFactorInput = SentCode & {
   readonly challenge: string;
-  /** The Cookie header: a session it names ends as the new one begins. */
+  /** The Cookie header: the session it carries ends when the new one begins. */
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };
 
-/** A recovery code is used with all the others read: of two at once one reads again. */
+/** Using a recovery code rewrites the list that was read, so of two concurrent uses one has to read again. */
 const READS = 3;
 
 /**
- * The second half of a sign-in: a code against the challenge, for a session of two factors. Session, family, use of the
- * code and use of the challenge are one transaction; before it there is nothing.
+ * The second step of a sign-in: redeems a challenge with a code, for a two-factor session. Session, token family, use
+ * of the code and use of the challenge are one transaction.
  * @throws challengeOver, secondFactorRefused (401), secondFactorLocked (429), storeUnavailable (503)
  */
 export async function answerSecondFactor(
-  ports: LoginPorts,
+  ports: SignInPorts,
   input: AnswerSecondFactorInput,
   caller: Caller,
-): Promise<LoginAnswer> {
+): Promise<SignInAnswer> {
   const factor = input.totp === undefined ? 'recovery_code' : 'totp';
   try {
     const answer = await attempt(ports, input, caller);
@@ -49,15 +49,15 @@ export async function answerSecondFactor(
   }
 }
 
-async function attempt(ports: LoginPorts, input: AnswerSecondFactorInput, caller: Caller): Promise<LoginAnswer> {
+async function attempt(ports: SignInPorts, input: AnswerSecondFactorInput, caller: Caller): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
-  const asked = await takeLoginAttempt(ports.sql, input.challenge);
+  const asked = await useChallengeAttempt(ports.sql, input.challenge);
   if (!asked) throw challengeOver();
   for (let read = 0; read < READS; read++) {
-    const proof = await proveCode(ports, asked.userId, input);
+    const proof = await verifyCode(ports, asked.userId, input);
     if (!proof) break;
     const login = await open(ports, input, asked, proof, caller);
-    if (login) return finishOrEnd(ports, login, { cookie: input.cookie }, personCaller(asked.userId, caller));
+    if (login) return finishOrEnd(ports, login, { cookie: input.cookie }, userCaller(asked.userId, caller));
     if (proof.factor === 'totp') break;
   }
   await ports.transact(async (tx) => {
@@ -70,15 +70,15 @@ async function attempt(ports: LoginPorts, input: AnswerSecondFactorInput, caller
   throw secondFactorRefused();
 }
 
-/** Null when the code was used by another request first. */
+/** Null if another request has used the code. */
 async function open(
-  ports: LoginPorts,
+  ports: SignInPorts,
   { challenge, cookie }: AnswerSecondFactorInput,
   { userId, amr }: LoginChallenge,
-  proof: CodeProof,
+  proof: VerifiedCode,
   caller: Caller,
-): Promise<Login | null> {
-  const actor = personCaller(userId, caller);
+): Promise<SessionWithFamily | null> {
+  const actor = userCaller(userId, caller);
   const replaced = await findByCookie(ports, cookie);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, actor, 'sign_in');
@@ -93,6 +93,6 @@ async function open(
       target: { kind: 'user', id: userId },
       detail: { factor: proof.factor, ...(await readSignInOriginOf(tx, ports, opened, cookie, caller)) },
     });
-    return beginLogin(tx, ports, opened, actor);
+    return createSessionFamily(tx, ports, opened, actor);
   });
 }

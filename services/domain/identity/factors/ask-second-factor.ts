@@ -10,7 +10,7 @@ const CHALLENGE_BYTES = 32;
 
 type FactorName = 'totp' | 'passkey' | 'recovery_code';
 
-/** What this user may prove beside a first factor; empty: nothing is asked for. */
+/** The second factors of this user; empty: none is required. */
 export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]> {
   const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
   if (!hasTotp && passkeys === 0) return [];
@@ -22,11 +22,11 @@ export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]>
 }
 
 /**
- * What every way of signing in calls once its own factor is proved, before it opens a session and with the user locked
- * (`lockUser`). Null: there is no second factor, go on. Else `second_factor_required` (401) with `challenge` and
- * `factors`, to be thrown after the commit: no session was made. The challenge is good for one login, ten minutes and
- * five tries; the sixth of one user takes the place of the oldest.
- * @param login.amr methods proved so far (RFC 8176)
+ * Every sign-in method calls this after verifying its factor, before it opens a session and with the user locked
+ * (`lockUser`). Null: the user has no second factor, and the sign-in continues. Otherwise `second_factor_required`
+ * (401) with `challenge` and `factors`, to be thrown after the commit: no session was opened. The challenge is valid
+ * for one sign-in, ten minutes and five attempts; a sixth challenge of one user replaces the oldest.
+ * @param login.amr methods verified so far (RFC 8176)
  */
 export async function askSecondFactor(
   tx: Tx,

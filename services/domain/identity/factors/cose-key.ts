@@ -1,6 +1,6 @@
 import { type AsymmetricKeyDetails, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 
-/** What we offer, and all that we accept (RFC 9053 §2, RFC 8812 §2): EdDSA, ES256, RS256. */
+/** The algorithms that we offer and accept (RFC 9053 §2, RFC 8812 §2): EdDSA, ES256, RS256. */
 export const OFFERED_ALGORITHMS = [-8, -7, -257] as const;
 
 type Value = number | Buffer;
@@ -12,14 +12,17 @@ const CURVE = { p256: 1, ed25519: 6 } as const;
 
 const MEMBERS_MAX = 8;
 
-/** A CBOR map of integers to integers and byte strings (RFC 8949 §3), and nothing after it; null for anything else. */
+/**
+ * Reads a CBOR map of integers to integers and byte strings (RFC 8949 §3) without trailing bytes; null for anything
+ * else.
+ */
 function readMap(bytes: Buffer): ReadonlyMap<number, Value> | null {
   let at = 0;
   const head = (): { major: number; value: number } => {
     const first = bytes.readUInt8(at++);
     const [major, short] = [first >> 5, first & 0x1f];
     if (short < 24) return { major, value: short };
-    if (short !== 24 && short !== 25) throw new RangeError('longer than any member of a key');
+    if (short !== 24 && short !== 25) throw new RangeError('longer than any member of a COSE key');
     const width = short - 23;
     at += width;
     return { major, value: bytes.readUIntBE(at - width, width) };
@@ -28,7 +31,7 @@ function readMap(bytes: Buffer): ReadonlyMap<number, Value> | null {
     const { major, value } = head();
     if (major === 0) return value;
     if (major === 1) return -1 - value;
-    if (major !== 2 || at + value > bytes.length) throw new RangeError('no member of a key');
+    if (major !== 2 || at + value > bytes.length) throw new RangeError('not a member of a COSE key');
     at += value;
     return bytes.subarray(at - value, at);
   };
@@ -77,7 +80,7 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** OpenSSL imports any 32 bytes as an Ed25519 key: whether they name a point of the curve is left to us. */
+/** OpenSSL imports any 32 bytes as an Ed25519 key, so we check that they encode a point of the curve. */
 function isEd25519Point(x: string): boolean {
   const bytes = Buffer.from(x, 'base64url').reverse();
   const y = BigInt(`0x${bytes.toString('hex')}`) & (2n ** 255n - 1n);
@@ -88,7 +91,7 @@ function isEd25519Point(x: string): boolean {
 
 const RSA_BITS = { min: 2_048, max: 8_192 } as const;
 
-/** NIST SP 800-56B §6.2: an odd exponent above 2^16. Above 2^32 none is in use, and verifying takes long. */
+/** NIST SP 800-56B §6.2: an odd exponent above 2^16. Exponents above 2^32 are unused in practice and slow to verify. */
 function isStrongRsa(key: KeyObject, { n = '' }: JsonWebKey): boolean {
   const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails as AsymmetricKeyDetails;
   const isOdd = ((Buffer.from(n, 'base64url').at(-1) as number) & 1) === 1;
@@ -96,7 +99,7 @@ function isStrongRsa(key: KeyObject, { n = '' }: JsonWebKey): boolean {
   return modulusLength >= RSA_BITS.min && modulusLength <= RSA_BITS.max && isOdd && isExponentFit;
 }
 
-/** Whether a credential's public key (WebAuthn §6.5.1) is of an algorithm that we offer, and can verify signatures. */
+/** Whether a credential's public key (WebAuthn §6.5.1) has an offered algorithm and can verify signatures. */
 export function isUsableKey(coseKey: Uint8Array): boolean {
   const members = readMap(Buffer.from(coseKey));
   const jwk = members === null ? null : jwkOf(members);

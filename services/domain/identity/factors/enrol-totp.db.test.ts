@@ -10,11 +10,11 @@ import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
 import { listFactors } from './own-factors.ts';
-import { proveCode } from './prove-code.ts';
 import { registerPasskey } from './register-passkey.ts';
 import { removePasskey, removeTotpFactor } from './remove-factor.ts';
 import { renewRecoveryCodes } from './renew-recovery-codes.ts';
 import { resetFactors } from './reset-factors.ts';
+import { verifyCode } from './verify-code.ts';
 
 let harness: FactorsHarness;
 beforeAll(async () => {
@@ -112,8 +112,8 @@ describe('renewing recovery codes', () => {
     const { id, codes, caller } = await harness.appHolder();
     const { recoveryCodes } = await renewRecoveryCodes(harness.deps, {}, caller);
     expect(new Set([...recoveryCodes, ...codes]).size).toBe(20);
-    expect(await proveCode(harness.deps, id, { recoveryCode: codes[0] })).toBeNull();
-    expect(await proveCode(harness.deps, id, { recoveryCode: recoveryCodes[0] })).not.toBeNull();
+    expect(await verifyCode(harness.deps, id, { recoveryCode: codes[0] })).toBeNull();
+    expect(await verifyCode(harness.deps, id, { recoveryCode: recoveryCodes[0] })).not.toBeNull();
     expect((await eventsOf(id)).at(-1)).toBe('recovery_codes.made');
   });
 

@@ -5,9 +5,9 @@ import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { required } from '../better-auth/handover.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
-import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
+import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
 import { factorCodeWrong, factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
@@ -17,32 +17,34 @@ import { type OwnPassword, verifyOwnPassword } from './verify-own-password.ts';
 export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: readonly string[] };
 
 /**
- * A secret for an authenticator app and new recovery codes, shown this once. It counts when it has shown a code
- * (`confirmTotpEnrolment`); asked for again before that, there is another secret.
- * @throws unauthenticated (401), factorConflict (409) where one is confirmed, currentPasswordWrong (403), loginLocked (429), hashingBusy (503)
+ * A secret for an authenticator app and new recovery codes, returned once. The factor becomes active with its first
+ * code (`confirmTotpEnrolment`); enrolling again before that replaces the secret.
+ * @throws unauthenticated (401), factorConflict (409) if one is confirmed, currentPasswordWrong (403), loginLocked
+ *   (429), hashingBusy (503)
  */
-export async function enrolTotp(ports: LoginPorts, input: OwnPassword, caller: Caller): Promise<TotpEnrolment> {
+export async function enrolTotp(ports: SignInPorts, input: OwnPassword, caller: Caller): Promise<TotpEnrolment> {
   const { userId } = await ownSession(ports, caller);
   await verifyOwnPassword(ports, userId, input, caller);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'enrol_totp');
     await lockOwnSession(tx, caller);
-    // Another password would have ended this session: the one that was proved still counts, under whatever digest.
-    const provenDigest = required(required(await findAccount(tx, userId)).digest);
-    return ports.auth.factors.enableTotp({ userId, provenDigest }, caller.request);
+    // A password change would have ended this session, so the verified password is still current, even if its digest
+    // was upgraded.
+    const verifiedDigest = required(required(await findAccount(tx, userId)).digest);
+    return ports.auth.factors.enableTotp({ userId, verifiedDigest }, caller.request);
   });
 }
 
 /**
- * The first code of the new authenticator makes it a factor. Every other session of the account ends where it had no
- * factor before; the answer is a new session of two factors in the place of the caller's.
- * @throws factorCodeWrong (400), factorConflict (409) where none waits for its code
+ * Confirms a new authenticator with its first code. If it is the first factor of the account, every other session ends;
+ * a new two-factor session replaces the caller's.
+ * @throws factorCodeWrong (400), factorConflict (409) if none waits for its code
  */
 export async function confirmTotpEnrolment(
-  ports: LoginPorts,
+  ports: SignInPorts,
   { code, cookie }: { readonly code: string; readonly cookie?: string | undefined; readonly signal?: AbortSignal },
   caller: Caller,
-): Promise<LoginAnswer> {
+): Promise<SignInAnswer> {
   const { userId, sessionId, amr, expiresAt } = await ownSession(ports, caller);
   const row = await readTwoFactor(ports.sql, userId);
   if (!row || row.isVerified) throw factorConflict();
@@ -58,7 +60,7 @@ export async function confirmTotpEnrolment(
     await endSessionIn(tx, ports, sessionId);
     const assurance = withSecondFactor(amr, ['otp']);
     const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
-    return beginLogin(tx, ports, opened, caller);
+    return createSessionFamily(tx, ports, opened, caller);
   });
   return finishOrEnd(ports, login, { cookie }, caller);
 }

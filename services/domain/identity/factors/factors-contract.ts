@@ -8,7 +8,7 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../accounts/account-errors.ts';
-import { loginShape } from '../contract.ts';
+import { signInShape } from '../contract.ts';
 import { hashingBusy, loginLocked } from '../errors.ts';
 import {
   challengeOver,
@@ -36,7 +36,7 @@ const factorsView = z.object({
   totp: z.boolean(),
   passkeys: z.int(),
   recovery_codes_left: z.int(),
-  /** A role of yours counts only after a login of two factors. */
+  /** One of the caller's roles takes effect only after a two-factor sign-in. */
   required: z.boolean(),
 });
 const recoveryCodes = z.array(z.string());
@@ -47,12 +47,12 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/second-factor',
   operation: 'answerSecondFactor',
-  summary: 'Answer the challenge of a sign-in with a code, for a session and a token pair.',
+  summary: 'Answer a sign-in challenge with a code, for a session and a token pair',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ challenge, totp: totp.optional(), recovery_code: recovery_code.optional() }),
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [requestInvalid, challengeOver, secondFactorRefused, secondFactorLocked, originRefused, storeUnavailable],
 });
 
@@ -60,7 +60,7 @@ export const stepUpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/step-up',
   operation: 'stepUp',
-  summary: 'Prove anew who you are: a new session, with its own id and time, takes the place of yours.',
+  summary: 'Authenticate again (step-up); a new session with its own id and time replaces the current one',
   tag: TAG,
   auth: own,
   limit: 'credential',
@@ -70,7 +70,7 @@ export const stepUpEndpoint = defineEndpoint({
     recovery_code: recovery_code.optional(),
     passkey: z.strictObject({ challenge, response: assertion }).optional(),
   }),
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [
     ...ownErrors,
     secondFactorRequired,
@@ -87,7 +87,7 @@ export const listFactorsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/factors',
   operation: 'listFactors',
-  summary: 'Your second factors, and how many recovery codes are left.',
+  summary: 'List the caller’s second factors and remaining recovery codes',
   tag: TAG,
   auth: own,
   responses: { 200: factorsView },
@@ -98,7 +98,7 @@ export const enrolTotpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/two-factor/enable',
   operation: 'enrolTotp',
-  summary: 'A secret for an authenticator app, and ten recovery codes; shown this once, and to be confirmed.',
+  summary: 'Enrol an authenticator app: get a secret and ten recovery codes, shown once, and confirm it next',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
@@ -111,12 +111,12 @@ export const confirmTotpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/two-factor/confirm',
   operation: 'confirmTotp',
-  summary: 'The first code of the new authenticator makes it your second factor; other sessions end with the first.',
+  summary: 'Confirm a new authenticator app by its first code; the first factor ends every other session',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ code: totp }),
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [...freshErrors, factorCodeWrong, factorConflict],
 });
 
@@ -124,13 +124,13 @@ export const removeTotpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/two-factor/disable',
   operation: 'removeTotp',
-  summary: 'Take the authenticator app from your account; every other session ends.',
+  summary: 'Remove the authenticator app; every other session ends',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({}),
   bodyOptional: true,
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [...freshErrors, factorConflict],
 });
 
@@ -138,7 +138,7 @@ export const renewRecoveryCodesEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/two-factor/recovery-codes',
   operation: 'renewRecoveryCodes',
-  summary: 'Ten new recovery codes in place of those you have; shown this once.',
+  summary: 'Replace the recovery codes with ten new ones, shown once',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',

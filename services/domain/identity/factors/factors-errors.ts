@@ -1,26 +1,26 @@
 import { defineError } from '#services/platform/define/error.ts';
 
 /**
- * `challenge` and `factors` come with it: what to answer, and with what. After another provider `callbackURL` too, where
- * one was given: where to go then.
+ * The response contains `challenge` and `factors`: what to answer and with which factors. After another provider it
+ * also contains `callbackURL`, if one was sent: where to go next.
  */
 export const secondFactorRequired = defineError({
   code: 'second_factor_required',
   status: 401,
-  title: 'A second factor is needed',
+  title: 'Second factor required',
   cause:
-    'The password, or the answer of another provider, is right, and the account has a second factor. No session was made.',
+    'The first factor (the password or another provider) was accepted, and the account has a second factor. No session was opened.',
   fix: 'POST /api/auth/second-factor with `challenge` and a code within ten minutes, or sign in with a passkey.',
   retryable: false,
 });
 
-/** The same for a wrong code, one used before, and a factor the account does not have. */
+/** The same for a wrong code, a used code, and a factor the account does not have. */
 export const secondFactorRefused = defineError({
   code: 'second_factor_refused',
   status: 401,
-  title: 'The second factor does not count',
-  cause: 'The code is wrong, was used before, or its time is over.',
-  fix: 'Wait for the next code, or use a recovery code. A challenge takes five tries.',
+  title: 'Second factor not accepted',
+  cause: 'The code is wrong, was used before, or has expired.',
+  fix: 'Wait for the next code, or use a recovery code. A challenge allows five attempts.',
   retryable: false,
 });
 
@@ -28,7 +28,7 @@ export const secondFactorLocked = defineError({
   code: 'second_factor_locked',
   status: 429,
   title: 'Too many wrong codes',
-  cause: 'Codes of this authenticator are not looked at for a while.',
+  cause: 'Too many wrong codes were sent; codes of this authenticator are refused for a while.',
   fix: 'Use a recovery code or a passkey, or wait for Retry-After.',
   retryable: true,
 });
@@ -36,17 +36,18 @@ export const secondFactorLocked = defineError({
 export const challengeOver = defineError({
   code: 'challenge_over',
   status: 401,
-  title: 'The challenge is not answered any more',
-  cause: 'It was answered, its ten minutes or five tries are over, or the account has changed since.',
-  fix: 'Begin again.',
+  title: 'Challenge expired or already used',
+  cause: 'It was answered before, its ten minutes or five attempts ran out, or the account has changed since.',
+  fix: 'Start the sign-in again.',
   retryable: false,
 });
 
 export const factorConflict = defineError({
   code: 'factor_conflict',
   status: 409,
-  title: 'The second factor is not in that state',
-  cause: 'An authenticator app is confirmed already, there is none to confirm or remove, or the passkey is registered.',
+  title: 'Second factor in another state',
+  cause:
+    'An authenticator app is already confirmed, there is none to confirm or remove, or the passkey is already registered.',
   fix: 'Read GET /api/auth/factors.',
   retryable: false,
 });
@@ -54,7 +55,7 @@ export const factorConflict = defineError({
 export const factorCodeWrong = defineError({
   code: 'factor_code_wrong',
   status: 400,
-  title: 'The code does not fit the new authenticator',
+  title: 'Code of the new authenticator is wrong',
   cause: 'The code is wrong, or the clock of the device is off by more than half a minute.',
   fix: 'Check the clock of the device and send the code it shows now.',
   retryable: false,
@@ -63,17 +64,17 @@ export const factorCodeWrong = defineError({
 export const passkeyRefused = defineError({
   code: 'passkey_refused',
   status: 401,
-  title: 'The passkey does not count',
-  cause: 'It is unknown here, did not verify its user, or answers another challenge, origin or relying party.',
-  fix: 'Ask for new options and try again.',
+  title: 'Passkey not accepted',
+  cause: 'The passkey is unknown, did not verify its user, or answers another challenge, origin or relying party.',
+  fix: 'Request new options and try again.',
   retryable: false,
 });
 
 export const passkeyUnknown = defineError({
   code: 'passkey_unknown',
   status: 404,
-  title: 'There is no such passkey',
-  cause: 'The account has no passkey of this id.',
+  title: 'Passkey not found',
+  cause: 'The account has no passkey with this id.',
   fix: 'Read GET /api/auth/passkeys.',
   retryable: false,
 });
@@ -81,8 +82,8 @@ export const passkeyUnknown = defineError({
 export const factorsAbsent = defineError({
   code: 'factors_absent',
   status: 409,
-  title: 'There is no second factor to reset',
-  cause: 'The account has no authenticator app, and passkeys go only where `passkeys` is true.',
-  fix: 'Read GET /v1/admin/users/{user_id}: `factors` says what there is.',
+  title: 'No second factor to reset',
+  cause: 'The account has no authenticator app, and passkeys are removed only if `passkeys` is true.',
+  fix: 'Read GET /v1/admin/users/{user_id}: `factors` lists the factors of the account.',
   retryable: false,
 });

@@ -8,13 +8,13 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 
-/** What contracts of second factors and passkeys have in common. */
+/** Shared parts of the contracts of second factors and passkeys. */
 
 export const TAG = 'Second factors';
 export const own = { accepts: ['session', 'bearer'] } as const;
 export const ownFresh = { ...own, stepUp: true } as const;
 
-// Only bounds for the parser: whatever is no code of ours is refused as a wrong one.
+// Only bounds the parser: text in any other format is refused as a wrong code.
 export const totp = z.string().max(16);
 export const recovery_code = z.string().max(32);
 export const password = z.string().max(4_096);
@@ -30,7 +30,7 @@ export const base64url = (maximum: number) =>
     .max(maximum)
     .regex(/^[\w-]*$/);
 
-/** WebAuthn §5.1: what `PublicKeyCredential.toJSON` gives; unknown members of newer browsers are passed over. */
+/** WebAuthn §5.1: the result of `PublicKeyCredential.toJSON`; unknown members of newer browsers are ignored. */
 export const credential = (response: z.ZodType) =>
   z.looseObject({
     id: base64url(1_400).min(1),

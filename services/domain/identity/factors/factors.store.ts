@@ -1,33 +1,35 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** What a user can prove beside a password. */
+/** The factors of a user other than the password. */
 export type FactorsRow = {
-  /** Of an authenticator app that has shown a code. */
+  /** Whether an authenticator app is confirmed. */
   readonly hasTotp: boolean;
   readonly passkeys: number;
   readonly codesLeft: number;
-  /** Of the user, whether or not they count. */
+  /** All roles of the user, including those that require two factors. */
   readonly roles: readonly string[];
 };
 
-/** The plugin's row; secret and recovery codes as it encrypted them. */
+/** The plugin's row; secret and recovery codes are encrypted by the plugin. */
 export type TwoFactorRow = {
   readonly secret: string;
   readonly backupCodes: string;
   readonly isVerified: boolean;
   readonly lastUsedStep: number;
-  /** Wrong codes running. */
+  /** Consecutive wrong codes. */
   readonly failures: number;
   readonly lockedSeconds: number;
 };
 
-/** Ten wrong codes running cost a quarter of an hour, a hundred the authenticator (NIST SP 800-63B-4 §3.2.2). */
+/**
+ * Ten consecutive wrong codes lock the authenticator for 15 minutes, a hundred disable it (NIST SP 800-63B-4 §3.2.2).
+ */
 const FAILURES_TO_LOCK = 10;
 export const LOCK_SECONDS = 900;
 export const FAILURES_EVER = 100;
 
-/** By two_factors' unique user and passkeys_user_id. */
+/** Index: two_factors' unique user, passkeys_user_id. */
 const factorsRead = defineStatement(
   'factorsRead',
   `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles,
@@ -42,21 +44,21 @@ const twoFactorRead = defineStatement(
    FROM two_factors WHERE "userId" = $1`,
 );
 
-/** The one use of a step's code: of any number at once one finds the older step. */
+/** Uses the code of a time step: of concurrent uses, exactly one finds an older step. */
 const stepUse = defineStatement(
   'twoFactorStepUse',
   `UPDATE two_factors SET "lastUsedStep" = $3, "failedVerificationCount" = 0, "lockedUntil" = NULL
    WHERE "userId" = $1 AND secret = $2 AND "lastUsedStep" < $3 AND verified = $4 RETURNING 1`,
 );
 
-/** The one use of a recovery code: of any number at once one finds the codes it has read. */
+/** Uses a recovery code: of concurrent uses, exactly one finds the list it has read. */
 const recoveryUse = defineStatement(
   'twoFactorRecoveryUse',
   `UPDATE two_factors SET "backupCodes" = $3, "codesLeft" = "codesLeft" - 1, "failedVerificationCount" = 0, "lockedUntil" = NULL
    WHERE "userId" = $1 AND "backupCodes" = $2 AND "codesLeft" > 0 RETURNING 1`,
 );
 
-/** A try counts before its code is looked at: of any number at once each finds what those before it left. */
+/** An attempt is counted before its code is verified, so concurrent attempts cannot exceed the limit. */
 const totpTry = defineStatement(
   'twoFactorTotpTry',
   `UPDATE two_factors SET "failedVerificationCount" = "failedVerificationCount" + 1,
@@ -66,13 +68,13 @@ const totpTry = defineStatement(
      AND ("lockedUntil" IS NULL OR "lockedUntil" <= now()) RETURNING 1`,
 );
 
-/** The row trigger writes the event, and ends every login where this is the first factor. */
+/** The row trigger writes the event and, for the first factor, ends every session. */
 const totpConfirm = defineStatement(
   'twoFactorConfirm',
   `UPDATE two_factors SET verified = true WHERE "userId" = $1 AND NOT verified RETURNING 1`,
 );
 
-/** What an authenticator app knew goes; the recovery codes stay where a passkey needs them. */
+/** Removes the authenticator app; the recovery codes stay if a passkey needs them. */
 const totpRemove = defineStatement(
   'twoFactorRemove',
   `WITH kept AS (
@@ -85,19 +87,19 @@ const totpRemove = defineStatement(
    SELECT 1 FROM kept UNION ALL SELECT 1 FROM gone`,
 );
 
-/** Recovery codes without a factor recover nothing. */
+/** Recovery codes are useless without a factor. */
 const codesRemove = defineStatement(
   'recoveryCodesRemove',
   `DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)`,
 );
 
-/** The row triggers write the events, and end every login. */
+/** The row triggers write the events and end every session. */
 const passkeysRemove = defineStatement(
   'factorsPasskeysRemove',
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
 );
 
-/** The same of those made since. Their time, as of the others below, is the database's, in milliseconds. */
+/** Only passkeys created since. Their time, like the times below, is the database's, in milliseconds. */
 const passkeysRemoveSince = defineStatement(
   'factorsPasskeysRemoveSince',
   `DELETE FROM passkeys WHERE id IN (
@@ -123,14 +125,14 @@ const codesInsert = defineStatement(
    ON CONFLICT ("userId") DO NOTHING RETURNING 1`,
 );
 
-/** The row trigger counts them anew. Codes recover a factor: without one there is nothing to renew. */
+/** The row trigger resets the count. Without a factor there are no codes to renew. */
 const codesReplace = defineStatement(
   'recoveryCodesReplace',
   `UPDATE two_factors SET "backupCodes" = $2 WHERE "userId" = $1
    AND (verified OR EXISTS (SELECT FROM passkeys WHERE "userId" = $1)) RETURNING 1`,
 );
 
-/** By primary key of the session. */
+/** Index: the primary key of sessions. */
 const ownSessionRead = defineStatement(
   'ownSessionRead',
   `SELECT s.amr, s.acr, s."expiresAt", u.email, u.roles, u."tokenEpoch" FROM sessions s JOIN users u ON u.id = s."userId"
@@ -141,7 +143,7 @@ export type OwnSession = {
   readonly amr: readonly string[];
   readonly acr: 'aal1' | 'aal2';
   readonly expiresAt: Date;
-  /** Of its user, as what follows. */
+  /** This and the following fields belong to the user. */
   readonly email: string;
   readonly roles: readonly string[];
   readonly tokenEpoch: number;
@@ -161,7 +163,7 @@ export async function readTwoFactor(sql: Sql, userId: string): Promise<TwoFactor
   return row;
 }
 
-/** @param isConfirmed of an authenticator that has shown a code before, or of one that shows its first */
+/** @param isConfirmed whether the authenticator was confirmed before, or this is its first code */
 export const useStep = (
   tx: Tx,
   userId: string,
@@ -174,18 +176,20 @@ export const useRecoveryCode = (
   { before, after }: { readonly before: string; readonly after: string },
 ): Promise<boolean> => isDone(tx.query(recoveryUse, [userId, before, after]));
 
-/** Counts a try at the authenticator as wrong until `useStep` says that it was not; false while it is locked. */
+/** Counts an attempt as wrong until `useStep` accepts its code. False while the authenticator is locked. */
 export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>
   isDone(sql.query(totpTry, [userId, FAILURES_TO_LOCK, LOCK_SECONDS, FAILURES_EVER]));
 
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));
-/** How many there were. */
+/** Returns how many were removed. */
 export const removePasskeys = async (tx: Tx, userId: string): Promise<number> =>
   (await tx.query(passkeysRemove, [userId])).length;
 export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.query(codesRemove, [userId]);
 
-/** Takes what the account got since: passkeys, the authenticator app, recovery codes. The user is locked by the caller. */
+/**
+ * Removes passkeys, authenticator app and recovery codes that the account got since. The caller has locked the user.
+ */
 export async function removeFactorsSince(tx: Tx, userId: string, since: string): Promise<void> {
   await tx.query(passkeysRemoveSince, [userId, since]);
   if (await isDone(tx.query(totpIsSince, [userId, since]))) await removeTotp(tx, userId);
@@ -193,7 +197,7 @@ export async function removeFactorsSince(tx: Tx, userId: string, since: string):
   await tx.query(codesVoidSince, [userId, since]);
 }
 
-/** False where the user has codes already. */
+/** False if the user already has codes. */
 export const insertRecoveryCodes = (
   tx: Tx,
   row: { readonly id: string; readonly userId: string; readonly secret: string; readonly backupCodes: string },
@@ -202,7 +206,7 @@ export const insertRecoveryCodes = (
 export const replaceRecoveryCodes = (tx: Tx, userId: string, backupCodes: string): Promise<boolean> =>
   isDone(tx.query(codesReplace, [userId, backupCodes]));
 
-/** Undefined when the session is over, or not this user's. */
+/** Undefined if the session has ended or belongs to another user. */
 export async function readOwnSession(sql: Sql, sessionId: string, userId: string): Promise<OwnSession | undefined> {
   const [row] = await sql.query<OwnSession>(ownSessionRead, [sessionId, userId]);
   return row;

@@ -3,22 +3,22 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** Between two factors: long enough to find the telephone, short enough that few codes can be tried. */
+/** Time between the two factors: enough to find the phone, but only a few attempts. */
 const CHALLENGE_SECONDS = 600;
 const CHALLENGE_ATTEMPTS = 5;
-/** Of one user at once: five times five codes. */
+/** Concurrent challenges of one user: at most five times five attempts. */
 const CHALLENGES_AT_ONCE = 5;
 
 export type LoginChallenge = {
   readonly userId: string;
   readonly userEpoch: number;
-  /** RFC 8176 methods proved so far, space separated. */
+  /** RFC 8176 methods verified so far, separated by spaces. */
   readonly amr: string;
 };
 
 const hashOf = (challenge: string): Buffer => createHash('sha256').update(challenge).digest();
 
-/** Along login_challenges_user_id. */
+/** Index: login_challenges_user_id. */
 const challengeInsert = defineStatement(
   'loginChallengeInsert',
   `WITH older AS (
@@ -29,21 +29,21 @@ const challengeInsert = defineStatement(
    SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4) FROM users WHERE id = $2`,
 );
 
-/** Takes one of the tries; of many at once each takes its own. By primary key. */
+/** Uses one attempt; concurrent requests each use one. Index: the primary key. */
 const challengeAttempt = defineStatement(
   'loginChallengeAttempt',
   `UPDATE login_challenges SET attempts = attempts + 1 WHERE hash = $1 AND expires_at > now() AND attempts < $2
    RETURNING user_id AS "userId", user_epoch AS "userEpoch", amr`,
 );
 
-/** The one use of it. No row: another request was faster, or the user has changed since. */
+/** Redeems the challenge. No row: another request was faster, or the user has changed since. */
 const challengeConsume = defineStatement(
   'loginChallengeConsume',
   `DELETE FROM login_challenges c USING users u WHERE c.hash = $1 AND c.expires_at > now() AND u.id = c.user_id
    AND u."tokenEpoch" = c.user_epoch AND u."disabledAt" IS NULL RETURNING 1`,
 );
 
-/** Challenges nobody can answer any more. Index: login_challenges_expires_at. */
+/** Expired challenges. Index: login_challenges_expires_at. */
 export const loginChallengePurge = definePurge({
   kind: 'login_challenges',
   table: 'login_challenges',
@@ -52,15 +52,17 @@ export const loginChallengePurge = definePurge({
   stays: `interval '1 hour'`,
 });
 
-/** One more, in the place of the oldest where there are five; the user is locked by the caller. */
+/** Adds a challenge, replacing the oldest if there are five. The caller has locked the user. */
 export const insertLoginChallenge = (
   sql: Sql,
   challenge: string,
   { userId, amr }: Pick<LoginChallenge, 'userId' | 'amr'>,
 ): Promise<unknown> => sql.query(challengeInsert, [hashOf(challenge), userId, amr, CHALLENGE_SECONDS]);
 
-/** What the challenge stands for, one try poorer; undefined when it is unknown, over, used or out of tries. */
-export async function takeLoginAttempt(sql: Sql, challenge: string): Promise<LoginChallenge | undefined> {
+/**
+ * Uses one attempt of the challenge and returns its data; undefined if it is unknown, expired, used or out of attempts.
+ */
+export async function useChallengeAttempt(sql: Sql, challenge: string): Promise<LoginChallenge | undefined> {
   const [row] = await sql.query<LoginChallenge>(challengeAttempt, [hashOf(challenge), CHALLENGE_ATTEMPTS]);
   return row;
 }

@@ -18,7 +18,7 @@ const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow):
   created_at: createdAt.toISOString(),
 });
 
-/** Which second factors the caller has, how many recovery codes are left, and whether a role of theirs asks for one. */
+/** The caller's second factors, remaining recovery codes, and whether one of their roles requires a second factor. */
 export async function listFactors(
   { sql, access }: Pick<Ports, 'sql'> & HasAccess,
   caller: Caller,
@@ -33,7 +33,7 @@ export async function listPasskeys({ sql }: Pick<Ports, 'sql'>, caller: Caller):
   return { passkeys: (await readPasskeys(sql, ownAccount(caller).userId)).map(passkeyView) };
 }
 
-/** Another name for a passkey of the caller. Throws `passkey_unknown` (404), for somebody else's too. */
+/** Renames a passkey of the caller. Throws `passkey_unknown` (404), also for another user's passkey. */
 export async function renamePasskey(
   { transact }: Pick<Ports, 'transact'>,
   input: { readonly id: string; readonly name: string },

@@ -7,7 +7,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { loginShape } from '../contract.ts';
+import { signInShape } from '../contract.ts';
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
 import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, TAG } from './factors-shapes.ts';
 
@@ -48,7 +48,7 @@ export const preparePasskeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/passkey/register/options',
   operation: 'preparePasskey',
-  summary: 'What navigator.credentials.create needs to make a passkey for you (WebAuthn §5.4).',
+  summary: 'Get the options for navigator.credentials.create to register a passkey (WebAuthn §5.4)',
   tag: TAG,
   auth: ownFresh,
   body: z.strictObject({}),
@@ -61,13 +61,13 @@ export const registerPasskeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/passkey/register/verify',
   operation: 'registerPasskey',
-  summary: 'Take the new passkey into your account; recovery codes come with the first factor.',
+  summary: 'Register a new passkey; the first factor of an account comes with recovery codes',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ challenge, name, response: attestation }),
   responses: {
-    201: loginShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }),
+    201: signInShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }),
   },
   errors: [...freshErrors, passkeyRefused, factorConflict],
 });
@@ -76,7 +76,7 @@ export const askForPasskeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/passkey/sign-in/options',
   operation: 'askForPasskey',
-  summary: 'What navigator.credentials.get needs to ask for a passkey of ours (WebAuthn §5.5); the same for everybody.',
+  summary: 'Get the options for navigator.credentials.get (WebAuthn §5.5); the same for every user',
   tag: TAG,
   auth: 'public',
   body: z.strictObject({}),
@@ -89,12 +89,12 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/passkey/sign-in/verify',
   operation: 'signInWithPasskey',
-  summary: 'A passkey for a session of two factors and a token pair.',
+  summary: 'Sign in with a passkey, for a two-factor session and a token pair',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ challenge, response: assertion }),
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable],
 });
 
@@ -102,7 +102,7 @@ export const listPasskeysEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/passkeys',
   operation: 'listPasskeys',
-  summary: 'Your passkeys.',
+  summary: 'List the caller’s passkeys',
   tag: TAG,
   auth: own,
   responses: { 200: z.object({ passkeys: z.array(passkeyView) }) },
@@ -113,7 +113,7 @@ export const renamePasskeyEndpoint = defineEndpoint({
   method: 'PATCH',
   path: '/api/auth/passkeys/{id}',
   operation: 'renamePasskey',
-  summary: 'Give one of your passkeys another name.',
+  summary: 'Rename one of the caller’s passkeys',
   tag: TAG,
   auth: own,
   params: passkeyId,
@@ -126,10 +126,10 @@ export const removePasskeyEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/api/auth/passkeys/{id}',
   operation: 'removePasskey',
-  summary: 'Take a passkey from your account; every other session ends.',
+  summary: 'Remove one of the caller’s passkeys; every other session ends',
   tag: TAG,
   auth: ownFresh,
   params: passkeyId,
-  responses: { 200: loginShape },
+  responses: { 200: signInShape },
   errors: [...freshErrors, passkeyUnknown],
 });

@@ -11,7 +11,7 @@ export type PasskeyRow = {
   readonly createdAt: Date;
 };
 
-/** By passkeys_user_id. */
+/** Index: passkeys_user_id. */
 const passkeysRead = defineStatement(
   'passkeysRead',
   `SELECT id, name, "deviceType", "backedUp", "createdAt" FROM passkeys WHERE "userId" = $1
@@ -24,23 +24,23 @@ const passkeyRename = defineStatement(
    RETURNING id, name, "deviceType", "backedUp", "createdAt"`,
 );
 
-/** The row trigger writes the event, and ends every login of the user. */
+/** The row trigger writes the event and ends every session of the user. */
 const passkeyDelete = defineStatement(
   'passkeyDelete',
   `DELETE FROM passkeys WHERE id = $2 AND "userId" = $1 RETURNING 1`,
 );
 
-/** By the unique key of credentialID. */
+/** Index: the unique key of credentialID. */
 const passkeyOwnerFind = defineStatement('passkeyOwnerFind', `SELECT "userId" FROM passkeys WHERE "credentialID" = $1`);
 
-/** Whose passkey this is, by the id that an authenticator gives it (WebAuthn §5.1). */
+/** The owner of a passkey, by its credential id (WebAuthn §5.1). */
 export const findPasskeyOwner = async (sql: Sql, credentialId: string): Promise<string | undefined> =>
   (await sql.query<{ userId: string }>(passkeyOwnerFind, [credentialId]))[0]?.userId;
 
 export const readPasskeys = (sql: Sql, userId: string): Promise<PasskeyRow[]> =>
   sql.query<PasskeyRow>(passkeysRead, [userId]);
 
-/** Undefined where the user has no such passkey, whoever else may have it. */
+/** Undefined if this user has no such passkey, even if another user has it. */
 export async function renamePasskeyRow(
   sql: Sql,
   userId: string,

@@ -4,9 +4,9 @@ import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { withSecondFactor } from '../assurance.ts';
 import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
-import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
+import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { insertRecoveryCodes, readFactors } from './factors.store.ts';
 import { factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
@@ -21,31 +21,31 @@ export type RegisterPasskeyInput = PasskeyResponse & {
 
 export type RegisteredPasskey = {
   readonly passkeyId: string;
-  /** Shown this once; null where the account has codes already. */
+  /** Returned once; null if the account already has codes. */
   readonly recoveryCodes: readonly string[] | null;
-  readonly login: LoginAnswer;
+  readonly login: SignInAnswer;
 };
 
-/** What a browser needs to make a passkey for the caller; those they have are not made twice. */
-export async function preparePasskey(ports: LoginPorts, _input: object, caller: Caller): Promise<PasskeyOptions> {
+/** Options for the browser to create a passkey for the caller; passkeys the caller already has are excluded. */
+export async function preparePasskey(ports: SignInPorts, _input: object, caller: Caller): Promise<PasskeyOptions> {
   const { userId } = await ownSession(ports, caller);
   if ((await readFactors(ports.sql, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
   return ports.auth.factors.passkeyRegistration({ userId }, caller.request);
 }
 
 /**
- * Takes the new passkey into the caller's account. Its ceremony proves two factors, so a new session of two takes the
- * place of the caller's; every other ends where the account had no factor before.
- * @throws passkeyRefused (401), factorConflict (409) where it is registered already or there are as many as may be
+ * Registers a new passkey for the caller. Its ceremony verifies two factors, so a new two-factor session replaces the
+ * caller's; every other session ends if the account had no factor before.
+ * @throws passkeyRefused (401), factorConflict (409) if it is already registered or the maximum is reached
  */
 export async function registerPasskey(
-  ports: LoginPorts,
+  ports: SignInPorts,
   { challenge, response, name, cookie }: RegisterPasskeyInput,
   caller: Caller,
 ): Promise<RegisteredPasskey> {
   const { userId, sessionId, amr, expiresAt } = await ownSession(ports, caller);
   const codes = newRecoveryCodes(ports.random);
-  // What the plugin asks of a row: no authenticator app has this secret.
+  // The plugin requires a secret in the row; no authenticator app has this one.
   const secret = await ports.auth.factors.seal(ports.random.bytes(32).toString('base64url'));
   const backupCodes = await ports.auth.factors.seal(JSON.stringify(codes));
   const { login, passkeyId, isNew } = await ports.auth
@@ -68,7 +68,7 @@ export async function registerPasskey(
     await endSessionIn(tx, ports, sessionId);
     const assurance = withSecondFactor(amr, methods);
     const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
-    return beginLogin(tx, ports, opened, caller);
+    return createSessionFamily(tx, ports, opened, caller);
   }
 }
 

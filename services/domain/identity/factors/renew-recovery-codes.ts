@@ -1,15 +1,17 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { lockOwnSession } from '../accounts/lock-own-session.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { replaceRecoveryCodes } from './factors.store.ts';
 import { factorConflict } from './factors-errors.ts';
 import { ownSession } from './own-session.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';
 
-/** Ten new recovery codes, shown this once; those of before count no more. Throws `factor_conflict` (409) without a factor. */
+/**
+ * Ten new recovery codes, returned once; previous ones become invalid. Throws `factor_conflict` (409) without a factor.
+ */
 export async function renewRecoveryCodes(
-  ports: LoginPorts,
+  ports: SignInPorts,
   _input: object,
   caller: Caller,
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {

@@ -9,10 +9,10 @@ import { removeIdleCodes, removePasskeys, removeTotp } from './factors.store.ts'
 import { factorsAbsent } from './factors-errors.ts';
 
 /**
- * Takes what its owner has lost from an account: the authenticator app, and every passkey where asked for; recovery
- * codes go with the last of them. Every session, login and token ends, and the owner is told by mail: whoever
- * talked somebody into this is seen.
- * Throws `factors_absent` (409) where there is nothing to take, and as every act on an account.
+ * Removes lost factors of an account: the authenticator app and, on request, every passkey; the recovery codes go with
+ * the last factor. Every session, token family and token ends, and a mail notifies the owner, so that social
+ * engineering of an administrator is noticed. Throws `factors_absent` (409) if there is nothing to remove, and the
+ * errors of `actOnUser`.
  */
 export async function resetFactors(
   ports: UserPorts & MailPorts,
@@ -20,7 +20,7 @@ export async function resetFactors(
   caller: Caller,
 ): Promise<AccountDetailView> {
   await actOnUser(ports, input, caller, async (tx, { id, email: to }) => {
-    // Passkeys first: the recovery codes of an authenticator app stay where a passkey needs them.
+    // Passkeys first: the recovery codes of an authenticator app stay if a passkey needs them.
     const passkeys = input.passkeys ? await removePasskeys(tx, id) : 0;
     const totp = await removeTotp(tx, id);
     if (!totp && passkeys === 0) throw factorsAbsent();

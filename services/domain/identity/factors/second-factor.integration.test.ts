@@ -146,7 +146,7 @@ describe('signing in with a second factor', () => {
     expect(await rest(61)).toBe(401);
     const listed = async (): Promise<boolean> =>
       (await listSessions(harness.deps, { limit: 100 })).items.some((session) => session.id === id);
-    const inUse = async (): Promise<boolean> => !(await readSessionRow(harness.deps.sql, id, 3_600))?.isRested;
+    const inUse = async (): Promise<boolean> => !(await readSessionRow(harness.deps.sql, id, 3_600))?.isIdle;
     // A login of it that is refreshed uses it too.
     await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);
     expect([await listed(), await inUse()]).toEqual([true, true]);

@@ -8,10 +8,10 @@ import { userLogin } from '../audit-events.ts';
 import type { HasAuth } from '../better-auth/auth.ts';
 import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { makeRoom } from '../sessions/make-room.ts';
-import { beginLogin, type LoginAnswer } from '../sessions/open-session.ts';
+import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { finishOrEnd, personCaller } from '../sign-in/finish-sign-in.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { passkeyRefused } from './factors-errors.ts';
 import { findPasskeyOwner } from './passkeys.store.ts';
@@ -21,20 +21,22 @@ export type PasskeySignInInput = PasskeyResponse & {
   readonly signal?: AbortSignal;
 };
 
-/** What a browser needs to ask for any passkey it has for us; the same for everybody, so it tells of no account. */
+/**
+ * Options for the browser to request any passkey for this origin; the same for every user, so they reveal no account.
+ */
 export const askForPasskey = (ports: HasAuth, _input: object, caller: Caller): Promise<PasskeyOptions> =>
   ports.auth.factors.passkeyAuthentication(caller.request);
 
 /**
- * A passkey for a new session of two factors and its token pair: nothing is typed, so no password is asked for and no
- * lock of the password stands in the way.
+ * Signs in with a passkey, for a two-factor session and its token pair. Nothing is typed, so no password is required
+ * and no password lock applies.
  * @throws passkeyRefused (401), storeUnavailable (503)
  */
 export async function signInWithPasskey(
-  ports: LoginPorts,
+  ports: SignInPorts,
   input: PasskeySignInInput,
   caller: Caller,
-): Promise<LoginAnswer> {
+): Promise<SignInAnswer> {
   try {
     const answer = await attempt(ports, input, caller);
     logins.add(1, { outcome: 'ok', factor: 'passkey' });
@@ -52,26 +54,27 @@ export async function signInWithPasskey(
 
 const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === passkeyRefused.definition.code;
 
-async function attempt(ports: LoginPorts, input: PasskeySignInInput, caller: Caller): Promise<LoginAnswer> {
+async function attempt(ports: SignInPorts, input: PasskeySignInInput, caller: Caller): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
   const { challenge, response, cookie } = input;
   const replaced = await findByCookie(ports, cookie);
   const login = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'sign_in');
-    // Before the plugin reads the passkey: one that is being taken away is gone by then, and opens nothing.
+    // Lock the owner before the plugin reads the passkey: a passkey removed concurrently is gone by then and opens no
+    // session.
     const owner = await findPasskeyOwner(tx, String(response.id));
     if (owner === undefined || !(await lockUser(tx, owner))) throw passkeyRefused();
     const opened = await ports.auth.factors.signInWithPasskey({ challenge, response }, caller.request);
     if (opened.user.disabledAt !== null) throw passkeyRefused();
     const { user, session } = opened;
     await makeRoom(tx, ports, { userId: user.id, replaced, openedId: session.id, reason: 'sign_in' }, caller);
-    const actor = personCaller(opened.user.id, caller);
+    const actor = userCaller(opened.user.id, caller);
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: opened.user.id },
       detail: { factor: 'passkey', ...(await readSignInOriginOf(tx, ports, opened, cookie, caller)) },
     });
-    return beginLogin(tx, ports, opened, actor);
+    return createSessionFamily(tx, ports, opened, actor);
   });
-  return finishOrEnd(ports, login, { cookie }, personCaller(login.user.id, caller));
+  return finishOrEnd(ports, login, { cookie }, userCaller(login.user.id, caller));
 }

@@ -8,14 +8,14 @@ import { userSteppedUp } from '../audit-events.ts';
 import type { PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
-import { beginLogin, type Login, type LoginAnswer } from '../sessions/open-session.ts';
+import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import { readOwnSession } from './factors.store.ts';
 import { passkeyRefused, secondFactorRefused, secondFactorRequired } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
-import { proveCode, type SentCode } from './prove-code.ts';
+import { type SentCode, verifyCode } from './verify-code.ts';
 import { verifyOwnPassword } from './verify-own-password.ts';
 
 export type StepUpInput = SentCode & {
@@ -25,16 +25,16 @@ export type StepUpInput = SentCode & {
   readonly signal?: AbortSignal;
 };
 
-/** Opens the new session once its proof counts; null when another request was faster with it. */
+/** Opens the new session once its factor is accepted; null if another request has used the code. */
 type Opener = { readonly factor: string; open(tx: Tx): Promise<OpenedSession | null> };
 
 /**
- * Proves anew who is there: a new session takes the place of the caller's, with its own id and time, and ends when
- * that one would have. Where the account has a second factor, the password alone is not enough.
+ * Authenticates the user again: a new session with its own id and time replaces the caller's and expires when that one
+ * would have. If the account has a second factor, the password alone is not enough.
  * @throws secondFactorRequired, secondFactorRefused, passkeyRefused, unauthenticated (401), currentPasswordWrong (403),
  *   loginLocked, secondFactorLocked (429), hashingBusy, storeUnavailable (503)
  */
-export async function stepUp(ports: LoginPorts, input: StepUpInput, caller: Caller): Promise<LoginAnswer> {
+export async function stepUp(ports: SignInPorts, input: StepUpInput, caller: Caller): Promise<SignInAnswer> {
   const session = await ownSession(ports, caller);
   const opener = await openerFor(ports, input, session, caller);
   const login = opener && (await replaceSession(ports, session, opener, caller).catch(refusedPasskey));
@@ -53,22 +53,22 @@ function refusedPasskey(err: unknown): null {
   throw err;
 }
 
-/** Null when the proof was used by another request first. */
+/** Null if another request has used the code. */
 async function replaceSession(
-  ports: LoginPorts,
+  ports: SignInPorts,
   session: LiveOwnSession,
   opener: Opener,
   caller: Caller,
-): Promise<Login | null> {
+): Promise<SessionWithFamily | null> {
   const { userId, sessionId } = session;
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'step_up');
     await lockUser(tx, userId);
-    // Whoever enrols or loses a factor meanwhile ends every session: this one must not come back through here.
+    // Enrolling or removing a factor ends every session; this one must not be restored here.
     if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
     const opened = await opener.open(tx);
     if (!opened) return null;
-    // Another's passkey opens no session in the place of this one.
+    // Another user's passkey must not replace this session.
     if (opened.user.id !== userId) throw passkeyRefused();
     await endSessionIn(tx, ports, sessionId);
     await recordEvent(tx, caller, userSteppedUp, {
@@ -76,12 +76,12 @@ async function replaceSession(
       target: { kind: 'user', id: userId },
       detail: { factor: opener.factor, session_id: opened.session.id, replaced: sessionId },
     });
-    return beginLogin(tx, ports, opened, caller);
+    return createSessionFamily(tx, ports, opened, caller);
   });
 }
 
 async function openerFor(
-  ports: LoginPorts,
+  ports: SignInPorts,
   input: StepUpInput,
   { userId, amr, acr, expiresAt }: LiveOwnSession,
   caller: Caller,
@@ -102,7 +102,7 @@ async function openerFor(
       open: () => ports.auth.openSession({ userId, assurance, expiresAt }, caller.request),
     };
   }
-  const proof = await proveCode(ports, userId, input);
+  const proof = await verifyCode(ports, userId, input);
   return (
     proof && {
       factor: proof.factor,

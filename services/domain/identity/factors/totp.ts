@@ -1,12 +1,12 @@
 import { createOTP } from '@better-auth/utils/otp';
 
-/** RFC 6238 §5.2; what authenticator apps assume. */
+/** RFC 6238 §5.2; the default of authenticator apps. */
 const STEP_SECONDS = 30;
 const CODE = /^\d{6}$/;
 
 /**
- * The newest of the steps −1, 0, +1 around now whose code this is, later than the one used last; null for any other code.
- * All three are computed in every case.
+ * The newest of the steps −1, 0, +1 around now whose code this is and which is later than the last used step; null for
+ * any other code. All three codes are computed in every case.
  */
 export async function matchingStep(
   secret: string,
@@ -23,7 +23,7 @@ export async function matchingStep(
   return matched;
 }
 
-/** Of six digits each; does not tell by its time how many are right. */
+/** Compares two six-digit codes in constant time. */
 function isSame(expected: string, given: string): boolean {
   let difference = 0;
   for (let index = 0; index < expected.length; index++)

@@ -5,7 +5,7 @@ import { type AccountRow, findAccount } from '../accounts/accounts.store.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { isHashable } from '../passwords/password-policy.ts';
 import { countSignInFailure } from '../sign-in/count-sign-in-failure.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { admitSignIn } from '../sign-in/sign-in-guard.ts';
 
 export type OwnPassword = {
@@ -17,12 +17,12 @@ export type OwnPassword = {
 export type VerifiedAccount = AccountRow & { readonly digest: string };
 
 /**
- * The caller's account, with the digest that their password was proved against. A wrong one counts as a failed login.
- * @throws unauthenticated (401) where the account is gone or disabled, currentPasswordWrong (403), loginLocked (429),
+ * Verifies the caller's password and returns the account with its digest. A wrong one counts as a failed sign-in.
+ * @throws unauthenticated (401) if the account is deleted or disabled, currentPasswordWrong (403), loginLocked (429),
  *   hashingBusy (503)
  */
 export async function verifyOwnPassword(
-  ports: LoginPorts,
+  ports: SignInPorts,
   userId: string,
   { password, cookie, signal }: OwnPassword,
   caller: Caller,

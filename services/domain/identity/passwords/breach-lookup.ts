@@ -5,19 +5,22 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { passwordBreachUnchecked } from '../audit-events.ts';
 
 /**
- * Where stolen passwords are looked up: five of the forty hex digits of a SHA-1 go out, every suffix under them comes
- * back, so whoever answers does not learn which one was meant (k-anonymity).
+ * Range lookup of breached passwords: five of the forty hex digits of a SHA-1 are sent, and every suffix under that
+ * prefix is returned, so the service does not learn which password was meant (k-anonymity).
  */
 export type BreachRanges = {
-  /** Lines `<35 hex digits>:<count>`; a count of 0 is padding. Rejects when out of reach or past its deadline. */
+  /**
+   * Lines `<35 hex digits>:<count>`; a count of 0 is padding. Rejects if the service is unreachable or exceeds its
+   * deadline.
+   */
   suffixesOf(prefix: string): Promise<string>;
 };
 
 const PREFIX_DIGITS = 5;
 
 /**
- * Whether this password is known to be stolen. A list out of reach stops nobody: it is logged, counted and recorded,
- * and the answer is no.
+ * Whether this password is known to be breached. If the service is unreachable, the password is accepted: the failure
+ * is logged, counted and recorded, and the result is false.
  */
 export async function isBreached(
   { breachRanges, sql, log }: Pick<Ports, 'sql' | 'log'> & { readonly breachRanges: BreachRanges },
@@ -30,7 +33,7 @@ export async function isBreached(
     lines = await breachRanges.suffixesOf(digest.slice(0, PREFIX_DIGITS));
   } catch (err) {
     breachLookups.add(1, { outcome: 'unavailable' });
-    log.warn({ err }, 'stolen passwords could not be looked up: a new password was taken without');
+    log.warn({ err }, 'breached-password lookup failed; new password accepted without it');
     await recordEvent(sql, caller, passwordBreachUnchecked, { outcome: 'ok' });
     return false;
   }

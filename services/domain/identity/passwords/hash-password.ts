@@ -3,20 +3,20 @@ import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/por
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { hashingBusy } from '../errors.ts';
 
-/** @param knownDevice the browser has signed in before, and keeps its place when others flood the queue */
+/** @param knownDevice the browser has signed in before and keeps its place when other requests flood the queue */
 export const admissionOf = ({ request }: Caller, signal?: AbortSignal, knownDevice = false): HashAdmission => ({
   clientPrefix: clientPrefixOf(request.ip),
   knownDevice,
   ...(signal ? { signal } : {}),
 });
 
-/** Before work that only a hashing job gives a sense: throws `hashing_busy` (503) where that would find the queue full. */
+/** Call before work that is useless without hashing: throws `hashing_busy` (503) if the queue is full. */
 export function assertQueueHasPlace(hasher: Pick<PasswordHasher, 'refusalOf'>, admission: HashAdmission): void {
   const refusal = hasher.refusalOf(admission);
   if (refusal !== undefined) throw asBusy(refusal);
 }
 
-/** Runs a hashing job; a full queue is `hashing_busy` (503). Never call it inside a transaction. */
+/** Runs a hashing job; a full queue throws `hashing_busy` (503). Never call it inside a transaction. */
 export async function inQueue<T>(work: Promise<T>): Promise<T> {
   return work.catch((err: unknown) => {
     throw asBusy(err);

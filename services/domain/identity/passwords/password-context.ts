@@ -1,21 +1,21 @@
 import type { ErrorFactory } from '#services/platform/define/error.ts';
 import { passwordHasEmail, passwordHasName, passwordHasProduct } from './password-errors.ts';
 
-/** What is known of whose password it will be. */
+/** What is known about the owner of the password. */
 export type PasswordOwner = {
   readonly email: string;
   readonly name?: string | undefined;
 };
 
 const PRODUCT = 'sallyport';
-/** Shorter words are found in anything. */
+/** Shorter words occur in any text. */
 const WORD_MIN = 4;
-/** From here on the part before the @ is in no password by chance. */
+/** From this length on, the part before the @ does not occur in a password by chance. */
 const LOCAL_PART_MIN = 5;
-/** What is left without a word must still be worth guessing. */
+/** The rest of the password without the word must still be hard to guess. */
 const REST_MIN = 8;
 
-/** Letters and digits alone, in lower case: `Ada.Lovelace-7` is `adalovelace7`. */
+/** Only letters and digits, in lower case: `Ada.Lovelace-7` becomes `adalovelace7`. */
 const folded = (text: string): string =>
   text
     .normalize('NFKC')
@@ -25,8 +25,8 @@ const folded = (text: string): string =>
 const restOf = (password: string, word: string): number => [...password.replaceAll(word, '')].length;
 
 /**
- * The rule by which a password says too much of its owner or of this service, or null (ASVS 6.2.11). The part before
- * the @ may not be in it; other words may, where eight more characters stand beside them.
+ * The rule that the password breaks because it is derived from its owner or this service, or null (ASVS 6.2.11). The
+ * password may not contain the part before the @; it may contain other words if it has eight more characters.
  */
 export function contextRuleOf(password: string, { email, name = '' }: PasswordOwner): ErrorFactory | null {
   const given = folded(password);
@@ -37,7 +37,7 @@ export function contextRuleOf(password: string, { email, name = '' }: PasswordOw
 
   for (const word of [folded(local), folded(local.replace(/\+.*/s, ''))])
     if ((word.length >= LOCAL_PART_MIN && given.includes(word)) || isMadeOf(word)) return passwordHasEmail;
-  // Not the last label: `com` is nobody's name.
+  // Skip the last label: `com` identifies no user.
   for (const label of email
     .slice(at + 1)
     .split('.')

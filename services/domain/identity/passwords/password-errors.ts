@@ -3,26 +3,26 @@ import { defineError } from '#services/platform/define/error.ts';
 export const passwordTooShort = defineError({
   code: 'password_too_short',
   status: 400,
-  title: 'The password is too short',
-  cause: 'Passwords have at least 12 characters; 15 under PASSWORD_PROFILE=nist and for roles that run things.',
-  fix: 'Choose a longer one; a few words will do. `detail` says how long.',
+  title: 'Password too short',
+  cause: 'Passwords have at least 12 characters; 15 under PASSWORD_PROFILE=nist and for administrative roles.',
+  fix: 'Choose a longer password; a few words are enough. `detail` gives the minimum.',
   retryable: false,
 });
 
 export const passwordTooLong = defineError({
   code: 'password_too_long',
   status: 400,
-  title: 'The password is too long',
+  title: 'Password too long',
   cause: 'Passwords have at most 256 characters and 1,024 bytes.',
-  fix: 'Choose a shorter one.',
+  fix: 'Choose a shorter password.',
   retryable: false,
 });
 
 export const passwordIllFormed = defineError({
   code: 'password_ill_formed',
   status: 400,
-  title: 'The password is not well-formed text',
-  cause: 'It holds half of a surrogate pair, which has no bytes of its own.',
+  title: 'Password not well-formed',
+  cause: 'The password contains an unpaired surrogate, which cannot be encoded.',
   fix: 'Send well-formed Unicode.',
   retryable: false,
 });
@@ -30,49 +30,49 @@ export const passwordIllFormed = defineError({
 export const passwordHasEmail = defineError({
   code: 'password_has_email',
   status: 400,
-  title: 'The password is made of your e-mail address',
-  cause: 'It holds the part before the @, or little beside the name of the mail domain.',
-  fix: 'Choose one that has nothing to do with your address.',
+  title: 'Password too similar to the e-mail address',
+  cause: 'It contains the part before the @, or little besides the mail domain.',
+  fix: 'Choose a password unrelated to your address.',
   retryable: false,
 });
 
 export const passwordHasName = defineError({
   code: 'password_has_name',
   status: 400,
-  title: 'The password is made of your name',
-  cause: 'There is little in it beside your name.',
-  fix: 'Choose one that has nothing to do with your name.',
+  title: 'Password too similar to your name',
+  cause: 'It contains little besides your name.',
+  fix: 'Choose a password unrelated to your name.',
   retryable: false,
 });
 
 export const passwordHasProduct = defineError({
   code: 'password_has_product',
   status: 400,
-  title: 'The password is made of the name of this service',
-  cause: 'There is little in it beside the name of what it opens.',
-  fix: 'Choose one that has nothing to do with this service.',
+  title: 'Password too similar to the name of this service',
+  cause: 'It contains little besides the name of the service.',
+  fix: 'Choose a password unrelated to this service.',
   retryable: false,
 });
 
 export const passwordCommon = defineError({
   code: 'password_common',
   status: 400,
-  title: 'Too many people use this password',
-  cause: 'It is on the list of passwords that are tried first.',
-  fix: 'Choose one of your own; a few unusual words will do.',
+  title: 'Password too common',
+  cause: 'It is on the list of passwords that attackers try first.',
+  fix: 'Choose a less common password; a few unusual words are enough.',
   retryable: false,
 });
 
 export const passwordBreached = defineError({
   code: 'password_breached',
   status: 400,
-  title: 'This password has been published',
-  cause: 'It was found among the passwords stolen from other services.',
-  fix: 'Choose another, and change it wherever else you use it.',
+  title: 'Password found in a data breach',
+  cause: 'It was published in a breach of another service.',
+  fix: 'Choose another password, and change this one wherever else you use it.',
   retryable: false,
 });
 
-/** What a new password may be refused with. */
+/** The errors for a new password. */
 export const passwordErrors = [
   passwordTooShort,
   passwordTooLong,

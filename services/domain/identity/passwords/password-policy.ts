@@ -16,24 +16,24 @@ import {
   type PasswordProfile,
 } from './password-rules.ts';
 
-/** What the process decides of passwords. */
+/** The password settings of the process. */
 export type PasswordPolicy = {
   readonly profile: PasswordProfile;
-  /** Whether everybody tries this one first; in memory. */
+  /** Passwords that attackers try first; in memory. */
   readonly common: { has(password: string): boolean };
-  /** Where stolen passwords are looked up by a prefix of their hash; null: nowhere. */
+  /** Lookup of breached passwords by a hash prefix; null: disabled. */
   readonly breachRanges: BreachRanges | null;
 };
 
 export type HasPasswordPolicy = { readonly passwordPolicy: PasswordPolicy };
 
-/** Whose password it will be, and who asks. */
+/** The owner of the password and the caller. */
 export type PasswordContext = PasswordOwner & LengthContext & { readonly caller: Caller };
 
 /**
- * The rules of a new password, each with a code of its own; on the form that is hashed (NFKC), and characters are code
- * points. Nothing is said about which characters, and nothing is trimmed or cut. Call it before hashing, outside of
- * transactions: it may ask the network, and a list that does not answer stops nobody.
+ * Checks a new password; each rule has its own error code. The rules apply to the hashed form (NFKC) and count code
+ * points; they require no character classes, and nothing is trimmed or truncated. Call it before hashing and outside of
+ * transactions: it may use the network, and an unreachable breach list does not block the user.
  * @throws the `passwordErrors` (400)
  */
 export async function assertPasswordAllowed(
@@ -50,11 +50,11 @@ export async function assertPasswordAllowed(
 }
 
 /**
- * Length and form alone, in memory.
+ * Checks length and format only, in memory.
  * @throws passwordIllFormed, passwordTooShort, passwordTooLong (400)
  */
 export function assertPasswordForm(password: string, least: number): void {
-  // UTF-8 writes every lone surrogate as the same character: two such passwords would be one.
+  // UTF-8 encodes every lone surrogate as the same character, so two different passwords would be equal.
   if (!password.isWellFormed()) throw passwordIllFormed();
   const normal = password.normalize('NFKC');
   const characters = [...normal].length;
@@ -62,7 +62,7 @@ export function assertPasswordForm(password: string, least: number): void {
   if (characters > CHARACTERS_MAX || Buffer.byteLength(normal) > BYTES_MAX) throw passwordTooLong();
 }
 
-/** True when a password could be one at all: what cannot be hashed can be nobody's. */
+/** Whether a password can be hashed; one that cannot is no account's password. */
 export function isHashable(password: string): boolean {
   return password !== '' && password.isWellFormed() && Buffer.byteLength(password.normalize('NFKC')) <= BYTES_MAX;
 }

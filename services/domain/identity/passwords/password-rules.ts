@@ -1,4 +1,4 @@
-/** What a password must be at least, as data: the profile first, then what roles ask beyond it. */
+/** Minimum lengths of passwords, by profile, role and second factor. */
 
 export type PasswordProfile = 'default' | 'nist';
 
@@ -7,10 +7,10 @@ export const BYTES_MAX = 1_024;
 
 /** Single-factor lengths; `nist` is SP 800-63B-4 §3.1.1.2. */
 const CHARACTERS_MIN: Readonly<Record<PasswordProfile, number>> = { default: 12, nist: 15 };
-/** With a second factor that is always asked for; SP 800-63B-4 would take 8. */
+/** With a mandatory second factor; SP 800-63B-4 would allow 8. */
 const CHARACTERS_MIN_SECOND_FACTOR = 12;
 
-/** Roles whose holders can hurt others. A role that is not here asks for nothing more. */
+/** Roles that can harm other users. A role that is not listed requires nothing more. */
 export const ROLE_CHARACTERS_MIN: ReadonlyMap<string, number> = new Map([
   ['admin', 15],
   ['operator', 15],
@@ -19,11 +19,11 @@ export const ROLE_CHARACTERS_MIN: ReadonlyMap<string, number> = new Map([
 
 export type LengthContext = {
   readonly roles?: readonly string[] | undefined;
-  /** True where this account cannot sign in without a second factor. */
+  /** Whether the account cannot sign in without a second factor. */
   readonly hasSecondFactor?: boolean | undefined;
 };
 
-/** Least number of characters (code points after NFKC). */
+/** Minimum number of characters (code points after NFKC). */
 export function charactersMin(
   profile: PasswordProfile,
   { roles = [], hasSecondFactor = false }: LengthContext,

@@ -4,7 +4,7 @@ import type { PasswordHasher } from '#services/domain/ports.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { insertPerson } from '#testing/flows/signed-in.ts';
 import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
-import { personCaller } from '../sign-in/finish-sign-in.ts';
+import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
 
 let harness: FactorsHarness;
@@ -24,7 +24,7 @@ async function account(digest: string): Promise<{ readonly userId: string; reado
 const upgrade = (userId: string, digest: string, changes: Partial<PasswordHasher> = {}) => {
   const { deps } = harness;
   const log = { ...deps.log, warn: (...line: unknown[]) => void warnings.push(line) };
-  const caller = personCaller(userId, { request: { ip: '', userAgent: '', traceId: '', traceparent: '' } });
+  const caller = userCaller(userId, { request: { ip: '', userAgent: '', traceId: '', traceparent: '' } });
   const ports = { ...deps, log, hasher: { ...deps.hasher, ...changes } };
   return upgradeDigest(ports, { userId, digest }, harness.password, caller);
 };

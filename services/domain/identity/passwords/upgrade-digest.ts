@@ -7,15 +7,15 @@ import { accountPasswordRehashed } from '../audit-events.ts';
 import { findCredential, replaceDigest } from '../identity.store.ts';
 import { admissionOf } from './hash-password.ts';
 
-type Proven = { readonly userId: string; readonly digest: string };
+type VerifiedPassword = { readonly userId: string; readonly digest: string };
 
 /**
- * Puts a digest of today's kind and cost in place of the one by which this password has just been proved. The password
- * stays what it is: no session ends. Not awaited by the answer; what fails is tried again at the next sign-in.
+ * Replaces the digest of a password that was just verified with one of the current algorithm and cost. The password is
+ * unchanged, so no session ends. The response does not wait for it; a failed upgrade is retried at the next sign-in.
  */
 export async function upgradeDigest(
   ports: Pick<Ports, 'transact' | 'hasher' | 'log'>,
-  { userId, digest }: Proven,
+  { userId, digest }: VerifiedPassword,
   password: string,
   caller: Caller,
 ): Promise<void> {
@@ -24,7 +24,7 @@ export async function upgradeDigest(
     const upgraded = await ports.hasher.hash(password, admissionOf(caller));
     const isReplaced = await ports.transact(async (tx) => {
       await setAuditContext(tx, caller, 'hash_upgrade');
-      // Whoever reads a digest with the user held finds it there to the end.
+      // A transaction that reads a digest with the user locked relies on it until its end.
       await lockUser(tx, userId);
       const replaced = await replaceDigest(tx, userId, digest, upgraded);
       if (replaced)
@@ -34,15 +34,15 @@ export async function upgradeDigest(
     passwordUpgrades.add(1, { outcome: isReplaced ? 'done' : 'superseded' });
   } catch (err) {
     passwordUpgrades.add(1, { outcome: 'failed' });
-    ports.log.warn({ err }, 'a password digest could not be replaced by a stronger one');
+    ports.log.warn({ err }, 'password digest could not be upgraded');
   }
 }
 
-/** True when another sign-in has put a stronger digest of the same account in place since this one was proved. */
+/** Whether a concurrent sign-in has upgraded the digest since this one was verified. */
 export async function isUpgradedSince(
   { sql, hasher }: { readonly sql: Sql } & Pick<Ports, 'hasher'>,
   email: string,
-  { digest }: Proven,
+  { digest }: VerifiedPassword,
 ): Promise<boolean> {
   if (!hasher.needsUpgrade(digest)) return false;
   const now = (await findCredential(sql, email))?.digest;

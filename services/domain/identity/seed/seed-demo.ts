@@ -25,15 +25,15 @@ export type SeedClient = {
 type SeedPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'>;
 
 /**
- * Makes people and a client with given secrets, or brings existing ones to them. Idempotent, and safe in two starts
- * at once. For development: a production start never calls it.
+ * Creates users and a client with the given secrets, or updates existing ones. Idempotent, and safe when two processes
+ * start at once. For development: a production start never calls it.
  */
 export async function seedDemo(
   ports: SeedPorts,
   scenario: { readonly logins: readonly SeedLogin[]; readonly client: SeedClient },
   caller: Caller,
 ): Promise<void> {
-  // Hashing waits in a queue: it is over before the transaction begins.
+  // Hashing waits in a queue, so it finishes before the transaction begins.
   const digests = await Promise.all(scenario.logins.map((login) => newDigest(ports, login)));
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'seed');
@@ -49,7 +49,7 @@ export async function seedDemo(
   });
 }
 
-/** A digest to store, or undefined where the stored one is already of this password. */
+/** The digest to store; undefined if the stored one already belongs to this password. */
 async function newDigest({ sql, hasher }: SeedPorts, { email, password }: SeedLogin): Promise<string | undefined> {
   const admission = { clientPrefix: 'seed', knownDevice: true };
   const known = await findCredential(sql, email);

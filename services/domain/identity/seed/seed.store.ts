@@ -1,7 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-// Two starts at once: the second waits for the first and finds its rows.
+// When two processes start at once, the second waits for the first and finds its rows.
 const seedLock = defineStatement('seedLock', `SELECT pg_advisory_xact_lock(72707370)`);
 
 const seedUserUpsert = defineStatement(
@@ -37,7 +37,7 @@ export const lockSeed = async (tx: Sql): Promise<void> => {
   await tx.query(seedLock);
 };
 
-/** @returns the user's id, new or old */
+/** @returns the id of the existing or new user */
 export async function upsertUser(tx: Sql, user: { id: string; email: string; name: string }): Promise<string> {
   const [row] = await tx.query<{ id: string }>(seedUserUpsert, [user.id, user.email, user.name]);
   return row!.id;

@@ -3,7 +3,7 @@ import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { originRefused } from '#services/platform/errors.ts';
 import type { HasAuth } from '../better-auth/auth.ts';
 
-/** Cookie and header of the double-submit token; a page of ours reads the one and sends the other. */
+/** Cookie of the double-submit token; our pages read it and send it as a header. */
 const CSRF_COOKIE = 'sallyport.csrf';
 
 const csrfCookie = ({ browser }: HasAuth['auth']): string => `${browser.secureCookies ? '__Host-' : ''}${CSRF_COOKIE}`;
@@ -17,7 +17,7 @@ export type BrowserHeaders = {
   readonly [name: string]: string | string[] | undefined;
 };
 
-/** The value of one cookie (RFC 6265 §5.4), percent-decoded; of two with one name the first. */
+/** The value of one cookie (RFC 6265 §5.4), percent-decoded; the first if the name occurs twice. */
 export function cookieValue(header: string | undefined, name: string): string | undefined {
   for (const pair of (header ?? '').split(';')) {
     const equals = pair.indexOf('=');
@@ -35,7 +35,7 @@ export function cookieValue(header: string | undefined, name: string): string | 
 const macOf = (key: Buffer, sessionCookieValue: string): string =>
   createHmac('sha256', key).update(`csrf\0${sessionCookieValue}`).digest('base64url');
 
-/** `<key version>.<mac>` over the signed session cookie: of no use with another session. */
+/** `<key version>.<mac>` over the signed session cookie: invalid with any other session. */
 export function csrfTokenOf(keyRing: HasCsrf['keyRing'], sessionCookieValue: string): string {
   const { version, key } = keyRing.secret('csrf');
   return `${version}.${macOf(key, sessionCookieValue)}`;
@@ -50,8 +50,8 @@ function isTokenOf({ auth, keyRing }: HasCsrf, token: string, cookieHeader: stri
 }
 
 /**
- * Whether a write authenticated by the session cookie comes from a page that may send it: own or listed Origin, and
- * without Origin the double-submit token. Call it once the session is known to live.
+ * Whether a write authenticated by the session cookie comes from a page that may send it: by our or a listed Origin,
+ * or, without an Origin, by the double-submit token. Call it once the session is known to be live.
  */
 export function csrfPasses(deps: HasCsrf, headers: BrowserHeaders): boolean {
   if (headers.origin !== undefined) return deps.auth.browser.trustedOrigins.has(headers.origin);
@@ -59,12 +59,15 @@ export function csrfPasses(deps: HasCsrf, headers: BrowserHeaders): boolean {
   return typeof token === 'string' && isTokenOf(deps, token, headers.cookie);
 }
 
-/** A foreign page must not sign a visitor in as somebody else. Throws `origin_refused` (403); no Origin is no page. */
+/**
+ * Another site must not sign a visitor in as another user. Throws `origin_refused` (403). A request without Origin
+ * comes from no page.
+ */
 export function assertOwnPage({ auth }: HasAuth, headers: BrowserHeaders): void {
   if (headers.origin !== undefined && !auth.browser.trustedOrigins.has(headers.origin)) throw originRefused();
 }
 
-/** `Set-Cookie` of the double-submit token that belongs to the session cookie just set; scripts may read it. */
+/** `Set-Cookie` of the double-submit token for the session cookie just set; scripts may read it. */
 export function csrfSetCookie({ auth, keyRing }: HasCsrf, sessionSetCookie: string, maxAgeSeconds: number): string {
   const [pair = ''] = sessionSetCookie.split(';', 1);
   const token = csrfTokenOf(keyRing, cookieValue(pair, auth.browser.sessionCookie) ?? '');

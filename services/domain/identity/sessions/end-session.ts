@@ -6,7 +6,10 @@ import { deleteSession } from '../identity.store.ts';
 
 export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevocationPush;
 
-/** Ends a session in the caller's transaction; the row triggers end its families and write revocation and audit row. */
+/**
+ * Ends a session in the caller's transaction; the row triggers end its token families and write the revocation and the
+ * audit row.
+ */
 export async function endSessionIn(tx: Tx, ports: EndSessionPorts, sessionId: string): Promise<void> {
   const token = await deleteSession(tx, sessionId);
   tx.afterCommit(ports.announceRevocations);
@@ -14,8 +17,8 @@ export async function endSessionIn(tx: Tx, ports: EndSessionPorts, sessionId: st
 }
 
 /**
- * Ends a session, its families and its access tokens in one transaction. Redis is told after the commit and not
- * relied on. Throws `store_unavailable` (503) when it could not be recorded; asking again finds out what is true.
+ * Ends a session with its token families and access tokens in one transaction. Redis is notified after the commit and
+ * not relied on. Throws `store_unavailable` (503) if the end could not be recorded; a retry finds the actual state.
  */
 export async function endSession(
   ports: Pick<Ports, 'transact'> & EndSessionPorts,

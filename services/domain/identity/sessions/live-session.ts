@@ -20,13 +20,13 @@ export type AuthSession = {
   readonly updatedAt: Date;
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
-  /** How its login was proved (RFC 8176), and the assurance of that. */
+  /** How the user authenticated (RFC 8176) and its assurance level. */
   readonly amr: readonly string[];
   readonly acr: string;
 };
 
-/** Who is signed in, as Better Auth answers it. */
+/** A user and their live session, as Better Auth returns them. */
 export type LiveSession = { readonly user: AuthUser; readonly session: AuthSession };
 
-/** A session just made, with the cookies that carry it. */
+/** A new session with the cookies that carry it. */
 export type OpenedSession = LiveSession & { readonly setCookie: readonly string[] };

@@ -3,30 +3,30 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { type EndSessionPorts, endSessionIn } from './end-session.ts';
 import type { LiveSession } from './live-session.ts';
-import { deleteSessions, holdSessions, readOldestUsed } from './sessions.store.ts';
+import { deleteSessions, lockSessions, readOldestUsed } from './sessions.store.ts';
 
 export type HasSessionLimit = {
-  /** Live sessions that an account may have; 0: as many as it likes. */
+  /** Maximum of live sessions for one account; 0: unlimited. */
   readonly sessionsPerAccount: number;
 };
 
-/** Where the limit was lowered, the rest goes with the sign-ins that follow: none takes long. */
+/** After the limit was lowered, the excess ends over several sign-ins, so that none takes long. */
 const AT_ONCE = 100;
 
 type Arrival = {
   readonly userId: string;
-  /** Of the browser that signs in: it ends as the new one begins. */
+  /** The session of the browser that signs in; it ends when the new one begins. */
   readonly replaced: LiveSession | null;
-  /** The new one, where it is there already. */
+  /** The new session, if it is already open. */
   readonly openedId?: string;
-  /** Of the sign-in, which stays in the audit context. */
+  /** Reason of the sign-in, restored in the audit context afterwards. */
   readonly reason: string;
 };
 
 /**
- * Ends what a new session takes the place of: the browser's own, and of an account that has as many as it may those
- * that were not used for longest, with their logins and tokens. The caller holds the user, so sign-ins at once count
- * each other, and has recognised them: whoever is refused ends nobody's session.
+ * Ends the sessions that a new one replaces: the browser's previous session and, if the account has reached its limit,
+ * those unused for longest, with their token families and tokens. The caller has locked the user, so concurrent
+ * sign-ins see each other's sessions, and has authenticated the user: a refused sign-in ends no session.
  */
 export async function makeRoom(
   tx: Tx,
@@ -39,7 +39,7 @@ export async function makeRoom(
   const except = openedId === undefined ? own : [...own, openedId];
   const over = limit === 0 ? [] : await readOldestUsed(tx, userId, { except, kept: limit - 1, atOnce: AT_ONCE });
   if (over.length > 0) {
-    await holdSessions(tx, [...over, ...own]);
+    await lockSessions(tx, [...over, ...own]);
     await setAuditContext(tx, caller, 'session_limit');
     const tokens = await deleteSessions(tx, over);
     tx.afterCommit(() => {

@@ -4,7 +4,7 @@ import type { TestUser } from '#testing/flows/flows.ts';
 import { logIn, newSignedIn } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
-import { personCaller } from '../sign-in/finish-sign-in.ts';
+import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { endSession } from './end-session.ts';
 import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './manage-sessions.ts';
 import { findByCookie, readSession, sessionCaller } from './read-session.ts';
@@ -23,7 +23,7 @@ const twoFactors = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller & { kind: 'user' } =>
-  ({ ...personCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
+  ({ ...userCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
 const familiesOf = (sessionId: string) =>
   rows('SELECT revoked_at IS NULL AS "isLive", revoke_reason AS why FROM refresh_families WHERE sid = $1', [sessionId]);
 /** Somebody with so many sessions, a minute between each and the next; the newest first. */

@@ -32,7 +32,7 @@ const sessionView = (row: SessionRow, logins: readonly Login[]): LiveSessionView
   })),
 });
 
-/** Live sessions, the newest first, each with its live logins. Throws `cursor_invalid` (400). */
+/** Live sessions with their live token families, newest first. Throws `cursor_invalid` (400). */
 export async function listSessions(
   { sql, tokenSettings }: ListPorts,
   input: PageInput & SessionFilter,
@@ -47,7 +47,10 @@ export async function listSessions(
   return { items: items.map((row) => sessionView(row, logins.get(row.id) ?? [])), next };
 }
 
-/** The caller's own; `current` is the one that asks. Throws `permission_missing` (403) for whoever is no user here. */
+/**
+ * The caller's sessions; `current` is the one of the request. Throws `permission_missing` (403) if the caller is not a
+ * user.
+ */
 export async function listOwnSessions(
   ports: ListPorts,
   input: PageInput,
@@ -58,7 +61,9 @@ export async function listOwnSessions(
   return { items: items.map((session) => ({ ...session, current: session.id === sessionId })), next };
 }
 
-/** Ends one of the caller's own sessions with its logins and tokens. Throws `session_unknown` (404) for any other. */
+/**
+ * Ends one of the caller's sessions with its token families and tokens. Throws `session_unknown` (404) for any other.
+ */
 export async function endOwnSession(
   ports: EndPorts,
   input: { readonly sessionId: string },
@@ -68,7 +73,7 @@ export async function endOwnSession(
   await end(ports, session.id, 'ended_by_user', caller);
 }
 
-/** Ends anybody's session, with its logins and tokens. Throws `session_unknown` (404). */
+/** Ends any user's session with its token families and tokens. Throws `session_unknown` (404). */
 export async function endAnySession(
   ports: EndPorts,
   input: { readonly sessionId: string; readonly reason: string },

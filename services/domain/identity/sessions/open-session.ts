@@ -9,7 +9,7 @@ import { familyTokenFacts, pairAnswer, rememberToken } from '#services/domain/to
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { required } from '../better-auth/handover.ts';
-import type { LoginView } from '../contract.ts';
+import type { SignInView } from '../contract.ts';
 import { liveSessionView } from '../views.ts';
 import { csrfSetCookie, type HasCsrf } from './csrf.ts';
 import type { LiveSession, OpenedSession } from './live-session.ts';
@@ -20,23 +20,23 @@ export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
   HasRevocations &
   HasTokenSettings;
 
-/** A session and its token family, committed; nothing of it is signed yet. */
-export type Login = OpenedSession & {
+/** A session and its token family, committed; the tokens are not signed yet. */
+export type SessionWithFamily = OpenedSession & {
   readonly claims: AccessTokenClaims;
   readonly family: Pick<CreatedFamily, 'refreshToken' | 'refreshExpiresInSeconds'>;
 };
 
-export type LoginAnswer = { readonly body: LoginView; readonly setCookie: readonly string[] };
+export type SignInAnswer = { readonly body: SignInView; readonly setCookie: readonly string[] };
 
 const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
 
-/** Begins the token family of a session in the transaction that makes the session: both or neither. */
-export async function beginLogin(
+/** Creates the token family of a session, in the transaction that creates the session. */
+export async function createSessionFamily(
   tx: Tx,
   ports: SessionTokenPorts,
   opened: OpenedSession,
   caller: Caller,
-): Promise<Login> {
+): Promise<SessionWithFamily> {
   const { user, session } = opened;
   const begun: NewFamily = {
     userId: user.id,
@@ -53,13 +53,13 @@ export async function beginLogin(
   return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
 }
 
-/** All of a login but its signature, as plain data: it can be kept, and signed again. */
-export type LoginDraft = Pick<Login, 'claims' | 'family'> & {
-  readonly body: Omit<LoginView, 'tokens'>;
+/** A sign-in response without its signed tokens, as plain data that can be stored and signed again. */
+export type SignInDraft = Pick<SessionWithFamily, 'claims' | 'family'> & {
+  readonly body: Omit<SignInView, 'tokens'>;
   readonly setCookie: readonly string[];
 };
 
-export function draftLogin(ports: HasCsrf, login: Login): LoginDraft {
+export function draftSignIn(ports: HasCsrf, login: SessionWithFamily): SignInDraft {
   const { session, family, claims } = login;
   const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - session.createdAt.getTime()) / 1_000));
   return {
@@ -71,14 +71,14 @@ export function draftLogin(ports: HasCsrf, login: Login): LoginDraft {
 }
 
 /**
- * Signs the pair of a committed login and makes the answer.
- * @throws signingUnavailable, stateRewound (503) where this copy has found an older database since the login began
+ * Signs the token pair of a committed sign-in and builds the response.
+ * @throws signingUnavailable, stateRewound (503) if this copy has found an older database since the sign-in began
  */
 export async function signDraft(
   ports: SessionTokenPorts,
-  { claims, family, body, setCookie }: LoginDraft,
+  { claims, family, body, setCookie }: SignInDraft,
   caller: Caller,
-): Promise<LoginAnswer> {
+): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
@@ -87,11 +87,14 @@ export async function signDraft(
   return { body: { ...body, tokens }, setCookie };
 }
 
-/** The same of a login as it was made. */
-export const finishLogin = (ports: SessionTokenPorts & HasCsrf, login: Login, caller: Caller): Promise<LoginAnswer> =>
-  signDraft(ports, draftLogin(ports, login), caller);
+/** Drafts and signs in one step. */
+export const completeSignIn = (
+  ports: SessionTokenPorts & HasCsrf,
+  login: SessionWithFamily,
+  caller: Caller,
+): Promise<SignInAnswer> => signDraft(ports, draftSignIn(ports, login), caller);
 
-/** The caller whom a live session speaks for. */
+/** The caller of a live session. */
 export const sessionCallerOf = (
   { user, session }: LiveSession,
   { access }: HasAccess,

@@ -8,7 +8,7 @@ import { cookieValue } from './csrf.ts';
 import type { LiveSession } from './live-session.ts';
 import { sessionCallerOf } from './open-session.ts';
 
-/** The live session of a signed cookie, or null. Unless said, that is a use of it. */
+/** The live session of a signed cookie, or null. By default, reading it counts as a use. */
 export async function findByCookie(
   { auth }: HasAuth,
   cookieHeader: string | undefined,
@@ -20,7 +20,7 @@ export async function findByCookie(
 
 /**
  * The user and session of a signed cookie.
- * @throws unauthenticated (401), storeUnavailable (503) when neither Redis nor Postgres can tell
+ * @throws unauthenticated (401), storeUnavailable (503) if neither Redis nor Postgres answers
  */
 export async function readSession(
   ports: HasAuth,

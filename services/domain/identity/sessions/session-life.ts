@@ -3,28 +3,29 @@ import { isTwoFactors } from '../assurance.ts';
 import type { AuthSession } from './live-session.ts';
 import { readSessionUse, useSession } from './sessions.store.ts';
 
-/** How long sessions live (NIST SP 800-63B-4 §2.1.3, §2.2.3). */
+/** Session lifetimes (NIST SP 800-63B-4 §2.1.3, §2.2.3). */
 export type SessionLife = {
-  /** From the login to the end. */
+  /** Lifetime from the sign-in. */
   readonly sessionSeconds: number;
-  /** The same where two factors proved it. */
+  /** Lifetime after a two-factor sign-in. */
   readonly twoFactorSeconds: number;
-  /** Such a session is over when its cookie was not used for so long; 0: never. */
+  /** Idle limit of a two-factor session; 0: none. */
   readonly twoFactorIdleSeconds: number;
 };
 
-/** A use is written down this often within the time a session may rest, so that reading one seldom writes. */
+/** A use is written this many times at most within the idle limit, so that reading a session rarely writes. */
 const USES_WRITTEN = 6;
 
-/** When a session ends that would end at `expiresAt`. */
+/** Expiry of a session that would otherwise expire at `expiresAt`. */
 export const lifeOf = (
   { twoFactorSeconds }: Pick<SessionLife, 'twoFactorSeconds'>,
   { acr, expiresAt, nowMs }: { readonly acr: string; readonly expiresAt: Date; readonly nowMs: number },
 ): Date => (isTwoFactors(acr) ? new Date(Math.min(expiresAt.getTime(), nowMs + twoFactorSeconds * 1_000)) : expiresAt);
 
 /**
- * The time of the last use of a session whose cookie has just come, or null where it has rested too long; with `isUse`
- * that is now. Postgres judges, as the copy that was read may not know of the last use; where it cannot, the copy does.
+ * The last use of a session whose cookie was just received, or null if it exceeded the idle limit; with `isUse` that is
+ * now. Postgres decides, because the cached copy may not know the last use; if Postgres is unreachable, the cached copy
+ * decides.
  */
 export async function usedSession(
   { sql, clock }: Pick<Ports, 'sql' | 'clock'>,
@@ -32,11 +33,11 @@ export async function usedSession(
   { id, acr, updatedAt }: Pick<AuthSession, 'id' | 'acr' | 'updatedAt'>,
   isUse: boolean,
 ): Promise<Date | null> {
-  const restedSeconds = (clock.now() - updatedAt.getTime()) / 1_000;
-  if (idle === 0 || !isTwoFactors(acr) || restedSeconds < idle / USES_WRITTEN) return updatedAt;
+  const idleSeconds = (clock.now() - updatedAt.getTime()) / 1_000;
+  if (idle === 0 || !isTwoFactors(acr) || idleSeconds < idle / USES_WRITTEN) return updatedAt;
   try {
     return await (isUse ? useSession : readSessionUse)(sql, id, idle);
   } catch {
-    return restedSeconds < idle ? updatedAt : null;
+    return idleSeconds < idle ? updatedAt : null;
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock, Redis, Vault } from '#services/domain/ports.ts';
 import type { HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 
-/** What Better Auth calls secondary storage: it asks by its own keys, session tokens among them. */
+/** Better Auth's secondary storage. It chooses the keys, session tokens among them. */
 export type SecondaryStorage = {
   get(key: string): Promise<string | null>;
   set(key: string, value: string, ttlSeconds?: number): Promise<void>;
@@ -12,7 +12,7 @@ export type SecondaryStorage = {
 };
 
 export type SessionCache = SecondaryStorage & {
-  /** Puts back a session that Postgres had to answer for. */
+  /** Caches a session that was read from Postgres. */
   keepSession(live: {
     readonly session: { readonly token: string; readonly expiresAt: Date };
     readonly user: object;
@@ -24,17 +24,17 @@ export type CachedSession = {
   readonly user: { readonly id: string; readonly tokenEpoch: number };
 };
 
-/** What Better Auth keeps per user to list sessions; ours are listed from Postgres. */
+/** Better Auth's list of sessions per user; we list sessions from Postgres. */
 const LIST_PREFIX = 'active-sessions-';
 const SESSION_PREFIX = '{"session":';
 const DEFAULT_TTL_SECONDS = 604_800;
 /**
- * A session is believed from here this long, by our clock, before Postgres is asked again. Shorter than any revocation
- * is remembered (five minutes beyond the longest access token): a stale copy is gone before its revocation is.
+ * How long a cached session is used, by our clock, before Postgres is read again. Shorter than revocations are kept
+ * (five minutes beyond the longest access token), so a stale copy expires before its revocation does.
  */
 const SESSION_SECONDS = 300;
 
-// Session tokens are keys: only their hash goes to Redis, in a hash tag so that Cluster keeps one key in one slot.
+// Session tokens are keys, so Redis gets only their hash, in a hash tag so that Cluster keeps one key in one slot.
 const redisKey = (key: string): string => `auth:{${createHash('sha256').update(key).digest('base64url')}}`;
 
 const isSession = (value: unknown): value is CachedSession => {
@@ -43,10 +43,10 @@ const isSession = (value: unknown): value is CachedSession => {
 };
 
 /**
- * Redis as Better Auth's secondary storage. Values are sealed to their key: who reads Redis learns nothing, and who
- * writes it can put nobody in another's place. Never throws: without Redis every read is a miss and Postgres answers.
- * A cached session that `isTrusted` refuses is a miss too, so a stale copy revives nothing; nor does one of another
- * incarnation: what a restored database does not know must not live on here.
+ * Redis as Better Auth's secondary storage. Values are sealed to their key: an attacker who reads Redis learns nothing,
+ * and one who writes to it cannot replace one user's session with another's. Never throws: without Redis every read is
+ * a miss and Postgres answers. A cached session that `isTrusted` rejects is a miss too, so a stale copy restores no
+ * access; so is a value of another database incarnation, which a restored database may not know.
  */
 export function createSessionCache(
   {
@@ -86,7 +86,7 @@ export function createSessionCache(
       if (name.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
       const key = redisKey(name);
       const seconds = Math.ceil(value.startsWith(SESSION_PREFIX) ? Math.min(ttlSeconds, SESSION_SECONDS) : ttlSeconds);
-      // The end is sealed in: a Redis put back from a backup does not make a value younger.
+      // The expiry is sealed in: restoring Redis from a backup does not extend a value.
       const sealed = vault.seal(Buffer.from(`${clock.now() + seconds * 1_000}\n${value}`), contextOf(key));
       await quietly(redis.set(key, sealed, seconds), undefined);
     },
@@ -95,7 +95,7 @@ export function createSessionCache(
       const key = redisKey(name);
       return opened(key, await quietly(redis.getAndDelete(key), null));
     },
-    // A counter that cannot be read is over every limit.
+    // An unreadable counter exceeds every limit.
     increment: (name, ttlSeconds) => quietly(redis.increment(redisKey(name), ttlSeconds), Number.MAX_SAFE_INTEGER),
   };
 

@@ -17,19 +17,19 @@ const BEFORE = '("createdAt", id) < ($2::timestamptz, $3::text)';
 const NEWEST = 'ORDER BY "createdAt" DESC, id DESC LIMIT $1';
 
 /**
- * Whether a session was used lately enough: its cookie, or a login of it, which rests no longer. `idle` names a
- * parameter, seconds. Logins along refresh_families_one_live.
+ * Whether a session was used within the idle limit, by its cookie or by one of its token families that is not idle.
+ * `idle` names a parameter in seconds. Index: refresh_families_one_live.
  */
 export const isInUse = (session: string, idle: string): string =>
   `(${session}.acr <> 'aal2' OR ${idle}::float8 = 0 OR ${session}."updatedAt" > now() - make_interval(secs => ${idle}::float8)
    OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = ${session}.id AND f.revoked_at IS NULL AND f.idle_expires_at > now()))`;
 const LIVE = `"expiresAt" > now() AND ${isInUse('sessions', '$4')}`;
 
-/** Of a client: it has a live login of it. Along refresh_families_one_live. */
+/** Filters by client: the session has a live token family of it. Index: refresh_families_one_live. */
 const atClient = (client: string): string =>
   `(${client}::text IS NULL OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = sessions.id AND f.client_id = ${client} AND f.revoked_at IS NULL))`;
 
-/** Along sessions_created_at; a user's along sessions_user_id. Those that ran out, or rested too long, have ended. */
+/** Index: sessions_created_at; for one user sessions_user_id. Expired and idle sessions have ended. */
 const sessionsPage = defineStatement(
   'sessionsPage',
   `SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
@@ -58,25 +58,26 @@ export function readSessionsPage(
 export const findSessionRow = async (sql: Sql, sessionId: string): Promise<SessionRow | undefined> =>
   (await sql.query<SessionRow>(sessionFind, [sessionId]))[0];
 
-const RESTED_LESS = `id = $1 AND "updatedAt" > clock_timestamp() - make_interval(secs => $2)`;
-/** By primary key, and no index on what it writes. */
+const USED_RECENTLY = `id = $1 AND "updatedAt" > clock_timestamp() - make_interval(secs => $2)`;
+/** Index: the primary key; no index contains the updated column. */
 const sessionUse = defineStatement(
   'sessionUse',
-  `UPDATE sessions SET "updatedAt" = clock_timestamp() WHERE ${RESTED_LESS} RETURNING "updatedAt"`,
+  `UPDATE sessions SET "updatedAt" = clock_timestamp() WHERE ${USED_RECENTLY} RETURNING "updatedAt"`,
 );
-const sessionUseRead = defineStatement('sessionUseRead', `SELECT "updatedAt" FROM sessions WHERE ${RESTED_LESS}`);
+const sessionUseRead = defineStatement('sessionUseRead', `SELECT "updatedAt" FROM sessions WHERE ${USED_RECENTLY}`);
 
-/** When it was used, which is now; null where it is gone or was not used for so long. */
+/** Records a use and returns its time; null if the session has ended or exceeded the idle limit. */
 export const useSession = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
   (await sql.query<{ updatedAt: Date }>(sessionUse, [id, idleSeconds]))[0]?.updatedAt ?? null;
 
-/** When it was used last; null as above. */
+/** The last use; null as above. */
 export const readSessionUse = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
   (await sql.query<{ updatedAt: Date }>(sessionUseRead, [id, idleSeconds]))[0]?.updatedAt ?? null;
 
 /**
- * Live sessions beyond those used last: by their cookie, or by a login of theirs. Along sessions_user_id, logins along
- * refresh_families_one_live; of an account with few, the count is all it costs.
+ * Live sessions beyond the most recently used ones, by their cookie or one of their token families. Index:
+ * sessions_user_id, for families refresh_families_one_live. For an account with few sessions, only the count is
+ * executed.
  */
 const sessionsOldestUsed = defineStatement(
   'sessionsOldestUsed',
@@ -88,13 +89,13 @@ const sessionsOldestUsed = defineStatement(
    OFFSET $3 LIMIT $4`,
 );
 
-/** In id order, then their logins in id order, as every writer of several takes them. */
-const sessionsHold = defineStatement('sessionsHold', 'SELECT FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE');
-const sessionLoginsHold = defineStatement(
-  'sessionLoginsHold',
+/** Sessions in id order, then their token families in id order, as every writer of several locks them. */
+const sessionsLock = defineStatement('sessionsLock', 'SELECT FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE');
+const sessionFamiliesLock = defineStatement(
+  'sessionFamiliesLock',
   'SELECT FROM refresh_families WHERE sid = ANY ($1) AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE',
 );
-/** The row triggers end the families, write the revocations and the audit rows. */
+/** The row triggers end the token families and write the revocations and the audit rows. */
 const sessionsDelete = defineStatement('sessionsDelete', 'DELETE FROM sessions WHERE id = ANY ($1) RETURNING token');
 
 export async function readOldestUsed(
@@ -106,11 +107,11 @@ export async function readOldestUsed(
   return rows.map(({ id }) => id);
 }
 
-export async function holdSessions(tx: Sql, ids: readonly string[]): Promise<void> {
-  await tx.query(sessionsHold, [ids]);
-  await tx.query(sessionLoginsHold, [ids]);
+export async function lockSessions(tx: Sql, ids: readonly string[]): Promise<void> {
+  await tx.query(sessionsLock, [ids]);
+  await tx.query(sessionFamiliesLock, [ids]);
 }
 
-/** The tokens of those that had not ended before. */
+/** Returns the tokens of the sessions that had not ended before. */
 export const deleteSessions = async (tx: Sql, ids: readonly string[]): Promise<string[]> =>
   (await tx.query<{ token: string }>(sessionsDelete, [ids])).map(({ token }) => token);

@@ -6,9 +6,9 @@ import { countFailure } from './sign-in-failures.store.ts';
 import { type AdmittedSignIn, recordLocked } from './sign-in-guard.ts';
 
 /**
- * Counts a wrong password and records it, in one transaction. Of parallel ones all count, and those that come after
- * a lock began are told so in place of whether the password was right.
- * @returns seconds for which the attempt was locked already when it failed; 0: it was not
+ * Counts and records a wrong password in one transaction. Concurrent failures are all counted; an attempt that failed
+ * after a lock began is reported as locked, so it does not reveal whether its password was right.
+ * @returns seconds for which the attempt was already locked when it failed; 0: not locked
  */
 export async function countSignInFailure(
   tx: Tx,
@@ -16,13 +16,13 @@ export async function countSignInFailure(
   userId: string | undefined,
   caller: Caller,
 ): Promise<number> {
-  const counted = await countFailure(tx, admitted.judged, { who: admitted.accountKey, userId }, LOCK_POLICY);
+  const counted = await countFailure(tx, admitted.lockingKeys, { who: admitted.accountKey, userId }, LOCK_POLICY);
   const met = counted.map(({ wasLocked, ...counter }) => ({
     ...counter,
     failures: counter.failures - 1,
     lockedSeconds: wasLocked ? Math.max(1, counter.lockedSeconds) : 0,
   }));
-  const seconds = refusedSeconds(admitted.judged, met);
+  const seconds = refusedSeconds(admitted.lockingKeys, met);
   if (seconds > 0) await recordLocked(tx, admitted, caller);
   else
     await recordEvent(tx, caller, userLogin, {

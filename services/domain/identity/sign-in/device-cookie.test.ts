@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { LoginAnswer } from '../sessions/open-session.ts';
+import type { SignInAnswer } from '../sessions/open-session.ts';
 import { DEVICE_COOKIE_SECONDS, deviceSetCookie, knownDevice, withDevice } from './device-cookie.ts';
 
 const KEY = Buffer.alloc(32, 7);
@@ -113,7 +113,7 @@ describe('the cookie of a known device', () => {
 
   test('an answer keeps the cookies it had', () => {
     const { ports } = browser();
-    const answer = { body: {}, setCookie: ['session=1'] } as unknown as LoginAnswer;
+    const answer = { body: {}, setCookie: ['session=1'] } as unknown as SignInAnswer;
     const auth = { browser: { secureCookies: true } } as never;
     const { setCookie } = withDevice({ ...ports, auth }, answer, { email: 'ada@people.test', cookie: undefined });
     expect(setCookie).toEqual(['session=1', expect.stringMatching(/^__Host-sallyport\.device=/)]);

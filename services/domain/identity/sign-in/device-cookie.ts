@@ -3,16 +3,16 @@ import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import type { HasAuth } from '../better-auth/auth.ts';
 import { cookieValue } from '../sessions/csrf.ts';
-import type { LoginAnswer } from '../sessions/open-session.ts';
+import type { SignInAnswer } from '../sessions/open-session.ts';
 
-/** A browser that has signed in before, as far as one login name is concerned. */
+/** A browser that has signed in to one account before. */
 export type KnownDevice = { readonly id: string };
 
 type DevicePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
-/** Seconds for which a browser is known after its last sign-in. */
+/** Seconds for which a browser stays known after its last sign-in. */
 export const DEVICE_COOKIE_SECONDS = 180 * 86_400;
-/** People that share a browser; the one who signed in longest ago is forgotten first. */
+/** Users who share a browser; the one who signed in longest ago is forgotten first. */
 const DEVICES_PER_BROWSER = 4;
 const COOKIE = 'sallyport.device';
 const ENTRY = /^(\d{1,5})\.(\d{1,12})\.([\w-]{22})\.([\w-]{43})$/;
@@ -22,7 +22,7 @@ const nameOf = (isSecure: boolean): string => `${isSecure ? '__Host-' : ''}${COO
 const macOf = (key: Buffer, issuedAt: number | string, id: string, email: string): string =>
   createHmac('sha256', key).update(`device\0${issuedAt}\0${id}\0${email}`).digest('base64url');
 
-/** As `ENTRY` takes them apart; the whole entry is the first part. */
+/** The entries, matched by `ENTRY`; the first element is the whole entry. */
 const entriesIn = (cookieHeader: string | undefined, isSecure: boolean): RegExpExecArray[] =>
   (cookieValue(cookieHeader, nameOf(isSecure)) ?? '')
     .split('~', DEVICES_PER_BROWSER)
@@ -30,8 +30,8 @@ const entriesIn = (cookieHeader: string | undefined, isSecure: boolean): RegExpE
     .filter((parts) => parts !== null);
 
 /**
- * The device that a browser proves to be for this login name, or null. Costs the same for every name: nothing is
- * looked up, and every entry is judged.
+ * The known device of a browser for this e-mail address, or null. Costs the same for every address: nothing is looked
+ * up, and every entry is verified.
  */
 export function knownDevice(
   { clock, keyRing }: DevicePorts,
@@ -44,7 +44,9 @@ export function knownDevice(
     readonly cookie: string | undefined;
     readonly isSecure: boolean;
     readonly email: string;
-    /** A cookie from before, in whole seconds, is of nobody: whoever collected some gets no tries by them. */
+    /**
+     * Older cookies, compared in whole seconds, are not accepted, so collected cookies give an attacker no attempts.
+     */
     readonly since?: Date | null | undefined;
   },
 ): KnownDevice | null {
@@ -61,7 +63,7 @@ export function knownDevice(
   return found;
 }
 
-/** `Set-Cookie` by which the browser of a sign-in that has just succeeded is known from now on. */
+/** `Set-Cookie` that makes the browser of a successful sign-in a known device. */
 export function deviceSetCookie(
   ports: DevicePorts & Pick<Ports, 'random'>,
   given: { readonly cookie: string | undefined; readonly isSecure: boolean; readonly email: string },
@@ -77,12 +79,12 @@ export function deviceSetCookie(
   return `${nameOf(given.isSecure)}=${value}; Path=/; Max-Age=${DEVICE_COOKIE_SECONDS}; HttpOnly; SameSite=Lax${secure}`;
 }
 
-/** The answer of a sign-in or sign-up, with the cookie by which its browser is known from now on. */
+/** Adds the device cookie to the response of a sign-in or sign-up. */
 export const withDevice = (
   ports: DevicePorts & Pick<Ports, 'random'> & HasAuth,
-  answer: LoginAnswer,
+  answer: SignInAnswer,
   { email, cookie }: { readonly email: string; readonly cookie: string | undefined },
-): LoginAnswer => ({
+): SignInAnswer => ({
   ...answer,
   setCookie: [
     ...answer.setCookie,

@@ -4,17 +4,17 @@ import type { HasAuth } from '../better-auth/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
 import { type EndSessionPorts, endSession } from '../sessions/end-session.ts';
 import {
-  draftLogin,
-  type Login,
-  type LoginAnswer,
-  type LoginDraft,
+  draftSignIn,
   type SessionTokenPorts,
+  type SessionWithFamily,
+  type SignInAnswer,
+  type SignInDraft,
   signDraft,
 } from '../sessions/open-session.ts';
 import { withDevice } from './device-cookie.ts';
 
-/** A person known by their id alone, as an actor: no session, and no right. */
-export const personCaller = (userId: string, { request }: Pick<Caller, 'request'>): Caller => ({
+/** A user identified by id alone, as an audit actor without session or permissions. */
+export const userCaller = (userId: string, { request }: Pick<Caller, 'request'>): Caller => ({
   kind: 'user',
   userId,
   sessionId: null,
@@ -30,30 +30,30 @@ export const personCaller = (userId: string, { request }: Pick<Caller, 'request'
 type FinishPorts = Pick<Ports, 'transact'> & SessionTokenPorts & HasAuth & HasCsrf & EndSessionPorts;
 
 /**
- * Signs what was committed. A session whose cookie cannot leave ends, so that the list of sessions stays true.
- * Throws `signing_unavailable` (503).
+ * Signs a committed sign-in. If signing fails, the session ends, because its cookie never reached the browser. Throws
+ * `signing_unavailable` (503).
  */
 export const finishOrEnd = (
   ports: FinishPorts,
-  login: Login,
+  login: SessionWithFamily,
   asked: { readonly cookie: string | undefined },
   caller: Caller,
-): Promise<LoginAnswer> => signOrEnd(ports, draftLogin(ports, login), asked, caller);
+): Promise<SignInAnswer> => signOrEnd(ports, draftSignIn(ports, login), asked, caller);
 
 /**
- * The same of a draft. One that is kept for a retry stays for it; a replay of it makes no browser known, for the account
- * may be another's by now.
+ * The same for a draft. The session of a draft stored for a retry stays open; a replay makes no browser known, because
+ * the account may have another owner by now.
  */
 export async function signOrEnd(
   ports: FinishPorts,
-  draft: LoginDraft,
+  draft: SignInDraft,
   {
     cookie,
     isKept = false,
     isReplay = false,
   }: { readonly cookie: string | undefined; readonly isKept?: boolean; readonly isReplay?: boolean },
   caller: Caller,
-): Promise<LoginAnswer> {
+): Promise<SignInAnswer> {
   const { user, session } = draft.body;
   const answer = await signDraft(ports, draft, caller).catch(async (err: unknown) => {
     if (!isKept) await endSession(ports, { sessionId: session.id, reason: 'issue_failed' }, caller).catch(() => {});

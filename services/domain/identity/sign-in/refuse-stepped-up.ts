@@ -11,10 +11,10 @@ import { isSteppedUp } from './sign-in-failures.store.ts';
 import { isFromKnownDevice } from './sign-in-origin.ts';
 
 /**
- * What every way of signing in by one factor but the password asks before it opens a session, with the user locked.
- * After the act `step_up` of an incident an unknown device gets in by no single factor: where this is true, the caller
- * rolls back whatever it has done so far and calls `lockedOut`. Wrong passwords alone close no other way in, or whoever
- * guesses could lock people out.
+ * Every single-factor sign-in method except the password calls this before it opens a session, with the user locked.
+ * After the act `step_up` of an incident, an unknown device cannot sign in with a single factor: if this returns true,
+ * the caller rolls back its work and calls `lockedOut`. Wrong passwords alone lock no other sign-in method; otherwise
+ * an attacker could lock users out by guessing.
  */
 export async function isClosedTo(
   tx: Tx,
@@ -26,7 +26,7 @@ export async function isClosedTo(
   return !(await isFromKnownDevice(tx, ports, account, cookie));
 }
 
-/** `login_locked` (429), as for the password, to be thrown; its event is all that is left of the sign-in. */
+/** Records the refused sign-in and returns `login_locked` (429), as for the password, for the caller to throw. */
 export async function lockedOut(
   sql: Sql,
   { userId, detail }: { readonly userId: string; readonly detail: Readonly<Record<string, unknown>> },

@@ -31,7 +31,7 @@ test('the longest lock of those that judge counts; a hundred failures end a pass
 
 test('a right password is refused where its count was spent meanwhile, with or without a lock', async () => {
   const forgiving = (row: object): Tx => ({ query: async () => [row], afterCommit: () => {} }) as unknown as Tx & Sql;
-  const admitted = { isKnownDevice: false, judged: [], forgiven: [], identifier: '', accountKey: '' };
+  const admitted = { isKnownDevice: false, lockingKeys: [], clearedKeys: [], identifier: '', accountKey: '' };
   const of = (lockedSeconds: number) =>
     forgiveSignIn(forgiving({ isRefused: true, lockedSeconds, triedNames: 0 }), admitted).catch((err) => err.options);
   expect(await of(60)).toMatchObject({ retryAfterSeconds: 60 });

@@ -11,14 +11,16 @@ export const LOCK_POLICY: LockPolicy = {
   firstLockSeconds: 900,
   longestLockSeconds: 86_400,
 };
-/** NIST SP 800-63B-4 §3.2.2: so many consecutive failures, ever, and the password alone is not enough any more. */
+/** NIST SP 800-63B-4 §3.2.2: after so many consecutive failures, the password alone is not accepted any more. */
 export const FAILURES_EVER = 100;
-/** A known device that fails so often running is not known any more. */
+/** A known device with so many consecutive failures is treated as unknown. */
 const DEVICE_FAILURES_EVER = 10;
-/** Told to whom no waiting helps. */
+/** Retry-After of a lock that does not expire. */
 export const ASK_AGAIN_SECONDS = 86_400;
 
-/** Always under the first version of its secret, which is kept for ever: a new one must not forget what was counted. */
+/**
+ * Always keyed with the first version of the secret, which is kept for ever: a rotation must not reset the counters.
+ */
 export function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'network', value: string): string {
   const key = keyRing.secretVersion('identifier', 1) ?? keyRing.secret('identifier').key;
   return `${kind}:${createHmac('sha256', key).update(`login\0${kind}\0${value}`).digest('base64url').slice(0, 22)}`;
@@ -27,14 +29,14 @@ export function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'netwo
 export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
   counterKey(keyRing, 'account', normaliseEmail(email));
 
-/** Whether a device that a browser proves to be has failed too often to be known. */
+/** Whether a known device has failed too often to be treated as known. */
 export const isDeviceSpent = (deviceKeys: readonly string[], counters: readonly CounterState[]): boolean =>
   counters.some(({ key, failures }) => deviceKeys.includes(key) && failures >= DEVICE_FAILURES_EVER);
 
-/** Of the counters by which an attempt is judged, for how long it is refused; 0: it is not. */
-export function refusedSeconds(judged: readonly string[], counters: readonly CounterState[]): number {
+/** For how many seconds the counters refuse an attempt; 0: it is allowed. */
+export function refusedSeconds(lockingKeys: readonly string[], counters: readonly CounterState[]): number {
   const seconds = counters
-    .filter(({ key }) => judged.includes(key))
+    .filter(({ key }) => lockingKeys.includes(key))
     .map(({ key, failures, lockedSeconds }) => {
       const isSpent = failures >= FAILURES_EVER && !key.startsWith('network:');
       return Math.max(lockedSeconds, isSpent ? ASK_AGAIN_SECONDS : 0);

@@ -2,32 +2,32 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** What a counter says at the moment it is read. */
+/** The state of a counter when it is read. */
 export type CounterState = {
   readonly key: string;
   readonly failures: number;
-  /** Until its lock ends; 0 where there is none. */
+  /** Until its lock ends; 0 without a lock. */
   readonly lockedSeconds: number;
 };
 
-/** What one more failure met. */
+/** The result of counting a failure. */
 export type CountedFailure = CounterState & {
   readonly wasLocked: boolean;
-  /** True for the failure by which a lock began. */
+  /** Whether this failure started the lock. */
   readonly beganLock: boolean;
 };
 
 export type Forgiven = {
   readonly isRefused: boolean;
   readonly lockedSeconds: number;
-  /** How many names were tried in vain from the same network lately. */
+  /** How many accounts had failed sign-ins from the same network lately. */
   readonly triedNames: number;
 };
 
-/** How locks come about. */
+/** When locks begin and how long they last. */
 export type LockPolicy = {
   readonly windowSeconds: number;
-  /** Failures within the window by which an account or a device is locked. */
+  /** Failures within the window that lock an account or a device. */
   readonly failuresToLock: number;
   readonly networkFailuresToLock: number;
   /** Each further lock is twice as long. */
@@ -35,7 +35,7 @@ export type LockPolicy = {
   readonly longestLockSeconds: number;
 };
 
-/** By primary key; locks nothing. */
+/** Index: the primary key. Takes no lock. */
 const loginFailuresRead = defineStatement(
   'loginFailuresRead',
   `SELECT key, failures,
@@ -44,7 +44,7 @@ const loginFailuresRead = defineStatement(
    FROM login_failures WHERE key = ANY ($1)`,
 );
 
-/** By primary key, in the order of the keys; see migration sign_in. */
+/** Index: the primary key, in key order; see migration sign_in. */
 const loginFailuresCount = defineStatement(
   'loginFailuresCount',
   `SELECT counter AS key, total AS failures, was_locked AS "wasLocked", began_lock AS "beganLock",
@@ -61,7 +61,10 @@ const loginFailuresDelete = defineStatement(
   `DELETE FROM login_failures WHERE key = $1 RETURNING failures`,
 );
 
-/** By primary key: the counter says so for as long as it is not deleted. A row: it did not before, of this user. */
+/**
+ * Index: the primary key. The counter stays disabled until it is deleted. Returns a row if it was not yet disabled for
+ * this user.
+ */
 const loginFailuresSpend = defineStatement(
   'loginFailuresSpend',
   `INSERT INTO login_failures AS l (key, failures, user_id, stepped_up) VALUES ($1, $2, $3, true)
@@ -71,7 +74,7 @@ const loginFailuresSpend = defineStatement(
    RETURNING key`,
 );
 
-/** By primary key. */
+/** Index: the primary key. */
 const loginFailuresSteppedUp = defineStatement(
   'loginFailuresSteppedUp',
   `SELECT 1 FROM login_failures WHERE key = $1 AND stepped_up`,
@@ -87,10 +90,10 @@ const COUNTERS = { table: 'login_failures', id: 'key', ends: 'last_failed_at' } 
 const IS_NETWORK = `key LIKE 'network:%'`;
 
 /**
- * Anybody makes counters, of any name and from any network, so those stay no longer than they say something: of a
- * network two days after its last failure or lock, of a name that no account has a month. Of an account none goes, so
- * that waiting is no way round the hundred; of its devices once their cookies are over (180 days).
- * Indexes: login_failures_networks, login_failures_names, login_failures_devices.
+ * Any client can create counters, for any address and from any network, so they are kept only while useful: for a
+ * network two days after its last failure or lock, for an address without account a month. Counters of accounts are
+ * never purged, so waiting does not circumvent the limit of a hundred; those of devices are purged after their cookies
+ * have expired (180 days). Indexes: login_failures_networks, login_failures_names, login_failures_devices.
  */
 export const signInFailurePurges = [
   definePurge({
@@ -117,8 +120,8 @@ export const readCounters = (sql: Sql, keys: readonly string[]): Promise<Counter
   sql.query(loginFailuresRead, [keys]);
 
 /**
- * @param attempt.who whose password it was, as a keyed hash
- * @param attempt.userId of the account, where there is one: its counters stay as long as it does
+ * @param attempt.who keyed hash of the account that was tried
+ * @param attempt.userId id of the account, if there is one: its counters are kept as long as the account
  */
 export const countFailure = (
   sql: Sql,
@@ -137,33 +140,33 @@ export const countFailure = (
     policy.longestLockSeconds,
   ]);
 
-/** Refused while one of `judged` is locked; else everything of `keys` is forgiven. */
+/** Refuses while one of `lockingKeys` is locked; otherwise clears the counters of `keys`. */
 export async function forgiveFailures(
   tx: Sql,
   keys: readonly string[],
-  judged: readonly string[],
+  lockingKeys: readonly string[],
   { failuresEver, windowSeconds }: { readonly failuresEver: number; readonly windowSeconds: number },
 ): Promise<Forgiven> {
-  const [row] = await tx.query<Forgiven>(loginFailuresForgive, [keys, judged, failuresEver, windowSeconds]);
+  const [row] = await tx.query<Forgiven>(loginFailuresForgive, [keys, lockingKeys, failuresEver, windowSeconds]);
   return row as Forgiven;
 }
 
 /**
- * The counter of an account stands at `failures` at least, and says that it was not wrong passwords alone. False where
- * it did already.
+ * Raises the counter of an account to at least `failures` and marks that an incident did so. False if it was already
+ * marked.
  */
 export const spendCounter = async (tx: Sql, key: string, failures: number, userId: string): Promise<boolean> =>
   (await tx.query(loginFailuresSpend, [key, failures, userId])).length > 0;
 
-/** Whether an incident, not wrong passwords alone, has closed the account of this counter. */
+/** Whether an incident, not only wrong passwords, has locked the account of this counter. */
 export const isSteppedUp = async (sql: Sql, key: string): Promise<boolean> =>
   (await sql.query(loginFailuresSteppedUp, [key])).length > 0;
 
-/** How many names were tried in vain from a network within the window. */
+/** How many accounts had failed sign-ins from a network within the window. */
 export const readTriedNames = async (sql: Sql, key: string, windowSeconds: number): Promise<number> =>
   (await sql.query<{ names: number }>(triedNamesRead, [key, windowSeconds]))[0]?.names ?? 0;
 
-/** How many failures there were, or undefined. */
+/** Returns how many failures it had counted, or undefined. */
 export async function deleteCounter(tx: Sql, key: string): Promise<number | undefined> {
   const [row] = await tx.query<{ failures: number }>(loginFailuresDelete, [key]);
   return row?.failures;

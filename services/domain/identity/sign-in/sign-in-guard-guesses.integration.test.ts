@@ -3,11 +3,11 @@ import { signIn, signUp } from '#testing/flows/identity-flows.ts';
 import { type HttpAnswer, type IdentityHarness, newPerson } from '#testing/harness/identity.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
-import { clearSignInFailures, spendSignInFailures } from './forgive-sign-in.ts';
-import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './login-guard-harness.ts';
+import { clearSignInFailures, disablePasswordSignIn } from './forgive-sign-in.ts';
 import { accountKeyOf, FAILURES_EVER, LOCK_POLICY } from './sign-in-counters.ts';
 import { forgiveFailures } from './sign-in-failures.store.ts';
 import { type AdmittedSignIn, admitSignIn } from './sign-in-guard.ts';
+import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './sign-in-guard-harness.ts';
 import { forgetDevices } from './sign-in-origin.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -58,14 +58,14 @@ describe('a guessed password', () => {
     // Which of the two has an account is in none of the answers.
     const withoutSeconds = (list: ReturnType<typeof comparable>[]) => list.map(({ retryAfter: _, ...rest }) => rest);
     expect(withoutSeconds(answers.unknown)).toEqual(withoutSeconds(answers.known));
-    expect(await guard.standing(person.email)).toMatchObject({ failedLogins: 5, isSpent: false });
+    expect(await guard.statusOf(person.email)).toMatchObject({ failedLogins: 5, isSpent: false });
 
     // Nobody is locked out by others: the browser that has signed in before still may, and its place in the queue is kept.
     guard.admissions.length = 0;
     const again = await signIn(other, person, { cookie: deviceOf({ cookie } as HttpAnswer) });
     expect(again.status, again.text).toBe(200);
     expect(guard.admissions).toMatchObject([{ knownDevice: true }]);
-    expect(await guard.standing(person.email)).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
+    expect(await guard.statusOf(person.email)).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
     expect((await signIn(harness, person)).status, 'a success has taken the lock away').toBe(200);
   });
 
@@ -89,14 +89,14 @@ describe('a guessed password', () => {
       guard.whileHashing = undefined;
       await other.deps.transact(async (tx) => {
         await forgetDevices(tx, userId);
-        await spendSignInFailures(tx, other.deps, { userId, email });
+        await disablePasswordSignIn(tx, other.deps, { userId, email });
       });
     };
     const answer = await signIn(harness, person, sent);
     guard.whileHashing = undefined;
     expect([answer.status, answer.body.code]).toEqual([429, 'login_locked']);
     expect(answer.headers.getSetCookie()).toEqual([]);
-    expect(await guard.standing(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
+    expect(await guard.statusOf(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
   });
 
   test('failures of an account are of its user, whom clean-up asks; those of a name alone are of nobody', async () => {
@@ -115,17 +115,19 @@ describe('a guessed password', () => {
     expect((await signIn(harness, nobody)).status).toBe(401);
     expect(await owner(nobody.email)).toBeNull();
     await guard.rows('DELETE FROM users WHERE id = $1', [body.user.id]);
-    expect(await guard.standing(person.email)).toMatchObject({ failedLogins: 0 });
+    expect(await guard.statusOf(person.email)).toMatchObject({ failedLogins: 0 });
   });
 
   test('the window of a network is the one of the policy, told to the database', async () => {
     const caller = callerAt('198.51.100.90');
     for (let n = 0; n < 3; n += 1) await guard.fail(harness, newPerson().email, caller);
-    const { forgiven } = await admitSignIn(harness.deps, { email: newPerson().email }, caller);
+    const { clearedKeys } = await admitSignIn(harness.deps, { email: newPerson().email }, caller);
     const names = (windowSeconds: number) =>
-      harness.deps.transact((tx) => forgiveFailures(tx, forgiven, [], { failuresEver: FAILURES_EVER, windowSeconds }));
+      harness.deps.transact((tx) =>
+        forgiveFailures(tx, clearedKeys, [], { failuresEver: FAILURES_EVER, windowSeconds }),
+      );
     await guard.rows(`UPDATE login_failures SET window_began_at = now() - interval '20 minutes' WHERE key = ANY ($1)`, [
-      forgiven,
+      clearedKeys,
     ]);
     expect((await names(LOCK_POLICY.windowSeconds)).triedNames).toBe(0);
     expect((await names(1_800)).triedNames).toBe(3);
@@ -162,7 +164,7 @@ describe('a guessed password', () => {
       ),
     );
     expect(told.filter((seconds) => seconds === 0)).toHaveLength(5);
-    expect(await guard.standing(email)).toMatchObject({ failedLogins: 50 });
+    expect(await guard.statusOf(email)).toMatchObject({ failedLogins: 50 });
     const [{ locks }] = await guard.rows('SELECT locks FROM login_failures WHERE key = $1', [
       accountKeyOf(harness.deps, email),
     ]);
@@ -198,7 +200,7 @@ describe('a guessed password', () => {
     const seconds: number[] = [];
     for (let round = 0; round < 9; round += 1) {
       await guard.failTimes(5, email);
-      const until = (await guard.standing(email)).lockedUntil;
+      const until = (await guard.statusOf(email)).lockedUntil;
       seconds.push(Math.round((Date.parse(until as string) - harness.deps.clock.now()) / 60_000) * 60);
       await age(email, 86_400);
     }
@@ -211,7 +213,7 @@ describe('a guessed password', () => {
       await guard.failTimes(4, email);
       await age(email, 3_600);
     }
-    expect(await guard.standing(email)).toEqual({ failedLogins: 20, lockedUntil: null, isSpent: false });
+    expect(await guard.statusOf(email)).toEqual({ failedLogins: 20, lockedUntil: null, isSpent: false });
   });
 
   test('the hundredth consecutive failure ends the password alone, whatever the time, the address, the /64 or the copy', async () => {
@@ -223,13 +225,13 @@ describe('a guessed password', () => {
       FAILURES_EVER - 6,
     ]);
     for (let n = 0; n < 6; n += 1) {
-      expect((await guard.standing(person.email)).isSpent).toBe(false);
+      expect((await guard.statusOf(person.email)).isSpent).toBe(false);
       // Each from a /64 of its own.
       await guard.fail(n % 2 ? harness : other, person.email, callerAt(`2001:db8:0:${n.toString(16)}::1`));
       await age(person.email, 90_000);
     }
     await age(person.email, 10 * 365 * 86_400);
-    expect(await guard.standing(person.email)).toEqual({ failedLogins: 100, lockedUntil: null, isSpent: true });
+    expect(await guard.statusOf(person.email)).toEqual({ failedLogins: 100, lockedUntil: null, isSpent: true });
     const refused = await signIn(harness, person);
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '86400']);
     expect((await signIn(other, person, { cookie: deviceOf({ cookie } as HttpAnswer) })).status).toBe(200);

@@ -6,7 +6,7 @@ import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.t
 import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { deviceSetCookie } from './device-cookie.ts';
-import { clearSignInFailures, forgiveSignIn, STUFFING_NAMES, spendSignInFailures } from './forgive-sign-in.ts';
+import { clearSignInFailures, disablePasswordSignIn, forgiveSignIn, STUFFING_NAMES } from './forgive-sign-in.ts';
 import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
 import { admitSignIn, mayBeKnownDevice } from './sign-in-guard.ts';
 import { forgetDevices } from './sign-in-origin.ts';
@@ -43,7 +43,7 @@ async function succeed(email: string, home = newHome(), cookie?: string) {
   const admitted = await admitSignIn(ports, { email, cookie }, home);
   return ports.transact((tx) => forgiveSignIn(tx, admitted));
 }
-const standing = (email: string) => readSignInStatus(ports, email);
+const statusOf = (email: string) => readSignInStatus(ports, email);
 const events = (): Promise<{ type: string; outcome: string; target_id: string | null; detail: object }[]> =>
   rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
 
@@ -51,9 +51,9 @@ describe('a guessed password', () => {
   test('five wrong ones lock the account: the sixth attempt is refused before its password is looked at', async () => {
     const email = newName();
     await failTimes(4, email);
-    expect(await standing(email)).toEqual({ failedLogins: 4, lockedUntil: null, isSpent: false });
+    expect(await statusOf(email)).toEqual({ failedLogins: 4, lockedUntil: null, isSpent: false });
     await fail(email);
-    const { failedLogins, lockedUntil, isSpent } = await standing(email.toUpperCase());
+    const { failedLogins, lockedUntil, isSpent } = await statusOf(email.toUpperCase());
     expect([failedLogins, isSpent]).toEqual([5, false]);
     expect(Date.parse(lockedUntil as string)).toBeGreaterThan(ports.clock.now());
     const refused = await admitSignIn(ports, { email }, newHome()).catch((err) => err);
@@ -70,7 +70,7 @@ describe('a guessed password', () => {
       admitted.map((each) => ports.transact((tx) => countSignInFailure(tx, each, undefined, home))),
     );
     expect(told.filter((seconds) => seconds === 0)).toHaveLength(5);
-    expect(await standing(email)).toMatchObject({ failedLogins: 8 });
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 8 });
   });
 
   test('every attempt is one event, the lock one more; the open log has the name as a hash, and whom it is about', async () => {
@@ -117,7 +117,7 @@ describe('a guessed password', () => {
     ]);
     await fail(email);
     await rows('UPDATE login_failures SET locked_until = NULL WHERE key = $1', [accountKeyOf(ports, email)]);
-    expect(await standing(email)).toEqual({ failedLogins: FAILURES_EVER, lockedUntil: null, isSpent: true });
+    expect(await statusOf(email)).toEqual({ failedLogins: FAILURES_EVER, lockedUntil: null, isSpent: true });
     await expect(admitSignIn(ports, { email }, newHome())).rejects.toMatchObject({
       ...LOCKED,
       options: { retryAfterSeconds: 86_400 },
@@ -125,7 +125,7 @@ describe('a guessed password', () => {
   });
 
   test('nobody is known by a name that was never tried', async () => {
-    expect(await standing(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
+    expect(await statusOf(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
   });
 });
 
@@ -134,7 +134,7 @@ describe('a right password', () => {
     const email = newName();
     await failTimes(4, email);
     expect(await succeed(email)).toEqual({ suspectNetwork: false });
-    expect(await standing(email)).toMatchObject({ failedLogins: 0 });
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 0 });
   });
 
   test('is refused where a lock began while it was being checked, and forgives nothing', async () => {
@@ -142,7 +142,7 @@ describe('a right password', () => {
     const admitted = await admitSignIn(ports, { email }, newHome());
     await failTimes(5, email);
     await expect(ports.transact((tx) => forgiveSignIn(tx, admitted))).rejects.toMatchObject(LOCKED);
-    expect(await standing(email)).toMatchObject({ failedLogins: 5 });
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 5 });
   });
 
   test('from where many other names were tried in vain is suspected, and from elsewhere is not', async () => {
@@ -157,9 +157,9 @@ describe('a right password', () => {
 describe('a network', () => {
   test('that tried a hundred times is refused for every name, but for known devices and where networks are not locked', async () => {
     const home = newHome();
-    const { judged } = await admitSignIn(ports, { email: newName() }, home);
+    const { lockingKeys } = await admitSignIn(ports, { email: newName() }, home);
     await fail(newName(), { home });
-    await rows('UPDATE login_failures SET failures = 99, recent = 99 WHERE key = ANY ($1)', [judged]);
+    await rows('UPDATE login_failures SET failures = 99, recent = 99 WHERE key = ANY ($1)', [lockingKeys]);
     const before = await events();
     await fail(newName(), { home });
     const [, lock] = (await events()).slice(before.length);
@@ -171,14 +171,14 @@ describe('a network', () => {
     const email = newName();
     await expect(admitSignIn(ports, { email }, home)).rejects.toMatchObject(LOCKED);
     expect(await admitSignIn(ports, { email, cookie: deviceOf(email) }, home)).toMatchObject({ isKnownDevice: true });
-    const unlocked = { ...ports, loginGuard: { locksNetworks: false } };
+    const unlocked = { ...ports, signInGuard: { locksNetworks: false } };
     expect(await admitSignIn(unlocked, { email }, home)).toMatchObject({ isKnownDevice: false });
   });
 
   test('of an address that is not known is nobody’s: the account alone is judged', async () => {
     const email = newName();
-    const { judged, forgiven } = await admitSignIn(ports, { email }, callerAt(''));
-    expect([judged, forgiven]).toEqual([[accountKeyOf(ports, email)], [accountKeyOf(ports, email)]]);
+    const { lockingKeys, clearedKeys } = await admitSignIn(ports, { email }, callerAt(''));
+    expect([lockingKeys, clearedKeys]).toEqual([[accountKeyOf(ports, email)], [accountKeyOf(ports, email)]]);
   });
 });
 
@@ -190,7 +190,7 @@ describe('a known device', () => {
     expect(await admitSignIn(ports, { email, cookie }, newHome())).toMatchObject({ isKnownDevice: true });
     await failTimes(5, email, { cookie });
     await expect(admitSignIn(ports, { email, cookie }, newHome())).rejects.toMatchObject(LOCKED);
-    expect(await standing(email)).toMatchObject({ failedLogins: 5 });
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 5 });
     expect(await admitSignIn(ports, { email: other, cookie }, newHome())).toMatchObject({ isKnownDevice: false });
   });
 
@@ -198,9 +198,9 @@ describe('a known device', () => {
     const email = newName();
     const cookie = deviceOf(email);
     const home = newHome();
-    const { judged } = await admitSignIn(ports, { email, cookie }, home);
+    const { lockingKeys } = await admitSignIn(ports, { email, cookie }, home);
     await fail(email, { home, cookie });
-    await rows('UPDATE login_failures SET failures = 10 WHERE key = ANY ($1)', [judged]);
+    await rows('UPDATE login_failures SET failures = 10 WHERE key = ANY ($1)', [lockingKeys]);
     expect(await admitSignIn(ports, { email, cookie }, home)).toMatchObject({ isKnownDevice: false });
   });
 
@@ -230,8 +230,8 @@ test('a new password, a mailed code or an administrator takes a lock away, and t
 test('an incident closes an account once, and no number of right passwords opens it', async () => {
   const email = newName();
   const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
-  const spend = () => ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email }));
+  const spend = () => ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email }));
   expect([await spend(), await spend()]).toEqual([true, false]);
-  expect(await standing(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
+  expect(await statusOf(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
   await expect(succeed(email)).rejects.toMatchObject(LOCKED);
 });

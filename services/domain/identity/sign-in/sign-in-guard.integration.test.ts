@@ -4,8 +4,8 @@ import { type IdentityHarness, newPerson } from '#testing/harness/identity.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { forgiveSignIn } from './forgive-sign-in.ts';
-import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './login-guard-harness.ts';
 import { type AdmittedSignIn, admitSignIn } from './sign-in-guard.ts';
+import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './sign-in-guard-harness.ts';
 
 let guard: GuardHarness;
 let harness: IdentityHarness;

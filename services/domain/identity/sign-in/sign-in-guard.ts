@@ -10,61 +10,65 @@ import { knownDevice } from './device-cookie.ts';
 import { counterKey, isDeviceSpent, refusedSeconds } from './sign-in-counters.ts';
 import { readCounters } from './sign-in-failures.store.ts';
 
-/** Which counters stand for one attempt to sign in. */
+/** The counters of one sign-in attempt. */
 export type AdmittedSignIn = {
   readonly isKnownDevice: boolean;
-  /** They lock the attempt, and count its failure. */
-  readonly judged: readonly string[];
-  /** A success forgives them. */
-  readonly forgiven: readonly string[];
-  /** The login name, as the audit log may know it. */
+  /** Counters that can lock the attempt and that count its failure. */
+  readonly lockingKeys: readonly string[];
+  /** Counters that a success clears. */
+  readonly clearedKeys: readonly string[];
+  /** Keyed hash of the e-mail address, for the audit log. */
   readonly identifier: string;
   readonly accountKey: string;
 };
 
 export type HasSignInGuard = {
-  readonly loginGuard: {
-    /** Off for load tests from one machine; accounts lock all the same. */
+  readonly signInGuard: {
+    /** Off for load tests from one machine; accounts are locked all the same. */
     readonly locksNetworks: boolean;
   };
 };
 
 type GuardPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasAuth & HasSignInGuard;
 
-type AttemptedLogin = {
+type SignInAttempt = {
   readonly email: string;
   readonly cookie?: string | undefined;
-  /** Of the account, where there is one: devices that signed in before that are not known any more. */
+  /** Of the account, if there is one: devices that signed in before this are unknown. */
   readonly devicesSince?: Date | null | undefined;
 };
 
-/** Whether the cookie alone says so: that the account has forgotten its devices since then is not known yet. */
-export const mayBeKnownDevice = (ports: GuardPorts, { email, cookie }: AttemptedLogin): boolean =>
+/**
+ * Whether the cookie alone identifies a known device, before the account is read: it may have forgotten its devices
+ * since.
+ */
+export const mayBeKnownDevice = (ports: GuardPorts, { email, cookie }: SignInAttempt): boolean =>
   knownDevice(ports, { cookie, isSecure: ports.auth.browser.secureCookies, email }) !== null;
 
 /**
- * Judges an attempt to sign in before its password is looked at. Known and unknown accounts cost the same statements.
- * A browser that has signed in before is held by its own counter alone, so nobody can lock another one out.
+ * Decides whether a sign-in attempt is allowed, before its password is verified. Known and unknown accounts cost the
+ * same statements. A known device is limited only by its own counter, so an attacker elsewhere cannot lock it out.
  * @throws loginLocked (429 with Retry-After), recorded before
  */
 export async function admitSignIn(
   ports: GuardPorts,
-  { email, cookie, devicesSince: since }: AttemptedLogin,
+  { email, cookie, devicesSince: since }: SignInAttempt,
   caller: Caller,
 ): Promise<AdmittedSignIn> {
-  const { keyRing, auth, loginGuard } = ports;
+  const { keyRing, auth, signInGuard } = ports;
   const device = knownDevice(ports, { cookie, isSecure: auth.browser.secureCookies, email, since });
   const { ip } = caller.request;
   const accountKey = counterKey(keyRing, 'account', email);
   const deviceKeys = device ? [counterKey(keyRing, 'device', device.id)] : [];
-  const networkKeys = loginGuard.locksNetworks && ip !== '' ? [counterKey(keyRing, 'network', clientPrefixOf(ip))] : [];
-  const forgiven = [accountKey, ...deviceKeys, ...networkKeys];
-  const counters = await readCounters(ports.sql, forgiven);
+  const networkKeys =
+    signInGuard.locksNetworks && ip !== '' ? [counterKey(keyRing, 'network', clientPrefixOf(ip))] : [];
+  const clearedKeys = [accountKey, ...deviceKeys, ...networkKeys];
+  const counters = await readCounters(ports.sql, clearedKeys);
   const isKnownDevice = device !== null && !isDeviceSpent(deviceKeys, counters);
-  const judged = isKnownDevice ? deviceKeys : [accountKey, ...networkKeys];
+  const lockingKeys = isKnownDevice ? deviceKeys : [accountKey, ...networkKeys];
   const identifier = identifierHash(keyRing.secret('identifier'), email);
-  const admitted = { isKnownDevice, judged, forgiven, identifier, accountKey };
-  const seconds = refusedSeconds(judged, counters);
+  const admitted = { isKnownDevice, lockingKeys, clearedKeys, identifier, accountKey };
+  const seconds = refusedSeconds(lockingKeys, counters);
   if (seconds > 0) {
     await recordLocked(ports.sql, admitted, caller);
     throw loginLocked({ retryAfterSeconds: seconds });
@@ -72,7 +76,7 @@ export async function admitSignIn(
   return admitted;
 }
 
-/** Somebody was told to wait, before or in place of what became of the password. */
+/** Records that an attempt was refused because of a lock, before or instead of the result of the password. */
 export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
   recordEvent(sql, caller, userLogin, {
     outcome: 'locked',

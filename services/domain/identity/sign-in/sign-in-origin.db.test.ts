@@ -7,7 +7,7 @@ import { callerAt } from '#testing/harness/ports.ts';
 import { UNNAMED } from '../assurance.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
 import { deviceSetCookie } from './device-cookie.ts';
-import { STUFFING_NAMES, spendSignInFailures } from './forgive-sign-in.ts';
+import { disablePasswordSignIn, STUFFING_NAMES } from './forgive-sign-in.ts';
 import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
 import { accountKeyOf, counterKey } from './sign-in-counters.ts';
 import { forgetDevices, isFromKnownDevice, readSignInOrigin, readSignInOriginOf } from './sign-in-origin.ts';
@@ -44,7 +44,7 @@ describe('an account that an incident has closed', () => {
     ports.transact((tx) => isClosedTo(tx, ports, { userId, cookie }));
   async function closed(): Promise<Person> {
     const person = await somebody();
-    await ports.transact((tx) => spendSignInFailures(tx, ports, { userId: person.id, email: person.email }));
+    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId: person.id, email: person.email }));
     return person;
   }
 

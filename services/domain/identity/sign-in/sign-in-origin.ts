@@ -10,27 +10,27 @@ import { counterKey, isDeviceSpent, LOCK_POLICY } from './sign-in-counters.ts';
 import { readCounters, readTriedNames } from './sign-in-failures.store.ts';
 import { type Elsewhere, forgetDevicesRow, readElsewhere } from './sign-in-origin.store.ts';
 
-/** What every event of a login says of where it came from: all that the detections judge (`security/sighting-of.ts`). */
-type LoginSighting = {
+/** What every sign-in event records about its origin: the whole input of the detections (`security/sighting-of.ts`). */
+type SignInOrigin = {
   readonly session_id: string;
   readonly known_device: boolean;
-  /** Many other names were tried in vain from its network lately. */
+  /** Sign-in to many other accounts failed from its network lately. */
   readonly suspect_network?: true;
-  /** A session of the same user that is in use in another place. */
+  /** Another session of the same user, from another place. */
   readonly elsewhere?: string;
 };
 
 const ELSEWHERE_SECONDS = 600;
 
 /**
- * Said while the session is opened, so that ending it at once takes nothing from the judgement.
- * @param session just opened, in this transaction
+ * Recorded while the session is opened, so that ending it at once hides nothing from the detections.
+ * @param session just opened in this transaction
  */
 export async function readSignInOrigin(
   tx: Tx,
   session: Pick<AuthSession, 'id' | 'userId' | 'ipAddress' | 'userAgent'>,
   { isKnownDevice, suspectNetwork }: { readonly isKnownDevice: boolean; readonly suspectNetwork: boolean },
-): Promise<LoginSighting> {
+): Promise<SignInOrigin> {
   const others = isKnownDevice ? [] : await readElsewhere(tx, session, ELSEWHERE_SECONDS);
   const other = others.find((one) => isAnotherPlace(session, one));
   return {
@@ -41,14 +41,14 @@ export async function readSignInOrigin(
   };
 }
 
-/** The same for a login that no counter of wrong passwords has admitted: by passkey, code or another provider. */
+/** The same for sign-in methods without a counter of wrong passwords: passkey, code or another provider. */
 export async function readSignInOriginOf(
   tx: Tx,
   ports: Pick<Ports, 'clock'> & HasKeyRing & HasAuth,
   { user, session }: OpenedSession,
   cookie: string | undefined,
   { request: { ip } }: Caller,
-): Promise<LoginSighting> {
+): Promise<SignInOrigin> {
   const devicesSince = (await findAccount(tx, user.id))?.devicesSince;
   const isKnownDevice = await isFromKnownDevice(tx, ports, { email: user.email, devicesSince }, cookie);
   const networkKey = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
@@ -56,7 +56,7 @@ export async function readSignInOriginOf(
   return readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork: names >= STUFFING_NAMES });
 }
 
-/** Whether these cookies are of a browser that is known for the account. */
+/** Whether these cookies identify a known device of the account. */
 export async function isFromKnownDevice(
   sql: Sql,
   ports: Pick<Ports, 'clock'> & HasKeyRing & HasAuth,
@@ -70,7 +70,7 @@ export async function isFromKnownDevice(
 const isSpent = async (sql: Sql, deviceKey: string): Promise<boolean> =>
   isDeviceSpent([deviceKey], await readCounters(sql, [deviceKey]));
 
-/** Another network and another agent: either alone is a phone that leaves the house, or a second browser. */
+/** Another network and another user agent: either alone is a phone that leaves the house, or a second browser. */
 export function isAnotherPlace(
   own: { readonly ipAddress: string | null; readonly userAgent: string | null },
   { ip, agent }: Pick<Elsewhere, 'ip' | 'agent'>,
@@ -80,7 +80,7 @@ export function isAnotherPlace(
 }
 
 /**
- * No browser is known for this account any more, whatever cookies it holds. Holds the user until the end of the
- * transaction. Its address, or undefined where there is no such account.
+ * Forgets every known device of the account. Locks the user until the end of the transaction. Returns the address of
+ * the account, or undefined if it does not exist.
  */
 export const forgetDevices = (tx: Tx, userId: string): Promise<string | undefined> => forgetDevicesRow(tx, userId);

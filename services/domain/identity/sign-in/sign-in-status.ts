@@ -4,15 +4,15 @@ import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
 import { readCounters } from './sign-in-failures.store.ts';
 
 export type SignInStatus = {
-  /** Consecutive wrong passwords from devices that are not known. */
+  /** Consecutive wrong passwords from unknown devices. */
   readonly failedLogins: number;
-  /** RFC 3339; null where the account is not locked by time. */
+  /** RFC 3339; null without a timed lock. */
   readonly lockedUntil: string | null;
-  /** No waiting helps any more: a known device, a passkey, a mailed code or an administrator does. */
+  /** The lock does not expire: a known device, a passkey, a mailed code or an administrator ends it. */
   readonly isSpent: boolean;
 };
 
-/** The security fields of a user. */
+/** The sign-in state of a user, for administrators. */
 export async function readSignInStatus(
   ports: Pick<Ports, 'sql' | 'clock'> & HasKeyRing,
   email: string,

@@ -7,7 +7,7 @@ import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import { cookieOf, type FactorsHarness, type Holder, openFactorsHarness } from '../factors/factors-harness.ts';
-import { type LoginPorts, type SignInInput, signIn } from './sign-in.ts';
+import { type SignInInput, type SignInPorts, signIn } from './sign-in.ts';
 
 let harness: FactorsHarness;
 beforeAll(async () => {
@@ -20,7 +20,7 @@ let networks = 0;
 const newcomer = (): Caller => callerAt(`198.51.100.${++networks}`);
 const enter = (
   input: Partial<SignInInput> & { readonly email: string },
-  ports: Partial<LoginPorts> = {},
+  ports: Partial<SignInPorts> = {},
   caller = newcomer(),
 ) => signIn({ ...harness.deps, ...ports }, { password: harness.password, ...input }, caller);
 /** A hasher by which this happens once, after the password was judged and before it is acted upon. */
@@ -231,7 +231,7 @@ describe('between the proof of a password and the session', () => {
   test('a failure of ours is no refusal, and counts against nobody', async () => {
     const person = await harness.person();
     const unread = createAccessDirectory(harness.deps);
-    await expect(enter({ email: person.email }, { access: unread })).rejects.toThrow('handed over');
+    await expect(enter({ email: person.email }, { access: unread })).rejects.toThrow('a required value is missing');
     expect(await loginsOf(person.id)).toEqual([]);
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
   });

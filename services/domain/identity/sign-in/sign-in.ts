@@ -20,15 +20,15 @@ import { type HasPasswordPolicy, isHashable } from '../passwords/password-policy
 import { isUpgradedSince, upgradeDigest } from '../passwords/upgrade-digest.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
 import { type HasSessionLimit, makeRoom } from '../sessions/make-room.ts';
-import { beginLogin, type LoginAnswer, type SessionTokenPorts } from '../sessions/open-session.ts';
+import { createSessionFamily, type SessionTokenPorts, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
-import { finishOrEnd, personCaller } from './finish-sign-in.ts';
+import { finishOrEnd, userCaller } from './finish-sign-in.ts';
 import { forgiveSignIn } from './forgive-sign-in.ts';
 import { admitSignIn, type HasSignInGuard, mayBeKnownDevice } from './sign-in-guard.ts';
 import { readSignInOrigin } from './sign-in-origin.ts';
 
-export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
+export type SignInPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasPasswordPolicy &
   SessionTokenPorts &
   HasAuth &
@@ -41,18 +41,19 @@ export type LoginPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
 export type SignInInput = {
   readonly email: string;
   readonly password: string;
-  /** The Cookie header: a session it names ends as the new one begins (no fixation). */
+  /** The Cookie header: the session it carries ends when the new one begins (session fixation). */
   readonly cookie?: string | undefined;
-  /** Aborted when the client leaves: its place in the hashing queue is given up. */
+  /** Aborted when the client disconnects, to free its place in the hashing queue. */
   readonly signal?: AbortSignal;
 };
 
 /**
- * E-mail and password for a new session and its token pair.
- * @throws secondFactorRequired (401 with a challenge: nothing was opened), loginRefused (401, alike for unknown,
- *   disabled and wrong), emailUnverified (403), loginLocked (429), hashingBusy, storeUnavailable (503)
+ * Exchanges e-mail and password for a new session and its token pair.
+ * @throws secondFactorRequired (401 with a challenge: no session was opened), loginRefused (401, the same for an
+ *   unknown or disabled account and a wrong password), emailUnverified (403), loginLocked (429), hashingBusy,
+ *   storeUnavailable (503)
  */
-export async function signIn(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
+export async function signIn(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer> {
   try {
     const answer = await attempt(ports, input, caller);
     logins.add(1, { outcome: 'ok', factor: 'password' });
@@ -74,7 +75,7 @@ const isLocked = (err: unknown): boolean => (err as { code?: unknown }).code ===
 
 const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === secondFactorRequired.definition.code;
 
-async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): Promise<LoginAnswer> {
+async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
   const email = normaliseEmail(input.email);
   const mayBeKnown = mayBeKnownDevice(ports, { email, cookie: input.cookie });
@@ -82,7 +83,7 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
   const credential = await findCredential(ports.sql, email);
   const devicesSince = credential?.devicesSince;
   const admitted = await admitSignIn(ports, { email, cookie: input.cookie, devicesSince }, caller);
-  const proven = await provePassword(
+  const verified = await verifyPassword(
     ports,
     input,
     credential,
@@ -92,58 +93,58 @@ async function attempt(ports: LoginPorts, input: SignInInput, caller: Caller): P
     const lockedSeconds = await ports.transact((tx) => countSignInFailure(tx, admitted, credential?.userId, caller));
     throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : loginRefused();
   };
-  if (!proven) return refuse();
+  if (!verified) return refuse();
   if (ports.verificationRequired && !credential?.isVerified)
-    return refuseUnverified(ports.sql, { ...admitted, userId: proven.userId }, caller);
-  const actor = personCaller(proven.userId, caller);
+    return refuseUnverified(ports.sql, { ...admitted, userId: verified.userId }, caller);
+  const actor = userCaller(verified.userId, caller);
   const replaced = await findByCookie(ports, input.cookie);
   const login = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, actor, 'sign_in');
-      // What the password was proved against is read again under this lock: no session outlives a change of it, and
-      // no challenge is given for a password of before.
-      await lockUser(tx, proven.userId);
+      // The digest that was verified is read again under this lock, so no session outlives a password change and no
+      // challenge is issued for an old password.
+      await lockUser(tx, verified.userId);
       const current = await findCredential(tx, email);
-      if (current?.userId !== proven.userId || current.digest !== proven.digest || current.isDisabled)
+      if (current?.userId !== verified.userId || current.digest !== verified.digest || current.isDisabled)
         throw loginRefused();
-      // The devices of the account were forgotten meanwhile: whoever was known is judged anew.
+      // The devices of the account were forgotten in the meantime: evaluate the device again.
       if (current.devicesSince?.getTime() !== devicesSince?.getTime()) return null;
       const { identifier } = admitted;
-      const first = { userId: proven.userId, amr: PASSWORD_ALONE.amr, detail: { factor: 'password', identifier } };
+      const first = { userId: verified.userId, amr: PASSWORD_ALONE.amr, detail: { factor: 'password', identifier } };
       const asked = await askSecondFactor(tx, ports, first, actor);
       if (asked) {
         await forgiveSignIn(tx, admitted);
         return asked;
       }
-      await makeRoom(tx, ports, { userId: proven.userId, replaced, reason: 'sign_in' }, actor);
+      await makeRoom(tx, ports, { userId: verified.userId, replaced, reason: 'sign_in' }, actor);
       const { suspectNetwork } = await forgiveSignIn(tx, admitted);
-      const session = { userId: proven.userId, assurance: PASSWORD_ALONE };
+      const session = { userId: verified.userId, assurance: PASSWORD_ALONE };
       const opened = await ports.auth.openSession(session, caller.request);
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',
-        target: { kind: 'user', id: proven.userId },
+        target: { kind: 'user', id: verified.userId },
         detail: {
           factor: 'password',
           identifier: admitted.identifier,
           ...(await readSignInOrigin(tx, opened.session, { isKnownDevice: admitted.isKnownDevice, suspectNetwork })),
         },
       });
-      return beginLogin(tx, ports, opened, actor);
+      return createSessionFamily(tx, ports, opened, actor);
     })
-    // The account was disabled or deleted, or its password changed, between the proof and the transaction.
+    // The account was disabled or deleted, or its password changed, between verification and transaction.
     .catch(async (err: unknown) => {
       if (!isRefused(err)) throw err;
-      return (await isUpgradedSince(ports, email, proven)) ? null : refuse();
+      return (await isUpgradedSince(ports, email, verified)) ? null : refuse();
     });
-  // A sign-in beside this one replaced the digest, and the new one is proved, which none replaces again; or see above.
+  // Retry: a concurrent sign-in has upgraded the digest, which happens only once, or the devices were forgotten.
   if (login === null) return attempt(ports, input, caller);
   if (isAppError(login)) throw login;
-  void upgradeDigest(ports, proven, input.password, actor);
+  void upgradeDigest(ports, verified, input.password, actor);
   return finishOrEnd(ports, login, { cookie: input.cookie }, actor);
 }
 
-/** The credential when the password is its; costs one verification in every case, known account or not. */
-async function provePassword(
+/** The credential if the password matches. Costs one verification in every case, whether or not the account exists. */
+async function verifyPassword(
   ports: Pick<Ports, 'hasher'>,
   { password }: SignInInput,
   credential: Credential | undefined,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { callerAt, testCaller } from '#testing/harness/ports.ts';
 import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { personCaller } from './finish-sign-in.ts';
+import { userCaller } from './finish-sign-in.ts';
 import { signOut } from './sign-out.ts';
 
 let harness: FactorsHarness;
@@ -42,7 +42,7 @@ test('of a session that has ended already is no error', async () => {
 
 test('is for who has a session, and for nobody else', async () => {
   const person = await harness.person();
-  for (const caller of [callerAt('198.51.100.7'), testCaller, personCaller(person.id, testCaller)])
+  for (const caller of [callerAt('198.51.100.7'), testCaller, userCaller(person.id, testCaller)])
     await expect(signOut(harness.deps, {}, caller)).rejects.toMatchObject({ code: 'unauthenticated' });
   expect(await liveOf(person.id)).toHaveLength(1);
 });

@@ -6,8 +6,8 @@ import type { HasAuth } from '../better-auth/auth.ts';
 import { endSession } from '../sessions/end-session.ts';
 
 /**
- * Ends the caller's session. Returns only when session, families and access tokens are dead.
- * @throws storeUnavailable (503) when that could not be recorded; unauthenticated (401) without a session
+ * Ends the caller's session. Returns only after the end of session, token families and access tokens is committed.
+ * @throws storeUnavailable (503) if it could not be recorded; unauthenticated (401) without a session
  */
 export async function signOut(
   ports: Pick<Ports, 'transact'> & HasAuth & HasRevocationPush,

@@ -8,7 +8,7 @@ import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { cookieOf, type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
-import type { LoginAnswer } from '../sessions/open-session.ts';
+import type { SignInAnswer } from '../sessions/open-session.ts';
 import { type SignUpInput, type SignUpPending, type SignUpPorts, signUp } from './sign-up.ts';
 
 let harness: FactorsHarness;
@@ -25,9 +25,9 @@ const newPerson = (): { readonly email: string; readonly password: string; reado
 });
 const join = (input: SignUpInput, ports: Partial<SignUpPorts> = {}, caller: Caller = home) =>
   signUp({ ...harness.deps, ...ports }, input, caller);
-const opened = (answer: LoginAnswer | SignUpPending): LoginAnswer => {
+const opened = (answer: SignInAnswer | SignUpPending): SignInAnswer => {
   if ('status' in answer.body) throw new Error('nothing was opened');
-  return answer as LoginAnswer;
+  return answer as SignInAnswer;
 };
 const hashesNothing = () => ({
   hasher: { ...harness.deps.hasher, hash: () => Promise.reject(new Error('this is not to be hashed')) },
@@ -50,11 +50,11 @@ const mailsSince = async (work: () => Promise<unknown>): Promise<string[]> => {
 describe('signing up', () => {
   test('makes user, account, session and family, asks for the proof of the address, and keeps no password', async () => {
     const person = newPerson();
-    let answer: LoginAnswer | undefined;
+    let answer: SignInAnswer | undefined;
     const mails = await mailsSince(async () => {
       answer = opened(await join({ ...person, email: person.email.toUpperCase() }));
     });
-    const { body, setCookie } = answer as LoginAnswer;
+    const { body, setCookie } = answer as SignInAnswer;
     expect(mails).toEqual(['verify_email']);
     expect(body).toMatchObject({
       user: { email: person.email, name: 'Ada', emailVerified: false },

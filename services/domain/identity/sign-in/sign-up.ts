@@ -10,35 +10,35 @@ import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { assertPasswordAllowed } from '../passwords/password-policy.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
-import { beginLogin, draftLogin, type LoginAnswer, type LoginDraft } from '../sessions/open-session.ts';
+import { createSessionFamily, draftSignIn, type SignInAnswer, type SignInDraft } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { signOrEnd } from './finish-sign-in.ts';
-import type { LoginPorts } from './sign-in.ts';
+import type { SignInPorts } from './sign-in.ts';
 
 export type SignUpInput = {
   readonly email: string;
   readonly password: string;
   readonly name?: string | undefined;
-  /** The Cookie header: a session it names ends as the new one begins. */
+  /** The Cookie header: the session it carries ends when the new one begins. */
   readonly cookie?: string | undefined;
-  /** Another with the same key, from the same address and with the same body, gets the same answer. */
+  /** A retry with the same key, from the same address and with the same body, gets the same response. */
   readonly idempotencyKey?: string | undefined;
   readonly signal?: AbortSignal;
 };
 
 const EMAIL_UNIQUE = 'users_email_key';
 
-export type SignUpPorts = LoginPorts & MailPorts;
+export type SignUpPorts = SignInPorts & MailPorts;
 
-/** The same for new and known addresses: a mail says which. */
+/** The same for new and known addresses: only the mail differs. */
 export type SignUpPending = {
   readonly body: { readonly status: 'verification_required' };
   readonly setCookie: readonly string[];
 };
 
 /**
- * Makes user, account, session and token family in one transaction; the password is hashed before it. Where
- * an address must be proved first, all of them begin with the proof, and until then a mail is all there is.
+ * Creates user, account, session and token family in one transaction; the password is hashed before it. If addresses
+ * must be verified first, only a mail is queued, and all of them are created when its code is redeemed.
  * @throws the `passwordErrors`, requestInvalid for the key (400), emailTaken (409), idempotencyKeyReused (422),
  *   sessionEnded (401, of a retry), hashingBusy, signingUnavailable, storeUnavailable
  */
@@ -46,7 +46,7 @@ export async function signUp(
   ports: SignUpPorts,
   input: SignUpInput,
   caller: Caller,
-): Promise<LoginAnswer | SignUpPending> {
+): Promise<SignInAnswer | SignUpPending> {
   try {
     const answer = await attempt(ports, input, caller);
     signups.add(1, { outcome: 'status' in answer.body ? 'pending' : 'ok' });
@@ -58,14 +58,14 @@ export async function signUp(
   }
 }
 
-async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<LoginAnswer | SignUpPending> {
+async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<SignInAnswer | SignUpPending> {
   assertMayIssue(ports.revocations);
   const email = normaliseEmail(input.email);
   const { password, name = '', idempotencyKey: key } = input;
   const request = key === undefined ? null : idempotentRequest(ports, caller, key, 'signUp', { email, password, name });
   await assertPasswordAllowed(ports, password, { email, name, caller });
   if (ports.verificationRequired) {
-    // The password is given again by whoever reads the mail: one that somebody else chose must not become theirs.
+    // The reader of the mail chooses the password again, so that one chosen by an attacker never becomes the owner's.
     const asked = { request, status: 200 };
     await ports.transact((tx) =>
       workOnce(tx, ports.random, asked, async () => {
@@ -80,24 +80,24 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
   let isReplay = request !== null;
   const draft = await ports.auth
     .transact((tx) => {
-      const renew = (kept: LoginDraft) => renewDraft(tx, ports, kept, caller.request);
+      const renew = (kept: SignInDraft) => renewDraft(tx, ports, kept, caller.request);
       return workOnce(tx, ports.random, { request, status: 201, renew }, async () => {
         isReplay = false;
         await setAuditContext(tx, caller, 'sign_up');
         if (replaced) await endSessionIn(tx, ports, replaced.session.id);
         const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
         await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
-        return draftLogin(ports, await beginLogin(tx, ports, opened, caller));
+        return draftSignIn(ports, await createSessionFamily(tx, ports, opened, caller));
       });
     })
     .catch((err: unknown) => {
       throw isUniqueEmail(err) ? emailTaken({ cause: err }) : err;
     });
-  // The account stays and can sign in, whatever becomes of this session; a retry with its key gets that one.
+  // The account stays and can sign in, even if this session fails; a retry with the same key gets this session.
   return signOrEnd(ports, draft, { cookie: input.cookie, isKept: request !== null, isReplay }, caller);
 }
 
-/** A concurrent sign-up was faster: Better Auth's look-up did not see it, the unique index did. */
+/** A concurrent sign-up was faster: the unique index found it, Better Auth's lookup did not. */
 function isUniqueEmail(err: unknown): boolean {
   const { code, constraint } = err as { code?: unknown; constraint?: unknown };
   return code === '23505' && constraint === EMAIL_UNIQUE;

@@ -4,7 +4,7 @@ import { type ProviderAccount, startOidcProvider, type TestProvider } from '#tes
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
-import { spendSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '../sign-in/forgive-sign-in.ts';
 import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { createSocialProviders } from './providers.ts';
 import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in.ts';
@@ -104,7 +104,7 @@ describe('a code of a provider', () => {
     const who = account();
     const first = await signIn(who);
     const userId = idIn(first);
-    await ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email: who.email as string }));
+    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: who.email as string }));
     const before = await loginEvents();
     await expect(signIn(who)).rejects.toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
     expect((await loginEvents()).slice(before.length)).toEqual([

@@ -7,28 +7,28 @@ import type { AppError } from '#services/platform/define/error.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
 import { UNNAMED } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
-import type { LoginView } from '../contract.ts';
+import type { SignInView } from '../contract.ts';
 import { loginLocked, loginRefused } from '../errors.ts';
 import { askSecondFactor } from '../factors/ask-second-factor.ts';
 import { readOwnSession } from '../factors/factors.store.ts';
 import { secondFactorRequired } from '../factors/factors-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { makeRoom } from '../sessions/make-room.ts';
-import { beginLogin } from '../sessions/open-session.ts';
+import { createSessionFamily } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { finishOrEnd, personCaller } from '../sign-in/finish-sign-in.ts';
+import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
 import { isClosedTo, lockedOut } from '../sign-in/refuse-stepped-up.ts';
-import type { LoginPorts } from '../sign-in/sign-in.ts';
+import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { browserSecretIn, hashOf, isBrowser, proofOf } from './browser-secret.ts';
 import { linkOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './profile.ts';
 import type { HasSocialProviders } from './providers.ts';
-import { provenEmail, recogniseUser } from './recognise-user.ts';
+import { recogniseUser, verifiedEmail } from './recognise-user.ts';
 import { type Attempt, takeAttempt } from './social.store.ts';
 import { socialProviderUnknown, socialSignInRefused } from './social-errors.ts';
 
-export type CallbackPorts = LoginPorts & MailPorts & HasSocialProviders;
+export type CallbackPorts = SignInPorts & MailPorts & HasSocialProviders;
 
 export type CallbackInput = {
   readonly provider: string;
@@ -40,7 +40,7 @@ export type CallbackInput = {
 };
 
 /** Null after linking, which opens no session. */
-type OAuthResult = LoginView & { readonly isNewUser: boolean };
+type OAuthResult = SignInView & { readonly isNewUser: boolean };
 
 export type CallbackAnswer = {
   readonly result: OAuthResult | null;
@@ -49,7 +49,7 @@ export type CallbackAnswer = {
 };
 
 /**
- * What a browser brings back from another provider, for a session and its token pair, or for one more way to sign in.
+ * Handles the redirect from another provider: opens a session with its token pair, or links the provider's account.
  * @throws socialSignInRefused (400), socialEmailUnproven (403), socialAccountTaken (409), secondFactorRequired (401),
  *   loginRefused (401) for a disabled account, loginLocked (429) from an unknown device after `step_up`,
  *   socialProviderUnknown (404), socialProviderUnavailable (503)
@@ -69,9 +69,9 @@ export async function handleOAuthCallback(
   } catch (err) {
     const { code, definition } = err as { code?: string; definition?: { status: number } };
     const isRefused = definition !== undefined && definition.status < 500;
-    const told = RECORDED.get(code);
-    logins.add(1, { outcome: told ?? (isRefused ? 'refused' : 'unavailable'), factor: 'social' });
-    if (isRefused && told === undefined && code !== socialProviderUnknown.definition.code)
+    const recorded = RECORDED.get(code);
+    logins.add(1, { outcome: recorded ?? (isRefused ? 'refused' : 'unavailable'), factor: 'social' });
+    if (isRefused && recorded === undefined && code !== socialProviderUnknown.definition.code)
       await recordEvent(ports.sql, caller, userLogin, {
         outcome: 'refused',
         detail: { factor: 'social', provider: input.provider },
@@ -80,7 +80,7 @@ export async function handleOAuthCallback(
   }
 }
 
-/** Refusals whose event is written where they are judged, with whom they are about. */
+/** Refusals that record their own event, with the user they concern. */
 const RECORDED = new Map<string | undefined, 'second_factor_asked' | 'locked'>([
   [secondFactorRequired.definition.code, 'second_factor_asked'],
   [loginLocked.definition.code, 'locked'],
@@ -88,7 +88,7 @@ const RECORDED = new Map<string | undefined, 'second_factor_asked' | 'locked'>([
 
 type Redeemed = { readonly attempt: Attempt; readonly profile: Profile };
 
-/** The state is used up before anything else is judged, and no transaction waits for the provider. */
+/** The state is consumed before anything else is verified, and no transaction waits for the provider. */
 async function redeem(ports: CallbackPorts, input: CallbackInput): Promise<Redeemed> {
   const provider = ports.socialProviders.provider(input.provider);
   if (!provider) throw socialProviderUnknown();
@@ -100,12 +100,12 @@ async function redeem(ports: CallbackPorts, input: CallbackInput): Promise<Redee
   return { attempt, profile: await provider.redeem({ code, issuer, ...proofOf(secret, input.state) }) };
 }
 
-/** Rolls back what was linked, proved or ended for a sign-in that turns out to be refused. */
+/** Rolls back what a sign-in linked, verified or ended before it was refused. */
 class ClosedAccountError extends Error {
   override readonly name = 'ClosedAccountError';
   readonly userId: string;
   constructor(userId: string) {
-    super('an incident has closed the account to this device');
+    super('an incident has locked the account for this device');
     this.userId = userId;
   }
 }
@@ -122,14 +122,14 @@ async function signIn(
     await setAuditContext(tx, caller, 'social_sign_in');
     const { userId, isNewUser } = await recogniseUser(tx, ports, profile, caller);
     await lockUser(tx, userId);
-    const person = personCaller(userId, caller);
+    const person = userCaller(userId, caller);
     const refused = await askSecondFactor(tx, ports, { userId, amr: [], detail }, person);
     if (refused) return { userId, refused };
     if (await isClosedTo(tx, ports, { userId, cookie })) throw new ClosedAccountError(userId);
     await makeRoom(tx, ports, { userId, replaced, reason: 'social_sign_in' }, caller);
     const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
-    // Of an account that begins here nobody has anything to take over.
+    // A new account offers an attacker nothing to take over.
     const sighting = isNewUser
       ? { session_id: opened.session.id, known_device: false }
       : await readSignInOriginOf(tx, ports, opened, cookie, caller);
@@ -138,23 +138,23 @@ async function signIn(
       target: { kind: 'user', id: userId },
       detail: { ...detail, ...sighting },
     });
-    return { userId, isNewUser, login: await beginLogin(tx, ports, opened, person) };
+    return { userId, isNewUser, login: await createSessionFamily(tx, ports, opened, person) };
   });
   const begun = await attempted.catch(async (err: unknown) => {
     if (!(err instanceof ClosedAccountError)) throw err;
     const { userId } = err;
-    throw await lockedOut(ports.sql, { userId, detail }, personCaller(userId, caller));
+    throw await lockedOut(ports.sql, { userId, detail }, userCaller(userId, caller));
   });
   if (begun.refused) throw withReturn(begun.refused, attempt.callbackUrl);
-  const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, personCaller(begun.userId, caller));
+  const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, userCaller(begun.userId, caller));
   return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callbackUrl, setCookie };
 }
 
-/** The way back is used up with the first factor: where it leads goes along with the challenge. */
+/** The attempt is consumed with the first factor, so the return address is sent with the challenge. */
 const withReturn = ({ options: { members } }: AppError, callbackUrl: string | null): AppError =>
   secondFactorRequired({ members: { ...members, ...(callbackUrl === null ? {} : { callbackURL: callbackUrl }) } });
 
-/** The user who began it must still be the one who is signed in here. */
+/** Requires that the user who started linking is still signed in in this browser. */
 async function link(
   ports: CallbackPorts,
   { cookie }: CallbackInput,
@@ -164,11 +164,11 @@ async function link(
   const live = await findByCookie(ports, cookie);
   const userId = attempt.linkUserId;
   if (userId === null || live?.user.id !== userId) throw socialSignInRefused();
-  provenEmail(profile);
+  verifiedEmail(profile);
   await ports.transact(async (tx) => {
-    await setAuditContext(tx, personCaller(userId, caller), 'link_account');
+    await setAuditContext(tx, userCaller(userId, caller), 'link_account');
     await lockUser(tx, userId);
-    // Under the lock: a session that was ended meanwhile adds no way to sign in.
+    // Checked under the lock: a session that has ended in the meantime adds no sign-in method.
     if (!(await readOwnSession(tx, live.session.id, userId))) throw socialSignInRefused();
     const { email: to } = live.user;
     if (await linkOAuthAccount(tx, ports, userId, profile))

@@ -2,22 +2,22 @@ import { type OAuthProvider, verifyProviderIdToken } from '@better-auth/core/oau
 import { decodeJwt, type JWTPayload } from 'jose';
 import { socialSignInRefused } from './social-errors.ts';
 
-/** How far the clock of a provider may be ahead of ours. */
+/** How far a provider's clock may be ahead of ours. */
 const LEEWAY_SECONDS = 60;
 
 export type IdTokenTerms = {
-  /** Our name at the provider. */
+  /** Our client id at the provider. */
   readonly clientId: string;
   readonly nonce: string;
   readonly isNonceNeeded: boolean;
 };
 
 /**
- * Verifies the ID token of an exchange by OpenID Connect Core §3.1.3.7. Better Auth verifies signature, issuer, audience,
- * expiry and nonce; the other claims are checked here. A token that names a nonce must name that of this attempt, whether
- * or not its provider is known to send it back.
- * @returns the subject; null where there is no token, or no way to verify one, and no nonce is needed
- * @throws socialSignInRefused (400), also where a nonce is needed and there is no token to name it
+ * Verifies the ID token of a code exchange by OpenID Connect Core §3.1.3.7. Better Auth verifies signature, issuer,
+ * audience, expiry and nonce; the other claims are checked here. If a token contains a nonce, it must be this
+ * attempt's, even if the provider is not known to return one.
+ * @returns the subject; null if there is no token, or no way to verify one, and no nonce is required
+ * @throws socialSignInRefused (400), also if a nonce is required and there is no token
  */
 export async function checkIdToken(
   provider: OAuthProvider,
@@ -51,7 +51,7 @@ const isTime = (value: unknown): value is number =>
 /** OpenID Connect Core §2: at most 255 characters of ASCII. */
 const SUBJECT = /^[\x20-\x7e]{1,255}$/;
 
-/** Subject where it, the times (steps 9 and 10) and the authorized party (steps 3 to 5) are sound; else null. */
+/** The subject if it, the times (steps 9 and 10) and the authorized party (steps 3 to 5) are valid; otherwise null. */
 function soundSubject({ sub, iat, exp, aud, azp }: JWTPayload, clientId: string, nowSeconds: number): string | null {
   const hasTimes = isTime(iat) && isTime(exp) && iat <= nowSeconds + LEEWAY_SECONDS && exp > iat;
   const isForUs = azp === undefined ? !Array.isArray(aud) || aud.length === 1 : azp === clientId;

@@ -8,10 +8,10 @@ import { socialAccountTaken, socialSignInRefused } from './social-errors.ts';
 export type LinkPorts = Pick<Ports, 'random'> & HasKeyRing;
 
 /**
- * Adds the provider's account to a user's ways in, its tokens sealed; linked already, its tokens are replaced.
- * The caller has locked the user and knows that the two belong together.
- * @returns whether it is a new way in
- * @throws socialAccountTaken (409) where another user has it
+ * Links the provider's account to a user, with its tokens sealed; if it is already linked, replaces the tokens. The
+ * caller has locked the user and verified that the two belong together.
+ * @returns whether it was newly linked
+ * @throws socialAccountTaken (409) if it is linked to another user
  */
 export async function linkOAuthAccount(tx: Tx, ports: LinkPorts, userId: string, profile: Profile): Promise<boolean> {
   const values = accountValuesOf(ports, profile);
@@ -23,9 +23,9 @@ export async function linkOAuthAccount(tx: Tx, ports: LinkPorts, userId: string,
 }
 
 /**
- * Replaces the tokens of an account that is linked already, and links none: it may have been taken away while the
- * caller waited for the user's lock.
- * @throws socialSignInRefused (400) where it is not this user's any more
+ * Replaces the tokens of a linked account and never links one: it may have been unlinked while the caller waited for
+ * the user's lock.
+ * @throws socialSignInRefused (400) if it is no longer linked to this user
  */
 export async function refreshOAuthAccount(
   tx: Tx,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
-import { personCaller } from '../sign-in/finish-sign-in.ts';
+import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { listLinkedAccounts, unlinkAccount } from './linked-accounts.ts';
 
 let harness: PeopleHarness;
@@ -37,7 +37,7 @@ async function personWith(
     sessionId,
     id,
   ]);
-  return { ...personCaller(id, { request }), sessionId } as Caller & { kind: 'user' };
+  return { ...userCaller(id, { request }), sessionId } as Caller & { kind: 'user' };
 }
 const waysOf = async ({ userId }: { userId: string }): Promise<string[]> =>
   (await rows('SELECT "providerId" AS way FROM accounts WHERE "userId" = $1 ORDER BY way', [userId])).map(

@@ -3,7 +3,7 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockWaysIn } from './social.store.ts';
+import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockSignInMethods } from './social.store.ts';
 import { lastWayIn, linkedAccountUnknown } from './social-errors.ts';
 
 export type LinkedAccountView = {
@@ -22,7 +22,10 @@ const viewOf = ({ id, providerId, accountId, scope, createdAt }: LinkedAccountRo
   createdAt: createdAt.toISOString(),
 });
 
-/** The caller's ways to sign in beside passkeys: `credential` is the password. Throws `unauthenticated` (401), `permission_missing` (403). */
+/**
+ * The caller's sign-in methods except passkeys; `credential` is the password. Throws `unauthenticated` (401),
+ * `permission_missing` (403).
+ */
 export async function listLinkedAccounts(
   { sql }: Pick<Ports, 'sql'>,
   _input: object,
@@ -33,8 +36,8 @@ export async function listLinkedAccounts(
 }
 
 /**
- * Takes a way to sign in from the caller's account; its sessions stay.
- * @throws unauthenticated (401) where the session is over, linkedAccountUnknown (404), lastWayIn (409)
+ * Unlinks an account from the caller's; sessions stay.
+ * @throws unauthenticated (401) if the session has ended, linkedAccountUnknown (404), lastWayIn (409)
  */
 export async function unlinkAccount(
   ports: Pick<Ports, 'transact'> & MailPorts,
@@ -45,13 +48,13 @@ export async function unlinkAccount(
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'unlink_account');
     const { email: to } = await lockOwnSession(tx, caller);
-    const ways = await lockWaysIn(tx, userId);
-    const found = ways.find(
-      (way) => way.providerId === providerId && (accountId === undefined || way.accountId === accountId),
+    const methods = await lockSignInMethods(tx, userId);
+    const found = methods.find(
+      (method) => method.providerId === providerId && (accountId === undefined || method.accountId === accountId),
     );
-    // A password is changed or reset, not unlinked.
+    // A password can be changed or reset, but not unlinked.
     if (!found || providerId === 'credential') throw linkedAccountUnknown();
-    if (ways.length === 1 && !(await hasPasskey(tx, userId))) throw lastWayIn();
+    if (methods.length === 1 && !(await hasPasskey(tx, userId))) throw lastWayIn();
     await deleteAccount(tx, found.id, userId);
     await queueMail(tx, ports, { template: 'account_unlinked', to, provider: providerId }, caller);
   });

@@ -2,19 +2,19 @@ import type { OAuth2Tokens } from '@better-auth/core/oauth2';
 import { NO_CONTROLS } from '../contract.ts';
 import { socialSignInRefused } from './social-errors.ts';
 
-/** Who the provider says has signed in, and its tokens. */
+/** The user that the provider authenticated, and the provider's tokens. */
 export type Profile = {
   readonly providerId: string;
-  /** The provider's own immutable name of the account. */
+  /** The provider's immutable id of the account. */
   readonly accountId: string;
   readonly email: string | null;
-  /** Whether the provider says that it has proved the address. */
+  /** Whether the provider has verified the address. */
   readonly isEmailVerified: boolean;
   readonly name: string;
   readonly tokens: OAuth2Tokens;
 };
 
-/** What a provider answered, before anything of it is believed. */
+/** The provider's answer before validation. */
 export type GivenProfile = {
   readonly subject: unknown;
   readonly email: unknown;
@@ -29,7 +29,7 @@ const NAME_CHARACTERS = 128;
 const TOKEN_CHARACTERS = 65_536;
 const SCOPE_CHARACTERS = 2_048;
 
-/** A text that a row takes. Throws `social_sign_in_refused` for anything else; undefined and null are undefined. */
+/** Text that fits a column; undefined for undefined and null. Throws `social_sign_in_refused` for anything else. */
 function text(value: unknown, charactersMax = Number.POSITIVE_INFINITY): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'string' || value.length > charactersMax || !NO_CONTROLS.test(value))
@@ -38,7 +38,7 @@ function text(value: unknown, charactersMax = Number.POSITIVE_INFINITY): string 
 }
 
 function accountIdOf(subject: unknown): string {
-  // GitHub and others name their accounts by number.
+  // GitHub and others use numeric account ids.
   const accountId = text(Number.isSafeInteger(subject) ? String(subject) : subject, ACCOUNT_ID_CHARACTERS);
   if (accountId === undefined || accountId === '') throw socialSignInRefused();
   return accountId;
@@ -59,14 +59,14 @@ function scopesOf(value: unknown): string[] | undefined {
 const without = <T extends object>(members: T): { [Key in keyof T]: Exclude<T[Key], undefined> } =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
 
-/** The profile as we keep it. Throws `social_sign_in_refused` (400) where a member has no form that we could keep. */
+/** Validates a profile for storage. Throws `social_sign_in_refused` (400) if a member cannot be stored. */
 export function profileOf(providerId: string, { subject, email, emailVerified, name, tokens }: GivenProfile): Profile {
   return {
     providerId,
     accountId: accountIdOf(subject),
     email: text(email, EMAIL_CHARACTERS) ?? null,
     isEmailVerified: emailVerified === true,
-    // Half of a surrogate pair is no character.
+    // Truncation must not leave an unpaired surrogate.
     name: (text(name) ?? '').slice(0, NAME_CHARACTERS).replace(/[\ud800-\udbff]$/, ''),
     tokens: without({
       accessToken: text(tokens.accessToken, TOKEN_CHARACTERS),

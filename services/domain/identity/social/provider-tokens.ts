@@ -5,7 +5,10 @@ import type { AccountValues } from './social.store.ts';
 
 type Secrets = { readonly keyRing: Pick<KeyRing, 'secret'> };
 
-/** As a row keeps it: `<key version>.<sealed>`, which opens for this account alone. */
+/**
+ * Column values of a linked account. Tokens are stored as `<key version>.<sealed>`, which can be unsealed for this
+ * account only.
+ */
 export function accountValuesOf({ keyRing }: Secrets, { providerId, accountId, tokens }: Profile): AccountValues {
   const { version, key } = keyRing.secret('provider_token');
   const vault = createVault(key);
@@ -25,6 +28,6 @@ export function accountValuesOf({ keyRing }: Secrets, { providerId, accountId, t
   };
 }
 
-/** What a sealed token is bound to. */
+/** Context that binds a sealed token to its account. */
 const tokenContext = (kind: string, providerId: string, accountId: string): string =>
   `provider token ${kind} ${providerId} ${accountId}`;

@@ -84,7 +84,7 @@ test('what a provider lacks is known before anybody signs in, and told without i
     cognito: 'DOMAIN_AND_REGION_REQUIRED',
     paypal: 'CLIENT_ID_AND_SECRET_REQUIRED',
     tiktok: 'has no client_key',
-    nobody: expect.stringContaining('give its issuer'),
+    nobody: expect.stringContaining('set its issuer'),
     company: 'takes no options beside an issuer',
   });
   expect(JSON.stringify(problems)).not.toContain(cognito.domain);

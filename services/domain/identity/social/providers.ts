@@ -9,24 +9,24 @@ import { socialProviderUnavailable, socialSignInRefused } from './social-errors.
 export type ProviderSettings = {
   readonly clientId: string;
   readonly clientSecret?: string | undefined;
-  /** Of an OpenID provider; without it the name is one that Better Auth knows. */
+  /** Issuer of an OpenID provider; without it, the name must be one that Better Auth knows. */
   readonly issuer?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
-  /** What Better Auth's provider of this name takes beside (`tenantId`, `userPoolId`, …). */
+  /** Further options of Better Auth's provider of this name (`tenantId`, `userPoolId`, …). */
   readonly options?: Readonly<Record<string, string | number | boolean>> | undefined;
-  /** Lets this provider be on a private network. */
+  /** Allows this provider on a private network. */
   readonly allowPrivateAddresses?: boolean | undefined;
 };
 
-/** What proves that the answer belongs to the question: made for one attempt in one browser. */
+/** Binds the provider's answer to our request; made for one attempt in one browser. */
 export type Proof = { readonly codeVerifier: string; readonly nonce: string };
 
 type SocialProvider = {
-  /** Where the browser is sent. Throws `social_provider_unavailable` (503). */
+  /** The address to redirect the browser to. Throws `social_provider_unavailable` (503). */
   authorizationUrl(request: Proof & { readonly state: string }): Promise<string>;
   /**
-   * Exchanges a code and reads who it is for. `issuer` is RFC 9207's `iss`, where the answer had one.
-   * Throws `social_sign_in_refused` (400) for a code, ID token or issuer that is not good, `social_provider_unavailable` (503).
+   * Exchanges a code and reads its user. `issuer` is RFC 9207's `iss`, if the answer had one. Throws
+   * `social_sign_in_refused` (400) for an invalid code, ID token or issuer, `social_provider_unavailable` (503).
    */
   redeem(answer: Proof & { readonly code: string; readonly issuer?: string | undefined }): Promise<Profile>;
 };
@@ -34,13 +34,13 @@ type SocialProvider = {
 export type SocialProviders = {
   readonly ownOrigin: string;
   readonly names: readonly string[];
-  /** Undefined for a name that is not configured. */
+  /** Undefined if the name is not configured. */
   provider(name: string): SocialProvider | undefined;
 };
 
 export type HasSocialProviders = { readonly socialProviders: SocialProviders };
 
-/** Providers as configured; each is asked about itself when it is first needed. Throws for a name that nobody knows. */
+/** The configured providers; each is discovered when it is first used. Throws for an unknown name. */
 export function createSocialProviders(
   settings: Readonly<Record<string, ProviderSettings>>,
   baseUrl: string,
@@ -55,8 +55,8 @@ export function createSocialProviders(
 }
 
 /**
- * What is wrong with the settings of each provider, as far as it tells without asking it: a name that nobody knows, an
- * option that is missing. Nothing of a value is in it.
+ * Problems in the settings of each provider that can be found without contacting it: an unknown name or a missing
+ * option. They contain no value.
  */
 export async function socialProviderProblems(
   settings: Readonly<Record<string, ProviderSettings>>,
@@ -69,7 +69,7 @@ export async function socialProviderProblems(
   return (await Promise.all(problems)).flatMap(({ name, problem }) => (problem === null ? [] : [{ name, problem }]));
 }
 
-/** Providers by name make their address from the settings alone. */
+/** Providers known by name build their authorization URL from the settings alone. */
 async function problemOf(name: string, settings: ProviderSettings, baseUrl: string): Promise<string | null> {
   createProvider(name, settings, baseUrl);
   if (settings.issuer !== undefined) return settings.options === undefined ? null : 'takes no options beside an issuer';
@@ -86,28 +86,28 @@ async function problemOf(name: string, settings: ProviderSettings, baseUrl: stri
 
 type Known = Readonly<Record<string, (options: object) => OAuthProvider>>;
 
-/** Throws where a setting that it needs is missing. */
+/** Throws if a required setting is missing. */
 function knownProvider(name: string, { clientId, clientSecret, options }: ProviderSettings): OAuthProvider {
   return (known as unknown as Known)[name]?.({ ...options, clientId, clientSecret }) as OAuthProvider;
 }
 
-/** The methods of OpenID providers that Better Auth knows and whose ID token names the nonce of the request. */
+/** OpenID providers built into Better Auth whose ID token contains the nonce of the request. */
 const NAMES_NONCE = new Set(['google']);
 
 function createProvider(name: string, settings: ProviderSettings, redirectURI: string): SocialProvider {
   const { issuer, scopes = [], allowPrivateAddresses: allowsPrivate = false } = settings;
   if (name === 'credential' || (issuer === undefined && !Object.hasOwn(known, name)))
-    throw new Error(`${name} is no provider that is known by name; give its issuer`);
+    throw new Error(`${name} is not a known provider; set its issuer`);
   let found: Promise<OAuthProvider> | undefined;
 
   async function load(): Promise<OAuthProvider> {
     if (issuer === undefined) return knownProvider(name, settings);
     const provider = await discover(name, { ...settings, issuer });
-    if (provider?.issuer !== issuer) throw new Error(`${name} does not describe itself as ${issuer}`);
+    if (provider?.issuer !== issuer) throw new Error(`${name} publishes another issuer than ${issuer}`);
     return provider;
   }
 
-  /** Whatever goes wrong between us and the provider is no defect of ours, and not the person's fault. */
+  /** An error between us and the provider is neither our defect nor the user's fault. */
   const asking = <T>(work: (provider: OAuthProvider) => Promise<T>): Promise<T> =>
     guardingFetch({ allowsPrivate }, async () => {
       found ??= load();
@@ -148,7 +148,7 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
           throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
         });
         const { user, data, account } = given(read);
-        // OpenID Connect Core §5.3.2: the user info may be of another user than the ID token.
+        // OpenID Connect Core §5.3.2: the user info may belong to another user than the ID token.
         const named = (data as { readonly sub?: unknown } | undefined)?.sub;
         if (subject !== null && named !== undefined && named !== subject) throw socialSignInRefused();
         return profileOf(name, {
@@ -165,19 +165,19 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
 const needsNonce = (name: string, provider: OAuthProvider): boolean =>
   provider.requiresIdTokenNonce === true || NAMES_NONCE.has(name);
 
-/** What the provider says of the user, and its name of the account; null where it says nothing. */
+/** The provider's user info and its id of the account; null if it returns nothing. */
 async function userOf(provider: OAuthProvider, tokens: OAuth2Tokens, nonce: string) {
   const read = await provider.getUserInfo({ ...tokens, expectedIdTokenNonce: nonce });
   return read && { ...read, account: await provider.accountSubject({ tokens, profile: read.data as never }) };
 }
 
-/** What the provider gave. Throws `social_sign_in_refused` where it gave nothing. */
+/** The provider's answer. Throws `social_sign_in_refused` if it is empty. */
 function given<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) throw socialSignInRefused();
   return value;
 }
 
-/** The provider refused the code (RFC 6749 §5.2), or could not be asked. */
+/** Whether the provider refused the code (RFC 6749 §5.2) or could not be reached. */
 function refusalOf(err: unknown): Error {
   const status = (err as { status?: unknown }).status;
   return typeof status === 'number' && status >= 400 && status < 500
@@ -188,7 +188,7 @@ function refusalOf(err: unknown): Error {
 const ignore = (): void => {};
 const silent = { error: ignore, warn: ignore, info: ignore, debug: ignore };
 
-/** OpenID Connect Discovery by Better Auth's plugin; undefined where that did not answer. */
+/** OpenID Connect Discovery by Better Auth's plugin; undefined if the provider did not answer. */
 async function discover(
   name: string,
   { clientId, clientSecret, issuer }: ProviderSettings & { readonly issuer: string },

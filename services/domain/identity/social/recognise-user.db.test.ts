@@ -6,8 +6,8 @@ import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { issueCode } from '../accounts/one-time-codes.ts';
-import { personCaller } from '../sign-in/finish-sign-in.ts';
-import { spendSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { userCaller } from '../sign-in/finish-sign-in.ts';
+import { disablePasswordSignIn } from '../sign-in/forgive-sign-in.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { unlinkAccount } from './linked-accounts.ts';
@@ -230,7 +230,7 @@ describe('coming back', () => {
   test('to one that an incident had closed before it was disabled is refused as disabled, and leaves the refusal alone', async () => {
     const sub = randomUUID();
     const userId = (await signIn(sub)).result?.user.id as string;
-    await ports.transact((tx) => spendSignInFailures(tx, ports, { userId, email: `${sub}@people.test` }));
+    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: `${sub}@people.test` }));
     await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_locked' });
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
     const events = () => rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
@@ -259,7 +259,7 @@ test('of two accounts at one provider the named one is unlinked, and no other', 
     id,
   ]);
   const unlink = (accountId: string) =>
-    unlinkAccount(ports, { providerId: 'company', accountId }, { ...personCaller(id, caller), sessionId } as Caller);
+    unlinkAccount(ports, { providerId: 'company', accountId }, { ...userCaller(id, caller), sessionId } as Caller);
   await expect(unlink(randomUUID())).rejects.toMatchObject({ code: 'linked_account_unknown' });
   expect(await unlink(two.accountId)).toEqual({ status: 'unlinked' });
   expect(await rows('SELECT "accountId" FROM accounts WHERE "userId" = $1', [id])).toEqual([

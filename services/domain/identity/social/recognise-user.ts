@@ -28,11 +28,12 @@ export type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRev
 export type Recognised = { readonly userId: string; readonly isNewUser: boolean };
 
 /**
- * Whose sign-in this is: the user who has the provider's account linked; else the one whose proved address the
- * provider says it has proved too; else a new one. An address that nobody had proved here may have been registered by
- * somebody else: their password, other ways in, sessions and tokens end as its owner proves it (CVE-2026-53516).
- * @throws socialEmailUnproven (403), alike for known and unknown addresses; loginRefused (401) for a disabled account;
- *   socialSignInRefused (400) where the provider's account was taken from the user meanwhile
+ * Finds or creates the user of a provider sign-in: the user who has linked the provider's account; otherwise the user
+ * whose verified address the provider has verified too; otherwise a new user. An unverified address may have been
+ * registered by an attacker: the password, other sign-in methods, sessions and tokens of that account end when its
+ * owner verifies the address here (CVE-2026-53516).
+ * @throws socialEmailUnproven (403), the same for known and unknown addresses; loginRefused (401) for a disabled
+ *   account; socialSignInRefused (400) if the provider's account was unlinked in the meantime
  */
 export async function recogniseUser(
   tx: Tx,
@@ -46,10 +47,10 @@ export async function recogniseUser(
     await refreshOAuthAccount(tx, ports, owner.userId, profile);
     return { userId: owner.userId, isNewUser: false };
   }
-  const email = provenEmail(profile);
+  const email = verifiedEmail(profile);
   const id = ports.random.uuid();
   if (await insertUser(tx, { id, email, name: profile.name })) {
-    // What was counted against the name before was against nobody here.
+    // Failures counted before concern no user.
     await clearSignInFailures(tx, ports, email);
     await linkOAuthAccount(tx, ports, id, profile);
     return { userId: id, isNewUser: true };
@@ -60,11 +61,10 @@ export async function recogniseUser(
   return { userId, isNewUser: false };
 }
 
-/** The address that the provider answers for. Throws `social_email_unproven` (403). */
-export function provenEmail({ email, isEmailVerified }: Pick<Profile, 'email' | 'isEmailVerified'>): string {
+/** The address verified by the provider. Throws `social_email_unproven` (403). */
+export function verifiedEmail({ email, isEmailVerified }: Pick<Profile, 'email' | 'isEmailVerified'>): string {
   if (email === null || !isEmailVerified) throw socialEmailUnproven();
-  if (!isAddress(email))
-    throw socialEmailUnproven({ detail: 'An account here has an address of ASCII letters alone.' });
+  if (!isAddress(email)) throw socialEmailUnproven({ detail: 'Accounts need an e-mail address of ASCII characters.' });
   return normaliseEmail(email);
 }
 

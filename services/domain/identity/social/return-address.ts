@@ -4,8 +4,8 @@ import { callbackRefused } from './social-errors.ts';
 const ODD = /[\s\\\p{Cc}]/u;
 
 /**
- * Where a browser goes after signing in: a path of our own origin, or an address on a listed one. Read by the parser
- * that browsers use, so that `//evil`, `/\evil` and `@` lead nowhere else. Throws `callback_refused` (400).
+ * Validates where a browser goes after signing in: a path on our origin, or an address on a listed one. Uses the parser
+ * that browsers use, so that `//evil`, `/\evil` and `@` cannot lead to another origin. Throws `callback_refused` (400).
  */
 export function returnAddress(
   { trustedOrigins }: Pick<BrowserPolicy, 'trustedOrigins'>,

@@ -14,7 +14,7 @@ import {
 } from '#testing/harness/social.ts';
 import { cookieOf, type Json, type Received } from '#testing/http-client.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import { personCaller } from '../sign-in/finish-sign-in.ts';
+import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 
 let harness: SocialHarness;
@@ -209,7 +209,7 @@ describe('linking by who is signed in', () => {
       `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`,
       [sessionId, only.body.user.id],
     );
-    const owner = { ...personCaller(only.body.user.id, testCaller), sessionId } as Caller;
+    const owner = { ...userCaller(only.body.user.id, testCaller), sessionId } as Caller;
     expect(await unlinkAccount(harness.copy.ports, { providerId: 'company' }, owner)).toEqual({ status: 'unlinked' });
     expect((await harness.ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);
     expect((await harness.ask('GET', '/api/auth/list-accounts')).status).toBe(401);

@@ -8,7 +8,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { loginShape } from '../contract.ts';
+import { signInShape } from '../contract.ts';
 import { loginLocked, loginRefused } from '../errors.ts';
 import { secondFactorRequired } from '../factors/factors-errors.ts';
 import {
@@ -39,7 +39,7 @@ export const listSocialProvidersEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/social-providers',
   operation: 'listSocialProviders',
-  summary: 'Providers that people can sign in by',
+  summary: 'List the providers that users can sign in with',
   tag: TAG,
   auth: 'public',
   responses: { 200: z.object({ providers: z.array(z.string()) }) },
@@ -50,7 +50,7 @@ export const signInSocialEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/sign-in/social',
   operation: 'signInSocial',
-  summary: 'Where to send the browser to sign in by another provider',
+  summary: 'Start a sign-in with another provider and get the address to redirect the browser to',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -63,12 +63,12 @@ export const linkSocialEndpoint = defineEndpoint({
   ...signInSocialEndpoint,
   path: '/api/auth/link-social',
   operation: 'linkSocial',
-  summary: 'Where to send the browser to link an account at another provider with one’s own',
+  summary: 'Start linking an account at another provider and get the address to redirect the browser to',
   auth: { accepts: ['session'], stepUp: true },
   errors: [...startErrors, unauthenticated, permissionMissing, stepUpRequired],
 });
 
-/** Providers add members of their own; the ones named here are read. */
+/** Providers add other members, which are ignored. */
 const answer = z.looseObject({
   state: z.string().min(1).max(128),
   code: z.string().min(1).max(4_096).optional(),
@@ -81,16 +81,16 @@ export const socialCallbackEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/callback/{provider}',
   operation: 'handleSocialCallback',
-  summary: 'Where another provider sends the browser back to: a session, or a linked account',
+  summary: 'Complete a sign-in or link an account when the provider redirects back',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
   params: z.strictObject({ provider }),
   query: answer,
   responses: {
-    200: z.union([loginShape.extend({ isNewUser: z.boolean() }), z.object({ linked: z.literal(true) })]),
+    200: z.union([signInShape.extend({ isNewUser: z.boolean() }), z.object({ linked: z.literal(true) })]),
     303: null,
-    /** Whoever looks at pages is shown one, or the code that is still to come. */
+    /** Browsers get a page: the error, or the form for the second factor. */
     400: { contentType: 'text/html; charset=utf-8' },
   },
   errors: [
@@ -107,12 +107,12 @@ export const socialCallbackEndpoint = defineEndpoint({
   ],
 });
 
-/** `response_mode=form_post`, as Apple answers: a cross-site POST carries no cookie of ours. */
+/** `response_mode=form_post`, as Apple answers: a cross-site POST carries none of our cookies. */
 export const socialCallbackFormEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/callback/{provider}',
   operation: 'receiveSocialCallback',
-  summary: 'The same for providers that answer by a form: on to the GET of this address, where the state is judged',
+  summary: 'Redirect a provider’s form_post answer to the GET of this path, which verifies the state',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -127,7 +127,7 @@ export const listAccountsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/list-accounts',
   operation: 'listLinkedAccounts',
-  summary: 'One’s own ways to sign in beside passkeys; `credential` is the password',
+  summary: 'List the caller’s sign-in methods except passkeys; `credential` is the password',
   tag: TAG,
   auth: { accepts: ['session', 'bearer'] },
   responses: {
@@ -150,7 +150,7 @@ export const unlinkAccountEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/unlink-account',
   operation: 'unlinkAccount',
-  summary: 'Take a linked account from one’s ways to sign in',
+  summary: 'Unlink an account at another provider',
   tag: TAG,
   auth: { accepts: ['session', 'bearer'], stepUp: true },
   body: z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),

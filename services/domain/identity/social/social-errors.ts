@@ -3,28 +3,32 @@ import { defineError } from '#services/platform/define/error.ts';
 export const socialProviderUnknown = defineError({
   code: 'social_provider_unknown',
   status: 404,
-  title: 'No such provider',
-  cause: 'Nobody can sign in here by a provider of this name.',
-  fix: 'Choose one of GET /api/auth/social-providers; operators: see SOCIAL_PROVIDERS.',
+  title: 'Provider not found',
+  cause: 'This installation has no sign-in provider with this name.',
+  fix: 'Use a provider from GET /api/auth/social-providers. Operators: see SOCIAL_PROVIDERS.',
   retryable: false,
 });
 
 export const socialProviderUnavailable = defineError({
   code: 'social_provider_unavailable',
   status: 503,
-  title: 'The provider does not answer',
-  cause: 'The provider could not be reached, or what it said of itself is not usable.',
-  fix: 'Try again after Retry-After, or sign in another way.',
+  title: 'Provider unavailable',
+  cause: 'The provider could not be reached, or its metadata is unusable.',
+  fix: 'Try again after Retry-After, or use another sign-in method.',
   retryable: true,
 });
 
-/** The same for a state that is wrong, used, late, of another browser or provider, and for a code or ID token that is not good. */
+/**
+ * The same for a state that is wrong, used, expired, or from another browser or provider, and for an invalid code or ID
+ * token.
+ */
 export const socialSignInRefused = defineError({
   code: 'social_sign_in_refused',
   status: 400,
-  title: 'This sign-in cannot be finished',
-  cause: 'It was begun elsewhere, is over or already used, or the provider’s answer does not belong to it.',
-  fix: 'Begin again, in this browser.',
+  title: 'Sign-in could not be completed',
+  cause:
+    'The sign-in was started in another browser, has expired or was already completed, or the provider’s answer does not match it.',
+  fix: 'Start the sign-in again in this browser.',
   retryable: false,
 });
 
@@ -32,26 +36,26 @@ export const socialSignInRefused = defineError({
 export const socialEmailUnproven = defineError({
   code: 'social_email_unproven',
   status: 403,
-  title: 'The provider has not proved your e-mail address',
-  cause: 'Only a provider that says it has verified the address can open or link an account.',
-  fix: 'Verify your address at the provider, or sign in another way.',
+  title: 'E-mail address not verified by the provider',
+  cause: 'An account can only be opened or linked with an address that the provider has verified.',
+  fix: 'Verify your address at the provider, or use another sign-in method.',
   retryable: false,
 });
 
 export const socialAccountTaken = defineError({
   code: 'social_account_taken',
   status: 409,
-  title: 'That account belongs to somebody else here',
-  cause: 'The account at the provider is linked with another account.',
-  fix: 'Sign in with it, or unlink it there first.',
+  title: 'Account linked to another user',
+  cause: 'The account at the provider is already linked to another account here.',
+  fix: 'Sign in with that account, or unlink it there first.',
   retryable: false,
 });
 
 export const lastWayIn = defineError({
   code: 'last_way_in',
   status: 409,
-  title: 'This is the only way to sign in',
-  cause: 'Without it nobody could sign in to this account any more.',
+  title: 'Only sign-in method of the account',
+  cause: 'Without it, the owner could not sign in to this account any more.',
   fix: 'Set a password or link another account first.',
   retryable: false,
 });
@@ -59,7 +63,7 @@ export const lastWayIn = defineError({
 export const callbackRefused = defineError({
   code: 'callback_refused',
   status: 400,
-  title: 'The address to return to is not ours',
+  title: 'Return address not allowed',
   cause: 'callbackURL is neither a path of this origin nor on a listed origin (CORS_ORIGINS).',
   fix: 'Send a path such as /welcome, or an address on a listed origin.',
   retryable: false,
@@ -68,8 +72,8 @@ export const callbackRefused = defineError({
 export const linkedAccountUnknown = defineError({
   code: 'linked_account_unknown',
   status: 404,
-  title: 'No such linked account',
-  cause: 'You have no account of this kind linked.',
-  fix: 'Look at GET /api/auth/list-accounts.',
+  title: 'Linked account not found',
+  cause: 'No account at this provider is linked to yours.',
+  fix: 'List the linked accounts with GET /api/auth/list-accounts.',
   retryable: false,
 });

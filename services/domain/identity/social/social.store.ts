@@ -9,7 +9,7 @@ export type Attempt = {
   readonly linkUserId: string | null;
 };
 
-/** Another provider's account as we keep it; its tokens are sealed for the row. */
+/** A linked account as stored; its tokens are sealed for the row. */
 export type AccountValues = {
   readonly providerId: string;
   readonly accountId: string;
@@ -35,14 +35,14 @@ const attemptInsert = defineStatement(
    VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`,
 );
 
-/** Whoever shows a state uses it up, the right one or not. */
+/** Presenting a state consumes it, even from the wrong browser. */
 const attemptTake = defineStatement(
   'socialAttemptTake',
   `DELETE FROM social_sign_ins WHERE state_hash = $1 AND expires_at > clock_timestamp()
    RETURNING browser_hash AS "browserHash", provider, callback_url AS "callbackUrl", link_user_id AS "linkUserId"`,
 );
 
-/** Served by the unique key of providerId and accountId. */
+/** Index: the unique key of providerId and accountId. */
 const ownerFind = defineStatement(
   'socialOwnerFind',
   `SELECT a.id, a."userId", u.email FROM accounts a JOIN users u ON u.id = a."userId"
@@ -56,7 +56,7 @@ const accountInsert = defineStatement(
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT ("providerId", "accountId") DO NOTHING RETURNING id`,
 );
 
-/** A provider that gives no new refresh token means the old one to stay. */
+/** If the provider returns no new refresh token, the old one stays valid. */
 const accountRefresh = defineStatement(
   'socialAccountRefresh',
   `UPDATE accounts SET scope = coalesce($2, scope), "accessToken" = $3, "refreshToken" = coalesce($4, "refreshToken"),
@@ -71,9 +71,12 @@ const accountsList = defineStatement(
    ORDER BY "createdAt", id LIMIT 100`,
 );
 
-/** Locked in id order: of two who take away the last two ways in, one finds that it would be the last. */
-const waysInLock = defineStatement(
-  'waysInLock',
+/**
+ * Locked in id order: of two concurrent requests that remove the last two sign-in methods, the second finds only one
+ * left.
+ */
+const signInMethodsLock = defineStatement(
+  'signInMethodsLock',
   `SELECT id, "providerId", "accountId", scope, "createdAt" FROM accounts WHERE "userId" = $1 ORDER BY id FOR UPDATE`,
 );
 
@@ -81,7 +84,7 @@ const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys W
 
 const accountDelete = defineStatement('linkedAccountDelete', `DELETE FROM accounts WHERE id = $1 AND "userId" = $2`);
 
-/** In id order, as `waysInLock`; the row trigger writes the event. A link tells milliseconds. */
+/** In id order, like `signInMethodsLock`; the row trigger writes the event. `createdAt` has milliseconds. */
 const accountsDeleteSince = defineStatement(
   'linkedAccountsDeleteSince',
   `DELETE FROM accounts WHERE id IN (
@@ -104,7 +107,7 @@ export const insertAttempt = (
 ): Promise<unknown> =>
   sql.query(attemptInsert, [stateHash, browserHash, provider, callbackUrl, linkUserId, lifeSeconds]);
 
-/** Of any number of callers one gets it. */
+/** Of concurrent callers, exactly one gets it. */
 export const takeAttempt = async (sql: Sql, stateHash: Buffer): Promise<Attempt | undefined> =>
   (await sql.query<Attempt>(attemptTake, [stateHash]))[0];
 
@@ -115,7 +118,7 @@ export const findOwner = async (
 ): Promise<{ readonly id: string; readonly userId: string; readonly email: string } | undefined> =>
   (await sql.query<{ id: string; userId: string; email: string }>(ownerFind, [providerId, accountId]))[0];
 
-/** False where somebody has that account already. */
+/** False if the account is already linked to a user. */
 export async function insertAccount(tx: Tx, id: string, userId: string, values: AccountValues): Promise<boolean> {
   const { providerId, accountId, scope, accessToken, refreshToken, idToken } = values;
   const { accessTokenExpiresAt, refreshTokenExpiresAt } = values;
@@ -148,8 +151,8 @@ export const refreshAccount = (tx: Tx, id: string, values: AccountValues): Promi
 export const listAccounts = (sql: Sql, userId: string): Promise<LinkedAccountRow[]> =>
   sql.query<LinkedAccountRow>(accountsList, [userId]);
 
-export const lockWaysIn = (tx: Tx, userId: string): Promise<LinkedAccountRow[]> =>
-  tx.query<LinkedAccountRow>(waysInLock, [userId]);
+export const lockSignInMethods = (tx: Tx, userId: string): Promise<LinkedAccountRow[]> =>
+  tx.query<LinkedAccountRow>(signInMethodsLock, [userId]);
 
 export const hasPasskey = async (tx: Tx, userId: string): Promise<boolean> =>
   (await tx.query(passkeyExists, [userId])).length > 0;
@@ -157,14 +160,14 @@ export const hasPasskey = async (tx: Tx, userId: string): Promise<boolean> =>
 export const deleteAccount = (tx: Tx, id: string, userId: string): Promise<unknown> =>
   tx.query(accountDelete, [id, userId]);
 
-/** Those of other providers that were linked since; whether there were any. The user is locked by the caller. */
+/** Unlinks the other providers linked since; returns whether there were any. The caller has locked the user. */
 export const deleteAccountsSince = async (tx: Tx, userId: string, since: string): Promise<boolean> =>
   (await tx.query(accountsDeleteSince, [userId, since])).length > 0;
 
-/** The user is locked by the caller. */
+/** The caller has locked the user. */
 export const deletePassword = (tx: Tx, userId: string): Promise<unknown> => tx.query(passwordDelete, [userId]);
 
-/** Attempts that nobody came back from. Index: social_sign_ins_expires_at. */
+/** Expired attempts. Index: social_sign_ins_expires_at. */
 export const socialAttemptPurge = definePurge({
   kind: 'social_sign_ins',
   table: 'social_sign_ins',

@@ -11,9 +11,9 @@ export type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSoci
 
 export type StartSocialInput = {
   readonly provider: string;
-  /** Where the browser goes when all is done; without it the answer is JSON. */
+  /** Where the browser goes afterwards; without it the response is JSON. */
   readonly callbackUrl?: string | undefined;
-  /** The signed-in user who links an account to their own. */
+  /** The signed-in user who links an account. */
   readonly linkUserId?: string | undefined;
   readonly cookie?: string | undefined;
 };
@@ -21,8 +21,8 @@ export type StartSocialInput = {
 export type StartedSocial = { readonly url: string; readonly setCookie: readonly string[] };
 
 /**
- * Where to send a browser that wants to sign in, or to link an account, by another provider. The way back is good
- * once, within ten minutes, from this provider and in this browser.
+ * Starts a sign-in, or linking an account, with another provider. The callback is valid once, within ten minutes, from
+ * this provider and in this browser.
  * @throws socialProviderUnknown (404), callbackRefused (400), socialProviderUnavailable (503)
  */
 export async function startSocialSignIn(

@@ -10,16 +10,16 @@ import { assertAdminStays } from './assert-admin-stays.ts';
 import type { ShowUserPorts } from './read-users.ts';
 import { lockAdminRole, lockUser, type UserRow } from './users.store.ts';
 
-/** Where sessions are not cached (command line), there is nothing to forget. */
+/** `auth` is absent where sessions are not cached (command line). */
 export type UserPorts = Pick<Ports, 'transact'> &
   ShowUserPorts &
   HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
 export type UserAct = { readonly userId: string; readonly reason: string };
-/** The rule by which the act ends logins. */
+/** `rule`: the rule by which the act ends sessions. */
 type RuledAct = UserAct & { readonly rule?: EndRule };
 
 /**
- * One act on an account, by somebody who has every right that its user has. Locks role, user, sessions, families, in
+ * Runs one act on an account. The caller must have every right of its user. Locks role, user, sessions, families, in
  * this order. Throws `user_unknown` (404), `rights_exceeded` (403).
  */
 export async function actOnUser(
@@ -27,11 +27,11 @@ export async function actOnUser(
   { userId, reason, rule }: RuledAct,
   caller: Caller,
   work: (tx: Tx, user: UserRow) => Promise<unknown>,
-  holdFirst: (tx: Tx) => Promise<void> = lockAdminRole,
+  lockFirst: (tx: Tx) => Promise<void> = lockAdminRole,
 ): Promise<void> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason, rule);
-    await holdFirst(tx);
+    await lockFirst(tx);
     const user = await lockUser(tx, userId);
     if (user === undefined) throw userUnknown();
     assertHolds(caller, await rightsOf(tx, user.roles));

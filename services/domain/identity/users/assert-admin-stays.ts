@@ -3,9 +3,9 @@ import { lastAdmin } from '../errors.ts';
 import { hasOtherAdmin } from './users.store.ts';
 
 /**
- * An installation without an administrator cannot be given one. Call it with the role `admin` and then the user locked
- * (`lockAdminRole`): of two administrators who leave at once, the second counts what the first left.
- * Throws `last_admin` (409).
+ * An installation without an administrator cannot get one back. Call it with the role `admin` and then the user locked
+ * (`lockAdminRole`): when two administrators leave concurrently, the second sees that the first has left. Throws
+ * `last_admin` (409).
  */
 export async function assertAdminStays(
   tx: Tx,

@@ -6,7 +6,10 @@ import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-u
 import { showUser } from './read-users.ts';
 import { addUserRole, readSessionTokens, removeUserRole } from './users.store.ts';
 
-/** Gives a role, by somebody who has its rights; it is in the next token. Throws `role_unknown` (404), and as every act. */
+/**
+ * Grants a role whose rights the caller has; the next token carries it. Throws `role_unknown` (404), and the errors of
+ * `actOnUser`.
+ */
 export async function grantRole(
   ports: UserPorts,
   input: UserAct & { readonly role: string },
@@ -22,13 +25,16 @@ export async function grantRole(
     },
     (tx) => holdRole(tx, input.role),
   );
-  // A cached session still has the roles of before; nothing else of the user changes.
+  // A cached session still has the previous roles; nothing else about the user changes.
   const tokens = await readSessionTokens(ports.sql, input.userId);
   await Promise.all(tokens.map((token) => ports.auth?.forget(token)));
   return showUser(ports, input.userId);
 }
 
-/** Takes a role away: tokens and logins from before end. Throws `last_admin` (409), and as every act. */
+/**
+ * Removes a role and ends the tokens and token families issued with it. Throws `last_admin` (409), and the errors of
+ * `actOnUser`.
+ */
 export async function removeRole(
   ports: UserPorts,
   input: UserAct & { readonly role: string },

@@ -4,7 +4,10 @@ import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-u
 import { showUser } from './read-users.ts';
 import { deleteUserRow, disableUserRow, enableUserRow } from './users.store.ts';
 
-/** Disables an account: its sessions, logins and tokens end. Throws `last_admin` (409), and as every act. */
+/**
+ * Disables an account and ends its sessions, token families and tokens. Throws `last_admin` (409), and the errors of
+ * `actOnUser`.
+ */
 export async function disableUser(ports: UserPorts, input: UserAct, caller: Caller): Promise<AccountDetailView> {
   await actOnUser(ports, { ...input, rule: 'user_disabled' }, caller, async (tx, user) => {
     await assertStays(tx, user);
@@ -13,13 +16,13 @@ export async function disableUser(ports: UserPorts, input: UserAct, caller: Call
   return showUser(ports, input.userId);
 }
 
-/** Takes an account in again; what ended stays ended. */
+/** Enables a disabled account; ended sessions stay ended. */
 export async function enableUser(ports: UserPorts, input: UserAct, caller: Caller): Promise<AccountDetailView> {
   await actOnUser(ports, input, caller, (tx, user) => enableUserRow(tx, user.id));
   return showUser(ports, input.userId);
 }
 
-/** Deletes an account with everything that hangs on it. Throws `last_admin` (409), and as every act. */
+/** Deletes an account with all its data. Throws `last_admin` (409), and the errors of `actOnUser`. */
 export const deleteUser = (ports: UserPorts, input: UserAct, caller: Caller): Promise<void> =>
   actOnUser(ports, input, caller, async (tx, user) => {
     await assertStays(tx, user);

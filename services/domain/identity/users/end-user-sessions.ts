@@ -5,7 +5,10 @@ import { endFamiliesOfUser } from '#services/domain/tokens/refresh/end-family.ts
 import type { UserAct, UserPorts } from './act-on-user.ts';
 import { deleteSessionsOf, lockUser } from './users.store.ts';
 
-/** Ends every session, login and token of a user. How many sessions there were. Throws `user_unknown` (404). */
+/**
+ * Ends every session, token family and token of a user. Returns how many sessions there were. Throws `user_unknown`
+ * (404).
+ */
 export const endUserSessions = (ports: UserPorts, input: UserAct, caller: Caller): Promise<number> =>
   ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);

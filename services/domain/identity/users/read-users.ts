@@ -21,7 +21,7 @@ const accountView = (row: UserRow): AccountView => ({
   updated_at: row.updatedAt,
 });
 
-/** Accounts, the newest first, a page at a time. Throws `cursor_invalid` (400). */
+/** One page of accounts, newest first. Throws `cursor_invalid` (400). */
 export async function listUsers(
   { sql }: Pick<Ports, 'sql'>,
   input: UserFilter & { readonly limit: number; readonly cursor?: string | undefined },
@@ -43,12 +43,12 @@ export async function listUsers(
 
 export type ShowUserPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing;
 
-/** All that whoever helps the owner of an account has to know of it, and no secret. Throws `user_unknown` (404). */
+/** The account as an administrator who helps its owner needs it, without secrets. Throws `user_unknown` (404). */
 export async function showUser(ports: ShowUserPorts, userId: string): Promise<AccountDetailView> {
   const { sql } = ports;
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();
-  const standing = await readSignInStatus(ports, row.email);
+  const signIn = await readSignInStatus(ports, row.email);
   const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
   return {
     ...accountView(row),
@@ -57,9 +57,9 @@ export async function showUser(ports: ShowUserPorts, userId: string): Promise<Ac
     logins: await countFamilies({ sql }, userId),
     last_login_at: row.lastLoginAt,
     password_changed_at: row.passwordChangedAt,
-    failed_logins: standing.failedLogins,
-    locked_until: standing.lockedUntil,
-    password_closed: standing.isSpent,
+    failed_logins: signIn.failedLogins,
+    locked_until: signIn.lockedUntil,
+    password_closed: signIn.isSpent,
     factors: { totp: hasTotp, passkeys, recovery_codes_left: hasTotp || passkeys > 0 ? codesLeft : 0 },
   };
 }

@@ -17,7 +17,7 @@ const COLUMNS = `u.id, u.email, u.name, ${placeTime('u."emailVerified"')} AS "em
   ${placeTime('u."disabledAt"')} AS "disabledAt", ${placeTime('u."createdAt"')} AS "createdAt", ${placeTime('u."updatedAt"')} AS "updatedAt"`;
 
 export type UserFilter = {
-  /** Beginning of the address, in lower case. */
+  /** Prefix of the address, in lower case. */
   readonly emailPrefix?: string | undefined;
   readonly role?: string | undefined;
   readonly isDisabled?: boolean | undefined;
@@ -26,12 +26,12 @@ export type UserFilter = {
   readonly createdTo?: string | undefined;
 };
 
-/** Past every text that begins with what stands before it, byte for byte. */
+/** Sorts after every text that begins with the prefix, byte for byte. */
 const AFTER_ALL = '\u{10ffff}';
 
 /**
- * The newest first, along users_created_at; an address along users_email_prefix, a role along user_roles_role, the
- * disabled along users_disabled. One statement for each set of filters: a plan for all of them would serve none.
+ * Newest first. Indexes: users_created_at; for an address users_email_prefix, for a role user_roles_role, for disabled
+ * accounts users_disabled. One statement for each set of filters, because a plan shared by all would suit none.
  */
 export function readUsersPage(
   sql: Sql,
@@ -71,7 +71,7 @@ export function readUsersPage(
   );
 }
 
-/** By primary key; sessions and logins along their user's index. */
+/** Index: the primary key; sessions and token families by their user's index. */
 const userRead = defineStatement(
   'userDetailRead',
   `SELECT ${COLUMNS}, (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
@@ -79,7 +79,7 @@ const userRead = defineStatement(
      ${placeTime('u."lastLoginAt"')} AS "lastLoginAt", ${placeTime('u."passwordChangedAt"')} AS "passwordChangedAt"
    FROM users u WHERE u.id = $1`,
 );
-/** First of all: whoever may end the last administrator waits for the others, and counts what they left. */
+/** Taken first: acts that may remove the last administrator run one after another and see each other's result. */
 const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR UPDATE`);
 const userLock = defineStatement('managedUserLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
 const otherAdminRead = defineStatement(
@@ -87,7 +87,7 @@ const otherAdminRead = defineStatement(
   `SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
    WHERE r.role = 'admin' AND u.id <> $1 AND u."disabledAt" IS NULL LIMIT 1`,
 );
-/** The row triggers end sessions and logins, and write revocations and audit rows. */
+/** The row triggers end sessions and token families, and write revocations and audit rows. */
 const userDisable = defineStatement(
   'userDisable',
   `UPDATE users SET "disabledAt" = now(), "updatedAt" = now() WHERE id = $1 AND "disabledAt" IS NULL`,
@@ -106,7 +106,7 @@ const userSessionTokensRead = defineStatement(
   'userSessionTokensRead',
   'SELECT token FROM sessions WHERE "userId" = $1',
 );
-/** User, sessions, families: the order in which every writer of the three locks them. */
+/** Locks user, sessions, families: the order in which every writer of the three locks them. */
 const userSessionsDelete = defineStatement(
   'userSessionsDelete',
   `WITH locked AS MATERIALIZED (SELECT user_sessions_lock($1)), gone AS (
@@ -127,10 +127,10 @@ export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow 
 export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);
 };
-/** The user, held until commit. */
+/** The user, locked until commit. */
 export const lockUser = async (tx: Sql, userId: string): Promise<UserRow | undefined> =>
   (await tx.query<UserRow>(userLock, [userId]))[0];
-/** Whether somebody else, not disabled, has the role `admin`. */
+/** Whether another, enabled user has the role `admin`. */
 export const hasOtherAdmin = async (tx: Sql, userId: string): Promise<boolean> =>
   (await tx.query(otherAdminRead, [userId])).length === 1;
 
@@ -145,6 +145,6 @@ export const removeUserRole = (tx: Sql, userId: string, role: string): Promise<u
 export const readSessionTokens = async (sql: Sql, userId: string): Promise<string[]> =>
   (await sql.query<{ token: string }>(userSessionTokensRead, [userId])).map(({ token }) => token);
 
-/** How many there were. */
+/** Returns how many there were. */
 export const deleteSessionsOf = async (tx: Sql, userId: string): Promise<number> =>
   (await tx.query<{ count: number }>(userSessionsDelete, [userId]))[0]?.count ?? 0;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
 import type { Auth } from '../better-auth/auth.ts';
-import { proveCode } from './prove-code.ts';
+import { verifyCode } from './verify-code.ts';
 
 const clock = { now: () => 0, monotonic: () => 0 };
 const auth = {
@@ -19,15 +19,15 @@ function ports(factors: object | null, row: object | null = { backupCodes: '["aa
 const recoveryCode = 'aaaaa-bbbbb';
 
 test('a recovery code recovers nothing where no factor counts yet', async () => {
-  expect(await proveCode(ports({ hasTotp: false, passkeys: 0 }), 'u', { recoveryCode })).toBeNull();
-  expect(await proveCode(ports({ hasTotp: false, passkeys: 1 }), 'u', { recoveryCode })).toMatchObject({
+  expect(await verifyCode(ports({ hasTotp: false, passkeys: 0 }), 'u', { recoveryCode })).toBeNull();
+  expect(await verifyCode(ports({ hasTotp: false, passkeys: 1 }), 'u', { recoveryCode })).toMatchObject({
     factor: 'recovery_code',
   });
 });
 
 test('nothing is proved by a code that is none, by an app that has not shown its first, or of a user without factors', async () => {
   const enrolled = { hasTotp: true, passkeys: 0 };
-  expect(await proveCode(ports(enrolled), 'u', {})).toBeNull();
-  expect(await proveCode(ports(enrolled), 'u', { totp: '123456' })).toBeNull();
-  expect(await proveCode(ports(enrolled, null), 'u', { recoveryCode })).toBeNull();
+  expect(await verifyCode(ports(enrolled), 'u', {})).toBeNull();
+  expect(await verifyCode(ports(enrolled), 'u', { totp: '123456' })).toBeNull();
+  expect(await verifyCode(ports(enrolled, null), 'u', { recoveryCode })).toBeNull();
 });

@@ -1,4 +1,4 @@
-// For tests only: two copies of identity on one database, at which passwords are guessed.
+// For tests only: two copies of identity on one database, against which passwords are guessed.
 import { randomBytes } from 'node:crypto';
 import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
 import { type HttpAnswer, type IdentityHarness, startIdentityHarness } from '#testing/harness/identity.ts';
@@ -14,34 +14,34 @@ export type GuardHarness = {
   readonly other: IdentityHarness;
   /** With what passwords were let into the hashing queue. */
   readonly admissions: HashAdmission[];
-  /** What happens while a password is being checked. */
+  /** Runs while a password is being verified. */
   whileHashing: (() => Promise<unknown>) | undefined;
-  /** A hasher whose checks the two above notice. */
+  /** A hasher whose verifications the two members above observe. */
   watched(real: PasswordHasher): PasswordHasher;
   rows(text: string, values?: unknown[]): Promise<Json[]>;
-  /** Everybody lives elsewhere: what one test does to a network is no other test's. */
+  /** A network for each account, so that a test that locks one does not affect another test. */
   homeOf(email: string): Caller;
   /** One wrong password, as the use-case counts it, without the time a hash takes. */
   fail(at: IdentityHarness, email: string, caller?: Caller, cookie?: string): Promise<'refused' | 'locked'>;
   /** At both copies in turn. */
   failTimes(times: number, email: string, caller?: Caller): Promise<void>;
-  standing(email: string): ReturnType<typeof readSignInStatus>;
+  statusOf(email: string): ReturnType<typeof readSignInStatus>;
   close(): Promise<void>;
 };
 
-/** Many at once, but no more than the two pools have connections for. */
+/** Runs many calls concurrently, but no more than the two pools have connections for. */
 export async function crowd<T>(size: number, work: (n: number) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   let next = 0;
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     for (let n = next++; n < size; n = next++) results[n] = await work(n);
   };
-  await Promise.all(Array.from({ length: 16 }, lane));
+  await Promise.all(Array.from({ length: 16 }, worker));
   return results;
 }
 export const deviceOf = ({ cookie }: HttpAnswer): string => /sallyport\.device=[^;]+/.exec(cookie)?.[0] ?? '';
 
-/** Opens both: one harness per test file. */
+/** Starts both copies: one harness per test file. */
 export async function openGuardHarness(): Promise<GuardHarness> {
   const database = await createTestDatabase();
   const admissions: HashAdmission[] = [];
@@ -98,7 +98,7 @@ export async function openGuardHarness(): Promise<GuardHarness> {
     async failTimes(times, email, caller = homeOf(email)) {
       for (let n = 0; n < times; n += 1) await fail(n % 2 === 0 ? one : other, email, caller);
     },
-    standing: (email) => readSignInStatus(one.deps, email),
+    statusOf: (email) => readSignInStatus(one.deps, email),
     async close() {
       await one.close();
       await other.close();

@@ -15,40 +15,40 @@ import { matchingStep } from './totp.ts';
 
 export type SentCode = { readonly totp?: string | undefined; readonly recoveryCode?: string | undefined };
 
-/** A code that is right. It counts only where `use` says so, in the transaction that opens the session. */
-export type CodeProof = {
+/** A correct code. It is accepted only if `use` returns true in the transaction that opens the session. */
+export type VerifiedCode = {
   readonly factor: 'totp' | 'recovery_code';
-  /** False: another request was faster with it. */
+  /** False: another request has used the code. */
   use(tx: Tx): Promise<boolean>;
 };
 
 const DAY_SECONDS = 86_400;
 
-type ProvePorts = Pick<Ports, 'sql' | 'clock'> & HasAuth;
+type VerifyPorts = Pick<Ports, 'sql' | 'clock'> & HasAuth;
 
 /**
- * Judges a code outside of any transaction; null when it is wrong or the user has no such factor. A TOTP code has been
- * counted as wrong by then, and counts no more once it is used. A wrong recovery code counts nowhere: it is too long to
- * be guessed, and must not lock the authenticator of its owner.
+ * Verifies a code outside of any transaction; null if it is wrong or the user has no such factor. A TOTP attempt is
+ * counted as wrong first and cleared when the code is used. A wrong recovery code is not counted: it is too long to
+ * guess, and must not lock the owner's authenticator.
  * @throws secondFactorLocked (429) for a TOTP code after too many wrong ones
  */
-export async function proveCode(ports: ProvePorts, userId: string, sent: SentCode): Promise<CodeProof | null> {
+export async function verifyCode(ports: VerifyPorts, userId: string, sent: SentCode): Promise<VerifiedCode | null> {
   const row = await readTwoFactor(ports.sql, userId);
   if (!row) return null;
   return sent.totp === undefined
-    ? proveRecovery(ports, userId, sent.recoveryCode ?? '', row)
-    : proveTotp(ports, userId, sent.totp, row);
+    ? verifyRecoveryCode(ports, userId, sent.recoveryCode ?? '', row)
+    : verifyTotp(ports, userId, sent.totp, row);
 }
 
-async function proveTotp(
-  ports: ProvePorts,
+async function verifyTotp(
+  ports: VerifyPorts,
   userId: string,
   code: string,
   row: TwoFactorRow,
-): Promise<CodeProof | null> {
+): Promise<VerifiedCode | null> {
   if (!row.isVerified) return null;
   if (!(await takeTotpTry(ports.sql, userId))) {
-    // No lock in the row: it began since that was read.
+    // No lock in the row: it began after the row was read.
     const lockedSeconds = row.failures >= FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds || LOCK_SECONDS;
     throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
   }
@@ -59,12 +59,12 @@ async function proveTotp(
   return { factor: 'totp', use: (tx) => useStep(tx, userId, { secret: row.secret, step, isConfirmed: true }) };
 }
 
-async function proveRecovery(
-  ports: ProvePorts,
+async function verifyRecoveryCode(
+  ports: VerifyPorts,
   userId: string,
   code: string,
   row: TwoFactorRow,
-): Promise<CodeProof | null> {
+): Promise<VerifiedCode | null> {
   const { hasTotp, passkeys } = await readFactors(ports.sql, userId);
   if (!hasTotp && passkeys === 0) return null;
   const codes = JSON.parse(await ports.auth.factors.open(row.backupCodes)) as string[];
