@@ -2,63 +2,63 @@ import type { Statement } from '../platform/define/statement.ts';
 
 export type Row = Record<string, unknown>;
 
-/** Runs one statement. Throws `storeUnavailable` (503) when Postgres is out of reach or past its deadline. */
+/** Runs one statement. Throws `storeUnavailable` (503) when Postgres is unreachable or exceeds its deadline. */
 export type Sql = {
   query<R = Row>(statement: Statement, values?: readonly unknown[]): Promise<R[]>;
 };
 
 /** An open transaction (READ COMMITTED). Short: no network, hashing or signing inside. */
 export type Tx = Sql & {
-  /** Runs once, after COMMIT; never when rolled back. The only way to enqueue or push from inside a transaction. */
+  /** Runs once, after COMMIT; never after a rollback. The only way to enqueue or push from inside a transaction. */
   afterCommit(action: () => void | Promise<void>): void;
 };
 
 export type Transact = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
 
 /**
- * Redis: speed, never truth. Every call rejects within its deadline when Redis is out of reach;
- * callers decide what that means. Keys are hash-tagged by their caches.
+ * Redis: a cache, never the source of truth. Every call rejects within its deadline when Redis is unreachable; callers
+ * decide what that means. Caches hash-tag their keys.
  */
 export type Redis = {
   get(key: string): Promise<string | null>;
   getMany(keys: readonly string[]): Promise<(string | null)[]>;
   set(key: string, value: string, ttlSeconds: number): Promise<void>;
-  /** Many at once. */
+  /** Reads many keys at once. */
   setMany(
     entries: readonly { readonly key: string; readonly value: string; readonly ttlSeconds: number }[],
   ): Promise<void>;
-  /** True when the key was not there before. */
+  /** True when the key did not exist. */
   setIfAbsent(key: string, value: string, ttlSeconds: number): Promise<boolean>;
   delete(...keys: string[]): Promise<void>;
   getAndDelete(key: string): Promise<string | null>;
-  /** The count after the step; the first step starts the window. */
+  /** The count after the increment; the first increment starts the window. */
   increment(key: string, ttlSeconds: number): Promise<number>;
   /** Appends to a capped stream. */
   append(stream: string, fields: Readonly<Record<string, string>>, maxLength: number): Promise<void>;
-  /** Calls `onEntry` for entries appended from now on; reconnects by itself. Returns the end of it. */
+  /** Calls `onEntry` for entries appended from now on; reconnects by itself. Returns a function that stops it. */
   follow(stream: string, onEntry: (fields: Readonly<Record<string, string>>) => void): () => Promise<void>;
   ping(): Promise<void>;
 };
 
-/** A limit by name. `shared` is counted in Redis before the answer; `here` in this copy, which tells the others later. */
+/** A limit by name. `shared` is counted in Redis before the answer; `here` in this copy, which sends it to the others later. */
 export type RateBucket = {
   readonly name: string;
   /** Requests allowed in a window; a window begins with its first request. */
   readonly limit: number;
   readonly windowSeconds: number;
   readonly counting: 'shared' | 'here';
-  /** A count kept here is told to the other copies when it has grown by this many. */
+  /** A local count is sent to the other copies each time it has grown by this many. */
   readonly toldEvery: number;
 };
 
-/** Requests of one key in its window, those just counted among them, and when the window ends. */
+/** Requests of one key in its window, including those just counted, and when the window ends. */
 export type RateCount = { readonly used: number; readonly resetMs: number };
 
 /** Counts requests. Never fails: without Redis each copy counts alone. Keys never leave the process in clear. */
 export type RateCounters = {
-  /** In memory, with what other copies have told. */
+  /** Counts in memory, including what other copies have sent. */
   countHere(bucket: RateBucket, key: string, requests?: number): RateCount;
-  /** In Redis, for all copies at once; in memory where Redis does not answer. */
+  /** Counts in Redis, for all copies; in memory when Redis does not answer. */
   countShared(bucket: RateBucket, key: string): Promise<RateCount>;
 };
 
@@ -66,7 +66,7 @@ export type RateCounters = {
 export type Clock = {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Milliseconds, never backwards. */
+  /** Milliseconds; never goes backwards. */
   monotonic(): number;
 };
 
@@ -92,39 +92,39 @@ export type HashAdmission = {
 export type PasswordHasher = {
   hash(password: string, admission: HashAdmission): Promise<string>;
   verify(password: string, digest: string, admission: HashAdmission): Promise<boolean>;
-  /** The error that a job with this admission would meet now, if it would. */
+  /** The error that a job with this admission would fail with now, if any. */
   refusalOf(admission: HashAdmission): Error | undefined;
   needsUpgrade(digest: string): boolean;
   /** Resolves once the hashing processes are ready. */
   dummyDigest(): Promise<string>;
 };
 
-/** What a restored database must not fall behind, kept outside the database. */
+/** High-water marks, kept outside the database: a restored database must not be behind them. */
 export type Marks = {
   readonly incarnation: string;
   readonly revocationEpoch: number;
   readonly beat: number;
 };
 
-/** What a database shows of itself. */
+/** The state that a database reports. */
 export type ShownState = Marks & {
-  /** Incarnations whose loss was accepted. */
+  /** Incarnations whose loss an operator accepted. */
   readonly replaced: readonly string[];
 };
 
-/** Holds what is written to a database that is no older than what this process has seen of it. */
+/** Ensures that writes go to a database no older than this process has seen. */
 export type DatabaseGuard = {
-  /** What the database must show now; null before anything was seen. Rejects (503) while that cannot be told. */
+  /** What the database must report now; null before anything was seen. Rejects (503) while that is unknown. */
   expected(): Promise<Marks | null>;
-  /** Throws `state_rewound` (503) where a database shows less than was expected, or another history. */
+  /** Throws `state_rewound` (503) when a database reports less than expected, or another history. */
   check(shown: ShownState | undefined, expected: Marks | null): void;
 };
 
 export type MarkStore = {
   read(): Promise<Marks | null>;
   /**
-   * Never lowers an epoch or beat of the same incarnation, whoever else writes; marks of another incarnation
-   * give way only where `replaced` names it. Returns what then holds.
+   * Never lowers an epoch or beat of the same incarnation, even with concurrent writers; marks of another incarnation
+   * are replaced only if `replaced` names it. Returns the resulting marks.
    */
   raise(marks: Marks, replaced?: readonly string[]): Promise<Marks>;
 };
@@ -137,50 +137,50 @@ export type LogMark = {
   readonly root: string;
 };
 
-/** Where the newest head is kept outside the database, so that a restored one cannot sign another history. */
+/** High-water mark of the log: its newest head, kept outside the database, so that a restored one cannot sign another history. */
 export type LogMarkStore = {
   read(): Promise<LogMark | null>;
   /** The last head of each log that was continued, oldest first. */
   readEarlier(): Promise<readonly LogMark[]>;
   /**
-   * Moves the mark within its log. Durable once it resolves. False, and nothing changed, when another mark than
-   * `expected` is held. Throws where `next` is of another log.
+   * Moves the mark within its log. Durable once it resolves. False, without a change, when the stored mark is not
+   * `expected`. Throws when `next` is of another log.
    */
   swap(expected: LogMark | null, next: LogMark): Promise<boolean>;
-  /** As `swap`, to the log that continues the one of `expected`, which is kept. For an operator's command alone. */
+  /** As `swap`, to the log that continues the one of `expected`, which is kept. For an operator's command only. */
   follow(expected: LogMark | null, next: LogMark): Promise<boolean>;
 };
 
-/** A signed head of the sealed log, on its way outside. */
+/** A signed head of the sealed log, to be published outside. */
 export type OutgoingCheckpoint = LogMark & {
   /** The signed note. */
   readonly note: string;
-  /** That the tree of `oldSize` leaves begins this one. */
+  /** Proof that this tree extends the tree of `oldSize` leaves. */
   consistencyProof(oldSize: number): Promise<readonly Uint8Array[]>;
 };
 
-/** A place outside the database that is told of checkpoints: the digest must leave it to be worth something. */
+/** A place outside the database that receives checkpoints: a digest is evidence only when stored elsewhere. */
 export type CheckpointSink = {
   readonly name: string;
   readonly kind: 'file' | 'witness' | 's3';
-  /** It is told this often at most; what comes between is covered by the next. */
+  /** Minimum time between two checkpoints; the next one covers what comes between. */
   readonly intervalMs: number;
-  /** Verifier key of who cosigns; without a good cosignature of it the checkpoint counts as not taken. */
+  /** Verifier key of the cosigner; without its valid cosignature the checkpoint is not accepted. */
   readonly cosigner?: string;
   /**
-   * Told again of what it has, it changes nothing.
+   * Idempotent: a checkpoint it already has changes nothing.
    * @returns signature lines to add to the note; not verified
-   * @throws CheckpointForkError, SinkAheadError, SinkRefusedError; anything else is a sink out of reach
+   * @throws CheckpointForkError, SinkAheadError, SinkRefusedError; any other error means that the sink is unreachable
    */
   publish(checkpoint: OutgoingCheckpoint, signal: AbortSignal): Promise<readonly string[]>;
 };
 
-/** Two histories of one log: the sink holds another root for this size, or a head that this one does not extend. */
+/** Two histories of one log: the sink has another root for this size, or a head that this one does not extend. */
 export class CheckpointForkError extends Error {
-  /** What the sink says, as proof. */
+  /** The sink's answer, as proof. */
   readonly held: string;
   constructor(held: string) {
-    super('another history of this log is known outside');
+    super('the sink has another history of this log');
     this.name = 'CheckpointForkError';
     this.held = held;
   }
@@ -190,13 +190,13 @@ export class CheckpointForkError extends Error {
 export class SinkAheadError extends Error {
   readonly size: number;
   constructor(size: number) {
-    super('a later head of this log is known outside');
+    super('the sink has a later head of this log');
     this.name = 'SinkAheadError';
     this.size = size;
   }
 }
 
-/** The sink is there and will not have it: wrong credentials, an origin or key it does not know. */
+/** The sink answered and refused: wrong credentials, or an origin or key it does not know. */
 export class SinkRefusedError extends Error {
   readonly code: string;
   constructor(code: string) {
@@ -206,9 +206,9 @@ export class SinkRefusedError extends Error {
   }
 }
 
-/** One mail, ready to leave. */
+/** One mail, ready to send. */
 export type OutgoingMail = {
-  /** UUIDv7; the same at every try. */
+  /** UUIDv7; the same at every attempt. */
   readonly id: string;
   readonly to: string;
   readonly subject: string;
@@ -216,14 +216,14 @@ export type OutgoingMail = {
   readonly html: string;
 };
 
-/** Where mails leave: an SMTP server, or files where there is none. */
+/** Sends mail: to an SMTP server, or to files where there is none. */
 export type MailTransport = {
-  /** Resolves once the mail was taken. @throws MailRefusedError where another try would not help */
+  /** Resolves once the mail was accepted. @throws MailRefusedError when a retry would not help */
   send(mail: OutgoingMail): Promise<void>;
   close(): Promise<void>;
 };
 
-/** The server will not have this mail, now or later. */
+/** The server refused this mail permanently. */
 export class MailRefusedError extends Error {
   readonly code: string;
   constructor(code: string) {
@@ -241,8 +241,8 @@ export type Log = {
 };
 
 /**
- * Which run of a job this is. A job that writes calls `hold` first in each of its transactions, so that a worker that
- * stalled past its lock changes nothing when it wakes up.
+ * Fences a run of a job. A job that writes calls `hold` first in each of its transactions, so that a worker that stalled
+ * past its lock changes nothing when it resumes.
  */
 export type Fence = {
   readonly number: number;
@@ -250,13 +250,13 @@ export type Fence = {
   hold(tx: Tx): Promise<void>;
 };
 
-/** One run of a job, as its use-case may know it. */
+/** One run of a job, as its use-case sees it. */
 export type JobRun = {
   readonly jobId: string;
   /** From 1. */
   readonly attempt: number;
   readonly fence: Fence;
-  /** Aborts when the run must end: past its time, lock lost, or the process stops. Look at it between batches. */
+  /** Aborts when the run must end: timed out, lock lost, or the process stops. Check it between batches. */
   readonly signal: AbortSignal;
   /** Shown with the job; 0 to 100. */
   progress(percent: number): Promise<void>;
@@ -264,11 +264,11 @@ export type JobRun = {
   readonly caller: Caller & { readonly kind: 'system' };
 };
 
-/** The outside world, injected. Everything else is imported. */
+/** Everything outside the process, injected. Everything else is imported. */
 export type Ports = {
   readonly transact: Transact;
   readonly sql: Sql;
-  /** Own small pool for the hot statements: generic plans, no sequential scans, short timeouts. */
+  /** A small separate pool for the hot statements: generic plans, no sequential scans, short timeouts. */
   readonly hotSql: Sql;
   readonly redis: Redis;
   readonly clock: Clock;
@@ -279,7 +279,7 @@ export type Ports = {
   readonly log: Log;
 };
 
-/** How a request reached us, as far as a rule or an audit row may know it. */
+/** How a request reached us, as far as rules and audit rows may know. */
 /** Keyed hash of an address or user agent, with the version of its key; null for ''. */
 export type HashIdentifier = (label: 'ip' | 'agent', value: string) => string | null;
 
@@ -288,22 +288,22 @@ export type RequestContext = {
   readonly ip: string;
   readonly userAgent: string;
   /**
-   * SHA-256 thumbprint of the connection's client certificate (RFC 8705 §3.1), as trusted proxies alone may name it;
-   * null for one that cannot be read, undefined for none.
+   * SHA-256 thumbprint of the connection's client certificate (RFC 8705 §3.1), forwarded by trusted proxies only;
+   * null when it cannot be read, undefined when there is none.
    */
   readonly certificate?: string | null | undefined;
   readonly traceId: string;
   readonly traceparent: string;
   /** How this process hashes the address and the agent for the audit log; undefined stores neither. */
   readonly hashIdentifier?: HashIdentifier | undefined;
-  /** Monotonic milliseconds before which it cannot have arrived; undefined where nothing was read from a connection. */
+  /** Earliest possible arrival, monotonic milliseconds; undefined where nothing was read from a connection. */
   readonly arrivedAt?: number | undefined;
-  /** Whether its connection has closed: no answer can be delivered, and its caller may have repeated it elsewhere. */
+  /** Whether its connection has closed: no answer can be delivered, and the caller may have repeated it elsewhere. */
   readonly hasLeft?: boolean | undefined;
 };
 
 /**
- * Who acts. A parameter of every use-case: an audit event without an actor does not compile.
+ * The actor. A parameter of every use-case: an audit event without an actor does not compile.
  * `permissions` are what this credential may do, already narrowed by scope.
  */
 export type Caller = { readonly request: RequestContext } & (
@@ -314,15 +314,15 @@ export type Caller = { readonly request: RequestContext } & (
       readonly sessionId: string | null;
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
-      /** Of the user; none where the credential names none. */
+      /** Roles of the user; empty where the credential names no user. */
       readonly roles?: readonly string[];
-      /** How the user was recognised; `session` came by cookie and its writes pass the CSRF check. */
+      /** How the user was authenticated; `session` came by cookie, and its writes pass the CSRF check. */
       readonly by: 'bearer' | 'session' | 'api_key';
       readonly tokenId: string | null;
       readonly familyId: string | null;
-      /** Unix seconds of the login behind the credential. */
+      /** Unix seconds of the sign-in behind the credential. */
       readonly authTime: number;
-      /** Assurance of that login: `aal2` when two factors proved it. */
+      /** Assurance level of that sign-in: `aal2` with two factors. */
       readonly acr?: string;
     }
   | {
@@ -330,7 +330,7 @@ export type Caller = { readonly request: RequestContext } & (
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
       readonly by: 'client' | 'bearer' | 'api_key';
-      /** Whoever manages clients made it; of those that anybody can make there are as many as anybody wants. */
+      /** Created by a client administrator; anyone can create any number of self-registered clients. */
       readonly isVetted: boolean;
     }
   | { readonly kind: 'system'; readonly name: string }

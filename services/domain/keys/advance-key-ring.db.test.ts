@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** Whether its private part is there. */
+/** Whether its private key exists. */
 const isOpen = ({ privateKey }: KeyRow): boolean => privateKey !== '';
 const countOf = async (type: string): Promise<number> => (await harness.eventsOf(type)).length;
 const databaseNow = async (): Promise<number> =>
@@ -28,7 +28,7 @@ const refreshVersions = (): Promise<{ version: number; open: boolean }[]> =>
     `SELECT version, secret <> '' AS open FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`,
   );
 
-/** From now on, for ever: one key signs at every instant, with its private part; what it signs can be verified. */
+/** From now on, forever: one key with its private key signs at every instant, and its signatures can be verified. */
 async function expectOneSignerFromNowOn(): Promise<void> {
   const [rows, now] = [await harness.keyRows(), await databaseNow()];
   const instants = [now, ...rows.flatMap(({ from, until }) => [from - 1, from, until ?? from])].filter(
@@ -44,7 +44,7 @@ async function expectOneSignerFromNowOn(): Promise<void> {
   }
 }
 
-/** A key to publish, a refresh secret to renew, a private part and an old refresh secret to destroy: all due at once. */
+/** All due at once: a key to publish, a refresh secret to renew, a private key and an old refresh secret to destroy. */
 async function everythingDue(): Promise<void> {
   await harness.empty();
   await harness.start();
@@ -79,7 +79,7 @@ const writer = { work: 'advance', keyEncryptionKey: KEY_ENCRYPTION_KEY } as cons
 describe('one run', () => {
   beforeEach(everythingDue);
 
-  test('does all that is due: publishes ahead, renews the refresh secret, destroys what has ended', async () => {
+  test('does everything that is due: publishes ahead, renews the refresh secret, destroys retired keys and secrets', async () => {
     const [first, second] = await harness.keyRows();
     const answer = await advanceKeyRing(harness.ports, testCaller);
     expect(answer).toMatchObject({
@@ -102,7 +102,7 @@ describe('one run', () => {
     await expectEverythingDoneOnce();
   });
 
-  test('leaves the secrets alone that stored values depend on', async () => {
+  test('keeps the secrets that stored values depend on', async () => {
     await advanceKeyRing(harness.ports, testCaller);
     expect(
       await harness.ports.raw(`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`),
@@ -120,13 +120,13 @@ describe('with nothing due', () => {
   });
 });
 
-describe('faster than the hold', () => {
+describe('rotation faster than the hold period', () => {
   beforeEach(async () => {
     await harness.empty();
     await harness.start(keySettings({ rotationDays: 5 / DAY_SECONDS }));
   });
 
-  test('several keys wait, each a whole hold in the key set before it signs, one signer at every instant', async () => {
+  test('several keys wait, each published one whole hold period before it signs, one signer at every instant', async () => {
     for (let run = 0; run < 6; run += 1) {
       await advanceKeyRing(harness.ports, testCaller);
       await harness.age(6);
@@ -137,7 +137,7 @@ describe('faster than the hold', () => {
     await expectOneSignerFromNowOn();
   });
 
-  test('a compromised key among those that wait leaves no gap and no two signers', async () => {
+  test('compromising one of several waiting keys leaves no gap and no two signers', async () => {
     for (let run = 0; run < 4; run += 1) {
       await advanceKeyRing(harness.ports, testCaller);
       await harness.age(6);
@@ -150,8 +150,8 @@ describe('faster than the hold', () => {
   });
 });
 
-describe('kill -9 and company', () => {
-  test('a worker killed before or after any statement leaves exactly one signer, and the next two at once finish its work once', async () => {
+describe('kill -9 and concurrency', () => {
+  test('a worker killed before or after any statement leaves exactly one signer, and two concurrent workers finish its work once', async () => {
     for await (const { killPoint, run } of killedEverywhere({ ...writer, url: harness.databaseUrl })) {
       await everythingDue();
       if ((await run()) !== null) {
@@ -165,7 +165,7 @@ describe('kill -9 and company', () => {
     }
   }, 400_000);
 
-  test('four workers at once do everything once', async () => {
+  test('four concurrent workers do everything once', async () => {
     for (let round = 0; round < 3; round += 1) {
       await everythingDue();
       const answers = await Promise.all(
@@ -179,12 +179,12 @@ describe('kill -9 and company', () => {
 });
 
 describe("the worker's own clock", () => {
-  test('two days ahead or behind, or stepping between runs, it publishes and destroys nothing early and nothing twice', async () => {
+  test('two days ahead or behind, or stepping between runs, publishes and destroys nothing early and nothing twice', async () => {
     await everythingDue();
     for (const clockOffsetMs of [TWO_DAYS_MS, -TWO_DAYS_MS, 0, TWO_DAYS_MS, -TWO_DAYS_MS])
       await runKillable({ ...writer, url: harness.databaseUrl, clockOffsetMs });
     await expectEverythingDoneOnce();
-    // Not due by the database's clock, whatever the worker believes.
+    // Not due by the database's clock, whatever the worker's clock says.
     await harness.empty();
     await harness.start(keySettings({ rotationDays: 1 }));
     for (const clockOffsetMs of [TWO_DAYS_MS, TWO_DAYS_MS, -TWO_DAYS_MS, TWO_DAYS_MS])

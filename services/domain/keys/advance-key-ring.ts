@@ -6,21 +6,21 @@ import { type HasKeysChanged, rotateSigningKeys } from './rotate-signing-keys.ts
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 export type AdvancedKeyRing = {
-  /** Kid published now, a hold before it signs; null where no rotation was due. */
+  /** Kid published now, one hold period before it signs; null where no rotation was due. */
   readonly published: string | null;
   /** Version of the refresh secret made now, used once every copy knows it; null where none was due. */
   readonly refreshSecret: number | null;
-  /** Kid of the audit log's next key, which signs beside the present one from now on; null where none was due. */
+  /** Kid of the audit log's next key, which signs beside the current one from now on; null where none was due. */
   readonly logKey: string | null;
   readonly destroyed: RetiredKeys;
 };
 
 /**
- * Does everything the key ring is due at this moment by the database's clock: publishes the successor of the signing
- * key a hold ahead of its days' end, gives the refresh secret its next version, and destroys the private parts and
- * secrets that nothing needs any more. Each is a transaction of its own under the one lock of key writers, decided
- * inside it: run by two at once, twice, or again after a crash at any point, it does what one run would have done.
- * What the other steps of a key's life ask for happens without anybody: ranges in its row say when it signs.
+ * Does everything that is due for the key ring by the database's clock: publishes the successor of the signing key one
+ * hold period before its rotation date, adds the next version of the refresh secret, and destroys the private keys and
+ * secrets that nothing needs any more. Each step is its own transaction under the key writers' lock, and decides inside
+ * it: concurrent runs, repeated runs and runs after a crash at any point have the effect of a single run.
+ * The other steps of a key's life need no job: the ranges in its row say when it signs.
  * @throws KeyMaterialError on a database no API has started on, or under another key-encryption key
  */
 export function advanceKeyRing(
@@ -29,7 +29,8 @@ export function advanceKeyRing(
 ): Promise<AdvancedKeyRing> {
   return withSpan('advance-key-ring', {}, async () => {
     const { outcome, key } = await rotateSigningKeys(ports, { onlyWhenDue: true }, caller);
-    // The pepper and the key of stored hashes stay: what they made is kept. The others outlive no login.
+    // The pepper and the key of stored hashes stay, because the hashes they made are kept. The other secrets are needed
+    // for the lifetime of a token family at most.
     const secret = await rotateServerSecret(ports, { purpose: 'refresh', onlyWhenDue: true }, caller);
     return {
       published: outcome === 'publish' ? key.kid : null,

@@ -4,21 +4,21 @@ export const keyPublished = defineAuditEvent({
   type: 'key.published',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A signing key was made and published; `signs_from` says when it signs.',
+  meaning: 'A signing key was created and published; `signs_from` says when it starts to sign.',
 });
 
 export const keyCompromised = defineAuditEvent({
   type: 'key.compromised',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A signing key was taken out of the key set and its tokens are refused; `replaced_by` signs at once.',
+  meaning: 'A signing key was removed from the key set and its tokens are rejected; `replaced_by` signs immediately.',
 });
 
 export const keyPrivatePartDestroyed = defineAuditEvent({
   type: 'key.private_part_destroyed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'The private part of a key that no longer signs was destroyed.',
+  meaning: 'The private key of a signing key that no longer signs was destroyed.',
 });
 
 export const keyStopped = defineAuditEvent({
@@ -32,14 +32,14 @@ export const keyEncryptionChanged = defineAuditEvent({
   type: 'key_encryption.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'All sealed keys and secrets were sealed again under another key-encryption key; `values` says how many.',
+  meaning: 'All sealed keys and secrets were re-encrypted under a new key-encryption key; `values` says how many.',
 });
 
 export const serverSecretCreated = defineAuditEvent({
   type: 'server_secret.created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A version of a server secret was made; it is used from `activates_at` on.',
+  meaning: 'A version of a server secret was created; it is used from `activates_at` on.',
 });
 
 export const serverSecretDestroyed = defineAuditEvent({

@@ -17,7 +17,7 @@ beforeEach(() => harness.empty());
 describe('compromise', () => {
   beforeEach(() => harness.start());
 
-  test('one transaction: private part destroyed, revocation and audit rows, a replacement that signs at once', async () => {
+  test('one transaction destroys the private key, writes revocation and audit rows, and publishes a replacement that signs immediately', async () => {
     const [before] = await harness.keyRows();
     const kid = before?.id ?? '';
     const answer = await compromiseKey(harness.ports, { kid, reason: 'laptop stolen' }, testCaller);
@@ -37,7 +37,7 @@ describe('compromise', () => {
     expect(harness.changes()).toBe(1);
   });
 
-  test('repeated, or ten times at once, it answers the same and changes nothing more', async () => {
+  test('repeated or concurrent calls answer the same and change nothing more', async () => {
     const kid = (await harness.keyRows())[0]?.id ?? '';
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller)),
@@ -51,7 +51,7 @@ describe('compromise', () => {
     expect(harness.changes()).toBe(1);
   });
 
-  test('a pending successor is brought forward instead of a third key', async () => {
+  test('a pending successor starts earlier instead of a third key', async () => {
     const kid = (await harness.keyRows())[0]?.id ?? '';
     const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
     const answer = await compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller);
@@ -59,7 +59,7 @@ describe('compromise', () => {
     expect(await harness.keyRows()).toHaveLength(2);
   });
 
-  test('a compromised pending key never signs: the active one goes on', async () => {
+  test('a compromised pending key never signs: the active key continues', async () => {
     const active = (await harness.keyRows())[0]?.id ?? '';
     const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
     const answer = await compromiseKey(harness.ports, { kid: next.kid, reason: 'r' }, testCaller);
@@ -68,7 +68,7 @@ describe('compromise', () => {
     expect(await rotateSigningKeys(harness.ports, {}, testCaller)).toMatchObject({ outcome: 'publish' });
   });
 
-  test('a retiring key is refused without touching the signer', async () => {
+  test('a compromised retiring key is rejected without a change of signer', async () => {
     const kid = (await harness.keyRows())[0]?.id ?? '';
     const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
     await harness.age(120);
@@ -77,7 +77,7 @@ describe('compromise', () => {
     expect(await harness.keyRows()).toHaveLength(2);
   });
 
-  test('an unknown kid is 404, and nothing happens', async () => {
+  test('an unknown kid is 404 and changes nothing', async () => {
     await expect(compromiseKey(harness.ports, { kid: 'nobody', reason: 'r' }, testCaller)).rejects.toMatchObject({
       code: 'key_unknown',
     });
@@ -127,7 +127,7 @@ describe('compromise', () => {
 });
 
 describe('a restored database', () => {
-  test('every live key is compromised and one new key per purpose signs, in the transaction of the caller', async () => {
+  test('every live key is compromised and one new key per purpose signs, in the caller’s transaction', async () => {
     await harness.start(keySettings({ algorithm: 'HS256' }));
     await rotateSigningKeys(harness.ports, {}, testCaller);
     const before = (await harness.keyRows()).map((row) => row.id);

@@ -15,16 +15,16 @@ type CompromisePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & Ha
 
 export type CompromiseAnswer = {
   readonly key: KeyView;
-  /** The key of the same purpose that signs now; null where the mode of that purpose has ended. */
+  /** The key of the same purpose that signs now; null where that purpose is no longer configured. */
   readonly signer: KeyView | null;
-  /** What that means for verifiers, as a sentence. */
+  /** What this means for verifiers, as a sentence. */
   readonly notice: string;
 };
 
 /**
- * The emergency path: in one transaction the key leaves the key set, its private part is destroyed, the revocation
- * row and the audit event are written, and another key signs at once. There is no hold: a compromised key must not
- * sign for as long as caches live. Repeated, it answers the same and changes nothing.
+ * The emergency path: in one transaction the key leaves the key set, its private key is destroyed, the revocation
+ * row and the audit event are written, and another key signs immediately. There is no hold period: a compromised key
+ * must not sign for as long as caches live. Repeated, it answers the same and changes nothing.
  * @throws keyUnknown (404), KeyMaterialError
  */
 export function compromiseKey(
@@ -36,7 +36,7 @@ export function compromiseKey(
     const known = await readKey(ports.sql, input.kid);
     if (!known) throw keyUnknown();
     const policy = await requirePolicy(ports.sql);
-    // Made before the transaction, though it may not be needed.
+    // Generated before the transaction, though it may not be needed.
     const spare = known.compromisedAt === null ? await replacementFor(ports, known, policy) : null;
     return ports.transact(async (tx) => {
       const nowMs = await lockKeys(tx);
@@ -101,13 +101,13 @@ async function putIn(
 function answerOf(keys: readonly KeyRow[], kid: string, nowMs: number): CompromiseAnswer {
   const key = keys.find((candidate) => candidate.kid === kid) as KeyRow;
   const signer = keys.find((candidate) => signsAt(candidate, nowMs));
-  // Who took over a compromised signer's place has taken over its whole range.
+  // The replacement of a compromised signer has taken over its whole range.
   const isReplaced = keys.some((other) => other.compromisedAt === null && other.signsFrom === key.signsFrom);
   return {
     key: keyViewOf(key, nowMs),
     signer: signer ? keyViewOf(signer, nowMs) : null,
     notice: isReplaced
-      ? 'The replacement signs at once, without the hold: a verifier with a cached key set must fetch it again when it meets the new kid.'
+      ? 'The replacement signs immediately, without the hold period: a verifier with a cached key set must fetch the key set again when it sees the new kid.'
       : 'The key did not sign; the signer is unchanged.',
   };
 }

@@ -37,7 +37,7 @@ export const readJwksEndpoint = defineEndpoint({
   method: 'GET',
   path: '/.well-known/jwks.json',
   operation: 'readJwks',
-  summary: 'The public keys that verify tokens (RFC 7517)',
+  summary: 'Get the public keys that verify tokens (RFC 7517)',
   tag: TAG,
   auth: 'public',
   responses: { 200: z.object({ keys: z.array(publicJwk) }), 304: null },
@@ -45,7 +45,7 @@ export const readJwksEndpoint = defineEndpoint({
   cacheControl: null,
 });
 
-/** The same under Better Auth's own name. */
+/** The same under Better Auth's path. */
 export const readJwksAliasEndpoint = defineEndpoint({
   ...readJwksEndpoint,
   path: '/api/auth/jwks',
@@ -56,7 +56,7 @@ export const listKeysEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/keys',
   operation: 'listKeys',
-  summary: 'Every key with its state and times',
+  summary: 'List every key with its state and times',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:read' },
   responses: { 200: z.object({ keys: z.array(keyView) }) },
@@ -67,12 +67,12 @@ export const rotateKeysEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/keys/rotate',
   operation: 'rotateSigningKeys',
-  summary: 'Publish the next signing key now; it signs after the hold',
+  summary: 'Publish the next signing key now; it signs after the hold period',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
   body: z.strictObject({}),
   bodyOptional: true,
-  // `already_pending`: one was waiting, and it is the answer.
+  // `already_pending`: a key was already waiting, and the answer names it.
   responses: { 202: keyView.extend({ already_pending: z.boolean() }) },
   errors: [unauthenticated, permissionMissing, stepUpRequired, storeUnavailable],
 });
@@ -81,11 +81,11 @@ export const compromiseKeyEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/keys/{kid}/compromise',
   operation: 'compromiseKey',
-  summary: 'Take a key out at once: its tokens are refused and another key signs without any hold',
+  summary: 'Revoke a compromised key: its tokens are rejected and another key signs immediately',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
   params: z.strictObject({ kid: z.string().regex(/^[\w-]{1,128}$/) }),
-  // PostgreSQL stores neither NUL nor halves of surrogate pairs.
+  // PostgreSQL stores neither NUL nor lone surrogates.
   body: z.strictObject({
     reason: z
       .string()

@@ -16,41 +16,41 @@ const pass = (ms: number): void => {
   monotonicMs += ms;
 };
 
-/** An answer that took so long, read by the database so far from this copy's clock at its arrival. */
+/** An answer after a given time, with the database's clock relative to this copy's clock at arrival. */
 function hear(databaseMs: number, tookMs: number): void {
   const sentAtMs = monotonicMs;
   pass(tookMs);
   clock.hear(wallMs + databaseMs, sentAtMs);
 }
 
-describe('an answer of the database', () => {
+describe('an answer from the database', () => {
   test.each([
     ['read as it was sent', -800],
     ['read on the way', -300],
     ['read as it arrived', 0],
-  ])('however slow, is no offset where its time lies within the question: %s', (_, databaseMs) => {
+  ])('however slow, shows no offset when its time lies between sending and arrival: %s', (_, databaseMs) => {
     hear(databaseMs, 800);
     expect(clock.offsetMs()).toBe(0);
   });
 
-  test('from before the question: this copy is ahead by at least so much', () => {
+  test('with a time before sending shows that this copy is ahead by at least the difference', () => {
     hear(-6_800, 800);
     expect(clock.offsetMs()).toBe(6_000);
   });
 
-  test('from after its arrival: this copy is behind by at least so much', () => {
+  test('with a time after arrival shows that this copy is behind by at least the difference', () => {
     hear(6_000, 800);
     expect(clock.offsetMs()).toBe(-6_000);
   });
 
-  test('takes the place of the one before it', () => {
+  test('replaces the previous one', () => {
     hear(60_000, 0);
     hear(0, 0);
     expect(clock.offsetMs()).toBe(0);
   });
 });
 
-test('time that passes is no offset; a wall clock that steps is one at once, also before the first answer', () => {
+test('elapsed time is no offset; a wall clock step is one immediately, also before the first answer', () => {
   pass(3_600_000);
   expect(clock.offsetMs()).toBe(0);
   wallMs += 7_000;
@@ -66,12 +66,12 @@ test.each([
   [5_001, false],
   [-5_000, true],
   [-5_001, false],
-])('an offset of %i ms is right: %s', (offsetMs, isRight) => {
+])('an offset of %i ms is acceptable: %s', (offsetMs, isRight) => {
   hear(-offsetMs, 0);
   expect(clock.isRight()).toBe(isRight);
 });
 
-test('the database’s time goes on by the monotonic clock, whatever the wall clock does', () => {
+test('the database’s time advances by the monotonic clock, whatever the wall clock does', () => {
   hear(-20_000, 0);
   const heardAt = wallMs - 20_000;
   expect(clock.databaseNow()).toBe(heardAt);

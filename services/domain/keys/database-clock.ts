@@ -1,9 +1,9 @@
 import type { Clock } from '../ports.ts';
 import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
 
-/** How far this copy's wall clock is from the database's, in memory. */
+/** The offset of this copy's wall clock from the database's, in memory. */
 export type DatabaseClock = {
-  /** The database's clock was read between `sentAtMs` (monotonic) and now. A slow answer is no offset. */
+  /** The database's clock was read between `sentAtMs` (monotonic) and now. A slow answer is not an offset. */
   hear(databaseNowMs: number, sentAtMs: number): void;
   /** The database's time by our monotonic clock, milliseconds since 1970: no step of the wall clock changes it. */
   databaseNow(): number;

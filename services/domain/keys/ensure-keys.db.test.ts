@@ -28,7 +28,7 @@ afterAll(() => harness?.close());
 beforeEach(() => harness.empty());
 
 describe('first start', () => {
-  test('eight copies at once on an empty database make one key and one set of server secrets', async () => {
+  test('eight concurrent copies on an empty database create one key and one set of server secrets', async () => {
     const copies = Array.from({ length: 8 }, () => createTestPorts(harness.databaseUrl));
     const results = await Promise.all(copies.map((copy) => ensureKeys(copy, keySettings(), testCaller)));
     await Promise.all(copies.map((copy) => copy.end()));
@@ -42,46 +42,48 @@ describe('first start', () => {
     expect(await harness.eventsOf('server_secret.created')).toHaveLength(serverSecretPurposes.length);
   });
 
-  test('the first key signs at once, and for a copy whose clock is behind as well', async () => {
+  test('the first key signs immediately, also on a copy whose clock is behind', async () => {
     await harness.start();
     const [row] = await harness.keyRows();
     expect(row?.from).toBe((row?.published ?? 0) - SKEW_MS);
     expect(await listKeys(harness.ports)).toMatchObject([{ state: 'active', alg: 'EdDSA', purpose: 'access' }]);
   });
 
-  test('a later start makes nothing, writes no version and rotates nothing', async () => {
+  test('a later start creates nothing, writes no version and rotates nothing', async () => {
     await harness.start();
     const before = await harness.keysVersion();
     expect(await harness.start()).toEqual({ created: [], warnings: [] });
     expect(await harness.keysVersion()).toBe(before);
   });
 
-  test('another configured algorithm is for new keys: nothing rotates, and the start says so', async () => {
+  test('a changed algorithm applies to new keys: nothing rotates, and the start warns', async () => {
     await harness.start();
     const { created, warnings } = await harness.start(keySettings({ algorithm: 'ES256' }));
     expect(created).toEqual([]);
-    expect(warnings).toEqual(['The active key signs with EdDSA, JWT_ALGORITHM asks for ES256: sallyport keys rotate']);
+    expect(warnings).toEqual([
+      'The active key signs with EdDSA, but JWT_ALGORITHM is ES256: run sallyport keys rotate',
+    ]);
     await rotateSigningKeys(harness.ports, {}, testCaller);
     expect((await harness.keyRows()).map((row) => row.alg)).toEqual(['EdDSA', 'ES256']);
     expect((await harness.start(keySettings({ algorithm: 'ES256' }))).warnings).toEqual([]);
   });
 
-  test('an overdue rotation is said at start, not done', async () => {
+  test('a start warns of an overdue rotation and does not rotate', async () => {
     await harness.start();
     await harness.age(31 * 86_400);
     const { warnings } = await harness.start();
     expect(warnings).toEqual([
-      'The active key has signed longer than KEY_ROTATION_DAYS=30: start a worker, or sallyport keys rotate',
+      'The active key has signed for longer than KEY_ROTATION_DAYS=30: start a worker, or run sallyport keys rotate',
     ]);
     expect(await readKeyWarnings(harness.ports)).toEqual(warnings);
     expect(await harness.keyRows()).toHaveLength(1);
   });
 
-  test('a database without keys has nothing to warn of', async () => {
+  test('a database without keys gives no warning', async () => {
     expect(await readKeyWarnings(harness.ports)).toEqual([]);
   });
 
-  test('a longer token life than before keeps the present keys longer', async () => {
+  test('a longer token lifetime keeps the current keys longer', async () => {
     await harness.start();
     await rotateSigningKeys(harness.ports, {}, testCaller);
     await harness.start(keySettings({}, { accessTokenSeconds: 7_200 }));
@@ -94,8 +96,8 @@ describe('first start', () => {
 });
 
 describe('at rest', () => {
-  test('no private part and no secret is in a table dump, in any encoding', async () => {
-    await harness.start(keySettings({ algorithm: 'HS256', jwtSecret: 'shared-secret-that-nobody-may-see-in-a-dump' }));
+  test('no private key and no secret is in a table dump, in any encoding', async () => {
+    await harness.start(keySettings({ algorithm: 'HS256', jwtSecret: 'shared-secret-that-no-dump-may-contain' }));
     await rotateSigningKeys(harness.ports, {}, testCaller);
     await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
     const dump = JSON.stringify([
@@ -105,7 +107,7 @@ describe('at rest', () => {
       await harness.ports.raw('SELECT * FROM audit_outbox'),
       await harness.ports.raw('SELECT * FROM revocations'),
     ]);
-    const secrets: Buffer[] = [Buffer.from('shared-secret-that-nobody-may-see-in-a-dump')];
+    const secrets: Buffer[] = [Buffer.from('shared-secret-that-no-dump-may-contain')];
     const sealed = await harness.ports.raw<KeyRow>('SELECT id, purpose, alg, "privateKey" FROM jwks');
     expect(sealed.map(({ purpose }) => purpose)).toContain('audit-log');
     for (const row of sealed) {
@@ -127,7 +129,7 @@ describe('at rest', () => {
     expect(dump).not.toMatch(/PRIVATE KEY|"(d|p|q|dp|dq|qi|k)\\*":/);
   });
 
-  test('a writer with another key-encryption key is refused with a fix and writes nothing', async () => {
+  test('a writer with another key-encryption key gets an error with a fix and writes nothing', async () => {
     await harness.start();
     const stranger = createTestPorts(harness.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
     const before = await harness.keysVersion();
@@ -146,7 +148,7 @@ describe('at rest', () => {
     expect(harness.changes()).toBe(0);
   });
 
-  test('a database no API has started on has nothing to rotate', async () => {
+  test('a database that no API has started on has nothing to rotate', async () => {
     await expect(rotateSigningKeys(harness.ports, {}, testCaller)).rejects.toThrow('this database has no keys yet');
   });
 });
@@ -168,7 +170,7 @@ describe('HS256 mode', () => {
     expect(secret.toString()).toBe(KEY_SECRET);
   });
 
-  test('JWT_SECRET comes before BETTER_AUTH_SECRET; a changed one takes over at once and the old one verifies on', async () => {
+  test('JWT_SECRET takes precedence over BETTER_AUTH_SECRET; a changed one signs immediately and the old one still verifies', async () => {
     await harness.start(hs256());
     await harness.age(60);
     const { created } = await harness.start(hs256('another-secret-of-thirty-two-characters'));
@@ -182,7 +184,7 @@ describe('HS256 mode', () => {
     expect((await retireKeys(harness.ports, testCaller)).keys).toEqual([old?.id]);
   });
 
-  test('outside the mode a shared secret stops signing', async () => {
+  test('outside HS256 mode a shared secret stops signing', async () => {
     await harness.start(hs256());
     await harness.start();
     const [row] = await sharedRows();
@@ -192,7 +194,7 @@ describe('HS256 mode', () => {
     expect(await sharedRows()).toHaveLength(2);
   });
 
-  test('a compromised shared secret is not taken back at the next start, which says so', async () => {
+  test('a compromised shared secret is not used again at the next start, which warns', async () => {
     await harness.start(hs256());
     const [before] = await sharedRows();
     const { signer } = await compromiseKey(harness.ports, { kid: before?.id ?? '', reason: 'leaked' }, testCaller);

@@ -23,14 +23,14 @@ export type EnsureKeysSettings = {
   };
   /** BETTER_AUTH_SECRET: the shared secret of HS256 mode where JWT_SECRET is not set. */
   readonly authSecret: string;
-  /** The default audience, which HS256 mode shares the given secret with; null where it is not known yet. */
+  /** The default audience, which shares the given secret in HS256 mode; null where it is not known yet. */
   readonly audience: string | null;
-  /** Of the key-encryption key until now: what it sealed is sealed again before anything else. */
+  /** The vault of the previous key-encryption key: what it sealed is re-encrypted before anything else. */
   readonly previousVault?: Vault | undefined;
 };
 
 export type EnsuredKeys = {
-  /** Kids made now; empty on every start but the first. */
+  /** Kids created now; empty on every start but the first. */
   readonly created: readonly string[];
   /** What an operator should know; each a sentence. */
   readonly warnings: readonly string[];
@@ -39,7 +39,7 @@ export type EnsuredKeys = {
 function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
   const { keys, tokens } = settings;
   return {
-    // HS256 signs access tokens alone; ID tokens and the feed stay asymmetric beside it.
+    // HS256 signs access tokens only; ID tokens and the feed keep an asymmetric key.
     algorithm: keys.algorithm === 'HS256' ? 'RS256' : keys.algorithm,
     prepublishSeconds: keys.prepublishSeconds,
     rotationDays: keys.rotationDays,
@@ -52,7 +52,7 @@ function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
 
 /**
  * What every start needs: a policy, one asymmetric key, one set of server secrets, and in HS256 mode the shared
- * secret. Copies that start at once on an empty database make one of each. Nothing rotates here.
+ * secret. Copies that start concurrently on an empty database create one of each. Nothing rotates here.
  * @throws KeyMaterialError when a sealed value opens neither with this key-encryption key nor with the previous one
  */
 export async function ensureKeys(
@@ -62,7 +62,7 @@ export async function ensureKeys(
 ): Promise<EnsuredKeys> {
   const policy = keyPolicyOf(settings);
   await rewrapSealedValues(ports, { previous: settings.previousVault }, caller);
-  // Made before the transaction: an RSA pair takes longer than a lock should be held.
+  // Generated before the transaction: an RSA key pair takes longer than a lock should be held.
   const spare = openEnded(await readKeysOf(ports.sql, ACCESS_PURPOSE))
     ? null
     : await makeKeyPair(ports.vault, ACCESS_PURPOSE, policy.algorithm);
@@ -87,7 +87,7 @@ export async function ensureKeys(
   });
 }
 
-/** A longer token life than before holds for the keys that already sign. */
+/** Applies a longer token lifetime to the keys that already sign. */
 async function keepForLongestToken(tx: Tx, policy: KeyPolicy, nowMs: number): Promise<void> {
   for (const key of await readKeys(tx)) {
     const isOver = key.compromisedAt !== null || (destroysAt(key) ?? nowMs + 1) <= nowMs;

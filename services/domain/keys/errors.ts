@@ -4,9 +4,9 @@ export const signingUnavailable = defineError({
   code: 'signing_unavailable',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'This copy cannot sign at the moment',
+  title: 'Signing temporarily unavailable',
   cause:
-    'Its key ring is older than KEY_RING_BOUND_SECONDS, its clock is more than 5 s from the database, or too many tokens wait for a signature.',
+    'The key ring of this copy is older than KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, or too many tokens are waiting for a signature.',
   fix: 'Try again after Retry-After; operators: check PostgreSQL, the clock (NTP) and /readyz.',
   retryable: true,
 });
@@ -15,17 +15,17 @@ export const clockWrong = defineError({
   code: 'clock_wrong',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'The clock of this copy is wrong',
-  cause: 'Its clock is more than 5 s from the database, so it cannot tell which tokens have expired.',
-  fix: 'Try again after Retry-After, or at another copy; operators: check the clock (NTP) and /readyz.',
+  title: 'Clock of this copy out of sync',
+  cause: 'Its clock differs from the database by more than 5 s, so it cannot decide which tokens have expired.',
+  fix: 'Try again after Retry-After, or on another copy; operators: check the clock (NTP) and /readyz.',
   retryable: true,
 });
 
 export const keyUnknown = defineError({
   code: 'key_unknown',
   status: 404,
-  title: 'There is no such key',
-  cause: 'No key of this installation has this kid, or its history has been removed.',
+  title: 'Key not found',
+  cause: 'No key of this installation has this kid, or its history was removed.',
   fix: 'List the keys with GET /v1/keys.',
   retryable: false,
 });

@@ -1,4 +1,4 @@
-// For tests only: a database whose keys and server secrets a test may make, age and count.
+// For tests only: a database whose keys and server secrets a test can create, age and count.
 
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { type TestPorts, testCaller } from '#testing/harness/ports.ts';
@@ -10,7 +10,7 @@ import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
 
 export const KEY_AUDIENCE = 'https://api.example.test';
 export const KEY_SECRET = 'a-secret-of-more-than-thirty-two-characters';
-/** What the clocks of two copies may be apart. */
+/** Allowed difference between the clocks of two copies. */
 export const SKEW_MS = 2 * CLOCK_BOUND_SECONDS * 1_000;
 
 /** A row of `jwks`; times in Unix milliseconds. */
@@ -32,15 +32,15 @@ type KeyEvent = { target_id: string; actor_id: string; detail: Record<string, un
 export type KeyHarness = {
   readonly databaseUrl: string;
   readonly ports: TestPorts & { readonly keysChanged: () => void };
-  /** How often a use-case said that keys changed, since the harness was emptied. */
+  /** How often use-cases reported a key change since `empty`. */
   changes(): number;
-  /** A start of the API with these settings. */
+  /** Simulates an API start with these settings. */
   start(settings?: EnsureKeysSettings): ReturnType<typeof ensureKeys>;
-  /** After a start with this algorithm, the loaded ring of a copy. */
+  /** The loaded ring of a copy after a start with this algorithm. */
   startRing(algorithm?: KeyRingSettings['algorithm'], clock?: Clock): Promise<KeyRing>;
-  /** Moves everything written so far into the past, as time would. */
+  /** Moves everything written so far into the past. */
   age(seconds: number): Promise<void>;
-  /** Every key but the audit log's, of which its own tests speak; the first signer first. */
+  /** Every key except the audit log's, which has separate tests; the first signer first. */
   keyRows(): Promise<KeyRow[]>;
   eventsOf(type: string): Promise<KeyEvent[]>;
   keysVersion(): Promise<number>;
@@ -49,7 +49,7 @@ export type KeyHarness = {
   close(): Promise<void>;
 };
 
-/** What a start is told of keys: EdDSA and short times unless said otherwise. */
+/** Key settings of a start: EdDSA and short times by default. */
 export const keySettings = (
   keys: Partial<EnsureKeysSettings['keys']> = {},
   tokens: Partial<EnsureKeysSettings['tokens']> = {},
@@ -67,7 +67,7 @@ export const keySettings = (
   audience: KEY_AUDIENCE,
 });
 
-/** What a copy's ring is told. */
+/** Settings of a copy's ring. */
 export const ringSettings = (algorithm: KeyRingSettings['algorithm'] = 'EdDSA'): KeyRingSettings => ({
   algorithm,
   jwksMaxAgeSeconds: 300,
@@ -84,7 +84,7 @@ const rowsRead = defineStatement(
 const agedBy = (seconds: number) => {
   const by = `make_interval(secs => ${seconds})`;
   return {
-    // The earliest first: the range of the next signer, moved before it, would overlap it for a moment.
+    // The earliest key first: moving its successor before it would overlap the ranges for a moment.
     keys: `DO $$ DECLARE kid text; BEGIN
       FOR kid IN SELECT id FROM jwks ORDER BY lower(signs) LOOP
         UPDATE jwks SET signs = tstzrange(lower(signs) - ${by}, upper(signs) - ${by}), "createdAt" = "createdAt" - ${by},

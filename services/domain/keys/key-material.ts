@@ -22,12 +22,12 @@ export class KeyMaterialError extends Error {
   }
 }
 
-/** A key made and sealed, ready for its row. */
+/** A key, generated and sealed, ready for its row. */
 export type SealedKey = {
   readonly kid: string;
   readonly purpose: string;
   readonly alg: KeyAlgorithm;
-  /** JWK as JSON text; for HS256 the sealed fingerprint of the secret, by which a compromised one is known again. */
+  /** JWK as JSON text; for HS256 the sealed fingerprint of the secret, which recognises a compromised secret. */
   readonly publicKey: string;
   readonly sealedPrivateKey: string;
 };
@@ -37,19 +37,19 @@ const SHARED_SECRET_BYTES = 32;
 
 export const sealContext = (purpose: string, kid: string): string => `jwks:${purpose}:${kid}`;
 
-/** Makes a key pair, its kid the thumbprint of RFC 7638, and seals the private part (PKCS #8) for this kid and purpose. */
+/** Generates a key pair whose kid is its RFC 7638 thumbprint, and seals the private key (PKCS #8) for this kid and purpose. */
 export async function makeKeyPair(vault: Vault, purpose: string, alg: AsymmetricAlgorithm): Promise<SealedKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: RSA_MODULUS_BITS });
   const jwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(jwk);
-  // Command lines would take it for an option.
+  // A command line would parse a leading hyphen as an option.
   if (kid.startsWith('-')) return makeKeyPair(vault, purpose, alg);
   const pkcs8 = KeyObject.from(privateKey).export({ format: 'der', type: 'pkcs8' });
   const sealedPrivateKey = vault.seal(pkcs8, sealContext(purpose, kid));
   return { kid, purpose, alg, publicKey: JSON.stringify(jwk), sealedPrivateKey };
 }
 
-/** A secret shared with one audience, under a kid that says nothing of it. */
+/** A secret shared with one audience, under a kid that reveals nothing about it. */
 export function sealSharedSecret(
   ports: { readonly vault: Vault; readonly random: Random },
   purpose: string,
@@ -65,7 +65,7 @@ export function sealSharedSecret(
 const fingerprint = (secret: Uint8Array): Buffer => createHash('sha256').update(secret).digest();
 export const fingerprintContext = (purpose: string, kid: string): string => `jwks_fingerprint:${purpose}:${kid}`;
 
-/** Whether an HS256 key, destroyed or not, holds exactly this secret. */
+/** Whether an HS256 key, destroyed or not, has exactly this secret. */
 export const isSharedSecret = (vault: Vault, key: SealedKey, secret: Uint8Array): boolean =>
   timingSafeEqual(openSealed(vault, key.publicKey, fingerprintContext(key.purpose, key.kid)), fingerprint(secret));
 
@@ -75,7 +75,7 @@ function assertSharedSecret(secret: Uint8Array): void {
 }
 
 /**
- * Opens what the vault sealed, or says what it means that it does not open.
+ * Opens a sealed value, or explains the failure.
  * @throws KeyMaterialError
  */
 export function openSealed(vault: Vault, sealed: string, context: string): Buffer {
@@ -89,14 +89,14 @@ export function openSealed(vault: Vault, sealed: string, context: string): Buffe
 export const anotherKeyEncryptionKey = (options?: ErrorOptions): KeyMaterialError =>
   new KeyMaterialError(
     'the keys in this database were sealed under another key-encryption key',
-    'start with the KEY_ENCRYPTION_KEY, or the BETTER_AUTH_SECRET and SALLYPORT_DATA_DIR, this database was first started with; to change it, give that one as KEY_ENCRYPTION_KEY_PREVIOUS',
+    'start with the KEY_ENCRYPTION_KEY (or the BETTER_AUTH_SECRET and SALLYPORT_DATA_DIR) that this database was first started with; to change it, set the old one as KEY_ENCRYPTION_KEY_PREVIOUS',
     options,
   );
 
 export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
   openSealed(vault, key.sealedPrivateKey, sealContext(key.purpose, key.kid));
 
-/** The shape its algorithm asks for, and at least the strength: a weak key is refused wherever it came from. */
+/** Checks the key type and strength that the algorithm requires: a weak key is rejected whatever its source. */
 export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
   const details = key.asymmetricKeyDetails ?? {};
   const fits = {
@@ -107,7 +107,7 @@ export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
   };
   if (!fits[alg])
     throw new KeyMaterialError(
-      `key ${kid} is too weak for ${alg} or of another kind`,
+      `key ${kid} is too weak for ${alg}, or of another type`,
       `mark it with: sallyport keys compromise ${kid}`,
     );
 }
@@ -122,7 +122,7 @@ export function verificationKeyOf(vault: Vault, key: SealedKey, audience: string
   return { kid: key.kid, alg: key.alg, key: made, ...(audience === undefined ? {} : { audience }) };
 }
 
-/** The key that signs; its public half must be the published one. */
+/** The key that signs; its public key must be the published one. */
 export function signingKeyOf(vault: Vault, key: SealedKey): KeyObject {
   const opened = openPrivatePart(vault, key);
   if (key.alg === 'HS256') return createSecretKey(opened);
@@ -130,7 +130,7 @@ export function signingKeyOf(vault: Vault, key: SealedKey): KeyObject {
   opened.fill(0);
   if (!createPublicKey(made).equals(publicKeyOf(key)))
     throw new KeyMaterialError(
-      `private and public part of key ${key.kid} differ`,
+      `private and public key of ${key.kid} do not match`,
       'restore the jwks table from a backup',
     );
   assertStrength(key, made);

@@ -29,15 +29,15 @@ const keysOf = (purpose: string): Promise<KeyRow[]> => readKeysOf(ports.sql, pur
 const SHARED = sharedSecretPurpose(KEY_AUDIENCE);
 const hs256 = keySettings({ algorithm: 'HS256' });
 
-/** The waiting key's time has come. */
+/** Makes the waiting key sign now. */
 const keysAged = defineStatement(
   'testKeysAged',
   `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '2 minutes', upper(signs) - interval '2 minutes')`,
 );
 
 /**
- * `change` is made under the lock of key writers and committed once `act` waits for that lock: what `act` saw before it
- * is over.
+ * Makes `change` under the key writers' lock and commits it once `act` waits for that lock: what `act` read before is
+ * outdated.
  */
 async function overtaken<T>(change: (tx: Tx) => Promise<unknown>, act: () => Promise<T>): Promise<T> {
   const waiting = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
@@ -54,7 +54,7 @@ async function overtaken<T>(change: (tx: Tx) => Promise<unknown>, act: () => Pro
 }
 
 describe('overtaken by another writer', () => {
-  test('a rotation that saw a waiting key, which signs by the time of its turn, publishes the next one', async () => {
+  test('a rotation whose waiting key begins to sign before it gets the lock publishes the next key', async () => {
     const { key: waiting } = await rotateSigningKeys(ports, {}, testCaller);
     const { outcome, key } = await overtaken(
       (tx) => tx.query(keysAged),
@@ -68,7 +68,7 @@ describe('overtaken by another writer', () => {
     ]);
   });
 
-  test('a key whose history goes before it can be marked is unknown, and nothing is revoked', async () => {
+  test('a key whose history is deleted before it can be marked is unknown, and nothing is revoked', async () => {
     const [{ kid } = { kid: '' }] = await listKeys(ports);
     await rotateSigningKeys(ports, {}, testCaller);
     await harness.age(500 * 86_400);
@@ -79,7 +79,7 @@ describe('overtaken by another writer', () => {
     expect(await listKeys(ports)).toMatchObject([{ state: 'active' }]);
   });
 
-  test('a purpose that came after the replacements were made loses its key too; the next start makes it another', async () => {
+  test('a purpose added after the replacements were generated loses its key too; the next start creates another', async () => {
     const replacements = await makeReplacements(ports);
     const { created: shared } = await harness.start(hs256);
     const { compromised, created } = await ports.transact((tx) =>
@@ -97,13 +97,13 @@ describe('overtaken by another writer', () => {
 });
 
 describe('a database with rows missing', () => {
-  test('without a signer, a rotation brings one that signs at once', async () => {
+  test('without a signer, a rotation publishes one that signs immediately', async () => {
     await ports.raw(`DELETE FROM jwks WHERE purpose = 'access'`);
     const { key } = await rotateSigningKeys(ports, {}, testCaller);
     expect(await listKeys(ports)).toMatchObject([{ state: 'active', kid: key.kid }]);
   });
 
-  test('an audit log without a key gets one that signs at once', async () => {
+  test('an audit log without a key gets one that signs immediately', async () => {
     await ports.raw('DELETE FROM jwks WHERE purpose = $1', [LOG_PURPOSE]);
     const kid = await advanceLogKey(ports, { onlyWhenDue: true }, testCaller);
     const [key] = await keysOf(LOG_PURPOSE);
@@ -117,7 +117,7 @@ describe('a database with rows missing', () => {
     expect(rotated).toMatchObject({ outcome: 'created', version: 1 });
   });
 
-  test('without a policy no server secret is destroyed: nobody can say how long a login may need it', async () => {
+  test('without a policy no server secret is destroyed: how long a token family needs it is unknown', async () => {
     await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
     await ports.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '2 days'`);
     await ports.raw('TRUNCATE key_policy');
@@ -128,7 +128,7 @@ describe('a database with rows missing', () => {
 });
 
 describe('a compromised key of another purpose', () => {
-  test("the audit log's is replaced by one that signs checkpoints, whatever algorithm tokens have", async () => {
+  test("the audit log's is replaced by one that signs checkpoints, whatever the token algorithm", async () => {
     await harness.start(keySettings({ algorithm: 'ES256' }));
     const [log] = await keysOf(LOG_PURPOSE);
     const { signer } = await compromiseKey(ports, { kid: log?.kid ?? '', reason: 'leaked' }, testCaller);
@@ -136,7 +136,7 @@ describe('a compromised key of another purpose', () => {
     expect(signer?.kid).not.toBe(log?.kid);
   });
 
-  test('a shared secret whose mode has ended is not replaced: nothing signs in its place', async () => {
+  test('a shared secret is not replaced after HS256 mode was turned off', async () => {
     const { created } = await harness.start(hs256);
     await harness.start();
     await harness.age(60);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 beforeEach(() => harness.empty());
 
-/** The system's clocks, moved by hand: `wall` for steps, `both` for time that passes. */
+/** The system's clocks, moved by the test: `wall` for steps, `both` for elapsed time. */
 const movedClock = () => {
   const moved = { wall: 0, both: 0 };
   let stood: { readonly wall: number; readonly monotonic: number } | undefined;
@@ -23,7 +23,7 @@ const movedClock = () => {
     now: () => (stood?.wall ?? Date.now()) + moved.wall + moved.both,
     monotonic: () => (stood?.monotonic ?? performance.now()) + moved.both,
   };
-  /** From the first call on they stand but for what moves them: here, until the ring is this old. */
+  /** Stops the clocks from the first call on and moves them until the ring is this old. */
   const makeAge = (ring: KeyRing, ageMs: number): void => {
     stood ??= { wall: Date.now(), monotonic: performance.now() };
     moved.both += ageMs - ring.state().ageMs;
@@ -32,7 +32,7 @@ const movedClock = () => {
 };
 
 describe('freshness', () => {
-  test('a ring older than its bound stops signing; a poll that saw its version makes it fresh again', async () => {
+  test('a ring older than its bound stops signing; a poll that confirms its version makes it fresh again', async () => {
     const { clock, makeAge } = movedClock();
     const ring = await harness.startRing('EdDSA', clock);
     makeAge(ring, 29_999);
@@ -44,7 +44,7 @@ describe('freshness', () => {
     await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
   });
 
-  test('a poll that saw another version confirms nothing; an older poll does not make the ring older', async () => {
+  test('a poll with another version confirms nothing; an older poll does not make the ring older', async () => {
     const { moved, clock } = movedClock();
     const ring = await harness.startRing('EdDSA', clock);
     moved.both = 20_000;
@@ -58,7 +58,7 @@ describe('freshness', () => {
   test.each([
     ['ahead', 15_000],
     ['behind', -15_000],
-  ])('a copy whose clock is %s of the database by more than 5 s does not sign', async (_, wall) => {
+  ])('a copy whose clock is more than 5 s %s of the database does not sign', async (_, wall) => {
     const { moved, clock } = movedClock();
     moved.wall = wall;
     const ring = await harness.startRing('EdDSA', clock);
@@ -69,7 +69,7 @@ describe('freshness', () => {
     await expect(ring.sign({ typ: 'at+jwt' }, {})).resolves.toBeDefined();
   });
 
-  test('a clock that steps while running is noticed before the next poll, and forgiven when the poll agrees', async () => {
+  test('a clock step is noticed before the next poll, and accepted once the poll agrees', async () => {
     const { moved, clock } = movedClock();
     const ring = await harness.startRing('EdDSA', clock);
     moved.wall = 2 * 86_400_000;
@@ -79,7 +79,7 @@ describe('freshness', () => {
     expect(ring.isFresh()).toBe(true);
   });
 
-  test('loads asked for while one runs share one more', async () => {
+  test('loads requested during a load share the next one', async () => {
     await harness.start();
     let versionReads = 0;
     const counting: Sql = {
@@ -93,7 +93,7 @@ describe('freshness', () => {
     expect(versionReads).toBe(2);
   });
 
-  test('a failed load leaves the ring as it was, and the load that waited behind it runs', async () => {
+  test('a failed load leaves the ring unchanged, and the waiting load runs', async () => {
     await harness.start();
     let failures = 0;
     const failing: Sql = {
@@ -128,7 +128,7 @@ describe('the key set over HTTP caches', () => {
     expect(ring.jwks().maxAgeSeconds).toBe(0);
   });
 
-  test('who has the current tag is answered 304 without a body', async () => {
+  test('a client with the current ETag gets 304 without a body', async () => {
     const ring = await harness.startRing();
     const first = readJwks({ keyRing: ring }, { ifNoneMatch: undefined });
     expect(first).toMatchObject({ status: 200, body: ring.jwks().body });

@@ -27,7 +27,7 @@ const claimsFor = (seconds: number, nowMs = Date.now()) => ({
 const kidOf = (token: string): string | undefined => decodeProtectedHeader(token).kid;
 
 describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
-  test('a fresh database uses the configured algorithm, and jose verifies its tokens by the key set alone', async () => {
+  test('a fresh database uses the configured algorithm, and jose verifies its tokens with the key set alone', async () => {
     const ring = await harness.startRing(alg);
     const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const keySet = createLocalJWKSet(JSON.parse(ring.jwks().body));
@@ -60,7 +60,7 @@ describe('HS256 mode', () => {
     expect(await alg('revocations+jwt')).toBe('RS256');
   });
 
-  test('a shared secret is never in the key set and verifies for its own audience alone', async () => {
+  test('a shared secret is never in the key set and verifies for its audience only', async () => {
     const ring = await harness.startRing('HS256');
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     expect(ring.jwks().body).not.toContain(kid);
@@ -68,7 +68,7 @@ describe('HS256 mode', () => {
     expect(ring.find(kid)?.key).toMatchObject({ alg: 'HS256', audience: KEY_AUDIENCE });
   });
 
-  test('a compromised shared secret verifies nothing: its own bytes are gone', async () => {
+  test('a compromised shared secret verifies nothing: its bytes are destroyed', async () => {
     const ring = await harness.startRing('HS256');
     const kid = kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900))) ?? '';
     await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
@@ -80,14 +80,14 @@ describe('HS256 mode', () => {
   });
 });
 
-test('every typ has its own header, however many there are', async () => {
+test('every typ gets its header, however many there are', async () => {
   const ring = await harness.startRing();
   for (let index = 0; index < 20; index += 1)
     expect(decodeProtectedHeader(await ring.sign({ typ: `type-${index}` }, {})).typ).toBe(`type-${index}`);
 });
 
 describe('look-up', () => {
-  test('a hostile kid finds nothing and reaches neither file nor statement', async () => {
+  test('a hostile kid matches no key and reaches neither file nor statement', async () => {
     await harness.start();
     let queries = 0;
     const counting: Sql = {
@@ -106,7 +106,7 @@ describe('look-up', () => {
     expect(queries).toBe(0);
   });
 
-  test('a key object outlives a reload, so that verdicts cached by key stay good', async () => {
+  test('a key object survives a reload, so that results cached by key stay valid', async () => {
     const ring = await harness.startRing();
     const kid = ring.list()[0]?.kid ?? '';
     const before = ring.find(kid)?.key.key;
@@ -116,7 +116,7 @@ describe('look-up', () => {
     await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(900))).resolves.toBeDefined();
   });
 
-  test('a compromised key is found as compromised, is out of the key set, and another one signs', async () => {
+  test('a compromised key is found as compromised, has left the key set, and another key signs', async () => {
     const ring = await harness.startRing();
     const kid = ring.list()[0]?.kid ?? '';
     await compromiseKey(ports, { kid, reason: 'leaked' }, testCaller);
@@ -126,14 +126,14 @@ describe('look-up', () => {
     expect(kidOf(await ring.sign({ typ: 'at+jwt' }, claimsFor(900)))).not.toBe(kid);
   });
 
-  test('an RSA key below 2048 bits in the database is refused at load', async () => {
+  test('an RSA key below 2048 bits in the database is rejected at load', async () => {
     await harness.start(keySettings({ algorithm: 'RS256' }));
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     await ports.raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
     await expect(createKeyRing(ports, ringSettings()).load()).rejects.toThrow(KeyMaterialError);
   });
 
-  test('a database sealed under another key-encryption key says so at load', async () => {
+  test('a database sealed under another key-encryption key gives an error at load', async () => {
     await harness.start();
     const stranger = createTestPorts(harness.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 9) });
     const ring = createKeyRing(stranger, ringSettings());
@@ -160,7 +160,7 @@ describe('the change of signers', () => {
     const current = copies[0]?.list().find((key) => key.state === 'active')?.kid;
     const boundary = Date.parse(next.activates_at);
     const kids = async (): Promise<(string | undefined)[]> => {
-      // Time that passed, not a clock that stepped.
+      // Elapsed time, not a clock step.
       for (const copy of copies) copy.confirm(copy.state().version, frozen.monotonic(), at);
       return Promise.all(copies.map(async (copy) => kidOf(await copy.sign({ typ: 'at+jwt' }, claimsFor(900, at)))));
     };
@@ -193,7 +193,7 @@ describe('the change of signers', () => {
     expect(ring.jwks().etag).not.toBe(tag);
   });
 
-  test('a token that would outlive its key in the key set is not signed', async () => {
+  test('a token that would outlive its published key is not signed', async () => {
     const ring = await harness.startRing();
     await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(902))).rejects.toMatchObject({
       code: 'signing_unavailable',
@@ -202,7 +202,7 @@ describe('the change of signers', () => {
     await expect(ring.sign({ typ: 'at+jwt' }, claimsFor(900))).resolves.toBeDefined();
   });
 
-  test('where no key signs, nothing is signed', async () => {
+  test('without a signer nothing is signed', async () => {
     const ring = await harness.startRing();
     await ports.raw('DELETE FROM jwks');
     await ring.load();
@@ -211,7 +211,7 @@ describe('the change of signers', () => {
 });
 
 describe('server secrets', () => {
-  test('a new version is known at once, used after its hold, and old versions still open what they made', async () => {
+  test('a new version is known immediately, used after its hold period, and old versions still open what they made', async () => {
     let at = Date.now();
     const clock: Clock = { now: () => at, monotonic: () => at };
     await harness.start();
@@ -229,7 +229,7 @@ describe('server secrets', () => {
     expect(ring.secret('csrf').key.equals(ring.secret('pepper').key)).toBe(false);
   });
 
-  test('a destroyed version opens nothing, and a purpose without any is a defect that says so', async () => {
+  test('a destroyed version opens nothing, and a purpose without any version is a defect with a clear error', async () => {
     const ring = await harness.startRing();
     await ports.raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
     await ports.raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);

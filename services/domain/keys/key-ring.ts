@@ -22,37 +22,37 @@ type JwksAnswer = {
   /** `{"keys":[…]}`, public members only. */
   readonly body: string;
   readonly etag: string;
-  /** Jittered, and shorter by the ring's own age: no verifier ever holds an older key set than the setting allows. */
+  /** Jittered, and shorter by the ring's age: no verifier ever uses an older key set than the setting allows. */
   readonly maxAgeSeconds: number;
 };
 
 /** This copy's keys, in memory. Nothing but `load` does I/O. */
 export type KeyRing = {
-  /** Reads everything from Postgres; calls while one runs share one more. Throws KeyMaterialError, storeUnavailable. */
+  /** Reads everything from Postgres; calls during a load share the next one. Throws KeyMaterialError, storeUnavailable. */
   load(): Promise<void>;
   /**
-   * The state poll saw this version and this clock of the database. True: the ring is as old as the poll's sending,
-   * `clock.monotonic()` at `sentAtMs`. False: call `load`.
+   * Reports the version and the clock that the state poll read from the database. True: the ring is as fresh as the
+   * poll, sent at `sentAtMs` (`clock.monotonic()`). False: call `load`.
    */
   confirm(version: number, sentAtMs?: number, databaseNowMs?: number): boolean;
-  /** The key of a kid, or undefined for one never known or already retired. A Map lookup: kid may be anything. */
+  /** The key of a kid, or undefined for one never known or already retired. A Map lookup, because the kid may be any string. */
   find(kid: string): { readonly key: VerificationKey; readonly compromised: boolean } | undefined;
   /**
-   * A compact JWS (RFC 7515 §7.1) by the key whose range holds now. HS256 mode signs `at+jwt` with the audience's
-   * shared secret. Rejects with `signingUnavailable` (503), also for a token that outlives its key.
+   * Signs a compact JWS (RFC 7515 §7.1) with the key whose range is current. HS256 mode signs `at+jwt` with the
+   * audience's shared secret. Rejects with `signingUnavailable` (503), also for a token that outlives its key.
    */
   sign(header: { readonly typ: string }, claims: object, options?: { readonly audience?: string }): Promise<string>;
-  /** Throws `signingUnavailable` (503) where `sign` would: for before something is committed that needs a signature. */
+  /** Throws `signingUnavailable` (503) where `sign` would: call it before committing something that needs a signature. */
   assertSigns(header: { readonly typ: string }, audience: string | undefined): void;
   jwks(): JwksAnswer;
   /** The newest active version. */
   secret(purpose: ServerSecretPurpose): { readonly version: number; readonly key: Buffer };
-  /** Undefined for a version never made or already destroyed. */
+  /** Undefined for a version that never existed or is already destroyed. */
   secretVersion(purpose: ServerSecretPurpose, version: number): Buffer | undefined;
   list(): KeyView[];
-  /** Whether this copy's clock is within 5 s of the database's; if not, it cannot tell which tokens have expired. */
+  /** Whether this copy's clock is within 5 s of the database's; if not, it cannot decide which tokens have expired. */
   isClockRight(): boolean;
-  /** Whether the database was asked at or after this monotonic time, and what it said is loaded. */
+  /** Whether the database was queried at or after this monotonic time, and the result is loaded. */
   isConfirmedSince(monotonicMs: number): boolean;
   /** Whether this copy may sign: ring within its bound, clock within 5 s of the database's. */
   isFresh(): boolean;
@@ -86,7 +86,7 @@ export function createKeyRing(
     return loaded;
   };
 
-  // Shared: a load under way may have read before the change that the next one is about.
+  // Callers share the next load: the one in flight may have read before the change that they need to see.
   const loads = createSingleFlight<void>(async () => {
     const sentAtMs = clock.monotonic();
     const { version, now } = await readVersion(sql);
@@ -103,7 +103,7 @@ export function createKeyRing(
     if (ageMs() > boundMs)
       throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is older than its bound.' });
     if (!isClockRight())
-      throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock is too far from the database.' });
+      throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock differs too much from the database.' });
     const signer = chooseSigner(keys, settings.algorithm, typ, audience, nowMs);
     if (!signer) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' });
     return signer;
@@ -142,7 +142,7 @@ export function createKeyRing(
       const nowMs = databaseNow();
       if (keySet === undefined || nowMs >= keySet.until) keySet = makeKeySet(state.rows, nowMs);
       const allowed = Math.max(0, settings.jwksMaxAgeSeconds - ageMs() / 1_000);
-      // Copies of one fleet should not all be asked at the same second.
+      // Spreads requests, so that caches do not expire in the same second.
       const jitter = 0.8 + 0.2 * (ports.random.bytes(1)[0]! / 255);
       return { body: keySet.body, etag: keySet.etag, maxAgeSeconds: Math.floor(allowed * jitter) };
     },

@@ -1,7 +1,7 @@
-// For tests only: a row of a signing key, as the ring reads it.
+// For tests only: a signing key's row, as the ring reads it.
 import type { KeyRow } from './keys.store.ts';
 
-/** When made keys begin to sign, in milliseconds since 1970. */
+/** When generated keys begin to sign, in milliseconds since 1970. */
 export const KEY_NOW = 1_800_000_000_000;
 
 export const keyRow = (kid: string, changes: Partial<KeyRow> = {}): KeyRow => ({

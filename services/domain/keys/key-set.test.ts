@@ -12,18 +12,18 @@ const key = (kid: string, changes: Partial<KeyRow> = {}): KeyRow =>
 const kidsOf = ({ body }: { readonly body: string }): string[] =>
   JSON.parse(body).keys.map(({ kid }: { kid: string }) => kid);
 
-test('public members alone are told, even of a row that holds the private one in clear', () => {
+test('only public members are published, even of a row with the private key in clear', () => {
   expect(whole.d).toBeDefined();
   const { kty, crv, x, y } = whole;
   const { body } = makeKeySet([key('a')], NOW);
   expect(JSON.parse(body)).toEqual({ keys: [{ kty, use: 'sig', alg: 'ES256', kid: 'a', crv, x, y }] });
 });
 
-test('shared secrets, compromised keys and keys whose time is over are not told', () => {
+test('shared secrets, compromised keys and retired keys are not published', () => {
   const set = makeKeySet(
     [
       key('waiting', { signsFrom: NOW + 1 }),
-      key('secret', { alg: 'HS256', purpose: 'hs256:somebody', publicKey: 'sealed' }),
+      key('secret', { alg: 'HS256', purpose: 'hs256:partner', publicKey: 'sealed' }),
       key('leaked', { compromisedAt: NOW - 1 }),
       key('over', { signsUntil: NOW - 1_000, leavesAt: NOW }),
       key('last', { signsUntil: NOW - 1_000, leavesAt: NOW + 1 }),
@@ -33,13 +33,13 @@ test('shared secrets, compromised keys and keys whose time is over are not told'
   expect(kidsOf(set)).toEqual(['waiting', 'last']);
 });
 
-test('it holds until the first of its keys leaves, for ever where none is to', () => {
+test('is valid until the first of its keys leaves, forever where none will', () => {
   const leaving = [key('a', { leavesAt: NOW + 2_000 }), key('b', { leavesAt: NOW + 1_000 }), key('c')];
   expect(makeKeySet(leaving, NOW).until).toBe(NOW + 1_000);
   expect(makeKeySet([key('c')], NOW).until).toBe(Number.POSITIVE_INFINITY);
 });
 
-test('one tag for one body, and another for another', () => {
+test('has one ETag per body', () => {
   const { etag } = makeKeySet([key('a')], NOW);
   expect(etag).toMatch(/^"[\w-]{22}"$/);
   expect(makeKeySet([key('a')], NOW + 1).etag).toBe(etag);

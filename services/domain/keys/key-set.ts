@@ -3,7 +3,7 @@ import { publicJwkOf } from './key-material.ts';
 import { isPublished } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 
-/** What verifiers are told (RFC 7517 §5), made once for as long as it holds. */
+/** The published key set (RFC 7517 §5), built once for as long as it is valid. */
 export type KeySet = {
   /** `{"keys":[…]}`, public members only. */
   readonly body: string;

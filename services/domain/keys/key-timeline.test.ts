@@ -47,7 +47,7 @@ const keyWith = (times: Partial<KeyTimes> & Pick<KeyTimes, 'kid'>): KeyTimes => 
 describe('states', () => {
   const key = keyWith({ kid: 'k', signsFrom: START + 10, signsUntil: START + 20, leavesAt: START + 30 });
 
-  test('follow from ranges and clock alone: pending, active, retiring, retired', () => {
+  test('follow only from ranges and clock: pending, active, retiring, retired', () => {
     expect([9, 10, 19, 20, 29, 30].map((ms) => stateOf(key, START + ms))).toEqual([
       'pending',
       'active',
@@ -60,13 +60,13 @@ describe('states', () => {
     expect(stateOf({ ...key, leavesAt: null }, START + DAY)).toBe('retiring');
   });
 
-  test('a compromised key is nothing else, and never published', () => {
+  test('a compromised key has no other state and is never published', () => {
     const compromised = { ...key, compromisedAt: START };
     expect(stateOf(compromised, START + 15)).toBe('compromised');
     expect(isPublished(compromised, START + 15)).toBe(false);
   });
 
-  test('a key is published from its making until its last token has expired', () => {
+  test('a key is published from its creation until its last token has expired', () => {
     expect([0, 10, 29, 30].map((ms) => isPublished(key, START + ms))).toEqual([true, true, true, false]);
   });
 
@@ -74,7 +74,7 @@ describe('states', () => {
     expect(isPublished({ ...key, alg: 'HS256' }, START)).toBe(false);
   });
 
-  test('a private part outlives its range by the skew of a copy that is behind; a shared secret also verifies', () => {
+  test('a private key outlives its range by the skew of a copy that is behind; a shared secret also verifies', () => {
     expect(destroysAt(key)).toBe(START + 20 + 2 * SKEW);
     expect(destroysAt({ ...key, signsUntil: null })).toBeNull();
     expect(destroysAt({ ...key, alg: 'HS256' })).toBe(key.leavesAt);
@@ -84,7 +84,7 @@ describe('states', () => {
 describe('rotation', () => {
   const current = keyWith({ kid: 'current' });
 
-  test('the next key signs after the hold, and the current range ends at exactly that moment', () => {
+  test('the next key signs after the hold period, and the current range ends at exactly that moment', () => {
     const signsFrom = START + DAY + (60 + 2 * CLOCK_BOUND_SECONDS) * 1_000;
     expect(holdMs(policy)).toBe(signsFrom - START - DAY);
     expect(planRotation([current], policy, START + DAY, false)).toEqual({
@@ -99,32 +99,32 @@ describe('rotation', () => {
     });
   });
 
-  test('a second rotation while one is pending answers that one: never a third key', () => {
+  test('a second rotation while a key is pending returns that key: never a third one', () => {
     const waiting = keyWith({ kid: 'next', signsFrom: START + 100 });
     const closed = keyWith({ kid: 'current', signsUntil: START + 100 });
     expect(planRotation([closed, waiting], policy, START + 50, false)).toEqual({ kind: 'pending', kid: 'next' });
   });
 
-  test('without any key the first one signs at once, for copies that are behind as well', () => {
+  test('the first key signs immediately, also on copies that are behind', () => {
     const gone = keyWith({ kid: 'gone', compromisedAt: START });
     const plan = { kind: 'publish', close: null, signsFrom: START - 2 * SKEW };
     expect(planRotation([gone], policy, START, true)).toEqual(plan);
     expect(signsAtOnceFrom([], START)).toBe(plan.signsFrom);
   });
 
-  test('a key that follows nobody never signs beside one whose range still holds', () => {
+  test('a key without a predecessor never signs beside one whose range is still current', () => {
     const stopped = keyWith({ kid: 'stopped', signsUntil: START - 1, leavesAt: START + DAY });
     expect(signsAtOnceFrom([stopped], START)).toBe(START - 1);
     expect(signsAtOnceFrom([{ ...stopped, compromisedAt: START }], START)).toBe(START - 2 * SKEW);
   });
 
-  test('a scheduled rotation waits until the days are over when the next key would sign', () => {
+  test('a scheduled rotation waits until the next key would sign on the rotation date', () => {
     const due = START + 30 * DAY - holdMs(policy);
     expect(planRotation([current], policy, due - 1, true)).toEqual({ kind: 'not_due', kid: 'current' });
     expect(planRotation([current], policy, due, true)).toMatchObject({ kind: 'publish', signsFrom: START + 30 * DAY });
   });
 
-  test('days shorter than the hold: several keys wait, each published a whole hold before it signs', () => {
+  test('rotation days shorter than the hold period: several keys wait, each published one whole hold period before it signs', () => {
     const often = { ...policy, rotationDays: 5_000 / DAY };
     const waiting = keyWith({ kid: 'waiting', signsFrom: START + holdMs(often) });
     const closed = keyWith({ kid: 'current', signsUntil: waiting.signsFrom });
@@ -137,7 +137,7 @@ describe('rotation', () => {
     expect(planRotation([closed, waiting], often, START + 5_000, false)).toEqual({ kind: 'pending', kid: 'waiting' });
   });
 
-  test('a database clock that leaps two days ahead and back publishes one key for it, not one a run', () => {
+  test('a database clock that jumps two days ahead and back publishes one key for it, not one per run', () => {
     let keys = [current];
     let published = 0;
     const day = START + 29 * DAY;
@@ -152,20 +152,20 @@ describe('rotation', () => {
     expect(published).toBe(1);
   });
 
-  test('a server secret gives way by the same days, but never so often that too many versions live at once', () => {
+  test('a server secret is replaced on the same schedule, but never so often that too many versions are live', () => {
     expect(secretRotatesAt(START, policy)).toBe(START + 30 * DAY);
     const often = { ...policy, rotationDays: 1 / DAY };
     expect(secretRotatesAt(START, often)).toBe(START + 3_600_000 / 32);
   });
 
-  test('a key whose tokens live longer than the policy now says stays for those', () => {
+  test('a key whose tokens live longer than the current policy allows stays until they expire', () => {
     const long = keyWith({ kid: 'long', longestTokenSeconds: 3_600 });
     const plan = planRotation([long], policy, START + DAY, false);
     const signsUntil = START + DAY + holdMs(policy);
     expect(plan).toMatchObject({ close: { leavesAt: leavesAt(signsUntil, 3_600, policy) } });
   });
 
-  test('a server secret is held for a ring at its bound and kept for the longest login', () => {
+  test('a server secret waits for a ring at its bound and is kept for the longest token family', () => {
     expect(secretHoldMs(policy)).toBe(30_000 + 2 * SKEW);
     expect(secretDestroysAt(START, policy)).toBe(START + (3_600 + 5) * 1_000 + 2 * SKEW);
   });
@@ -184,7 +184,7 @@ describe('compromise', () => {
     });
   });
 
-  test('a successor that waits is brought forward instead of a third key', () => {
+  test('a waiting successor starts earlier instead of a third key', () => {
     const closed = { ...active, signsUntil: START + DAY };
     const next = keyWith({ kid: 'next', signsFrom: START + DAY });
     expect(planCompromise([before, closed, next], closed, START + 5_000)).toEqual({
@@ -195,14 +195,14 @@ describe('compromise', () => {
     });
   });
 
-  test('without its pending successor the active key goes on signing', () => {
+  test('without its pending successor the active key continues to sign', () => {
     const closed = { ...active, signsUntil: START + DAY };
     const next = keyWith({ kid: 'next', signsFrom: START + DAY });
     expect(planCompromise([closed, next], next, START + 5_000)).toMatchObject({ extend: 'active', replaceFrom: null });
     expect(planCompromise([next], next, START + 5_000)).toMatchObject({ extend: null, replaceFrom: null });
   });
 
-  test('a key that no longer signs anywhere needs no replacement', () => {
+  test('a key that no longer signs on any copy needs no replacement', () => {
     const unchanged = { signsUntil: START + 1_000, advance: null, extend: null, replaceFrom: null };
     expect(planCompromise([before, active], before, START + 1_000 + 2 * SKEW)).toEqual(unchanged);
   });
@@ -212,7 +212,7 @@ describe('compromise', () => {
   });
 });
 
-/** A model of the table: the plans applied as the use-cases write them, and every version of it by commit time. */
+/** A model of the table: applies the plans as the use-cases write them, and keeps every version by commit time. */
 class Model {
   nowMs = START;
   readonly #policy: KeyPolicy;
@@ -275,7 +275,7 @@ function play(steps: readonly Step[], by: KeyPolicy): Model {
   return model;
 }
 
-/** Every moment at which something changes, its neighbours, and the far ends of the skew around it. */
+/** Every moment of a change, its neighbours, and both ends of the skew around it. */
 const momentsOf = (model: Model): number[] => {
   const edges = model.versions.flatMap(({ at, keys }) => [
     at,
@@ -284,13 +284,13 @@ const momentsOf = (model: Model): number[] => {
   return edges.flatMap((edge) => [-2 * SKEW, -SKEW, -1, 0, 1, SKEW, 2 * SKEW].map((offset) => edge + offset));
 };
 
-/** Whether the key that signs is there, and published. */
+/** Whether the signing key exists and is published. */
 const holds = (keySet: readonly KeyTimes[], signer: KeyTimes | undefined): boolean =>
   signer !== undefined && keySet.some((key) => key.kid === signer.kid);
 
 describe.each([
   ['by days', policy],
-  ['faster than the hold', { ...policy, rotationDays: 5_000 / DAY }],
+  ['faster than the hold period', { ...policy, rotationDays: 5_000 / DAY }],
 ])('for any history of rotations and compromises, %s', (_name, by) => {
   test('exactly one key signs at every instant, on every copy within the allowed skew', () => {
     fc.assert(
@@ -315,7 +315,7 @@ describe.each([
           .sort((one, other) => one.signsFrom - other.signsFrom);
         for (const [index, key] of good.entries()) {
           const next = good[index + 1]?.signsFrom ?? null;
-          // A key compromised long after its range leaves a gap there, where no copy's clock can be.
+          // A key compromised long after its range leaves a gap there, which no copy's clock can reach.
           if (next !== null && next <= model.nowMs - 2 * SKEW) expect(key.signsUntil).toBeLessThanOrEqual(next);
           else expect(key.signsUntil).toBe(next);
         }
@@ -325,7 +325,7 @@ describe.each([
     );
   });
 
-  test('every signed token is verifiable by any verifier whose key set is at most the pre-publication old', () => {
+  test('every signed token verifies with a key set that is at most the hold period old', () => {
     fc.assert(
       fc.property(
         stepsOf(['rotate', 'due']),
@@ -357,13 +357,14 @@ describe.each([
           const model = play(steps, by);
           for (const moment of momentsOf(model).filter((ms) => ms >= START)) {
             const signer = model.at(moment).find((key) => signsAt(key, moment + signerOffset));
-            // exp by the signer's clock, accepted with leeway by a verifier as far behind as allowed.
+            // exp by the signer's clock, accepted with leeway by a verifier with the largest allowed lag.
             const acceptedUntil =
               moment + signerOffset + (policy.longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW;
             const keySet = model
               .at(acceptedUntil - 1)
               .filter((key) => isPublished(key, acceptedUntil - 1 + publisherOffset));
-            if (!holds(keySet, signer)) expect.fail(`${signer?.kid} signed ${moment - START}, and is gone too early`);
+            if (!holds(keySet, signer))
+              expect.fail(`${signer?.kid} signed ${moment - START}, and was removed too early`);
           }
         },
       ),

@@ -1,17 +1,17 @@
-/** Rules of a key's life as plain functions of ranges and a clock: every copy computes the same, nobody is told. */
+/** Rules of a key's life as plain functions of ranges and a clock: every copy computes the same without a message. */
 
 export type AsymmetricAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
 export type KeyAlgorithm = AsymmetricAlgorithm | 'HS256';
 
 export type KeyState = 'pending' | 'active' | 'retiring' | 'retired' | 'compromised';
 
-/** Keys of one purpose take turns; an HS256 secret has the purpose `hs256:<audience>`. */
+/** Keys of one purpose sign one after another; an HS256 secret has the purpose `hs256:<audience>`. */
 export const ACCESS_PURPOSE = 'access';
-/** Signs checkpoints of the audit log and nothing else: no token, and never in the key set. */
+/** Signs checkpoints of the audit log only: no tokens, and it is never in the key set. */
 export const LOG_PURPOSE = 'audit-log';
 export const sharedSecretPurpose = (audience: string): string => `hs256:${audience}`;
 
-/** A copy whose clock is further than this from the database's does not sign. */
+/** A copy whose clock differs from the database's by more than this does not sign. */
 export const CLOCK_BOUND_SECONDS = 5;
 const SKEW_MS = 2 * CLOCK_BOUND_SECONDS * 1_000;
 const DAY_MS = 86_400_000;
@@ -22,7 +22,7 @@ export type KeyTimes = {
   readonly alg: KeyAlgorithm;
   readonly publishedAt: number;
   readonly signsFrom: number;
-  /** Null: until a successor is planned. */
+  /** Null until a successor is planned. */
   readonly signsUntil: number | null;
   /** When it leaves the key set; null as long as `signsUntil` is. */
   readonly leavesAt: number | null;
@@ -47,7 +47,7 @@ export function stateOf(key: KeyTimes, nowMs: number): KeyState {
   return key.leavesAt === null || nowMs < key.leavesAt ? 'retiring' : 'retired';
 }
 
-/** Whether verifiers are told of it. A shared secret never is. */
+/** Whether it is in the published key set. A shared secret never is. */
 export const isPublished = (key: KeyTimes, nowMs: number): boolean =>
   key.alg !== 'HS256' && key.compromisedAt === null && (key.leavesAt === null || nowMs < key.leavesAt);
 
@@ -56,10 +56,10 @@ export const signsAt = (key: KeyTimes, nowMs: number): boolean => stateOf(key, n
 /** How long a key is published before it signs: verifier caches, and a writer and a signer at opposite ends of the allowed skew. */
 export const holdMs = (policy: KeyPolicy): number => policy.prepublishSeconds * 1_000 + SKEW_MS;
 
-/** A server secret is held until every copy that may still mint has loaded it. */
+/** The hold period of a server secret: until every copy that may still issue tokens has loaded it. */
 export const secretHoldMs = (policy: KeyPolicy): number => policy.ringBoundSeconds * 1_000 + SKEW_MS;
 
-/** When a superseded server secret is over: the longest login, made by the slowest copy just before the change. */
+/** When a superseded server secret expires: after the longest token family, opened by the slowest copy just before the change. */
 export const secretDestroysAt = (successorActivatesAt: number, policy: KeyPolicy): number =>
   successorActivatesAt + (policy.refreshSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
 
@@ -67,15 +67,15 @@ export const secretDestroysAt = (successorActivatesAt: number, policy: KeyPolicy
 export const leavesAt = (signsUntil: number, longestTokenSeconds: number, policy: KeyPolicy): number =>
   signsUntil + (longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
 
-/** The private part outlives its range by the skew a signer may be behind; a shared secret also verifies, so it stays. */
+/** The private key outlives its range by the skew a signer may be behind; a shared secret also verifies, so it stays. */
 export function destroysAt(key: KeyTimes): number | null {
   if (key.alg === 'HS256') return key.leavesAt;
   return key.signsUntil === null ? null : key.signsUntil + SKEW_MS;
 }
 
 /**
- * From when a key signs that follows nobody: at once, since nobody has cached a key set without it, and for copies
- * that are behind as well; but never beside one whose range still holds.
+ * When a key without a predecessor starts to sign: immediately, since no verifier has cached a key set without it, and
+ * also for copies whose clock is behind; but never beside a key whose range is still current.
  */
 export function signsAtOnceFrom(keys: readonly KeyTimes[], nowMs: number): number {
   const ends = keys.flatMap(({ compromisedAt, signsUntil }) =>
@@ -88,19 +88,19 @@ export function signsAtOnceFrom(keys: readonly KeyTimes[], nowMs: number): numbe
 export const openEnded = <K extends KeyTimes>(keys: readonly K[]): K | undefined =>
   keys.find((key) => key.compromisedAt === null && key.signsUntil === null);
 
-/** When the successor of the open-ended key is to sign; it is published a hold earlier. */
+/** When the successor of the open-ended key is to sign; it is published one hold period earlier. */
 export const rotatesAt = (current: KeyTimes, policy: KeyPolicy): number =>
   current.signsFrom + policy.rotationDays * DAY_MS;
 
-/** All versions of a server secret that tokens may still need are in memory: this many at most, however short the days. */
+/** Every version of a server secret that tokens may still need is in memory: at most this many, however short the rotation days. */
 const SECRET_VERSIONS = 32;
 
-/** When a version of a server secret gives way to the next. */
+/** When a version of a server secret is replaced by the next. */
 export const secretRotatesAt = (activatesAt: number, policy: KeyPolicy): number =>
   activatesAt + Math.max(policy.rotationDays * DAY_MS, (policy.refreshSeconds * 1_000) / SECRET_VERSIONS);
 
 export type RotationPlan =
-  /** One is waiting already: it is the answer. */
+  /** A key is already waiting: it is the answer. */
   | { readonly kind: 'pending'; readonly kid: string }
   | { readonly kind: 'not_due'; readonly kid: string }
   | {
@@ -115,8 +115,9 @@ export type RotationPlan =
     };
 
 /**
- * What rotating means now, for the keys of one purpose. Asked for, it waits for the key that is waiting. By schedule it
- * looks at the last key alone: where the hold is longer than the days, several wait, each published its whole hold ahead.
+ * Plans a rotation for the keys of one purpose. On request, a key that is already waiting is the answer. By schedule,
+ * only the last key matters: where the hold period is longer than the rotation days, several keys wait, each published
+ * one whole hold period ahead.
  */
 export function planRotation(
   keys: readonly KeyTimes[],
@@ -144,19 +145,19 @@ export function planRotation(
 }
 
 export type CompromisePlan = {
-  /** Where the compromised key's own range ends; one that has not begun keeps its range. */
+  /** Where the compromised key's range ends; a range that has not begun is kept. */
   readonly signsUntil: number | null;
   /** The key planned to follow it begins earlier instead. */
   readonly advance: { readonly kid: string; readonly signsFrom: number } | null;
   /** The key it was to follow signs until the compromised one would have stopped. */
   readonly extend: string | null;
-  /** A new key takes over this range's start, without any hold. */
+  /** A new key takes over the start of this range, without a hold period. */
   readonly replaceFrom: number | null;
 };
 
 /**
- * What taking one key out means now. A successor takes over the whole range of a compromised signer, so that no
- * copy's clock finds a moment without one.
+ * Plans the removal of a compromised key. A successor takes over the signer's whole range, so that on no copy's clock
+ * there is a moment without a signer.
  */
 export function planCompromise(keys: readonly KeyTimes[], key: KeyTimes, nowMs: number): CompromisePlan {
   const unchanged = { signsUntil: key.signsUntil, advance: null, extend: null, replaceFrom: null };

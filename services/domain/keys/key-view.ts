@@ -1,7 +1,7 @@
 import { type KeyAlgorithm, type KeyState, stateOf } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 
-/** A key as operators see it; times in ISO 8601. */
+/** A key as shown to operators; times in ISO 8601. */
 export type KeyView = {
   readonly kid: string;
   readonly alg: KeyAlgorithm;
@@ -20,7 +20,7 @@ export type KeyView = {
 const iso = (ms: number): string => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 
-/** The state is of this moment: ranges and clock, nothing stored. */
+/** Computes the current state from ranges and clock; it is not stored. */
 export const keyViewOf = (key: KeyRow, nowMs: number): KeyView => ({
   kid: key.kid,
   alg: key.alg,

@@ -21,7 +21,7 @@ const KEY_COLUMNS = `id AS kid, purpose, alg, "publicKey", "privateKey" AS "seal
   ${ms('lower(signs)')} AS "signsFrom", ${ms('upper(signs)')} AS "signsUntil", ${ms('"expiresAt"')} AS "leavesAt",
   longest_token_seconds AS "longestTokenSeconds", ${ms('compromised_at')} AS "compromisedAt", compromise_reason AS "compromiseReason"`;
 
-/** One writer of keys at a time, over all copies and command lines; let go at commit. */
+/** One key writer at a time, across all copies and command lines; released at commit. */
 const keysLock = defineStatement('keysLock', 'SELECT pg_advisory_xact_lock(72707370)');
 const clockRead = defineStatement('keysClockRead', `SELECT ${ms('clock_timestamp()')} AS now`);
 const versionRead = defineStatement(
@@ -29,8 +29,8 @@ const versionRead = defineStatement(
   `SELECT keys_version AS version, ${ms('clock_timestamp()')} AS now FROM feed_state`,
 );
 /**
- * A few rows a year: no index, no limit. History older than the window is for the audit log. Its own keys are no keys
- * of tokens: a ring that does not know them cannot sign, verify or publish with them.
+ * A few rows a year: no index, no limit. History older than the window is in the audit log. The audit log's keys are
+ * left out: a ring that does not have them cannot sign, verify or publish with them.
  */
 const keysRead = defineStatement(
   'keysRead',
@@ -64,7 +64,7 @@ const keyPrivatePartDestroy = defineStatement(
   'keyPrivatePartDestroy',
   `UPDATE jwks SET "privateKey" = '' WHERE id = $1`,
 );
-/** Not of the audit log's: they verify old proofs for as long as there are any. */
+/** Leaves out the audit log's keys: they verify old proofs for as long as there are any. */
 const keyHistoryDelete = defineStatement(
   'keyHistoryDelete',
   `DELETE FROM jwks WHERE compromised_at IS NULL AND "expiresAt" < clock_timestamp() - interval '400 days'
@@ -99,7 +99,7 @@ const secretDestroy = defineStatement(
 
 const one = <T>(rows: readonly T[]): T => rows[0] as T;
 
-/** Takes the one lock of key writers, then the database's clock in milliseconds. */
+/** Locks key writers, then reads the database's clock in milliseconds. */
 export async function lockKeys(tx: Sql): Promise<number> {
   await tx.query(keysLock);
   return readDatabaseClock(tx);
@@ -108,7 +108,7 @@ export async function lockKeys(tx: Sql): Promise<number> {
 export const readDatabaseClock = async (sql: Sql): Promise<number> =>
   one(await sql.query<{ now: number }>(clockRead)).now;
 
-/** Version and clock first: rows read after it are at least as new. */
+/** Reads version and clock first: rows read afterwards are at least as new. */
 export const readVersion = async (sql: Sql): Promise<{ version: number; now: number }> =>
   one(await sql.query<{ version: number; now: number }>(versionRead));
 

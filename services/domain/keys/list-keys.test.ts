@@ -19,7 +19,7 @@ const view = (kid: string, times: Partial<KeyView>): KeyView => ({
 const lines = (keys: readonly KeyView[]): string[] =>
   keyTimeline(keys).map(({ at, kid, event }) => `${at.slice(0, 10)} ${kid} ${event}`);
 
-test('the timeline has every moment of every key in order, planned ones included', () => {
+test('the timeline lists every event of every key in order, including planned ones', () => {
   const one = view('one', { signs_until: '2030-02-01T00:00:00.000Z', leaves_at: '2030-02-02T00:00:00.000Z' });
   const two = view('two', { published_at: '2030-01-31T00:00:00.000Z', activates_at: '2030-02-01T00:00:00.000Z' });
   expect(lines([one, two])).toEqual([
@@ -32,7 +32,7 @@ test('the timeline has every moment of every key in order, planned ones included
   ]);
 });
 
-test('a compromise ends a key there; one that never signed is not said to have signed', () => {
+test('a compromise ends a key’s timeline; a key that never signed is not listed as signing', () => {
   const signed = view('signed', { compromised_at: '2030-01-05T00:00:00.000Z', leaves_at: '2030-02-02T00:00:00.000Z' });
   const never = view('never', { compromised_at: '2030-01-01T12:00:00.000Z' });
   expect(lines([signed])).toEqual([

@@ -2,7 +2,7 @@ import type { Ports } from '../ports.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { readDatabaseClock, readKeys } from './keys.store.ts';
 
-/** Every key as the database has it now, for a caller without a ring. */
+/** Every key as stored in the database, for a caller without a ring. */
 export async function listKeys(ports: Pick<Ports, 'sql'>): Promise<KeyView[]> {
   const nowMs = await readDatabaseClock(ports.sql);
   return (await readKeys(ports.sql)).map((key) => keyViewOf(key, nowMs));
@@ -15,7 +15,7 @@ export type KeyMoment = {
   readonly event: 'published' | 'signs' | 'stops signing' | 'leaves the key set' | 'compromised';
 };
 
-/** What happened to the keys and what is planned, in order. */
+/** Past and planned events of the keys, in order. */
 export function keyTimeline(keys: readonly KeyView[]): KeyMoment[] {
   const moments = keys.flatMap((key) => {
     const plan: readonly (readonly [string | null, KeyMoment['event']])[] = [
@@ -27,7 +27,7 @@ export function keyTimeline(keys: readonly KeyView[]): KeyMoment[] {
     ];
     return plan.flatMap(([at, event]) => (at === null ? [] : [{ at, kid: key.kid, alg: key.alg, event }]));
   });
-  // The sort is stable: what falls on one moment keeps the order of a key's life.
+  // The sort is stable: events at the same time keep the order of a key's life.
   return moments.sort((one, other) => one.at.localeCompare(other.at));
 }
 

@@ -8,7 +8,7 @@ import type { KeyRow } from './keys.store.ts';
 type Verifier = {
   readonly key: VerificationKey;
   readonly compromised: boolean;
-  /** Milliseconds; known no longer. */
+  /** Milliseconds; the key is unknown afterwards. */
   readonly until: number;
 };
 
@@ -32,8 +32,8 @@ const audienceOf = (row: KeyRow): string | undefined =>
   row.alg === 'HS256' ? row.purpose.slice(sharedSecretPurpose('').length) : undefined;
 
 /**
- * Key objects of the rows that still verify or sign. Those of the ring before are kept, so that verdicts cached by
- * key stay good and nothing is unsealed twice.
+ * Key objects of the rows that still verify or sign. Objects of the previous ring are reused, so that results cached by
+ * key object stay valid and nothing is unsealed twice.
  * @throws KeyMaterialError for a row that does not open or is too weak
  */
 export function openKeys(vault: Vault, rows: readonly KeyRow[], nowMs: number, before: OpenKeys): OpenKeys {

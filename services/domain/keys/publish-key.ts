@@ -13,7 +13,7 @@ export type Publication = {
   readonly caller: Caller;
 };
 
-/** Writes the row of a key made before, with its audit event. Returns its kid. */
+/** Writes the row of a generated key, with its audit event. Returns its kid. */
 export async function publishKey(tx: Tx, key: SealedKey, publication: Publication): Promise<string> {
   const { policy, nowMs, signsFrom, caller } = publication;
   const { longestTokenSeconds } = policy;
@@ -27,7 +27,7 @@ export async function publishKey(tx: Tx, key: SealedKey, publication: Publicatio
 }
 
 /**
- * A writer with another key-encryption key would leave rows that no copy can open.
+ * Checks the key-encryption key: a writer with another one would leave rows that no copy can open.
  * @throws KeyMaterialError before anything is written
  */
 export async function assertVaultFits(tx: Tx, vault: Vault): Promise<void> {

@@ -14,7 +14,7 @@ export function isNoneMatch(header: string | undefined, etag: string): boolean {
   return !tags.includes(etag) && !tags.includes('*');
 }
 
-/** The key set as verifiers and caches want it: made once, with a tag, and 304 for who has it already. */
+/** The key set for verifiers and caches: built once, with an ETag, and 304 for a client that already has it. */
 export function readJwks(ports: HasKeyRing, input: { readonly ifNoneMatch: string | undefined }): JwksReply {
   const { body, etag, maxAgeSeconds } = ports.keyRing.jwks();
   const headers = { etag, 'cache-control': `public, max-age=${maxAgeSeconds}` };

@@ -15,7 +15,7 @@ export type KeyReplacements = { readonly policy: KeyPolicy; readonly byPurpose: 
 const isLive = (key: KeyRow, nowMs: number): boolean =>
   key.compromisedAt === null && (key.leavesAt === null || key.leavesAt > nowMs);
 
-/** Makes one new key for every purpose in use, before the transaction that needs them. */
+/** Generates one new key for every purpose in use, before the transaction that needs them. */
 export async function makeReplacements(ports: ReplacePorts): Promise<KeyReplacements> {
   const policy = await requirePolicy(ports.sql);
   const byPurpose = new Map<string, SealedKey>();
@@ -29,8 +29,8 @@ export async function makeReplacements(ports: ReplacePorts): Promise<KeyReplacem
 }
 
 /**
- * Inside a larger transaction: every key that still signs or verifies is marked compromised, and one new key per
- * purpose that had a signer takes its place at once. For a database restored from a backup.
+ * Runs inside the caller's transaction: marks every key that still signs or verifies as compromised; one new key per
+ * purpose that had a signer replaces it immediately. For a database restored from a backup.
  */
 export async function replaceAllKeys(
   ports: Pick<Ports, 'vault'>,

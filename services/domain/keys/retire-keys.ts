@@ -16,15 +16,15 @@ import {
 import { isKeptForever, serverSecretContext } from './secrets/server-secrets.ts';
 
 export type RetiredKeys = {
-  /** Kids whose private part was destroyed now. */
+  /** Kids whose private key was destroyed now. */
   readonly keys: readonly string[];
   /** `<purpose>:<version>` of server secrets destroyed now. */
   readonly secrets: readonly string[];
 };
 
 /**
- * Destroys what nothing needs any more: private parts past their signing range, refresh keys older than the longest
- * login, history over a year old. Safe to run twice, at any time, by anybody.
+ * Destroys what nothing needs any more: private keys past their signing range, refresh secrets older than the longest
+ * token family, history over a year old. Idempotent, and safe to run concurrently.
  */
 export function retireKeys(ports: Pick<Ports, 'transact'>, caller: Caller): Promise<RetiredKeys> {
   return withSpan('retire-keys', {}, () =>
@@ -50,7 +50,7 @@ async function retirePrivateParts(tx: Tx, nowMs: number, caller: Caller): Promis
   return due.map((key) => key.kid);
 }
 
-/** A version is over when its successor has been in use for the longest life of what it made. */
+/** A version expires when its successor has been in use for the longest lifetime of what the version made. */
 async function retireSecrets(tx: Tx, policy: KeyPolicy, nowMs: number, caller: Caller): Promise<string[]> {
   const secrets = await readSecrets(tx);
   const successorOf = (secret: SecretRow): SecretRow | undefined =>

@@ -17,7 +17,7 @@ beforeEach(() => harness.empty());
 describe('rotation', () => {
   beforeEach(() => harness.start());
 
-  test('publishes the next key now; the current range is closed at exactly its lower bound', async () => {
+  test('publishes the next key now; the current range ends at exactly its lower bound', async () => {
     const { outcome, key } = await rotateSigningKeys(harness.ports, {}, testCaller);
     expect(outcome).toBe('publish');
     const [current, next] = await harness.keyRows();
@@ -34,7 +34,7 @@ describe('rotation', () => {
     });
   });
 
-  test('ten rotations at once and one more publish one key; all are answered with it', async () => {
+  test('ten concurrent rotations and one more publish one key; all return it', async () => {
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => rotateSigningKeys(harness.ports, {}, testCaller)),
     );
@@ -55,7 +55,7 @@ describe('rotation', () => {
     });
   });
 
-  test('two signers at once cannot be written, whoever writes (exclusion constraint)', async () => {
+  test('two signers at the same time cannot be written by any statement (exclusion constraint)', async () => {
     const insert = `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", signs, longest_token_seconds)
       VALUES ('second', $1, 'EdDSA', '{}', 'x', tstzrange(now() + interval '1 hour', NULL), 900)`;
     await expect(harness.ports.raw(insert, ['access'])).rejects.toMatchObject({ code: '23P01' });
@@ -63,7 +63,7 @@ describe('rotation', () => {
     await harness.ports.raw(`DELETE FROM jwks WHERE id = 'second'`);
   });
 
-  test('a signer without its private part cannot be written', async () => {
+  test('a signer without its private key cannot be written', async () => {
     await expect(harness.ports.raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' });
   });
 });
@@ -74,7 +74,7 @@ describe('retirement', () => {
     await rotateSigningKeys(harness.ports, {}, testCaller);
   });
 
-  test('the private part is destroyed once no copy can still sign with it, and not before', async () => {
+  test('the private key is destroyed once no copy can still sign with it, and not before', async () => {
     const [{ id: kid } = { id: '' }] = await harness.keyRows();
     await harness.age(60 + SKEW_MS / 1_000 + 1);
     expect(await retireKeys(harness.ports, testCaller)).toEqual({ keys: [], secrets: [] });
@@ -86,7 +86,7 @@ describe('retirement', () => {
     expect(await listKeys(harness.ports)).toMatchObject([{ state: 'retiring' }, { state: 'active' }]);
   });
 
-  test('history goes after a year, except that of compromised keys', async () => {
+  test('history is deleted after a year, except for compromised keys', async () => {
     await harness.age(86_400);
     await compromiseKey(
       harness.ports,
@@ -108,20 +108,20 @@ describe('server secrets', () => {
       `SELECT version, secret = '' AS destroyed FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`,
     );
 
-  test('a new version waits until every copy knows it; asked again, it answers the one that waits', async () => {
+  test('a new version waits until every copy knows it; a repeated call returns the waiting one', async () => {
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller)),
     );
     expect(answers.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
     expect(new Set(answers.map(({ version, activatesAt }) => `${version} ${activatesAt}`)).size).toBe(1);
-    const [row] = await harness.ports.raw<{ held: number }>(
-      `SELECT extract(epoch FROM activates_at - created_at)::int AS held FROM server_secrets WHERE version = 2`,
+    const [row] = await harness.ports.raw<{ waits: number }>(
+      `SELECT extract(epoch FROM activates_at - created_at)::int AS waits FROM server_secrets WHERE version = 2`,
     );
-    expect(row?.held).toBe(30 + SKEW_MS / 1_000);
+    expect(row?.waits).toBe(30 + SKEW_MS / 1_000);
     expect(harness.changes()).toBe(1);
   });
 
-  test('an old refresh version is kept for the longest login and then destroyed', async () => {
+  test('an old refresh version is kept for the longest token family and then destroyed', async () => {
     await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
     await harness.age(40 + 3_600);
     expect((await retireKeys(harness.ports, testCaller)).secrets).toEqual([]);
@@ -135,7 +135,7 @@ describe('server secrets', () => {
     expect(await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller)).toMatchObject({ version: 3 });
   });
 
-  test('what stored values depend on is never destroyed', async () => {
+  test('secrets that stored values depend on are never destroyed', async () => {
     await rotateServerSecret(harness.ports, { purpose: 'pepper' }, testCaller);
     await rotateServerSecret(harness.ports, { purpose: 'identifier' }, testCaller);
     await harness.age(10 * 365 * 86_400);

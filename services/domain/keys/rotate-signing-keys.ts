@@ -7,11 +7,11 @@ import { type KeyView, keyViewOf } from './key-view.ts';
 import { lockKeys, readDatabaseClock, readKey, readKeysOf, readPolicy, setKeyRange } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 
-/** Called after commit: this copy loads its ring, the others are told to poll. */
+/** Called after commit: this copy loads its ring, and the other copies are notified to poll. */
 export type HasKeysChanged = { readonly keysChanged: () => void | Promise<void> };
 
 export type RotationAnswer = {
-  /** `pending`: a key was waiting already, and it is the answer. */
+  /** `pending`: a key was already waiting, and it is the answer. */
   readonly outcome: RotationPlan['kind'];
   /** The key that signs next, or (not due) the one that signs. */
   readonly key: KeyView;
@@ -25,8 +25,9 @@ export async function requirePolicy(sql: Sql): Promise<KeyPolicy> {
 }
 
 /**
- * Publishes the next signing key now; it signs after the hold, and the current one's range ends at exactly that
- * moment. Asked again while one waits, it answers that one. `onlyWhenDue`: only when the current key's days are over.
+ * Publishes the next signing key now; it signs after the hold period, and the current key's range ends at exactly that
+ * moment. Called again while a key waits, it returns that key. `onlyWhenDue`: only when the current key is due for
+ * rotation.
  * @throws KeyMaterialError when this key-encryption key does not open the database's keys
  */
 export function rotateSigningKeys(
@@ -59,7 +60,7 @@ async function rotate(
       await readDatabaseClock(ports.sql),
       onlyWhenDue,
     );
-    // Made before the transaction: an RSA pair takes longer than a lock should be held.
+    // Generated before the transaction: an RSA key pair takes longer than a lock should be held.
     const spare = plan.kind === 'publish' ? await makeKeyPair(ports.vault, ACCESS_PURPOSE, policy.algorithm) : null;
     const answer = await ports.transact(async (tx) => {
       const nowMs = await lockKeys(tx);
@@ -71,7 +72,7 @@ async function rotate(
       if (current.kind === 'publish') tx.afterCommit(ports.keysChanged);
       return { outcome: current.kind, key: keyViewOf(key, nowMs) };
     });
-    // Null: the waiting key began to sign between the two looks, and none was made for this one.
+    // Null: the waiting key began to sign between the two reads, and no key was generated for this case.
     if (answer) return answer;
   }
 }

@@ -28,15 +28,18 @@ beforeEach(async () => {
 test.each([
   ['the same secret', KEY_SECRET],
   ['another secret', 'another-secret-of-thirty-two-characters'],
-])('another default audience: %s signs for it, and nothing shared for the one before', async (_name, secret) => {
-  const { created } = await harness.start(settingsWith(AFTER, secret));
-  const [[before], [after]] = [await sharedWith(KEY_AUDIENCE), await sharedWith(AFTER)];
-  expect(before).toMatchObject({ kid, signsUntil: expect.any(Number) });
-  expect(after).toMatchObject({ kid: created[0], signsUntil: null });
-  expect(await harness.eventsOf('key.stopped')).toMatchObject([{ target_id: kid }]);
-});
+])(
+  'after a change of the default audience %s signs for the new one, and no shared secret for the old one',
+  async (_name, secret) => {
+    const { created } = await harness.start(settingsWith(AFTER, secret));
+    const [[before], [after]] = [await sharedWith(KEY_AUDIENCE), await sharedWith(AFTER)];
+    expect(before).toMatchObject({ kid, signsUntil: expect.any(Number) });
+    expect(after).toMatchObject({ kid: created[0], signsUntil: null });
+    expect(await harness.eventsOf('key.stopped')).toMatchObject([{ target_id: kid }]);
+  },
+);
 
-test('a start that does not know the default audience leaves shared secrets as they are', async () => {
+test('a start that does not know the default audience leaves shared secrets unchanged', async () => {
   expect((await harness.start(settingsWith(null))).created).toEqual([]);
   expect(await sharedWith(KEY_AUDIENCE)).toMatchObject([{ kid, signsUntil: null }]);
 });

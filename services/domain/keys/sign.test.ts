@@ -12,7 +12,7 @@ const signatureOf = (token: string): Buffer => Buffer.from(token.slice(token.las
 const inputOf = (token: string): Buffer => Buffer.from(token.slice(0, token.lastIndexOf('.')));
 const inputsOf = (count: number): string[] => Array.from({ length: count }, (_, index) => `header.payload${index}`);
 
-/** Signatures in Node's pool: begun and not yet called back. */
+/** Signatures in flight in Node's pool. */
 function countInFlight(): { most(): number; stop(): void } {
   const running = new Set<number>();
   let most = 0;
@@ -28,7 +28,7 @@ function countInFlight(): { most(): number; stop(): void } {
 }
 
 describe('RS256', () => {
-  test('at most four signatures are in flight, and all that wait are signed', async () => {
+  test('at most four signatures are in flight, and all waiting ones are signed', async () => {
     const sign = createSign();
     const counted = countInFlight();
     const inputs = inputsOf(40);
@@ -39,10 +39,10 @@ describe('RS256', () => {
     for (const token of tokens) expect(verify('sha256', inputOf(token), rsa.publicKey, signatureOf(token))).toBe(true);
   });
 
-  test('signatures begin in the order of the calls, also of calls made while others wait', async () => {
+  test('signatures begin in the order of the calls, also for calls made while others wait', async () => {
     const sign = createSign();
     const begun: string[] = [];
-    // Whatever is read of the key first is read as its signature begins.
+    // The key is first read when its signature begins.
     const keyNamed = (name: string): KeyObject =>
       new Proxy(rsa.privateKey, {
         get: (target, property) => {
@@ -58,7 +58,7 @@ describe('RS256', () => {
     expect(begun).toEqual(names);
   });
 
-  test('a signature that fails rejects its own caller and lets the next one in', async () => {
+  test('a failed signature rejects only its caller, and the next one starts', async () => {
     const sign = createSign();
     const secret = createSecretKey(randomBytes(32));
     const foreign = generateKeyPairSync('x25519').privateKey;
@@ -70,9 +70,9 @@ describe('RS256', () => {
     await expect(sign('a.b', 'RS256', rsa.privateKey)).resolves.toMatch(/^a\.b\./);
   });
 
-  test('a queue longer than any patience is refused with 503, not grown', async () => {
+  test('a full queue answers 503 and does not grow', async () => {
     const sign = createSign();
-    // It signs nothing: fails at once.
+    // It cannot sign and fails immediately.
     const key = createSecretKey(randomBytes(32));
     const results = await Promise.allSettled(Array.from({ length: 4 + 8_192 + 2 }, () => sign('a.b', 'RS256', key)));
     const refused = results.flatMap((result) =>
@@ -103,7 +103,7 @@ describe('in place', () => {
     expect(await sign('a.b', 'HS256', secret)).toBe(`a.b.${mac}`);
   });
 
-  test('answers come in the order of the calls', async () => {
+  test('results come in the order of the calls', async () => {
     const sign = createSign();
     const finished: string[] = [];
     const inputs = inputsOf(100);
@@ -111,7 +111,7 @@ describe('in place', () => {
     expect(finished).toEqual(inputs);
   });
 
-  test('a key of the wrong kind rejects and does not stop the next', async () => {
+  test('a key of the wrong type rejects and does not stop the next', async () => {
     const sign = createSign();
     const secret = createSecretKey(randomBytes(32));
     await expect(sign('a.b', 'ES256', secret)).rejects.toThrow();

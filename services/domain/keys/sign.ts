@@ -6,7 +6,7 @@ import type { KeyAlgorithm } from './key-timeline.ts';
 
 /** The threads of Node's pool. More signatures in flight would only queue there, before file and DNS work. */
 const POOL_LIMIT = 4;
-/** A longer queue outlasts the caller's patience. */
+/** In a longer queue callers would time out. */
 const WAITING_LIMIT = 8_192;
 
 const signInPool = promisify<string, Buffer, KeyObject, Buffer>(sign);
@@ -38,7 +38,7 @@ export function createSign(): SignJws {
       return await signInPool('sha256', data, key);
     } finally {
       const next = waiting.shift();
-      // Its place goes to the next, so that nothing that comes meanwhile overtakes.
+      // The slot passes to the next in the queue, so that a later call cannot overtake it.
       if (next) next();
       else inFlight -= 1;
     }

@@ -26,7 +26,7 @@ const keys: OpenKeys = {
 const none: OpenKeys = { verifiers: new Map(), signers: new Map() };
 
 describe('the key that signs', () => {
-  test('changes at one instant: never both, never none', () => {
+  test('changes at one instant: never two, never none', () => {
     const kidAt = (nowMs: number) => chooseSigner(keys, 'RS256', 'at+jwt', AUDIENCE, nowMs)?.row.kid;
     expect([kidAt(NOW - 1), kidAt(NOW), kidAt(NOW + 999)]).toEqual([undefined, 'old', 'old']);
     expect([kidAt(NOW + 1_000), kidAt(NOW + 1e12)]).toEqual(['next', 'next']);
@@ -35,13 +35,13 @@ describe('the key that signs', () => {
 
   test.each([
     ['an access token of its audience, in HS256 mode', 'HS256', 'at+jwt', AUDIENCE, NOW, 'shared'],
-    ['the same, once the secret’s range is over', 'HS256', 'at+jwt', AUDIENCE, NOW + 2_000, 'next'],
+    ['the same, after the secret’s range', 'HS256', 'at+jwt', AUDIENCE, NOW + 2_000, 'next'],
     ['another typ', 'HS256', 'JWT', AUDIENCE, NOW, 'old'],
     ['another audience', 'HS256', 'at+jwt', 'https://other.example.test', NOW, 'old'],
     ['an audience that is a list', 'HS256', 'at+jwt', [AUDIENCE], NOW, 'old'],
     ['no audience', 'HS256', 'at+jwt', undefined, NOW, 'old'],
     ['any other mode', 'RS256', 'at+jwt', AUDIENCE, NOW, 'old'],
-  ] as const)('a shared secret signs nothing but access tokens of its audience: %s', (_, mode, typ, aud, at, kid) => {
+  ] as const)('a shared secret signs only access tokens of its audience: %s', (_, mode, typ, aud, at, kid) => {
     expect(chooseSigner(keys, mode, typ, aud, at)?.row.kid).toBe(kid);
   });
 });
@@ -50,7 +50,7 @@ describe('what is signed', () => {
   const decoded = (input: string): unknown[] =>
     input.split('.').map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()));
 
-  test('names algorithm, key and typ, though of many typs only some are kept', () => {
+  test('names algorithm, key and typ, even when there are more typs than are cached', () => {
     const one = signer('one');
     for (const round of [1, 2])
       for (let n = 0; n < 20; n += 1)
@@ -61,7 +61,7 @@ describe('what is signed', () => {
     expect(one.headers.size).toBe(16);
   });
 
-  test('lives no longer than its key is published: a second more is rounding, two are a defect', () => {
+  test('expires before its key leaves the key set: one second more is rounding, two are a defect', () => {
     const exp = (seconds: unknown) => signingInput(old, 'at+jwt', { exp: seconds }, NOW);
     expect(() => exp(NOW / 1_000 + 901)).not.toThrow();
     expect(() => exp(NOW / 1_000 + 902)).toThrow("a token of 902 s outlives its key's 900 s");

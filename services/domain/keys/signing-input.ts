@@ -6,7 +6,7 @@ const SHARED_SECRET_TYP = 'at+jwt';
 
 const encode = (text: string): string => Buffer.from(text).toString('base64url');
 
-/** The one key of a purpose whose range holds now. */
+/** The one key of a purpose whose range is current. */
 function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | undefined {
   const signers = keys.signers.get(purpose);
   if (signers === undefined) return undefined;
@@ -14,7 +14,7 @@ function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | unde
   return undefined;
 }
 
-/** The key that signs now: in HS256 mode access tokens by the secret shared with their audience, where there is one. */
+/** The key that signs now. In HS256 mode access tokens are signed with the secret shared with their audience, if any. */
 export function chooseSigner(
   keys: OpenKeys,
   algorithm: KeyAlgorithm,

@@ -5,5 +5,5 @@ export const limitBypassed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'A caller with limits:bypass went past a used-up rate limit; once for each caller, limit and minute. `detail.limit` names the limit, `detail.route_class` the class of the route.',
+    'A caller with limits:bypass exceeded a rate limit; recorded once per caller, limit and minute. `detail.limit` names the limit, `detail.route_class` the route class.',
 });

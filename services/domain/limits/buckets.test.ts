@@ -5,10 +5,10 @@ import { limitBuckets } from './buckets.ts';
 
 const bucketsOf = (env: Record<string, string> = {}) => limitBuckets(loadConfig(env).limits);
 
-describe('the limits of a start without settings', () => {
+describe('default limits', () => {
   const buckets = bucketsOf();
 
-  test('5,000 a second in all, 600 a minute and address, 300 a user, 10 credentials', () => {
+  test('are 5,000 a second globally; 600 per address, 300 per user and 10 credentials a minute', () => {
     expect(buckets.global).toMatchObject({ limit: 5_000, windowSeconds: 1, counting: 'here' });
     expect(buckets.byUser('read', ['user'])).toMatchObject({ limit: 300, windowSeconds: 60, counting: 'shared' });
     const [credential, address] = buckets.byAddress.credential;
@@ -18,14 +18,14 @@ describe('the limits of a start without settings', () => {
     expect(buckets.byClient.validate.limit).toBe(60_000);
   });
 
-  test('every class counts in a bucket of the address, and in one of the client', () => {
+  test('every class counts in a bucket of the address and in one of the client', () => {
     for (const rateClass of RATE_CLASSES) {
       expect(buckets.byAddress[rateClass].length).toBeGreaterThan(0);
       expect(buckets.byClient[rateClass].limit).toBeGreaterThan(0);
     }
   });
 
-  test('ordinary requests share one bucket of the address; tokens and validations have their own, in memory', () => {
+  test('ordinary requests share one bucket per address; tokens and validations have separate ones, in memory', () => {
     const address = buckets.byAddress.read;
     for (const rateClass of ['write', 'admin'] as const) expect(buckets.byAddress[rateClass]).toBe(address);
     for (const rateClass of ['token', 'validate', 'log'] as const)
@@ -33,7 +33,7 @@ describe('the limits of a start without settings', () => {
     expect(buckets.byUser('validate', [])).toBeNull();
   });
 
-  test('names are one bucket each: no two limits share a count', () => {
+  test('bucket names are unique: no two limits share a count', () => {
     const all = [
       buckets.global,
       buckets.clients,
@@ -47,7 +47,7 @@ describe('the limits of a start without settings', () => {
     expect(new Set([...distinct].map((bucket) => bucket?.name)).size).toBe(distinct.size);
   });
 
-  test('copies tell each other at a hundredth of the limit, and every request of a small one', () => {
+  test('copies exchange counts at a hundredth of the limit, and at every request for a small limit', () => {
     expect(buckets.byAddress.validate[0]?.toldEvery).toBe(600);
     expect(bucketsOf({ RATE_LIMIT_VALIDATE_PER_MINUTE: '3' }).byAddress.validate[0]?.toldEvery).toBe(1);
   });
@@ -66,14 +66,14 @@ test('RATE_LIMIT_PROFILE=load multiplies every limit by 1,000, and nothing else'
   expect([byApiKey(2).limit, bucketsOf({}).byApiKey(2).limit]).toEqual([2_000, 2]);
 });
 
-test('a user has the largest factor of its roles; one without a factor counts once', () => {
+test('a user gets the largest factor of its roles; a role without a factor has factor 1', () => {
   const { byUser } = bucketsOf({ RATE_LIMIT_ROLE_FACTORS: 'agent=5, operator=2, guest=0.001' });
   const limitOf = (...roles: string[]) => byUser('read', roles)?.limit;
   expect(limitOf()).toBe(300);
   expect(limitOf('user')).toBe(300);
   expect(limitOf('user', 'operator', 'agent')).toBe(1_500);
   expect(limitOf('guest', 'user')).toBe(300);
-  // A limit of nothing would lock the role out.
+  // A limit of zero would lock the role out.
   expect(limitOf('guest')).toBe(1);
   expect(byUser('read', ['agent'])).toBe(byUser('write', ['agent']));
 });

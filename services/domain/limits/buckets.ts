@@ -2,23 +2,23 @@ import type { RateLimitConfig } from '#services/platform/config/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import type { RateBucket } from '../ports.ts';
 
-/** Levels a request is limited on: all together, its address, its route class, its client, its user. */
+/** Levels of rate limits: global, address, route class, client, user. */
 type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
 
 export type LimitBucket = RateBucket & { readonly level: RateLevel };
 
-/** Every bucket there is, with the configured limits and the profile applied. */
+/** Every bucket, with the configured limits and the profile applied. */
 export type LimitBuckets = {
   readonly global: LimitBucket;
-  /** Vetted clients that authenticated, all together: of the size of `global`, so that no other requests fill it. */
+  /** All authenticated vetted clients together: as large as `global`, so that no other requests fill it. */
   readonly clients: LimitBucket;
   /** The share of `global` that one address may use. */
   readonly addressSecond: LimitBucket;
-  /** Health answers: from one address as many as others, but held by nobody else's requests. */
+  /** Health checks: per address the same limit as other requests, but other requests do not count in it. */
   readonly probe: LimitBucket;
   readonly byAddress: Readonly<Record<RateClass, readonly LimitBucket[]>>;
   readonly byClient: Readonly<Record<RateClass, LimitBucket>>;
-  /** Of one API key, which has its own number of requests a minute. */
+  /** One API key, which has its own number of requests a minute. */
   readonly byApiKey: (requestsPerMinute: number) => LimitBucket;
   /** None where no answer may wait for Redis. */
   readonly byUser: (rateClass: RateClass, roles: readonly string[]) => LimitBucket | null;
@@ -27,16 +27,16 @@ export type LimitBuckets = {
 const LOAD_PROFILE_FACTOR = 1_000;
 const MINUTE = 60;
 
-/** Copies tell each other of what is counted in memory once it is this share of the limit. */
+/** Copies send each other what they counted in memory once it reaches this share of the limit. */
 const TOLD_SHARE = 0.01;
 
-/** Several addresses at once must exceed this before requests of another are refused. */
+/** Several addresses must exceed this at once before requests from another address are refused. */
 const ADDRESS_SHARE = 0.25;
 
 /**
  * Which bucket a request counts in, by class. Ordinary requests (`read`, `write`, `admin`, `credential`) share one
- * bucket an address, counted in Redis before they are read. `token`, `validate` and `log` have an own one, counted in
- * memory: they answer thousands a second, mostly to services, or from memory.
+ * bucket per address, counted in Redis before they are read. `token`, `validate` and `log` have their own buckets,
+ * counted in memory: they answer thousands of requests a second, mostly from services, or from memory.
  */
 export function limitBuckets(config: RateLimitConfig): LimitBuckets {
   const factor = config.profile === 'load' ? LOAD_PROFILE_FACTOR : 1;

@@ -8,9 +8,8 @@ import type { LimitBucket } from './buckets.ts';
 export type BypassPorts = Pick<Ports, 'sql' | 'clock' | 'log'>;
 
 /**
- * Lets callers with `limits:bypass` past a used-up limit, and writes it to the audit log once for each caller, limit
- * and minute.
- * @returns false when that could not be written: a bypass nobody can see is none
+ * Lets callers with `limits:bypass` exceed a limit, and records it in the audit log once per caller, limit and minute.
+ * @returns false when the event could not be written: a bypass must be visible
  */
 export function createBypass(
   ports: BypassPorts,
@@ -24,7 +23,7 @@ export function createBypass(
     }).then(
       () => true,
       (err: unknown) => {
-        ports.log.warn({ err }, 'a bypass of a rate limit could not be recorded and is refused');
+        ports.log.warn({ err }, 'rate limit bypass refused: it could not be recorded');
         return false;
       },
     );

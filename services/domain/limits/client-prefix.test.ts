@@ -10,7 +10,7 @@ test('an IPv6 /64 is one client, however its addresses are written', () => {
   expect(clientPrefixOf('::')).toBe('0:0:0:0::/64');
 });
 
-test('IPv4 is counted by the address, also where a dual-stack socket shows it as IPv6', () => {
+test('IPv4 is counted by address, also when a dual-stack socket reports it as IPv6', () => {
   for (const ip of ['192.0.2.7', '::ffff:192.0.2.7', '::FFFF:192.0.2.7', '0:0:0:0:0:ffff:192.0.2.7', '::ffff:c000:207'])
     expect(clientPrefixOf(ip)).toBe('192.0.2.7');
   expect(clientPrefixOf('::ffff:192.0.2.8')).not.toBe('192.0.2.7');

@@ -1,6 +1,6 @@
 const MAPPED_DOTTED = /^(?:0{0,4}:){2,6}ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i;
 
-/** One spelling for each address, IPv4 mapped into IPv6 as IPv4: two who see the same client may write it differently. */
+/** One spelling per address, IPv4-mapped IPv6 as IPv4: proxies may write the same address differently. */
 export function oneSpellingOf(ip: string): string {
   if (!ip.includes(':')) return ip;
   const dotted = MAPPED_DOTTED.exec(ip)?.[1];
@@ -16,8 +16,8 @@ export function oneSpellingOf(ip: string): string {
 }
 
 /**
- * Addresses that count as one: an IPv4 address, however it is written, or an IPv6 /64, which one household or host
- * holds whole.
+ * The prefix that counts as one client: an IPv4 address, however it is written, or an IPv6 /64, which one household or
+ * host has to itself.
  */
 export function clientPrefixOf(ip: string): string {
   const one = oneSpellingOf(ip);
@@ -26,7 +26,7 @@ export function clientPrefixOf(ip: string): string {
 
 const shortest = (group: string): string => group.replace(/^0+(?=.)/, '');
 
-/** RFC 4291 §2.5.5.2 in hexadecimal: all of IPv4 lies in one /64. */
+/** RFC 4291 §2.5.5.2 in hexadecimal: all IPv4-mapped addresses share one /64. */
 function mappedHex(groups: readonly string[]): string | undefined {
   const isMapped = groups.slice(0, 5).every((group) => /^0+$/.test(group)) && groups[5] === 'ffff';
   if (!isMapped) return undefined;

@@ -16,7 +16,7 @@ const user = (permissions: readonly string[] = [], roles?: readonly string[]): C
 let nowMs = 0;
 const clock = { now: () => 960_000 + nowMs, monotonic: () => nowMs };
 
-/** One copy that counts alone: real windows, no Redis. */
+/** One copy without Redis: real windows, counted locally. */
 function countersAlone(): RateCounters {
   const windows = new Map<string, WindowCounts>();
   const count = ({ name, windowSeconds }: RateBucket, key: string, requests?: number): RateCount => {
@@ -76,7 +76,7 @@ const arrive = (changes: Partial<ArrivedRequest> = {}): ArrivedRequest => ({
   identify: () => null,
   ...changes,
 });
-/** The name of the limit that refuses, or the names of those counted. */
+/** The name of the limit that refuses, or the names of those the request counted in. */
 async function outcome(work: () => Admission | null | Promise<Admission | null>): Promise<string> {
   try {
     return (await work())?.counted.map(({ bucket }) => bucket.name).join() ?? 'uncounted';
@@ -102,7 +102,7 @@ const refusals = () =>
   );
 
 describe('before the body is read', () => {
-  test('one address is held at its limit, over all ordinary classes together; another is not', async () => {
+  test('an address is limited over all ordinary classes together; another address is not affected', async () => {
     expect(await admit({ rateClass: 'write' })).toBe('address');
     expect(await times(3, () => admit())).toEqual(['address', 'address', 'address']);
     const before = refusals()['address admin'] ?? 0;
@@ -113,20 +113,20 @@ describe('before the body is read', () => {
     expect(await admit()).toBe('address');
   });
 
-  test('an IPv6 client cannot change within its /64 to another count', async () => {
+  test('an IPv6 client cannot get a new count by changing its address within its /64', async () => {
     for (const tail of ['1', '2', 'a:b:c:d', 'ffff::'])
       expect(await admit({ ip: `2001:db8:0:7:${tail}` })).not.toContain('refused');
     expect(await admit({ ip: '2001:db8:0:7::99' })).toBe('refused by address');
     expect(await admit({ ip: '2001:db8:0:8::99' })).toBe('address');
   });
 
-  test('credential routes have a stricter limit of their own, and count among the ordinary ones', async () => {
+  test('credential routes have an additional, stricter limit', async () => {
     const flood = () => admit({ rateClass: 'credential' });
     expect(await times(3, flood)).toEqual(['credential,address', 'credential,address', 'refused by credential']);
     expect(await times(2, () => admit())).toEqual(['address', 'refused by address']);
   });
 
-  test('tokens and validations are counted at once, each apart from the ordinary requests', async () => {
+  test('tokens and validations are counted immediately, each separately from ordinary requests', async () => {
     expect(limits.admitRequest(arrive({ rateClass: 'validate' }))).not.toBeInstanceOf(Promise);
     expect((await times(6, () => admit({ rateClass: 'validate' }))).at(-1)).toBe('refused by validate');
     nowMs += 1_000;
@@ -134,7 +134,7 @@ describe('before the body is read', () => {
     expect(await admit()).toBe('address');
   });
 
-  test('the global limit refuses every address, and frees after its second', async () => {
+  test('the global limit refuses every address, and resets after its second', async () => {
     let address = 0;
     const anyAddress = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
     expect((await times(50, anyAddress)).filter((text) => text !== 'token')).toEqual([]);
@@ -143,7 +143,7 @@ describe('before the body is read', () => {
     expect(await anyAddress()).toBe('token');
   });
 
-  test('an address that sends a thousand times its limit takes nothing from the others', async () => {
+  test('an address that sends a thousand times its limit does not affect others', async () => {
     for (const rateClass of ['read', 'credential', 'token', 'validate'] as const)
       expect((await times(1_000, () => admit({ rateClass }))).at(-1)).toContain('refused by address-second');
     nowMs += 1_000;
@@ -152,7 +152,7 @@ describe('before the body is read', () => {
       expect(await admit({ ip: `198.51.100.${other}` }), `address ${other}`).toBe('address');
   });
 
-  test('an address within its limits for a minute uses at most a quarter of what a second allows to all', async () => {
+  test('an address within its limits for a minute uses at most a quarter of the global limit of a second', async () => {
     const generous = limitBuckets(loadConfig({ ...SMALL, RATE_LIMIT_VALIDATE_PER_MINUTE: '60000' }).limits);
     limits = createRequestLimits({ rateCounters, sql, clock, log }, generous);
     const outcomes = await times(50, () => admit({ rateClass: 'validate' }));
@@ -162,7 +162,7 @@ describe('before the body is read', () => {
       expect(await admit({ ip: `198.51.100.${other}`, rateClass: 'validate' })).toBe('validate');
   });
 
-  test('health answers while everything else is over its limit, and is limited by itself', async () => {
+  test('health checks answer while every other limit is used up, and have a separate limit', async () => {
     await times(60, () => admit());
     expect(await times(5, () => admit({ isProbe: true }))).toEqual([
       ...Array.from({ length: 4 }, () => 'probe'),
@@ -174,11 +174,11 @@ describe('before the body is read', () => {
 describe('clients', () => {
   const service = { namesClient: true, identify: () => clientCaller('c1') };
 
-  test('an authenticated client has its own bucket, and what others send from its address does not hold it', async () => {
+  test('an authenticated client has a separate bucket, and other requests from its address do not block it', async () => {
     expect((await times(5, () => admit())).at(-1)).toBe('refused by address');
     expect(await times(4, () => admit(service))).toEqual(['client', 'client', 'client', 'refused by client']);
     expect(await admit({ namesClient: true, identify: () => clientCaller('c2') })).toBe('client');
-    // Nor does it use up what its address has.
+    // Nor does it use up the limit of its address.
     expect(await admit({ ...service, ip: '192.0.2.9' })).toBe('refused by client');
     expect(await times(4, () => admit({ ip: '192.0.2.9' }))).not.toContain('refused by address');
   });
@@ -186,7 +186,7 @@ describe('clients', () => {
   test.each([
     ['by its secret', true],
     ['by its token', false],
-  ])('a vetted client is served while others use up the global limit, known %s', async (_how, namesClient) => {
+  ])('a vetted client authenticated %s is served while others use up the global limit', async (_how, namesClient) => {
     let address = 0;
     const anyAddress = () => admit({ rateClass: 'token', ip: `198.51.100.${address++}` });
     expect((await times(51, anyAddress)).at(-1)).toBe('refused by global');
@@ -213,7 +213,7 @@ describe('clients', () => {
   test.each([
     ['by its secret', true],
     ['by its token', false],
-  ])('one that nobody here has looked at counts by its address too, known %s', async (_how, namesClient) => {
+  ])('an unvetted client authenticated %s also counts by its address', async (_how, namesClient) => {
     const stranger = (clientId: string) => ({ ...clientCaller(clientId), isVetted: false });
     const made = (turn: number) => ({ namesClient, identify: () => stranger(`own-${turn}`) });
     const outcomes = [];
@@ -232,12 +232,12 @@ describe('clients', () => {
     expect((await times(7, introspect)).slice(-2)).toEqual(['client-validate', 'refused by client-validate']);
   });
 
-  test('a wrong secret is nobody: it counts by address', async () => {
+  test('a client with a wrong secret counts by its address', async () => {
     expect(await admit({ namesClient: true })).toBe('address');
   });
 
   test.each(['bearer', 'api_key'] as const)(
-    'a client known by its %s goes by its own bucket once the address is used up',
+    'a client authenticated by its %s counts in its client bucket once the address is used up',
     async (by) => {
       const byBearer = { identify: () => ({ ...clientCaller('c1'), by }) };
       expect(await times(4, () => admit(byBearer))).toEqual(Array.from({ length: 4 }, () => 'address'));
@@ -247,7 +247,7 @@ describe('clients', () => {
     },
   );
 
-  test('a client is counted once, wherever it became known', async () => {
+  test('a client is counted once, wherever it was authenticated', async () => {
     const early = await limits.admitRequest(arrive(service));
     expect(limits.admitCaller(clientCaller('c1'), 'read', early)).toBeNull();
     const late = await limits.admitRequest(arrive());
@@ -256,7 +256,7 @@ describe('clients', () => {
 });
 
 describe('batches', () => {
-  test('each item counts as a request, of the address or the client, and not of all together', async () => {
+  test('each item counts as a request of the address or the client, but not globally', async () => {
     const batch = async (items: number, changes: Partial<ArrivedRequest> = {}) => {
       const admission = await limits.admitRequest(arrive({ rateClass: 'validate', ...changes }));
       return outcome(() => limits.admitItems(items - 1, 'validate', admission));
@@ -270,7 +270,7 @@ describe('batches', () => {
     expect(await admit({ rateClass: 'token' })).toBe('token');
   });
 
-  test('what is counted in Redis stays as it was', async () => {
+  test('buckets counted in Redis do not change', async () => {
     const admission = await limits.admitRequest(arrive());
     expect(limits.admitItems(1_000, 'read', admission).counted).toEqual(admission.counted);
   });
@@ -280,21 +280,21 @@ describe('users', () => {
   const NOTHING: Admission = { counted: [], isClientCounted: false };
   const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'read', NOTHING));
 
-  test('one user is held at its limit, whatever its address', async () => {
+  test('a user is limited across addresses', async () => {
     expect(await times(4, () => ask(user()))).toEqual(['user', 'user', 'user', 'refused by user']);
   });
 
-  test('a role with a factor has that much more', async () => {
+  test('a role with a factor multiplies the limit', async () => {
     expect((await times(7, () => ask(user([], ['user', 'agent'])))).slice(-2)).toEqual(['user', 'refused by user']);
   });
 
-  test('nobody and the system have no bucket, nor has a user where no answer may wait', async () => {
+  test('anonymous callers and the system have no bucket, nor has a user where answers may not wait', async () => {
     expect(await ask({ kind: 'anonymous', request })).toBe('uncounted');
     expect(await ask(testCaller)).toBe('uncounted');
     expect(limits.admitCaller(user(), 'validate', NOTHING)).toBeNull();
   });
 
-  test('validateRateLimit counts in the same bucket and says what is left', async () => {
+  test('validateRateLimit counts in the same bucket and returns the remaining requests', async () => {
     const ports = { rateCounters, clock, limitBuckets: buckets };
     const ordinary = { method: 'GET', path: '/v1/keys' } as const;
     expect(await ask(user())).toBe('user');
@@ -317,7 +317,7 @@ describe('limits:bypass', () => {
   const NOTHING: Admission = { counted: [], isClientCounted: false };
   const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'admin', NOTHING));
 
-  test('goes past a used-up limit, with one event for each caller, limit and minute', async () => {
+  test('passes a used-up limit, with one event per caller, limit and minute', async () => {
     expect(await times(9, () => ask(admin))).toEqual(Array.from({ length: 9 }, () => 'user'));
     expect(rows).toHaveLength(1);
     expect(rows[0]?.slice(1, 5)).toEqual(['limit.bypassed', 'ok', 'user', 'u1']);
@@ -335,7 +335,7 @@ describe('limits:bypass', () => {
     expect(rows).toEqual([]);
   });
 
-  test('counts for the address too, where the headers prove it, and for clients', async () => {
+  test('also passes the limit of the address when the headers authenticate the caller, and works for clients', async () => {
     const byBearer = { identify: () => admin };
     expect(await times(6, () => admit(byBearer))).toEqual(Array.from({ length: 6 }, () => 'address'));
     const trusted = { namesClient: true, identify: () => clientCaller('c9', ['limits:bypass']) };
@@ -344,14 +344,14 @@ describe('limits:bypass', () => {
     expect(await admit({ identify: () => user(['keys:read']) })).toBe('refused by address');
   });
 
-  test('goes past what all vetted clients, all callers and one address have together', async () => {
+  test('passes the shared limits of vetted clients, of all callers and of one address', async () => {
     let client = 0;
     const anyClient = () => admit({ namesClient: true, identify: () => clientCaller(`c-${client++}`) });
     await times(50, anyClient);
     const trusted = { identify: () => clientCaller('c9', ['limits:bypass']) };
     expect(await admit({ ...trusted, namesClient: true })).toBe('client');
     nowMs += 1_000;
-    // One address has used up its share of the second: an administrator at it goes on, and so does a vetted client.
+    // One address has used up its share of the second: an administrator and a vetted client there still pass.
     await times(13, () => admit({ rateClass: 'validate' }));
     expect(await admit({ identify: () => admin })).toBe('address');
     expect(await admit({ identify: () => clientCaller('c8') })).toBe('client');
@@ -360,11 +360,11 @@ describe('limits:bypass', () => {
     expect(await admit({ ip: '192.0.2.99', identify: () => admin })).toBe('address');
   });
 
-  test('a bypass that cannot be recorded is refused, and tried again', async () => {
+  test('a bypass that cannot be recorded is refused, and retried', async () => {
     await times(3, () => ask(admin));
     isDatabaseDown = true;
     expect(await ask(admin)).toBe('refused by user');
-    expect(warnings).toEqual(['a bypass of a rate limit could not be recorded and is refused']);
+    expect(warnings).toEqual(['rate limit bypass refused: it could not be recorded']);
     isDatabaseDown = false;
     expect(await ask(admin)).toBe('user');
     expect(rows).toHaveLength(1);

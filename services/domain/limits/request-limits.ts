@@ -10,40 +10,40 @@ import { type Counted, refusalOf, usedUp } from './verdict.ts';
 /** What is known of a request before its body is read. */
 export type ArrivedRequest = {
   readonly rateClass: RateClass;
-  /** Health: never held by what others ask. */
+  /** A health check: other requests never block it. */
   readonly isProbe: boolean;
-  /** As the trusted proxies tell it. */
+  /** As forwarded by trusted proxies. */
   readonly ip: string;
-  /** Sent a client id and secret in its headers, at an endpoint that takes them. */
+  /** Whether it has a client id and secret in its headers, at an endpoint that accepts them. */
   readonly namesClient: boolean;
-  /** Who the credential in the headers belongs to, from memory alone; null for nobody. */
+  /** Owner of the credential in the headers, from memory only; null for an anonymous request. */
   identify(): Caller | null;
 };
 
 /** What a request has been counted in so far. */
 export type Admission = {
   readonly counted: readonly Counted[];
-  /** Its client's bucket is among them. */
+  /** Whether its client's bucket is among them. */
   readonly isClientCounted: boolean;
 };
 
 export type RequestLimits = {
   /**
-   * Before the body is read: a vetted client that the headers authenticate counts by itself and among the vetted clients
-   * together. Every other request counts by its address and class, and only where these admit it among all together, so
-   * that no address can use up the global limit by requests that are refused. A client that registered itself counts by
-   * its address: one address could register any number. Waits only for buckets counted in Redis.
+   * Before the body is read: a vetted client that the headers authenticate counts in its own bucket and in that of all
+   * vetted clients. Every other request counts by its address and class, and only if these admit it in the global
+   * bucket, so that no address can use up the global limit with refused requests. A client that registered itself counts
+   * by its address: one address could register any number. Waits only for buckets counted in Redis.
    * @throws rateLimited, with its headers
    */
   admitRequest(request: ArrivedRequest): Admission | Promise<Admission>;
   /**
-   * Once the caller is known: its user, or its client where that was not counted yet.
-   * @returns null when nothing was to be counted
+   * Once the caller is known: counts for its user, or for its client if not counted yet.
+   * @returns null when there was nothing to count
    * @throws rateLimited, with its headers
    */
   admitCaller(caller: Caller, rateClass: RateClass, before: Admission): Admission | null | Promise<Admission>;
   /**
-   * A batch, once its body is read: its further items in the buckets in memory that it was counted in.
+   * Once the body of a batch is read: counts its further items in the in-memory buckets that the request counted in.
    * @throws rateLimited, with its headers
    */
   admitItems(furtherItems: number, rateClass: RateClass, before: Admission): Admission;
@@ -76,7 +76,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     count: await rateCounters.countShared(bucket, key),
   });
 
-  /** Throws unless nothing is used up, or the caller may go past it and that is recorded. */
+  /** Throws if a bucket is used up, unless the caller may bypass it and the bypass is recorded. */
   async function pass(
     counted: readonly Counted[],
     rateClass: RateClass,
@@ -90,7 +90,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     rateLimitBypasses.add(1, { level: refused.bucket.level });
   }
 
-  /** The address or the global limit is used up: a vetted client goes by its own limit. */
+  /** The address or the global limit is used up: a vetted client falls back to its own limit. */
   async function passUsedUp(request: ArrivedRequest, counted: readonly Counted[]): Promise<Admission> {
     const { rateClass } = request;
     const caller = request.identify();
@@ -109,7 +109,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     return usedUp(counted) === undefined ? together() : pass(counted, rateClass, caller).then(together);
   }
 
-  /** What its address admits counts among all together. */
+  /** A request that its address admits also counts in the global bucket. */
   function admitGlobally(request: ArrivedRequest, admission: Admission): Admission | Promise<Admission> {
     if (admission.isClientCounted) return admission;
     const all = [here(buckets.global, '')];
@@ -149,7 +149,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
         const caller = request.identify();
         if (isVettedClient(caller)) return admitClient(caller, request.rateClass);
       }
-      // In memory and first: what an address sends beyond its share costs no command of Redis.
+      // In memory and first: requests of an address beyond its share cost no Redis command.
       const share = [here(buckets.addressSecond, prefix)];
       if (usedUp(share) === undefined) return admitAddress(request, prefix);
       return passUsedUp(request, share).then((passed) =>

@@ -7,13 +7,13 @@ const counted = (name: string, used: number, limit: number, resetMs = 60_000): C
   count: { used, resetMs },
 });
 
-test('a limit of n lets n requests of a window pass, not one more', () => {
+test('a limit of n admits exactly n requests per window', () => {
   expect(usedUp([counted('a', 10, 10)])).toBeUndefined();
   expect(usedUp([counted('a', 11, 10)])?.bucket.name).toBe('a');
   expect(usedUp([])).toBeUndefined();
 });
 
-test('of several used-up limits the one that frees last says when to come back', () => {
+test('of several used-up limits the one that resets last sets Retry-After', () => {
   const soon = counted('soon', 11, 10, 900);
   const late = counted('late', 2, 1, 30_001);
   expect(usedUp([soon, counted('free', 1, 10), late])).toBe(late);
@@ -24,11 +24,11 @@ test('of several used-up limits the one that frees last says when to come back',
   });
 });
 
-test('a refused client waits at least a second', () => {
+test('Retry-After is at least a second', () => {
   expect(refusalOf(counted('a', 2, 1, 0), []).retryAfterSeconds).toBe(1);
 });
 
-test('RateLimit shows the limit nearest to its end, RateLimit-Policy all of them, as structured fields', () => {
+test('RateLimit shows the limit closest to exhaustion, RateLimit-Policy all of them, as structured fields', () => {
   expect(rateLimitHeaders([])).toEqual({});
   expect(rateLimitHeaders([counted('one', 4, 10, 1_500)])).toEqual({
     'ratelimit-policy': '"one";q=10;w=60',
@@ -44,7 +44,7 @@ test('RateLimit shows the limit nearest to its end, RateLimit-Policy all of them
   expect(rateLimitHeaders([counted('late', 5, 10, 9_000), counted('soon', 5, 10, 1_000)]).ratelimit).toContain('late');
 });
 
-test('RateLimitResult is what the count says', () => {
+test('RateLimitResult reflects the count', () => {
   expect(resultOf(counted('user', 300, 300, 12_000), 1_000)).toEqual({
     allowed: true,
     limit: 300,

@@ -1,7 +1,7 @@
 import type { RateCount } from '../ports.ts';
 import type { LimitBucket } from './buckets.ts';
 
-/** What a limit says of one request. */
+/** The decision of a limit about one request. */
 export type RateLimitResult = {
   readonly allowed: boolean;
   readonly limit: number;
@@ -11,14 +11,14 @@ export type RateLimitResult = {
   readonly resetAt: number;
 };
 
-/** One request counted in one bucket, under a key where more may be counted for it. */
+/** One request counted in one bucket, with the key for counting further items. */
 export type Counted = { readonly bucket: LimitBucket; readonly count: RateCount; readonly key?: string };
 
 const isOver = ({ bucket, count }: Counted): boolean => count.used > bucket.limit;
 
 const remainingOf = ({ bucket, count }: Counted): number => Math.max(0, bucket.limit - count.used);
 
-/** Never 0: a client told to wait nothing would ask at once. */
+/** Never 0: a client that need not wait would retry immediately. */
 const resetSeconds = ({ count }: Counted): number => Math.max(1, Math.ceil(count.resetMs / 1_000));
 
 /** The used-up bucket that frees last, or undefined when the request may pass. */
@@ -38,7 +38,7 @@ export const resultOf = (counted: Counted, now: number): RateLimitResult => ({
 const policyOf = ({ bucket: { name, limit, windowSeconds } }: Counted): string =>
   `"${name}";q=${limit};w=${windowSeconds}`;
 
-/** The smaller share left; of equals the one that frees later. */
+/** The smaller remaining share; of equal shares the window that ends later. */
 function tighter(one: Counted, other: Counted): Counted {
   const difference = remainingOf(one) / one.bucket.limit - remainingOf(other) / other.bucket.limit;
   if (difference === 0) return one.count.resetMs >= other.count.resetMs ? one : other;
@@ -64,7 +64,7 @@ export function rateLimitHeaders(counted: readonly Counted[]): Readonly<Record<s
   };
 }
 
-/** Headers of a refusal: the used-up bucket speaks, whatever else was counted. */
+/** Headers of a refusal: those of the used-up bucket, whatever else was counted. */
 export const refusalOf = (
   refused: Counted,
   counted: readonly Counted[],

@@ -1,5 +1,5 @@
 /**
- * Postgres arrays in their binary form: what costs both ends least, with nothing to escape.
+ * Postgres arrays in binary form: the cheapest encoding for both ends, with nothing to escape.
  * Layout: dimensions, null flag, element type, length, lower bound, then each element with its length (-1: null).
  */
 
@@ -90,7 +90,7 @@ export function bytesArray<T>(
   return array;
 }
 
-/** `bytea[]` of any lengths. */
+/** `bytea[]` of elements of any length. */
 export function blobArray<T>(items: readonly T[], read: (item: T) => Uint8Array): Buffer {
   const array = start('bytea', items.length, 0);
   const elements = items.flatMap((item) => {

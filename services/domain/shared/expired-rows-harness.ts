@@ -1,4 +1,4 @@
-// For tests only: rows of every kind that clean-up removes, past their time.
+// For tests only: expired rows of every kind that the purge removes.
 import type { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
@@ -8,13 +8,13 @@ const END = `now() - interval '2 days' - interval '7 days' * n / $1`;
 
 type Kind = {
   readonly table: string;
-  /** How long a row stays after its end. */
+  /** How long a row is kept after it expired. */
   readonly staysSeconds: number;
   /** Columns and values of row `n`. */
   readonly insert: string;
 };
 
-/** What ran out in the course of a week that ended two days ago; `$1` rows, ids in no order. */
+/** Rows that expired during a week that ended two days ago; `$1` rows, ids in no order. */
 export const expiredKinds = {
   families: {
     table: 'refresh_families',
@@ -97,7 +97,7 @@ export const expiredKinds = {
 
 export const expiredTables = [...new Set(Object.values(expiredKinds).map(({ table }) => table))];
 
-/** How late the clean-up of each kind is once `insertExpired` has run. */
+/** How late the purge of each kind is after `insertExpired`. */
 export const overdueByKind = Object.fromEntries(
   Object.entries(expiredKinds).map(([kind, { staysSeconds }]) => [kind, WEEK_SECONDS + 2 * 86_400 - staysSeconds]),
 );

@@ -21,7 +21,7 @@ const unknown = defineError({
   retryable: false,
 });
 
-test('what is somebody else’s answers as what is not there, whatever rights the caller has', () => {
+test('another user’s resource answers like a missing one, whatever permissions the caller has', () => {
   const mine = { userId: 'me', name: 'x' };
   expect(ownOrUnknown(mine, user('me'), unknown)).toBe(mine);
   for (const caller of [user('you'), ...others])
@@ -32,7 +32,7 @@ test('what is somebody else’s answers as what is not there, whatever rights th
     );
 });
 
-test('the account is managed by its user, not by a client, a token given to another client, or an API key', () => {
+test('only the user manages the account, not a client, a token given to another client, or an API key', () => {
   for (const by of ['bearer', 'session'] as const)
     expect(ownerAsking(user('me', 'sallyport', by))).toMatchObject({ userId: 'me' });
   for (const caller of [user('me', 'partner'), user('me', 'sallyport', 'api_key'), ...others])

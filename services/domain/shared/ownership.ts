@@ -2,22 +2,22 @@ import type { ErrorFactory } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import type { Caller } from '../ports.ts';
 
-/** Our own pages and apps act for their user in full; another client's token only as far as its scope says. */
+/** First-party pages and apps act for their user in full; another client's token only within its scope. */
 const OWN_CLIENT_ID = 'sallyport';
 
 /**
- * The user who asks for what is their own. Throws `permission_missing` (403) for clients, for tokens that a user gave to
- * another client and for API keys: those do not manage the account.
+ * The user who manages their account. Throws `permission_missing` (403) for clients, for tokens that a user gave to
+ * another client and for API keys: these do not manage the account.
  */
 export function ownerAsking(caller: Caller): Caller & { readonly kind: 'user' } {
   if (caller.kind === 'user' && caller.clientId === OWN_CLIENT_ID && caller.by !== 'api_key') return caller;
-  throw permissionMissing({ detail: 'This takes the user’s own session, or a token of it.' });
+  throw permissionMissing({ detail: 'This requires the user’s session, or a token issued from it.' });
 }
 
 /**
- * The thing where it is the caller's own, else the answer of things that are not there: nobody learns that somebody
- * else's exists (ASVS 8.2.2).
- * @param unknown the 404 of this kind of thing
+ * The resource if the caller owns it, else the 404 of a missing one: a caller cannot learn that another user's resource
+ * exists (ASVS 8.2.2).
+ * @param unknown the 404 of this kind of resource
  */
 export function ownOrUnknown<T extends { readonly userId: string }>(
   found: T | null | undefined,

@@ -6,7 +6,7 @@ const FORMS = [PLACE.time, PLACE.id];
 const at = '2026-11-20T10:00:00.123Z';
 const cursorOf = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString('base64url');
 
-test('a page shows what was asked for, and its cursor names its last row', () => {
+test('a page has the requested size, and its cursor names its last row', () => {
   const rows = ['a', 'b', 'c'].map((id) => ({ id, at }));
   const page = pageOf(rows, 2, (row) => [row.at, row.id]);
   expect(page.items.map(({ id }) => id)).toEqual(['a', 'b']);
@@ -16,7 +16,7 @@ test('a page shows what was asked for, and its cursor names its last row', () =>
   expect(placeOfCursor(undefined, FORMS)).toBeUndefined();
 });
 
-test('a cursor of another list, or a made-up one, is refused before it reaches a statement', () => {
+test('a cursor of another list, or a forged one, is rejected before it reaches a statement', () => {
   const foreign = [
     ['x'],
     [at],

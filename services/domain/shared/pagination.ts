@@ -1,11 +1,11 @@
 import { cursorInvalid } from '#services/platform/errors.ts';
 
-/** One page of a list, and where the next begins; null on the last. */
+/** One page of a list, and where the next one begins; null on the last page. */
 export type Page<T> = { readonly items: T[]; readonly next: string | null };
 
 /**
- * Makes a page of the rows of a statement that was asked for one more than is shown.
- * @param placeOf what the next page comes after: the values that the list is ordered by, as text
+ * Makes a page from rows that were fetched with one more than the page shows.
+ * @param placeOf the position of a row: the values that the list is ordered by, as text
  */
 export function pageOf<R>(rows: readonly R[], limit: number, placeOf: (row: R) => readonly string[]): Page<R> {
   const items = rows.slice(0, limit);
@@ -16,7 +16,7 @@ export function pageOf<R>(rows: readonly R[], limit: number, placeOf: (row: R) =
   };
 }
 
-/** Forms of the values a place is made of. */
+/** Formats of the values in a position. */
 export const PLACE = {
   /** RFC 3339 in UTC, as `placeTime` writes it. */
   time: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
@@ -24,21 +24,20 @@ export const PLACE = {
 } as const;
 
 /**
- * Whether there is this moment, RFC 3339 in UTC: JavaScript takes the 30th of February for a day of March, and Postgres
- * has no year 0.
+ * Whether this RFC 3339 time in UTC exists: JavaScript reads 30 February as a day in March, and Postgres has no year 0.
  */
 export function isMoment(text: string): boolean {
   const ms = Date.parse(text);
   return !Number.isNaN(ms) && !text.startsWith('0000') && new Date(ms).toISOString().slice(0, 19) === text.slice(0, 19);
 }
 
-/** SQL: a timestamptz(3) column as a place has it; nothing is lost. */
+/** SQL: a timestamptz(3) column as text in a position, without loss. */
 export const placeTime = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /**
- * The place a cursor names, undefined without one. A cursor says only where to go on: made up, it shows nothing that
- * its sender may not read. Throws `cursor_invalid` (400) for a cursor of another list.
+ * The position a cursor names, undefined without a cursor. A cursor says only where to continue: a forged one shows
+ * nothing that its sender may not read. Throws `cursor_invalid` (400) for a cursor of another list.
  */
 export function placeOfCursor(cursor: string | undefined, forms: readonly RegExp[]): readonly string[] | undefined {
   if (cursor === undefined) return undefined;

@@ -25,8 +25,8 @@ const totalOf = (name: string): number =>
     .find((metric) => metric.name === name)
     ?.series.reduce((sum, { value }) => sum + value, 0) ?? 0;
 
-describe('in whose company', () => {
-  test('a row that somebody holds is left to the next run, and nobody waits for it', async () => {
+describe('beside other transactions', () => {
+  test('a locked row is left to the next run without waiting', async () => {
     await harness.insertExpired(1_500);
     const holder = await copy.pool.connect();
     await holder.query('BEGIN');
@@ -40,7 +40,7 @@ describe('in whose company', () => {
     expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({ removed: 7 });
   });
 
-  test('when all rows of a batch are held the run ends', async () => {
+  test('the run ends when all rows of a batch are locked', async () => {
     await harness.insertExpired(1_000);
     const holder = await copy.pool.connect();
     await holder.query('BEGIN');
@@ -54,7 +54,7 @@ describe('in whose company', () => {
     holder.release();
   });
 
-  test('four runs at once remove every row once', async () => {
+  test('four concurrent runs remove every row once', async () => {
     await harness.insertExpired(4_000);
     const before = await countTokens(ports.sql);
     const runs = await Promise.all(Array.from({ length: 4 }, () => purgeAtOnce(ports, purges)));
@@ -64,14 +64,14 @@ describe('in whose company', () => {
     expect(await countTokens(ports.sql)).toEqual(before);
   });
 
-  test('while statements of the API take long it waits between batches, and goes on all the same', async () => {
+  test('waits between batches while statements of the API are slow, and continues afterwards', async () => {
     const pauses = (): number => totalOf('sallyport_cleanup_pauses');
     await harness.insertExpired(2_500);
     const before = pauses();
     const pool = createPatientPool({ url: ports.databaseUrl, connections: 1, applicationName: 'sallyport-main' });
     const holder = await copy.pool.connect();
     await holder.query('SELECT pg_advisory_lock(190)');
-    // A statement of the API that runs for as long as the lock is held: from before the first batch until a pause.
+    // A statement of the API that runs as long as the lock is held: from before the first batch until a pause.
     const slow = pool.query('SELECT pg_advisory_lock(190)');
     let running: Promise<PurgeResult> | undefined;
     try {
@@ -87,7 +87,7 @@ describe('in whose company', () => {
     expect(await running).toMatchObject({ removed: 2_500 * tokenPurges.length });
   }, 180_000);
 
-  test('told to stop, it stops between two batches; what is left is the next run’s', async () => {
+  test('an abort stops it between two batches; the next run removes the rest', async () => {
     await harness.insertExpired(3_000);
     const stop = new AbortController();
     const stopping = {
@@ -106,7 +106,7 @@ describe('in whose company', () => {
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ removed: 3_000 * purges.length - 1_000 });
   });
 
-  test('a kind that fails does not keep the others, and fails the scheduled run', async () => {
+  test('a kind that fails does not stop the others, and fails the scheduled run', async () => {
     await harness.insertExpired(10);
     await ports.raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
     await ports.raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
@@ -120,7 +120,7 @@ describe('in whose company', () => {
   });
 });
 
-test('killed before or after any statement, nothing is lost from the counts and the next run finishes', async () => {
+test('a kill before or after any statement loses no counts, and the next run finishes', async () => {
   await harness.insertExpired(60);
   const before = await countTokens(ports.sql);
   let kills = 0;
@@ -132,7 +132,7 @@ test('killed before or after any statement, nothing is lost from the counts and 
     await purgeAtOnce(ports, purges);
     expect(await countTokens(ports.sql)).toEqual(before);
     for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
-    // As many again, which must be counted as well.
+    // The same number again, which must be counted too.
     await harness.insertExpired(60);
     Object.assign(before, await countTokens(ports.sql));
   }

@@ -1,4 +1,4 @@
-// For tests only: a database with rows past their time, what removes them, and logins that live beside it.
+// For tests only: a database with expired rows, their purges, and live sign-ins.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { eventually } from '#testing/eventually.ts';
 import {
@@ -14,25 +14,25 @@ import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
 import { expiredTables, insertExpired } from './expired-rows-harness.ts';
 import { type PurgeResult, purge } from './purge.ts';
 
-/** Every kind of tokens and sessions. */
+/** The purges of tokens and sessions. */
 export const purges = [...tokenPurges, ...sessionPurges];
 
-/** Without rests between batches: nobody but the test is waiting. */
+/** No pauses between batches: only the test is waiting. */
 export const purgeAtOnce = (...[on, kinds, options]: Parameters<typeof purge>): Promise<PurgeResult> =>
   purge(on, kinds, { pace: { factor: 0, leastMs: 0 }, ...options });
 
 export type PurgeHarness = {
   readonly ports: OwnPorts;
   readonly copy: FamilyCopy;
-  /** No row of any kind is left, nor any event. */
+  /** Deletes every row of every kind, and all events. */
   empty(): Promise<unknown>;
   /** @param table SQL, with a condition if need be */
   countOf(table: string): Promise<number>;
   /** `count` rows of each kind. */
   insertExpired(count: number): Promise<void>;
-  /** Frees the space of every row deleted so far, for new rows alone: no file gets smaller. */
+  /** Frees the space of every deleted row for new rows; no file shrinks. */
   vacuum(tables: readonly string[]): Promise<void>;
-  /** The refresh token of a new login. */
+  /** The refresh token of a new sign-in. */
   login(): Promise<string>;
   close(): Promise<void>;
 };
@@ -48,12 +48,12 @@ export async function openPurgeHarness(): Promise<PurgeHarness> {
     countOf: async (table) => (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n,
     insertExpired: async (count) => {
       await insertExpired(ports.sql, count);
-      // By the time rows run out their tables have been analysed: here at once, not when autovacuum comes by.
+      // In production autovacuum has analysed the tables by the time rows expire; here it is done immediately.
       await ports.raw(`ANALYZE ${expiredTables.join(', ')}`);
     },
     vacuum: async (tables) => {
       await untilDeadToAll(ports.raw);
-      // Without FREEZE a page that a checkpoint is writing is passed over; what can be cut off is cut off by chance.
+      // Without FREEZE, VACUUM skips a page that a checkpoint is writing; TRUNCATE would succeed only by chance.
       for (const table of tables) await ports.raw(`VACUUM (FREEZE, TRUNCATE false) ${table}`);
     },
     login: async () => {
@@ -71,8 +71,8 @@ export async function openPurgeHarness(): Promise<PurgeHarness> {
 type Rows = (text: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
 
 /**
- * Resolves when what is dead by now is dead to everybody, and stays so. A transaction anywhere on the server holds it
- * back while it runs, by the snapshots that others take meanwhile; so does an analysis by autovacuum in this database.
+ * Resolves when rows that are dead now are dead to every transaction. Any open transaction on the server delays this,
+ * through the snapshots that others take meanwhile; so does an autovacuum ANALYZE in this database.
  */
 export async function untilDeadToAll(rows: Rows): Promise<void> {
   const [now] = await rows('SELECT pg_current_xact_id()::text AS xid');

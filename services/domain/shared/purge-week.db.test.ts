@@ -15,14 +15,14 @@ afterAll(() => harness?.close());
 beforeEach(() => harness.empty());
 
 describe('a week of expired rows', () => {
-  test('goes while logins are refreshed and ended: no live row is touched, no statement deadlocks, every count holds', async () => {
+  test('is removed while families are refreshed and revoked: no live row is touched, no statement deadlocks, every count is right', async () => {
     await harness.insertExpired(12_000);
     const tokens = await Promise.all(Array.from({ length: 24 }, harness.login));
     const before = await countTokens(ports.sql);
     let isOver = false;
     let rotations = 0;
     let ended = 0;
-    // Each client goes on to the end, so that all of the clean-up happens beside it.
+    // Each client continues until the end, so that the whole purge runs beside it.
     const clients = tokens.map(async (first) => {
       let token = first;
       while (!isOver) {
@@ -60,9 +60,9 @@ describe('a week of expired rows', () => {
     expect(rotations).toBeGreaterThan(100);
   }, 240_000);
 
-  test('week after week the tables grow no further', async () => {
+  test('tables do not grow from week to week', async () => {
     const sizes: Record<string, number[]> = {};
-    // An automatic vacuum would make some files smaller, some weeks.
+    // An automatic vacuum would shrink some files in some weeks.
     for (const table of expiredTables) await ports.raw(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
     for (let week = 0; week < 5; week += 1) {
       await harness.insertExpired(4_000);
@@ -76,8 +76,8 @@ describe('a week of expired rows', () => {
         sizes[table] = [...(sizes[table] ?? []), row!.bytes];
       }
     }
-    // Index pages that one vacuum empties can be used again after the next, so the first weeks grow; without reuse the
-    // fifth would be two and a half times the second.
+    // Index pages that one vacuum empties can be reused after the next, so the tables grow in the first weeks; without
+    // reuse the fifth week would be two and a half times the second.
     for (const [table, bytes] of Object.entries(sizes))
       expect([table, bytes[4]! <= bytes[1]! * 1.5]).toEqual([table, true]);
   }, 240_000);

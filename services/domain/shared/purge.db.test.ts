@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 beforeEach(() => harness.empty());
 
-/** Of these the first test keeps a live row. */
+/** Kinds of which the first test keeps a live row. */
 const hasLive = new Set<string>([
   'refresh_families',
   'sessions',
@@ -28,7 +28,7 @@ const hasLive = new Set<string>([
 ]);
 
 describe('what goes', () => {
-  test('rows past their time of every kind; live ones stay, and statistics count what went', async () => {
+  test('removes expired rows of every kind; live rows stay, and statistics count the removed ones', async () => {
     await harness.insertExpired(2_500);
     const token = await harness.login();
     await ports.raw(
@@ -57,7 +57,7 @@ describe('what goes', () => {
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
   });
 
-  test('failures are forgotten by what they say: of a network in days, of a name without an account in a month, of an account never', async () => {
+  test('failures of a network are kept for days, of a name without an account for a month, of an account until it is deleted', async () => {
     const userId = await insertUser(copy.pool);
     await ports.raw(
       `INSERT INTO login_failures (key, failures, last_failed_at, locked_until, user_id)
@@ -88,10 +88,10 @@ describe('what goes', () => {
       'network:locked-lately',
     ]);
     await ports.raw('DELETE FROM users WHERE id = $1', [userId]);
-    expect(await harness.countOf('login_failures'), 'an account takes its counters along').toBe(3);
+    expect(await harness.countOf('login_failures'), 'deleting an account deletes its counters').toBe(3);
   });
 
-  test('a session that ran out long ago goes in silence: no revocation, no audit row, no log-out', async () => {
+  test('removing a session that expired long ago writes no revocation, no audit row and no log-out', async () => {
     await harness.insertExpired(1_200);
     const [{ epoch } = { epoch: -1 }] = await ports.raw<{ epoch: number }>(
       'SELECT revocation_epoch AS epoch FROM feed_state',
@@ -106,8 +106,8 @@ describe('what goes', () => {
 
   test.each([
     ['still runs', `interval '-1 hour'`],
-    ['ran out while tokens of it may live', `interval '10 minutes'`],
-  ])('ending a session that %s is an event and a revocation, as ever', async (_name, ago) => {
+    ['expired while its tokens may still be valid', `interval '10 minutes'`],
+  ])('ending a session that %s writes an event and a revocation', async (_name, ago) => {
     const userId = await insertUser(copy.pool);
     const id = await insertSession(copy.pool, userId);
     await ports.raw(`UPDATE sessions SET "expiresAt" = now() - ${ago} WHERE id = $1`, [id]);
@@ -120,7 +120,7 @@ describe('what goes', () => {
     ]);
   });
 
-  test('a session with a login that lives on ends it, however long ago it ran out', async () => {
+  test('removing an expired session ends a live token family of it, however long ago it expired', async () => {
     const token = await harness.login();
     await ports.raw(`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`);
     await purgeAtOnce(ports, purges);
@@ -130,7 +130,7 @@ describe('what goes', () => {
   });
 });
 
-test('how late it is: 0 with nothing overdue, the age of the oldest row past its time otherwise', async () => {
+test('the reported delay is 0 with nothing overdue, otherwise the age of the oldest expired row', async () => {
   const overdue = () =>
     Promise.all(purges.map(async (each) => [each.kind, await each.readOverdueMs(ports.sql)] as const));
   expect(Object.fromEntries(await overdue())).toEqual(
@@ -139,7 +139,7 @@ test('how late it is: 0 with nothing overdue, the age of the oldest row past its
   const before = performance.now();
   await harness.insertExpired(7);
   const late = await overdue();
-  // Time goes on between the rows and the question, as long as the machine needs.
+  // Time passes between the insert and the query.
   const tookMs = performance.now() - before;
   expect(late.map(([kind]) => kind).sort()).toEqual(Object.keys(overdueByKind).sort());
   for (const [kind, ms] of late) {

@@ -4,42 +4,42 @@ import type { Sql } from '../ports.ts';
 
 /** What one statement did. */
 export type PurgeBatch = {
-  /** Rows past their time that it looked at; fewer than the limit: there are no more. */
+  /** Expired rows it read; fewer than the limit means there are no more. */
   readonly picked: number;
-  /** Rows it removed; those that others hold it leaves to the next run. */
+  /** Rows it removed; locked rows are left to the next run. */
   readonly removed: number;
-  /** End of the newest row it looked at, as Postgres writes a time; null where it found none. */
+  /** Expiry of the newest row it read, in Postgres' text form; null where it found none. */
   readonly reached: string | null;
 };
 
-/** Rows of one kind that go once their time is over. */
+/** Rows of one kind that are removed after they expire. */
 export type Purge = {
   readonly kind: PurgeKind;
-  /** Removes up to `limit` rows, the oldest first, that ended at `from` or later. Locks rows in id order, waits for none. */
+  /** Removes up to `limit` rows, the oldest first, that expired at `from` or later. Locks rows in id order, skips locked ones. */
   removeBatch(tx: Sql, limit: number, from: string): Promise<PurgeBatch>;
-  /** For how long the oldest row has been overdue, milliseconds by the database's clock; below zero: none is. Null: no rows. */
+  /** How long the oldest row has been overdue, milliseconds by the database's clock; below zero when none is. Null: no rows. */
   readOverdueMs(sql: Sql): Promise<number | null>;
 };
 
-/** Where rows of a kind stand and when they go. Every text is SQL of ours, never a value. */
+/** The table of a kind of rows, and when rows expire. Every text is constant SQL, never a value. */
 type PurgeTable = {
   readonly kind: PurgeKind;
   readonly table: string;
   readonly id: string;
-  /** Column with a row's end; an index leads with it, or the table is all but empty. */
+  /** Column with a row's expiry; an index leads with it, or the table is nearly empty. */
   readonly ends: string;
-  /** An interval: how long after its end a row stays. */
+  /** An interval: how long a row is kept after it expired. */
   readonly stays: string;
-  /** Only these. */
+  /** Condition: only these rows. */
   readonly where?: string;
   /** More steps of the statement, each after a comma; `gone` has the removed rows. */
   readonly also?: string;
 };
 
 /**
- * The statements that remove a kind of rows and tell how late that is. They start where the batch before ended, so
- * that the dead entries it left in the index are not walked again; lock in id order, as every writer of many rows
- * does, and wait for nobody.
+ * The statements that remove a kind of rows and measure the delay. They start where the previous batch ended, so that
+ * the dead entries it left in the index are not scanned again; they lock in id order, as every writer of many rows does,
+ * and skip locked rows.
  */
 export function definePurge({ kind, table, id, ends, stays, where = 'true', also = '' }: PurgeTable): Purge {
   const isOver = `${ends} < now() - (${stays}) AND ${where}`;
@@ -65,7 +65,7 @@ export function definePurge({ kind, table, id, ends, stays, where = 'true', also
   };
 }
 
-// The server's own list of sessions; locks nothing. Workers and command lines keep nobody waiting and are left out.
+// Reads pg_stat_activity and locks nothing. Workers and command lines are left out: no client waits for them.
 const slowestRead = defineStatement(
   'purgeSlowestStatementRead',
   `SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start)) * 1000, 0)::float8 AS ms
@@ -74,7 +74,7 @@ const slowestRead = defineStatement(
      AND application_name IN ('sallyport-main', 'sallyport-refresh', 'sallyport-revocations', 'sallyport-identity')`,
 );
 
-/** How long the slowest statement that the API runs at this moment has been running, milliseconds. */
+/** How long the slowest running statement of the API has been running, milliseconds. */
 export async function readSlowestStatementMs(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ ms: number }>(slowestRead);
   return row?.ms ?? 0;

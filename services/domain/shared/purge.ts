@@ -10,30 +10,30 @@ export type PurgePorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'log'>;
 export type PurgeResult = {
   readonly picked: number;
   readonly removed: number;
-  /** Why kinds of rows were not finished, one a kind; the next run takes them again. */
+  /** One error per kind of rows that was not finished; the next run retries it. */
   readonly failures: readonly unknown[];
   readonly durationMs: number;
 };
 
-/** How long it rests between two batches: so many times as long as the batch took, and at least so long. */
+/** The pause between two batches: this multiple of the batch's duration, and at least this long. */
 type Pace = { readonly factor: number; readonly leastMs: number };
 
 const BATCH_ROWS = 1_000;
-/** At most 2,000 rows a second, seven million an hour: more than runs out, and a small part of one core of the database. */
+/** At most 2,000 rows a second, seven million an hour: more than expire, and a small part of one core of the database. */
 const GENTLE: Pace = { factor: 4, leastMs: 500 };
 const LONGEST_REST_MS = 2_000;
-/** Statements of the API take a few milliseconds; one that takes this long waits for something. */
+/** Statements of the API take a few milliseconds; one that takes this long is waiting. */
 const SLOW_STATEMENT_MS = 50;
 const PAUSE_MS = 250;
-/** Of one scheduled run; its job's time limit is longer. */
+/** Time limit of one scheduled run; its job's time limit is longer. */
 const PURGE_SECONDS = 240;
-/** Pauses in a row: a database that is always busy is cleaned up slowly, but cleaned up. */
+/** Consecutive pauses: a database that is always busy is cleaned up slowly, but is cleaned up. */
 const MOST_PAUSES = 20;
 
 /**
- * Removes what is past its time, in short transactions of 1,000 rows with rests in between, and waits while statements
- * of the API take long. A kind that fails does not keep the others. Twice, or two at once, is harmless.
- * `signal` ends it between two batches; `longestMs` too, and the next run goes on.
+ * Removes expired rows, in short transactions of 1,000 rows with pauses in between, and waits while statements of the
+ * API are slow. A kind that fails does not stop the others. Idempotent, and safe to run concurrently. `signal` and
+ * `longestMs` end it between two batches, and the next run continues.
  */
 export async function purge(
   ports: PurgePorts,
@@ -57,7 +57,7 @@ export async function purge(
       });
     } catch (err) {
       failures.push(err);
-      ports.log.error({ err, kind: each.kind }, 'rows past their time could not be removed');
+      ports.log.error({ err, kind: each.kind }, 'expired rows could not be removed');
     }
   }
   return { ...total, failures, durationMs: ports.clock.monotonic() - startedAt };
@@ -74,7 +74,7 @@ async function purgeKind(
     const beganAt = ports.clock.monotonic();
     const batch = await ports.transact((tx) => removeBatch(tx, BATCH_ROWS, from));
     onBatch(batch);
-    // A batch of nothing but rows that others hold would be picked for ever.
+    // A batch of only locked rows would be selected forever.
     if (batch.picked < BATCH_ROWS || batch.removed === 0 || batch.reached === null) return;
     from = batch.reached;
     const tookMs = ports.clock.monotonic() - beganAt;
@@ -87,7 +87,7 @@ async function purgeKind(
   }
 }
 
-/** One run of a scheduled job: ends in time for the next one, and throws the first failure, so that it is tried again. */
+/** One run of a scheduled job: ends before the next one, and throws the first failure, so that the job is retried. */
 export async function purgeOnSchedule(
   ports: PurgePorts,
   purges: readonly Purge[],

@@ -15,7 +15,7 @@ beforeEach(() => {
 
 const begun = (): string[] => runs.map(({ given }) => given);
 
-test('whoever comes during a run shares one that begins after it, as the first of them gave it', async () => {
+test('callers during a run share the next one, with the first caller’s function', async () => {
   expect(turns.isIdle()).toBe(true);
   const first = turns.take('first');
   const others = ['second', 'third', 'fourth'].map((given) => turns.take(given));
@@ -30,7 +30,7 @@ test('whoever comes during a run shares one that begins after it, as the first o
   expect(turns.isIdle()).toBe(true);
 });
 
-test('a run that fails fails for those who shared it, and for nobody after them', async () => {
+test('a failed run rejects for the callers that shared it, not for later ones', async () => {
   const first = turns.take('first');
   const others = [turns.take('second'), turns.take('third')];
   runs[0]?.fail();
@@ -44,7 +44,7 @@ test('a run that fails fails for those who shared it, and for nobody after them'
   await expect(last).resolves.toBeUndefined();
 });
 
-test('whoever waits is not outrun by one who comes again as soon as a run ends', async () => {
+test('a waiting caller is not overtaken by one that calls again as soon as a run ends', async () => {
   const again = turns.take('first').then(() => turns.take('again'));
   const waits = turns.take('second');
   runs[0]?.end();
@@ -56,7 +56,7 @@ test('whoever waits is not outrun by one who comes again as soon as a run ends',
   expect(turns.isIdle()).toBe(true);
 });
 
-test('closing waits for the run under way, and begins none for those who wait', async () => {
+test('closing waits for the run in flight and starts none for waiting callers', async () => {
   const first = turns.take('first');
   const other = turns.take('second');
   let isClosed = false;

@@ -1,19 +1,19 @@
 export type SingleFlight<T> = {
-  /** Settles as a run does that began no earlier than this call. */
+  /** Settles with a run that began no earlier than this call. */
   take(given: T): Promise<void>;
   isIdle(): boolean;
-  /** Waits for the run under way; whoever waits for another gets none. */
+  /** Waits for the run in flight; callers that wait for the next run get none. */
   close(): Promise<void>;
 };
 
-/** Runs one at a time: all who come while one is under way share the next, as the first of them gave it. */
+/** Single-flight: one run at a time; all callers during a run share the next one, with the first caller's function. */
 export function createSingleFlight<T>(run: (given: T) => Promise<void>): SingleFlight<T> {
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
   let closed = false;
 
   function take(given: T): Promise<void> {
-    // Also between two runs: whoever comes again at once takes the turn of nobody who waits.
+    // Also between two runs: a caller that returns immediately must not overtake those that wait.
     if (next !== null) return next;
     if (running === null) {
       running = run(given).finally(() => {
@@ -21,7 +21,7 @@ export function createSingleFlight<T>(run: (given: T) => Promise<void>): SingleF
       });
       return running;
     }
-    // The one under way may have looked before what this caller wants seen.
+    // The run in flight may have read before the change that this caller needs to see.
     next = running
       .catch(() => {})
       .then(() => {

@@ -1,10 +1,10 @@
 import { apiKeyNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
 import type { Caller, Clock } from '../ports.ts';
 
-/** How fresh, and how well proved, a login must be for what endpoints with `stepUp` do. */
+/** How recent and how strong a sign-in must be for endpoints with `stepUp`. */
 export type StepUpRule = {
   readonly maxAgeSeconds: number;
-  /** Whoever uses a permission for it must have proved two factors; of one's own account freshness is enough. */
+  /** Use of a permission requires two factors; for the caller's own account a recent sign-in is enough. */
   readonly needsSecondFactor: boolean;
   readonly clock: Pick<Clock, 'now'>;
 };
@@ -12,9 +12,9 @@ export type StepUpRule = {
 export type HasStepUp = { readonly stepUp: StepUpRule };
 
 /**
- * Throws `step_up_required` (403) for a person whose login is older than the rule allows, or of fewer factors, with the
- * challenge of RFC 9470 §3. A login of one factor is one of an account that has no second: enrolling or losing one ends
- * every other. Clients are no people, and pass; a user’s API key has no login that could be fresh: 403
+ * Throws `step_up_required` (403) for a user whose sign-in is older than the rule allows, or has fewer factors, with the
+ * challenge of RFC 9470 §3. A sign-in with one factor means an account without a second factor: adding or removing one
+ * ends every other session. Clients pass; a user's API key has no sign-in that could be recent: 403
  * `api_key_not_accepted`.
  */
 export function assertFreshLogin(
@@ -27,14 +27,14 @@ export function assertFreshLogin(
   const isFresh = clock.now() / 1_000 - caller.authTime <= maxAgeSeconds;
   const asksForFactor = usesPermission && needsSecondFactor;
   if (isFresh && (!asksForFactor || caller.acr === 'aal2')) return;
-  const factors = asksForFactor ? ' of two factors' : '';
+  const factors = asksForFactor ? ' with two factors' : '';
   throw stepUpRequired({
-    detail: `This needs a login${factors} of the last ${maxAgeSeconds} seconds.`,
+    detail: `This requires a sign-in${factors} within the last ${maxAgeSeconds} seconds.`,
     headers: {
       'www-authenticate': [
         'Bearer realm="sallyport"',
         'error="insufficient_user_authentication"',
-        'error_description="A more recent or stronger login is needed"',
+        'error_description="A more recent or stronger sign-in is required"',
         ...(asksForFactor ? ['acr_values="aal2"'] : []),
         `max_age=${maxAgeSeconds}`,
       ].join(', '),

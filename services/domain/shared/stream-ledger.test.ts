@@ -31,7 +31,7 @@ const end = async (stream: Endless): Promise<void> => {
   await closed;
 };
 
-test('one caller holds its share and no more, all of them together the whole; who leaves makes room', async () => {
+test('limits streams per caller and in total; a closed stream frees its place', async () => {
   const onEmpty = vi.fn();
   const streams = ledger(onEmpty);
   const first = streams.reserve(user('a')).fill(new Endless());
@@ -48,7 +48,7 @@ test('one caller holds its share and no more, all of them together the whole; wh
   expect([streams.count(), onEmpty.mock.calls.length]).toEqual([0, 1]);
 });
 
-test('a place counts from the moment it was asked for, until its stream could not be made', () => {
+test('a place counts from the request on, and is released when its stream cannot be opened', () => {
   const streams = ledger();
   const places = [streams.reserve(user('a')), streams.reserve(user('a'))];
   expect([streams.count(), streams.streams()]).toEqual([2, []]);
@@ -58,7 +58,7 @@ test('a place counts from the moment it was asked for, until its stream could no
   expect(streams.count()).toBe(1);
 });
 
-test('closing ends every stream, also one that is still being made, and opens no more', async () => {
+test('closing ends every stream, also one that is being opened, and opens no more', async () => {
   const streams = ledger();
   const open = streams.reserve(user('a')).fill(new Endless());
   const late = streams.reserve(user('a'));

@@ -6,38 +6,38 @@ import type { Caller } from '../ports.ts';
 /** A stream that can be ended cleanly before its source does. */
 export type LedgerStream = Readable & { finish(): void };
 
-/** Held from the moment it was asked for, so that callers who ask at once do not exceed their number. */
+/** A place, reserved from the moment of the request, so that concurrent requests do not exceed the limit. */
 type StreamPlace<S extends LedgerStream> = {
   /** The stream leaves the ledger when it closes. */
   fill(stream: S): S;
-  /** For a stream that could not be made. */
+  /** Releases the place of a stream that could not be opened. */
   free(): void;
 };
 
 export type StreamLedger<S extends LedgerStream> = {
-  /** Throws what `spent` makes where this caller has all of its own, `busy` where there are no more, `shuttingDown` (503). */
+  /** Throws `spent` when this caller's limit is reached, `busy` when the total is reached, or `shuttingDown` (503). */
   reserve(caller: Caller): StreamPlace<S>;
   streams(): readonly S[];
-  /** Streams and places held for one. */
+  /** Open streams and reserved places. */
   count(): number;
-  /** Ends every stream cleanly and opens no more: for the drain. */
+  /** Ends every stream cleanly and opens no more: for shutdown. */
   close(): void;
 };
 
 export type StreamLedgerRules = {
   readonly maximumStreams: number;
-  /** Of these, what one caller may hold: a single one must not take them all. */
+  /** The limit per caller: a single caller must not use them all. */
   readonly maximumPerCaller: number;
   readonly spent: () => AppError;
   readonly busy: () => AppError;
-  /** The last stream has left. */
+  /** Resolves when the last stream has closed. */
   readonly onEmpty?: () => void;
 };
 
 const ownerOf = (caller: Caller): string =>
   caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
 
-/** Who holds which open streams of one kind. */
+/** The open streams of one kind, by caller. */
 export function createStreamLedger<S extends LedgerStream>(rules: StreamLedgerRules): StreamLedger<S> {
   const places = new Map<object, { readonly owner: string; stream?: S }>();
   let isClosed = false;

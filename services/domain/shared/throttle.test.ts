@@ -3,7 +3,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { createThrottle, nameOfCaller } from './throttle.ts';
 
-test('each name acts once a minute, those who come meanwhile wait for it, and what failed is tried again', async () => {
+test('each name runs once a minute, concurrent callers wait for it, and a failed action is retried', async () => {
   let nowMs = 960_000;
   const once = createThrottle({ now: () => nowMs });
   const acts: string[] = [];
@@ -25,7 +25,7 @@ test('each name acts once a minute, those who come meanwhile wait for it, and wh
   expect(acts).toEqual(['a', 'b', 'a', 'a', 'a']);
 });
 
-test('the memory of names is bounded', async () => {
+test('the number of remembered names is bounded', async () => {
   const once = createThrottle({ now: () => 0 });
   let acts = 0;
   const ask = (name: string): Promise<boolean> =>
@@ -40,7 +40,7 @@ test('the memory of names is bounded', async () => {
   expect(acts).toBe(10_002);
 });
 
-test('a user and a client of the same id have two names, and strangers one together', () => {
+test('a user and a client with the same id have different names, and anonymous callers share one', () => {
   const { request } = testCaller;
   const names = [
     { kind: 'user', userId: 'x', request },

@@ -1,12 +1,12 @@
 import type { Caller, Clock } from '../ports.ts';
 
 const MINUTE_MS = 60_000;
-/** More names than any installation sees in a minute; past it some are told twice. */
+/** More names than any installation sees in a minute; beyond it some actions run twice. */
 const NAMES_MAX = 10_000;
 
 /**
- * Does something once for each name and minute of this copy; whoever comes meanwhile gets what came of it.
- * @returns whether it was done; what was not is tried again with the next call
+ * Runs an action once per name and minute on this copy; concurrent callers get the same result.
+ * @returns whether it succeeded; a failed action is retried with the next call
  */
 export function createThrottle(
   clock: Pick<Clock, 'now'>,
@@ -25,6 +25,6 @@ export function createThrottle(
   };
 }
 
-/** Whom a name is about, apart from every other caller. */
+/** A name for the caller, different from that of every other caller. */
 export const nameOfCaller = (caller: Caller): string =>
   caller.kind === 'user' ? `user ${caller.userId}` : caller.kind === 'client' ? `client ${caller.clientId}` : '';

@@ -9,16 +9,16 @@ import { assertVaultFits, publishKey } from '../publish-key.ts';
 import { requirePolicy } from '../rotate-signing-keys.ts';
 
 const ROTATION_DAYS = 365;
-/** Both keys sign for this long: who pins the old one has it to pin the new. */
+/** Both keys sign for this long: verifiers that pin the old key have this time to pin the new one. */
 const OVERLAP_SECONDS = 30 * 86_400;
 
 type LogKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault'>;
 
 /**
- * Gives the audit log its next key a month before the present one's year is over, and destroys the private part of
- * the one before. Both sign until then. `onlyWhenDue` false: now, unless one is already on its way.
- * Safe to run twice, at any time, by anybody.
- * @returns the kid made now, or null
+ * Creates the audit log's next key a month before the current one's year ends, and destroys the private key of the one
+ * before. Both sign until then. `onlyWhenDue` false: creates it now, unless one is already waiting.
+ * Idempotent, and safe to run concurrently.
+ * @returns the kid created now, or null
  * @throws KeyMaterialError on a database no API has started on, or under another key-encryption key
  */
 export function advanceLogKey(

@@ -7,13 +7,13 @@ import { type KeyPolicy, LOG_PURPOSE, openEnded, signsAtOnceFrom, stateOf } from
 import { type KeyRow, readDatabaseClock, readKeysOf } from '../keys.store.ts';
 import { publishKey } from '../publish-key.ts';
 
-/** The audit log's first key, where it has none. Made before the transaction that publishes it. */
+/** The audit log's first key, where it has none. Generated before the transaction that publishes it. */
 export async function makeLogKey(ports: Pick<Ports, 'sql' | 'vault'>): Promise<SealedKey | null> {
   const isThere = openEnded(await readKeysOf(ports.sql, LOG_PURPOSE)) !== undefined;
   return isThere ? null : makeKeyPair(ports.vault, LOG_PURPOSE, 'EdDSA');
 }
 
-/** Under the lock of key writers. Nothing where another start was first. */
+/** Runs under the key writers' lock. Does nothing where another start was first. */
 export async function publishLogKey(
   tx: Tx,
   spare: SealedKey | null,
@@ -27,8 +27,8 @@ export async function publishLogKey(
 const rawPublicKey = (row: KeyRow): Buffer => Buffer.from(publicJwkOf(row).x as string, 'base64url');
 
 /**
- * The audit log's keys under the name of one log (its origin), the newest last: those that sign and those that did,
- * which verify old proofs. Without compromised ones.
+ * The audit log's keys under the name of one log (its origin), the newest last: the keys that sign, and retired keys,
+ * which verify old proofs. Compromised keys are left out.
  */
 export async function readLogKeys({ sql }: Pick<Ports, 'sql'>, origin: string): Promise<NoteKey[]> {
   const rows = await readKeysOf(sql, LOG_PURPOSE);
@@ -36,8 +36,8 @@ export async function readLogKeys({ sql }: Pick<Ports, 'sql'>, origin: string): 
 }
 
 /**
- * Signs checkpoints with the key whose range holds, and with the one that follows it from the day it is made: while
- * both sign, verifiers change the key they pin.
+ * Signs checkpoints with the current key, and with its successor from the day it is created: while both sign, verifiers
+ * change the key they pin.
  */
 export function createLogSigner(ports: Pick<Ports, 'sql' | 'vault'>): LogSigner {
   let opened = new Map<string, KeyObject>();

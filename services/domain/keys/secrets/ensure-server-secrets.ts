@@ -9,7 +9,7 @@ import {
   serverSecretPurposes,
 } from './server-secrets.ts';
 
-/** Makes and seals one version, with its audit event. */
+/** Generates and seals one version, with its audit event. */
 export async function addServerSecret(
   ports: Pick<Ports, 'vault' | 'random'>,
   tx: Tx,
@@ -30,7 +30,7 @@ export async function addServerSecret(
   });
 }
 
-/** The first version of every purpose that has none; it is active at once. */
+/** Creates the first version for every purpose that has none; it is active immediately. */
 export async function ensureServerSecrets(
   ports: Pick<Ports, 'vault' | 'random'>,
   tx: Tx,

@@ -15,8 +15,9 @@ type Work = { readonly policy: KeyPolicy; readonly nowMs: number; readonly calle
 type Ensured = { readonly created: readonly string[]; readonly warnings: readonly string[] };
 
 /**
- * HS256 mode: the given secret signs for the default audience, and none for any other. A changed secret takes over at
- * once, since nobody fetches it; the old one verifies until its tokens expire. Outside the mode no shared secret signs.
+ * HS256 mode: the given secret signs for the default audience, and no secret for any other. A changed secret takes over
+ * immediately, since no verifier fetches it; the old one verifies until its tokens expire. Outside HS256 mode no shared
+ * secret signs.
  */
 export async function ensureSharedSecret(
   ports: Pick<Ports, 'vault' | 'random'>,

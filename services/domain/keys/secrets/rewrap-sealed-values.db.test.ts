@@ -59,7 +59,7 @@ beforeEach(async () => {
   );
 });
 
-/** Every text in the database that the vault made, wherever it stands. */
+/** Every sealed text in the database, in any table. */
 async function sealedTexts(): Promise<string[]> {
   const columns = await old.raw<{ table: string; column: string }>(
     `SELECT c.table_name AS table, c.column_name AS column FROM information_schema.columns c
@@ -82,8 +82,8 @@ const ringOf = (ports: TestPorts) =>
   );
 const previous = createVault(OLD);
 
-describe('another key-encryption key', () => {
-  test('every value of the vault in any table is sealed again, and opens to the same', async () => {
+describe('a new key-encryption key', () => {
+  test('every sealed value in any table is re-encrypted and opens to the same plaintext', async () => {
     const before = ringOf(old);
     await before.load();
     const sealed = await sealedTexts();
@@ -106,7 +106,7 @@ describe('another key-encryption key', () => {
     await expect(rewrapSealedValues(old, {}, testCaller)).rejects.toThrow(KeyMaterialError);
   });
 
-  test('it is in the audit log once, and the second time nothing is written', async () => {
+  test('is in the audit log once, and a second run writes nothing', async () => {
     await rewrapSealedValues(fresh, { previous }, testCaller);
     const state = await old.raw('SELECT keys_version FROM feed_state');
     expect(await rewrapSealedValues(fresh, { previous }, testCaller)).toMatchObject({ rewrapped: 0 });
@@ -114,13 +114,13 @@ describe('another key-encryption key', () => {
     expect(await old.raw(`SELECT 1 FROM audit_outbox WHERE type = 'key_encryption.changed'`)).toHaveLength(1);
   });
 
-  test('a start that is given the previous one re-wraps before anything else', async () => {
+  test('a start with the previous key re-encrypts before anything else', async () => {
     const answer = await ensureKeys(fresh, { ...settings, previousVault: previous }, testCaller);
     expect(answer.created).toHaveLength(1);
     expect(await rewrapSealedValues(fresh, {}, testCaller)).toMatchObject({ rewrapped: 0 });
   });
 
-  test('looking only says how many there are', async () => {
+  test('`onlyLook` only counts them', async () => {
     const sealed = await sealedTexts();
     expect(await rewrapSealedValues(fresh, { previous, onlyLook: true }, testCaller)).toMatchObject({
       rewrapped: sealed.length,
@@ -128,7 +128,7 @@ describe('another key-encryption key', () => {
     expect(await sealedTexts()).toEqual(sealed);
   });
 
-  test('a copy that runs on meanwhile goes on signing with what it had opened', async () => {
+  test('a copy that keeps running continues to sign with the keys it had opened', async () => {
     const running = ringOf(old);
     await running.load();
     await rewrapSealedValues(fresh, { previous }, testCaller);
@@ -149,13 +149,13 @@ describe('an unknown key-encryption key', () => {
     return err as KeyMaterialError;
   };
 
-  test('ends the start and names the variable to set', async () => {
+  test('stops the start and names the variable to set', async () => {
     const { message, fix } = await refused(ensureKeys(fresh, settings, testCaller));
     expect(message).toMatch(/sealed under another key-encryption key/);
     expect(fix).toMatch(/KEY_ENCRYPTION_KEY_PREVIOUS/);
   });
 
-  test('one value that opens with neither: nothing is re-wrapped', async () => {
+  test('one value that opens with neither key: nothing is re-encrypted', async () => {
     const [row] = await old.raw<{ kid: string; purpose: string }>(
       `SELECT id AS kid, purpose FROM jwks WHERE alg = 'RS256' LIMIT 1`,
     );
@@ -179,7 +179,7 @@ test('killed before or after any statement, everything opens under one of the tw
     kills += 1;
     const { rewrapped, sealed } = await rewrapSealedValues(fresh, { previous, onlyLook: true }, testCaller);
     expect([0, sealed]).toContain(rewrapped);
-    // Two starts at once: one finishes it, and the other finds nothing to do.
+    // Two concurrent starts: one finishes the work, and the other finds nothing to do.
     const two = await Promise.all([1, 2].map(() => rewrapSealedValues(fresh, { previous }, testCaller)));
     expect(two.reduce((sum, each) => sum + each.rewrapped, 0)).toBe(rewrapped);
     await runKillable({ url: database.url, work: 'rewrap', ...back });

@@ -7,16 +7,16 @@ import { lockKeys } from '../keys.store.ts';
 import { readSealedValues, type SealedValue, writeSealedValues } from './sealed-values.store.ts';
 
 export type RewrapAnswer = {
-  /** Values there are. */
+  /** Number of sealed values. */
   readonly sealed: number;
-  /** Values that were sealed under the previous key-encryption key, and (unless only looked at) are no more. */
+  /** Values sealed under the previous key-encryption key; re-encrypted now, unless `onlyLook`. */
   readonly rewrapped: number;
 };
 
 /**
- * Seals whatever the previous key-encryption key sealed again under the present one, in one transaction: all or
- * nothing, and nothing the second time. Without `previous` it only makes sure that the present one opens everything.
- * `onlyLook` writes nothing.
+ * Re-encrypts every value of the previous key-encryption key under the current one, in one transaction: all or nothing;
+ * a second run changes nothing. Without `previous` it only checks that the current key opens everything. `onlyLook`
+ * writes nothing.
  * @throws KeyMaterialError when a value opens with neither; nothing is written then
  */
 export function rewrapSealedValues(
@@ -66,8 +66,8 @@ function renew(
     const plain = openedWith(previous, value);
     if (plain === undefined)
       throw new KeyMaterialError(
-        `of ${total} sealed values in this database some open neither with KEY_ENCRYPTION_KEY nor with KEY_ENCRYPTION_KEY_PREVIOUS`,
-        'give the key-encryption key they were sealed under as KEY_ENCRYPTION_KEY_PREVIOUS',
+        `some of the ${total} sealed values in this database open neither with KEY_ENCRYPTION_KEY nor with KEY_ENCRYPTION_KEY_PREVIOUS`,
+        'set KEY_ENCRYPTION_KEY_PREVIOUS to the key-encryption key that sealed them',
       );
     const sealed = present.seal(plain, value.context);
     plain.fill(0);

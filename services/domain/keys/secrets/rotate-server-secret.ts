@@ -7,16 +7,16 @@ import { addServerSecret } from './ensure-server-secrets.ts';
 import type { ServerSecretPurpose } from './server-secrets.ts';
 
 type ServerSecretRotation = {
-  /** `pending`: a version was waiting already, and it is the answer. */
+  /** `pending`: a version was already waiting, and it is the answer. */
   readonly outcome: 'created' | 'pending' | 'not_due';
   readonly version: number;
   readonly activatesAt: number;
 };
 
 /**
- * Adds a version of a server secret, used once every copy knows it. Asked again while one waits, it answers that one.
- * Refresh tokens of older versions stay valid for the longest life of a login. `onlyWhenDue`: only when the days of
- * the newest version are over.
+ * Adds a version of a server secret, used once every copy has loaded it. Called again while a version waits, it returns
+ * that version. Refresh tokens of older versions stay valid for the longest lifetime of a token family. `onlyWhenDue`:
+ * only when the newest version is due for rotation.
  * @throws KeyMaterialError when this key-encryption key does not open the database's secrets
  */
 export async function rotateServerSecret(

@@ -1,3 +1,3 @@
-/** What a sealed value of another module's row is bound to: it opens in that row alone. */
+/** The context a sealed value of another module's row is bound to: it opens in that row only. */
 export const codeContext = (id: string): string => `one-time code ${id}`;
 export const mailContext = (id: string): string => `mail ${id}`;

@@ -4,16 +4,16 @@ import { fingerprintContext, sealContext } from '../key-material.ts';
 import { codeContext, mailContext } from './sealed-contexts.ts';
 import { serverSecretContext } from './server-secrets.ts';
 
-/** Every column that holds what the vault sealed. One that is not here does not survive another key-encryption key. */
+/** Every column with sealed values. A column missing here does not survive a change of the key-encryption key. */
 const places = ['privateKey', 'fingerprint', 'secret', 'code', 'mail'] as const;
 type Place = (typeof places)[number];
 
-/** One sealed value, where it stands, and what it was sealed for. */
+/** One sealed value, its place, and the context it was sealed for. */
 export type SealedValue = {
   readonly place: Place;
   /** Kid, purpose of a server secret, or id of the row. */
   readonly id: string;
-  /** Of a server secret, else 0. */
+  /** Version of a server secret, else 0. */
   readonly version: number;
   readonly context: string;
   readonly sealed: string;
@@ -21,8 +21,8 @@ export type SealedValue = {
 
 type ValueRow = Omit<SealedValue, 'context'> & { readonly purpose: string };
 
-// Reads its tables whole: few rows, or rows that live for minutes. The caller holds the lock of key writers, so no key
-// is added meanwhile.
+// Reads whole tables: few rows, or rows that live for minutes. The caller holds the key writers' lock, so no key is
+// added meanwhile.
 const sealedValuesRead = defineStatement(
   'sealedValuesRead',
   `SELECT 'privateKey' AS place, id, 0 AS version, purpose, "privateKey" AS sealed FROM jwks WHERE "privateKey" <> ''

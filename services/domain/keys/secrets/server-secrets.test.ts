@@ -12,7 +12,7 @@ const rowOf = (purpose: string, version: number, activatesAt: number): SecretRow
   activatesAt,
 });
 
-test('a purpose that only a later release knows is no hindrance, at the first load and at those after', () => {
+test('a purpose of a later release is ignored at the first load and at later loads', () => {
   const rows = [rowOf('refresh', 1, 0), rowOf('of-a-later-release', 1, 0)];
   const first = openServerSecrets(vault, rows);
   const second = openServerSecrets(vault, rows, first);

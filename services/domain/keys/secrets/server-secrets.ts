@@ -16,14 +16,14 @@ export const serverSecretContext = (purpose: string, version: number): string =>
 type Version = { readonly version: number; readonly key: Buffer; readonly activatesAt: number };
 
 export type ServerSecrets = {
-  /** The newest version whose time has come. */
+  /** The newest active version. */
   newest(purpose: ServerSecretPurpose, nowMs: number): { readonly version: number; readonly key: Buffer };
   version(purpose: ServerSecretPurpose, version: number): Buffer | undefined;
 };
 
 /**
- * Opens every secret that is not destroyed. What was open before is kept: a copy that runs on while another seals
- * everything under a new key-encryption key needs nothing from the new one. Throws KeyMaterialError.
+ * Opens every secret that is not destroyed. Secrets that are already open are kept: a copy that keeps running while
+ * another re-encrypts everything under a new key-encryption key does not need the new one. Throws KeyMaterialError.
  */
 export function openServerSecrets(vault: Vault, rows: readonly SecretRow[], before?: ServerSecrets): ServerSecrets {
   const versions = new Map<string, Version[]>(serverSecretPurposes.map((purpose) => [purpose, []]));
@@ -42,7 +42,7 @@ export function openServerSecrets(vault: Vault, rows: readonly SecretRow[], befo
         const candidate = known[index] as Version;
         if (candidate.activatesAt <= nowMs) return candidate;
       }
-      // The first one needs no activation: a copy whose clock is behind has nothing older to use.
+      // The first version needs no activation: a copy whose clock is behind has nothing older to use.
       const [first] = known;
       if (!first) throw new Error(`no server secret for ${purpose}: ensureKeys has not run`);
       return first;
