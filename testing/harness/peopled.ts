@@ -14,15 +14,15 @@ import { testCaller } from './ports.ts';
 type UserCaller = Caller & { readonly kind: 'user' };
 
 /** Nobody yet, at the address of `logIn`. */
-export const nobody: Caller = {
+export const anonymous: Caller = {
   kind: 'anonymous',
   request: { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' },
 };
 
-export type SomebodyOptions = {
+export type NewUserOptions = {
   /** Opens the account with `password` of the harness; one digest serves everybody. */
   readonly hasPassword?: boolean;
-  readonly isProven?: boolean;
+  readonly isVerified?: boolean;
   readonly roles?: readonly string[];
 };
 
@@ -34,23 +34,23 @@ export async function openPeopledHarness() {
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
 
   /** Somebody who is there and signed in nowhere. */
-  async function somebody({ hasPassword = false, isProven = true, roles = [] }: SomebodyOptions = {}) {
+  async function newUser({ hasPassword = false, isVerified = true, roles = [] }: NewUserOptions = {}) {
     const email = newEmail();
     const id = await insertPerson({ stores: { pools: { main: pool } } }, email, hasPassword ? digest : undefined);
-    if (isProven) await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
+    if (isVerified) await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
     for (const role of roles) await rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
     return { id, email };
   }
 
   async function callerOf({ cookie }: { readonly cookie: string }): Promise<UserCaller> {
-    const caller = await sessionCaller(deps, cookie, nobody.request);
+    const caller = await sessionCaller(deps, cookie, anonymous.request);
     if (caller?.kind !== 'user') throw new Error('no session');
     return caller;
   }
 
   /** Somebody with a session, and the caller they are by it. */
-  async function signedIn(who: SomebodyOptions = {}, assurance?: Assurance) {
-    const person = await somebody(who);
+  async function signedIn(who: NewUserOptions = {}, assurance?: Assurance) {
+    const person = await newUser(who);
     const login = await logIn({ ports: deps }, person.id, assurance);
     return { ...person, ...login, caller: await callerOf(login) };
   }
@@ -79,7 +79,7 @@ export async function openPeopledHarness() {
     ...harness,
     password,
     digest,
-    somebody,
+    newUser,
     signedIn,
     callerOf,
     codeFor,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { emailShape } from './contract.ts';
 import { isAddress, normaliseEmail } from './email.ts';
 
-/** Each becomes, or looks like, the ASCII address beside it under Unicode's rules for case or width. */
+/** Under Unicode's rules for case or width, each becomes or looks like the ASCII address beside it. */
 const LOOKALIKES = [
   ['mar\u212a@example.com', 'mark@example.com'], // KELVIN SIGN
   ['bob@\u212ark.example.com', 'bob@krk.example.com'],
@@ -15,7 +15,7 @@ const LOOKALIKES = [
   ['mark@ex\u00adample.com', 'mark@example.com'], // soft hyphen
 ] as const;
 
-test.each(LOOKALIKES)('the address %j is refused, and never becomes %s', (lookalike, address) => {
+test.each(LOOKALIKES)('rejects the address %j, and never normalises it to %s', (lookalike, address) => {
   expect(normaliseEmail(lookalike)).not.toBe(address);
   expect(isAddress(lookalike)).toBe(false);
   expect(emailShape.safeParse(lookalike).success).toBe(false);
@@ -23,7 +23,7 @@ test.each(LOOKALIKES)('the address %j is refused, and never becomes %s', (lookal
   expect(emailShape.safeParse(address).success).toBe(true);
 });
 
-test('an address has one form whatever the case of its letters', () => {
+test('normalises the case of an address', () => {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
   expect(normaliseEmail(`${letters}@People.Test`)).toBe('abcdefghijklmnopqrstuvwxyz@people.test');
 });
@@ -39,6 +39,6 @@ test.each([
   'mark\0@example.com',
   `${'m'.repeat(65)}@example.com`,
   `mark@${'e'.repeat(250)}`,
-])('%j is no address', (text) => {
+])('rejects %j as an address', (text) => {
   expect(isAddress(text)).toBe(false);
 });

@@ -33,7 +33,7 @@ async function cachedSessions(): Promise<string[]> {
   return keys.sort();
 }
 const DISK_FULL = `EXCEPTION USING ERRCODE = '53100'`;
-/** While `work` runs, the insert of an event of this type raises `error`. */
+/** While `work` runs, inserting an event of this type raises `error`. */
 async function whileRefused(type: string, error: string, work: () => Promise<void>): Promise<void> {
   await rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN IF NEW.type = '${type}' THEN RAISE ${error}; END IF; RETURN NEW; END $$`);
@@ -45,7 +45,7 @@ async function whileRefused(type: string, error: string, work: () => Promise<voi
   }
 }
 
-describe('half-done logins', () => {
+describe('half-done sign-ins', () => {
   const known = newPerson();
   const signUpNew = () => signUp(harness);
   const signInKnown = () => signIn(harness, known);
@@ -76,7 +76,7 @@ describe('half-done logins', () => {
     },
   );
 
-  test('a failing event of the end keeps the session: sign-out is no 200', async () => {
+  test('a failing event of the session end keeps the session: sign-out is not 200', async () => {
     const { cookie, body } = await signUp(harness);
     await whileRefused('session.ended', DISK_FULL, async () => {
       expect((await signOut(harness, cookie)).status).toBe(503);
@@ -87,14 +87,14 @@ describe('half-done logins', () => {
     ]);
   });
 
-  test('a failed login whose event cannot be written is no 401', async () => {
+  test('a failed sign-in whose event cannot be written is not 401', async () => {
     await whileRefused('user.login', DISK_FULL, async () => {
       const answer = await signIn(harness, newPerson());
       expect([answer.status, answer.body.code]).toEqual([503, 'store_unavailable']);
     });
   });
 
-  test('when the tokens cannot be signed it is 503, no cookie leaves, and the session made for them ends', async () => {
+  test('answers 503 without a cookie when the tokens cannot be signed, and ends the session that was opened', async () => {
     const person = newPerson();
     await signUp(harness, person);
     canSign = false;
@@ -115,7 +115,7 @@ describe('half-done logins', () => {
     expect((await signIn(harness, newcomer)).status).toBe(200);
   });
 
-  test('and where that session cannot be ended either, it is the signing that is told of, and no cookie leaves', async () => {
+  test('reports the signing failure and sends no cookie even if that session cannot be ended', async () => {
     const person = newPerson();
     await signUp(harness, person);
     canSign = false;
@@ -138,10 +138,10 @@ describe('half-done logins', () => {
   });
 
   test.each([
-    ['with another password by then', `UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`],
-    ['disabled by then', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
-    ['deleted by then', `DELETE FROM users WHERE id = $1`],
-  ])('an account whose password was right, %s, is refused like any other', async (_what, change) => {
+    ['whose password has changed since', `UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`],
+    ['disabled since', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
+    ['deleted since', `DELETE FROM users WHERE id = $1`],
+  ])('refuses an account with a correct password, %s, like any other', async (_what, change) => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const { verify } = harness.deps.hasher;
@@ -167,7 +167,7 @@ describe('half-done logins', () => {
     ).toEqual([]);
   });
 
-  test('users deleted and disabled while their sessions sign out: no deadlock, nothing left alive', async () => {
+  test('deleting and disabling users while their sessions sign out causes no deadlock and leaves nothing alive', async () => {
     const opened = await Promise.all(Array.from({ length: 6 }, () => signUp(harness)));
     const answers = await Promise.all(
       opened.flatMap(({ cookie, body }, index) => [

@@ -33,8 +33,8 @@ beforeEach(async () => {
 const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
 const isRedisGone = () => expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(false);
 
-describe('Redis out of reach', () => {
-  test('Postgres answers for sessions; signing up, in and out go on', async () => {
+describe('Redis unreachable', () => {
+  test('reads sessions from Postgres; sign-up, sign-in and sign-out keep working', async () => {
     const person = newPerson();
     const before = await signUp(harness, person);
     await redis.cut();
@@ -49,7 +49,7 @@ describe('Redis out of reach', () => {
     await redis.restore();
   });
 
-  test('signed out with Redis down, then Redis back with its old copy: 401, on this copy and on one that starts later', async () => {
+  test('after signing out with Redis down, its old copy coming back gives 401, on this copy and on one that starts later', async () => {
     const { cookie, body } = await signUp(harness);
     expect((await readSession(harness, cookie)).status).toBe(200);
     await redis.cut();
@@ -72,7 +72,7 @@ describe('Redis out of reach', () => {
     }
   });
 
-  test('a frozen Redis delays, and changes no answer', async () => {
+  test('a frozen Redis delays responses but changes none', async () => {
     const person = newPerson();
     const { cookie } = await signUp(harness, person);
     redis.freeze();
@@ -84,8 +84,8 @@ describe('Redis out of reach', () => {
   });
 });
 
-describe('Postgres out of reach', () => {
-  test('every write is 503 with Retry-After, sign-out never a false 200, and all is as before once it is back', async () => {
+describe('Postgres unreachable', () => {
+  test('answers 503 with Retry-After to every write, never confirms a sign-out falsely, and recovers unchanged', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     await postgres.cut();
@@ -104,13 +104,13 @@ describe('Postgres out of reach', () => {
     expect((await readSession(harness, cookie)).status).toBe(401);
   });
 
-  test('a copy that may not know the latest revocations believes no cached session: 503, then the truth', async () => {
+  test('a copy that may have missed revocations trusts no cached session: 503, then the actual state', async () => {
     const { cookie, body } = await signUp(harness);
     await postgres.cut();
     await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBe('revocation_state_stale');
     const stale = await readSession(harness, cookie);
     expect([stale.status, stale.body.code]).toEqual([503, 'revocation_state_stale']);
-    // Ended elsewhere meanwhile.
+    // Ended through another copy in the meantime.
     await rows('DELETE FROM sessions WHERE id = $1', [body.session.id]);
     await postgres.restore();
     await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();
@@ -118,7 +118,7 @@ describe('Postgres out of reach', () => {
   });
 });
 
-test('a full hashing queue is 503 with Retry-After, and those refused change nothing', async () => {
+test('a full hashing queue answers 503 with Retry-After, and refused requests change nothing', async () => {
   const small = await startIdentityHarness({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),

@@ -28,7 +28,7 @@ import { deleteSessions, findSessionRow, lockSessions, readOldestUsed, useSessio
 import { countFailure, forgiveFailures, readCounters, readTriedNames } from './sign-in/sign-in-failures.store.ts';
 
 const ROWS = 20_000;
-/** Tables of a row or sixteen, whatever the load: there is nothing an index could save. */
+/** Tables with at most sixteen rows under any load, where an index saves nothing. */
 const TINY = new Set(['feed_state', 'token_totals', 'token_lifetimes', 'oauth_clients']);
 const family = (index: number): string => `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;
 
@@ -69,13 +69,16 @@ const seqScansOf = (node: PlanNode): string[] => [
   ...(node.Plans ?? []).flatMap(seqScansOf),
 ];
 
-/** The plan that every execution of a prepared statement gets: table and node, where it reads a whole table. */
+/** The generic plan of a prepared statement: table and node for every full table scan. */
 async function seqScansOfPlan(text: string): Promise<string[]> {
   const { rows } = await client.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`);
   return seqScansOf(rows[0]['QUERY PLAN'][0].Plan);
 }
 
-/** What this transaction has read whole, inside functions and triggers too: they have no plan to look at. */
+/**
+ * Tables that this transaction has scanned in full, including inside functions and triggers, whose plans cannot be
+ * explained.
+ */
 async function seqScansDone(): Promise<string[]> {
   await client.query('SET CONSTRAINTS ALL IMMEDIATE');
   const { rows } = await client.query<{ relname: string }>(
@@ -96,7 +99,7 @@ beforeEach(() => {
   explained.length = 0;
 });
 
-/** Runs work in a transaction that is rolled back, with generic plans, and names what was read whole. */
+/** Runs work in a transaction that is rolled back, with generic plans, and returns the tables scanned in full. */
 async function wholeReads(work: () => Promise<unknown>): Promise<string[]> {
   await client.query('BEGIN');
   try {
@@ -134,7 +137,7 @@ const newFamily = [
   null,
 ];
 
-describe('the hot statements read big tables by index alone', () => {
+describe('the hot statements read big tables by index only', () => {
   test.each<[string, () => Promise<unknown>]>([
     ['the poll of the revocation feed', () => readFeed(sql, ROWS - 5)],
     [
@@ -217,7 +220,7 @@ describe('the hot statements read big tables by index alone', () => {
     for (const text of selects) expect(await seqScansOfPlan(text)).toEqual([]);
   });
 
-  test('this test sees a table that is read whole, in a plan and inside a function', async () => {
+  test('detects a full table scan, in a plan and inside a function', async () => {
     expect(await seqScansOfPlan('SELECT FROM sessions WHERE "userAgent" = $1')).toEqual(['sessions']);
     const inFunction = await wholeReads(() =>
       client.query(`DO $$ BEGIN PERFORM FROM sessions WHERE "userAgent" = 'x'; END $$`),

@@ -23,8 +23,8 @@ const invitationsOf = (id: string) =>
   harness.rows('SELECT id, roles, expires_at IS NULL AS endless FROM invitations WHERE user_id = $1', [id]);
 const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
 
-describe('somebody who is invited', () => {
-  test('has an account without password, proof or the roles that wait; the mail is to its address', async () => {
+describe('an invited user', () => {
+  test('has an account without password, verified address or the pending roles; the mail is sent to the address', async () => {
     const email = newEmail();
     const view = await invite({
       email: email.toUpperCase(),
@@ -41,11 +41,11 @@ describe('somebody who is invited', () => {
     expect(await harness.eventsOf(view.id)).toContainEqual(expect.objectContaining({ type: 'user.invited', detail }));
   });
 
-  test('without name or roles gets those of everybody', async () => {
+  test('gets the default role without name or roles', async () => {
     expect(await invite()).toMatchObject({ name: '', roles: ['user'], invited_roles: [] });
   });
 
-  test('with a password from elsewhere has it and the roles at once, and is asked for proof of the address', async () => {
+  test('with an imported password has it and the roles at once, and is asked to verify the address', async () => {
     const email = newEmail();
     const view = await invite({ email, roles: ['auditor'], passwordHash: harness.digest });
     expect(view).toMatchObject({ email_verified_at: null, roles: ['auditor', 'user'], invited_roles: [] });
@@ -55,21 +55,21 @@ describe('somebody who is invited', () => {
   });
 
   test.each([
-    ['of no known form', 'a digest of somewhere'],
-    ['that would cost seconds to verify', `$2b$31$${'a'.repeat(53)}`],
-  ])('with a password hash %s is not: password_hash_unknown', async (_what, passwordHash) => {
+    ['of an unknown format', 'a digest from elsewhere'],
+    ['that would take seconds to verify', `$2b$31$${'a'.repeat(53)}`],
+  ])('is rejected with a password hash %s: password_hash_unknown', async (_what, passwordHash) => {
     const email = newEmail();
     expect(await outcomeOf(invite({ email, passwordHash }))).toBe('password_hash_unknown');
     expect(await idOf(email)).toBeUndefined();
   });
 
-  test('at an address that an account has, is not: email_taken, and its owner gets no mail', async () => {
-    const { email } = await harness.somebody();
+  test('is rejected at an address that an account has: email_taken, and its owner gets no mail', async () => {
+    const { email } = await harness.newUser();
     expect(await outcomeOf(invite({ email: email.toUpperCase() }))).toBe('email_taken');
     expect(await harness.mailsTo(email)).toEqual([]);
   });
 
-  test('by somebody without every right of the roles, is not: rights_exceeded, and no account is made', async () => {
+  test('is rejected if the caller lacks a right of the roles: rights_exceeded, and no account is created', async () => {
     const by = await harness.signedIn({ roles: ['operator'] });
     const email = newEmail();
     expect(await outcomeOf(invite({ email, roles: ['admin'] }, by.caller))).toBe('rights_exceeded');
@@ -80,13 +80,13 @@ describe('somebody who is invited', () => {
     expect(await outcomeOf(invite({ email, roles: ['operator'] }, by.caller))).toBe('ok');
   });
 
-  test('to a role that there is not, is not: role_unknown', async () => {
+  test('is rejected for an unknown role: role_unknown', async () => {
     const email = newEmail();
     expect(await outcomeOf(invite({ email, roles: ['auditor', 'emperor'] }))).toBe('role_unknown');
     expect(await idOf(email)).toBeUndefined();
   });
 
-  test('twice at once at one address has one account', async () => {
+  test('concurrent invitations to one address create one account', async () => {
     const email = newEmail();
     const codes = await Promise.all([invite({ email }), invite({ email })].map(outcomeOf));
     expect(codes.sort()).toEqual(['email_taken', 'ok']);
@@ -94,8 +94,8 @@ describe('somebody who is invited', () => {
   });
 });
 
-describe('another invitation', () => {
-  test('takes the place of the one before, whose code is over, and gives the same roles', async () => {
+describe('repeating an invitation', () => {
+  test('replaces the previous one, whose code becomes invalid, and keeps its roles', async () => {
     const { id, email } = await invite({ roles: ['auditor'] });
     const [before] = await invitationsOf(id);
     await harness.codeFor('invitation', { id, email });
@@ -107,15 +107,15 @@ describe('another invitation', () => {
     expect(await harness.mailsTo(email)).toMatchObject([{ template: 'invitation' }, { template: 'invitation' }]);
   });
 
-  test('of an account with a password from elsewhere does not run out with its code', async () => {
+  test('an invitation of an account with an imported password does not expire with its code', async () => {
     const { id, email } = await invite({ roles: ['auditor'], passwordHash: harness.digest });
     expect(await again(id)).toMatchObject({ roles: ['auditor', 'user'], invited_roles: [] });
     expect(await invitationsOf(id)).toMatchObject([{ roles: [], endless: true }]);
     expect((await harness.mailsTo(email)).map(({ template }) => template)).toEqual(['verify_email', 'invitation']);
   });
 
-  test('is not for whoever has proved the address, nor for who is disabled: invitation_over', async () => {
-    const proven = await harness.somebody();
+  test('is rejected for a verified or disabled account: invitation_over', async () => {
+    const proven = await harness.newUser();
     const disabled = await invite();
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const { id, email } of [proven, disabled]) {
@@ -125,7 +125,7 @@ describe('another invitation', () => {
     }
   });
 
-  test('is not by somebody without the rights that it gives: rights_exceeded, and the one before stays', async () => {
+  test('is rejected if the caller lacks the rights that it grants: rights_exceeded, and the previous one stays', async () => {
     const { id } = await invite({ roles: ['admin'] });
     const before = await invitationsOf(id);
     const by = await harness.signedIn({ roles: ['operator'] });
@@ -133,13 +133,13 @@ describe('another invitation', () => {
     expect(await invitationsOf(id)).toEqual(before);
   });
 
-  test('is not for nobody: user_unknown', async () => {
+  test('is rejected for an unknown user: user_unknown', async () => {
     expect(await outcomeOf(again(randomUUID()))).toBe('user_unknown');
   });
 });
 
-describe('an account that software makes', () => {
-  test('has its password, an unproved address, no session, and a mail that asks for the proof', async () => {
+describe('creating an account from software', () => {
+  test('stores the password, leaves the address unverified, opens no session, and queues a verification mail', async () => {
     const [email, password] = [newEmail(), newPassword()];
     const view = await createUser(harness.deps, { email: email.toUpperCase(), password }, harness.system);
     expect(view).toMatchObject({ email, emailVerified: false, name: '' });
@@ -148,8 +148,8 @@ describe('an account that software makes', () => {
     expect(await harness.mailsTo(email)).toMatchObject([{ template: 'verify_email' }]);
   });
 
-  test('is none where the address is taken: email_taken, and nothing of that account changes', async () => {
-    const { id, email } = await harness.somebody({ hasPassword: true });
+  test('is rejected if the address is taken: email_taken, and that account is unchanged', async () => {
+    const { id, email } = await harness.newUser({ hasPassword: true });
     const given = { email, name: 'Eve', password: newPassword() };
     expect(await outcomeOf(createUser(harness.deps, given, harness.system))).toBe('email_taken');
     expect(await harness.accountOf(id)).toMatchObject({ name: 'Ada' });
@@ -157,13 +157,13 @@ describe('an account that software makes', () => {
     expect(await harness.mailsTo(email)).toEqual([]);
   });
 
-  test('is none with an address that is not ASCII', async () => {
+  test('is rejected with a non-ASCII address', async () => {
     const given = { email: `mar\u212a-${newEmail()}`, password: newPassword() };
     expect(await outcomeOf(createUser(harness.deps, given, harness.system))).toBe('request_invalid');
     expect(await harness.mailsTo(given.email)).toEqual([]);
   });
 
-  test('is none with a password that nobody may have', async () => {
+  test('is rejected with a disallowed password', async () => {
     const email = newEmail();
     const made = (password: string) => outcomeOf(createUser(harness.deps, { email, password }, harness.system));
     expect(await made('short')).toBe('password_too_short');

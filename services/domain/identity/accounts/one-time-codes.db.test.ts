@@ -38,7 +38,7 @@ const redeem = (code: string, ...purposes: CodePurpose[]) =>
 const endLogins = (id: string) => ports.raw('SELECT user_every_login_end($1)', [id]);
 
 describe('a code', () => {
-  test('is 256 bits, of which neither the code nor what it carries is stored in clear', async () => {
+  test('has 256 bits; neither the code nor its data is stored in clear', async () => {
     const code = await issued('sign_up', { id: null, email: newEmail() }, { carries: { name: 'Ada Lovelace' } });
     expect(code).toMatch(/^[A-Za-z0-9_-]{43}$/);
     const stored = JSON.stringify(await ports.raw(`SELECT *, encode(hash, 'escape') FROM one_time_codes`));
@@ -47,21 +47,21 @@ describe('a code', () => {
     expect(await redeem(code, 'sign_up')).toMatchObject({ userId: null, carries: { name: 'Ada Lovelace' } });
   });
 
-  test('tells whose it is and where it was sent, and carries nothing unless given', async () => {
+  test('returns its user and address, and carries no data unless given', async () => {
     const user = await person();
     const code = await issued('verify_email', user);
     const { id: userId, email } = user;
     expect(await redeem(code, 'verify_email')).toEqual({ purpose: 'verify_email', userId, email, carries: undefined });
   });
 
-  test('counts once: of ten at a time one gets it', async () => {
+  test('is redeemed once by ten concurrent requests', async () => {
     const code = await issued('reset_password', await person());
     const got = await Promise.all(Array.from({ length: 10 }, () => redeem(code, 'reset_password')));
     expect(got.filter((proof) => proof !== undefined)).toHaveLength(1);
     expect(await redeem(code, 'reset_password')).toBeUndefined();
   });
 
-  test('stays where the transaction that redeems it is rolled back', async () => {
+  test('stays valid if the transaction that redeems it is rolled back', async () => {
     const code = await issued('reset_password', await person());
     const failed = ports.transact(async (tx) => {
       await redeemCode(tx, ports, ['reset_password'], code);
@@ -71,13 +71,13 @@ describe('a code', () => {
     expect(await redeem(code, 'reset_password')).toBeDefined();
   });
 
-  test('is found among the purposes it may have, and counts for no other', async () => {
+  test('is redeemed for its purpose and no other', async () => {
     const code = await issued('change_email', await person());
     expect(await redeem(code, 'reset_password', 'unlock_account')).toBeUndefined();
     expect(await redeem(code, 'sign_up', 'verify_email', 'change_email')).toMatchObject({ purpose: 'change_email' });
   });
 
-  test('that is over, or of another form, is none; to look at one does not use it up', async () => {
+  test('is rejected if expired or malformed; reading one does not redeem it', async () => {
     const user = await person();
     const over = await issued('verify_email', user, { lifeSeconds: 0 });
     expect(await findCode(ports.sql, 'verify_email', over)).toBeUndefined();
@@ -88,7 +88,7 @@ describe('a code', () => {
     for (let n = 0; n < 2; n += 1) expect(await findCode(ports.sql, 'verify_email', code)).toBeDefined();
   });
 
-  test('does not count once the logins of its user have ended', async () => {
+  test('is invalid after the user’s sessions have ended', async () => {
     const user = await person();
     const code = await issued('verify_email', user);
     await endLogins(user.id);
@@ -97,14 +97,14 @@ describe('a code', () => {
     expect(await redeem(newer, 'verify_email')).toBeDefined();
   });
 
-  test('goes with its user', async () => {
+  test('is deleted with its user', async () => {
     const user = await person();
     const code = await issued('verify_email', user);
     await ports.raw('DELETE FROM users WHERE id = $1', [user.id]);
     expect(await findCode(ports.sql, 'verify_email', code)).toBeUndefined();
   });
 
-  test('for another address does not count where devices were forgotten after it was asked for; others do', async () => {
+  test('for a new address is invalid if devices were forgotten after it was requested; other codes stay valid', async () => {
     const user = await person();
     const [move, reset] = [await issued('change_email', user), await issued('reset_password', user)];
     await ports.raw(`UPDATE users SET "devicesSince" = now() + interval '6 seconds' WHERE id = $1`, [user.id]);
@@ -112,7 +112,7 @@ describe('a code', () => {
     expect(await redeem(reset, 'reset_password')).toBeDefined();
   });
 
-  test('of another try to send a mail takes the place of the one before', async () => {
+  test('of a retried mail replaces the previous one', async () => {
     const user = await person();
     const id = ports.random.uuid();
     const [first, second] = [await issued('verify_email', user, { id }), await issued('verify_email', user, { id })];
@@ -120,7 +120,7 @@ describe('a code', () => {
     expect(await findCode(ports.sql, 'verify_email', second)).toMatchObject({ id });
   });
 
-  test('opens what it carries under its own id alone', async () => {
+  test('unseals its data under its own id only', async () => {
     const email = newEmail();
     await issued('sign_up', { id: null, email }, { carries: { name: 'Ada' } });
     const row = await findNewestCode(ports.sql, email, 'sign_up');
@@ -129,8 +129,8 @@ describe('a code', () => {
   });
 });
 
-describe('codes alive for one address', () => {
-  test('are three of one purpose and five of all: strangers annoy nobody with more', async () => {
+describe('valid codes for one address', () => {
+  test('are limited to three for one purpose and five in total, so that strangers cannot flood a mailbox', async () => {
     const user = await person();
     const purposes = ['verify_email', 'verify_email', 'verify_email', 'verify_email', 'reset_password'] as const;
     const got: boolean[] = [];
@@ -141,7 +141,7 @@ describe('codes alive for one address', () => {
     expect(await issue('verify_email', await person())).not.toBeNull();
   });
 
-  test('leave place for an invitation and for what comes unasked, which take none', async () => {
+  test('leave room for invitations and unrequested mails, which are exempt', async () => {
     const user = await person();
     for (let n = 0; n < 4; n += 1) expect(await issue('invitation', user)).not.toBeNull();
     for (let n = 0; n < 3; n += 1) expect(await issue('unlock_account', user)).not.toBeNull();
@@ -149,15 +149,15 @@ describe('codes alive for one address', () => {
     expect(await issue('unlock_account', user, { isUnasked: true })).not.toBeNull();
   });
 
-  test('that are over leave their place', async () => {
+  test('make room once they expire', async () => {
     const user = await person();
     for (let n = 0; n < 3; n += 1) await issued('reset_password', user, { lifeSeconds: 0 });
     expect(await issue('reset_password', user)).not.toBeNull();
   });
 });
 
-describe('codes that are taken back', () => {
-  test('are all of a user and all of an address, or those of one purpose', async () => {
+describe('deleted codes', () => {
+  test('are all of a user and all of an address, or those for one purpose', async () => {
     const [user, other] = [await person(), await person()];
     const own = await issued('change_email', { ...user, email: newEmail() });
     const toAddress = await issued('sign_up', { id: null, email: user.email });
@@ -171,7 +171,7 @@ describe('codes that are taken back', () => {
     expect(await findCode(ports.sql, 'verify_email', kept)).toBeDefined();
   });
 
-  test('are, of those that unlock, only what the end of every login has voided; whether there were any is told', async () => {
+  test('are, among unlock codes, only those voided by the end of every session; the result says whether there were any', async () => {
     const user = await person();
     const take = () => ports.transact((tx) => takeVoidedUnlock(tx, user.id));
     await issued('unlock_account', user);

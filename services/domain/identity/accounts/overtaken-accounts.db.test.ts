@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
@@ -19,22 +19,22 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const person = ({ hasPassword = true } = {}) => harness.signedIn({ hasPassword, isProven: false });
+const person = ({ hasPassword = true } = {}) => harness.signedIn({ hasPassword, isVerified: false });
 
-describe('while a sign-in elsewhere puts a stronger digest in place of the one that was read', () => {
+describe('while a concurrent sign-in upgrades the digest that was read', () => {
   const upgradeOf = ({ id }: { readonly id: string }) =>
     ['SELECT account_password_upgrade($1, $2, $3)', [id, harness.digest, 'a stronger digest']] as const;
 
-  test('a reset of the password takes effect', async () => {
+  test('a password reset takes effect', async () => {
     const user = await person();
     const token = await harness.codeFor('reset_password', user);
     const newOne = newPassword();
-    const reset = () => resetPassword(harness.deps, { token, newPassword: newOne }, nobody);
+    const reset = () => resetPassword(harness.deps, { token, newPassword: newOne }, anonymous);
     expect(await whileItWaits(harness.pool, [upgradeOf(user)], reset)).toEqual({ status: 'password_reset' });
     expect(await harness.isPasswordOf(user.id, newOne)).toBe(true);
   });
 
-  test('so does a change of it, of somebody without a name', async () => {
+  test('a password change takes effect, for a user without a name', async () => {
     const user = await person();
     await harness.rows('UPDATE users SET name = NULL WHERE id = $1', [user.id]);
     const caller = await harness.callerOf(user);
@@ -49,11 +49,11 @@ describe('while a sign-in elsewhere puts a stronger digest in place of the one t
   });
 });
 
-describe('a password row that somebody deletes by hand while another password is on its way', () => {
+describe('a password row deleted by hand while a new password is being set', () => {
   const deletionOf = ({ id }: { readonly id: string }) => ['DELETE FROM accounts WHERE "userId" = $1', [id]] as const;
   const NOTHING_REPLACED = 'a required value is missing';
 
-  test('a change is undone: the session lives, and no mail tells of it', async () => {
+  test('rolls back a change: the session lives and no mail is sent', async () => {
     const user = await person();
     const caller = await harness.callerOf(user);
     const change = () =>
@@ -65,18 +65,18 @@ describe('a password row that somebody deletes by hand while another password is
     expect(await harness.callerOf(user)).toEqual(caller);
   });
 
-  test('so is a reset, whose code stays and then sets the password', async () => {
+  test('rolls back a reset, whose code stays valid and then sets the password', async () => {
     const user = await person();
     const token = await harness.codeFor('reset_password', user);
     const newOne = newPassword();
-    const reset = () => resetPassword(harness.deps, { token, newPassword: newOne }, nobody);
+    const reset = () => resetPassword(harness.deps, { token, newPassword: newOne }, anonymous);
     await expect(whileItWaits(harness.pool, [deletionOf(user)], reset)).rejects.toThrow(NOTHING_REPLACED);
     expect(await reset()).toEqual({ status: 'password_reset' });
     expect(await harness.isPasswordOf(user.id, newOne)).toBe(true);
   });
 });
 
-describe('who acts on their account by a session that ends meanwhile, or without one', () => {
+describe('a user whose session ends during a request, or who has none', () => {
   test('changes nothing', async () => {
     const user = await person({ hasPassword: false });
     const caller = await harness.callerOf(user);
@@ -89,7 +89,7 @@ describe('who acts on their account by a session that ends meanwhile, or without
     expect(await mails()).toEqual(before);
   });
 
-  test('a token of an account that is gone reads no profile', async () => {
+  test('a token of a deleted account reads no profile', async () => {
     const user = await person({ hasPassword: false });
     const caller = await harness.callerOf(user);
     await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
@@ -97,11 +97,11 @@ describe('who acts on their account by a session that ends meanwhile, or without
   });
 });
 
-describe('a code that proves an address', () => {
+describe('a code that verifies an address', () => {
   const verify = (token: string, given: object) => () =>
-    outcomeOf(verifyEmail(harness.deps, { token, ...given }, nobody));
+    outcomeOf(verifyEmail(harness.deps, { token, ...given }, anonymous));
 
-  test('counts no more when the session beside it ends first, nor when the address is proved by something else', async () => {
+  test('is rejected if the session sent with it ends first, or the address is verified otherwise', async () => {
     const [signedOut, proved] = [await person({ hasPassword: false }), await person({ hasPassword: false })];
     const first = verify(await harness.codeFor('verify_email', signedOut), signedOut);
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
@@ -114,7 +114,7 @@ describe('a code that proves an address', () => {
   });
 
   test.each(['verify_email', 'change_email'] as const)(
-    '%s: counts with a password that a sign-in elsewhere gives a stronger digest',
+    '%s: is accepted with a password whose digest a concurrent sign-in upgrades',
     async (purpose) => {
       const user = await person();
       const email = purpose === 'change_email' ? newEmail() : user.email;
@@ -128,7 +128,7 @@ describe('a code that proves an address', () => {
     },
   );
 
-  test('counts no more where the password is taken away, or another one set, after it was proved', async () => {
+  test('is rejected if the password is removed or replaced after it was verified', async () => {
     const take = 'DELETE FROM accounts WHERE "userId" = $1';
     const set = `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`;
     for (const changes of [[take], [take, set], [`UPDATE accounts SET password = 'x' WHERE "userId" = $1`]]) {
@@ -140,7 +140,7 @@ describe('a code that proves an address', () => {
     }
   });
 
-  test('of a sign-up: an account that had the address and is deleted, or gets another, meanwhile is not taken over', async () => {
+  test('of a sign-up does not claim an account that had the address and is deleted or changes it in the meantime', async () => {
     for (const change of ['DELETE FROM users WHERE id = $1', `UPDATE users SET email = id || '@x' WHERE id = $1`]) {
       const other = await person();
       const token = await harness.codeFor('sign_up', { id: null, email: other.email });
@@ -155,11 +155,11 @@ describe('a code that proves an address', () => {
     }
   });
 
-  test('stays where the database fails in the middle: 503, and the same code counts afterwards', async () => {
+  test('stays valid if the database fails halfway: 503, and the same code is accepted afterwards', async () => {
     const user = await person({ hasPassword: false });
     const ask = verify(await harness.codeFor('verify_email', user), user);
     expect(await cutOff(harness.pool, user.id, ask)).toBe('store_unavailable');
-    // After a lost connection nothing is written before the next poll.
+    // After a lost connection, nothing is written before the next poll.
     await harness.poll.wake();
     expect(await harness.accountOf(user.id)).toMatchObject({ emailVerified: null });
     expect(await ask()).toBe('ok');
@@ -169,30 +169,31 @@ describe('a code that proves an address', () => {
 
 describe('invitations', () => {
   async function invited() {
-    const { id, email } = await harness.somebody({ isProven: false });
+    const { id, email } = await harness.newUser({ isVerified: false });
     await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{operator}')`, [
       id,
     ]);
     return { id, token: await harness.codeFor('invitation', { id, email }) };
   }
-  const accept = (token: string) => () => acceptInvitation(harness.deps, { token, newPassword: newPassword() }, nobody);
+  const accept = (token: string) => () =>
+    acceptInvitation(harness.deps, { token, newPassword: newPassword() }, anonymous);
   const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
 
-  test('a role taken out of one while it is being accepted is not granted', async () => {
+  test('does not grant a role removed from the invitation while it is being accepted', async () => {
     const { id, token } = await invited();
     const takeOut = `UPDATE invitations SET roles = '{}' WHERE user_id = $1`;
     expect(await overtaken(harness.pool, id, takeOut, accept(token))).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
 
-  test('the code of one that is gone gives a password, and no role', async () => {
+  test('with a code whose invitation is deleted, sets a password and grants no role', async () => {
     const { id, token } = await invited();
     await harness.rows('DELETE FROM invitations WHERE user_id = $1', [id]);
     expect(await accept(token)()).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
 
-  test('who signed up and never proved the address can be invited, to no role', async () => {
+  test('a user who signed up without verifying the address can be invited, without roles', async () => {
     const user = await person();
     const again = await inviteAgain(
       { ...harness.deps, invitationSeconds: 600 },
@@ -204,12 +205,12 @@ describe('invitations', () => {
   });
 });
 
-test('a code that unlocks an account unlocked already succeeds, and says that nothing was forgotten', async () => {
+test('an unlock code succeeds for an account already unlocked, and reports no cleared failures', async () => {
   const user = await person();
   const token = await harness.codeFor('unlock_account', user);
   const key = accountKeyOf(harness.deps, user.email);
   expect(await harness.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
-  expect((await unlockAccount(harness.deps, { token }, nobody)).body).toEqual({ status: 'unlocked' });
+  expect((await unlockAccount(harness.deps, { token }, anonymous)).body).toEqual({ status: 'unlocked' });
   const told = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
     user.id,
   ]);

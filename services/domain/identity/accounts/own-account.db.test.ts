@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { changeEmail } from './change-email.ts';
@@ -19,7 +19,7 @@ const image = 'https://people.test/ada.png';
 const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
 
 describe('the profile', () => {
-  test('takes a name and a picture, and the event names the fields, not what they say', async () => {
+  test('stores name and picture; the event names the fields, not their values', async () => {
     const user = await harness.signedIn();
     const changed = await updateProfile(harness.deps, { name: 'Countess', image }, user.caller);
     expect(changed.user).toMatchObject({ id: user.id, email: user.email, name: 'Countess', image });
@@ -33,7 +33,7 @@ describe('the profile', () => {
     });
   });
 
-  test('keeps what is not named, and null empties a field', async () => {
+  test('keeps fields that are not sent, and null clears a field', async () => {
     const user = await harness.signedIn();
     await updateProfile(harness.deps, { name: 'Countess', image }, user.caller);
     expect((await updateProfile(harness.deps, { name: null }, user.caller)).user).toMatchObject({ name: null, image });
@@ -41,7 +41,7 @@ describe('the profile', () => {
     expect(await harness.accountOf(user.id)).toMatchObject({ name: null, image: null });
   });
 
-  test('is in the session at once, though that was cached with the name of before', async () => {
+  test('is visible in the session at once, although the session was cached with the old name', async () => {
     const user = await harness.signedIn();
     const nameSeen = async () => (await harness.deps.auth.findSession(user.cookie, true))?.user.name;
     expect(await nameSeen()).toBe('Ada');
@@ -49,7 +49,7 @@ describe('the profile', () => {
     expect(await nameSeen()).toBe('Countess');
   });
 
-  test('of no change is answered as it is, and nothing is recorded', async () => {
+  test('without a change is returned as it is, and nothing is recorded', async () => {
     const user = await harness.signedIn();
     const before = await harness.accountOf(user.id);
     expect((await updateProfile(harness.deps, {}, user.caller)).user).toMatchObject({ name: 'Ada', image: null });
@@ -57,7 +57,7 @@ describe('the profile', () => {
     expect(await typesOf(user.id)).not.toContain('user.profile_changed');
   });
 
-  test('of somebody who is gone is neither read nor changed: unauthenticated', async () => {
+  test('of a deleted user is neither read nor changed: unauthenticated', async () => {
     const user = await harness.signedIn();
     await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
     const change = { name: 'Nobody' };
@@ -71,27 +71,30 @@ describe('the profile', () => {
   });
 });
 
-describe('an account is changed by its owner alone', () => {
+describe('only its owner changes an account', () => {
   const acts = {
     readProfile: (caller) => readProfile(harness.deps, {}, caller),
     updateProfile: (caller) => updateProfile(harness.deps, { name: 'Other' }, caller),
     changeEmail: (caller) => changeEmail(harness.deps, { newEmail: newEmail() }, caller),
     deleteAccount: (caller) => deleteAccount(harness.deps, {}, caller),
-  } satisfies Record<string, (caller: typeof nobody) => Promise<unknown>>;
+  } satisfies Record<string, (caller: typeof anonymous) => Promise<unknown>>;
 
-  test.each(Object.entries(acts))('%s: not by nobody, by another client or by an API key', async (_name, act) => {
-    const user = await harness.signedIn();
-    const before = await harness.accountOf(user.id);
-    expect(await outcomeOf(act(nobody))).toBe('unauthenticated');
-    expect(await outcomeOf(act({ ...user.caller, clientId: 'other-client' }))).toBe('permission_missing');
-    expect(await outcomeOf(act({ ...user.caller, by: 'api_key' }))).toBe('permission_missing');
-    expect(await harness.accountOf(user.id)).toEqual(before);
-    expect(await harness.mailsTo(user.email)).toEqual([]);
-  });
+  test.each(Object.entries(acts))(
+    '%s: is refused without a user, and for another client or an API key',
+    async (_name, act) => {
+      const user = await harness.signedIn();
+      const before = await harness.accountOf(user.id);
+      expect(await outcomeOf(act(anonymous))).toBe('unauthenticated');
+      expect(await outcomeOf(act({ ...user.caller, clientId: 'other-client' }))).toBe('permission_missing');
+      expect(await outcomeOf(act({ ...user.caller, by: 'api_key' }))).toBe('permission_missing');
+      expect(await harness.accountOf(user.id)).toEqual(before);
+      expect(await harness.mailsTo(user.email)).toEqual([]);
+    },
+  );
 });
 
-describe('another address', () => {
-  test('is asked for by a mail to it, in its stored form; the account keeps its own until the code comes back', async () => {
+describe('a new address', () => {
+  test('is requested by a mail to it, in normalised form; the account keeps its address until the code is redeemed', async () => {
     const user = await harness.signedIn();
     const to = newEmail();
     const asked = await changeEmail(harness.deps, { newEmail: to.toUpperCase() }, user.caller);
@@ -101,16 +104,16 @@ describe('another address', () => {
     expect(await harness.accountOf(user.id)).toMatchObject({ email: user.email });
   });
 
-  test('that is of another account gets the same answer and the same mail', async () => {
-    const [user, other] = [await harness.signedIn(), await harness.somebody()];
+  test('that another account has gets the same response and queues the same mail', async () => {
+    const [user, other] = [await harness.signedIn(), await harness.newUser()];
     const asked = await changeEmail(harness.deps, { newEmail: other.email }, user.caller);
     expect(asked).toEqual({ status: 'verification_sent' });
     expect(await harness.mailsTo(other.email)).toMatchObject([{ template: 'change_email', userId: user.id }]);
   });
 });
 
-describe('an account that its owner deletes', () => {
-  test('goes with its sessions and tokens, and its address is told', async () => {
+describe('an account deleted by its owner', () => {
+  test('ends with its sessions and tokens, and a mail notifies its address', async () => {
     const user = await harness.signedIn();
     const second = await logIn({ ports: harness.deps }, user.id);
     expect(await deleteAccount(harness.deps, {}, user.caller)).toEqual({ success: true });
@@ -125,15 +128,15 @@ describe('an account that its owner deletes', () => {
     );
   });
 
-  test('is not that of the last administrator: last_admin, and no mail says otherwise', async () => {
+  test('is refused for the last administrator: last_admin, and no mail is sent', async () => {
     const user = await harness.signedIn({ roles: ['admin'] });
     expect(await outcomeOf(deleteAccount(harness.deps, {}, user.caller))).toBe('last_admin');
     expect([await harness.sessionsOf(user.id), await harness.mailsTo(user.email)]).toEqual([1, []]);
-    await harness.somebody({ roles: ['admin'] });
+    await harness.newUser({ roles: ['admin'] });
     expect(await outcomeOf(deleteAccount(harness.deps, {}, user.caller))).toBe('ok');
   });
 
-  test('stays where the session ends first, or was ended before: unauthenticated', async () => {
+  test('stays if the session ended before or during the request: unauthenticated', async () => {
     const user = await harness.signedIn();
     const remove = () => outcomeOf(deleteAccount(harness.deps, {}, user.caller));
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { changePassword } from './change-password.ts';
@@ -13,19 +13,19 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const reset = (token: string, password = newPassword()) =>
-  outcomeOf(resetPassword(harness.deps, { token, newPassword: password }, nobody));
-/** A copy whose database was found older than its marks. */
+  outcomeOf(resetPassword(harness.deps, { token, newPassword: password }, anonymous));
+/** A copy whose database was found older than its high-water marks. */
 const rewoundDeps = () => ({
   ...harness.deps,
   revocations: { ...harness.deps.revocations, issuingRefusal: () => 'state_rewound' as const },
 });
 const accept = (token: string, password = newPassword()) =>
-  outcomeOf(acceptInvitation(harness.deps, { token, newPassword: password }, nobody));
+  outcomeOf(acceptInvitation(harness.deps, { token, newPassword: password }, anonymous));
 const templatesTo = async (email: string) => (await harness.mailsTo(email)).map(({ template }) => template);
 const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
 
-describe('the code of a reset', () => {
-  test('sets the password, ends every session, forgets wrong ones, and the address is told', async () => {
+describe('a password reset code', () => {
+  test('sets the password, ends every session, clears wrong passwords, and a mail notifies the address', async () => {
     const person = await harness.signedIn({ hasPassword: true });
     const key = accountKeyOf(harness.deps, person.email);
     await harness.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [key]);
@@ -40,8 +40,8 @@ describe('the code of a reset', () => {
     expect(await typesOf(person.id)).not.toContain('user.email_verified');
   });
 
-  test('gives a first password to an account without one, proves its address, and no mail speaks of a change', async () => {
-    const person = await harness.signedIn({ isProven: false });
+  test('gives an account without one its first password, verifies its address, and no mail reports a change', async () => {
+    const person = await harness.signedIn({ isVerified: false });
     const password = newPassword();
     expect(await reset(await harness.codeFor('reset_password', person), password)).toBe('ok');
     expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date) });
@@ -50,28 +50,28 @@ describe('the code of a reset', () => {
     expect(await typesOf(person.id)).toContain('user.email_verified');
   });
 
-  test('stays where the password is none that may be used', async () => {
-    const person = await harness.somebody();
+  test('stays valid if the password is disallowed', async () => {
+    const person = await harness.newUser();
     const token = await harness.codeFor('reset_password', person);
     expect(await reset(token, 'short')).toBe('password_too_short');
     expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toHaveLength(1);
   });
 
-  test('sets nothing on a database older than its marks, and the code stays', async () => {
-    const person = await harness.somebody();
+  test('sets nothing on a database older than its high-water marks, and stays valid', async () => {
+    const person = await harness.newUser();
     const input = { token: await harness.codeFor('reset_password', person), newPassword: newPassword() };
-    expect(await outcomeOf(resetPassword(rewoundDeps(), input, nobody))).toBe('state_rewound');
-    expect(await outcomeOf(resetPassword(harness.deps, input, nobody))).toBe('ok');
+    expect(await outcomeOf(resetPassword(rewoundDeps(), input, anonymous))).toBe('state_rewound');
+    expect(await outcomeOf(resetPassword(harness.deps, input, anonymous))).toBe('ok');
   });
 
-  test('is refused, and recorded, where it is none, of another purpose, or of an account that is closed', async () => {
+  test('is refused and recorded if unknown, for another purpose, or for a disabled account', async () => {
     const before = await harness.countOf('code.refused', 'refused');
-    const disabled = await harness.somebody();
+    const disabled = await harness.newUser();
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    const moved = await harness.somebody();
+    const moved = await harness.newUser();
     const ofOldAddress = await harness.codeFor('reset_password', moved);
     await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [moved.id, newEmail()]);
-    const other = await harness.codeFor('unlock_account', await harness.somebody());
+    const other = await harness.codeFor('unlock_account', await harness.newUser());
     for (const token of ['made up', other, await harness.codeFor('reset_password', disabled), ofOldAddress])
       expect(await reset(token)).toBe('code_invalid');
     const given = 'SELECT 1 FROM accounts WHERE "userId" = ANY ($1)';
@@ -80,15 +80,15 @@ describe('the code of a reset', () => {
   });
 });
 
-describe('the code of an invitation', () => {
-  async function invited(roles: readonly string[] = [], isProven = false) {
-    const person = await harness.somebody({ isProven });
+describe('an invitation code', () => {
+  async function invited(roles: readonly string[] = [], isVerified = false) {
+    const person = await harness.newUser({ isVerified });
     const invitation = 'INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, $2)';
     await harness.rows(invitation, [person.id, roles]);
     return { ...person, token: await harness.codeFor('invitation', person) };
   }
 
-  test('gives password, proof and the roles there still are', async () => {
+  test('sets the password, verifies the address and grants the roles that still exist', async () => {
     await harness.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'Goes before it is accepted')`);
     const person = await invited(['auditor', 'short-lived']);
     await harness.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
@@ -103,13 +103,13 @@ describe('the code of an invitation', () => {
     expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
   });
 
-  test('asks for a password as long as the roles that wait ask for', async () => {
+  test('requires the password length of the pending roles', async () => {
     const { id, token } = await invited(['operator']);
     expect(await accept(token, 'Qz7-vhk2Wp9x')).toBe('password_too_short');
     expect(await harness.accountOf(id)).toMatchObject({ emailVerified: null, roles: ['user'] });
   });
 
-  test('counts no more for whoever has proved the address by something else, and gives no role', async () => {
+  test('is invalid once the address is verified otherwise, and grants no role', async () => {
     const { id, token } = await invited(['auditor'], true);
     expect(await accept(token)).toBe('code_invalid');
     expect(await harness.accountOf(id)).toMatchObject({ roles: ['user'] });
@@ -117,11 +117,11 @@ describe('the code of an invitation', () => {
   });
 });
 
-describe('a password that its owner changes', () => {
+describe('a password change', () => {
   const change = (caller: Parameters<typeof changePassword>[2], currentPassword = harness.password) =>
     changePassword(harness.deps, { currentPassword, newPassword: newPassword() }, caller);
 
-  test('ends every session of before; the new one ends when that one would have, and the address is told', async () => {
+  test('ends every existing session; the new one expires when the old one would have, and a mail notifies the address', async () => {
     const person = await harness.signedIn({ hasPassword: true });
     const ends = `UPDATE sessions SET "expiresAt" = date_trunc('second', now()) + interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`;
     const [session] = await harness.rows(ends, [person.sessionId]);
@@ -134,7 +134,7 @@ describe('a password that its owner changes', () => {
     expect(await templatesTo(person.email)).toEqual(['password_changed']);
   });
 
-  test('leaves a session of two factors such a one, and as old as it was', async () => {
+  test('keeps a two-factor session at its level and age', async () => {
     const two = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
     const person = await harness.signedIn({ hasPassword: true }, two);
     const authTime = person.caller.authTime - 600;
@@ -143,7 +143,7 @@ describe('a password that its owner changes', () => {
     expect(await harness.rows(opened, [body.session.id])).toEqual([{ ...two, at: authTime }]);
   });
 
-  test('stays where the present one is wrong, which is counted: current_password_wrong', async () => {
+  test('is refused if the current password is wrong, which is counted: current_password_wrong', async () => {
     const person = await harness.signedIn({ hasPassword: true });
     expect(await outcomeOf(change(person.caller, newPassword()))).toBe('current_password_wrong');
     expect(await harness.isPasswordOf(person.id, harness.password)).toBe(true);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
-import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { knownDevice } from '../sign-in/device-cookie.ts';
@@ -16,9 +16,9 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** Somebody against whom so many wrong passwords are counted. */
+/** A user with so many counted wrong passwords. */
 async function locked(failures = 7) {
-  const person = await harness.somebody();
+  const person = await harness.newUser();
   const counted = 'INSERT INTO login_failures (key, failures, user_id) VALUES ($1, $2, $3)';
   await harness.rows(counted, [accountKeyOf(harness.deps, person.email), failures, person.id]);
   return person;
@@ -26,10 +26,10 @@ async function locked(failures = 7) {
 const failuresOf = async ({ email }: { readonly email: string }) =>
   (await harness.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
     ?.failures;
-const unlock = (token: string, cookie?: string) => unlockAccount(harness.deps, { token, cookie }, nobody);
+const unlock = (token: string, cookie?: string) => unlockAccount(harness.deps, { token, cookie }, anonymous);
 
-describe('the mailed code that unlocks', () => {
-  test('ends the count of wrong passwords, says how many there were, and signs nobody in', async () => {
+describe('a mailed unlock code', () => {
+  test('clears the count of wrong passwords, returns it, and signs no user in', async () => {
     const person = await locked();
     const answer = await unlock(await harness.codeFor('unlock_account', person));
     expect(answer.body).toEqual({ status: 'unlocked' });
@@ -43,7 +43,7 @@ describe('the mailed code that unlocks', () => {
     });
   });
 
-  test('makes the browser known for this account, and leaves it known for others', async () => {
+  test('makes the browser a known device of this account, and keeps it known for others', async () => {
     const [person, other] = [await locked(), await locked()];
     const cookies: string[] = [];
     for (const one of [person, other]) {
@@ -55,14 +55,14 @@ describe('the mailed code that unlocks', () => {
     expect([person.email, other.email, newEmail()].map(isKnown)).toEqual([true, true, false]);
   });
 
-  test('counts once of any number at a time', async () => {
+  test('is redeemed once by concurrent requests', async () => {
     const person = await locked();
     const token = await harness.codeFor('unlock_account', person);
     const codes = await Promise.all(Array.from({ length: 5 }, () => outcomeOf(unlock(token))));
     expect(codes.sort()).toEqual(['code_invalid', 'code_invalid', 'code_invalid', 'code_invalid', 'ok']);
   });
 
-  test('is refused, and recorded, where it is none or of another purpose; the count stays', async () => {
+  test('is refused and recorded if unknown or for another purpose; the count stays', async () => {
     const person = await locked();
     const before = await harness.countOf('code.refused', 'refused');
     for (const token of ['made up', await harness.codeFor('reset_password', person)])
@@ -71,7 +71,7 @@ describe('the mailed code that unlocks', () => {
     expect(await harness.countOf('code.refused', 'refused')).toBe(before + 2);
   });
 
-  test('does not count for an account that is disabled, or has another address, by now', async () => {
+  test('is rejected for an account that has since been disabled or changed its address', async () => {
     const changes = [
       `UPDATE users SET "disabledAt" = now() WHERE id = $1`,
       `UPDATE users SET email = id || '@people.test' WHERE id = $1`,
@@ -85,7 +85,7 @@ describe('the mailed code that unlocks', () => {
     }
   });
 
-  test('does not count either for an account that was disabled before the code was made', async () => {
+  test('is rejected for an account disabled before the code was issued', async () => {
     const person = await locked();
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [person.id]);
     expect(await outcomeOf(unlock(await harness.codeFor('unlock_account', person)))).toBe('code_invalid');
@@ -93,7 +93,7 @@ describe('the mailed code that unlocks', () => {
   });
 });
 
-describe('who asks for a mail', () => {
+describe('requesting a mail', () => {
   const asks = [
     ['verify_email', sendVerificationEmail],
     ['reset_password', requestPasswordReset],
@@ -101,11 +101,11 @@ describe('who asks for a mail', () => {
   ] as const;
 
   test.each(asks)(
-    '%s: is told the same and costs one row, whether or not an account has the address',
+    '%s: gets the same response and costs one row, whether or not an account has the address',
     async (template, ask) => {
-      const [known, unknown] = [(await harness.somebody()).email, newEmail()];
+      const [known, unknown] = [(await harness.newUser()).email, newEmail()];
       for (const email of [known, unknown]) {
-        expect(await ask(harness.deps, { email: email.toUpperCase() }, nobody)).toEqual({
+        expect(await ask(harness.deps, { email: email.toUpperCase() }, anonymous)).toEqual({
           status: 'mail_sent_if_known',
         });
         expect(await harness.mailsTo(email)).toMatchObject([{ template, to: email }]);
@@ -113,9 +113,9 @@ describe('who asks for a mail', () => {
     },
   );
 
-  test('of unlocking names the counter by a keyed hash, one for each address in any case', async () => {
+  test('an unlock mail names the counter by a keyed hash, one for each address in any case', async () => {
     const email = newEmail();
-    await requestUnlock(harness.deps, { email: email.toUpperCase() }, nobody);
+    await requestUnlock(harness.deps, { email: email.toUpperCase() }, anonymous);
     const [mail] = await harness.mailsTo(email);
     expect(mail).toMatchObject({ counter: accountKeyOf(harness.deps, email) });
     expect((mail as { counter: string }).counter).not.toContain(email.slice(0, 10));
@@ -123,25 +123,25 @@ describe('who asks for a mail', () => {
   });
 });
 
-test('the mail that unlocks comes unasked where an incident closed the account, and only if that is committed', async () => {
+test('an unlock mail is queued unrequested when an incident locked the account, and only if that is committed', async () => {
   const email = newEmail();
   const undone = harness.deps.transact(async (tx) => {
     await offerUnlock(tx, harness.deps, email, harness.system);
-    throw new Error('it was not closed');
+    throw new Error('it was not locked');
   });
-  await expect(undone).rejects.toThrow('it was not closed');
+  await expect(undone).rejects.toThrow('it was not locked');
   expect(await harness.mailsTo(email)).toEqual([]);
   await harness.deps.transact((tx) => offerUnlock(tx, harness.deps, email, harness.system));
   const counter = accountKeyOf(harness.deps, email);
   expect(await harness.mailsTo(email)).toMatchObject([{ template: 'unlock_account', counter, isUnasked: true }]);
 });
 
-test('the right password of an address that nobody has proved gets no session, and that is recorded: email_unverified', async () => {
-  const { id: userId } = await harness.somebody({ isProven: false });
+test('the correct password of an unverified address opens no session, and that is recorded: email_unverified', async () => {
+  const { id: userId } = await harness.newUser({ isVerified: false });
   const refused = refuseUnverified(
     harness.deps.sql,
     { userId, identifier: '1.of a name', isKnownDevice: true },
-    nobody,
+    anonymous,
   );
   expect(await outcomeOf(refused)).toBe('email_unverified');
   const detail = { factor: 'password', identifier: '1.of a name', known_device: true, reason: 'email_unverified' };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { nobody, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { verifyEmail } from './verify-email.ts';
@@ -13,10 +13,10 @@ afterAll(() => harness?.close());
 
 type Beside = { readonly password?: string; readonly cookie?: string };
 const verify = (token: string, beside: Beside = {}) =>
-  outcomeOf(verifyEmail(harness.deps, { token, ...beside }, nobody));
+  outcomeOf(verifyEmail(harness.deps, { token, ...beside }, anonymous));
 const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
 const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
-const isProven = async (id: string) => (await harness.accountOf(id))?.emailVerified instanceof Date;
+const isVerified = async (id: string) => (await harness.accountOf(id))?.emailVerified instanceof Date;
 const countFailures = ({ id, email }: { id: string; email: string }, isSteppedUp = false) =>
   harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 7, $2, $3)', [
     accountKeyOf(harness.deps, email),
@@ -30,8 +30,8 @@ const passkey = `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID"
   VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`;
 const link = `INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES (gen_random_uuid(), $1, 'elsewhere', $1)`;
 
-describe('the code of a sign-up', () => {
-  test('begins the account with the password of who reads the mail, and makes no session', async () => {
+describe('a sign-up code', () => {
+  test('creates the account with the password of the mail’s reader, and opens no session', async () => {
     const [email, password] = [newEmail(), newPassword()];
     const token = await harness.codeFor('sign_up', { id: null, email });
     expect(await verify(token, { password })).toBe('ok');
@@ -46,16 +46,16 @@ describe('the code of a sign-up', () => {
     expect(await verify(token, { password })).toBe('code_invalid');
   });
 
-  test('begins no account on a database older than its marks, and the code stays', async () => {
+  test('creates no account on a database older than its high-water marks, and stays valid', async () => {
     const email = newEmail();
     const input = { token: await harness.codeFor('sign_up', { id: null, email }), password: newPassword() };
     const revocations = { ...harness.deps.revocations, issuingRefusal: () => 'state_rewound' as const };
-    expect(await outcomeOf(verifyEmail({ ...harness.deps, revocations }, input, nobody))).toBe('state_rewound');
+    expect(await outcomeOf(verifyEmail({ ...harness.deps, revocations }, input, anonymous))).toBe('state_rewound');
     expect(await idOf(email)).toBeUndefined();
-    expect(await outcomeOf(verifyEmail(harness.deps, input, nobody))).toBe('ok');
+    expect(await outcomeOf(verifyEmail(harness.deps, input, anonymous))).toBe('ok');
   });
 
-  test('needs a password that may be one, and stays where there is none', async () => {
+  test('requires an allowed password, and stays valid without one', async () => {
     const email = newEmail();
     const token = await harness.codeFor('sign_up', { id: null, email });
     expect(await verify(token)).toBe('password_required');
@@ -64,8 +64,8 @@ describe('the code of a sign-up', () => {
     expect(await verify(token, { password: newPassword() })).toBe('ok');
   });
 
-  test('takes over an account of nobody: what somebody else put into it goes, roles of an invitation too', async () => {
-    const person = await harness.signedIn({ hasPassword: true, isProven: false, roles: ['auditor'] });
+  test('claims an unverified account: everything an attacker added to it is removed, roles of an invitation too', async () => {
+    const person = await harness.signedIn({ hasPassword: true, isVerified: false, roles: ['auditor'] });
     await harness.rows(passkey, [person.id]);
     await harness.rows(link, [person.id]);
     await harness.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
@@ -79,8 +79,8 @@ describe('the code of a sign-up', () => {
     expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
   });
 
-  test('takes over neither an account whose address is proved nor one that is disabled', async () => {
-    const [proved, disabled] = [await harness.signedIn(), await harness.somebody({ isProven: false })];
+  test('claims neither a verified nor a disabled account', async () => {
+    const [proved, disabled] = [await harness.signedIn(), await harness.newUser({ isVerified: false })];
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const { id, email } of [proved, disabled]) {
       const token = await harness.codeFor('sign_up', { id: null, email });
@@ -91,9 +91,9 @@ describe('the code of a sign-up', () => {
   });
 });
 
-describe('the code that proves the address of an account', () => {
-  test('counts with a session of it, which goes on and shows the proof at once', async () => {
-    const person = await harness.signedIn({ isProven: false });
+describe('a code that verifies an account’s address', () => {
+  test('is accepted with a session of the account, which stays and shows the verified address at once', async () => {
+    const person = await harness.signedIn({ isVerified: false });
     const seen = async () => (await harness.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
     expect(await seen()).toBe(false);
     expect(await verify(await harness.codeFor('verify_email', person), { cookie: person.cookie })).toBe('ok');
@@ -101,37 +101,37 @@ describe('the code that proves the address of an account', () => {
     expect(await typesOf(person.id)).toContain('user.email_verified');
   });
 
-  test('counts with its password, by which no session ends and no count of failures', async () => {
-    const person = await harness.signedIn({ hasPassword: true, isProven: false });
+  test('is accepted with the password, and ends no session and clears no failures', async () => {
+    const person = await harness.signedIn({ hasPassword: true, isVerified: false });
     await countFailures(person);
     const { password } = harness;
     expect(await verify(await harness.codeFor('verify_email', person), { password })).toBe('ok');
-    expect([await isProven(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 1]);
+    expect([await isVerified(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 1]);
     expect(await failuresOf(person.email)).toBe(7);
   });
 
-  test('sets another password that comes with it: what was before ends, and the count of failures', async () => {
-    const person = await harness.signedIn({ hasPassword: true, isProven: false });
+  test('sets a new password that is sent with it, ends everything before and clears the failures', async () => {
+    const person = await harness.signedIn({ hasPassword: true, isVerified: false });
     await countFailures(person);
     const password = newPassword();
     expect(await verify(await harness.codeFor('verify_email', person), { password })).toBe('ok');
-    expect([await isProven(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
+    expect([await isVerified(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
     expect(await harness.isPasswordOf(person.id, password)).toBe(true);
     expect(await failuresOf(person.email)).toBeUndefined();
   });
 
-  test('does not count with the session of somebody else: a password is asked for, and the code stays', async () => {
-    const [person, other] = [await harness.signedIn({ isProven: false }), await harness.signedIn()];
+  test('is refused with another user’s session: a password is required, and the code stays valid', async () => {
+    const [person, other] = [await harness.signedIn({ isVerified: false }), await harness.signedIn()];
     const token = await harness.codeFor('verify_email', person);
     expect(await verify(token, { cookie: other.cookie })).toBe('password_required');
-    expect(await isProven(person.id)).toBe(false);
+    expect(await isVerified(person.id)).toBe(false);
     expect(await verify(token, { cookie: person.cookie })).toBe('ok');
   });
 
-  test('does not count where the account is disabled, has proved its address, or has another one', async () => {
+  test('is rejected if the account is disabled, already verified, or has another address', async () => {
     const changes = ['"disabledAt" = now()', '"emailVerified" = now()', `email = id || '@people.test'`];
     for (const change of changes) {
-      const person = await harness.signedIn({ isProven: false });
+      const person = await harness.signedIn({ isVerified: false });
       await harness.rows(`UPDATE users SET ${change} WHERE id = $1`, [person.id]);
       const before = await harness.accountOf(person.id);
       expect(await verify(await harness.codeFor('verify_email', person), person)).toBe('code_invalid');
@@ -139,22 +139,22 @@ describe('the code that proves the address of an account', () => {
     }
   });
 
-  test('is refused, and recorded, where there is none such', async () => {
+  test('is refused and recorded if unknown', async () => {
     const before = await harness.countOf('code.refused', 'refused');
-    const reset = await harness.codeFor('reset_password', await harness.somebody());
+    const reset = await harness.codeFor('reset_password', await harness.newUser());
     for (const token of ['made up', reset]) expect(await verify(token, harness)).toBe('code_invalid');
     expect(await harness.countOf('code.refused', 'refused')).toBe(before + 2);
   });
 });
 
-describe('the code that was sent to another address', () => {
+describe('a code sent to a new address', () => {
   async function moving(email = newEmail()) {
     const person = await harness.signedIn({ hasPassword: true });
     return { ...person, to: email, token: await harness.codeFor('change_email', { id: person.id, email }) };
   }
   const emailOf = async (id: string) => (await harness.accountOf(id))?.email;
 
-  test('puts it in the place of the old one, which is told, and whose codes end', async () => {
+  test('replaces the old address, which is notified and whose codes become invalid', async () => {
     const { id, email, to, token, cookie } = await moving();
     await harness.codeFor('reset_password', { id, email });
     expect(await verify(token, { cookie })).toBe('ok');
@@ -165,16 +165,16 @@ describe('the code that was sent to another address', () => {
     expect(await typesOf(id)).toEqual(expect.arrayContaining(['user.email_changed', 'user.email_verified']));
   });
 
-  test('does not count with a wrong password, which is counted as a failed login: current_password_wrong', async () => {
+  test('is rejected with a wrong password, which counts as a failed sign-in: current_password_wrong', async () => {
     const { id, email, token } = await moving();
     expect(await verify(token, { password: newPassword() })).toBe('current_password_wrong');
     expect([await emailOf(id), await failuresOf(email)]).toEqual([email, 1]);
     expect(await verify(token, harness)).toBe('ok');
   });
 
-  test('does not count where another account took it meanwhile: email_taken, and the code stays', async () => {
+  test('is rejected if another account has taken the address: email_taken, and the code stays valid', async () => {
     const { id, email, to, token, cookie } = await moving();
-    const other = await harness.somebody();
+    const other = await harness.newUser();
     await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [other.id, to]);
     expect(await verify(token, { cookie })).toBe('email_taken');
     expect(await emailOf(id)).toBe(email);
@@ -182,7 +182,7 @@ describe('the code that was sent to another address', () => {
     expect(await verify(token, { cookie })).toBe('ok');
   });
 
-  test('waits while an incident keeps the account closed: login_locked, and the code stays', async () => {
+  test('is refused while an incident keeps the account locked: login_locked, and stays valid', async () => {
     const person = await moving();
     await countFailures(person, true);
     expect(await verify(person.token, { cookie: person.cookie })).toBe('login_locked');
@@ -191,7 +191,7 @@ describe('the code that was sent to another address', () => {
     expect(await verify(person.token, { cookie: person.cookie })).toBe('ok');
   });
 
-  test('waits until a sign-in from a suspect place has been judged: login_locked', async () => {
+  test('is refused until a suspicious sign-in has been evaluated: login_locked', async () => {
     const { id, email, token, cookie } = await moving();
     await harness.rows(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)

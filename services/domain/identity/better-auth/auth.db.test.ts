@@ -30,10 +30,10 @@ afterAll(async () => {
 
 const { request } = testCaller;
 const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([^;.]+)/.exec(cookie)?.[1] ?? '');
-/** Where Redis holds the session of a cookie. */
+/** The Redis key of the session of a cookie. */
 const redisKeyOf = (cookie: string): string => `auth:{${hash('sha256', tokenOf(cookie), 'base64url')}}`;
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
-/** Another copy on the same stores, which knows something else of revocations. */
+/** Another copy on the same stores with different knowledge of revocations. */
 const otherCopy = (
   changes: Partial<RevocationSet>,
   secureCookies = false,
@@ -64,18 +64,18 @@ const sessionsOf = (userId: string) => rows('SELECT id FROM sessions WHERE "user
 const rename = (userId: string) => rows(`UPDATE users SET name = 'Grace' WHERE id = $1`, [userId]);
 const nameBy = async (copy: Auth, cookie: string) => (await copy.findSession(cookie, false))?.user.name;
 
-describe('Better Auth behind its seam', () => {
-  test('a session for nobody is a defect: it is no refusal that anybody could mistake for theirs', async () => {
+describe('Better Auth behind our interface', () => {
+  test('opening a session for an unknown user is an internal error, not a refusal', async () => {
     const open = auth.transact(() => auth.openSession({ userId: randomUUID(), assurance: PASSWORD_ALONE }, request));
     await expect(open).rejects.toThrow('a required value is missing');
   });
 
-  test('what it refuses that is no fault of the client is a defect of ours, whatever status it gave it', async () => {
+  test('a refusal that is not the client’s fault becomes an internal error, whatever its status', async () => {
     const join = auth.transact(() => auth.signUp({ email: 'no address', name: '', digest: 'a digest' }, request));
     await expect(join).rejects.toMatchObject({ code: 'internal_error' });
   });
 
-  test('a login of a copy that has not read its clients yet fails: it would have no scope for as long as it lived', async () => {
+  test('a sign-in at a copy that has not read its clients yet fails, because its tokens would have no scope', async () => {
     const { id } = await newPerson();
     const access = createAccessDirectory(harness.deps);
     const login = auth.transact(async (tx) => {
@@ -86,7 +86,7 @@ describe('Better Auth behind its seam', () => {
     expect(await sessionsOf(id)).toEqual([]);
   });
 
-  test('nothing of a transaction that fails is in Redis; what it opened is there once it has committed', async () => {
+  test('a failed transaction leaves nothing in Redis; a committed one leaves its session there', async () => {
     const { id } = await newPerson();
     let cookie = '';
     const open = (then: () => void) =>
@@ -107,7 +107,7 @@ describe('Better Auth behind its seam', () => {
 });
 
 describe('the session of a cookie', () => {
-  test('is read from Redis, from Postgres where it is not there, and is put back', async () => {
+  test('is read from Redis, else from Postgres and then cached again', async () => {
     const { userId, sessionId, cookie } = await newSession();
     await rename(userId);
     expect(await nameBy(auth, cookie)).toBe('Ada');
@@ -118,22 +118,22 @@ describe('the session of a cookie', () => {
   });
 
   test.each<[string, Partial<RevocationSet>]>([
-    ['that may not know the latest revocations', { refusal: () => 'revocation_state_stale' }],
-    ['that knows the user to be cut off', { userEpoch: () => 1 }],
-  ])('is not believed from Redis by a copy %s: Postgres tells', async (_what, known) => {
+    ['that may have missed revocations', { refusal: () => 'revocation_state_stale' }],
+    ['that knows the user’s tokens were revoked', { userEpoch: () => 1 }],
+  ])('is not trusted from Redis by a copy %s: Postgres decides', async (_what, known) => {
     const { userId, cookie } = await newSession();
     await rename(userId);
     expect(await nameBy(otherCopy({ userEpoch: () => 0 }), cookie)).toBe('Ada');
     expect(await nameBy(otherCopy(known), cookie)).toBe('Grace');
   });
 
-  test('is none once the copy knows that it has ended, though both stores say it lives', async () => {
+  test('is rejected once the copy knows that it ended, although both stores have it', async () => {
     const { sessionId, cookie } = await newSession();
     expect(await otherCopy({ isSessionEnded: (sid) => sid === sessionId }).findSession(cookie, true)).toBeNull();
     expect(await otherCopy({ isSessionEnded: () => false }).findSession(cookie, true)).not.toBeNull();
   });
 
-  test('is nothing that a copy whose clock is wrong can tell: 503, and the session stays', async () => {
+  test('is refused by a copy whose clock is wrong: 503, and the session stays', async () => {
     const { userId, cookie } = await newSession();
     const keyRing = { ...harness.deps.keyRing, isClockRight: () => false };
     const wrong = otherCopy({}, false, { keyRing });
@@ -141,7 +141,7 @@ describe('the session of a cookie', () => {
     expect(await sessionsOf(userId)).toHaveLength(1);
   });
 
-  test('is none of a user who was disabled when it began', async () => {
+  test('is refused to a user disabled when it was opened', async () => {
     const { id } = await newPerson();
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     const opened = await auth.transact(() => auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));
@@ -152,7 +152,7 @@ describe('the session of a cookie', () => {
     expect((await auth.findSession(opened.setCookie.join('; '), true))?.user.id).toBe(id);
   });
 
-  test('is none of a cookie that was changed, or whose session is over', async () => {
+  test('is rejected with a changed cookie or an expired session', async () => {
     const { sessionId, cookie } = await newSession();
     expect(await auth.findSession(cookie.replace(/session_token=./, 'session_token=!'), true)).toBeNull();
     await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [sessionId]);
@@ -160,7 +160,7 @@ describe('the session of a cookie', () => {
     expect(await auth.findSession(cookie, true)).toBeNull();
   });
 
-  test('of two factors is none when it rested too long; a use before that is written down, in both stores', async () => {
+  test('with two factors ends after its idle limit; a use before is written to both stores', async () => {
     const [used, rested] = [
       await newSession(withSecondFactor(['pwd'], ['otp'])),
       await newSession(withSecondFactor(['pwd'], ['otp'])),
@@ -182,14 +182,14 @@ describe('the session of a cookie', () => {
     expect(found?.session.updatedAt).toEqual(after);
   });
 
-  test('is told by no copy whose state was rewound: it would not know who was cut off', async () => {
+  test('is refused by a copy with rewound state, which may have lost revocations', async () => {
     const { cookie } = await newSession();
     const rewound = otherCopy({ issuingRefusal: () => 'state_rewound' });
     await expect(rewound.findSession(cookie, true)).rejects.toMatchObject({ code: 'state_rewound' });
   });
 });
 
-test('outside development the cookie is Secure and __Host-, and no other is read; listed origins are trusted', async () => {
+test('outside development the cookie is Secure and __Host-, no other is read, and listed origins are trusted', async () => {
   const secure = otherCopy({}, true);
   const { id } = await newPerson();
   const opened = await secure.transact(() => secure.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));

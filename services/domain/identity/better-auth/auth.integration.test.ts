@@ -14,7 +14,7 @@ afterAll(() => harness?.close());
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 
-test('who has neither name nor picture, nor came from anywhere, is told so: from Postgres and from Redis', async () => {
+test('a user without name, picture, address and agent is returned so, from Postgres and from Redis', async () => {
   const { body, cookie } = await signUp(harness, newPerson());
   await rows('UPDATE users SET name = NULL, "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [body.user.id]);
   await rows('UPDATE sessions SET "ipAddress" = NULL, "userAgent" = NULL WHERE id = $1', [body.session.id]);
@@ -43,7 +43,7 @@ test('outside development every cookie is Secure and __Host-, and a listed origi
   expect((await send(harness, 'POST', '/api/auth/signout', listed)).status).toBe(200);
 });
 
-test('signing up ends the session that the request came with', async () => {
+test('signing up ends the session that the request carried', async () => {
   const before = await signUp(harness, newPerson());
   const after = await signUp(harness, newPerson(), { cookie: before.cookie });
   expect(after.status).toBe(201);

@@ -3,7 +3,7 @@ import { ADDRESS_HEADER, engineHeaders, required } from './handover.ts';
 
 const request = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
 
-test('Better Auth is told address and agent of a request and nothing else; of one without an address no address', () => {
+test('Better Auth gets address and agent of a request and nothing else, and no address if there is none', () => {
   expect(Object.fromEntries(engineHeaders(request))).toEqual({
     'user-agent': 'browser/1',
     [ADDRESS_HEADER]: '192.0.2.1',
@@ -11,11 +11,11 @@ test('Better Auth is told address and agent of a request and nothing else; of on
   expect(Object.fromEntries(engineHeaders({ ...request, ip: '' }))).toEqual({ 'user-agent': 'browser/1' });
 });
 
-test('an agent’s name reaches it as printable ASCII alone, for a header takes no other', () => {
+test('the user agent is passed as printable ASCII only, as a header requires', () => {
   expect(engineHeaders({ ...request, userAgent: 'a\r\nb: c\u0000é✓' }).get('user-agent')).toBe('ab: c');
 });
 
-test('what a use-case has not handed over is an error, and nothing that can pass for it', () => {
+test('a value that no use-case supplied is an error, never a default', () => {
   for (const nothing of [undefined, null]) expect(() => required(nothing)).toThrow('a required value is missing');
   for (const something of ['', 0, false]) expect(required(something)).toBe(something);
 });

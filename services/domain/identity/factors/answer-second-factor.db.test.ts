@@ -9,7 +9,7 @@ import { lockUser } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 import { askSecondFactor } from './ask-second-factor.ts';
-import { type AppHolder, cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
+import { type AppHolder, anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { registerPasskey } from './register-passkey.ts';
 
 let harness: FactorsHarness;
@@ -20,16 +20,16 @@ afterAll(() => harness?.close());
 
 type Asked = { readonly challenge: string; readonly factors: readonly string[] };
 
-/** What a first factor of these methods is answered; null: go on. */
+/** The result of a first factor with these methods; null: continue. */
 async function ask(userId: string, amr: readonly string[] = ['pwd']): Promise<Asked | null> {
   const refusal = await harness.deps.transact(async (tx) => {
     await lockUser(tx, userId);
-    return askSecondFactor(tx, harness.deps, { userId, amr, detail: { factor: 'password' } }, nobody);
+    return askSecondFactor(tx, harness.deps, { userId, amr, detail: { factor: 'password' } }, anonymous);
   });
   return refusal && (refusal.options.members as Asked);
 }
 const challengeFor = async (userId: string): Promise<string> => (await ask(userId))?.challenge ?? 'none';
-const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecondFactor(harness.deps, input, nobody);
+const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecondFactor(harness.deps, input, anonymous);
 const refused = (input: Parameters<typeof answerSecondFactor>[1]) => outcomeOf(answer(input));
 const row = async (userId: string) =>
   (
@@ -53,13 +53,13 @@ const failed = ({ id }: AppHolder, count: number) =>
   ]);
 
 describe('after the first factor', () => {
-  test('nothing is asked of who has none, and no challenge is kept', async () => {
+  test('requires nothing of a user without a second factor, and stores no challenge', async () => {
     const { id } = await harness.person();
     expect(await ask(id)).toBeNull();
     expect(await harness.rows('SELECT 1 FROM login_challenges WHERE user_id = $1', [id])).toEqual([]);
   });
 
-  test('each factor the account has is named, a passkey beside the app too, and the asking is recorded', async () => {
+  test('names each factor of the account, a passkey besides the app too, and records the request', async () => {
     const { id, caller } = await harness.appHolder();
     expect((await ask(id))?.factors).toEqual(['totp', 'recovery_code']);
     await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
@@ -68,7 +68,7 @@ describe('after the first factor', () => {
     expect(await events(id)).toEqual([asked, asked]);
   });
 
-  test('the sixth challenge of one user takes the place of the oldest, and none is stored as it is', async () => {
+  test('the sixth challenge of a user replaces the oldest, and none is stored in clear', async () => {
     const { id, uri } = await harness.appHolder();
     const first = await challengeFor(id);
     await harness.rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE user_id = $1`, [
@@ -84,7 +84,7 @@ describe('after the first factor', () => {
 });
 
 describe('answering a challenge', () => {
-  test('the code opens a session of both methods and uses up the challenge and itself', async () => {
+  test('the code opens a session with both methods and uses up the challenge and itself', async () => {
     const holder = await harness.appHolder();
     const asked = await ask(holder.id, ['fed']);
     const challenge = asked?.challenge ?? '';
@@ -110,7 +110,7 @@ describe('answering a challenge', () => {
     ]);
   });
 
-  test('a wrong code opens nothing and is recorded, and one of the app is counted', async () => {
+  test('a wrong code opens no session and is recorded; one of the app is counted', async () => {
     const holder = await harness.appHolder();
     const before = await sessionsOf(holder.id);
     const challenge = await challengeFor(holder.id);
@@ -126,7 +126,7 @@ describe('answering a challenge', () => {
     ]);
   });
 
-  test('a challenge takes five tries, and not the right code after them', async () => {
+  test('a challenge allows five attempts and then rejects the right code', async () => {
     const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     for (let tries = 0; tries < 5; tries++)
@@ -135,7 +135,7 @@ describe('answering a challenge', () => {
     expect(await refused({ challenge: 'x'.repeat(43), totp: codeOf(uri) })).toBe('challenge_over');
   });
 
-  test('a challenge of before its user changed or was disabled is over, and the code stays unused', async () => {
+  test('a challenge issued before its user changed or was disabled is invalid, and the code stays unused', async () => {
     const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     await harness.rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [id]);
@@ -148,7 +148,7 @@ describe('answering a challenge', () => {
     ]);
   });
 
-  test('a factor that is gone since the question, or was never confirmed, proves nothing', async () => {
+  test('a factor removed since the challenge, or never confirmed, is not accepted', async () => {
     const { id, uri, codes } = await harness.appHolder();
     const challenge = await challengeFor(id);
     await harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id]);
@@ -158,7 +158,7 @@ describe('answering a challenge', () => {
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('second_factor_refused');
   });
 
-  test('the session that the browser had ends with the new one, not with the question', async () => {
+  test('the browser’s previous session ends with the new one, not with the challenge', async () => {
     const { id, uri, cookie } = await harness.appHolder();
     const challenge = await challengeFor(id);
     expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
@@ -168,19 +168,19 @@ describe('answering a challenge', () => {
     expect(await sessionsOf(id)).toHaveLength(1);
   });
 
-  test('a database that fails in the middle is our fault: 503, and neither code nor challenge is used', async () => {
+  test('a database failure halfway is 503, and neither code nor challenge is used', async () => {
     const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     const send = () => refused({ challenge, totp: codeOf(uri) });
     expect(await cutOff(harness.pool, id, send)).toBe('store_unavailable');
-    // After a lost connection nothing is written before the next poll.
+    // After a lost connection, nothing is written before the next poll.
     await harness.poll.wake();
     expect(await send()).toBe('ok');
   });
 });
 
 describe('recovery codes', () => {
-  test('each opens once, typed with spaces or not; the others stay', async () => {
+  test('each opens one session, typed with spaces or not; the others stay valid', async () => {
     const { id, codes } = await harness.appHolder();
     const opened = await answer({ challenge: await challengeFor(id), recoveryCode: ` ${codes[3]} ` });
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
@@ -191,7 +191,7 @@ describe('recovery codes', () => {
     expect((await events(id)).at(-1)).toMatchObject({ outcome: 'ok', factor: 'recovery_code' });
   });
 
-  test('of eight at once with one code, one is let in', async () => {
+  test('of eight concurrent requests with one code, one succeeds', async () => {
     const { id, codes } = await harness.appHolder();
     const challenges: string[] = [];
     for (let n = 0; n < 4; n++) challenges.push(await challengeFor(id));
@@ -201,7 +201,7 @@ describe('recovery codes', () => {
     expect(await row(id)).toMatchObject({ codesLeft: 9 });
   });
 
-  test('one whose row another used a code of meanwhile is read again, and opens', async () => {
+  test('reads again and succeeds if another code of the row was used in the meantime', async () => {
     const { id, codes } = await harness.appHolder();
     const challenge = await challengeFor(id);
     const rest = await harness.deps.auth.factors.seal(JSON.stringify(codes.slice(1)));
@@ -211,8 +211,8 @@ describe('recovery codes', () => {
   });
 });
 
-describe('wrong codes running', () => {
-  test('a code of the app that another request used meanwhile is refused at once', async () => {
+describe('consecutive wrong codes', () => {
+  test('an app code used by another request in the meantime is refused at once', async () => {
     const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';
@@ -220,7 +220,7 @@ describe('wrong codes running', () => {
     expect(await overtaken(harness.pool, id, use, send)).toBe('second_factor_refused');
   });
 
-  test('the tenth locks the app for a quarter of an hour; a recovery code still opens, and ends the lock', async () => {
+  test('the tenth locks the app for a quarter of an hour; a recovery code still works and ends the lock', async () => {
     const holder = await harness.appHolder();
     await failed(holder, 9);
     const challenge = await challengeFor(holder.id);
@@ -233,7 +233,7 @@ describe('wrong codes running', () => {
     expect(await row(holder.id)).toMatchObject({ failures: 0, isLocked: null });
   });
 
-  test('wrong recovery codes never lock the app, however near to its last failure it is', async () => {
+  test('wrong recovery codes never lock the app, however close it is to its limit', async () => {
     const holder = await harness.appHolder();
     await failed(holder, 99);
     const challenge = await challengeFor(holder.id);
@@ -243,7 +243,7 @@ describe('wrong codes running', () => {
     expect(await refused({ challenge, totp: codeOf(holder.uri) })).toBe('ok');
   });
 
-  test('after a hundred the app is not looked at any more, and a day is named', async () => {
+  test('after a hundred, app codes are no longer verified, and Retry-After is a day', async () => {
     const holder = await harness.appHolder();
     await failed(holder, 100);
     const challenge = await challengeFor(holder.id);

@@ -6,7 +6,7 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 
 const caller: Caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
-/** Postgres fails before a code is looked at. */
+/** Postgres fails before a code is verified. */
 const failing = (err: Error): SignInPorts => {
   const sql: Sql = { query: () => Promise.reject(err) };
   return { sql, revocations: { issuingRefusal: () => null } } as unknown as SignInPorts;
@@ -18,9 +18,9 @@ const unavailable = (): number => {
 };
 
 test.each([
-  ['a store that is away', storeUnavailable({ retryAfterSeconds: 1 })],
+  ['an unreachable store', storeUnavailable({ retryAfterSeconds: 1 })],
   ['a defect of ours', new Error('broken')],
-])('%s is counted as unavailable, not as a wrong code, and opens nothing', async (_name, err) => {
+])('counts %s as unavailable, not as a wrong code, and opens no session', async (_name, err) => {
   const before = unavailable();
   const asked = answerSecondFactor(failing(err), { challenge: 'x'.repeat(32), totp: '123456' }, caller);
   await expect(asked).rejects.toBe(err);

@@ -5,7 +5,7 @@ import { isUsableKey } from './cose-key.ts';
 
 type Members = Readonly<Record<number, Cbor>>;
 
-/** In the order in which they are written. */
+/** In the order in which they are encoded. */
 const key = (members: Members, changes: Members = {}): Buffer =>
   cbor(new Map(Object.entries({ ...members, ...changes }).map(([label, value]) => [Number(label), value])));
 const part = (value: string | undefined): Buffer => Buffer.from(value ?? '', 'base64url');
@@ -21,10 +21,10 @@ const rsaOf = (modulusLength: number, publicExponent = 65_537): Members => {
 const RSA = rsaOf(2_048);
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' });
 
-/** RFC 8032 §5.1.2: y in 32 bytes, little end first. */
+/** RFC 8032 §5.1.2: y in 32 bytes, little-endian. */
 const pointOf = (y: bigint): Buffer => Buffer.from(y.toString(16).padStart(64, '0'), 'hex').reverse();
 const P = 2n ** 255n - 19n;
-/** Of the 2 by y = 2 the curve has no point. */
+/** The curve has no point with y = 2. */
 const OFF_ED25519 = pointOf(2n);
 const offCurve = (): Buffer => {
   const y = Buffer.from(EC[-3] as Buffer);
@@ -36,11 +36,11 @@ test.each([
   ['ES256', EC],
   ['EdDSA', OKP],
   ['RS256', RSA],
-])('a key of the offered algorithm %s is usable', (_algorithm, members) => {
+])('accepts a key of the offered algorithm %s', (_algorithm, members) => {
   expect(isUsableKey(key(members))).toBe(true);
 });
 
-test('every Ed25519 key that is made is usable', () => {
+test('accepts every generated Ed25519 key', () => {
   for (let made = 0; made < 64; made += 1) {
     const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
     expect(isUsableKey(key(OKP, { [-2]: part(x) })), x).toBe(true);
@@ -63,7 +63,7 @@ test.each<[string, Buffer]>([
   ['a point off the curve', key(EC, { [-3]: offCurve() })],
   ['no y', key(EC, { [-3]: Buffer.alloc(0) })],
   ['a sign for y', key(EC, { [-3]: 1 })],
-  ['an Ed25519 key that is no point', key(OKP, { [-2]: OFF_ED25519 })],
+  ['an Ed25519 key that is not a point', key(OKP, { [-2]: OFF_ED25519 })],
   ['an Ed25519 key of 31 bytes', key(OKP, { [-2]: randomBytes(31) })],
   ['an Ed25519 key beyond the field', key(OKP, { [-2]: pointOf(P + 3n) })],
   ...[0n, 1n, P - 1n, P, P + 1n].map((y): [string, Buffer] => [
@@ -81,7 +81,7 @@ test.each<[string, Buffer]>([
   ['RSA with the exponent 3', key(rsaOf(2_048, 3))],
   ['RSA with an even exponent', key(RSA, { [-2]: Buffer.from([1, 0, 2]) })],
   [
-    'RSA with an exponent without end',
+    'RSA with an unbounded exponent',
     key(RSA, { [-2]: Buffer.concat([Buffer.from([1]), Buffer.alloc(3), Buffer.from([1])]) }),
   ],
   [
@@ -89,7 +89,7 @@ test.each<[string, Buffer]>([
     key(RSA, { [-1]: Buffer.concat([(RSA[-1] as Buffer).subarray(0, -1), Buffer.from([2])]) }),
   ],
   [
-    'RSA with a modulus without end',
+    'RSA with an unbounded modulus',
     key(RSA, { [-1]: Buffer.concat([Buffer.from([0x80]), Buffer.alloc(1_100, 0xff)]) }),
   ],
   ['bytes after the key', Buffer.concat([key(EC), Buffer.from([0])])],
@@ -99,9 +99,9 @@ test.each<[string, Buffer]>([
   ['more members than a key has', key(EC, { 10: 1, 11: 1, 12: 1, 13: 1 })],
   ['a length beyond the end', Buffer.from([0xa1, 0x01, 0x59, 0xff, 0xff])],
   ['no map', Buffer.from([0x01])],
-  ['a map without end', Buffer.from([0xbf, 0xff])],
+  ['an unterminated map', Buffer.from([0xbf, 0xff])],
   ['a number of eight bytes', Buffer.from([0xa1, 0x1b, 0, 0, 0, 0, 0, 0, 0, 1, 1])],
   ['nothing', Buffer.alloc(0)],
-])('a key with %s is refused', (_what, bytes) => {
+])('rejects a key with %s', (_what, bytes) => {
   expect(isUsableKey(bytes)).toBe(false);
 });

@@ -8,7 +8,7 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { deleteFactors } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
-import { cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
+import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { listFactors } from './own-factors.ts';
 import { registerPasskey } from './register-passkey.ts';
 import { removePasskey, removeTotpFactor } from './remove-factor.ts';
@@ -33,7 +33,7 @@ const eventsOf = async (id: string) =>
 const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
 
 describe('enrolling an authenticator app', () => {
-  test('it counts after its first code, which ends every session of before for one of two factors', async () => {
+  test('becomes active with its first code, which ends every existing session for a two-factor one', async () => {
     const { id, cookie, caller } = await harness.person();
     const other = await logIn({ ports: harness.deps }, id);
     expect(await outcomeOf(enrolTotp(harness.deps, { password: 'not the right one' }, caller))).toBe(
@@ -69,7 +69,7 @@ describe('enrolling an authenticator app', () => {
     expect(await outcomeOf(confirmTotpEnrolment(harness.deps, again, strong))).toBe('factor_conflict');
   });
 
-  test('asked for again there is another secret, and the code of the first fits no more', async () => {
+  test('enrolling again gives another secret, and rejects codes of the first', async () => {
     const { caller } = await harness.person();
     const asks = () => enrolTotp(harness.deps, { password: harness.password }, caller);
     const [first, second] = [await asks(), await asks()];
@@ -78,18 +78,18 @@ describe('enrolling an authenticator app', () => {
     expect(await confirm(second.totpUri)).toBe('ok');
   });
 
-  test('without an enrolment there is nothing to confirm, and nobody enrols without a session of their own', async () => {
+  test('without an enrolment there is nothing to confirm, and enrolling requires a session', async () => {
     const { id, caller } = await harness.person();
     expect(await outcomeOf(confirmTotpEnrolment(harness.deps, { code: '123456' }, caller))).toBe('factor_conflict');
     const enrol = (as: Parameters<typeof enrolTotp>[2]) =>
       outcomeOf(enrolTotp(harness.deps, { password: harness.password }, as));
-    expect(await enrol(nobody)).toBe('unauthenticated');
+    expect(await enrol(anonymous)).toBe('unauthenticated');
     expect(await enrol({ ...caller, sessionId: null })).toBe('unauthenticated');
     expect(await enrol({ ...caller, clientId: 'another' })).toBe('permission_missing');
     expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
   });
 
-  test('an account without a password proves none', async () => {
+  test('an account without a password cannot enrol by password', async () => {
     const { id, caller } = await harness.person();
     await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [id]);
     const session = await logIn({ ports: harness.deps }, id);
@@ -100,7 +100,7 @@ describe('enrolling an authenticator app', () => {
     );
   });
 
-  test('a role that asks for a second factor is told so until there is one', async () => {
+  test('a role that requires a second factor is reported until there is one', async () => {
     const { id, caller } = await harness.person();
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
     expect(await listFactors(harness.deps, caller)).toMatchObject({ totp: false, required: true });
@@ -108,7 +108,7 @@ describe('enrolling an authenticator app', () => {
 });
 
 describe('renewing recovery codes', () => {
-  test('the ten of before count no more, and the new ones do', async () => {
+  test('invalidates the previous ten and accepts the new ones', async () => {
     const { id, codes, caller } = await harness.appHolder();
     const { recoveryCodes } = await renewRecoveryCodes(harness.deps, {}, caller);
     expect(new Set([...recoveryCodes, ...codes]).size).toBe(20);
@@ -117,14 +117,14 @@ describe('renewing recovery codes', () => {
     expect((await eventsOf(id)).at(-1)).toBe('recovery_codes.made');
   });
 
-  test('without a factor there is nothing to recover', async () => {
+  test('is refused without a factor', async () => {
     const { caller } = await harness.person();
     expect(await outcomeOf(renewRecoveryCodes(harness.deps, {}, caller))).toBe('factor_conflict');
   });
 });
 
 describe('removing a factor', () => {
-  test('the app goes with its codes and every session of before; what answers has two factors still', async () => {
+  test('removes the app with its codes and every existing session; the new session still has two factors', async () => {
     const { id, cookie, caller } = await harness.appHolder();
     const other = await logIn({ ports: harness.deps }, id);
     const removed = await removeTotpFactor(harness.deps, { cookie }, caller);
@@ -149,7 +149,7 @@ describe('removing a factor', () => {
     ],
     ['a takeover', ({ id }) => harness.deps.transact((tx) => deleteFactors(tx, id))],
     ['hand', ({ id }) => harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id])],
-  ])('the flag on the user’s row goes with an app that is removed by %s', async (_by, remove) => {
+  ])('the flag on the user’s row is cleared when the app is removed by %s', async (_by, remove) => {
     const holder = await harness.appHolder();
     const flag = () => harness.rows('SELECT "twoFactorEnabled" AS flag FROM users WHERE id = $1', [holder.id]);
     expect(await flag()).toEqual([{ flag: true }]);
@@ -157,7 +157,7 @@ describe('removing a factor', () => {
     expect(await flag()).toEqual([{ flag: false }]);
   });
 
-  test('a session of one factor removes none, whatever it was let through', async () => {
+  test('a single-factor session removes none, even if let through', async () => {
     const { id, caller } = await harness.appHolder();
     await harness.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
     expect(await outcomeOf(removeTotpFactor(harness.deps, {}, caller))).toBe('step_up_required');
@@ -166,7 +166,7 @@ describe('removing a factor', () => {
     ]);
   });
 
-  test('recovery codes stay for a passkey that is left, and go with it', async () => {
+  test('recovery codes stay for a remaining passkey and go with it', async () => {
     const { id, caller } = await harness.appHolder();
     const registered = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect(registered.recoveryCodes).toBeNull();
@@ -181,7 +181,7 @@ describe('removing a factor', () => {
     expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
   });
 
-  test('another’s passkey is unknown, and stays', async () => {
+  test('another user’s passkey is unknown, and stays', async () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const remove = removePasskey(harness.deps, { id: other.registered.passkeyId }, one.caller);
     expect(await outcomeOf(remove)).toBe('passkey_unknown');
@@ -190,7 +190,7 @@ describe('removing a factor', () => {
   });
 });
 
-describe('resetting what an owner has lost', () => {
+describe('resetting lost factors', () => {
   const reset = (userId: string, passkeys: boolean, caller = testCaller) =>
     resetFactors(harness.deps, { userId, passkeys, reason: 'lost the telephone' }, caller);
   const facts = (id: string) =>
@@ -205,7 +205,7 @@ describe('resetting what an owner has lost', () => {
     ]);
   const mails = async () => (await harness.rows(`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`)).length;
 
-  test('the app goes, every session ends, the event says why, and the owner is told by mail', async () => {
+  test('removes the app, ends every session, records the reason, and a mail notifies the owner', async () => {
     const { id, cookie } = await harness.appHolder();
     const before = await mails();
     expect(await reset(id, false)).toMatchObject({ id });
@@ -215,7 +215,7 @@ describe('resetting what an owner has lost', () => {
     expect(await mails()).toBe(before + 1);
   });
 
-  test('passkeys go only where asked for; without anything to take nothing is done', async () => {
+  test('removes passkeys only on request; without anything to remove it is refused', async () => {
     const { id, cookie } = await harness.keyHolder();
     expect(await outcomeOf(reset(id, false))).toBe('factors_absent');
     expect(await isLive(cookie)).toBe(true);
@@ -225,10 +225,10 @@ describe('resetting what an owner has lost', () => {
     expect(await outcomeOf(reset(id, true))).toBe('factors_absent');
   });
 
-  test('whoever lacks a right of its owner resets nothing, nor anybody of an account that is unknown', async () => {
+  test('is refused without every right of the owner, and for an unknown account', async () => {
     const { id } = await harness.appHolder();
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
-    expect(await outcomeOf(reset(id, true, { ...nobody, request }))).toBe('rights_exceeded');
+    expect(await outcomeOf(reset(id, true, { ...anonymous, request }))).toBe('rights_exceeded');
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 1 }]);
     expect(await outcomeOf(reset('no such user', true))).toBe('user_unknown');
   });

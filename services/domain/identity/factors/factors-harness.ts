@@ -16,8 +16,8 @@ import { askForPasskey } from './sign-in-with-passkey.ts';
 
 const { request } = testCaller;
 
-/** Somebody whom nothing names yet. */
-export const nobody: Caller = { kind: 'anonymous', request };
+/** A caller without credentials. */
+export const anonymous: Caller = { kind: 'anonymous', request };
 
 type PersonCaller = Caller & { readonly kind: 'user' };
 export type Holder = {
@@ -37,7 +37,7 @@ export type FactorsHarness = Pick<PeopleHarness, 'pool' | 'poll' | 'deps' | 'row
   /** Of everybody here. */
   readonly password: string;
   readonly digest: string;
-  /** Whom a session cookie speaks for. */
+  /** The caller of a session cookie. */
   callerBy(cookie: string): Promise<PersonCaller>;
   /** Signed in by a password, which is all there is. */
   person(): Promise<Holder>;
@@ -117,7 +117,7 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
       const { session } = registered.login.body;
       return { id, email, sessionId: session.id, cookie, caller: await callerBy(cookie), key, registered };
     },
-    assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps, {}, nobody), ceremony),
+    assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps, {}, anonymous), ceremony),
     close,
   };
 }

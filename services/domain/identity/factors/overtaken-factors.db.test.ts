@@ -7,7 +7,7 @@ import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts
 import { upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { factorsOf } from './ask-second-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
-import { type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
+import { anonymous, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';
 import { removePasskey } from './remove-factor.ts';
 import { signInWithPasskey } from './sign-in-with-passkey.ts';
@@ -25,7 +25,7 @@ const passkeysOf = async (id: string) =>
   (await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;
 
 describe('a session that ends while it changes the factors of its account', () => {
-  test('confirms no authenticator app, and one of another secret by now is not confirmed by the code of this', async () => {
+  test('confirms no authenticator app; a code of a replaced secret confirms no new one', async () => {
     const { id, caller } = await harness.person();
     const enrol = async () => codeOf((await enrolTotp(harness.deps, { password: harness.password }, caller)).totpUri);
     const confirm = (code: string) => () => outcomeOf(confirmTotpEnrolment(harness.deps, { code }, caller));
@@ -37,7 +37,7 @@ describe('a session that ends while it changes the factors of its account', () =
     ]);
   });
 
-  test('gets no authenticator app and no recovery codes by a password proved before that, nor does one that is gone', async () => {
+  test('gets no authenticator app or recovery codes by a password verified before it ended, nor does a deleted account', async () => {
     const { id, caller } = await harness.keyHolder();
     const enrol = () => outcomeOf(enrolTotp(harness.deps, { password: harness.password }, caller));
     const codes = () => harness.rows('SELECT "backupCodes", secret FROM two_factors WHERE "userId" = $1', [id]);
@@ -60,7 +60,7 @@ describe('a session that ends while it changes the factors of its account', () =
     expect(await passkeysOf(id)).toBe(0);
   });
 
-  test('removes none, and cannot begin another ceremony', async () => {
+  test('removes none, and cannot start another ceremony', async () => {
     const { id, caller, registered } = await harness.keyHolder();
     const remove = () => outcomeOf(removePasskey(harness.deps, { id: registered.passkeyId }, caller));
     expect(await overtaken(harness.pool, id, END_SESSIONS, remove)).toBe('unauthenticated');
@@ -69,7 +69,7 @@ describe('a session that ends while it changes the factors of its account', () =
     expect(await outcomeOf(preparePasskey(harness.deps, {}, { ...caller, sessionId: null }))).toBe('unauthenticated');
   });
 
-  test('proves no password of an account that is disabled', async () => {
+  test('verifies no password of a disabled account', async () => {
     const { id, caller } = await harness.person();
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     expect(await outcomeOf(verifyOwnPassword(harness.deps, id, { password: harness.password }, caller))).toBe(
@@ -82,7 +82,7 @@ describe('a session that ends while it changes the factors of its account', () =
   });
 });
 
-test('an authenticator app is enrolled by a password that a sign-in elsewhere gives a stronger digest meanwhile', async () => {
+test('an authenticator app is enrolled by a password whose digest a concurrent sign-in upgrades', async () => {
   const { id, caller } = await harness.person();
   const upgrade = ['SELECT account_password_upgrade($1, $2, $3)', [id, harness.digest, 'a stronger digest']] as const;
   const enrol = () => enrolTotp(harness.deps, { password: harness.password }, caller);
@@ -90,27 +90,27 @@ test('an authenticator app is enrolled by a password that a sign-in elsewhere gi
   expect(await outcomeOf(confirmTotpEnrolment(harness.deps, { code: await codeOf(totpUri) }, caller))).toBe('ok');
 });
 
-test('a stronger digest is put in place with the user held: who reads one under that lock finds it there to the end', async () => {
+test('a digest is upgraded with the user locked, so one read under that lock stays current', async () => {
   const { id } = await harness.person();
   const cheaper = `$2b$10$${'x'.repeat(53)}`;
   await harness.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [id, cheaper]);
-  const upgrade = () => upgradeDigest(harness.deps, { userId: id, digest: cheaper }, harness.password, nobody);
+  const upgrade = () => upgradeDigest(harness.deps, { userId: id, digest: cheaper }, harness.password, anonymous);
   await whileItWaits(harness.pool, [userHeld(id)], upgrade);
   const [row] = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
   expect(row).toEqual({ password: expect.not.stringContaining(cheaper) });
 });
 
 describe('passkeys', () => {
-  test('RFC 8176 one that its owner’s devices share is told from one that never leaves its device', async () => {
+  test('RFC 8176 distinguishes a passkey synchronised between devices from a device-bound one', async () => {
     const { registered, key } = await harness.keyHolder(createAuthenticator({ isShared: true }));
     const amrOf = ({ tokens }: { readonly tokens: { readonly access_token: string } }) =>
       claimsIn(tokens.access_token).amr;
     expect(amrOf(registered.login.body)).toEqual(['pwd', 'swk', 'user', 'mfa']);
-    const opened = await signInWithPasskey(harness.deps, await harness.assertion(key), nobody);
+    const opened = await signInWithPasskey(harness.deps, await harness.assertion(key), anonymous);
     expect(amrOf(opened.body)).toEqual(['swk', 'user', 'mfa']);
   });
 
-  test('who has twenty begins no ceremony for another', async () => {
+  test('a user with twenty cannot start a ceremony for another', async () => {
     const { id, caller } = await harness.keyHolder();
     await harness.rows(
       `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
@@ -120,30 +120,30 @@ describe('passkeys', () => {
     expect(await outcomeOf(preparePasskey(harness.deps, {}, caller))).toBe('factor_conflict');
   });
 
-  test('a database that fails in the middle of a sign-in refuses nobody: 503, nothing recorded, and the proof stays', async () => {
+  test('a database failure during a sign-in is 503 and not a refusal: nothing is recorded, and the passkey stays valid', async () => {
     const { id, key } = await harness.keyHolder();
     const proof = await harness.assertion(key);
-    const signIn = () => outcomeOf(signInWithPasskey(harness.deps, proof, nobody));
+    const signIn = () => outcomeOf(signInWithPasskey(harness.deps, proof, anonymous));
     const refusals = async () =>
       (await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused'`)).length;
     const before = await refusals();
     expect(await cutOff(harness.pool, id, signIn)).toBe('store_unavailable');
-    // After a lost connection nothing is written before the next poll.
+    // After a lost connection, nothing is written before the next poll.
     await harness.poll.wake();
     expect(await refusals()).toBe(before);
     expect(await signIn()).toBe('ok');
   });
 
-  test('a challenge whose row is broken is a defect of ours, not a passkey refused', async () => {
+  test('a challenge with a corrupt row is an internal error, not a refused passkey', async () => {
     const { key, caller } = await harness.keyHolder();
     const [asked, made] = [await harness.assertion(key), await harness.newKey(createAuthenticator(), caller)];
     await harness.rows(`UPDATE verifications SET value = 'no JSON'`);
-    await expect(signInWithPasskey(harness.deps, asked, nobody)).rejects.toBeInstanceOf(SyntaxError);
+    await expect(signInWithPasskey(harness.deps, asked, anonymous)).rejects.toBeInstanceOf(SyntaxError);
     await expect(registerPasskey(harness.deps, made, caller)).rejects.toBeInstanceOf(SyntaxError);
   });
 });
 
-test('who has used the last recovery code is not asked for one', async () => {
+test('a user without recovery codes left is not offered them', async () => {
   const { id } = await harness.person();
   await harness.rows(
     `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', true, 0)`,

@@ -7,7 +7,7 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import type { PasskeyResponse } from '../better-auth/auth-factors.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { cookieOf, type FactorsHarness, nobody, openFactorsHarness } from './factors-harness.ts';
+import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';
 import { askForPasskey, signInWithPasskey } from './sign-in-with-passkey.ts';
@@ -24,9 +24,9 @@ const passkeysOf = async (id: string) =>
 const sessionsOf = async (id: string) =>
   (await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
 const signIn = (response: PasskeyResponse, cookie?: string) =>
-  signInWithPasskey(harness.deps, { ...response, cookie }, nobody);
+  signInWithPasskey(harness.deps, { ...response, cookie }, anonymous);
 const refused = (response: PasskeyResponse, cookie?: string) => outcomeOf(signIn(response, cookie));
-/** Ceremonies that prove nothing to us. */
+/** Ceremonies that we reject. */
 const UNFIT = [
   { verifiesUser: false },
   { origin: 'https://evil.example' },
@@ -36,7 +36,7 @@ const UNFIT = [
 ];
 
 describe('registering a passkey', () => {
-  test('the first gives ten recovery codes and a session of two factors, and ends every one of before; the second neither', async () => {
+  test('the first returns ten recovery codes and a two-factor session and ends every existing one; the second does neither', async () => {
     const { id, cookie, caller } = await harness.person();
     const other = await logIn({ ports: harness.deps }, id);
     const asked = await preparePasskey(harness.deps, {}, caller);
@@ -66,7 +66,7 @@ describe('registering a passkey', () => {
     expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
   });
 
-  test('refuses a user not verified, another origin or party, a page within another’s, and a challenge of somebody else or of a sign-in', async () => {
+  test('rejects an unverified user, another origin or relying party, a framed page, and a challenge of another user or of a sign-in', async () => {
     const { id, cookie, caller } = await harness.person();
     const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
       outcomeOf(registerPasskey(harness.deps, await made, caller));
@@ -77,7 +77,7 @@ describe('registering a passkey', () => {
     const stolen = await harness.newKey(key, stranger.caller);
     expect(await register(Promise.resolve(stolen))).toBe('passkey_refused');
     expect(await register(Promise.resolve({ ...stolen, challenge: 'A'.repeat(80) }))).toBe('passkey_refused');
-    const { options, challenge } = await askForPasskey(harness.deps, {}, nobody);
+    const { options, challenge } = await askForPasskey(harness.deps, {}, anonymous);
     const ofSignIn = { ...options, rp: { id: options.rpId } } as unknown as Parameters<typeof key.create>[0];
     const response = { ...key.create(ofSignIn, { origin: harness.deps.mailer.publicUrl }) };
     expect(await register(Promise.resolve({ challenge, response, name: 'of a sign-in' }))).toBe('passkey_refused');
@@ -86,7 +86,7 @@ describe('registering a passkey', () => {
     expect(await isLive(cookie)).toBe(true);
   });
 
-  test('refuses a key of an algorithm that was not offered, and one that can verify nothing', async () => {
+  test('rejects a key of an algorithm not offered, and one that cannot verify', async () => {
     const { id, cookie, caller } = await harness.person();
     const { options } = await preparePasskey(harness.deps, {}, caller);
     expect(options.pubKeyCredParams).toEqual([-8, -7, -257].map((alg) => ({ type: 'public-key', alg })));
@@ -114,7 +114,7 @@ describe('registering a passkey', () => {
     expect(await register(rsa(-257, modulus))).toBe('ok');
   });
 
-  test('one that is another’s already conflicts, and takes nothing from either', async () => {
+  test('one registered to another user conflicts, and changes neither account', async () => {
     const holder = await harness.keyHolder();
     const { id, cookie, caller } = await harness.person();
     const made = await harness.newKey(holder.key, caller);
@@ -123,7 +123,7 @@ describe('registering a passkey', () => {
     expect(await isLive(cookie)).toBe(true);
   });
 
-  test('twenty are the most, for a ceremony begun before the last too', async () => {
+  test('allows at most twenty, even for a ceremony started before the last', async () => {
     const { id, caller } = await harness.keyHolder();
     const made = await harness.newKey(createAuthenticator(), caller);
     await harness.rows(
@@ -137,7 +137,7 @@ describe('registering a passkey', () => {
 });
 
 describe('signing in with a passkey', () => {
-  test('opens a session of two factors for its owner, ends that of the browser, and is recorded', async () => {
+  test('opens a two-factor session for its owner, ends the browser’s previous one, and is recorded', async () => {
     const { id, cookie, key } = await harness.keyHolder();
     const opened = await signIn(await harness.assertion(key), cookie);
     expect(opened.body.user.id).toBe(id);
@@ -151,7 +151,7 @@ describe('signing in with a passkey', () => {
     expect(events).toEqual([{ outcome: 'ok', factor: 'passkey', session: opened.body.session.id }]);
   });
 
-  test('of four at once with one assertion one gets a session', async () => {
+  test('of four concurrent requests with one assertion, one gets a session', async () => {
     const { id, key } = await harness.keyHolder();
     const proof = await harness.assertion(key);
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => refused(proof)));
@@ -159,7 +159,7 @@ describe('signing in with a passkey', () => {
     expect(await sessionsOf(id)).toBe(2);
   });
 
-  test('refuses a user not verified, another origin or party, a page within another’s, an unknown key and a clone behind its original, each recorded', async () => {
+  test('rejects an unverified user, another origin or relying party, a framed page, an unknown key and a clone behind its original, and records each', async () => {
     const { id, key } = await harness.keyHolder();
     const count = async () =>
       (
@@ -177,7 +177,7 @@ describe('signing in with a passkey', () => {
     expect(await sessionsOf(id)).toBe(2);
   });
 
-  test('refuses a passkey that names another owner, or none', async () => {
+  test('rejects a passkey that names another owner, or none', async () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const handleOf = (id: string) => Buffer.from(id).toString('base64url');
     for (const userHandle of [handleOf(other.id), handleOf('nobody'), '', null])
@@ -188,7 +188,7 @@ describe('signing in with a passkey', () => {
     expect(await refused(await harness.assertion(one.key, { userHandle: handleOf(one.id) }))).toBe('ok');
   });
 
-  test('that of a disabled account opens nothing', async () => {
+  test('a passkey of a disabled account opens no session', async () => {
     const { id, key } = await harness.keyHolder();
     const proof = await harness.assertion(key);
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
@@ -196,7 +196,7 @@ describe('signing in with a passkey', () => {
     expect(await sessionsOf(id)).toBe(0);
   });
 
-  test('one that is being taken away opens nothing, and leaves the session the browser had', async () => {
+  test('a passkey being removed opens no session, and the browser’s session stays', async () => {
     const { id, key } = await harness.keyHolder();
     const other = await harness.person();
     const proof = await harness.assertion(key);
@@ -206,16 +206,16 @@ describe('signing in with a passkey', () => {
     expect(await isLive(other.cookie)).toBe(true);
   });
 
-  test('what is asked for names no credential, and asks for a verified user', async () => {
+  test('the options name no credential, and require user verification', async () => {
     await harness.keyHolder();
-    const { options } = await askForPasskey(harness.deps, {}, nobody);
+    const { options } = await askForPasskey(harness.deps, {}, anonymous);
     expect(options).toMatchObject({ rpId: 'api.sallyport.test', userVerification: 'required' });
     expect(options.allowCredentials ?? []).toEqual([]);
   });
 });
 
 describe('renaming a passkey', () => {
-  test('one’s own gets the name and an event; another’s is unknown, and keeps its own', async () => {
+  test('renames and records the caller’s own; another user’s is unknown and keeps its name', async () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const rename = (id: string) => renamePasskey(harness.deps, { id, name: 'blue key' }, one.caller);
     expect(await outcomeOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');

@@ -54,7 +54,7 @@ async function holder(): Promise<{
 }
 
 describe('registering a passkey', () => {
-  test('gives a session of two factors and recovery codes with the first, and ends every session of before', async () => {
+  test('returns a two-factor session and, with the first, recovery codes, and ends every existing session', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     const other = await signIn(harness, person);
@@ -92,7 +92,7 @@ describe('registering a passkey', () => {
 });
 
 describe('signing in with a passkey', () => {
-  test('opens a session of two factors without a password, once for each challenge', async () => {
+  test('opens a two-factor session without a password, once for each challenge', async () => {
     const { person, userId, authenticator, registered } = await holder();
     const proof = await assertion(authenticator);
     const opened = await verify(proof, registered.cookie);
@@ -102,14 +102,14 @@ describe('signing in with a passkey', () => {
     expect((await readSession(harness, opened.cookie)).status).toBe(200);
     expect((await readSession(harness, registered.cookie)).status).toBe(401);
     expect((await verify(proof)).body.code).toBe('passkey_refused');
-    // The password alone is not enough any more.
+    // The password alone is no longer enough.
     expect((await signIn(harness, person)).body).toMatchObject({
       code: 'second_factor_required',
       factors: ['passkey', 'recovery_code'],
     });
   });
 
-  test('passes an account that a hundred wrong passwords have closed, and the count of those stays', async () => {
+  test('works for an account locked by a hundred wrong passwords, and keeps their count', async () => {
     const { person, userId, authenticator } = await holder();
     const key = accountKeyOf(harness.deps, person.email);
     await rows(
@@ -121,14 +121,14 @@ describe('signing in with a passkey', () => {
     const opened = await verify(await assertion(authenticator));
     expect([opened.status, opened.body.user?.id]).toEqual([200, userId]);
     expect(await rows('SELECT failures FROM login_failures WHERE key = $1', [key])).toEqual([{ failures: 100 }]);
-    // The browser has proved more than a password: it is known from now on, and nobody else is.
+    // The browser has presented more than a password: it becomes a known device, and no other browser does.
     const asked = await signIn(harness, person, { cookie: opened.cookie });
     expect(asked.body.code).toBe('second_factor_required');
   });
 });
 
 describe('renaming and removing', () => {
-  test('only one’s own: another’s is 404 and stays; removing one ends every other session', async () => {
+  test('only the caller’s own: another user’s is 404 and stays; removing one ends every other session', async () => {
     const { person, userId, registered } = await holder();
     const stranger = await holder();
     const path = `/api/auth/passkeys/${registered.body.passkey_id}`;
@@ -144,12 +144,12 @@ describe('renaming and removing', () => {
     expect(removed.status).toBe(200);
     for (const ended of [registered.cookie, other.cookie]) expect((await readSession(harness, ended)).status).toBe(401);
     expect((await readSession(harness, removed.cookie)).status).toBe(200);
-    // Without a factor no recovery code is left either, and the password is enough again.
+    // Without a factor no recovery code is left either, and the password alone is enough again.
     expect(await rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [userId])).toEqual([]);
     expect((await signIn(harness, person)).status).toBe(200);
   });
 
-  test('an authenticator app beside it stays, and the other way round', async () => {
+  test('an authenticator app stays when the passkey is removed, and the other way round', async () => {
     const { person, userId, uri, cookie } = await enrolled(harness);
     const authenticator = createAuthenticator();
     const registered = await register(cookie, authenticator);

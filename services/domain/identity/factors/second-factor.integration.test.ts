@@ -21,7 +21,7 @@ const countOf = async (table: string, column: string, userId: string): Promise<n
 const liveFamilies = async (userId: string): Promise<number> =>
   (await rows('SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL', [userId]))[0]
     .count;
-/** As if half a minute had gone by: the app shows another code. */
+/** Moves time on by half a minute, so that the app shows another code. */
 const nextStep = (userId: string) => rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
 const events = (userId: string) =>
   rows(
@@ -32,7 +32,7 @@ const events = (userId: string) =>
 const CODE_FORM = /^[a-zA-Z2-9]{6}-[a-zA-Z2-9]{6}$/;
 
 describe('enrolling an authenticator app', () => {
-  test('asks for the password, shows ten codes once, counts after its first code, and ends every session of before', async () => {
+  test('requires the password, shows ten codes once, becomes active with its first code, and ends every existing session', async () => {
     const person = newPerson();
     const first = await signUp(harness, person);
     const other = await signIn(harness, person);
@@ -44,7 +44,7 @@ describe('enrolling an authenticator app', () => {
     expect(new Set(codes).size).toBe(10);
     for (const code of codes) expect(code).toMatch(CODE_FORM);
 
-    // Not confirmed yet: it protects nothing, and its codes recover nothing.
+    // Not confirmed yet: no second factor is required, and its recovery codes are rejected.
     const [row] = await rows('SELECT * FROM two_factors WHERE "userId" = $1', [userId]);
     expect(row).toMatchObject({ verified: false, codesLeft: 10 });
     expect(JSON.stringify(row)).not.toContain(new URL(uri).searchParams.get('secret'));
@@ -54,7 +54,7 @@ describe('enrolling an authenticator app', () => {
       'factor_code_wrong',
     );
 
-    // Asked for again, there is another secret, and the first one’s code fits no more.
+    // Enrolling again gives another secret, and codes of the first are rejected.
     const again = await enable(harness, first.cookie, person.password);
     expect((await act(harness, first.cookie, '/api/auth/two-factor/confirm', { code: codeOf(uri) })).status).toBe(400);
     const confirmed = await act(harness, first.cookie, '/api/auth/two-factor/confirm', {
@@ -80,7 +80,7 @@ describe('enrolling an authenticator app', () => {
   });
 });
 
-/** More of one user than sign-ins give; the n-th of them, from 1. */
+/** Inserts more challenges of one user than sign-ins create; the n-th of them, from 1. */
 async function manyChallenges(userId: string, count: number): Promise<(n: number) => string> {
   const made = await rows(
     `WITH given AS (SELECT n, 'challenge-of-the-test-' || $1 || '-' || n AS challenge FROM generate_series(1, $2) n)
@@ -94,7 +94,7 @@ async function manyChallenges(userId: string, count: number): Promise<(n: number
 }
 
 describe('signing in with a second factor', () => {
-  test('GHSA-xg6x-h9c9-2m83 the password alone opens nothing: no row, no cookie, no token; the code opens all of it', async () => {
+  test('GHSA-xg6x-h9c9-2m83 the password alone opens nothing: no row, cookie or token; the code completes the sign-in', async () => {
     const { person, userId, uri, cookie } = await enrolled(harness);
     await act(harness, cookie, '/api/auth/signout');
     await nextStep(userId);
@@ -125,13 +125,13 @@ describe('signing in with a second factor', () => {
       'refused',
       'ok',
     ]);
-    // Used: neither the challenge nor the code counts again.
+    // Used up: neither the challenge nor the code is accepted again.
     expect((await answer(harness, { challenge, totp })).body.code).toBe('challenge_over');
     const second = await signIn(harness, person);
     expect((await answer(harness, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
   });
 
-  test('its session lives a day, and no more than an hour unused', async () => {
+  test('its session lives a day, and at most an hour unused', async () => {
     const { confirmed, cookie } = await enrolled(harness);
     const sessionOf = async (of: string) => (await rows('SELECT * FROM sessions WHERE id = $1', [of]))[0];
     const { id, createdAt, expiresAt, token } = await sessionOf(confirmed.body.session.id);
@@ -147,7 +147,7 @@ describe('signing in with a second factor', () => {
     const listed = async (): Promise<boolean> =>
       (await listSessions(harness.deps, { limit: 100 })).items.some((session) => session.id === id);
     const inUse = async (): Promise<boolean> => !(await readSessionRow(harness.deps.sql, id, 3_600))?.isIdle;
-    // A login of it that is refreshed uses it too.
+    // Refreshing a token family of the session counts as a use.
     await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);
     expect([await listed(), await inUse()]).toEqual([true, true]);
     await rows('UPDATE refresh_families SET idle_expires_at = now() WHERE sid = $1', [id]);
@@ -156,7 +156,7 @@ describe('signing in with a second factor', () => {
     expect([await listed(), await inUse()]).toEqual([true, true]);
   });
 
-  test('a session that the browser had ends with the new one, and the password step alone ends nothing', async () => {
+  test('the browser’s previous session ends with the new one, and the password step alone ends nothing', async () => {
     const { person, userId, uri, cookie, confirmed } = await enrolled(harness);
     await nextStep(userId);
     const { challenge } = (await signIn(harness, person, { cookie })).body;
@@ -166,7 +166,7 @@ describe('signing in with a second factor', () => {
     expect((await readSession(harness, cookie)).status).toBe(401);
   });
 
-  test('a challenge takes five tries, ten minutes, and no change of its user', async () => {
+  test('a challenge allows five attempts, ten minutes, and no change of its user', async () => {
     const { person, userId, uri } = await enrolled(harness);
     await nextStep(userId);
     const asked = async (): Promise<string> => (await signIn(harness, person)).body.challenge;
@@ -180,16 +180,16 @@ describe('signing in with a second factor', () => {
     const stale = await asked();
     await rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [userId]);
     expect((await answer(harness, { challenge: stale, totp: codeOf(uri) })).body.code).toBe('challenge_over');
-    // The code was not used up by what was refused.
+    // Refused requests did not use up the code.
     expect((await answer(harness, { challenge: await asked(), totp: codeOf(uri) })).status).toBe(200);
     expect((await answer(harness, { challenge: 'x'.repeat(43), totp: codeOf(uri) })).body.code).toBe('challenge_over');
   });
 
-  test('of twenty at once with one code, each with a challenge of its own, one gets a session', async () => {
+  test('of twenty concurrent requests with one code, each with its own challenge, one gets a session', async () => {
     const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
     const challengeOf = await manyChallenges(userId, 40);
-    /** How many of twenty at once are let in; the rest is refused, the late ones because of so many before them. */
+    /** How many of twenty concurrent requests succeed; the others are refused, the later ones because of the lock. */
     const letIn = async (from: number, code: object): Promise<number> => {
       const all = Array.from({ length: 20 }, (_, n) => answer(harness, { challenge: challengeOf(from + n), ...code }));
       const statuses = (await Promise.all(all)).map(({ status }) => status);
@@ -209,7 +209,7 @@ describe('signing in with a second factor', () => {
     ]);
   });
 
-  test('ten wrong codes lock the authenticator for a while, a hundred for good; a recovery code still opens', async () => {
+  test('ten wrong codes lock the authenticator for a while, a hundred permanently; a recovery code still works', async () => {
     const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
     await rows('UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = $1', [userId]);
@@ -226,7 +226,7 @@ describe('signing in with a second factor', () => {
     expect((await answer(harness, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
   });
 
-  test('of fifty wrong codes at once, each with a challenge of its own, ten are looked at; then the right one is refused', async () => {
+  test('of fifty concurrent wrong codes, each with its own challenge, ten are verified; then the right one is refused', async () => {
     const { userId, uri } = await enrolled(harness);
     await nextStep(userId);
     const challengeOf = await manyChallenges(userId, 51);
@@ -246,7 +246,7 @@ describe('signing in with a second factor', () => {
     expect(await liveFamilies(userId)).toBe(1);
   });
 
-  test('one user has five challenges at most: the sixth takes the place of the oldest', async () => {
+  test('a user has at most five challenges: the sixth replaces the oldest', async () => {
     const { person, userId } = await enrolled(harness);
     const challengeOf = await manyChallenges(userId, 5);
     await rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE hash = sha256($1)`, [
@@ -260,7 +260,7 @@ describe('signing in with a second factor', () => {
     expect(codes).toEqual(['challenge_over', ...Array(5).fill('second_factor_refused')]);
   });
 
-  test('a foreign page answers no challenge, and a body asks for one thing', async () => {
+  test('a page of another site answers no challenge, and a body has exactly one factor', async () => {
     const { person } = await enrolled(harness);
     const { challenge } = (await signIn(harness, person)).body;
     const { send } = await import('#testing/harness/identity.ts');

@@ -21,7 +21,7 @@ const events = (id: string) =>
     [id],
   );
 
-test('the password of who has nothing else gives another session that ends when the old one would; that one is dead', async () => {
+test('the password of a user without a second factor gives a new session with the old expiry, and the old session ends', async () => {
   const { id, sessionId, cookie, caller } = await harness.person();
   const [before] = await harness.rows(
     `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`,
@@ -40,7 +40,7 @@ test('the password of who has nothing else gives another session that ends when 
   expect(await refused({ password: harness.password }, caller)).toBe('unauthenticated');
 });
 
-test('a wrong password, a code of no factor and nothing at all leave the session as it was', async () => {
+test('a wrong password, a code of an unknown factor and an empty request leave the session unchanged', async () => {
   const { id, cookie, caller } = await harness.person();
   expect(await refused({ password: 'not the right one' }, caller)).toBe('current_password_wrong');
   expect(await refused({ totp: '123456' }, caller)).toBe('second_factor_refused');
@@ -52,7 +52,7 @@ test('a wrong password, a code of no factor and nothing at all leave the session
   ]);
 });
 
-test('where there is a second factor the right password is answered with which, and opens nothing', async () => {
+test('with a second factor, the right password is answered with the required factors and opens no session', async () => {
   const { cookie, caller } = await harness.appHolder();
   await expect(stepUp(harness.deps, { password: harness.password }, caller)).rejects.toMatchObject({
     code: 'second_factor_required',
@@ -61,7 +61,7 @@ test('where there is a second factor the right password is answered with which, 
   expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
 });
 
-test('a code of the app and a recovery code each step up once; a wrong recovery code does not count against the app', async () => {
+test('an app code and a recovery code each step up once; a wrong recovery code is not counted against the app', async () => {
   const { id, uri, codes, caller } = await harness.appHolder();
   const totp = codeOf(uri);
   const first = await stepUp(harness.deps, { totp }, caller);
@@ -75,7 +75,7 @@ test('a code of the app and a recovery code each step up once; a wrong recovery 
   expect((await events(id)).map(({ outcome }) => outcome)).toEqual(['ok', 'refused', 'ok', 'refused']);
 });
 
-test('a code that is used, and a session that ends, while a step-up waits open nothing', async () => {
+test('a code used, or a session ended, while a step-up waits opens no session', async () => {
   const { id, uri, cookie, caller } = await harness.appHolder();
   const asks = () => refused({ totp: codeOf(uri) }, caller);
   const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';
@@ -86,7 +86,7 @@ test('a code that is used, and a session that ends, while a step-up waits open n
   expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toEqual([]);
 });
 
-test('one’s own passkey steps up, another’s does not and opens no session of its owner either', async () => {
+test('the user’s own passkey steps up; another user’s does not, and opens no session of its owner', async () => {
   const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
   expect(await refused({ passkey: await harness.assertion(other.key) }, one.caller)).toBe('passkey_refused');
   expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [other.id])).toEqual([
@@ -101,7 +101,7 @@ test('one’s own passkey steps up, another’s does not and opens no session of
   ]);
 });
 
-test('a challenge of a passkey whose row is broken is a defect of ours: nothing is recorded as refused', async () => {
+test('a passkey challenge with a corrupt row is an internal error, and no refusal is recorded', async () => {
   const { id, key, caller } = await harness.keyHolder();
   const passkey = await harness.assertion(key);
   await harness.rows(`UPDATE verifications SET value = 'no JSON'`);

@@ -14,7 +14,7 @@ afterAll(() => harness?.close());
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const stepUp = (cookie: string, body: object) => act(harness, cookie, '/api/auth/step-up', body);
-/** The login of this session is eleven minutes old; no copy of it is kept in Redis. */
+/** Makes the sign-in of this session eleven minutes old, without a cached copy in Redis. */
 async function age(sessionId: string): Promise<void> {
   const [{ token }] = await rows(
     `UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = $1 RETURNING token`,
@@ -23,7 +23,7 @@ async function age(sessionId: string): Promise<void> {
   await harness.deps.auth.forget(token);
 }
 
-test('a login of eleven minutes enrols nothing; the password gives a new session with its own time, and the old one is dead', async () => {
+test('a sign-in eleven minutes old enrols nothing; the password gives a new session with its own time, and the old one ends', async () => {
   const person = newPerson();
   const { cookie, body } = await signUp(harness, person);
   const before = body.session;
@@ -45,7 +45,7 @@ test('a login of eleven minutes enrols nothing; the password gives a new session
   expect(enabled.status).toBe(200);
 });
 
-test('who has a second factor is asked for it: 401 to the password, and 200 to a code of the app, a recovery code or a passkey', async () => {
+test('a user with a second factor must use it: 401 for the password, 200 for an app code, a recovery code or a passkey', async () => {
   const { person, userId, uri, codes, cookie } = await enrolled(harness);
   await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
   const password = await stepUp(cookie, { password: person.password });
@@ -67,7 +67,7 @@ test('who has a second factor is asked for it: 401 to the password, and 200 to a
   expect((await readSession(harness, registered.cookie)).status).toBe(401);
 });
 
-test('a role that asks for a second factor gives nothing to a login of one, and everything to one of two', async () => {
+test('a role that requires a second factor grants nothing to a single-factor session and everything to a two-factor one', async () => {
   const person = newPerson();
   const { cookie, body } = await signUp(harness, person);
   await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { matchingStep } from './totp.ts';
 
-/** RFC 6238 appendix B, the secret of its SHA-1 rows; the last six of its eight digits. */
+/** RFC 6238 appendix B: the secret of its SHA-1 rows, and the last six of its eight digits. */
 const SECRET = '12345678901234567890';
 const AT_59 = 59_000;
 const at = (code: string, nowMs: number, lastUsedStep = 0): Promise<number | null> =>
   matchingStep(SECRET, code, { nowMs, lastUsedStep });
 
-test('codes of RFC 6238 count in their step of thirty seconds and in its neighbours, and in no other', async () => {
+test('accepts codes of RFC 6238 in their thirty-second step and its neighbours only', async () => {
   expect(await at('287082', AT_59)).toBe(1);
   expect(await at('081804', 1_111_111_109_000)).toBe(37_037_036);
   expect(await at('050471', 1_111_111_111_000)).toBe(37_037_037);
@@ -18,12 +18,12 @@ test('codes of RFC 6238 count in their step of thirty seconds and in its neighbo
   expect(await at('287083', AT_59)).toBeNull();
 });
 
-test('a code of a step used before, or of one before that, counts no more', async () => {
+test('rejects a code of the last used step and of earlier ones', async () => {
   expect(await at('287082', AT_59, 1)).toBeNull();
   expect(await at('287082', AT_59, 2)).toBeNull();
 });
 
-test('what is not six digits is no code', async () => {
+test('rejects anything but six digits', async () => {
   for (const code of ['', '28708', '2870822', ' 287082', '２８７０８２', '28708x'])
     expect(await at(code, AT_59)).toBeNull();
 });

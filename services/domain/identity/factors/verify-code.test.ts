@@ -8,7 +8,7 @@ const auth = {
   factors: { open: async (sealed: string) => sealed, seal: async (plain: string) => plain },
 } as unknown as Auth;
 
-/** A user with codes, and the factors that they stand in for. */
+/** A user with recovery codes and these factors. */
 function ports(factors: object | null, row: object | null = { backupCodes: '["aaaaa-bbbbb"]', isVerified: false }) {
   const sql: Sql = {
     query: async ({ name }) =>
@@ -18,14 +18,14 @@ function ports(factors: object | null, row: object | null = { backupCodes: '["aa
 }
 const recoveryCode = 'aaaaa-bbbbb';
 
-test('a recovery code recovers nothing where no factor counts yet', async () => {
+test('rejects a recovery code without an active factor', async () => {
   expect(await verifyCode(ports({ hasTotp: false, passkeys: 0 }), 'u', { recoveryCode })).toBeNull();
   expect(await verifyCode(ports({ hasTotp: false, passkeys: 1 }), 'u', { recoveryCode })).toMatchObject({
     factor: 'recovery_code',
   });
 });
 
-test('nothing is proved by a code that is none, by an app that has not shown its first, or of a user without factors', async () => {
+test('rejects an unknown code, a code of an unconfirmed app, and a code of a user without factors', async () => {
   const enrolled = { hasTotp: true, passkeys: 0 };
   expect(await verifyCode(ports(enrolled), 'u', {})).toBeNull();
   expect(await verifyCode(ports(enrolled), 'u', { totp: '123456' })).toBeNull();

@@ -42,7 +42,7 @@ const rows = () =>
   );
 const due = () => ports.raw('UPDATE mail_outbox SET next_attempt_at = now()');
 
-/** Takes mails or fails as it is told. */
+/** Accepts mails or fails as instructed. */
 function transport(send: (mail: OutgoingMail) => void): MailTransport {
   return { send: async (mail) => send(mail), close: async () => {} };
 }
@@ -50,8 +50,8 @@ const away = transport(() => {
   throw Object.assign(new Error('450 greylisted: somebody@people.test'), { code: 'EENVELOPE' });
 });
 
-describe('a mail that was asked for', () => {
-  test('is there only when its cause was committed, and wakes the workers then', async () => {
+describe('a queued mail', () => {
+  test('exists only if its transaction committed, and wakes the workers then', async () => {
     const mail = notice('somebody@people.test');
     const failed = ports.transact(async (tx) => {
       await queueMail(tx, { ...ports, mailer }, mail, testCaller);
@@ -63,10 +63,10 @@ describe('a mail that was asked for', () => {
     expect([(await rows()).length, woken]).toEqual([1, [1]]);
   });
 
-  test('is sent once and leaves nothing behind; any number at once', async () => {
+  test('is sent once by concurrent runs and leaves nothing behind', async () => {
     for (let n = 0; n < 20; n += 1) await ask(notice(`p${n}@people.test`));
     const taken: string[] = [];
-    // Of two runs at once the older one is superseded between two batches.
+    // Of two concurrent runs, the older one is superseded between two batches.
     await Promise.allSettled([1, 2].map(() => mails.deliver(transport(({ to }) => void taken.push(to)))));
     await mails.deliver(transport(({ to }) => void taken.push(to)));
     expect([...new Set(taken)].length).toBe(20);
@@ -74,7 +74,7 @@ describe('a mail that was asked for', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('is tried again with growing pauses; no log line holds what the server said, nor the address', async () => {
+  test('is retried with growing pauses; no log line contains the server’s message or the address', async () => {
     await ask(notice('somebody@people.test'));
     await mails.deliver(away);
     const [first] = await rows();
@@ -90,7 +90,7 @@ describe('a mail that was asked for', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('is given up when the server refuses it for good, and after a day; both stay for operators a while', async () => {
+  test('is given up after a permanent rejection or a day; both are kept for operators for a while', async () => {
     await ask(notice('refused@people.test'));
     await mails.deliver(
       transport(() => {
@@ -109,7 +109,7 @@ describe('a mail that was asked for', () => {
     expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
   });
 
-  test('one that cannot be opened keeps no other', async () => {
+  test('one that cannot be unsealed does not block others', async () => {
     await ask(notice('first@people.test'));
     await ports.raw(`UPDATE mail_outbox SET sealed = 'v1.AAAA'`);
     await ask(notice('second@people.test'));
@@ -117,7 +117,7 @@ describe('a mail that was asked for', () => {
     expect((await rows()).map(({ attempts }) => attempts)).toEqual([1]);
   });
 
-  test('of one that is tried again only the newest code counts, and it is still one of three', async () => {
+  test('only the newest code of a retried mail is valid, and it uses one of three places', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`);
     await ask({ template: 'reset_password', to: 'tried@people.test' });
     for (let n = 0; n < 5; n += 1) {
@@ -140,7 +140,7 @@ describe('a mail that was asked for', () => {
       { template: 'reset_password', to: 'owner@people.test' },
       `UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '1 second' WHERE id = 'u2'`,
     ],
-  ])('%s that is tried again brings no code back that the owner has ended', async (_, request, recover) => {
+  ])('%s that is retried restores no code that the owner has voided', async (_, request, recover) => {
     await ports.raw(`DELETE FROM users WHERE id = 'u2'`);
     await ports.raw(`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`);
     await ask(request);
@@ -153,13 +153,13 @@ describe('a mail that was asked for', () => {
     expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
   });
 
-  test('that a later try has taken is neither sent nor changed by a worker that was held up past its lease', async () => {
+  test('one taken by a later attempt is neither sent nor changed by a worker delayed past its lease', async () => {
     await ask(notice('somebody@people.test'));
     const sent: string[] = [];
     let begun = 0;
     const heldUp: TestPorts['transact'] = async (work) => {
       begun += 1;
-      // The first takes the mail, the second holds and writes it.
+      // The first worker takes the mail, the second locks and writes it.
       if (begun === 2) {
         await due();
         await mails.deliver(away);
@@ -174,14 +174,14 @@ describe('a mail that was asked for', () => {
     expect(await rows()).toMatchObject([{ attempts: 2, failure: 'EENVELOPE' }]);
   });
 
-  test('of a change to the address that the account has already there is nothing to say', async () => {
+  test('sends nothing for a change to the address that the account already has', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('u3', 'same@people.test')`);
     await ask({ template: 'change_email', to: 'same@people.test', userId: 'u3', userEpoch: 0 });
     expect(await mails.to('same@people.test')).toEqual([]);
     expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
   });
 
-  test('says what only its own fields name: markup and line breaks in a name change nothing', async () => {
+  test('contains only its own fields: markup and line breaks in a name change nothing', async () => {
     const to = 'plain@people.test';
     await ask({ template: 'sign_up', to, name: '<img src=x>\r\nBcc: other@people.test' });
     const [mail] = await mails.to(to);

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => ports?.end());
 
-/** As the worker writes it once it is sent. @param id of the row: the same for another try */
+/** Writes a mail as the worker does. @param id of the row; the same for another attempt */
 const write = (mail: MailRequest, { id = ports.random.uuid(), askedAt = new Date() } = {}): Promise<Letter | null> =>
   ports.transact((tx) => writeMail(tx, ports, { ...mail, id, publicUrl: PUBLIC_URL, askedAt }));
 const pageOf = (letter: Letter | null): string | undefined => letter?.link?.page.slice(PUBLIC_URL.length);
@@ -23,37 +23,37 @@ const codesOf = (email: string) =>
     [email],
   );
 
-type Made = { readonly isProven?: boolean; readonly isDisabled?: boolean };
-async function somebody({ isProven = true, isDisabled = false }: Made = {}) {
+type Made = { readonly isVerified?: boolean; readonly isDisabled?: boolean };
+async function newUser({ isVerified = true, isDisabled = false }: Made = {}) {
   const id = randomUUID();
   const email = `${id}@people.test`;
   await ports.raw(
     `INSERT INTO users (id, email, "emailVerified", "disabledAt")
      VALUES ($1, $2, CASE WHEN $3 THEN now() END, CASE WHEN $4 THEN now() END)`,
-    [id, email, isProven, isDisabled],
+    [id, email, isVerified, isDisabled],
   );
   return { id, email };
 }
 const stranger = (): string => `${randomUUID()}@people.test`;
 
 describe('a sign-up', () => {
-  test('with an address that nobody has proved gets a code for an account that begins with it', async () => {
+  test('with an unverified address sends a code that creates the account', async () => {
     const to = stranger();
     const letter = await write({ template: 'sign_up', to, name: 'Ada' });
     expect(pageOf(letter)).toBe('/account/verify-email');
     expect(await findCode(ports.sql, 'sign_up', letter?.link?.code ?? '')).toMatchObject({ userId: null, email: to });
-    const { email } = await somebody({ isProven: false });
+    const { email } = await newUser({ isVerified: false });
     expect(pageOf(await write({ template: 'sign_up', to: email, name: 'Eve' }))).toBe('/account/verify-email');
   });
 
-  test('with an address that has an account gets a way back into it, and begins none', async () => {
-    const { id, email } = await somebody();
+  test('with the address of an account sends a password reset, and creates no account', async () => {
+    const { id, email } = await newUser();
     const letter = await write({ template: 'sign_up', to: email, name: 'Eve' });
     expect([letter?.subject, pageOf(letter)]).toEqual(['You already have an account', '/account/reset-password']);
     expect(await codesOf(email)).toEqual([{ purpose: 'reset_password', user_id: id }]);
   });
 
-  test('of an address to which enough codes are on their way sends no more', async () => {
+  test('sends no more to an address with enough valid codes', async () => {
     const to = stranger();
     const sent = [];
     for (let n = 0; n < 4; n += 1) sent.push((await write({ template: 'sign_up', to, name: 'Ada' })) !== null);
@@ -62,8 +62,8 @@ describe('a sign-up', () => {
   });
 });
 
-describe('a proof of an address that is asked for again', () => {
-  test('carries the name of the sign-up that waits for it', async () => {
+describe('requesting verification again', () => {
+  test('carries the name of the pending sign-up', async () => {
     const to = stranger();
     await write({ template: 'sign_up', to, name: 'Ada' });
     const letter = await write({ template: 'verify_email', to });
@@ -72,35 +72,35 @@ describe('a proof of an address that is asked for again', () => {
     expect(code?.sealed).not.toContain('Ada');
   });
 
-  test('is of the account, where there is one; where it is proved or nobody’s nothing is sent', async () => {
-    const { id, email } = await somebody({ isProven: false });
+  test('is sent for an unverified account; for a verified or unknown address nothing is sent', async () => {
+    const { id, email } = await newUser({ isVerified: false });
     const letter = await write({ template: 'verify_email', to: email });
     expect(await findCode(ports.sql, 'verify_email', letter?.link?.code ?? '')).toMatchObject({ userId: id });
-    const proven = await somebody();
+    const proven = await newUser();
     for (const to of [proven.email, stranger()]) {
       expect(await write({ template: 'verify_email', to })).toBeNull();
       expect(await codesOf(to)).toEqual([]);
     }
     for (let n = 0; n < 2; n += 1) await write({ template: 'verify_email', to: email });
-    expect(await write({ template: 'verify_email', to: email }), 'enough are on their way').toBeNull();
+    expect(await write({ template: 'verify_email', to: email }), 'enough codes are valid').toBeNull();
   });
 });
 
-describe('a new password', () => {
-  test('is for an account that is there and open', async () => {
-    const { id, email } = await somebody();
+describe('a password reset', () => {
+  test('is sent for an existing, enabled account', async () => {
+    const { id, email } = await newUser();
     const letter = await write({ template: 'reset_password', to: email });
     expect(pageOf(letter)).toBe('/account/reset-password');
     expect(await findCode(ports.sql, 'reset_password', letter?.link?.code ?? '')).toMatchObject({ userId: id });
-    const disabled = await somebody({ isDisabled: true });
+    const disabled = await newUser({ isDisabled: true });
     for (const to of [disabled.email, stranger()]) {
       expect(await write({ template: 'reset_password', to })).toBeNull();
       expect(await codesOf(to)).toEqual([]);
     }
   });
 
-  test('that was asked for before the password was changed is not given; later it is', async () => {
-    const { id, email } = await somebody();
+  test('requested before a password change is not sent; one requested later is', async () => {
+    const { id, email } = await newUser();
     await ports.raw('UPDATE users SET "passwordChangedAt" = now() WHERE id = $1', [id]);
     const [{ at } = { at: new Date(0) }] = await ports.raw<{ at: Date }>(
       'SELECT "passwordChangedAt" AS at FROM users WHERE id = $1',
@@ -113,25 +113,25 @@ describe('a new password', () => {
   });
 });
 
-describe('an unlocking', () => {
+describe('an unlock mail', () => {
   const unlock = (to: string, counter: string, isUnasked?: true): Promise<Letter | null> =>
     write({ template: 'unlock_account', to, counter, ...(isUnasked ? { isUnasked } : {}) });
   async function locked(made?: Made) {
-    const person = await somebody(made);
+    const person = await newUser(made);
     const counter = `account:${person.id.slice(0, 22)}`;
     await ports.raw('INSERT INTO login_failures (key, failures) VALUES ($1, 5)', [counter]);
     return { ...person, counter };
   }
 
-  test('that is asked for is for whom wrong passwords lock, and says so', async () => {
-    const { id, email, counter } = await locked({ isProven: false });
+  test('when requested is sent to an account locked by wrong passwords, and says so', async () => {
+    const { id, email, counter } = await locked({ isVerified: false });
     const letter = await unlock(email, counter);
     expect([letter?.subject, pageOf(letter)]).toEqual(['Unlock your account', '/account/unlock']);
     expect(await findCode(ports.sql, 'unlock_account', letter?.link?.code ?? '')).toMatchObject({ userId: id });
   });
 
-  test('where nothing is counted, nobody has the address or the account is disabled there is none', async () => {
-    const open = await somebody();
+  test('is not sent without failures, for an unknown address or a disabled account', async () => {
+    const open = await newUser();
     const [nobody, disabled] = [await locked(), await locked({ isDisabled: true })];
     await ports.raw('DELETE FROM users WHERE id = $1', [nobody.id]);
     expect(await unlock(open.email, `account:${open.id.slice(0, 22)}`)).toBeNull();
@@ -139,26 +139,26 @@ describe('an unlocking', () => {
     for (const { email } of [open, nobody, disabled]) expect(await codesOf(email)).toEqual([]);
   });
 
-  test('that nobody has asked for goes to a proved address alone, says what happened, and strangers take no place of it', async () => {
-    const unproven = await locked({ isProven: false });
+  test('when unrequested is sent to a verified address only, explains why, and strangers’ requests use none of its places', async () => {
+    const unproven = await locked({ isVerified: false });
     expect(await unlock(unproven.email, unproven.counter, true)).toBeNull();
     const { email, counter } = await locked();
     for (let n = 0; n < 3; n += 1) await unlock(email, counter);
-    expect(await unlock(email, counter), 'enough are on their way').toBeNull();
+    expect(await unlock(email, counter), 'enough codes are valid').toBeNull();
     expect((await unlock(email, counter, true))?.subject).toBe('Was this you? New sign-in to your account');
   });
 });
 
 describe('an invitation', () => {
-  async function invited(made: Made = { isProven: false }) {
-    const person = await somebody(made);
+  async function invited(made: Made = { isVerified: false }) {
+    const person = await newUser(made);
     const id = ports.random.uuid();
     await ports.raw('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [id, person.id]);
     const mail = { template: 'invitation', to: person.email, userId: person.id, lifeSeconds: 172_800 } as const;
     return { ...person, invitation: id, mail };
   }
 
-  test('is for the account it was made for, and tells how long it waits', async () => {
+  test('is sent for its account, and says how long it is valid', async () => {
     const { id, invitation, mail } = await invited();
     const letter = await write(mail, { id: invitation });
     expect(pageOf(letter)).toBe('/account/accept-invitation');
@@ -166,7 +166,7 @@ describe('an invitation', () => {
     expect(await findCode(ports.sql, 'invitation', letter?.link?.code ?? '')).toMatchObject({ userId: id });
   });
 
-  test('in whose place another one came, or that was accepted, is not sent', async () => {
+  test('is not sent once replaced or accepted', async () => {
     const { email, mail, id } = await invited();
     expect(await write(mail)).toBeNull();
     await ports.raw('DELETE FROM invitations WHERE user_id = $1', [id]);
@@ -176,9 +176,9 @@ describe('an invitation', () => {
 
   test.each([
     ['is disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
-    ['has proved its address', 'UPDATE users SET "emailVerified" = now() WHERE id = $1'],
+    ['has verified its address', 'UPDATE users SET "emailVerified" = now() WHERE id = $1'],
     ['has another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
-  ])('whose account %s by now is not sent', async (_what, change) => {
+  ])('is not sent if its account %s by now', async (_what, change) => {
     const { id, email, invitation, mail } = await invited();
     await ports.raw(change, [id]);
     expect(await write(mail, { id: invitation })).toBeNull();
@@ -190,8 +190,8 @@ describe('another address', () => {
   const change = (to: string, userId: string, userEpoch = 0): Promise<Letter | null> =>
     write({ template: 'change_email', to, userId, userEpoch });
 
-  test('is proved by a code of the user who asked for it', async () => {
-    const [{ id }, to] = [await somebody(), stranger()];
+  test('is verified by a code of the user who requested it', async () => {
+    const [{ id }, to] = [await newUser(), stranger()];
     const letter = await change(to, id);
     expect(pageOf(letter)).toBe('/account/verify-email');
     expect(await findCode(ports.sql, 'change_email', letter?.link?.code ?? '')).toMatchObject({
@@ -200,15 +200,15 @@ describe('another address', () => {
     });
   });
 
-  test('that somebody else has tells them that they have an account, and gives no code of the one who asked', async () => {
-    const [one, other] = [await somebody(), await somebody()];
+  test('of another user tells them that they have an account, and gives the requester no code', async () => {
+    const [one, other] = [await newUser(), await newUser()];
     const letter = await change(other.email, one.id);
     expect(letter?.subject).toBe('You already have an account');
     expect(await codesOf(other.email)).toEqual([{ purpose: 'reset_password', user_id: other.id }]);
   });
 
-  test('of somebody who is gone, disabled or whose logins have ended since is not proved', async () => {
-    const [disabled, ended] = [await somebody({ isDisabled: true }), await somebody()];
+  test('gets no code if the user is deleted, disabled or has ended all sessions since', async () => {
+    const [disabled, ended] = [await newUser({ isDisabled: true }), await newUser()];
     await ports.raw('UPDATE users SET "tokenEpoch" = 1 WHERE id = $1', [ended.id]);
     for (const userId of [randomUUID(), disabled.id, ended.id]) {
       const to = stranger();
@@ -218,7 +218,7 @@ describe('another address', () => {
   });
 });
 
-test('news of an account carry no code, and name the provider or the installation that they are about', async () => {
+test('notifications carry no code, and name the provider or installation they concern', async () => {
   const to = stranger();
   const told: [MailRequest, string][] = [
     [{ template: 'password_changed', to }, 'every earlier session was ended.'],

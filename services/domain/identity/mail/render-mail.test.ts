@@ -3,14 +3,14 @@ import { renderMail } from './render-mail.ts';
 
 const link = { label: 'Go', page: 'https://api.test/account/verify-email', code: 'the-code' };
 
-test('the code rides in the fragment of the link, and stands beside it for who must paste it', () => {
+test('the code is in the fragment of the link, and beside it for pasting', () => {
   const { text, html } = renderMail({ subject: 'S', paragraphs: ['One.', 'Two.'], link });
   expect(text).toBe('One.\n\nTwo.\n\nGo:\nhttps://api.test/account/verify-email#the-code\n');
   expect(html).toContain('<a href="https://api.test/account/verify-email#the-code">Go</a>');
   expect(html).toContain('<code>the-code</code>');
 });
 
-test('without a link there is none; text never becomes markup', () => {
+test('renders no link without one, and escapes text', () => {
   const { text, html } = renderMail({ subject: '<b>"&', paragraphs: ['<script>alert(1)</script>'] });
   expect(text).toBe('<script>alert(1)</script>\n');
   expect(html).toContain('<title>&lt;b&gt;&quot;&amp;</title>');

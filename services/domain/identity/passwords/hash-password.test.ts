@@ -3,14 +3,14 @@ import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { identifierHash, normaliseEmail } from '../email.ts';
 import { inQueue } from './hash-password.ts';
 
-test('a full queue becomes hashing_busy with its Retry-After; other failures stay what they are', async () => {
+test('a full queue becomes hashing_busy with its Retry-After; other failures pass unchanged', async () => {
   const busy = inQueue(Promise.reject(new HasherBusyError('full', 3)));
   await expect(busy).rejects.toMatchObject({ code: 'hashing_busy', options: { retryAfterSeconds: 3 } });
   await expect(inQueue(Promise.reject(new Error('lost')))).rejects.toThrow('lost');
   await expect(inQueue(Promise.resolve(1))).resolves.toBe(1);
 });
 
-test('an address hashes the same whatever its case, and differently under another key', () => {
+test('an address hashes the same in any case, and differently under another key', () => {
   const secret = { version: 4, key: Buffer.alloc(32, 4) };
   const hash = identifierHash(secret, normaliseEmail('Ada@People.Test'));
   expect(hash).toMatch(/^4\.[\w-]{22}$/);

@@ -40,33 +40,33 @@ const refusal = async (
   return outcomeOf(assertPasswordAllowed(portsOf(recorded, profile), password, { ...owner, ...context }));
 };
 
-describe('length and form', () => {
+describe('length and format', () => {
   test.each([
     ['x'.repeat(11), 'password_too_short'],
     ['', 'password_too_short'],
     // Twelve code units, but six characters.
     ['𝒜'.repeat(6), 'password_too_short'],
-    // The hashed form is shorter than what was typed.
+    // The normalised form is shorter than what was typed.
     ['e\u0301'.repeat(11), 'password_too_short'],
     ['x'.repeat(257), 'password_too_long'],
-    // NFKC makes eighteen characters of each.
+    // NFKC expands each to eighteen characters.
     ['\ufdfa'.repeat(15), 'password_too_long'],
     ['valid length \udc00', 'password_ill_formed'],
-  ])('a new password %j is refused: %s', (password, code) => {
+  ])('rejects the new password %j: %s', (password, code) => {
     expect(() => assertPasswordForm(password, 12)).toThrow(code);
   });
 
-  test('twelve to 256 characters of any kind pass, spaces and four-byte ones included: no composition rules', () => {
+  test('accepts twelve to 256 characters of any kind, spaces and four-byte characters included: no composition rules', () => {
     for (const password of ['x'.repeat(12), 'x'.repeat(256), '\u{20000}'.repeat(256), ' '.repeat(12), 'ǻǻǻǻǻǻǻǻǻǻǻǻ'])
       expect(() => assertPasswordForm(password, 12)).not.toThrow();
   });
 
-  test('what cannot be hashed is known before it is', () => {
+  test('detects passwords that cannot be hashed', () => {
     expect(isHashable('short')).toBe(true);
     for (const password of ['', 'x'.repeat(1_025), '\ud800']) expect(isHashable(password)).toBe(false);
   });
 
-  test('under the NIST profile fourteen characters alone are too few, with the reason, and fifteen pass', async () => {
+  test('the NIST profile rejects fourteen characters with the reason and accepts fifteen', async () => {
     expect(await refusal('fourteen chars', {}, 'nist')).toBe('password_too_short');
     expect(await refusal('fifteen chars !', {}, 'nist')).toBe('ok');
     expect(await refusal('fourteen chars', { hasSecondFactor: true }, 'nist')).toBe('ok');
@@ -76,23 +76,20 @@ describe('length and form', () => {
     );
   });
 
-  test.each([...ROLE_CHARACTERS_MIN.keys()])(
-    'a password of somebody with the role %s has fifteen characters',
-    async (role) => {
-      expect(await refusal('fourteen chars', { roles: ['user', role], hasSecondFactor: true })).toBe(
-        'password_too_short',
-      );
-      expect(await refusal('fifteen chars !', { roles: [role] })).toBe('ok');
-    },
-  );
+  test.each([...ROLE_CHARACTERS_MIN.keys()])('the role %s requires fifteen characters', async (role) => {
+    expect(await refusal('fourteen chars', { roles: ['user', role], hasSecondFactor: true })).toBe(
+      'password_too_short',
+    );
+    expect(await refusal('fifteen chars !', { roles: [role] })).toBe('ok');
+  });
 
-  test('a role without a rule asks for nothing more, whatever its name', () => {
+  test('a role without a rule requires nothing more, whatever its name', () => {
     expect(charactersMin('default', { roles: ['user', 'constructor', '__proto__'] })).toBe(12);
     expect(charactersMin('default', {})).toBe(12);
   });
 });
 
-describe('whose password it is (ASVS 6.2.11)', () => {
+describe('passwords derived from their owner (ASVS 6.2.11)', () => {
   test.each([
     ['my ada.lovelace password', 'password_has_email'],
     ['MyAdaLovelace-Password', 'password_has_email'],
@@ -102,23 +99,23 @@ describe('whose password it is (ASVS 6.2.11)', () => {
     ['Sallyport-2026', 'password_has_product'],
     ['sally port 123', 'password_has_product'],
     ['everybody has it', 'password_common'],
-  ])('%j is refused: %s', async (password, code) => {
+  ])('rejects %j: %s', async (password, code) => {
     expect(await refusal(password)).toBe(code);
   });
 
   test.each([
-    // Enough stands beside a word.
+    // Enough characters besides the word.
     'the engines of tomorrow',
     'sallyport has a heavy door',
     'a lovelace of linen thread',
-    // Short names are in everything.
+    // Short names occur in any text.
     'a cadaver in the academy',
     'everybody has it, not me',
-  ])('%j passes', async (password) => {
+  ])('accepts %j', async (password) => {
     expect(await refusal(password)).toBe('ok');
   });
 
-  test('what follows a plus does not hide the name before it; short local parts ask only for enough beside them', async () => {
+  test('a plus suffix does not hide the name before it; short local parts only need enough characters beside them', async () => {
     expect(await refusal('lovelace of mine', { email: 'lovelace+news@x.test' })).toBe('password_has_email');
     expect(await refusal('test password of mine', { email: 'test@x.test' })).toBe('ok');
     expect(await refusal('test test 1234', { email: 'test@x.test', name: undefined })).toBe('password_has_email');
@@ -126,11 +123,11 @@ describe('whose password it is (ASVS 6.2.11)', () => {
   });
 });
 
-describe('stolen passwords', () => {
+describe('breached passwords', () => {
   const password = 'stolen elsewhere';
   const digest = hash('sha1', password).toUpperCase();
 
-  test('five digits of the hash go out; a suffix in the answer refuses, padding and other suffixes do not', async () => {
+  test('sends five digits of the hash; a suffix in the answer rejects, padding and other suffixes do not', async () => {
     const asked: string[] = [];
     const answering = (text: string): BreachRanges => ({
       suffixesOf: async (prefix) => {
@@ -150,7 +147,7 @@ describe('stolen passwords', () => {
     expect(recorded).toEqual({ rows: [], lines: [] });
   });
 
-  test('a list out of reach stops nobody: it is logged and recorded, and neither holds the password', async () => {
+  test('an unreachable list blocks no user: it is logged and recorded, neither with the password', async () => {
     const recorded: Recorded = { rows: [], lines: [] };
     const down: BreachRanges = { suffixesOf: () => Promise.reject(new Error('out of reach')) };
     await assertPasswordAllowed(portsOf(recorded, 'default', down), password, owner);
@@ -159,7 +156,7 @@ describe('stolen passwords', () => {
     expect(JSON.stringify(recorded)).not.toContain(digest.slice(0, 5));
   });
 
-  test('nobody is asked about a password that breaks another rule', async () => {
+  test('looks up no password that breaks another rule', async () => {
     const never: BreachRanges = { suffixesOf: () => Promise.reject(new Error('asked')) };
     const recorded: Recorded = { rows: [], lines: [] };
     await expect(assertPasswordAllowed(portsOf(recorded, 'default', never), 'short', owner)).rejects.toMatchObject({
@@ -169,7 +166,7 @@ describe('stolen passwords', () => {
   });
 });
 
-test('every rule has a code of its own', () => {
+test('every rule has its own error code', () => {
   const codes = passwordErrors.map(({ definition }) => definition.code);
   expect(new Set(codes).size).toBe(codes.length);
 });

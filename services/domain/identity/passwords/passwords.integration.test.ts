@@ -14,7 +14,7 @@ import { counterKey } from '../sign-in/sign-in-counters.ts';
 vi.setConfig({ testTimeout: 180_000 });
 
 let harness: IdentityHarness;
-/** A list of stolen passwords on this machine: what it knows, and whether it answers. */
+/** A breached-password list on this machine: its contents, and whether it answers. */
 const stolen = new Set<string>();
 let isListDown = false;
 let list: Server;
@@ -59,7 +59,7 @@ const IMPORTED = {
   Django: 'pbkdf2_sha256$20000$Q2hhcmxpZTEy$ZyEWMavgIZKHBBFHf7c68knqkXkhxQCVXD3lmA61ZXw=',
 } as const;
 
-/** An account as an import makes it: the digest is another service's. */
+/** An account as an import creates it, with a digest of another service. */
 async function importedAccount(digest: string): Promise<{ email: string; password: string; userId: string }> {
   const person = newPerson();
   const { body } = await signUp(harness, person);
@@ -67,9 +67,9 @@ async function importedAccount(digest: string): Promise<{ email: string; passwor
   return { email: person.email, password: 'imported password', userId: body.user.id };
 }
 
-describe('digests made elsewhere', () => {
+describe('imported digests', () => {
   test.each(Object.entries(IMPORTED))(
-    '%s: a good sign-in replaces the digest by ours, which is no change of the password: its session lives',
+    '%s: a successful sign-in upgrades the digest without a password change: its session lives',
     async (_name, digest) => {
       const account = await importedAccount(digest);
       const before = await eventsOf(account.userId);
@@ -91,7 +91,7 @@ describe('digests made elsewhere', () => {
     },
   );
 
-  test('sign-ins at the same moment all succeed, whichever replaces the digest', async () => {
+  test('concurrent sign-ins all succeed, whichever upgrades the digest', async () => {
     const account = await importedAccount(IMPORTED.Django);
     const answers = await Promise.all(Array.from({ length: 3 }, () => signIn(harness, account)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
@@ -99,14 +99,14 @@ describe('digests made elsewhere', () => {
     expect((await eventsOf(account.userId)).filter((type) => type === 'account.password_rehashed')).toHaveLength(1);
   });
 
-  test('a wrong password is refused as ever, and replaces nothing', async () => {
+  test('a wrong password is refused and upgrades nothing', async () => {
     const account = await importedAccount(IMPORTED.Django);
     const answer = await signIn(harness, { ...account, password: 'not the password' });
     expect(answer).toMatchObject({ status: 401, body: { code: 'login_refused' } });
     expect(await digestOf(account.userId)).toBe(IMPORTED.Django);
   });
 
-  test('a digest that cannot be replaced now does not cost the sign-in', async () => {
+  test('a failed upgrade does not fail the sign-in', async () => {
     const account = await importedAccount(IMPORTED.Django);
     failsToHash = true;
     expect((await signIn(harness, account)).status).toBe(200);
@@ -120,13 +120,13 @@ describe('new passwords', () => {
     ['password1234', 'password_common'],
     ['Sallyport-2026', 'password_has_product'],
     ['elevenchars', 'password_too_short'],
-  ])('sign-up refuses %s: %s, and makes no account', async (password, code) => {
+  ])('sign-up rejects %s: %s, and creates no account', async (password, code) => {
     const person = { ...newPerson(), password };
     expect(await signUp(harness, person)).toMatchObject({ status: 400, body: { code } });
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toEqual([]);
   });
 
-  test('a stolen one is refused with the reason, alike for known and unknown addresses', async () => {
+  test('a breached one is rejected with the reason, the same for known and unknown addresses', async () => {
     const [known, unknown] = [newPerson(), newPerson()];
     expect((await signUp(harness, known)).status).toBe(201);
     stolen.add('stolen somewhere else');
@@ -137,7 +137,7 @@ describe('new passwords', () => {
     expect((await signUp(harness, { ...newPerson(), password: 'not stolen anywhere' })).status).toBe(201);
   });
 
-  test('a list out of reach stops nobody, and the log says so', async () => {
+  test('an unreachable list blocks no user and is logged', async () => {
     isListDown = true;
     const answer = await signUp(harness, { ...newPerson(), password: 'stolen somewhere else' });
     isListDown = false;
@@ -147,7 +147,7 @@ describe('new passwords', () => {
   });
 });
 
-describe('what a right password meets', () => {
+describe('after a correct password', () => {
   const from = (ip: string): Caller => ({ ...testCaller, kind: 'anonymous', request: { ...testCaller.request, ip } });
   const person = async () => {
     const { email, password } = newPerson();
@@ -155,7 +155,7 @@ describe('what a right password meets', () => {
     return { email, password, userId: body.user.id as string };
   };
 
-  test('an address that nobody has proved, where that is asked for: 403, and no session', async () => {
+  test('with required verification, an unverified address gets 403 and no session', async () => {
     const { email, password, userId } = await person();
     const strict = { ...harness.deps, verificationRequired: true };
     await expect(enter(strict, { email, password }, from('10.2.0.1'))).rejects.toMatchObject({
@@ -165,7 +165,7 @@ describe('what a right password meets', () => {
     expect((await enter(strict, { email, password }, from('10.2.0.1'))).body.user.id).toBe(userId);
   });
 
-  test('a network that tried fifty other names in vain is told of in its event', async () => {
+  test('a network with failures for fifty other accounts is flagged in the event', async () => {
     const { email, password, userId } = await person();
     const network = counterKey(harness.deps.keyRing, 'network', '10.2.0.2');
     const tried = Array.from({ length: STUFFING_NAMES }, (_, n) => `name-${n}`);
@@ -178,7 +178,7 @@ describe('what a right password meets', () => {
     expect(detail).toMatchObject({ factor: 'password', suspect_network: true });
   });
 
-  test('a stronger digest that another sign-in put in the place of the one just proved: it is proved again, and opens', async () => {
+  test('verifies again when a concurrent sign-in upgraded the digest just verified, and opens the session', async () => {
     const { email, password, userId } = await person();
     const strong = await digestOf(userId);
     const put = (digest: string) =>

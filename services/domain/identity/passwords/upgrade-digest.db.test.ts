@@ -20,7 +20,7 @@ async function account(digest: string): Promise<{ readonly userId: string; reado
   const email = newEmail();
   return { userId: await insertPerson({ stores: { pools: { main: harness.pool } } }, email, digest), email };
 }
-/** As after a sign-in that has proved the password by this digest. */
+/** As after a sign-in that verified the password against this digest. */
 const upgrade = (userId: string, digest: string, changes: Partial<PasswordHasher> = {}) => {
   const { deps } = harness;
   const log = { ...deps.log, warn: (...line: unknown[]) => void warnings.push(line) };
@@ -37,8 +37,8 @@ const rehashedOf = (userId: string) =>
 const epochOf = async (userId: string) =>
   (await harness.rows('SELECT "tokenEpoch", "passwordChangedAt" FROM users WHERE id = $1', [userId]))[0];
 
-describe('a digest by which a password was proved', () => {
-  test('gives place to one of today: the log says so, and it is no change of the password', async () => {
+describe('a digest that has verified a password', () => {
+  test('is replaced by a current one; the audit log records it, and it is no password change', async () => {
     const { userId } = await account(weak);
     const before = await epochOf(userId);
     await upgrade(userId, weak);
@@ -55,14 +55,14 @@ describe('a digest by which a password was proved', () => {
     expect(await harness.rows(changes, [userId])).toEqual([]);
   });
 
-  test('of today stays, and nothing is hashed', async () => {
+  test('stays if it is current, and nothing is hashed', async () => {
     const { userId } = await account(harness.digest);
     await upgrade(userId, harness.digest, { hash: () => Promise.reject(new Error('hashed in vain')) });
     expect([await digestOf(userId), await rehashedOf(userId)]).toEqual([harness.digest, []]);
     expect(warnings).toEqual([]);
   });
 
-  test('puts nothing in place of a password that was changed meanwhile', async () => {
+  test('replaces no password that changed in the meantime', async () => {
     const { userId } = await account(weak);
     const other = hashSync('another password', { cost: 4 });
     const hash: PasswordHasher['hash'] = async () => {
@@ -73,14 +73,14 @@ describe('a digest by which a password was proved', () => {
     expect([await digestOf(userId), await rehashedOf(userId)]).toEqual([other, []]);
   });
 
-  test('of two sign-ins at once is replaced once', async () => {
+  test('is replaced once by two concurrent sign-ins', async () => {
     const { userId } = await account(weak);
     await Promise.all([upgrade(userId, weak), upgrade(userId, weak)]);
     expect(await digestOf(userId)).toMatch(/^\$2b\$12\$/);
     expect(await rehashedOf(userId)).toHaveLength(1);
   });
 
-  test('that cannot be replaced now stays, and the log says so: the sign-in is not refused for it', async () => {
+  test('stays if the upgrade fails, which is logged; the sign-in succeeds', async () => {
     const { userId } = await account(weak);
     const err = new Error('no child');
     await upgrade(userId, weak, { hash: () => Promise.reject(err) });
@@ -89,26 +89,26 @@ describe('a digest by which a password was proved', () => {
   });
 });
 
-/** Well-formed, of no password. */
+/** Well-formed, but matches no password. */
 const otherStrong = (): string => `${harness.digest.slice(0, 7)}${'a'.repeat(53)}`;
 
-describe('whether another sign-in has replaced the digest since it was proved', () => {
+describe('detecting that another sign-in has upgraded the digest', () => {
   const since = (email: string, digest: string) => isUpgradedSince(harness.deps, email, { userId: 'whoever', digest });
 
-  test('is so where a strong one stands in the place of a weak one', async () => {
+  test('is true if a strong digest replaced a weak one', async () => {
     expect(await since((await account(harness.digest)).email, weak)).toBe(true);
   });
 
   test.each([
-    ['what was proved was strong: another in its place is another password', otherStrong, () => harness.digest],
-    ['it stands there still', () => weak, () => weak],
-    ['what stands there is weak as well', () => hashSync('another password', { cost: 4 }), () => weak],
-  ])('is not so where %s', async (_why, stands, proven) => {
+    ['the verified digest was strong: another one is another password', otherStrong, () => harness.digest],
+    ['it is still stored', () => weak, () => weak],
+    ['the stored digest is weak as well', () => hashSync('another password', { cost: 4 }), () => weak],
+  ])('is false if %s', async (_why, stands, proven) => {
     const { email } = await account(stands());
     expect(await since(email, proven())).toBe(false);
   });
 
-  test('is not so where the account, or its password, is gone', async () => {
+  test('is false if the account or its password was deleted', async () => {
     const { userId, email } = await account(weak);
     await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [userId]);
     expect(await since(email, weak)).toBe(false);

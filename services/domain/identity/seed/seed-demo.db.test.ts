@@ -45,7 +45,7 @@ const clientOf = async () =>
     await harness.rows('SELECT "clientSecret", scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = $1', ['demo'])
   )[0];
 
-test('people and client are made: addresses proved, passwords that open them, roles, and the secret as its hash', async () => {
+test('creates users and client: verified addresses, working passwords, roles, and the secret as a hash', async () => {
   const [person, admin] = [login(), login({ name: 'Grace', roles: ['admin'] })];
   await seed([person, admin]);
   const made = await personOf(person.email);
@@ -56,7 +56,7 @@ test('people and client are made: addresses proved, passwords that open them, ro
   expect(await clientOf()).toMatchObject({ clientSecret: clientSecretHash('demo secret'), scopes: ['openid'] });
 });
 
-test('a second time it changes nothing: the digest stays, and no event is written', async () => {
+test('changes nothing when run again: the digest stays, and no event is written', async () => {
   const person = login({ roles: ['auditor'] });
   await seed([person]);
   const before = [await personOf(person.email), await clientOf()];
@@ -67,7 +67,7 @@ test('a second time it changes nothing: the digest stays, and no event is writte
   expect(await events()).toEqual(written);
 });
 
-test('what has changed since is brought back to what the scenario says', async () => {
+test('resets whatever changed to the scenario', async () => {
   const person = login();
   await seed([person]);
   const before = await personOf(person.email);
@@ -80,7 +80,7 @@ test('what has changed since is brought back to what the scenario says', async (
   expect((await clientOf()).clientSecret).toBe(clientSecretHash('another secret'));
 });
 
-test('another password in the scenario is the one that opens the account', async () => {
+test('a changed password in the scenario opens the account', async () => {
   const person = login();
   await seed([person]);
   await seed([{ ...person, password: 'quite another password' }]);
@@ -88,7 +88,7 @@ test('another password in the scenario is the one that opens the account', async
   expect(await harness.deps.hasher.verify('quite another password', digest, admission)).toBe(true);
 });
 
-test('two starts at once make one of each', async () => {
+test('two concurrent starts create one of each', async () => {
   const person = login({ roles: ['auditor'] });
   const given = { ...client, clientId: 'demo-twice' };
   await Promise.all([seed([person], given), seed([person], given)]);

@@ -29,7 +29,7 @@ const deps: HasCsrf = {
 const cookie = 'a=b; better-auth.session_token=token.sig%3D; c=d';
 const token = csrfTokenOf(deps.keyRing, 'token.sig=');
 
-test('own and listed origins pass; every other, null and look-alikes do not, whatever token they bring', () => {
+test('accepts our and listed origins; rejects every other, null and look-alikes, with any token', () => {
   for (const origin of ['https://own.test', 'https://listed.test'])
     expect(csrfPasses(deps, { origin, cookie })).toBe(true);
   for (const origin of [
@@ -43,7 +43,7 @@ test('own and listed origins pass; every other, null and look-alikes do not, wha
     expect(csrfPasses(deps, { origin, cookie, 'x-csrf-token': token })).toBe(false);
 });
 
-test('without Origin the token of this very session is needed', () => {
+test('without Origin, requires the token of this very session', () => {
   expect(csrfPasses(deps, { cookie, 'x-csrf-token': token })).toBe(true);
   for (const wrong of [
     undefined,
@@ -59,7 +59,7 @@ test('without Origin the token of this very session is needed', () => {
   expect(csrfPasses(deps, { cookie, 'x-csrf-token': [token, token] })).toBe(false);
 });
 
-test('a token of the key version before still passes', () => {
+test('accepts a token of the previous key version', () => {
   const older = {
     secret: () => ({ version: 1, key: keys.get(1) as Buffer }),
     secretVersion: deps.keyRing.secretVersion,
@@ -67,13 +67,13 @@ test('a token of the key version before still passes', () => {
   expect(csrfPasses(deps, { cookie, 'x-csrf-token': csrfTokenOf(older, 'token.sig=') })).toBe(true);
 });
 
-test('a login without Origin is no page; one from a foreign page is refused', () => {
+test('accepts a sign-in without Origin, and rejects one from another site’s page', () => {
   expect(() => assertOwnPage(deps, {})).not.toThrow();
   expect(() => assertOwnPage(deps, { origin: 'https://own.test' })).not.toThrow();
   expect(() => assertOwnPage(deps, { origin: 'null' })).toThrow('origin_refused');
 });
 
-test('the double-submit cookie belongs to the session cookie it is set with', () => {
+test('the double-submit cookie belongs to the session cookie set with it', () => {
   const line = csrfSetCookie(deps, 'better-auth.session_token=token.sig%3D; Path=/; HttpOnly', 60);
   expect(line).toBe(`__Host-sallyport.csrf=${token}; Path=/; Max-Age=60; SameSite=Lax; Secure`);
   const ofNone = csrfSetCookie(deps, 'another=token.sig%3D; Path=/', 60);
@@ -82,7 +82,7 @@ test('the double-submit cookie belongs to the session cookie it is set with', ()
   expect(csrfPasses(deps, { cookie, 'x-csrf-token': sent })).toBe(false);
 });
 
-test('a cookie header is read by exact name, first of two, however odd its rest', () => {
+test('reads a cookie by exact name, the first of two, whatever the rest of the header', () => {
   expect(cookieValue(cookie, 'better-auth.session_token')).toBe('token.sig=');
   expect(cookieValue('x=1;x=2', 'x')).toBe('1');
   expect(cookieValue('xx=1; =; ;;x', 'x')).toBeUndefined();
@@ -90,7 +90,7 @@ test('a cookie header is read by exact name, first of two, however odd its rest'
   expect(cookieValue(undefined, 'x')).toBeUndefined();
 });
 
-test('signing out leaves neither cookie, by the attributes that each was set with', () => {
+test('signing out clears both cookies, with the attributes that each was set with', () => {
   expect(clearedCookies(deps)).toEqual([
     'better-auth.session_token=; HttpOnly; Path=/; Max-Age=0; SameSite=Lax; Secure',
     '__Host-sallyport.csrf=; Path=/; Max-Age=0; SameSite=Lax; Secure',

@@ -32,7 +32,7 @@ const endingsOf = (userId: string) =>
     [userId],
   );
 
-/** Somebody with as many sessions as they may have, the one not used for longest first. */
+/** A user at the session limit; the session unused for longest comes first. */
 async function atTheLimit() {
   const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, `${randomUUID()}@people.test`);
   const logins: Login[] = [];
@@ -56,8 +56,8 @@ const arrive = (userId: string, { limit = LIMIT, replaced, ...arrival }: Arrival
     await makeRoom(tx, ports, { userId, replaced: replaced ?? null, reason: 'sign_in', ...arrival }, testCaller);
   });
 
-describe('an account with as many sessions as it may have', () => {
-  test('loses the one not used for longest, by cookie or by a login, with its logins and tokens', async () => {
+describe('an account at the session limit', () => {
+  test('loses the session unused for longest, by cookie or token family, with its families and tokens', async () => {
     const { userId, logins } = await atTheLimit();
     const [oldest, middle, newest] = logins;
     await rows('UPDATE refresh_families SET rotated_at = now() WHERE sid = $1', [oldest?.sessionId]);
@@ -74,7 +74,7 @@ describe('an account with as many sessions as it may have', () => {
     expect(await findByCookie(harness.deps, middle?.cookie)).toBeNull();
   });
 
-  test('loses its browser’s own alone where that signs in again', async () => {
+  test('loses only the browser’s own session when that browser signs in again', async () => {
     const { userId, logins } = await atTheLimit();
     const [oldest, middle, newest] = logins;
     await arrive(userId, { replaced: await live(newest) });
@@ -82,7 +82,7 @@ describe('an account with as many sessions as it may have', () => {
     expect(await endingsOf(userId)).toEqual([{ id: newest?.sessionId, reason: 'sign_in' }]);
   });
 
-  test('loses its browser’s own and those beyond, each for its own reason, where it had more than it may', async () => {
+  test('loses the browser’s own and the excess, each for its own reason, when it was above the limit', async () => {
     const { userId, logins } = await atTheLimit();
     const [oldest, middle, newest] = logins;
     await arrive(userId, { replaced: await live(newest), limit: 2 });
@@ -93,14 +93,14 @@ describe('an account with as many sessions as it may have', () => {
     ]);
   });
 
-  test('keeps the session that room is made for, however long ago it seems to be', async () => {
+  test('keeps the new session, however old it appears', async () => {
     const { userId, logins } = await atTheLimit();
     const [oldest, , newest] = logins;
     await arrive(userId, { openedId: oldest?.sessionId as string, limit: 2 });
     expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
   });
 
-  test('loses none where one has run out, or where there is no limit', async () => {
+  test('loses none if one has expired, or without a limit', async () => {
     const { userId, logins } = await atTheLimit();
     await arrive(userId, { limit: 0 });
     expect(await sessionsOf(userId)).toEqual(sorted(logins));
@@ -110,7 +110,7 @@ describe('an account with as many sessions as it may have', () => {
     expect(await endingsOf(userId)).toEqual([]);
   });
 
-  test('loses one for each of two who come at once', async () => {
+  test('loses one for each of two concurrent sign-ins', async () => {
     const { userId, logins } = await atTheLimit();
     const signIn = () =>
       harness.deps.auth.transact(async (tx) => {
@@ -122,12 +122,12 @@ describe('an account with as many sessions as it may have', () => {
     expect(await sessionsOf(userId)).toEqual([logins[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
   });
 
-  test('takes the families of all that end in id order: no batch of refreshes meets it in a deadlock', async () => {
+  test('locks the families of all ended sessions in id order, without deadlock with refresh batches', async () => {
     const { userId, logins } = await atTheLimit();
     const [oldest, middle, newest] = logins.map(({ sessionId }) => sessionId);
     const families = 'SELECT id FROM refresh_families WHERE sid = ANY ($1) ORDER BY id';
     const [one, other] = (await rows(families, [[oldest, middle]])).map(({ id }) => id);
-    // Of the lower session the higher family, and the other way round.
+    // The lower session has the higher family, and the other way round.
     const [low, high] = [oldest, middle].sort();
     await rows('UPDATE refresh_families SET sid = NULL WHERE id = ANY ($1)', [[one, other]]);
     await rows('UPDATE refresh_families SET sid = CASE WHEN id = $1 THEN $2 ELSE $3 END WHERE id = ANY ($4)', [

@@ -17,7 +17,7 @@ const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
 const idOf = ({ body }: { body: Json }): string => body.session.id;
 
-/** Somebody with as many sessions as they may have; the one they signed up with was not used for longest. */
+/** A user at the session limit; the session of the sign-up is unused for longest. */
 async function atTheLimit() {
   const person = newPerson();
   const first = await signUp(harness, person);
@@ -34,7 +34,7 @@ async function atTheLimit() {
   return { person, userId, ids, cookie: first.cookie };
 }
 
-test('who has as many sessions as they may have signs in once more: the cookie not used for longest is dead, by their own act', async () => {
+test('a user at the session limit signs in once more: the session unused for longest ends, recorded as their own act', async () => {
   const { person, userId, ids, cookie } = await atTheLimit();
   const [oldest, ...others] = ids;
   const login = await signIn(harness, person);
@@ -48,7 +48,7 @@ test('who has as many sessions as they may have signs in once more: the cookie n
   expect(ended).toEqual([{ actor_id: userId, reason: 'session_limit' }]);
 });
 
-test('a browser that signs in again loses its own alone, and a wrong password none', async () => {
+test('a browser that signs in again loses its own session only, and a wrong password ends none', async () => {
   const { person, userId, ids, cookie } = await atTheLimit();
   expect((await signIn(harness, { ...person, password: 'wrong wrong wrong' })).status).toBe(401);
   expect(await sessionsOf(userId)).toEqual([...ids].sort());
@@ -56,7 +56,7 @@ test('a browser that signs in again loses its own alone, and a wrong password no
   expect(await sessionsOf(userId)).toEqual([...ids.slice(1), idOf(again)].sort());
 });
 
-test('many sign-ins at once leave no more sessions than there may be', async () => {
+test('many concurrent sign-ins leave no more sessions than the limit', async () => {
   const { person, userId } = await atTheLimit();
   const logins = await Promise.all(Array.from({ length: 4 }, () => signIn(harness, person)));
   expect(logins.map(({ status }) => status)).toEqual(Array(4).fill(200));

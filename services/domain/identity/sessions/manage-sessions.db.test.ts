@@ -26,7 +26,7 @@ const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller
   ({ ...userCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
 const familiesOf = (sessionId: string) =>
   rows('SELECT revoked_at IS NULL AS "isLive", revoke_reason AS why FROM refresh_families WHERE sid = $1', [sessionId]);
-/** Somebody with so many sessions, a minute between each and the next; the newest first. */
+/** A user with so many sessions, a minute apart; newest first. */
 async function personWith(sessions: number): Promise<{ person: TestUser; ids: string[] }> {
   const person = await newPerson();
   const ids = [person.sessionId];
@@ -35,7 +35,7 @@ async function personWith(sessions: number): Promise<{ person: TestUser; ids: st
     await rows('UPDATE sessions SET "createdAt" = now() - make_interval(mins => $2) WHERE id = $1', [id, minutes]);
   return { person, ids };
 }
-/** Without a use of cookie or login for so long; no copy of it is kept beside Postgres. */
+/** Makes the session unused by cookie and token family for so long; no copy stays in Redis. */
 async function rest({ sessionId }: { readonly sessionId: string }, minutes: number): Promise<void> {
   const [{ token }] = await rows(
     'UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1 RETURNING token',
@@ -45,7 +45,7 @@ async function rest({ sessionId }: { readonly sessionId: string }, minutes: numb
 }
 
 describe('a list of sessions', () => {
-  test('has the live ones of its owner alone, the newest first, with their logins; no token is in it', async () => {
+  test('contains the owner’s live sessions only, newest first, with their token families and no token', async () => {
     const { person, ids } = await personWith(3);
     await newPerson();
     await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [ids[1]]);
@@ -65,7 +65,7 @@ describe('a list of sessions', () => {
     expect(JSON.stringify(items)).not.toContain(token);
   });
 
-  test('goes on where a page ended, and shows each once', async () => {
+  test('continues after a page, and returns each session once', async () => {
     const { person, ids } = await personWith(5);
     const seen: string[] = [];
     let cursor: string | undefined;
@@ -80,7 +80,7 @@ describe('a list of sessions', () => {
     await expect(refused).rejects.toMatchObject({ code: 'cursor_invalid' });
   });
 
-  test('of everybody is narrowed to a client by its live logins; a session whose logins ended has none', async () => {
+  test('of all users filters by a client’s live token families; a session whose families ended has none', async () => {
     const { person, ids } = await personWith(2);
     await rows(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'test' WHERE sid = $1`, [ids[0]]);
     const at = async (clientId?: string) =>
@@ -91,7 +91,7 @@ describe('a list of sessions', () => {
     expect(items.filter(({ id }) => ids.includes(id)).map(({ logins }) => logins.length)).toEqual([0, 1]);
   });
 
-  test('has none of two factors that rested too long, unless a login of it is in use', async () => {
+  test('omits idle two-factor sessions, unless one of their token families is in use', async () => {
     const person = await newPerson();
     const [idle, used] = [await logIn({ ports }, person.id, twoFactors), await logIn({ ports }, person.id, twoFactors)];
     for (const login of [person, idle, used]) await rest(login, 61);
@@ -102,7 +102,7 @@ describe('a list of sessions', () => {
     expect(items.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
   });
 
-  test('is nobody’s but a person’s at our own pages: permission_missing', async () => {
+  test('is refused except to a user at the first-party client: permission_missing', async () => {
     const owner = callerOf(await newPerson());
     const others: Caller[] = [testCaller, { ...owner, clientId: 'another' }, { ...owner, by: 'api_key' }];
     for (const caller of others) {
@@ -114,7 +114,7 @@ describe('a list of sessions', () => {
 });
 
 describe('ending a session', () => {
-  test('of one’s own ends its logins and tokens with it, in one event; others stay', async () => {
+  test('of the caller ends its token families and tokens with it, in one event; others stay', async () => {
     const person = await newPerson();
     const other = await logIn({ ports }, person.id);
     await endOwnSession(ports, { sessionId: other.sessionId }, callerOf(person));
@@ -132,14 +132,14 @@ describe('ending a session', () => {
     expect((await readSession(ports, { cookie: person.cookie })).session.id).toBe(person.sessionId);
   });
 
-  test('of somebody else is answered as one that is not there: session_unknown', async () => {
+  test('of another user is answered like an unknown one: session_unknown', async () => {
     const [one, two] = [await newPerson(), await newPerson()];
     for (const sessionId of [two.sessionId, 'no-such-session'])
       await expect(endOwnSession(ports, { sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
     expect(await familiesOf(two.sessionId)).toEqual([{ isLive: true, why: null }]);
   });
 
-  test('of anybody by an administrator is with the reason that they give, and once', async () => {
+  test('of any user by an administrator records the reason, and happens once', async () => {
     const person = await newPerson();
     const end = () => endAnySession(ports, { sessionId: person.sessionId, reason: 'lost phone' }, testCaller);
     await end();
@@ -148,7 +148,7 @@ describe('ending a session', () => {
     await expect(end()).rejects.toMatchObject(unknown);
   });
 
-  test('that has ended is no error for who ends it without looking', async () => {
+  test('that has ended is not an error for a caller that ends it without looking', async () => {
     const { sessionId } = await newPerson();
     for (const _ of ['first', 'again']) await endSession(ports, { sessionId, reason: 'test' }, testCaller);
     expect(await familiesOf(sessionId)).toEqual([{ isLive: false, why: 'test' }]);
@@ -156,7 +156,7 @@ describe('ending a session', () => {
 });
 
 describe('a session by its cookie', () => {
-  test('tells whose it is without its token, and speaks for them with what their roles give', async () => {
+  test('returns its user without its token, and is a caller with the rights of their roles', async () => {
     const person = await newPerson();
     const { user, session } = await readSession(ports, { cookie: person.cookie });
     expect([user.id, session.id]).toEqual([person.id, person.sessionId]);
@@ -173,7 +173,7 @@ describe('a session by its cookie', () => {
     });
   });
 
-  test('that is missing, of another name or signed by nobody is none: unauthenticated', async () => {
+  test('that is missing, has another name or a foreign signature is rejected: unauthenticated', async () => {
     const { cookie } = await newPerson();
     const forged = cookie.replace(/(session_token=[^.]+\.)[^;]+/, '$1AAAA');
     expect(forged).not.toBe(cookie);
@@ -183,14 +183,14 @@ describe('a session by its cookie', () => {
     }
   });
 
-  test('of a disabled user is none, however it is cached', async () => {
+  test('of a disabled user is rejected, even if cached', async () => {
     const { id, cookie } = await newPerson();
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     await harness.poll.announce();
     expect(await sessionCaller(ports, cookie, request)).toBeNull();
   });
 
-  test('of two factors is written down as used, by a use alone; one that rested an hour is over for both', async () => {
+  test('with two factors records its use only when used; after an idle hour it ended for both', async () => {
     const { id } = await newPerson();
     const login = await logIn({ ports }, id, twoFactors);
     const isFresh = async (): Promise<boolean> =>
@@ -201,11 +201,11 @@ describe('a session by its cookie', () => {
       )[0].fresh;
     await rest(login, 30);
     expect(await sessionCaller(ports, login.cookie, request, false)).toMatchObject({ acr: 'aal2' });
-    expect(await isFresh(), 'a look is no use').toBe(false);
+    expect(await isFresh(), 'reading is not a use').toBe(false);
     expect(await sessionCaller(ports, login.cookie, request)).toMatchObject({ sessionId: login.sessionId });
     expect(await isFresh()).toBe(true);
     await rest(login, 61);
     for (const isUse of [false, true]) expect(await sessionCaller(ports, login.cookie, request, isUse)).toBeNull();
-    expect(await isFresh(), 'what is over is not used again').toBe(false);
+    expect(await isFresh(), 'an ended session is not used again').toBe(false);
   });
 });

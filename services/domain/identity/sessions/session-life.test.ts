@@ -7,7 +7,7 @@ const ago = (seconds: number): Date => new Date(nowMs - seconds * 1_000);
 const clock = { now: () => nowMs, monotonic: () => 0 };
 const life = { sessionSeconds: 2_592_000, twoFactorSeconds: 86_400, twoFactorIdleSeconds: 3_600 };
 
-/** Answers as Postgres would: a row for a session that has not rested too long. */
+/** Answers like Postgres: a row if the session is within the idle limit. */
 function postgres(answer: Date | null | Error) {
   const asked: unknown[] = [];
   const sql: Sql = {
@@ -22,7 +22,7 @@ function postgres(answer: Date | null | Error) {
 const use = (sql: Sql, acr: string, rested: number, settings = life) =>
   usedSession({ sql, clock }, settings, { id: 's', acr, updatedAt: ago(rested) }, true);
 
-test('two factors open a session for a day at most, one factor for as long as is set', () => {
+test('a two-factor session lives at most a day, a single-factor one as long as configured', () => {
   const expiresAt = new Date(nowMs + 2_592_000_000);
   expect(lifeOf(life, { acr: 'aal1', expiresAt, nowMs })).toBe(expiresAt);
   expect(lifeOf(life, { acr: 'aal2', expiresAt, nowMs })).toEqual(new Date(nowMs + 86_400_000));
@@ -30,7 +30,7 @@ test('two factors open a session for a day at most, one factor for as long as is
   expect(lifeOf(life, { acr: 'aal2', expiresAt: sooner, nowMs })).toEqual(sooner);
 });
 
-test('a session of two factors that rested an hour is over; one of one factor rests as long as it likes', async () => {
+test('a two-factor session ends after an idle hour; a single-factor session has no idle limit', async () => {
   const over = postgres(null);
   expect(await use(over.sql, 'aal2', 3_700)).toBeNull();
   expect(over.asked).toEqual([['s', 3_600]]);
@@ -40,7 +40,7 @@ test('a session of two factors that rested an hour is over; one of one factor re
   expect(asked).toEqual([]);
 });
 
-test('a use is written every ten minutes and no more often; an old copy is put right', async () => {
+test('a use is written at most every ten minutes; an outdated copy is corrected', async () => {
   const { sql, asked } = postgres(ago(0));
   expect(await use(sql, 'aal2', 599)).toEqual(ago(599));
   expect(asked).toEqual([]);
@@ -48,7 +48,7 @@ test('a use is written every ten minutes and no more often; an old copy is put r
   expect(await use(sql, 'aal2', 3_700)).toEqual(ago(0));
 });
 
-test('without Postgres what was read decides', async () => {
+test('without Postgres the cached copy decides', async () => {
   const { sql } = postgres(new Error('away'));
   expect(await use(sql, 'aal2', 1_000)).toEqual(ago(1_000));
   expect(await use(sql, 'aal2', 3_600)).toBeNull();

@@ -28,11 +28,11 @@ const cacheOf = ({ through = redis, incarnation = 'one', isTrusted = true }: Mad
     },
     () => isTrusted,
   );
-/** As it stands in Redis. */
+/** The raw value in Redis. */
 const keyOf = (name: string): string => `auth:{${createHash('sha256').update(name).digest('base64url')}}`;
 const session = JSON.stringify({ session: { id: 's' }, user: { id: 'u', tokenEpoch: 0 } });
 
-test('a cached session is believed for five minutes of our clock, however young Redis thinks it is', async () => {
+test('trusts a cached session for five minutes by our clock, whatever Redis says', async () => {
   const cache = cacheOf();
   await cache.set('token', session, 86_400);
   nowMs += 299_000;
@@ -41,7 +41,7 @@ test('a cached session is believed for five minutes of our clock, however young 
   expect(await cache.get('token')).toBeNull();
 });
 
-test('one that Postgres answered for is kept until it ends, and one that has ended is not', async () => {
+test('caches a session read from Postgres until it expires, and none that has expired', async () => {
   const cache = cacheOf();
   const keep = (token: string, seconds: number) =>
     cache.keepSession({
@@ -56,7 +56,7 @@ test('one that Postgres answered for is kept until it ends, and one that has end
   expect(await cache.get('short')).toBeNull();
 });
 
-test('one that is not trusted, is of a database restored since, or is no session of ours is a miss', async () => {
+test('treats an untrusted session, one of a database restored since, and other data as a miss', async () => {
   await cacheOf().set('of-now', session, 60);
   expect(await cacheOf({ isTrusted: false }).get('of-now')).toBeNull();
   expect(await cacheOf({ incarnation: 'two' }).get('of-now')).toBeNull();
@@ -67,7 +67,7 @@ test('one that is not trusted, is of a database restored since, or is no session
   }
 });
 
-test('Redis holds neither key nor value in clear, and a value moved to another key opens nothing', async () => {
+test('stores neither key nor value in clear in Redis, and a value moved to another key opens nothing', async () => {
   const cache = cacheOf();
   await cache.set('mine', session, 60);
   const sealed = (await redis.get(keyOf('mine'))) as string;
@@ -76,7 +76,7 @@ test('Redis holds neither key nor value in clear, and a value moved to another k
   expect(await cache.get('theirs')).toBeNull();
 });
 
-test('what is not a session lives as long as is said, and of many who take it one gets it', async () => {
+test('keeps other values for the given time, and gives one to exactly one of many callers', async () => {
   const cache = cacheOf();
   await cache.set('challenge', 'value', 600);
   nowMs += 599_000;
@@ -89,14 +89,14 @@ test('what is not a session lives as long as is said, and of many who take it on
   expect([await cache.increment('count', 60), await cache.increment('count', 60)]).toEqual([1, 2]);
 });
 
-test('lists of sessions are kept nowhere: they are read from Postgres', async () => {
+test('caches no list of sessions: they are read from Postgres', async () => {
   const cache = cacheOf();
   await cache.set('active-sessions-u', '[]', 60);
   expect(await redis.get(keyOf('active-sessions-u'))).toBeNull();
   expect(await cache.get('active-sessions-u')).toBeNull();
 });
 
-test('without Redis every read is a miss, every write is forgotten, and a counter is over every limit', async () => {
+test('without Redis every read is a miss, every write is dropped, and a counter exceeds every limit', async () => {
   const away = connectRedis(testRedisUrl(), () => {});
   await away.close();
   const cache = cacheOf({ through: away });

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
-/** What a read of the session grants; undefined where it is nobody's. */
+/** What a read of the session returns; undefined if it is rejected. */
 async function permissionsOf(cookie: string): Promise<ReadonlySet<string> | undefined> {
   const caller = await sessionCaller(harness.deps, cookie, { ip: '', userAgent: '', traceId: '', traceparent: '' });
   return caller?.kind === 'user' ? caller.permissions : undefined;
@@ -35,7 +35,7 @@ async function flush(): Promise<void> {
 }
 
 describe('sessions', () => {
-  test('both names of every path answer alike, tokens included', async () => {
+  test('both names of every path answer the same, tokens included', async () => {
     const person = newPerson();
     const up = await send(harness, 'POST', '/api/auth/sign-up/email', { body: person });
     expect(up.status).toBe(201);
@@ -92,7 +92,7 @@ describe('sessions', () => {
     ['POST', '/api/auth/%2fsignin'],
     ['POST', '/api/auth/%73ignin'],
     ['POST', '/api/auth/./signin'],
-  ])('%s %s is 404 or the same answer as the plain path', async (method, path) => {
+  ])('%s %s is 404 or answers like the plain path', async (method, path) => {
     const answer = await send(harness, method, path, {
       body: { email: newPerson().email, password: 'not the password' },
     });
@@ -100,7 +100,7 @@ describe('sessions', () => {
     expect(answer.headers.getSetCookie()).toEqual([]);
   });
 
-  test('reading a session asks Postgres nothing while Redis has it', async () => {
+  test('reading a session queries no Postgres while Redis has it', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
     let queries = 0;
     const { query, connect } = harness.pool;
@@ -112,7 +112,8 @@ describe('sessions', () => {
       queries++;
       return connect.apply(harness.pool, args);
     }) as typeof connect;
-    // On a busy machine a command may miss its deadline, which is Redis lost: one read of many must do without Postgres.
+    // On a busy machine a command may miss its deadline, which counts as losing Redis: one read of many must do without
+    // Postgres.
     const readWithoutQuery = () =>
       expect.poll(
         async () => {
@@ -128,7 +129,7 @@ describe('sessions', () => {
       queries = 0;
       expect((await readSession(harness, cookie)).body.session.id).toBe(body.session.id);
       expect(queries).toBeGreaterThan(0);
-      // The answer of Postgres was put back.
+      // The answer of Postgres was cached.
       await readWithoutQuery().toEqual([body.session.id, 0]);
     } finally {
       harness.pool.query = query;
@@ -136,7 +137,7 @@ describe('sessions', () => {
     }
   });
 
-  test('only the signed cookie counts: the session token of a dump, without or with a foreign signature, is refused', async () => {
+  test('accepts only the signed cookie: a session token from a dump, unsigned or with a foreign signature, is refused', async () => {
     const { cookie } = await signUp(harness, newPerson());
     const token = sessionTokenOf(cookie);
     const other = await signUp(harness, newPerson());
@@ -148,7 +149,7 @@ describe('sessions', () => {
     expect((await readSession(harness, cookie)).status).toBe(200);
   });
 
-  test('Redis holds neither token nor address in clear, and a value moved to another session opens nothing', async () => {
+  test('stores neither token nor address in clear in Redis, and a value moved to another session opens nothing', async () => {
     const mine = await signUp(harness, newPerson());
     const theirs = await signUp(harness, newPerson());
     const sealed = (await harness.redis.get(redisKeyOf(theirs.cookie))) ?? '';
@@ -193,7 +194,7 @@ describe('sessions', () => {
     );
   });
 
-  test('below its user’s epoch a cached session is not believed: Postgres answers with today’s roles', async () => {
+  test('below its user’s epoch a cached session is not trusted: Postgres answers with the current roles', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
     await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
     await flush();
@@ -235,8 +236,8 @@ describe('signing out', () => {
   });
 });
 
-describe('foreign pages', () => {
-  test('a write by cookie passes with the own Origin or the double-submit token, and with nothing less', async () => {
+describe('pages of other sites', () => {
+  test('a write by cookie requires our Origin or the double-submit token', async () => {
     const { cookie } = await signUp(harness, newPerson());
     const other = await signUp(harness, newPerson());
     const attempt = (headers: Record<string, string>) =>
@@ -260,7 +261,7 @@ describe('foreign pages', () => {
     expect((await signOut(harness, other.cookie)).status).toBe(200);
   });
 
-  test('a foreign or null Origin signs nobody in or up (login CSRF)', async () => {
+  test('a foreign or null Origin signs no user in or up (login CSRF)', async () => {
     const person = newPerson();
     await signUp(harness, person);
     for (const origin of ['https://evil.test', 'null'])

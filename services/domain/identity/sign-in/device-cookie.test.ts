@@ -39,7 +39,7 @@ function browser(startMs = START_MS) {
 }
 
 describe('the cookie of a known device', () => {
-  test('a browser that has signed in is known for that name, and for no other', () => {
+  test('identifies a browser that has signed in, for that address only', () => {
     const { signIn, knows } = browser();
     signIn('ada@people.test');
     expect(knows('ada@people.test')?.id).toMatch(/^[\w-]{22}$/);
@@ -48,7 +48,7 @@ describe('the cookie of a known device', () => {
     expect(knows('ada@people.test', 'other=1')).toBeNull();
   });
 
-  test('scripts cannot read it, and outside of development it is bound to its host', () => {
+  test('is hidden from scripts, and outside of development bound to its host', () => {
     const { signIn, knows, cookie } = browser();
     expect(signIn('ada@people.test')).toMatch(
       /^sallyport\.device=2\.\d+\.[\w-]{22}\.[\w-]{43}; Path=\/; Max-Age=15552000; HttpOnly; SameSite=Lax$/,
@@ -58,7 +58,7 @@ describe('the cookie of a known device', () => {
     expect(knows('ada@people.test', cookie(), false)).toBeNull();
   });
 
-  test('one changed byte, a key that is gone, another format: a stranger', () => {
+  test('is rejected with one changed byte, a deleted key or another format', () => {
     const { signIn, knows, cookie } = browser();
     signIn('ada@people.test');
     const sent = cookie() as string;
@@ -74,7 +74,7 @@ describe('the cookie of a known device', () => {
       expect(knows('ada@people.test', forged), forged.slice(0, 80)).toBeNull();
   });
 
-  test('it is forgotten 180 days after the last sign-in, by our clock', () => {
+  test('expires 180 days after the last sign-in, by our clock', () => {
     const { signIn, knows, wait } = browser();
     signIn('ada@people.test');
     const first = knows('ada@people.test');
@@ -82,12 +82,12 @@ describe('the cookie of a known device', () => {
     expect(knows('ada@people.test')).toEqual(first);
     signIn('ada@people.test');
     wait(DEVICE_COOKIE_SECONDS - 1);
-    expect(knows('ada@people.test'), 'the same device after a sign-in').toEqual(first);
+    expect(knows('ada@people.test'), 'keeps the device id after another sign-in').toEqual(first);
     wait(1);
     expect(knows('ada@people.test')).toBeNull();
   });
 
-  test('a browser that signed in before the password was changed is not known, however many cookies it kept', () => {
+  test('is rejected if issued before the password changed, however many cookies the browser kept', () => {
     const { ports, signIn, knows, cookie, wait } = browser();
     signIn('ada@people.test');
     const since = (ms: number) =>
@@ -104,14 +104,14 @@ describe('the cookie of a known device', () => {
     expect(since(1_000)).not.toBeNull();
   });
 
-  test('four people share a browser; a fifth takes the place of the one who came first', () => {
+  test('four users share a browser; a fifth replaces the one who came first', () => {
     const { signIn, knows } = browser();
     const people = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}@people.test`);
     for (const email of people) signIn(email);
     expect(people.map((email) => knows(email) !== null)).toEqual([false, true, true, true, true]);
   });
 
-  test('an answer keeps the cookies it had', () => {
+  test('a response keeps its other cookies', () => {
     const { ports } = browser();
     const answer = { body: {}, setCookie: ['session=1'] } as unknown as SignInAnswer;
     const auth = { browser: { secureCookies: true } } as never;

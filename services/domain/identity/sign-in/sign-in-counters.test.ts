@@ -10,7 +10,7 @@ const ring = (versions: readonly number[]): KeyRing =>
     secretVersion: (_: string, version: number) => (versions.includes(version) ? Buffer.alloc(32, version) : undefined),
   }) as unknown as KeyRing;
 
-test('a counter goes by the first version of its secret, so that a new one forgets nothing; without it by the present', () => {
+test('a counter is keyed with the first version of its secret, so a rotation resets nothing; without it with the current one', () => {
   const first = counterKey(ring([1, 2]), 'account', 'a@b.test');
   expect(first).toMatch(/^account:[\w-]{22}$/);
   expect(counterKey(ring([1]), 'account', 'a@b.test')).toBe(first);
@@ -19,7 +19,7 @@ test('a counter goes by the first version of its secret, so that a new one forge
   expect(counterKey(ring([1]), 'device', 'a@b.test').slice(7)).not.toBe(first.slice(8));
 });
 
-test('the longest lock of those that judge counts; a hundred failures end a password, and no network', () => {
+test('the longest lock decides; a hundred failures disable a password, but no network', () => {
   const counter = (key: string, failures: number, lockedSeconds: number) => ({ key, failures, lockedSeconds });
   expect(refusedSeconds([], [counter('account:a', FAILURES_EVER, 900)])).toBe(0);
   expect(refusedSeconds(['account:a', 'network:n'], [counter('account:a', 5, 60), counter('network:n', 9, 90)])).toBe(
@@ -29,7 +29,7 @@ test('the longest lock of those that judge counts; a hundred failures end a pass
   expect(refusedSeconds(['network:n'], [counter('network:n', FAILURES_EVER, 0)])).toBe(0);
 });
 
-test('a right password is refused where its count was spent meanwhile, with or without a lock', async () => {
+test('a correct password is refused if its counter was exhausted in the meantime, with or without a lock', async () => {
   const forgiving = (row: object): Tx => ({ query: async () => [row], afterCommit: () => {} }) as unknown as Tx & Sql;
   const admitted = { isKnownDevice: false, lockingKeys: [], clearedKeys: [], identifier: '', accountKey: '' };
   const of = (lockedSeconds: number) =>

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => guard?.close());
 
-/** As if so much time had gone by since the counters were written. */
+/** Moves the counters back in time. */
 const age = (email: string, seconds: number) =>
   guard.rows(
     `UPDATE login_failures SET window_began_at = window_began_at - $2 * interval '1 second',
@@ -55,21 +55,21 @@ describe('a guessed password', () => {
     expect(Number(locked?.retryAfter)).toBeGreaterThan(600);
     expect(Number(locked?.retryAfter)).toBeLessThanOrEqual(900);
 
-    // Which of the two has an account is in none of the answers.
+    // No response reveals which of the two has an account.
     const withoutSeconds = (list: ReturnType<typeof comparable>[]) => list.map(({ retryAfter: _, ...rest }) => rest);
     expect(withoutSeconds(answers.unknown)).toEqual(withoutSeconds(answers.known));
     expect(await guard.statusOf(person.email)).toMatchObject({ failedLogins: 5, isSpent: false });
 
-    // Nobody is locked out by others: the browser that has signed in before still may, and its place in the queue is kept.
+    // Other users cannot lock out a known browser: it may still sign in and keeps its place in the queue.
     guard.admissions.length = 0;
     const again = await signIn(other, person, { cookie: deviceOf({ cookie } as HttpAnswer) });
     expect(again.status, again.text).toBe(200);
     expect(guard.admissions).toMatchObject([{ knownDevice: true }]);
     expect(await guard.statusOf(person.email)).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
-    expect((await signIn(harness, person)).status, 'a success has taken the lock away').toBe(200);
+    expect((await signIn(harness, person)).status, 'a success has cleared the lock').toBe(200);
   });
 
-  test('a new password makes every browser a stranger: cookies of before are locked with all others', async () => {
+  test('a new password makes every browser unknown: old cookies are locked like all others', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     await guard.failTimes(5, person.email);
@@ -80,7 +80,7 @@ describe('a guessed password', () => {
     expect((await signIn(harness, person, sent)).status).toBe(429);
   });
 
-  test('devices forgotten while a known one’s password was checked: it is judged anew, and knows nobody', async () => {
+  test('devices forgotten while the password of a known one was verified: it is evaluated again as unknown', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     const { id: userId, email } = body.user;
@@ -99,14 +99,14 @@ describe('a guessed password', () => {
     expect(await guard.statusOf(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
   });
 
-  test('failures of an account are of its user, whom clean-up asks; those of a name alone are of nobody', async () => {
+  test('failures of an account name its user, for the purge; those of an unknown address name none', async () => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const owner = async (email: string) =>
       (await guard.rows('SELECT user_id FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
         .user_id;
     await guard.fail(harness, person.email);
-    expect(await owner(person.email), 'a name whose account nobody looked up').toBeNull();
+    expect(await owner(person.email), 'an address whose account was not looked up').toBeNull();
     expect((await signIn(harness, { email: person.email, password: 'wrong wrong wrong' })).status).toBe(401);
     expect(await owner(person.email)).toBe(body.user.id);
     await guard.fail(harness, person.email);
@@ -118,7 +118,7 @@ describe('a guessed password', () => {
     expect(await guard.statusOf(person.email)).toMatchObject({ failedLogins: 0 });
   });
 
-  test('the window of a network is the one of the policy, told to the database', async () => {
+  test('the network window comes from the policy and is passed to the database', async () => {
     const caller = callerAt('198.51.100.90');
     for (let n = 0; n < 3; n += 1) await guard.fail(harness, newPerson().email, caller);
     const { clearedKeys } = await admitSignIn(harness.deps, { email: newPerson().email }, caller);
@@ -133,7 +133,7 @@ describe('a guessed password', () => {
     expect((await names(1_800)).triedNames).toBe(3);
   });
 
-  test('every attempt is one event, and the lock is one more that names no account in the open log', async () => {
+  test('every attempt is one event, and the lock is one more that names no account in the clear log', async () => {
     const email = newPerson().email;
     await guard.failTimes(7, email);
     const { identifier } = await admitSignIn(harness.deps, { email: newPerson().email }, guard.homeOf(email));
@@ -154,7 +154,7 @@ describe('a guessed password', () => {
     ]);
   });
 
-  test('fifty at once on two copies count fifty, and no more than five are told anything', async () => {
+  test('fifty concurrent failures on two copies count fifty, and at most five learn whether the password was right', async () => {
     const { email } = newPerson();
     const home = guard.homeOf(email);
     const admitted = await crowd(50, (n) => admitSignIn((n % 2 ? harness : other).deps, { email }, home));
@@ -168,10 +168,10 @@ describe('a guessed password', () => {
     const [{ locks }] = await guard.rows('SELECT locks FROM login_failures WHERE key = $1', [
       accountKeyOf(harness.deps, email),
     ]);
-    expect(locks, 'failures during a lock do not lengthen it').toBe(1);
+    expect(locks, 'failures during a lock do not extend it').toBe(1);
   });
 
-  test('a right password is refused when the lock began while it was being checked', async () => {
+  test('a correct password is refused when the lock began while it was being verified', async () => {
     const person = newPerson();
     await signUp(harness, person);
     guard.whileHashing = () =>
@@ -186,7 +186,7 @@ describe('a guessed password', () => {
     ).toHaveLength(1);
   });
 
-  test('so is a wrong one: it is told of the lock in place of whether it was right', async () => {
+  test('a wrong one too: the response reports the lock instead of whether it was right', async () => {
     const { email } = newPerson();
     guard.whileHashing = () =>
       Promise.all(Array.from({ length: 5 }, () => guard.fail(other, email, callerAt('203.0.113.9'))));
@@ -207,7 +207,7 @@ describe('a guessed password', () => {
     expect(seconds).toEqual([900, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 86_400]);
   });
 
-  test('four wrong ones an hour lock nobody, and are counted for ever all the same', async () => {
+  test('four wrong ones an hour lock no account, but are counted permanently', async () => {
     const { email } = newPerson();
     for (let hour = 0; hour < 5; hour += 1) {
       await guard.failTimes(4, email);
@@ -216,7 +216,7 @@ describe('a guessed password', () => {
     expect(await guard.statusOf(email)).toEqual({ failedLogins: 20, lockedUntil: null, isSpent: false });
   });
 
-  test('the hundredth consecutive failure ends the password alone, whatever the time, the address, the /64 or the copy', async () => {
+  test('the hundredth consecutive failure disables the password alone, regardless of time, address, /64 and copy', async () => {
     const person = newPerson();
     const { cookie } = await signUp(harness, person);
     await guard.failTimes(1, person.email);
@@ -226,7 +226,7 @@ describe('a guessed password', () => {
     ]);
     for (let n = 0; n < 6; n += 1) {
       expect((await guard.statusOf(person.email)).isSpent).toBe(false);
-      // Each from a /64 of its own.
+      // Each from its own /64.
       await guard.fail(n % 2 ? harness : other, person.email, callerAt(`2001:db8:0:${n.toString(16)}::1`));
       await age(person.email, 90_000);
     }
@@ -238,7 +238,7 @@ describe('a guessed password', () => {
     expect((await signIn(harness, person)).status, 'reset by success').toBe(200);
   });
 
-  test('a mailed code, a new password or an administrator takes the lock away', async () => {
+  test('a mailed code, a new password or an administrator clears the lock', async () => {
     const { email } = newPerson();
     await guard.failTimes(5, email);
     expect(await guard.fail(harness, email)).toBe('locked');

@@ -24,13 +24,13 @@ afterAll(() => harness?.close());
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 const newName = (): string => `${randomUUID()}@people.test`;
 let homes = 0;
-/** Everybody lives elsewhere: what one test does to a network is no other test's. */
+/** A network for each account, so that a test that locks one does not affect another test. */
 const newHome = (): Caller => callerAt(`10.1.${homes >> 8}.${homes++ & 255}`);
 const deviceOf = (email: string): string =>
   deviceSetCookie(ports, { email, cookie: undefined, isSecure: false }).split(';', 1)[0] as string;
 
 type Guess = { readonly home?: Caller; readonly cookie?: string | undefined; readonly userId?: string };
-/** One wrong password. @returns seconds for which it was locked already */
+/** One wrong password. @returns seconds for which it was already locked */
 async function fail(email: string, { home = newHome(), cookie, userId }: Guess = {}): Promise<number> {
   const admitted = await admitSignIn(ports, { email, cookie }, home);
   return ports.transact((tx) => countSignInFailure(tx, admitted, userId, home));
@@ -38,7 +38,7 @@ async function fail(email: string, { home = newHome(), cookie, userId }: Guess =
 async function failTimes(times: number, email: string, guess?: Guess): Promise<void> {
   for (let n = 0; n < times; n += 1) await fail(email, guess);
 }
-/** A right password. */
+/** A correct password. */
 async function succeed(email: string, home = newHome(), cookie?: string) {
   const admitted = await admitSignIn(ports, { email, cookie }, home);
   return ports.transact((tx) => forgiveSignIn(tx, admitted));
@@ -48,7 +48,7 @@ const events = (): Promise<{ type: string; outcome: string; target_id: string | 
   rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
 
 describe('a guessed password', () => {
-  test('five wrong ones lock the account: the sixth attempt is refused before its password is looked at', async () => {
+  test('five wrong ones lock the account: the sixth attempt is refused before its password is verified', async () => {
     const email = newName();
     await failTimes(4, email);
     expect(await statusOf(email)).toEqual({ failedLogins: 4, lockedUntil: null, isSpent: false });
@@ -62,7 +62,7 @@ describe('a guessed password', () => {
     expect(refused.options.retryAfterSeconds).toBeLessThanOrEqual(900);
   });
 
-  test('of those under way together five are told of the password, the others of the lock alone', async () => {
+  test('of concurrent ones, five learn about the password, the others only about the lock', async () => {
     const email = newName();
     const home = newHome();
     const admitted = await Promise.all(Array.from({ length: 8 }, () => admitSignIn(ports, { email }, home)));
@@ -73,7 +73,7 @@ describe('a guessed password', () => {
     expect(await statusOf(email)).toMatchObject({ failedLogins: 8 });
   });
 
-  test('every attempt is one event, the lock one more; the open log has the name as a hash, and whom it is about', async () => {
+  test('every attempt is one event, the lock one more; the log has the address as a hash, and the user it concerns', async () => {
     const email = newName();
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
     const before = await events();
@@ -100,7 +100,7 @@ describe('a guessed password', () => {
     expect(JSON.stringify(written)).not.toContain(email);
   });
 
-  test('the same of a name that nobody has names no account', async () => {
+  test('the same for an unknown address names no account', async () => {
     const before = await events();
     await failTimes(5, newName());
     const written = (await events()).slice(before.length);
@@ -108,7 +108,7 @@ describe('a guessed password', () => {
     expect(written.map(({ target_id }) => target_id)).toEqual(Array(6).fill(null));
   });
 
-  test('the hundredth ends the password alone: no waiting helps', async () => {
+  test('the hundredth disables the password alone: waiting does not help', async () => {
     const email = newName();
     await fail(email);
     await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
@@ -124,20 +124,20 @@ describe('a guessed password', () => {
     });
   });
 
-  test('nobody is known by a name that was never tried', async () => {
+  test('no device is known for an address that was never tried', async () => {
     expect(await statusOf(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
   });
 });
 
-describe('a right password', () => {
-  test('forgives what was counted before', async () => {
+describe('a correct password', () => {
+  test('clears the counted failures', async () => {
     const email = newName();
     await failTimes(4, email);
     expect(await succeed(email)).toEqual({ suspectNetwork: false });
     expect(await statusOf(email)).toMatchObject({ failedLogins: 0 });
   });
 
-  test('is refused where a lock began while it was being checked, and forgives nothing', async () => {
+  test('is refused if a lock began while it was being verified, and clears nothing', async () => {
     const email = newName();
     const admitted = await admitSignIn(ports, { email }, newHome());
     await failTimes(5, email);
@@ -145,7 +145,7 @@ describe('a right password', () => {
     expect(await statusOf(email)).toMatchObject({ failedLogins: 5 });
   });
 
-  test('from where many other names were tried in vain is suspected, and from elsewhere is not', async () => {
+  test('from a network with many other failed accounts is suspect, and from elsewhere is not', async () => {
     const home = newHome();
     for (let n = 0; n < STUFFING_NAMES; n += 1) await fail(newName(), { home });
     const email = newName();
@@ -155,7 +155,7 @@ describe('a right password', () => {
 });
 
 describe('a network', () => {
-  test('that tried a hundred times is refused for every name, but for known devices and where networks are not locked', async () => {
+  test('that failed a hundred times is refused for every account, except for known devices and where networks are not locked', async () => {
     const home = newHome();
     const { lockingKeys } = await admitSignIn(ports, { email: newName() }, home);
     await fail(newName(), { home });
@@ -175,7 +175,7 @@ describe('a network', () => {
     expect(await admitSignIn(unlocked, { email }, home)).toMatchObject({ isKnownDevice: false });
   });
 
-  test('of an address that is not known is nobody’s: the account alone is judged', async () => {
+  test('with an unknown address has no counter: only the account’s is evaluated', async () => {
     const email = newName();
     const { lockingKeys, clearedKeys } = await admitSignIn(ports, { email }, callerAt(''));
     expect([lockingKeys, clearedKeys]).toEqual([[accountKeyOf(ports, email)], [accountKeyOf(ports, email)]]);
@@ -183,7 +183,7 @@ describe('a network', () => {
 });
 
 describe('a known device', () => {
-  test('is not locked out by the guesses of others, and locks nobody else by its own', async () => {
+  test('is not locked out by guesses from elsewhere, and locks no other device by its own', async () => {
     const [email, other] = [newName(), newName()];
     const cookie = deviceOf(email);
     await failTimes(5, email);
@@ -194,7 +194,7 @@ describe('a known device', () => {
     expect(await admitSignIn(ports, { email: other, cookie }, newHome())).toMatchObject({ isKnownDevice: false });
   });
 
-  test('that failed ten times running is a stranger', async () => {
+  test('that failed ten consecutive times is unknown', async () => {
     const email = newName();
     const cookie = deviceOf(email);
     const home = newHome();
@@ -204,7 +204,7 @@ describe('a known device', () => {
     expect(await admitSignIn(ports, { email, cookie }, home)).toMatchObject({ isKnownDevice: false });
   });
 
-  test('is known until its account forgets its devices; the cookie alone does not tell', async () => {
+  test('is known until its account forgets its devices; the cookie alone does not show it', async () => {
     const email = newName();
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
     const cookie = deviceOf(email);
@@ -219,7 +219,7 @@ describe('a known device', () => {
   });
 });
 
-test('a new password, a mailed code or an administrator takes a lock away, and tells how much was counted', async () => {
+test('a new password, a mailed code or an administrator clears a lock and returns the count', async () => {
   const email = newName();
   await failTimes(5, email);
   const clear = () => ports.transact((tx) => clearSignInFailures(tx, ports, email.toUpperCase()));
@@ -227,7 +227,7 @@ test('a new password, a mailed code or an administrator takes a lock away, and t
   expect(await fail(email)).toBe(0);
 });
 
-test('an incident closes an account once, and no number of right passwords opens it', async () => {
+test('an incident locks an account once, and no number of correct passwords unlocks it', async () => {
   const email = newName();
   const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
   const spend = () => ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email }));

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => guard?.close());
 
-test('a known device that failed five times is locked even with the right password, and gets a new cookie once it is let in', async () => {
+test('a known device that failed five times is locked even with the correct password, and gets a new cookie once it is let in', async () => {
   const person = newPerson();
   const cookie = deviceOf(await signUp(harness, person));
   const key = `key LIKE 'device:%'`;
@@ -30,7 +30,7 @@ test('a known device that failed five times is locked even with the right passwo
 });
 
 describe('a network', () => {
-  test('whose copies count a hundred names at once is locked, and no more than 64 of them are kept', async () => {
+  test('with a hundred failed accounts across copies is locked, and at most 64 of them are stored', async () => {
     const caller = callerAt('198.51.100.7');
     await crowd(100, (n) => guard.fail(n % 2 ? harness : other, newPerson().email, caller));
     await expect(admitSignIn(harness.deps, { email: newPerson().email }, caller)).rejects.toMatchObject({
@@ -42,7 +42,7 @@ describe('a network', () => {
     expect(network).toEqual({ tried: 64, successes: 0 });
   });
 
-  test('failures and successes in one network at once never wait for each other in a circle', async () => {
+  test('concurrent failures and successes in one network never deadlock', async () => {
     const caller = callerAt('198.51.100.20');
     const names = Array.from({ length: 8 }, () => newPerson().email);
     const each = async (email: string, isRight: boolean, at: IdentityHarness): Promise<void> => {

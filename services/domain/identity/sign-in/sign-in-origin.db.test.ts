@@ -22,8 +22,8 @@ afterAll(() => harness?.close());
 
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 type Person = { readonly id: string; readonly email: string; readonly cookie: string };
-/** Somebody with a browser that is known. */
-async function somebody(): Promise<Person> {
+/** A user with a known browser. */
+async function newUser(): Promise<Person> {
   const email = `${randomUUID()}@people.test`;
   const id = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
   const cookie = deviceSetCookie(ports, { email, cookie: undefined, isSecure: false }).split(';', 1)[0] as string;
@@ -33,45 +33,45 @@ const open = ({ id }: Person, ip: string, userAgent: string): Promise<OpenedSess
   ports.auth.transact(() =>
     ports.auth.openSession({ userId: id, assurance: UNNAMED }, { ...callerAt(ip).request, userAgent }),
   );
-/** As many failures of this browser alone as there may be. */
+/** Exhausts the failures of this browser only. */
 async function spendDevice({ cookie }: Person): Promise<void> {
   const [, , id = ''] = cookie.slice(cookie.indexOf('=') + 1).split('.');
   await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 10)', [counterKey(ports.keyRing, 'device', id)]);
 }
 
-describe('an account that an incident has closed', () => {
+describe('an account locked by an incident', () => {
   const isClosed = (userId: string, cookie?: string): Promise<boolean> =>
     ports.transact((tx) => isClosedTo(tx, ports, { userId, cookie }));
   async function closed(): Promise<Person> {
-    const person = await somebody();
+    const person = await newUser();
     await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId: person.id, email: person.email }));
     return person;
   }
 
-  test('is closed to every browser but one that is known', async () => {
+  test('is locked for every browser except a known one', async () => {
     const person = await closed();
     expect(await isClosed(person.id)).toBe(true);
-    expect(await isClosed(person.id, (await somebody()).cookie)).toBe(true);
+    expect(await isClosed(person.id, (await newUser()).cookie)).toBe(true);
     expect(await isClosed(person.id, person.cookie)).toBe(false);
     await spendDevice(person);
     expect(await isClosed(person.id, person.cookie), 'one that failed too often').toBe(true);
   });
 
-  test('is closed to every browser once its devices are forgotten', async () => {
+  test('is locked for every browser once its devices are forgotten', async () => {
     const person = await closed();
     await ports.transact((tx) => forgetDevices(tx, person.id));
     expect(await isClosed(person.id, person.cookie)).toBe(true);
   });
 
-  test('is nobody’s whom wrong passwords alone lock, who is disabled or is not there: others refuse those', async () => {
-    const guessed = await somebody();
+  test('does not apply to an account locked by wrong passwords only, disabled or unknown: other checks refuse those', async () => {
+    const guessed = await newUser();
     await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [accountKeyOf(ports, guessed.email)]);
     const disabled = await closed();
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const id of [guessed.id, disabled.id, randomUUID()]) expect(await isClosed(id)).toBe(false);
   });
 
-  test('refuses with login_locked for a day, in an event that names whom it is about', async () => {
+  test('refuses with login_locked for a day, in an event that names the user', async () => {
     const { id: userId } = await closed();
     const refused = await lockedOut(ports.sql, { userId, detail: { factor: 'social' } }, callerAt('192.0.2.1'));
     expect(refused).toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
@@ -81,14 +81,14 @@ describe('an account that an incident has closed', () => {
   });
 });
 
-describe('what is said of a login', () => {
+describe('the recorded origin of a sign-in', () => {
   const sight = (person: Person, opened: OpenedSession, ip: string, cookie?: string) =>
     ports
       .transact((tx) => readSignInOriginOf(tx, ports, opened, cookie, callerAt(ip)))
       .then((seen) => ({ ...seen, person }));
 
-  test('from a browser that is known is that it is, and nothing of other places', async () => {
-    const person = await somebody();
+  test('from a known browser says so, and nothing about other places', async () => {
+    const person = await newUser();
     await open(person, '192.0.2.1', 'Firefox');
     const opened = await open(person, '203.0.113.1', 'Safari');
     expect(await sight(person, opened, '203.0.113.1', person.cookie)).toEqual({
@@ -98,8 +98,8 @@ describe('what is said of a login', () => {
     });
   });
 
-  test('from a strange one is in which session its user is elsewhere at the same time', async () => {
-    const person = await somebody();
+  test('from an unknown one names the user’s concurrent session elsewhere', async () => {
+    const person = await newUser();
     const other = await open(person, '192.0.2.1', 'Firefox');
     const opened = await open(person, '203.0.113.1', 'Safari');
     expect(await sight(person, opened, '203.0.113.1')).toMatchObject({
@@ -107,28 +107,26 @@ describe('what is said of a login', () => {
       elsewhere: other.session.id,
     });
     await rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = $1`, [other.session.id]);
-    expect(await sight(person, opened, '203.0.113.1'), 'one of earlier is no other place').not.toHaveProperty(
-      'elsewhere',
-    );
+    expect(await sight(person, opened, '203.0.113.1'), 'ignores an earlier session').not.toHaveProperty('elsewhere');
   });
 
-  test('of the same network or the same agent is no other place', async () => {
-    const person = await somebody();
+  test('ignores a session from the same network or with the same agent', async () => {
+    const person = await newUser();
     await open(person, '203.0.113.1', 'Firefox');
     await open(person, '192.0.2.1', 'Safari');
     const opened = await open(person, '203.0.113.1', 'Safari');
     expect(await sight(person, opened, '203.0.113.1')).not.toHaveProperty('elsewhere');
   });
 
-  test('of a user who is deleted meanwhile knows no browser by what the account had forgotten', async () => {
-    const person = await somebody();
+  test('for a user deleted in the meantime knows no browser', async () => {
+    const person = await newUser();
     const opened = await open(person, '203.0.113.1', 'Safari');
     await rows('DELETE FROM users WHERE id = $1', [person.id]);
     expect(await sight(person, opened, '203.0.113.1')).toMatchObject({ known_device: false });
   });
 
-  test('from where many names were tried in vain lately is that, and not once it is long ago', async () => {
-    const person = await somebody();
+  test('flags a network with many recently failed accounts, and not once they are long ago', async () => {
+    const person = await newUser();
     const ip = '198.51.100.77';
     const key = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
     const names = Array.from({ length: STUFFING_NAMES }, (_, n) => `account:${n}`);
@@ -139,8 +137,8 @@ describe('what is said of a login', () => {
     expect(await sight(person, opened, ip)).not.toHaveProperty('suspect_network');
   });
 
-  test('by a password is what its counters have said', async () => {
-    const person = await somebody();
+  test('by password is what its counters reported', async () => {
+    const person = await newUser();
     const { session } = await open(person, '203.0.113.1', 'Safari');
     const said = (isKnownDevice: boolean, suspectNetwork: boolean) =>
       ports.transact((tx) => readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork }));
@@ -149,12 +147,12 @@ describe('what is said of a login', () => {
   });
 });
 
-test('a browser is known for the name it signed in by, and until it has failed too often', async () => {
-  const person = await somebody();
+test('a browser is known for the address it signed in with, until it has failed too often', async () => {
+  const person = await newUser();
   const isKnown = (email: string, devicesSince: Date | null = null): Promise<boolean> =>
     isFromKnownDevice(ports.sql, ports, { email, devicesSince }, person.cookie);
   expect(await isKnown(person.email)).toBe(true);
-  expect(await isKnown((await somebody()).email)).toBe(false);
+  expect(await isKnown((await newUser()).email)).toBe(false);
   expect(await isKnown(person.email, new Date(ports.clock.now() + 60_000))).toBe(false);
   await spendDevice(person);
   expect(await isKnown(person.email)).toBe(false);

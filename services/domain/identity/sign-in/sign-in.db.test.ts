@@ -16,14 +16,14 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 let networks = 0;
-/** Somebody at a network where nobody has guessed yet. */
+/** A user on a network without failures. */
 const newcomer = (): Caller => callerAt(`198.51.100.${++networks}`);
 const enter = (
   input: Partial<SignInInput> & { readonly email: string },
   ports: Partial<SignInPorts> = {},
   caller = newcomer(),
 ) => signIn({ ...harness.deps, ...ports }, { password: harness.password, ...input }, caller);
-/** A hasher by which this happens once, after the password was judged and before it is acted upon. */
+/** A hasher that runs this once, after the password was verified and before the result is used. */
 const whenJudged = (act: () => Promise<unknown>): { readonly hasher: PasswordHasher } => {
   let acts = act;
   const { hasher } = harness.deps;
@@ -44,7 +44,7 @@ const loginsOf = async (userId: string) =>
   ).map(({ outcome, detail }) => ({ outcome, ...detail }));
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [userId])).map(({ id }) => id);
-/** Somebody whose password has a digest of before, weaker than today's. */
+/** A user whose password has an old, weaker digest. */
 async function withWeakDigest(): Promise<Holder> {
   const person = await harness.person();
   const weak = hashSync(harness.password, { cost: 4 });
@@ -55,8 +55,8 @@ async function withWeakDigest(): Promise<Holder> {
 const digestOf = async ({ id }: Holder): Promise<string> =>
   (await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]))[0].password;
 
-describe('the right password', () => {
-  test('opens a session of the browser it came from, with a pair, and the log knows which; case tells no addresses apart', async () => {
+describe('the correct password', () => {
+  test('opens a session for its browser, with a token pair, and the audit log records it; addresses are case-insensitive', async () => {
     const person = await harness.person();
     const caller = newcomer();
     const { body, setCookie } = await enter({ email: person.email.toUpperCase() }, {}, caller);
@@ -76,23 +76,23 @@ describe('the right password', () => {
     ]);
   });
 
-  test('ends the session that its browser had, and no other (no fixation)', async () => {
+  test('ends the browser’s previous session and no other (session fixation)', async () => {
     const [before, person] = [await harness.person(), await harness.person()];
     const { body } = await enter({ email: person.email, cookie: before.cookie });
-    // Its answer comes after the process has read that revocation.
+    // Its response comes after the process has read that revocation.
     expect(harness.deps.revocations.isSessionEnded(before.sessionId)).toBe(true);
     expect(await sessionsOf(before.id)).toEqual([]);
     expect((await sessionsOf(person.id)).sort()).toEqual([person.sessionId, body.session.id].sort());
   });
 
-  test('in a browser that has signed in before is of a known device', async () => {
+  test('from a browser that has signed in before is recorded as a known device', async () => {
     const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     await enter({ email: person.email, cookie: cookieOf({ setCookie }) });
     expect((await loginsOf(person.id)).map(({ known_device }) => known_device)).toEqual([false, true]);
   });
 
-  test('beside a second factor opens nothing: it is asked for, with a challenge, and the log says so', async () => {
+  test('with a second factor opens no session: a challenge is returned and recorded', async () => {
     const holder = await harness.appHolder();
     await expect(enter({ email: holder.email })).rejects.toMatchObject({
       code: 'second_factor_required',
@@ -102,7 +102,7 @@ describe('the right password', () => {
     expect(await loginsOf(holder.id)).toMatchObject([{ outcome: 'second_factor_asked', factor: 'password' }]);
   });
 
-  test('of an address that must be proved first opens nothing before it is', async () => {
+  test('of an unverified address opens no session while verification is required', async () => {
     const person = await harness.person();
     const strict = { verificationRequired: true };
     await expect(enter({ email: person.email }, strict)).rejects.toMatchObject({ code: 'email_unverified' });
@@ -112,7 +112,7 @@ describe('the right password', () => {
     expect((await enter({ email: person.email }, strict)).body.user.id).toBe(person.id);
   });
 
-  test('by a weak digest is taken, and the digest replaced by a strong one; its session lives', async () => {
+  test('with a weak digest is accepted, and the digest upgraded; its session lives', async () => {
     const person = await withWeakDigest();
     const { body } = await enter({ email: person.email });
     await expect.poll(() => digestOf(person)).toMatch(/^\$2b\$12\$/);
@@ -121,7 +121,7 @@ describe('the right password', () => {
 });
 
 describe('a refusal', () => {
-  test('is one for a wrong password, an unknown address, an account disabled or without password, and a password of no form', async () => {
+  test('is the same for a wrong password, an unknown address, an account disabled or without password, and an impossible password', async () => {
     const [person, disabled, social] = [await harness.person(), await harness.person(), await harness.person()];
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [social.id]);
@@ -146,7 +146,7 @@ describe('a refusal', () => {
     expect(await sessionsOf(person.id)).toEqual(before);
   });
 
-  test('the fifth time closes the account to unknown browsers, right password or not; a known one still gets in', async () => {
+  test('the fifth time locks the account for unknown browsers, even with the correct password; a known one still gets in', async () => {
     const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     for (let tries = 0; tries < 5; tries += 1)
@@ -160,7 +160,7 @@ describe('a refusal', () => {
     expect((await enter({ email: person.email, cookie: cookieOf({ setCookie }) })).body.user.id).toBe(person.id);
   });
 
-  test('of a full hashing queue comes before anything is read or counted; known devices keep their places', async () => {
+  test('by a full hashing queue comes before anything is read or counted; known devices keep their places', async () => {
     const person = await harness.person();
     const cookie = cookieOf(await enter({ email: person.email }));
     const refusalOf = ({ knownDevice }: HashAdmission) => (knownDevice ? undefined : new HasherBusyError('full', 3));
@@ -175,7 +175,7 @@ describe('a refusal', () => {
     expect((await loginsOf(person.id)).map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
   });
 
-  test('of a copy whose state was rewound comes first: it would not know who was cut off', async () => {
+  test('by a copy with rewound state comes first, because it may have lost revocations', async () => {
     const person = await harness.person();
     const { revocations: real } = harness.deps;
     const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
@@ -183,7 +183,7 @@ describe('a refusal', () => {
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
   });
 
-  test('of a client that leaves: its place in the hashing queue is given up', async () => {
+  test('a client that disconnects frees its place in the hashing queue', async () => {
     const person = await harness.person();
     const gone = new AbortController();
     const ahead = enter({ email: person.email });
@@ -194,12 +194,12 @@ describe('a refusal', () => {
   });
 });
 
-describe('between the proof of a password and the session', () => {
+describe('between verification of the password and the session', () => {
   test.each([
     ['another password', `UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`],
     ['a disabled account', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
     ['a deleted account', 'DELETE FROM users WHERE id = $1'],
-  ])('%s is refused like a wrong password, and nothing is opened', async (_what, change) => {
+  ])('%s is refused like a wrong password, and no session is opened', async (_what, change) => {
     const person = await harness.person();
     await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
     const changing = whenJudged(() => harness.rows(change, [person.id]));
@@ -208,7 +208,7 @@ describe('between the proof of a password and the session', () => {
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused' }]);
   });
 
-  test('an account that forgets its devices has the browser judged anew: it is not known any more', async () => {
+  test('an account that forgets its devices has the browser evaluated again, as unknown', async () => {
     const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     const forget = `UPDATE users SET "devicesSince" = now() + interval '1 hour' WHERE id = $1`;
@@ -217,7 +217,7 @@ describe('between the proof of a password and the session', () => {
     expect((await loginsOf(person.id)).map(({ known_device }) => known_device)).toEqual([false, false]);
   });
 
-  test('a digest that a sign-in beside it has made strong is proved in its place', async () => {
+  test('a digest upgraded by a concurrent sign-in is verified again', async () => {
     const person = await withWeakDigest();
     const weak = await digestOf(person);
     const upgrade = 'SELECT account_password_upgrade($1, $2, $3)';
@@ -228,7 +228,7 @@ describe('between the proof of a password and the session', () => {
     expect(await digestOf(person)).toBe(harness.digest);
   });
 
-  test('a failure of ours is no refusal, and counts against nobody', async () => {
+  test('an internal failure is no refusal, and counts against no user', async () => {
     const person = await harness.person();
     const unread = createAccessDirectory(harness.deps);
     await expect(enter({ email: person.email }, { access: unread })).rejects.toThrow('a required value is missing');
@@ -237,7 +237,7 @@ describe('between the proof of a password and the session', () => {
   });
 });
 
-test('a login on a database that was found older meanwhile is not answered, and its session ends', async () => {
+test('a sign-in on a database found older in the meantime gets no response, and its session ends', async () => {
   const person = await harness.person();
   let isRewound = false;
   const { revocations: real } = harness.deps;
@@ -259,7 +259,7 @@ describe('a session whose tokens cannot be signed', () => {
     },
   });
 
-  test('ends: its cookie never left', async () => {
+  test('ends, because its cookie was never sent', async () => {
     const person = await harness.person();
     await expect(enter({ email: person.email }, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
@@ -270,7 +270,7 @@ describe('a session whose tokens cannot be signed', () => {
     expect(family).toEqual({ revoke_reason: 'issue_failed' });
   });
 
-  test('and cannot be ended either is told of by the signing', async () => {
+  test('that cannot be ended either reports the signing failure', async () => {
     const person = await harness.person();
     const transact = () => Promise.reject(new Error('no store'));
     await expect(enter({ email: person.email }, { ...unsigned(), transact })).rejects.toMatchObject({

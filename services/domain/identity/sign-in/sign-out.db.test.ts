@@ -17,7 +17,7 @@ const liveOf = (userId: string) =>
     [userId],
   );
 
-test('ends the session with its family and says so to every copy; the cookie opens nothing, another session lives', async () => {
+test('ends the session with its token family and notifies every copy; its cookie is rejected, another session lives', async () => {
   const [person, other] = [await harness.person(), await harness.person()];
   const announced: number[] = [];
   const ports = { ...harness.deps, announceRevocations: () => void announced.push(1) };
@@ -34,20 +34,20 @@ test('ends the session with its family and says so to every copy; the cookie ope
   expect(cut).toEqual([{ reason: 'sign_out' }]);
 });
 
-test('of a session that has ended already is no error', async () => {
+test('of a session that has already ended is not an error', async () => {
   const { caller } = await harness.person();
   await signOut(harness.deps, {}, caller);
   expect(await signOut(harness.deps, {}, caller)).toEqual({ success: true });
 });
 
-test('is for who has a session, and for nobody else', async () => {
+test('requires a session', async () => {
   const person = await harness.person();
   for (const caller of [callerAt('198.51.100.7'), testCaller, userCaller(person.id, testCaller)])
     await expect(signOut(harness.deps, {}, caller)).rejects.toMatchObject({ code: 'unauthenticated' });
   expect(await liveOf(person.id)).toHaveLength(1);
 });
 
-test('whose event cannot be written is no success, and the session lives', async () => {
+test('fails if its event cannot be written, and the session lives', async () => {
   const person = await harness.person();
   await harness.rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN IF NEW.type = 'session.ended' THEN RAISE 'no room'; END IF; RETURN NEW; END $$`);

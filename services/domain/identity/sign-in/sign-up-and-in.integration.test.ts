@@ -34,7 +34,7 @@ const watched = (real: PasswordHasher): PasswordHasher => {
 };
 
 describe('signing up', () => {
-  test('gives user, session, tokens and a signed HttpOnly cookie, and stores a bcrypt-12 digest', async () => {
+  test('returns user, session, tokens and a signed HttpOnly cookie, and stores a bcrypt-12 digest', async () => {
     const person = newPerson();
     const answer = await signUp(harness, person);
     expect(answer.status).toBe(201);
@@ -59,7 +59,7 @@ describe('signing up', () => {
     });
   });
 
-  test('keeps emailVerified as a nullable timestamp and answers with a boolean', async () => {
+  test('stores emailVerified as a nullable timestamp and returns a boolean', async () => {
     const answer = await signUp(harness, newPerson());
     const { id } = answer.body.user;
     expect(await rows(`SELECT "emailVerified" FROM users WHERE id = $1`, [id])).toEqual([{ emailVerified: null }]);
@@ -70,7 +70,7 @@ describe('signing up', () => {
     expect((await readSession(harness, answer.cookie)).body.user.emailVerified).toBe(true);
   });
 
-  test('an address is one whatever its case; the second is 409 and changes nothing', async () => {
+  test('treats an address as the same in any case; the second is 409 and changes nothing', async () => {
     const person = newPerson();
     await signUp(harness, person);
     const again = await signUp(harness, { ...person, email: person.email.toUpperCase(), password: 'another password' });
@@ -79,7 +79,7 @@ describe('signing up', () => {
     expect((await signIn(harness, { ...person, email: person.email.toUpperCase() })).status).toBe(200);
   });
 
-  test('four at once with one address make one account, one session and one family', async () => {
+  test('four concurrent requests with one address create one account, one session and one token family', async () => {
     const person = newPerson();
     const answers = await Promise.all(Array.from({ length: 4 }, () => signUp(harness, person)));
     expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409, 409]);
@@ -111,7 +111,7 @@ describe('signing up', () => {
     ['request_invalid', { emailVerified: true }],
     ['request_invalid', { roles: ['admin'] }],
     ['request_invalid', { callbackURL: 'https://evil.test' }],
-  ])('refuses with %s and keeps nothing: %o', async (code, change) => {
+  ])('rejects with %s and stores nothing: %o', async (code, change) => {
     const person = { ...newPerson(), ...change };
     const answer = await send(harness, 'POST', '/api/auth/signup', { body: person });
     expect([answer.status, answer.body.code]).toEqual([400, code]);
@@ -119,7 +119,7 @@ describe('signing up', () => {
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [String(person.email)])).toEqual([]);
   });
 
-  test('takes 256 characters up to 1,024 bytes, keeps every byte of them, and knows NFKC-equal forms', async () => {
+  test('accepts 256 characters up to 1,024 bytes, uses every byte of them, and treats NFKC-equal forms as equal', async () => {
     const long = { ...newPerson(), password: `${'p'.repeat(99)}1` };
     await signUp(harness, long);
     expect((await signIn(harness, { ...long, password: `${'p'.repeat(99)}2` })).status).toBe(401);
@@ -134,7 +134,7 @@ describe('signing up', () => {
 });
 
 describe('signing in', () => {
-  test('begins a new session and ends the one the request came with, with its tokens', async () => {
+  test('opens a new session and ends the one the request carried, with its tokens', async () => {
     const person = newPerson();
     const first = await signUp(harness, person);
     const second = await signIn(harness, person, { cookie: first.cookie });
@@ -148,7 +148,7 @@ describe('signing in', () => {
     ]);
   });
 
-  test('answers a wrong password, an unknown account, a disabled one and an impossible password alike', async () => {
+  test('answers a wrong password, an unknown account, a disabled one and an impossible password the same', async () => {
     const person = newPerson();
     await signUp(harness, person);
     const disabled = newPerson();
@@ -172,7 +172,7 @@ describe('signing in', () => {
     for (const answer of alike) expect(answer).toEqual(alike[0]);
   });
 
-  test('one event for each success and each failure, the failure committed before its 401, no address in clear', async () => {
+  test('writes one event for each success and each failure, the failure committed before its 401, without the address in clear', async () => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const events = () =>
@@ -202,7 +202,7 @@ describe('signing in', () => {
     expect(everything).not.toContain(sessionTokenOf(opened.cookie));
   });
 
-  test('session, family and login event name the trace of the answer', async () => {
+  test('session, token family and sign-in event carry the trace of the response', async () => {
     const person = newPerson();
     await signUp(harness, person);
     const traceId = 'c0ffee00c0ffee00c0ffee00c0ffee00';
@@ -216,7 +216,7 @@ describe('signing in', () => {
     ]);
   });
 
-  test('no password is hashed inside a transaction', async () => {
+  test('hashes no password inside a transaction', async () => {
     const person = newPerson();
     idleInTransaction.length = 0;
     await signUp(harness, person);

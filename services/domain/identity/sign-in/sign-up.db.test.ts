@@ -48,7 +48,7 @@ const mailsSince = async (work: () => Promise<unknown>): Promise<string[]> => {
 };
 
 describe('signing up', () => {
-  test('makes user, account, session and family, asks for the proof of the address, and keeps no password', async () => {
+  test('creates user, account, session and token family, queues a verification mail, and stores no password', async () => {
     const person = newPerson();
     let answer: SignInAnswer | undefined;
     const mails = await mailsSince(async () => {
@@ -74,12 +74,12 @@ describe('signing up', () => {
     expect(types.map(({ type }) => type)).toEqual(expect.arrayContaining(['user.created', 'session.created']));
   });
 
-  test('without a name is allowed', async () => {
+  test('is allowed without a name', async () => {
     const { email, password } = newPerson();
     expect(opened(await join({ email, password })).body.user.name).toBe('');
   });
 
-  test('ends the session that its browser had (no fixation)', async () => {
+  test('ends the browser’s previous session (session fixation)', async () => {
     const before = await harness.person();
     const person = newPerson();
     const { body } = opened(await join({ ...person, cookie: before.cookie }));
@@ -91,7 +91,7 @@ describe('signing up', () => {
     expect(family).toEqual({ revoke_reason: 'sign_up' });
   });
 
-  test('with an address that is known is refused, and the account keeps its password', async () => {
+  test('with a known address is refused, and the account keeps its password', async () => {
     const { id, email } = await harness.person();
     await expect(join({ ...newPerson(), email })).rejects.toMatchObject({ code: 'email_taken' });
     const accounts = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
@@ -99,7 +99,7 @@ describe('signing up', () => {
     expect(await sessionsOf(email)).toHaveLength(1);
   });
 
-  test('beside another with the same address: whichever commits first has it, and nothing is left of the other', async () => {
+  test('concurrent with the same address: the first to commit has it, and nothing is left of the other', async () => {
     const person = newPerson();
     const first = randomUUID();
     const insert = `INSERT INTO users (id, email) VALUES ($1, '${person.email}')`;
@@ -113,15 +113,15 @@ describe('signing up', () => {
 
   test.each([
     ['a password that is too short', { password: 'elevenchars' }, 'password_too_short'],
-    ['a password that many have', { password: 'password1234' }, 'password_common'],
-    ['a key that anybody could guess', { idempotencyKey: 'guessed' }, 'request_invalid'],
-  ])('with %s is refused before it is hashed', async (_what, unfit, code) => {
+    ['a common password', { password: 'password1234' }, 'password_common'],
+    ['a guessable key', { idempotencyKey: 'guessed' }, 'request_invalid'],
+  ])('with %s is rejected before it is hashed', async (_what, unfit, code) => {
     const person = newPerson();
     await expect(join({ ...person, ...unfit }, hashesNothing())).rejects.toMatchObject({ code });
     expect(await usersOf(person.email)).toEqual([]);
   });
 
-  test('while the hashing queue is full is told when to try again, and makes nothing', async () => {
+  test('while the hashing queue is full returns Retry-After, and creates nothing', async () => {
     const person = newPerson();
     const hasher = { ...harness.deps.hasher, hash: () => Promise.reject(new HasherBusyError('full', 2)) };
     await expect(join(person, { hasher })).rejects.toMatchObject({
@@ -131,13 +131,13 @@ describe('signing up', () => {
     expect(await usersOf(person.email)).toEqual([]);
   });
 
-  test('by a copy whose state was rewound is refused', async () => {
+  test('is refused by a copy with rewound state', async () => {
     const { revocations: real } = harness.deps;
     const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
     await expect(join(newPerson(), { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
   });
 
-  test('that fails in the middle leaves no user, session or mail', async () => {
+  test('that fails halfway leaves no user, session or mail', async () => {
     const person = newPerson();
     await harness.rows(`CREATE FUNCTION refuse_mail() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN RAISE 'no room'; END $$`);
@@ -153,10 +153,10 @@ describe('signing up', () => {
   });
 });
 
-describe('where an address must be proved first', () => {
+describe('with required verification', () => {
   const strict = () => ({ verificationRequired: true, ...hashesNothing() });
 
-  test('a mail is all there is, the same for known and unknown addresses, and no password is hashed', async () => {
+  test('only a mail is queued, the same for known and unknown addresses, and no password is hashed', async () => {
     const { email } = await harness.person();
     const unknown = newPerson();
     for (const person of [unknown, { ...newPerson(), email }])
@@ -170,7 +170,7 @@ describe('where an address must be proved first', () => {
     expect(await sessionsOf(email)).toHaveLength(1);
   });
 
-  test('a retry with the same key sends no second mail; another body with it is refused', async () => {
+  test('a retry with the same key sends no second mail; the same key with another body is refused', async () => {
     const person = newPerson();
     const idempotencyKey = randomUUID();
     const mails = await mailsSince(async () => {
@@ -184,7 +184,7 @@ describe('where an address must be proved first', () => {
 });
 
 describe('a retry with the same Idempotency-Key', () => {
-  test('gets the session of the first, and makes no browser known: the account may be another’s by now', async () => {
+  test('gets the first session, and makes no browser known: the account may have another owner by now', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const first = opened(await join(person));
     const again = opened(await join(person));
@@ -201,7 +201,7 @@ describe('a retry with the same Idempotency-Key', () => {
     await expect(join(person, {}, callerAt('203.0.113.99'))).rejects.toMatchObject({ code: 'email_taken' });
   });
 
-  test('completes one whose tokens could not be signed; without a key its session ends, and the account stays', async () => {
+  test('completes a sign-up whose tokens could not be signed; without a key its session ends, and the account stays', async () => {
     const [kept, lost] = [{ ...newPerson(), idempotencyKey: randomUUID() }, newPerson()];
     for (const person of [kept, lost])
       await expect(join(person, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
@@ -211,7 +211,7 @@ describe('a retry with the same Idempotency-Key', () => {
     expect([await usersOf(lost.email), await sessionsOf(lost.email)]).toEqual([[expect.anything()], []]);
   });
 
-  test('gets a new token of its login where the first was stamped by a clock that had stepped', async () => {
+  test('gets a new token of its family if the first was stamped by a clock that was stepped', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() + 3_600_000;
     await expect(join(person, { clock: { ...harness.deps.clock, now } })).rejects.toMatchObject({
@@ -222,7 +222,7 @@ describe('a retry with the same Idempotency-Key', () => {
     expect(await sessionsOf(person.email)).toEqual([body.session.id]);
   });
 
-  test('is refused once its session has ended, where its token had run out', async () => {
+  test('is refused once its session has ended, if its token has expired', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() - 3_600_000;
     await join(person, { clock: { ...harness.deps.clock, now } });
@@ -230,7 +230,7 @@ describe('a retry with the same Idempotency-Key', () => {
     await expect(join(person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 
-  test('where the copy could not sign is the first: nothing was made', async () => {
+  test('is the first one if the copy could not sign: nothing was created', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const assertSigns = (): void => {
       throw signingUnavailable({ retryAfterSeconds: 1 });

@@ -13,11 +13,11 @@ test('outside of development the secret of a browser is bound to its host and ne
   expect(secure).toBe(`__Host-sallyport.social=${own}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure`);
   expect(plain).toBe(`sallyport.social=${own}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax`);
   expect(browserSecretIn(auth(true), secure.split(';', 1)[0])).toBe(own);
-  // A cookie without the prefix may have been set by a neighbour under the same domain.
+  // A cookie without the prefix may have been set by another host of the same domain.
   expect(browserSecretIn(auth(true), plain.split(';', 1)[0])).toBeNull();
 });
 
-test('two tabs of a browser share its secret; one that is none of ours is replaced', () => {
+test('tabs of a browser share its secret; a malformed one is replaced', () => {
   const ports = { auth: auth(false), random };
   expect(browserSecretFor(ports, `sallyport.social=${own}`)).toBe(own);
   for (const cookie of [undefined, 'other=1', 'sallyport.social=', `sallyport.social=${own}x`]) {

@@ -43,7 +43,7 @@ const loginEvents = (): Promise<{ outcome: string; target_id: string | null; det
   rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
 const someone = () => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 
-/** What the browser brings back, with the cookies it was given on its way. */
+/** The callback of the browser, with the cookies set at the start. */
 async function back(who: ProviderAccount, asked: Partial<StartSocialInput> = {}): Promise<CallbackInput> {
   const begun = await startSocialSignIn(ports, { provider: 'company', ...asked }, caller);
   const { state = '', code, iss: issuer } = Object.fromEntries((await oidc.signIn(begun.url, who)).searchParams);
@@ -55,8 +55,8 @@ const signIn = async (who: ProviderAccount, asked?: Partial<StartSocialInput>): 
   finish(await back(who, asked));
 const idIn = ({ result }: CallbackAnswer): string => result?.user.id as string;
 
-describe('a code of a provider', () => {
-  test('opens a session with its pair and cookies, tells the way on, and is one event with where it came from', async () => {
+describe('a code from a provider', () => {
+  test('opens a session with its token pair and cookies, returns the return address, and is one event with its origin', async () => {
     const answer = await signIn(account(), { callbackUrl: '/welcome' });
     expect(answer.callbackUrl).toBe('/welcome');
     expect(answer.result).toMatchObject({ isNewUser: true, tokens: { token_type: 'Bearer' } });
@@ -70,7 +70,7 @@ describe('a code of a provider', () => {
     });
   });
 
-  test('from the browser of the sign-in before ends its session, and knows the browser', async () => {
+  test('from a signed-in browser ends its previous session, and knows the browser', async () => {
     const who = account();
     const first = await signIn(who);
     const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
@@ -82,7 +82,7 @@ describe('a code of a provider', () => {
     expect((await loginEvents()).at(-1)?.detail).toMatchObject({ known_device: true });
   });
 
-  test('of somebody with a second factor asks for it, opens no session, and hands on where the browser wanted to go', async () => {
+  test('of a user with a second factor requires it, opens no session, and passes on the return address', async () => {
     const who = account();
     const userId = idIn(await signIn(who));
     await rows(
@@ -100,7 +100,7 @@ describe('a code of a provider', () => {
     expect((await loginEvents()).at(-1)).toMatchObject({ outcome: 'second_factor_asked', target_id: userId });
   });
 
-  test('to an account that an incident has closed is locked for a strange browser alone, and leaves one event', async () => {
+  test('for an account locked by an incident is refused to an unknown browser only, and leaves one event', async () => {
     const who = account();
     const first = await signIn(who);
     const userId = idIn(first);
@@ -119,17 +119,17 @@ describe('a code of a provider', () => {
   });
 });
 
-describe('GHSA-wxw3-q3m9-c3jr what does not belong together is refused, as an event of nobody', () => {
+describe('GHSA-wxw3-q3m9-c3jr mismatched callbacks are refused, with an event without a user', () => {
   const refusals: [string, (input: CallbackInput) => CallbackInput | Promise<CallbackInput>][] = [
-    ['a state that nobody was given', (input) => ({ ...input, state: randomUUID() })],
+    ['an unknown state', (input) => ({ ...input, state: randomUUID() })],
     ['a browser without its secret', (input) => ({ ...input, cookie: undefined })],
     ['another browser', async (input) => ({ ...input, cookie: (await back(account())).cookie })],
     ['another provider', (input) => ({ ...input, provider: 'other' })],
-    ['a person who said no there', (input) => ({ ...input, code: undefined })],
+    ['a user who declined', (input) => ({ ...input, code: undefined })],
     ['another issuer (RFC 9207)', (input) => ({ ...input, issuer: 'https://evil.example' })],
     ['a code of another attempt', async (input) => ({ ...input, code: (await back(account())).code })],
   ];
-  test.each(refusals)('%s; the attempt is used up where its state was shown', async (_what, change) => {
+  test.each(refusals)('%s; the attempt is consumed if its state was presented', async (_what, change) => {
     const input = await back(account());
     const changed = await change(input);
     const before = await loginEvents();
@@ -140,20 +140,20 @@ describe('GHSA-wxw3-q3m9-c3jr what does not belong together is refused, as an ev
     if (changed.state === input.state) await expect(finish(input)).rejects.toMatchObject(REFUSED);
   });
 
-  test('an attempt that is over', async () => {
+  test('an expired attempt', async () => {
     const input = await back(account());
     await rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
     await expect(finish(input)).rejects.toMatchObject(REFUSED);
   });
 
-  test('of many who bring the same back at once one gets in', async () => {
+  test('of many concurrent identical callbacks, one succeeds', async () => {
     const input = await back(account());
     const answers = await Promise.allSettled(Array.from({ length: 6 }, () => finish(input)));
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 });
 
-test('a provider that is gone by then is no refusal of the person, and no event', async () => {
+test('an unavailable provider is no refusal of the user, and no event', async () => {
   const leaving = await startOidcProvider([`${OWN}/api/auth/callback/leaving`]);
   const { issuer, clientId, clientSecret } = leaving;
   const settings = { leaving: { issuer, clientId, clientSecret, allowPrivateAddresses: true } };
@@ -173,7 +173,7 @@ test('a provider that is gone by then is no refusal of the person, and no event'
 describe('linking', () => {
   const waysOf = (userId: string) => rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId]);
 
-  test('adds a way in for who began it, once, opens no session and mails its owner', async () => {
+  test('adds a sign-in method for the user who started it, once, opens no session and mails its owner', async () => {
     const person = await someone();
     const asked = { linkUserId: person.id, cookie: person.cookie, callbackUrl: '/ways' };
     const who = account();
@@ -186,7 +186,7 @@ describe('linking', () => {
     expect(idIn(await signIn(who))).toBe(person.id);
   });
 
-  test('an account that somebody else has is refused: social_account_taken', async () => {
+  test('an account linked to another user is refused: social_account_taken', async () => {
     const who = account();
     await signIn(who);
     const person = await someone();
@@ -195,7 +195,7 @@ describe('linking', () => {
     expect(await waysOf(person.id)).toEqual([]);
   });
 
-  test('an address that the provider has not proved is refused: social_email_unproven', async () => {
+  test('an address not verified by the provider is refused: social_email_unproven', async () => {
     const person = await someone();
     const asked = { linkUserId: person.id, cookie: person.cookie };
     await expect(signIn(account({ email_verified: false }), asked)).rejects.toMatchObject({
@@ -204,14 +204,14 @@ describe('linking', () => {
     expect(await waysOf(person.id)).toEqual([]);
   });
 
-  test('what one began neither another session nor none finishes', async () => {
+  test('linking started in one session cannot be completed in another, or without one', async () => {
     const [one, two] = [await someone(), await someone()];
     for (const cookie of [two.cookie, ''])
       await expect(signIn(account(), { linkUserId: one.id, cookie })).rejects.toMatchObject(REFUSED);
     expect([await waysOf(one.id), await waysOf(two.id)]).toEqual([[], []]);
   });
 
-  test('a session that is ended while it links another way in links none', async () => {
+  test('a session that ends while it links an account links none', async () => {
     const person = await someone();
     const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
     const end = 'DELETE FROM sessions WHERE "userId" = $1';
@@ -226,10 +226,10 @@ describe('linking', () => {
   });
 });
 
-describe('leaving for a provider', () => {
+describe('starting a sign-in', () => {
   const leave = (input: StartSocialInput) => startSocialSignIn(ports, input, caller);
 
-  test('keeps of the attempt hashes alone, for ten minutes; two tabs of a browser share its secret', async () => {
+  test('stores only hashes of the attempt, for ten minutes; tabs of a browser share its secret', async () => {
     const first = await leave({ provider: 'company' });
     const [line = ''] = first.setCookie;
     expect(line).toMatch(/^sallyport\.social=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
@@ -241,15 +241,15 @@ describe('leaving for a provider', () => {
   });
 
   test.each<[string, StartSocialInput, string]>([
-    ['one that is not configured', { provider: 'nobody' }, 'social_provider_unknown'],
+    ['a provider that is not configured', { provider: 'nobody' }, 'social_provider_unknown'],
     [
-      'an address to return to that is not ours',
+      'a return address on another origin',
       { provider: 'company', callbackUrl: 'https://evil.example/' },
       'callback_refused',
     ],
-    ['one that describes itself as another', { provider: 'impostor' }, 'social_provider_unavailable'],
-    ['one on a private network without leave', { provider: 'guarded' }, 'social_provider_unavailable'],
-  ])('%s is refused, and no attempt is kept', async (_what, input, code) => {
+    ['a provider that publishes another issuer', { provider: 'impostor' }, 'social_provider_unavailable'],
+    ['a provider on a private network without permission', { provider: 'guarded' }, 'social_provider_unavailable'],
+  ])('%s is refused, and no attempt is stored', async (_what, input, code) => {
     const attempts = () => rows('SELECT count(*)::int AS attempts FROM social_sign_ins');
     const before = await attempts();
     await expect(leave(input)).rejects.toMatchObject({ code });

@@ -31,27 +31,27 @@ const judge = (provider: OAuthProvider, idToken: string | undefined, isNonceNeed
 const refused = { code: 'social_sign_in_refused' };
 
 describe('an ID token', () => {
-  test.each([true, false])('of this attempt passes (nonce needed: %s)', async (isNeeded) => {
+  test.each([true, false])('of this attempt is accepted (nonce required: %s)', async (isNeeded) => {
     await expect(judge(openId, await signed({ nonce: NONCE }), isNeeded)).resolves.toBe('a1');
   });
 
-  test.each([true, false])('of another attempt is refused (nonce needed: %s)', async (isNeeded) => {
+  test.each([true, false])('of another attempt is rejected (nonce required: %s)', async (isNeeded) => {
     for (const nonce of ['m'.repeat(43), '', 7])
       await expect(judge(openId, await signed({ nonce }), isNeeded), String(nonce)).rejects.toMatchObject(refused);
   });
 
-  test('without a nonce passes only where none is needed', async () => {
+  test('without a nonce is accepted only if none is required', async () => {
     await expect(judge(openId, await signed(), false)).resolves.toBe('a1');
     await expect(judge(openId, await signed(), true)).rejects.toMatchObject(refused);
   });
 
   test.each<[string, () => Promise<string>]>([
-    ['by another key', () => signed({ nonce: NONCE }, other)],
-    ['by another issuer', () => signed({ nonce: NONCE, iss: 'https://evil.example' })],
+    ['signed by another key', () => signed({ nonce: NONCE }, other)],
+    ['of another issuer', () => signed({ nonce: NONCE, iss: 'https://evil.example' })],
     ['for another client', () => signed({ nonce: NONCE, aud: 'them' })],
     ['of the past', () => signed({ nonce: NONCE, exp: 1 })],
     ['that is none', async () => 'no.token.here'],
-    ['that says nothing', async () => ''],
+    ['without claims', async () => ''],
   ])('%s is refused', async (_what, made) => {
     for (const isNeeded of [true, false])
       await expect(judge(openId, await made(), isNeeded)).rejects.toMatchObject(refused);
@@ -68,15 +68,15 @@ describe('of the claims of an ID token', () => {
     ['a subject that is not ASCII', { sub: 'a\u212a' }],
     ['a subject with NUL', { sub: 'a\0' }],
     ['no expiry', { exp: undefined }],
-    ['an expiry beyond any time', { exp: Number.MAX_VALUE }],
+    ['an expiry out of range', { exp: Number.MAX_VALUE }],
     ['no time of issue', { iat: undefined }],
     ['a time of issue in the future', { iat: now() + 4_000 }],
-    ['a time of issue before all times', { iat: -1 }],
+    ['a time of issue out of range', { iat: -1 }],
     ['an expiry before the time of issue', { iat: now() + 30, exp: now() + 20 }],
     ['another authorized party', { azp: 'other' }],
     ['another authorized party among several audiences', { aud: ['us', 'other'], azp: 'other' }],
     ['several audiences and no authorized party', { aud: ['us', 'other'] }],
-    ['an authorized party that is no name', { azp: ['us'] }],
+    ['a malformed authorized party', { azp: ['us'] }],
   ])('%s is refused', async (_what, claims) => {
     const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
     await expect(judge(openId, made, true)).rejects.toMatchObject(refused);
@@ -84,8 +84,8 @@ describe('of the claims of an ID token', () => {
 
   test.each<[string, object]>([
     ['one audience in a list', { aud: ['us'] }],
-    ['our name as the authorized party', { azp: 'us' }],
-    ['several audiences and our name as the authorized party', { aud: ['us', 'other'], azp: 'us' }],
+    ['our client id as the authorized party', { azp: 'us' }],
+    ['several audiences and our client id as the authorized party', { aud: ['us', 'other'], azp: 'us' }],
     ['a provider whose clock is a little ahead', { iat: now() + 20 }],
   ])('%s passes', async (_what, claims) => {
     const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
@@ -93,12 +93,12 @@ describe('of the claims of an ID token', () => {
   });
 });
 
-test('an ID token that is no JWT is refused, though the provider may give such', async () => {
+test('an ID token that is not a JWT is rejected, even if the provider may issue such', async () => {
   const opaque = { ...openId, idToken: { ...openId.idToken, allowOpaqueToken: true } } as OAuthProvider;
   await expect(judge(opaque, 'an opaque token', false)).rejects.toMatchObject(refused);
 });
 
-test('where there is no ID token, or nobody to verify it by, a provider that must name a nonce is refused', async () => {
+test('without an ID token or keys to verify it, a provider that must return a nonce is refused', async () => {
   for (const [provider, idToken] of [
     [openId, undefined],
     [withoutTokens, undefined],

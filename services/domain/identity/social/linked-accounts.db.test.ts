@@ -15,7 +15,7 @@ afterAll(() => harness?.close());
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
-/** Somebody with a session and these ways in, each account named after its provider; `scope` of all of them. */
+/** A user with a session and these sign-in methods, each account named after its provider; all with `scope`. */
 async function personWith(
   providers: readonly string[],
   scope: string | null = null,
@@ -45,7 +45,7 @@ const waysOf = async ({ userId }: { userId: string }): Promise<string[]> =>
   );
 const unlink = (caller: Caller, providerId: string) => unlinkAccount(harness.deps, { providerId }, caller);
 
-test('everybody sees their own ways in, oldest first, with the scopes that the provider told, and no token', async () => {
+test('users see their own sign-in methods, oldest first, with the scopes from the provider, and no token', async () => {
   const owner = await personWith(['credential', 'company'], 'openid,email  profile');
   await personWith(['company']);
   const { accounts } = await listLinkedAccounts(harness.deps, {}, owner);
@@ -62,7 +62,7 @@ test('everybody sees their own ways in, oldest first, with the scopes that the p
   expect(plain?.scopes).toEqual([]);
 });
 
-test('nobody but a person on their own account sees or takes any', async () => {
+test('only the user sees or removes their sign-in methods', async () => {
   const owner = await personWith(['credential', 'company']);
   const others: [Caller, string][] = [
     [{ kind: 'anonymous', request }, 'unauthenticated'],
@@ -76,7 +76,7 @@ test('nobody but a person on their own account sees or takes any', async () => {
   expect(await waysOf(owner)).toEqual(['company', 'credential']);
 });
 
-test('one that is taken away is gone with an event and a mail to its owner, whose session stays', async () => {
+test('removing one writes an event and mails its owner, whose session stays', async () => {
   const owner = await personWith(['credential', 'company']);
   const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_unlinked'`);
   const [{ mails: before }] = await mails();
@@ -89,7 +89,7 @@ test('one that is taken away is gone with an event and a mail to its owner, whos
   expect(await rows(events, [owner.userId])).toEqual([{ actor_id: owner.userId, provider: 'company' }]);
 });
 
-test('a password is not unlinked, nor what is not linked or is somebody else’s: linked_account_unknown', async () => {
+test('a password, an account not linked, or another user’s cannot be unlinked: linked_account_unknown', async () => {
   const owner = await personWith(['credential', 'company']);
   const other = await personWith(['company', 'other']);
   for (const providerId of ['credential', 'other'])
@@ -104,7 +104,7 @@ test('a password is not unlinked, nor what is not linked or is somebody else’s
   ]);
 });
 
-test('the last way in stays: last_way_in; beside a passkey it is not the last', async () => {
+test('the last sign-in method stays: last_way_in; with a passkey it is not the last', async () => {
   const owner = await personWith(['company']);
   await expect(unlink(owner, 'company')).rejects.toMatchObject({ code: 'last_way_in' });
   expect(await waysOf(owner)).toEqual(['company']);
@@ -113,7 +113,7 @@ test('the last way in stays: last_way_in; beside a passkey it is not the last', 
      VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
     [randomUUID(), owner.userId],
   );
-  // The first passkey has ended the session before.
+  // The first passkey has ended the session.
   const sessionId = randomUUID();
   await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
     sessionId,
@@ -123,7 +123,7 @@ test('the last way in stays: last_way_in; beside a passkey it is not the last', 
   expect(await waysOf(owner)).toEqual([]);
 });
 
-test('of two who take away the last two ways in at once one is refused', async () => {
+test('of two concurrent requests that remove the last two sign-in methods, one is refused', async () => {
   const owner = await personWith(['company', 'other']);
   const taken = await Promise.allSettled(['company', 'other'].map((way) => unlink(owner, way)));
   expect(taken.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
@@ -131,7 +131,7 @@ test('of two who take away the last two ways in at once one is refused', async (
   expect(await waysOf(owner)).toHaveLength(1);
 });
 
-test('a session that is ended while it takes a way in away takes none', async () => {
+test('a session that ends while it removes a sign-in method removes none', async () => {
   const owner = await personWith(['credential', 'company']);
   const end = 'DELETE FROM sessions WHERE "userId" = $1';
   const taken = whileItWaits(

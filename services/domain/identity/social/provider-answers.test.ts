@@ -6,7 +6,7 @@ import { outcomeOf } from '#testing/outcome.ts';
 import type { Profile } from './profile.ts';
 import { createSocialProviders, type SocialProviders } from './providers.ts';
 
-/** What the other side says, by path: a body, a status, or nothing at all. */
+/** What the fake provider answers, by path: a body, a status, or nothing at all. */
 const answers = new Map<string, object | number | 'nothing'>();
 const asked: { path: string; text: string }[] = [];
 const server = createServer(async (request, response) => {
@@ -62,7 +62,7 @@ const redeem = (name: string): Promise<Profile | undefined> =>
   Promise.resolve(providers.provider(name)?.redeem({ ...proof, code: 'a-code' }));
 
 describe('a provider without ID tokens', () => {
-  test('is believed by what it answers to the token of this exchange', async () => {
+  test('is trusted by its answer to the token of this exchange', async () => {
     expect(await redeem('gitlab')).toMatchObject({
       providerId: 'gitlab',
       accountId: '7',
@@ -77,28 +77,28 @@ describe('a provider without ID tokens', () => {
   });
 
   test.each<[string, object]>([
-    ['somebody whom it has blocked', { ...ada, state: 'blocked' }],
-    ['an account without a name of its own', { ...ada, id: undefined }],
-    ['one whose name is null', { ...ada, id: null }],
-    ['one whose name is empty', { ...ada, id: '' }],
-    ['one whose name no row takes', { ...ada, id: 'x'.repeat(256) }],
-    ['one whose name has NUL', { ...ada, id: 'a\0' }],
-    ['one with a list of addresses', { ...ada, email: ['ada@people.test'] }],
-    ['one with an object for an address', { ...ada, email: { address: 'ada@people.test' } }],
-    ['one with NUL in the address', { ...ada, email: 'ada\0@people.test' }],
-    ['one that is called by an object', { ...ada, name: { given: 'Ada' } }],
-    ['one that is called by NUL', { ...ada, name: 'A\0da' }],
+    ['a user blocked by the provider', { ...ada, state: 'blocked' }],
+    ['an account without an id', { ...ada, id: undefined }],
+    ['an account whose id is null', { ...ada, id: null }],
+    ['an account whose id is empty', { ...ada, id: '' }],
+    ['an account whose id is too long', { ...ada, id: 'x'.repeat(256) }],
+    ['an account whose id contains NUL', { ...ada, id: 'a\0' }],
+    ['an account with a list of addresses', { ...ada, email: ['ada@people.test'] }],
+    ['an account with an object for an address', { ...ada, email: { address: 'ada@people.test' } }],
+    ['an account with NUL in the address', { ...ada, email: 'ada\0@people.test' }],
+    ['an account whose display name is an object', { ...ada, name: { given: 'Ada' } }],
+    ['an account whose display name contains NUL', { ...ada, name: 'A\0da' }],
   ])('%s is refused', async (_what, user) => {
     answers.set(USER, user);
     await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
   });
 
-  test('what it does not say of somebody is not made up', async () => {
+  test('values that it omits are not invented', async () => {
     answers.set(USER, { id: 7, state: 'active' });
     expect(await redeem('gitlab')).toMatchObject({ email: null, isEmailVerified: false, name: '' });
   });
 
-  test('that refuses the code refuses the person; one that cannot say is unavailable, and so is one that hangs up', async () => {
+  test('that refuses the code refuses the sign-in; one that fails or hangs up is unavailable', async () => {
     answers.set(TOKEN, 400);
     await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
     for (const fault of [500, 'nothing'] as const) {
@@ -116,7 +116,7 @@ describe('an OpenID provider', () => {
     ['a2', 'social_sign_in_refused'],
     ['', 'social_sign_in_refused'],
     [7, 'social_sign_in_refused'],
-  ])('whose user info names %j where its ID token names a1: %s', async (sub, outcome) => {
+  ])('whose user info names %j while its ID token names a1: %s', async (sub, outcome) => {
     const { privateKey, publicKey } = await generateKeyPair('ES256');
     const idToken = await new SignJWT({ iss: issuer, aud: 'us', sub: 'a1', nonce: proof.nonce })
       .setProtectedHeader({ alg: 'ES256' })
@@ -135,13 +135,13 @@ describe('an OpenID provider', () => {
     expect(await outcomeOf(redeemed)).toBe(outcome);
   });
 
-  test('that gives no ID token is refused, whatever it says of somebody elsewhere', async () => {
+  test('that returns no ID token is refused, whatever its user info says', async () => {
     answers.set(USER, { sub: 'a1', email: 'ada@people.test', email_verified: true });
     await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
     expect(asked.map(({ path }) => path)).not.toContain(USER);
   });
 
-  test('is asked as a public client where we have no secret with it', async () => {
+  test('is called as a public client if we have no secret for it', async () => {
     await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
     const exchange = asked.find(({ path }) => path === TOKEN)?.text ?? '';
     expect(exchange).toContain('client_id=us');

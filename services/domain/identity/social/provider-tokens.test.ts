@@ -15,7 +15,7 @@ const profile = (tokens: Profile['tokens']): Profile => ({
   tokens,
 });
 
-test('each token is sealed under the key of its version, for its kind and its account alone', () => {
+test('seals each token under its key version, for its kind and its account only', () => {
   const ends = new Date(1_800_000_000_000);
   const values = accountValuesOf(
     { keyRing },
@@ -42,7 +42,7 @@ test('each token is sealed under the key of its version, for its kind and its ac
     expect(() => createVault(key).open(sealed, elsewhere)).toThrow();
 });
 
-test('what a provider did not give is null, and nothing is sealed in its place', () => {
+test('stores null for omitted values, and seals nothing for them', () => {
   expect(accountValuesOf({ keyRing }, profile({}))).toEqual({
     providerId: 'company',
     accountId: 'a1',
@@ -55,7 +55,7 @@ test('what a provider did not give is null, and nothing is sealed in its place',
   });
 });
 
-test('however many scopes a provider names, their row takes 2,048 characters', () => {
+test('stores at most 2,048 characters of scopes', () => {
   const scopes = Array.from({ length: 500 }, (_, each) => `scope-${each}`);
   expect(accountValuesOf({ keyRing }, profile({ scopes })).scope).toHaveLength(2_048);
 });

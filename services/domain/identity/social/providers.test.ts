@@ -4,7 +4,7 @@ import { createSocialProviders, socialProviderProblems } from './providers.ts';
 const BASE = 'https://auth.example.test';
 const client = { clientId: 'id', clientSecret: 'secret' };
 
-test('a name that nobody knows needs its issuer; the name of the password is nobody’s', () => {
+test('an unknown name requires an issuer; the name of the password is reserved', () => {
   for (const name of ['nobody', 'constructor', '__proto__', 'credential'])
     expect(() => createSocialProviders(Object.fromEntries([[name, client]]), BASE)).toThrow(name);
   expect(() => createSocialProviders({ credential: { ...client, issuer: BASE } }, BASE)).toThrow('credential');
@@ -13,7 +13,7 @@ test('a name that nobody knows needs its issuer; the name of the password is nob
   ]);
 });
 
-test('Google and GitHub are asked with state, PKCE and our own address; Google with a nonce, too', async () => {
+test('Google and GitHub get state, PKCE and our redirect URI; Google a nonce, too', async () => {
   const { provider, ownOrigin } = createSocialProviders({ google: client, github: client }, BASE);
   expect(ownOrigin).toBe(BASE);
   expect(provider('gitlab')).toBeUndefined();
@@ -40,7 +40,7 @@ test('Google and GitHub are asked with state, PKCE and our own address; Google w
 const REQUEST = { state: 's'.repeat(43), codeVerifier: 'v'.repeat(43), nonce: 'n'.repeat(43) };
 const cognito = { domain: 'login.example.test', region: 'eu-west-1', userPoolId: 'eu-west-1_ab12' };
 
-test('options reach the provider: Cognito by its domain, one tenant of Microsoft, TikTok by its key, PayPal live', async () => {
+test('passes options to the provider: Cognito by its domain, one tenant of Microsoft, TikTok by its key, PayPal live', async () => {
   const { provider } = createSocialProviders(
     {
       cognito: { ...client, options: cognito },
@@ -59,7 +59,7 @@ test('options reach the provider: Cognito by its domain, one tenant of Microsoft
   expect((await urlOf('paypal')).host).toBe('www.paypal.com');
 });
 
-test('no option takes the place of the client', async () => {
+test('no option overrides the client', async () => {
   const options = { ...cognito, clientId: 'other', clientSecret: 'other' };
   const { provider } = createSocialProviders({ cognito: { ...client, options } }, BASE);
   expect(new URL((await provider('cognito')?.authorizationUrl(REQUEST)) as string).searchParams.get('client_id')).toBe(
@@ -67,7 +67,7 @@ test('no option takes the place of the client', async () => {
   );
 });
 
-test('what a provider lacks is known before anybody signs in, and told without its values', async () => {
+test('missing settings are found before any sign-in, and reported without values', async () => {
   const problems = await socialProviderProblems(
     {
       google: client,

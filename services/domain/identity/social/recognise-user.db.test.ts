@@ -39,7 +39,7 @@ const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values)
 const waitingMails = async (): Promise<string[]> =>
   (await rows('SELECT template FROM mail_outbox ORDER BY created_at, id')).map(({ template }) => template);
 
-async function somebody(): Promise<{ id: string; email: string }> {
+async function newUser(): Promise<{ id: string; email: string }> {
   const id = randomUUID();
   const email = `${id}@people.test`;
   await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
@@ -56,13 +56,13 @@ const profileOf = (email: string): Profile => ({
 const recognise = (email: string): Promise<Recognised> =>
   ports.transact((tx) => recogniseUser(tx, ports, profileOf(email), caller));
 
-/** `change` happens once the request waits for the user, whom it has found before: later than any look of its own. */
+/** `change` runs while the request waits for the user it has already found, after all its earlier reads. */
 const meanwhile = <T>(id: string, change: string, request: () => Promise<T>): Promise<T> =>
   whileItWaits(harness.pool, [userHeld(id)], request, (holder) => holder.query(change, [id]));
 
-describe('an address that somebody here has proved', () => {
-  test('is theirs however it is written, its other ways in stay, and they are told of the new one', async () => {
-    const { id, email } = await somebody();
+describe('an address verified here', () => {
+  test('finds its user in any case, keeps their other sign-in methods, and mails them about the new one', async () => {
+    const { id, email } = await newUser();
     await rows(
       `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
       [id],
@@ -83,7 +83,7 @@ describe('an address that somebody here has proved', () => {
     ['such a letter in its domain', 'mark', 'people.\u212ark.test'],
     ['a letter of full width', '\uff4dark', 'people.test'],
     ['a dotless i', 'm\u0131lk', 'people.test'],
-  ])('is never that of a provider’s account with %s', async (_what, name, domain) => {
+  ])('never matches a provider’s account with %s', async (_what, name, domain) => {
     const [tag, id] = [randomUUID(), randomUUID()];
     const given = `${name}-${tag}@${domain}`;
     const email = given.normalize('NFKC').replace('\u0131', 'i').toLowerCase();
@@ -98,8 +98,8 @@ describe('an address that somebody here has proved', () => {
     ['deleted', 'DELETE FROM users WHERE id = $1'],
     ['disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
     ['given another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
-  ])('opens nothing where its account was %s while it was recognised', async (_what, change) => {
-    const { id, email } = await somebody();
+  ])('opens no session if its account was %s in the meantime', async (_what, change) => {
+    const { id, email } = await newUser();
     await expect(meanwhile(id, change, () => recognise(email))).rejects.toMatchObject({
       code: 'login_refused',
     });
@@ -108,7 +108,7 @@ describe('an address that somebody here has proved', () => {
   });
 });
 
-test('no statement stores an address that is not ASCII', async () => {
+test('no statement stores a non-ASCII address', async () => {
   const write = (email: string) => rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
   await expect(write(`mar\u212a-${randomUUID()}@people.test`)).rejects.toMatchObject({
     constraint: 'users_email_ascii',
@@ -116,8 +116,8 @@ test('no statement stores an address that is not ASCII', async () => {
   await expect(write(`mark-${randomUUID()}@people.test`)).resolves.toEqual([]);
 });
 
-describe('an address that nobody here has proved', () => {
-  test('CVE-2026-53516 takes password, other ways in, factors, roles, codes and logins from whoever registered it first', async () => {
+describe('an address not verified here', () => {
+  test('CVE-2026-53516 removes password, other sign-in methods, factors, roles, codes and sessions of the account that registered it first', async () => {
     const id = randomUUID();
     const email = `${id}@people.test`;
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email, 'x');
@@ -157,7 +157,7 @@ describe('an address that nobody here has proved', () => {
     ).toEqual([{ outcome: 'ok' }]);
   });
 
-  test('begins an account, and what was counted against the name before is forgotten', async () => {
+  test('creates an account, and clears failures counted for the address before', async () => {
     const email = `${randomUUID()}@people.test`;
     const counter = accountKeyOf(ports, email);
     await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [counter]);
@@ -169,9 +169,9 @@ describe('an address that nobody here has proved', () => {
 
   test.each([
     ['is missing', { email: null }],
-    ['is not proved there either', { isEmailVerified: false }],
-    ['is no address', { email: 'ada at people.test' }],
-  ])('where it %s, nobody is found and nothing begins: social_email_unproven', async (_what, changes) => {
+    ['is not verified by the provider either', { isEmailVerified: false }],
+    ['is not an address', { email: 'ada at people.test' }],
+  ])('if it %s, no user is found or created: social_email_unproven', async (_what, changes) => {
     const profile = { ...profileOf(`${randomUUID()}@people.test`), ...changes };
     await expect(ports.transact((tx) => recogniseUser(tx, ports, profile, caller))).rejects.toMatchObject({
       code: 'social_email_unproven',
@@ -181,8 +181,8 @@ describe('an address that nobody here has proved', () => {
   });
 });
 
-describe('an account that is linked', () => {
-  test('is recognised by the provider’s name of it, whatever its address is by now; tokens are new, and none is in clear', async () => {
+describe('a linked account', () => {
+  test('is found by the provider’s account id, whatever its address is now; tokens are replaced, none in clear', async () => {
     const profile = {
       ...profileOf(`${randomUUID()}@people.test`),
       tokens: { accessToken: 'first', scopes: ['a', 'b'] },
@@ -200,7 +200,7 @@ describe('an account that is linked', () => {
     expect(JSON.stringify([before, after])).not.toMatch(/first|second/);
   });
 
-  test('and taken away while it is recognised opens nothing, and is not there again: social_sign_in_refused', async () => {
+  test('opens no session if unlinked in the meantime, and is not linked again: social_sign_in_refused', async () => {
     const profile = profileOf(`${randomUUID()}@people.test`);
     const { userId } = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
     const again = () => ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
@@ -210,7 +210,7 @@ describe('an account that is linked', () => {
   });
 });
 
-describe('coming back', () => {
+describe('callbacks', () => {
   const signIn = async (sub: string): Promise<CallbackAnswer> => {
     const begun = await startSocialSignIn(ports, { provider: 'company' }, caller);
     const back = await oidc.signIn(begun.url, { sub, email: `${sub}@people.test`, email_verified: true });
@@ -219,7 +219,7 @@ describe('coming back', () => {
     return handleOAuthCallback(ports, { provider: 'company', state, code, issuer, cookie }, caller);
   };
 
-  test('to an account that was disabled since it was linked opens no session', async () => {
+  test('for an account disabled since it was linked opens no session', async () => {
     const sub = randomUUID();
     const userId = (await signIn(sub)).result?.user.id as string;
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
@@ -227,7 +227,7 @@ describe('coming back', () => {
     expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
   });
 
-  test('to one that an incident had closed before it was disabled is refused as disabled, and leaves the refusal alone', async () => {
+  test('for an account locked by an incident and then disabled is refused as disabled, and records only the refusal', async () => {
     const sub = randomUUID();
     const userId = (await signIn(sub)).result?.user.id as string;
     await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: `${sub}@people.test` }));
@@ -239,7 +239,7 @@ describe('coming back', () => {
     expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
   });
 
-  test('from a provider that is not configured any more is 404, and no event of a sign-in that failed', async () => {
+  test('from a provider no longer configured is 404, without an event of a failed sign-in', async () => {
     const events = () => rows(`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`);
     const before = await events();
     await expect(handleOAuthCallback(ports, { provider: 'gone', state: 's', code: 'c' }, caller)).rejects.toMatchObject(
@@ -249,8 +249,8 @@ describe('coming back', () => {
   });
 });
 
-test('of two accounts at one provider the named one is unlinked, and no other', async () => {
-  const { id, email } = await somebody();
+test('unlinking one of two accounts at a provider removes only the named one', async () => {
+  const { id, email } = await newUser();
   const [one, two] = [profileOf(email), profileOf(email)];
   for (const profile of [one, two]) await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
   const sessionId = randomUUID();

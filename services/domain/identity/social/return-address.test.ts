@@ -4,7 +4,7 @@ import { returnAddress } from './return-address.ts';
 const OWN = 'https://own.test';
 const browser = { trustedOrigins: new Set([OWN, 'https://listed.test']) };
 
-test('a path of our own, or an address on a listed origin, is returned to as written', () => {
+test('accepts a path of ours, or an address on a listed origin, as written', () => {
   for (const good of ['/', '/welcome', '/a?next=//evil.test', '/a/../b#c', '/@evil.test'])
     expect(returnAddress(browser, OWN, good)).toBe(good);
   expect(returnAddress(browser, OWN, 'https://listed.test/a?b=c')).toBe('https://listed.test/a?b=c');
@@ -29,6 +29,6 @@ test.each([
   'javascript:alert(1)',
   'data:text/html,x',
   'null',
-])('an open redirect is none: %j is refused', (asked) => {
+])('rejects the open redirect %j', (asked) => {
   expect(() => returnAddress(browser, OWN, asked)).toThrow('callback_refused');
 });

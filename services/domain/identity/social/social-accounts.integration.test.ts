@@ -23,8 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-describe('CVE-2026-53516 whose account it is', () => {
-  test('without a proved address no account begins, and none is found: the answers are alike', async () => {
+describe('CVE-2026-53516 matching accounts by address', () => {
+  test('without a verified address, no account is created or found: the responses are the same', async () => {
     const known = await signUp({ api: harness.copy.url });
     const answers = [];
     for (const email of [known.email, `${randomUUID()}@people.test`]) {
@@ -39,7 +39,7 @@ describe('CVE-2026-53516 whose account it is', () => {
     expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [known.id])).toHaveLength(1);
   });
 
-  test('GHSA-qq9h-g4jm-xgf3 who registered somebody else’s address first loses password, session, tokens and what it was given when its owner comes', async () => {
+  test('GHSA-qq9h-g4jm-xgf3 an attacker who registered another person’s address first loses password, session, tokens and grants when its owner signs in', async () => {
     const attacker: TestUser = await signUp({ api: harness.copy.url });
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [attacker.id]);
     await harness.rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), attacker.id]);
@@ -78,7 +78,7 @@ describe('CVE-2026-53516 whose account it is', () => {
     expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(signedIn) })).status).toBe(200);
   });
 
-  test('an address that was proved here is linked, and its password and sessions stay', async () => {
+  test('an address verified here is linked, and its password and sessions stay', async () => {
     const person = await signUp({ api: harness.copy.url });
     await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
     const { body } = await harness.signInAs(providerAccount({ email: person.email.toUpperCase() }));
@@ -86,12 +86,12 @@ describe('CVE-2026-53516 whose account it is', () => {
     expect((await harness.ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
     expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
     const told = (await harness.mails.to(person.email)).filter(({ subject }) =>
-      subject.includes('another way to sign in'),
+      subject.includes('another sign-in method'),
     );
     expect(told.map(({ text }) => text.includes('by company'))).toEqual([true]);
   });
 
-  test('a disabled account is refused, and one with a second factor gets no session by the first alone', async () => {
+  test('a disabled account is refused, and one with a second factor gets no session from the first factor alone', async () => {
     const who = providerAccount();
     const { body } = await harness.signInAs(who);
     await harness.rows(
@@ -108,7 +108,7 @@ describe('CVE-2026-53516 whose account it is', () => {
   });
 });
 
-describe('linking by who is signed in', () => {
+describe('linking by a signed-in user', () => {
   const link = async (person: { cookie: string }, who: ProviderAccount): Promise<Received> => {
     const begun = await harness.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
     return harness.ask('GET', await harness.comeBack(begun, who), { cookie: begun.cookie });
@@ -120,7 +120,7 @@ describe('linking by who is signed in', () => {
   const unlink = (cookie: string, providerId: string): Promise<Received> =>
     harness.ask('POST', '/api/auth/unlink-account', { json: { providerId }, cookie, headers: { origin: API_URL } });
 
-  test('either way then reaches the same user; unlinked, it does not', async () => {
+  test('both methods then reach the same user; after unlinking, one does not', async () => {
     const person = await signUp({ api: harness.copy.url });
     const who = providerAccount();
     expect((await link(person, who)).body).toEqual({ linked: true });
@@ -131,7 +131,7 @@ describe('linking by who is signed in', () => {
     expectRefusedSignIn(await unlink(person.cookie, 'company'), 404, 'linked_account_unknown');
     expectRefusedSignIn(await unlink(person.cookie, 'credential'), 404, 'linked_account_unknown');
     expect((await harness.signInAs(who)).body).toMatchObject({ isNewUser: true });
-    // Once for each change, and to the address of the account.
+    // One mail for each change, to the address of the account.
     expect((await harness.mails.to(person.email)).map(({ subject }) => subject)).toEqual([
       'Confirm your e-mail address',
       'A sign-in method was added to your account',
@@ -139,7 +139,7 @@ describe('linking by who is signed in', () => {
     ]);
   });
 
-  test('an account that somebody has is nobody else’s: 409; nor does another session finish what one began', async () => {
+  test('an account linked to a user cannot be linked to another: 409; nor can another session complete linking', async () => {
     const who = providerAccount();
     await harness.signInAs(who);
     const [one, two] = [await signUp({ api: harness.copy.url }), await signUp({ api: harness.copy.url })];
@@ -157,7 +157,7 @@ describe('linking by who is signed in', () => {
     expect(await accountsOf(two)).toEqual(['credential']);
   });
 
-  test('a way in that is taken away while somebody comes by it opens nothing, and is not there again', async () => {
+  test('a sign-in method removed during a sign-in with it opens no session, and is not linked again', async () => {
     const person = await signUp({ api: harness.copy.url });
     const who = providerAccount();
     await link(person, who);
@@ -171,7 +171,7 @@ describe('linking by who is signed in', () => {
     expect(await accountsOf(person)).toEqual(['credential']);
   });
 
-  test('a session that is ended while it links another way in links none', async () => {
+  test('a session that ends while it links a sign-in method links none', async () => {
     const person = await signUp({ api: harness.copy.url });
     const begun = await harness.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
     const path = await harness.comeBack(begun, providerAccount());
@@ -183,7 +183,7 @@ describe('linking by who is signed in', () => {
     expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
   });
 
-  test('a session that is ended while it takes a way in away takes none', async () => {
+  test('a session that ends while it removes a sign-in method removes none', async () => {
     const person = await signUp({ api: harness.copy.url });
     await link(person, providerAccount());
     const end = `DELETE FROM sessions WHERE "userId" = $1`;
@@ -194,7 +194,7 @@ describe('linking by who is signed in', () => {
     expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
   });
 
-  test('the last way in stays', async () => {
+  test('the last sign-in method stays', async () => {
     const only = await harness.signInAs(providerAccount());
     const cookie = cookieOf(only);
     expectRefusedSignIn(await unlink(cookie, 'company'), 409, 'last_way_in');
@@ -203,7 +203,7 @@ describe('linking by who is signed in', () => {
        VALUES ($1, $2, 'x', $1, 0, 'singleDevice', false)`,
       [randomUUID(), only.body.user.id],
     );
-    // The first passkey ended the session; this is another.
+    // The first passkey ended the session; this is a new one.
     const sessionId = randomUUID();
     await harness.rows(
       `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`,

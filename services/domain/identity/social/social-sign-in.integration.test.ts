@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-test('a provider that lacks what it needs is refused at the start, by name and fix, not at a sign-in', async () => {
+test('a provider with missing settings is refused at start with name and fix, not at a sign-in', async () => {
   const startWith = (providers: object): Promise<ApiCopy> =>
     harness.startCopy({ env: { SOCIAL_PROVIDERS: JSON.stringify(providers) }, hashes: false });
   const cognito = { clientId: 'x', clientSecret: 'y', options: { region: 'eu-west-1' } };
@@ -37,8 +37,8 @@ test('a provider that lacks what it needs is refused at the start, by name and f
   expect([begun.status, new URL(begun.body.url).host]).toEqual([200, 'login.example.test']);
 });
 
-describe('a provider that answers by a form, as Apple does', () => {
-  test('sends its cross-site POST, which has no cookie, on to the GET; the state is judged there', async () => {
+describe('a provider that answers with form_post, as Apple does', () => {
+  test('has its cross-site POST, which carries no cookie, redirected to the GET, which verifies the state', async () => {
     const begun = await harness.begin();
     const back = new URL(await harness.comeBack(begun, providerAccount()), API_URL);
     const form = { ...Object.fromEntries(back.searchParams), user: '{"name":"Ada"}', id_token: 'not-in-an-address' };
@@ -63,8 +63,8 @@ describe('a provider that answers by a form, as Apple does', () => {
   });
 });
 
-describe('a code for a user, a session and a pair', () => {
-  test('the first time an account begins, the second time it is the same one', async () => {
+describe('exchanging a code for a user, a session and a token pair', () => {
+  test('creates an account the first time, and finds it the second time', async () => {
     const who = providerAccount();
     const first = await harness.signInAs(who);
     expect(first.status, first.text).toBe(200);
@@ -88,7 +88,7 @@ describe('a code for a user, a session and a pair', () => {
     expect(events[0]).toMatchObject({ outcome: 'ok', detail: { factor: 'social', provider: 'company' } });
   });
 
-  test('a browser is sent on to the page it asked for, with cookies and without a token in the address', async () => {
+  test('redirects a browser to the requested page, with cookies and without a token in the URL', async () => {
     const answer = await harness.signInAs(providerAccount(), { callbackURL: '/welcome?a=b' });
     expect([answer.status, answer.headers.get('location'), answer.text]).toEqual([303, '/welcome?a=b', '']);
     expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(answer) })).status).toBe(200);
@@ -105,7 +105,7 @@ describe('a code for a user, a session and a pair', () => {
     for (const token of [row.accessToken, row.idToken]) expect(token).toMatch(/^1\.v1\.[\w-]{40,}$/);
   });
 
-  test('providers are those that are configured, and no other', async () => {
+  test('only configured providers exist', async () => {
     expect((await harness.ask('GET', '/api/auth/social-providers')).body.providers).toEqual(
       expect.arrayContaining(['company', 'other', 'github']),
     );
@@ -120,8 +120,8 @@ describe('a code for a user, a session and a pair', () => {
   });
 });
 
-describe('what does not belong together', () => {
-  test('GHSA-wxw3-q3m9-c3jr a state that is wrong, used, late, or of another browser is refused', async () => {
+describe('mismatched callbacks', () => {
+  test('GHSA-wxw3-q3m9-c3jr a state that is wrong, used, expired, or from another browser is refused', async () => {
     const who = providerAccount();
     const used = await harness.begin();
     const path = await harness.comeBack(used, who);
@@ -155,12 +155,12 @@ describe('what does not belong together', () => {
     expectRefusedSignIn(await harness.ask('GET', latePath, { cookie: late.cookie }), 400, 'social_sign_in_refused');
   });
 
-  test('an answer of one provider to the question of another is refused (mix-up), as is a foreign issuer (RFC 9207)', async () => {
+  test('an answer of one provider to a request for another is refused (mix-up), as is another issuer (RFC 9207)', async () => {
     const begun = await harness.begin();
     const path = await harness.comeBack(begun, providerAccount());
     const elsewhere = path.replace('/callback/company', '/callback/other');
     expectRefusedSignIn(await harness.ask('GET', elsewhere, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
-    // The question is used up by that.
+    // That consumed the attempt.
     expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
     const second = await harness.begin();
     const url = new URL(await harness.comeBack(second, providerAccount()), harness.copy.url);
@@ -193,7 +193,7 @@ describe('what does not belong together', () => {
     expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 
-  test('what the person refused at the provider opens nothing, and cannot be tried again', async () => {
+  test('a sign-in declined at the provider opens no session, and cannot be retried', async () => {
     const begun = await harness.begin();
     const state = new URL(begun.url).searchParams.get('state');
     const path = `/api/auth/callback/company?state=${state}&error=access_denied&code=x`;
@@ -202,8 +202,8 @@ describe('what does not belong together', () => {
   });
 });
 
-describe('the provider itself', () => {
-  test('on a private address is not asked unless that is configured; one that calls itself otherwise is not believed', async () => {
+describe('the provider’s server', () => {
+  test('on a private address is not called unless configured; one that publishes another issuer is not trusted', async () => {
     for (const provider of ['guarded', 'impostor']) {
       const answer = await harness.ask('POST', '/api/auth/sign-in/social', { json: { provider } });
       expectRefusedSignIn(answer, 503, 'social_provider_unavailable');
@@ -211,7 +211,7 @@ describe('the provider itself', () => {
     }
   });
 
-  test('gone between question and answer is no fault of the person, and no session', async () => {
+  test('unavailable between request and answer is not the user’s fault, and opens no session', async () => {
     const begun = await harness.begin({ provider: 'leaving' });
     const path = await harness.comeBack(begun, providerAccount(), harness.leaving);
     await harness.leaving.close();
@@ -220,7 +220,7 @@ describe('the provider itself', () => {
     expectRefusedSignIn(await harness.ask('GET', path, { cookie: begun.cookie }), 400, 'social_sign_in_refused');
   });
 
-  test('a foreign page begins nothing, and no address is returned to that is not ours', async () => {
+  test('a page of another site starts nothing, and no return address on another origin is accepted', async () => {
     const json = { provider: 'company' };
     expectRefusedSignIn(
       await harness.ask('POST', '/api/auth/sign-in/social', { json, headers: { origin: 'https://evil.example' } }),

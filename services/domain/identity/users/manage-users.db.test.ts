@@ -23,8 +23,8 @@ const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }
 const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
 const adminsLeft = async () => (await harness.rows(`SELECT user_id FROM user_roles WHERE role = 'admin'`)).length;
 
-describe('an account that is disabled', () => {
-  test('loses its sessions and keeps none after it is enabled again; both are recorded with who did it and why', async () => {
+describe('a disabled account', () => {
+  test('loses its sessions and has none after it is enabled again; both are recorded with actor and reason', async () => {
     const [by, user] = [await admin(), await harness.signedIn()];
     const disabled = await disableUser(harness.deps, { userId: user.id, reason }, by.caller);
     expect(disabled).toMatchObject({ id: user.id, disabled_at: expect.any(String), sessions: 0, logins: 0 });
@@ -39,21 +39,21 @@ describe('an account that is disabled', () => {
     );
   });
 
-  test('says in its revocation by which rule its tokens ended', async () => {
+  test('records in its revocation the rule that ended its tokens', async () => {
     const user = await harness.signedIn();
     await disableUser(harness.deps, { userId: user.id, reason }, harness.system);
     const revoked = `SELECT reason, rule FROM revocations WHERE kind = 'user' AND value = $1`;
     expect(await harness.rows(revoked, [user.id])).toEqual([{ reason, rule: 'user_disabled' }]);
   });
 
-  test('twice is recorded once', async () => {
-    const { id: userId } = await harness.somebody();
+  test('is recorded once if disabled twice', async () => {
+    const { id: userId } = await harness.newUser();
     for (let n = 0; n < 2; n += 1) await disableUser(harness.deps, { userId, reason }, harness.system);
     expect((await typesOf(userId)).filter((type) => type === 'user.disabled')).toEqual(['user.disabled']);
   });
 });
 
-test('an account that is deleted takes its sessions with it, and its tokens are revoked', async () => {
+test('deleting an account ends its sessions and revokes its tokens', async () => {
   const user = await harness.signedIn();
   await deleteUser(harness.deps, { userId: user.id, reason }, harness.system);
   expect([await harness.accountOf(user.id), await harness.sessionsOf(user.id)]).toEqual([undefined, 0]);
@@ -61,7 +61,7 @@ test('an account that is deleted takes its sessions with it, and its tokens are 
   expect(await harness.rows(`SELECT 1 FROM revocations WHERE kind = 'user' AND value = $1`, [user.id])).toHaveLength(1);
 });
 
-describe('nobody acts on somebody with more rights than their own: rights_exceeded, and nothing changes', () => {
+describe('acting on a user with more rights than the caller is refused: rights_exceeded, and nothing changes', () => {
   test('to disable, enable, delete, or take a role away', async () => {
     const [by, target] = [await harness.signedIn({ roles: ['operator'] }), await admin()];
     await admin();
@@ -77,15 +77,15 @@ describe('nobody acts on somebody with more rights than their own: rights_exceed
     expect(await harness.sessionsOf(target.id)).toBe(1);
   });
 
-  test('nor to give a role with rights that the giver lacks', async () => {
-    const [by, target] = [await harness.signedIn({ roles: ['operator'] }), await harness.somebody()];
+  test('for a role with rights that the caller lacks', async () => {
+    const [by, target] = [await harness.signedIn({ roles: ['operator'] }), await harness.newUser()];
     const given = { userId: target.id, reason, role: 'admin' };
     expect(await outcomeOf(grantRole(harness.deps, given, by.caller))).toBe('rights_exceeded');
     expect(await rolesOf(target.id)).toEqual(['user']);
   });
 });
 
-describe('an installation keeps an administrator', () => {
+describe('an installation always keeps an administrator', () => {
   test.each([
     ['disabled', (userId: string) => disableUser(harness.deps, { userId, reason }, harness.system)],
     ['deleted', (userId: string) => deleteUser(harness.deps, { userId, reason }, harness.system)],
@@ -93,7 +93,7 @@ describe('an installation keeps an administrator', () => {
       'put out of the role',
       (userId: string) => removeRole(harness.deps, { userId, reason, role: 'admin' }, harness.system),
     ],
-  ])('the only one is not %s: last_admin; beside another one they may be', async (_what, act) => {
+  ])('the only one cannot be %s: last_admin; with another one they can', async (_what, act) => {
     const only = await admin();
     expect(await outcomeOf(act(only.id))).toBe('last_admin');
     expect(await rolesOf(only.id)).toEqual(['admin', 'user']);
@@ -102,14 +102,14 @@ describe('an installation keeps an administrator', () => {
     expect(await outcomeOf(act(only.id))).toBe('ok');
   });
 
-  test('another one who is disabled does not count, and may go', async () => {
+  test('a disabled administrator is not counted, and can be deleted', async () => {
     const [only, disabled] = [await admin(), await admin()];
     await disableUser(harness.deps, { userId: disabled.id, reason }, harness.system);
     expect(await outcomeOf(deleteUser(harness.deps, { userId: only.id, reason }, harness.system))).toBe('last_admin');
     expect(await outcomeOf(deleteUser(harness.deps, { userId: disabled.id, reason }, harness.system))).toBe('ok');
   });
 
-  test('of two who are disabled at once one stays', async () => {
+  test('of two disabled concurrently one stays', async () => {
     const [one, other] = [await admin(), await admin()];
     const acts = [one, other].map(({ id: userId }) =>
       outcomeOf(disableUser(harness.deps, { userId, reason }, harness.system)),
@@ -120,15 +120,15 @@ describe('an installation keeps an administrator', () => {
     ).toHaveLength(1);
   });
 
-  test('another role may be taken from the only one', async () => {
-    const only = await harness.somebody({ roles: ['admin', 'operator'] });
+  test('another role can be removed from the only one', async () => {
+    const only = await harness.newUser({ roles: ['admin', 'operator'] });
     const taken = await removeRole(harness.deps, { userId: only.id, reason, role: 'operator' }, harness.system);
     expect([taken.roles, await adminsLeft()]).toEqual([['admin', 'user'], 1]);
   });
 });
 
 describe('a role', () => {
-  test('that is given ends no session, and is in the next request of a session that was cached', async () => {
+  test('when granted ends no session, and takes effect in the next request of a cached session', async () => {
     const [by, user] = [await admin(), await harness.signedIn()];
     expect(user.caller.roles).toEqual(['user']);
     const given = await grantRole(harness.deps, { userId: user.id, reason, role: 'auditor' }, by.caller);
@@ -140,21 +140,21 @@ describe('a role', () => {
     );
   });
 
-  test('that is given on the command line, where no session is cached, is given all the same', async () => {
-    const { id: userId } = await harness.somebody();
+  test('can be granted from the command line, where no session is cached', async () => {
+    const { id: userId } = await harness.newUser();
     const { auth: _auth, ...ports } = harness.deps;
     const given = await grantRole(ports, { userId, reason, role: 'auditor' }, harness.system);
     expect(given.roles).toEqual(['auditor', 'user']);
   });
 
-  test('that is given twice is there once, and recorded once', async () => {
-    const { id: userId } = await harness.somebody();
+  test('when granted twice exists and is recorded once', async () => {
+    const { id: userId } = await harness.newUser();
     for (let n = 0; n < 2; n += 1) await grantRole(harness.deps, { userId, reason, role: 'auditor' }, harness.system);
     expect(await rolesOf(userId)).toEqual(['auditor', 'user']);
     expect((await typesOf(userId)).filter((type) => type === 'user.role_granted')).toHaveLength(1);
   });
 
-  test('that is taken away ends the tokens from before, with its rule', async () => {
+  test('when removed ends the tokens issued before, with its rule', async () => {
     const user = await harness.signedIn({ roles: ['auditor'] });
     const shown = await removeRole(harness.deps, { userId: user.id, reason, role: 'auditor' }, harness.system);
     expect(shown).toMatchObject({ roles: ['user'], logins: 0 });
@@ -163,15 +163,15 @@ describe('a role', () => {
     expect(await typesOf(user.id)).toContain('user.role_removed');
   });
 
-  test('that there is not is not given: role_unknown', async () => {
-    const { id: userId } = await harness.somebody();
+  test('when unknown is not granted: role_unknown', async () => {
+    const { id: userId } = await harness.newUser();
     const given = { userId, reason, role: 'emperor' };
     expect(await outcomeOf(grantRole(harness.deps, given, harness.system))).toBe('role_unknown');
     expect(await rolesOf(userId)).toEqual(['user']);
   });
 });
 
-describe('an account that is not there', () => {
+describe('an unknown account', () => {
   test('is user_unknown for every act', async () => {
     const given = { userId: randomUUID(), reason };
     const role = { ...given, role: 'auditor' };
@@ -187,15 +187,15 @@ describe('an account that is not there', () => {
     expect(await Promise.all(acts.map(outcomeOf))).toEqual(acts.map(() => 'user_unknown'));
   });
 
-  test('is also one that goes while the act waits for it', async () => {
-    const { id } = await harness.somebody();
+  test('includes one deleted while the act waits for it', async () => {
+    const { id } = await harness.newUser();
     const act = () => outcomeOf(disableUser(harness.deps, { userId: id, reason }, harness.system));
     expect(await overtaken(harness.pool, id, 'DELETE FROM users WHERE id = $1', act)).toBe('user_unknown');
   });
 });
 
 describe('the sessions of a user', () => {
-  test('all end at once, with every login and token; how many there were is told', async () => {
+  test('all end together with every token family and token; the count is returned', async () => {
     const [user, other] = [await harness.signedIn(), await harness.signedIn()];
     const second = await logIn({ ports: harness.deps }, user.id);
     expect(await endUserSessions(harness.deps, { userId: user.id, reason }, harness.system)).toBe(2);
@@ -206,7 +206,7 @@ describe('the sessions of a user', () => {
     expect(await endUserSessions(harness.deps, { userId: user.id, reason }, harness.system)).toBe(0);
   });
 
-  test('one that begins while they are being ended is among them', async () => {
+  test('includes one opened while they are being ended', async () => {
     const user = await harness.signedIn();
     const begin = `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES (gen_random_uuid(), $1, gen_random_uuid(), now() + interval '1 hour')`;
     const end = () => endUserSessions(harness.deps, { userId: user.id, reason }, harness.system);

@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('the list of accounts', () => {
-  // Made a day apart, the last one newest; the two of the third day at the same moment.
+  // Created a day apart, the last one newest; the two of the third day at the same moment.
   const made = ['2020-01-01', '2020-01-02', '2020-01-03', '2020-01-03'];
   const ids: string[] = [];
   const within = { createdFrom: '2020-01-01T00:00:00Z', createdTo: '2020-01-31T00:00:00Z' };
@@ -21,14 +21,14 @@ describe('the list of accounts', () => {
 
   beforeAll(async () => {
     for (const [at, day] of made.entries()) {
-      const { id } = await harness.somebody({ roles: at === 0 ? ['auditor'] : [] });
+      const { id } = await harness.newUser({ roles: at === 0 ? ['auditor'] : [] });
       ids.push(id);
       const values = [id, `list-${at}@people.test`, `${day}T12:00:00.123Z`, at === 1 ? `${day}T13:00:00Z` : null];
       await harness.rows('UPDATE users SET email = $2, "createdAt" = $3, "disabledAt" = $4 WHERE id = $1', values);
     }
   });
 
-  test('comes a page at a time, the newest first, and leaves out nobody made at the same moment', async () => {
+  test('is returned in pages, newest first, without omitting accounts created at the same moment', async () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < made.length; page += 1) {
@@ -40,7 +40,7 @@ describe('the list of accounts', () => {
     expect(seen).toEqual(newestFirst());
   });
 
-  test('shows of each account what it is, and no secret', async () => {
+  test('shows each account without secrets', async () => {
     const { items } = await listUsers(harness.deps, { limit: 1, emailPrefix: 'list-0' });
     expect(items).toEqual([
       {
@@ -56,7 +56,7 @@ describe('the list of accounts', () => {
     ]);
   });
 
-  test('is narrowed by each filter, and by several at once', async () => {
+  test('applies each filter, and several together', async () => {
     expect(await idsOf({})).toEqual(newestFirst());
     expect(await idsOf({ role: 'auditor' })).toEqual([ids[0]]);
     expect(await idsOf({ isDisabled: true })).toEqual([ids[1]]);
@@ -67,26 +67,26 @@ describe('the list of accounts', () => {
     expect(await idsOf({ isDisabled: true, role: 'auditor' })).toEqual([]);
   });
 
-  test('takes the beginning of an address in any case, and no sign of it for a wildcard', async () => {
+  test('matches the prefix of an address in any case, and treats no character as a wildcard', async () => {
     expect(await idsOf({ emailPrefix: 'LIST-2@' })).toEqual([ids[2]]);
     expect(await idsOf({ emailPrefix: 'list-%' })).toEqual([]);
-    // LATIN SMALL LETTER LONG S is no S, and the KELVIN SIGN no K.
+    // LATIN SMALL LETTER LONG S is not S, and the KELVIN SIGN is not K.
     expect(await idsOf({ emailPrefix: 'li\u017ft-2@' })).toEqual([]);
     expect(await idsOf({ emailPrefix: 'ist-2' })).toEqual([]);
   });
 
-  test('refuses a cursor of another list: cursor_invalid', async () => {
+  test('rejects a cursor of another list: cursor_invalid', async () => {
     const cursor = Buffer.from(JSON.stringify([ids[0]])).toString('base64url');
     expect(await outcomeOf(listUsers(harness.deps, { limit: 1, cursor }))).toBe('cursor_invalid');
   });
 
-  test('takes a moment before the years of the database for its beginning', async () => {
+  test('treats a date before the range of the database as its beginning', async () => {
     expect(await idsOf({ createdFrom: '0000-01-01T00:00:00Z' })).toEqual(newestFirst());
   });
 });
 
 describe('one account', () => {
-  test('tells how its sessions, logins and wrong passwords stand', async () => {
+  test('shows its sessions, token families and wrong passwords', async () => {
     const user = await harness.signedIn({ hasPassword: true });
     const locked = `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 7, now() + interval '10 minutes')`;
     await harness.rows(locked, [accountKeyOf(harness.deps, user.email)]);
@@ -106,8 +106,8 @@ describe('one account', () => {
     expect(JSON.stringify(shown)).not.toContain(harness.digest);
   });
 
-  test('that nobody has ever signed in to has neither login nor password, and no failure', async () => {
-    const { id } = await harness.somebody({ isProven: false });
+  test('never signed in to has no sign-in, password or failure', async () => {
+    const { id } = await harness.newUser({ isVerified: false });
     expect(await showUser(harness.deps, id)).toMatchObject({
       email_verified_at: null,
       last_login_at: null,
@@ -119,21 +119,21 @@ describe('one account', () => {
     });
   });
 
-  test('whose hundredth password was wrong is closed to passwords, whatever time goes by', async () => {
-    const { id, email } = await harness.somebody();
+  test('with a hundred wrong passwords is locked for passwords, regardless of time', async () => {
+    const { id, email } = await harness.newUser();
     const spent = 'INSERT INTO login_failures (key, failures) VALUES ($1, 100)';
     await harness.rows(spent, [accountKeyOf(harness.deps, email)]);
     expect(await showUser(harness.deps, id)).toMatchObject({ locked_until: null, password_closed: true });
   });
 
-  test('a session that is over does not count', async () => {
+  test('an expired session is not counted', async () => {
     const user = await harness.signedIn();
     await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE "userId" = $1`, [user.id]);
     expect(await showUser(harness.deps, user.id)).toMatchObject({ sessions: 0 });
   });
 
-  test('recovery codes are told beside a factor alone', async () => {
-    const { id } = await harness.somebody();
+  test('recovery codes are shown only with a factor', async () => {
+    const { id } = await harness.newUser();
     const app = `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', false, 8)`;
     await harness.rows(app, [id]);
     const factors = async () => (await showUser(harness.deps, id)).factors;
@@ -149,8 +149,8 @@ describe('one account', () => {
     expect(await factors()).toEqual({ totp: true, passkeys: 0, recovery_codes_left: 8 });
   });
 
-  test('that waits for somebody invited tells the roles they will have', async () => {
-    const { id } = await harness.somebody({ isProven: false });
+  test('with a pending invitation shows its roles', async () => {
+    const { id } = await harness.newUser({ isVerified: false });
     await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{auditor}')`, [
       id,
     ]);
