@@ -10,20 +10,20 @@ import type { RightsLimit } from './rights-limit.ts';
 
 export type NewFamily = {
   readonly userId: string;
-  /** Null for a login without a browser session. */
+  /** Null for a family without a browser session. */
   readonly sessionId: string | null;
   readonly clientId: string;
-  /** True: refreshed at /oauth2/token by this client alone, and its id is part of every MAC. */
+  /** True when only this client can refresh it, at /oauth2/token; its id is then part of every MAC. */
   readonly isClientBound: boolean;
   readonly scope: string;
   readonly audience: string;
-  /** Unix seconds of the login itself. */
+  /** Unix seconds of the sign-in. */
   readonly authTime: number;
-  /** Shown to the user in the list of logins; no secret. */
+  /** Shown to the user in the list of sessions; not secret. */
   readonly device?: Readonly<Record<string, string>>;
   readonly jkt?: string;
   readonly x5t?: string;
-  /** Hash of the authorization code it is exchanged for: a code that comes again ends it. */
+  /** Hash of the authorization code it was exchanged for. A second use of the code ends the family. */
   readonly codeId?: Buffer;
 };
 
@@ -37,12 +37,12 @@ export type CreatedFamily = {
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
-  /** As its session has them. */
+  /** Of its session. */
   readonly amr: string;
   readonly acr: string | null;
-  /** Null where the user signed in. */
+  /** Null when the user signed in. */
   readonly rightsLimit: RightsLimit | null;
-  /** Bring the access directory to it before roles become permissions. */
+  /** The access directory must have at least this version before roles become permissions. */
   readonly accessVersion: number;
 };
 
@@ -53,9 +53,9 @@ export type CreateFamilyPorts = Pick<Ports, 'random'> & {
 };
 
 /**
- * Begins a login: one row, its first refresh token and its audit row, in the caller's transaction. The live login of
- * the same session and client ends (one live family for each); its access tokens live on until they expire.
- * Throws `session_ended` (401) when session, user or client is gone or disabled.
+ * Creates a token family in the caller's transaction: its row, its first refresh token and its audit row. It ends the
+ * previous live family of the same session and client, whose access tokens stay valid until they expire.
+ * Throws `session_ended` (401) when the session has ended, or user or client is deleted or disabled.
  */
 export async function createFamily(
   tx: Tx,
@@ -64,7 +64,7 @@ export async function createFamily(
   caller: Caller,
 ): Promise<CreatedFamily> {
   const { refreshAbsoluteSeconds } = ports.tokenSettings;
-  // No login outlives the session it belongs to.
+  // A family never outlives its session.
   const session = family.sessionId === null ? null : await takeSession(tx, family.sessionId, family, caller);
   const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.secondsLeft ?? Number.POSITIVE_INFINITY);
   const idleSeconds = Math.min(idleSecondsOf(ports.tokenSettings, session?.acr), lifeSeconds);
@@ -107,17 +107,15 @@ export async function createFamily(
   };
 }
 
-type HeldSession = { readonly secondsLeft: number; readonly acr: string };
+type LockedSession = { readonly secondsLeft: number; readonly acr: string };
 
-/** Holds a live session of the user until commit, so that it cannot end unseen. Undefined: it is gone. */
-export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<HeldSession | undefined> {
-  return (await tx.query<HeldSession>(sessionLock, [sessionId, userId]))[0];
+/** Locks a live session of the user until commit, so that it cannot end meanwhile. Undefined when it has ended. */
+export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<LockedSession | undefined> {
+  return (await tx.query<LockedSession>(sessionLock, [sessionId, userId]))[0];
 }
 
-/**
- * Holds the session until commit, and ends the login it had with this client.
- */
-async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<HeldSession> {
+/** Locks the session until commit, and ends the family that it had with this client. */
+async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<LockedSession> {
   const session = await holdSession(tx, sessionId, family.userId);
   if (session === undefined) throw sessionEnded();
   const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.clientId]);

@@ -13,13 +13,13 @@ import {
 } from './family-life.store.ts';
 
 /**
- * Ends logins with their access tokens: families, revocation and audit row in the caller's transaction. Call
- * `announceRevocations` after its commit. Where several families end they are locked in id order, as rotation does.
+ * These end token families with their access tokens: they write families, revocations and audit rows in the caller's
+ * transaction. Call `announceRevocations` after its commit. Several families are locked in id order, as by rotation.
  */
 
 export type EndedFamily = { readonly userId: string; readonly clientId: string; readonly sessionId: string | null };
 
-/** Ends one login. Null when there is no such family; ending an ended one again is no error. */
+/** Ends one family. Null when it does not exist. Ending an ended family again is no error. */
 export async function endFamily(tx: Tx, familyId: string, reason: string, caller: Caller): Promise<EndedFamily | null> {
   const [family] = await tx.query<EndedFamily>(familyLock, [familyId]);
   if (family === undefined) return null;
@@ -33,7 +33,7 @@ export async function endFamily(tx: Tx, familyId: string, reason: string, caller
   return family;
 }
 
-/** Ends every login of a session and refuses its access tokens; the session row itself belongs to identity. */
+/** Ends all families of a session and revokes its access tokens. The identity module ends the session row itself. */
 export async function endFamiliesOfSession(
   tx: Tx,
   session: { readonly id: string; readonly userId: string | null },
@@ -50,7 +50,10 @@ export async function endFamiliesOfSession(
   return ended;
 }
 
-/** Ends every login that a client has of a user, with the access tokens of these and of those they replaced. How many. */
+/**
+ * Ends all families of a user at a client, with their access tokens and those of the families they replaced. Returns the
+ * number of families.
+ */
 export async function endFamiliesOfUserAtClient(
   tx: Tx,
   { userId, clientId }: { readonly userId: string; readonly clientId: string },
@@ -71,7 +74,7 @@ export async function endFamiliesOfUserAtClient(
   return ended;
 }
 
-/** Ends every login of a user and refuses every token born before. The user's new token epoch; null: no such user. */
+/** Ends all families of a user and revokes all earlier tokens. Returns the user's new token epoch; null for an unknown user. */
 export async function endFamiliesOfUser(
   tx: Tx,
   userId: string,
@@ -83,7 +86,7 @@ export async function endFamiliesOfUser(
   return row?.epoch ?? null;
 }
 
-/** The same for a client: logins through it and its own tokens. */
+/** The same for a client: all families at the client, and its client-credentials tokens. */
 export async function endFamiliesOfClient(
   tx: Tx,
   clientId: string,

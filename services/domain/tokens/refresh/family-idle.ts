@@ -1,10 +1,10 @@
 export type FamilyIdle = {
   readonly refreshTokenSeconds: number;
-  /** What sessions of two factors rest at most; 0: as long as they live. */
+  /** Idle limit of sessions with two factors, seconds; 0: none. */
   readonly twoFactorIdleSeconds: number;
 };
 
-/** How long a login may go without a refresh, seconds: of two factors no longer than its session may rest. */
+/** How long a family lives without a refresh, seconds. With two factors at most the idle limit of its session. */
 export const idleSecondsOf = (
   { refreshTokenSeconds, twoFactorIdleSeconds }: FamilyIdle,
   acr: string | null | undefined,

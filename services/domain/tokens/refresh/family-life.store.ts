@@ -2,29 +2,29 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { FamilyFacts } from './family-token.ts';
 import type { RightsLimit } from './rights-limit.ts';
 
-/** What signing needs of a new family's user and client. */
+/** What signing needs from the user and client of a new family. */
 export type NewFamilyRow = {
   readonly email: string;
   readonly isEmailVerified: boolean;
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
-  /** RFC 8176 methods, space separated, and assurance of its session's login; '' and null without a session. */
+  /** RFC 8176 methods, space separated, and assurance level of its session; '' and null without a session. */
   readonly amr: string;
   readonly acr: string | null;
-  /** Null where the user signed in. */
+  /** Null when the user signed in. */
   readonly rightsLimit: RightsLimit | null;
-  /** Of roles and clients, as of the epochs: what is in memory must not be older. */
+  /** Version of roles and clients at the time of the epochs. Roles in memory must not be older. */
   readonly accessVersion: number;
 };
 
-/** Locks the session against its end and against a second login of the same client; by primary key. */
+/** Locks the session, so that it cannot end and no second family of the same client starts. By primary key. */
 export const sessionLock = defineStatement(
   'familySessionLock',
   `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS "secondsLeft", acr FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
 );
 
-/** At most one row, by refresh_families_one_live; the session's lock is held. */
+/** At most one row, by refresh_families_one_live. The caller has locked the session. */
 export const familyEndPrevious = defineStatement(
   'familyEndPrevious',
   `UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = 'superseded'
@@ -32,9 +32,10 @@ export const familyEndPrevious = defineStatement(
 );
 
 /**
- * Inserts the family with the epochs its user and client have now; no row when either is gone or disabled. An epoch
- * that moves before this commits is found by the first refresh, which compares again. A login without a session and
- * without a sign-in ($14 is 0) keeps the rights that its user has now as its limit; by the primary key of role_permissions.
+ * Inserts the family with the current epochs of its user and client; no row when either is deleted or disabled. If an
+ * epoch rises before this commits, the first refresh finds it, because it compares again. A family without a session and
+ * without a sign-in ($14 is 0) gets the current permissions of its user as its limit. By the primary key of
+ * role_permissions.
  */
 export const familyInsert = defineStatement(
   'familyInsert',
@@ -57,7 +58,7 @@ export const familyInsert = defineStatement(
     rights_limit AS "rightsLimit", (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
 );
 
-/** Waits for a rotation in flight; by primary key. No row: there is no such family. */
+/** Waits for a rotation in flight. By primary key. No row for an unknown family. */
 export const familyLock = defineStatement(
   'familyLock',
   `SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM refresh_families WHERE id = $1::uuid
@@ -65,8 +66,8 @@ export const familyLock = defineStatement(
 );
 
 /**
- * Ends the locked family and, by a revocation, its access tokens; what ended before keeps its reason. A statement of
- * its own: the snapshot of the one that waited would not show what a replay has written meanwhile.
+ * Ends the locked family and, by a revocation, its access tokens. A family that had ended keeps its reason. This is its
+ * own statement, because the snapshot of the statement that waited would not show what a replay wrote meanwhile.
  */
 export const familyEnd = defineStatement(
   'familyEnd',
@@ -78,7 +79,7 @@ export const familyEnd = defineStatement(
   WHERE id = $1::uuid AND NOT EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = $1::text)`,
 );
 
-/** Locks in id order inside; by refresh_families_one_live. The session's row is left to its owner. */
+/** The function locks in id order, by refresh_families_one_live. The identity module ends the session row. */
 export const familiesEndBySession = defineStatement(
   'familiesEndBySession',
   `WITH ended AS MATERIALIZED (SELECT families_end_by_session($1, $2) AS count), revoked AS (
@@ -88,8 +89,8 @@ export const familiesEndBySession = defineStatement(
 );
 
 /**
- * Logins of a user at a client, and those that ended while tokens of theirs may live on (replaced by a newer login).
- * Waits for rotations in flight; in id order, by refresh_families_user_id.
+ * The live families of a user at a client, and replaced ones whose access tokens may still be valid. Waits for rotations
+ * in flight, in id order, by refresh_families_user_id.
  */
 export const familiesAtClientLock = defineStatement(
   'familiesAtClientLock',
@@ -98,7 +99,7 @@ export const familiesAtClientLock = defineStatement(
    ORDER BY id FOR NO KEY UPDATE`,
 );
 
-/** Ends the locked families, and by revocations their access tokens; what ended before keeps its reason. By primary key. */
+/** Ends the locked families and, by revocations, their access tokens. Ended families keep their reason. By primary key. */
 export const familiesEnd = defineStatement(
   'familiesEnd',
   `WITH ended AS (
@@ -112,27 +113,27 @@ export const familiesEnd = defineStatement(
   SELECT count(*)::int AS count FROM ended`,
 );
 
-/** The trigger ends the families in id order, writes the revocation and the audit row. */
+/** The trigger ends the families in id order, and writes the revocation and the audit row. */
 export const userEpochRaise = defineStatement(
   'userEpochRaise',
   `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1 RETURNING "tokenEpoch" AS epoch`,
 );
 
-/** As for users. */
+/** The same for clients. */
 export const clientEpochRaise = defineStatement(
   'clientEpochRaise',
   `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1 RETURNING "tokenEpoch" AS epoch`,
 );
 
-/** A login as a new token of it would tell of it. */
+/** The current facts of a family, for a new token of it. */
 export type FamilyFactsRow = FamilyFacts & {
   readonly isLive: boolean;
-  /** The token that the new one takes the place of was revoked by its id, as far as that is still known. */
+  /** Whether the token that the new one replaces was revoked by its id, if that revocation is still kept. */
   readonly isTokenRevoked: boolean;
   readonly accessVersion: number;
 };
 
-/** By primary key of families and users, unique client id, revocations_kind_value; locks nothing. */
+/** By primary key of families and users, unique client id and revocations_kind_value. Locks nothing. */
 export const familyFactsRead = defineStatement(
   'familyFactsRead',
   `SELECT f.id AS "familyId", f.user_id AS "userId", f.sid AS "sessionId", f.client_id AS "clientId", f.scope, f.audience,
@@ -147,7 +148,7 @@ export const familyFactsRead = defineStatement(
    WHERE f.id = $1::uuid`,
 );
 
-/** What the login was granted; neither ever changes. By primary key. */
+/** The granted scope and audience, which never change. By primary key. */
 export const familyGrantRead = defineStatement(
   'familyGrantRead',
   `SELECT scope, audience FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,

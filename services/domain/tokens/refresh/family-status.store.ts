@@ -2,7 +2,7 @@ import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** A login as introspection sees it; nothing moves by looking. */
+/** A family as introspection shows it. */
 export type FamilyStatus = {
   readonly userId: string;
   readonly clientId: string;
@@ -17,7 +17,7 @@ export type FamilyStatus = {
   readonly isLive: boolean;
 };
 
-// By primary key of families and users, unique client id; locks nothing.
+// By primary key of families and users, and unique client id. Locks nothing.
 const familyStatusRead = defineStatement(
   'familyStatusRead',
   `SELECT f.user_id AS "userId", f.client_id AS "clientId", f.sid AS "sessionId", f.scope, f.audience, f.generation,
@@ -35,14 +35,14 @@ export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Bu
   return row ?? null;
 }
 
-// By primary key. Two generations back there is no grace: whoever shows one is the second holder.
+// By primary key. Two generations back there is no grace: such a token is held by a second party.
 const familySupersededRead = defineStatement(
   'familySupersededRead',
   `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS "isSuperseded"
    FROM refresh_families WHERE id = $1::uuid`,
 );
 
-/** Whether a generation of a login is older than any retry could be, or the login ended by such a one. */
+/** Whether a generation is older than any retry could be, or such a replay has ended the family. */
 export async function isGenerationSuperseded(sql: Sql, familyId: string, generation: number): Promise<boolean> {
   const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
   return row?.isSuperseded ?? false;
@@ -59,7 +59,7 @@ export type LiveFamilyRow = {
   readonly expiresAt: string;
 };
 
-// Along refresh_families_one_live: sessions have few, and those that ended are not in it.
+// By refresh_families_one_live: a session has few families, and ended ones are not in the index.
 const liveLoginsRead = defineStatement(
   'liveLoginsRead',
   `SELECT id, sid AS "sessionId", client_id AS "clientId", scope, device, ${placeTime('created_at')} AS "createdAt",
@@ -67,7 +67,7 @@ const liveLoginsRead = defineStatement(
    FROM refresh_families WHERE sid = ANY ($1::text[]) AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
    ORDER BY sid, created_at, id LIMIT 1000`,
 );
-// Along refresh_families_user_id.
+// By refresh_families_user_id.
 const loginCountRead = defineStatement(
   'loginCountRead',
   `SELECT count(*)::int AS count FROM refresh_families

@@ -6,7 +6,7 @@ import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
 import { type RightsLimit, withinLimit } from './rights-limit.ts';
 
-/** What a login's access token says: of a new family and of a rotated one alike. */
+/** The facts of a family that its access tokens state, for a new and for a rotated family alike. */
 export type FamilyFacts = {
   readonly familyId: string;
   readonly userId: string;
@@ -19,21 +19,21 @@ export type FamilyFacts = {
   readonly roles: readonly string[];
   /** Unix seconds. */
   readonly authTime: number;
-  /** RFC 8176 methods of the login, space separated; '' where no person signed in. */
+  /** RFC 8176 methods of the sign-in, space separated; '' when no user signed in. */
   readonly amr?: string;
   readonly acr?: string | null;
-  /** Of a login that a caller issued for the user; null or left out: none. */
+  /** The limit of a family that a caller issued for the user; null or left out: none. */
   readonly rightsLimit?: RightsLimit | null;
   readonly userEpoch: number;
   readonly clientEpoch: number;
-  /** Keys the holder must prove; null or left out: none. */
+  /** Keys that the client must prove; null or left out: none. */
   readonly jkt?: string | null;
   readonly x5t?: string | null;
 };
 
 /**
- * What is left of a login's scope: of a client that nobody looked at, what the settings of now let it have, whatever
- * they were when its user agreed. A scope taken from any other client has ended its logins.
+ * The current scope of a family. For a client that no administrator has vetted, it is limited to what the current
+ * settings allow. Removing a scope from a vetted client has ended its families already.
  */
 export function scopeNow(
   access: AccessDirectory,
@@ -46,8 +46,8 @@ export function scopeNow(
 }
 
 /**
- * Our own pages act for the user in full, unless they ask for less than their whole scope; another client only as far
- * as its scope names a permission the user has, and one that nobody looked at never.
+ * Our own pages have all permissions of the user, unless they requested less than their whole scope. Another client has
+ * the user's permissions that its scope names, and a client that no administrator has vetted has none.
  */
 function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): readonly string[] {
   const client = access.client(family.clientId);
@@ -59,8 +59,8 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: rea
 }
 
 /**
- * By what a token is bound: the key that was proved or else the certificate, and both where every token of the client
- * is bound to a certificate (RFC 8705 §3.4).
+ * The keys that a token is bound to: the proved DPoP key, else the certificate; both when all tokens of the client are
+ * bound to a certificate (RFC 8705 §3.4).
  */
 export function confirmationOf(
   client: Pick<Client, 'certificateBound'> | undefined,
@@ -71,15 +71,15 @@ export function confirmationOf(
 }
 
 /**
- * What a client may see of its user: OpenID Connect Core §5.4 gives the address with the scope `email`, and who somebody
- * is with `profile`. Our own pages see everything.
+ * What a client may see of its user: the address with the scope `email`, and name and roles with `profile` (OpenID
+ * Connect Core §5.4). Our own pages see everything.
  */
 export const maySee = (
   { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
   what: 'email' | 'profile',
 ): boolean => clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
 
-/** Roles come with `profile`, and go to no client that nobody here has looked at: they tell whom to attack. */
+/** Roles need `profile` and a vetted client, because they tell an attacker which users are worth attacking. */
 export const maySeeRoles = (
   client: Pick<Client, 'origin'> | undefined,
   facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
@@ -111,7 +111,7 @@ export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts):
   };
 }
 
-/** An RFC 6749 §5.1 token answer with the refresh token's remaining life beside it. */
+/** A token response (RFC 6749 §5.1) with the remaining lifetime of the refresh token. */
 export type TokenPairAnswer = {
   readonly access_token: string;
   readonly refresh_token: string;
@@ -131,11 +131,11 @@ export const pairAnswer = (
   token_type: 'Bearer',
   expires_in: minted.expiresIn,
   refresh_expires_in: refreshExpiresInSeconds,
-  // Every token made here has one, be it empty.
+  // Every token issued here has a scope, possibly empty.
   scope: minted.claims.scope as string,
 });
 
-/** Remembers an issued token for its lifetime; nobody waits for it and nothing depends on it. */
+/** Stores the metadata of an issued token for its lifetime, without waiting. Nothing depends on it. */
 export function rememberToken(
   ports: Pick<Ports, 'clock'> & TokenMetadataPorts,
   minted: MintedToken,

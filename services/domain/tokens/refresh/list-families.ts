@@ -3,7 +3,7 @@ import { type LiveFamilyRow, readFamilyCount, readLiveFamilies } from './family-
 
 export type Login = LiveFamilyRow;
 
-/** The live logins of sessions, by session: which clients have tokens of it, and since when. */
+/** The live families of sessions, by session: which clients have tokens, and since when. */
 export async function familiesOfSessions(
   { sql }: Pick<Ports, 'sql'>,
   sessionIds: readonly string[],
@@ -12,6 +12,6 @@ export async function familiesOfSessions(
   return Map.groupBy(await readLiveFamilies(sql, sessionIds), ({ sessionId }) => sessionId);
 }
 
-/** How many live logins a user has, with a session or without. */
+/** How many live families a user has, with or without a session. */
 export const countFamilies = ({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<number> =>
   readFamilyCount(sql, userId);

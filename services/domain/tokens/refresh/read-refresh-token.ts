@@ -7,7 +7,7 @@ import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-
 
 export { isGenerationSuperseded } from './family-status.store.ts';
 
-/** The login of a genuine refresh token, and the generation that was shown. */
+/** The family of a genuine refresh token, and the generation of the token. */
 export type PresentedLogin = FamilyStatus & {
   readonly familyId: string;
   readonly presentedGeneration: number;
@@ -18,9 +18,9 @@ export type PresentedLogin = FamilyStatus & {
 export type ReadRefreshTokenPorts = Pick<Ports, 'sql'> & HasKeyRing & HasRevocations & HasStateConfirmation;
 
 /**
- * Looks at a refresh token without using it. Null for what was not made here, or belongs to another client; costs no
- * query then. Throws `store_unavailable`, `key_ring_behind`, `state_rewound` (503).
- * @param clientId of the client that asks: logins bound to it are found beside those bound to none
+ * Reads a refresh token without using it. Null, without a query, for a token that was not issued here or belongs to
+ * another client. Throws `store_unavailable`, `key_ring_behind`, `state_rewound` (503).
+ * @param clientId the calling client: finds families bound to it, and families bound to no client
  */
 export async function readRefreshToken(
   ports: ReadRefreshTokenPorts,

@@ -1,15 +1,15 @@
 import { defineError } from '#services/platform/define/error.ts';
 
-/** What a refused refresh answers; at the OAuth endpoints RFC 6749 §5.2's `invalid_grant` (400). */
+/** Errors of a refresh. The OAuth endpoints answer 400 `invalid_grant` (RFC 6749 §5.2). */
 
 export const refreshTokenInvalid = defineError({
   code: 'refresh_token_invalid',
   status: 401,
   oauthStatus: 400,
   oauthError: 'invalid_grant',
-  title: 'This is not a refresh token of this service',
+  title: 'Refresh token invalid',
   cause:
-    'The token is malformed, made elsewhere, made before a restore, or presented by another client or key than its own.',
+    'The token is malformed, was issued by another service or before a restore of the database, or belongs to another client or key.',
   fix: 'Sign in again.',
   retryable: false,
 });
@@ -19,8 +19,9 @@ export const refreshTokenExpired = defineError({
   status: 401,
   oauthStatus: 400,
   oauthError: 'invalid_grant',
-  title: 'The login has expired',
-  cause: 'It was not used for JWT_REFRESH_EXPIRY, or is older than JWT_REFRESH_ABSOLUTE_EXPIRY.',
+  title: 'Refresh token expired',
+  cause:
+    'The token family was not refreshed for JWT_REFRESH_EXPIRY, or is older than JWT_REFRESH_ABSOLUTE_EXPIRY or its session.',
   fix: 'Sign in again.',
   retryable: false,
 });
@@ -30,10 +31,10 @@ export const refreshTokenReused = defineError({
   status: 401,
   oauthStatus: 400,
   oauthError: 'invalid_grant',
-  title: 'A refresh token of this login was used again after its successor',
+  title: 'Refresh token reused',
   cause:
-    'Two holders used the same login: a thief, or a client that keeps old tokens. The login and its tokens have ended.',
-  fix: 'Sign in again; store only the newest refresh token, and find out who held the old one.',
+    'An old refresh token was used after its successor: the token was stolen, or the client kept an old one. The token family and its access tokens were revoked.',
+  fix: 'Sign in again, store only the newest refresh token, and find out which client used the old one.',
   retryable: false,
 });
 
@@ -42,9 +43,9 @@ export const sessionEnded = defineError({
   status: 401,
   oauthStatus: 400,
   oauthError: 'invalid_grant',
-  title: 'The session behind this token has ended',
+  title: 'Session ended',
   cause:
-    'Signed out, revoked, replaced by a newer login of the same session and client, or ended with its user or client.',
+    'The user signed out, the session or token family was revoked or replaced by a newer one of the same client, or the user or client was disabled or deleted.',
   fix: 'Sign in again.',
   retryable: false,
 });
@@ -54,10 +55,10 @@ export const refreshGraceSpent = defineError({
   status: 429,
   oauthStatus: 429,
   oauthError: 'temporarily_unavailable',
-  title: 'This refresh token was presented too often',
+  title: 'Refresh token presented too often',
   cause:
-    'The same token was presented more than REFRESH_GRACE_USES times within REFRESH_GRACE_SECONDS. Nothing has ended.',
-  fix: 'Use the refresh token of the first answer; refresh once for all tabs and retries.',
+    'The same token was presented more than REFRESH_GRACE_USES times within REFRESH_GRACE_SECONDS. No session was ended.',
+  fix: 'Use the refresh token of the first response, and share one refresh between tabs and retries.',
   retryable: false,
 });
 
@@ -65,9 +66,9 @@ export const keyRingBehind = defineError({
   code: 'key_ring_behind',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'This copy may not have the newest keys yet',
-  cause: 'The token names a key that this copy has not loaded, and PostgreSQL could not be asked for newer ones.',
-  fix: 'Try again after Retry-After with the same token, or at another copy.',
+  title: 'Signing keys may be outdated',
+  cause: 'The token names a key that this copy has not loaded, and PostgreSQL is unreachable for newer keys.',
+  fix: 'Retry with the same token after Retry-After, or at another copy.',
   retryable: true,
 });
 
@@ -75,9 +76,9 @@ export const scopeExceeded = defineError({
   code: 'scope_exceeded',
   status: 400,
   oauthError: 'invalid_scope',
-  title: 'The scope is wider than the login was granted',
-  cause: 'A refresh may ask for the scope of its login or less (RFC 6749 §6).',
-  fix: 'Leave `scope` out, or ask for a part of it.',
+  title: 'Scope exceeds the granted scope',
+  cause: 'A refresh can request the scope that was granted, or less (RFC 6749 §6).',
+  fix: 'Leave `scope` out, or request a part of the granted scope.',
   retryable: false,
 });
 
@@ -85,8 +86,8 @@ export const resourceForeign = defineError({
   code: 'resource_foreign',
   status: 400,
   oauthError: 'invalid_target',
-  title: 'The login is for another resource',
-  cause: 'A refresh keeps the resource of its login (RFC 8707 §2.2).',
+  title: 'Resource differs from the granted resource',
+  cause: 'A refresh cannot change the resource that was granted at sign-in (RFC 8707 §2.2).',
   fix: 'Leave `resource` out, or sign in for the other resource.',
   retryable: false,
 });

@@ -2,14 +2,14 @@ import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { hmacKey } from '#services/domain/audit/hmac-key.ts';
 
 /**
- * Refresh tokens: `sp_rt_<kv>.<family>.<generation>.<nonce>.<mac>`, opaque to clients, stored nowhere.
+ * Refresh tokens: `sp_rt_<kv>.<family>.<generation>.<nonce>.<mac>`, opaque to clients and not stored.
  * `family` is the 16 bytes of a UUID and `nonce` 32 random bytes, fixed for the life of the family, both canonical
- * base64url; `mac` is HMAC-SHA-256 under server key `kv`. Everything here is in memory: a token that fails costs no query.
+ * base64url; `mac` is HMAC-SHA-256 under server key `kv`. All checks are in memory, so an invalid token costs no query.
  */
 
 /** The part of the key ring that refresh tokens use: one symmetric secret per version. */
 export type RefreshSecrets = {
-  /** The newest active one: what successors are made with. */
+  /** The newest active version, which new tokens are made with. */
   secret(purpose: 'refresh'): { readonly version: number; readonly key: Buffer };
   /** Any version that a live token may carry; undefined when unknown. */
   secretVersion(purpose: 'refresh', version: number): Buffer | undefined;
@@ -23,21 +23,22 @@ export type RefreshTokenParts = {
   readonly nonce: Buffer;
 };
 
-/** A token whose MAC holds. */
+/** A token with a verified MAC. */
 export type CheckedRefreshToken = RefreshTokenParts & {
-  /** SHA-256 of the nonce: what the family's row knows of it. */
+  /** SHA-256 of the nonce, as stored in the family's row. */
   readonly nonceHash: Buffer;
-  /** Whose MAC it is: '' for a family that is not client-bound. */
+  /** The client in the MAC; '' for a family that is not client-bound. */
   readonly boundClientId: string;
 };
 
-/** The successor of this one must still fit into `integer`. */
+/** The next generation must still fit into `integer`. */
 export const GENERATION_MAX = 2 ** 31 - 2;
 const KEY_VERSION_MAX = 2 ** 15 - 1;
-/** The longest token there is: prefix, five digits, 22, ten digits, 43, 43 and four dots. */
+/** The longest possible token: prefix, five digits, 22, ten digits, 43, 43 and four dots. */
 export const REFRESH_TOKEN_LENGTH_MAX = 133;
 
-// The last character of 16 bytes carries two bits and of 32 bytes four; any other is a second spelling of the same bytes.
+// The last character of 16 bytes carries two bits, and of 32 bytes four. Any other character is a second encoding of the
+// same bytes.
 const FORM =
   /^sp_rt_([1-9]\d{0,4})\.([\w-]{21}[AQgw])\.(0|[1-9]\d{0,9})\.([\w-]{42}[AEIMQUYcgkosw048])\.([\w-]{42}[AEIMQUYcgkosw048])$/;
 
@@ -86,12 +87,12 @@ export function mintRefreshToken(key: Buffer, incarnation: string, parts: Refres
   return `sp_rt_${kv}.${familyBytes.toString('base64url')}.${generation}.${nonce.toString('base64url')}.${mac}`;
 }
 
-/** SHA-256 of a nonce, as the family's row keeps it. */
+/** SHA-256 of a nonce, as stored in the family's row. */
 export const nonceHashOf = (nonce: Uint8Array): Buffer => hash('sha256', nonce, 'buffer');
 
 /**
- * Parses strictly and checks the MAC; null for anything that is not a token made here. Compares in constant time.
- * @param boundClientIds whose MAC it may be, in order: the authenticated client's, '' for families without
+ * Parses strictly and verifies the MAC in constant time; null for a token that was not issued here.
+ * @param boundClientIds clients that the MAC may name, in order; '' for families that are not client-bound
  */
 export function checkRefreshToken(
   token: string,
@@ -117,13 +118,13 @@ export function checkRefreshToken(
   return null;
 }
 
-/** The login that a token in our form names; nothing says yet that the token was made here. */
+/** The family that a token in our format names. The token may be forged. */
 export function familyNamedIn(token: string): string | null {
   const match = token.length > REFRESH_TOKEN_LENGTH_MAX ? null : FORM.exec(token);
   return match === null ? null : uuidFromBytes(Buffer.from(match[2] as string, 'base64url'));
 }
 
-/** True for a token in our form by a newer server key than this copy has: another copy may have made it. */
+/** True for a token in our format under a newer server key than this copy has: another copy may have issued it. */
 export function isOfNewerKey(token: string, secrets: RefreshSecrets): boolean {
   const kv = Number(token.length > REFRESH_TOKEN_LENGTH_MAX ? NaN : FORM.exec(token)?.[1]);
   return (

@@ -18,9 +18,9 @@ export type RefreshTokenInput = {
   readonly refreshToken: string;
   /** Clients that have a secret are authenticated before this is called. */
   readonly presentedBy: PresentedBy;
-  /** A part of the login's scope, for this access token alone (RFC 6749 §6). */
+  /** A part of the granted scope, for this access token only (RFC 6749 §6). */
   readonly scope?: string | undefined;
-  /** RFC 8707 §2.2: the login's own audience or nothing. */
+  /** RFC 8707 §2.2: the granted audience, or left out. */
   readonly resource?: string | undefined;
 };
 
@@ -40,8 +40,8 @@ const issuedCounters = {
 };
 
 /**
- * Exchanges a refresh token for a whole new pair; presented again within its grace, it gives the same refresh token.
- * Durable before the answer; signed after the commit, so that a failed signature costs a retry and nothing else.
+ * Exchanges a refresh token for a new pair. Presented again within the grace window, it gives the same refresh token.
+ * The rotation is durable before the response. Signing follows the commit, so a failed signature costs only a retry.
  * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401; RFC 6749 §5.2
  * `invalid_grant` at the OAuth endpoints), `scope_exceeded`, `resource_foreign` (400), `refresh_grace_spent` (429),
  * `store_unavailable`, `signing_unavailable`, `key_ring_behind`, `state_rewound` (503).
@@ -84,8 +84,8 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
 }
 
 /**
- * Before the rotation: a request refused for what it asks, or for what its client may not have any more, must not use
- * up the token. Costs a query where something is asked, or nobody looked at the client.
+ * Runs before the rotation, so that a request with a wrong scope or resource, or of a client that lost its scope, does
+ * not use up the token. It costs a query only for such a parameter, or for a client that no administrator has vetted.
  */
 async function assertWithinGrant(
   { hotSql, access }: Pick<RefreshTokenPorts, 'hotSql' | 'access'>,

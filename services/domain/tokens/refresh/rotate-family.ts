@@ -28,11 +28,11 @@ type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRev
 
 export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
 
-/** Who presents a refresh token, as far as proved before any query. */
+/** The client that presents a refresh token, as proved before any query. */
 export type PresentedBy = {
-  /** Null at the public endpoint, which takes families that are not client-bound. */
+  /** Null at the public endpoint, which accepts only families that are not client-bound. */
   readonly clientId: string | null;
-  /** By secret or key; a public client only names itself. */
+  /** By secret or key. A public client only states its id. */
   readonly isAuthenticated: boolean;
   /** Thumbprint of the DPoP key proved with this request (RFC 9449 §6.1). */
   readonly jkt?: string;
@@ -44,7 +44,7 @@ export type RotateFamilyInput = { readonly refreshToken: string; readonly presen
 
 type Granted = 'rotated' | 'grace' | 'lost_answer';
 
-/** A rotation or its repetition: the facts to sign an access token from, and the successor. */
+/** A rotation or its repetition: the facts for an access token, and the successor. */
 export type RotatedFamily = {
   readonly verdict: Granted;
   readonly familyId: string;
@@ -60,7 +60,7 @@ export type RotatedFamily = {
   readonly audience: string;
   /** Unix seconds. */
   readonly authTime: number;
-  /** Methods of the login (RFC 8176), space separated, and its assurance. */
+  /** Methods of the sign-in (RFC 8176), space separated, and its assurance level. */
   readonly amr: string;
   readonly acr: string | null;
   readonly rightsLimit: RightsLimit | null;
@@ -100,7 +100,7 @@ function refusalOf(rotation: Rotation): Error | null {
       return refreshTokenReused();
     case 'revoked':
       return rotation.revokeReason === 'refresh_token_reused' ? refreshTokenReused() : sessionEnded();
-    // The row is older than the token: whatever ended since is unknown, so nothing is continued.
+    // The row is older than the token, so revocations since then may be lost: give out nothing.
     case 'ahead':
       return sessionEnded();
     case 'expired':
@@ -116,8 +116,8 @@ function refusalOf(rotation: Rotation): Error | null {
 }
 
 /**
- * The token's form and MAC, in memory; a query is made only for a server key that this copy does not have. Nothing is
- * written for a token that was not made here. Throws `refresh_token_invalid` (401), `key_ring_behind` (503).
+ * Checks format and MAC in memory; it queries only for a server key that this copy does not have. It writes nothing for
+ * a token that was not issued here. Throws `refresh_token_invalid` (401), `key_ring_behind` (503).
  */
 export async function checkPresented(
   ports: HasRefreshSecrets & HasIncarnation & HasStateConfirmation,
@@ -135,7 +135,7 @@ export async function checkPresented(
 }
 
 /**
- * What this copy has read of revocations is asked, too: whatever the row says, what was revoked gets no new pair. Throws
+ * Also checks the revocations in memory: a revoked family gets no new pair, whatever its row says. Throws
  * `refresh_token_reused`, `session_ended` (401).
  */
 function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string, family: Rotation): void {

@@ -10,28 +10,28 @@ import type { RefreshSecrets } from './refresh-token-format.ts';
 export type RefreshFamilySettings = {
   readonly graceSeconds: number;
   readonly graceUses: number;
-  /** After a rotation, in which its lost answer is repeated; none without grace. */
+  /** How long after a rotation a lost response is repeated. Not used without grace. */
   readonly lostAnswerSeconds: number;
   readonly enableReplayProtection: boolean;
   readonly groupCommit: boolean;
 } & FamilyIdle;
 
-/** The families' group commit, one per process. */
+/** Group commit of rotations, one for each process. */
 export type RefreshFamilies = Batcher<RefreshRequest, Rotation>;
-/** A presented token and, where it came over a connection, its request. */
+/** A presented token and, if it came by HTTP, its request. */
 type RefreshRequest = Omit<PresentedToken, 'notAfterMs'> & { readonly request?: RequestContext };
 export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };
 export type HasRefreshSecrets = { readonly keyRing: RefreshSecrets };
-/** How far our wall clock is ahead of the database's. */
+/** How far our wall clock is ahead of the database's clock. */
 type HasDatabaseClock = { readonly keyRing: { state(): { readonly clockOffsetMs: number } } };
 
 const BATCH_MAX = 128;
 const BATCHES_IN_FLIGHT = 2;
-/** Without group commit: as many statements at once as the pool has connections. */
+/** Without group commit: as many concurrent statements as the pool has connections. */
 const SINGLES_IN_FLIGHT = 8;
 const WAITING_MAX = 8_192;
 const DEADLINE_MS = 1_500;
-/** A repeated statement arrives this much later at worst: a new connection and a slow turn. */
+/** A repeated statement arrives at most this much later: a new connection and a slow event loop. */
 const REPEAT_MARGIN_MS = 2_000;
 
 function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPolicy {
@@ -50,9 +50,9 @@ function policyOf(settings: RefreshFamilySettings, newestKv: number): RotationPo
 /**
  * The group commit of refreshes. `hotSql` needs four connections: two for batches and two for members of a failed batch.
  *
- * A statement whose outcome is unknown (connection lost after sending) is sent once more only while the grace window
- * surely still stands when it arrives: a committed rotation then answers as grace, with the same successor. Without
- * grace the repetition of a committed rotation would be a replay and end the login, so the answer is 503.
+ * A statement with an unknown outcome (connection lost after sending) is sent once more only if it will arrive within the
+ * grace window: a committed rotation then answers with the same successor. Without grace the repetition of a committed
+ * rotation would be a replay and end the family, so the response is 503.
  */
 export function createRotationBatcher(
   ports: Pick<Ports, 'hotSql' | 'clock' | 'log'> &

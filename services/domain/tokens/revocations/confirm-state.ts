@@ -4,7 +4,7 @@ import { keyRingBehind } from '../refresh/refresh-errors.ts';
 import type { HasRevocations } from './revocation-set.ts';
 import type { StatePoll } from './state-poll.ts';
 
-/** True once keys and revocations in memory are as the database had them after the call. Never rejects. */
+/** Resolves with true once keys and revocations in memory are at least as new as the call. Never rejects. */
 export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
 
 /** How long a request waits for a database that may not answer. */
@@ -42,15 +42,14 @@ export function createStateConfirmation(
 }
 
 /**
- * What `look` finds in memory that was confirmed after the call. Throws `key_ring_behind` (503) when it cannot be
- * confirmed.
+ * Runs `look` on memory that is confirmed after the call. Throws `key_ring_behind` (503) when it cannot be confirmed.
  */
 export async function lookAgain<T>({ confirmState }: HasStateConfirmation, look: () => T | Promise<T>): Promise<T> {
   if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
   return look();
 }
 
-/** What `look` finds in this copy's memory, and again in confirmed memory where it may be missing because that is old. */
+/** Runs `look` on this copy's memory, and again on confirmed memory when its result may be due to old memory. */
 export async function lookConfirmed<T>(
   ports: HasStateConfirmation,
   look: () => T | Promise<T>,

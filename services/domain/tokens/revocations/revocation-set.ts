@@ -6,7 +6,7 @@ import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 /** A token that another was exchanged from, as far as a revocation may name it. */
 export type TokenOrigin = { readonly jti: string; readonly client_id: string; readonly ce: number };
 
-/** The claims a token is judged by; a parsed access token is one. */
+/** The claims that revocations are matched with. A parsed access token has them. */
 export type RevocableClaims = {
   readonly jti: string;
   readonly sid?: string | undefined;
@@ -33,13 +33,13 @@ type RevocationState = {
   readonly entries: number;
 };
 
-/** What every copy knows of revocations, in memory. */
+/** The revocations in the memory of a copy. */
 export type RevocationSet = {
-  /** O(1), no allocation, no I/O. Null: nothing against the token. Meaningful only while `refusal()` is null. */
+  /** O(1), no allocation, no I/O. Null when the token is not revoked. Valid only while `refusal()` is null. */
   check(claims: RevocableClaims): RevocationReason | null;
   isSessionEnded(sid: string): boolean;
   isKeyRevoked(kid: string): boolean;
-  /** Lowest `ue` still accepted of this user, if a cut-off lives. */
+  /** The lowest `ue` that is accepted for this user; undefined when its epoch was not raised recently. */
   userEpoch(userId: string): number | undefined;
   /** Why no token may be validated now; null when it may. */
   refusal(): Refusal | null;
@@ -72,20 +72,20 @@ export type RevocationMemory = RevocationSet & {
 export type HasRevocations = { readonly revocations: RevocationSet };
 
 /**
- * After a commit that wrote revocations: this copy reads them at once, and who waits answers when it has; the others
- * are told. Never throws.
+ * Call it after a commit that wrote revocations: this copy reads them at once, and the others are notified. Resolves when
+ * this copy has read them. Never throws.
  */
 export type HasRevocationPush = { readonly announceRevocations: () => void | Promise<void> };
 
-/** Throws `stateRewound` or `revocationStateStale` (503) unless a token can be judged now. */
+/** Throws `stateRewound` or `revocationStateStale` (503) unless a token can be validated now. */
 export function assertFresh(revocations: RevocationSet): void {
   const refusal = revocations.refusal();
   if (refusal !== null) throw refused(refusal);
 }
 
 /**
- * Throws `stateRewound` or `revocationStateStale` (503) unless something can be issued, refreshed or revoked now. It
- * spares the work: what is written is compared again where it is written (`database-guard.ts`).
+ * Throws `stateRewound` or `revocationStateStale` (503) unless tokens can be issued, refreshed or revoked now. An early
+ * check that saves work: every write is checked again (`database-guard.ts`).
  */
 export function assertMayIssue(revocations: Pick<RevocationSet, 'issuingRefusal'>): void {
   const refusal = revocations.issuingRefusal();

@@ -4,54 +4,54 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { defineError } from '#services/platform/define/error.ts';
 import { shuttingDown } from '#services/platform/errors.ts';
 
-/** This copy does not know the revocations of the last moments: it cannot tell a live token from a dead one. */
+/** This copy may miss recent revocations, so it cannot decide whether a token is revoked. */
 export const revocationStateStale = defineError({
   code: 'revocation_state_stale',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'This copy cannot tell which tokens are revoked',
+  title: 'Revocations may be outdated',
   cause:
-    'PostgreSQL has not answered for longer than REVOCATION_STALENESS_MS, the first load is not complete, or a connection was lost and the database is not confirmed since.',
-  fix: 'Try again after Retry-After, or at another copy; operators: check PostgreSQL and /readyz.',
+    'PostgreSQL has not answered this copy for longer than REVOCATION_STALENESS_MS, the first load is not complete, or a connection was lost and the database is not confirmed yet.',
+  fix: 'Retry after Retry-After, or at another copy. Operators: check PostgreSQL and /readyz.',
   retryable: true,
 });
 
-/** The database is older than what it has already shown: issuing or validating would revive what was revoked. */
+/** The database is older than a state it had before: issuing or validating would revive revoked tokens. */
 export const stateRewound = defineError({
   code: 'state_rewound',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'The database is older than its marks',
+  title: 'Database older than its high-water mark',
   cause:
-    'The database was restored from a backup, or another one is connected: revocations and refreshes made since are missing from it.',
-  fix: 'Restore the newest state; or, when it is lost, end everything old with: sallyport restore --accept-loss',
+    'The database was restored from a backup, or another database is connected. Later revocations and refreshes are missing from it.',
+  fix: 'Operators: restore the newest state. If it is lost, end all earlier sessions and tokens with: sallyport restore --accept-loss',
   retryable: true,
 });
 
 export const revocationStreamsBusy = defineError({
   code: 'revocation_streams_busy',
   status: 503,
-  title: 'This copy serves as many revocation streams as it may',
-  cause: 'The number of open streams per copy is bounded.',
-  fix: 'Try again after Retry-After, at another copy, or poll GET /v1/revocations.',
+  title: 'Too many revocation streams on this copy',
+  cause: 'Each copy serves a limited number of open streams.',
+  fix: 'Retry after Retry-After or at another copy, or poll GET /v1/revocations.',
   retryable: true,
 });
 
 export const revocationStreamsSpent = defineError({
   code: 'revocation_streams_spent',
   status: 429,
-  title: 'This caller holds as many revocation streams as it may',
-  cause: 'Open streams are bounded by REVOCATION_STREAMS_PER_CLIENT on each copy.',
-  fix: 'Close streams that nobody reads; one feeds any number of verifiers in a process.',
+  title: 'Too many revocation streams of this caller',
+  cause: 'A caller can open REVOCATION_STREAMS_PER_CLIENT streams on each copy.',
+  fix: 'Close unused streams. One stream can feed any number of verifiers in a process.',
   retryable: true,
 });
 
 const READER = { accepts: ['client', 'bearer'], permission: 'revocations:read' } as const;
 
 const since = z.strictObject({
-  /** Epoch the asker holds; 0 asks for everything. */
+  /** The epoch that the caller has; 0 requests all revocations. */
   since: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
-  /** Incarnation that epoch is of; another one than ours is answered from 0. */
+  /** The incarnation of that epoch. For another incarnation than ours the response starts from 0. */
   incarnation: z.uuid().optional(),
 });
 
@@ -59,7 +59,7 @@ export const readRevocationsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/revocations',
   operation: 'readRevocations',
-  summary: 'What was revoked since an epoch, as a compact JWS (typ revocations+jwt)',
+  summary: 'List the revocations since an epoch, as a compact JWS (typ revocations+jwt)',
   tag: 'Revocations',
   auth: READER,
   query: since,
@@ -72,7 +72,7 @@ export const streamRevocationsEndpoint = defineEndpoint({
   path: '/v1/revocations/stream',
   operation: 'streamRevocations',
   summary:
-    'The same by server-sent events: what there is, then every change, and a heartbeat within the staleness bound',
+    'Stream revocations as server-sent events: the existing ones, then each change, with a heartbeat within the staleness bound',
   tag: 'Revocations',
   auth: READER,
   query: since,

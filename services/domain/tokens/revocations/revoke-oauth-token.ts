@@ -7,10 +7,10 @@ import { commitRevocation, type RevokePorts, targetOfToken } from './revoke-toke
 const REASON = 'revoked_by_client';
 
 /**
- * RFC 7009: a client ends a token of its own. A refresh token ends its login with the access tokens; what is unknown,
- * expired or ended already is no error.
+ * RFC 7009: a client revokes one of its own tokens. A refresh token ends its family with the access tokens. An unknown,
+ * expired or revoked token is no error.
  * Throws `token_of_another_client` (400 `invalid_grant`), which leaves that token active; `key_ring_behind`, `store_unavailable` (503).
- * @param clientId authenticated, or the name of a public client
+ * @param clientId of the authenticated client, or stated by a public client
  */
 export async function revokeOAuthToken(
   ports: RevokePorts,

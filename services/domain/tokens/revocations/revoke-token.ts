@@ -31,33 +31,33 @@ export type RevokePorts = Pick<Ports, 'transact' | 'sql'> &
   HasRevocationPush &
   HasTokenSettings;
 
-/** What the asker names; exactly one thing. */
+/** What the caller wants to revoke: exactly one target. */
 export type RevokeInput = {
   readonly kind: 'token' | 'token_id' | 'session_id' | 'family_id' | 'user_id' | 'client_id';
   readonly value: string;
   readonly reason: string;
 };
 
-/** The thing itself, and whose it is as far as that is known. */
+/** The target, and its user and client as far as known. */
 export type RevokeTarget = {
   readonly kind: Exclude<RevocationKind, 'key'>;
   readonly value: string;
   readonly userId: string | null;
   readonly clientId: string | null;
-  /** Unix seconds, of a token at hand. */
+  /** Unix seconds; only when the token itself was sent. */
   readonly expiresAt?: number;
 };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** Ids of tokens and logins are lower case in tokens, and revocations are compared with those; RFC 9562 allows both. */
+/** RFC 9562 allows upper and lower case. Ids in tokens are lower case, and revocations are compared with those. */
 const idIn = (value: string): string => (UUID.test(value.toLowerCase()) ? value.toLowerCase() : value);
-/** Beyond expiry and leeway a revocation is kept for clocks that are slow. */
+/** A revocation is kept this much longer than expiry and leeway, for slow clocks. */
 const KEPT_AFTER_EXPIRY_SECONDS = 300;
 
 /**
- * The login of a refresh token or the id of an access token, both genuine; null for anything else. Null is answered as
- * done, so it is never said from what this copy may have missed: keys, a restore, the newest logins. Throws
- * `key_ring_behind`, `store_unavailable` (503).
+ * The family of a genuine refresh token or the id of a genuine access token; null for any other text. Null is reported
+ * to the caller as success, so this confirms its state first: this copy could lack new keys or families, or know nothing
+ * of a restore. Throws `key_ring_behind`, `store_unavailable` (503).
  */
 export const targetOfToken = (ports: RevokePorts, token: string): Promise<RevokeTarget | null> =>
   lookConfirmed(
@@ -70,9 +70,9 @@ async function lookForTarget(ports: RevokePorts, token: string): Promise<RevokeT
   const familyId = familyNamedIn(token);
   if (familyId !== null) {
     const login = await targetOfFamily(ports, familyId);
-    // Rows of logins outlive their tokens.
+    // The row of a family is kept longer than its tokens live.
     if (login.clientId === null) return null;
-    // Its client alone can use it; every caller who may end the login can end it by the token.
+    // Only its client can use it, but every caller that may end the family can end it by this token.
     const boundClientIds = ['', login.clientId];
     const { incarnation } = ports.revocations.state();
     return checkRefreshToken(token, boundClientIds, ports.keyRing, incarnation) === null ? null : login;
@@ -119,15 +119,15 @@ async function targetOf(
 }
 
 /**
- * One's own: what carries the caller's own `sub`. Our own pages end anything of their user; a token given to another
- * client only what was issued to that client; an API key nothing, for it may be in anybody's hands.
+ * Whether the target is the caller's own, by its `sub`. Our own pages may revoke anything of their user; a token granted
+ * to another client only what was issued to that client; an API key nothing, because a thief may have it.
  */
 function isOwn(target: RevokeTarget, caller: Caller): boolean {
   if (caller.kind === 'user') {
     if (target.userId !== caller.userId || caller.by === 'api_key') return false;
     return caller.clientId === FIRST_PARTY_CLIENT_ID || target.clientId === caller.clientId;
   }
-  // A token of the client's own; a user's login through the client is the user's.
+  // A client-credentials token belongs to the client; a user's family at the client belongs to the user.
   return caller.kind === 'client' && target.userId === null && target.clientId === caller.clientId;
 }
 
@@ -147,7 +147,7 @@ async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: C
       return;
     }
     case 'family':
-      // A family that is gone has no live token left: its rows outlive them.
+      // A deleted family has no live token left, because its row is kept longer than its tokens live.
       if (UUID.test(target.value)) await endFamily(tx, target.value, reason, caller);
       return;
     case 'sid':
@@ -155,7 +155,7 @@ async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: C
       await endFamiliesOfSession(tx, { id: target.value, userId: target.userId }, reason, caller);
       return;
     case 'user':
-      // A session left alive would make new tokens at once.
+      // A live session would get new tokens at once.
       await deleteUserSessions(tx, target.value);
       if ((await endFamiliesOfUser(tx, target.value, reason, caller)) === null) throw userUnknown();
       return;
@@ -165,10 +165,10 @@ async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: C
   }
 }
 
-/** How long the answer waits for this copy to have read its own revocation. */
+/** How long the response waits for this copy to read its own revocation. */
 const APPLY_WAIT_MS = 250;
 
-/** Resolves when this copy's memory has the epoch, or after a short wait: the poll brings it in any case. */
+/** Resolves when this copy's memory has the epoch, or after a short wait: the poll reads it in any case. */
 function applied({ revocations }: HasRevocations, epoch: number): Promise<void> {
   if (revocations.state().epoch >= epoch) return Promise.resolve();
   return new Promise((resolve) => {
@@ -211,11 +211,11 @@ const metricKinds = {
 } as const satisfies Record<RevokeInput['kind'], RevocationKind>;
 
 /**
- * Ends a token, session, family, or everything of a user or client: one's own by right, others' by tokens:revoke.
- * What is not known, or no longer lives, is ended already and no error (RFC 7009 §2.2); a user or client that does
- * not exist is, to those who may know. Returns the revocation's number in the feed: a copy at or past it refuses.
- * Throws `permission_missing` (403), alike for what exists and what does not, and for a person with the right whose
- * login is old `step_up_required` (403); `user_unknown`, `client_unknown` (404),
+ * Revokes a token, a session, a family, or all tokens of a user or client. A caller may revoke its own; those of others
+ * require tokens:revoke. An unknown or ended target is no error (RFC 7009 §2.2), except that a caller with tokens:revoke
+ * learns that a user or client does not exist. Returns the number of the revocation in the feed: a copy that has read
+ * that far rejects the target. Throws `permission_missing` (403), also for a target that does not exist;
+ * `step_up_required` (403) for a user with the permission but no recent sign-in; `user_unknown`, `client_unknown` (404),
  * `key_ring_behind`, `store_unavailable` (503).
  */
 export async function revokeToken(
@@ -233,7 +233,7 @@ export async function revokeToken(
       outcome: 'refused',
       target: { kind: 'revocation', id: `${target.kind}:${target.value}` },
     });
-    throw permissionMissing({ detail: 'What is not one’s own takes the permission tokens:revoke.', isRecorded: true });
+    throw permissionMissing({ detail: 'Revoking for others requires the permission tokens:revoke.', isRecorded: true });
   }
   assertFreshLogin(caller, ports.stepUp, { usesPermission: true });
   return commitRevocation(ports, target, input.reason, caller);
