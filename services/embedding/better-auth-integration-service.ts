@@ -82,7 +82,7 @@ export class BetterAuthIntegrationService {
   }
 
   /**
-   * Opens a session for a user whom your application has authenticated itself, and records the client's address and
+   * Opens a session for a user that your application has authenticated itself, and records the client's address and
    * user agent with it. It sets no cookie. Throws `unauthenticated` (401) for an unknown or disabled user.
    */
   async createSession(userId: string, clientInfo: ClientInfo): Promise<Session> {

@@ -83,7 +83,7 @@ describe('claims', () => {
     expect(Object.keys(claims).slice(0, 7)).toEqual(['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti']);
   });
 
-  test('a login without a browser session has no sid; a client’s own token speaks of no user', () => {
+  test('a family without a browser session has no sid; a client-credentials token names no user', () => {
     const withoutSession = { ...facts, user: { ...facts.user!, sessionId: null } };
     expect(accessTokenClaims(minting().ports, withoutSession, request)).not.toHaveProperty('sid');
     const claims = accessTokenClaims(minting().ports, ofClient, request);
@@ -101,7 +101,7 @@ describe('claims', () => {
     ]);
   });
 
-  test('RFC 8693 §4.1: a pair made by a client for a user names who acts, and claims no login', () => {
+  test('RFC 8693 §4.1: a pair that a client issued for a user names the acting client and no sign-in', () => {
     const delegated = { ...facts, clientId: 'partner', user: { ...facts.user!, authTime: 0 } };
     const claims = accessTokenClaims(minting().ports, delegated, request);
     expect(claims).toMatchObject({ sub: 'u1', act: { sub: 'partner' } });
@@ -162,7 +162,7 @@ describe('bearer', () => {
     return bearerCaller(harness.ports, token, from);
   };
 
-  test('a login’s token is its user, with the permissions it carries', async () => {
+  test('the caller of a token with a family is its user, with the permissions in the token', async () => {
     expect(await callerOf(facts)).toEqual({
       kind: 'user',
       userId: 'u1',
@@ -180,7 +180,7 @@ describe('bearer', () => {
     expect(await callerOf(withoutSession)).toMatchObject({ kind: 'user', sessionId: null });
   });
 
-  test('a token says how its login was proved, and its caller how much that is worth', async () => {
+  test('a token states the methods of the sign-in, and its caller has their assurance level', async () => {
     const harness = minting();
     const proved: TokenFacts = { ...facts, user: { ...facts.user!, amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } };
     const { claims } = await mintAccessToken(harness.ports, proved, request);
@@ -191,7 +191,7 @@ describe('bearer', () => {
     expect(await callerOf(unnamed)).not.toHaveProperty('acr');
   });
 
-  test('a client’s own token is the client', async () => {
+  test('the caller of a client-credentials token is the client', async () => {
     expect(await callerOf(ofClient)).toEqual({
       kind: 'client',
       clientId: 'c1',
@@ -202,25 +202,25 @@ describe('bearer', () => {
     });
   });
 
-  test('a token of no login whose subject is not its client is nobody', async () => {
+  test('a token without a family whose subject is not its client has no caller', async () => {
     expect(await callerOf({ ...ofClient, subject: 'somebody' })).toBeNull();
   });
 
-  test('what is not active, or comes from elsewhere than it is bound to, is nobody', async () => {
+  test('an inactive token, or one from another address than it is bound to, has no caller', async () => {
     const harness = minting();
     expect(bearerCaller(harness.ports, 'rubbish', request)).toBeNull();
     expect(await callerOf(facts, { enableIpValidation: true }, { ...request, ip: '192.0.2.2' })).toBeNull();
     expect(await callerOf(facts, { enableIpValidation: true })).not.toBeNull();
   });
 
-  test('RFC 8693: who acts for somebody has not signed in, however fresh the login of the subject is', () => {
+  test('RFC 8693: the acting party has not signed in, however recent the sign-in of the subject is', () => {
     const harness = tokenHarness();
     const caller = (claims: Record<string, unknown>) => bearerCaller(harness.ports, harness.token(claims), request);
     expect(caller({ auth_time: NOW - 60 })).toMatchObject({ authTime: NOW - 60 });
     expect(caller({ auth_time: NOW - 60, act: { sub: 'service' } })).toMatchObject({ kind: 'user', authTime: 0 });
   });
 
-  test('claims that are left out are read as none: no login is as fresh as its token', () => {
+  test('a token without auth_time has no recent sign-in, however new the token is', () => {
     const harness = tokenHarness();
     const token = harness.token({ permissions: undefined, auth_time: undefined });
     expect(bearerCaller(harness.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: 0 });

@@ -35,7 +35,7 @@ const personAs = ({ id, bearer }: Person, permissions: readonly string[] = []): 
 const unknown = { ended: true, reason: 'unknown_token', rule: 'unknown_token', cause: null };
 const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null };
 
-test('what was not made here tells nothing', async () => {
+test('a token of another issuer is unknown_token', async () => {
   const { bearer, refreshToken: refresh } = await newPerson(harness);
   for (const token of ['rubbish', 'a.b.c', `${bearer}x`, refresh.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A'))])
     expect(await why(token)).toEqual(unknown);
@@ -51,7 +51,7 @@ test('a refresh token lives until its login runs out, also once the login’s ro
   expect(await why(refresh)).toEqual(expired);
 });
 
-test('who ended it is told as oneself or as somebody with the right to, and never by name', async () => {
+test('the actor is the user or another user with the permission, and is never named', async () => {
   const ended = async (kind: 'token_id' | 'family_id' | 'user_id', by: (person: Person) => Caller) => {
     const person = await newPerson(harness);
     const { jti, fid } = decodeJwt(person.bearer) as { jti: string; fid: string };
@@ -70,7 +70,7 @@ test('who ended it is told as oneself or as somebody with the right to, and neve
 });
 
 test.each(['sign_out', 'step_up', 'password_changed'])(
-  'an act of somebody with the right to is told as one, also where their words are those of the rule %s',
+  'an end by another user is shown as such, also when its reason equals the rule %s',
   async (words) => {
     const admin = personAs(await newPerson(harness), ['tokens:revoke']);
     const service = await harness.newClient(['tokens:revoke']);
@@ -94,7 +94,7 @@ test.each([
   ['social_sign_in', 'user_id', 'session.ended'],
   ['restore_accepted', 'family_id', 'token.family_ended'],
   ['code_reused', 'family_id', 'oauth.code_reused'],
-] as const)('a login that the rule %s ended says so, and lays it at nobody’s door', async (rule, kind, event) => {
+] as const)('a family that the rule %s ended shows the rule and no actor', async (rule, kind, event) => {
   const person = await newPerson(harness);
   const { fid } = decodeJwt(person.bearer) as { fid: string };
   const value = { session_id: person.sessionId, user_id: person.id, family_id: fid }[kind];

@@ -32,7 +32,7 @@ const clientsOwn = async () => {
   const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   return { token, clientId: client.clientId };
 };
-/** A genuine token with other claims, as whoever shares a secret with us can make them; undefined leaves one out. */
+/** A genuine token with other claims, as a service with our shared secret can make it; undefined leaves a claim out. */
 const signedWith = async (token: string, changes: Record<string, unknown>): Promise<string> => {
   const claims = JSON.parse(JSON.stringify({ ...decodeJwt(token), ...changes })) as AccessTokenClaims;
   return (await signAccessToken(harness.ports, claims)).token;
@@ -69,7 +69,7 @@ test('a token without an epoch is older than any that was raised', async () => {
   });
 });
 
-test('where its revocation is gone the login knows neither who ended it nor in whose words', async () => {
+test('after its revocation was purged, a family shows neither the actor nor a free-text reason', async () => {
   const { bearer, refreshToken } = await newPerson(harness);
   await endLogin(bearer, 'lost phone');
   const told = { ended: true, reason: 'revoked' };
@@ -79,7 +79,7 @@ test('where its revocation is gone the login knows neither who ended it nor in w
   expect(await why(refreshToken)).toEqual({ ...told, rule: 'revoked', cause: { event, actor: null, at } });
 });
 
-test('a login that ends while it is being asked about has ended', async () => {
+test('a family that ends during the request is shown as ended', async () => {
   const { bearer, refreshToken } = await newPerson(harness);
   const ending: Sql = {
     query: async (statement, values) => {

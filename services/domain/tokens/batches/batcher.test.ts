@@ -60,7 +60,7 @@ const settle = (promise: Promise<number>): Promise<unknown> =>
   promise.catch((err: unknown) => (err as { code?: string }).code ?? (err as Error).message);
 
 describe('grouping', () => {
-  test('a lone item leaves at the end of its turn', async () => {
+  test('a single item is sent at the end of its tick', async () => {
     const batcher = make();
     const answer = batcher.submit(1);
     await turn();
@@ -95,7 +95,7 @@ describe('grouping', () => {
     }
   });
 
-  test('items of one turn share a statement, up to the limit, each with its own answer', async () => {
+  test('items of one tick share a statement, up to the limit, and each gets its own answer', async () => {
     const batcher = make();
     const answers = [1, 2, 3, 4, 5].map((item) => batcher.submit(item));
     await turn();

@@ -8,7 +8,7 @@ import { failureOf } from './statement-failure.ts';
 export type BatcherOptions<Item, Result> = {
   /** Span name of one statement. */
   readonly name: string;
-  /** Runs one statement for all items; results in their order. It throws when none took effect, or when nobody can tell. */
+  /** Runs one statement for all items; results in their order. Throws when none took effect, or the outcome is unknown. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly clock: Clock;
   readonly maxBatch: number;
@@ -21,8 +21,8 @@ export type BatcherOptions<Item, Result> = {
   /** Items waiting at once; more are refused with 503. */
   readonly maxWaiting: number;
   /**
-   * Whether a statement sent this long ago, of which nobody knows whether it took effect, may be sent again: by us
-   * once when the connection is lost, or by whoever was refused. Only where doing it twice changes nothing that matters.
+   * Whether a statement with an unknown outcome that was sent this long ago may be sent again: once by the batcher when
+   * the connection is lost, or by the client that got 503. True only when doing it twice is harmless.
    */
   readonly isRepeatable: (elapsedMs: number) => boolean;
   readonly onBatch?: (size: number) => void;
@@ -45,9 +45,9 @@ type Member<Item, Result> = {
   state: 'waiting' | 'sent' | 'settled';
 };
 
-/** Members of a failed batch run on their own beside the batches: a blocked one must not hold up the rest. */
+/** Members of a failed batch run singly beside the batches, so that a blocked one does not delay the rest. */
 const SINGLES_AT_ONCE = 2;
-/** What follows an answer takes some tenths of a millisecond: other work runs between so many. */
+/** Each answer causes some tenths of a millisecond of work, so other work runs after this many. */
 const ANSWERS_PER_TICK = 4;
 /** How late after its deadline a refusal may be. */
 const SWEEP_MS = 100;
@@ -90,7 +90,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
     fail(member, storeUnavailable({ retryAfterSeconds: 1, cause }));
 
-  /** Whether a member that is about to be sent still has a caller who waits; refuses it if not. */
+  /** Whether the caller of a member still waits. Rejects the member if not. */
   function isAwaited(member: Member<Item, Result>): boolean {
     if (member.state === 'settled') return false;
     const hasLeft = options.requestOf?.(member.item)?.hasLeft === true;
@@ -115,7 +115,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     );
   }
 
-  /** Sends, and once more when the outcome is unknown and a repetition harmless. */
+  /** Sends, and sends once more when the outcome is unknown and repeating is harmless. */
   async function sendOrRepeat(members: readonly Member<Item, Result>[]): Promise<void> {
     const sentAt = clock.monotonic();
     statements.push(members);
@@ -185,7 +185,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     if (isIdle()) onIdle?.();
   }
 
-  /** Refuses those whose deadline has passed. */
+  /** Rejects members whose deadline has passed. */
   function refuseExpired(): void {
     const now = clock.monotonic();
     const isWaiting = (member: Member<Item, Result>): boolean => member.state === 'waiting';

@@ -17,7 +17,7 @@ test.each([
   ['connection reset', coded('ECONNRESET'), 'unknown'],
   ['connection lost', new Error('Connection terminated unexpectedly'), 'unknown'],
   ['something that is no error', 'x', 'unknown'],
-  ['nobody listens', coded('ECONNREFUSED'), 'refused'],
+  ['the server does not listen', coded('ECONNREFUSED'), 'refused'],
   ['out of memory', coded('53200'), 'refused'],
   ['a constraint', coded('23505'), 'refused'],
 ])('%s', (_what, err, failure) => {

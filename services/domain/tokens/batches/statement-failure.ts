@@ -1,6 +1,6 @@
 import { isAppError } from '#services/platform/define/error.ts';
 
-/** What a failed statement tells about the requests that shared it. */
+/** What a failed statement means for the requests that shared it. */
 export type StatementFailure =
   /** A value of one member was refused: nothing was written. */
   | 'member'
@@ -23,11 +23,11 @@ function codeOf(err: unknown): string | undefined {
   return undefined;
 }
 
-/** Judges by SQLSTATE; an error without one says nothing about the commit. */
+/** Decides by SQLSTATE. An error without one says nothing about the commit. */
 export function failureOf(err: unknown): StatementFailure {
-  // It could not even be put into a statement.
+  // The value could not be encoded into the statement.
   if (err instanceof RangeError || err instanceof TypeError) return 'member';
-  // An answer of our own: it was not sent, or it did nothing.
+  // One of our own errors: the statement was not sent, or did nothing.
   if (isAppError(err) && err.cause === undefined) return 'refused';
   const code = codeOf(err);
   // The server never saw the statement.
@@ -36,7 +36,7 @@ export function failureOf(err: unknown): StatementFailure {
   if (code.startsWith('22')) return 'member';
   // Lock timeout, statement timeout, serialisation failure, deadlock.
   if (code === '55P03' || code === '57014' || code === '40001' || code === '40P01') return 'blocked';
-  // Shut down or crashed mid-statement: the answer to a commit may be what was lost.
+  // Shut down or crashed during the statement: only the response to a commit may have been lost.
   if (code.startsWith('57P0') || code.startsWith('08')) return 'unknown';
   return 'refused';
 }

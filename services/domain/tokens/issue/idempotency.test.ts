@@ -78,7 +78,7 @@ test('a row that vanished between two statements is tried again, not guessed at'
   await expect(earlierResult(sql, of(client('a'), 'k'))).rejects.toMatchObject({ code: 'store_unavailable' });
 });
 
-test('of a caller nobody knows, the key is another from another address, and one that could be guessed is none', () => {
+test('for an anonymous caller a key is separate for each network, and a guessable key is rejected', () => {
   const from = (ip: string): Caller => ({ kind: 'anonymous', request: { ...request, ip } });
   const key = '0123456789abcdef';
   const [here, there] = [of(from('2001:db8::1'), key), of(from('2001:db8:0:1::1'), key)];

@@ -32,7 +32,7 @@ const eventsOf = (clientId: string) =>
     [clientId],
   );
 
-describe('a client’s own token', () => {
+describe('a client-credentials token', () => {
   test('speaks of the client alone; of its scopes those are permissions that name one, and it is in the audit log', async () => {
     const own = await harness.newClient(['tokens:issue', 'reports']);
     const answer = await issue({}, own);
@@ -72,7 +72,7 @@ describe('a client’s own token', () => {
     expect(await outcomeOf(issue({}, own))).toBe('grant_not_allowed');
   });
 
-  test('is for who showed the client’s secret, not for who holds a token of it, nor for people', async () => {
+  test('is issued for the client’s secret, not for a token of the client, nor to users', async () => {
     expect(await outcomeOf(issue({}, { ...client, by: 'bearer' }))).toBe('client_unauthenticated');
     expect(await outcomeOf(issue({}, testCaller))).toBe('client_unauthenticated');
   });
@@ -87,7 +87,7 @@ describe('a client’s own token', () => {
     expect(decodeJwt((await issue({ jkt, x5t }, strict)).access_token).cnf).toEqual({ jkt, 'x5t#S256': x5t });
   });
 
-  test('is given to nobody when it cannot be signed, or the database has lost commits', async () => {
+  test('is not issued when it cannot be signed, or the database has lost commits', async () => {
     const keyRing = { ...harness.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
     expect(await outcomeOf(issue({}, client, { keyRing }))).toBe('signing_unavailable');
     const issuingRefusal = () => 'state_rewound' as const;

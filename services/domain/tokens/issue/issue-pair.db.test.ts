@@ -34,7 +34,7 @@ const refusalsOf = (userId: string) =>
     userId,
   ]);
 
-test('a session’s own pair speaks of its login, and nobody needs a permission for it', async () => {
+test('a pair for the caller’s own session has the facts of its sign-in and needs no permission', async () => {
   const person = await newPerson(harness);
   const pair = await issue(callerOf(person), { userId: person.id, device: { name: 'Laptop', id: undefined } });
   expect(decodeJwt(pair.access_token)).toMatchObject({ sub: person.id, sid: person.sessionId, client_id: 'sallyport' });
@@ -60,7 +60,7 @@ test('who may not issue gets no pair: not for another, not by a bearer token for
   ]);
 });
 
-test('a client with tokens:issue begins a login in its own name: its token says who acts, and nobody signed in', async () => {
+test('a client with tokens:issue creates a family as the acting party, without a sign-in', async () => {
   const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
   const pair = await issue(client, { userId, scope: 'openid email', audience: 'https://tasks.test' });
   const claims = decodeJwt(pair.access_token);
@@ -83,19 +83,19 @@ test('the process itself has signed the user in: its pair says when', async () =
   expect(decodeJwt(access_token)).toMatchObject({ client_id: 'sallyport' });
 });
 
-test('for anyone means for somebody: without a user, or for one who is not there, no login begins', async () => {
+test('tokens:issue without a user id, or for an unknown user, creates no family', async () => {
   const client = await harness.newClient(['tokens:issue']);
   expect(await outcomeOf(issue(client))).toBe('request_invalid');
   expect(await outcomeOf(issue(client, { userId: randomUUID() }))).toBe('user_unknown');
 });
 
-test('a session that is gone gives nothing, and is told so', async () => {
+test('an ended session gets session_ended and no pair', async () => {
   const person = await newPerson(harness);
   await harness.rows('DELETE FROM sessions WHERE id = $1', [person.sessionId]);
   expect(await outcomeOf(issue(callerOf(person)))).toBe('session_ended');
 });
 
-test('a scope or audience beyond the client’s, and a role that the user lacks, begin no login', async () => {
+test('a scope or audience that the client lacks, and a role that the user lacks, create no family', async () => {
   const client = await harness.newClient(['tokens:issue'], { audiences: [] });
   const userId = await newUser();
   expect(await outcomeOf(issue(client, { userId, scope: 'openid keys:manage' }))).toBe('scope_invalid');
@@ -123,7 +123,7 @@ test('a client that was deleted since it proved who it is gets no pair', async (
   expect(await familiesOf(userId)).toEqual([]);
 });
 
-test('a person with tokens:issue needs a fresh login, and gives nobody more than they have themselves', async () => {
+test('a user with tokens:issue needs a recent sign-in, and cannot issue more permissions than they have', async () => {
   const [person, plain] = [await newPerson(harness), await newUser()];
   const admin = await newUser();
   await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
@@ -211,7 +211,7 @@ describe('a pair issued for a user', () => {
   });
 });
 
-test('a retry with the same key gets the same login and begins nothing; another body with it is refused', async () => {
+test('a retry with the same key gets the same family and creates nothing; another body is rejected', async () => {
   const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
   const input = { userId, idempotencyKey: 'retry-1' };
   const [first, second] = [await issue(client, input), await issue(client, input)];
@@ -306,7 +306,7 @@ describe('a retry with the same key', () => {
   });
 });
 
-test('a rewound database begins no login', async () => {
+test('a rewound database creates no family', async () => {
   const { revocations } = harness.ports;
   const rewound = { ...revocations, issuingRefusal: () => 'state_rewound' as const };
   const userId = await newUser();

@@ -19,7 +19,7 @@ const accessTo = (changes: Partial<Client>) =>
 /** Its secret was good when the request began. */
 const proved = clientCaller('service');
 
-test('a client that was disabled or deleted while its body was read is nobody any more', async () => {
+test('a client that was disabled or deleted while its body was read is rejected', async () => {
   expect(oauthClient({ access: accessTo({}) }, undefined, proved)).toEqual({
     clientId: 'service',
     isAuthenticated: true,

@@ -19,7 +19,7 @@ const tokenOf = async () => {
   return { ...person, claims };
 };
 
-test('a token’s id tells whose it is and of which login, session and key', async () => {
+test('a token id gives its user, family, session and key', async () => {
   const { id, sessionId, claims } = await tokenOf();
   expect(await readToken(harness.ports, claims.jti)).toMatchObject({
     token_id: claims.jti,
@@ -48,7 +48,7 @@ test.each<[RevokeInput['kind'], 'jti' | 'fid' | 'sid' | 'sub']>([
   expect(await readToken(harness.ports, claims.jti)).toMatchObject({ revoked: true });
 });
 
-test('an id that nobody knows is unknown, and while Redis is away none can be told from it', async () => {
+test('an unknown id is 404, and while Redis is unreachable every id is 503', async () => {
   await expect(readToken(harness.ports, randomUUID())).rejects.toMatchObject({ code: 'token_unknown' });
   const redis = { ...harness.ports.redis, getMany: () => Promise.reject(new Error('down')) };
   await expect(readToken({ ...harness.ports, redis }, randomUUID())).rejects.toMatchObject({

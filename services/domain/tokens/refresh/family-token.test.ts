@@ -46,11 +46,11 @@ test('another client sees the address with the scope email, the roles with profi
   expect(seen('other', 'openid email')).toEqual(['u@people.test', null]);
   expect(seen('other', 'openid profile emails')).toEqual([null, ['admin']]);
   expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
-  // Whom to attack is told to nobody that registered itself.
+  // A client that registered itself never sees roles: they show which users are worth attacking.
   expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
 });
 
-test('a client that nobody looked at has what the settings of now allow, and permissions never, whatever its login says', () => {
+test('an unvetted client has the scope that the current settings allow and no permissions, whatever was granted', () => {
   const of = (clientId: string, scope: string) =>
     familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
   expect(of('stranger', 'openid tasks:read email').scope).toBe('openid email');

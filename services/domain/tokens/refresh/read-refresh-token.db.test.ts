@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-test('a look at a refresh token tells its login and whether it is the newest, and uses nothing up', async () => {
+test('reading a refresh token gives its family and whether it is the newest, and does not use it', async () => {
   const { familyId, refreshToken, userId } = await harness.newFamily();
   const successor = await next(copy, refreshToken);
   const before = await harness.imageOf(familyId);
@@ -29,7 +29,7 @@ test('a look at a refresh token tells its login and whether it is the newest, an
   expect(await harness.imageOf(familyId)).toBe(before);
 });
 
-test('a genuine token of a login that was cleared away is nobody’s', async () => {
+test('a genuine token of a purged family is null', async () => {
   const { familyId, refreshToken } = await harness.newFamily();
   await copy.pool.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
   expect(await readRefreshToken(ports, refreshToken, null)).toBeNull();

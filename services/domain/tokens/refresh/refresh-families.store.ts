@@ -10,8 +10,9 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
 /**
- * Judges and rotates a batch of presented refresh tokens: lock, judge the locked values, update. A conditional UPDATE
- * could not say why it refused, and after a lock wait a second look in the same statement would see the old snapshot.
+ * Decides on and rotates a batch of presented refresh tokens: lock, decide by the locked values, update. A conditional
+ * UPDATE could not return why it refused, and after a lock wait a second read in the same statement would see the old
+ * snapshot.
  *
  * Locks: families in id order, as every other writer of several does. Served by the primary keys of families and
  * users and the unique client id. Requests of one family in one batch act as if one came after the other: replays,
@@ -180,7 +181,7 @@ export type PresentedToken = {
   readonly ipHash: string | null;
   readonly agentHash: string | null;
   readonly traceparent: string | null;
-  /** Unix milliseconds of the database's clock from which on nobody waits for an answer. */
+  /** Unix milliseconds of the database's clock after which the client no longer waits for a response. */
   readonly notAfterMs: number;
 };
 
@@ -192,7 +193,7 @@ export type RotationPolicy = {
   readonly lostAnswerSeconds: number;
   readonly endsOnReplay: boolean;
   readonly idleSeconds: number;
-  /** The same of logins that two factors proved. */
+  /** The same for families of a sign-in with two factors. */
   readonly twoFactorIdleSeconds: number;
   readonly newestKv: number;
 };
@@ -229,7 +230,7 @@ export type Rotation = {
   readonly rightsLimit: string | null;
 };
 
-/** Judges and rotates presented tokens in one statement; verdicts in the order given. */
+/** Decides on and rotates presented tokens in one statement. The verdicts are in the given order. */
 export function rotateBatch(
   sql: Sql,
   presented: readonly PresentedToken[],

@@ -76,7 +76,7 @@ type Login = {
   readonly userId: string;
   /** By generation. */
   readonly tokens: string[];
-  /** Somebody presents what an honest client never would. */
+  /** An attacker presents a token that an honest client never would. */
   isAttacked: boolean;
 };
 

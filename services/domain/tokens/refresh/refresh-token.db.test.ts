@@ -25,7 +25,7 @@ const metric = (name: string, labels: object): number =>
     ?.series.find((series) => JSON.stringify(series.labels) === JSON.stringify(labels))?.value ?? 0;
 
 describe('a refresh', () => {
-  test('answers a whole new pair that speaks of the same login', async () => {
+  test('returns a new pair of the same family', async () => {
     const login = await flows.newLogin();
     const pair = await flows.refresh(login.refreshToken);
     expect(pair).toEqual({
@@ -104,7 +104,7 @@ describe('a refresh', () => {
     expect(await outcomeOf(flows.refresh(login.refreshToken))).toBe('ok');
   });
 
-  test('a narrower scope saves nobody from a replay: it ends the login', async () => {
+  test('a replay with a narrower scope ends the family too', async () => {
     const login = await flows.newLogin();
     const second = await flows.refresh(login.refreshToken);
     const third = await flows.refresh(second.refresh_token);
@@ -172,7 +172,7 @@ describe('a refresh', () => {
   });
 });
 
-describe('a client that nobody looked at', () => {
+describe('an unvetted client', () => {
   const unvettedLogin = async (scope: string) => {
     const { clientId } = await harness.newClient();
     await query(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
@@ -190,7 +190,7 @@ describe('a client that nobody looked at', () => {
     expect(await flows.refresh(login.refreshToken, asked)).toMatchObject({ scope: 'email' });
   });
 
-  test('is told that its login is over where the settings leave nothing of it, and its token is not used up', async () => {
+  test('gets session_ended when the settings allow none of its scope, and its token is not used up', async () => {
     const { refreshToken: token, presentedBy, familyId } = await unvettedLogin('email');
     expect(await outcomeOf(flows.refresh(token, { presentedBy }, other.ports))).toBe('session_ended');
     expect(await flows.generationOf(familyId)).toBe(0);

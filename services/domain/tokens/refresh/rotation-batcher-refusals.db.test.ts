@@ -71,7 +71,7 @@ describe('refusals', () => {
     });
   });
 
-  test('a statement that begins when nobody waits for it any more rotates nothing and takes no honest token for a replay', async () => {
+  test('a statement that starts after its clients got 503 rotates nothing and treats no honest token as a replay', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 3);
     const secrets = { ...harness.secrets, state: () => ({ clockOffsetMs: 172_800_000 }) };
@@ -83,7 +83,7 @@ describe('refusals', () => {
     expect(await outcome(copy, tokens[3] as string)).toBe('rotated');
   });
 
-  test('what is late is judged by the database’s clock: ours may be as wrong as it likes', async () => {
+  test('the deadline of a statement is measured by the database’s clock, however wrong ours is', async () => {
     const { refreshToken } = await harness.newFamily();
     const wrong = (clockOffsetMs: number) => ({
       clock: { now: () => Date.now() + clockOffsetMs, monotonic: () => performance.now() },
@@ -109,7 +109,7 @@ describe('refusals', () => {
     ['the user’s epoch moved', `UPDATE users SET "tokenEpoch" = 1 WHERE id = $1`],
     ['the user is disabled', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
     ['the user is gone', `DELETE FROM users WHERE id = $1`],
-  ])('a family is over when %s, even if nobody ended it', async (_what, statement) => {
+  ])('a family is rejected when %s, even without a revocation of it', async (_what, statement) => {
     const { familyId, refreshToken, userId } = await harness.newFamily();
     const client = await copy.pool.connect();
     await client.query(`SET session_replication_role = replica`);
@@ -125,7 +125,7 @@ describe('refusals', () => {
     ['its epoch moved', `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1`],
     ['it is disabled', `UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`],
     ['it is gone', `DELETE FROM oauth_clients WHERE "clientId" = $1`],
-  ])('a family of a client is over when %s, even if nobody ended it', async (_what, statement) => {
+  ])('a family of a client is rejected when %s, even without a revocation of it', async (_what, statement) => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
     const { refreshToken } = await harness.newFamily({ clientId });
@@ -157,7 +157,7 @@ describe('refusals', () => {
     expect(rows[0].count).toBe(1);
   });
 
-  test('whoever has the server key but not the nonce moves nothing', async () => {
+  test('an attacker with the server key but without the nonce changes nothing', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const parts = checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation);
     const forged = mintRefreshToken(

@@ -3,8 +3,8 @@ import { isDatabaseUnused, readFeed } from './revocations.store.ts';
 import { higherMarks, standingOf } from './state-poll-high-water.ts';
 
 /**
- * Points the marks at a database that has never issued anything, whatever they named before: with nothing to revive
- * it cannot be rewound. To be called before the first key is made.
+ * Moves the high-water mark to a database that has never issued a token, whatever it named before: such a database has
+ * nothing to revive, so it cannot be rewound. Call it before the first key is created.
  * @returns false where the database has a history; the poll judges it then
  */
 export async function claimUnusedDatabase(ports: Pick<Ports, 'sql' | 'marks'>): Promise<boolean> {

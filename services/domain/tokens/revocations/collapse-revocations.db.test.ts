@@ -114,7 +114,7 @@ test('within the budget nothing is collapsed', async () => {
   expect(await collapse(copies[0]!)).toBeNull();
 });
 
-test('what runs out in the database while a copy holds it is no reason to end anybody’s logins', async () => {
+test('revocations that expired in the database but not yet in memory cause no collapse', async () => {
   await write(singles(BUDGET + 1, { kind: 'jti', userId: 'u1', clientId: null }));
   await copies[0]!.sql.query(outrun);
   expect(copies.map(({ revocations }) => revocations.state().entries)).toEqual([BUDGET + 1, BUDGET + 1]);
@@ -175,7 +175,7 @@ test('an epoch in the place of an ended session refuses for as long as the sessi
   expect(allRefused(sessions)).toBe(true);
 });
 
-test('clients’ own tokens get an epoch of their client', async () => {
+test('revocations of client-credentials tokens become an epoch of their client', async () => {
   const own = singles(120, { kind: 'jti', userId: null, clientId: 'c1' });
   await write(own);
   expect(await collapse(copies[0]!)).toEqual({ into: 'client', raised: 1, collapsed: 120 });

@@ -41,10 +41,10 @@ function enough(crowds: readonly Crowd[], excess: number): Crowd[] {
 }
 
 /**
- * Past the budget, puts epochs in the place of single revocations: of the users with the most of them, else of
- * clients, and past twice the budget of everybody. Nothing is ever forgotten: an epoch refuses all that the rows
- * refused and more, so these users sign in again. Epochs live in the database, which is why no clock is compared and
- * every copy, and every outside verifier, comes to the same.
+ * Beyond the budget this replaces single revocations by epochs: of the users with the most of them, else of clients, and
+ * beyond twice the budget of all clients. No revocation is lost: an epoch rejects all tokens that the rows rejected and
+ * more, so the affected users must sign in again. Epochs are in the database, so no clocks are compared, and every copy
+ * and every outside verifier decides the same.
  *
  * One revocation each of very many users cannot be collapsed (an epoch is an entry, too): the set then grows past its
  * budget, and the alert at 80 % has said so.
@@ -78,7 +78,7 @@ export async function collapseRevocations(
   return result;
 }
 
-/** Counted in the database: what a copy holds follows some seconds later. */
+/** Counts in the database; the memory of a copy follows some seconds later. */
 async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> {
   const { live, ofTokens } = await readLiveCounts(tx);
   if (live <= budget) return null;

@@ -43,7 +43,7 @@ beforeEach(() => {
   });
 });
 
-test('one signature serves everyone who stands at the same epoch, until the next answer of the database', async () => {
+test('one signature serves all callers at the same epoch, until the next answer of the database', async () => {
   const [first, second] = await Promise.all([feed.answer({ since: 1 }), feed.answer({ since: 1 })]);
   expect([first === second, first.epoch, signatures]).toEqual([true, HELD, 1]);
   confirm();
@@ -60,7 +60,7 @@ test('askers at very many epochs are all answered, and no more answers are kept 
   expect(signatures).toBe(HELD + 1);
 });
 
-test('a signature that failed is not kept: whoever asks next is answered', async () => {
+test('a failed signature is not cached: the next request gets a response', async () => {
   failure = new Error('no key signs');
   await expect(feed.answer({ since: 7 })).rejects.toBe(failure);
   failure = undefined;

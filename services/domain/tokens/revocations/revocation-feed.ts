@@ -5,13 +5,13 @@ import { assertFresh, type HasRevocations } from './revocation-set.ts';
 /** Explicit type of a feed answer (RFC 8725 §3.11): it can never be taken for an access token, nor the reverse. */
 const REVOCATIONS_TYPE = 'revocations+jwt';
 
-/** Entries per answer: about 600 KB, signed without holding the event loop. */
+/** Entries in one response: about 600 KB, which can be signed without blocking the event loop. */
 export const FEED_ANSWER_LIMIT = 5_000;
 /** Answers kept until the next poll: askers mostly stand at the same few epochs. */
 const ANSWERS_KEPT = 256;
 
 export type FeedQuestion = {
-  /** Epoch the asker holds; 0 for none. */
+  /** The epoch that the caller has; 0 for none. */
   readonly since: number;
   /** Incarnation that epoch is of, if the asker knows it. */
   readonly incarnation?: string | undefined;
@@ -46,7 +46,7 @@ const published = (entry: RevocationEntry): object => ({
 });
 
 /**
- * The signed feed, from memory. One signature serves everyone who stands at the same epoch between two polls.
+ * The signed feed, from memory. Between two polls one signature serves all callers at the same epoch.
  *
  * `issued_at` is when the database was asked, not when this was signed: the entries are complete as of that moment,
  * and a consumer may judge by them for `max_staleness_s` from it. An answer that is not complete has a

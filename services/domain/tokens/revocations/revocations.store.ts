@@ -219,7 +219,7 @@ export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collap
 export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
   collapse(tx, 'client', crowds, { raise: clientEpochsRaise, remove: singlesOfClientsDelete });
 
-// One row; waits for nobody but another start.
+// One row; waits only for another copy that starts.
 const revocationKeepRaise = defineStatement(
   'revocationKeepRaise',
   `UPDATE token_lifetimes SET revocation_keep_seconds = $1 WHERE revocation_keep_seconds < $1`,

@@ -141,7 +141,7 @@ describe('another’s', () => {
     expect(await outcomeOf(revoke(service, 'session_id', (await newPerson(harness)).sessionId))).toBe('ok');
   });
 
-  test('user or client that is not there is told to who may know', async () => {
+  test('an unknown user or client is 404 only for a caller with the permission', async () => {
     expect(await outcomeOf(revoke(testCaller, 'user_id', randomUUID()))).toBe('user_unknown');
     expect(await outcomeOf(revoke(testCaller, 'client_id', randomUUID()))).toBe('client_unknown');
   });

@@ -54,7 +54,7 @@ test('a refresh token that was not made here ends nothing', async () => {
   expect(await revocationsOf(person.id)).toEqual([]);
 });
 
-/** A memory of revocations that hears only what the test tells it, and whether somebody still waits for news. */
+/** A fake revocation memory that only the test fills; it also shows whether a caller still waits for news. */
 function memoryOfItsOwn() {
   const memory = createRevocationSet({ clock: systemClock, log: quietLog, stalenessBoundMs: 60_000, budget: 1_000 });
   memory.reset(harness.ports.revocations.state().incarnation);

@@ -43,7 +43,7 @@ export type TokenRevocation = {
   readonly reason: string;
   readonly userId: string | null;
   readonly clientId: string | null;
-  /** Unix seconds after which nobody takes the token anyway; null: as long as any token lives. */
+  /** Unix seconds after which no verifier accepts the token; null: as long as any token lives. */
   readonly expiresAt: number | null;
 };
 

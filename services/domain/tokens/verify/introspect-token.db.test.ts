@@ -15,7 +15,7 @@ import { introspectToken } from './introspect-token.ts';
 type Client = Caller & { kind: 'client' };
 
 let harness: IssuingHarness;
-/** Its settings let clients that nobody looked at have less. */
+/** A copy whose settings allow unvetted clients less. */
 let strict: IssuingCopy;
 let client: Client;
 beforeAll(async () => {
@@ -52,7 +52,7 @@ test('RFC 9068 §2.2.3: a token without a scope has an empty one', async () => {
   expect(await introspect(token)).toMatchObject({ active: true, scope: '' });
 });
 
-test('a token for another audience is inactive to whom it is not for: `*` makes a client no audience', async () => {
+test('a token is inactive for a client that is not its audience, also for a client registered with `*`', async () => {
   const userId = await insertUser(harness.stores.pools.main);
   const pairFor = (audience: string) => issuePair(harness.ports, { userId, audience }, client);
   const [tasks, payments] = [await pairFor('https://tasks.test'), await pairFor('https://payments.test')];
@@ -62,7 +62,7 @@ test('a token for another audience is inactive to whom it is not for: `*` makes 
     expect(await introspect(token)).toEqual(inactive);
 });
 
-test('a refresh token tells its login, stays as it is, and only its newest is active', async () => {
+test('a refresh token shows its family and is not used up; only the newest is active', async () => {
   const { id, sessionId, refreshToken: first } = await newPerson(harness);
   const told = await introspect(first);
   expect(told).toMatchObject({ active: true, sub: id, sid: sessionId, client_id: 'sallyport' });
@@ -74,7 +74,7 @@ test('a refresh token tells its login, stays as it is, and only its newest is ac
   expect(await introspect(second.refresh_token)).toMatchObject({ active: true, sub: id });
 });
 
-test('of a login in which nobody signed in is told who acts', async () => {
+test('a family without a sign-in shows the acting client', async () => {
   const userId = await insertUser(harness.stores.pools.main);
   const pair = await issuePair(harness.ports, { userId }, client);
   const told = await introspect(pair.refresh_token);
@@ -83,7 +83,7 @@ test('of a login in which nobody signed in is told who acts', async () => {
   expect(told).not.toHaveProperty('sid');
 });
 
-test('nothing more is told of what has ended, or was never made here', async () => {
+test('an ended token, or one of another issuer, is inactive and shows no more', async () => {
   const { bearer, refreshToken: refresh, sessionId } = await newPerson(harness);
   await revokeToken(harness.ports, { kind: 'session_id', value: sessionId, reason: 'x' }, testCaller);
   for (const token of [bearer, refresh, 'sp_rt_1.rubbish', 'a.b.c']) expect(await introspect(token)).toEqual(inactive);

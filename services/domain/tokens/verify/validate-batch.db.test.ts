@@ -31,7 +31,7 @@ const newToken = async () => {
   return { ...person, tokenId, known: (await cache.getTokenMetadata(tokenId)) as TokenMetadata };
 };
 
-test('an id is judged by what is remembered of its token: over when the token is, leeway included', async () => {
+test('an id is evaluated by the metadata of its token, and expires with it, leeway included', async () => {
   const { tokenId, known } = await newToken();
   const { leewaySeconds } = harness.ports.tokenSettings;
   const atSecond = (second: number) => ({ clock: { ...systemClock, now: () => second * 1_000 } });
@@ -40,7 +40,7 @@ test('an id is judged by what is remembered of its token: over when the token is
   expect(await verdictOn(tokenId, atSecond(end))).toEqual({ active: false, reason: 'expired' });
 });
 
-test('an id whose token names no key of ours is active for nobody', async () => {
+test('an id whose token names an unknown key is inactive', async () => {
   const { known } = await newToken();
   for (const keyVersion of [null, 'never-made']) {
     const id = randomUUID();
@@ -58,7 +58,7 @@ test('the end of a session ends the ids of its tokens, unless tokens are not bou
   expect(await verdictOn(tokenId, { tokenSettings })).toMatchObject({ active: true, claims: { fid: familyId } });
 });
 
-test('a client’s own token has neither session nor login, by id as by itself', async () => {
+test('a client-credentials token has neither session nor family, by id as by the token', async () => {
   const client = await harness.newClient();
   const claims = decodeJwt((await issueClientToken(harness.ports, {}, client)).access_token);
   const tokenId = claims.jti as string;
@@ -75,7 +75,7 @@ test('ids take a permission that only people and clients can have', async () => 
   await expect(validateBatch(harness.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
-test('what has run out goes by the cache’s own clean-up too', async () => {
+test('the clean-up of the caching strategy deletes expired rows too', async () => {
   await harness.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
     VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`);
   expect(await cache.cleanupExpiredTokens()).toMatchObject({ scanned: 1, removed: 1, errors: 0 });

@@ -5,7 +5,7 @@ import { tokenHarness } from '#testing/harness/token.ts';
 import { validateBatch } from './validate-batch.ts';
 
 describe('validate-batch', () => {
-  test('a thousand forgeries leave other requests their turns, and are answered in order', async () => {
+  test('a thousand forged tokens do not block other requests, and are answered in order', async () => {
     const harness = tokenHarness();
     const good = harness.token();
     const forged = `${good.slice(0, -8)}AAAAAAAA`;

@@ -104,7 +104,7 @@ describe('algorithms and keys', () => {
     expect(harness.asked).toEqual([]);
   });
 
-  test('jku, x5u, jwk and x5c in the header are rejected, and nobody is asked for a key', async () => {
+  test('jku, x5u, jwk and x5c in the header are rejected, and no key is fetched', async () => {
     let connections = 0;
     const attacker = createServer().on('connection', () => {
       connections += 1;
@@ -151,7 +151,7 @@ describe('algorithms and keys', () => {
       expect(reasonOf(harness, jws(key, { ...headerOf(key), alg }, goodClaims()))).toBe('bad_signature');
   });
 
-  test('a shared secret speaks for its own audience alone', () => {
+  test('a shared secret is valid for its own audience only', () => {
     const harness = tokenHarness();
     const token = harness.token({ aud: 'https://other.test' }, 'HS256');
     expect(reasonOf(harness, token, { audience: 'https://other.test' })).toBe('wrong_audience');

@@ -41,7 +41,7 @@ describe('a token bound to a DPoP key', () => {
     expect(reasonOf(harness, free, of(free))).toBe('binding_mismatch');
   });
 
-  test('whoever introspects checks the proof by itself', () => {
+  test('introspection leaves the check of the proof to the caller', () => {
     expect(reasonOf(harness, bound, { isProofChecked: true })).toBe('active');
   });
 

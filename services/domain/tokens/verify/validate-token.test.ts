@@ -192,7 +192,7 @@ describe('revocation', () => {
     expect(reasonOf(harness, harness.token({ ce: undefined }))).toBe('revoked');
   });
 
-  test('stale or rewound state judges nothing: neither active nor inactive', () => {
+  test('stale or rewound state is no decision: neither active nor inactive', () => {
     const harness = tokenHarness();
     const token = harness.token();
     harness.revocations.setRewound(true);
