@@ -60,7 +60,7 @@ describe('the profile', () => {
   test('of a deleted user is neither read nor changed: unauthenticated', async () => {
     const user = await harness.signedIn();
     await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
-    const change = { name: 'Nobody' };
+    const change = { name: 'Ghost' };
     const acts = [
       readProfile(harness.deps, {}, user.caller),
       updateProfile(harness.deps, change, user.caller),

@@ -71,7 +71,7 @@ export function createAuthFactors(
   const keyOf = async () => (await engine.$context).secretConfig;
   const cookieName = async (): Promise<string> => (await engine.$context).createAuthCookie(CHALLENGE_COOKIE).name;
 
-  /** Runs `work` as a user whom a use-case has authenticated. */
+  /** Runs `work` as a user authenticated by a use-case. */
   async function actingFor<T>(userId: string, given: Partial<Handover>, work: () => Promise<T>): Promise<T> {
     const { internalAdapter } = await engine.$context;
     const user = await internalAdapter.findUserById(userId);

@@ -29,7 +29,7 @@ export type Auth = {
   readonly transact: Transact;
   /** Creates user, account and session. The digest is computed before. Call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
-  /** A session for a user whom a use-case has authenticated. Call inside `transact`. */
+  /** A session for a user authenticated by a use-case. Call inside `transact`. */
   openSession(
     input: {
       readonly userId: string;

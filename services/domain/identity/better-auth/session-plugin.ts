@@ -8,7 +8,7 @@ import { lifeOf, type SessionLife } from '../sessions/session-life.ts';
 import { type Handover, required } from './handover.ts';
 
 /**
- * Opens a session for a user whom a use-case has authenticated; each of Better Auth's endpoints checks a credential
+ * Opens a session for a user authenticated by a use-case; each of Better Auth's endpoints checks a credential
  * itself. Server-only: it has no path.
  */
 export const sessionPlugin = () => ({

@@ -47,12 +47,12 @@ function transport(send: (mail: OutgoingMail) => void): MailTransport {
   return { send: async (mail) => send(mail), close: async () => {} };
 }
 const away = transport(() => {
-  throw Object.assign(new Error('450 greylisted: somebody@people.test'), { code: 'EENVELOPE' });
+  throw Object.assign(new Error('450 greylisted: reader@people.test'), { code: 'EENVELOPE' });
 });
 
 describe('a queued mail', () => {
   test('exists only if its transaction committed, and wakes the workers then', async () => {
-    const mail = notice('somebody@people.test');
+    const mail = notice('reader@people.test');
     const failed = ports.transact(async (tx) => {
       await queueMail(tx, { ...ports, mailer }, mail, testCaller);
       throw new Error('the cause did not come about');
@@ -75,7 +75,7 @@ describe('a queued mail', () => {
   });
 
   test('is retried with growing pauses; no log line contains the server’s message or the address', async () => {
-    await ask(notice('somebody@people.test'));
+    await ask(notice('reader@people.test'));
     await mails.deliver(away);
     const [first] = await rows();
     expect(first).toMatchObject({ attempts: 1, failure: 'EENVELOPE' });
@@ -83,10 +83,10 @@ describe('a queued mail', () => {
     await mails.deliver(away);
     const [second] = await rows();
     expect(second?.due).toBeGreaterThan(first?.due ?? 0);
-    expect(JSON.stringify(logged)).not.toContain('somebody');
+    expect(JSON.stringify(logged)).not.toContain('reader');
     expect(logged).toEqual([1, 2].map((attempt) => ({ code: 'EENVELOPE', template: 'password_changed', attempt })));
     await due();
-    expect((await mails.to('somebody@people.test')).length).toBe(1);
+    expect((await mails.to('reader@people.test')).length).toBe(1);
     expect(await rows()).toEqual([]);
   });
 
@@ -154,7 +154,7 @@ describe('a queued mail', () => {
   });
 
   test('one taken by a later attempt is neither sent nor changed by a worker delayed past its lease', async () => {
-    await ask(notice('somebody@people.test'));
+    await ask(notice('reader@people.test'));
     const sent: string[] = [];
     let begun = 0;
     const heldUp: TestPorts['transact'] = async (work) => {

@@ -132,11 +132,11 @@ describe('an unlock mail', () => {
 
   test('is not sent without failures, for an unknown address or a disabled account', async () => {
     const open = await newUser();
-    const [nobody, disabled] = [await locked(), await locked({ isDisabled: true })];
-    await ports.raw('DELETE FROM users WHERE id = $1', [nobody.id]);
+    const [deleted, disabled] = [await locked(), await locked({ isDisabled: true })];
+    await ports.raw('DELETE FROM users WHERE id = $1', [deleted.id]);
     expect(await unlock(open.email, `account:${open.id.slice(0, 22)}`)).toBeNull();
-    for (const { email, counter } of [nobody, disabled]) expect(await unlock(email, counter)).toBeNull();
-    for (const { email } of [open, nobody, disabled]) expect(await codesOf(email)).toEqual([]);
+    for (const { email, counter } of [deleted, disabled]) expect(await unlock(email, counter)).toBeNull();
+    for (const { email } of [open, deleted, disabled]) expect(await codesOf(email)).toEqual([]);
   });
 
   test('when unrequested is sent to a verified address only, explains why, and strangers’ requests use none of its places', async () => {

@@ -93,7 +93,7 @@ describe('a digest that has verified a password', () => {
 const otherStrong = (): string => `${harness.digest.slice(0, 7)}${'a'.repeat(53)}`;
 
 describe('detecting that another sign-in has upgraded the digest', () => {
-  const since = (email: string, digest: string) => isUpgradedSince(harness.deps, email, { userId: 'whoever', digest });
+  const since = (email: string, digest: string) => isUpgradedSince(harness.deps, email, { userId: 'any', digest });
 
   test('is true if a strong digest replaced a weak one', async () => {
     expect(await since((await account(harness.digest)).email, weak)).toBe(true);

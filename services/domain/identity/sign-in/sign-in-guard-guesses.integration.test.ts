@@ -39,15 +39,15 @@ describe('a guessed password', () => {
   test('five wrong ones lock the account for unknown devices: the sixth is refused even if right, before it is hashed', async () => {
     const person = newPerson();
     const { cookie } = await signUp(harness, person);
-    const nobody = { ...newPerson(), password: 'not the password at all' };
+    const unknown = { ...newPerson(), password: 'not the password at all' };
     const answers: Record<'known' | 'unknown', ReturnType<typeof comparable>[]> = { known: [], unknown: [] };
     await guard.failTimes(4, person.email);
-    await guard.failTimes(4, nobody.email);
+    await guard.failTimes(4, unknown.email);
     answers.known.push(comparable(await signIn(harness, { email: person.email, password: 'wrong wrong wrong' })));
-    answers.unknown.push(comparable(await signIn(harness, nobody)));
+    answers.unknown.push(comparable(await signIn(harness, unknown)));
     guard.admissions.length = 0;
     answers.known.push(comparable(await signIn(other, person)));
-    answers.unknown.push(comparable(await signIn(other, nobody)));
+    answers.unknown.push(comparable(await signIn(other, unknown)));
     expect(guard.admissions, 'nothing was hashed').toEqual([]);
     expect(answers.known.map(({ status }) => status)).toEqual([401, 429]);
     const [locked] = answers.known.slice(-1);
@@ -111,9 +111,9 @@ describe('a guessed password', () => {
     expect(await owner(person.email)).toBe(body.user.id);
     await guard.fail(harness, person.email);
     expect(await owner(person.email)).toBe(body.user.id);
-    const nobody = newPerson();
-    expect((await signIn(harness, nobody)).status).toBe(401);
-    expect(await owner(nobody.email)).toBeNull();
+    const unknown = newPerson();
+    expect((await signIn(harness, unknown)).status).toBe(401);
+    expect(await owner(unknown.email)).toBeNull();
     await guard.rows('DELETE FROM users WHERE id = $1', [body.user.id]);
     expect(await guard.statusOf(person.email)).toMatchObject({ failedLogins: 0 });
   });

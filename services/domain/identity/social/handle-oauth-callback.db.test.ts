@@ -241,7 +241,7 @@ describe('starting a sign-in', () => {
   });
 
   test.each<[string, StartSocialInput, string]>([
-    ['a provider that is not configured', { provider: 'nobody' }, 'social_provider_unknown'],
+    ['a provider that is not configured', { provider: 'acme' }, 'social_provider_unknown'],
     [
       'a return address on another origin',
       { provider: 'company', callbackUrl: 'https://evil.example/' },

@@ -5,12 +5,10 @@ const BASE = 'https://auth.example.test';
 const client = { clientId: 'id', clientSecret: 'secret' };
 
 test('an unknown name requires an issuer; the name of the password is reserved', () => {
-  for (const name of ['nobody', 'constructor', '__proto__', 'credential'])
+  for (const name of ['acme', 'constructor', '__proto__', 'credential'])
     expect(() => createSocialProviders(Object.fromEntries([[name, client]]), BASE)).toThrow(name);
   expect(() => createSocialProviders({ credential: { ...client, issuer: BASE } }, BASE)).toThrow('credential');
-  expect(createSocialProviders({ nobody: { ...client, issuer: 'https://login.test' } }, BASE).names).toEqual([
-    'nobody',
-  ]);
+  expect(createSocialProviders({ acme: { ...client, issuer: 'https://login.test' } }, BASE).names).toEqual(['acme']);
 });
 
 test('Google and GitHub get state, PKCE and our redirect URI; Google a nonce, too', async () => {
@@ -75,7 +73,7 @@ test('missing settings are found before any sign-in, and reported without values
       cognito: { ...client, options: { domain: cognito.domain } },
       paypal: { clientId: 'id' },
       tiktok: client,
-      nobody: client,
+      acme: client,
       company: { ...client, issuer: 'https://login.test', options: { a: 'b' } },
     },
     BASE,
@@ -84,7 +82,7 @@ test('missing settings are found before any sign-in, and reported without values
     cognito: 'DOMAIN_AND_REGION_REQUIRED',
     paypal: 'CLIENT_ID_AND_SECRET_REQUIRED',
     tiktok: 'has no client_key',
-    nobody: expect.stringContaining('set its issuer'),
+    acme: expect.stringContaining('set its issuer'),
     company: 'takes no options beside an issuer',
   });
   expect(JSON.stringify(problems)).not.toContain(cognito.domain);

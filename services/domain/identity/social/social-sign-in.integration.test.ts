@@ -56,7 +56,7 @@ describe('a provider that answers with form_post, as Apple does', () => {
     expect((await harness.ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie })).status).toBe(200);
     expectRefusedSignIn(await harness.ask('POST', path, { form: { code: 'x' } }), 400, 'request_invalid');
     expectRefusedSignIn(
-      await harness.ask('POST', '/api/auth/callback/nobody', { form: { state: 'x' } }),
+      await harness.ask('POST', '/api/auth/callback/acme', { form: { state: 'x' } }),
       404,
       'social_provider_unknown',
     );
