@@ -9,7 +9,7 @@ import {
   readClient,
   registerClient,
   rotateClientSecret,
-  setClientStanding,
+  setClientStatus,
 } from '../services/domain/access/manage-clients.ts';
 import {
   type ActOptions,
@@ -177,7 +177,7 @@ export function registerClients(program: Command): void {
         onDatabase<ActOptions>(command, async (ports, output, options) => {
           const { name } = await readClient(ports, clientId);
           const tools = await toolsOf(ports);
-          const act = () => setClientStanding(tools, { clientId, isDisabled, reason: options.reason }, caller);
+          const act = () => setClientStatus(tools, { clientId, isDisabled, reason: options.reason }, caller);
           await actAsked(output, options, `${verb} ${name}`, act, (client) => [line(client)]);
         }),
       );

@@ -19,7 +19,7 @@ import {
   readClient,
   registerClient,
   rotateClientSecret,
-  setClientStanding,
+  setClientStatus,
   updateClient,
 } from '#services/domain/access/manage-clients.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '#services/domain/access/manage-roles.ts';
@@ -101,7 +101,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
     [enableClientEndpoint, false],
   ] as const)
     bind(routes, endpoint, ({ params, body }, caller) =>
-      setClientStanding(ports, { clientId: params.client_id, isDisabled, reason: body.reason }, caller),
+      setClientStatus(ports, { clientId: params.client_id, isDisabled, reason: body.reason }, caller),
     );
   bind(routes, deleteClientEndpoint, ({ params, query }, caller) =>
     deleteClient(ports, { clientId: params.client_id, reason: query.reason }, caller),

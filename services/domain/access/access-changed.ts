@@ -1,2 +1,2 @@
-/** After a commit that changed roles or clients: this copy knows before it answers, the others within their poll. */
+/** Called after a commit that changed roles or clients. This copy reloads before it responds, the others at their next poll. */
 export type HasAccessChanged = { readonly accessChanged: () => Promise<void> | void };

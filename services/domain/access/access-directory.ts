@@ -11,7 +11,7 @@ import {
   readRoles,
 } from './access.store.ts';
 
-/** Our own pages and apps: a public client that may use nothing but refresh. Its row comes with the migrations. */
+/** The first-party client (our own pages and apps): public, allowed only the refresh grant. A migration inserts its row. */
 export const FIRST_PARTY_CLIENT_ID = 'sallyport';
 
 export type { ClientOrigin };
@@ -23,66 +23,66 @@ export type Client = {
   readonly disabled: boolean;
   readonly scopes: readonly string[];
   readonly grantTypes: readonly string[];
-  /** What a token by client credentials may carry; those that name permissions are its permissions. */
+  /** Scopes that its client-credentials tokens may carry; those that name permissions are the client's permissions. */
   readonly credentialScopes: readonly string[];
   readonly tokenEpoch: number;
   /** RFC 7591 §2: `client_secret_basic`, `client_secret_post`, `none`. */
   readonly authMethod: string;
-  /** RFC 9449 §5.2: every token of it is bound to a key. */
+  /** RFC 9449 §5.2: every token of the client is bound to a key. */
   readonly dpopBound: boolean;
-  /** RFC 8705 §3.4: every token of it is bound to a certificate. */
+  /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
   readonly certificateBound: boolean;
-  /** RFC 9126 §6: authorization requests of it come pushed, or not at all. */
+  /** RFC 9126 §6: the client may only send pushed authorization requests. */
   readonly pushesRequests: boolean;
-  /** Shown to users; its id where it has none. */
+  /** Shown to users; the client id if the client has no name. */
   readonly name: string;
   readonly redirectUris: readonly string[];
-  /** Where it may have people sent back to once they have signed out. */
+  /** Where the client may send users after they sign out. */
   readonly postLogoutRedirectUris: readonly string[];
-  /** Of our own house: nobody is asked. */
+  /** A trusted client: users are not asked for consent. */
   readonly skipConsent: boolean;
-  /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
+  /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
   readonly audiences: readonly string[];
   readonly origin: ClientOrigin;
-  /** When the document it was read from is to be read again, Unix milliseconds. */
+  /** When its client document must be read again, Unix milliseconds. */
   readonly documentUntilMs: number | null;
-  /** SHA-256 of the secret before, while that is good. */
+  /** SHA-256 of the previous secret, while that is still accepted. */
   readonly previousSecret: { readonly hash: Buffer; readonly untilMs: number } | null;
 };
 
-/** Clients, roles and permissions, in memory. Nothing but `load` does I/O. */
+/** Clients, roles and permissions, in memory. Only loading does I/O. */
 export type AccessDirectory = {
   /**
-   * Reads everything from Postgres; called at start and when `access_version` moves. What is shown after was read after
-   * the call; however many call, one load is under way and one waits.
+   * Reads everything from Postgres; called at start and when `access_version` changes. The promise resolves with data
+   * read after the call. Concurrent calls coalesce: at most one load runs and one more waits.
    */
   load(): Promise<void>;
   /**
-   * Loads unless what is held is of this version or later: a right taken away is in no token made after, whether or not
-   * the poll has told. It loads over the transaction that it is given, or waits for another transaction that is loading:
-   waiting there for one more connection could exhaust the pool.
+   * Loads unless the data in memory has this version or a later one, so that no token issued afterwards carries a
+   * removed permission, even before the next poll. It loads over the given transaction, or waits for another
+   * transaction that is loading: waiting for one more connection here could exhaust the pool.
    */
   atLeast(version: number, tx: Sql): Promise<void>;
-  /** A document was read again and says what it said before: no reason to load. */
+  /** A client document was read again and is unchanged: extends its validity without a load. */
   documentRead(clientId: string, documentUntilMs: number): void;
-  /** The state poll saw this version. False: call `load`. */
+  /** Whether the data in memory has the version that the state poll saw. If false, call `load`. */
   confirm(version: number): boolean;
   client(clientId: string): Client | undefined;
   /**
-   * The client this secret belongs to, or belonged to until lately; null for an unknown client, a wrong secret, a
-   * disabled or a public client. All of them cost one hash and two comparisons.
+   * The client with this current or previous (still accepted) secret. Null for an unknown, disabled or public client and
+   * for a wrong secret. Every case costs one hash and two comparisons.
    */
   authenticateClient(clientId: string, secret: string): Client | null;
   /**
-   * Of a user's roles those that count in a login of this assurance: roles that ask for a second factor count at `aal2`
-   * alone, whenever and however they were given.
+   * The user's roles that apply at this assurance level: roles that require a second factor apply only at `aal2`,
+   * regardless of when and how they were granted.
    */
   rolesAt(roles: readonly string[], acr: string | null | undefined): readonly string[];
-  /** Every permission of these roles; unknown roles give none. */
+  /** Every permission of these roles; unknown roles have none. */
   permissionsOf(roles: readonly string[]): ReadonlySet<string>;
-  /** Every permission there is. */
+  /** Every permission of the installation. */
   permissions(): ReadonlySet<string>;
-  /** Every role there is, whether or not it gives anything. */
+  /** Every role, including roles without permissions. */
   roles(): ReadonlySet<string>;
 };
 
@@ -91,7 +91,7 @@ export type HasAccess = { readonly access: AccessDirectory };
 const HASH_BYTES = 32;
 const ROLE_SETS_KEPT = 1_000;
 
-/** As the OAuth provider's table stores a client secret: SHA-256, base64url. A random secret needs no slow hash. */
+/** The format in which `oauth_clients` stores a client secret: SHA-256, base64url. A random secret needs no slow hash. */
 export const clientSecretHash = (secret: string): string => hash('sha256', secret, 'base64url');
 
 function digestOf(stored: string | null): Buffer | null {
@@ -115,10 +115,10 @@ function clientOf(row: ClientRow): Client {
 type UnvettedRules = Pick<ClientSettings, 'readsDocuments' | 'scopes' | 'audiences'>;
 
 /**
- * What is left of a client that nobody looked at under the settings of now, whatever they were when it came: nothing of
- * a document where none is read, and never a scope that is a permission.
+ * An unvetted client, limited to the current settings, whatever they were when it registered: undefined if it comes
+ * from a document and documents are off, and never with a scope that names a permission.
  */
-function underRules(client: Client, rules: UnvettedRules, permissions: ReadonlySet<string>): Client | undefined {
+function limitUnvetted(client: Client, rules: UnvettedRules, permissions: ReadonlySet<string>): Client | undefined {
   if (client.origin === 'admin') return client;
   if (client.origin === 'document' && !rules.readsDocuments) return undefined;
   return {
@@ -144,9 +144,9 @@ export function createAccessDirectory(
   }: { readonly secondFactorRoles?: readonly string[]; readonly unvetted?: UnvettedRules } = {},
 ): AccessDirectory {
   const needSecondFactor = new Set(secondFactorRoles);
-  // No secret hashes to it: what an unknown client is compared with.
+  // Compared with the secret of an unknown client; no secret hashes to it.
   const dummy = randomBytes(HASH_BYTES);
-  const never = { hash: dummy, untilMs: 0 };
+  const noPreviousSecret = { hash: dummy, untilMs: 0 };
   let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), roles: new Set(), byRole: new Map() };
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
@@ -156,16 +156,16 @@ export function createAccessDirectory(
     loadsBegun += 1;
     const thisLoad = loadsBegun;
     const version = await readAccessVersion(sql);
-    // One after the other: a transaction is one connection.
+    // Sequential, because a transaction has one connection.
     const clients = await readClients(sql);
     const permissions = await readPermissions(sql);
     const roles = await readRoles(sql);
     const rolePermissions = await readRolePermissions(sql);
-    // A slower load must not undo one begun after it.
+    // A slower load must not overwrite one that began after it.
     if (thisLoad < loadShown) return;
     loadShown = thisLoad;
     const known = new Set(permissions);
-    const allowed = clients.map((row) => underRules(clientOf(row), unvetted, known));
+    const allowed = clients.map((row) => limitUnvetted(clientOf(row), unvetted, known));
     loaded = {
       version,
       clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
@@ -176,13 +176,13 @@ export function createAccessDirectory(
     byRoles = new Map();
   }
 
-  const load = oneAndOneWaiting(() => loadWith(ports.sql));
+  const load = coalesceRuns(() => loadWith(ports.sql));
   let inTransaction: Promise<void> | undefined;
 
   return {
     load,
     async atLeast(version, tx) {
-      // Of others that wait here one loads, over a connection that it has; where its transaction fails, the next does.
+      // One of the waiting transactions loads, over its connection; if that transaction fails, the next one loads.
       while (loaded.version < version && inTransaction !== undefined) await inTransaction.catch(() => {});
       if (loaded.version >= version) return;
       inTransaction = loadWith(tx).finally(() => {
@@ -199,7 +199,7 @@ export function createAccessDirectory(
     authenticateClient(clientId, secret) {
       const client = loaded.clients.get(clientId);
       const presented = hash('sha256', secret, 'buffer');
-      const previous = client?.previousSecret ?? never;
+      const previous = client?.previousSecret ?? noPreviousSecret;
       const isCurrent = timingSafeEqual(presented, client?.secretHash ?? dummy);
       const isPrevious = timingSafeEqual(presented, previous.hash);
       if (client === undefined || client.secretHash === null || client.disabled) return null;
@@ -208,7 +208,7 @@ export function createAccessDirectory(
     rolesAt: (roles, acr) =>
       acr === 'aal2' || needSecondFactor.size === 0 ? roles : roles.filter((role) => !needSecondFactor.has(role)),
     permissionsOf(roles) {
-      // No two lists have one name, whatever the roles are called.
+      // JSON keeps the keys of different lists distinct, whatever the role names contain.
       const name = JSON.stringify(roles);
       const known = byRoles.get(name);
       if (known) return known;
@@ -221,8 +221,8 @@ export function createAccessDirectory(
   };
 }
 
-/** Work that runs once at a time: who asks meanwhile shares the run after, which begins after they asked. */
-function oneAndOneWaiting(work: () => Promise<void>): () => Promise<void> {
+/** Runs `work` one at a time: calls during a run share one next run, which begins after those calls. */
+function coalesceRuns(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
   let waiting: Promise<void> | undefined;
   const run = (): Promise<void> => {

@@ -24,21 +24,26 @@ const versionOf = async (): Promise<number> =>
 const { request } = testCaller;
 
 describe('clients', () => {
-  test('before the first load there is nobody', () => {
+  test('no client exists before the first load', () => {
     expect(access.client(FIRST_PARTY_CLIENT_ID)).toBeUndefined();
     expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, '')).toBeNull();
     expect(access.confirm(0)).toBe(false);
   });
 
-  test('our own pages are a public client that nobody can authenticate as', async () => {
+  test('the first-party client is public, so no secret authenticates as it', async () => {
     await access.load();
-    const own = access.client(FIRST_PARTY_CLIENT_ID);
-    expect(own).toMatchObject({ secretHash: null, authMethod: 'none', grantTypes: ['refresh_token'], disabled: false });
+    const firstParty = access.client(FIRST_PARTY_CLIENT_ID);
+    expect(firstParty).toMatchObject({
+      secretHash: null,
+      authMethod: 'none',
+      grantTypes: ['refresh_token'],
+      disabled: false,
+    });
     expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, '')).toBeNull();
     expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, 'null')).toBeNull();
   });
 
-  test('a new client authenticates with the secret it was shown once; the table holds its SHA-256', async () => {
+  test('a new client authenticates with the secret shown once; the table stores its SHA-256', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
       { name: 'Worker', grantTypes: ['client_credentials'], credentialScopes: ['tokens:read', 'tasks:write'] },
@@ -55,7 +60,7 @@ describe('clients', () => {
     });
     expect(access.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);
     expect(access.authenticateClient(clientId, `${clientSecret}x`)).toBeNull();
-    expect(access.authenticateClient('nobody', clientSecret ?? '')).toBeNull();
+    expect(access.authenticateClient('unknown', clientSecret ?? '')).toBeNull();
     expect(access.authenticateClient('__proto__', clientSecret ?? '')).toBeNull();
     const [row] = await ports.raw<{ clientSecret: string }>(
       'SELECT "clientSecret" FROM oauth_clients WHERE "clientId" = $1',
@@ -69,7 +74,7 @@ describe('clients', () => {
     expect(events).toEqual([{ actor_id: 'test' }]);
   });
 
-  test('its permissions are the client-credentials scopes that name permissions', async () => {
+  test('the permissions of a client are its client-credentials scopes that name permissions', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
       { name: 'Reader', grantTypes: [], credentialScopes: ['tokens:read', 'tasks:write'] },
@@ -90,7 +95,7 @@ describe('clients', () => {
     expect(access.client(clientId)).toMatchObject({ disabled: true, tokenEpoch: 1 });
   });
 
-  test('a scope or grant taken away from a client raises its epoch and ends its logins; one added does not', async () => {
+  test('removing a scope or grant from a client raises its epoch and ends its token families; adding one does not', async () => {
     const scopes = ['tasks:read', 'tasks:write'];
     const input = { name: 'Shrinking', grantTypes: ['refresh_token'], scopes, credentialScopes: ['tokens:read'] };
     const { clientId } = await createClient(ports, input, testCaller);
@@ -113,7 +118,7 @@ describe('clients', () => {
     expect(cuts).toEqual([{ token_epoch: 1 }, { token_epoch: 2 }, { token_epoch: 3 }]);
   });
 
-  test('a secret replaced is good for its overlap by the clock and no longer, the one before that not at all', async () => {
+  test('after a rotation the previous secret is accepted only during its overlap, and older secrets are refused', async () => {
     let nowMs = Date.now();
     const directory = createAccessDirectory({ ...ports, clock: { ...ports.clock, now: () => nowMs } });
     const made = await createClient(ports, { name: 'Rotated', grantTypes: [] }, testCaller);
@@ -123,20 +128,20 @@ describe('clients', () => {
       const input = { clientId, reason: 'test', overlapSeconds };
       return (await rotateClientSecret(tools, input, testCaller)).client_secret as string;
     };
-    const good = (...secrets: string[]) =>
+    const accepted = (...secrets: string[]) =>
       secrets.map((secret) => directory.authenticateClient(clientId, secret) !== null);
     const first = made.clientSecret as string;
     const second = await rotate(60);
-    expect(good(first, second, `${first}x`)).toEqual([true, true, false]);
+    expect(accepted(first, second, `${first}x`)).toEqual([true, true, false]);
     nowMs += 50_000;
-    expect(good(first, second)).toEqual([true, true]);
+    expect(accepted(first, second)).toEqual([true, true]);
     nowMs += 20_000;
-    expect(good(first, second)).toEqual([false, true]);
+    expect(accepted(first, second)).toEqual([false, true]);
     nowMs = Date.now();
     const third = await rotate(3_600);
-    expect(good(first, second, third)).toEqual([false, true, true]);
+    expect(accepted(first, second, third)).toEqual([false, true, true]);
     const fourth = await rotate(0);
-    expect(good(first, second, third, fourth)).toEqual([false, false, false, true]);
+    expect(accepted(first, second, third, fourth)).toEqual([false, false, false, true]);
     const details = await ports.raw<{ detail: Record<string, string> }>(
       `SELECT detail FROM audit_outbox WHERE type = 'client.secret_rotated' AND target_id = $1 ORDER BY id`,
       [clientId],
@@ -148,10 +153,10 @@ describe('clients', () => {
     ]);
     await ports.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
     await directory.load();
-    expect(good(third, fourth)).toEqual([false, false]);
+    expect(accepted(third, fourth)).toEqual([false, false]);
   });
 
-  test('a public client has no secret, and a stored value that is no SHA-256 authenticates nobody', async () => {
+  test('a public client has no secret, and a stored value that is not a SHA-256 authenticates no client', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
       { name: 'Page', clientId: 'page', authMethod: 'none', grantTypes: ['refresh_token'] },
@@ -172,7 +177,7 @@ describe('clients', () => {
     expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ authMethod: 'client_secret_basic' });
   });
 
-  test('an id taken by a client or a user is refused: one would speak as the other', async () => {
+  test('an id that a client or a user already has is refused, because one could act as the other', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
     for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
       await expect(createClient(ports, { name: 'X', clientId, grantTypes: [] }, testCaller)).rejects.toMatchObject({
@@ -182,10 +187,10 @@ describe('clients', () => {
 });
 
 describe('roles', () => {
-  test('the admin holds every permission, an unknown role none', () => {
+  test('the admin role has every permission, an unknown role none', () => {
     expect(access.permissionsOf(['admin'])).toEqual(access.permissions());
     expect(access.permissions().has('keys:manage')).toBe(true);
-    expect(access.permissionsOf(['user', 'nobody', '__proto__']).size).toBe(0);
+    expect(access.permissionsOf(['user', 'unknown', '__proto__']).size).toBe(0);
     expect(access.permissionsOf(['admin'])).toBe(access.permissionsOf(['admin']));
     expect(access.roles()).toEqual(new Set(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
     expect(access.permissionsOf(['agent']).size).toBe(0);
@@ -194,7 +199,7 @@ describe('roles', () => {
     expect([...audits].filter((permission) => permission.endsWith(':manage'))).toEqual([]);
   });
 
-  test('a right exchanged for another ends what was issued with it, as one taken away does', async () => {
+  test('replacing a permission of a role ends the tokens issued with it, as removing one does', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('holder', 'holder@example.test')`);
     const epochOf = async () => (await ports.raw(`SELECT "tokenEpoch" FROM users WHERE id = 'holder'`))[0];
     await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:manage')`);
@@ -208,7 +213,7 @@ describe('roles', () => {
     await access.load();
   });
 
-  test('a changed right moves the version, and the next load has it', async () => {
+  test('changing a permission raises the version, and the next load has the change', async () => {
     const before = await versionOf();
     expect(access.confirm(before)).toBe(true);
     await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`);
@@ -218,7 +223,7 @@ describe('roles', () => {
     expect(access.permissionsOf(['user'])).toEqual(new Set(['tokens:read']));
   });
 
-  test('a role is named in lower case without spaces, so that no two lists of roles are one', async () => {
+  test('a role name is lower case without spaces, so that two different lists of roles never share a cache key', async () => {
     for (const name of ['admin user', 'Admin', '', '1st', `x${'y'.repeat(63)}`])
       await expect(ports.raw(`INSERT INTO roles (name, description) VALUES ($1, 'x')`, [name])).rejects.toThrow();
     expect(access.permissionsOf(['admin auditor']).size).toBe(0);
@@ -226,13 +231,13 @@ describe('roles', () => {
     expect(access.permissionsOf(['admin auditor']).size).toBe(0);
   });
 
-  test('however many different sets of roles are asked for, each answer is right', async () => {
+  test('permissions are right for more different sets of roles than the cache keeps', async () => {
     for (let index = 0; index < 1_200; index += 1)
       expect(access.permissionsOf(['user', `role-${index}`])).toEqual(new Set(['tokens:read']));
   });
 });
 
-test('a load that ends late does not undo one begun after it', async () => {
+test('a load that ends late does not overwrite one that began after it', async () => {
   let release = (): void => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -259,7 +264,7 @@ test('a load that ends late does not undo one begun after it', async () => {
   expect(directory.confirm(version)).toBe(true);
 });
 
-test('however many want to know, one load is under way and one waits; what they see was read after they asked', async () => {
+test('concurrent loads coalesce into one running and one waiting, and every caller sees data read after its call', async () => {
   let begun = 0;
   let gate = Promise.withResolvers<void>();
   const counted: Sql = {
@@ -279,7 +284,7 @@ test('however many want to know, one load is under way and one waits; what they 
   await directory.load();
   expect(begun).toBe(3);
 
-  // In transactions, each with a connection of its own: the first loads, and the next only where that one fails.
+  // In transactions with a connection each: the first one loads, and the next one only if the first fails.
   await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:issue')`);
   const version = await versionOf();
   gate = Promise.withResolvers();
@@ -291,14 +296,14 @@ test('however many want to know, one load is under way and one waits; what they 
   expect([ends[0]?.status, begun, directory.confirm(version)]).toEqual(['rejected', 4, true]);
   await directory.atLeast(version, lost);
 
-  // After a failure the next begins anew.
+  // After a failure the next call starts a new load.
   const broken = createAccessDirectory({ ...ports, sql: { query: () => Promise.reject(new Error('away')) } });
   const failed = await Promise.allSettled([broken.load(), broken.load(), broken.load()]);
   expect(failed.map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
   await expect(broken.load()).rejects.toThrow('away');
 });
 
-test('a document read again that says the same moves no version; whatever else it says does', async () => {
+test('reading an unchanged client document again keeps the version; any other change of the client raises it', async () => {
   await ports.raw(
     `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil") VALUES ('doc', 'https://a.test/c', 'document', now())`,
   );
@@ -310,16 +315,16 @@ test('a document read again that says the same moves no version; whatever else i
   const directory = createAccessDirectory(ports, { unvetted: { readsDocuments: true, scopes: [], audiences: [] } });
   await directory.load();
   directory.documentRead('https://a.test/c', 7);
-  directory.documentRead('https://nobody.test/c', 7);
+  directory.documentRead('https://unknown.test/c', 7);
   expect(directory.client('https://a.test/c')?.documentUntilMs).toBe(7);
-  expect(directory.client('https://nobody.test/c')).toBeUndefined();
+  expect(directory.client('https://unknown.test/c')).toBeUndefined();
   await ports.raw(`UPDATE oauth_clients SET name = 'Other', "documentUntil" = now() WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 1);
   await ports.raw(`DELETE FROM oauth_clients WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 2);
 });
 
-test('clients that nobody looked at have what the settings of now allow, and no permission', async () => {
+test('an unvetted client has only what the current settings allow, and no permission', async () => {
   await ports.raw(`INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", scopes, audiences)
     SELECT kind, kind, kind, CASE kind WHEN 'document' THEN now() END, '{openid,email,tokens:read}', '{a,b}'
     FROM unnest('{registration,document,admin}'::text[]) kind`);

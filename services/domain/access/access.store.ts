@@ -1,12 +1,12 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
-/** Who made a client: whoever manages them, itself (RFC 7591), or the document that its id is the address of. */
+/** How a client was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
 export type ClientOrigin = 'admin' | 'registration' | 'document';
 
 export type ClientRow = {
   readonly clientId: string;
-  /** base64url SHA-256, as the OAuth provider's table stores it. */
+  /** SHA-256, base64url. */
   readonly clientSecret: string | null;
   readonly disabled: boolean;
   readonly scopes: string[];
@@ -23,7 +23,7 @@ export type ClientRow = {
   readonly skipConsent: boolean;
   readonly audiences: string[];
   readonly origin: ClientOrigin;
-  /** Unix milliseconds; null but for a client read from its document. */
+  /** Unix milliseconds; null unless the client comes from a document. */
   readonly documentUntilMs: number | null;
   /** As `clientSecret`. */
   readonly previousSecret: string | null;
@@ -32,7 +32,7 @@ export type ClientRow = {
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
 
-/** Reads whole tables on purpose: copies hold them in memory and look again when `access_version` moves. */
+/** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */
 const versionRead = defineStatement('accessVersionRead', 'SELECT access_version AS version FROM feed_state');
 const clientsRead = defineStatement(
   'oauthClientsRead',
@@ -49,7 +49,7 @@ const clientsRead = defineStatement(
 const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
-/** A client id that equals a user id would let one speak as the other. */
+/** A client id that equals a user id would let one act as the other. */
 const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
@@ -59,7 +59,7 @@ const clientInsert = defineStatement(
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
-/** Version first: rows read after it are at least as new. */
+/** Read before the rows, which are then at least as new as the version. */
 export const readAccessVersion = async (sql: Sql): Promise<number> =>
   (await sql.query<{ version: number }>(versionRead))[0]?.version ?? 0;
 export const readClients = (sql: Sql): Promise<ClientRow[]> => sql.query<ClientRow>(clientsRead);
@@ -87,7 +87,7 @@ export type NewClient = {
   readonly pushesRequests: boolean;
 };
 
-/** False when the id is taken, by a client or a user. */
+/** False if a client or a user already has the id. */
 export async function insertClient(tx: Sql, client: NewClient): Promise<boolean> {
   const rows = await tx.query(clientInsert, [
     client.id,

@@ -1,18 +1,18 @@
 import { z } from 'zod';
 import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 
-/** What contracts of the admin API have in common. */
+/** Shapes shared by the contracts of the admin API. */
 
 const accepts = ['bearer', 'client', 'session'] as const;
 export const reads = (permission: string) => ({ accepts, permission }) as const;
-/** Dangerous: a person must have proved who they are lately. */
+/** For dangerous operations: a user must have authenticated recently (step-up). */
 export const manages = (permission: string) => ({ accepts, permission, stepUp: true }) as const;
 export const REFUSALS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 
-/** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
+/** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 export const text = (max: number) => z.string().min(1).max(max).regex(PLAIN);
-/** Why, for the audit log. */
+/** The reason of a change, for the audit log. */
 export const reason = text(256);
 export const bodyReason = z.strictObject({ reason });
 export const pageQuery = {

@@ -6,7 +6,7 @@ import { assertHolds } from './assert-holds.ts';
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const client = (...permissions: string[]): Caller => clientCaller('c', permissions);
 
-test('nobody gives rights that they lack, whatever they may manage', () => {
+test('a caller cannot grant permissions the caller lacks, whatever it may manage', () => {
   expect(() => assertHolds(client('roles:manage', 'keys:read'), ['keys:read'])).not.toThrow();
   expect(() => assertHolds(client('roles:manage'), [])).not.toThrow();
   expect(() => assertHolds(client('roles:manage'), ['keys:manage', 'audit:read', 'keys:manage'])).toThrow(

@@ -2,8 +2,8 @@ import type { Caller } from '../ports.ts';
 import { rightsExceeded } from './errors.ts';
 
 /**
- * Nobody hands out, takes away or takes over rights that they lack themselves: a permission to manage is no way to
- * every other. The process itself (command line, jobs) acts for whoever runs the installation.
+ * A caller may only grant, remove or take over permissions that the caller has: a `:manage` permission must not lead
+ * to all others. The process itself (command line, jobs) acts for the operator of the installation.
  * Throws `rights_exceeded` (403).
  */
 export function assertHolds(caller: Caller, permissions: Iterable<string>): void {

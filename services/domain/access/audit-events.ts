@@ -5,76 +5,78 @@ export const accessDenied = defineAuditEvent({
   durability: 'durable',
   outcomes: ['refused'],
   meaning:
-    'A known caller was refused what it lacks the right for; once for each caller, code, permission and minute. `detail.code` is the code of the answer, `detail.permission` what the endpoint asks for, `detail.operation` the first that was tried.',
+    'A request of an authenticated caller was denied; recorded at most once per caller, code, permission and minute. `detail.code` is the error code of the response, `detail.permission` the permission that the endpoint requires, `detail.operation` the first operation attempted.',
 });
 
-// Written by row triggers, in whichever transaction changes the row (migrations access and clients).
+// Row triggers write the events below, in the transaction that changes the row (migrations access and clients).
 export const clientCreated = defineAuditEvent({
   type: 'client.created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was made; `origin` says so where it registered itself or was read from its document.',
+  meaning: 'An OAuth client was created; `origin` is present if it registered itself or was read from its document.',
 });
 
 export const clientChanged = defineAuditEvent({
   type: 'client.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was changed; `columns` says what.',
+  meaning: 'An OAuth client was changed; `columns` names the changed columns.',
 });
 
 export const clientDeleted = defineAuditEvent({
   type: 'client.deleted',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was deleted: its tokens and logins ended with it.',
+  meaning: 'An OAuth client was deleted, and its tokens and token families were revoked.',
 });
 
 export const clientTokensRevoked = defineAuditEvent({
   type: 'client.tokens_revoked',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'Every token and login of a client from before was ended; `reason` says why.',
+  meaning: 'Every token and token family issued to a client until then was revoked; `reason` says why.',
 });
 
 export const clientSecretRotated = defineAuditEvent({
   type: 'client.secret_rotated',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client has a new secret; the one before is good until `previous_until`, without that not at all.',
+  meaning:
+    'An OAuth client received a new secret. The previous one is accepted until `previous_until`, or refused at once if that is absent.',
 });
 
 export const roleCreated = defineAuditEvent({
   type: 'role.created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A role was made; what it may do follows as `role.changed`.',
+  meaning: 'A role was created; its permissions follow as `role.changed`.',
 });
 
 export const roleChanged = defineAuditEvent({
   type: 'role.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'What a role may do was changed: `added`, `removed`. Tokens of its holders ended where a right was removed.',
+  meaning:
+    'The permissions of a role were changed: `added`, `removed`. If any was removed, the tokens of users with the role were revoked.',
 });
 
 export const roleDeleted = defineAuditEvent({
   type: 'role.deleted',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A role that nobody held was deleted.',
+  meaning: 'A role that no user had was deleted.',
 });
 
 export const userRoleGranted = defineAuditEvent({
   type: 'user.role_granted',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An account was given a role; the one it begins with is part of `user.created`.',
+  meaning: 'A role was granted to a user; the initial role is part of `user.created`.',
 });
 
 export const userRoleRemoved = defineAuditEvent({
   type: 'user.role_removed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A role was taken from an account: its tokens and logins from before ended with it.',
+  meaning: 'A role was removed from a user, and the tokens and token families issued until then were revoked.',
 });

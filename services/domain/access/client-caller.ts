@@ -1,7 +1,7 @@
 import type { Caller, RequestContext } from '../ports.ts';
 import type { AccessDirectory } from './access-directory.ts';
 
-/** A confidential client by its secret, with the permissions among its client-credentials scopes; null when refused. */
+/** Authenticates a confidential client by its secret, with the permissions among its client-credentials scopes; or null. */
 export function clientCaller(
   access: AccessDirectory,
   clientId: string,

@@ -10,33 +10,36 @@ const permissionsAmong = ({ access }: HasAccess, scopes: readonly string[]): str
   return scopes.filter((scope) => known.has(scope));
 };
 
-const scopesOfLogins = (states: readonly Scopes[]): string[] => states.flatMap(({ scopes = [] }) => scopes);
+const userScopes = (states: readonly Scopes[]): string[] => states.flatMap(({ scopes = [] }) => scopes);
 
 /**
- * What whoever has the client's secret can do without anybody's consent: its own rights and, with `tokens:issue`, what
- * the logins may do that it begins for anyone. @param states as it is and as it is to be
+ * Permissions that the client's secret gives without a user's consent: those of the client and, with `tokens:issue`,
+ * those of the user tokens that it may issue. @param states the client before and after a change
  */
 export function rightsOfSecret(ports: HasAccess, ...states: readonly Scopes[]): string[] {
-  const own = states.flatMap(({ credentialScopes = [] }) => credentialScopes);
-  return permissionsAmong(ports, own.includes('tokens:issue') ? [...own, ...scopesOfLogins(states)] : own);
+  const credentialScopes = states.flatMap((state) => state.credentialScopes ?? []);
+  return permissionsAmong(
+    ports,
+    credentialScopes.includes('tokens:issue') ? [...credentialScopes, ...userScopes(states)] : credentialScopes,
+  );
 }
 
 const adds = (before: readonly string[], after: readonly string[] = []): boolean =>
   after.some((value) => !before.includes(value));
 
 /**
- * Before secret, scopes or redirect addresses change: whoever changes those of a client that people have agreed to, or
- * are never asked about, can come into what they let it do, and needs those rights. What is added, nobody has agreed to:
- * people are asked again. Throws `rights_exceeded` (403).
+ * Called before the secret, scopes or redirect addresses of a client change. If users consented to the client, or it
+ * skips consent, the caller could use what they allowed it, so the caller needs those permissions. An added scope or
+ * redirect address has no consent yet: existing consents end and users are asked again. Throws `rights_exceeded` (403).
  */
-export async function guardAgreements(
+export async function guardConsents(
   tx: Tx,
   ports: HasAccess,
   { client, changes }: { readonly client: ClientDetailRow; readonly changes: ClientChanges },
   caller: Caller,
 ): Promise<void> {
   if (!client.skipsConsent && !(await hasConsents(tx, client.clientId))) return;
-  assertHolds(caller, permissionsAmong(ports, scopesOfLogins([client, changes])));
+  assertHolds(caller, permissionsAmong(ports, userScopes([client, changes])));
   if (adds(client.redirectUris, changes.redirectUris) || adds(client.scopes, changes.scopes))
     await endConsents(tx, client.clientId);
 }

@@ -1,4 +1,4 @@
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 
-/** How clients come that nobody here has looked at. */
+/** Settings for unvetted clients: those that register themselves or come from a document. */
 export type HasClientSettings = { readonly clientSettings: ClientSettings };

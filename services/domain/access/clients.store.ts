@@ -21,7 +21,7 @@ export type ClientDetailRow = {
   /** RFC 9126 §6. */
   readonly pushesRequests: boolean;
   readonly disabled: boolean;
-  /** Its users are never asked. */
+  /** Its users are not asked for consent. */
   readonly skipsConsent: boolean;
   readonly origin: ClientOrigin;
   readonly previousSecretUntil: string | null;
@@ -39,7 +39,7 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
-/** All along the unique client id; there are as many as administrators made, and of others a bounded number. */
+/** Scans the unique index on the client id; the number of unvetted clients is bounded. */
 const clientsPage = defineStatement(
   'oauthClientsPage',
   `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" > $1 AND ($3::text IS NULL OR origin = $3)
@@ -52,7 +52,7 @@ const clientLock = defineStatement(
   'oauthClientLock',
   `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1 FOR UPDATE`,
 );
-/** Row triggers write the audit row, and end what was issued where something was taken away. */
+/** Row triggers write the audit row and, if a scope or grant was removed, end the tokens issued with it. */
 const clientUpdate = defineStatement(
   'oauthClientUpdate',
   `UPDATE oauth_clients SET name = coalesce($2, name), "grantTypes" = coalesce($3::text[], "grantTypes"),
@@ -64,7 +64,7 @@ const clientUpdate = defineStatement(
      "postLogoutRedirectUris" = coalesce($11::text[], "postLogoutRedirectUris"), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
-/** The secret before stays good for the overlap, the one before that not at all. */
+/** The previous secret is accepted during the overlap; older ones are refused. */
 const clientSecretSet = defineStatement(
   'oauthClientSecretSet',
   `UPDATE oauth_clients SET "clientSecret" = $2, "updatedAt" = now(),
@@ -78,7 +78,7 @@ const clientDisabledSet = defineStatement(
 );
 const clientDelete = defineStatement('oauthClientDelete', 'DELETE FROM oauth_clients WHERE "clientId" = $1');
 
-/** Of what people agreed to; index oauth_consents_client_id. */
+/** Both use index oauth_consents_client_id. */
 const clientConsentsAny = defineStatement(
   'oauthClientConsentsAny',
   'SELECT EXISTS (SELECT FROM oauth_consents WHERE client_id = $1) AS found',
@@ -119,7 +119,7 @@ export const readClientsPage = (
 export const readClientDetail = async (sql: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
   (await sql.query<ClientDetailRow>(clientRead, [clientId]))[0];
 
-/** The client, held until commit. */
+/** The client, locked until commit. */
 export const lockClient = async (tx: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
   (await tx.query<ClientDetailRow>(clientLock, [clientId]))[0];
 
@@ -143,7 +143,7 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 
-/** @param overlapSeconds how long the secret before stays good */
+/** @param overlapSeconds how long the previous secret is accepted */
 export const setClientSecret = async (
   tx: Sql,
   clientId: string,
@@ -154,11 +154,11 @@ export const setClientSecret = async (
 export const setClientDisabled = async (tx: Sql, clientId: string, disabled: boolean): Promise<ClientDetailRow> =>
   (await tx.query<ClientDetailRow>(clientDisabledSet, [clientId, disabled]))[0] as ClientDetailRow;
 
-/** Whether anybody's consent to the client is kept. */
+/** Whether any user has consented to the client. */
 export const hasConsents = async (tx: Sql, clientId: string): Promise<boolean> =>
   (await tx.query<{ found: boolean }>(clientConsentsAny, [clientId]))[0]?.found === true;
 
-/** Forgets every consent to the client: people are asked again. */
+/** Deletes every consent to the client: users are asked again. */
 export const endConsents = async (tx: Sql, clientId: string): Promise<void> => {
   await tx.query(clientConsentsEnd, [clientId]);
 };

@@ -31,7 +31,7 @@ const roleShape = z.object({
   name: z.string(),
   description: z.string(),
   permissions: z.array(z.string()),
-  /** Neither changed nor deleted. */
+  /** Can be neither changed nor deleted. */
   built_in: z.boolean(),
 });
 export type RoleView = z.output<typeof roleShape>;
@@ -42,7 +42,7 @@ export const listRolesEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/roles',
   operation: 'listRoles',
-  summary: 'Roles by name, with what each may do',
+  summary: 'List roles with their permissions',
   tag: ROLES,
   auth: reads('roles:read'),
   query: page.extend({ permission: permission.optional() }),
@@ -54,7 +54,7 @@ export const createRoleEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/roles',
   operation: 'createRole',
-  summary: 'Make a role that may do what its maker may, or less',
+  summary: "Create a role limited to the caller's own permissions",
   tag: ROLES,
   auth: manages('roles:manage'),
   idempotency: 'answer',
@@ -67,7 +67,7 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   method: 'PUT',
   path: '/v1/admin/roles/{role}/permissions',
   operation: 'setRolePermissions',
-  summary: 'Set what a role may do; a right taken away ends the tokens of its holders',
+  summary: 'Set the permissions of a role; removing one revokes the tokens of users with the role',
   tag: ROLES,
   auth: manages('roles:manage'),
   params: byRole,
@@ -80,7 +80,7 @@ export const deleteRoleEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/admin/roles/{role}',
   operation: 'deleteRole',
-  summary: 'Delete a role that nobody has',
+  summary: 'Delete a role that no user has',
   tag: ROLES,
   auth: manages('roles:manage'),
   params: byRole,
@@ -102,9 +102,9 @@ const scope = z
 const scopes = z.array(scope).max(100);
 const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
-/** `*`: anybody. */
+/** `*`: any audience. */
 const audiences = z.array(text(512)).max(50);
-/** What is asked of a client beside its secret, by the names of RFC 9449 §5.2, RFC 8705 §3.4 and RFC 9126 §6. */
+/** Requirements on a client besides its secret, by the names of RFC 9449 §5.2, RFC 8705 §3.4 and RFC 9126 §6. */
 const demands = z.object({
   dpop_bound_access_tokens: z.boolean(),
   tls_client_certificate_bound_access_tokens: z.boolean(),
@@ -125,16 +125,16 @@ const clientShape = z.object({
   audiences: z.array(z.string()),
   ...demands.shape,
   disabled: z.boolean(),
-  /** Of the installation itself: not to be changed. */
+  /** Part of the installation: it cannot be changed. */
   built_in: z.boolean(),
-  /** Who made it: whoever manages clients, itself (RFC 7591), or the document that its id is the address of. */
+  /** How it was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
   origin: z.enum(CLIENT_ORIGINS),
-  /** The secret before is good until then. */
+  /** Until then the previous secret is accepted. */
   previous_secret_until: z.string().nullable(),
   created_at: z.string().nullable(),
   updated_at: z.string().nullable(),
 });
-/** Shown this once; null for a public client. */
+/** Shown only once; null for a public client. */
 const withSecret = clientShape.extend({ client_secret: z.string().nullable() });
 export type ClientView = z.output<typeof clientShape>;
 
@@ -144,7 +144,7 @@ export const listClientsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/clients',
   operation: 'listClients',
-  summary: 'OAuth clients by their id; never a secret',
+  summary: 'List OAuth clients, without secrets',
   tag: CLIENTS,
   auth: reads('clients:read'),
   query: page.extend({
@@ -160,7 +160,7 @@ export const readClientEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/clients/{client_id}',
   operation: 'readClient',
-  summary: 'One OAuth client; never its secret',
+  summary: 'Get an OAuth client, without its secret',
   tag: CLIENTS,
   auth: reads('clients:read'),
   params: byClient,
@@ -172,21 +172,21 @@ export const createClientEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/clients',
   operation: 'createClient',
-  summary: 'Register an OAuth client; its secret is in this answer and nowhere else',
+  summary: 'Register an OAuth client; only this response shows its secret',
   tag: CLIENTS,
   auth: manages('clients:manage'),
   body: z.strictObject({
     name: text(128),
     client_id: clientId.optional(),
-    /** `none`: a public client without a secret. */
+    /** `none` makes a public client without a secret. */
     auth_method: z.enum(['client_secret_basic', 'client_secret_post', 'none']).optional(),
     grant_types: grantTypes,
-    /** What a login through the client may ask for. */
+    /** Scopes that a sign-in through the client may request. */
     scopes: scopes.optional(),
-    /** What its own tokens may carry; those that name permissions are what it may do. */
+    /** Scopes that its client-credentials tokens may carry; those that name permissions are its permissions. */
     credential_scopes: scopes.optional(),
     redirect_uris: redirectUris.optional(),
-    /** Where it may have people sent back to once they have signed out. */
+    /** Where it may send users after they sign out. */
     post_logout_redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
     ...demands.partial().shape,
@@ -201,7 +201,7 @@ export const updateClientEndpoint = defineEndpoint({
   method: 'PATCH',
   path: '/v1/admin/clients/{client_id}',
   operation: 'updateClient',
-  summary: 'Change what a client may do; whatever is taken away ends its tokens and logins',
+  summary: 'Change a client; removing a scope or grant revokes its tokens and token families',
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
@@ -224,11 +224,11 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/clients/{client_id}/rotate-secret',
   operation: 'rotateClientSecret',
-  summary: 'Give a client a new secret; the one before stays good for a while, tokens live on',
+  summary: 'Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid',
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
-  /** A day unless said; 0 after a leak: the secret before is refused at once. */
+  /** A day by default. After a leak use 0: the previous secret is refused at once. */
   body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   responses: { 200: withSecret },
   errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, clientWithoutSecret],
@@ -238,7 +238,7 @@ export const disableClientEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/clients/{client_id}/disable',
   operation: 'disableClient',
-  summary: 'Refuse a client, and end its tokens and the logins through it',
+  summary: 'Disable a client and revoke its tokens and token families',
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,
@@ -251,14 +251,14 @@ export const enableClientEndpoint = defineEndpoint({
   ...disableClientEndpoint,
   path: '/v1/admin/clients/{client_id}/enable',
   operation: 'enableClient',
-  summary: 'Take a client in again; what ended stays ended',
+  summary: 'Enable a client; tokens revoked before stay revoked',
 });
 
 export const deleteClientEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/admin/clients/{client_id}',
   operation: 'deleteClient',
-  summary: 'Delete a client, with its tokens and the logins through it',
+  summary: 'Delete a client and revoke its tokens and token families',
   tag: CLIENTS,
   auth: manages('clients:manage'),
   params: byClient,

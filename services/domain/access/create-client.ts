@@ -6,23 +6,23 @@ import { clientExists } from './errors.ts';
 
 export type CreateClientInput = {
   readonly name: string;
-  /** Unset: a UUID. */
+  /** A UUID by default. */
   readonly clientId?: string;
   /** `none` makes a public client without a secret. */
   readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | 'none';
   readonly grantTypes: readonly string[];
   readonly scopes?: readonly string[];
-  /** Scopes of client-credentials tokens; those that name permissions are what its secret may do. */
+  /** Scopes of its client-credentials tokens; those that name permissions are the client's permissions. */
   readonly credentialScopes?: readonly string[];
   readonly redirectUris?: readonly string[];
   readonly postLogoutRedirectUris?: readonly string[];
-  /** Whom its tokens may be for beside the installation itself; `*`: anybody. */
+  /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
   readonly audiences?: readonly string[];
-  /** RFC 9449 §5.2: every token of it is bound to a key. */
+  /** RFC 9449 §5.2: every token of the client is bound to a key. */
   readonly dpopBound?: boolean;
-  /** RFC 8705 §3.4: every token of it is bound to a certificate. */
+  /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
   readonly certificateBound?: boolean;
-  /** RFC 9126 §6: its authorization requests come pushed, or not at all. */
+  /** RFC 9126 §6: the client may only send pushed authorization requests. */
   readonly pushesRequests?: boolean;
   /** For the audit log. */
   readonly reason?: string;
@@ -30,13 +30,13 @@ export type CreateClientInput = {
 
 export type CreatedClient = {
   readonly clientId: string;
-  /** 256 random bits, shown this once; only their SHA-256 is stored. Null for a public client. */
+  /** 256 random bits, shown only once; the table stores their SHA-256. Null for a public client. */
   readonly clientSecret: string | null;
 };
 
 /**
  * Registers an OAuth client. The row's trigger writes the audit event.
- * @throws clientExists (409) when a client or a user has the id: one would speak as the other
+ * @throws clientExists (409) if a client or a user already has the id: one could act as the other
  */
 export async function createClient(
   ports: Pick<Ports, 'transact' | 'random'>,

@@ -3,27 +3,27 @@ import { defineError } from '#services/platform/define/error.ts';
 export const clientExists = defineError({
   code: 'client_exists',
   status: 409,
-  title: 'The client id is taken',
+  title: 'Client id already in use',
   cause: 'A client or a user already has this id.',
-  fix: 'Choose another client_id, or leave it out and one is made.',
+  fix: 'Choose another client_id, or omit it to have one generated.',
   retryable: false,
 });
 
 export const clientUnknown = defineError({
   code: 'client_unknown',
   status: 404,
-  title: 'There is no such client',
+  title: 'Client not found',
   cause: 'No client has this id.',
-  fix: 'Check the id; it is the `client_id` of the client’s tokens.',
+  fix: 'Check the id: it is the `client_id` claim in the client’s tokens.',
   retryable: false,
 });
 
 export const clientProtected = defineError({
   code: 'client_protected',
   status: 409,
-  title: 'This client belongs to the installation',
-  cause: 'It stands for the installation’s own pages; without it nobody could sign in.',
-  fix: 'Leave it as it is, and register a client of your own.',
+  title: 'The built-in client cannot be changed',
+  cause: 'The installation’s own pages use this client; without it no user could sign in.',
+  fix: 'Register a client of your own instead.',
   retryable: false,
 });
 
@@ -31,72 +31,72 @@ export const clientWithoutSecret = defineError({
   code: 'client_without_secret',
   status: 409,
   title: 'A public client has no secret',
-  cause: 'It authenticates with `none` (RFC 7591 §2): a secret in an app is none.',
-  fix: 'Register a confidential client where a secret can be kept.',
+  cause: 'The client authenticates with `none` (RFC 7591 §2), because an app cannot keep a secret.',
+  fix: 'Register a confidential client if the application can keep a secret, as a server can.',
   retryable: false,
 });
 
 export const redirectUriRefused = defineError({
   code: 'redirect_uri_refused',
   status: 400,
-  title: 'A redirect address is not acceptable',
+  title: 'Redirect URI not allowed',
   cause:
-    'It is no absolute URI, has a fragment, wildcard or user part, or a scheme other than https, http on a loopback address, or an app’s own with a dot (RFC 8252 §7, RFC 9700 §2.1).',
-  fix: 'Register the exact address that the client redirects to.',
+    'The URI is not absolute, has a fragment, wildcard or user part, or uses a scheme other than https, http on a loopback address, or a private-use scheme with a dot (RFC 8252 §7, RFC 9700 §2.1).',
+  fix: 'Register the exact URI that the client uses.',
   retryable: false,
 });
 
 export const roleUnknown = defineError({
   code: 'role_unknown',
   status: 404,
-  title: 'There is no such role',
+  title: 'Role not found',
   cause: 'No role has this name.',
-  fix: 'See GET /v1/admin/roles for those there are.',
+  fix: 'GET /v1/admin/roles lists the roles.',
   retryable: false,
 });
 
 export const roleExists = defineError({
   code: 'role_exists',
   status: 409,
-  title: 'The role exists',
-  cause: 'A role has this name already.',
-  fix: 'Choose another name, or change what that role may do.',
+  title: 'Role already exists',
+  cause: 'Another role already has this name.',
+  fix: 'Choose another name, or change the permissions of the existing role.',
   retryable: false,
 });
 
 export const roleProtected = defineError({
   code: 'role_protected',
   status: 409,
-  title: 'This role stays as it is',
-  cause: '`admin` may do everything and `user` is what everybody has: neither is changed or deleted.',
-  fix: 'Make a role of your own.',
+  title: 'Built-in roles cannot be changed',
+  cause: '`admin` has every permission and every user has `user`: neither can be changed or deleted.',
+  fix: 'Create a role of your own instead.',
   retryable: false,
 });
 
 export const roleHeld = defineError({
   code: 'role_held',
   status: 409,
-  title: 'Somebody has this role',
-  cause: 'Deleting it would take rights from people unnoticed.',
-  fix: 'Remove it from its holders first: GET /v1/admin/users?role=… lists them.',
+  title: 'Role still assigned to users',
+  cause: 'Deleting the role would silently remove permissions from the users who have it.',
+  fix: 'Remove the role from its users first: GET /v1/admin/users?role=… lists them.',
   retryable: false,
 });
 
 export const permissionUnknown = defineError({
   code: 'permission_unknown',
   status: 400,
-  title: 'There is no such permission',
-  cause: 'The installation does not ask for it anywhere.',
-  fix: 'The role `admin` in GET /v1/admin/roles has every permission there is.',
+  title: 'Permission not found',
+  cause: 'The installation defines no permission with this name.',
+  fix: 'Use a permission of the role `admin` in GET /v1/admin/roles, which has all of them.',
   retryable: false,
 });
 
-/** `detail` names what is lacking: rights are no secret to those who may read roles. */
+/** `detail` names the missing permissions: callers who may read roles know them anyway. */
 export const rightsExceeded = defineError({
   code: 'rights_exceeded',
   status: 403,
-  title: 'Nobody gives or takes rights that they lack themselves',
-  cause: 'The person, role or client concerned has a permission that the caller does not have.',
-  fix: 'Ask somebody who holds the permissions named in `detail`.',
+  title: 'Caller lacks a permission that this change grants or removes',
+  cause: 'The user, role or client concerned has a permission that the caller does not have.',
+  fix: 'Ask an administrator who has the permissions named in `detail`.',
   retryable: false,
 });

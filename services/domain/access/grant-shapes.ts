@@ -3,7 +3,7 @@ export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
-/** Every way to a token that the token endpoint knows and a client may be allowed. */
+/** Every grant type that the token endpoint supports and a client may be allowed. */
 export const GRANT_TYPES = [
   'authorization_code',
   'client_credentials',

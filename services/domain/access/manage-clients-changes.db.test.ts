@@ -11,11 +11,11 @@ beforeAll(async () => {
 afterAll(() => harness?.end());
 
 const reason = 'test';
-/** Somebody who may do this, and nothing else. */
+/** A caller with only these permissions. */
 const managing = (...permissions: string[]): Caller => clientCaller('manager', permissions);
 
-describe('a change', () => {
-  test('leaves what it does not name', async () => {
+describe('changing a client', () => {
+  test('keeps every property that the change does not name', async () => {
     const { client_id: clientId, client_secret, ...before } = await harness.newClient({ scopes: ['openid'] });
     const changed = await updateClient(
       harness,
@@ -32,7 +32,7 @@ describe('a change', () => {
     expect(harness.access.authenticateClient(clientId, client_secret ?? '')).toMatchObject({ dpopBound: true });
   });
 
-  test('gives a client no right that whoever makes it lacks', async () => {
+  test('gives the client no permission that the caller lacks', async () => {
     const { client_id: clientId } = await harness.newClient();
     const change = { clientId, changes: { credentialScopes: ['keys:manage'] }, reason };
     await expect(updateClient(harness, change, managing('keys:read'))).rejects.toMatchObject({
@@ -44,33 +44,33 @@ describe('a change', () => {
   test.each([
     ['a scope', { scopes: ['openid', 'email'] }],
     ['a redirect address', { redirectUris: [CALLBACK, 'https://app.example.test/more'] }],
-  ])('that adds %s has people asked again; one that only takes away does not', async (_what, more) => {
+  ])('by adding %s ends the consents, so that users are asked again; only removing keeps them', async (_what, more) => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'profile'] });
-    await harness.agree(clientId);
+    await harness.consent(clientId);
     const change = (changes: object) => updateClient(harness, { clientId, changes, reason }, testCaller);
     await change({ name: 'Renamed' });
     await change({ scopes: ['openid'], redirectUris: [CALLBACK] });
-    expect(await harness.agreementsTo(clientId)).toBe(1);
+    expect(await harness.consentsTo(clientId)).toBe(1);
     await change(more);
-    expect(await harness.agreementsTo(clientId)).toBe(0);
+    expect(await harness.consentsTo(clientId)).toBe(0);
   });
 
-  test('of what people agreed to is for those who have the rights they gave; where nobody did, for everybody', async () => {
+  test('that users consented to needs the permissions they allowed; without a consent it does not', async () => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'keys:read'] });
     const manager = managing('clients:manage');
     const redirectTo = (uri: string) =>
       updateClient(harness, { clientId, changes: { redirectUris: [uri] }, reason }, manager);
     await redirectTo('https://one.example.test/');
-    await harness.agree(clientId);
+    await harness.consent(clientId);
     await expect(redirectTo('https://two.example.test/')).rejects.toMatchObject({ code: 'rights_exceeded' });
     await expect(rotateClientSecret(harness, { clientId, reason }, manager)).rejects.toMatchObject({
       code: 'rights_exceeded',
     });
-    expect(await harness.agreementsTo(clientId)).toBe(1);
+    expect(await harness.consentsTo(clientId)).toBe(1);
     expect((await readClient(harness, clientId)).redirect_uris).toEqual(['https://one.example.test/']);
   });
 
-  test('of a client whose users are never asked needs the rights of their logins', async () => {
+  test('that skips consent needs the permissions its users’ tokens can have', async () => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'keys:read'] });
     await harness.raw('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [clientId]);
     const input = { clientId, reason };
@@ -79,8 +79,8 @@ describe('a change', () => {
   });
 });
 
-describe('a new secret', () => {
-  test('leaves the one before good for a day unless said, and the answer says until when', async () => {
+describe('rotating a secret', () => {
+  test('keeps the previous secret valid for a day by default, and the response says until when', async () => {
     const { client_id: clientId, client_secret: first } = await harness.newClient();
     const rotated = await rotateClientSecret(harness, { clientId, reason }, testCaller);
     const until = Date.parse(rotated.previous_secret_until ?? '');
@@ -93,7 +93,7 @@ describe('a new secret', () => {
       expect(harness.access.authenticateClient(clientId, secret ?? '')).toBeNull();
   });
 
-  test('is for no public client: a secret in an app is none', async () => {
+  test('is refused for a public client: an app cannot keep a secret', async () => {
     const { client_id: clientId, client_secret } = await harness.newClient({ authMethod: 'none' });
     expect(client_secret).toBeNull();
     const rotation = rotateClientSecret(harness, { clientId, reason }, testCaller);

@@ -1,4 +1,4 @@
-// For tests only: clients as those who manage them see them, and what people have agreed to.
+// For tests only: client administration, and the consents of users.
 import { randomUUID } from 'node:crypto';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
@@ -15,17 +15,17 @@ export const CALLBACK = 'https://app.example.test/back';
 export type ClientHarness = OwnPorts &
   ManageClientsPorts & {
     readonly access: AccessDirectory;
-    /** How often the copies were told to read their clients anew, since the last new client of `newClient`. */
-    told: number;
+    /** How often `accessChanged` was called since the last `newClient`. */
+    reloads: number;
     newClient(changes?: Partial<RegisterClientInput>): Promise<ClientWithSecret>;
-    /** The types of what was recorded of it, the oldest first. */
+    /** Types of the client's audit events, oldest first. */
     eventsOf(clientId: string): Promise<string[]>;
-    /** Somebody agrees to what the client asks for. */
-    agree(clientId: string): Promise<void>;
-    agreementsTo(clientId: string): Promise<number>;
+    /** A new user consents to the client. */
+    consent(clientId: string): Promise<void>;
+    consentsTo(clientId: string): Promise<number>;
   };
 
-/** On a database of its own, which `end` drops. */
+/** On its own database, which `end` drops. */
 export async function openClientHarness(): Promise<ClientHarness> {
   const ports = await openTestPorts();
   const access = createAccessDirectory(ports);
@@ -33,15 +33,15 @@ export async function openClientHarness(): Promise<ClientHarness> {
   const harness: ClientHarness = {
     ...ports,
     access,
-    told: 0,
+    reloads: 0,
     accessChanged: async () => {
-      harness.told += 1;
+      harness.reloads += 1;
       await access.load();
     },
     newClient: async (changes = {}) => {
       const input = { name: 'App', grantTypes: ['authorization_code'], redirectUris: [CALLBACK], reason: 'test' };
       const made = await registerClient(harness, { ...input, ...changes }, testCaller);
-      harness.told = 0;
+      harness.reloads = 0;
       return made;
     },
     eventsOf: async (clientId) => {
@@ -51,7 +51,7 @@ export async function openClientHarness(): Promise<ClientHarness> {
       );
       return events.map(({ type }) => type);
     },
-    agree: async (clientId) => {
+    consent: async (clientId) => {
       const id = randomUUID();
       await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
       await ports.raw('INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, $3, $4)', [
@@ -61,7 +61,7 @@ export async function openClientHarness(): Promise<ClientHarness> {
         ['openid'],
       ]);
     },
-    agreementsTo: async (clientId) =>
+    consentsTo: async (clientId) =>
       (await ports.raw('SELECT 1 FROM oauth_consents WHERE client_id = $1', [clientId])).length,
   };
   return harness;

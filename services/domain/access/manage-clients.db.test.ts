@@ -9,7 +9,7 @@ import {
   readClient,
   registerClient,
   rotateClientSecret,
-  setClientStanding,
+  setClientStatus,
   updateClient,
 } from './manage-clients.ts';
 import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
@@ -20,15 +20,15 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.end());
 beforeEach(() => {
-  harness.told = 0;
+  harness.reloads = 0;
 });
 
 const reason = 'test';
-/** Somebody who may do this, and nothing else. */
+/** A caller with only these permissions. */
 const managing = (...permissions: string[]): Caller => clientCaller('manager', permissions);
 
-describe('a new client', () => {
-  test('is answered with its secret this once, is known to the copies, and authenticates', async () => {
+describe('registering a client', () => {
+  test('shows its secret once, makes copies reload, and lets the client authenticate', async () => {
     const client_id = `app-${randomUUID()}`;
     const input = {
       name: 'App',
@@ -44,7 +44,7 @@ describe('a new client', () => {
       reason,
     };
     const { client_secret, ...view } = await registerClient(harness, input, managing());
-    expect(harness.told).toBe(1);
+    expect(harness.reloads).toBe(1);
     expect(view).toMatchObject({
       client_id,
       name: 'App',
@@ -71,7 +71,7 @@ describe('a new client', () => {
   test.each([
     ['redirect_uris', { redirectUris: ['http://app.example.test/back'] }],
     ['post_logout_redirect_uris', { postLogoutRedirectUris: ['https://*.example.test/'] }],
-  ])('with unfit %s is refused, as is such a change, and nothing is made', async (_where, unfit) => {
+  ])('with invalid %s is refused, as is such a change, and creates nothing', async (_where, unfit) => {
     const { client_id, ...before } = await harness.newClient();
     const refusal = { code: 'redirect_uri_refused' };
     const clientId = randomUUID();
@@ -83,7 +83,7 @@ describe('a new client', () => {
     expect((await readClient(harness, client_id)).redirect_uris).toEqual(before.redirect_uris);
   });
 
-  test('has no right by its own secret that its maker lacks; scopes of no permission are no right', async () => {
+  test('gives the secret no permission that the caller lacks; scopes that name no permission are allowed', async () => {
     const make = (caller: Caller, ...credentialScopes: string[]) =>
       registerClient(harness, { name: 'Job', grantTypes: [], redirectUris: [], credentialScopes, reason }, caller);
     await expect(make(managing('tokens:read'), 'tokens:read', 'keys:read')).rejects.toMatchObject({
@@ -93,7 +93,7 @@ describe('a new client', () => {
     expect((await make(managing('tokens:read'), 'tokens:read', 'tasks:write')).credential_scopes).toHaveLength(2);
   });
 
-  test('that may begin logins for anyone has what those may do: its maker needs that too', async () => {
+  test('that may issue tokens for any user needs the permissions those tokens can have', async () => {
     const make = (caller: Caller) =>
       registerClient(
         harness,
@@ -113,66 +113,66 @@ describe('a new client', () => {
     expect((await make(managing('tokens:issue', 'keys:read'))).scopes).toEqual(['keys:read']);
   });
 
-  test('of an id that is taken is refused', async () => {
+  test('with an id already in use is refused', async () => {
     const { client_id: clientId } = await harness.newClient();
     await expect(harness.newClient({ clientId })).rejects.toMatchObject({ code: 'client_exists' });
   });
 });
 
-const acts = {
+const operations = {
   updateClient: (clientId: string, caller: Caller) =>
     updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, caller),
   rotateClientSecret: (clientId: string, caller: Caller) => rotateClientSecret(harness, { clientId, reason }, caller),
-  setClientStanding: (clientId: string, caller: Caller) =>
-    setClientStanding(harness, { clientId, isDisabled: true, reason }, caller),
+  setClientStatus: (clientId: string, caller: Caller) =>
+    setClientStatus(harness, { clientId, isDisabled: true, reason }, caller),
   deleteClient: (clientId: string, caller: Caller) => deleteClient(harness, { clientId, reason }, caller),
 };
 
-describe.each(Object.entries(acts))('%s', (_name, act) => {
-  test('leaves the installation’s own client alone, and knows none that is not there', async () => {
-    await expect(act(FIRST_PARTY_CLIENT_ID, testCaller)).rejects.toMatchObject({ code: 'client_protected' });
-    await expect(act('nobody', testCaller)).rejects.toMatchObject({ code: 'client_unknown' });
-    expect(harness.told).toBe(0);
+describe.each(Object.entries(operations))('%s', (_name, operation) => {
+  test('is refused for the built-in client and for an unknown one', async () => {
+    await expect(operation(FIRST_PARTY_CLIENT_ID, testCaller)).rejects.toMatchObject({ code: 'client_protected' });
+    await expect(operation('unknown', testCaller)).rejects.toMatchObject({ code: 'client_unknown' });
+    expect(harness.reloads).toBe(0);
   });
 
-  test('is for those who have every right of the client: its secret would be a way to them', async () => {
+  test('needs every permission of the client, because its secret would give them to the caller', async () => {
     const { client_id } = await harness.newClient({ credentialScopes: ['keys:read'] });
     const before = await readClient(harness, client_id);
-    await expect(act(client_id, managing('clients:manage'))).rejects.toMatchObject({ code: 'rights_exceeded' });
+    await expect(operation(client_id, managing('clients:manage'))).rejects.toMatchObject({ code: 'rights_exceeded' });
     expect(await readClient(harness, client_id)).toEqual(before);
-    expect(harness.told).toBe(0);
-    await act(client_id, managing('keys:read'));
-    expect(harness.told).toBe(1);
+    expect(harness.reloads).toBe(0);
+    await operation(client_id, managing('keys:read'));
+    expect(harness.reloads).toBe(1);
     expect((await harness.eventsOf(client_id)).length).toBeGreaterThan(1);
   });
 });
 
-describe('the standing of a client', () => {
-  test('refused it authenticates no more and its tokens end; taken in again those stay ended', async () => {
+describe('the status of a client', () => {
+  test('disabled, it cannot authenticate and its tokens end; enabling it does not bring them back', async () => {
     const { client_id: clientId, client_secret: secret } = await harness.newClient();
-    const stand = (isDisabled: boolean) => setClientStanding(harness, { clientId, isDisabled, reason }, testCaller);
-    expect((await stand(true)).disabled).toBe(true);
+    const setStatus = (isDisabled: boolean) => setClientStatus(harness, { clientId, isDisabled, reason }, testCaller);
+    expect((await setStatus(true)).disabled).toBe(true);
     expect(harness.access.authenticateClient(clientId, secret ?? '')).toBeNull();
-    expect((await stand(false)).disabled).toBe(false);
+    expect((await setStatus(false)).disabled).toBe(false);
     expect(harness.access.authenticateClient(clientId, secret ?? '')).toMatchObject({ tokenEpoch: 1 });
   });
 
-  test('deleted it is unknown, and its agreements are gone', async () => {
+  test('deleted, it is unknown and its consents are gone', async () => {
     const { client_id: clientId } = await harness.newClient();
-    await harness.agree(clientId);
+    await harness.consent(clientId);
     await deleteClient(harness, { clientId, reason }, testCaller);
     await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
-    expect([harness.access.client(clientId), await harness.agreementsTo(clientId)]).toEqual([undefined, 0]);
+    expect([harness.access.client(clientId), await harness.consentsTo(clientId)]).toEqual([undefined, 0]);
   });
 });
 
 describe('the list of clients', () => {
-  test('is by id, each once however small the pages are, and narrows by origin, standing and name', async () => {
+  test('is ordered by id, has each client once at any page size, and filters by origin, status and name', async () => {
     const prefix = `List ${randomUUID()}`;
     const made = [];
     for (const at of [1, 2, 3]) made.push((await harness.newClient({ name: `${prefix} ${at}` })).client_id);
     const [first = ''] = made;
-    await setClientStanding(harness, { clientId: first, isDisabled: true, reason }, testCaller);
+    await setClientStatus(harness, { clientId: first, isDisabled: true, reason }, testCaller);
     const paged: string[] = [];
     let cursor: string | undefined;
     do {
@@ -184,8 +184,8 @@ describe('the list of clients', () => {
     const disabled = await listClients(harness, { limit: 10, namePrefix: prefix, isDisabled: true });
     expect(disabled.items.map(({ client_id }) => client_id)).toEqual([first]);
     expect((await listClients(harness, { limit: 10, namePrefix: prefix, origin: 'registration' })).items).toEqual([]);
-    const own = await listClients(harness, { limit: 100 });
-    expect(own.items.filter((client) => client.built_in).map(({ client_id }) => client_id)).toEqual([
+    const all = await listClients(harness, { limit: 100 });
+    expect(all.items.filter((client) => client.built_in).map(({ client_id }) => client_id)).toEqual([
       FIRST_PARTY_CLIENT_ID,
     ]);
     await expect(listClients(harness, { limit: 1, cursor: 'x' })).rejects.toMatchObject({ code: 'cursor_invalid' });

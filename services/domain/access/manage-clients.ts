@@ -5,7 +5,7 @@ import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts
 import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';
-import { guardAgreements, rightsOfSecret } from './client-rights.ts';
+import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
   type ClientDetailRow,
@@ -29,7 +29,7 @@ export type RegisterClientInput = CreateClientInput & {
   readonly redirectUris: readonly string[];
   readonly reason: string;
 };
-/** With the secret, shown this once. */
+/** With the secret, which is shown only once. */
 export type ClientWithSecret = ClientView & { readonly client_secret: string | null };
 
 const clientView = (row: ClientDetailRow): ClientView => ({
@@ -53,7 +53,7 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   updated_at: row.updatedAt,
 });
 
-/** Clients by id, a page at a time. Throws `cursor_invalid` (400). */
+/** Lists clients by id, one page at a time. Throws `cursor_invalid` (400). */
 export async function listClients(
   { sql }: Pick<Ports, 'sql'>,
   input: ClientFilter & { readonly limit: number; readonly cursor?: string | undefined },
@@ -72,7 +72,7 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
 }
 
 /**
- * Registers a client that may do what its maker may, or less. Throws `redirect_uri_refused` (400), `rights_exceeded`
+ * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused` (400), `rights_exceeded`
  * (403), `client_exists` (409).
  */
 export async function registerClient(
@@ -82,14 +82,14 @@ export async function registerClient(
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris);
   assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
-  // People who sign in through it are asked, and give it no more than they have: only what needs nobody is given here.
+  // Users who sign in through it consent themselves, and only to what they have; this checks what needs no consent.
   assertHolds(caller, rightsOfSecret(ports, input));
   const { clientId, clientSecret } = await createClient(ports, input, caller);
   await ports.accessChanged();
   return { ...(await readClient(ports, clientId)), client_secret: clientSecret };
 }
 
-/** One act on a client, by somebody who has every right that it has: else its secret would be a way to them. */
+/** Runs one operation on a client. The caller needs every permission of the client: its secret would give them. */
 async function act<T>(
   ports: ManageClientsPorts,
   { clientId, reason, rule, changes = {} }: Act & { readonly changes?: ClientChanges; readonly rule?: EndRule },
@@ -108,8 +108,8 @@ async function act<T>(
 }
 
 /**
- * Changes a client; what is taken away ends its tokens and logins. Throws `redirect_uri_refused` (400),
- * `rights_exceeded` (403), `client_unknown` (404), `client_protected` (409); so do the acts below.
+ * Changes a client; removing a scope or grant ends its tokens and token families. Throws `redirect_uri_refused` (400),
+ * `rights_exceeded` (403), `client_unknown` (404), `client_protected` (409); so do the operations below.
  */
 export async function updateClient(
   ports: ManageClientsPorts,
@@ -121,7 +121,7 @@ export async function updateClient(
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
-      await guardAgreements(tx, ports, { client, changes }, caller);
+      await guardConsents(tx, ports, { client, changes }, caller);
     return changeClient(tx, clientId, changes);
   });
   return clientView(row);
@@ -130,8 +130,8 @@ export async function updateClient(
 const OVERLAP_SECONDS = 86_400;
 
 /**
- * A new secret of 256 random bits; the one before stays good for the overlap (a day unless said, 0: refused at once),
- * and the one before that not at all. Throws `client_without_secret` (409), and as above.
+ * Sets a new secret of 256 random bits. The previous one is accepted during the overlap (a day by default; 0 refuses it
+ * at once), older ones are refused. Throws `client_without_secret` (409), and as above.
  */
 export async function rotateClientSecret(
   ports: ManageClientsPorts,
@@ -141,23 +141,25 @@ export async function rotateClientSecret(
   const secret = ports.random.bytes(32).toString('base64url');
   const row = await act(ports, input, caller, async (tx, client) => {
     if (!client.hasSecret) throw clientWithoutSecret();
-    await guardAgreements(tx, ports, { client, changes: {} }, caller);
+    await guardConsents(tx, ports, { client, changes: {} }, caller);
     const { overlapSeconds = OVERLAP_SECONDS } = input;
     return setClientSecret(tx, input.clientId, { secretHash: clientSecretHash(secret), overlapSeconds });
   });
   return { ...clientView(row), client_secret: secret };
 }
 
-/** Refuses a client and ends what was issued to it, or takes it in again. */
-export async function setClientStanding(
+/** Disables a client and ends what was issued to it, or enables it again. */
+export async function setClientStatus(
   ports: ManageClientsPorts,
   input: Act & { readonly isDisabled: boolean },
   caller: Caller,
 ): Promise<ClientView> {
-  const ruled = { ...input, rule: 'client_disabled' } as const;
-  return clientView(await act(ports, ruled, caller, (tx) => setClientDisabled(tx, input.clientId, input.isDisabled)));
+  const withRule = { ...input, rule: 'client_disabled' } as const;
+  return clientView(
+    await act(ports, withRule, caller, (tx) => setClientDisabled(tx, input.clientId, input.isDisabled)),
+  );
 }
 
-/** Deletes a client with its tokens and the logins through it. */
+/** Deletes a client and ends its tokens and token families. */
 export const deleteClient = (ports: ManageClientsPorts, input: Act, caller: Caller): Promise<void> =>
   act(ports, input, caller, (tx) => removeClient(tx, input.clientId));

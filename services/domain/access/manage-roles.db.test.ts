@@ -5,14 +5,14 @@ import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { Caller } from '../ports.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from './manage-roles.ts';
-import { holdKnownRoles, holdRole, rightsOf } from './role-rights.ts';
+import { lockKnownRoles, lockRoleForGrant, rightsOf } from './role-rights.ts';
 
 let ports: OwnPorts;
-let told = 0;
+let reloads = 0;
 const tools = () => ({
   ...ports,
   accessChanged: async () => {
-    told += 1;
+    reloads += 1;
   },
 });
 beforeAll(async () => {
@@ -20,18 +20,18 @@ beforeAll(async () => {
 });
 afterAll(() => ports?.end());
 beforeEach(() => {
-  told = 0;
+  reloads = 0;
 });
 
 const reason = 'test';
 const grantRole = defineStatement('', 'INSERT INTO user_roles (user_id, role) VALUES ($1, $2)');
-/** Somebody who may do this, and nothing else. */
+/** A caller with only these permissions. */
 const holding = (...permissions: string[]): Caller => clientCaller('manager', permissions);
 const newName = (): string => `role_${randomUUID().slice(0, 8)}`;
 async function newRole(...permissions: string[]): Promise<string> {
   const name = newName();
   await createRole(tools(), { name, description: 'of a test', permissions, reason }, testCaller);
-  told = 0;
+  reloads = 0;
   return name;
 }
 async function newHolder(role: string): Promise<string> {
@@ -47,8 +47,8 @@ const eventsOf = async (role: string): Promise<string[]> =>
     ({ type }) => type,
   );
 
-describe('a new role', () => {
-  test('has each permission once, in order, is written to the log, and is told to the copies', async () => {
+describe('creating a role', () => {
+  test('keeps each permission once, in order, writes an audit event and makes copies reload', async () => {
     const name = newName();
     const permissions = ['tokens:read', 'keys:read', 'tokens:read'];
     const input = { name, description: 'Looks', permissions, reason };
@@ -56,21 +56,21 @@ describe('a new role', () => {
     expect(made).toEqual({ name, description: 'Looks', permissions: ['keys:read', 'tokens:read'], built_in: false });
     expect(await rightsOf(ports.sql, [name])).toEqual(made.permissions);
     expect(await eventsOf(name)).toContain('role.created');
-    expect(told).toBe(1);
+    expect(reloads).toBe(1);
   });
 
   test.each([
-    ['with a permission there is not', ['keys:read', 'cats:feed'], 'permission_unknown'],
-    ['with one that its maker lacks', ['keys:read', 'keys:manage'], 'rights_exceeded'],
-  ])('%s is refused, and nothing of it is there', async (_what, permissions, code) => {
+    ['with an unknown permission', ['keys:read', 'cats:feed'], 'permission_unknown'],
+    ['with a permission that the caller lacks', ['keys:read', 'keys:manage'], 'rights_exceeded'],
+  ])('%s is refused and creates nothing', async (_what, permissions, code) => {
     const name = newName();
     const made = createRole(tools(), { name, description: '', permissions, reason }, holding('keys:read'));
     await expect(made).rejects.toMatchObject({ code });
     expect(await ports.raw('SELECT 1 FROM roles WHERE name = $1', [name])).toEqual([]);
-    expect(told).toBe(0);
+    expect(reloads).toBe(0);
   });
 
-  test('of a name that is taken is refused, and the other keeps its rights', async () => {
+  test('with a name already in use is refused, and the existing role keeps its permissions', async () => {
     const name = await newRole('keys:read');
     const again = createRole(tools(), { name, description: '', permissions: ['tokens:read'], reason }, testCaller);
     await expect(again).rejects.toMatchObject({ code: 'role_exists' });
@@ -78,8 +78,8 @@ describe('a new role', () => {
   });
 });
 
-describe('the rights of a role', () => {
-  test('one taken away ends what its holders have; one added does not', async () => {
+describe('the permissions of a role', () => {
+  test('removing one ends the tokens of users with the role; adding one does not', async () => {
     const name = await newRole('keys:read');
     const holder = await newHolder(name);
     const before = (await epochOf(holder)) ?? Number.NaN;
@@ -89,10 +89,10 @@ describe('the rights of a role', () => {
     expect((await set('tokens:read')).permissions).toEqual(['tokens:read']);
     expect(await epochOf(holder)).toBe(before + 1);
     expect(await rightsOf(ports.sql, [name])).toEqual(['tokens:read']);
-    expect(told).toBe(2);
+    expect(reloads).toBe(2);
   });
 
-  test('are changed by nobody who lacks what is added or taken away; what stays does not count', async () => {
+  test('cannot be changed by a caller who lacks an added or removed permission; unchanged ones are not required', async () => {
     const name = await newRole('keys:read', 'tokens:read');
     const set = (caller: Caller, ...permissions: string[]) =>
       setRolePermissions(tools(), { name, permissions, reason }, caller);
@@ -102,42 +102,42 @@ describe('the rights of a role', () => {
       code: 'rights_exceeded',
     });
     expect(await rightsOf(ports.sql, [name])).toEqual(['keys:read', 'tokens:read']);
-    expect(told).toBe(0);
+    expect(reloads).toBe(0);
     expect((await set(holding('keys:read'), 'tokens:read')).permissions).toEqual(['tokens:read']);
   });
 
-  test('do not become what no installation asks for', async () => {
+  test('cannot include an unknown permission', async () => {
     const name = await newRole('keys:read');
     const set = setRolePermissions(tools(), { name, permissions: ['keys:read', 'cats:feed'], reason }, testCaller);
     await expect(set).rejects.toMatchObject({
       code: 'permission_unknown',
-      options: { detail: 'cats:feed is no permission.' },
+      options: { detail: 'Unknown permission cats:feed.' },
     });
   });
 });
 
-describe('a role goes', () => {
-  test('when nobody has it, with its rights, and the log says so', async () => {
+describe('deleting a role', () => {
+  test('that no user has removes its permissions and writes an audit event', async () => {
     const name = await newRole('keys:read');
     await deleteRole(tools(), { name, reason }, testCaller);
     expect(await ports.raw('SELECT 1 FROM role_permissions WHERE role = $1', [name])).toEqual([]);
     expect(await eventsOf(name)).toContain('role.deleted');
-    expect(told).toBe(1);
+    expect(reloads).toBe(1);
   });
 
-  test('never while somebody has it: their rights would go unnoticed', async () => {
+  test('is refused while a user has it, who would silently lose permissions', async () => {
     const name = await newRole('keys:read');
     await newHolder(name);
     await expect(deleteRole(tools(), { name, reason }, testCaller)).rejects.toMatchObject({ code: 'role_held' });
     expect(await rightsOf(ports.sql, [name])).toEqual(['keys:read']);
-    expect(told).toBe(0);
+    expect(reloads).toBe(0);
   });
 
   test.each([
     ['admin', 'role_protected'],
     ['user', 'role_protected'],
-    ['nobody', 'role_unknown'],
-  ])('%s is neither changed nor deleted: %s', async (name, code) => {
+    ['unknown', 'role_unknown'],
+  ])('%s can be neither changed nor deleted: %s', async (name, code) => {
     const before = await rightsOf(ports.sql, [name]);
     await expect(deleteRole(tools(), { name, reason }, testCaller)).rejects.toMatchObject({ code });
     const set = setRolePermissions(tools(), { name, permissions: [], reason }, testCaller);
@@ -147,7 +147,7 @@ describe('a role goes', () => {
 });
 
 describe('the list of roles', () => {
-  test('is by name, each once however small the pages are, and says which are built in', async () => {
+  test('is ordered by name, has each role once at any page size, and marks the built-in ones', async () => {
     const all = await listRoles(ports, { limit: 100 });
     expect(all.next).toBeNull();
     const names = all.items.map(({ name }) => name);
@@ -163,36 +163,38 @@ describe('the list of roles', () => {
     expect(paged).toEqual(names);
   });
 
-  test('of a permission holds those that give it and no other', async () => {
+  test('filtered by a permission has only the roles with it', async () => {
     const name = await newRole('keys:manage');
     const { items } = await listRoles(ports, { permission: 'keys:manage', limit: 100 });
     expect(items.map((role) => role.name)).toEqual(expect.arrayContaining(['admin', name]));
     expect(items.filter(({ permissions }) => !permissions.includes('keys:manage'))).toEqual([]);
   });
 
-  test('goes on from no cursor of another list', async () => {
-    const foreign = Buffer.from(JSON.stringify(['a', 'b'])).toString('base64url');
-    for (const cursor of [foreign, 'x'])
+  test('refuses a cursor of another list', async () => {
+    const otherList = Buffer.from(JSON.stringify(['a', 'b'])).toString('base64url');
+    for (const cursor of [otherList, 'x'])
       await expect(listRoles(ports, { limit: 2, cursor })).rejects.toMatchObject({ code: 'cursor_invalid' });
   });
 });
 
-describe('a role that is given', () => {
-  test('must be there; of several those that are there are held, by name', async () => {
+describe('granting a role', () => {
+  test('needs an existing role; of several roles the existing ones are locked, in name order', async () => {
     const [one, other] = [await newRole(), await newRole()];
-    await expect(ports.transact((tx) => holdRole(tx, 'nobody'))).rejects.toMatchObject({ code: 'role_unknown' });
-    await expect(ports.transact((tx) => holdRole(tx, one))).resolves.toBeUndefined();
-    const held = await ports.transact((tx) => holdKnownRoles(tx, [other, 'nobody', one]));
-    expect(held).toEqual([one, other].sort());
+    await expect(ports.transact((tx) => lockRoleForGrant(tx, 'unknown'))).rejects.toMatchObject({
+      code: 'role_unknown',
+    });
+    await expect(ports.transact((tx) => lockRoleForGrant(tx, one))).resolves.toBeUndefined();
+    const locked = await ports.transact((tx) => lockKnownRoles(tx, [other, 'unknown', one]));
+    expect(locked).toEqual([one, other].sort());
   });
 
-  test('is not deleted before whoever gives it has committed: then it is held', async () => {
+  test('blocks its deletion until the grant commits, and the deletion is then refused', async () => {
     const name = await newRole('keys:read');
     const id = randomUUID();
     await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
     let deletion: Promise<unknown> = Promise.resolve();
     await ports.transact(async (tx) => {
-      await holdRole(tx, name);
+      await lockRoleForGrant(tx, name);
       deletion = deleteRole(tools(), { name, reason }, testCaller).catch((err: unknown) => err);
       const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
       await expect.poll(async () => (await ports.raw(waiting)).length).toBe(1);

@@ -16,7 +16,7 @@ import {
   unknownPermissions,
 } from './roles.store.ts';
 
-/** Everything, and what everybody has. */
+/** `admin` has every permission; every user has `user`. */
 const BUILT_IN: ReadonlySet<string> = new Set(['admin', 'user']);
 
 type RolePorts = Pick<Ports, 'transact'> & HasAccessChanged;
@@ -27,7 +27,7 @@ const roleView = (row: RoleRow): RoleView => ({
   built_in: BUILT_IN.has(row.name),
 });
 
-/** Roles by name, a page at a time. Throws `cursor_invalid` (400). */
+/** Lists roles by name, one page at a time. Throws `cursor_invalid` (400). */
 export async function listRoles(
   { sql }: Pick<Ports, 'sql'>,
   input: {
@@ -44,7 +44,7 @@ export async function listRoles(
 
 async function assertKnown(tx: Tx, permissions: readonly string[]): Promise<void> {
   const [unknown] = await unknownPermissions(tx, permissions);
-  if (unknown !== undefined) throw permissionUnknown({ detail: `${unknown} is no permission.` });
+  if (unknown !== undefined) throw permissionUnknown({ detail: `Unknown permission ${unknown}.` });
 }
 
 async function assertChangeable(tx: Tx, name: string): Promise<RoleRow> {
@@ -55,7 +55,7 @@ async function assertChangeable(tx: Tx, name: string): Promise<RoleRow> {
 }
 
 /**
- * Makes a role that may do what its maker may, or less. Throws `permission_unknown` (400), `rights_exceeded` (403),
+ * Creates a role limited to the caller's own permissions. Throws `permission_unknown` (400), `rights_exceeded` (403),
  * `role_exists` (409).
  */
 export async function createRole(
@@ -81,9 +81,9 @@ export async function createRole(
 }
 
 /**
- * Sets what a role may do. Rights taken away end the tokens and logins of its holders, those added come with their
- * next token. Throws `permission_unknown` (400), `rights_exceeded` (403) for a change of what the caller lacks,
- * `role_unknown` (404), `role_protected` (409).
+ * Sets the permissions of a role. Removing one ends the tokens and token families of users with the role; an added one
+ * takes effect with their next token. Throws `permission_unknown` (400), `rights_exceeded` (403) if the caller lacks an
+ * added or removed permission, `role_unknown` (404), `role_protected` (409).
  */
 export async function setRolePermissions(
   ports: RolePorts,
@@ -93,20 +93,20 @@ export async function setRolePermissions(
   const wanted = new Set(input.permissions);
   const role = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason, 'rights_removed');
-    const held = await assertChangeable(tx, input.name);
-    const added = [...wanted].filter((permission) => !held.permissions.includes(permission));
+    const current = await assertChangeable(tx, input.name);
+    const added = [...wanted].filter((permission) => !current.permissions.includes(permission));
     await assertKnown(tx, added);
-    const removed = held.permissions.filter((permission) => !wanted.has(permission));
+    const removed = current.permissions.filter((permission) => !wanted.has(permission));
     assertHolds(caller, [...added, ...removed]);
     await removePermissions(tx, input.name, removed);
     await addPermissions(tx, input.name, added);
     tx.afterCommit(ports.accessChanged);
-    return held;
+    return current;
   });
   return roleView({ ...role, permissions: [...wanted].sort() });
 }
 
-/** Deletes a role that nobody has. Throws `role_unknown` (404), `role_protected`, `role_held` (409). */
+/** Deletes a role that no user has. Throws `role_unknown` (404), `role_protected`, `role_held` (409). */
 export async function deleteRole(
   ports: RolePorts,
   input: { readonly name: string; readonly reason: string },

@@ -5,7 +5,7 @@ const TAG = 'Discovery';
 const CACHE = 'public, max-age=300';
 const url = z.url();
 
-/** RFC 8414 §2; what does not exist here is not named. */
+/** RFC 8414 §2; unsupported features are left out. */
 const serverMetadata = z.object({
   issuer: url,
   authorization_endpoint: url,
@@ -36,7 +36,7 @@ export const readServerMetadataEndpoint = defineEndpoint({
   method: 'GET',
   path: '/.well-known/oauth-authorization-server',
   operation: 'readAuthorizationServerMetadata',
-  summary: 'What this authorization server offers (RFC 8414)',
+  summary: 'Get the authorization server metadata (RFC 8414)',
   tag: TAG,
   auth: 'public',
   responses: { 200: serverMetadata },
@@ -48,7 +48,7 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
   method: 'GET',
   path: '/.well-known/openid-configuration',
   operation: 'readOpenIdConfiguration',
-  summary: 'The same as OpenID Connect discovery',
+  summary: 'Get the OpenID Connect discovery document',
   tag: TAG,
   auth: 'public',
   responses: {
@@ -72,7 +72,7 @@ export const readResourceMetadataEndpoint = defineEndpoint({
   method: 'GET',
   path: '/.well-known/oauth-protected-resource',
   operation: 'readProtectedResourceMetadata',
-  summary: 'Which authorization server this API trusts and how tokens reach it (RFC 9728)',
+  summary: 'Get the protected resource metadata (RFC 9728)',
   tag: TAG,
   auth: 'public',
   responses: {

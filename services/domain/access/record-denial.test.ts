@@ -5,7 +5,7 @@ import { rightsExceeded } from './errors.ts';
 import { createDenialLog, type RecordDenial } from './record-denial.ts';
 
 const reads = { operation: 'readTokenStatistics', auth: { accepts: ['client'], permission: 'tokens:read' } } as const;
-const own = { operation: 'createApiKey', auth: { accepts: ['client'] } } as const;
+const creates = { operation: 'createApiKey', auth: { accepts: ['client'] } } as const;
 
 let rows: unknown[][];
 let warnings: string[];
@@ -28,11 +28,11 @@ beforeEach(() => {
 });
 const details = () => rows.map((row) => [row[4], JSON.parse(row[10] as string)]);
 
-test('each caller, code and permission is an event once a minute, with the code and what was tried', async () => {
-  for (let turn = 0; turn < 20; turn += 1) await record(clientCaller('a'), reads, permissionMissing());
-  await record(clientCaller('a'), own, rightsExceeded());
-  await record(clientCaller('a'), own, stepUpRequired());
-  await record(clientCaller('a'), own, apiKeyNotAccepted());
+test('records one event per caller, code, permission and minute, with the code and the attempted operation', async () => {
+  for (let attempt = 0; attempt < 20; attempt += 1) await record(clientCaller('a'), reads, permissionMissing());
+  await record(clientCaller('a'), creates, rightsExceeded());
+  await record(clientCaller('a'), creates, stepUpRequired());
+  await record(clientCaller('a'), creates, apiKeyNotAccepted());
   await record(clientCaller('b'), { ...reads, auth: 'public' }, permissionMissing());
   expect(details()).toEqual([
     ['a', { code: 'permission_missing', permission: 'tokens:read', operation: 'readTokenStatistics' }],
@@ -46,16 +46,16 @@ test('each caller, code and permission is an event once a minute, with the code 
   expect(rows).toHaveLength(6);
 });
 
-test('what is no denial, or was recorded by its use-case, is no event', async () => {
+test('records nothing for other errors, or for a denial that its use-case already recorded', async () => {
   await record(clientCaller('a'), reads, requestInvalid());
   await record(clientCaller('a'), reads, permissionMissing({ isRecorded: true }));
   expect(rows).toEqual([]);
 });
 
-test('a refusal that cannot be written is said, stands, and is written with the next', async () => {
+test('a denial that cannot be recorded is logged, never thrown, and the next one is recorded', async () => {
   isDown = true;
   await record(clientCaller('a'), reads, permissionMissing());
-  expect(warnings).toEqual(['a refusal could not be recorded']);
+  expect(warnings).toEqual(['denial not recorded in the audit log']);
   isDown = false;
   await record(clientCaller('a'), reads, permissionMissing());
   expect(rows).toHaveLength(1);

@@ -7,7 +7,7 @@ import { createThrottle, nameOfCaller } from '../shared/throttle.ts';
 import { accessDenied } from './audit-events.ts';
 import { rightsExceeded } from './errors.ts';
 
-/** Resolves once the refusal is in the audit log, if it is one that belongs there. Never rejects. */
+/** Resolves once the denial is in the audit log, if its error code is one that is recorded. Never rejects. */
 export type RecordDenial = (
   caller: Caller,
   endpoint: Pick<Endpoint, 'operation' | 'auth'>,
@@ -19,8 +19,8 @@ const DENIALS: ReadonlySet<string> = new Set(
 );
 
 /**
- * Writes what known callers were refused (ASVS 16.3.2): once for each caller, code, permission and minute, so that
- * who asks again and again fills no log. A refusal stands whether or not it could be written.
+ * Records denials of authenticated callers (ASVS 16.3.2), at most once per caller, code, permission and minute, so that
+ * a retrying caller does not fill the log. The caller is refused even if recording fails.
  */
 export function createDenialLog(ports: Pick<Ports, 'sql' | 'clock' | 'log'>): RecordDenial {
   const once = createThrottle(ports.clock);
@@ -34,7 +34,7 @@ export function createDenialLog(ports: Pick<Ports, 'sql' | 'clock' | 'log'>): Re
       }).then(
         () => true,
         (err: unknown) => {
-          ports.log.warn({ err }, 'a refusal could not be recorded');
+          ports.log.warn({ err }, 'denial not recorded in the audit log');
           return false;
         },
       ),

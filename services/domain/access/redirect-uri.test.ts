@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { assertRedirectUris, isRedirectUri, isSafeRedirectUri } from './redirect-uri.ts';
 
-test('redirect addresses are https, loopback, or an app’s own scheme', () => {
+test('accepts redirect URIs with https, on a loopback address, or with a private-use scheme', () => {
   for (const good of [
     'https://app.example/callback?tenant=1',
     'http://127.0.0.1/callback',
@@ -12,7 +12,7 @@ test('redirect addresses are https, loopback, or an app’s own scheme', () => {
     expect(isRedirectUri(good), good).toBe(true);
 });
 
-test('no scripts, no other machine in clear, no fragments, wildcards or user parts (CVE-2026-67333)', () => {
+test('refuses scripts, http to another machine, fragments, wildcards and user parts (CVE-2026-67333)', () => {
   const bad = [
     'javascript:alert(1)',
     'JAVASCRIPT:alert(1)',
@@ -25,7 +25,7 @@ test('no scripts, no other machine in clear, no fragments, wildcards or user par
     'https://*.app.example/',
     'https://user@app.example/',
     'https://app.example\\@evil.test/',
-    // Of one form with what a browser sends back: these would be registered and never matched.
+    // Not in the normal form that a browser sends: they would be registered and never match.
     'HTTPS://app.example/',
     'COM.example.app:/callback',
     'https://app.example/ä',
@@ -47,7 +47,7 @@ test('no scripts, no other machine in clear, no fragments, wildcards or user par
   expect(() => assertRedirectUris(['https://app.example/'])).not.toThrow();
 });
 
-test('nothing that runs, carries a password or is endless is an address to send a browser to', () => {
+test('never redirects a browser to a URI that runs code, carries a password or is too long', () => {
   for (const uri of [
     'data:text/html,x',
     'vbscript:x',
@@ -56,7 +56,7 @@ test('nothing that runs, carries a password or is endless is an address to send 
     'https://',
     'https:a.test/',
     'https://a b.test',
-    // Each would be a source or a directive of its own in the policy of a form.
+    // In a form-action policy each would be read as another source or directive.
     'https://a.test;script-src',
     'https://a.test,b.test/',
     'https://a.test%3Bb/',

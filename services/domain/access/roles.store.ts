@@ -11,7 +11,7 @@ const WITH_PERMISSIONS = `SELECT r.name, r.description,
     ARRAY(SELECT p.permission FROM role_permissions p WHERE p.role = r.name ORDER BY p.permission) AS permissions
   FROM roles r`;
 
-/** Both along the primary keys. */
+/** Both use the primary keys. */
 const rolesPage = defineStatement(
   'rolesPage',
   `${WITH_PERMISSIONS} WHERE r.name > $1
@@ -19,7 +19,7 @@ const rolesPage = defineStatement(
    ORDER BY r.name LIMIT $2`,
 );
 const roleRead = defineStatement('roleRead', `${WITH_PERMISSIONS} WHERE r.name = $1`);
-/** Against another change of the role, and against a grant of it, until commit. */
+/** Blocks other changes of the role, and grants of it, until commit. */
 const roleLock = defineStatement('roleLock', 'SELECT name FROM roles WHERE name = $1 FOR UPDATE');
 const roleInsert = defineStatement(
   'roleInsert',
@@ -29,7 +29,7 @@ const rolePermissionsInsert = defineStatement(
   'rolePermissionsInsert',
   'INSERT INTO role_permissions (role, permission) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING',
 );
-/** The statement's trigger cuts holders off, in id order, and says what was removed. */
+/** The statement's trigger ends the tokens of users with the role, in id order, and records what was removed. */
 const rolePermissionsDelete = defineStatement(
   'rolePermissionsDelete',
   'DELETE FROM role_permissions WHERE role = $1 AND permission = ANY ($2)',
@@ -53,13 +53,13 @@ export const readRolesPage = (
 const readRole = async (sql: Sql, name: string): Promise<RoleRow | undefined> =>
   (await sql.query<RoleRow>(roleRead, [name]))[0];
 
-/** The role, held until commit; undefined where there is none. */
+/** The role, locked until commit; undefined if it does not exist. */
 export async function lockRole(tx: Sql, name: string): Promise<RoleRow | undefined> {
   await tx.query(roleLock, [name]);
   return readRole(tx, name);
 }
 
-/** False where the name is taken. */
+/** False if the name is already in use. */
 export const insertRole = async (tx: Sql, name: string, description: string): Promise<boolean> =>
   (await tx.query(roleInsert, [name, description])).length === 1;
 
@@ -71,25 +71,25 @@ export async function removePermissions(tx: Sql, role: string, permissions: read
   if (permissions.length > 0) await tx.query(rolePermissionsDelete, [role, permissions]);
 }
 
-/** False where somebody has the role. */
+/** False if a user has the role. */
 export const removeRole = async (tx: Sql, name: string): Promise<boolean> =>
   (await tx.query(roleDelete, [name])).length === 1;
 
-/** Those of the names that are no permission. */
+/** The names that are not permissions. */
 export const unknownPermissions = async (sql: Sql, names: readonly string[]): Promise<string[]> =>
   (await sql.query<{ asked: string }>(permissionsUnknown, [names])).map(({ asked }) => asked);
 
-/** By primary key. */
+/** Uses the primary key. */
 const rightsRead = defineStatement(
   'roleRightsRead',
   'SELECT DISTINCT permission FROM role_permissions WHERE role = ANY ($1) ORDER BY permission',
 );
-/** Against `roleLock` of a change or deletion; grants do not wait for each other. */
+/** Blocks `roleLock` of a change or deletion; grants do not wait for each other. */
 const roleShare = defineStatement('roleShare', 'SELECT name FROM roles WHERE name = $1 FOR SHARE');
 
 export const rightsOfRoles = async (sql: Sql, roles: readonly string[]): Promise<string[]> =>
   (await sql.query<{ permission: string }>(rightsRead, [roles])).map(({ permission }) => permission);
 
-/** False where there is no such role. */
+/** False if the role does not exist. */
 export const shareRole = async (tx: Sql, name: string): Promise<boolean> =>
   (await tx.query(roleShare, [name])).length === 1;

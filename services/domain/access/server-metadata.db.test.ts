@@ -18,7 +18,7 @@ const closed: HasClientSettings['clientSettings'] = {
   audiences: [],
 };
 
-test('a database whose own client is gone still has documents, with permissions alone as scopes', async () => {
+test('without the first-party client the documents are still served, with only permissions as scopes', async () => {
   const ports = await openTestPorts();
   try {
     const access = createAccessDirectory(ports);
@@ -33,20 +33,20 @@ test('a database whose own client is gone still has documents, with permissions 
   }
 });
 
-test('the documents name the issuer byte for byte, endpoints of this address alone, and only what is open', async () => {
+test('the documents contain the issuer byte for byte, endpoints of this address only, and only enabled features', async () => {
   const harness = await openKeyHarness();
   try {
     const access = createAccessDirectory(harness.ports);
     await access.load();
     const document = (settings: Partial<typeof closed> = {}, bindsCertificates = false) =>
       serverMetadata({ access, ...address, bindsCertificates, clientSettings: { ...closed, ...settings } });
-    const shut = document();
-    expect(shut.issuer).toBe(address.issuer);
-    const endpoints = Object.entries(shut).filter(([name]) => /_(endpoint|uri)$/.test(name));
+    const closedDocument = document();
+    expect(closedDocument.issuer).toBe(address.issuer);
+    const endpoints = Object.entries(closedDocument).filter(([name]) => /_(endpoint|uri)$/.test(name));
     expect(endpoints.length).toBeGreaterThan(6);
     for (const [, url] of endpoints) expect(url).toMatch(/^https:\/\/api\.example\.test\//);
-    expect(shut).not.toHaveProperty('registration_endpoint');
-    expect(shut).toMatchObject({
+    expect(closedDocument).not.toHaveProperty('registration_endpoint');
+    expect(closedDocument).toMatchObject({
       client_id_metadata_document_supported: false,
       tls_client_certificate_bound_access_tokens: false,
     });
@@ -56,13 +56,13 @@ test('the documents name the issuer byte for byte, endpoints of this address alo
       client_id_metadata_document_supported: true,
       tls_client_certificate_bound_access_tokens: true,
     });
-    expect(shut.scopes_supported).toEqual(resourceMetadata({ access, ...address }).scopes_supported);
+    expect(closedDocument.scopes_supported).toEqual(resourceMetadata({ access, ...address }).scopes_supported);
   } finally {
     await harness.close();
   }
 });
 
-test('ID tokens are said to be signed by what the keys can, and never by a secret that clients would share', async () => {
+test('the ID token algorithms are those of the signing keys, and never HS256, whose secret clients would share', async () => {
   const harness = await openKeyHarness();
   try {
     const access = createAccessDirectory(harness.ports);
@@ -79,8 +79,8 @@ test('ID tokens are said to be signed by what the keys can, and never by a secre
     await harness.empty();
     const shared = await harness.startRing('HS256');
     expect(shared.list().map(({ alg }) => alg)).toContain('HS256');
-    const said = openIdConfiguration({ access, ...address, clientSettings: closed, keyRing: shared });
-    expect(said.id_token_signing_alg_values_supported).not.toContain('HS256');
+    const discovery = openIdConfiguration({ access, ...address, clientSettings: closed, keyRing: shared });
+    expect(discovery.id_token_signing_alg_values_supported).not.toContain('HS256');
   } finally {
     await harness.close();
   }

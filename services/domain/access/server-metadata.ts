@@ -4,15 +4,15 @@ import type { HasClientSettings } from './client-settings.ts';
 import { GRANT_TYPES } from './grant-shapes.ts';
 
 export type HasPublicAddress = {
-  /** `iss` of every token; written into the documents byte for byte (RFC 8414 §3.3). */
+  /** `iss` of every token; the documents contain it byte for byte (RFC 8414 §3.3). */
   readonly issuer: string;
-  /** Where this API is reached, without a trailing slash. */
+  /** Public URL of this API, without a trailing slash. */
   readonly publicUrl: string;
   /** Tokens are bound to the client certificate that trusted proxies pass on (RFC 8705 §3.3). */
   readonly bindsCertificates: boolean;
 };
 
-/** Of ID tokens and UserInfo. */
+/** Claims of ID tokens and UserInfo. */
 const CLAIMS = [
   'iss',
   'sub',
@@ -34,7 +34,7 @@ const CLAIMS = [
 
 const CONFIDENTIAL = ['client_secret_basic', 'client_secret_post'] as const;
 
-/** Permissions, and what a login's tokens carry. */
+/** Permissions, and the scopes of the first-party client. */
 const scopesOf = ({ access }: HasAccess): string[] =>
   [...new Set([...(access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? []), ...access.permissions()])].sort();
 
@@ -42,11 +42,11 @@ export type ServerMetadata = {
   readonly issuer: string;
   readonly authorization_endpoint: string;
   readonly token_endpoint: string;
-  /** Where clients may register themselves. */
+  /** Present if clients may register themselves. */
   readonly registration_endpoint?: string;
   readonly client_id_metadata_document_supported: boolean;
   readonly pushed_authorization_request_endpoint: string;
-  /** Of some clients they are (RFC 9126 §6). */
+  /** Not required in general; a client can require it for itself (RFC 9126 §6). */
   readonly require_pushed_authorization_requests: false;
   readonly device_authorization_endpoint: string;
   readonly introspection_endpoint: string;
@@ -66,7 +66,7 @@ export type ServerMetadata = {
   readonly revocation_endpoint_auth_methods_supported: readonly string[];
 };
 
-/** Authorization server metadata (RFC 8414 §2): only what can be called. */
+/** Authorization server metadata (RFC 8414 §2), with only the enabled endpoints. */
 export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicAddress): ServerMetadata {
   const { issuer, publicUrl, clientSettings } = ports;
   return {
@@ -90,14 +90,14 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: scopesOf(ports),
-    // `none` is a public client, which names itself by its client_id.
+    // `none` is a public client, which identifies itself by its client_id.
     token_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
     introspection_endpoint_auth_methods_supported: CONFIDENTIAL,
     revocation_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
   };
 }
 
-/** OpenID Connect discovery 1.0 §3, as far as it exists: algorithms of the keys that sign or will. */
+/** OpenID Connect Discovery 1.0 §3. The algorithms are those of active and pending keys. */
 export function openIdConfiguration(
   ports: HasAccess & HasClientSettings & HasPublicAddress & HasKeyRing,
 ): ServerMetadata & {
@@ -123,7 +123,7 @@ export function openIdConfiguration(
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
     claims_parameter_supported: false,
     request_parameter_supported: false,
-    // Left out it would mean yes (OpenID Connect Discovery §3).
+    // If omitted it defaults to true (OpenID Connect Discovery §3).
     request_uri_parameter_supported: false,
     id_token_signing_alg_values_supported: [...algorithms].sort(),
   };
@@ -141,7 +141,7 @@ export type ResourceMetadata = {
   readonly resource_documentation: string;
 };
 
-/** Protected resource metadata (RFC 9728 §2); `resource` equals the URL it is reached under (§3.3). */
+/** Protected resource metadata (RFC 9728 §2); `resource` equals the URL under which it is served (§3.3). */
 export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceMetadata {
   const { issuer, publicUrl } = ports;
   return {

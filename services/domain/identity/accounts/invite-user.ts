@@ -1,5 +1,5 @@
 import { assertHolds } from '#services/domain/access/assert-holds.ts';
-import { holdRole, rightsOf } from '#services/domain/access/role-rights.ts';
+import { lockRoleForGrant, rightsOf } from '#services/domain/access/role-rights.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
@@ -53,7 +53,7 @@ export async function inviteUser(
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason);
     const wanted = [...new Set(roles)].filter((role) => role !== 'user').sort();
-    for (const role of wanted) await holdRole(tx, role);
+    for (const role of wanted) await lockRoleForGrant(tx, role);
     assertHolds(caller, await rightsOf(tx, wanted));
     if (!(await insertUser(tx, { id, email: to, name, isVerified: false }))) throw emailTaken();
     if (passwordHash === undefined)

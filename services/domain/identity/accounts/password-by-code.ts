@@ -1,4 +1,4 @@
-import { holdKnownRoles } from '#services/domain/access/role-rights.ts';
+import { lockKnownRoles } from '#services/domain/access/role-rights.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
@@ -51,7 +51,7 @@ const byCode =
     const digest = await newDigest(ports, asked, caller);
     const isSet = await ports.transact(async (tx) => {
       await setAuditContext(tx, caller, status);
-      const held = await holdKnownRoles(tx, invited);
+      const held = await lockKnownRoles(tx, invited);
       const proof = await redeemCode(tx, ports, [purpose], token);
       const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;
       if (!account || account.isDisabled || account.email !== proof?.email) return false;

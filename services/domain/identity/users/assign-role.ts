@@ -1,5 +1,5 @@
 import { assertHolds } from '#services/domain/access/assert-holds.ts';
-import { holdRole, rightsOf } from '#services/domain/access/role-rights.ts';
+import { lockRoleForGrant, rightsOf } from '#services/domain/access/role-rights.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-user.ts';
@@ -23,7 +23,7 @@ export async function grantRole(
       assertHolds(caller, await rightsOf(tx, [input.role]));
       await addUserRole(tx, user.id, input.role);
     },
-    (tx) => holdRole(tx, input.role),
+    (tx) => lockRoleForGrant(tx, input.role),
   );
   // A cached session still has the previous roles; nothing else about the user changes.
   const tokens = await readSessionTokens(ports.sql, input.userId);
