@@ -5,12 +5,13 @@ export const restoreAccepted = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An operator accepted that what a restored database has lost is lost: a new incarnation began, every session, login and token before it ended.',
+    'An operator accepted the data loss of a restored database: a new incarnation began, and every earlier session, token family and token ended.',
 });
 
 export const queueChanged = defineAuditEvent({
   type: 'operations.queue_changed',
   durability: 'durable',
   outcomes: ['requested'],
-  meaning: 'An operator asked for a change to the jobs of a queue: tried again, removed, paused or resumed.',
+  meaning:
+    'An operator requested a change to the jobs of a queue: `action` is one of retry, drain, clean, promote, pause and resume.',
 });

@@ -3,28 +3,28 @@ import { defineError } from '#services/platform/define/error.ts';
 export const nothingToAccept = defineError({
   code: 'nothing_to_accept',
   status: 409,
-  title: 'The database is at its marks: nothing was lost',
-  cause: 'Accepting a loss ends every session and token, and this database shows none.',
-  fix: 'Nothing needs to be done. To end everything all the same, add --force.',
+  title: 'Database matches its high-water marks: nothing was lost',
+  cause: 'Accepting a loss ends every session and token, and this database shows no loss.',
+  fix: 'Nothing needs to be done. To end every session and token anyway, add --force.',
   retryable: false,
 });
 
-/** What /readyz says beside its components; it is no problem document, as `status` is a word there. */
+/** Fields of /readyz next to its components. Not a problem document, because its `status` is a word. */
 export const notReady = defineError({
   code: 'not_ready',
   status: 503,
-  title: 'This copy should be sent no requests now',
-  cause: 'PostgreSQL, the keys or the revocations are out of reach or stale, or the process is stopping.',
-  fix: 'Ask another copy, or again after Retry-After; the components of the answer name what is not ok.',
+  title: 'Copy not ready to serve requests',
+  cause: 'PostgreSQL is unreachable, the keys or the revocations are stale, or the process is shutting down.',
+  fix: 'Use another copy, or retry after Retry-After; the components of the response name what is not ok.',
   retryable: true,
 });
 
-/** Bull Board's own refusal; its answer rides along for its page. */
+/** A refusal by Bull Board; the response also carries its `error`, for its page. */
 export const queueChangeRefused = defineError({
   code: 'queue_change_refused',
   status: 400,
-  title: 'The queue board refuses this',
-  cause: 'The job is in another state than the change is for, or the request does not fit it.',
-  fix: 'Look at the job again; `error` says what was wrong.',
+  title: 'Queue change refused',
+  cause: 'The job is not in a state that allows this change, or the request does not match it.',
+  fix: 'Reload the job and check its state; `error` says what is wrong.',
   retryable: false,
 });

@@ -6,7 +6,7 @@ export const readHealthEndpoint = defineEndpoint({
   method: 'GET',
   path: '/healthz',
   operation: 'readHealth',
-  summary: 'Whether the process lives',
+  summary: 'Liveness probe',
   tag: 'Operations',
   auth: 'public',
   answersWhileDraining: true,
@@ -21,14 +21,14 @@ const components = z.object({
   revocations: z.enum(['ok', 'stale', 'rewound']),
   redis: z.enum(['ok', 'degraded']),
 });
-/** Each component by its name, and all of them together. */
+/** Each component both at the top level and in `components`. */
 const readiness = z.object({ status: z.enum(['ready', 'not_ready']), components, ...components.shape });
 
 export const readReadinessEndpoint = defineEndpoint({
   method: 'GET',
   path: '/readyz',
   operation: 'readReadiness',
-  summary: 'Whether this copy should be sent requests, part by part',
+  summary: 'Readiness probe, with the state of each component',
   tag: 'Operations',
   auth: 'public',
   answersWhileDraining: true,

@@ -25,31 +25,31 @@ const letter = (queue: string, id: string): DeadLetter => ({
   failed_at: '2026-01-01T00:00:00.000Z',
 });
 
-/** The other end of the network: what it is asked for, and what the log said by then. */
-function redisSaying(answers: Partial<QueueAdmin>) {
+/** Ports with a fake Redis side that has these answers. */
+function portsWithQueues(answers: Partial<QueueAdmin>) {
   return { transact: base.transact, queueAdmin: answers as QueueAdmin };
 }
-const away = () => Promise.reject(Object.assign(new Error('out of reach'), { code: 'queue_unavailable' }));
+const unreachable = () => Promise.reject(Object.assign(new Error('out of reach'), { code: 'queue_unavailable' }));
 
 describe('a change to a queue', () => {
-  test('is in the audit log before it is asked for, so that none goes unsaid', async () => {
-    let saidBefore: unknown[] = [];
+  test('is in the audit log before the call to Redis, so that no change goes unrecorded', async () => {
+    let recordedBefore: unknown[] = [];
     const drain = async (queue: string): Promise<number> => {
-      saidBefore = await changesOf(queue);
+      recordedBefore = await changesOf(queue);
       return 7;
     };
-    expect(await drainQueue(redisSaying({ drain }), 'drained', testCaller)).toBe(7);
-    expect(saidBefore).toEqual([change({ action: 'drain' })]);
+    expect(await drainQueue(portsWithQueues({ drain }), 'drained', testCaller)).toBe(7);
+    expect(recordedBefore).toEqual([change({ action: 'drain' })]);
   });
 
-  test('that Redis does not do is in the audit log all the same, and its failure is told', async () => {
-    await expect(drainQueue(redisSaying({ drain: away }), 'away', testCaller)).rejects.toMatchObject({
+  test('that Redis fails to make is still in the audit log, and the caller gets the error', async () => {
+    await expect(drainQueue(portsWithQueues({ drain: unreachable }), 'away', testCaller)).rejects.toMatchObject({
       code: 'queue_unavailable',
     });
     expect(await changesOf('away')).toEqual([change({ action: 'drain' })]);
   });
 
-  test('is recorded within bounds, whatever names are sent', async () => {
+  test('is recorded with the queue name and job id truncated to their limits', async () => {
     const [queue, jobId] = ['q'.repeat(100), 'j'.repeat(300)];
     await recordQueueChange(base, { action: 'promote', queue, jobId }, testCaller);
     expect(await changesOf('q'.repeat(64))).toEqual([change({ action: 'promote', job_id: 'j'.repeat(200) })]);
@@ -57,17 +57,19 @@ describe('a change to a queue', () => {
 });
 
 describe('dead letters', () => {
-  test('are tried again one by one, each said; those that are gone meanwhile are not among the answers', async () => {
+  test('are retried one by one, each with its event; the result leaves out those that no longer exist', async () => {
     const letters = ['a', 'gone', 'b'].map((id) => letter('retried', id));
     const retry: QueueAdmin['retry'] = async ({ job_id }) => job_id !== 'gone';
-    const retried = await retryDeadLetters(redisSaying({ retry }), letters, testCaller);
+    const retried = await retryDeadLetters(portsWithQueues({ retry }), letters, testCaller);
     expect(retried).toEqual([letters[0], letters[2]]);
     expect(await changesOf('retried')).toEqual(['a', 'gone', 'b'].map((job_id) => change({ action: 'retry', job_id })));
   });
 
-  test('after one that Redis does not answer are left, and not said to be asked for', async () => {
+  test('after one that Redis does not answer are neither retried nor recorded', async () => {
     const letters = ['a', 'b'].map((id) => letter('stopped', id));
-    await expect(retryDeadLetters(redisSaying({ retry: away }), letters, testCaller)).rejects.toThrow('out of reach');
+    await expect(retryDeadLetters(portsWithQueues({ retry: unreachable }), letters, testCaller)).rejects.toThrow(
+      'out of reach',
+    );
     expect(await changesOf('stopped')).toEqual([change({ action: 'retry', job_id: 'a' })]);
   });
 });

@@ -8,13 +8,13 @@ type QueueView = {
   readonly active: number;
   readonly delayed: number;
   readonly dead: number;
-  /** How long the job at the head of the queue has waited. */
+  /** Waiting time of the job at the head of the queue. */
   readonly oldest_age_seconds: number;
-  /** Workers that consume it now. */
+  /** Workers that are consuming the queue. */
   readonly workers: number;
 };
 
-/** A job that failed for good, or whose workers died too often. */
+/** A job that used up its attempts, or whose workers crashed too often. */
 export type DeadLetter = {
   readonly queue: string;
   readonly job_id: string;
@@ -25,14 +25,14 @@ export type DeadLetter = {
   readonly failed_at: string;
 };
 
-/** The queues as an operator handles them. Every call rejects within its deadline when Redis is out of reach. */
+/** Queue administration. If Redis is unreachable, every call rejects within its deadline. */
 export type QueueAdmin = {
   queues(): Promise<QueueView[]>;
-  /** Newest first, of one queue or all. */
+  /** Newest first, of one queue or of all. */
   deadLetters(limit: number, queue?: string): Promise<DeadLetter[]>;
-  /** False when there is no such dead letter any more. */
+  /** False if the dead letter no longer exists. */
   retry(letter: Pick<DeadLetter, 'queue' | 'job_id'>): Promise<boolean>;
-  /** Removes what waits, not what runs; how many there were. */
+  /** Removes waiting jobs, not running ones, and returns how many. */
   drain(queue: string): Promise<number>;
 };
 
@@ -45,7 +45,7 @@ export type QueueChange = {
   readonly jobId?: string | undefined;
 };
 
-/** Says in the audit log what is about to be asked of Redis: the two commit apart, and no change shall go unsaid. */
+/** Records a change before the call to Redis: the two commit separately, and no change may go unrecorded. */
 export async function recordQueueChange(
   ports: Pick<Ports, 'transact'>,
   { action, queue, jobId }: QueueChange,
@@ -56,7 +56,7 @@ export async function recordQueueChange(
   await ports.transact((tx) => recordEvent(tx, caller, queueChanged, { outcome: 'requested', target, detail }));
 }
 
-/** Gives dead letters their tries again. @returns those that are back in their queue */
+/** Requeues dead letters with a full number of attempts. @returns those that are back in their queue */
 export async function retryDeadLetters(
   ports: QueuePorts,
   letters: readonly DeadLetter[],
@@ -70,7 +70,7 @@ export async function retryDeadLetters(
   return retried;
 }
 
-/** Removes the jobs that wait in a queue. Scheduled ones come back with the next check of the timetable. */
+/** Removes the waiting jobs of a queue. Scheduled jobs return at the next check of the timetable. */
 export async function drainQueue(ports: QueuePorts, queue: string, caller: Caller): Promise<number> {
   await recordQueueChange(ports, { action: 'drain', queue }, caller);
   return ports.queueAdmin.drain(queue);

@@ -12,16 +12,16 @@ import {
 import { queueChangeRefused } from './errors.ts';
 
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
-/** Bull Board's own parameters and bodies: what it does not know it does not read. */
+/** Parameters of Bull Board, which ignores unknown ones. */
 const loose = z.looseObject({});
 const operators = { accepts: ['session', 'bearer'], permission: 'queues:manage' } as const;
 
-/** The page, and what it loads and asks for below this path; all of it under this one policy. */
+/** The page; its files and requests are below this path and have the same policy. */
 export const queueBoardEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/queues',
   operation: 'openQueueBoard',
-  summary: 'Queues, jobs and dead letters as a page (Bull Board)',
+  summary: 'Open the queue board: queues, jobs and dead letters (Bull Board)',
   tag: 'Operations',
   auth: operators,
   query: loose,
@@ -34,10 +34,9 @@ export const readQueueBoardEndpoint = defineEndpoint({
   path: '/v1/admin/queues/{part}',
   rest: 'part',
   operation: 'readQueueBoard',
-  summary:
-    'The views of that page, its files, and what it asks for as JSON; made for the page, and free to change with it',
+  summary: 'Load views, files and JSON of the queue board; for its page only, and may change with it',
   params: z.strictObject({ part: z.string().max(1_024) }),
-  // Views and their errors are pages; files and JSON are what they are.
+  // Views and their errors are HTML; files and JSON have their own types.
   responses: { 200: { contentType: '*/*' }, 404: PAGE },
   errors: [...queueBoardEndpoint.errors, queueChangeRefused],
 });
@@ -47,10 +46,10 @@ export const changeQueueEndpoint = defineEndpoint({
   method: 'PUT',
   operation: 'changeQueue',
   summary:
-    'What the page changes of a queue or a job: retry, clean, promote, pause, resume; in the audit log before it is made',
-  // Dangerous: with a queue stands the sealing of events, and with it what detections see, or the mail that warns.
+    'Change a queue or job from the queue board: retry, clean, promote, pause or resume; recorded in the audit log first',
+  // Dangerous: pausing a queue stops the sealing of events, and so the detections, or the mails that warn users.
   auth: { ...operators, stepUp: true },
-  // Each of them says all in its path.
+  // The path contains everything.
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.unknown(), 204: null },

@@ -17,20 +17,25 @@ const sources = (changes: {
     isDraining: () => draining,
   };
 };
-const well = { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' };
+const allOk = { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' };
 
 test.each([
-  ['all is well', {}, 'ready', {}],
-  ['Redis is away: it is speed, never truth', { redis: false }, 'ready', { redis: 'degraded' }],
-  ['it drains', { draining: true }, 'not_ready', { api: 'draining' }],
-  ['its key ring is past its bound: it may not sign', { keys: false }, 'not_ready', { keys: 'stale' }],
+  ['every component is ok', {}, 'ready', {}],
+  ['Redis is down: no decision depends on it', { redis: false }, 'ready', { redis: 'degraded' }],
+  ['the process is draining', { draining: true }, 'not_ready', { api: 'draining' }],
+  ['its key ring is stale: it may not sign', { keys: false }, 'not_ready', { keys: 'stale' }],
   [
-    'it has not heard of revocations for too long',
+    'its revocations have not been refreshed for too long',
     { fresh: false },
     'not_ready',
     { postgres: 'unreachable', revocations: 'stale' },
   ],
-  ['its database is older than the marks', { fresh: false, rewound: true }, 'not_ready', { revocations: 'rewound' }],
-] as const)('a copy says whether to send it requests: %s', (_title, changes, status, components) => {
-  expect(readReadiness(sources(changes))).toEqual({ status, components: { ...well, ...components } });
+  [
+    'its database is behind the high-water marks',
+    { fresh: false, rewound: true },
+    'not_ready',
+    { revocations: 'rewound' },
+  ],
+] as const)('a copy reports whether it is ready for requests: %s', (_title, changes, status, components) => {
+  expect(readReadiness(sources(changes))).toEqual({ status, components: { ...allOk, ...components } });
 });

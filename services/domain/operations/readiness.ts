@@ -1,6 +1,6 @@
 import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 
-/** What this process knows of its parts without asking them. */
+/** State of the components as this process has it in memory. */
 export type ReadinessSources = HasRevocations & {
   readonly isKeyRingFresh: () => boolean;
   readonly isRedisReady: () => boolean;
@@ -19,14 +19,14 @@ export type Readiness = {
 };
 
 /**
- * Whether this copy should be sent requests, decided from memory: asking costs nothing and reaches no store.
- * Redis is speed, never truth: without it the copy is ready.
+ * Whether this copy is ready for requests, decided from memory without a query to any store. No decision depends on
+ * Redis, so without it the copy is still ready.
  */
 export function readReadiness(sources: ReadinessSources): Readiness {
   const { fresh, rewound } = sources.revocations.state();
   const components = {
     api: sources.isDraining() ? 'draining' : 'ok',
-    // A rewound database answers; a state past its bound means that Postgres has not, for that long.
+    // A rewound database does answer; if the state is stale, Postgres has not answered for that long.
     postgres: fresh || rewound ? 'ok' : 'unreachable',
     keys: sources.isKeyRingFresh() ? 'ok' : 'stale',
     revocations: rewound ? 'rewound' : fresh ? 'ok' : 'stale',

@@ -30,7 +30,7 @@ const isRewound = (copy: ApiCopy): Promise<unknown> =>
   expect.poll(() => copy.ports.revocations.state().rewound, { timeout: 60_000 }).toBe(true);
 const isBack = (copy: ApiCopy): Promise<unknown> =>
   expect.poll(async () => (await fetch(`${copy.url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
-/** The backup cuts its connections: until a later poll is answered, the copy writes nothing. */
+/** Taking the backup cuts the copy's connections: it refuses writes until a later poll succeeds. */
 const writesAgain = (copy: ApiCopy): Promise<unknown> =>
   expect
     .poll(async () => (await call(copy, '/api/auth/request-password-reset', { email: 'new@example.test' })).status, {
@@ -49,8 +49,8 @@ async function refusesEverything(copy: ApiCopy, pair: Pair, client: TestClient):
   expect((await call(copy, '/healthz')).status).toBe(200);
 }
 
-describe('an older backup is restored', { timeout: 240_000 }, () => {
-  test('nothing is issued or validated until told, under a running copy and at a start; then nothing old is alive', async () => {
+describe('restoring an older backup', { timeout: 240_000 }, () => {
+  test('blocks issuing and validating on running and new copies until the loss is accepted; then no earlier token is valid', async () => {
     const first = await harness.startCopy();
     const client = await newClient(first, ['tokens:issue', 'tokens:revoke']);
     await first.ports.sql.query(userInsert, ['alice']);
@@ -58,7 +58,7 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     await harness.takeBackup();
     await writesAgain(first);
 
-    // What the backup does not know: a login, a rotation, and a revocation.
+    // Missing from the backup: a token family, a rotation and a revocation.
     const lost = await issued(first, client);
     const rotated = (await refresh(first, kept)).body as Pair;
     const revoked = await issued(first, client);
@@ -76,9 +76,9 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     // The command line, as an operator types it.
     const cli = await harness.sallyport(['--json', '--yes', 'restore', '--accept-loss']);
     expect(cli.code, cli.err).toBe(0);
-    const told = JSON.parse(cli.out);
-    expect(told).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
-    expect(told.keys_created).toHaveLength(1);
+    const report = JSON.parse(cli.out);
+    expect(report).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
+    expect(report.keys_created).toHaveLength(1);
 
     await Promise.all([isBack(first), isBack(second)]);
     for (const copy of [first, second]) {
@@ -94,13 +94,13 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     const next = (await refresh(second, fresh)).body as Pair;
     expect((await validate(first, next)).body).toMatchObject({ active: true });
 
-    // A backup from before the accepted loss is of a replaced incarnation, whatever its counters say.
+    // A backup from before the accepted loss has a replaced incarnation, whatever its counters are.
     await harness.restoreBackup();
     await Promise.all([isRewound(first), isRewound(second)]);
     await refusesEverything(second, next, client);
   });
 
-  test('a session of the lost time does not live on in Redis, however long after', async () => {
+  test('a session missing from the backup does not survive in Redis, even after its revocation expired', async () => {
     const first = await harness.startCopy();
     await harness.takeBackup();
     await writesAgain(first);
@@ -123,12 +123,12 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     expect((await harness.sallyport(['--yes', 'restore', '--accept-loss'])).code).toBe(0);
     await isBack(first);
     expect(await sessionStatus(first)).toBe(401);
-    // As it is when the revocations of the restore have expired.
+    // The state after the revocations of the restore have expired.
     await first.ports.sql.query(defineStatement('testRestoreForget', 'DELETE FROM revocations'));
     expect(await sessionStatus(await harness.startCopy())).toBe(401);
   });
 
-  test('a copy with marks of its own moves them when the loss was accepted elsewhere', async () => {
+  test('a copy with its own high-water marks updates them when the loss is accepted on another host', async () => {
     const first = await harness.startCopy();
     await harness.marksReach(first, 1);
     await harness.takeBackup();
@@ -150,7 +150,7 @@ describe('an older backup is restored', { timeout: 240_000 }, () => {
     await rm(elsewhere, { recursive: true, force: true });
   });
 
-  test('the newest state put back after all: copies go on by themselves, and nothing has ended', async () => {
+  test('if the newest state is restored after all, copies recover by themselves and every token stays valid', async () => {
     const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue']);
     await copy.ports.sql.query(userInsert, ['alice']);

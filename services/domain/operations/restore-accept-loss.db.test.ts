@@ -27,12 +27,12 @@ beforeEach(async () => {
 });
 afterAll(() => harness?.close());
 
-/** As of the command line: held to no marks. */
+/** Ports as the command line has them, without the check of high-water marks. */
 const ports = () => ({ ...harness.deps, transact: createTransact(harness.pool, () => {}), marks });
-/** The copies that run have read the new incarnation when it is done. */
+/** Wakes the state poll, so that the running copies have read the new incarnation afterwards. */
 const accept = (isForced = false) =>
   restoreAcceptLoss(ports(), { isForced }, testCaller).finally(() => harness.poll.wake());
-/** Marks of this very database, ahead of it by so much. */
+/** Raises the high-water marks of this database above its counters. */
 async function marksAhead(beats: number, epochs = 0): Promise<void> {
   const { database } = await planRestore(ports());
   const { incarnation, revocationEpoch, beat } = database;
@@ -47,8 +47,8 @@ const left = async () => {
   return row;
 };
 
-describe('a database beside its marks', () => {
-  test('is new without any, rewound behind them or of another history, and looking changes nothing', async () => {
+describe('comparing a database with its high-water marks', () => {
+  test('reports new without marks, rewound if behind them or of another incarnation, and changes nothing', async () => {
     expect(await planRestore(ports())).toMatchObject({ standing: 'new', marks: null });
     await marksAhead(1_000_000);
     const before = await left();
@@ -59,7 +59,7 @@ describe('a database beside its marks', () => {
     expect(await left()).toEqual(before);
   });
 
-  test('that has lost nothing keeps every login: there is nothing to accept', async () => {
+  test('refuses to accept a loss if nothing was lost, and keeps every session', async () => {
     const { id } = await harness.person();
     await logIn({ ports: harness.deps }, id);
     const { database } = await planRestore(ports());
@@ -71,9 +71,9 @@ describe('a database beside its marks', () => {
 });
 
 describe('accepting the loss', () => {
-  test('ends every session and login, raises every epoch, and writes an event of each', async () => {
-    const people = [await harness.person(), await harness.person()];
-    for (const { id } of people) await logIn({ ports: harness.deps }, id);
+  test('ends every session and token family, raises every epoch, and writes an event for each', async () => {
+    const users = [await harness.person(), await harness.person()];
+    for (const { id } of users) await logIn({ ports: harness.deps }, id);
     await marksAhead(1_000_000);
     const { live } = await planRestore(ports());
     const [before] = await harness.rows<{ at: string }>('SELECT coalesce(max(id), 0)::text AS at FROM audit_outbox');
@@ -81,11 +81,11 @@ describe('accepting the loss', () => {
     expect(done.ended).toEqual(live);
     expect(done.ended.families).toBeGreaterThanOrEqual(2);
     expect(await left()).toEqual({ sessions: 0, families: 0, answers: 0 });
-    const told = await harness.rows<{ type: string; count: number }>(
+    const recorded = await harness.rows<{ type: string; count: number }>(
       'SELECT type, count(*)::int AS count FROM audit_outbox WHERE id > $1 GROUP BY type',
       [before?.at],
     );
-    expect(Object.fromEntries(told.map(({ type, count }) => [type, count]))).toMatchObject({
+    expect(Object.fromEntries(recorded.map(({ type, count }) => [type, count]))).toMatchObject({
       'session.ended': done.ended.sessions,
       'token.family_ended': done.ended.families,
       'user.tokens_revoked': done.ended.users,
@@ -94,7 +94,7 @@ describe('accepting the loss', () => {
     });
   });
 
-  test('marks every key compromised and puts another in its place', async () => {
+  test('marks every key as compromised and creates a replacement', async () => {
     await marksAhead(1_000_000);
     const done = await accept();
     expect(done.keysCompromised.length).toBeGreaterThan(0);
@@ -107,7 +107,7 @@ describe('accepting the loss', () => {
     expect(done.keysCreated.length).toBeGreaterThan(0);
   });
 
-  test('begins an incarnation past the marks, which follow it, and nothing is left to accept', async () => {
+  test('begins an incarnation above the high-water marks and raises them; a second attempt has nothing to accept', async () => {
     await marksAhead(1_000_000, 5_000);
     const before = await marks.read();
     const done = await accept();
@@ -120,7 +120,7 @@ describe('accepting the loss', () => {
     await expect(accept()).rejects.toMatchObject({ code: 'nothing_to_accept' });
   });
 
-  test('takes over marks of another history, and says so to hosts whose marks are still those', async () => {
+  test('replaces high-water marks of another incarnation, and other hosts with those marks report `replaced`', async () => {
     await marks.raise({ incarnation: OTHER, revocationEpoch: 70, beat: 900 });
     const done = await accept();
     expect(await marks.read()).toMatchObject({ incarnation: done.incarnation });
@@ -129,13 +129,13 @@ describe('accepting the loss', () => {
     expect((await planRestore({ ...ports(), marks: elsewhere })).standing).toBe('replaced');
   });
 
-  test('where nothing was lost is done when it is asked for by force', async () => {
+  test('runs with force if nothing was lost', async () => {
     const { database } = await planRestore(ports());
     await marks.raise({ ...database, revocationEpoch: 0, beat: 0 });
     expect((await accept(true)).replaced).toBe(database.incarnation);
   });
 
-  test('without marks ends everything as well: nobody can say what was lost', async () => {
+  test('without marks also ends everything, because the loss is unknown', async () => {
     const { id } = await harness.person();
     await harness.session(id);
     await accept();

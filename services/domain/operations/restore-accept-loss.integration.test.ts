@@ -29,8 +29,8 @@ beforeEach(async () => {
 });
 afterEach(() => harness?.close());
 
-describe('accepting', { timeout: 240_000 }, () => {
-  test('ends every session and login with an audit row each, in one transaction, and moves the counters past the marks', async () => {
+describe('accepting the loss with a running copy', { timeout: 240_000 }, () => {
+  test('ends every session and token family with an audit row each, and moves the counters above the marks', async () => {
     const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue']);
     const { sql, vault } = copy.ports;
@@ -40,8 +40,8 @@ describe('accepting', { timeout: 240_000 }, () => {
     await issued(copy, client);
     const [before] = await sql.query<{ id: number }>(lastAudit);
     const marks = createFileMarks(harness.marksDir);
-    const database_ = (await planRestore({ sql, marks })).database;
-    await marks.raise({ ...database_, revocationEpoch: 5_000, beat: 9_000 });
+    const { database } = await planRestore({ sql, marks });
+    await marks.raise({ ...database, revocationEpoch: 5_000, beat: 9_000 });
     const ports = { ...createTestPorts(harness.databaseUrl), vault, marks };
     const done = await restoreAcceptLoss(ports, { isForced: false }, testCaller);
     await ports.end();
@@ -63,7 +63,7 @@ describe('accepting', { timeout: 240_000 }, () => {
     );
   });
 
-  test('is refused where nothing was lost, asks a person, and says how the database stands', async () => {
+  test('is refused if nothing was lost, needs a confirmation, and reports the status of the database', async () => {
     const copy = await harness.startCopy();
     await harness.marksReach(copy, 1);
     const refused = await harness.sallyport(['--yes', 'restore', '--accept-loss']);
@@ -83,7 +83,7 @@ describe('accepting', { timeout: 240_000 }, () => {
 });
 
 describe('a database that never issued anything', () => {
-  test('takes over marks of another one: there is nothing to revive', async () => {
+  test('replaces the marks of another database, because it has no token to revive', async () => {
     const marks = createFileMarks(harness.marksDir);
     const other = '00000000-0000-4000-8000-000000000001';
     await marks.raise({ incarnation: other, revocationEpoch: 70, beat: 900 });
@@ -99,7 +99,7 @@ describe('a database that never issued anything', () => {
   });
 });
 
-test('the marks file is readable by its owner alone', async () => {
+test('only its owner can read the marks file', async () => {
   await createFileMarks(harness.marksDir).raise({ incarnation: '0-0', revocationEpoch: 1, beat: 1 });
   const { mode } = await stat(join(harness.marksDir, 'marks.json'));
   expect(mode & 0o777).toBe(0o600);

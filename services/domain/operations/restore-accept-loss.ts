@@ -5,7 +5,7 @@ import type { Caller, Marks, Ports } from '../ports.ts';
 import { type Standing, standingOf } from '../tokens/revocations/state-poll-high-water.ts';
 import { restoreAccepted } from './audit-events.ts';
 import { nothingToAccept } from './errors.ts';
-import { beginIncarnation, endEverything, type LoginCounts, readLoginCounts, readStanding } from './restore.store.ts';
+import { beginIncarnation, endEverything, type LiveCounts, readFeedState, readLiveCounts } from './restore.store.ts';
 
 const REASON = 'restore_accepted';
 
@@ -14,34 +14,34 @@ export type RestorePlan = {
   readonly database: Marks;
   readonly marks: Marks | null;
   /** What would end. */
-  readonly live: LoginCounts;
+  readonly live: LiveCounts;
 };
 
 export type AcceptedLoss = {
   readonly incarnation: string;
   readonly replaced: string;
-  readonly ended: LoginCounts;
+  readonly ended: LiveCounts;
   readonly keysCompromised: readonly string[];
   readonly keysCreated: readonly string[];
 };
 
 type RestorePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'marks'>;
 
-/** How the database stands to its marks, and what accepting its loss would end. Changes nothing. */
+/** Compares the database with its high-water marks and counts what accepting a loss would end. Changes nothing. */
 export async function planRestore(ports: Pick<Ports, 'sql' | 'marks'>): Promise<RestorePlan> {
   const marks = await ports.marks.read();
-  const { replaced, ...database } = await readStanding(ports.sql);
+  const { replaced, ...database } = await readFeedState(ports.sql);
   const standing = standingOf({ ...database, replaced }, marks);
-  return { standing, database, marks, live: await readLoginCounts(ports.sql) };
+  return { standing, database, marks, live: await readLiveCounts(ports.sql) };
 }
 
 /**
- * Makes a rewound database usable again by ending everything that could be old. In one transaction: every family and
- * session ends, the epochs of all users and clients go up, every key is marked compromised and replaced, a new
- * incarnation begins, and each of it is audited. The marks follow; until then the new incarnation itself says which
- * one it replaces, so a crash between leaves nothing undone, and copies elsewhere move their own marks.
+ * Makes a rewound database usable again by ending everything that could be out of date. One transaction ends every
+ * family and session, raises the epochs of all users and clients, marks every key as compromised and replaces it, begins
+ * a new incarnation, and audits each change. The high-water marks are raised after the commit. Until then the new
+ * incarnation names the one it replaces, so a crash in between does no harm, and copies on other hosts update their marks.
  *
- * @throws nothingToAccept (409) at a database that is at its marks, unless forced; KeyMaterialError; storeUnavailable
+ * @throws nothingToAccept (409) if the database matches its marks, unless forced; KeyMaterialError; storeUnavailable
  */
 export async function restoreAcceptLoss(
   ports: RestorePorts,
@@ -56,7 +56,7 @@ export async function restoreAcceptLoss(
     const ended = await endEverything(tx, REASON);
     const { compromised, created } = await replaceAllKeys(ports, tx, replacements, REASON, caller);
     await beginIncarnation(tx, marks);
-    const { incarnation } = await readStanding(tx);
+    const { incarnation } = await readFeedState(tx);
     await recordEvent(tx, caller, restoreAccepted, {
       outcome: 'ok',
       target: { kind: 'installation', id: incarnation },
@@ -64,7 +64,7 @@ export async function restoreAcceptLoss(
     });
     return { incarnation, replaced: database.incarnation, ended, keysCompromised: compromised, keysCreated: created };
   });
-  const { replaced, ...begun } = await readStanding(ports.sql);
+  const { replaced, ...begun } = await readFeedState(ports.sql);
   await ports.marks.raise(begun, replaced);
   return done;
 }

@@ -1,4 +1,4 @@
-// For tests only: a database that is backed up and restored under running copies of the API, with marks outside it.
+// For tests only: backs up and restores a database under running copies of the API, with the high-water marks outside it.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +19,12 @@ export type RestoreHarness = {
   readonly backupName: string;
   readonly marksDir: string;
   startCopy(): Promise<ApiCopy>;
-  /** The database as it stands, though copies of the API are at it: nobody may come back in while it is copied or moved. */
+  /** Cuts all connections to the database and refuses new ones while `work` copies or renames it. */
   withoutConnections(work: (admin: pg.Client) => Promise<unknown>): Promise<void>;
   takeBackup(): Promise<void>;
-  /** What `pg_restore` of yesterday's dump does, under running copies. */
+  /** Replaces the database by the backup under running copies, as `pg_restore` does. */
   restoreBackup(): Promise<void>;
-  /** Everything that was acknowledged is in the marks: the poll behind the last commit has been answered and raised. */
+  /** Waits until the marks include every acknowledged write, that is, until a poll after the last commit has raised them. */
   marksReach(copy: ApiCopy, beats: number): Promise<void>;
   /** The command line, as an operator types it. */
   sallyport(args: readonly string[]): Promise<CliRun>;
@@ -55,7 +55,7 @@ export async function issued(copy: ApiCopy, client: TestClient): Promise<Pair> {
   return body;
 }
 
-/** One for each test. */
+/** Open one per test. */
 export async function openRestoreHarness(): Promise<RestoreHarness> {
   const database = await createTestDatabase();
   const databaseName = new URL(database.url).pathname.slice(1);
@@ -91,7 +91,7 @@ export async function openRestoreHarness(): Promise<RestoreHarness> {
     backupName,
     marksDir,
     async startCopy() {
-      // Rewound is what this is about: a busy machine must not make it stale.
+      // These tests are about rewound state: a busy machine must not make it stale.
       const env = { REVOCATION_STALENESS_MS: '30000' };
       const copy = await startApiCopy({ databaseUrl: database.url, redisUrl, authSecret, marksDir, env });
       copies.push(copy);

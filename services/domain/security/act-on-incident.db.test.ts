@@ -14,10 +14,14 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-type Acting = typeof accountTakeover | typeof credentialStuffing | typeof impossibleTravel;
+type ActingDetection = typeof accountTakeover | typeof credentialStuffing | typeof impossibleTravel;
 
-/** Raises what was seen and does what its policy says; the id of the incident. */
-async function see(detection: Acting, on: ActedOn, target: Subject = { kind: 'user', id: on.userId ?? 'nobody' }) {
+/** Raises an incident and runs the actions of its policy. Returns the incident's id. */
+async function see(
+  detection: ActingDetection,
+  on: ActedOn,
+  target: Subject = { kind: 'user', id: on.userId ?? 'unknown' },
+) {
   return harness.deps.transact(async (tx) => {
     const raised = await raiseIncident(tx, harness.deps, testCaller, detection, { target });
     await actOn(tx, harness.deps, detection, raised, on, testCaller);
@@ -39,20 +43,20 @@ const mailsWaiting = async () =>
 const closedCounters = (userId: string) =>
   harness.rows('SELECT failures, stepped_up FROM login_failures WHERE user_id = $1', [userId]);
 
-describe('a sign-in that is seen elsewhere', () => {
-  test('ends its session and leaves those from before; the password alone opens the account no more', async () => {
+describe('a suspicious sign-in from another place', () => {
+  test('ends its session, keeps earlier ones, and requires more than the password to sign in again', async () => {
     const { id } = await harness.person();
     const home = await harness.session(id);
     const before = await epochOf(id);
     const away = await harness.session(id);
     await see(impossibleTravel, { userId: id, sessionId: away, since: await now() });
     expect(await sessionsOf(id)).toEqual([home]);
-    expect(await epochOf(id), 'no token of another session is refused').toBe(before);
+    expect(await epochOf(id), 'tokens of other sessions stay valid').toBe(before);
     expect(await closedCounters(id)).toEqual([{ failures: 100, stepped_up: true }]);
     expect(await actionsOf(id)).toEqual(['end_session', 'step_up']);
   });
 
-  test('ends every login where another was opened since', async () => {
+  test('ends every session if another was opened since', async () => {
     const { id } = await harness.person();
     const away = await harness.session(id);
     const since = await now();
@@ -62,14 +66,14 @@ describe('a sign-in that is seen elsewhere', () => {
     expect([await sessionsOf(id), await epochOf(id)]).toEqual([[], before + 1]);
   });
 
-  test('ends every login where its session is gone already: whoever replaced it would go on', async () => {
+  test('ends every session if its own is already gone, because an attacker may have replaced it', async () => {
     const { id } = await harness.person();
     await harness.session(id);
     await see(impossibleTravel, { userId: id, sessionId: 'gone', since: await now() });
     expect(await sessionsOf(id)).toEqual([]);
   });
 
-  test('takes back an account of another provider that was linked since, and every login with it', async () => {
+  test('unlinks a social account that was linked since, and ends every session', async () => {
     const { id } = await harness.person();
     await harness.session(id);
     const away = await harness.session(id);
@@ -83,30 +87,30 @@ describe('a sign-in that is seen elsewhere', () => {
     expect(await sessionsOf(id)).toEqual([]);
   });
 
-  test('of a session alone ends that session', async () => {
+  test('with a session but no user ends that session', async () => {
     const { id } = await harness.person();
     const [home, away] = [await harness.session(id), await harness.session(id)];
     const subject = { kind: 'identifier', id: `name-${id}` } as const;
     await see(impossibleTravel, { sessionId: away }, subject);
     expect(await sessionsOf(id)).toEqual([home]);
-    expect(await actionsOf(subject.id), 'nobody to step up').toEqual(['end_session']);
+    expect(await actionsOf(subject.id), 'no user to step up').toEqual(['end_session']);
   });
 
-  test('without a session the account is closed all the same, and nothing is said to have ended', async () => {
+  test('without a session still blocks the account, and does not record an ended session', async () => {
     const { id } = await harness.person();
     await see(impossibleTravel, { userId: id });
     expect(await actionsOf(id)).toEqual(['step_up']);
   });
 
-  test('of somebody who is gone closes no account, and says of none that it did', async () => {
+  test('of a deleted user blocks no account and does not record a block', async () => {
     await see(accountTakeover, { userId: 'gone-since' });
     expect(await actionsOf('gone-since')).toEqual(['revoke_sessions']);
     expect(await harness.rows(`SELECT FROM login_failures WHERE user_id = 'gone-since'`)).toEqual([]);
   });
 });
 
-describe('an account that is taken over', () => {
-  test('loses every login and knows no device any more', async () => {
+describe('an account takeover', () => {
+  test('ends every session and forgets every device', async () => {
     const { id } = await harness.person();
     await harness.session(id);
     const since = await now();
@@ -120,7 +124,7 @@ describe('an account that is taken over', () => {
     expect(await actionsOf(id)).toEqual(['revoke_sessions', 'step_up']);
   });
 
-  test('loses every login where it is not known since when', async () => {
+  test('ends every session if the time of the sign-in is unknown', async () => {
     const { id } = await harness.person();
     await harness.session(id);
     const before = (await epochOf(id)) ?? 0;
@@ -128,8 +132,8 @@ describe('an account that is taken over', () => {
     expect([await sessionsOf(id), await epochOf(id)]).toEqual([[], before + 1]);
   });
 
-  test('whose user is not known leaves nothing to be done', async () => {
-    const subject = { kind: 'identifier', id: 'a-name-of-nobody' } as const;
+  test('without a known user does nothing', async () => {
+    const subject = { kind: 'identifier', id: 'a-name-without-account' } as const;
     const incident = await see(accountTakeover, {}, subject);
     expect(await actionsOf(subject.id)).toEqual([]);
     const acted = await harness.rows(`SELECT FROM audit_outbox WHERE type = 'incident.acted' AND target_id = $1`, [
@@ -138,7 +142,7 @@ describe('an account that is taken over', () => {
     expect(acted).toEqual([]);
   });
 
-  test('is told of in an event for each act, with what it was done for', async () => {
+  test('records an event for each action, with the detection and the user', async () => {
     const { id } = await harness.person();
     const incident = await see(accountTakeover, { userId: id });
     const acted = await harness.rows(
@@ -152,16 +156,16 @@ describe('an account that is taken over', () => {
     ]);
   });
 
-  test('mails its owner once for a closing, however often it is seen', async () => {
+  test('mails the owner once per block, however often it is detected', async () => {
     const { id } = await harness.person();
     const before = await mailsWaiting();
     await see(accountTakeover, { userId: id });
     await see(accountTakeover, { userId: id });
     expect(await mailsWaiting()).toBe(before + 1);
-    expect(await actionsOf(id), 'each act stands once').toEqual(['revoke_sessions', 'step_up']);
+    expect(await actionsOf(id), 'each action is listed once').toEqual(['revoke_sessions', 'step_up']);
   });
 
-  test('mails its owner once more where ending everything ended the code of the mail before', async () => {
+  test('mails the owner once more if ending everything voided the code of the previous mail', async () => {
     const { id, email } = await harness.person();
     await see(accountTakeover, { userId: id });
     await harness.rows(
@@ -177,7 +181,7 @@ describe('an account that is taken over', () => {
   });
 });
 
-describe('a network from which many names are tried', () => {
+describe('a network that tries many user names', () => {
   test('is blocked for an hour', async () => {
     const networkKey = 'network:blocked-in-a-test';
     await harness.rows('INSERT INTO login_failures (key, failures, recent) VALUES ($1, 60, 60)', [networkKey]);
@@ -190,7 +194,7 @@ describe('a network from which many names are tried', () => {
     expect(await actionsOf(networkKey)).toEqual(['block_network']);
   });
 
-  test('whose counter is not known is not said to be blocked', async () => {
+  test('without a known counter is not recorded as blocked', async () => {
     await see(credentialStuffing, {}, { kind: 'network', id: 'network:unknown' });
     expect(await actionsOf('network:unknown')).toEqual([]);
   });

@@ -12,13 +12,13 @@ import { addAction, type Raised } from './incidents.store.ts';
 import { blockNetworkRow, endEverythingOf, endSessionRow } from './sightings.store.ts';
 import { undoSince } from './undo-since.ts';
 
-/** What the actions of a policy are done to, as far as the sighting knows. */
+/** The targets of a policy's actions, as far as the sighting knows them. */
 export type ActedOn = {
   readonly userId?: string;
   readonly sessionId?: string;
-  /** When it signed in: what the account got from then on, it may have got from a thief. */
+  /** Time of the sign-in: an attacker may have added whatever the account gained since. */
   readonly since?: string;
-  /** Key of its counter of wrong passwords. */
+  /** Key of the network's counter of failed passwords. */
   readonly networkKey?: string;
 };
 
@@ -26,10 +26,10 @@ const BLOCK_SECONDS = 3_600;
 
 export type ActPorts = HasKeyRing & MailPorts;
 
-type Work = (tx: Tx, ports: ActPorts, on: ActedOn, caller: Caller, reason: string) => Promise<boolean>;
+type RunAction = (tx: Tx, ports: ActPorts, on: ActedOn, caller: Caller, reason: string) => Promise<boolean>;
 
-/** Each does one thing and says whether it could. The user is held first, then sessions, then counters. */
-const works: Record<Action, Work> = {
+/** Each runs one action and returns whether it could. Locks the user first, then sessions, then counters. */
+const runAction: Record<Action, RunAction> = {
   end_session: async (tx, _ports, { userId, sessionId, since }, caller, reason) => {
     if (userId !== undefined) await forgetDevices(tx, userId);
     if (sessionId === undefined) return false;
@@ -51,16 +51,16 @@ const works: Record<Action, Work> = {
   step_up: async (tx, ports, { userId }, caller) => {
     const email = userId === undefined ? undefined : await forgetDevices(tx, userId);
     if (userId === undefined || email === undefined) return false;
-    // Only its owner opens it again: whoever looks like an attack again and again fills no mailbox.
-    const isClosing = await disablePasswordSignIn(tx, ports, { userId, email });
-    if (isClosing || (await takeVoidedUnlock(tx, userId))) await offerUnlock(tx, ports, email, caller);
+    // One mail per block, which only the owner lifts: repeated attacks do not fill the mailbox.
+    const isNewlyBlocked = await disablePasswordSignIn(tx, ports, { userId, email });
+    if (isNewlyBlocked || (await takeVoidedUnlock(tx, userId))) await offerUnlock(tx, ports, email, caller);
     return true;
   },
 };
 
 /**
- * Does what the policy of the detection says, in the transaction of the sighting: both or neither. Running copies see
- * what ended at their next poll. The key ring was loaded once.
+ * Runs the actions of the detection's policy in the transaction of the sighting, so that both commit or neither does.
+ * Running copies see what ended at their next poll. The key ring must have been loaded.
  */
 export async function actOn(
   tx: Tx,
@@ -72,7 +72,7 @@ export async function actOn(
 ): Promise<void> {
   for (const action of detection.actions) {
     await setAuditContext(tx, caller, detection.name, 'incident');
-    if (!(await works[action](tx, ports, on, caller, detection.name))) continue;
+    if (!(await runAction[action](tx, ports, on, caller, detection.name))) continue;
     await addAction(tx, id, action);
     await recordEvent(tx, caller, incidentActed, {
       outcome: action,

@@ -4,7 +4,8 @@ export const incidentRaised = defineAuditEvent({
   type: 'incident.raised',
   durability: 'durable',
   outcomes: ['open'],
-  meaning: 'A detection saw something for the first time since the last incident of its kind and subject was closed.',
+  meaning:
+    'A detection raised an incident: the first sighting since the previous incident of this detection and subject was closed.',
 });
 
 export const incidentActed = defineAuditEvent({
@@ -12,7 +13,7 @@ export const incidentActed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['end_session', 'block_network', 'revoke_sessions', 'step_up'],
   meaning:
-    'What the policy of the detection says was done at once, in the transaction that says so. `step_up`: neither password nor another provider alone opens the account from an unknown device, and its owner is mailed the way back in, once for a closing, at an address that somebody has proved.',
+    'An action of the detection’s policy ran, in the transaction that records it. `step_up`: from an unknown device neither the password nor a social provider alone signs in, and an unlock code is mailed to the owner’s verified address, once per block.',
 });
 
 export const eventSetAside = defineAuditEvent({
@@ -20,19 +21,19 @@ export const eventSetAside = defineAuditEvent({
   durability: 'durable',
   outcomes: ['set_aside'],
   meaning:
-    'The last try to judge an event failed, `failure` says by what; its `seq` waits until an operator has it retried.',
+    'The last attempt to evaluate an event failed with the code `failure`; the event `seq` waits until an operator retries it.',
 });
 
 export const eventRetried = defineAuditEvent({
   type: 'incident.event_retried',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An operator has an event judged again that was set aside; `reason` says why.',
+  meaning: 'An operator retried an event that was set aside; `reason` says why.',
 });
 
 export const incidentChanged = defineAuditEvent({
   type: 'incident.changed',
   durability: 'durable',
   outcomes: ['acknowledged', 'closed'],
-  meaning: 'Somebody took up an incident or closed it; `reason` says why.',
+  meaning: 'An incident was acknowledged or closed; `reason` says why.',
 });

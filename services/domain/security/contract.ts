@@ -28,7 +28,7 @@ export const incidentView = z.object({
   first_seen_at: z.string(),
   last_seen_at: z.string(),
   detail: z.record(z.string(), z.unknown()),
-  /** What was done at once, by the policy of the detection. */
+  /** Actions that ran, by the policy of the detection. */
   actions: z.array(z.string()),
   reason: z.string().nullable(),
   changed_at: z.string().nullable(),
@@ -41,7 +41,7 @@ export const listIncidentsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/incidents',
   operation: 'listIncidents',
-  summary: 'Security incidents, the one seen last first',
+  summary: 'List security incidents, most recently seen first',
   tag: INCIDENTS,
   auth: reads('incidents:read'),
   query: z.strictObject({
@@ -68,7 +68,7 @@ export const readIncidentEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/incidents/{incident_id}',
   operation: 'readIncident',
-  summary: 'One incident',
+  summary: 'Get an incident',
   tag: INCIDENTS,
   auth: reads('incidents:read'),
   params: byId,
@@ -80,7 +80,7 @@ export const acknowledgeIncidentEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/incidents/{incident_id}/acknowledge',
   operation: 'acknowledgeIncident',
-  summary: 'Take up an incident: somebody looks at it',
+  summary: 'Acknowledge an incident',
   tag: INCIDENTS,
   auth: manages('incidents:manage'),
   params: byId,
@@ -93,14 +93,14 @@ export const closeIncidentEndpoint = defineEndpoint({
   ...acknowledgeIncidentEndpoint,
   path: '/v1/admin/incidents/{incident_id}/close',
   operation: 'closeIncident',
-  summary: 'Close an incident; the next sighting raises another',
+  summary: 'Close an incident; the next sighting raises a new one',
 });
 
 export const unlockUserEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users/{user_id}/unlock',
   operation: 'unlockUser',
-  summary: 'Let a locked account try its password again from any device',
+  summary: 'Unlock an account, so that its password works from any device again',
   tag: 'Users',
   auth: manages('users:unlock'),
   params: z.strictObject({
@@ -110,7 +110,7 @@ export const unlockUserEndpoint = defineEndpoint({
       .regex(/^[\w-]+$/),
   }),
   body: bodyReason,
-  /** How many wrong passwords were counted. */
+  /** Number of failed passwords counted before. */
   responses: { 200: z.object({ user_id: z.string(), failed_logins: z.int() }) },
   errors: [...REFUSALS, stepUpRequired, rightsExceeded, userUnknown],
 });
@@ -124,11 +124,10 @@ export const streamSecurityEventsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/events',
   operation: 'streamSecurityEvents',
-  summary:
-    'Security events as they are sealed, by server-sent events: `id` is their seq, so Last-Event-ID goes on where a stream ended',
+  summary: 'Stream sealed security events as server-sent events; `id` is the seq, so Last-Event-ID resumes a stream',
   tag: INCIDENTS,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' },
-  /** Types separated by commas, at most 16; all without it. */
+  /** Event types separated by commas, at most 16; all types by default. */
   query: z.strictObject({ type: eventTypes.optional() }),
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },
   errors: [unauthenticated, permissionMissing, eventStreamsBusy, eventStreamsSpent, shuttingDown, storeUnavailable],

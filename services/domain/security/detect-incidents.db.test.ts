@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 afterEach(() => harness.rows('DROP TRIGGER IF EXISTS poison ON incidents'));
 
-/** Incidents about subjects like this one meet a fault of the database, or of their rows. */
+/** Inserting an incident about a matching subject raises this fault in the database. */
 async function poison(subject: string, fault: string): Promise<void> {
   await harness.rows(
     `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
@@ -28,23 +28,23 @@ async function poison(subject: string, fault: string): Promise<void> {
   );
 }
 const cure = () => harness.rows('DROP TRIGGER poison ON incidents');
-const REFUSES = `RAISE EXCEPTION 'refused'`;
-const CUTS_OFF = 'PERFORM pg_terminate_backend(pg_backend_pid())';
+const RAISE_ERROR = `RAISE EXCEPTION 'refused'`;
+const CUT_CONNECTION = 'PERFORM pg_terminate_backend(pg_backend_pid())';
 
 const guessed = (userId: string) => harness.locked(userId, { of: 'account', failures: 5 });
 const countOf = async (subject: string) => (await harness.incidentsOf(subject)).map(({ count }) => count);
 const unjudged = async () => (await listUnjudged(harness.deps, { limit: 100 })).items;
 const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
-/** As a worker that does not wait for others. */
-const hurried: Transact = (work) =>
+/** A worker that does not wait for locks. */
+const impatient: Transact = (work) =>
   harness.deps.transact(async (tx) => {
     await tx.query(defineStatement('', `SET LOCAL lock_timeout = '20ms'`));
     return work(tx);
   });
 const detectWith = (transact: Transact) => detectIncidents({ ...harness.deps, transact }, never, testCaller);
 
-/** While somebody else holds these rows. */
-async function whileHeld(text: string, values: readonly unknown[], work: () => Promise<unknown>): Promise<void> {
+/** Runs `work` while another transaction locks these rows. */
+async function whileLocked(text: string, values: readonly unknown[], work: () => Promise<unknown>): Promise<void> {
   const connection = await harness.pool.connect();
   try {
     await connection.query('BEGIN');
@@ -57,13 +57,13 @@ async function whileHeld(text: string, values: readonly unknown[], work: () => P
 }
 
 describe('the detections', () => {
-  test('judge each sealed event once, however often they run', async () => {
+  test('evaluate each sealed event once, however often they run', async () => {
     await guessed('once');
     expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
     expect(await countOf('once')).toEqual([1]);
   });
 
-  test('two runs at once judge an event once between them', async () => {
+  test('evaluate an event once in two concurrent runs', async () => {
     await guessed('twice');
     await harness.seal();
     const runs = await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);
@@ -71,7 +71,7 @@ describe('the detections', () => {
     expect(await countOf('twice')).toEqual([1]);
   });
 
-  test('count further sightings of one subject in one incident, and open another once it is closed', async () => {
+  test('count further sightings of a subject in one incident, and raise a new one after it is closed', async () => {
     await guessed('again');
     await guessed('again');
     expect(await harness.detect()).toBe(2);
@@ -82,7 +82,7 @@ describe('the detections', () => {
     expect((await countOf('again')).sort()).toEqual([1, 2]);
   });
 
-  test('that are told to stop read no further, and the next run goes on there', async () => {
+  test('stop reading when aborted, and continue there in the next run', async () => {
     await guessed('later');
     await harness.seal();
     const stopped = await detectIncidents(harness.deps, { signal: AbortSignal.abort() }, testCaller);
@@ -90,7 +90,7 @@ describe('the detections', () => {
     expect(await harness.detect()).toBe(1);
   });
 
-  test('read a page after the other until the end of the log', async () => {
+  test('read page after page to the end of the log', async () => {
     const { read } = await detectWith(harness.deps.transact);
     expect(read, 'nothing is new').toBe(0);
     for (let n = 0; n < 201; n += 1) await harness.signedIn('at home', { known_device: true });
@@ -98,7 +98,7 @@ describe('the detections', () => {
     expect(await detectWith(harness.deps.transact)).toEqual({ read: 201, sightings: 0 });
   });
 
-  test('act on a sign-in from an unknown device elsewhere', async () => {
+  test('act on a sign-in from an unknown device in another place', async () => {
     const { id } = await harness.person();
     const session = await harness.session(id);
     await harness.signedIn(id, { known_device: false, elsewhere: 'other', session_id: session, factor: 'password' });
@@ -110,7 +110,7 @@ describe('the detections', () => {
   });
 });
 
-describe('guessing that no event tells of', () => {
+describe('guessing that only the counters show', () => {
   const network = (key: string, names: number, successes = 0) =>
     harness.rows(
       `INSERT INTO login_failures (key, failures, recent, successes, tried)
@@ -118,7 +118,7 @@ describe('guessing that no event tells of', () => {
       [key, names, successes],
     );
 
-  test('credential stuffing: fifty names of one network, which is blocked and not seen again', async () => {
+  test('credential stuffing: a network that tries fifty names is blocked, and not reported again', async () => {
     await network('network:stuffer', 50);
     expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
     expect(await harness.incidentsOf('network:stuffer')).toMatchObject([
@@ -126,16 +126,16 @@ describe('guessing that no event tells of', () => {
     ]);
   });
 
-  test('a network of fewer names, or where many passwords are right, is nobody', async () => {
+  test('a network with fewer names, or with many right passwords, raises nothing', async () => {
     await network('network:household', 49);
     await network('network:company', 60, 15);
     expect(await harness.detect()).toBe(0);
   });
 
-  test('a network that cannot be blocked keeps no other from it, and the run says what failed', async () => {
+  test('a network that cannot be blocked does not prevent blocking others, and the run fails with its error', async () => {
     await network('network:a-odd', 50);
     await network('network:b-next', 50);
-    await poison('network:a-odd', REFUSES);
+    await poison('network:a-odd', RAISE_ERROR);
     await harness.seal();
     await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'P0001' });
     expect(await countOf('network:b-next')).toEqual([1]);
@@ -144,7 +144,7 @@ describe('guessing that no event tells of', () => {
     expect(await countOf('network:a-odd')).toEqual([1]);
   });
 
-  test('nine of ten of two hundred sign-ins refused raise one incident, not one at every run', async () => {
+  test('nine of ten refused among two hundred sign-ins raise one incident, not one per run', async () => {
     await harness.rows(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
        SELECT 'user.login', CASE WHEN n <= 21 THEN 'ok' ELSE 'refused' END, 'anonymous', '{}' FROM generate_series(1, 200) n`,
@@ -161,26 +161,26 @@ describe('guessing that no event tells of', () => {
   });
 });
 
-describe('an event that cannot be judged', () => {
-  test('holds no other up, waits its time, and is judged once it can be', async () => {
+describe('an event that cannot be evaluated', () => {
+  test('does not block others, waits for its next attempt, and is evaluated once that works', async () => {
     await guessed('odd');
     await guessed('next');
-    await poison('odd', REFUSES);
+    await poison('odd', RAISE_ERROR);
     expect(await harness.detect()).toBe(1);
     expect(await unjudged()).toMatchObject([
       { type: 'user.login_locked', tries: 1, failure: 'P0001', next_try_at: expect.any(String) },
     ]);
     await cure();
     await harness.rows(`UPDATE unjudged_events SET next_try_at = now() + interval '1 hour'`);
-    expect(await harness.detect(), 'it waits').toBe(0);
+    expect(await harness.detect(), 'not due yet').toBe(0);
     await dueNow();
     expect(await harness.detect()).toBe(1);
     expect([await countOf('odd'), await countOf('next'), await unjudged()]).toEqual([[1], [1], []]);
   });
 
-  test('is set aside after ten tries with an incident and an event, and judged when an operator asks', async () => {
+  test('is set aside after ten attempts with an incident and an event, and evaluated when an operator retries it', async () => {
     await guessed('hopeless');
-    await poison('hopeless', REFUSES);
+    await poison('hopeless', RAISE_ERROR);
     await harness.detect();
     for (let tries = 1; tries < 10; tries += 1) {
       expect(await unjudged()).toMatchObject([{ tries, next_try_at: expect.any(String) }]);
@@ -192,26 +192,26 @@ describe('an event that cannot be judged', () => {
     const { seq = -1 } = event ?? {};
     const aside = (await harness.incidentsOf('sallyport')).find(({ detection }) => detection === 'event_unjudged');
     expect(aside).toMatchObject({ severity: 'high', count: 1, detail: { seq, failure: 'P0001' } });
-    const told = await harness.rows(
+    const recorded = await harness.rows(
       `SELECT target_id, detail FROM audit_outbox WHERE type = 'incident.event_set_aside'`,
     );
-    expect(told).toEqual([{ target_id: aside?.incident_id, detail: { seq, failure: 'P0001' } }]);
+    expect(recorded).toEqual([{ target_id: aside?.incident_id, detail: { seq, failure: 'P0001' } }]);
     await dueNow();
-    expect(await harness.detect(), 'nobody asked for it').toBe(0);
+    expect(await harness.detect(), 'no operator retried it').toBe(0);
 
     await cure();
     const retry = () => retryEvent(harness.deps, { seq, reason: 'mended' }, testCaller);
     expect(await retry()).toEqual({ seq });
     const asked = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`);
     expect(asked).toEqual([{ detail: { seq, reason: 'mended' } }]);
-    await expect(retry(), 'it is tried by itself').rejects.toMatchObject({ code: 'event_not_set_aside' });
+    await expect(retry(), 'it is retried automatically').rejects.toMatchObject({ code: 'event_not_set_aside' });
     expect(await harness.detect()).toBe(1);
-    await expect(retry(), 'it is judged').rejects.toMatchObject({ code: 'event_not_set_aside' });
+    await expect(retry(), 'it is evaluated').rejects.toMatchObject({ code: 'event_not_set_aside' });
   });
 
-  test('is listed with the others a page at a time, the oldest first', async () => {
+  test('is listed with the others page by page, oldest first', async () => {
     for (const subject of ['listed 1', 'listed 2', 'listed 3']) await guessed(subject);
-    await poison('listed %', REFUSES);
+    await poison('listed %', RAISE_ERROR);
     await harness.detect();
     const first = await listUnjudged(harness.deps, { limit: 2 });
     const rest = await listUnjudged(harness.deps, { limit: 2, cursor: first.next ?? '' });
@@ -226,29 +226,29 @@ describe('an event that cannot be judged', () => {
     expect(await harness.detect()).toBe(3);
   });
 
-  test('is passed over where others hold its rows for too long', async () => {
-    await guessed('held');
+  test('is skipped if other transactions lock its rows for too long', async () => {
+    await guessed('locked');
     await harness.detect();
-    await guessed('held');
+    await guessed('locked');
     await harness.seal();
-    await whileHeld('SELECT FROM incidents WHERE subject_id = $1 FOR UPDATE', ['held'], async () => {
-      expect((await detectWith(hurried)).sightings).toBe(0);
+    await whileLocked('SELECT FROM incidents WHERE subject_id = $1 FOR UPDATE', ['locked'], async () => {
+      expect((await detectWith(impatient)).sightings).toBe(0);
     });
     expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
     await dueNow();
     expect(await harness.detect()).toBe(1);
-    expect(await countOf('held')).toEqual([2]);
+    expect(await countOf('locked')).toEqual([2]);
   });
 
-  test('is not what failed while Postgres is out of reach: none is passed over, and no try counts', async () => {
+  test('is neither skipped nor charged an attempt while Postgres is unreachable', async () => {
     await guessed('cut off');
-    await poison('cut off', CUTS_OFF);
+    await poison('cut off', CUT_CONNECTION);
     await harness.seal();
     await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await unjudged()).toEqual([]);
-    await poison('cut off', REFUSES);
+    await poison('cut off', RAISE_ERROR);
     await harness.detect();
-    await poison('cut off', CUTS_OFF);
+    await poison('cut off', CUT_CONNECTION);
     await dueNow();
     await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
@@ -256,24 +256,24 @@ describe('an event that cannot be judged', () => {
     expect(await harness.detect()).toBe(1);
   });
 
-  test('is not what failed where another worker holds the place in the log: whoever waits passes nothing over', async () => {
+  test('is not skipped by a worker that waits for the log position while another worker has it locked', async () => {
     await guessed('in turn');
     await harness.seal();
-    await whileHeld('SELECT FROM detection_progress FOR UPDATE', [], async () => {
-      await expect(detectWith(hurried)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await whileLocked('SELECT FROM detection_progress FOR UPDATE', [], async () => {
+      await expect(detectWith(impatient)).rejects.toMatchObject({ code: 'store_unavailable' });
     });
     expect(await unjudged()).toEqual([]);
     expect(await harness.detect()).toBe(1);
   });
 
-  test('is passed over by none whose run is superseded', () => {
+  test('is not skipped by a superseded run', () => {
     expect(() => failureOfEvent(runSuperseded())).toThrow(expect.objectContaining({ code: 'run_superseded' }));
     expect(failureOfEvent(Object.assign(new Error('odd'), { code: '23505' }))).toBe('23505');
   });
 
-  test('two workers make one try of it, whichever is first', async () => {
+  test('is attempted once by two concurrent workers', async () => {
     await guessed('shared');
-    await poison('shared', REFUSES);
+    await poison('shared', RAISE_ERROR);
     await harness.detect();
     await dueNow();
     await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);

@@ -20,17 +20,17 @@ import { readDueUnjudged } from './unjudged-events.store.ts';
 export type DetectionResult = { readonly read: number; readonly sightings: number };
 
 const PAGE = 200;
-/** Tried again in a run, however slow each is: new events come first. */
+/** Retries per run: slow retries must not delay new events. */
 const AGAIN = 10;
-/** Of so many sign-ins within ten minutes, nine of ten refused. */
+/** `failed_login_ratio`: of so many sign-ins within ten minutes, nine of ten refused. */
 const RATIO_OF = 200;
 const RATIO = 0.9;
 const STUFFING = { names: STUFFING_NAMES, windowSeconds: LOCK_POLICY.windowSeconds };
 
 /**
- * Reads what was sealed since the last run, and the counters of wrong passwords, through every detection; raises
- * incidents and acts on them. Each event is judged once, however many workers run and whenever one dies: what it led
- * to is committed with the place after it. One whose handling fails holds no other up: it is tried again later.
+ * Runs every detection on the events sealed since the last run and on the counters of failed passwords; raises incidents
+ * and acts on them. Each event is evaluated once, even with several workers and crashes: its effects commit together
+ * with the new log position. An event whose handling fails does not block the others and is retried later.
  */
 export async function detectIncidents(
   ports: EvaluatePorts,
@@ -48,20 +48,20 @@ export async function detectIncidents(
     read += page.events.length;
     isMore = page.events.length === PAGE;
   }
-  sightings += await judgeRatio(ports, caller);
+  sightings += await checkRatio(ports, caller);
   for (const unjudged of await readDueUnjudged(ports.sql, AGAIN))
     if (!signal.aborted) sightings += await evaluateAgain(ports, unjudged, caller);
-  sightings += await judgeNetworks(ports, caller);
+  sightings += await checkNetworks(ports, caller);
   return { read, sightings };
 }
 
-/** Each by itself, while no other worker looks, who would see the same; what failed is thrown once all were judged. */
-async function judgeNetworks(ports: EvaluatePorts, caller: Caller): Promise<number> {
+/** Each in its own transaction, under the lock of the progress row, so that two workers do not report it twice. Throws the first failure after all were checked. */
+async function checkNetworks(ports: EvaluatePorts, caller: Caller): Promise<number> {
   const failures: unknown[] = [];
   let sightings = 0;
   for (const { key } of await readStuffingNetworks(ports.sql, STUFFING))
     try {
-      sightings += await judgeNetwork(ports, key, caller);
+      sightings += await checkNetwork(ports, key, caller);
     } catch (err) {
       failureOfEvent(err);
       failures.push(err);
@@ -70,7 +70,7 @@ async function judgeNetworks(ports: EvaluatePorts, caller: Caller): Promise<numb
   return sightings;
 }
 
-const judgeNetwork = (ports: EvaluatePorts, key: string, caller: Caller): Promise<number> =>
+const checkNetwork = (ports: EvaluatePorts, key: string, caller: Caller): Promise<number> =>
   ports.transact(async (tx) => {
     await lockProgress(tx);
     const found = await readStuffingNetworks(tx, { ...STUFFING, key });
@@ -83,7 +83,7 @@ const judgeNetwork = (ports: EvaluatePorts, key: string, caller: Caller): Promis
     return found.length;
   });
 
-const judgeRatio = (ports: EvaluatePorts, caller: Caller): Promise<number> =>
+const checkRatio = (ports: EvaluatePorts, caller: Caller): Promise<number> =>
   ports.transact(async (tx) => {
     await lockProgress(tx);
     const { logins, refused } = await readLoginRatio(tx, RATIO_OF);

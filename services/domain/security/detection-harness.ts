@@ -1,4 +1,4 @@
-// For tests only: the use-cases of people, a log of what they did, and the detections over it; no HTTP comes in.
+// For tests only: the user use-cases, an audit log of their events, and the detections on it, without HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,24 +16,24 @@ import { detectIncidents } from './detect-incidents.ts';
 import { type IncidentView, listIncidents } from './manage-incidents.ts';
 
 export type DetectionHarness = PeopleHarness & {
-  /** Somebody new, who has no password; their address is proved. */
+  /** A new user with a verified address and no password. */
   person(): Promise<{ readonly id: string; readonly email: string }>;
-  /** A session of somebody, which nobody holds the cookie of. */
+  /** A session of a user, without a cookie. */
   session(userId: string): Promise<string>;
-  /** A sign-in as its event tells of it; of a user where one is named. */
+  /** Records the event of a sign-in, of this user if given. */
   signedIn(userId: string | undefined, detail: Readonly<Record<string, unknown>>): Promise<void>;
-  /** A lock of a counter of wrong passwords, as its event tells of it. */
+  /** Records the event of a locked counter of failed passwords. */
   locked(userId: string | undefined, detail: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Seals what there is; the place of the newest event. */
+  /** Seals all events and returns the seq of the newest. */
   seal(): Promise<number>;
-  /** Seals what there is and runs the detections. How much they saw. */
+  /** Seals all events, runs the detections and returns the number of sightings. */
   detect(): Promise<number>;
   incidentsOf(subject: string): Promise<IncidentView[]>;
 };
 
 export const never = { signal: new AbortController().signal };
 
-/** On a database of its own, which `close` drops. */
+/** On its own database, which `close` drops. */
 export async function openDetectionHarness(): Promise<DetectionHarness> {
   const people = await openPeopleHarness();
   const { deps, rows } = people;

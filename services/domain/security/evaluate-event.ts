@@ -17,41 +17,41 @@ import { insertUnjudged, postponeUnjudged, takeUnjudged, type Unjudged } from '.
 
 export type EvaluatePorts = Pick<Ports, 'sql' | 'transact' | 'log'> & ActPorts;
 
-/** It did not come to the event: another worker held the place in the log for too long. */
-class NoTurn extends Error {
+/** The event was not reached: another worker had the log position locked for too long. */
+class NotClaimed extends Error {
   constructor(cause: unknown) {
-    super('no turn', { cause });
-    this.name = 'NoTurn';
+    super('not claimed', { cause });
+    this.name = 'NotClaimed';
   }
 }
 
-/** With pauses that double from the first on, a quarter of an hour. */
+/** With pauses that double from the first one, about a quarter of an hour. */
 const TRIES = 10;
 const FIRST_PAUSE_SECONDS = 2;
 
 /**
- * Judges the next event of the log. One whose handling fails is passed over, to be tried again beside the others; while
- * the store is out of reach none is. Returns how many sightings there were.
+ * Evaluates the next event of the log. If its handling fails, the event is skipped and retried later; while the store is
+ * unreachable no event is skipped. Returns the number of sightings.
  */
 export async function evaluateNext(ports: EvaluatePorts, event: AuditEventView, caller: Caller): Promise<number> {
   const { seq } = event;
   try {
     const seen = sightingsOf(event);
     if (seen.length === 0) return 0;
-    return await judge(ports, seen, (tx) => advanceProgress(tx, seq), caller);
+    return await handle(ports, seen, (tx) => advanceProgress(tx, seq), caller);
   } catch (err) {
     const failure = failureOfEvent(err);
-    const isPassedOver = await ports.transact(async (tx) => {
+    const isSkipped = await ports.transact(async (tx) => {
       if (!(await advanceProgress(tx, seq))) return false;
       await insertUnjudged(tx, { seq, failure, seconds: FIRST_PAUSE_SECONDS });
       return true;
     });
-    if (isPassedOver) tell(ports, 'retried', { seq, failure });
+    if (isSkipped) reportFailure(ports, 'retried', { seq, failure });
     return 0;
   }
 }
 
-/** Judges an event once more whose handling failed; after the last try it is set aside, and an incident says so. */
+/** Retries an event whose handling failed. After the last attempt it is set aside with an incident. */
 export async function evaluateAgain(ports: EvaluatePorts, unjudged: Unjudged, caller: Caller): Promise<number> {
   const { seq, tries } = unjudged;
   const claim = async (tx: Tx): Promise<boolean> => {
@@ -60,7 +60,7 @@ export async function evaluateAgain(ports: EvaluatePorts, unjudged: Unjudged, ca
   };
   try {
     const { events } = await followEventsOf(ports, WATCHED_TYPES, seq - 1, 1);
-    return await judge(ports, events.filter((event) => event.seq === seq).flatMap(sightingsOf), claim, caller);
+    return await handle(ports, events.filter((event) => event.seq === seq).flatMap(sightingsOf), claim, caller);
   } catch (err) {
     const failure = failureOfEvent(err);
     const isLast = tries + 1 >= TRIES;
@@ -70,23 +70,23 @@ export async function evaluateAgain(ports: EvaluatePorts, unjudged: Unjudged, ca
       if (isOurs && isLast) await setAside(tx, ports, { seq, failure }, caller);
       return isOurs;
     });
-    if (isCounted) tell(ports, isLast ? 'set_aside' : 'retried', { seq, failure });
+    if (isCounted) reportFailure(ports, isLast ? 'set_aside' : 'retried', { seq, failure });
     return 0;
   }
 }
 
-/** Raises what was seen and acts on it in one transaction with the claim, which another worker may have been first to. */
-async function judge(
+/** Claims the event, raises its incidents and acts on them in one transaction; does nothing if another worker claimed it. */
+async function handle(
   ports: EvaluatePorts,
   seen: readonly SightingOf[],
   claim: (tx: Tx) => Promise<boolean>,
   caller: Caller,
 ): Promise<number> {
-  // The names of counters go by the first version of their secret, which stays.
+  // The keys of counters use the first version of their secret, which never changes.
   if (seen.some(({ detection }) => detection.actions.some((action) => action === 'step_up')))
     await ports.keyRing.load();
   let isWaiting = true;
-  const judging = ports.transact(async (tx) => {
+  const handling = ports.transact(async (tx) => {
     if (!(await claim(tx))) return 0;
     isWaiting = false;
     for (const { detection, target, detail, on } of seen) {
@@ -95,8 +95,8 @@ async function judge(
     }
     return seen.length;
   });
-  return judging.catch((err: unknown) => {
-    throw isWaiting ? new NoTurn(err) : err;
+  return handling.catch((err: unknown) => {
+    throw isWaiting ? new NotClaimed(err) : err;
   });
 }
 
@@ -111,17 +111,17 @@ async function setAside(
   await recordEvent(tx, caller, eventSetAside, { outcome: 'set_aside', target: { kind: 'incident', id }, detail });
 }
 
-function tell({ log }: EvaluatePorts, outcome: 'retried' | 'set_aside', fields: object): void {
+function reportFailure({ log }: EvaluatePorts, outcome: 'retried' | 'set_aside', fields: object): void {
   detectionFailures.add(1, { outcome });
-  if (outcome === 'set_aside') log.error(fields, 'an event cannot be judged and is set aside');
-  else log.warn(fields, 'an event could not be judged and is tried again');
+  if (outcome === 'set_aside') log.error(fields, 'event evaluation failed; set aside');
+  else log.warn(fields, 'event evaluation failed; retrying');
 }
 
-/** What failed, where it is the event's; throws what is the store's or the run's. A lock or a slow statement is an event's. */
+/** The failure code if the event is at fault, lock timeouts and slow statements included; throws if the store or the run is. */
 export function failureOfEvent(err: unknown): string {
-  if (err instanceof NoTurn) throw err.cause;
+  if (err instanceof NotClaimed) throw err.cause;
   if (!isAppError(err)) return errorCodeOf(err);
-  const isStores = err.definition === storeUnavailable.definition && failureOf(err) !== 'blocked';
-  if (isStores || err.definition === runSuperseded.definition) throw err;
+  const isStoreFailure = err.definition === storeUnavailable.definition && failureOf(err) !== 'blocked';
+  if (isStoreFailure || err.definition === runSuperseded.definition) throw err;
   return err.code;
 }

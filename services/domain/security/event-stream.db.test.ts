@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.end());
 
-/** Writes events and seals them; the place of the newest. */
+/** Writes events, seals them and returns the seq of the newest. */
 async function seal(count: number, type = 'test.done'): Promise<number> {
   await harness.emit(count, { type });
   await sealEvents(harness, {}, system);
@@ -30,21 +30,21 @@ async function seal(count: number, type = 'test.done'): Promise<number> {
 
 let nowMs = 0;
 let streams: EventStreams;
-let told: string[] = [];
-const log: Log = { ...console, debug: (_fields, message) => void told.push(message) };
+let logged: string[] = [];
+const log: Log = { ...console, debug: (_fields, message) => void logged.push(message) };
 beforeEach(() => {
   nowMs = 1_000;
-  told = [];
+  logged = [];
 });
 afterEach(() => streams.close());
 
-/** Streams that look every millisecond, on a clock of the test's. */
+/** Streams that tick every millisecond, on the test's clock. */
 function start(rules: Partial<EventStreamDeps> = {}): void {
   streams = createEventStreams({ sql: harness.sql, clock: { monotonic: () => nowMs }, log, everyMs: 1, ...rules });
 }
 
-/** What a consumer has taken so far. */
-function taken(stream: Readable): { readonly text: () => string; readonly seqs: () => number[] } {
+/** Text and seqs that a consumer has read so far. */
+function readBy(stream: Readable): { readonly text: () => string; readonly seqs: () => number[] } {
   let text = '';
   stream.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
@@ -55,38 +55,38 @@ function taken(stream: Readable): { readonly text: () => string; readonly seqs: 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, n) => from + n);
 
 describe('a stream of events', () => {
-  test('brings what is sealed from now on, its place as the id', async () => {
+  test('sends events sealed from now on, with their seq as the id', async () => {
     const before = await seal(2);
     start();
-    const got = taken(await streams.open({}, system, allowed));
+    const got = readBy(await streams.open({}, system, allowed));
     const newest = await seal(1);
     await eventually('the event', () => got.seqs().includes(newest));
     expect(got.seqs()).toEqual(range(before + 1, newest));
     expect(got.text()).toMatch(/^retry: 1000\n\nid: \d+\nevent: [\w.]+\ndata: \{"seq":/);
   });
 
-  test('goes on after the place that is named, over more than a page, and misses none', async () => {
+  test('resumes after the given seq, over more than one page, without gaps', async () => {
     const after = await newestEventSeq(harness);
     const newest = await seal(250);
     start();
-    const got = taken(await streams.open({ afterSeq: after }, system, allowed));
+    const got = readBy(await streams.open({ afterSeq: after }, system, allowed));
     await eventually('the newest', () => got.seqs().includes(newest));
     expect(got.seqs()).toEqual(range(after + 1, newest));
   });
 
-  test('a place that the log has not reached counts as its end', async () => {
+  test('treats a seq beyond the end of the log as its end', async () => {
     await seal(1);
     start();
-    const got = taken(await streams.open({ afterSeq: 999_999_999 }, system, allowed));
+    const got = readBy(await streams.open({ afterSeq: 999_999_999 }, system, allowed));
     const newest = await seal(1);
     await eventually('the newest', () => got.seqs().includes(newest));
   });
 
-  test('brings only the types that are asked for, and passes the others by', async () => {
+  test('sends only the requested types and skips the others', async () => {
     const after = await newestEventSeq(harness);
     await seal(3, 'test.other');
     start();
-    const got = taken(await streams.open({ afterSeq: after, types: ['test.wanted'] }, system, allowed));
+    const got = readBy(await streams.open({ afterSeq: after, types: ['test.wanted'] }, system, allowed));
     const newest = await seal(1, 'test.wanted');
     await eventually('the wanted one', () => got.seqs().length > 0);
     const types = [...got.text().matchAll(/^event: (.+)$/gm)].map(([, type]) => type);
@@ -94,28 +94,28 @@ describe('a stream of events', () => {
     expect(got.seqs()[0]).toBeLessThanOrEqual(newest);
   });
 
-  test('a quiet one says that it is alive', async () => {
+  test('sends a heartbeat comment while there are no events', async () => {
     await seal(1);
     start({ heartbeatMs: 15_000 });
-    const got = taken(await streams.open({}, system, allowed));
+    const got = readBy(await streams.open({}, system, allowed));
     nowMs += 15_001;
     await eventually('a comment', () => got.text().endsWith(': quiet\n\n'));
   });
 
-  test('ends after its life, so that its consumer is authenticated again', async () => {
+  test('ends after its maximum life, so that its consumer authenticates again', async () => {
     start({ maximumLifeMs: 300_000 });
     const stream = await streams.open({}, system, allowed);
-    taken(stream);
+    readBy(stream);
     nowMs += 300_001;
     await once(stream, 'end');
-    await eventually('its place is free', () => streams.count() === 0);
+    await eventually('its slot is free', () => streams.count() === 0);
   });
 
-  test('ends as soon as its caller may no more, before another event is shown', async () => {
+  test('ends as soon as its caller loses access, before it sends another event', async () => {
     let may = true;
     start();
     const stream = await streams.open({}, system, async () => may);
-    const got = taken(stream);
+    const got = readBy(stream);
     may = false;
     const ended = once(stream, 'end');
     await seal(1);
@@ -123,7 +123,7 @@ describe('a stream of events', () => {
     expect(got.seqs()).toEqual([]);
   });
 
-  test('shows nothing while it cannot be told whether its caller may, and everything afterwards', async () => {
+  test('sends nothing while the access check fails, and everything afterwards', async () => {
     let asked = 0;
     let isKnown = false;
     start();
@@ -132,27 +132,27 @@ describe('a stream of events', () => {
       if (!isKnown) throw new Error('no answer');
       return true;
     });
-    const got = taken(stream);
+    const got = readBy(stream);
     const newest = await seal(1);
     const askedBy = asked;
-    await eventually('it was asked again', () => asked > askedBy + 1);
+    await eventually('another check', () => asked > askedBy + 1);
     expect(got.seqs()).toEqual([]);
-    expect(told).toContain('whether an event stream may go on cannot be told');
+    expect(logged).toContain('event stream access check failed; sending nothing');
     isKnown = true;
     await eventually('the event', () => got.seqs().includes(newest));
   });
 
-  test('a consumer that takes nothing is cut, and holds no place', async () => {
+  test('is destroyed if its consumer reads nothing, and frees its slot', async () => {
     await seal(100);
     start({ stuckAfterMs: 30_000 });
     const stream = await streams.open({ afterSeq: -1 }, system, allowed);
-    await eventually('more lies ready than it holds', () => stream.readableLength > 16_384);
+    await eventually('more is buffered than the high-water mark', () => stream.readableLength > 16_384);
     nowMs += 30_001;
-    await eventually('it is cut', () => stream.destroyed);
-    await eventually('its place is free', () => streams.count() === 0);
+    await eventually('the stream is destroyed', () => stream.destroyed);
+    await eventually('its slot is free', () => streams.count() === 0);
   });
 
-  test('keeps its place while the store does not answer', async () => {
+  test('resumes without gaps after the store was unreachable', async () => {
     await seal(1);
     let isDown = false;
     let refused = 0;
@@ -164,16 +164,16 @@ describe('a stream of events', () => {
       },
     };
     start({ sql });
-    const got = taken(await streams.open({}, system, allowed));
+    const got = readBy(await streams.open({}, system, allowed));
     isDown = true;
     const newest = await seal(1);
-    await eventually('it was looked for', () => refused > 1);
-    expect(told).toContain('event streams could not be served');
+    await eventually('another attempt', () => refused > 1);
+    expect(logged).toContain('event streams not served; retrying');
     isDown = false;
     await eventually('the event', () => got.seqs().includes(newest));
   });
 
-  test('keeps its place where a page cannot be read', async () => {
+  test('resumes without gaps after a page could not be read', async () => {
     await seal(1);
     let failures = 0;
     const sql: Sql = {
@@ -183,39 +183,39 @@ describe('a stream of events', () => {
           : harness.sql.query(statement, values),
     };
     start({ sql });
-    const got = taken(await streams.open({}, system, allowed));
+    const got = readBy(await streams.open({}, system, allowed));
     const newest = await seal(1);
     await eventually('the event', () => got.seqs().includes(newest));
-    expect(told).toContain('an event stream could not be served');
+    expect(logged).toContain('event stream not served; retrying');
   });
 });
 
 describe('streams of events', () => {
-  test('a caller holds as many as it may, others have theirs', async () => {
+  test('are limited per caller, without affecting other callers', async () => {
     start({ maximumPerCaller: 1 });
-    taken(await streams.open({}, clientCaller('a'), allowed));
+    readBy(await streams.open({}, clientCaller('a'), allowed));
     await expect(streams.open({}, clientCaller('a'), allowed)).rejects.toMatchObject({ code: 'event_streams_spent' });
-    taken(await streams.open({}, clientCaller('b'), allowed));
+    readBy(await streams.open({}, clientCaller('b'), allowed));
     expect(streams.count()).toBe(2);
   });
 
-  test('a copy serves as many as it may', async () => {
+  test('are limited per copy', async () => {
     start({ maximumStreams: 1 });
-    taken(await streams.open({}, clientCaller('a'), allowed));
+    readBy(await streams.open({}, clientCaller('a'), allowed));
     await expect(streams.open({}, clientCaller('b'), allowed)).rejects.toMatchObject({ code: 'event_streams_busy' });
   });
 
-  test('one that could not begin leaves its place to the next', async () => {
+  test('free their slot if they fail to start', async () => {
     const sql: Sql = { query: () => Promise.reject(new Error('out of reach')) };
     start({ sql, maximumStreams: 1 });
     await expect(streams.open({}, system, allowed)).rejects.toThrow('out of reach');
     expect(streams.count()).toBe(0);
   });
 
-  test('the drain ends all and opens no more', async () => {
+  test('end when the copy drains, which opens no more', async () => {
     start();
     const stream = await streams.open({}, system, allowed);
-    taken(stream);
+    readBy(stream);
     const ended = once(stream, 'end');
     streams.close();
     await ended;
@@ -223,7 +223,7 @@ describe('streams of events', () => {
   });
 });
 
-describe('the id that a consumer comes back with', () => {
+describe('the Last-Event-ID of a reconnecting consumer', () => {
   test.each([
     ['42', 42],
     ['0', 0],
@@ -233,7 +233,7 @@ describe('the id that a consumer comes back with', () => {
     ['1234567890123456', undefined],
     [undefined, undefined],
     [['1'], undefined],
-  ])('%j names the place %j', (id, seq) => {
+  ])('%j is seq %j', (id, seq) => {
     expect(seqOfEventId(id)).toBe(seq);
   });
 });

@@ -6,26 +6,26 @@ import { createStreamLedger } from '../shared/stream-ledger.ts';
 import { eventStreamsBusy, eventStreamsSpent } from './errors.ts';
 
 type EventQuestion = {
-  /** Events after this place; without it, those from now on. */
+  /** Send events after this seq; by default, those sealed from now on. */
   readonly afterSeq?: number | undefined;
-  /** Only these types; all without it. */
+  /** Send only these types; by default, all. */
   readonly types?: readonly string[] | undefined;
 };
 
-/** Whether who opened a stream would be let in now. Rejects where that cannot be told. */
+/** Whether the stream's caller still has access. Rejects if that cannot be determined. */
 type IsStillAllowed = () => Promise<boolean>;
 
 export type EventStreams = {
   /**
-   * Server-sent events: every sealed security event from a place on, as GET /v1/audit/events shows it, its seq as the
-   * id. A comment every 15 s tells a quiet stream from a dead one. Ends after `maximumLifeMs`: who comes back with its
-   * Last-Event-ID is authenticated again and misses nothing. Ends, too, as soon as `isStillAllowed` says no, which is
-   * asked at every turn and before every page; while it cannot tell, nothing is sent. Throws `eventStreamsSpent` (429),
-   * `eventStreamsBusy`, `shuttingDown`, `storeUnavailable` (503).
+   * Server-sent events: every sealed security event after a seq, in the form of GET /v1/audit/events, with the seq as the
+   * id. A comment every 15 s tells a quiet stream from a dead one. The stream ends after `maximumLifeMs`; a consumer that
+   * reconnects with Last-Event-ID authenticates again and misses nothing. It also ends as soon as `isStillAllowed`
+   * returns false, which is checked at every tick and before every page; while that check fails, nothing is sent. Throws
+   * `eventStreamsSpent` (429), `eventStreamsBusy`, `shuttingDown`, `storeUnavailable` (503).
    */
   open(question: EventQuestion, caller: Caller, isStillAllowed: IsStillAllowed): Promise<Readable>;
   count(): number;
-  /** Ends every stream cleanly and opens no more: for the drain. */
+  /** Ends every stream cleanly and opens no more, when the copy drains. */
   close(): void;
 };
 
@@ -37,7 +37,7 @@ export type EventStreamDeps = Pick<Ports, 'sql'> & {
   readonly maximumStreams?: number;
   readonly maximumPerCaller?: number;
   readonly maximumLifeMs?: number;
-  /** A consumer that has taken nothing for this long is cut. */
+  /** A consumer that has read nothing for this long is disconnected. */
   readonly stuckAfterMs?: number;
   readonly heartbeatMs?: number;
   readonly everyMs?: number;
@@ -45,14 +45,14 @@ export type EventStreamDeps = Pick<Ports, 'sql'> & {
 
 const PAGE = 100;
 
-/** The place a reconnecting consumer names by its Last-Event-ID (WHATWG HTML §9.2.4); undefined where it is none. */
+/** The seq in the Last-Event-ID of a reconnecting consumer (WHATWG HTML §9.2.4); undefined if it is not one. */
 export const seqOfEventId = (id: unknown): number | undefined =>
   typeof id === 'string' && /^\d{1,15}$/.test(id) ? Number(id) : undefined;
 
 const frameOf = (event: AuditEventView): string =>
   `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
-/** A consumer takes at its own speed: a page is read when the last was taken, so a slow one holds no memory here. */
+/** Backpressure: a page is read only after the consumer took the last one, so a slow consumer uses no memory here. */
 class EventStream extends Readable {
   readonly #deps: EventStreamDeps;
   readonly #types: readonly string[] | undefined;
@@ -84,14 +84,14 @@ class EventStream extends Readable {
     this.#isWanted = true;
   }
 
-  /** What is due is sent, who takes nothing is cut, who is old or may no more is sent to authenticate again. */
+  /** Sends new events or a heartbeat; ends the stream if its consumer is stuck, its life is over or its caller lost access. */
   async tick(newestSeq: number): Promise<void> {
     const { clock, maximumLifeMs = 300_000, stuckAfterMs = 30_000, heartbeatMs = 15_000 } = this.#deps;
     const now = clock.monotonic();
     if (!this.#isWanted && !this.#isBusy && now - this.#sentAt > stuckAfterMs) this.destroy();
     else if (now - this.#openedAt > maximumLifeMs) this.finish();
     else if (newestSeq > this.#afterSeq) await this.#advance();
-    else if ((await this.#goesOn()) && now - this.#sentAt > heartbeatMs) this.#send(': quiet\n\n');
+    else if ((await this.#checkAccess()) && now - this.#sentAt > heartbeatMs) this.#send(': quiet\n\n');
   }
 
   finish(): void {
@@ -100,12 +100,12 @@ class EventStream extends Readable {
     this.push(null);
   }
 
-  async #goesOn(): Promise<boolean> {
+  async #checkAccess(): Promise<boolean> {
     try {
       if (await this.#isStillAllowed()) return true;
       this.finish();
     } catch (err) {
-      this.#deps.log.debug({ err }, 'whether an event stream may go on cannot be told');
+      this.#deps.log.debug({ err }, 'event stream access check failed; sending nothing');
     }
     return false;
   }
@@ -122,13 +122,13 @@ class EventStream extends Readable {
     try {
       while (this.#isWanted && !this.destroyed && !this.#isFinished) {
         const { events, reachedSeq } = await this.#read();
-        if (reachedSeq === this.#afterSeq || !(await this.#goesOn())) break;
+        if (reachedSeq === this.#afterSeq || !(await this.#checkAccess())) break;
         this.#afterSeq = reachedSeq;
         if (events.length > 0) this.#send(events.map(frameOf).join(''));
       }
     } catch (err) {
-      // The place is kept: the next turn goes on from there.
-      this.#deps.log.debug({ err }, 'an event stream could not be served');
+      // `#afterSeq` is unchanged, so the next tick resumes from there.
+      this.#deps.log.debug({ err }, 'event stream not served; retrying');
     } finally {
       this.#isBusy = false;
     }
@@ -156,7 +156,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
     },
   });
 
-  /** One look at the end of the log for all streams; none while there is no stream. */
+  /** Reads the end of the log once for all streams; stops while there are none. */
   async function tick(): Promise<void> {
     if (isTicking) return;
     isTicking = true;
@@ -164,7 +164,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
       const newest = await newestEventSeq(deps);
       await Promise.all(ledger.streams().map((stream) => stream.tick(newest)));
     } catch (err) {
-      deps.log.debug({ err }, 'event streams could not be served');
+      deps.log.debug({ err }, 'event streams not served; retrying');
     } finally {
       isTicking = false;
     }
@@ -172,14 +172,14 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
 
   return {
     async open({ afterSeq, types }, caller, isStillAllowed) {
-      const place = ledger.reserve(caller);
+      const slot = ledger.reserve(caller);
       try {
         const newest = await newestEventSeq(deps);
-        const stream = place.fill(new EventStream(deps, Math.min(afterSeq ?? newest, newest), types, isStillAllowed));
+        const stream = slot.fill(new EventStream(deps, Math.min(afterSeq ?? newest, newest), types, isStillAllowed));
         timer ??= setInterval(() => void tick(), everyMs).unref();
         return stream;
       } catch (err) {
-        place.free();
+        slot.free();
         throw err;
       }
     },

@@ -1,10 +1,10 @@
 /** Closed lists that contracts, rules and the database share. */
 
-/** How bad it is: `high` and above pages somebody. */
+/** `high` and above pages the operator on call. */
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** Whom or what an incident is about. `identifier` and `network` are keyed hashes. */
+/** The kind of subject of an incident. `identifier` and `network` are keyed hashes. */
 export const SUBJECT_KINDS = ['user', 'client', 'identifier', 'network', 'installation'] as const;
 type SubjectKind = (typeof SUBJECT_KINDS)[number];
 export type Subject = { readonly kind: SubjectKind; readonly id: string };

@@ -28,8 +28,8 @@ const COLUMNS = `id, detection, severity, subject_kind AS "subjectKind", subject
   ${placeTime('changed_at')} AS "changedAt", changed_by AS "changedBy"`;
 
 /**
- * One incident for a detection and subject until it is closed, by incidents_one_open: sightings at the same time wait
- * for each other and count. The first writes its audit row in the same statement.
+ * incidents_one_open allows one incident per detection and subject until it is closed: concurrent sightings wait for
+ * each other and increase its count. The first one writes its audit row in the same statement.
  */
 const incidentRaise = defineStatement(
   'incidentRaise',
@@ -52,7 +52,7 @@ const incidentActionAdd = defineStatement(
   `UPDATE incidents SET actions = array_append(actions, $2) WHERE id = $1 AND NOT $2 = ANY (actions)`,
 );
 
-/** Sorts what matches: there are as many incidents as people have looked at. */
+/** Sorts all matches: operators handle incidents by hand, so there are few. */
 const incidentsPage = defineStatement(
   'incidentsPage',
   `SELECT ${COLUMNS} FROM incidents
@@ -72,7 +72,7 @@ const incidentChange = defineStatement(
    RETURNING ${COLUMNS}`,
 );
 
-/** As long as the documents of HIPAA (45 CFR 164.316(b)(2)) are kept; an open one stays. */
+/** Closed incidents stay as long as HIPAA requires for documentation (45 CFR 164.316(b)(2)); open ones stay. */
 export const incidentPurge = definePurge({
   kind: 'incidents',
   table: 'incidents',
@@ -85,7 +85,7 @@ export const incidentPurge = definePurge({
 export type Raised = {
   readonly id: string;
   readonly count: number;
-  /** Done for it so far. */
+  /** Actions that ran for it so far. */
   readonly actions: readonly string[];
   readonly isNew: boolean;
 };

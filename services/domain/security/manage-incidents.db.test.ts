@@ -19,7 +19,7 @@ const raise = async (id: string, detection: Detection & Declared = tokenReplay, 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000';
 
 describe('incidents', () => {
-  test('are one for a detection and subject until it is closed; later facts stand over earlier ones', async () => {
+  test('are one per detection and subject until closed; later details overwrite earlier ones', async () => {
     const id = await raise('ada', tokenReplay, { seq: 1, factor: 'password' });
     expect(await raise('ada', tokenReplay, { seq: 2 })).toBe(id);
     expect(await raise('ada', refreshTokenReuse), 'another detection').not.toBe(id);
@@ -40,7 +40,7 @@ describe('incidents', () => {
     expect(await raise('ada')).not.toBe(id);
   });
 
-  test('write their event when they are raised, and none when they are seen again', async () => {
+  test('write an event when raised, and none for further sightings', async () => {
     const id = await raise('event');
     await raise('event');
     const events = await ports.raw(`SELECT type, detail FROM audit_outbox WHERE target_id = $1`, [id]);
@@ -52,7 +52,7 @@ describe('incidents', () => {
     ]);
   });
 
-  test('about a name or a network say who it is in no public member', async () => {
+  test('about a name or a network put its hash in no public member of the event', async () => {
     const target = { kind: 'network', id: 'network:hash' } as const;
     const { id } = await raiseIncident(ports.sql, ports, testCaller, tokenReplay, { target });
     const [event] = await ports.raw<{ detail: object }>('SELECT detail FROM audit_outbox WHERE target_id = $1', [id]);
@@ -64,7 +64,7 @@ describe('incidents', () => {
     });
   });
 
-  test('are listed by what is asked for, the one seen last first, a page at a time', async () => {
+  test('are listed by filter, most recently seen first, page by page', async () => {
     const ids: string[] = [];
     for (let n = 0; n < 3; n += 1) ids.push(await raise(`paged ${n}`, stateRewound));
     for (const [n, id] of ids.entries())
@@ -85,33 +85,37 @@ describe('incidents', () => {
     },
   );
 
-  test('that nobody raised are unknown', async () => {
+  test('that were never raised are unknown', async () => {
     await expect(readIncident(ports, UNKNOWN)).rejects.toMatchObject({ code: 'incident_unknown' });
     const change = { incidentId: UNKNOWN, state: 'closed', reason: 'x' } as const;
     await expect(changeIncident(ports, change, testCaller)).rejects.toMatchObject({ code: 'incident_unknown' });
   });
 
-  test('are taken up, then closed for good, each with its reason in the log', async () => {
+  test('are acknowledged, then closed for good, each with its reason in the audit log', async () => {
     const incidentId = await raise('closed');
-    const taken = await changeIncident(ports, { incidentId, state: 'acknowledged', reason: 'looking' }, testCaller);
-    expect(taken).toMatchObject({ state: 'acknowledged', reason: 'looking', changed_at: expect.any(String) });
-    expect(await raise('closed'), 'it still counts').toBe(incidentId);
+    const acknowledged = await changeIncident(
+      ports,
+      { incidentId, state: 'acknowledged', reason: 'looking' },
+      testCaller,
+    );
+    expect(acknowledged).toMatchObject({ state: 'acknowledged', reason: 'looking', changed_at: expect.any(String) });
+    expect(await raise('closed'), 'it still counts sightings').toBe(incidentId);
     const closed = await changeIncident(ports, { incidentId, state: 'closed', reason: 'a test' }, testCaller);
     expect(closed).toMatchObject({ state: 'closed', count: 2 });
     const late = changeIncident(ports, { incidentId, state: 'acknowledged', reason: 'late' }, testCaller);
     await expect(late).rejects.toMatchObject({ code: 'incident_closed' });
-    const told = await ports.raw(
+    const recorded = await ports.raw(
       `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1
        ORDER BY id`,
       [incidentId],
     );
-    expect(told).toEqual([
+    expect(recorded).toEqual([
       { outcome: 'acknowledged', reason: 'looking' },
       { outcome: 'closed', reason: 'a test' },
     ]);
   });
 
-  test('closed by two at once are closed by one of them', async () => {
+  test('closed by two concurrent requests are closed by exactly one', async () => {
     const incidentId = await raise('race');
     const close = (reason: string) => changeIncident(ports, { incidentId, state: 'closed', reason }, testCaller);
     const results = await Promise.allSettled([close('first'), close('second')]);
@@ -126,7 +130,7 @@ describe('incidents', () => {
     ['system:test', testCaller],
     ['anonymous', { kind: 'anonymous', request }],
   ];
-  test.each(callers)('say who changed them: %s', async (name, caller) => {
+  test.each(callers)('record who changed them: %s', async (name, caller) => {
     const incidentId = await raise(`by ${name}`);
     const changed = await changeIncident(ports, { incidentId, state: 'closed', reason: 'x' }, caller);
     expect(changed.changed_by).toBe(name);

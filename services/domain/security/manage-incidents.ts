@@ -32,7 +32,7 @@ const viewOf = (row: IncidentRow): IncidentView => ({
   changed_by: row.changedBy,
 });
 
-/** The one seen last first, a page at a time. Throws `cursor_invalid` (400). */
+/** Lists incidents, most recently seen first, one page at a time. Throws `cursor_invalid` (400). */
 export async function listIncidents(
   { sql }: Pick<Ports, 'sql'>,
   input: IncidentFilter & { readonly limit: number; readonly cursor?: string | undefined },
@@ -55,11 +55,11 @@ export async function readIncident({ sql }: Pick<Ports, 'sql'>, incidentId: stri
 export type IncidentChange = {
   readonly incidentId: string;
   readonly state: 'acknowledged' | 'closed';
-  /** Why, for the audit log. */
+  /** For the audit log. */
   readonly reason: string;
 };
 
-/** Takes up or closes an incident. Throws `incident_unknown` (404), `incident_closed` (409). */
+/** Acknowledges or closes an incident. Throws `incident_unknown` (404), `incident_closed` (409). */
 export async function changeIncident(
   { transact }: Pick<Ports, 'transact'>,
   { incidentId, state, reason }: IncidentChange,

@@ -8,14 +8,14 @@ import { type Raised, upsertIncident } from './incidents.store.ts';
 
 export type Sighting = {
   readonly target: Subject;
-  /** Ids, codes and counts; no secret, address or name. Kept with the incident, later members over earlier ones. */
+  /** Ids, codes and counts; no secret, address or name. Stored with the incident; later members overwrite earlier ones. */
   readonly detail?: Readonly<Record<string, unknown>>;
 };
 
 /**
- * Raises an incident, or counts one more sighting of the one that is open for this detection and subject. One
- * statement, the audit row of a new incident included: pass a transaction to tie it to the change it is about.
- * Acting on it is `actOn`'s business.
+ * Raises an incident, or counts one more sighting of the open one for this detection and subject. It is one statement,
+ * including the audit row of a new incident; pass a transaction to commit it together with the change it is about.
+ * `actOn` runs the actions.
  * @example await raiseIncident(tx, ports, caller, tokenReplay, { target: { kind: 'user', id }, detail: { jti } })
  */
 export async function raiseIncident(
@@ -33,7 +33,7 @@ export async function raiseIncident(
       detection: name,
       severity,
       subject: target.kind,
-      // Who it is about is personal: committed to, and not in the public log.
+      // The subject is personal data: the log contains a commitment to it, not the value.
       ...(isHash ? { identifier: target.id } : { [`${target.kind}_id`]: target.id }),
     },
   });

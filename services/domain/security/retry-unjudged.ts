@@ -6,18 +6,18 @@ import { eventNotSetAside } from './errors.ts';
 import { readUnjudgedPage, retryUnjudged } from './unjudged-events.store.ts';
 
 export type UnjudgedView = {
-  /** Its place in the audit log. */
+  /** Its seq in the audit log. */
   readonly seq: number;
   readonly type: string;
   readonly tries: number;
-  /** Code of what failed last. */
+  /** Error code of the last attempt. */
   readonly failure: string;
   readonly failed_at: string;
-  /** Null: it is set aside. */
+  /** Null if the event is set aside. */
   readonly next_try_at: string | null;
 };
 
-/** Events whose handling failed, the oldest first. Throws `cursor_invalid` (400). */
+/** Lists events whose handling failed, oldest first. Throws `cursor_invalid` (400). */
 export async function listUnjudged(
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly limit: number; readonly cursor?: string | undefined },
@@ -38,7 +38,7 @@ export async function listUnjudged(
   };
 }
 
-/** Has an event judged again that was set aside. Throws `event_not_set_aside` (404). */
+/** Schedules another evaluation of an event that was set aside. Throws `event_not_set_aside` (404). */
 export async function retryEvent(
   { transact }: Pick<Ports, 'transact'>,
   { seq, reason }: { readonly seq: number; readonly reason: string },

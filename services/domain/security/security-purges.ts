@@ -1,5 +1,5 @@
 import { incidentPurge } from './incidents.store.ts';
 import { unjudgedPurge } from './unjudged-events.store.ts';
 
-/** What this module removes once its time is over. */
+/** Tables that this module purges after their retention. */
 export const securityPurges = [incidentPurge, unjudgedPurge] as const;

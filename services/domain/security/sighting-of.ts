@@ -24,7 +24,7 @@ type KnownDetection =
   | typeof tokenReplay
   | typeof unusualPasskey;
 
-/** What a detection makes of an event. */
+/** A sighting of a detection in an event. */
 export type SightingOf = {
   readonly detection: KnownDetection;
   readonly target: Subject;
@@ -49,7 +49,7 @@ const memberOf = (event: AuditEventView, name: string): string | undefined => {
   return typeof value === 'string' && value !== '' ? value : undefined;
 };
 
-/** The user where the event knows one, else whatever else it knows. */
+/** The user if the event has one, else an identifier, a client or the installation. */
 function subjectOf(event: AuditEventView): Subject {
   const userId = event.target?.kind === 'user' ? event.target.id : memberOf(event, 'user_id');
   if (userId) return { kind: 'user', id: userId };
@@ -58,13 +58,13 @@ function subjectOf(event: AuditEventView): Subject {
   return event.client_id === null ? INSTALLATION : { kind: 'client', id: event.client_id };
 }
 
-const named = (subject: Subject): ActedOn => (subject.kind === 'user' ? { userId: subject.id } : {});
+const userOf = (subject: Subject): ActedOn => (subject.kind === 'user' ? { userId: subject.id } : {});
 
-/** What one sealed event is a sighting of, by itself; most are of nothing. */
+/** The sightings in one sealed event, from that event alone; most have none. */
 export function sightingsOf(event: AuditEventView): SightingOf[] {
   const target = subjectOf(event);
   const detail = { seq: event.seq };
-  const on = named(target);
+  const on = userOf(target);
   switch (event.type) {
     case 'user.login_locked': {
       const isNetwork = event.detail.of === 'network';
@@ -90,7 +90,7 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
   }
 }
 
-/** Whether an event is a sign-in whose surroundings are worth a look (`identity/sign-in/sign-in-origin.ts`). */
+/** Whether the event is a successful sign-in from an unknown device (`identity/sign-in/sign-in-origin.ts`). */
 const isFromUnknownDevice = ({ outcome, detail }: AuditEventView): boolean =>
   outcome === 'ok' && detail.known_device === false;
 
@@ -99,7 +99,7 @@ function signInSightings(event: AuditEventView, target: Subject): SightingOf[] {
   const elsewhere = memberOf(event, 'elsewhere');
   const isSuspect = event.detail.suspect_network === true;
   if (!isSuspect && elsewhere === undefined) return [];
-  const on = { ...named(target), since: event.occurred_at, ...(sessionId === undefined ? {} : { sessionId }) };
+  const on = { ...userOf(target), since: event.occurred_at, ...(sessionId === undefined ? {} : { sessionId }) };
   const detail = {
     seq: event.seq,
     factor: event.detail.factor,

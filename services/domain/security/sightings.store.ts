@@ -1,10 +1,10 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
-/** One reader at a time: what it does for events is committed with how far it has read. */
+/** One reader at a time: the effects of events commit together with the log position. */
 const detectionProgressLock = defineStatement('detectionProgressLock', `SELECT FROM detection_progress FOR UPDATE`);
 
-/** Locks as above: whoever comes second finds the place taken. */
+/** Locks the same row: a second worker finds the position already advanced and gets no row. */
 const detectionProgressAdvance = defineStatement(
   'detectionProgressAdvance',
   `UPDATE detection_progress SET seq = $1 WHERE seq < $1 RETURNING 1`,
@@ -12,7 +12,7 @@ const detectionProgressAdvance = defineStatement(
 
 const detectionProgressRead = defineStatement('detectionProgressRead', `SELECT seq FROM detection_progress`);
 
-/** Networks that fail now and are not locked, or that one; along login_failures_networks, or the primary key. */
+/** Networks above the limit that are not locked, or only the one named by key; uses login_failures_networks or the primary key. */
 const stuffingNetworksRead = defineStatement(
   'stuffingNetworksRead',
   `SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
@@ -23,7 +23,7 @@ const stuffingNetworksRead = defineStatement(
    ORDER BY key COLLATE "C"`,
 );
 
-/** Backwards along audit_events_type. */
+/** Scans audit_events_type backwards. */
 const loginRatioRead = defineStatement(
   'loginRatioRead',
   `SELECT count(*)::int AS logins, count(*) FILTER (WHERE outcome <> 'ok')::int AS refused FROM (
@@ -43,13 +43,13 @@ const networkBlock = defineStatement(
    WHERE key = $1`,
 );
 
-/** Row triggers end its families, write the revocation and the audit row. */
+/** Row triggers end its families and write the revocation and audit rows. */
 const sessionEnd = defineStatement('securitySessionEnd', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
 
 /**
- * What was opened after the login that was seen: another session, a device that is signed in without one, or is about to
- * be. All by the clock that dated the login, the database's: those of copies differ. Along sessions_user_id,
- * refresh_families_user_id and oauth_device_grants_user_id.
+ * Whether the user got another session, a family without a session (a signed-in device) or an approved device grant after
+ * the suspicious sign-in. All times are from the database's clock, as that of the sign-in is: the clocks of copies differ.
+ * Uses sessions_user_id, refresh_families_user_id and oauth_device_grants_user_id.
  */
 const openedSinceRead = defineStatement(
   'securityOpenedSinceRead',
@@ -60,16 +60,16 @@ const openedSinceRead = defineStatement(
        AND decided_at >= $2::timestamptz)`,
 );
 
-const userHold = defineStatement(
-  'securityUserHold',
+const userLock = defineStatement(
+  'securityUserLock',
   `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) u`,
 );
-/** Its sessions are held by then. In id order, as by a batch of refreshes; along refresh_families_user_id. */
-const familiesHold = defineStatement(
-  'securityFamiliesHold',
+/** Runs after the sessions are locked. In id order, like a refresh batch; uses refresh_families_user_id. */
+const familiesLock = defineStatement(
+  'securityFamiliesLock',
   `SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE`,
 );
-/** User, sessions, families: the order of every writer. A higher epoch refuses every token born before. */
+/** Every writer locks user, sessions, families in this order. A higher epoch refuses every token issued before. */
 const userEpochRaise = defineStatement(
   'securityUserEpochRaise',
   `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`,
@@ -85,7 +85,7 @@ export async function readProgress(sql: Sql): Promise<number> {
   return row?.seq ?? -1;
 }
 
-/** False where it is that far already. */
+/** False if the position is already there or further. */
 export const advanceProgress = async (sql: Sql, seq: number): Promise<boolean> =>
   (await sql.query(detectionProgressAdvance, [seq])).length > 0;
 
@@ -120,22 +120,22 @@ export async function blockNetworkRow(tx: Sql, key: string, seconds: number): Pr
   await tx.query(networkBlock, [key, seconds]);
 }
 
-/** False where it is gone already. */
+/** False if the session is already gone. */
 export const endSessionRow = async (tx: Sql, sessionId: string): Promise<boolean> =>
   (await tx.query(sessionEnd, [sessionId])).length > 0;
 
-/** Whether more was opened for the user since the login that was seen; its own session has ended by then. */
+/** Whether the user got more since the suspicious sign-in, whose own session has already ended. */
 export const isMoreOpen = async (tx: Sql, userId: string, since: string): Promise<boolean> =>
   (await tx.query(openedSinceRead, [userId, since])).length > 0;
 
-/** Every login of a user, each in its turn: whichever end then, and in whatever order, nobody waits for us in a circle. */
-export async function holdLogins(tx: Sql, userId: string): Promise<void> {
-  await tx.query(userHold, [userId]);
-  await tx.query(familiesHold, [userId]);
+/** Locks the user, all sessions and all families in the usual order, so that ending any of them later cannot deadlock. */
+export async function lockSessionsAndFamilies(tx: Sql, userId: string): Promise<void> {
+  await tx.query(userLock, [userId]);
+  await tx.query(familiesLock, [userId]);
 }
 
 export async function endEverythingOf(tx: Sql, userId: string): Promise<void> {
-  await tx.query(userHold, [userId]);
+  await tx.query(userLock, [userId]);
   await tx.query(userEpochRaise, [userId]);
   await tx.query(userSessionsEnd, [userId]);
 }

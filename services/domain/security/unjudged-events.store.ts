@@ -2,7 +2,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
 
-/** An event whose handling failed, and which try that was. */
+/** An event whose handling failed, and the number of attempts so far. */
 export type Unjudged = {
   readonly seq: number;
   readonly tries: number;
@@ -13,19 +13,19 @@ const unjudgedInsert = defineStatement(
   `INSERT INTO unjudged_events (seq, failure, next_try_at) VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))`,
 );
 
-/** Along unjudged_events_next_try_at. */
+/** Uses unjudged_events_next_try_at. */
 const unjudgedDueRead = defineStatement(
   'unjudgedDueRead',
   `SELECT seq, tries FROM unjudged_events WHERE next_try_at <= clock_timestamp() ORDER BY next_try_at LIMIT $1`,
 );
 
-/** By primary key, like those below. The number of tries tells apart a try that another worker has made meanwhile. */
+/** Uses the primary key, like those below. `tries` differs if another worker has made an attempt meanwhile. */
 const unjudgedTake = defineStatement(
   'unjudgedTake',
   `DELETE FROM unjudged_events WHERE seq = $1 AND tries = $2 AND next_try_at IS NOT NULL RETURNING 1`,
 );
 
-/** Null seconds: it is set aside. */
+/** With null seconds the event is set aside. */
 const unjudgedPostpone = defineStatement(
   'unjudgedPostpone',
   `UPDATE unjudged_events SET tries = tries + 1, failure = $3, failed_at = clock_timestamp(),
@@ -45,7 +45,7 @@ const unjudgedRetry = defineStatement(
   `UPDATE unjudged_events SET tries = 0, next_try_at = clock_timestamp() WHERE seq = $1 AND next_try_at IS NULL RETURNING 1`,
 );
 
-/** Those set aside that nobody asked for again; the event stays in the log, and the incident that told of it. */
+/** Purges events that were set aside and never retried; the audit log and the incident stay. */
 export const unjudgedPurge = definePurge({
   kind: 'unjudged_events',
   table: 'unjudged_events',
@@ -62,11 +62,11 @@ export const insertUnjudged = (
 
 export const readDueUnjudged = (sql: Sql, limit: number): Promise<Unjudged[]> => sql.query(unjudgedDueRead, [limit]);
 
-/** Removes it for the transaction that judges it; false where another worker has. */
+/** Claims the event for the transaction that evaluates it; false if another worker has claimed it. */
 export const takeUnjudged = async (tx: Sql, { seq, tries }: Unjudged): Promise<boolean> =>
   (await tx.query(unjudgedTake, [seq, tries])).length > 0;
 
-/** False where another worker has judged it or counted this try. */
+/** False if another worker has evaluated it or counted this attempt. */
 export const postponeUnjudged = async (
   tx: Sql,
   { seq, tries }: Unjudged,
@@ -84,6 +84,6 @@ export type UnjudgedRow = Unjudged & {
 export const readUnjudgedPage = (sql: Sql, after: number, limit: number): Promise<UnjudgedRow[]> =>
   sql.query(unjudgedPage, [after, limit]);
 
-/** False where it is not set aside. */
+/** False if the event is not set aside. */
 export const retryUnjudged = async (tx: Sql, seq: number): Promise<boolean> =>
   (await tx.query(unjudgedRetry, [seq])).length > 0;

@@ -17,8 +17,8 @@ afterAll(() => harness?.close());
 const client = (...permissions: string[]): Caller => clientCaller('help-desk', permissions);
 const admitFrom = (ip: string, email: string) => admitSignIn(harness.deps, { email }, callerAt(ip));
 
-/** Somebody whose password was guessed until it locked. */
-async function guessed(ip: string): Promise<{ readonly id: string; readonly email: string }> {
+/** A user whose account is locked after failed passwords. */
+async function lockedUser(ip: string): Promise<{ readonly id: string; readonly email: string }> {
   const { id, email } = await harness.person();
   for (let n = 0; n < 5; n += 1) {
     const admitted = await admitFrom(ip, email);
@@ -29,28 +29,28 @@ async function guessed(ip: string): Promise<{ readonly id: string; readonly emai
 }
 const unlock = (userId: string, caller: Caller) => unlockUser(harness.deps, { userId, reason: 'they called' }, caller);
 
-describe('an account that was locked', () => {
-  test('is unlocked: its failures are forgotten, and the log says why and how many', async () => {
-    const { id, email } = await guessed('198.51.100.1');
+describe('unlocking an account', () => {
+  test('clears its failures and records their number and the reason', async () => {
+    const { id, email } = await lockedUser('198.51.100.1');
     expect(await unlock(id, client())).toEqual({ user_id: id, failed_logins: 5 });
     await expect(admitFrom('198.51.100.1', email)).resolves.toBeDefined();
     expect(await unlock(id, client()), 'nothing is left').toEqual({ user_id: id, failed_logins: 0 });
-    const told = await harness.rows(
+    const recorded = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1 ORDER BY id`,
       [id],
     );
-    expect(told).toEqual([5, 0].map((failures) => ({ detail: { failures, reason: 'they called' } })));
+    expect(recorded).toEqual([5, 0].map((failures) => ({ detail: { failures, reason: 'they called' } })));
   });
 
-  test('of somebody who may more stays locked: its guesser would go on', async () => {
-    const { id, email } = await guessed('198.51.100.2');
+  test('of a user with more permissions than the caller is refused, because guessing could continue', async () => {
+    const { id, email } = await lockedUser('198.51.100.2');
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
     await expect(unlock(id, client('users:unlock'))).rejects.toMatchObject({ code: 'rights_exceeded' });
     await expect(admitFrom('198.51.100.2', email)).rejects.toMatchObject({ code: 'login_locked' });
-    expect(await unlock(id, testCaller), 'the installation itself may').toMatchObject({ failed_logins: 5 });
+    expect(await unlock(id, testCaller), 'the system caller may').toMatchObject({ failed_logins: 5 });
   });
 
-  test('that is nobody is unknown', async () => {
-    await expect(unlock('nobody', client())).rejects.toMatchObject({ code: 'user_unknown' });
+  test('of an unknown user is refused', async () => {
+    await expect(unlock('unknown', client())).rejects.toMatchObject({ code: 'user_unknown' });
   });
 });

@@ -10,14 +10,14 @@ import { readAccount } from './sightings.store.ts';
 
 export type UnlockInput = {
   readonly userId: string;
-  /** Why, for the audit log. */
+  /** For the audit log. */
   readonly reason: string;
 };
 
 /**
- * Lets an account try its password again from any device: its consecutive failures are forgotten. Who is let in is
- * still for the password to say. By somebody who has every right that its user has: whoever guesses is let on too.
- * Throws `user_unknown` (404), `rights_exceeded` (403).
+ * Clears the consecutive failures of an account, so that its password works from any device again. An attacker can then
+ * continue to guess, so the caller needs every permission of the user. Throws `user_unknown` (404), `rights_exceeded`
+ * (403).
  */
 export async function unlockUser(
   ports: Pick<Ports, 'transact'> & HasKeyRing,
