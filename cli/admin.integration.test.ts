@@ -209,7 +209,7 @@ test('what cannot be done ends with its exit code and one fix', async () => {
     [['sessions', 'revoke', ...reason], 2, /name one session or say --user/],
     [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /belongs to the installation/],
     [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name: /],
-    [['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'], 2, /no:such is no permission/],
+    [['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'], 2, /Unknown permission no:such/],
     [['clients', 'create', 'X', '--grants', 'password', ...reason], 2, /grant_types\.0: /],
     [['clients', 'create', 'X', '--id', 'with space', ...reason, '--dry-run'], 2, /client_id: /],
     [['roles', 'delete', 'admin', ...reason, '--yes'], 5, /stays as it is/],

@@ -43,7 +43,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
        SELECT "userId", "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = $1`,
       [flooder.id],
     );
-    expect(await fresh('flood-21', flooder)).toContain('too many within a day');
+    expect(await fresh('flood-21', flooder)).toContain('too many new applications within a day');
     expect(await fresh('flood-20', flooder)).toContain('Journal');
     expect(await fresh('flood-21', other)).toContain('Journal');
     await harness.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = 'flood19'`);

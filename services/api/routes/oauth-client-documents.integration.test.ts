@@ -125,7 +125,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     const shown = await host.askAt(harness.open, harness.user);
     host.answer = host.serve;
     expect([shown.status, shown.leftFor]).toEqual([400, null]);
-    expect(shown.text).toContain('cannot be let in');
+    expect(shown.text).toContain('cannot be admitted');
   });
 
   test('for nobody signed in a known client is not read again: its request goes on, to the login', async () => {

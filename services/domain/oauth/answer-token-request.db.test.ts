@@ -8,12 +8,12 @@ import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts
 import { beginDeviceGrant } from './devices/begin-device-grant.ts';
 import { answerDeviceGrant } from './devices/decide-device-grant.ts';
 import {
+  anonymousCaller,
   challengeOf,
   type GrantClient,
   type GrantHarness,
   type GrantPorts,
   newVerifier,
-  nobody,
   openGrantHarness,
   REDIRECT,
 } from './grant-harness.ts';
@@ -73,7 +73,7 @@ const refusedOf = ({ clientId }: GrantClient) =>
     [clientId],
   );
 
-test('a code is a login, and its refresh token the next pair', async () => {
+test('exchanges a code for a token pair, and its refresh token for the next pair', async () => {
   const first = await ask(await codeRequest(site));
   expect(claimsOf(first)).toMatchObject({ sub: user.id, client_id: site.clientId });
   const { refresh_token } = first as { refresh_token: string };
@@ -81,39 +81,39 @@ test('a code is a login, and its refresh token the next pair', async () => {
   expect(claimsOf(second)).toMatchObject({ sub: user.id, fid: claimsOf(first).fid });
 });
 
-test('a client has tokens of its own by its secret', async () => {
+test('issues a client-credentials token to a client that authenticates with its secret', async () => {
   const answer = await ask({ grant_type: 'client_credentials' }, service.caller);
   expect(claimsOf(answer)).toMatchObject({ sub: service.clientId, client_id: service.clientId });
 });
 
-test('what a user allowed a device is a login by its code', async () => {
+test('exchanges a device code after its user allowed the device', async () => {
   const tv = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const input = { clientId: tv.clientId, scope: 'openid', resource: undefined };
-  const { device_code, user_code } = await beginDeviceGrant(ports, input, nobody);
-  await answerDeviceGrant(ports, { userCode: user_code, cookie: user.cookie, isAllowed: true }, nobody);
-  const answer = await ask({ grant_type: DEVICE_GRANT, device_code, client_id: tv.clientId }, nobody);
+  const { device_code, user_code } = await beginDeviceGrant(ports, input, anonymousCaller);
+  await answerDeviceGrant(ports, { userCode: user_code, cookie: user.cookie, isAllowed: true }, anonymousCaller);
+  const answer = await ask({ grant_type: DEVICE_GRANT, device_code, client_id: tv.clientId }, anonymousCaller);
   expect(claimsOf(answer)).toMatchObject({ sub: user.id, client_id: tv.clientId });
 });
 
-test('a grant that does not exist is refused, and one that the client may not have', async () => {
+test('refuses an unknown grant type, and one that the client is not allowed', async () => {
   await expect(ask({ grant_type: 'password' })).rejects.toMatchObject({ code: 'grant_type_unsupported' });
   await expect(ask({ grant_type: DEVICE_GRANT })).rejects.toMatchObject({ code: 'grant_not_allowed' });
 });
 
 test.each(['authorization_code', 'refresh_token'])(
-  '%s without what it needs is refused, as is an empty one',
+  '%s is refused without its required parameter, or with an empty one',
   async (grant_type) => {
     await expect(ask({ grant_type })).rejects.toMatchObject({ code: 'request_invalid' });
     await expect(ask({ grant_type, code: '', refresh_token: '' })).rejects.toMatchObject({ code: 'request_invalid' });
   },
 );
 
-test('a client with a secret that does not show it is nobody', async () => {
+test('a confidential client that sends no secret is unauthenticated', async () => {
   const named = { ...(await codeRequest(site)), client_id: site.clientId };
-  await expect(ask(named, nobody)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+  await expect(ask(named, anonymousCaller)).rejects.toMatchObject({ code: 'client_unauthenticated' });
 });
 
-test('tokens of a client that binds them to a certificate need one, and are bound to it', async () => {
+test('a certificate-bound client needs a certificate, and its tokens are bound to it', async () => {
   const client = await harness.newClient({ certificateBound: true });
   const input = await codeRequest(client);
   await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'request_invalid' });
@@ -123,7 +123,7 @@ test('tokens of a client that binds them to a certificate need one, and are boun
   expect(claimsOf(await ask(input, showing(client.caller, certificate))).cnf).toEqual({ 'x5t#S256': certificate });
 });
 
-test('tokens of a client that binds them to a key need a proof of it, which is good once', async () => {
+test('a DPoP-bound client needs a proof, which works once, and its tokens are bound to the key', async () => {
   const client = await harness.newClient({ dpopBound: true });
   const input = await codeRequest(client);
   const proof = newProofMaker().proof('POST', HTU);
@@ -136,14 +136,14 @@ test('tokens of a client that binds them to a key need a proof of it, which is g
   });
 });
 
-test('a refresh token that is rubbish uses no proof up', async () => {
+test('a malformed refresh token does not consume the proof', async () => {
   const proof = newProofMaker().proof('POST', HTU);
   const rubbish = { grant_type: 'refresh_token', refresh_token: 'rubbish' };
   await expect(ask(rubbish, site.caller, proof)).rejects.toMatchObject({ code: 'refresh_token_invalid' });
   expect(await ask(await codeRequest(site), site.caller, proof)).toMatchObject({ token_type: 'DPoP' });
 });
 
-test('a service exchanges the token it was called with for one of less scope, which names it and is in the log', async () => {
+test('a service exchanges the token it received for one with less scope, which names the service and is audited', async () => {
   const answer = await exchange();
   expect(answer).toMatchObject({ issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', scope: 'openid' });
   const claims = claimsOf(answer);
@@ -158,12 +158,12 @@ test.each([
   ['no token', { subject_token: '' }],
   ['a token of another type', { subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' }],
   ['another type wanted', { requested_token_type: 'urn:ietf:params:oauth:token-type:id_token' }],
-  ['an actor beside the client', { actor_token: 'a' }],
+  ['an actor other than the client', { actor_token: 'a' }],
 ])('an exchange is refused: %s', async (_what, changes) => {
   await expect(exchange(changes)).rejects.toMatchObject({ code: 'request_invalid' });
 });
 
-test('what is refused to a service has an event with its reason', async () => {
+test('a refused exchange writes an event with its reason', async () => {
   const own = await harness.newClient({ grantTypes: [TOKEN_EXCHANGE] });
   await expect(exchange({ subject_token: 'no.token.here' }, own.caller)).rejects.toMatchObject({
     code: 'subject_token_invalid',
@@ -171,7 +171,9 @@ test('what is refused to a service has an event with its reason', async () => {
   expect(await refusedOf(own)).toEqual([{ reason: 'subject_token_invalid' }]);
 });
 
-test('a name alone exchanges nothing', async () => {
+test('a public client cannot exchange tokens', async () => {
   const app = await harness.newClient({ authMethod: 'none', grantTypes: [TOKEN_EXCHANGE] });
-  await expect(exchange({ client_id: app.clientId }, nobody)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+  await expect(exchange({ client_id: app.clientId }, anonymousCaller)).rejects.toMatchObject({
+    code: 'client_unauthenticated',
+  });
 });

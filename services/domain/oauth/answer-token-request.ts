@@ -35,11 +35,11 @@ export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts & 
 
 const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
 
-/** A parameter without a value counts as left out (RFC 6749 §3.2). */
+/** An empty parameter is treated as omitted (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 /**
- * Who asks and by which keys: everything in memory first, the proof is used up last.
+ * Authenticates the client and its keys: checks in memory come first, the proof is consumed last.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `refresh_token_invalid`, `dpop_proof_invalid`,
  * `dpop_nonce_required`, `client_certificate_unreadable`, `request_invalid` (400), `store_unavailable` (503).
  */
@@ -54,21 +54,21 @@ async function admit(
   const proof = presented === undefined ? undefined : judgeProof(ports, presented);
   const client = oauthClient(ports, given(input.client_id), caller);
   const registered = ports.access.client(client.clientId);
-  // What is refused to a client for itself has an audit row, written by its own use-case.
+  // Refused client-credentials requests get an audit row, which their own use-case writes.
   if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
     throw grantNotAllowed();
   if (certificate === undefined && registered?.certificateBound)
     throw requestInvalid({
-      detail: 'Every token of this client is bound to a certificate, and the connection shows none.',
+      detail: 'Tokens of this client are bound to a certificate, and the connection has none.',
     });
-  const held = certificate === undefined ? {} : { x5t: certificate };
+  const certificateKeys = certificate === undefined ? {} : { x5t: certificate };
   if (proof === undefined) {
-    if (registered?.dpopBound) throw dpopProofInvalid({ detail: 'Every token of this client is bound to a key.' });
-    return { client, keys: held };
+    if (registered?.dpopBound) throw dpopProofInvalid({ detail: 'Tokens of this client are bound to a DPoP key.' });
+    return { client, keys: certificateKeys };
   }
   const refreshToken = given(input.refresh_token);
-  const keys = { jkt: proof.jkt, ...held };
-  // Rubbish costs no query.
+  const keys = { jkt: proof.jkt, ...certificateKeys };
+  // A malformed refresh token is refused without a query.
   if (input.grant_type === 'refresh_token' && refreshToken !== undefined)
     await checkPresented(ports, { refreshToken, presentedBy: { ...client, ...keys } });
   await consumeProof(ports, proof);
@@ -76,8 +76,8 @@ async function admit(
 }
 
 /**
- * The token endpoint (RFC 6749 §3.2) with every grant there is: those that begin with a user here, those of tokens and
- * clients alone in `tokens`. Throws what the grants throw.
+ * The token endpoint (RFC 6749 §3.2) with every grant: codes, device codes and token exchange are implemented here,
+ * refresh and client credentials in `tokens`. Throws what the grants throw.
  */
 export async function answerTokenRequest(
   ports: TokenRequestPorts,

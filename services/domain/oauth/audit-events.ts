@@ -4,7 +4,7 @@ export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A user let a client act for them; `scope` and `audience` say how far.',
+  meaning: 'A user consented to a client; `scope` and `audience` name what was granted.',
 });
 
 export const authorizationDecided = defineAuditEvent({
@@ -12,21 +12,22 @@ export const authorizationDecided = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok', 'denied'],
   meaning:
-    'An authorization code was issued to a client for a user, or the user denied it; `pushed` where the client sent the request ahead (RFC 9126).',
+    'An authorization code was issued to a client for a user, or the user denied it; `pushed` is true for a pushed request (RFC 9126).',
 });
 
 export const codeReused = defineAuditEvent({
   type: 'oauth.code_reused',
   durability: 'durable',
   outcomes: ['ended'],
-  meaning: 'An authorization code was presented again after its use: the login of its first use was ended.',
+  meaning:
+    'An authorization code was presented again after its use, and the token family of its first use was revoked.',
 });
 
 export const deviceGrantDecided = defineAuditEvent({
   type: 'oauth.device_decided',
   durability: 'durable',
   outcomes: ['ok', 'denied'],
-  meaning: 'A user allowed a device to act for them, or denied it.',
+  meaning: 'A user allowed or denied a device grant.',
 });
 
 export const consentWithdrawn = defineAuditEvent({
@@ -34,5 +35,5 @@ export const consentWithdrawn = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'A user lets a client act for them no more; `logins` of it were ended with their access tokens. By an incident (`reason`): what was agreed to after the sign-in that raised it.',
+    'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. With `reason`, an incident withdrew consents granted after the sign-in that raised it.',
 });

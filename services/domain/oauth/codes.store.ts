@@ -12,8 +12,8 @@ const codeInsert = defineStatement(
 );
 
 /**
- * Consumes a code, once, and only for who may have it: whatever is not as in its request leaves it as it is. Parallel
- * uses wait for the first to commit and find no row. By primary key.
+ * Consumes a code once, and only if everything matches its request; otherwise the code stays. Concurrent uses wait for the
+ * first to commit and find no row. Uses the primary key.
  */
 const codeConsume = defineStatement(
   'oauthCodeConsume',
@@ -24,8 +24,8 @@ const codeConsume = defineStatement(
 );
 
 /**
- * What there is of a code that could not be consumed: for another resource, or exchanged before, and whether the login
- * of that was ended with its tokens. By two unique indexes and that of revocations by what they name.
+ * Explains why a code could not be consumed: it is for another resource, or was already redeemed, and whether that token
+ * family has already ended. Uses two unique indexes and the index of revocations by kind and value.
  */
 const codeTrace = defineStatement(
   'oauthCodeTrace',
@@ -36,8 +36,8 @@ const codeTrace = defineStatement(
 );
 
 /**
- * What a user allowed and no client has exchanged; waits for one that is doing so, and finds none then. Before the
- * consents: whoever exchanges a code locks it first. Index: oauth_codes_user_id.
+ * Deletes unredeemed codes; waits for a concurrent redemption, and then finds none. Runs before the consents, because a
+ * redemption locks the code first. Index: oauth_codes_user_id.
  */
 const codesOfDelete = defineStatement(
   'oauthCodesOfDelete',
@@ -46,7 +46,7 @@ const codesOfDelete = defineStatement(
    RETURNING 1`,
 );
 
-/** Codes nobody can exchange any more. Index: oauth_codes_expires_at. */
+/** Expired codes. Index: oauth_codes_expires_at. */
 export const codePurge = definePurge({
   kind: 'oauth_codes',
   table: 'oauth_codes',
@@ -102,7 +102,7 @@ export type PresentedCode = {
 export type ConsumedCode = {
   readonly userId: string;
   readonly sessionId: string;
-  /** As it stood when the user agreed. */
+  /** The client's epoch at the consent. */
   readonly clientEpoch: number;
   readonly scope: string;
   readonly audience: string;
@@ -118,7 +118,7 @@ export async function consumeCode(tx: Sql, code: PresentedCode): Promise<Consume
   return (await tx.query<ConsumedCode>(codeConsume, values))[0];
 }
 
-/** How many there were. */
+/** Returns how many there were. */
 export const deleteCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(codesOfDelete, [userId, clientId])).length;
 

@@ -40,7 +40,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/token',
   operation: 'grantToken',
-  summary: 'Token endpoint (RFC 6749 §3.2): codes, device codes, refresh tokens, client credentials, token exchange',
+  summary: 'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange (RFC 6749 §3.2)',
   tag: TAG,
   auth: { accepts: ['client'], optional: true },
   limit: 'token',
@@ -62,7 +62,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
   }),
-  // A token in the address would end in logs (RFC 9700 §4.3).
+  // A token in the URL would appear in logs (RFC 9700 §4.3).
   responses: {
     200: z.object({
       access_token: z.string(),
@@ -108,45 +108,45 @@ export const oauthTokenEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
-/** Told to readers of the contract alone. */
+/** Only documents the parameter. */
 const read = (description: string) => z.unknown().optional().meta({ description });
 
-/** Read from the address itself: a parameter that is repeated, unknown or wrong is answered as RFC 6749 §4.1.2.1 wants. */
+/** The use-case parses the query: errors in parameters are answered as RFC 6749 §4.1.2.1 requires. */
 export const authorizeEndpoint = defineEndpoint({
   method: 'GET',
   path: '/oauth2/authorize',
   operation: 'authorize',
-  summary: 'Authorization endpoint: a page, or a redirect with code, state and iss (RFC 6749 §4.1, RFC 9207)',
+  summary: 'Authorize a client: shows a page, or redirects with code, state and iss (RFC 6749 §4.1, RFC 9207)',
   tag: TAG,
   auth: 'public',
   limit: 'read',
   query: z.looseObject({
-    client_id: read('Who asks: a client id, or the address of its document.'),
-    request_uri: read('What POST /oauth2/par answered; the rest comes from there (RFC 9126 §4).'),
+    client_id: read('The client id, or the URL of the client’s metadata document.'),
+    request_uri: read('The request_uri from POST /oauth2/par, which replaces the other parameters (RFC 9126 §4).'),
     response_type: read('`code`.'),
-    redirect_uri: read('Where the answer goes: byte for byte one of those of the client.'),
-    scope: read('Names with spaces between; `openid` for an ID token.'),
-    state: read('Comes back as it is.'),
-    nonce: read('Comes back in the ID token.'),
+    redirect_uri: read('Where to send the response; must equal a registered URI byte for byte.'),
+    scope: read('Scopes separated by spaces; `openid` for an ID token.'),
+    state: read('Returned unchanged.'),
+    nonce: read('Returned in the ID token.'),
     code_challenge: read('SHA-256 of the verifier, base64url (RFC 7636 §4.2).'),
     code_challenge_method: read('`S256`.'),
     response_mode: read('`query`.'),
     prompt: read('`none`, `login`, `consent`, `select_account` (OpenID Connect Core §3.1.2.1).'),
-    max_age: read('Seconds since the login.'),
-    login_hint: read('The address to fill in.'),
-    resource: read('Whom the token is for (RFC 8707).'),
-    dpop_jkt: read('Thumbprint of the key that the code is bound to (RFC 9449 §10).'),
+    max_age: read('Maximum age of the sign-in in seconds.'),
+    login_hint: read('The email address to fill in on the sign-in page.'),
+    resource: read('The audience of the token (RFC 8707).'),
+    dpop_jkt: read('Thumbprint of the key to bind the code to (RFC 9449 §10).'),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });
 
-/** OpenID Connect Core §3.1.2.1 wants both methods; what is read of the form is read as if it stood in the address. */
+/** OpenID Connect Core §3.1.2.1 requires both methods; the form has the same parameters as the URL. */
 export const sendAuthorizationEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/authorize',
   operation: 'sendAuthorization',
-  summary: 'The same by POST: on to the GET of the same request, which cookies come along with',
+  summary: 'Authorize a client by POST: redirects to the GET, to which the browser sends cookies',
   tag: TAG,
   auth: 'public',
   limit: 'read',
@@ -161,7 +161,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/par',
   operation: 'pushAuthorizationRequest',
-  summary: 'An authorization request ahead of its browser, which brings the request_uri of the answer (RFC 9126)',
+  summary: 'Push an authorization request; the browser then sends the returned request_uri (RFC 9126)',
   tag: TAG,
   auth: { accepts: ['client'], optional: true },
   limit: 'write',
@@ -202,7 +202,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
-/** The same name several times is a list, once is a text. */
+/** A field that is repeated becomes a list, otherwise a string. */
 const several = (maximum: number, most: number) =>
   z.union([z.string().max(maximum), z.array(z.string().max(maximum)).max(most)]).optional();
 
@@ -210,7 +210,7 @@ export const decideConsentEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/consent',
   operation: 'decideConsent',
-  summary: 'The answer to the consent page',
+  summary: 'Submit the consent page',
   tag: TAG,
   auth: 'public',
   limit: 'write',
@@ -231,7 +231,7 @@ export const showLoginEndpoint = defineEndpoint({
   method: 'GET',
   path: '/login',
   operation: 'showLogin',
-  summary: 'The login page, which works without script',
+  summary: 'Open the sign-in page, which works without scripts',
   tag: TAG,
   auth: 'public',
   limit: 'read',
@@ -244,7 +244,7 @@ export const sendLoginEndpoint = defineEndpoint({
   method: 'POST',
   path: '/login',
   operation: 'sendLogin',
-  summary: 'The form of the login page: on to where the login was asked for, or the page again',
+  summary: 'Submit the sign-in page: redirects to `next`, or shows the page again',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -263,7 +263,7 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   method: 'POST',
   path: '/login/code',
   operation: 'sendLoginCode',
-  summary: 'The second factor of the login page: a code of an app, or a recovery code',
+  summary: 'Submit a second factor on the sign-in page: an authenticator code or a recovery code',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
@@ -291,7 +291,7 @@ export const readUserInfoEndpoint = defineEndpoint({
   method: 'GET',
   path: '/oauth2/userinfo',
   operation: 'readUserInfo',
-  summary: 'What the scope of an access token tells of its user (OpenID Connect Core §5.3)',
+  summary: 'Get the claims of the user (OpenID Connect Core §5.3)',
   tag: TAG,
   auth: { accepts: ['bearer'] },
   limit: 'read',
@@ -299,12 +299,12 @@ export const readUserInfoEndpoint = defineEndpoint({
   errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
 });
 
-/** The token comes in the header alone; in the form it is not read (RFC 6750 §2.2 leaves that to the resource). */
+/** Only the header may carry the token, not the form (RFC 6750 §2.2 leaves that to the resource). */
 export const sendUserInfoEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/userinfo',
   operation: 'sendUserInfo',
-  summary: 'The same by POST',
+  summary: 'Get the claims of the user by POST',
   tag: TAG,
   auth: { accepts: ['bearer'] },
   limit: 'read',

@@ -1,13 +1,13 @@
 import { defineError } from '#services/platform/define/error.ts';
 
-/** The same for every reason: a stranger who holds a code learns nothing of it. */
+/** The same error for every reason, so that an attacker with a stolen code learns nothing. */
 export const codeInvalid = defineError({
   code: 'authorization_code_invalid',
   status: 400,
   oauthError: 'invalid_grant',
-  title: 'The authorization code cannot be exchanged',
+  title: 'Authorization code invalid, expired or used',
   cause:
-    'It is unknown, older than a minute, used before, of another client, or redirect_uri, code_verifier or DPoP key are not those of its request. A code used again ends the login of its first use.',
+    'The code is unknown, older than a minute, already used or issued to another client, or redirect_uri, code_verifier or DPoP key do not match its request. Reusing a code revokes the tokens of its first use.',
   fix: 'Send the user to the authorization endpoint again.',
   retryable: false,
 });
@@ -17,10 +17,10 @@ export const openRequestsFull = defineError({
   status: 429,
   oauthStatus: 429,
   oauthError: 'temporarily_unavailable',
-  title: 'Too many requests of this client wait for its users',
+  title: 'Too many open requests of this client',
   cause:
-    'So many were sent within ten minutes and not answered yet, by the client or from the network of this request: without a secret one address has room for fifty, and a client that registered itself for fewer than others.',
-  fix: 'Wait for Retry-After seconds: those that nobody answers are over by themselves.',
+    'Too many requests of the last ten minutes still wait for their users, either for this client or from this network address. One address that sends no client secret may have 500 open requests for a client, or 50 if the client registered itself.',
+  fix: 'Retry after Retry-After seconds; unanswered requests expire by themselves.',
   retryable: true,
 });
 
@@ -28,18 +28,18 @@ export const resourceNotGranted = defineError({
   code: 'resource_not_granted',
   status: 400,
   oauthError: 'invalid_target',
-  title: 'The authorization is for another resource',
-  cause: 'The token request names a resource that the authorization request did not (RFC 8707 §2.2).',
-  fix: 'Leave `resource` out, or name the one of the authorization request.',
+  title: 'Resource not granted',
+  cause: 'The token request names a resource that the authorization request did not include (RFC 8707 §2.2).',
+  fix: 'Omit `resource`, or send the one from the authorization request.',
   retryable: false,
 });
 
 export const openIdScopeMissing = defineError({
   code: 'openid_scope_missing',
   status: 403,
-  title: 'The token does not speak for the user to this endpoint',
-  cause: 'UserInfo answers access tokens of a login with the scope openid (OpenID Connect Core §5.3).',
-  fix: 'Ask for the scope openid when the user signs in.',
+  title: 'Token lacks the scope openid',
+  cause: 'UserInfo accepts only access tokens from a user sign-in with the scope openid (OpenID Connect Core §5.3).',
+  fix: 'Request the scope openid when the user signs in.',
   retryable: false,
 });
 
@@ -47,9 +47,9 @@ export const deviceGrantPending = defineError({
   code: 'device_grant_pending',
   status: 400,
   oauthError: 'authorization_pending',
-  title: 'The user has not decided yet',
-  cause: 'Nobody has typed the code of this device, or allowed or denied it.',
-  fix: 'Ask again after `interval` seconds.',
+  title: 'Authorization pending',
+  cause: 'The user has not yet entered the code of this device, or not yet decided.',
+  fix: 'Poll again after `interval` seconds.',
   retryable: true,
 });
 
@@ -57,9 +57,9 @@ export const devicePollsTooFast = defineError({
   code: 'device_polls_too_fast',
   status: 400,
   oauthError: 'slow_down',
-  title: 'The device asks too often',
-  cause: 'It asked within its interval, which is five seconds longer from now on (RFC 8628 §3.5).',
-  fix: 'Wait five seconds more between two requests.',
+  title: 'Device polls too often',
+  cause: 'The device polled within its interval, which is now five seconds longer (RFC 8628 §3.5).',
+  fix: 'Wait five more seconds between requests.',
   retryable: true,
 });
 
@@ -67,9 +67,9 @@ export const deviceGrantDenied = defineError({
   code: 'device_grant_denied',
   status: 400,
   oauthError: 'access_denied',
-  title: 'The user said no',
-  cause: 'The code of this device was denied in a browser.',
-  fix: 'Begin again only when the user asks for it.',
+  title: 'Request denied by the user',
+  cause: 'The user denied the code of this device in the browser.',
+  fix: 'Start again only if the user asks for it.',
   retryable: false,
 });
 
@@ -77,9 +77,10 @@ export const deviceCodeExpired = defineError({
   code: 'device_code_expired',
   status: 400,
   oauthError: 'expired_token',
-  title: 'The device code has expired',
-  cause: 'Nobody decided within ten minutes, or the logins of its user or client were ended since one allowed it.',
-  fix: 'Begin again with a new code.',
+  title: 'Device code expired',
+  cause:
+    'No user decided within ten minutes, or all tokens of the user or client were revoked after the user allowed it.',
+  fix: 'Start again with a new code.',
   retryable: false,
 });
 
@@ -87,9 +88,9 @@ export const deviceCodeInvalid = defineError({
   code: 'device_code_invalid',
   status: 400,
   oauthError: 'invalid_grant',
-  title: 'The device code cannot be exchanged',
-  cause: 'It is unknown, used before, or of another client.',
-  fix: 'Begin again with a new code.',
+  title: 'Device code invalid or used',
+  cause: 'The code is unknown, already used, or issued to another client.',
+  fix: 'Start again with a new code.',
   retryable: false,
 });
 
@@ -97,10 +98,10 @@ export const subjectTokenInvalid = defineError({
   code: 'subject_token_invalid',
   status: 400,
   oauthError: 'invalid_request',
-  title: 'The subject token cannot be exchanged',
+  title: 'Subject token not accepted',
   cause:
-    'It is not an active access token of a user, is for another audience than the client’s, is bound to a key, or passed through four services already (RFC 8693 §2.2.2).',
-  fix: 'Exchange the token that the service was called with.',
+    'The token is not an active access token of a user, is for an audience that the client is not allowed, is bound to a key, or has already passed through four services (RFC 8693 §2.2.2).',
+  fix: 'Exchange the token that the service received.',
   retryable: false,
 });
 
@@ -108,8 +109,8 @@ export const responseTypeUnsupported = defineError({
   code: 'response_type_unsupported',
   status: 400,
   oauthError: 'unsupported_response_type',
-  title: 'The response type does not exist here',
-  cause: 'Authorization requests are answered with a code, and with nothing else (RFC 9700 §2.1.2).',
+  title: 'Response type not supported',
+  cause: 'The only supported response type is code (RFC 9700 §2.1.2).',
   fix: 'Send `response_type=code`.',
   retryable: false,
 });
@@ -118,10 +119,10 @@ export const certificateUnreadable = defineError({
   code: 'client_certificate_unreadable',
   status: 400,
   oauthError: 'invalid_request',
-  title: 'The client certificate cannot be read',
+  title: 'Client certificate unreadable',
   cause:
-    'The proxy in front passes a certificate on in CLIENT_CERT_HEADER that is neither RFC 9440, nor PEM, nor base64 of one DER certificate. A token without it would be bound to nothing.',
-  fix: 'Let the proxy pass on the certificate of the client alone, in one of these forms.',
+    'The proxy sends a certificate in CLIENT_CERT_HEADER that is not in RFC 9440 form, PEM, or base64 of one DER certificate. A token issued without it would not be bound.',
+  fix: 'Configure the proxy to send only the client certificate, in one of these forms.',
   retryable: false,
 });
 
@@ -130,7 +131,7 @@ export const requestObjectUnsupported = defineError({
   status: 400,
   oauthError: 'request_not_supported',
   title: 'Request objects are not supported',
-  cause: 'The authorization request carries its parameters in a `request` (RFC 9101).',
-  fix: 'Send the parameters themselves; pushed, they are as safe.',
+  cause: 'The authorization request has its parameters in a `request` object (RFC 9101).',
+  fix: 'Send the parameters directly; a pushed request protects them as well.',
   retryable: false,
 });

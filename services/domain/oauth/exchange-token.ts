@@ -21,7 +21,7 @@ export type ExchangeTokenInput = ExchangeTerms & {
   readonly subjectToken: string | undefined;
   readonly subjectTokenType: string | undefined;
   readonly requestedTokenType: string | undefined;
-  /** An `actor_token`: the client itself is who acts. */
+  /** Whether an `actor_token` was sent, which is refused: the client itself is the actor. */
   readonly hasActorToken: boolean;
 };
 
@@ -37,10 +37,10 @@ export type ExchangedToken = {
 };
 
 /**
- * A user's token for the next service down (RFC 8693): the same login, no more scope, no longer life; `act` names who
- * shows it and `origins` what it came from: whatever ends that ends it too. A service may exchange what was meant for it:
- * a token for this installation, or for an audience that is listed for it. A token bound to a key stays with the holder
- * of that key.
+ * Exchanges a user's token for one for the next service (RFC 8693): same token family, no more scope, no longer lifetime.
+ * `act` names the client, `origins` the tokens it came from; whatever ends one of these ends it too. A service may only
+ * exchange tokens meant for it: for this installation, or for an audience registered for the service. A key-bound token
+ * cannot be exchanged.
  * Throws `client_unauthenticated` (401), `subject_token_invalid`, `scope_invalid`, `target_invalid`, `request_invalid`
  * (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`,
  * `store_unavailable` (503).
@@ -70,7 +70,7 @@ export async function exchangeToken(
 async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, caller: Caller): Promise<ExchangedToken> {
   assertMayIssue(ports.revocations);
   const client = ports.access.client(input.client.clientId);
-  // A name alone is nobody to act for somebody else.
+  // An unauthenticated client must not act for a user.
   if (client === undefined || !input.client.isAuthenticated) throw clientUnauthenticated();
   assertForm(input);
   const subject = await subjectOf(ports, client, input.subjectToken as string);

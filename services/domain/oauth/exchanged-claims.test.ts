@@ -34,7 +34,7 @@ describe('RFC 8693: whose token a service may exchange', () => {
   });
 
   test.each([
-    ['for anybody else: * names nobody', { aud: 'https://elsewhere.test' }],
+    ['for another audience: * allows none here', { aud: 'https://elsewhere.test' }],
     ['of a client', { fid: undefined, sub: 'sallyport' }],
     ['passed on four times', { act: actors(4) }],
     ['over', { exp: NOW - 60 }],
@@ -44,7 +44,7 @@ describe('RFC 8693: whose token a service may exchange', () => {
   });
 });
 
-describe('what an exchanged token says', () => {
+describe('an exchanged token', () => {
   test('names who acts and what it came from, for no longer and for no more scope than that', async () => {
     const made = await exchanged(
       { scope: 'openid tasks:read keys:manage', permissions: ['tasks:read', 'keys:manage'], exp: NOW + 30, bip: 'b' },
@@ -64,7 +64,7 @@ describe('what an exchanged token says', () => {
     for (const member of ['email', 'roles', 'bip', 'cnf']) expect(made).not.toHaveProperty(member);
   });
 
-  test('names everybody it passed, the nearest first', async () => {
+  test('names every service it passed, nearest first', async () => {
     const before = [{ jti: 'j', client_id: 'c', ce: 2 }];
     const made = await exchanged({ act: actors(1), origins: before, ce: undefined, scope: 'email' });
     expect(made.act).toEqual({ sub: 'service', act: { sub: 'x' } });
@@ -72,7 +72,7 @@ describe('what an exchanged token says', () => {
     expect(made).toMatchObject({ email: 'somebody@people.test', email_verified: false, aud: AUDIENCE });
   });
 
-  test('tells the roles of its user with profile, and to no client that nobody here has looked at', async () => {
+  test('has the user’s roles with the scope profile, but never for an unvetted client', async () => {
     const wide = { ...client, scopes: ['profile'] };
     const subject = { scope: 'profile', roles: ['admin'] };
     expect(await exchanged(subject, {}, wide)).toMatchObject({ roles: ['admin'] });

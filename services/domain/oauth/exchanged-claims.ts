@@ -11,7 +11,7 @@ import { evaluateTokenConfirmed, type ValidatePorts } from '../tokens/verify/val
 import { subjectTokenInvalid } from './errors.ts';
 import { requestedAudience } from './requested-terms.ts';
 
-/** Deepest chain of actors: a service behind a service behind a service. */
+/** Maximum depth of the chain of actors. */
 const LONGEST_CHAIN = 4;
 
 const chainLength = (act: unknown): number =>
@@ -26,7 +26,7 @@ export async function subjectOf(
   for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
     const judged = await evaluateTokenConfirmed(ports, token, { audience });
     if (judged === 'wrong_audience') continue;
-    // A client's own token speaks for nobody.
+    // A client-credentials token has no user.
     if (typeof judged === 'string' || judged.claims.fid === undefined) break;
     if (chainLength(judged.claims.act) >= LONGEST_CHAIN) break;
     return judged.claims;
@@ -41,7 +41,7 @@ function scopesFor(client: Client, subject: AccessTokenClaims, requested: string
   return scopes;
 }
 
-/** Without what the client may not see of the user with this scope. */
+/** Removes claims of the user that the client may not see with this scope. */
 function seenBy<T extends Partial<AccessTokenClaims>>(
   client: Client,
   scopes: readonly string[],
@@ -55,9 +55,9 @@ function seenBy<T extends Partial<AccessTokenClaims>>(
   };
 }
 
-/** What the new token is to be for. */
+/** Requested properties of the new token. */
 export type ExchangeTerms = {
-  /** Proved with the request: the token is bound to them. */
+  /** Keys proved with the request, to which the token is bound. */
   readonly keys: ProvenKeys;
   readonly scope: string | undefined;
   readonly resource: string | undefined;
@@ -87,7 +87,7 @@ export function exchangedClaims(
   const scopes = scopesFor(client, subject, scope);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const confirmation = confirmationOf(client, keys);
-  // Where it was shown from is the service's own place from here on.
+  // Drops the client context of the subject token: the new token is used from the service.
   const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
   return {
     ...seenBy(client, scopes, kept),

@@ -5,7 +5,7 @@ import { signIdToken } from './claims/id-token.ts';
 import { userClaims } from './claims/user-claims.ts';
 import type { OAuthSignIn, OAuthSignInPorts } from './oauth-sign-in.ts';
 
-/** RFC 6749 §5.1 with an ID token where the scope has openid, and a refresh token where the client may use one. */
+/** RFC 6749 §5.1, with an ID token if the scope has openid, and a refresh token if the client may use one. */
 export type OAuthTokenAnswer = {
   readonly access_token: string;
   readonly token_type: 'Bearer' | 'DPoP';
@@ -16,7 +16,7 @@ export type OAuthTokenAnswer = {
   readonly id_token?: string;
 };
 
-/** Signs the tokens of a committed login. Throws `signing_unavailable` (503). */
+/** Signs the tokens of a committed sign-in. Throws `signing_unavailable` (503). */
 export async function finishOAuthSignIn(
   ports: OAuthSignInPorts,
   { grant, clientId, claims, refresh, profile }: OAuthSignIn,

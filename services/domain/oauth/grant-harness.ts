@@ -1,4 +1,4 @@
-// For tests only: what people let clients do, on real stores, by use-cases called where they are; no HTTP comes in.
+// For tests only: OAuth use-cases on real stores, without HTTP.
 import { createHash, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { expect } from 'vitest';
@@ -27,7 +27,7 @@ export type GrantPorts = PeopleHarness['deps'] &
   TokenRequestPorts;
 
 const request: RequestContext = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' };
-export const nobody: Caller = { kind: 'anonymous', request };
+export const anonymousCaller: Caller = { kind: 'anonymous', request };
 
 export const REDIRECT = 'https://app.example.test/cb';
 const SCOPES = ['openid', 'profile', 'email'];
@@ -37,7 +37,7 @@ export const challengeOf = (verifier: string): string => createHash('sha256').up
 
 export type GrantClient = {
   readonly clientId: string;
-  /** Who has shown its secret; nobody for a public client. */
+  /** The authenticated client; anonymous for a public client. */
   readonly caller: Caller;
 };
 
@@ -45,14 +45,14 @@ type Members = Readonly<Record<string, string>>;
 
 export type GrantHarness = Omit<PeopleHarness, 'access'> & {
   readonly ports: GrantPorts;
-  /** What the addresses of documents answer; the test's to change. */
+  /** Responses for client document URLs; tests change them. */
   readonly documents: Map<string, ReadDocument>;
   newUser(): Promise<TestUser>;
   /** A client with a secret that may have codes for `SCOPES` at `REDIRECT`, but for the changes. */
   newClient(changes?: Partial<CreateClientInput>): Promise<GrantClient>;
   /** Of an authorization request. @param members in place of the ones it has; '' leaves one out */
   query(client: GrantClient, members?: Members): string;
-  /** A code that its user agreed to. */
+  /** An authorization code with the user's consent. */
   codeFor(user: TestUser, client: GrantClient, members?: Members): Promise<string>;
 };
 
@@ -62,7 +62,7 @@ export type GrantHarnessOptions = { readonly clients?: Partial<ClientSettings>; 
 export const answered = (step: AuthorizeStep): Record<string, string> =>
   step.kind === 'redirect' ? Object.fromEntries(new URL(step.location).searchParams) : {};
 
-/** A statement that no trigger sees: ten thousand rows in a moment, in no log. */
+/** Runs a statement without triggers, to insert thousands of rows quickly and without audit events. */
 export async function unlogged(pool: pg.Pool, text: string, values: readonly unknown[] = []): Promise<void> {
   const connection = await pool.connect();
   try {
@@ -120,12 +120,12 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
       const input = { name: 'Tasks', grantTypes, scopes: SCOPES, redirectUris: [REDIRECT], ...changes };
       const { clientId, clientSecret } = await createClient(ports, input, testCaller);
       await access.load();
-      if (clientSecret === null) return { clientId, caller: nobody };
+      if (clientSecret === null) return { clientId, caller: anonymousCaller };
       return { clientId, caller: { ...clientCaller(clientId), request } };
     },
     async codeFor(user, client, members = {}) {
       const decision = { query: query(client, members), cookie: user.cookie, isAllowed: true, scopes: SCOPES };
-      const step = await decideConsent(ports, decision, nobody);
+      const step = await decideConsent(ports, decision, anonymousCaller);
       const { code = '' } = answered(step);
       expect(code, JSON.stringify(step)).toMatch(/^[\w-]{43}$/);
       return code;

@@ -5,7 +5,7 @@ import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { exchangeToken } from './exchange-token.ts';
 import { redeemCode } from './redeem-code.ts';
 
-// Only what may be reached: no store is among it.
+// Ports without a store.
 const harness = tokenHarness();
 const ports = harness.ports as unknown as Parameters<typeof redeemCode>[0] & Parameters<typeof exchangeToken>[0];
 const client = { clientId: 'app', isAuthenticated: true };
@@ -26,7 +26,7 @@ const left = {
 test.each([
   ['a code', redeemCode],
   ['a device code', redeemDeviceCode],
-  ['a token of somebody else', exchangeToken],
+  ['a subject token', exchangeToken],
 ])('from a rewound database nothing is given for %s, and nothing is read or written', async (_name, redeem) => {
   harness.revocations.setRewound(true);
   await expect(redeem(ports, { client, keys: {}, ...left }, testCaller)).rejects.toMatchObject({

@@ -3,5 +3,5 @@ import { unvettedClientPurge } from './clients/unvetted-clients.store.ts';
 import { codePurge } from './codes.store.ts';
 import { deviceGrantPurge } from './devices/device-grants.store.ts';
 
-/** What this module removes once its time is over. */
+/** Tables that this module purges after their retention. */
 export const oauthPurges = [codePurge, deviceGrantPurge, pushedRequestPurge, unvettedClientPurge] as const;

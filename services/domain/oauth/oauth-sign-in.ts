@@ -10,7 +10,7 @@ import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
 import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { readUserProfile, type UserProfile } from './claims/user-claims.store.ts';
-import { holdConsent } from './consents/consents.store.ts';
+import { lockConsent } from './consents/consents.store.ts';
 
 export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
   HasAccess &
@@ -21,7 +21,7 @@ export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock
 /** What a user granted to a client. */
 export type OAuthGrant = {
   readonly userId: string;
-  /** Null: the login outlives the browser's session it was granted in. */
+  /** Null if the token family outlives the browser session in which it was granted. */
   readonly sessionId: string | null;
   readonly scope: string;
   readonly audience: string;
@@ -29,13 +29,13 @@ export type OAuthGrant = {
   /** Unix seconds. */
   readonly authTime: number;
   readonly codeId?: Buffer;
-  /** Epoch of the user when it was granted; left out where the session stands for it: whatever ends logins ends that. */
+  /** The user's epoch at the grant; omitted with a session, because whatever raises the epoch ends the session. */
   readonly userEpoch?: number;
-  /** Epoch of the client when it was granted. */
+  /** The client's epoch at the grant. */
   readonly clientEpoch: number;
 };
 
-/** A login of a client, committed; nothing of it is signed yet. */
+/** A committed sign-in at a client; its tokens are not signed yet. */
 export type OAuthSignIn = {
   readonly grant: OAuthGrant;
   readonly clientId: string;
@@ -45,9 +45,9 @@ export type OAuthSignIn = {
 };
 
 /**
- * Begins the login in the transaction that consumed the grant. It is bound to its client: refreshed at /oauth2/token
- * by that client alone, and its token is bound to the keys proved with the request. Throws `session_ended` when session,
- * user or client is gone, or its logins were ended since it was granted: there was no login then that could have ended.
+ * Creates the token family in the transaction that consumed the grant. Only its client can refresh it, and its token is
+ * bound to the keys proved with the request. Throws `session_ended` if session, user or client is gone, or if all tokens
+ * of user or client were revoked after the grant, when this family did not exist yet.
  */
 export async function beginOAuthSignIn(
   tx: Tx,
@@ -58,10 +58,10 @@ export async function beginOAuthSignIn(
   caller: Caller,
 ): Promise<OAuthSignIn> {
   const { codeId, userId, sessionId, scope, audience, authTime } = grant;
-  // What is withdrawn begins nothing; a device's grant is its own row, consumed by now.
+  // A withdrawn consent creates nothing; a device grant has its own row, which is already consumed.
   const scopes = scope.split(' ');
-  const isAsked = codeId !== undefined && ports.access.client(clientId)?.skipConsent !== true;
-  if (isAsked && !(await holdConsent(tx, { userId, clientId, audience }, scopes))) throw sessionEnded();
+  const needsConsent = codeId !== undefined && ports.access.client(clientId)?.skipConsent !== true;
+  if (needsConsent && !(await lockConsent(tx, { userId, clientId, audience }, scopes))) throw sessionEnded();
   const family: NewFamily = {
     userId,
     sessionId,
@@ -71,12 +71,12 @@ export async function beginOAuthSignIn(
     audience,
     authTime,
     ...(codeId === undefined ? {} : { codeId }),
-    // A client with a secret is held by that, and may change its key (RFC 9449 §5, RFC 8705 §4).
+    // A confidential client authenticates with its secret, and may change its key (RFC 9449 §5, RFC 8705 §4).
     ...(isAuthenticated || jkt === undefined ? {} : { jkt }),
     ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
   const created = await createFamily(tx, ports, family, caller);
-  // Those that the login was born with: an epoch raised later finds it as it finds every other.
+  // The family has the current epochs; raising one later ends it like any other.
   if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
     throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);

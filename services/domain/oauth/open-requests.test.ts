@@ -3,10 +3,10 @@ import { testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { createOpenRequests, mostOpenRequests, shareOf } from './open-requests.ts';
 
-/** Fails where it is asked for what the test does not count. */
+/** Throws if a count is requested that the test does not set. */
 const counting = (waiting: { readonly share?: number; readonly client?: number }) => {
   const asked: string[] = [];
-  const told = (what: 'share' | 'client', limit: number): number => {
+  const countUpTo = (what: 'share' | 'client', limit: number): number => {
     const count = waiting[what];
     if (count === undefined) throw new Error(`the ${what} is not to be counted`);
     asked.push(what);
@@ -14,8 +14,8 @@ const counting = (waiting: { readonly share?: number; readonly client?: number }
   };
   return {
     asked,
-    ofShare: async (_share: string, limit: number) => told('share', limit),
-    ofClient: async (limit: number) => told('client', limit),
+    ofShare: async (_share: string, limit: number) => countUpTo('share', limit),
+    ofClient: async (limit: number) => countUpTo('client', limit),
   };
 };
 const full = { code: 'open_requests_full', options: { retryAfterSeconds: 60 } };
@@ -25,7 +25,7 @@ test.each([
   ['admin', 10_000],
   ['registration', 1_000],
   ['document', 1_000],
-] as const)('a client of origin %s has room for %i requests that wait, and for no more', async (origin, most) => {
+] as const)('a client of origin %s can have at most %i open requests', async (origin, most) => {
   expect(mostOpenRequests({ origin })).toBe(most);
   const room = (client: number) =>
     createOpenRequests({ clock }).assertRoom('pushed', { clientId: 'a', origin }, null, counting({ client }));
@@ -37,7 +37,7 @@ test.each([
   ['admin', 500],
   ['registration', 50],
 ] as const)(
-  'of one address wait a twentieth at most (%s: %i); who is refused for that has nothing else counted',
+  'one address can have a twentieth (%s: %i); a refusal for that counts nothing else',
   async (origin, most) => {
     const client = { clientId: 'a', origin };
     const { assertRoom } = createOpenRequests({ clock });
@@ -45,12 +45,12 @@ test.each([
     const spent = counting({ share: most });
     await expect(assertRoom('pushed', client, 's', spent)).rejects.toMatchObject(full);
     expect(spent.asked).toEqual(['share']);
-    // Whoever has shown a secret takes no share.
+    // An authenticated client uses no share.
     await assertRoom('pushed', client, null, counting({ client: 0 }));
   },
 );
 
-test('thousands are counted once a second, for each client and kind of request; few with every request', async () => {
+test('many open requests are counted once a second, per client and kind; few at every request', async () => {
   const { assertRoom } = createOpenRequests({ clock });
   const [a, b] = [{ clientId: 'a', origin: 'admin' } as const, { clientId: 'b', origin: 'admin' } as const];
   const counted = counting({ client: 500 });
@@ -68,7 +68,7 @@ test('thousands are counted once a second, for each client and kind of request; 
   expect(few.asked).toHaveLength(2);
 });
 
-test('a share is of an address or an IPv6 /64, tells neither, and is nobody’s who has shown a secret', () => {
+test('a share is a keyed hash of an address or IPv6 /64; an authenticated client uses none', () => {
   const keyRing = { secret: () => ({ version: 3, key: Buffer.alloc(32, 7) }) };
   const by = (ip: string): Caller => ({ ...testCaller, request: { ...testCaller.request, ip } });
   const share = (ip: string, isAuthenticated = false) =>

@@ -6,14 +6,14 @@ import type { Caller, Clock, RequestContext } from '../ports.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { openRequestsFull } from './errors.ts';
 
-/** How many requests of a client may wait for people at once: strangers can send them in the name of a public client. */
+/** Maximum open requests per client: for a public client an attacker can send them too. */
 const MOST = { vetted: 10_000, unvetted: 1_000 };
 /**
- * A twentieth of these from one address or IPv6 /64, where the name alone says who asks: nobody takes the room of all
- * the others, and a whole office may sign in.
+ * One address or IPv6 /64 may use a twentieth of these if the client sends no secret: one attacker cannot use up the
+ * limit, and a whole office can still sign in.
  */
 const SHARES = 20;
-/** Fewer are counted with every request; so many are counted once a second. */
+/** From this number on, open requests are counted once a second instead of at every request. */
 const MANY = 500;
 const MANY_MS = 1_000;
 const RETRY_SECONDS = 60;
@@ -21,7 +21,7 @@ const RETRY_SECONDS = 60;
 export const mostOpenRequests = ({ origin }: Pick<Client, 'origin'>): number =>
   origin === 'admin' ? MOST.vetted : MOST.unvetted;
 
-/** How requests of a client are counted that wait; no further than `limit`. */
+/** Counts the open requests of a client, up to `limit`. */
 export type OpenRequestCount = {
   ofShare(share: string, limit: number): Promise<number>;
   ofClient(limit: number): Promise<number>;
@@ -29,8 +29,8 @@ export type OpenRequestCount = {
 
 export type OpenRequests = {
   /**
-   * A bound, no exact number: a few that come at the same time may pass it together.
-   * @param share of `shareOf`; null: the whole room
+   * An approximate limit: a few concurrent requests may exceed it.
+   * @param share from `shareOf`; null checks only the limit of the client
    * Throws `open_requests_full` (429).
    */
   assertRoom(
@@ -43,7 +43,7 @@ export type OpenRequests = {
 
 export type HasOpenRequests = { readonly openRequests: OpenRequests };
 
-/** Whose share a request takes: a keyed hash of where it comes from. Null for a client that has shown its secret. */
+/** The share that a request uses: a keyed hash of its address. Null for an authenticated client. */
 export function shareOf(
   { keyRing }: { readonly keyRing: Pick<KeyRing, 'secret'> },
   { isAuthenticated }: OAuthClient,
@@ -52,7 +52,7 @@ export function shareOf(
   return isAuthenticated ? null : prefixHash({ keyRing }, request);
 }
 
-/** Keyed hash of the address, or IPv6 /64, that a request comes from. */
+/** Keyed hash of the request's address or IPv6 /64. */
 export function prefixHash(
   { keyRing }: { readonly keyRing: Pick<KeyRing, 'secret'> },
   { ip }: Pick<RequestContext, 'ip'>,
@@ -61,7 +61,7 @@ export function prefixHash(
   return `${version}.${keyedHash(key, 'prefix', clientPrefixOf(ip))}`;
 }
 
-/** The room for requests that wait, as one process knows it. */
+/** The limit on open requests, in this process. */
 export function createOpenRequests({ clock }: { readonly clock: Pick<Clock, 'monotonic'> }): OpenRequests {
   const many = new Map<string, { readonly waiting: number; readonly untilMs: number }>();
 

@@ -53,7 +53,7 @@ const redeem = (
 const familyOf = async (code: string) =>
   (await harness.rows('SELECT * FROM refresh_families WHERE code_id = $1', [codeHashOf(code)]))[0];
 
-test('a code is a login of its client in the session that allowed it, with tokens of the scope that was granted', async () => {
+test('a code creates a token family of its client in the session, with tokens of the granted scope', async () => {
   const code = await codeAt(site, { nonce: 'n' });
   const tokens = await redeem(code);
   expect(tokens).toEqual({
@@ -89,14 +89,14 @@ test.each([
   ['another verifier', { codeVerifier: newVerifier() }],
   ['no verifier', { codeVerifier: undefined }],
   ['a verifier that is the challenge itself', { codeVerifier: code_challenge }],
-])('%s exchanges no code, and leaves it to who has the right one', async (_what, changes) => {
+])('%s does not redeem the code, which stays valid for the right request', async (_what, changes) => {
   const code = await codeAt();
   await expect(redeem(code, changes)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
   expect(await familyOf(code)).toBeUndefined();
   expect(await redeem(code)).toHaveProperty('access_token');
 });
 
-test('the code of another client is of no use, and one older than its minute of none to anybody', async () => {
+test('a code of another client or older than a minute is refused', async () => {
   const rival = await harness.newClient();
   const code = await codeAt();
   await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
@@ -104,7 +104,7 @@ test('the code of another client is of no use, and one older than its minute of 
   await expect(redeem(code)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
 });
 
-test('a copy that cannot sign uses up no code', async () => {
+test('a copy that cannot sign does not consume the code', async () => {
   const code = await codeAt();
   const unable = {
     ...ports.keyRing,
@@ -116,7 +116,7 @@ test('a copy that cannot sign uses up no code', async () => {
   expect(await redeem(code)).toHaveProperty('access_token');
 });
 
-test('a resource beside the granted one is refused and costs nothing; naming the granted one will do', async () => {
+test('another resource than the granted one is refused without consuming the code', async () => {
   const code = await codeAt();
   await expect(redeem(code, { resource: 'https://other.example.test' })).rejects.toMatchObject({
     code: 'resource_not_granted',
@@ -124,7 +124,7 @@ test('a resource beside the granted one is refused and costs nothing; naming the
   expect(await redeem(code, { resource: ports.tokenSettings.audience })).toHaveProperty('access_token');
 });
 
-test('a code bound to a key is exchanged with that key alone', async () => {
+test('a code bound to a key can be redeemed only with that key', async () => {
   const jkt = 'k'.repeat(43);
   const code = await codeAt(site, { dpop_jkt: jkt });
   for (const keys of [{}, { jkt: 'o'.repeat(43) }] as ProvenKeys[])
@@ -134,7 +134,7 @@ test('a code bound to a key is exchanged with that key alone', async () => {
   expect(decodeJwt(tokens.access_token).cnf).toEqual({ jkt });
 });
 
-test('the login of a public client is bound to its keys, that of a client with a secret is not', async () => {
+test('the token family of a public client is bound to its keys, that of a confidential client is not', async () => {
   const app = await harness.newClient({ authMethod: 'none' });
   const keys = { jkt: 'k'.repeat(43), x5t: 'x'.repeat(43) };
   const [byApp, bySite] = [await codeAt(app), await codeAt(site)];
@@ -144,7 +144,7 @@ test('the login of a public client is bound to its keys, that of a client with a
   expect(await familyOf(bySite)).toMatchObject({ jkt: null, x5t: null });
 });
 
-test('a code that comes again ends the login it began, each time with an event', async () => {
+test('reusing a code ends its token family, each time with an event', async () => {
   const client = await harness.newClient();
   const code = await codeAt(client);
   await redeem(code, {}, client);
@@ -162,7 +162,7 @@ test('a code that comes again ends the login it began, each time with an event',
 test.each([
   ['the session it was allowed in', 'DELETE FROM sessions WHERE "userId" = $1'],
   ['the consent', 'DELETE FROM oauth_consents WHERE user_id = $1'],
-])('a code is no login any more once %s is gone', async (_what, ends) => {
+])('a code is refused once %s is gone', async (_what, ends) => {
   const guest = await harness.newUser();
   const code = await codeAt(site, {}, guest);
   await harness.rows(ends, [guest.id]);
@@ -170,7 +170,7 @@ test.each([
   expect(await familyOf(code)).toBeUndefined();
 });
 
-test('what ended every login of the client since the user agreed ended the code too', async () => {
+test('revoking all tokens of the client after the consent invalidates the code too', async () => {
   const client = await harness.newClient();
   const code = await codeAt(client);
   await harness.rows('UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1', [
@@ -180,7 +180,7 @@ test('what ended every login of the client since the user agreed ended the code 
   expect(await familyOf(code)).toBeUndefined();
 });
 
-test('a client of our own house needs no consent, and one without the grant gets no refresh token', async () => {
+test('a client that skips consent needs none, and one without the refresh grant gets no refresh token', async () => {
   const house = await harness.newClient({ grantTypes: ['authorization_code'] });
   await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
   await ports.access.load();

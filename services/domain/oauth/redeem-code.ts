@@ -43,8 +43,8 @@ const presentedOf = (
 });
 
 /**
- * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): the code is consumed and login, family and audit
- * rows are made in one transaction, or none of it. A code that was exchanged before ends the login it began.
+ * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): one transaction consumes the code and writes the token
+ * family and audit rows. A code that was already redeemed ends the token family of its first use.
  * Throws `authorization_code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400), `signing_unavailable`,
  * `state_rewound`, `store_unavailable` (503).
  */
@@ -79,13 +79,13 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
   return finishOAuthSignIn(ports, login, caller);
 }
 
-/** Says why, and ends what a code exchanged before has begun (RFC 6749 §4.1.2, ASVS 10.4.2). */
+/** Throws the refusal, and ends the token family of a code that was already redeemed (RFC 6749 §4.1.2, ASVS 10.4.2). */
 async function refuse(ports: RedeemCodePorts, presented: PresentedCode, caller: Caller): Promise<never> {
   const { audience, familyId, isOver } = await traceCode(ports.sql, presented);
   if (familyId !== null) {
     const target = { kind: 'family', id: familyId } as const;
     const event = { outcome: 'ended', target, clientId: presented.clientId } as const;
-    // Many at once wait for the row of one login: those that find it ended leave it alone.
+    // Many concurrent reuses would wait for one family row: those that find it ended do not lock it.
     if (isOver) await recordEvent(ports.sql, caller, codeReused, event);
     else {
       await ports.transact(async (tx) => {

@@ -21,12 +21,12 @@ export type AuthorizePorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'clock'
 export type BrowserCaller = Caller & { readonly kind: 'user'; readonly sessionId: string };
 
 export type AuthorizeInput = {
-  /** Of the address, without the question mark. */
+  /** Query of the URL, without the question mark. */
   readonly query: string;
   readonly cookie: string | undefined;
 };
 
-/** A request with the login it needs. */
+/** A request whose user is signed in as it requires. */
 export type Admitted = {
   readonly kind: 'admitted';
   readonly request: AuthorizationRequest;
@@ -34,8 +34,8 @@ export type Admitted = {
   readonly live: LiveSession;
 };
 
-/** The session's caller where the login is as fresh as the request wants it; null: sign in (again). */
-function loginFor(
+/** The session's caller if the sign-in is recent enough for the request; null if the user must sign in (again). */
+function signedInFor(
   ports: AuthorizePorts,
   request: AuthorizationRequest,
   query: string,
@@ -49,19 +49,19 @@ function loginFor(
   if (since !== null && user.authTime >= since) return user;
   if (request.prompts.has('login') || request.prompts.has('select_account')) return null;
   const { maxAgeSeconds } = request;
-  // 0 is prompt=login, also within the second of a login (OpenID Connect Core §3.1.2.1).
+  // 0 means prompt=login, even within the second of the sign-in (OpenID Connect Core §3.1.2.1).
   if (maxAgeSeconds !== undefined && (maxAgeSeconds === 0 || now - user.authTime > maxAgeSeconds)) return null;
   return user;
 }
 
-/** Signing in, and then this request once more. */
+/** The sign-in page, which then repeats this request. */
 export const loginStep = (ports: AuthorizePorts, query: string): AuthorizeStep => ({
   kind: 'login',
   query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)),
 });
 
 /**
- * An authorization request with the login it needs, or the step that comes before.
+ * Returns an authorization request whose user is signed in as it requires, or the step that must come first.
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function admitAuthorization(
@@ -76,7 +76,7 @@ export async function admitAuthorization(
   const userId = live?.user.id ?? null;
   if (parsed.kind === 'refused') return answerRefusal(ports, parsed, userId);
   const { request } = parsed;
-  const user = loginFor(ports, request, query, live, caller);
+  const user = signedInFor(ports, request, query, live, caller);
   if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
   if (request.prompts.has('none'))
     return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);

@@ -1,4 +1,4 @@
-/** What a client may have done wrong in an authorization request (RFC 6749 §4.1.2.1, RFC 8707 §2, RFC 9101 §6.2). */
+/** Errors in an authorization request (RFC 6749 §4.1.2.1, RFC 8707 §2, RFC 9101 §6.2). */
 export type RequestErrorCode =
   | 'invalid_request'
   | 'unauthorized_client'
@@ -11,9 +11,9 @@ export type RequestErrorCode =
 const prompts = ['none', 'login', 'consent', 'select_account'] as const;
 export type Prompt = (typeof prompts)[number];
 
-/** Longest query that is read, characters. */
+/** Maximum length of a query, in characters. */
 const LONGEST_QUERY = 8_192;
-/** Longest value of each parameter that is read; any other parameter is ignored (RFC 6749 §3.1). */
+/** Maximum length of each supported parameter; other parameters are ignored (RFC 6749 §3.1). */
 const LONGEST: Readonly<Record<string, number>> = {
   client_id: 255,
   redirect_uri: 2_048,
@@ -38,11 +38,11 @@ const DIGEST = /^[\w-]{43}$/;
 
 export type Parameters = {
   readonly values: ReadonlyMap<string, string>;
-  /** Those that came twice, too long or with control characters. */
+  /** Parameters that are repeated, too long or contain control characters. */
   readonly bad: readonly string[];
 };
 
-/** The parameters that are read of an authorization request; null where it is too long to be read at all. */
+/** The supported parameters of an authorization request; null if its query is too long. */
 export function readParameters(query: string): Parameters | null {
   if (query.length > LONGEST_QUERY) return null;
   const sent = new URLSearchParams(query);
@@ -57,7 +57,7 @@ export function readParameters(query: string): Parameters | null {
   return { values, bad };
 }
 
-/** The same parameters of a form as a query; whatever else the form has, a secret or a token, is left out of it. */
+/** The supported parameters of a form as a query; leaves out anything else in the form, such as a secret or token. */
 export function queryOfForm(form: Readonly<Record<string, unknown>>): string {
   const query = new URLSearchParams();
   for (const name of Object.keys(LONGEST))
@@ -65,25 +65,26 @@ export function queryOfForm(form: Readonly<Record<string, unknown>>): string {
   return query.toString();
 }
 
-/** OpenID Connect Core §3.1.2.1; null for an unknown one, or `none` beside another. */
+/** OpenID Connect Core §3.1.2.1; null for an unknown prompt, or for `none` with another one. */
 export function promptsOf(text: string | undefined): ReadonlySet<Prompt> | null {
   const names = text === undefined ? [] : text.split(' ');
   if (!names.every((name): name is Prompt => (prompts as readonly string[]).includes(name))) return null;
   return names.includes('none') && names.length > 1 ? null : new Set(names);
 }
 
-/** What is wrong with how the answer is asked for, or null. */
+/** The error in the response and PKCE parameters, or null. */
 export function formProblem(values: Parameters['values']): readonly [RequestErrorCode, string] | null {
   if (values.has('request')) return ['request_not_supported', 'request objects are not supported'];
-  if (values.has('request_uri')) return ['request_uri_not_supported', 'request_uri must be one of a pushed request'];
+  if (values.has('request_uri'))
+    return ['request_uri_not_supported', 'request_uri must come from a pushed authorization request'];
   if (!values.has('response_type')) return ['invalid_request', 'response_type is missing'];
   if (values.get('response_type') !== 'code')
-    return ['unsupported_response_type', 'only the response type code exists'];
+    return ['unsupported_response_type', 'the only supported response_type is code'];
   if ((values.get('response_mode') ?? 'query') !== 'query') return ['invalid_request', 'response_mode must be query'];
   if (!DIGEST.test(values.get('code_challenge') ?? '')) return ['invalid_request', 'a PKCE code_challenge is required'];
   if (values.get('code_challenge_method') !== 'S256') return ['invalid_request', 'code_challenge_method must be S256'];
   if (values.has('dpop_jkt') && !DIGEST.test(values.get('dpop_jkt') as string))
-    return ['invalid_request', 'dpop_jkt is no SHA-256 thumbprint'];
-  if (!/^\d*$/.test(values.get('max_age') ?? '')) return ['invalid_request', 'max_age is no number of seconds'];
+    return ['invalid_request', 'dpop_jkt must be a SHA-256 thumbprint'];
+  if (!/^\d*$/.test(values.get('max_age') ?? '')) return ['invalid_request', 'max_age must be a number of seconds'];
   return null;
 }

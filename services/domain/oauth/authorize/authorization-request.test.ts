@@ -26,7 +26,7 @@ const ports = {
   access: { client: (id: string) => clients[id] },
   tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test' },
 } as unknown as HasAccess & HasTokenSettings;
-/** For what is not pushed no statement is run. */
+/** Without SQL, because a request that is not pushed runs no statement. */
 const withoutSql = { ...ports, sql: undefined as unknown as Ports['sql'] };
 
 const good = {
@@ -44,7 +44,7 @@ const query = (changes: Record<string, string | undefined> = {}): string =>
 const parse = (text: string) => parseAuthorizationRequest(ports, text);
 
 describe('authorization requests', () => {
-  test('what is left out has its default: every registered scope, the default audience, no prompt', () => {
+  test('omitted parameters have defaults: every registered scope, the default audience, no prompt', () => {
     expect(parse(query({ unknown: 'is ignored' }))).toMatchObject({
       kind: 'request',
       request: {
@@ -83,16 +83,16 @@ describe('authorization requests', () => {
   });
 
   test.each([
-    ['unknown client', query({ client_id: 'nobody' })],
+    ['unknown client', query({ client_id: 'unknown' })],
     ['no client', query({ client_id: undefined })],
     ['disabled client', query({ client_id: 'off' })],
     ['two clients', `${query()}&client_id=app`],
     ['no redirect_uri', query({ redirect_uri: undefined })],
     ['two redirect_uris', `${query()}&redirect_uri=x`],
-    ['foreign redirect_uri', query({ redirect_uri: 'https://evil.test' })],
+    ['unregistered redirect_uri', query({ redirect_uri: 'https://evil.test' })],
     ['prototype', query({ client_id: '__proto__x' })],
     ['too long', query({ x: 'x'.repeat(8_192) })],
-  ])('%s is told on a page, never to an address the request names', (_name, text) => {
+  ])('%s is shown on a page and never redirects to a URI from the request', (_name, text) => {
     expect(parse(text).kind).toBe('page');
   });
 
@@ -120,7 +120,7 @@ describe('authorization requests', () => {
     [{ request_uri: 'urn:x' }, 'request_uri_not_supported'],
     [{ nonce: 'x'.repeat(513) }, 'invalid_request'],
     [{ nonce: 'a\nb' }, 'invalid_request'],
-  ])('%o is %s, told to the client with its state', (changes, error) => {
+  ])('%o redirects to the client with %s and its state', (changes, error) => {
     expect(parse(query(changes))).toMatchObject({ kind: 'refused', redirectUri: REDIRECT, state: 's', error });
   });
 
@@ -133,35 +133,35 @@ describe('authorization requests', () => {
   });
 });
 
-describe('a client that has to push its requests (RFC 9126 §6)', () => {
+describe('a client that must push its requests (RFC 9126 §6)', () => {
   const pushed = query({ client_id: 'pushing' });
 
-  test('is refused one in an address, and told so; what it pushes and has pushed is judged as any other', () => {
+  test('gets an error for a request in a URL; its pushed requests are validated like any other', () => {
     expect(parse(pushed)).toMatchObject({ kind: 'refused', redirectUri: REDIRECT, error: 'invalid_request' });
     expect(parseAuthorizationRequest(ports, pushed, 'pushing')).toMatchObject({ request: { pushedHash: undefined } });
     const pushedHash = Buffer.alloc(32);
     expect(parseAuthorizationRequest(ports, pushed, { pushedHash })).toMatchObject({ request: { pushedHash } });
     const wider = query({ client_id: 'pushing', scope: 'admin' });
-    for (const way of ['pushing', { pushedHash }] as const)
-      expect(parseAuthorizationRequest(ports, wider, way)).toMatchObject({ error: 'invalid_scope' });
+    for (const source of ['pushing', { pushedHash }] as const)
+      expect(parseAuthorizationRequest(ports, wider, source)).toMatchObject({ error: 'invalid_scope' });
   });
 });
 
-describe('a request as a form', () => {
-  test('becomes the query that says the same, and nothing of it that is no parameter of a request', () => {
+describe('a request sent as a form', () => {
+  test('becomes the equivalent query, without fields that are not parameters of a request', () => {
     const form = { ...good, access_token: 'a', client_secret: 's', id_token_hint: 'i', login_after: 'x' };
     const made = new URLSearchParams(queryOfForm(form));
     expect(Object.fromEntries(made)).toEqual(good);
     expect(parse(made.toString())).toEqual(parse(query()));
   });
 
-  test('a parameter sent twice stays one sent twice; one left out is left out', () => {
+  test('a repeated parameter stays repeated; an omitted one stays omitted', () => {
     expect(parse(queryOfForm({ ...good, scope: ['openid', 'email'] }))).toMatchObject({ error: 'invalid_request' });
     expect(queryOfForm({ state: undefined, nonce: '', scope: 'a b&c' })).toBe('scope=a+b%26c&nonce=');
   });
 });
 
-describe('where a login leads', () => {
+describe('where the sign-in page redirects to', () => {
   test.each([
     undefined,
     '',
@@ -174,11 +174,11 @@ describe('where a login leads', () => {
     '/deviceevil',
     '/api/auth/signout',
     `/device?${'x'.repeat(12_288)}`,
-  ])('%s is forgotten: nothing but our own pages', (next) => {
+  ])('%s is ignored: links may only lead to our own pages', (next) => {
     expect(safeNext(next)).toBe('/login');
   });
 
-  test('an authorization request is kept, and named in the policy of the form on the way to it', async () => {
+  test('an authorization request is kept, and the form policy of the page allows its redirect', async () => {
     const next = new URLSearchParams(loginPathFor(query({ login_hint: 'a@b.test' })).split('?')[1]).get(
       'next',
     ) as string;
@@ -199,7 +199,7 @@ describe('where a login leads', () => {
     expect(safeNext('/device?user_code=BCDF-GHJK')).toBe('/device?user_code=BCDF-GHJK');
   });
 
-  test('a form of ours leads to paths of ours and to listed origins, and its policy names those', async () => {
+  test('a form of our pages leads only to our paths and to trusted origins, and its policy allows those', async () => {
     const browser = { trustedOrigins: new Set(['https://app.example.test']) };
     for (const next of ['/device', '/welcome?x=1', 'https://app.example.test/in'])
       expect(formNext(browser, next)).toBe(next);

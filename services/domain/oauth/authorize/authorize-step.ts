@@ -6,30 +6,30 @@ import { hasConsented } from '../consents/consents.store.ts';
 import type { RequestErrorCode } from './authorization-parameters.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { redirectWith } from './match-redirect-uri.ts';
-import { REQUEST_OVER, useRequest } from './pushed-requests.ts';
+import { REQUEST_EXPIRED, useRequest } from './pushed-requests.ts';
 
 /** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6. */
 type AuthorizationErrorCode = RequestErrorCode | 'access_denied' | 'login_required' | 'consent_required';
 
-/** What the browser is shown or where it goes next. */
+/** The page to show, or where to redirect the browser. */
 export type AuthorizeStep =
   | { readonly kind: 'page-error'; readonly why: string }
   /** `location` carries code or error, `iss` and the client's state. */
   | { readonly kind: 'redirect'; readonly location: string }
-  /** An error for a client that the person has not agreed to: they decide whether to go on to its address. */
+  /** An error for a client without the user's consent: the user decides whether to continue to its address. */
   | { readonly kind: 'leave'; readonly why: string; readonly location: string }
   /** Sign in first, then come back with this query. */
   | { readonly kind: 'login'; readonly query: string }
   | { readonly kind: 'consent'; readonly request: AuthorizationRequest; readonly live: LiveSession };
 
-/** The request got its answer before, elsewhere. */
-export const requestOver: AuthorizeStep = { kind: 'page-error', why: REQUEST_OVER };
+/** The request has already been answered, for example in another tab. */
+export const requestUsed: AuthorizeStep = { kind: 'page-error', why: REQUEST_EXPIRED };
 
 type Answer =
   | { readonly code: string }
   | { readonly error: AuthorizationErrorCode; readonly error_description: string };
 
-/** Where an answer goes: every one names its issuer (RFC 9207 §2). */
+/** Redirects a response to the client; every response contains its issuer (RFC 9207 §2). */
 export function answerTo(
   { tokenSettings }: HasTokenSettings,
   { redirectUri, state }: { readonly redirectUri: string; readonly state: string | undefined },
@@ -38,7 +38,7 @@ export function answerTo(
   return { kind: 'redirect', location: redirectWith(redirectUri, { ...members, state, iss: tokenSettings.issuer }) };
 }
 
-/** An error that goes to the address of a client. */
+/** An error response to a client. */
 export type Refusal = {
   readonly client: Client;
   readonly redirectUri: string;
@@ -48,9 +48,10 @@ export type Refusal = {
 };
 
 /**
- * No administrator looked at the address of a client that registered itself or that is a document, so nobody is sent
- * there without a click unless they agreed to this client before: else any link of ours leads anywhere (RFC 9700 §4.11.2).
- * @param userId of the person who is signed in
+ * No administrator has vetted the redirect URI of a client that registered itself or comes from a document. Its errors
+ * redirect without a click only for users who consented to it before; otherwise links to this endpoint would be open
+ * redirects (RFC 9700 §4.11.2).
+ * @param userId of the signed-in user
  */
 export async function answerRefusal(
   ports: HasTokenSettings & { readonly sql: Sql },
@@ -63,14 +64,14 @@ export async function answerRefusal(
   return isTrusted ? answer : { kind: 'leave', why, location: answer.location };
 }
 
-/** The request's one answer, which is an error. */
+/** Answers the request with an error; a pushed request is consumed. */
 export async function answerError(
   ports: HasTokenSettings & { readonly sql: Sql },
   request: AuthorizationRequest,
   { error, why }: Pick<Refusal, 'error' | 'why'>,
   userId: string | null,
 ): Promise<AuthorizeStep> {
-  if (!(await useRequest(ports.sql, request))) return requestOver;
+  if (!(await useRequest(ports.sql, request))) return requestUsed;
   const { client, redirectUri, state } = request;
   return answerRefusal(ports, { client, redirectUri, state, error, why }, userId);
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { answered, type GrantClient, type GrantHarness, nobody, openGrantHarness } from '../grant-harness.ts';
+import { anonymousCaller, answered, type GrantClient, type GrantHarness, openGrantHarness } from '../grant-harness.ts';
 import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';
 import { codeHashOf } from './issue-code.ts';
@@ -16,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const ask = (query: string, cookie: string | undefined = user.cookie, changes: Partial<AuthorizePorts> = {}) =>
-  authorize({ ...harness.ports, ...changes }, { query, cookie }, nobody);
-/** The clock of this many seconds later. */
+  authorize({ ...harness.ports, ...changes }, { query, cookie }, anonymousCaller);
+/** A clock that is this many seconds ahead. */
 const later = (seconds: number): Partial<AuthorizePorts> => ({
   clock: { ...harness.ports.clock, now: () => harness.ports.clock.now() + seconds * 1_000 },
 });
@@ -28,14 +28,14 @@ const agreed = async (members: Record<string, string> = {}, changes = {}): Promi
 };
 
 test.each([
-  ['a client nobody knows', { client_id: 'nobody' }, 'not known'],
+  ['an unknown client', { client_id: 'unknown' }, 'not registered'],
   ['an address that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'not registered'],
-  ['a query longer than any is read', { state: 'x'.repeat(8_192) }, 'too long'],
-])('%s is told to the user alone, and nothing goes to the address', async (_what, members, why) => {
+  ['a query that is too long', { state: 'x'.repeat(8_192) }, 'too long'],
+])('%s is shown only to the user, without a redirect', async (_what, members, why) => {
   expect(await ask(harness.query(site, members))).toEqual({ kind: 'page-error', why: expect.stringContaining(why) });
 });
 
-test('what a known client did wrong goes to its address, with its state and by whom', async () => {
+test('an error of a known client redirects to it, with its state and the issuer', async () => {
   expect(answered(await ask(harness.query(site, { response_type: 'token' })))).toEqual({
     error: 'unsupported_response_type',
     error_description: expect.any(String),
@@ -44,39 +44,39 @@ test('what a known client did wrong goes to its address, with its state and by w
   });
 });
 
-test('nobody is signed in: sign in first, or login_required where nothing may be shown', async () => {
+test('without a session the user must sign in, or prompt=none returns login_required', async () => {
   const query = harness.query(site);
   expect(await ask(query, '')).toEqual({ kind: 'login', query: expect.stringContaining('login_after=') });
   expect(await ask(query, 'better-auth.session_token=made-up')).toMatchObject({ kind: 'login' });
   expect(answered(await ask(harness.query(site, { prompt: 'none' }), ''))).toMatchObject({ error: 'login_required' });
 });
 
-test.each(['login', 'select_account'])('prompt=%s wants a new login, once', async (prompt) => {
+test.each(['login', 'select_account'])('prompt=%s requires one new sign-in', async (prompt) => {
   const first = await ask(harness.query(site, { prompt }));
   const marked = first.kind === 'login' ? first.query : '';
   expect(marked).not.toBe('');
   const { cookie } = await logIn(harness, user.id);
   expect((await ask(marked, cookie)).kind).toBe('consent');
-  // Neither for another request nor an hour later.
+  // The marker is valid neither for another request nor an hour later.
   const moved = new URLSearchParams(marked);
   moved.set('state', 'another');
   expect((await ask(moved.toString(), cookie)).kind).toBe('login');
   expect((await ask(marked, cookie, later(3_602))).kind).toBe('login');
 });
 
-test('a login before the one that was asked for does not count as it', async () => {
+test('a sign-in from before prompt=login does not satisfy it', async () => {
   const first = await ask(harness.query(site, { prompt: 'login' }), user.cookie, later(60));
   expect((await ask(first.kind === 'login' ? first.query : '', user.cookie, later(61))).kind).toBe('login');
 });
 
-test('max_age: a younger login will do, an older one is asked for anew, and 0 takes none that there is', async () => {
+test('max_age accepts a recent sign-in and requires a new one for an older sign-in or for 0', async () => {
   const of = (max_age: string) => harness.query(site, { max_age });
   expect((await ask(of('3600'))).kind).toBe('consent');
   expect((await ask(of('3600'), user.cookie, later(7_200))).kind).toBe('login');
   expect((await ask(of('0'))).kind).toBe('login');
 });
 
-test('without consent the user is asked, or the client told consent_required where nothing may be shown', async () => {
+test('without consent the user is asked, or prompt=none returns consent_required', async () => {
   const step = await ask(harness.query(site));
   expect(step).toMatchObject({
     kind: 'consent',
@@ -86,7 +86,7 @@ test('without consent the user is asked, or the client told consent_required whe
   expect(answered(await ask(harness.query(site, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' });
 });
 
-test('what was agreed to is not asked again: a code for a minute, of which only the hash is kept, and its event', async () => {
+test('with consent issues a code without asking: valid for a minute, stored as a hash, with an event', async () => {
   const client = await agreed();
   const step = await ask(harness.query(client, { prompt: 'none', nonce: 'n' }));
   const { code = '', ...others } = answered(step);
@@ -118,21 +118,21 @@ test('what was agreed to is not asked again: a code for a minute, of which only 
   ]);
 });
 
-test('the user is asked for what they have not agreed to, and whenever the client wants it', async () => {
+test('asks for scopes without consent, and for every scope with prompt=consent', async () => {
   const client = await agreed({ scope: 'openid' });
   expect((await ask(harness.query(client, { scope: 'openid' }))).kind).toBe('redirect');
   expect((await ask(harness.query(client, { scope: 'openid email' }))).kind).toBe('consent');
   expect((await ask(harness.query(client, { scope: 'openid', prompt: 'consent' }))).kind).toBe('consent');
 });
 
-test('a client of our own house gets its code unasked', async () => {
+test('a client that skips consent gets its code without a question', async () => {
   const { clientId, caller } = await harness.newClient();
   await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [clientId]);
   await harness.ports.access.load();
   expect(answered(await ask(harness.query({ clientId, caller })))).toHaveProperty('code');
 });
 
-test('users of a public client are asked each time, unless it is reached at its own https address', async () => {
+test('users of a public client are asked each time, unless its redirect URI is https', async () => {
   const redirect_uri = 'http://127.0.0.1/callback';
   const changes = { authMethod: 'none' as const, redirectUris: [redirect_uri, 'https://app.example.test/cb'] };
   const app = await agreed({}, changes);

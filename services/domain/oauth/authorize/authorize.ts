@@ -7,15 +7,15 @@ import {
   type BrowserCaller,
 } from './admit-authorization.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
-import { type AuthorizeStep, answerError, answerTo, requestOver } from './authorize-step.ts';
+import { type AuthorizeStep, answerError, answerTo, requestUsed } from './authorize-step.ts';
 import { issueCode } from './issue-code.ts';
 import { isClaimedRedirectUri } from './match-redirect-uri.ts';
 import { useRequest } from './pushed-requests.ts';
 
 /**
- * The authorization endpoint (RFC 6749 §4.1.1): a code for what the user has consented to before, else what the browser
- * has to show. A public client that is not reached over its own https address could be another one: its users are
- * always asked (RFC 6749 §10.2, RFC 8252 §8.6).
+ * The authorization endpoint (RFC 6749 §4.1.1): issues a code if the user has consented before, else returns the page to
+ * show. Another app could impersonate a public client without an https redirect URI, so its users are always asked
+ * (RFC 6749 §10.2, RFC 8252 §8.6).
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, caller: Caller): Promise<AuthorizeStep> {
@@ -24,12 +24,12 @@ export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, ca
   const { request, user, live } = admitted;
   if (!(await isGranted(ports, request, user)))
     return request.prompts.has('none')
-      ? answerError(ports, request, { error: 'consent_required', why: 'the user must be asked' }, user.userId)
+      ? answerError(ports, request, { error: 'consent_required', why: 'the user must consent' }, user.userId)
       : { kind: 'consent', request, live };
   const code = await ports.transact(async (tx) =>
     (await useRequest(tx, request)) ? issueCode(tx, ports, request, request.scopes, user) : null,
   );
-  return code === null ? requestOver : answerTo(ports, request, { code });
+  return code === null ? requestUsed : answerTo(ports, request, { code });
 }
 
 async function isGranted(ports: AuthorizePorts, request: AuthorizationRequest, user: BrowserCaller): Promise<boolean> {

@@ -2,16 +2,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import {
+  anonymousCaller,
   answered,
   type GrantClient,
   type GrantHarness,
   type GrantPorts,
-  nobody,
   openGrantHarness,
 } from '../grant-harness.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { authorize } from './authorize.ts';
-import { answerError, requestOver } from './authorize-step.ts';
+import { answerError, requestUsed } from './authorize-step.ts';
 import { decideConsent } from './decide-consent.ts';
 import { pushAuthorizationRequest } from './push-authorization-request.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** The query of a request that its client pushed. */
+/** Pushes a request and returns the query for the browser. */
 async function pushedBy({ clientId, caller }: GrantClient, members: Record<string, string> = {}): Promise<string> {
   const form = Object.fromEntries(new URLSearchParams(harness.query({ clientId, caller }, members)));
   const { request_uri } = await pushAuthorizationRequest(ports, form, caller);
@@ -38,7 +38,7 @@ const decide = (
   isAllowed = true,
   scopes = ['openid', 'email'],
   cookie: string | undefined = user.cookie,
-) => decideConsent(ports, { query, cookie, isAllowed, scopes }, nobody);
+) => decideConsent(ports, { query, cookie, isAllowed, scopes }, anonymousCaller);
 const consentsOf = (userId: string, { clientId }: GrantClient) =>
   harness.rows('SELECT audience, scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [userId, clientId]);
 const eventsOf = ({ clientId }: GrantClient) =>
@@ -46,7 +46,7 @@ const eventsOf = ({ clientId }: GrantClient) =>
     clientId,
   ]);
 
-test('what the user left ticked is agreed to, as far as it was asked for, with a code and both events', async () => {
+test('grants the ticked scopes that were requested, with a code and both events', async () => {
   const client = await harness.newClient();
   const step = await decide(harness.query(client), true, ['openid', 'profile']);
   expect(answered(step)).toEqual({
@@ -64,7 +64,7 @@ test('what the user left ticked is agreed to, as far as it was asked for, with a
   ]);
 });
 
-test('scopes add up: a narrower answer later takes nothing back', async () => {
+test('scopes accumulate: a later, narrower consent removes none', async () => {
   const client = await harness.newClient();
   await decide(harness.query(client));
   await decide(harness.query(client, { scope: 'profile' }), true, ['profile']);
@@ -74,8 +74,8 @@ test('scopes add up: a narrower answer later takes nothing back', async () => {
 test.each([
   ['no', false, ['openid']],
   ['yes, with nothing ticked', true, []],
-  ['yes, to what was not asked for', true, ['profile']],
-])('the answer "%s" is access_denied with its event, and nothing is agreed to', async (_what, isAllowed, scopes) => {
+  ['yes, to a scope that was not requested', true, ['profile']],
+])('the answer "%s" returns access_denied with an event and grants nothing', async (_what, isAllowed, scopes) => {
   const client = await harness.newClient();
   const step = await decide(harness.query(client), isAllowed, scopes);
   expect(answered(step)).toMatchObject({ error: 'access_denied', state: 's', iss: ports.tokenSettings.issuer });
@@ -83,25 +83,25 @@ test.each([
   expect(await eventsOf(client)).toEqual([{ type: 'oauth.authorized', outcome: 'denied' }]);
 });
 
-test('a consent form sent after the session ended agrees to nothing: sign in first', async () => {
+test('a consent form sent without a session grants nothing and asks to sign in', async () => {
   expect(await decide(harness.query(site), true, ['openid'], '')).toMatchObject({ kind: 'login' });
   expect(await consentsOf(user.id, site)).toEqual([]);
 });
 
-test('what came back from the page is judged anew: an address that is not the client’s gets no answer', async () => {
+test('the request in the form is validated again: an unregistered redirect URI gets no response', async () => {
   const step = await decide(harness.query(site, { redirect_uri: 'https://evil.test/cb' }));
   expect(step).toMatchObject({ kind: 'page-error' });
   expect(await eventsOf(site)).toEqual([]);
 });
 
-test('a session that is over agrees to nothing, however well its cookie is remembered', async () => {
+test('an ended session grants nothing, even if its cookie is still cached', async () => {
   const guest = await harness.newUser();
   await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
   expect((await decide(harness.query(site), true, ['openid'], guest.cookie)).kind).toBe('login');
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
 
-test('a session that ends while its consent is written agrees to nothing', async () => {
+test('a session that ends while its consent is written grants nothing', async () => {
   const guest = await harness.newUser();
   const step = await overtaken(harness.pool, guest.id, 'DELETE FROM sessions WHERE "userId" = $1', () =>
     decide(harness.query(site), true, ['openid'], guest.cookie),
@@ -110,7 +110,7 @@ test('a session that ends while its consent is written agrees to nothing', async
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
 
-test('a request that was pushed has one answer, and its event says how it came', async () => {
+test('a pushed request gets one response, and its event records that it was pushed', async () => {
   const client = await harness.newClient();
   const query = await pushedBy(client);
   expect(answered(await decide(query))).toHaveProperty('code');
@@ -119,10 +119,10 @@ test('a request that was pushed has one answer, and its event says how it came',
     [client.clientId],
   );
   expect(granted?.detail).toMatchObject({ pushed: true });
-  expect(await decide(query)).toEqual(requestOver);
+  expect(await decide(query)).toEqual(requestUsed);
 });
 
-test('a pushed request that was refused meanwhile, in another tab, is over: its client gets one answer', async () => {
+test('a pushed request refused in another tab is consumed: its client gets one response', async () => {
   const query = await pushedBy(site);
   const tabs: AuthorizationRequest[] = [];
   for (let tab = 0; tab < 2; tab += 1) {
@@ -132,21 +132,21 @@ test('a pushed request that was refused meanwhile, in another tab, is over: its 
   const refuse = (request: AuthorizationRequest) =>
     answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, null);
   expect(answered(await refuse(tabs[0]!))).toMatchObject({ error: 'login_required' });
-  expect(await refuse(tabs[1]!)).toBe(requestOver);
+  expect(await refuse(tabs[1]!)).toBe(requestUsed);
 });
 
-test('an answer that finds its pushed request used up when it is written is none, whatever it was', async () => {
+test('a response whose pushed request was consumed meanwhile is discarded, whatever it was', async () => {
   const house = await harness.newClient();
   await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
   await ports.access.load();
   const used = 'DELETE FROM oauth_pushed_requests WHERE $1::text IS NOT NULL';
   for (const answer of [
-    (query: string) => authorize(ports, { query, cookie: user.cookie }, nobody),
+    (query: string) => authorize(ports, { query, cookie: user.cookie }, anonymousCaller),
     (query: string) => decide(query),
     (query: string) => decide(query, false),
   ]) {
     const query = await pushedBy(house);
-    expect(await overtaken(harness.pool, user.id, used, () => answer(query))).toBe(requestOver);
+    expect(await overtaken(harness.pool, user.id, used, () => answer(query))).toBe(requestUsed);
   }
   expect(await harness.rows('SELECT 1 FROM oauth_codes WHERE client_id = $1', [house.clientId])).toEqual([]);
   expect(await eventsOf(house)).toEqual([]);

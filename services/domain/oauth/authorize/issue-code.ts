@@ -5,17 +5,17 @@ import { authorizationDecided } from '../audit-events.ts';
 import { insertCode } from '../codes.store.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 
-/** RFC 6749 §4.1.2 recommends ten minutes at most; a client exchanges its code at once. */
+/** RFC 6749 §4.1.2 recommends at most ten minutes; clients redeem their codes at once. */
 const CODE_SECONDS = 60;
 
-/** 256 random bits; a code of any other form is not looked up. */
+/** 256 random bits; a code in any other form is refused without a query. */
 export const codeForm = /^[\w-]{43}$/;
 
 export const codeHashOf = (code: string): Buffer => hash('sha256', code, 'buffer');
 
 /**
- * An authorization code for what a user granted, with its audit row, in the caller's transaction.
- * @param scopes granted, in the order they were asked for
+ * Issues an authorization code for the granted scopes, with its audit row, in the caller's transaction.
+ * @param scopes granted, in the requested order
  */
 export async function issueCode(
   tx: Tx,

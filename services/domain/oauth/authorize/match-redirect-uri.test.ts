@@ -10,8 +10,8 @@ const registered = [
   'javascript:alert(1)',
 ];
 
-describe('redirect_uri is compared character for character', () => {
-  test.each(['https://app.example.test/cb', 'com.example.app:/cb'])('%s is registered', (uri) => {
+describe('redirect_uri is compared character by character', () => {
+  test.each(['https://app.example.test/cb', 'com.example.app:/cb'])('%s matches', (uri) => {
     expect(matchesRedirectUri(registered, uri)).toBe(true);
   });
 
@@ -33,12 +33,12 @@ describe('redirect_uri is compared character for character', () => {
     'com.example.app:/cb2',
     '/cb',
     '',
-  ])('%s is not', (uri) => {
+  ])('%s does not match', (uri) => {
     expect(matchesRedirectUri(registered, uri)).toBe(false);
   });
 
   test.each(['http://127.0.0.1:1/cb', 'http://127.0.0.1:65535/cb', 'http://[::1]/cb', 'http://[::1]:1/cb'])(
-    '%s: of loopback addresses the port may vary (RFC 8252 §7.3)',
+    '%s matches: the port of a loopback address may vary (RFC 8252 §7.3)',
     (uri) => expect(matchesRedirectUri(registered, uri)).toBe(true),
   );
 
@@ -50,12 +50,12 @@ describe('redirect_uri is compared character for character', () => {
     'http://127.0.0.2:1/cb',
     'http://localhost:1/cb',
     'https://127.0.0.1:1/cb',
-  ])('%s: nothing else may', (uri) => {
+  ])('%s does not match: nothing else may vary', (uri) => {
     expect(matchesRedirectUri(registered, uri)).toBe(false);
   });
 });
 
-test('whatever may be registered is matched, so no client is registered that authorization always refuses', () => {
+test('every URI that can be registered matches itself, so no registered client is always refused', () => {
   const schemes = ['https://', 'http://', 'com.example.app:/', 'HTTPS://', 'Com.Example.App:/', 'https:'];
   const hosts = [
     'app.example.test',
@@ -74,19 +74,19 @@ test('whatever may be registered is matched, so no client is registered that aut
   expect(registrable.filter((uri) => !matchesRedirectUri([uri], uri))).toEqual([]);
 });
 
-test('only https reaches a server that is the client’s for sure', () => {
+test('only https URIs certainly reach the client’s own server', () => {
   expect(isClaimedRedirectUri('https://a.test/')).toBe(true);
   for (const uri of ['http://127.0.0.1/', 'com.example:/cb']) expect(isClaimedRedirectUri(uri)).toBe(false);
 });
 
-test('the policy of a form names no more than origin or scheme of where it ends', () => {
+test('the form policy contains only the origin or scheme of the redirect URI', () => {
   expect(formActionSource('https://a.test/cb?x')).toBe('https://a.test');
   expect(formActionSource('http://127.0.0.1:49152/cb')).toBe('http://127.0.0.1:49152');
   expect(formActionSource('http://[::1]:49152/cb')).toBe('http:');
   expect(formActionSource('com.example.app:/cb')).toBe('com.example.app:');
 });
 
-test('parameters are added to the query that is there', () => {
+test('parameters are appended to an existing query', () => {
   expect(redirectWith('https://a.test/?x=1', { code: 'c&d', state: undefined })).toBe('https://a.test/?x=1&code=c%26d');
   expect(redirectWith('https://a.test/', { iss: 'https://i.test' })).toBe('https://a.test/?iss=https%3A%2F%2Fi.test');
   expect(redirectWith('https://a.test/?x=1', { state: undefined })).toBe('https://a.test/?x=1');

@@ -1,12 +1,12 @@
 import { isSafeRedirectUri } from '#services/domain/access/redirect-uri.ts';
 
-/** `http` on this machine, with any port: native apps cannot know theirs beforehand (RFC 8252 §7.3). */
+/** `http` on a loopback address with any port: native apps do not know their port in advance (RFC 8252 §7.3). */
 const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(?::\d{1,5})?(?=[/?]|$)/;
 
 const withoutPort = (uri: string): string => uri.replace(LOOPBACK, 'http://$1');
 
 /**
- * RFC 9700 §4.1.3: equal to a registered one, character for character; of a loopback address alone the port may vary.
+ * RFC 9700 §4.1.3: equal to a registered URI, character by character; only the port of a loopback address may vary.
  */
 export function matchesRedirectUri(registered: readonly string[], presented: string): boolean {
   if (!isSafeRedirectUri(presented)) return false;
@@ -16,18 +16,18 @@ export function matchesRedirectUri(registered: readonly string[], presented: str
   return registered.some((uri) => LOOPBACK.test(uri) && withoutPort(uri) === wanted);
 }
 
-/** Whether what is sent there reaches the client's own server and nothing else on the way (RFC 8252 §8.6). */
+/** Whether a redirect certainly reaches the client's own server (RFC 8252 §8.6). */
 export const isClaimedRedirectUri = (uri: string): boolean => uri.startsWith('https:');
 
-/** Where a form may lead that ends in this redirect (CSP `form-action`, which browsers hold redirects against). */
+/** CSP `form-action` source for a form that ends in this redirect: browsers apply the policy to redirects too. */
 export function formActionSource(uri: string): string {
   const { protocol, host, hostname } = new URL(uri);
   if (protocol !== 'https:' && protocol !== 'http:') return protocol;
-  // The grammar of sources has no IPv6 addresses.
+  // CSP sources cannot contain IPv6 addresses.
   return hostname.startsWith('[') ? protocol : `${protocol}//${host}`;
 }
 
-/** The redirect with parameters added to its query (RFC 6749 §4.1.2). */
+/** The redirect URI with parameters added to its query (RFC 6749 §4.1.2). */
 export function redirectWith(uri: string, parameters: Readonly<Record<string, string | undefined>>): string {
   const added = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) added.set(name, value);

@@ -7,21 +7,21 @@ import { formActionSource } from './match-redirect-uri.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
 
 const AUTHORIZE = '/oauth2/authorize?';
-/** Paths of ours that a login may lead to; anything else a link brings is forgotten (open redirect). */
+/** Our paths that the sign-in page may redirect to; any other `next` in a link is ignored (open redirect). */
 const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?)$/;
 const LONGEST = 12_288;
-/** Where a login leads that was asked for by nobody. */
+/** Where the sign-in page redirects to without a `next`. */
 export const NO_NEXT = '/login';
 
 export const safeNext = (next: string | undefined): string =>
   next !== undefined && next.length <= LONGEST && KNOWN.test(next) && !next.includes('\\') ? next : NO_NEXT;
 
-/** A path leads nowhere else from one origin that does not from another. */
+/** Base for resolving paths; any origin gives the same result. */
 const HERE = 'http://localhost';
 
 /**
- * Where a form of ours leads: what a link may bring, or what a sign-in by another provider was begun for before it
- * asked for a second factor. Nothing of a page is believed when it comes back, so both are judged again.
+ * Where a form of our pages redirects to: an allowed `next` of a link, or the return address of a social sign-in that
+ * then required a second factor. Both come back from the page, so both are validated again.
  */
 export function formNext(browser: Pick<BrowserPolicy, 'trustedOrigins'>, next: string): string {
   if (safeNext(next) === next) return next;
@@ -33,12 +33,12 @@ export function formNext(browser: Pick<BrowserPolicy, 'trustedOrigins'>, next: s
 }
 
 export type NextStep = {
-  /** Where the forms of this way may lead, for their page's policy. */
+  /** CSP `form-action` sources for the forms of the page. */
   readonly formTargets: readonly string[];
   readonly loginHint: string | undefined;
 };
 
-/** What the login page needs to know of the request that it is on the way to. Throws `store_unavailable` (503). */
+/** Describes the request that follows the sign-in page. Throws `store_unavailable` (503). */
 export async function describeNext(
   ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
   next: string,
@@ -54,6 +54,6 @@ export async function describeNext(
 
 export const authorizePathFor = (query: string): string => AUTHORIZE + query;
 
-/** The login page on the way to an authorization request. */
+/** The sign-in page that continues with an authorization request. */
 export const loginPathFor = (query: string): string =>
   `/login?${new URLSearchParams({ next: authorizePathFor(query) })}`;

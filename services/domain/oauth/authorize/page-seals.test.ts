@@ -12,7 +12,7 @@ const portsAt = (version: number): HasPageKeys => ({
   },
 });
 
-test('a form is of its browser, its user and the request it shows; a rotated key still knows it', () => {
+test('a form token is bound to its browser, session and request, and survives a key rotation', () => {
   const ties = { pageCookie: 'page', sessionCookie: 'session', about: 'scope=openid' };
   const token = formToken(portsAt(1), ties);
   expect(isFormToken(portsAt(2), token, ties)).toBe(true);
@@ -32,7 +32,7 @@ test('a form is of its browser, its user and the request it shows; a rotated key
     expect(isFormToken(portsAt(1), bad, ties), bad).toBe(false);
 });
 
-test('a login counts as asked for by its own request alone, and for an hour', () => {
+test('the sign-in marker is valid only for its own request, for an hour', () => {
   const ports = portsAt(1);
   const marked = markedQuery(ports, 'client_id=a&prompt=login', 1_000);
   expect(markedSince(ports, marked, 1_001)).toBe(1_000);

@@ -4,8 +4,8 @@ import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 export type HasPageKeys = { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
 /**
- * Values that our pages hand to themselves: signed, so that nobody else can make one, and bound to what they are for,
- * so that one is of no use elsewhere. `<key version>.<mac>`.
+ * Seals values that our pages send to themselves, so that no other site can forge them, and binds each to its purpose, so
+ * that it cannot be used elsewhere. `<key version>.<mac>`.
  */
 function seal({ keyRing }: HasPageKeys, text: string): string {
   const { version, key } = keyRing.secret('csrf');
@@ -19,26 +19,26 @@ function isSealOf({ keyRing }: HasPageKeys, seal: string, text: string): boolean
   return timingSafeEqual(Buffer.from(mac), Buffer.from(createHmac('sha256', key).update(text).digest('base64url')));
 }
 
-/** What a form is tied to. */
+/** What a form token is bound to. */
 export type FormTies = {
   readonly pageCookie: string;
   readonly sessionCookie: string;
-  /** The request that its page shows; '' for a form that is about none. */
+  /** The request that the page shows; '' for a form without one. */
   readonly about: string;
 };
 
 const formText = ({ pageCookie, sessionCookie, about }: FormTies): string =>
   `form\0${pageCookie}\0${sessionCookie}\0${about}`;
 
-/** The hidden field of a form: of no use in another browser, for another request, nor once another user is signed in. */
+/** The CSRF token of a form: invalid in another browser, for another request, or after another user signed in. */
 export const formToken = (ports: HasPageKeys, ties: FormTies): string => seal(ports, formText(ties));
 
 export const isFormToken = (ports: HasPageKeys, token: string, ties: FormTies): boolean =>
   ties.pageCookie !== '' && isSealOf(ports, token, formText(ties));
 
-/** Parameter of ours: a login after this moment satisfies `prompt=login` and `max_age` of exactly this request. */
+/** Our parameter: a sign-in after this time satisfies `prompt=login` and `max_age` of exactly this request. */
 const MARKER = 'login_after';
-/** The marker is good for one visit of the login page. */
+/** Long enough for one visit of the sign-in page. */
 const MARKER_SECONDS = 3_600;
 
 const bare = (query: string): string => {
@@ -47,7 +47,7 @@ const bare = (query: string): string => {
   return parameters.toString();
 };
 
-/** The query of the same request, to come back with after the login it asks for. */
+/** The query of the same request with a marker, for after the sign-in that it requires. */
 export function markedQuery(ports: HasPageKeys, query: string, nowSeconds: number): string {
   const request = bare(query);
   const parameters = new URLSearchParams(request);
@@ -55,7 +55,7 @@ export function markedQuery(ports: HasPageKeys, query: string, nowSeconds: numbe
   return parameters.toString();
 }
 
-/** From when on a login counts as asked for by this request, Unix seconds; null where none was asked for lately. */
+/** The time after which a sign-in satisfies this request, Unix seconds; null without a valid marker. */
 export function markedSince(ports: HasPageKeys, query: string, nowSeconds: number): number | null {
   const [, seconds, marker] =
     /^(\d{1,12})\.([\d]{1,5}\.[\w-]{43})$/.exec(new URLSearchParams(query).get(MARKER) ?? '') ?? [];

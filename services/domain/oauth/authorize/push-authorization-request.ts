@@ -28,7 +28,7 @@ export type PushPorts = Pick<Ports, 'transact' | 'hotSql' | 'random'> &
 /** RFC 9126 §2.2. */
 export type PushedRequest = { readonly request_uri: string; readonly expires_in: number };
 
-/** Its user signs in and decides within it. FAPI 2.0 §5.3.2.2: less than 600. */
+/** Time for the user to sign in and decide. FAPI 2.0 §5.3.2.2: less than 600. */
 const LIFE_SECONDS = 540;
 
 const refusals: Readonly<Record<RequestErrorCode, (options: { readonly detail: string }) => AppError>> = {
@@ -41,12 +41,13 @@ const refusals: Readonly<Record<RequestErrorCode, (options: { readonly detail: s
   request_uri_not_supported: requestInvalid,
 };
 
-/** A parameter without a value counts as left out (RFC 6749 §3.1). */
+/** An empty parameter is treated as omitted (RFC 6749 §3.1). */
 const given = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
 /**
- * An authorization request that its client sends itself (RFC 9126): judged as one in an address, and kept for its
- * browser, which gets a name for it. Its answer is audited, not the request: anybody can send those. With a DPoP proof the code is bound to its key (RFC 9449 §10.1).
+ * Stores an authorization request that the client sends directly (RFC 9126) and returns its request_uri for the browser.
+ * The request is validated like one in a URL. The response to the user's decision is audited, the push is not, because
+ * it may be unauthenticated. With a DPoP proof the code is bound to its key (RFC 9449 §10.1).
  * Throws `client_unauthenticated` (401), `request_invalid`, `grant_not_allowed`, `scope_invalid`, `target_invalid`,
  * `response_type_unsupported`, `request_object_unsupported`, `dpop_proof_invalid`, `dpop_nonce_required` (400),
  * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).
@@ -61,12 +62,12 @@ export async function pushAuthorizationRequest(
   const proof = presented === undefined ? undefined : judgeProof(ports, presented);
   const named = oauthClient(ports, given(form.client_id), caller);
   const { clientId } = named;
-  // RFC 9126 §2.1: a request that stands for another.
+  // RFC 9126 §2.1: a pushed request must not refer to another one.
   if (form.request_uri !== undefined)
     throw requestInvalid({ problems: [{ at: 'body/request_uri', why: 'must not be given' }] });
   const jkt = given(form.dpop_jkt) ?? proof?.jkt;
   if (proof !== undefined && jkt !== proof.jkt)
-    throw dpopProofInvalid({ detail: 'dpop_jkt names another key than that of the proof.' });
+    throw dpopProofInvalid({ detail: 'dpop_jkt is not the key of the DPoP proof.' });
   const query = queryOfForm({ ...form, client_id: clientId, dpop_jkt: jkt });
   const parsed = parseAuthorizationRequest(ports, query, 'pushing');
   if (parsed.kind === 'page') throw requestInvalid({ detail: parsed.why });

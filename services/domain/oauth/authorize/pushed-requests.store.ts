@@ -15,27 +15,27 @@ const pushedShareCount = defineStatement(
   `SELECT count(*)::int AS count FROM (
      SELECT FROM oauth_pushed_requests WHERE client_id = $1 AND share = $2 AND expires_at > clock_timestamp() LIMIT $3) counted`,
 );
-/** The same of all, by its first column. */
+/** The same for all shares, by the first column of the index. */
 const pushedCount = defineStatement(
   'oauthPushedRequestsCount',
   `SELECT count(*)::int AS count FROM (
      SELECT FROM oauth_pushed_requests WHERE client_id = $1 AND expires_at > clock_timestamp() LIMIT $2) counted`,
 );
 
-/** By primary key. */
+/** Uses the primary key. */
 const pushedRead = defineStatement(
   'oauthPushedRequestRead',
   `SELECT query FROM oauth_pushed_requests
    WHERE uri_hash = $1::bytea AND client_id = $2 AND expires_at > clock_timestamp()`,
 );
 
-/** By primary key. Of several answers at once the others wait for the first to commit, and find no row. */
+/** Uses the primary key. Of concurrent responses the others wait for the first to commit, and find no row. */
 const pushedUse = defineStatement(
   'oauthPushedRequestUse',
   `DELETE FROM oauth_pushed_requests WHERE uri_hash = $1::bytea AND expires_at > clock_timestamp() RETURNING 1 AS used`,
 );
 
-/** Requests that nobody can come with any more. Index: oauth_pushed_requests_expires_at. */
+/** Expired requests. Index: oauth_pushed_requests_expires_at. */
 export const pushedRequestPurge = definePurge({
   kind: 'oauth_pushed_requests',
   table: 'oauth_pushed_requests',
@@ -48,7 +48,7 @@ export type NewPushedRequest = {
   readonly uriHash: Buffer;
   readonly clientId: string;
   readonly query: string;
-  /** Of whose share it is; null: of nobody's. */
+  /** Keyed hash of the address whose share it uses; null if it uses none. */
   readonly share: string | null;
   readonly lifeSeconds: number;
 };
@@ -57,18 +57,18 @@ export async function insertPushedRequest(tx: Sql, pushed: NewPushedRequest): Pr
   await tx.query(pushedInsert, [pushed.uriHash, pushed.clientId, pushed.query, pushed.share, pushed.lifeSeconds]);
 }
 
-/** How many of the client wait for an answer. */
+/** Counts the open requests of the client. */
 export const pushedRequestCount = (sql: Sql, clientId: string): OpenRequestCount => ({
   ofShare: async (share, limit) =>
     (await sql.query<{ count: number }>(pushedShareCount, [clientId, share, limit]))[0]!.count,
   ofClient: async (limit) => (await sql.query<{ count: number }>(pushedCount, [clientId, limit]))[0]!.count,
 });
 
-/** The query that this client pushed; undefined where it pushed none, or that one is used or over. */
+/** The query that this client pushed; undefined if there is none, or if it is used or expired. */
 export async function readPushedRequest(sql: Sql, uriHash: Buffer, clientId: string): Promise<string | undefined> {
   return (await sql.query<{ query: string }>(pushedRead, [uriHash, clientId]))[0]?.query;
 }
 
-/** False where it was used before, or is over. */
+/** False if it was already used or has expired. */
 export const deletePushedRequest = async (tx: Sql, uriHash: Buffer): Promise<boolean> =>
   (await tx.query(pushedUse, [uriHash])).length === 1;

@@ -16,9 +16,10 @@ export const newRequestUri = ({ random }: Pick<Ports, 'random'>): string =>
 
 export const requestUriHash = (requestUri: string): Buffer => hash('sha256', requestUri, 'buffer');
 
-export const REQUEST_OVER = 'This request is over, or never was. Go back to the application and begin again.';
+export const REQUEST_EXPIRED =
+  'This request has expired or was already used. Go back to the application and start again.';
 
-/** Client and request_uri of a query that stands for a pushed request; null for any other query. */
+/** Client and request_uri hash of a query that refers to a pushed request; null for any other query. */
 function pushedReference(query: string): { readonly clientId: string; readonly uriHash: Buffer } | null {
   const values = readParameters(query)?.values;
   const [clientId, requestUri] = [values?.get('client_id'), values?.get('request_uri')];
@@ -27,8 +28,8 @@ function pushedReference(query: string): { readonly clientId: string; readonly u
 }
 
 /**
- * The authorization request of a query, or the pushed one that it stands for (RFC 9126 §4): what that says counts, and
- * nothing beside it. Of another client it is unknown. It is judged anew: the client may have changed since.
+ * Reads the authorization request of a query, or the pushed one that it refers to (RFC 9126 §4), whose parameters alone
+ * apply. A request of another client is unknown. It is validated again, because the client may have changed since.
  * Throws `store_unavailable` (503).
  */
 export async function readAuthorizationRequest(
@@ -39,13 +40,13 @@ export async function readAuthorizationRequest(
   if (reference === null) return parseAuthorizationRequest(ports, query);
   const { clientId, uriHash } = reference;
   const pushed = await readPushedRequest(ports.sql, uriHash, clientId);
-  if (pushed === undefined) return { kind: 'page', why: REQUEST_OVER };
+  if (pushed === undefined) return { kind: 'page', why: REQUEST_EXPIRED };
   return parseAuthorizationRequest(ports, pushed, { pushedHash: uriHash });
 }
 
 /**
- * Uses up the request_uri that a request came by; an answer needs it, so that one gets one answer however often its
- * page is loaded. False where another answer was first; true for a request that was not pushed.
+ * Consumes the request_uri of a pushed request, so that it gets one response however often its page is loaded. False if
+ * another response was first; true for a request that was not pushed.
  */
 export const useRequest = async (tx: Sql, { pushedHash }: AuthorizationRequest): Promise<boolean> =>
   pushedHash === undefined || (await deletePushedRequest(tx, pushedHash));

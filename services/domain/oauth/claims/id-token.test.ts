@@ -23,7 +23,7 @@ const facts = {
   claims: {},
 };
 
-/** A ring whose key has this algorithm: it "signs" by writing them down. */
+/** A fake key ring with this algorithm, which only encodes header and claims. */
 const ringOf = (alg: string) =>
   ({
     keyRing: {
@@ -35,7 +35,7 @@ const ringOf = (alg: string) =>
     tokenSettings: { issuer: 'https://i.test', accessTokenSeconds: 900 },
   }) as unknown as HasKeyRing & HasTokenSettings;
 
-test('the hash goes with the key that signs; what does not apply is left out', async () => {
+test('at_hash uses the hash of the signing algorithm; claims without a value are omitted', async () => {
   expect(decodeJwt(await signIdToken(ringOf('RS256'), facts))).toEqual({
     iss: 'https://i.test',
     sub: 'u',
@@ -55,7 +55,7 @@ test('the hash goes with the key that signs; what does not apply is left out', a
   });
 });
 
-test('a scope tells its own claims alone', () => {
+test('each scope releases only its own claims', () => {
   const profile = { email: 'a@b.test', isEmailVerified: true, name: 'A', image: 'https://b.test/a.png', updatedAt: 7 };
   expect(userClaims(profile, new Set(['openid']))).toEqual({});
   expect(userClaims(profile, new Set(['email']))).toEqual({ email: 'a@b.test', email_verified: true });

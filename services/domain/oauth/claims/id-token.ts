@@ -13,20 +13,20 @@ export type IdTokenFacts = {
   readonly nonce: string | null;
   readonly accessToken: string;
   readonly issuedAt: number;
-  /** How the login was proved, as the access token says it. */
+  /** Authentication methods of the sign-in, as in the access token. */
   readonly amr?: readonly string[] | undefined;
   readonly acr?: string | undefined;
   readonly claims: UserClaims;
 };
 
-/** Left half of the hash that goes with the algorithm (OpenID Connect Core §3.1.3.6); Ed25519 hashes with SHA-512. */
+/** Left half of the algorithm's hash (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512. */
 export function accessTokenHash(accessToken: string, alg: string): string {
   const digest = hash(alg === 'EdDSA' ? 'sha512' : 'sha256', accessToken, 'buffer');
   return digest.subarray(0, digest.length / 2).toString('base64url');
 }
 
 /**
- * An ID token (OpenID Connect Core §2) by an asymmetric key, in HS256 mode too. Throws `signing_unavailable` (503).
+ * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. Throws `signing_unavailable` (503).
  */
 export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: IdTokenFacts): Promise<string> {
   const sign = (alg: string): Promise<string> =>
@@ -48,6 +48,6 @@ export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: I
       },
     );
   const token = await sign('RS256');
-  // RS256 and ES256 hash alike; only for a key of another kind is the first one thrown away.
+  // RS256 and ES256 use the same hash; only for an EdDSA key is the first token discarded.
   return decodeProtectedHeader(token).alg === 'EdDSA' ? sign('EdDSA') : token;
 }

@@ -16,7 +16,7 @@ afterAll(() => stores?.end());
 const read = (changes: Record<string, unknown>) =>
   readUserInfo({ ...harness.ports, sql: stores.sql }, harness.token({ sub, ...changes }));
 
-test('tells of its user what the scope of the token names', async () => {
+test('returns the claims of the token’s scope', async () => {
   expect(await read({ scope: 'openid email' })).toMatchObject({ sub, email: 'ada@example.test' });
   expect(await read({ scope: 'openid' })).toEqual({ sub });
 });
@@ -24,12 +24,12 @@ test('tells of its user what the scope of the token names', async () => {
 test.each([
   ['a token whose scope is not openid', { scope: 'email' }],
   ['a token without a scope', { scope: undefined }],
-  ['a token of no login', { fid: undefined }],
-])('%s tells nothing: openid_scope_missing', async (_what, changes) => {
+  ['a token without a family', { fid: undefined }],
+])('%s gets openid_scope_missing', async (_what, changes) => {
   await expect(read(changes)).rejects.toMatchObject({ code: 'openid_scope_missing' });
 });
 
-test('a token that ended since its caller was recognised is no credential any more', async () => {
+test('a token revoked after the caller was authenticated is refused', async () => {
   harness.revocations.apply([
     {
       epoch: 1,
@@ -45,7 +45,7 @@ test('a token that ended since its caller was recognised is no credential any mo
   await expect(read({ scope: 'openid', fid: 'ended' })).rejects.toMatchObject({ code: 'unauthenticated' });
 });
 
-test('nothing is told of a user who is deleted, whose end no poll has told yet', async () => {
+test('a token of a deleted user is refused before the next state poll', async () => {
   const gone = '0190b1d4-0000-7000-8000-0000000000bb';
   await expect(read({ sub: gone, scope: 'openid' })).rejects.toMatchObject({ code: 'unauthenticated' });
 });

@@ -6,19 +6,19 @@ import { readUserProfile } from './user-claims.store.ts';
 import { type UserClaims, userClaims } from './user-claims.ts';
 
 /**
- * UserInfo (OpenID Connect Core §5.3): what the scope of an access token tells of its user.
+ * UserInfo (OpenID Connect Core §5.3): the user's claims that the scope of the access token allows.
  * Throws `unauthenticated` (401), `openid_scope_missing` (403), `store_unavailable` (503).
- * @param token the access token the caller was recognised by, its proof of possession included
+ * @param token the access token that authenticated the caller, its proof of possession already verified
  */
 export async function readUserInfo(
   ports: ValidatePorts & Pick<Ports, 'sql'>,
   token: string,
 ): Promise<UserClaims & { readonly sub: string }> {
-  const judged = evaluateToken(ports, token, { isProofChecked: true });
-  if (typeof judged === 'string') throw unauthenticated();
-  const scopes = new Set((judged.claims.scope ?? '').split(' '));
-  if (!scopes.has('openid') || judged.claims.fid === undefined) throw openIdScopeMissing();
-  const profile = await readUserProfile(ports.sql, judged.claims.sub);
+  const evaluated = evaluateToken(ports, token, { isProofChecked: true });
+  if (typeof evaluated === 'string') throw unauthenticated();
+  const scopes = new Set((evaluated.claims.scope ?? '').split(' '));
+  if (!scopes.has('openid') || evaluated.claims.fid === undefined) throw openIdScopeMissing();
+  const profile = await readUserProfile(ports.sql, evaluated.claims.sub);
   if (profile === undefined) throw unauthenticated();
-  return { sub: judged.claims.sub, ...userClaims(profile, scopes) };
+  return { sub: evaluated.claims.sub, ...userClaims(profile, scopes) };
 }

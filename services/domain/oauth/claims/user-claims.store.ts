@@ -8,7 +8,7 @@ const userProfileRead = defineStatement(
    FROM users WHERE id = $1 AND "disabledAt" IS NULL`,
 );
 
-/** What OpenID Connect may tell of a user. */
+/** The user data that OpenID Connect claims can contain. */
 export type UserProfile = {
   readonly email: string;
   readonly isEmailVerified: boolean;

@@ -1,6 +1,6 @@
 import type { UserProfile } from './user-claims.store.ts';
 
-/** Claims of a user, as far as the scope goes (OpenID Connect Core §5.4). */
+/** Claims of a user that the scope allows (OpenID Connect Core §5.4). */
 export type UserClaims = {
   readonly email?: string;
   readonly email_verified?: boolean;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { authorize } from '../authorize/authorize.ts';
-import { type GrantHarness, type GrantPorts, nobody, openGrantHarness, unlogged } from '../grant-harness.ts';
+import { anonymousCaller, type GrantHarness, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
 import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';
 import { judgeClientDocument } from './client-document.ts';
 import type { ReadDocument } from './read-client-document.ts';
@@ -19,11 +19,11 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 let hosts = 0;
-/** The address of a document nobody has read. */
+/** The URL of a document that was never read. */
 const newAddress = (): string => `https://app-${++hosts}.example/client.json`;
 const query = (clientId: string, members: Record<string, string> = {}): string =>
-  harness.query({ clientId, caller: nobody }, members);
-/** What its address answers from now on. */
+  harness.query({ clientId, caller: anonymousCaller }, members);
+/** Sets the response of the URL. */
 function publish(url: string, members: object = {}): void {
   const document = { client_id: url, client_name: 'Journal', redirect_uris: [REDIRECT], scope: 'openid', ...members };
   const read = judgeClientDocument(url, JSON.stringify(document), ports.clientSettings.scopes);
@@ -33,7 +33,7 @@ const admit = (
   url: string,
   { cookie = user.cookie, members = {} }: { cookie?: string; members?: Record<string, string> } = {},
   changes: Partial<DocumentClientPorts> = {},
-) => admitDocumentClient({ ...ports, ...changes }, { query: query(url, members), cookie }, nobody);
+) => admitDocumentClient({ ...ports, ...changes }, { query: query(url, members), cookie }, anonymousCaller);
 const later = (seconds: number): Partial<DocumentClientPorts> => ({
   clock: { ...ports.clock, now: () => ports.clock.now() + seconds * 1_000 },
 });
@@ -47,11 +47,11 @@ const admitted = async (members: object = {}): Promise<string> => {
   return url;
 };
 
-test('a client is read from its address for who is signed in, and kept as a client like others', async () => {
+test('reads a client document for a signed-in user and stores it like any other client', async () => {
   const url = await admitted();
   expect(await clientRow(url)).toEqual({ name: 'Journal', scopes: ['openid'], userId: user.id, origin: 'document' });
   const input = { query: query(url, { scope: 'openid' }), cookie: user.cookie };
-  expect(await authorize(ports, input, nobody)).toMatchObject({
+  expect(await authorize(ports, input, anonymousCaller)).toMatchObject({
     kind: 'consent',
     request: { client: { name: 'Journal' } },
   });
@@ -64,7 +64,7 @@ test('a client whose document has no name is shown by its host', async () => {
   expect(ports.access.client(url)?.name).toBe(new URL(url).host);
 });
 
-test('nobody who is not signed in has an address asked', async () => {
+test('a request without a session causes no fetch', async () => {
   const url = newAddress();
   publish(url);
   expect(await admit(url, { cookie: '' })).toMatchObject({ kind: 'login' });
@@ -74,7 +74,7 @@ test('nobody who is not signed in has an address asked', async () => {
 });
 
 test.each([
-  ['a name that is no address', 'somebody', {}],
+  ['a name that is not a URL', 'plain-name', {}],
   ['an address where no documents are read', newAddress(), { readsDocuments: false }],
   ['an http address outside development', 'http://app.example/client.json', {}],
 ])('%s is asked nothing', async (_what, clientId, settings) => {
@@ -88,11 +88,11 @@ test('a request that names two clients names none', async () => {
   const url = newAddress();
   publish(url);
   const input = { query: `${query(url)}&client_id=other`, cookie: user.cookie };
-  expect(await admitDocumentClient(ports, input, nobody)).toBeNull();
+  expect(await admitDocumentClient(ports, input, anonymousCaller)).toBeNull();
   expect(await clientRow(url)).toBeUndefined();
 });
 
-test('what is wrong with a document is told to the user, and no client is made of it', async () => {
+test('an invalid document is shown to the user as an error and creates no client', async () => {
   const url = newAddress();
   expect(await admit(url)).toEqual(because('it cannot be fetched'));
   publish(url, { client_secret: 's' });
@@ -123,7 +123,7 @@ test('one that is known and due is not read for who is not signed in: the reques
 
 test('a document that says what it said before is no change: consents stay, and the log says nothing', async () => {
   const url = await admitted();
-  await harness.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(ports.access.client(url)?.documentUntilMs).toBeGreaterThan(ports.clock.now() + 1_000_000);
   expect(await harness.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
@@ -135,9 +135,9 @@ test('a document that says what it said before is no change: consents stay, and 
 test.each([
   ['a scope', { scope: 'openid email' }],
   ['an address', { redirect_uris: [REDIRECT, 'https://app.example.test/2'] }],
-])('a document that adds %s is agreed to by nobody: everybody is asked again', async (_what, members) => {
+])('a document that adds %s ends its consents, so that users are asked again', async (_what, members) => {
   const url = await admitted();
-  await harness.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   publish(url, members);
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toEqual([]);
@@ -145,7 +145,7 @@ test.each([
 
 test('a document that takes a scope away or has another name is changed, and consents stay', async () => {
   const url = await admitted({ scope: 'openid email' });
-  await harness.codeFor(user, { clientId: url, caller: nobody }, { scope: 'openid' });
+  await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   publish(url, { client_name: 'Diary' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(ports.access.client(url)).toMatchObject({ name: 'Diary', scopes: ['openid'] });
@@ -209,7 +209,7 @@ test('one user is the first to use twenty a day, and no more', async () => {
   );
   const url = newAddress();
   publish(url);
-  expect(await admit(url, { cookie: greedy.cookie })).toEqual(because('too many within a day'));
+  expect(await admit(url, { cookie: greedy.cookie })).toEqual(because('too many new applications within a day'));
   expect(await clientRow(url)).toBeUndefined();
   expect(await admit(url)).toBeNull();
 });
@@ -222,7 +222,7 @@ test('one host has room for twenty, whatever its port', async () => {
   expect(await clientRow(url)).toBeUndefined();
 });
 
-test('where all the room is taken a new one has the place of one that nobody uses', async () => {
+test('when the limit is reached a new client replaces an unused one', async () => {
   await unlogged(harness.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
   const count = async () => (await harness.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
   const before = await count();

@@ -25,18 +25,18 @@ import {
 
 export type DocumentClientPorts = AuthorizePorts & HasAccessChanged & HasClientDocuments & HasClientSettings;
 
-/** How long after its time a document counts still, while there is no place to read it again. */
+/** How long an expired document is still used while no fetch slot is free. */
 const OVERDUE_MS = 3_600_000;
-/** Of one host, and of one user within a day: nobody takes all the room there is, whatever names they have. */
+/** Limits per host, and per user and day, so that neither can use up all document clients. */
 const PER_HOST_MAX = 20;
 const PER_USER_AND_DAY_MAX = 20;
 
 const refusedStep = (host: string, why: string): AuthorizeStep => ({
   kind: 'page-error',
-  why: `The application at ${host} cannot be let in: of its description, ${why}`,
+  why: `The application at ${host} cannot be admitted. Its description: ${why}`,
 });
 
-/** Its own address where a request names one client, which is a document that is to be read now; else undefined. */
+/** The document URL if the request names exactly one client and its document must be read now; else undefined. */
 function addressIn({ access, clientSettings, clock }: DocumentClientPorts, query: string): string | undefined {
   if (!clientSettings.readsDocuments) return undefined;
   const [clientId = '', ...others] = new URLSearchParams(query).getAll('client_id');
@@ -45,14 +45,14 @@ function addressIn({ access, clientSettings, clock }: DocumentClientPorts, query
   return known === undefined || isStale(known, clock.now()) ? clientId : undefined;
 }
 
-// The table lets in no document without its time.
+// A table constraint guarantees documentUntilMs for documents.
 const isStale = ({ origin, disabled, documentUntilMs }: Client, nowMs: number): boolean =>
   origin === 'document' && !disabled && (documentUntilMs as number) <= nowMs;
 
 /**
- * Before an authorization request is looked at: a client whose id is the address of its metadata document is read from
- * there, and kept as a client like others. Only for somebody who is signed in: nobody else has us fetch anything.
- * @returns what the browser is shown instead; null to go on
+ * Runs before an authorization request: if the client id is the URL of a metadata document, fetches the document and
+ * stores the client like any other. Only for signed-in users, so that anonymous requests cause no fetch.
+ * @returns the page to show instead; null to continue
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function admitDocumentClient(
@@ -65,7 +65,7 @@ export async function admitDocumentClient(
   assertMayIssue(ports.revocations);
   const live = await findByCookie(ports, cookie);
   if (live === null) {
-    // One that is known can be told that nobody is signed in, or that this request will not do.
+    // A known client, or prompt=none, gets its error from the authorization itself.
     if (ports.access.client(url) !== undefined || new URLSearchParams(query).get('prompt') === 'none') return null;
     return loginStep(ports, query);
   }
@@ -73,19 +73,19 @@ export async function admitDocumentClient(
   const document = await ports.clientDocuments.read(url, live.user.id);
   if (document.kind === 'busy') {
     const lasts = (ports.access.client(url)?.documentUntilMs ?? 0) + OVERDUE_MS;
-    return ports.clock.now() < lasts ? null : refusedStep(host, 'too many are being read at this moment');
+    return ports.clock.now() < lasts ? null : refusedStep(host, 'too many are being read at the moment');
   }
   if (document.kind === 'refused') return refusedStep(host, document.why);
   const kept = await keep(ports, url, document, { caller: sessionCallerOf(live, ports, caller), userId: live.user.id });
   if (kept === 'full') return refusedStep(host, 'there is no more room here.');
-  return kept === 'enough' ? refusedStep(host, 'you are the first to need too many within a day.') : null;
+  return kept === 'enough' ? refusedStep(host, 'you have used too many new applications within a day.') : null;
 }
 
 type Kept = 'full' | 'enough' | 'same' | 'changed';
 
 /**
- * Whether there is room for a client that is new; makes some where nobody uses another. Links of another page lead a
- * person to any number of new ones without their will: only those that are used count to the end of the day.
+ * Checks the limits for a new client, and evicts an unused one if necessary. Links on another site can lead a user to any
+ * number of new clients, so only used ones count towards the daily limit.
  */
 async function roomFor(tx: Tx, clientId: string, userId: string): Promise<'full' | 'enough' | null> {
   if ((await countDocumentsBy(tx, userId)) >= PER_USER_AND_DAY_MAX && !(await evictDocumentClientOf(tx, userId)))
@@ -118,16 +118,16 @@ async function keep(
       await insertUnvettedClient(tx, { ...made, origin: 'document' });
       return 'changed';
     }
-    // What is new, nobody has agreed to.
+    // Users have not consented to additions.
     const adds =
       metadata.scopes.some((scope) => !before.scopes.includes(scope)) ||
       metadata.redirectUris.some((uri) => !before.redirectUris.includes(uri));
     if (adds) await endConsentsTo(tx, clientId);
     return (await updateDocumentClient(tx, client)) ? 'changed' : 'same';
   });
-  // One that says what it said before is news for this copy alone: the others read it when they need it.
+  // An unchanged document only updates this copy: the others read it when they need it.
   if (kept === 'same') {
-    // Where another copy has kept it a moment ago, this one does not have it yet.
+    // Another copy may have stored it a moment ago, before this copy loaded it.
     if (ports.access.client(clientId) === undefined) await ports.access.load();
     ports.access.documentRead(clientId, client.documentUntilMs);
   }

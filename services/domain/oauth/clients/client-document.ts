@@ -34,7 +34,7 @@ export type DocumentVerdict =
 
 const refused = (why: string): DocumentVerdict => ({ kind: 'refused', why });
 
-/** What a document says of its client, which is a public one (§4.1): whatever is written there is a secret of nobody. */
+/** Validates the metadata document of a client, which must be public (§4.1): a published document can contain no secret. */
 export function judgeClientDocument(url: string, text: string, scopes: readonly string[]): DocumentVerdict {
   let document: unknown;
   try {

@@ -26,14 +26,14 @@ export type MetadataRules = {
   /** Where the client names none. */
   readonly defaultAuthMethod: AuthMethod;
   readonly authMethods: readonly AuthMethod[];
-  /** What it may ask people for, at most. */
+  /** Scopes that it may request. */
   readonly scopes: readonly string[];
 };
 
-/** Grants with a person in them. The others are rights of the client's own: those are given, not taken. */
+/** Grants that involve a user. Others give the client its own permissions, which only an administrator grants. */
 const GRANTS = ['authorization_code', 'refresh_token', DEVICE_GRANT] as const;
 
-/** Shown to people: nothing that cannot be seen, or turns what stands around it. */
+/** Shown to users: no invisible characters, and none that reverse the text around them. */
 const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
@@ -47,7 +47,7 @@ const shapes = z.looseObject({
   tls_client_certificate_bound_access_tokens: z.boolean().default(false),
   require_pushed_authorization_requests: z.boolean().default(false),
 });
-/** Every copy holds them all in memory, and nobody looked at them. */
+/** Small limits, because every copy keeps all unvetted clients in memory. */
 const redirects = z.array(z.string().max(512)).max(4).default([]);
 
 const invalid = (detail: string) => clientMetadataInvalid({ detail });
@@ -70,7 +70,7 @@ function scopesOf(scope: string | undefined, allowed: readonly string[]): readon
   if (scope === undefined) return allowed;
   const asked = new Set(scope.split(' '));
   const scopes = allowed.filter((name) => asked.has(name));
-  if (scopes.length === 0) throw invalid('scope names nothing that a client like this may ask for.');
+  if (scopes.length === 0) throw invalid('scope contains no scope that an unvetted client may request.');
   return scopes;
 }
 
@@ -88,7 +88,7 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
   if (hasCode !== responseTypes.length > 0)
     throw invalid('response_types and grant_types contradict each other: code goes with authorization_code.');
   if (grantTypes.every((grant) => grant === 'refresh_token'))
-    throw invalid('grant_types has nothing that a login could begin with.');
+    throw invalid('grant_types has no grant that a sign-in could start with.');
   const authMethod = data.token_endpoint_auth_method ?? rules.defaultAuthMethod;
   if (!rules.authMethods.includes(authMethod)) throw invalid('token_endpoint_auth_method is not possible here.');
   return {

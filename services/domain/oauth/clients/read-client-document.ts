@@ -22,9 +22,9 @@ type GuardedFetch = (rules: FetchRules, url: string, init: RequestInit) => Promi
 /** As the draft recommends (§6.6). */
 const BYTES_MAX = 5_120;
 const DEADLINE_MS = 3_000;
-/** At once, of a copy: whoever names slow addresses keeps no others waiting for long. */
+/** Concurrent fetches per copy: slow URLs must not delay others for long. */
 const AT_ONCE_MAX = 32;
-/** Of these for one user, and from one host: nobody takes every place. */
+/** Concurrent fetches per user, and per host. */
 const SHARE_MAX = 2;
 /** What a fetch gets that keeps neither its rules nor its deadline. */
 const GIVEN_UP_MS = DEADLINE_MS + 2_000;

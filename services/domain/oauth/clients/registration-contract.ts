@@ -22,21 +22,25 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   path: '/oauth2/register',
   operation: 'selfRegisterClient',
   summary:
-    'A client registers itself (RFC 7591), where CLIENT_REGISTRATION lets it; its secret is in this answer alone',
+    'Register a client dynamically (RFC 7591), if CLIENT_REGISTRATION allows it; only this response shows its secret',
   tag: 'OAuth',
   auth: { accepts: ['bearer'], permission: 'clients:register' },
   limit: 'credential',
   bodyLimit: 32_768,
   body: z.looseObject({
-    redirect_uris: member('Up to 4 addresses of up to 512 characters; https, loopback, or of an app’s own scheme.'),
+    redirect_uris: member('Up to 4 URIs of up to 512 characters; https, loopback, or a private-use scheme.'),
     token_endpoint_auth_method: member('none, client_secret_basic or client_secret_post.'),
-    grant_types: member('authorization_code unless said; also refresh_token and the device grant.'),
+    grant_types: member('authorization_code by default; also refresh_token and the device grant.'),
     response_types: member('code, with authorization_code.'),
-    client_name: member('Shown to people; up to 128 characters.'),
-    scope: member('What it may ask people for; whatever it may not is left out.'),
-    dpop_bound_access_tokens: member('Every token of it is bound to a key (RFC 9449 §5.2).'),
-    tls_client_certificate_bound_access_tokens: member('Every token of it is bound to a certificate (RFC 8705 §3.4).'),
-    require_pushed_authorization_requests: member('Its authorization requests come pushed (RFC 9126 §6).'),
+    client_name: member('Shown to users; up to 128 characters.'),
+    scope: member('Scopes it may request; scopes that are not allowed are left out.'),
+    dpop_bound_access_tokens: member('Every token of the client is bound to a key (RFC 9449 §5.2).'),
+    tls_client_certificate_bound_access_tokens: member(
+      'Every token of the client is bound to a certificate (RFC 8705 §3.4).',
+    ),
+    require_pushed_authorization_requests: member(
+      'The client may only send pushed authorization requests (RFC 9126 §6).',
+    ),
   }),
   idempotency: 'answer',
   responses: {
@@ -45,7 +49,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       /** Unix seconds. */
       client_id_issued_at: z.int(),
       client_secret: z.string().optional(),
-      /** 0: it does not. With a secret alone. */
+      /** 0: the secret does not expire. Present only with a secret. */
       client_secret_expires_at: z.literal(0).optional(),
       client_name: z.string(),
       redirect_uris: z.array(z.string()),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { clientCaller } from '#testing/harness/ports.ts';
-import { type GrantHarness, type GrantPorts, nobody, openGrantHarness, unlogged } from '../grant-harness.ts';
+import { anonymousCaller, type GrantHarness, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
 import {
   type RegisteredClient,
   selfRegisterClient,
@@ -25,10 +25,10 @@ const register = (
   selfRegisterClient(
     { ...ports, clientSettings: { ...ports.clientSettings, registration } },
     { redirect_uris, ...given },
-    nobody,
+    anonymousCaller,
   );
 
-test('whoever comes unknown is a public client, known to this copy at once and to the log', async () => {
+test('open registration creates a public client, known to this copy at once and audited', async () => {
   const client = await register({ client_name: 'Notes', scope: 'openid tasks:write' });
   expect(client).toEqual({
     client_id: expect.stringMatching(/^[\da-f-]{36}$/),
@@ -80,7 +80,7 @@ test.each([
   },
 );
 
-test('where registration is off nobody registers', async () => {
+test('registration is refused if it is off', async () => {
   await expect(register({}, 'off')).rejects.toMatchObject({ code: 'client_registration_closed' });
 });
 
@@ -97,8 +97,8 @@ test.each([
   expect(await harness.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
 });
 
-test('one address takes a twentieth of the room with clients that nobody uses, and none from another address', async () => {
-  const at = (ip: string) => ({ ...nobody, request: { ...nobody.request, ip } });
+test('one address can have a twentieth of the limit as unused clients, without affecting another address', async () => {
+  const at = (ip: string) => ({ ...anonymousCaller, request: { ...anonymousCaller.request, ip } });
   const from = (ip: string) => selfRegisterClient(open, { redirect_uris }, at(ip));
   const open = { ...ports, clientSettings: { ...ports.clientSettings, registration: 'open' as const } };
   const { client_id: first } = await from('192.0.2.1');

@@ -32,14 +32,15 @@ export type RegisteredClient = {
 
 /** Of each origin; every copy holds all clients in memory. */
 export const UNVETTED_CLIENTS_MAX = 10_000;
-/** Of these from one address or IPv6 /64 that nobody uses: a twentieth, so that one address takes no other's room. */
+/** Unused clients per address or IPv6 /64: a twentieth, so that one address cannot use up the limit. */
 export const UNUSED_FROM_ONE_ADDRESS_MAX = 500;
 const NAMELESS = 'An application without a name';
 
 /**
- * A client registers itself (RFC 7591): people who sign in to it are asked, told that nobody looked at it, and asked
- * for little; rights of its own it has none. Open to anybody, it is public unless it asks for a secret; else the contract
- * asks for the permission, and the initial access token (RFC 7591 §3) is an access token or API key that has it.
+ * Registers a client that registers itself (RFC 7591). Its users are asked for consent and see that the client is
+ * unvetted; its scopes are limited and it has no permissions of its own. With open registration the client is public
+ * unless it requests a secret; otherwise the route requires the permission, and the initial access token (RFC 7591 §3) is
+ * an access token or API key that has it.
  * Throws `client_registration_closed` (403), `client_metadata_invalid`, `client_redirect_uri_invalid` (400),
  * `client_registration_full`, `store_unavailable` (503).
  */
@@ -51,7 +52,7 @@ export async function selfRegisterClient(
   const { registration, scopes, audiences } = ports.clientSettings;
   if (registration === 'off') throw registrationClosed();
   const metadata = readClientMetadata(given, {
-    // RFC 7591 §2 has client_secret_basic; whoever comes unknown most often can keep no secret.
+    // The default of RFC 7591 §2 is client_secret_basic, but most self-registering apps cannot keep a secret.
     defaultAuthMethod: registration === 'open' ? 'none' : 'client_secret_basic',
     authMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     scopes,

@@ -25,7 +25,7 @@ const documentsOfUserCount = defineStatement(
    WHERE "userId" = $1 AND origin = 'document' AND "createdAt" > now() - interval '1 day'`,
 );
 
-/** Those that nobody uses of one address, by oauth_clients_registered_from; stops counting at the limit. */
+/** Unused clients of one address; uses oauth_clients_registered_from and stops counting at the limit. */
 const registeredFromCount = defineStatement(
   'oauthRegisteredFromCount',
   `SELECT count(*)::int AS count FROM (
@@ -35,8 +35,8 @@ const registeredFromCount = defineStatement(
 );
 
 /**
- * Of the documents that nobody uses the one that was read longest ago: it comes again when somebody names it. Passes by
- * what others hold. Along oauth_clients_unvetted.
+ * Evicts the unused document client that was read longest ago; it is read again when a request names it. Skips locked
+ * rows. Uses oauth_clients_unvetted.
  */
 const documentClientEvict = defineStatement(
   'oauthDocumentClientEvict',
@@ -58,8 +58,8 @@ const documentClientOfUserEvict = defineStatement(
 );
 
 /**
- * A client id that equals a user id would let one speak as the other. One that was here before goes on after the
- * epochs that were cut off: its new tokens are none of those.
+ * A client id that equals a user id would let one act as the other. A client that existed before continues above its
+ * revoked epochs, so that its new tokens are not revoked.
  */
 const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
@@ -92,8 +92,8 @@ const documentClientUpdate = defineStatement(
 );
 
 /**
- * Clients that nobody looked at and nobody has used for a week: no login, no consent, no document read since. Those
- * that were disabled stay, or they would come again. By oauth_clients_unvetted, and the indexes by client of the others.
+ * Unvetted clients unused for a week: no token family, no consent, no document read since. Disabled ones stay, or they
+ * could register again. Uses oauth_clients_unvetted, and the indexes by client of the other tables.
  */
 export const unvettedClientPurge = definePurge({
   kind: 'unvetted_clients',
@@ -116,7 +116,7 @@ export type NewUnvettedClient = {
   readonly origin: Exclude<ClientOrigin, 'admin'>;
   /** Unix milliseconds; null but for documents. */
   readonly documentUntilMs: number | null;
-  /** Who signed in to it first; null where nobody had to. */
+  /** The user who first signed in to it; null for a self-registered client. */
   readonly userId: string | null;
   /** Keyed hash of where it registered itself from without a credential. */
   readonly registeredFrom?: string | null;
@@ -129,7 +129,7 @@ export const countUnvettedClients = async (
   limit: number,
 ): Promise<number> => (await sql.query<{ count: number }>(unvettedCount, [origin, limit]))[0]!.count;
 
-/** @returns how many registered from this address that nobody uses, `limit` at most */
+/** @returns the number of unused clients registered from this address, at most `limit` */
 export const countRegisteredFrom = async (sql: Sql, from: string, limit: number): Promise<number> =>
   (await sql.query<{ count: number }>(registeredFromCount, [from, limit]))[0]!.count;
 

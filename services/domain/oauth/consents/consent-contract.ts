@@ -18,15 +18,15 @@ const instant = z.iso.datetime();
 const consentShape = z.object({
   client_id: z.string(),
   client_name: z.string(),
-  /** `registration`, `document`: nobody here has looked at who it is. */
+  /** `registration` and `document` clients are unvetted. */
   client_origin: z.enum(['admin', 'registration', 'document']),
-  /** What it may do for the user, over all audiences. */
+  /** Granted scopes, for all audiences together. */
   scopes: z.array(z.string()),
-  /** Whom its tokens are for. */
+  /** Audiences of its tokens. */
   audiences: z.array(z.string()),
-  /** When the user last allowed it something. */
+  /** When the user last granted a scope. */
   granted_at: instant,
-  /** How many logins it holds now. */
+  /** Number of its active token families. */
   logins: z.int(),
 });
 export type ConsentView = z.output<typeof consentShape>;
@@ -36,7 +36,7 @@ export const listConsentsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/consents',
   operation: 'listConsents',
-  summary: 'The applications that you let act for you',
+  summary: 'List the applications that can act for you',
   auth: { accepts },
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ consents: z.array(consentShape), next: z.string().nullable() }) },
@@ -48,7 +48,7 @@ export const withdrawConsentEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/consents/{client_id}',
   operation: 'withdrawConsent',
-  summary: 'Let an application act for you no more: its logins and access tokens end at once',
+  summary: 'Withdraw your consent to an application and revoke its tokens at once',
   auth: { accepts },
   params: z.strictObject({
     client_id: z

@@ -3,12 +3,12 @@ import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { userCaller } from '#testing/harness/ports.ts';
 import {
+  anonymousCaller,
   challengeOf,
   type GrantClient,
   type GrantHarness,
   type GrantPorts,
   newVerifier,
-  nobody,
   openGrantHarness,
   REDIRECT,
 } from '../grant-harness.ts';
@@ -27,7 +27,7 @@ afterAll(() => harness?.close());
 
 const callerOf = ({ id, sessionId }: TestUser): Caller =>
   userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });
-/** A login of the user at this client, by a code. */
+/** Signs the user in at this client, by a code. */
 async function logInAt(user: TestUser, client: GrantClient): Promise<void> {
   const codeVerifier = newVerifier();
   const code = await harness.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
@@ -38,7 +38,7 @@ const listed = async (user: TestUser) => (await listConsents(ports, { limit: 10 
 const eventsOf = (clientId: string) =>
   harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
 
-test('people see whom they let act for them, how far and in how many logins; of others nothing', async () => {
+test('a user lists the own consents with scopes and number of token families, and no other user’s', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await logInAt(user, client);
   expect(await listed(user)).toEqual([
@@ -55,7 +55,7 @@ test('people see whom they let act for them, how far and in how many logins; of 
   expect(await listed(other)).toEqual([]);
 });
 
-test('a list longer than its page goes on where it ended', async () => {
+test('a list longer than one page continues where the page ended', async () => {
   const user = await harness.newUser();
   const ids: string[] = [];
   for (let made = 0; made < 3; made += 1) {
@@ -69,7 +69,7 @@ test('a list longer than its page goes on where it ended', async () => {
   expect([first.items.length, second.next]).toEqual([2, null]);
 });
 
-test('withdrawn is what was agreed to, what was not fetched yet, and every login; with its event', async () => {
+test('a withdrawal ends consents, unredeemed codes and every token family, with an event', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await logInAt(user, client);
   await harness.codeFor(user, client);
@@ -84,20 +84,20 @@ test('withdrawn is what was agreed to, what was not fetched yet, and every login
   expect(await eventsOf(client.clientId)).toEqual([{ detail: { logins: 1 } }]);
 });
 
-test('what was not agreed to, or is withdrawn, cannot be withdrawn; nor can our own pages', async () => {
+test('an unknown or withdrawn consent cannot be withdrawn, nor can the first-party client', async () => {
   const [user, client] = [await harness.newUser(), await harness.newClient()];
-  for (const clientId of [client.clientId, 'nobody', 'sallyport'])
+  for (const clientId of [client.clientId, 'unknown', 'sallyport'])
     await expect(withdrawConsent(ports, clientId, callerOf(user))).rejects.toMatchObject({ code: 'consent_unknown' });
   expect(await eventsOf(client.clientId)).toEqual([]);
 });
 
-test('nobody but people has consents', async () => {
+test('only users have consents', async () => {
   const { caller, clientId } = await harness.newClient();
   await expect(listConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
-  await expect(withdrawConsent(ports, clientId, nobody)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(withdrawConsent(ports, clientId, anonymousCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
-test('an incident ends what was agreed to since, and leaves what was before', async () => {
+test('an incident ends consents granted since, and keeps earlier ones', async () => {
   const [user, before, after] = [await harness.newUser(), await harness.newClient(), await harness.newClient()];
   await harness.codeFor(user, before);
   await harness.codeFor(user, after);
@@ -106,7 +106,7 @@ test('an incident ends what was agreed to since, and leaves what was before', as
     [user.id, before.clientId],
   );
   const since = new Date(Date.now() - 1_800_000).toISOString();
-  await ports.transact((tx) => endConsentsSince(tx, { userId: user.id, since }, 'stolen_session', nobody));
+  await ports.transact((tx) => endConsentsSince(tx, { userId: user.id, since }, 'stolen_session', anonymousCaller));
   expect((await listed(user)).map(({ client_id }) => client_id)).toEqual([before.clientId]);
   expect(await eventsOf(after.clientId)).toEqual([{ detail: { user_id: user.id, reason: 'stolen_session' } }]);
   expect(await eventsOf(before.clientId)).toEqual([]);

@@ -8,13 +8,13 @@ const consentRead = defineStatement(
   `SELECT scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3`,
 );
 
-/** By the first columns of the primary key. */
+/** Uses the first columns of the primary key. */
 const consentAny = defineStatement(
   'oauthConsentAny',
   'SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 LIMIT 1',
 );
 
-/** Scopes add up: a narrower request later takes nothing back. */
+/** Scopes accumulate: a later, narrower request removes none. */
 const consentUpsert = defineStatement(
   'oauthConsentUpsert',
   `INSERT INTO oauth_consents AS held (user_id, client_id, audience, scopes) VALUES ($1, $2, $3, $4)
@@ -22,19 +22,19 @@ const consentUpsert = defineStatement(
      scopes = ARRAY(SELECT DISTINCT unnest(held.scopes || EXCLUDED.scopes) ORDER BY 1)`,
 );
 
-/** What is agreed to, all of it, stays agreed to until commit: whoever withdraws it waits. By primary key. */
-const consentHold = defineStatement(
-  'oauthConsentHold',
+/** Locks a consent to all these scopes until commit: a withdrawal waits. Uses the primary key. */
+const consentLock = defineStatement(
+  'oauthConsentLock',
   `SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3 AND scopes @> $4::text[] FOR KEY SHARE`,
 );
 
-/** Before consents and logins of a user: whoever deletes the user locks them in that order. By primary key. */
+/** Locked before consents and families, in the order in which deleting a user locks them. Uses the primary key. */
 const consentOwnerLock = defineStatement(
   'oauthConsentOwnerLock',
   'SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE',
 );
 
-/** All of a user at a client, in the order of the key; waits for codes that are being exchanged. */
+/** All consents of a user to a client, in key order; waits for codes that are being redeemed. */
 const consentsDelete = defineStatement(
   'oauthConsentsDelete',
   `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
@@ -42,7 +42,7 @@ const consentsDelete = defineStatement(
    RETURNING 1`,
 );
 
-/** All to a client, in the order of the key; index oauth_consents_client_id. */
+/** All consents to a client, in key order; index oauth_consents_client_id. */
 const consentsOfClientEnd = defineStatement(
   'oauthConsentsOfClientEnd',
   `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
@@ -50,8 +50,8 @@ const consentsOfClientEnd = defineStatement(
 );
 
 /**
- * Those of a user that were given or widened since, whole; in the order of the key. Their time is the database's, in
- * milliseconds.
+ * Deletes whole consents of a user that were granted or widened since, in key order. Times are from the database's clock,
+ * in milliseconds.
  */
 const consentsSinceDelete = defineStatement(
   'oauthConsentsSinceDelete',
@@ -61,7 +61,7 @@ const consentsSinceDelete = defineStatement(
    RETURNING client_id AS "clientId"`,
 );
 
-/** By the key's first column and refresh_families_user_id: people let few clients act for them. */
+/** Uses the key's first column and refresh_families_user_id: a user consents to few clients. */
 const allowedClientsPage = defineStatement(
   'oauthAllowedClientsPage',
   `WITH allowed AS (
@@ -84,7 +84,7 @@ export async function readConsent(sql: Sql, { userId, clientId, audience }: Cons
   return row?.scopes ?? [];
 }
 
-/** Whether the user agreed to anything that this client asked for, for whatever audience. */
+/** Whether the user has any consent to this client, for any audience. */
 export const hasConsented = async (sql: Sql, userId: string, clientId: string): Promise<boolean> =>
   (await sql.query(consentAny, [userId, clientId])).length > 0;
 
@@ -92,25 +92,25 @@ export async function keepConsent(tx: Sql, key: ConsentKey, scopes: readonly str
   await tx.query(consentUpsert, [key.userId, key.clientId, key.audience, scopes]);
 }
 
-/** Whether the user agrees still to all of these scopes; held until commit. */
-export async function holdConsent(
+/** Whether the user still consents to all these scopes; the consent stays locked until commit. */
+export async function lockConsent(
   tx: Sql,
   { userId, clientId, audience }: ConsentKey,
   scopes: readonly string[],
 ): Promise<boolean> {
-  return (await tx.query(consentHold, [userId, clientId, audience, scopes])).length === 1;
+  return (await tx.query(consentLock, [userId, clientId, audience, scopes])).length === 1;
 }
 
-/** Whoever gives or takes consents of a user waits for whoever does so already. */
-export const holdConsentOwner = (tx: Sql, userId: string): Promise<unknown> => tx.query(consentOwnerLock, [userId]);
+/** Locks the user, so that changes to the user's consents run one after another. */
+export const lockConsentOwner = (tx: Sql, userId: string): Promise<unknown> => tx.query(consentOwnerLock, [userId]);
 
-/** How many there were; the user is held until commit. */
+/** Returns how many there were; the user stays locked until commit. */
 export async function deleteConsents(tx: Sql, userId: string, clientId: string): Promise<number> {
-  await holdConsentOwner(tx, userId);
+  await lockConsentOwner(tx, userId);
   return (await tx.query(consentsDelete, [userId, clientId])).length;
 }
 
-/** Their clients; the user is held by the caller. */
+/** Returns their clients. The caller has locked the user. */
 export const deleteConsentsSince = async (tx: Sql, userId: string, since: string): Promise<string[]> => {
   const rows = await tx.query<{ clientId: string }>(consentsSinceDelete, [userId, since]);
   return [...new Set(rows.map(({ clientId }) => clientId))];
@@ -135,7 +135,7 @@ export const readAllowedClients = (
 ): Promise<AllowedClientRow[]> =>
   sql.query<AllowedClientRow>(allowedClientsPage, [userId, FIRST_PARTY_CLIENT_ID, after, limit]);
 
-/** Everybody is asked again. */
+/** Ends all consents to the client: users are asked again. */
 export const endConsentsTo = async (tx: Sql, clientId: string): Promise<void> => {
   await tx.query(consentsOfClientEnd, [clientId]);
 };

@@ -4,8 +4,8 @@ import { consentWithdrawn } from '../audit-events.ts';
 import { deleteConsentsSince } from './consents.store.ts';
 
 /**
- * Ends what a user let clients do since. The user is held by the caller, and no session or family yet: whoever exchanges
- * a code holds the consent before these.
+ * Ends consents that a user granted since. The caller has locked the user, but no session or family yet: redeeming a code
+ * locks the consent before these.
  */
 export async function endConsentsSince(
   tx: Tx,

@@ -5,8 +5,8 @@ import type { ConsentView } from './consent-contract.ts';
 import { readAllowedClients } from './consents.store.ts';
 
 /**
- * The clients that the caller let act for them, by id, a page at a time: those they agreed to, and those that hold a
- * login of theirs without (devices). Throws `cursor_invalid` (400), `permission_missing` (403).
+ * Lists clients that can act for the caller, by id, one page at a time: those with a consent, and those with a token
+ * family but no consent (devices). Throws `cursor_invalid` (400), `permission_missing` (403).
  */
 export async function listConsents(
   { sql }: Pick<Ports, 'sql'>,

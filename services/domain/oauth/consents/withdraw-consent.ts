@@ -11,9 +11,9 @@ import { deleteDeviceGrantsOf } from '../devices/device-grants.store.ts';
 import { deleteConsents } from './consents.store.ts';
 
 /**
- * Lets a client act for the caller no more: what they agreed to, what it has not fetched yet, its logins and every
- * access token of these, in one transaction. Whatever exchanges a code or device code meanwhile either committed before,
- * and ends here, or finds nothing to exchange.
+ * Withdraws the caller's consent to a client: one transaction ends the consents, unredeemed codes and grants, token
+ * families and their access tokens. A concurrent redemption either committed before, and its family ends here, or finds
+ * no code.
  * Throws `permission_missing` (403), `consent_unknown` (404), `store_unavailable` (503).
  */
 export async function withdrawConsent(
@@ -22,7 +22,7 @@ export async function withdrawConsent(
   caller: Caller,
 ): Promise<void> {
   const user = ownerAsking(caller);
-  // Logins of our own pages are sessions: they are listed and ended as such.
+  // The first-party client's families belong to sessions, which are listed and ended as sessions.
   if (clientId === FIRST_PARTY_CLIENT_ID) throw consentUnknown();
   const { userId } = user;
   await ports.transact(async (tx) => {

@@ -29,8 +29,8 @@ export type DeviceStep =
 type DeviceInput = { readonly userCode: string | undefined; readonly cookie: string | undefined };
 
 /**
- * The page that a device sends its user to (RFC 8628 §3.3): sign in, type the code, then see who asks for what. It is
- * shown whatever was granted before: whoever has the code may be somebody else's device (§5.4).
+ * The page that a device sends its user to (RFC 8628 §3.3): sign in, enter the code, then see client and scopes. It is
+ * shown regardless of earlier consents, because the code may come from an attacker's device (§5.4).
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function showDeviceGrant(ports: DeviceDecisionPorts, input: DeviceInput): Promise<DeviceStep> {
@@ -56,7 +56,7 @@ function confirmStep(
 }
 
 /**
- * The user's answer, with its audit row in one transaction; the first one stands.
+ * Stores the user's decision and its audit row in one transaction; the first decision is final.
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function answerDeviceGrant(
@@ -69,7 +69,7 @@ export async function answerDeviceGrant(
   const user = sessionCallerOf(step.live, ports, caller) as Caller & { readonly kind: 'user' };
   const { isAllowed } = input;
   const isDecided = await ports.transact(async (tx) => {
-    // The cookie may have been read from memory: a session that is over allows nothing.
+    // The cookie may have been read from a cache: an ended session must not allow anything.
     if (!(await holdSession(tx, step.live.session.id, user.userId))) return null;
     const status = isAllowed ? 'approved' : 'denied';
     const terms = await decideDeviceGrant(tx, step.userCode, { status, userId: user.userId, authTime: user.authTime });

@@ -1,10 +1,10 @@
 import type { Random } from '#services/domain/ports.ts';
 
-/** Consonants alone: no word, and nothing that is read for something else (RFC 8628 §6.1). */
+/** Only consonants: no words, and no characters that look alike (RFC 8628 §6.1). */
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
 const LENGTH = 8;
 
-/** Eight of twenty letters, 2^34: typed by people, guessed by nobody within its ten minutes and the limits of rate. */
+/** Eight of twenty letters, 2^34: easy to type, and not guessable within ten minutes under the rate limits. */
 export function newUserCode(random: Pick<Random, 'bytes'>): string {
   let code = '';
   while (code.length < LENGTH)

@@ -4,7 +4,13 @@ import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import { type GrantClient, type GrantHarness, type GrantPorts, nobody, openGrantHarness } from '../grant-harness.ts';
+import {
+  anonymousCaller,
+  type GrantClient,
+  type GrantHarness,
+  type GrantPorts,
+  openGrantHarness,
+} from '../grant-harness.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';
 import { normaliseUserCode } from './device-codes.ts';
@@ -25,7 +31,7 @@ afterAll(() => harness?.close());
 const begin = (
   changes: Partial<DeviceGrantPorts> = {},
   input: { clientId?: string; scope?: string; resource?: string } = {},
-  caller: Caller = nobody,
+  caller: Caller = anonymousCaller,
 ): Promise<DeviceGrantAnswer> =>
   beginDeviceGrant(
     { ...ports, ...changes },
@@ -33,12 +39,12 @@ const begin = (
     caller,
   );
 const answer = (userCode: string, isAllowed: boolean, cookie: string | undefined = user.cookie) =>
-  answerDeviceGrant(ports, { userCode, isAllowed, cookie }, nobody);
+  answerDeviceGrant(ports, { userCode, isAllowed, cookie }, anonymousCaller);
 const redeem = (deviceCode: string | undefined, changes: Partial<GrantPorts> = {}, clientId = tv.clientId) =>
   redeemDeviceCode(
     { ...ports, ...changes },
     { deviceCode, client: { clientId, isAuthenticated: false }, keys: {} },
-    nobody,
+    anonymousCaller,
   );
 
 /** Chance that makes these user codes, one letter each, and the last one from then on. */
@@ -49,7 +55,7 @@ function chance(...letters: readonly number[]): Pick<DeviceGrantPorts, 'random'>
   return { random: { ...ports.random, bytes } };
 }
 
-test('a user code that is taken is drawn again, and whoever draws nothing else is told to come again', async () => {
+test('a user code in use is drawn again, and the request fails if no free one is found', async () => {
   expect((await begin(chance(0))).user_code).toBe('BBBB-BBBB');
   expect((await begin(chance(0, 0, 1))).user_code).toBe('CCCC-CCCC');
   await expect(begin(chance(0, 1))).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -57,7 +63,7 @@ test('a user code that is taken is drawn again, and whoever draws nothing else i
   expect(waiting).toEqual([{ user_code: 'BBBBBBBB' }, { user_code: 'CCCCCCCC' }]);
 });
 
-test('what cannot be a user code is unknown like one that nobody has', async () => {
+test('a malformed user code is unknown, like one that does not exist', async () => {
   const shown = (userCode: string) => showDeviceGrant(ports, { userCode, cookie: user.cookie });
   for (const typed of ['AEIO-UAEI', 'short', 'ZZZZ-ZZZZ'])
     expect(await shown(typed)).toMatchObject({ kind: 'ask-code', isUnknown: true });
@@ -109,7 +115,7 @@ test('a device is told its code, where to send its user and how often to ask; al
 });
 
 test.each([
-  ['a client nobody knows', { clientId: 'nobody' }, 'client_unauthenticated'],
+  ['an unknown client', { clientId: 'unknown' }, 'client_unauthenticated'],
   ['a scope it has not registered', { scope: 'openid tasks:write' }, 'scope_invalid'],
   ['a resource it may have no tokens for', { resource: 'https://other.example.test' }, 'target_invalid'],
 ])('no grant begins for %s', async (_what, input, code) => {
@@ -137,7 +143,7 @@ test('the page asks who is there, then for the code, then shows who asks for wha
   });
 });
 
-test('the grant of a client that was disabled meanwhile is unknown to its user, and allowed by nobody', async () => {
+test('the grant of a client disabled meanwhile is unknown and cannot be allowed', async () => {
   const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
@@ -146,7 +152,7 @@ test('the grant of a client that was disabled meanwhile is unknown to its user, 
   expect(await rowOf(grant)).toMatchObject({ status: 'pending' });
 });
 
-test('nobody decides without a session, nor with one that is over however well its cookie is remembered', async () => {
+test('a decision needs a session that has not ended, even if its cookie is still cached', async () => {
   const grant = await begin();
   expect(await answer(grant.user_code, true, '')).toEqual({ kind: 'login' });
   const guest = await harness.newUser();
@@ -168,7 +174,7 @@ test.each([
   expect(await harness.rows(events, [app.clientId])).toEqual([{ outcome, detail }]);
 });
 
-test('a device that asks before anybody decided is told to wait, and each hurry makes its interval longer', async () => {
+test('a device that polls before the decision must wait, and polling too fast lengthens its interval', async () => {
   const grant = await begin();
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_pending' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 5 });

@@ -65,7 +65,7 @@ const deviceGrantPoll = defineStatement(
    RETURNING g.status, h.is_early AS "isEarly", g.expires_at <= clock_timestamp() AS "isExpired"`,
 );
 
-/** What a user allowed and no device has fetched; waits for one that is doing so. Index: oauth_device_grants_user_id. */
+/** Deletes approved grants that no device has redeemed; waits for a concurrent redemption. Index: oauth_device_grants_user_id. */
 const deviceGrantsOfDelete = defineStatement(
   'oauthDeviceGrantsOfDelete',
   `DELETE FROM oauth_device_grants WHERE device_code_hash IN
@@ -74,7 +74,7 @@ const deviceGrantsOfDelete = defineStatement(
    RETURNING 1`,
 );
 
-/** Grants that ran out; their devices have been told by then. Index: oauth_device_grants_expires_at. */
+/** Expired grants, after their devices could learn of it. Index: oauth_device_grants_expires_at. */
 export const deviceGrantPurge = definePurge({
   kind: 'oauth_device_grants',
   table: 'oauth_device_grants',
@@ -88,7 +88,7 @@ export type DeviceGrantTerms = { readonly clientId: string; readonly scope: stri
 export type NewDeviceGrant = DeviceGrantTerms & {
   readonly deviceCodeHash: Buffer;
   readonly userCode: string;
-  /** Of whose share it is; null: of nobody's. */
+  /** Keyed hash of the address whose share it uses; null if it uses none. */
   readonly share: string | null;
   readonly intervalSeconds: number;
   readonly lifeSeconds: number;

@@ -25,9 +25,9 @@ export type RedeemDeviceCodeInput = {
 };
 
 /**
- * Exchanges a device code (RFC 8628 §3.4) once its user has agreed: consumed and login made in one transaction. The
- * login outlives the browser session it was allowed in: a television stays signed in. What ends every login of its user
- * or client between agreement and exchange ends the grant too.
+ * Exchanges a device code (RFC 8628 §3.4) after its user allowed it: one transaction consumes it and creates the token
+ * family, which outlives the browser session in which it was allowed, so that a television stays signed in. Revoking all
+ * tokens of the user or client between decision and exchange ends the grant too.
  * Throws `device_grant_pending`, `device_polls_too_fast`, `device_grant_denied`, `device_code_expired`,
  * `device_code_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */

@@ -5,7 +5,7 @@ import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts
 
 export type HintPorts = HasTokenSettings & { readonly keyRing: Pick<KeyRing, 'find'> };
 
-/** Whose login an ID token of ours told of, and to which client. */
+/** User, client and session of an ID token of this issuer. */
 export type IdTokenHint = {
   readonly userId: string;
   readonly clientId: string;
@@ -15,14 +15,14 @@ export type IdTokenHint = {
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
 /**
- * Reads an ID token that comes back as a hint (OpenID Connect RP-Initiated Logout §2): one of ours by key and issuer,
- * and no access token. Its time does not count: the session it tells of may outlive it. Null for anything else.
+ * Reads an id_token_hint (OpenID Connect RP-Initiated Logout §2): an ID token, not an access token, of this issuer and
+ * its keys. Its expiry is ignored, because the session may outlive it. Null for anything else.
  */
 export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: string): IdTokenHint | null {
   const parsed = parseToken(token);
   const { alg, kid, typ } = parsed?.header ?? {};
   const found = typeof kid === 'string' ? keyRing.find(kid) : undefined;
-  // A shared secret signs no ID tokens: whoever checks tokens by one could make them.
+  // A shared secret never signs ID tokens: every service that verifies with it could forge them.
   if (parsed === null || found === undefined || found.compromised || found.key.alg === 'HS256') return null;
   if (alg !== found.key.alg || typ !== 'JWT') return null;
   if (!verifySignature(found.key, parsed.signingInput, parsed.signature)) return null;

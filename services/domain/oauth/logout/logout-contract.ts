@@ -7,19 +7,19 @@ import { formToken, PAGE } from '../oauth-shapes.ts';
 const TAG = 'OAuth';
 const parameter = (maximum: number, description: string) => z.string().max(maximum).optional().meta({ description });
 
-/** RP-Initiated Logout §2; what is not read (`logout_hint`, `ui_locales`) is ignored. */
+/** RP-Initiated Logout §2; other parameters (`logout_hint`, `ui_locales`) are ignored. */
 const request = {
-  id_token_hint: parameter(8_192, 'The ID token of the login that is to end: with it nobody is asked.'),
-  client_id: parameter(255, 'Who asks, where no ID token says it.'),
-  post_logout_redirect_uri: parameter(2_048, 'Where to go afterwards: one of those of the client.'),
-  state: parameter(4_096, 'Comes back as it is.'),
+  id_token_hint: parameter(8_192, 'The ID token of the session to end; with it the user is not asked.'),
+  client_id: parameter(255, 'The client id, if there is no ID token.'),
+  post_logout_redirect_uri: parameter(2_048, 'Where to redirect afterwards; must be registered for the client.'),
+  state: parameter(4_096, 'Returned unchanged.'),
 };
 
 export const signOutForClientEndpoint = defineEndpoint({
   method: 'GET',
   path: '/oauth2/end_session',
   operation: 'signOutForClient',
-  summary: 'Sign out of this installation, and go back to the client (OpenID Connect RP-Initiated Logout)',
+  summary: 'Sign out and return to the client (OpenID Connect RP-Initiated Logout)',
   tag: TAG,
   auth: 'public',
   limit: 'write',
@@ -32,7 +32,7 @@ export const sendSignOutForClientEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/end_session',
   operation: 'sendSignOutForClient',
-  summary: 'The same by POST, which leaves the ID token out of addresses',
+  summary: 'Sign out by POST, which keeps the ID token out of the URL',
   tag: TAG,
   auth: 'public',
   limit: 'write',
@@ -47,7 +47,7 @@ export const confirmSignOutEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/end_session/confirm',
   operation: 'confirmSignOut',
-  summary: 'The form of the page that asks whether to sign out',
+  summary: 'Confirm the sign-out page',
   tag: TAG,
   auth: 'public',
   limit: 'write',

@@ -30,15 +30,15 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const judge = (asked: Partial<LogoutRequest>, cookie: string | undefined = user.cookie) =>
+const verify = (asked: Partial<LogoutRequest>, cookie: string | undefined = user.cookie) =>
   verifyLogout(
     harness.ports,
     { idTokenHint: undefined, clientId: undefined, redirectUri: undefined, state: undefined, ...asked },
     cookie,
   );
 
-test('whoever shows an ID token of this very session signs it out unasked, and sends people on with their state', async () => {
-  const step = await judge({ idTokenHint, redirectUri: AFTERWARDS, state: 'a b' });
+test('an ID token of this session signs out without asking and redirects with the state', async () => {
+  const step = await verify({ idTokenHint, redirectUri: AFTERWARDS, state: 'a b' });
   expect(step).toMatchObject({
     kind: 'sign-out',
     client: { clientId: site.clientId },
@@ -48,44 +48,44 @@ test('whoever shows an ID token of this very session signs it out unasked, and s
 
 test('an ID token of another session of the same user asks first', async () => {
   const { cookie } = await logIn(harness, user.id);
-  expect(await judge({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', client: { clientId: site.clientId } });
+  expect(await verify({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', client: { clientId: site.clientId } });
 });
 
-test('an ID token of somebody else asks first', async () => {
+test('an ID token of another user asks first', async () => {
   const { cookie, id } = await harness.newUser();
-  expect(await judge({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', live: { user: { id } } });
+  expect(await verify({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', live: { user: { id } } });
 });
 
 test.each([
   ['nothing', {}],
-  ['a hint that is none', { idTokenHint: 'no token' }],
-])('a page that shows %s asks first, and leads nowhere', async (_what, asked) => {
-  expect(await judge(asked)).toMatchObject({ kind: 'ask', client: undefined, location: null });
+  ['an invalid hint', { idTokenHint: 'no token' }],
+])('a request with %s asks first and redirects nowhere', async (_what, asked) => {
+  expect(await verify(asked)).toMatchObject({ kind: 'ask', client: undefined, location: null });
 });
 
-test('where nobody is signed in there is nothing to ask; the address is good for its client', async () => {
-  const step = await judge({ clientId: site.clientId, redirectUri: AFTERWARDS }, '');
+test('without a session nothing is asked, and the registered redirect still works', async () => {
+  const step = await verify({ clientId: site.clientId, redirectUri: AFTERWARDS }, '');
   expect(step).toMatchObject({ kind: 'signed-out', client: { clientId: site.clientId }, location: AFTERWARDS });
 });
 
-test('a hint to one client in the name of another is told to the user alone', async () => {
+test('a hint issued to another client is an error shown only to the user', async () => {
   const rival = await harness.newClient();
-  expect(await judge({ idTokenHint, clientId: rival.clientId })).toMatchObject({ kind: 'page-error' });
+  expect(await verify({ idTokenHint, clientId: rival.clientId })).toMatchObject({ kind: 'page-error' });
 });
 
 test.each([
   ['not registered', () => ({ clientId: site.clientId, redirectUri: 'https://evil.test/' })],
-  ['of nobody', () => ({ redirectUri: AFTERWARDS })],
-  ['where codes go', () => ({ clientId: site.clientId, redirectUri: REDIRECT })],
-])('nobody is sent on to an address that is %s', async (_what, asked) => {
-  expect(await judge(asked())).toMatchObject({ kind: 'page-error' });
+  ['without a client', () => ({ redirectUri: AFTERWARDS })],
+  ['registered only for codes', () => ({ clientId: site.clientId, redirectUri: REDIRECT })],
+])('never redirects to a URI that is %s', async (_what, asked) => {
+  expect(await verify(asked())).toMatchObject({ kind: 'page-error' });
 });
 
-test('a client that was disabled sends nobody on', async () => {
+test('never redirects to a disabled client', async () => {
   const gone = await harness.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
   await harness.ports.access.load();
   const asked = { clientId: gone.clientId };
-  expect(await judge(asked)).toMatchObject({ kind: 'ask', client: undefined });
-  expect(await judge({ ...asked, redirectUri: AFTERWARDS })).toMatchObject({ kind: 'page-error' });
+  expect(await verify(asked)).toMatchObject({ kind: 'ask', client: undefined });
+  expect(await verify({ ...asked, redirectUri: AFTERWARDS })).toMatchObject({ kind: 'page-error' });
 });

@@ -7,7 +7,7 @@ import { type HintPorts, type IdTokenHint, readIdTokenHint } from './id-token-hi
 
 export type VerifyLogoutPorts = HasAccess & HasAuth & HintPorts;
 
-/** A request to sign out (OpenID Connect RP-Initiated Logout §2), as far as it is read. */
+/** The supported parameters of a sign-out request (OpenID Connect RP-Initiated Logout §2). */
 export type LogoutRequest = {
   readonly idTokenHint: string | undefined;
   readonly clientId: string | undefined;
@@ -15,15 +15,15 @@ export type LogoutRequest = {
   readonly state: string | undefined;
 };
 
-/** What is known of who asks, and where the browser may go afterwards. */
+/** The client, if known, and where to redirect afterwards. */
 type Asked = { readonly client: Client | undefined; readonly location: string | null };
 
 export type LogoutStep =
-  /** Told to the user alone: the address is not known to be the client's (RP-Initiated Logout §3). */
+  /** Shown only to the user: the redirect URI is not verified as the client's (RP-Initiated Logout §3). */
   | { readonly kind: 'page-error'; readonly why: string }
-  /** Nobody is signed in here. */
+  /** The browser has no session. */
   | ({ readonly kind: 'signed-out' } & Asked)
-  /** The very login is named that is to end: nobody else could. */
+  /** The hint is of this session, which only its client can have. */
   | ({ readonly kind: 'sign-out' } & Asked)
   | ({ readonly kind: 'ask'; readonly live: LiveSession } & Asked);
 
@@ -31,9 +31,8 @@ const isOf = (hint: IdTokenHint | null, { user, session }: LiveSession): boolean
   hint !== null && hint.userId === user.id && hint.sessionId === session.id;
 
 /**
- * Judges a request to sign out. Without an ID token of this very session the user is asked: any page can send a browser
- * here. Nothing is believed of where to go afterwards unless it is registered for the client. Throws `store_unavailable`
- * (503).
+ * Validates a sign-out request. Without an ID token of this session the user is asked, because any page can send a
+ * browser here. The redirect URI must be registered for the client. Throws `store_unavailable` (503).
  */
 export async function verifyLogout(
   ports: VerifyLogoutPorts,
@@ -49,7 +48,7 @@ export async function verifyLogout(
   if (redirectUri !== undefined && !matchesRedirectUri(client?.postLogoutRedirectUris ?? [], redirectUri))
     return {
       kind: 'page-error',
-      why: 'The application asked to have you sent on to an address that is not registered for it.',
+      why: 'The application requested a redirect to an address that is not registered for it.',
     };
   const location = redirectUri === undefined ? null : redirectWith(redirectUri, { state });
   const live = await findByCookie(ports, cookie);
