@@ -91,13 +91,16 @@ export type LogHarnessOptions = {
 /** So short a lock that a frozen or killed worker's job comes back at once; on a busy machine it may be lost by itself. */
 export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
 
+/** What `composeWorker` derives its keys from. */
+export const WORKER_AUTH_SECRET = 'x'.repeat(43);
+
 /** One worker in this process, not started; quick to check its timetable. */
 export const composeWorker = (options: LogHarnessOptions): Composed =>
   compose({
     config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
     databaseUrl: options.databaseUrl,
     redisUrl: options.redisUrl,
-    authSecret: 'x'.repeat(43),
+    authSecret: WORKER_AUTH_SECRET,
     dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
     marks: { read: async () => null, raise: async (marks) => marks },
     log: options.log ?? quietLog,
