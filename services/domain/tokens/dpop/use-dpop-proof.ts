@@ -7,7 +7,7 @@ import { dpopNonceRequired, dpopProofInvalid } from './dpop-errors.ts';
 import { dpopNonce, isDpopNonce } from './dpop-nonce.ts';
 import { checkDpopProof, type DpopProof, PROOF_SECONDS } from './dpop-proof.ts';
 
-/** A proof as a request carries it, and the request it must be of. */
+/** The proof in a request, and the request that it must be made for. */
 export type PresentedProof = {
   /** The DPoP header; several of them are no proof. */
   readonly proof: string;
@@ -21,7 +21,7 @@ export type DpopPorts = Pick<Ports, 'clock'> &
   HasTokenSettings & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
 /**
- * Judges a proof in memory, before any query.
+ * Verifies a proof in memory, before any query.
  * @param accessToken the token it came with, at a resource
  * @throws dpop_proof_invalid, dpop_nonce_required (401; at the OAuth endpoints 400)
  */
@@ -38,7 +38,7 @@ export function judgeProof(ports: DpopPorts, presented: PresentedProof, accessTo
 }
 
 /**
- * Uses a proof up: the same one is refused from then on, by every copy, for as long as its age would let it pass.
+ * Uses a proof up: every copy rejects it from then on, for as long as its age would be accepted.
  * Throws `dpop_proof_invalid` for one used before, `store_unavailable` (503).
  */
 export async function consumeProof(

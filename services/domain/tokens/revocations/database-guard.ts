@@ -3,10 +3,10 @@ import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 import { higherMarks, standingOf } from './state-poll-high-water.ts';
 
 /**
- * What an API copy has seen of its database, which every transaction and every batch is compared with.
+ * The newest state that an API copy has seen of its database. Every transaction and every batch is compared with it.
  *
- * A lost connection is a doubt: the next one may lead to an older database, and another copy may have seen more than
- * this one. Until a poll that was sent after it has been answered, nothing is issued; the poll reads the marks again.
+ * A lost connection is a doubt: the next connection may lead to an older database, and another copy may have seen a newer
+ * state. Nothing is issued until a poll sent after it is answered; that poll reads the high-water mark again.
  */
 export type PolledGuard = DatabaseGuard & {
   /** A connection was lost, or a statement found an older database; polls at once unless that is under way. */
@@ -39,7 +39,7 @@ export function createPolledGuard(): PolledGuard {
   function doubt(): void {
     const isFirst = !isInDoubt();
     unsettle();
-    // Once: while the database is out of reach the poll's own timer tries again.
+    // Once: while the database is unreachable the poll's own timer retries.
     if (isFirst && isInDoubt()) void wake();
   }
 

@@ -2,7 +2,7 @@ import type { Log, MarkStore, Marks, ShownState, Sql } from '#services/domain/po
 import { isDatabaseUnused } from './revocations.store.ts';
 import { higherMarks, standingOf } from './state-poll-high-water.ts';
 
-/** `rewound`: nothing it said may be used. `returned`: trusted again, and everything is to be read anew. */
+/** `rewound`: the answer must not be used. `returned`: the database is trusted again, and all of it must be read anew. */
 type Trust = 'trusted' | 'returned' | 'rewound';
 
 export type HighWaterKeeper = {
@@ -25,7 +25,7 @@ export type HighWaterKeeper = {
 
 export type HighWaterKeeperDeps = { readonly marks: MarkStore; readonly sql: Sql; readonly log: Log };
 
-/** Holds a database to the highest state this process or the mark store has seen of it. */
+/** Compares a database with the highest state that this process or the mark store has seen of it. */
 export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeeperDeps): HighWaterKeeper {
   /** The highest state ever seen, here or in the store. */
   let high: Marks | null = null;

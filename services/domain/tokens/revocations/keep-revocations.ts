@@ -2,12 +2,13 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { raiseRevocationKeep } from './revocations.store.ts';
 
-/** Beyond the last moment a token could pass: clocks that are slow, and consumers of the feed that come late. */
+/** Added to the lifetime of a token, for slow clocks and for consumers that read the feed late. */
 const MARGIN_SECONDS = 300;
 
 /**
- * Makes the database remember revocations for as long as any token of these settings may live. It only grows: tokens
- * of an earlier, longer setting may still be out there. Before the first token is issued under the settings.
+ * Sets how long the database keeps revocations: for as long as any token under these settings can live. The time only
+ * grows, because tokens of an earlier, longer setting may still be valid. Call it before the first token is issued under
+ * the settings.
  */
 export async function keepRevocations(
   { sql }: Pick<Ports, 'sql'>,

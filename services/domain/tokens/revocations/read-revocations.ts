@@ -1,8 +1,8 @@
 import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
 
 /**
- * What was revoked since an epoch, signed; a snapshot (`since: 0`) where the asker's epoch is none of ours.
- * Answered from memory. There is no 304: a freshness that is not signed could be replayed.
+ * The revocations since an epoch, signed; all of them (`since: 0`) when the caller's epoch is not one of ours. Reads
+ * memory only. There is no 304, because an unsigned statement of freshness could be replayed.
  * @returns a compact JWS
  */
 export async function readRevocations(ports: HasRevocationFeed, question: FeedQuestion): Promise<string> {

@@ -1,10 +1,10 @@
 import type { Redis } from '#services/domain/ports.ts';
 
-/** Carries the epoch and nothing else: the row in Postgres is what counts, so a forged entry only causes a poll. */
+/** The stream carries only the epoch. The row in Postgres decides, so a forged entry only causes a poll. */
 export const REVOCATION_STREAM = 'sp:revocations';
 const STREAM_LENGTH = 1_000;
 
-/** Tells the other copies to look; with an epoch, only those that are behind it. Redis down: every copy polls anyway. */
+/** Notifies the other copies to poll; with an epoch, only copies behind it. Without Redis every copy still polls by its timer. */
 export const tellCopies = (redis: Redis, epoch?: number): void =>
   void redis
     .append(REVOCATION_STREAM, { epoch: epoch === undefined ? '' : String(epoch) }, STREAM_LENGTH)

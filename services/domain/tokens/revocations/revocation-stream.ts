@@ -34,15 +34,15 @@ export type RevocationStreamDeps = HasRevocations &
 
 const EVENT_ID = /^(?:([0-9a-f-]{36})\.)?(\d{1,15})$/;
 
-/** The question a reconnecting consumer asks by its Last-Event-ID (WHATWG HTML §9.2.4); null where it is none of ours. */
+/** The position in the Last-Event-ID of a reconnecting consumer (WHATWG HTML §9.2.4); null when it is not one of ours. */
 export function questionOfEventId(id: unknown): FeedQuestion | null {
   const parts = typeof id === 'string' ? EVENT_ID.exec(id) : null;
   return parts ? { since: Number(parts[2]), incarnation: parts[1] } : null;
 }
 
 /**
- * A consumer takes at its own speed: nothing is made for it before it has taken the last, so a slow one gets fewer
- * and larger answers, and holds no memory here.
+ * Backpressure: the next answer is made only after the consumer has read the last one, so a slow consumer gets fewer and
+ * larger answers and uses no memory here.
  */
 class RevocationStream extends Readable {
   readonly #deps: RevocationStreamDeps;
@@ -68,7 +68,7 @@ class RevocationStream extends Readable {
     void this.#advance();
   }
 
-  /** After every poll: what is due is sent, who takes nothing is cut, who is old is sent to authenticate again. */
+  /** Runs after every poll: sends what is due, cuts consumers that read nothing, and ends old streams so that consumers authenticate again. */
   tick(): void {
     const { clock, maximumLifeMs = 300_000, stuckAfterMs = 10_000 } = this.#deps;
     const now = clock.monotonic();

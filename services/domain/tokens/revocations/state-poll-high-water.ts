@@ -1,9 +1,9 @@
 import type { Marks, ShownState } from '#services/domain/ports.ts';
 
 /**
- * How a database stands to its marks.
- * `new`: there are no marks. `current`: at them or ahead. `replaced`: its owner accepted the loss of what they name.
- * `rewound`: behind them, or of another history.
+ * The status of a database against its high-water mark.
+ * `new`: there is no mark. `current`: at the mark or ahead. `replaced`: the operator accepted the loss of what it names.
+ * `rewound`: behind the mark, or of another history.
  */
 export type Standing = 'new' | 'current' | 'replaced' | 'rewound';
 

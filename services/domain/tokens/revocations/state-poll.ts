@@ -8,7 +8,7 @@ import type { RevocationMemory } from './revocation-set.ts';
 import { beatFeed, FEED_PAGE_SIZE, type FeedPage, readFeed } from './revocations.store.ts';
 import { createVersionFollower } from './version-follower.ts';
 
-/** What a complete answer of the database said, for those who hold other state in memory. */
+/** A complete answer of the database, for other state that is kept in memory. */
 export type ConfirmedState = {
   readonly incarnation: string;
   readonly keysVersion: number;
@@ -39,11 +39,11 @@ export type StatePoll = {
   /** A poll sent from now on has been answered, or has failed. Any number of callers share one. */
   wake(): Promise<void>;
   /**
-   * For after a commit that wrote revocations. Resolves when this copy has read them, or could not within its
-   * deadline; the others are told, and not waited for. Never rejects.
+   * Call it after a commit that wrote revocations. Resolves when this copy has read them, or its deadline has passed. The
+   * other copies are notified and not waited for. Never rejects.
    */
   announce(): Promise<void>;
-  /** Other copies poll at once: something beside revocations changed. */
+  /** Notifies the other copies to poll at once, because something other than revocations changed. */
   tell(): void;
   /** Resolves when the state is known: everything is loaded, or the database is rewound. */
   ready(): Promise<void>;
@@ -57,7 +57,7 @@ type Sent = { readonly atMs: number; readonly atWallMs: number };
 /** How long a poll waits for marks that it has: no store of marks may make the revocations stale. */
 const MARKS_WAIT_MS = 1_000;
 
-/** Keeps the revocation set, and the versions beside it, as the database has them. */
+/** Keeps the revocation set, and the versions beside it, in step with the database. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
   const { clock, log, revocations, databaseGuard } = deps;
   const marks = createHighWaterKeeper({ marks: deps.marks, sql: deps.pollSql, log });
