@@ -76,7 +76,9 @@ test('a lost second factor is reset: its owner is told, and the audit log says w
   );
   expect((await sallyport('users', 'show', id)).out).toContain('factors totp yes  passkeys 0  recovery codes 10');
   const rehearsal = await sallyport('users', 'reset-factors', id, '--passkeys', ...reason, '--dry-run', '--json');
-  expect(JSON.parse(rehearsal.out).would).toBe(`take the authenticator app and every passkey from ${id}@example.test`);
+  expect(JSON.parse(rehearsal.out).would).toBe(
+    `remove the authenticator app and every passkey from ${id}@example.test`,
+  );
   expect(await json('users', 'reset-factors', id, ...reason)).toMatchObject({ sessions: 0, factors: { totp: false } });
   expect(await actors('user.factors_reset', id)).toEqual(by('users'));
   expect(await ports.raw(`SELECT template FROM mail_outbox WHERE template = 'factors_reset'`)).toHaveLength(1);
@@ -111,7 +113,7 @@ test('sessions are listed and ended, one or all of a user', async () => {
   ]);
   expect((await json('sessions', 'list', '--client', 'sallyport')).sessions).toEqual([]);
   const { next } = await json('sessions', 'list', '-n', '1');
-  expect((await sallyport('sessions', 'list', '-n', '1')).err).toContain(`there are more: --cursor ${next}`);
+  expect((await sallyport('sessions', 'list', '-n', '1')).err).toContain(`next page: --cursor ${next}`);
   expect((await json('sessions', 'list', '--cursor', next)).sessions).toHaveLength(1);
   expect(await json('sessions', 'revoke', `session-${one}`, ...reason)).toEqual({ ended: 1 });
   expect(await actors('session.ended', `session-${one}`)).toEqual(by('sessions'));
@@ -154,7 +156,7 @@ test('clients are made with a secret shown once, given another, disabled and del
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);
   const shown = await sallyport('clients', 'rotate-secret', made.client_id, ...reason, '--yes');
-  expect(shown.out).toMatch(/\nsecret {2}[\w-]{43} {2}\(shown this once\)\n$/);
+  expect(shown.out).toMatch(/\nsecret {2}[\w-]{43} {2}\(shown only once\)\n$/);
   const update = ['clients', 'update', made.client_id, ...reason];
   const changed = await json(...update, '--name', 'Figures', '--no-dpop-bound', '--pushes-requests');
   expect(changed).toMatchObject({
@@ -206,7 +208,7 @@ test('what cannot be done ends with its exit code and one fix', async () => {
     [['users', 'list', '--cursor', 'bm8'], 2, /cursor_invalid/],
     [['users', 'list', '--limit', '0'], 2, /1 to 100/],
     [['users', 'delete', last], 2, /--reason/],
-    [['sessions', 'revoke', ...reason], 2, /name one session or say --user/],
+    [['sessions', 'revoke', ...reason], 2, /name one session or pass --user/],
     [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /belongs to the installation/],
     [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name: /],
     [['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'], 2, /Unknown permission no:such/],

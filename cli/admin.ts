@@ -5,7 +5,7 @@ import { confirm } from './confirm.ts';
 import { type DatabasePorts, withDatabase } from './database-ports.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
-/** What verbs have in common that run use-cases directly on the database. */
+/** Shared parts of verbs that run use-cases directly on the database. */
 
 const LIMIT_MAX = 100;
 
@@ -26,7 +26,7 @@ export async function onDatabase<O extends GlobalOptions>(command: Command, verb
   }
 }
 
-/** The same for verbs that tell of accounts: their locks go by keyed names. */
+/** The same for verbs that show accounts: their locks have keyed names. */
 export const onAccounts = <O extends GlobalOptions>(command: Command, verb: Verb<O>): Promise<void> =>
   onDatabase<O>(command, async (ports, output, options) => {
     await ports.keyRing.load();
@@ -35,10 +35,10 @@ export const onAccounts = <O extends GlobalOptions>(command: Command, verb: Verb
 
 export const addPage = (command: Command): Command =>
   command
-    .option('-n, --limit <count>', `how many at most, up to ${LIMIT_MAX}`, '50')
-    .option('--cursor <cursor>', 'where the list before ended');
+    .option('-n, --limit <count>', `maximum number of rows, up to ${LIMIT_MAX}`, '50')
+    .option('--cursor <cursor>', 'cursor of the previous page');
 export const addReason = (command: Command): Command =>
-  command.requiredOption('--reason <text>', 'why, for the audit log');
+  command.requiredOption('--reason <text>', 'reason, for the audit log');
 
 /** @throws CommandError (2) */
 export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number; readonly cursor?: string } => ({
@@ -46,21 +46,21 @@ export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number
   ...(cursor === undefined ? {} : { cursor }),
 });
 
-/** One page of a list, under the name that the API gives it, and where it goes on. */
+/** One page of a list, under the API's name for it, and the cursor of the next page. */
 export function listPage<T>(
   output: Output,
   name: string,
   { items, next }: { readonly items: readonly T[]; readonly next: string | null },
   line: (item: T) => string,
 ): void {
-  if (next !== null) output.say(`there are more: --cursor ${next}`);
+  if (next !== null) output.say(`next page: --cursor ${next}`);
   output.data({ [name]: items, next }, () => items.map(line));
 }
 
 /**
- * Under --dry-run says what would be done, with --json as data too.
+ * With --dry-run reports what would be done, with --json also as data.
  * @param what as in "would …; nothing was done"
- * @returns whether it was a rehearsal
+ * @returns whether it was a dry run
  */
 export function rehearsed(output: Output, options: GlobalOptions, what: string): boolean {
   if (!options.dryRun) return false;

@@ -16,7 +16,7 @@ export function readCredentials(env: NodeJS.ProcessEnv = process.env): Credentia
   try {
     return { ...(JSON.parse(readFileSync(file, 'utf8')) as Credentials), file };
   } catch (cause) {
-    throw new CommandError(exitCodes.unreachable, `${file} is not there`, 'npm start makes it', { cause });
+    throw new CommandError(exitCodes.unreachable, `${file} does not exist`, 'npm start creates it', { cause });
   }
 }
 
@@ -25,7 +25,11 @@ export function findApi(given: string | undefined, env: NodeJS.ProcessEnv = proc
   const running = readRunRecords(resolveDataDir(env)).find((record) => record.alive && record.ready)?.api;
   const api = given ?? env.SALLYPORT_API ?? running;
   if (api) return api.replace(/\/+$/, '');
-  throw new CommandError(exitCodes.unreachable, 'no API runs from this data directory', 'npm start, or --api URL');
+  throw new CommandError(
+    exitCodes.unreachable,
+    'no API is running from this data directory',
+    'npm start, or --api URL',
+  );
 }
 
 /** Client id and secret for calls: CLIENT_ID and CLIENT_SECRET, else the demo client's. */

@@ -64,7 +64,7 @@ describe('sallyport api-keys', () => {
     expect((await json('list', '--client', 'sallyport', '--cursor', cursor)).api_keys).toHaveLength(1);
     expect(await json('create', '--client', 'sallyport', '--name', 'x', '--reason', 'x', '--dry-run')).toEqual({
       dry_run: true,
-      would: 'make a key for client sallyport',
+      would: 'create a key for client sallyport',
     });
     expect(await json('rotate', NOBODY, '--reason', 'x', '--dry-run')).toEqual({
       dry_run: true,
@@ -76,7 +76,12 @@ describe('sallyport api-keys', () => {
     const why = ['--reason', 'x'];
     const refused: readonly (readonly [name: string, args: string[], code: number, message: RegExp])[] = [
       ['no owner', ['create', '--name', 'x', ...why], 2, /--user or --client/],
-      ['two owners', ['create', '--name', 'x', '--user', 'ada', '--client', 'sallyport', ...why], 2, /one owner/],
+      [
+        'two owners',
+        ['create', '--name', 'x', '--user', 'ada', '--client', 'sallyport', ...why],
+        2,
+        /exactly one owner/,
+      ],
       ['an unknown owner', ['create', '--name', 'x', '--user', 'nobody', ...why], 5, /api_key_over/],
       ['no name', ['create', '--name', '', '--user', 'ada', ...why], 2, /name: /],
       [

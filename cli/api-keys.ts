@@ -33,26 +33,26 @@ const YEAR_DAYS = 366;
 export function registerApiKeys(program: Command): void {
   const keys = program.command('api-keys').description('API keys: list, create, rotate, revoke');
   addPage(keys.command('list'))
-    .description('keys of everybody or of one owner, newest first')
-    .option('--user <id>', 'of this user alone')
-    .option('--client <id>', 'of this client alone')
+    .description('list keys, of all owners or of one, newest first')
+    .option('--user <id>', 'only keys of this user')
+    .option('--client <id>', 'only keys of this client')
     .action((_own, command: Command) => onDatabase(command, list));
   addReason(keys.command('create'))
-    .description('make a key for a user or a client; its secret is printed this once')
-    .requiredOption('--name <text>', 'what it is for')
-    .option('--user <id>', 'it speaks for this user')
-    .option('--client <id>', 'it speaks for this client')
-    .option('--permission <name...>', 'what it may do of what its owner may')
-    .option('--days <n>', 'life in days', '90')
+    .description('create a key for a user or a client; its secret is printed only once')
+    .requiredOption('--name <text>', 'purpose of the key')
+    .option('--user <id>', 'user the key acts for')
+    .option('--client <id>', 'client the key acts for')
+    .option('--permission <name...>', 'permissions, at most those of its owner')
+    .option('--days <n>', 'lifetime in days', '90')
     .option('--per-minute <n>', 'requests a minute', '600')
     .action((_own, command: Command) => onDatabase(command, create));
   addReason(keys.command('rotate'))
-    .description('give a key a new secret; it is printed this once')
+    .description('give a key a new secret; it is printed only once')
     .argument('<id>', 'which key')
-    .option('--overlap <seconds>', 'how long the old secret stays good', '86400')
+    .option('--overlap <seconds>', 'how long the old secret stays valid', '86400')
     .action((id: string, _own, command: Command) => onDatabase(command, rotate(uuidOf(id, LISTING))));
   addReason(keys.command('revoke'))
-    .description('end a key at once')
+    .description('revoke a key immediately')
     .argument('<id>', 'which key')
     .action((id: string, _own, command: Command) => onDatabase(command, revoke(uuidOf(id, LISTING))));
 }
@@ -77,7 +77,7 @@ const create: Verb<CreateOptions> = async (ports, output, options) => {
   requireReason(reason);
   const id = user ?? client;
   if (id === undefined || (user !== undefined && client !== undefined))
-    throw new CommandError(exitCodes.usage, 'a key has one owner', 'give --user or --client');
+    throw new CommandError(exitCodes.usage, 'a key needs exactly one owner', 'give --user or --client');
   const owner = { kind: user === undefined ? 'client' : 'user', id } as const;
   const { permissions = [] } = checked(createApiKeyEndpoint, { name, permissions: permission ?? [] });
   const input = {
@@ -88,7 +88,7 @@ const create: Verb<CreateOptions> = async (ports, output, options) => {
     requests_per_minute: wholeNumberOf('--per-minute', perMinute, 1, 60_000),
     reason,
   };
-  if (rehearsed(output, options, `make a key for ${owner.kind} ${id}`)) return;
+  if (rehearsed(output, options, `create a key for ${owner.kind} ${id}`)) return;
   show(output, await createApiKeyFor({ ...ports, apiKeysChanged }, input, caller));
 };
 
@@ -113,7 +113,7 @@ const revoke =
   };
 
 function show(output: Output, made: ApiKeyWithSecret): void {
-  output.say('this is the only time that the secret is shown');
+  output.say('the secret is shown only once');
   output.data(made, ({ api_key, secret }) => [line(api_key), secret]);
 }
 

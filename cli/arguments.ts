@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-/** What arguments and options have in common; each throws CommandError (2) and says what is wanted. */
+/** Parsers of arguments and options; each throws CommandError (2) that names the expected form. */
 
 const REASON_MAX = 256;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -13,7 +13,7 @@ export function requireReason(reason: string): void {
 
 /** @param listing the command that shows the ids */
 export function uuidOf(id: string, listing: string): string {
-  if (!UUID.test(id)) throw new CommandError(exitCodes.usage, `${JSON.stringify(id)} is no such id`, listing);
+  if (!UUID.test(id)) throw new CommandError(exitCodes.usage, `${JSON.stringify(id)} is not a valid id`, listing);
   return id;
 }
 
@@ -25,7 +25,7 @@ export function wholeNumberOf(option: string, text: string, minimum: number, max
 }
 
 /**
- * A time from the command line, RFC 3339. A day alone is all of it (UTC).
+ * A time from the command line, RFC 3339. A date without time means the whole day (UTC).
  * @param end which end of a day
  */
 export function instantOf(text: string, name: string, end: 'first' | 'last'): string {
@@ -36,7 +36,7 @@ export function instantOf(text: string, name: string, end: 'first' | 'last'): st
   throw new CommandError(exitCodes.usage, `${name} takes a day, or a time as 2026-01-31T08:00:00Z`);
 }
 
-/** The input as the endpoint of the same act takes it in its body. */
+/** Validates the input with the body schema of the corresponding endpoint. */
 export function checked<T>({ body }: { readonly body?: z.ZodType<T> | undefined }, input: unknown): T {
   if (body === undefined) throw new TypeError('this endpoint takes no body');
   const read = body.safeParse(input);

@@ -51,7 +51,7 @@ test('arguments out of bounds are usage errors that say what is wanted', () => {
   for (const [work, message] of [
     [() => requireReason(''), '1 to 256'],
     [() => requireReason('x'.repeat(257)), '1 to 256'],
-    [() => uuidOf('x', 'list'), '"x" is no such id'],
+    [() => uuidOf('x', 'list'), '"x" is not a valid id'],
     [() => wholeNumberOf('--limit', '1.5', 1, 2), '--limit takes a whole number from 1 to 2'],
     [() => wholeNumberOf('--limit', '3', 1, 2), '--limit takes'],
     [() => wholeNumberOf('--limit', '0', 1, 2), '--limit takes'],

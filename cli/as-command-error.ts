@@ -5,7 +5,7 @@ import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/plat
 import { UNFIT_STORE_FIX } from '../services/platform/process/fatal.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 
-/** What is wrong with what was asked for, is in the way, or is away; anything else is a check that failed. */
+/** Exit codes by error: wrong input, refused, or unreachable; any other error is a failed check. */
 const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
   400: exitCodes.usage,
   404: exitCodes.usage,
@@ -14,7 +14,7 @@ const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
   503: exitCodes.unreachable,
 };
 
-/** A refusal of a use-case as the end of a command, with its code and fix; any other error as it is. */
+/** Converts a use-case's error to a CommandError with its code and fix; returns any other error unchanged. */
 export function asCommandError(err: unknown): unknown {
   if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
   if (err instanceof MarksUnreadableError)

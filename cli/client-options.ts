@@ -1,6 +1,6 @@
 import type { ActOptions } from './admin.ts';
 
-/** What may be asked of a client when it is made, and changed later. */
+/** Client options that are set at creation and can be changed later. */
 export type AskedOptions = ActOptions & {
   readonly grants?: string[];
   readonly scopes?: string[];
@@ -13,7 +13,7 @@ export type AskedOptions = ActOptions & {
   readonly pushesRequests?: boolean;
 };
 
-/** The same in the members of the API's bodies. */
+/** The same as members of the API's request bodies. */
 export const askedOf = (options: AskedOptions) => ({
   grant_types: options.grants,
   scopes: options.scopes,

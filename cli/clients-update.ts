@@ -10,7 +10,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 
 type UpdateOptions = AskedOptions & { readonly name?: string };
 
-/** Judged by the schema of the endpoint that does the same. */
+/** Validated by the schema of the corresponding endpoint. */
 function changesOf(options: UpdateOptions) {
   const body = checked(updateClientEndpoint, {
     name: options.name,
@@ -29,11 +29,11 @@ function changesOf(options: UpdateOptions) {
     pushesRequests: body.require_pushed_authorization_requests,
   };
   if (Object.values(changes).every((value) => value === undefined))
-    throw new CommandError(exitCodes.usage, 'nothing is to be changed', 'add --help for the options');
+    throw new CommandError(exitCodes.usage, 'no change given', 'add --help for the options');
   return changes;
 }
 
-/** `sallyport clients update`: a list that is given takes the place of the one before. */
+/** `sallyport clients update`: a given list replaces the previous one. */
 export function registerClientUpdate(
   clients: Command,
   toolsOf: (ports: DatabasePorts) => Promise<ManageClientsPorts>,
@@ -41,21 +41,21 @@ export function registerClientUpdate(
   lines: (client: ClientView) => string[],
 ): void {
   addReason(clients.command('update'))
-    .description('change a client; what is taken away ends its tokens and the logins through it')
+    .description('change a client; removing rights revokes its tokens and token families')
     .argument('<client_id>')
-    .option('--name <text>', 'as people see it')
+    .option('--name <text>', 'name shown to users')
     .option('--grants <types...>', 'grant types')
-    .option('--scopes <scopes...>', 'what a login through it may ask for')
-    .option('--credential-scopes <scopes...>', 'what its own tokens may carry')
-    .option('--redirect-uris <uris...>', 'where it may send people back to')
-    .option('--post-logout-redirect-uris <uris...>', 'where it may send people back to once they have signed out')
-    .option('--audiences <audiences...>', 'whom its tokens may be for beside the installation')
-    .option('--dpop-bound', 'every token of it is bound to a key (RFC 9449)')
-    .option('--no-dpop-bound', 'none has to be')
-    .option('--certificate-bound', 'every token of it is bound to a certificate (RFC 8705)')
-    .option('--no-certificate-bound', 'none has to be')
-    .option('--pushes-requests', 'its authorization requests come pushed, or not at all (RFC 9126)')
-    .option('--no-pushes-requests', 'they need not')
+    .option('--scopes <scopes...>', 'scopes it may request for users')
+    .option('--credential-scopes <scopes...>', 'scopes of its client credentials tokens')
+    .option('--redirect-uris <uris...>', 'allowed redirect URIs')
+    .option('--post-logout-redirect-uris <uris...>', 'allowed redirect URIs after sign-out')
+    .option('--audiences <audiences...>', 'audiences of its tokens besides the installation')
+    .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
+    .option('--no-dpop-bound', 'do not require DPoP-bound tokens')
+    .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')
+    .option('--no-certificate-bound', 'do not require certificate-bound tokens')
+    .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')
+    .option('--no-pushes-requests', 'do not require pushed authorization requests')
     .action((clientId: string, _own, command: Command) =>
       onDatabase<UpdateOptions>(command, async (ports, output, options) => {
         const changes = changesOf(options);

@@ -39,7 +39,7 @@ function print(options: GlobalOptions): void {
 
 function explain(name: string, options: GlobalOptions): void {
   const row = rows().find(({ env }) => env === name.toUpperCase());
-  if (!row) throw new CommandError(exitCodes.usage, `there is no setting ${name}`, 'sallyport config print lists them');
+  if (!row) throw new CommandError(exitCodes.usage, `unknown setting ${name}`, 'sallyport config print lists them');
   createOutput(options).data(row, () => [`${row.env}=${row.value ?? ''}${row.set ? '' : '  (default)'}`, row.use]);
 }
 
@@ -48,11 +48,13 @@ export function registerConfig(program: Command): void {
   const config = program.command('config').description('settings as this environment gives them: print, explain');
   config
     .command('print')
-    .description('every setting with its value; * marks what is set; exit code 1 when a start would refuse')
+    .description(
+      'print every setting with its value; * marks those that are set; exit code 1 when a start would refuse them',
+    )
     .action((_own, command: Command) => print(command.optsWithGlobals()));
   config
     .command('explain')
-    .description('one setting and what it does')
+    .description('show one setting and what it does')
     .argument('<variable>')
     .action((name: string, _own, command: Command) => explain(name, command.optsWithGlobals()));
 }

@@ -3,11 +3,11 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 
 /**
  * Asks on the terminal, and returns after a yes.
- * @throws CommandError (4) without a terminal, (5) after anything but a yes
+ * @throws CommandError (4) without a terminal, (5) after any other answer
  */
 export async function confirm(question: string): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw new CommandError(exitCodes.waitsForHuman, 'this asks a person', 'add --yes');
+    throw new CommandError(exitCodes.waitsForHuman, 'this command asks for confirmation', 'add --yes');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const reply = await terminal.question(`${question} [y/N] `);
   terminal.close();

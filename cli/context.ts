@@ -33,8 +33,8 @@ function fromCredentials(dataDir: string, url: Url): string | undefined {
 }
 
 /**
- * What a verb works on: `DATABASE_URL` and `REDIS_URL` from the environment, else the running local servers of the
- * data directory, else those named in its `dev-credentials.json`. Only what is in `needs` is looked for and tried.
+ * The stores a verb works on: `DATABASE_URL` and `REDIS_URL` from the environment, else the running local servers of
+ * the data directory, else those named in its `dev-credentials.json`. Only those in `needs` are resolved and tried.
  *
  * @throws CommandError with exit code 3 when a needed one is not known or does not answer
  */
@@ -47,7 +47,7 @@ export async function openContext<const N extends Url>(
   for (const url of needs) {
     const value = env[variables[url]] || finders[url](dataDir) || fromCredentials(dataDir, url);
     const fix = `start it with "npm start", or set ${variables[url]}`;
-    if (!value) throw new CommandError(exitCodes.unreachable, `no ${names[url]} runs for ${dataDir}`, fix);
+    if (!value) throw new CommandError(exitCodes.unreachable, `no ${names[url]} is running for ${dataDir}`, fix);
     try {
       await probes[url](value);
     } catch (cause) {

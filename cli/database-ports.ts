@@ -23,8 +23,8 @@ export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' |
   HasKeyRing;
 
 /**
- * The vault of the key-encryption key until now: KEY_ENCRYPTION_KEY_PREVIOUS, or what a start without any derives
- * from the auth secret.
+ * The vault of the previous key-encryption key: KEY_ENCRYPTION_KEY_PREVIOUS, or the key that a start without
+ * KEY_ENCRYPTION_KEY derives from the auth secret.
  * @throws CommandError (2) when there is none
  */
 export function previousVault(fromAuthSecret: boolean, env: NodeJS.ProcessEnv = process.env): Vault {
@@ -35,10 +35,10 @@ export function previousVault(fromAuthSecret: boolean, env: NodeJS.ProcessEnv = 
   if (fromAuthSecret && authSecret !== '') return createVault(derivedKeyEncryptionKey(authSecret));
   throw new CommandError(
     exitCodes.usage,
-    fromAuthSecret ? 'there is no auth secret here' : 'KEY_ENCRYPTION_KEY_PREVIOUS is not set',
+    fromAuthSecret ? 'no auth secret found' : 'KEY_ENCRYPTION_KEY_PREVIOUS is not set',
     fromAuthSecret
       ? 'set BETTER_AUTH_SECRET, or SALLYPORT_DATA_DIR'
-      : 'set it to the KEY_ENCRYPTION_KEY until now, or pass --from-auth-secret where there was none',
+      : 'set it to the old KEY_ENCRYPTION_KEY, or pass --from-auth-secret if there was none',
   );
 }
 
@@ -57,7 +57,7 @@ function authSecretOf(dataDir: string, given: string | undefined): string {
 
 /**
  * Runs `work` with ports on the running or named database, and closes them.
- * @param isHeldToMarks false: also on a database that is behind its marks
+ * @param isHeldToMarks false: also on a database that is behind its high-water marks
  * @throws CommandError (3) when the database does not answer, (5) without the key-encryption key; ConfigError
  */
 export async function withDatabase<T>(
@@ -74,7 +74,7 @@ export async function withDatabase<T>(
       `no key-encryption key for ${dataDir}`,
       'set KEY_ENCRYPTION_KEY or BETTER_AUTH_SECRET as the API has them, or SALLYPORT_DATA_DIR',
     );
-  // What an older database is told would be lost again, and a command would have said that it was done.
+  // Writes to an outdated database would be lost after the command had reported success.
   const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
   const pool = createPool({
     url: databaseUrl,

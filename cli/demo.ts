@@ -26,24 +26,24 @@ function env(options: GlobalOptions & { readonly api?: string }): void {
 
 async function seed(options: GlobalOptions): Promise<void> {
   const output = createOutput(options);
-  if (rehearsed(output, options, 'make the demo people where they are missing')) return;
+  if (rehearsed(output, options, 'create missing demo users')) return;
   const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
   const { credentialsFile, migrations } = await prepare({ databaseUrl, redisUrl, dataDir, log: output.say });
   output.data({ credentials_file: credentialsFile, migrations }, () => [
-    credentialsFile ?? 'only the development profile has demo people',
+    credentialsFile ?? 'only the development profile has demo users',
   ]);
 }
 
 /** `sallyport demo env|seed`. */
 export function registerDemo(program: Command): void {
-  const demo = program.command('demo').description('the demo people and their client: env, seed');
+  const demo = program.command('demo').description('the demo users and their client: env, seed');
   demo
     .command('env')
-    .description('shell variables for the tour: eval "$(npx sallyport demo env)"')
-    .addOption(new Option('--api <url>', 'where the API is; default: what runs here').env('SALLYPORT_API'))
+    .description('print shell variables for the tour: eval "$(npx sallyport demo env)"')
+    .addOption(new Option('--api <url>', 'URL of the API; default: the local one').env('SALLYPORT_API'))
     .action((_own, command: Command) => env(command.optsWithGlobals()));
   demo
     .command('seed')
-    .description('make the demo people again where they are missing')
+    .description('create missing demo users again')
     .action((_own, command: Command) => seed(command.optsWithGlobals()));
 }

@@ -46,7 +46,7 @@ describe('.env', () => {
   ])('%s is refused by its line, unread and unshown', (_what, text, line) => {
     write(text);
     const env: NodeJS.ProcessEnv = {};
-    expect(() => readEnvFile(env, root)).toThrow(new RegExp(`^line ${line} of \\S+\\.env is no setting$`));
+    expect(() => readEnvFile(env, root)).toThrow(new RegExp(`^line ${line} of \\S+\\.env is not a setting$`));
     expect(() => readEnvFile(env, root)).not.toThrow(/s3cret/);
     expect(env).toEqual({});
   });

@@ -4,14 +4,14 @@ import { parseEnv } from 'node:util';
 import { repositoryRoot } from '../services/platform/local/data-dir.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-/** One setting with its value, quoted over several lines or not, or a line that says nothing. */
+/** One setting with its value, optionally quoted over several lines, or an empty line or comment. */
 const ENTRY =
   /(?:(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`|[^"'`\s][^\n]*|))?[ \t\r]*(?:#[^\n]*)?(?:\n|$)/y;
 
 /**
  * Reads `.env` beside `.env.example` into the environment, or the file that SALLYPORT_ENV_FILE names (empty: none).
- * What is given already wins. Returns the path it read; undefined where there is no `.env`.
- * Throws CommandError when a line is no setting: Node's own reader would pass over it in silence.
+ * Variables that are already set take precedence. Returns the path it read; undefined if there is no `.env`.
+ * Throws CommandError when a line is not a setting: Node's reader would ignore it silently.
  */
 export function readEnvFile(env: NodeJS.ProcessEnv = process.env, root = repositoryRoot): string | undefined {
   const named = env.SALLYPORT_ENV_FILE;
@@ -24,7 +24,7 @@ export function readEnvFile(env: NodeJS.ProcessEnv = process.env, root = reposit
   if (line !== undefined)
     throw new CommandError(
       exitCodes.refused,
-      `line ${line} of ${path} is no setting`,
+      `line ${line} of ${path} is not a setting`,
       'write NAME=value, in quotes where it has a space, a # or a new line; a comment begins with #',
     );
   for (const [name, value] of Object.entries(parseEnv(text))) env[name] ??= value;

@@ -1,4 +1,4 @@
-/** What a command's end means; the same for every verb. */
+/** Exit codes; the same for every verb. */
 export const exitCodes = {
   ok: 0,
   checkFailed: 1,

@@ -96,7 +96,7 @@ test('sallyport users unlock forgets the wrong passwords of an account', async (
   const unlock = (...more: string[]) => ['users', 'unlock', 'u1', '--reason', 'called us', ...more];
   expect(await json(...unlock('--dry-run'))).toEqual({
     dry_run: true,
-    would: 'forget the wrong passwords of ada@people.test',
+    would: 'clear the failed sign-ins of ada@people.test',
   });
   expect(await json(...unlock('--yes'))).toEqual({ user_id: 'u1', failed_logins: 100 });
   expect(await ports.raw('SELECT 1 FROM login_failures')).toEqual([]);

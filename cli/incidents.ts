@@ -37,14 +37,14 @@ export function registerIncidents(program: Command): void {
   const incidents = program
     .command('incidents')
     .description(
-      'security incidents: list, show, acknowledge, close; events that could not be judged: unjudged, retry',
+      'security incidents: list, show, acknowledge, close; events that could not be evaluated: unjudged, retry',
     );
   addPage(incidents.command('list'))
-    .description('the one seen last first')
+    .description('list incidents, most recently seen first')
     .addOption(new Option('--state <state>', 'only these').choices(INCIDENT_STATES))
     .addOption(new Option('--severity <severity>', 'only these').choices(SEVERITIES))
     .addOption(new Option('--detection <name>', 'only these').choices(detections.map(({ name }) => name)))
-    .option('--subject <id>', 'only of this user, client or keyed hash')
+    .option('--subject <id>', 'only incidents of this user, client or keyed hash')
     .action((_own, command: Command) =>
       onDatabase<Filters>(command, async (ports, output, options) => {
         const { state, severity, detection, subject: subjectId } = options;
@@ -54,7 +54,7 @@ export function registerIncidents(program: Command): void {
     );
   incidents
     .command('show')
-    .description('one incident with all that is known of it')
+    .description('show one incident with all details')
     .argument('<incident_id>')
     .action((id: string, _own, command: Command) =>
       onDatabase<GlobalOptions>(command, async (ports, output) => {
@@ -63,27 +63,27 @@ export function registerIncidents(program: Command): void {
       }),
     );
   addPage(incidents.command('unjudged'))
-    .description('events that detections could not judge, the oldest first: tried again, or set aside')
+    .description('list events that detections could not evaluate, oldest first: waiting for a retry, or set aside')
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
         listPage(output, 'events', await listUnjudged(ports, pageOf(options)), unjudgedLine);
       }),
     );
   addReason(incidents.command('retry'))
-    .description('have an event judged again that was set aside')
+    .description('evaluate an event again that was set aside')
     .argument('<seq>')
     .action((asked: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         const seq = wholeNumberOf('<seq>', asked, 0, Number.MAX_SAFE_INTEGER);
         const act = () => retryEvent(ports, { seq, reason: options.reason }, caller);
-        await actAsked(output, options, `judge event ${seq} again`, act, () => [
-          `event ${seq} is judged within seconds`,
+        await actAsked(output, options, `evaluate event ${seq} again`, act, () => [
+          `event ${seq} will be evaluated within seconds`,
         ]);
       }),
     );
   for (const [verb, state, description] of [
-    ['acknowledge', 'acknowledged', 'say that somebody looks into an incident; further sightings count on it'],
-    ['close', 'closed', 'close an incident; the next sighting raises another'],
+    ['acknowledge', 'acknowledged', 'mark an incident as being investigated; further sightings are added to it'],
+    ['close', 'closed', 'close an incident; the next sighting raises a new one'],
   ] as const)
     addReason(incidents.command(verb))
       .description(description)

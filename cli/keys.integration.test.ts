@@ -76,7 +76,7 @@ describe('sallyport keys', () => {
     expect(asked).toMatchObject({ code: 4, out: '' });
     expect(asked.err).toMatch(/add --yes/);
     const rehearsal = await sallyport(['compromise', kid, '--reason', 'leaked', '--dry-run', '--json']);
-    expect(rehearsal.err).toMatch(/would take out the active key/);
+    expect(rehearsal.err).toMatch(/would revoke the active key/);
     expect(JSON.parse(rehearsal.out)).toMatchObject({ dry_run: true, would: 'compromise', key: { kid } });
     expect(await kids()).toHaveLength(1);
     const answer = await json(['compromise', kid, '--reason', 'leaked', '--yes']);
@@ -104,7 +104,7 @@ describe('sallyport keys', () => {
     expect(await sallyport(['rewrap'], back)).toMatchObject({ code: 0 });
     expect(await sallyport(['rotate'], env)).toMatchObject({ code: 0 });
     const { KEY_ENCRYPTION_KEY: _none, ...secret } = env;
-    expect((await sallyport(['rewrap', '--from-auth-secret'], secret)).err).toMatch(/sealed (\d+) of \1 values again/);
+    expect((await sallyport(['rewrap', '--from-auth-secret'], secret)).err).toMatch(/re-encrypted (\d+) of \1 values/);
     expect(await sallyport(['list'])).toMatchObject({ code: 0 });
   });
 

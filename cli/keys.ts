@@ -21,24 +21,24 @@ export function registerKeys(program: Command): void {
   const keys = program.command('keys').description('signing keys: list, rotate, compromise, timeline, rewrap');
   keys
     .command('list')
-    .description('every key with its state')
+    .description('list every key with its state')
     .action((_own, command: Command) => onDatabase(command, list));
   keys
     .command('timeline')
-    .description('what happened to the keys and what is planned, in order')
+    .description('show past and planned events of the keys, in order')
     .action((_own, command: Command) => onDatabase(command, timeline));
   keys
     .command('rotate')
-    .description('publish the next signing key now; it signs after the hold')
-    .option('--when-due', 'only when KEY_ROTATION_DAYS are over')
+    .description('publish the next signing key now; it signs after the hold period')
+    .option('--when-due', 'only if KEY_ROTATION_DAYS have passed')
     .action((_own, command: Command) => onDatabase(command, rotate));
   keys
     .command('rewrap')
-    .description('seal everything again under KEY_ENCRYPTION_KEY that KEY_ENCRYPTION_KEY_PREVIOUS sealed')
+    .description('re-encrypt everything from KEY_ENCRYPTION_KEY_PREVIOUS to KEY_ENCRYPTION_KEY')
     .option('--from-auth-secret', 'there was no KEY_ENCRYPTION_KEY: it was derived from the auth secret')
     .action((_own, command: Command) => onDatabase(command, rewrap));
   addReason(keys.command('compromise'))
-    .description('take a key out at once: its tokens are refused everywhere, another key signs')
+    .description('revoke a compromised key: its tokens are rejected everywhere, and another key signs immediately')
     .argument('<kid>', 'which key')
     .action((kid: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, (ports, output, options) => compromise(ports, output, options, kid)),
@@ -68,8 +68,8 @@ const rotate: Verb<GlobalOptions & { whenDue?: boolean }> = async (ports, output
   const retired = await retireKeys(ports, caller);
   const said = {
     publish: `published; it signs from ${key.activates_at}`,
-    pending: `one is waiting already; it signs from ${key.activates_at}`,
-    not_due: 'not due yet; the key goes on signing',
+    pending: `a key is already waiting; it signs from ${key.activates_at}`,
+    not_due: 'not due yet; the current key continues to sign',
   };
   output.say(said[outcome]);
   output.data({ outcome, key, destroyed: retired }, () => [line(key)]);
@@ -81,21 +81,21 @@ const rewrap: Verb<GlobalOptions & { fromAuthSecret?: boolean }> = async (ports,
   const answer = await rewrapSealedValues(ports, { previous, onlyLook }, caller);
   const { sealed, rewrapped } = answer;
   if (rewrapped === 0) output.say(`nothing to do: KEY_ENCRYPTION_KEY opens all ${sealed} values`);
-  else if (onlyLook) output.say(`would seal ${rewrapped} of ${sealed} values again; nothing was done`);
-  else output.say(`sealed ${rewrapped} of ${sealed} values again; unset KEY_ENCRYPTION_KEY_PREVIOUS`);
+  else if (onlyLook) output.say(`would re-encrypt ${rewrapped} of ${sealed} values; nothing was done`);
+  else output.say(`re-encrypted ${rewrapped} of ${sealed} values; unset KEY_ENCRYPTION_KEY_PREVIOUS`);
   output.data(answer, () => [`sealed ${sealed}  rewrapped ${rewrapped}`]);
 };
 
 async function compromise(ports: DatabasePorts, output: Output, options: ActOptions, kid: string): Promise<void> {
   requireReason(options.reason);
   const key = (await listKeys(ports)).find((candidate) => candidate.kid === kid);
-  if (!key) throw new CommandError(exitCodes.usage, 'there is no such key', 'sallyport keys list');
+  if (!key) throw new CommandError(exitCodes.usage, 'unknown key', 'sallyport keys list');
   if (options.dryRun) {
-    output.say(`would take out the ${key.state} key ${kid}; nothing was done`);
+    output.say(`would revoke the ${key.state} key ${kid}; nothing was done`);
     if (options.json) output.data({ dry_run: true, would: 'compromise', key }, () => []);
     return;
   }
-  if (!options.yes) await confirm(`Refuse every token signed by the ${key.state} key ${kid}?`);
+  if (!options.yes) await confirm(`Reject every token signed by the ${key.state} key ${kid}?`);
   const result = await compromiseKey({ ...ports, keysChanged }, { kid, reason: options.reason }, caller);
   output.say(result.notice);
   output.data(result, () => [line(result.key), ...(result.signer ? [line(result.signer)] : [])]);

@@ -38,16 +38,16 @@ async function show(name: string | undefined, options: GlobalOptions): Promise<v
   createOutput(options).data({ name: wanted, mail }, () => [mail]);
 }
 
-/** `sallyport mail list|show`: what an installation without an SMTP server would have sent. */
+/** `sallyport mail list|show`: the mails of an installation without an SMTP server. */
 export function registerMail(program: Command): void {
   const mail = program.command('mail').description('mails kept as files where no SMTP server is set: list, show');
   mail
     .command('list')
-    .description('the mails in the data directory, and how many wait or were given up')
+    .description('list the mails in the data directory, and how many wait or were given up')
     .action((_own, command: Command) => onDatabase(command, list));
   mail
     .command('show')
-    .description('one mail as it would have been sent; the newest without a name')
+    .description('show one mail as it would have been sent; without a name the newest')
     .argument('[name]', 'as `mail list` shows it')
     .action((name: string | undefined, _own, command: Command) => show(name, command.optsWithGlobals()));
 }

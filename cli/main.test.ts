@@ -64,7 +64,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
   test('a start that its profile refuses is 5, names the variable and its fix, and touches nothing', async () => {
     const answer = await sallyport(['start'], { SALLYPORT_PROFILE: 'production', BETTER_AUTH_SECRET: '' });
     expect([answer.code, answer.stdout]).toEqual([5, '']);
-    expect(answer.stderr).toMatch(/BETTER_AUTH_SECRET is not set under production\n {2}fix: make one/);
+    expect(answer.stderr).toMatch(/BETTER_AUTH_SECRET is not set under production\n {2}fix: generate one/);
     expect(existsSync(dataDir)).toBe(false);
   });
 
@@ -124,7 +124,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
     const file = join(dataDir, 'own.env');
     writeFileSync(file, 'DATABASE_URL=postgres://u@h/d\nREDIS_URL=redis://h\nPORT=many\n');
     const answer = await sallyport(['start', '--dry-run', '--json'], { SALLYPORT_ENV_FILE: file, PORT: '3000' });
-    expect(answer.stderr).toContain(`what is not given is read from ${file}`);
+    expect(answer.stderr).toContain(`variables that are not set are read from ${file}`);
     expect(JSON.parse(answer.stdout)).toMatchObject({ postgres: 'DATABASE_URL', redis: 'REDIS_URL' });
     const quiet = await sallyport(['config', 'explain', 'PORT'], { SALLYPORT_ENV_FILE: file });
     expect(quiet.stdout).toContain('must be a whole number');
@@ -132,6 +132,6 @@ describe('exit codes', { timeout: 60_000 }, () => {
     writeFileSync(file, 'PORT 3000\n');
     const refused = await sallyport(['start', '--dry-run'], { SALLYPORT_ENV_FILE: file });
     expect(refused.code).toBe(5);
-    expect(refused.stderr).toContain(`line 1 of ${file} is no setting\n  fix: `);
+    expect(refused.stderr).toContain(`line 1 of ${file} is not a setting\n  fix: `);
   });
 });

@@ -7,7 +7,7 @@ import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 import { createProgram } from './program.ts';
 
-// A reader that went away (a closed pipe) is no reason to fall.
+// A closed pipe must not fail the command.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {
@@ -16,7 +16,7 @@ try {
   await program
     .hook('preAction', (_program, verb) => {
       if (envFile && verb.name() === 'start')
-        createOutput(verb.optsWithGlobals()).say(`what is not given is read from ${envFile}`);
+        createOutput(verb.optsWithGlobals()).say(`variables that are not set are read from ${envFile}`);
     })
     .parseAsync();
 } catch (err) {
@@ -24,7 +24,7 @@ try {
   process.exit(tell(err));
 }
 
-/** Says on stderr what went wrong, and gives the exit code. */
+/** Prints the error to stderr, and returns the exit code. */
 function tell(err: unknown): ExitCode {
   if (err instanceof CommanderError) return err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (err instanceof ConfigError) {

@@ -8,7 +8,7 @@ async function status(options: GlobalOptions): Promise<void> {
   const { databaseUrl } = await openContext(['databaseUrl']);
   const migrations = await migrationStates(databaseUrl);
   createOutput(options).data({ migrations }, () => migrations.map(({ name, state }) => `${state.padEnd(8)} ${name}`));
-  // `unknown` alone is a later version's work, which this one serves (a rolling deploy).
+  // `unknown` alone means a later version's migrations, which this version can run with (a rolling deploy).
   if (migrations.some(({ state }) => state === 'pending' || state === 'changed'))
     process.exitCode = exitCodes.checkFailed;
 }
@@ -25,10 +25,10 @@ export function registerMigrate(program: Command): void {
   const command = program.command('migrate').description('the database schema: status, up');
   command
     .command('status')
-    .description('what is applied, pending, changed or of a later version; exit code 1 for pending or changed')
+    .description('show migrations: applied, pending, changed or of a later version; exit code 1 for pending or changed')
     .action((_own, own: Command) => status(own.optsWithGlobals()));
   command
     .command('up')
-    .description('apply what is pending')
+    .description('apply pending migrations')
     .action((_own, own: Command) => up(own.optsWithGlobals()));
 }

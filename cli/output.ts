@@ -6,15 +6,15 @@ export type GlobalOptions = {
   dryRun?: boolean;
 };
 
-/** Data goes to stdout, talk to stderr. */
+/** Data goes to stdout, messages to stderr. */
 export type Output = {
   /** With `--json` the value as one line of JSON, else the lines that `render` gives. */
   data<T>(value: T, render: (value: T) => readonly string[]): void;
-  /** A part of the data as it comes; nothing with `--json`, which `json` ends. */
+  /** Prints a part of the data immediately; nothing with `--json`, where `json` prints everything. */
   lines(lines: readonly string[]): void;
   /** The whole as one line of JSON; nothing without `--json`. */
   json(value: unknown): void;
-  /** Talk for people; silent under `--quiet`. */
+  /** Prints a message for the operator; silent with `--quiet`. */
   say(text: string): void;
   /** Bold text where colour is wanted: a terminal, and no NO_COLOR. */
   bold(text: string): string;

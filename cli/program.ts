@@ -25,10 +25,10 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   completion: async () => (await import('./completion.ts')).registerCompletion,
 };
 
-/** What may stand before a verb. */
+/** Options allowed before a verb. */
 const FOR_ALL = ['--json', '-q', '--quiet', '-y', '--yes', '--dry-run'];
 
-/** The verbs that these arguments need: the one they name, or all, to help, to complete and to guess what was meant. */
+/** The verbs to load for these arguments: the named one, or all, for help, completion and suggestions. */
 function verbsOf(args: readonly string[]): string[] {
   const asked = args.find((arg) => !FOR_ALL.includes(arg));
   const isOne = asked !== undefined && asked !== 'completion' && Object.hasOwn(verbs, asked);
@@ -36,16 +36,16 @@ function verbsOf(args: readonly string[]): string[] {
 }
 
 /**
- * The command line; an end of its own becomes an error.
- * @param args only the verb that these name is loaded, which is most of what a short run costs; all without them
+ * The command line; Commander's exits become errors.
+ * @param args loads only the verb that they name, since loading is most of a short run's cost; without them all
  */
 export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('sallyport')
     .description('Auth platform: tokens issued, validated, refreshed and revoked.')
     .option('--json', 'data as one line of JSON')
-    .option('-q, --quiet', 'no talk on stderr')
+    .option('-q, --quiet', 'no messages on stderr')
     .option('-y, --yes', 'answer every question with yes')
-    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--dry-run', 'show what would be done, without doing it')
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
   for (const register of await Promise.all(verbsOf(args).map((verb) => verbs[verb]!()))) register(program);

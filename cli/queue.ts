@@ -29,7 +29,7 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 const caller = systemCaller('sallyport queue');
 const DEAD_MAX = 1_000;
 const CONNECT_MS = 3_000;
-/** A worker takes what is due within seconds. */
+/** A worker takes due jobs within seconds. */
 const LATE_MS = 60_000;
 
 type QueuePorts = Pick<Ports, 'transact' | 'sql'> & { readonly queueAdmin: QueueAdmin };
@@ -40,13 +40,13 @@ export function registerQueue(program: Command): void {
   const queue = program.command('queue').description('jobs and schedules: list, retry dead letters, drain');
   queue
     .command('list')
-    .description('queues, the timetable, and the newest dead letters')
+    .description('list queues, the timetable, and the newest dead letters')
     .option('--queue <name>', 'dead letters of this queue only')
     .option('--dead <count>', `how many dead letters at most, up to ${DEAD_MAX}`, '20')
     .action((_own, command: Command) => run(command, list));
   queue
     .command('retry')
-    .description('give dead letters their tries again: one by its id, or --all')
+    .description('retry dead letters: one by its id, or --all')
     .argument('[job_id]', 'as `queue list` shows it')
     .option('--all', 'every dead letter')
     .option('--queue <name>', 'of this queue only')
@@ -55,7 +55,7 @@ export function registerQueue(program: Command): void {
     );
   queue
     .command('drain')
-    .description('remove what waits in a queue; what runs goes on, and scheduled runs come back')
+    .description('remove waiting jobs of a queue; running jobs continue, and scheduled runs come back')
     .argument('<queue>')
     .action((name: string, _own, command: Command) =>
       run(command, (ports, output, options) => drain(ports, output, options, name)),
@@ -129,7 +129,7 @@ async function list(ports: QueuePorts, output: Output, options: Options): Promis
   ]);
 }
 
-/** Workers of this data directory that run and do not answer; Redis counts them as long as it holds their connection. */
+/** Workers of this data directory that run but do not answer; Redis counts them while their connection is open. */
 async function silentWorkers(): Promise<string[]> {
   const records = readRunRecords(resolveDataDir()).filter((record) => record.alive);
   const health = await Promise.all(records.map(askHealth));
@@ -145,12 +145,12 @@ const deadLine = (letter: DeadLetter): string =>
 
 async function retry(ports: QueuePorts, output: Output, options: Options, jobId?: string): Promise<void> {
   if ((jobId === undefined) === (options.all !== true))
-    throw new CommandError(exitCodes.usage, 'name one dead letter or say --all', 'sallyport queue list');
+    throw new CommandError(exitCodes.usage, 'name one dead letter or pass --all', 'sallyport queue list');
   const letters = (await ports.queueAdmin.deadLetters(DEAD_MAX, options.queue)).filter(
     (letter) => jobId === undefined || letter.job_id === jobId,
   );
   if (jobId !== undefined && letters.length === 0)
-    throw new CommandError(exitCodes.usage, 'there is no such dead letter', 'sallyport queue list');
+    throw new CommandError(exitCodes.usage, 'unknown dead letter', 'sallyport queue list');
   if (options.dryRun) {
     output.say(`would retry ${letters.length}; nothing was done`);
     return output.data({ retried: [], would_retry: letters }, ({ would_retry }) => would_retry.map(deadLine));
@@ -174,5 +174,5 @@ async function drain(ports: QueuePorts, output: Output, options: Options, name: 
 }
 
 function requireQueue(name: string): void {
-  if (!isQueueName(name)) throw new CommandError(exitCodes.usage, `there is no queue ${name}`, 'sallyport queue list');
+  if (!isQueueName(name)) throw new CommandError(exitCodes.usage, `unknown queue ${name}`, 'sallyport queue list');
 }

@@ -13,25 +13,27 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const caller = systemCaller('sallyport restore');
 
-/** Ending every login of a large installation is one long transaction. */
+/** Revoking every token family of a large installation is one long transaction. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 type RestoreOptions = GlobalOptions & { acceptLoss?: boolean; force?: boolean };
 
 const STANDING_TEXT = {
-  new: 'there are no marks for it: whether something was lost cannot be told',
-  current: 'it is at its marks: nothing was lost',
-  replaced: 'the loss of what its marks name has been accepted',
-  rewound: 'it is older than its marks, or of another history: nothing is issued or validated',
+  new: 'there are no high-water marks for it: a loss cannot be detected',
+  current: 'it matches its high-water marks: nothing was lost',
+  replaced: 'the loss of the state in its high-water marks was accepted',
+  rewound: 'it is older than its high-water marks, or has another history: nothing is issued or validated',
 } as const satisfies Record<RestorePlan['standing'], string>;
 
 /** `sallyport restore [--accept-loss]`, directly on the database. */
 export function registerRestore(program: Command): void {
   program
     .command('restore')
-    .description('after a backup was put back: how the database stands, and (--accept-loss) end everything old')
-    .option('--accept-loss', 'end every session, login and token, replace all keys, and go on')
-    .option('--force', 'even where the database shows no loss')
+    .description(
+      'after a backup was restored: show the state of the database, and (--accept-loss) revoke everything old',
+    )
+    .option('--accept-loss', 'end every session, revoke every token, replace all keys, and continue')
+    .option('--force', 'even if the database shows no loss')
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<RestoreOptions>();
       try {
@@ -58,9 +60,9 @@ async function restore(ports: RestorePorts, options: RestoreOptions): Promise<vo
   if (!options.acceptLoss || options.dryRun) return report(output, plan, options);
   if (!options.yes) await confirm(output, plan);
   const done = await restoreAcceptLoss(ports, { isForced: options.force ?? false }, caller);
-  output.say('running copies go on by themselves within a second; everybody signs in again');
+  output.say('running copies continue by themselves within a second; all users must sign in again');
   if ((await planContinue(ports)) !== null)
-    output.say('the audit log lost events too, and stays unsealed until: npx sallyport audit continue --reason …');
+    output.say('the audit log lost events too; sealing stays stopped until: npx sallyport audit continue --reason …');
   const { keysCompromised, keysCreated, ...rest } = done;
   output.data({ ...rest, keys_compromised: keysCompromised, keys_created: keysCreated }, () => [
     `incarnation   ${done.incarnation}`,
@@ -81,8 +83,8 @@ function report(output: Output, plan: RestorePlan, options: RestoreOptions): voi
   else if (plan.standing === 'rewound')
     throw new CommandError(
       exitCodes.checkFailed,
-      'the database is rewound',
-      'restore the newest state; or, when it is lost: sallyport restore --accept-loss',
+      'the database is behind its high-water marks',
+      'restore the newest state, or, if it is lost, run: sallyport restore --accept-loss',
     );
 }
 
@@ -104,10 +106,10 @@ const countLines = (word: string, { sessions, families, users, clients }: Restor
 
 async function confirm(output: Output, { standing, live }: RestorePlan): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw new CommandError(exitCodes.waitsForHuman, 'this asks a person', 'add --yes');
+    throw new CommandError(exitCodes.waitsForHuman, 'this command asks for confirmation', 'add --yes');
   output.say(`the database: ${STANDING_TEXT[standing]}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const reply = await terminal.question(`End ${live.sessions} sessions, every login and every token? [y/N] `);
+  const reply = await terminal.question(`End ${live.sessions} sessions and revoke every token? [y/N] `);
   terminal.close();
   if (!/^y(es)?$/i.test(reply.trim())) throw new CommandError(exitCodes.refused, 'nothing was done');
 }

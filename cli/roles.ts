@@ -24,8 +24,8 @@ const line = (role: RoleView): string =>
 export function registerRoles(program: Command): void {
   const roles = program.command('roles').description('roles and what each may do: list, create, set, delete');
   addPage(roles.command('list'))
-    .description('roles by name, with what each may do')
-    .option('--permission <name>', 'only those that may do it')
+    .description('list roles by name, with their permissions')
+    .option('--permission <name>', 'only roles with this permission')
     .action((_own, command: Command) =>
       onDatabase<ListOptions & { readonly permission?: string }>(command, async (ports, output, options) => {
         const found = await listRoles(ports, { permission: options.permission, ...pageOf(options) });
@@ -36,17 +36,17 @@ export function registerRoles(program: Command): void {
     .description('make a role')
     .argument('<name>')
     .argument('[permissions...]')
-    .requiredOption('--description <text>', 'what it is for')
+    .requiredOption('--description <text>', 'purpose of the role')
     .action((name: string, permissions: string[], _own, command: Command) =>
       onDatabase<ActOptions & { description: string }>(command, async (ports, output, options) => {
         const { description, reason } = options;
         const input = checked(createRoleEndpoint, { name, description, permissions, reason });
         const act = () => createRole({ ...ports, ...untold }, input, caller);
-        await actAsked(output, options, `make the role ${name}`, act, (role) => [line(role)]);
+        await actAsked(output, options, `create the role ${name}`, act, (role) => [line(role)]);
       }),
     );
   addReason(roles.command('set'))
-    .description('set what a role may do; a right taken away ends the tokens of its holders')
+    .description('set the permissions of a role; removing one revokes the tokens of its holders')
     .argument('<name>')
     .argument('[permissions...]')
     .action((name: string, permissions: string[], _own, command: Command) =>
@@ -59,7 +59,7 @@ export function registerRoles(program: Command): void {
       }),
     );
   addReason(roles.command('delete'))
-    .description('delete a role that nobody has')
+    .description('delete an unassigned role')
     .argument('<name>')
     .action((name: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {

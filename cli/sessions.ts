@@ -30,11 +30,11 @@ const line = (session: LiveSessionView): string =>
 
 /** `sallyport sessions list|revoke`, directly on the database. */
 export function registerSessions(program: Command): void {
-  const sessions = program.command('sessions').description('browser sessions and their logins: list, revoke');
+  const sessions = program.command('sessions').description('browser sessions and their token families: list, revoke');
   addPage(sessions.command('list'))
-    .description('live sessions, the newest first')
-    .option('--user <user_id>', 'only those of this user')
-    .option('--client <client_id>', 'only those with a live login through it')
+    .description('list live sessions, newest first')
+    .option('--user <user_id>', 'only sessions of this user')
+    .option('--client <client_id>', 'only sessions with a live token family of this client')
     .action((_own, command: Command) =>
       onDatabase<ListOptions & { user?: string; client?: string }>(command, async (ports, output, options) => {
         const tokenSettings = loadConfig(process.env).identity;
@@ -44,13 +44,13 @@ export function registerSessions(program: Command): void {
       }),
     );
   addReason(sessions.command('revoke'))
-    .description('end one session, or everything of a user, with logins and tokens')
+    .description('end one session, or all sessions of a user, and revoke their tokens')
     .argument('[session_id]')
-    .option('--user <user_id>', 'every session, login and token of this user')
+    .option('--user <user_id>', 'every session and token of this user')
     .action((sessionId: string | undefined, _own, command: Command) =>
       onDatabase<ActOptions & { user?: string }>(command, async (ports, output, options) => {
         const { user: userId, reason } = options;
-        // A cached copy of a session that ended is believed nowhere: the revocation says so.
+        // No cached copy of an ended session is accepted: the revocation covers it.
         const tools = { ...ports, ...untold, auth: { forget: async () => {} } };
         if (sessionId !== undefined && userId === undefined) {
           const act = async () => {
@@ -60,9 +60,9 @@ export function registerSessions(program: Command): void {
           return actAsked(output, options, `end the session ${sessionId}`, act, () => [`${sessionId}  ended`]);
         }
         if (userId === undefined || sessionId !== undefined)
-          throw new CommandError(exitCodes.usage, 'name one session or say --user', 'sallyport sessions list');
+          throw new CommandError(exitCodes.usage, 'name one session or pass --user', 'sallyport sessions list');
         const act = async () => ({ ended: await endUserSessions(tools, { userId, reason }, caller) });
-        await actAsked(output, options, `end everything of ${userId}`, act, ({ ended }) => [
+        await actAsked(output, options, `end every session and token of ${userId}`, act, ({ ended }) => [
           `${userId}  ${ended} ended`,
         ]);
       }),

@@ -28,8 +28,8 @@ type StartOptions = GlobalOptions & {
 export function registerStart(program: Command): void {
   program
     .command('start')
-    .description('start everything here: Postgres, Redis, API, worker; Ctrl-C stops it')
-    .option('--watch', 'start API and worker again when their sources change')
+    .description('start Postgres, Redis, API and worker on this machine; Ctrl-C stops them')
+    .option('--watch', 'restart API and worker when their sources change')
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);
@@ -89,7 +89,7 @@ async function welcome(state: ReadyState): Promise<void> {
   console.log(banner(state, keyRing, auditHead).join('\n'));
 }
 
-/** What a start would use, without starting it. @throws ConfigError */
+/** The settings that a start would use, without starting. @throws ConfigError */
 function describeStart(output: Output): void {
   const { env } = process;
   const config = loadConfig(env);

@@ -11,13 +11,13 @@ import { createOutput, type GlobalOptions } from './output.ts';
 export function registerStatus(program: Command): void {
   program
     .command('status')
-    .description('what runs from this data directory')
+    .description('show what is running from this data directory')
     .action((_own, command: Command) => status(command.optsWithGlobals<GlobalOptions>()));
 }
 
 type Child = { readonly name: string; readonly pid: number; readonly ready: boolean; readonly health: string | null };
 
-/** A stopped process keeps its pid and its connections: only what it answers tells. */
+/** A stopped process keeps its pid and its connections: only a health request shows its state. */
 const wordOf = ({ pid, ready, health }: Child): string => {
   if (health === 'silent') return `silent: it does not answer (ps -o stat= -p ${pid}; state T: kill -CONT ${pid})`;
   if (!ready) return 'not ready';

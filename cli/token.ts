@@ -22,7 +22,7 @@ async function tokenFrom(argument: string): Promise<string> {
   if (argument !== '-')
     throw new CommandError(exitCodes.usage, 'a token is read from standard input', 'pass `-` and pipe the token in');
   const token = (await text(process.stdin)).trim();
-  if (token === '') throw new CommandError(exitCodes.usage, 'standard input held no token', 'pipe one in');
+  if (token === '') throw new CommandError(exitCodes.usage, 'standard input has no token', 'pipe one in');
   return token;
 }
 
@@ -86,29 +86,29 @@ async function revoke(command: Command, argument: string): Promise<void> {
   createOutput(options).data(body, () => [`revoked at epoch ${body.epoch}`]);
 }
 
-const SPEAKER = '\nSpeaks as the client CLIENT_ID with CLIENT_SECRET from the environment, else as the demo client.';
+const SPEAKER = '\nAuthenticates as CLIENT_ID with CLIENT_SECRET from the environment, else as the demo client.';
 
 /** `sallyport token issue|inspect|validate|revoke`, over HTTP as the client CLIENT_ID or the demo client. */
 export function registerToken(program: Command): void {
   const token = program.command('token').description('tokens: issue, inspect, validate, revoke');
-  const api = (): Option => new Option('--api <url>', 'where the API is; default: what runs here').env('SALLYPORT_API');
+  const api = (): Option => new Option('--api <url>', 'URL of the API; default: the local one').env('SALLYPORT_API');
   token
     .command('issue')
-    .description('an access token for the client itself, or a pair for a user')
+    .description('issue an access token for the client, or a token pair for a user')
     .addOption(api())
-    .option('--user <id>', 'a pair for this user (needs tokens:issue)')
+    .option('--user <id>', 'issue a pair for this user (needs tokens:issue)')
     .option('--scope <scopes>', 'space separated')
-    .option('--audience <uri>', 'who the token is for')
+    .option('--audience <uri>', 'audience of the token')
     .addHelpText('after', SPEAKER)
     .action((_own, command: Command) => issue(command));
   token
     .command('inspect')
-    .description('header and claims as they stand, not verified')
+    .description('show header and claims without verification')
     .argument('<token>', '`-`: standard input')
     .action((argument: string, _own, command: Command) => inspect(command, argument));
   token
     .command('validate')
-    .description('whether the token is active, and if not why; exit code 1 when it is not')
+    .description('validate a token; if it is inactive, show why and exit with code 1')
     .argument('<token>', '`-`: standard input')
     .addOption(api())
     .option('--audience <uri>', 'expected audience')
@@ -116,7 +116,7 @@ export function registerToken(program: Command): void {
     .action((argument: string, _own, command: Command) => validate(command, argument));
   token
     .command('revoke')
-    .description('end an access token, or the family of a refresh token')
+    .description('revoke an access token, or the family of a refresh token')
     .argument('<token>', '`-`: standard input')
     .addOption(api())
     .option('--reason <text>', 'why, for the audit log')

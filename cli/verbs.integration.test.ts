@@ -277,7 +277,7 @@ describe('config', () => {
     expect(run).toEqual({ code: 0, out: 'PORT=3000  (default)\nPort the API listens on.\n', err: '' });
     const unknown = await sallyport(['config', 'explain', 'nope']);
     expect(unknown).toMatchObject({ code: 2, out: '' });
-    expect(unknown.err).toMatch(/there is no setting nope\n {2}fix: sallyport config print/);
+    expect(unknown.err).toMatch(/unknown setting nope\n {2}fix: sallyport config print/);
   });
 });
 

@@ -55,7 +55,7 @@ const tamper = (statements: string): Promise<unknown> =>
   harness.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
 
 describe('tail', () => {
-  test('shows the newest events, oldest of them first: lines, or one JSON line', async () => {
+  test('shows the newest events in order: lines, or one JSON line', async () => {
     const { out, err, code } = await sallyport(['tail', '-n', '3']);
     expect([code, err]).toEqual([0, '']);
     const lines = out.trim().split('\n');
@@ -245,7 +245,7 @@ describe('erase and continue', () => {
     expect((await sallyport(['erase', 'u2'])).code).toBe(4);
     expect(await json(['erase', 'u2', '--dry-run'])).toEqual({
       dry_run: true,
-      would: 'forget the personal values of u2',
+      would: 'erase the personal values of u2',
     });
     expect(await json(['erase', 'u2', '--yes'])).toMatchObject({ user_id: 'u2', values: 200 });
     size = (await sealEvents(harness, {}, testCaller)).size;

@@ -24,10 +24,10 @@ export function registerAudit(program: Command): void {
     .description('the sealed log: tail, verify, prove, export, report, continue, erase');
   audit
     .command('tail')
-    .description('the newest events, oldest of them first')
+    .description('show the newest events, in order')
     .option('-n, --lines <count>', 'how many, up to 100', '20')
     .option('--type <type>', 'events of this type only')
-    .option('-f, --follow', 'go on with every event as it is sealed')
+    .option('-f, --follow', 'continue with every event as it is sealed')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<TailOptions>();
       return withAuditLog((ports) => tail(ports, createOutput(options), options));
@@ -36,7 +36,7 @@ export function registerAudit(program: Command): void {
   registerAuditExport(audit);
   audit
     .command('continue')
-    .description('after leaves were lost (a restored backup): begin a new log whose first leaf names the lost head')
+    .description('after a loss of leaves (a restored backup), begin a new log whose first leaf names the lost head')
     .requiredOption('--reason <text>', 'why, for the log')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { reason: string }>();
@@ -44,7 +44,7 @@ export function registerAudit(program: Command): void {
     });
   audit
     .command('erase')
-    .description('forget the personal values of a user’s events; events and proofs stay as they are')
+    .description('erase the personal values of a user’s events; events and proofs stay valid')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
@@ -59,7 +59,7 @@ const FOLLOW_PAGE = 500;
 
 async function tail(ports: AuditPorts, output: Output, options: TailOptions): Promise<void> {
   const limit = wholeNumberOf('--lines', options.lines, 1, 100);
-  // Read before the list: what is sealed in between is then in the list, and nothing is in both or in neither.
+  // Read before the list: events sealed in between are then in the list, and no event is shown twice or skipped.
   const [newest] = (await listEvents(ports, { limit: 1 })).events;
   const { events } = await listEvents(ports, { limit, type: options.type });
   const shown = events.reverse();
@@ -71,7 +71,7 @@ async function tail(ports: AuditPorts, output: Output, options: TailOptions): Pr
   await follow(ports, Math.max(newest?.seq ?? -1, shown.at(-1)?.seq ?? -1), show, output);
 }
 
-/** Until the process is told to stop. A database out of reach is waited for. */
+/** Runs until the process is stopped. Waits for an unreachable database. */
 async function follow(
   ports: AuditPorts,
   afterSeq: number,
@@ -105,34 +105,32 @@ const lineOf = (event: AuditEventView): string =>
     ...(event.trace_id ? [`trace ${event.trace_id}`] : []),
   ].join('  ');
 
-// An id of anybody's choosing must not move the cursor or change colours.
+// Ids can be chosen by callers: control characters must not move the cursor or change colours.
 const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?');
 
 async function goOn(ports: AuditPorts, output: Output, options: GlobalOptions & { reason: string }): Promise<void> {
   requireReason(options.reason);
   const loss = await planContinue(ports);
-  if (loss === null)
-    throw new CommandError(exitCodes.refused, 'the log has lost nothing; there is nothing to continue');
+  if (loss === null) throw new CommandError(exitCodes.refused, 'the log has no loss to accept');
   const lines = [
     `held  ${loss.held.origin}  ${loss.held.size} events  ${loss.held.root}`,
     `lost  ${loss.lost.origin}  ${loss.lost.size} events  ${loss.lost.root}`,
   ];
   if (options.dryRun) {
-    output.say('would close the log and begin another; nothing was done');
+    output.say('would close the log and begin a new one; nothing was done');
     return output.data(loss, () => lines);
   }
   for (const line of lines) output.say(line);
-  if (!options.yes) await confirm('Accept that what lies between is lost, and begin a new log?');
+  if (!options.yes) await confirm('Accept the loss of the events in between, and begin a new log?');
   const { origin, firstSeq, held, lost } = await continueLog(ports, { reason: options.reason }, caller);
-  output.say('sealing goes on by itself; tell whoever pins the log its new name');
+  output.say('sealing continues by itself; notify the verifiers that pin the log of its new name');
   output.data({ origin, first_seq: firstSeq, held, lost }, () => [`log   ${origin}  from event ${firstSeq}`]);
 }
 
 async function erase(ports: AuditPorts, output: Output, options: GlobalOptions, userId: string): Promise<void> {
-  if (userId.length === 0 || userId.length > 255)
-    throw new CommandError(exitCodes.usage, 'this takes the id of a user');
-  if (rehearsed(output, options, `forget the personal values of ${userId}`)) return;
-  if (!options.yes) await confirm(`Forget the personal values of every event of ${userId}? It cannot be undone.`);
+  if (userId.length === 0 || userId.length > 255) throw new CommandError(exitCodes.usage, 'a user id is required');
+  if (rehearsed(output, options, `erase the personal values of ${userId}`)) return;
+  if (!options.yes) await confirm(`Erase the personal values of every event of ${userId}? This cannot be undone.`);
   const { values, unsealed } = await erasePersonal(ports, { subject: userId }, caller);
   output.data({ user_id: userId, values, unsealed }, () => [
     `erased  ${values} values, of ${unsealed} events not sealed yet`,

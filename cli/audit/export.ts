@@ -20,18 +20,20 @@ type ReportOptions = GlobalOptions & { start: string; end: string; format?: stri
 export function registerAuditExport(audit: Command): void {
   audit
     .command('export')
-    .description('the log as files that verify offline: entries, tiles, checkpoints, keys, personal values')
+    .description(
+      'export the log as files that can be verified offline: entries, tiles, checkpoints, keys, personal values',
+    )
     .requiredOption('--out <dir>', 'a new or empty folder')
-    .option('--from <seq or time>', 'entries from here on; the tree is always whole')
-    .option('--to <seq or time>', 'entries up to here, inclusive')
-    .option('--no-personal', 'leave out the values behind the commitments')
+    .option('--from <seq or time>', 'first entry; the tree is always complete')
+    .option('--to <seq or time>', 'last entry, inclusive')
+    .option('--no-personal', 'omit the values behind the commitments')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<ExportOptions>();
       return withAuditLog((ports) => exportLog(ports, createOutput(options), options));
     });
   audit
     .command('report')
-    .description('every event of a time, with counts; both ends inclusive')
+    .description('report every event of a period, with counts; both ends inclusive')
     .requiredOption('--start <time>', 'a day (UTC) or a time')
     .requiredOption('--end <time>', 'a day (UTC) or a time')
     .option('--format <format>', 'json or csv', 'json')
@@ -47,7 +49,7 @@ async function exportLog(ports: AuditPorts, output: Output, options: ExportOptio
   if (rehearsed(output, options, `write events ${range.fromSeq} to ${range.toSeq} to ${options.out}`)) return;
   await mkdir(options.out, { recursive: true, mode: 0o700 });
   if ((await readdir(options.out)).length > 0)
-    throw new CommandError(exitCodes.usage, `${options.out} is not empty`, 'name a new folder');
+    throw new CommandError(exitCodes.usage, `${options.out} is not empty`, 'choose a new folder');
   const written = { files: 0, bytes: 0 };
   for await (const { path, bytes } of exportAuditLog(ports, { ...range, personal: options.personal })) {
     const file = join(options.out, path);
@@ -85,7 +87,7 @@ async function rangeOf(
     from === undefined ? '-infinity' : instantOf(from, '--from', 'first'),
     to === undefined ? 'infinity' : instantOf(to, '--to', 'last'),
   );
-  if (range === null) throw new CommandError(exitCodes.usage, 'no event was sealed of that time');
+  if (range === null) throw new CommandError(exitCodes.usage, 'no event of that period was sealed');
   return { fromSeq: range.first, toSeq: range.last };
 }
 
@@ -97,12 +99,12 @@ async function report(ports: AuditPorts, output: Output, options: ReportOptions)
   if (options.out !== undefined && rehearsed(output, options, `write the report to ${options.out}`)) return;
   const [start, end] = [instantOf(options.start, '--start', 'first'), instantOf(options.end, '--end', 'last')];
   const made = await generateAuditReport(ports, { start, end });
-  if (made.unsealed > 0) output.say(`${made.unsealed} events of that time are not sealed yet and not in the report`);
+  if (made.unsealed > 0) output.say(`${made.unsealed} events of that period are not sealed yet and not in the report`);
   const parts = Readable.from(formats[format](made));
   if (options.out === undefined) return pipeline(parts, process.stdout, { end: false });
   await pipeline(parts, createWriteStream(options.out, { flags: 'wx', mode: 0o600 })).catch((cause) => {
     if (cause.code !== 'EEXIST') throw cause;
-    throw new CommandError(exitCodes.usage, `${options.out} is there already`, 'name a new file', { cause });
+    throw new CommandError(exitCodes.usage, `${options.out} already exists`, 'choose a new file', { cause });
   });
   output.data({ out: options.out, total: made.total, counts: made.counts }, () => [
     `${options.out}  ${made.total} events`,

@@ -82,7 +82,7 @@ test('a tail that the owner of the database cut off is missed by the mark and by
   expect(code).toBe(1);
   const behind = faults.filter((fault) => fault.startsWith('log_behind_mark'));
   expect(behind).toHaveLength(3);
-  for (const where of ['the mark outside', join(folder, 'heads')])
+  for (const where of ['the high-water mark', join(folder, 'heads')])
     expect(behind.join('\n')).toContain(`of ${TEST_ORIGIN}, and ${where}`);
   expect(faults).toContainEqual(expect.stringMatching(`^log_forged_continuation: ${cut.origin} does not begin`));
 });

@@ -16,11 +16,11 @@ import { asCommandError } from '../as-command-error.ts';
 import { openContext } from '../context.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 
-/** What reading and mending the audit log takes: no key and no secret. */
+/** Ports for reading and repairing the audit log: no key and no secret. */
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasAuditLogKeys & {
     readonly logMark: LogMarkStore;
-    /** Every head of every log that is known outside the database. */
+    /** Every head of every log that is stored outside the database. */
     outsideHeads(): Promise<OutsideHead[]>;
   };
 
@@ -72,12 +72,12 @@ async function markedHeads(logMark: LogMarkStore): Promise<OutsideHead[]> {
   const mark = await logMark.read();
   const earlier = await logMark.readEarlier();
   return [
-    ...(mark ? [{ where: 'the mark outside', head: mark, isMark: true }] : []),
-    ...earlier.map((head) => ({ where: 'the mark outside', head })),
+    ...(mark ? [{ where: 'the high-water mark', head: mark, isMark: true }] : []),
+    ...earlier.map((head) => ({ where: 'the high-water mark', head })),
   ];
 }
 
-/** Every head in the sinks that can be read, of every log that there was. Witnesses keep theirs to themselves. */
+/** Every head in the readable sinks, of every log. Heads of witnesses cannot be read. */
 async function publishedHeads(
   keysOf: HasAuditLogKeys['auditLogKeys'],
   { audit }: Config,
@@ -101,7 +101,7 @@ async function publishedHeads(
   return heads;
 }
 
-/** @throws CommandError where no key of the log has signed it; a fork of another installation is none of ours */
+/** @throws CommandError if no key of the log has signed it; a fork of another installation is ignored */
 async function headIn(
   { where, note, isFork }: PublishedNote,
   keysOf: HasAuditLogKeys['auditLogKeys'],
@@ -112,9 +112,14 @@ async function headIn(
     return [{ where, head: { origin, size, root: root.toString('base64') } }];
   } catch (cause) {
     if (isFork) return [];
-    throw new CommandError(exitCodes.checkFailed, `${where} is not signed by the log's key`, 'see who wrote it', {
-      cause,
-    });
+    throw new CommandError(
+      exitCodes.checkFailed,
+      `${where} is not signed by a key of the log`,
+      'find out who wrote it',
+      {
+        cause,
+      },
+    );
   }
 }
 

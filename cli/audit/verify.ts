@@ -24,10 +24,10 @@ type VerifyOptions = GlobalOptions & {
 export function registerAuditVerify(audit: Command): void {
   audit
     .command('verify')
-    .description('the running log, all of it; or an export (folder, tar) or an address, as the offline verifier does')
+    .description('verify the whole running log, or an export (folder, tar) or URL with the offline verifier')
     .argument('[file]', 'an export, or https://HOST/v1/audit/log')
     .option('--vkey <key...>', 'of an export: keys to trust')
-    .option('--state <file>', 'of an export: what was last seen of the log')
+    .option('--state <file>', 'of an export: file with the last verified state of the log')
     .option('--complete', 'of an export: fail when entries are left out')
     .action((file: string | undefined, _own, command: Command) => {
       const options = command.optsWithGlobals<VerifyOptions>();
@@ -38,7 +38,7 @@ export function registerAuditVerify(audit: Command): void {
     });
   audit
     .command('prove')
-    .description('leaf, proof and key of one event as files, and the command that checks them offline')
+    .description('write leaf, proof and key of one event to files, and print the command that verifies them offline')
     .argument('<seq>', 'number of the event')
     .option('--out <dir>', 'where to', '.')
     .action((seq: string, _own, command: Command) => {

@@ -48,7 +48,7 @@ test('says that nothing is sealed yet, then what is, and how far each sink was t
     result: 'pass',
     evidence: `sallyport.test/audit has ${size} events, ${size} of them signed, 0 waiting`,
   });
-  expect(sinks).toMatchObject({ result: 'pass', evidence: `file; file knows ${size}` });
+  expect(sinks).toMatchObject({ result: 'pass', evidence: `file; file has ${size}` });
 });
 
 test('warns where heads go nowhere', async () => {

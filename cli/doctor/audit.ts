@@ -3,12 +3,12 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import { withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
-/** Sealing runs every second: what waits longer than this waits for something. */
+/** Sealing runs every second: an event that waits longer than this is blocked. */
 const WAIT_BOUND_SECONDS = 60;
 
 const FIX = {
   database_behind: 'restore the newer database, or accept the loss: npx sallyport audit continue --reason …',
-  forked: 'find out who wrote another history, then: npx sallyport audit continue --reason …',
+  forked: 'find out who wrote the other history, then: npx sallyport audit continue --reason …',
   tiles_damaged: 'npx sallyport audit verify names the place',
   continued_elsewhere: 'if an operator continued the log, accept it here: npx sallyport audit continue --reason …',
   log_forged_continuation: 'treat it as tampering: see docs/runbooks/AuditSealingStopped.md',
@@ -25,12 +25,12 @@ function judgeLog(log: LogDescription | null): Result {
   if (waiting.oldestAgeSeconds > WAIT_BOUND_SECONDS)
     return fail(
       `${evidence}, the oldest for ${Math.round(waiting.oldestAgeSeconds)} s`,
-      'see that a worker runs and Redis answers: npx sallyport queue list',
+      'check that a worker runs and Redis answers: npx sallyport queue list',
     );
   if (waiting.stray > 0)
     return warn(
       `${evidence}, ${waiting.stray} in no day's partition`,
-      'see that the clean-up job runs: npx sallyport queue list',
+      'check that the clean-up job runs: npx sallyport queue list',
     );
   return pass(evidence);
 }
@@ -39,18 +39,21 @@ function judgeSinks(log: LogDescription | null): Result {
   const { audit, server } = loadConfig(process.env);
   if (audit.sinks.length === 0)
     return warn(
-      'none: whoever can write to the database can rewrite the log unseen',
+      'none: an attacker with write access to the database could rewrite the log undetected',
       'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
     );
   const states = log?.sinks ?? [];
   const failing = states.find(({ failingSince }) => failingSince !== null);
   if (failing)
-    return fail(`${failing.sink} has failed since ${failing.failingSince}`, 'see the worker log for why, and mend it');
-  const told = states.map(({ sink, size }) => `${sink} knows ${size}`).join(', ');
-  const evidence = `${audit.sinks.join(', ')}${told === '' ? '; not told anything yet' : `; ${told}`}`;
+    return fail(
+      `${failing.sink} has failed since ${failing.failingSince}`,
+      'see the worker log for the cause, and fix it',
+    );
+  const told = states.map(({ sink, size }) => `${sink} has ${size}`).join(', ');
+  const evidence = `${audit.sinks.join(', ')}${told === '' ? '; nothing published yet' : `; ${told}`}`;
   if (server.profile === 'production' && audit.sinks.every((sink) => sink === 'file'))
     return warn(
-      `${evidence}; on this machine alone`,
+      `${evidence}; on this machine only`,
       'add witness or s3, or carry AUDIT_CHECKPOINT_DIR off the machine',
     );
   return pass(evidence);
@@ -59,7 +62,7 @@ function judgeSinks(log: LogDescription | null): Result {
 const described = (judge: (log: LogDescription | null) => Result) => (): Promise<Result> =>
   withAuditLog(async (ports) => judge(await describeLog(ports)));
 
-/** The sealed log and the places outside that its heads are sent to. */
+/** The sealed log and the sinks of its heads. */
 export const auditChecks: readonly Check[] = [
   { name: 'audit log', needs: 'databaseUrl', run: described(judgeLog) },
   { name: 'audit sinks', needs: 'databaseUrl', run: described(judgeSinks) },

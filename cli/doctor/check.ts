@@ -1,7 +1,7 @@
 export type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
 export type Check = {
   readonly name: string;
-  /** Not run once this store has not answered another check. */
+  /** Skipped once this store has failed to answer another check. */
   readonly needs?: 'databaseUrl' | 'redisUrl';
   readonly run: () => Promise<Result>;
 };

@@ -67,7 +67,7 @@ const checks: readonly Check[] = [
     run: async () => {
       const dataDir = resolveDataDir(process.env);
       const mode = statSync(dataDir, { throwIfNoEntry: false })?.mode;
-      if (mode === undefined) return warn(`${dataDir} is not there yet`, 'npm start makes it');
+      if (mode === undefined) return warn(`${dataDir} does not exist yet`, 'npm start creates it');
       if (mode & 0o022) return fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`);
       const { bavail, bsize } = await statfs(dataDir);
       return judgeRoom(dataDir, bavail * bsize);
@@ -159,18 +159,18 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** What has failed already, to be told once: by message, and by the store that did not answer. */
+/** Failures reported already, by message, and by store that did not answer. */
 type Told = Map<string, string>;
 
 async function outcomeOf(check: Check, told: Told): Promise<Result> {
-  const notChecked = (first: string): Result => fail(`not checked: see ${first} above`, 'mend that first');
+  const notChecked = (first: string): Result => fail(`not checked: see ${first} above`, 'fix that first');
   const lost = check.needs && told.get(check.needs);
   if (lost) return notChecked(lost);
   try {
     return await check.run();
   } catch (err) {
     if (err instanceof ConfigError)
-      return fail('not checked: the configuration is refused', 'mend it first (see above)');
+      return fail('not checked: the configuration is refused', 'fix it first (see above)');
     const { message, fix, exitCode } = err as CommandError;
     const first = told.get(message);
     if (first !== undefined) return notChecked(first);
@@ -187,7 +187,7 @@ async function doctor(output: Output): Promise<void> {
     const outcome = await outcomeOf(check, told);
     results.push({ name: check.name, ...outcome });
     const { result, evidence, fix } = outcome;
-    // As they come: a store that does not answer takes its time.
+    // Printed one by one: a store that does not answer takes until its timeout.
     output.lines([
       `${output.bold(result.padEnd(4))}  ${check.name.padEnd(14)}  ${evidence}`,
       ...(fix ? [`      ${' '.repeat(14)}  fix: ${fix}`] : []),

@@ -25,13 +25,13 @@ test('production that trusts no proxy is a warning with its fix: every client wo
 test('says where addresses come from', async () => {
   expect(await judge({ TRUSTED_PROXIES: '' })).toEqual({
     result: 'pass',
-    evidence: 'the connection’s own; rate limits default',
+    evidence: 'address of the connection; rate limits default',
   });
   expect(await judge({ ...production, TRUSTED_PROXIES: '10.0.0.1' })).toMatchObject({
     result: 'pass',
-    evidence: 'told by 1 trusted proxy; rate limits default',
+    evidence: 'forwarded by 1 trusted proxy; rate limits default',
   });
   expect(await judge({ TRUSTED_PROXIES: '10.0.0.1,10.0.0.2', RATE_LIMIT_PROFILE: 'load' })).toMatchObject({
-    evidence: 'told by 2 trusted proxies; rate limits load',
+    evidence: 'forwarded by 2 trusted proxies; rate limits load',
   });
 });

@@ -2,15 +2,16 @@ import { UNRESOLVED_ADDRESS_FIX, unresolvedAddressWarning } from '#services/plat
 import { loadConfig } from '#services/platform/config/load.ts';
 import { type Check, pass, warn } from './check.ts';
 
-/** Rate limits, audit rows and detections go by the client's address: it must be the client's. */
+/** Rate limits, audit rows and detections use the client's address, so it must be resolved correctly. */
 export const limitsCheck: Check = {
   name: 'client address',
   run: async () => {
     const { server, limits } = loadConfig(process.env);
     if (unresolvedAddressWarning(server) !== null)
-      return warn('no TRUSTED_PROXIES: behind a proxy every client would count as one address', UNRESOLVED_ADDRESS_FIX);
+      return warn('no TRUSTED_PROXIES: behind a proxy all clients would share one address', UNRESOLVED_ADDRESS_FIX);
     const known = server.trustedProxies.length;
-    const from = known === 0 ? 'the connection’s own' : `told by ${known} trusted ${known === 1 ? 'proxy' : 'proxies'}`;
+    const from =
+      known === 0 ? 'address of the connection' : `forwarded by ${known} trusted ${known === 1 ? 'proxy' : 'proxies'}`;
     return pass(`${from}; rate limits ${limits.profile}`);
   },
 };

@@ -9,10 +9,10 @@ import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 type Backlog = Awaited<ReturnType<typeof readMailBacklog>>;
 
-/** A mail that is wanted leaves within seconds. */
+/** A requested mail is sent within seconds. */
 const LATE_SECONDS = 300;
 
-/** @param way where mails leave; @param failure a code, where the SMTP server could not be used */
+/** @param way where mails are sent; @param failure a code, if the SMTP server could not be used */
 export function judgeMail(
   { waiting, givenUp, oldestSeconds }: Backlog,
   { way, isFolder, isDevelopment, failure }: MailWay,
@@ -21,8 +21,11 @@ export function judgeMail(
   if (failure !== undefined)
     return fail(`${evidence}; ${failure}`, 'check SMTP_URL: host, port, TLS, user and password');
   if (oldestSeconds > LATE_SECONDS)
-    return warn(`${evidence}, the oldest since ${Math.round(oldestSeconds / 60)} min`, 'see the worker log for why');
-  if (isFolder && !isDevelopment) return warn(`${evidence}: nobody gets them`, 'set SMTP_URL');
+    return warn(
+      `${evidence}, the oldest since ${Math.round(oldestSeconds / 60)} min`,
+      'see the worker log for the cause',
+    );
+  if (isFolder && !isDevelopment) return warn(`${evidence}: they are not delivered`, 'set SMTP_URL');
   if (givenUp > 0) return warn(evidence, 'see docs/runbooks/MailsGivenUp.md');
   return pass(evidence);
 }
@@ -35,7 +38,7 @@ type MailWay = {
   readonly failure?: string | undefined;
 };
 
-/** Whether mails can leave, and do. */
+/** Whether mails can be sent, and are sent. */
 export const mailCheck: Check = {
   name: 'mail',
   run: async () => {

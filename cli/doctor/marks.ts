@@ -25,19 +25,19 @@ export function judgeMarks(store: 'file' | 's3', marks: Marks | null, state: Sta
     state.incarnation !== marks.incarnation || state.epoch < marks.revocationEpoch || state.beat < marks.beat;
   if (isBehind)
     return fail(
-      `the database is behind its marks (epoch ${state.epoch} of ${marks.revocationEpoch})`,
+      `the database is behind its high-water marks (epoch ${state.epoch} of ${marks.revocationEpoch})`,
       'restore the newer database, or npx sallyport restore --accept-loss',
     );
   const evidence = `${store}, epoch ${state.epoch}, not behind`;
   if (store === 'file' && state.hosts > 1)
     return warn(
       `${evidence}; processes of ${state.hosts} addresses use the database`,
-      'set MARK_STORE=s3, or see that they share SALLYPORT_DATA_DIR: a machine without marks believes any database',
+      'set MARK_STORE=s3, or make them share SALLYPORT_DATA_DIR: a machine without high-water marks trusts any database',
     );
   return pass(evidence);
 }
 
-/** The marks outside the database, read where MARK_STORE says; an object store is tried for conditional writes too. */
+/** The high-water marks in MARK_STORE; an object store is also tested for conditional writes. */
 export const marksCheck: Check = {
   name: 'marks',
   needs: 'databaseUrl',

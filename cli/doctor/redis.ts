@@ -3,7 +3,7 @@ import { type RedisFacts, readRedisFacts } from '#services/platform/redis/facts.
 import { openContext } from '../context.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
-/** What is in Redis is lost without harm when all of it is; single keys thrown away are jobs that nobody misses in time. */
+/** Losing all of Redis is harmless; losing single keys is not: missing jobs would go unnoticed for too long. */
 export function judgeRedis({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {
   const evidence = `version ${version}, maxmemory-policy ${evictionPolicy}, append-only file ${isAppendOnly ? 'on' : 'off'}`;
   if (evictionPolicy !== 'noeviction') return fail(evidence, 'set maxmemory-policy noeviction');
@@ -20,7 +20,7 @@ export const redisCheck: Check = {
       return judgeRedis(await readRedisFacts(redisUrl));
     } catch (err) {
       const trouble = troubleOf('Redis', redisUrl, err);
-      return fail(trouble?.sentence ?? 'Redis does not say what it is (INFO)', trouble?.fix ?? 'check REDIS_URL');
+      return fail(trouble?.sentence ?? 'Redis does not answer INFO', trouble?.fix ?? 'check REDIS_URL');
     }
   },
 };

@@ -3,7 +3,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
 
-/** The rights of a role that was made for another database of the cluster end there. */
+/** A role created for another database of the cluster has rights only there. */
 const roleFacts = defineStatement(
   'doctorRoleFacts',
   `SELECT session_user::text AS login,
@@ -19,13 +19,13 @@ export type RoleFacts = {
   /** How many of the two roles have rights in this database. */
   readonly roles: number;
   readonly isMember: boolean;
-  /** A superuser is as well. */
+  /** Also true for a superuser. */
   readonly isOwner: boolean;
 };
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-/** @param isProduction where the login should be one that could not take its rights back */
+/** @param isProduction then the database user should be one that cannot regain its rights */
 export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
   if (roles === 2 && isOwner && !isMember)
     return warn(
@@ -40,13 +40,13 @@ export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isPro
   const evidence = 'the API runs as sallyport_app, the sealer as sallyport_sealer';
   if (isProduction && isOwner)
     return warn(
-      `${evidence}; the login ${login} owns the tables, and may take its rights back`,
-      'give each process a login of its own: docs/how-to/run-in-production.md, "Logins of the database"',
+      `${evidence}; the database user ${login} owns the tables, and could regain its rights`,
+      'give each process a separate database user: docs/how-to/run-in-production.md, "Logins of the database"',
     );
   return pass(evidence);
 }
 
-/** What the processes may do to the audit log. */
+/** The rights of the processes on the audit log. */
 export const rolesCheck: Check = {
   name: 'database roles',
   run: () =>

@@ -3,21 +3,21 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { fail, pass, type Result, warn } from './check.ts';
 
 const MEGABYTE = 1_048_576;
-/** Less is used up by one night's dump or log. */
+/** Less than this fills up with one night's dump or log. */
 const LITTLE_MEGABYTES = 1_024;
-/** Less and the next segment of a log may not fit. */
+/** With less than this the next WAL segment may not fit. */
 const LEAST_MEGABYTES = 128;
 
 /** @param freeBytes what may still be written into the directory */
 export function judgeRoom(directory: string, freeBytes: number): Result {
   const megabytes = Math.floor(freeBytes / MEGABYTE);
   const evidence = `${directory}, ${megabytes.toLocaleString('en')} MB free`;
-  const fix = `make room on its file system: df -h ${directory}`;
+  const fix = `free space on its file system: df -h ${directory}`;
   if (megabytes < LEAST_MEGABYTES) return fail(evidence, fix);
   return megabytes < LITTLE_MEGABYTES ? warn(evidence, fix) : pass(evidence);
 }
 
-/** New pages on the disk, gone with the statement's own transaction's end: what a full disk refuses first. */
+/** Writes new pages to the disk, dropped at the end of the transaction: a full disk refuses these first. */
 const TAKE_ROOM = defineStatement(
   'doctorTakeRoom',
   `CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`,
@@ -34,7 +34,7 @@ export async function writeRefusal(
   if (isReadOnly)
     return {
       what: 'it is read-only',
-      fix: 'see that DATABASE_URL names the primary, and default_transaction_read_only',
+      fix: 'check that DATABASE_URL names the primary, and check default_transaction_read_only',
     };
   try {
     await sql.query(TAKE_ROOM);
@@ -42,7 +42,7 @@ export async function writeRefusal(
   } catch (err) {
     // The trouble of a database comes as the cause of an answer, a right that is missing as it is.
     const { code, cause } = err as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };
-    // Temporary tables may be nobody's business here: then it is not known.
+    // Without the right to create temporary tables the result is unknown.
     if (code === '42501') return undefined;
     if (cause?.code !== '53100') throw err;
     return {

@@ -40,7 +40,7 @@ const line = (user: AccountView): string =>
     user.email,
   ].join('  ');
 
-/** What somebody who helps its owner asks first. */
+/** A summary for support staff. */
 function standing(user: AccountDetailView): string[] {
   const { totp, passkeys, recovery_codes_left: codes } = user.factors;
   const lock = user.password_closed
@@ -58,12 +58,12 @@ function standing(user: AccountDetailView): string[] {
 /** `sallyport users list|show|disable|enable|reset-factors|delete|roles`, directly on the database. */
 export function registerUserAdmin(users: Command): void {
   addPage(users.command('list'))
-    .description('accounts, the newest first')
-    .option('--email-prefix <text>', 'only addresses that begin so')
-    .option('--role <name>', 'only those who have it')
-    .option('--disabled', 'only disabled ones')
-    .option('--created-from <time>', 'only those made then or later; a day, or a time as 2026-01-31T08:00:00Z')
-    .option('--created-to <time>', 'only those made then or before')
+    .description('list accounts, newest first')
+    .option('--email-prefix <text>', 'only addresses with this prefix')
+    .option('--role <name>', 'only accounts with this role')
+    .option('--disabled', 'only disabled accounts')
+    .option('--created-from <time>', 'only accounts created then or later; a day, or a time as 2026-01-31T08:00:00Z')
+    .option('--created-to <time>', 'only accounts created then or earlier')
     .action((_own, command: Command) =>
       onDatabase<Filters>(command, async (ports, output, options) => {
         const { emailPrefix, role } = options;
@@ -79,7 +79,7 @@ export function registerUserAdmin(users: Command): void {
     );
   users
     .command('show')
-    .description('one account: its sessions and logins, locks and second factors')
+    .description('show an account: sessions, token families, locks and second factors')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
       onAccounts<GlobalOptions>(command, async (ports, output) => {
@@ -87,8 +87,8 @@ export function registerUserAdmin(users: Command): void {
       }),
     );
   for (const [verb, work, description] of [
-    ['disable', disableUser, 'refuse an account, and end its sessions, logins and tokens'],
-    ['enable', enableUser, 'take an account in again; what ended stays ended'],
+    ['disable', disableUser, 'disable an account, end its sessions and revoke its tokens'],
+    ['enable', enableUser, 'enable an account again; ended sessions stay ended'],
   ] as const)
     addReason(users.command(verb))
       .description(description)
@@ -101,20 +101,20 @@ export function registerUserAdmin(users: Command): void {
         }),
       );
   addReason(users.command('reset-factors'))
-    .description('take a lost authenticator app from an account; its owner is told by mail, and its sessions end')
+    .description('remove a lost authenticator app from an account; its owner is notified by mail, and its sessions end')
     .argument('<user_id>')
-    .option('--passkeys', 'every passkey, too: the password alone is left')
+    .option('--passkeys', 'also remove every passkey, leaving only the password')
     .action((userId: string, _own, command: Command) =>
       onAccounts<ActOptions & { passkeys?: boolean }>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const { reason, passkeys = false } = options;
         const act = () => resetFactors({ ...ports, ...untold, ...mailer() }, { userId, reason, passkeys }, caller);
-        const what = `take the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`;
+        const what = `remove the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`;
         await actAsked(output, options, what, act, (user) => [line(user), ...standing(user)]);
       }),
     );
   addReason(users.command('delete'))
-    .description('delete an account with its sessions, logins and tokens')
+    .description('delete an account with its sessions and tokens')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
       onAccounts<ActOptions>(command, async (ports, output, options) => {
@@ -128,11 +128,11 @@ export function registerUserAdmin(users: Command): void {
     );
   users
     .command('roles')
-    .description('the roles of an account; give one, or take one away (signed-in pages see a new one in five minutes)')
+    .description('show, grant or remove roles of an account (signed-in pages see a new role within five minutes)')
     .argument('<user_id>')
     .option('--reason <text>', 'why, for the audit log', '')
     .addOption(new Option('--grant <role>', 'give it').conflicts('remove'))
-    .addOption(new Option('--remove <role>', 'take it away; tokens and logins from before end'))
+    .addOption(new Option('--remove <role>', 'role to remove; existing tokens are revoked'))
     .action((userId: string, _own, command: Command) =>
       onAccounts<ActOptions & { grant?: string; remove?: string }>(command, async (ports, output, options) => {
         const user = await showUser(ports, userId);
@@ -140,7 +140,7 @@ export function registerUserAdmin(users: Command): void {
         if (role === undefined) return output.data({ roles: user.roles }, ({ roles }) => roles);
         const [work, what] = options.grant
           ? [grantRole, `give ${user.email} the role ${role}`]
-          : [removeRole, `take the role ${role} from ${user.email}`];
+          : [removeRole, `remove the role ${role} from ${user.email}`];
         const act = () => work({ ...ports, ...untold }, { userId, role, reason: options.reason }, caller);
         await actAsked(output, options, what, act, (changed) => [line(changed)]);
       }),

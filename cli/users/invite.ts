@@ -14,7 +14,7 @@ const inviter = () => ({ ...mailer(), invitationSeconds: loadConfig(process.env)
 
 type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
 
-/** What the API would refuse is refused here. */
+/** Refuses what the API would refuse. */
 function checked(email: string, { name, role, reason }: InviteOptions) {
   const parsed = inviteUserEndpoint.body?.safeParse({ email, name, roles: role, reason });
   if (parsed?.success) return parsed.data;
@@ -25,10 +25,15 @@ function checked(email: string, { name, role, reason }: InviteOptions) {
 /** `sallyport users invite|invite-again`, directly on the database. */
 export function registerUserInvitations(users: Command): void {
   addReason(users.command('invite'))
-    .description('make an account, and mail an invitation to choose its password')
+    .description('create an account, and mail an invitation to choose its password')
     .argument('<email>')
     .option('--name <text>', 'of the person')
-    .option('--role <name>', 'beside `user`; may be repeated', (role: string, roles: string[]) => [...roles, role], [])
+    .option(
+      '--role <name>',
+      'role besides `user`; may be repeated',
+      (role: string, roles: string[]) => [...roles, role],
+      [],
+    )
     .action((email: string, _own, command: Command) =>
       onAccounts<InviteOptions>(command, async (ports, output, options) => {
         const input = checked(email, options);
@@ -37,7 +42,7 @@ export function registerUserInvitations(users: Command): void {
       }),
     );
   addReason(users.command('invite-again'))
-    .description('mail another invitation in the place of the ones before')
+    .description('mail a new invitation that replaces the previous ones')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
       onAccounts<ActOptions>(command, async (ports, output, options) => {

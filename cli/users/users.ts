@@ -16,13 +16,13 @@ export function registerUsers(program: Command): void {
   registerUserAdmin(users);
   registerUserInvitations(users);
   addReason(users.command('unlock'))
-    .description('let a locked account try its password again from any device')
+    .description('unlock an account for sign-ins from any device')
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
       onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const act = () => unlockUser(ports, { userId, reason: options.reason }, caller);
-        await actAsked(output, options, `forget the wrong passwords of ${email}`, act, ({ user_id, failed_logins }) => [
+        await actAsked(output, options, `clear the failed sign-ins of ${email}`, act, ({ user_id, failed_logins }) => [
           `${user_id}  unlocked after ${failed_logins} failures`,
         ]);
       }),

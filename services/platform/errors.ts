@@ -6,7 +6,7 @@ export const requestInvalid = defineError({
   code: 'request_invalid',
   status: 400,
   oauthError: 'invalid_request',
-  title: 'The request does not fit its schema',
+  title: 'Request does not match its schema',
   cause: 'A member is missing, unknown, too long or of the wrong type.',
   fix: 'Compare the request with the endpoint in /openapi.json; `problems` names each member.',
   retryable: false,
@@ -16,7 +16,7 @@ export const bodyMalformed = defineError({
   code: 'body_malformed',
   status: 400,
   oauthError: 'invalid_request',
-  title: 'The body cannot be read',
+  title: 'Request body unreadable',
   cause: 'The body is not valid JSON or form data, or carries a forbidden key such as __proto__.',
   fix: 'Send a body of the declared content type.',
   retryable: false,
@@ -26,7 +26,7 @@ export const bodyTooLarge = defineError({
   code: 'body_too_large',
   status: 413,
   oauthError: 'invalid_request',
-  title: 'The body is too large',
+  title: 'Request body too large',
   cause: 'Bodies are limited to 64 KB, validate-batch to 2 MB.',
   fix: 'Send less, or split the batch.',
   retryable: false,
@@ -35,25 +35,25 @@ export const bodyTooLarge = defineError({
 export const requestUnreadable = defineError({
   code: 'request_unreadable',
   status: 400,
-  title: 'This is not an HTTP request',
-  cause: 'Request line, headers or framing of the body break RFC 9112, or contradict each other.',
-  fix: 'Look at what stands between client and server; the connection was closed.',
+  title: 'Invalid HTTP request',
+  cause: 'The request line, headers or body framing violate RFC 9112 or contradict each other.',
+  fix: 'Check the client and any proxy in between; the connection was closed.',
   retryable: false,
 });
 
 export const headersTooLarge = defineError({
   code: 'headers_too_large',
   status: 431,
-  title: 'The headers are too large',
-  cause: 'Headers are limited to 16 KB together.',
-  fix: 'Send fewer or shorter ones; cookies of other services count too.',
+  title: 'Request headers too large',
+  cause: 'Headers are limited to 16 KB in total.',
+  fix: 'Send fewer or shorter headers; cookies of other services on the domain count too.',
   retryable: false,
 });
 
 export const requestTooSlow = defineError({
   code: 'request_too_slow',
   status: 408,
-  title: 'The request did not arrive in time',
+  title: 'Request timed out',
   cause: 'A whole request must arrive within ten seconds.',
   fix: 'Send it again over a better connection.',
   retryable: true,
@@ -62,9 +62,9 @@ export const requestTooSlow = defineError({
 export const expectationUnsupported = defineError({
   code: 'expectation_unsupported',
   status: 417,
-  title: 'What the request expects is not done here',
+  title: 'Expectation not supported',
   cause: 'The Expect header asks for something other than 100-continue.',
-  fix: 'Leave the Expect header out.',
+  fix: 'Remove the Expect header.',
   retryable: false,
 });
 
@@ -72,28 +72,27 @@ export const contentTypeUnsupported = defineError({
   code: 'content_type_unsupported',
   status: 415,
   oauthError: 'invalid_request',
-  title: 'The content type is not accepted here',
-  cause:
-    'The endpoint reads another content type than the request declares, no other charset than UTF-8, and nothing compressed.',
-  fix: 'Use application/json, or application/x-www-form-urlencoded at the OAuth endpoints, as it is and in UTF-8.',
+  title: 'Content type not supported',
+  cause: 'The endpoint does not accept the declared content type, or the body is compressed or not in UTF-8.',
+  fix: 'Use application/json, or application/x-www-form-urlencoded at the OAuth endpoints, uncompressed and in UTF-8.',
   retryable: false,
 });
 
 export const transferCodingUnsupported = defineError({
   code: 'transfer_coding_unsupported',
   status: 501,
-  title: 'The transfer coding is not one that is read here',
-  cause: 'Transfer-Encoding names another coding than chunked.',
-  fix: 'Send the body as it is, by its length or chunked; the connection was closed.',
+  title: 'Transfer coding not supported',
+  cause: 'Transfer-Encoding names a coding other than chunked.',
+  fix: 'Send the body with Content-Length or chunked; the connection was closed.',
   retryable: false,
 });
 
 export const routeUnknown = defineError({
   code: 'route_unknown',
   status: 404,
-  title: 'There is nothing at this address',
+  title: 'Route not found',
   cause: 'No route has this path.',
-  fix: 'See /openapi.json for the paths there are.',
+  fix: 'See /openapi.json for all paths.',
   retryable: false,
 });
 
@@ -101,8 +100,8 @@ export const methodNotAllowed = defineError({
   code: 'method_not_allowed',
   status: 405,
   oauthError: 'invalid_request',
-  title: 'This address takes another method',
-  cause: 'The path exists under another HTTP method.',
+  title: 'Method not allowed',
+  cause: 'The path exists, but not for this HTTP method.',
   fix: 'Use a method named in the Allow header.',
   retryable: false,
 });
@@ -111,27 +110,27 @@ export const storeUnavailable = defineError({
   code: 'store_unavailable',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'The database cannot serve this request now',
+  title: 'Database temporarily unavailable',
   cause:
-    'PostgreSQL is down, unreachable, over its deadline or unable to write; nothing was changed, or the change will be found by the retry.',
-  fix: 'Try again after Retry-After; operators: the log says which, as does npx sallyport doctor.',
+    'PostgreSQL is down, unreachable, too slow or unable to write. Nothing was changed, or a retry will find the change.',
+  fix: 'Try again after Retry-After; operators: see the log, or run npx sallyport doctor.',
   retryable: true,
 });
 
 export const queueUnavailable = defineError({
   code: 'queue_unavailable',
   status: 503,
-  title: 'The job queue cannot be reached',
-  cause: 'Redis is down or unreachable. What must happen is a row first, and is done once Redis is back.',
+  title: 'Job queue unreachable',
+  cause: 'Redis is down or unreachable. Required work is stored in PostgreSQL and runs once Redis is back.',
   fix: 'Try again after Retry-After; operators: check Redis.',
   retryable: true,
 });
 
-/** A worker past its lock: another run of the same job has begun, and this one must change nothing any more. */
+/** The worker lost its lock: another run of the same job has begun, and this one must not change anything. */
 export const runSuperseded = defineError({
   code: 'run_superseded',
   status: 409,
-  title: 'A newer run of this job has begun',
+  title: 'Job run superseded',
   cause: 'The worker stalled past its lock, and the job was given to another.',
   fix: 'Nothing: the newer run does the work.',
   retryable: false,
@@ -141,9 +140,9 @@ export const shuttingDown = defineError({
   code: 'shutting_down',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'This copy is stopping',
-  cause: 'The process received a stop signal and drains its requests.',
-  fix: 'Try again; another copy answers.',
+  title: 'Server shutting down',
+  cause: 'The process received a stop signal and is draining its requests.',
+  fix: 'Try again; another copy will answer.',
   retryable: true,
 });
 
@@ -151,7 +150,7 @@ export const requestStale = defineError({
   code: 'request_stale',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'The request was not processed because it may have waited too long',
+  title: 'Request expired before processing',
   cause:
     'The server was paused or overloaded, or the connection was closed before the request was processed. Nothing was changed.',
   fix: 'Send the request again after Retry-After.',
@@ -162,8 +161,8 @@ export const internalError = defineError({
   code: 'internal_error',
   status: 500,
   oauthError: 'server_error',
-  title: 'Something went wrong on our side',
-  cause: 'A defect. The log line with this trace_id says more.',
+  title: 'Internal server error',
+  cause: 'A defect in the server. The log line with this trace_id has details.',
   fix: 'Try again; if it persists, report the trace_id.',
   retryable: true,
 });
@@ -175,17 +174,17 @@ export const rateLimited = defineError({
   oauthStatus: 429,
   oauthError: 'temporarily_unavailable',
   title: 'Too many requests',
-  cause: 'A limit of this caller, its address or the whole service is used up; RateLimit-Policy names it.',
-  fix: 'Wait for Retry-After seconds; services: authenticate with HTTP Basic or a bearer token for a bucket of your own.',
+  cause: 'A rate limit of the caller, its address or the whole service is used up; RateLimit-Policy names it.',
+  fix: 'Wait for Retry-After seconds; services: authenticate with HTTP Basic or a bearer token for a separate limit.',
   retryable: true,
 });
 
-/** No usable credential. `options.detail` tells what was expected, never what was wrong with a secret. */
+/** No usable credential. `options.detail` says what was expected, never what was wrong with a secret. */
 export const unauthenticated = defineError({
   code: 'unauthenticated',
   status: 401,
   oauthError: 'invalid_client',
-  title: 'A valid credential is needed',
+  title: 'Valid credential required',
   cause: 'No credential was sent, or it is invalid, expired or revoked.',
   fix: 'Sign in or refresh, then send the new credential.',
   retryable: false,
@@ -195,7 +194,7 @@ export const clientUnauthenticated = defineError({
   code: 'client_unauthenticated',
   status: 401,
   oauthError: 'invalid_client',
-  title: 'The client could not be authenticated',
+  title: 'Client authentication failed',
   cause: 'Client id or secret is missing or wrong, or the client is disabled.',
   fix: 'Send client_id and client_secret by HTTP Basic or in the form.',
   retryable: false,
@@ -205,8 +204,8 @@ export const permissionMissing = defineError({
   code: 'permission_missing',
   status: 403,
   oauthError: 'access_denied',
-  title: 'The credential lacks a permission',
-  cause: 'The caller is known but may not do this.',
+  title: 'Permission missing',
+  cause: 'The caller is authenticated but not allowed to do this.',
   fix: 'Ask an administrator for the permission named in `detail`.',
   retryable: false,
 });
@@ -214,10 +213,10 @@ export const permissionMissing = defineError({
 export const apiKeyNotAccepted = defineError({
   code: 'api_key_not_accepted',
   status: 403,
-  title: 'An API key is not enough here',
+  title: 'API key not accepted here',
   cause:
-    'Keys do what their permissions say; the account itself, and what asks for a fresh login, is for who signs in.',
-  fix: 'Sign in, and use the session or its access token; programs: use the key of a client.',
+    'API keys act within their permissions. Account settings, and operations that require a recent sign-in, need a signed-in user.',
+  fix: 'Sign in and use the session or its access token; programs: use an API key of a client.',
   retryable: false,
 });
 
@@ -225,36 +224,37 @@ export const stepUpRequired = defineError({
   code: 'step_up_required',
   status: 403,
   oauthError: 'access_denied',
-  title: 'This needs a fresh proof of who you are',
-  cause: 'The login behind the credential is older than this endpoint allows, or was made with too few factors.',
-  fix: 'POST /api/auth/step-up or sign in again, then repeat the request; WWW-Authenticate says what is asked for.',
+  title: 'Recent or stronger sign-in required',
+  cause: 'The sign-in behind the credential is older than this endpoint allows, or used too few factors.',
+  fix: 'POST /api/auth/step-up or sign in again, then repeat the request; WWW-Authenticate names the requirement.',
   retryable: false,
 });
 
 export const originRefused = defineError({
   code: 'origin_refused',
   status: 403,
-  title: 'The request comes from a foreign page',
-  cause: 'A write authenticated by cookie carried a foreign or null Origin, or no Origin and no double-submit token.',
+  title: 'Cross-origin request rejected',
+  cause:
+    'A write authenticated by cookie had an unlisted or null Origin, or neither an Origin nor a double-submit token.',
   fix: 'Send it from a listed origin (CORS_ORIGINS), or with the X-CSRF-Token header, or use a bearer token.',
   retryable: false,
 });
 
-/** A place in a list that this list does not have. */
+/** A cursor that does not belong to this list. */
 export const cursorInvalid = defineError({
   code: 'cursor_invalid',
   status: 400,
-  title: 'The cursor is not one of this list',
-  cause: 'It was changed on the way, or belongs to another list or filter.',
-  fix: 'Send `next` of the page before as it is, or begin again without a cursor.',
+  title: 'Invalid cursor',
+  cause: 'The cursor was changed, or belongs to another list or filter.',
+  fix: 'Send `next` of the previous page unchanged, or start again without a cursor.',
   retryable: false,
 });
 
 export const idempotencyKeyReused = defineError({
   code: 'idempotency_key_reused',
   status: 422,
-  title: 'The idempotency key belongs to another request',
-  cause: 'The same Idempotency-Key came with another body within 24 hours.',
+  title: 'Idempotency key reused',
+  cause: 'The same Idempotency-Key was sent with a different body within 24 hours.',
   fix: 'Use a new key for a new request, and the same body for a retry.',
   retryable: false,
 });

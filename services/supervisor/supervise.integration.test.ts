@@ -157,9 +157,7 @@ describe.concurrent('a store given by URL', () => {
     const { proxy, env, host } = await through(lab);
     await proxy.cut();
     const run = await lab.start(env);
-    await run.said(
-      `PostgreSQL at ${host} does not answer: connection refused (ECONNREFUSED); trying again for up to 60 s`,
-    );
+    await run.said(`PostgreSQL at ${host} does not answer: connection refused (ECONNREFUSED); retrying for up to 60 s`);
     await proxy.restore();
     await run.ready();
     run.process.kill('SIGTERM');

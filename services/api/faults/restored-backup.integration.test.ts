@@ -177,7 +177,7 @@ test('after an older backup is restored, nothing is issued or validated until an
   await expectNothingIssuedOrValidated(old[1]!);
 
   const plan = await sallyport(['restore']);
-  expect([plan.code, plan.out]).toEqual([1, expect.stringContaining('older than its marks')]);
+  expect([plan.code, plan.out]).toEqual([1, expect.stringContaining('older than its high-water marks')]);
   const unsure = await sallyport(['restore', '--accept-loss']);
   expect(unsure.code).toBe(4);
   await expectNothingIssuedOrValidated(old[1]!);

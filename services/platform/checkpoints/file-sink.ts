@@ -29,7 +29,7 @@ export function createFileSink(folder: string, now: () => number = Date.now): Ch
         await writeDurably(join(home, `${checkpoint.size}-${root}.fork`), checkpoint.note);
         throw new CheckpointForkError(held);
       }
-      // Another worker has told of a later one.
+      // Another worker has published a later one.
       if (held !== null && headOf(held).size > checkpoint.size) return [];
       await writeDurably(newest, checkpoint.note);
       if (await isKeepingTime(home, now())) await writeDurably(keptPath(home, now(), checkpoint.size), checkpoint.note);

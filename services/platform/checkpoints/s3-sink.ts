@@ -8,7 +8,7 @@ const SIZE_DIGITS = 16;
 
 /**
  * One object for each checkpoint, `<prefix>/<origin>/<size>`, put only where none is: with object lock on the bucket
- * nobody can take it back. What is there already must be the same head.
+ * it cannot be deleted. An existing object must have the same head.
  */
 export function createS3Sink(settings: S3Settings, now: () => number = Date.now): CheckpointSink {
   const send = createS3Requests(settings, now);

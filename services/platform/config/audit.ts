@@ -5,13 +5,13 @@ export const auditSettings = defineSettings({
   logOrigin: {
     env: 'AUDIT_LOG_ORIGIN',
     schema: optionalText(128),
-    use: 'Name of the audit log, without spaces or +, for ever: a log that exists keeps its own. Unset: host of BETTER_AUTH_URL and /audit.',
+    use: 'Permanent name of the audit log, without spaces or +; an existing log keeps its name. Unset: host of BETTER_AUTH_URL and /audit.',
     example: 'auth.example.com/audit',
   },
   outboxDays: {
     env: 'AUDIT_OUTBOX_DAYS',
     schema: wholeNumber(3, 1, 90),
-    use: 'Events stay in the outbox this many days after their own, once they are in the sealed log.',
+    use: 'Days for which sealed events stay in the outbox.',
   },
   sinks: {
     env: 'AUDIT_CHECKPOINT_SINKS',
@@ -31,7 +31,7 @@ export const auditSettings = defineSettings({
   tileMemoryMegabytes: {
     env: 'AUDIT_TILE_MEMORY_MB',
     schema: wholeNumber(16, 0, 4_096),
-    use: 'Memory of each API process for tiles of the public log, kept for a minute; 0: every tile is read from the database each time.',
+    use: 'Memory of each API process for tiles of the public log, cached for a minute; 0: no cache.',
   },
   s3Url: {
     env: 'AUDIT_S3_URL',
@@ -49,7 +49,7 @@ export const auditSettings = defineSettings({
   },
 });
 
-/** What makes audit settings unusable or worth nothing. */
+/** Problems that make audit settings unusable or ineffective. */
 export function auditProblems(
   audit: SettingsOf<typeof auditSettings>,
   isProduction: boolean,

@@ -12,43 +12,43 @@ const words = (fallback: string) =>
       const items = text.split(/[\s,]+/).filter((item) => item !== '');
       const bad = items.find((item) => !/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/.test(item));
       if (bad === undefined) return [...new Set(items)];
-      context.addIssue({ code: 'custom', message: `"${bad.slice(0, 64)}" has a character that does not belong there` });
+      context.addIssue({ code: 'custom', message: `"${bad.slice(0, 64)}" contains a character that is not allowed` });
       return z.NEVER;
     });
 
-/** Clients that nobody here has looked at: those that register themselves, and those that are documents. */
+/** Unvetted clients: clients that register themselves, and client metadata documents. */
 export const clientSettings = defineSettings({
   registration: {
     env: 'CLIENT_REGISTRATION',
     schema: oneOf(['off', 'token', 'open'], 'off'),
-    use: 'Who may register a client at /oauth2/register (RFC 7591): nobody, whoever has the permission clients:register, or anybody.',
+    use: 'Who may register a client at /oauth2/register (RFC 7591): no caller, callers with the permission clients:register, or every caller.',
   },
   readsDocuments: {
     env: 'CLIENT_DOCUMENTS',
     schema: flag(false),
-    use: 'A client_id that is an https URL is a client: its metadata are read from there when somebody signs in to it. Where false, those read before are unknown.',
+    use: 'Accept an https URL as client_id: its metadata are fetched from there when a user signs in to the client. False: clients fetched before are unknown too.',
   },
   documentsPrivate: {
     env: 'CLIENT_DOCUMENTS_PRIVATE',
     schema: flag(false),
-    use: 'Such documents may lie on a private network, over plain http too; development alone.',
+    use: 'Allow client metadata documents on private networks and over plain http; development only.',
   },
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',
     schema: words('openid profile email offline_access'),
-    use: 'What such clients may ask people for, at most, those that are here among them; never a permission; separated by commas.',
+    use: 'The scopes that unvetted clients, including existing ones, may request from users at most; never a permission; separated by commas.',
   },
   audiences: {
     env: 'UNVETTED_CLIENT_AUDIENCES',
-    // For a client `*` is anybody, which is for nobody to take who was not looked at.
-    schema: words('').refine((audiences) => !audiences.includes('*'), '"*" is everybody: name them'),
-    use: 'Whom their tokens may be for beside JWT_AUDIENCE; separated by commas.',
+    // For a client `*` means every audience, which an unvetted client must not have.
+    schema: words('').refine((audiences) => !audiences.includes('*'), '"*" means every audience: list them'),
+    use: 'Audiences their tokens may have besides JWT_AUDIENCE; separated by commas.',
   },
 });
 
 export type ClientSettings = SettingsOf<typeof clientSettings>;
 
-/** What must not start: addresses of the inside asked for by whoever names them. */
+/** Refuses a start outside development that would let callers make this server fetch private addresses. */
 export const clientProblems = (
   { documentsPrivate }: ClientSettings,
   isDevelopment: boolean,

@@ -5,65 +5,65 @@ export const identitySettings = defineSettings({
   authSecret: {
     env: 'BETTER_AUTH_SECRET',
     schema: optionalText(512),
-    use: 'Signs session cookies, 32 characters or more; development makes its own.',
+    use: 'Signs session cookies, 32 characters or more; development generates one.',
     secret: true,
     example: '',
   },
   sessionSeconds: {
     env: 'SESSION_EXPIRY',
     schema: wholeNumber(2_592_000, 60, 31_536_000),
-    use: 'Life of a browser session, seconds; no login of it lives longer.',
+    use: 'Lifetime of a browser session, seconds; its token families end with it.',
   },
   twoFactorSessionSeconds: {
     env: 'SESSION_EXPIRY_TWO_FACTORS',
     schema: wholeNumber(86_400, 60, 31_536_000),
-    use: 'The same of a session that two factors opened, seconds, where that is shorter.',
+    use: 'Lifetime of a session opened with two factors, seconds, where that is shorter.',
   },
   twoFactorIdleSeconds: {
     env: 'SESSION_IDLE_TWO_FACTORS',
     schema: wholeNumber(3_600, 0, 86_400),
-    use: 'Such a session is over when its cookie was not used for so long, and a login of it when it was not refreshed, seconds; 0: never.',
+    use: 'A session opened with two factors expires when its cookie is not used for this long, and its token families when they are not refreshed for this long, seconds; 0: never.',
   },
   sessionsPerAccount: {
     env: 'SESSIONS_PER_ACCOUNT',
     schema: wholeNumber(100, 0, 10_000),
-    use: 'Sessions an account may have at once; a sign-in beyond ends the one not used for longest. 0: any number.',
+    use: 'Concurrent sessions per account; a further sign-in ends the least recently used one. 0: unlimited.',
   },
   secondFactorRoles: {
     env: 'MFA_REQUIRED_ROLES',
     schema: optionalText(1_024),
-    use: 'Roles that count only after a login of two factors, comma separated, or none; unset: admin under production.',
+    use: 'Roles that apply only after a sign-in with two factors, comma separated, or none; unset: admin under production.',
   },
   stepUpSeconds: {
     env: 'STEP_UP_SECONDS',
     schema: wholeNumber(600, 60, 86_400),
-    use: 'Oldest login that may do dangerous things without proving itself again, seconds.',
+    use: 'Maximum age of a sign-in for sensitive operations, seconds; after it a step-up is required.',
   },
   requireEmailVerification: {
     env: 'REQUIRE_EMAIL_VERIFICATION',
     schema: optionalFlag(),
-    use: 'An account begins when its address is proved, and no session before; unset: true under production alone.',
+    use: 'Require a verified e-mail address before an account gets a session; unset: true under production only.',
   },
   invitationSeconds: {
     env: 'INVITATION_SECONDS',
     schema: wholeNumber(259_200, 600, 2_592_000),
-    use: 'Life of an invitation, by whose code the password of a new account is chosen, seconds.',
+    use: 'Lifetime of an invitation, whose code sets the password of a new account, seconds.',
   },
   passwordProfile: {
     env: 'PASSWORD_PROFILE',
     schema: oneOf(['default', 'nist'], 'default'),
-    use: 'Least length of new passwords: 12 characters, or 15 without a second factor (nist: SP 800-63B-4).',
+    use: 'Minimum length of new passwords: 12 characters, or 15 without a second factor (nist: SP 800-63B-4).',
   },
   breachRangeUrl: {
     env: 'BREACH_RANGE_URL',
     schema: optionalUrl(),
-    use: 'Where new passwords are looked up among stolen ones, by five digits of their SHA-1; unset: nowhere.',
+    use: 'Service that checks new passwords for known breaches, by five digits of their SHA-1; unset: no check.',
     example: 'https://api.pwnedpasswords.com/range',
   },
   passwordHash: {
     env: 'PASSWORD_HASH',
     schema: oneOf(['bcrypt', 'argon2id'], 'bcrypt'),
-    use: 'What new password digests are made with; others verify, and are replaced at the next sign-in.',
+    use: 'Algorithm of new password digests; others still verify, and are replaced at the next sign-in.',
   },
   hasherChildren: {
     env: 'HASHER_CHILDREN',
@@ -73,17 +73,17 @@ export const identitySettings = defineSettings({
   hashQueue: {
     env: 'HASH_QUEUE',
     schema: wholeNumber(0, 0, 10_000),
-    use: 'Logins that may wait for a hash; 0: eight per hashing process.',
+    use: 'Sign-ins that may wait for a hash; 0: eight per hashing process.',
   },
 });
 
-/** Whether an address must be proved before it gets a session. */
+/** Whether an address must be verified before its account gets a session. */
 export const isVerificationRequired = (config: {
   readonly identity: { readonly requireEmailVerification: boolean | undefined };
   readonly server: { readonly profile: string };
 }): boolean => config.identity.requireEmailVerification ?? config.server.profile === 'production';
 
-/** How long sessions live, seconds. */
+/** Session lifetimes, seconds. */
 export const sessionLifeOf = ({
   identity: { sessionSeconds, twoFactorSessionSeconds, twoFactorIdleSeconds },
 }: {
@@ -98,7 +98,7 @@ export const sessionLifeOf = ({
   twoFactorIdleSeconds,
 });
 
-/** Roles that give nothing to a login of one factor. */
+/** Roles that have no effect after a sign-in with one factor. */
 export function secondFactorRolesOf(config: {
   readonly identity: { readonly secondFactorRoles: string | undefined };
   readonly server: { readonly profile: string };

@@ -15,7 +15,7 @@ export const jobSettings = defineSettings({
   lockMs: {
     env: 'JOB_LOCK_MS',
     schema: wholeNumber(15_000, 300, 600_000),
-    use: 'A worker silent for longer loses its jobs to another.',
+    use: 'A worker that is silent for longer loses its jobs to another worker.',
   },
   scheduleCheckMs: {
     env: 'JOB_SCHEDULE_CHECK_MS',
@@ -25,6 +25,6 @@ export const jobSettings = defineSettings({
   stallSeconds: {
     env: 'QUEUE_STALL_SECONDS',
     schema: wholeNumber(60, 1, 3_600),
-    use: 'A queue whose oldest job waits longer while none of it runs, or a store silent for longer, makes a worker unhealthy.',
+    use: 'A worker is unhealthy when the oldest job of an idle queue has waited for longer, or a store has not answered for longer.',
   },
 });

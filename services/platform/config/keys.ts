@@ -10,18 +10,18 @@ export const keySettings = defineSettings({
   jwtSecret: {
     env: 'JWT_SECRET',
     schema: optionalText(),
-    use: 'HS256 mode: the shared secret; in development alone it may be left to BETTER_AUTH_SECRET.',
+    use: 'HS256 mode: the shared secret; development falls back to BETTER_AUTH_SECRET.',
     secret: true,
   },
   allowSharedSecret: {
     env: 'ALLOW_HS256_IN_PRODUCTION',
     schema: flag(false),
-    use: 'Accept HS256 in production: every service that holds JWT_SECRET to check tokens can also sign tokens that this API accepts.',
+    use: 'Accept HS256 in production: every service that has JWT_SECRET to verify tokens can also sign tokens that this API accepts.',
   },
   prepublishSeconds: {
     env: 'KEY_PREPUBLISH_SECONDS',
     schema: wholeNumber(900, 1, 604_800),
-    use: 'A key is in the key set this long before it signs.',
+    use: 'Hold period: a key is in the key set this long before it signs.',
   },
   jwksMaxAgeSeconds: {
     env: 'JWKS_MAX_AGE_SECONDS',
@@ -31,7 +31,7 @@ export const keySettings = defineSettings({
   rotationDays: {
     env: 'KEY_ROTATION_DAYS',
     schema: decimalNumber(30, 0.00001, 3_650),
-    use: 'A key signs this many days, fractions allowed; then its successor, published ahead, takes over.',
+    use: 'Days for which a key signs, fractions allowed; then its successor, published ahead, takes over.',
   },
   keyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY',
@@ -42,18 +42,18 @@ export const keySettings = defineSettings({
   keyEncryptionKeyFile: {
     env: 'KEY_ENCRYPTION_KEY_FILE',
     schema: optionalText(1_024),
-    use: 'File that holds KEY_ENCRYPTION_KEY.',
+    use: 'File with KEY_ENCRYPTION_KEY.',
   },
   previousKeyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY_PREVIOUS',
     schema: optionalText(512),
-    use: 'The KEY_ENCRYPTION_KEY until now: a start seals everything again under the new one. Unset it afterwards.',
+    use: 'The old KEY_ENCRYPTION_KEY: a start re-encrypts everything under the new one. Unset it afterwards.',
     secret: true,
   },
   previousKeyEncryptionKeyFile: {
     env: 'KEY_ENCRYPTION_KEY_PREVIOUS_FILE',
     schema: optionalText(1_024),
-    use: 'File that holds KEY_ENCRYPTION_KEY_PREVIOUS.',
+    use: 'File with KEY_ENCRYPTION_KEY_PREVIOUS.',
   },
   ringBoundSeconds: {
     env: 'KEY_RING_BOUND_SECONDS',

@@ -13,7 +13,7 @@ export const limitSettings = defineSettings({
   globalPerSecond: {
     env: 'RATE_LIMIT_GLOBAL_PER_SECOND',
     schema: perWindow(5_000),
-    use: 'Requests a second of all callers together, over all copies; one address gets at most a quarter of it. Vetted clients together have as much again.',
+    use: 'Requests a second of all callers together, over all copies; one address gets at most a quarter. Vetted clients together have a separate limit of the same size.',
   },
   userPerMinute: {
     env: 'RATE_LIMIT_USER_PER_MINUTE',
@@ -23,7 +23,7 @@ export const limitSettings = defineSettings({
   roleFactors: {
     env: 'RATE_LIMIT_ROLE_FACTORS',
     schema: roleFactors(),
-    use: 'What the limit of a user is multiplied by, by role, as agent=5,operator=2; the largest of its roles counts.',
+    use: 'Factors for the limit of a user, by role, as agent=5,operator=2; the largest factor of its roles applies.',
   },
   addressPerMinute: {
     env: 'RATE_LIMIT_ADDRESS_PER_MINUTE',
@@ -53,12 +53,12 @@ export const limitSettings = defineSettings({
   clientPerMinute: {
     env: 'RATE_LIMIT_CLIENT_PER_MINUTE',
     schema: perWindow(6_000),
-    use: 'Requests a minute of one authenticated client, from wherever they come.',
+    use: 'Requests a minute of one authenticated client, from all addresses.',
   },
   streamsPerClient: {
     env: 'REVOCATION_STREAMS_PER_CLIENT',
     schema: wholeNumber(20, 1, 1_000),
-    use: 'Revocation streams one caller may hold open on one copy.',
+    use: 'Open revocation streams per caller and copy.',
   },
 });
 
@@ -66,13 +66,13 @@ export const limitSettings = defineSettings({
 export type RateLimitConfig = SettingsOf<typeof limitSettings>;
 
 export const UNRESOLVED_ADDRESS_FIX =
-  'set TRUSTED_PROXIES to the addresses of your load balancer; nothing to do where clients connect directly';
+  'set TRUSTED_PROXIES to the addresses of your load balancer; nothing to do if clients connect directly';
 
-/** What is wrong with how client addresses are found, or null: behind a proxy that is not named all clients are one. */
+/** A problem with the resolution of client addresses, or null: behind an unlisted proxy all clients share one address. */
 export const unresolvedAddressWarning = (server: {
   readonly profile: string;
   readonly trustedProxies: readonly string[];
 }): string | null =>
   server.profile === 'production' && server.trustedProxies.length === 0
-    ? `no TRUSTED_PROXIES: behind a proxy every client would count as one address; ${UNRESOLVED_ADDRESS_FIX}`
+    ? `no TRUSTED_PROXIES: behind a proxy all clients would share one address; ${UNRESOLVED_ADDRESS_FIX}`
     : null;

@@ -15,7 +15,7 @@ import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 
-/** Every setting there is, by section: the only list. */
+/** Every setting, by section: the only list. */
 export const sections = {
   server: serverSettings,
   stores: storeSettings,
@@ -36,7 +36,7 @@ export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof
 
 export type ConfigProblem = { readonly env: string; readonly problem: string; readonly fix: string };
 
-/** Start-up refuses what is unsafe or unreadable, naming every variable at once. */
+/** Unsafe or unreadable settings; names every variable at once. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   constructor(problems: readonly ConfigProblem[]) {
@@ -59,7 +59,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         problems.push({
           env: setting.env,
           problem: parsed.error.issues[0]?.message ?? 'is not readable',
-          fix: `mend or unset it: ${setting.use}`,
+          fix: `correct or unset it: ${setting.use}`,
         });
     }
     config[name] = values;
@@ -72,18 +72,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 }
 
 /**
- * What a start says aloud before it begins, with the fix: NODE_ENV chooses no rules of ours, and whoever sets it to
- * production does not want a demo admin.
+ * The warning of a start when NODE_ENV is production: it does not select the profile, and the operator probably does
+ * not want a demo administrator.
  */
 export function profileWarning(env: Readonly<Record<string, string | undefined>>): string | undefined {
   if (env.NODE_ENV !== 'production' || env.SALLYPORT_PROFILE) return undefined;
   return (
-    'WARNING: NODE_ENV is production, but the profile is development: known demo people and secrets of its own making. ' +
-    'Set SALLYPORT_PROFILE=production (or =development to mean it)'
+    'WARNING: NODE_ENV is production, but the profile is development, with public demo users and generated secrets. ' +
+    'Set SALLYPORT_PROFILE=production (or =development to confirm)'
   );
 }
 
-/** Combinations that must not start. `development` allows what only development can have. */
+/** Combinations that prevent a start. `development` allows some of them. */
 function unsafeSettings(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [
     ...auditProblems(config.audit, config.server.profile === 'production'),
@@ -100,30 +100,30 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   if (server.apiCopies === 0 && jobs.workerCopies === 0)
     refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
   if (server.profile !== 'development' && identity.authSecret === undefined)
-    refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
+    refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
   if (
     server.profile !== 'development' &&
     keys.keyEncryptionKey === undefined &&
     keys.keyEncryptionKeyFile === undefined
   )
-    refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'make one: openssl rand -base64 32');
+    refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
   for (const [env, secret, leastBytes] of [
     ['BETTER_AUTH_SECRET', identity.authSecret, 32],
-    // Measured once it is decoded, or read from its file.
+    // The length is checked after decoding, or after reading the file.
     ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey, 0],
     ['JWT_SECRET', keys.jwtSecret, 32],
   ] as const) {
     const isShort = secret !== undefined && Buffer.byteLength(secret) < leastBytes;
     const isGuessable = secret !== undefined && production && new Set(secret).size < 10;
     const problem = isShort ? `is shorter than ${leastBytes} bytes` : 'is a default or guessable value';
-    if (isShort || isGuessable) refuse(env, problem, 'make one: openssl rand -base64 32');
+    if (isShort || isGuessable) refuse(env, problem, 'generate one: openssl rand -base64 32');
   }
   if (server.profile !== 'development') problems.push(...sharedSecrets(config));
   if (server.profile !== 'development' && keys.algorithm === 'HS256' && keys.jwtSecret === undefined)
     refuse(
       'JWT_SECRET',
       `is not set under ${server.profile} although JWT_ALGORITHM is HS256`,
-      'make one: openssl rand -base64 32',
+      'generate one: openssl rand -base64 32',
     );
   if (production && keys.algorithm === 'HS256' && !keys.allowSharedSecret)
     refuse(
@@ -134,24 +134,25 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   if (keys.prepublishSeconds < keys.jwksMaxAgeSeconds)
     refuse(
       'KEY_PREPUBLISH_SECONDS',
-      'is shorter than JWKS_MAX_AGE_SECONDS: verifiers would meet tokens of a key they have not seen',
+      'is shorter than JWKS_MAX_AGE_SECONDS: verifiers would receive tokens signed with a key they have not fetched',
       'raise it, or lower JWKS_MAX_AGE_SECONDS',
     );
   if (tokens.refreshAbsoluteSeconds < tokens.refreshTokenSeconds)
     refuse('JWT_REFRESH_ABSOLUTE_EXPIRY', 'is shorter than JWT_REFRESH_EXPIRY', 'raise it');
-  // Without grace a lost answer ends the login of an honest client.
+  // Without a grace period a lost response revokes the token family of an honest client.
   for (const [env, value] of [
     ['REFRESH_GRACE_SECONDS', tokens.graceSeconds],
     ['REFRESH_GRACE_USES', tokens.graceUses],
   ] as const)
-    if (value === 0) refuse(env, 'is 0: a lost answer would end the login of an honest client', 'set it above 0');
+    if (value === 0)
+      refuse(env, 'is 0: a lost response would revoke the token family of an honest client', 'set it above 0');
   if (production && config.limits.profile === 'load')
     refuse('RATE_LIMIT_PROFILE', 'is load under production: nothing would be limited', 'unset it');
   if (server.clientCertHeader !== undefined && server.trustedProxies.length === 0)
     refuse(
       'CLIENT_CERT_HEADER',
-      'is set without TRUSTED_PROXIES: nobody could send it',
-      'set TRUSTED_PROXIES to the proxies that end TLS, or unset it',
+      'is set without TRUSTED_PROXIES: no proxy may send it',
+      'set TRUSTED_PROXIES to the proxies that terminate TLS, or unset it',
     );
   if (production && server.publicUrl === undefined)
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
@@ -161,8 +162,8 @@ function unsafeSettings(config: Config): ConfigProblem[] {
 }
 
 /**
- * Two settings with one secret: who learns it by the one has the other too. Not compared is the key-encryption key until
- * now, so that an installation can leave a shared secret behind.
+ * Two settings with the same secret: a leak of one is a leak of the other. The previous key-encryption key is not
+ * compared, so that an installation can move away from a shared secret.
  */
 function sharedSecrets({ identity, keys }: Config): ConfigProblem[] {
   const secrets = [
@@ -175,12 +176,12 @@ function sharedSecrets({ identity, keys }: Config): ConfigProblem[] {
   return secrets.flatMap(([env, secret], at) => {
     const same = secrets.slice(0, at).find(([, other]) => secret !== undefined && other === secret);
     if (same === undefined) return [];
-    const problem = `is the same secret as ${same[0]}: who learns the one has the other`;
-    return [{ env: env as string, problem, fix: `make another for ${env}: openssl rand -base64 32` }];
+    const problem = `is the same secret as ${same[0]}: a leak of one is a leak of the other`;
+    return [{ env: env as string, problem, fix: `generate another for ${env}: openssl rand -base64 32` }];
   });
 }
 
-/** Undefined where the file cannot be read: the start says so itself. */
+/** Undefined if the file cannot be read: the start reports that separately. */
 function contentOf(file: string | undefined): string | undefined {
   if (file === undefined) return undefined;
   try {
@@ -190,7 +191,7 @@ function contentOf(file: string | undefined): string | undefined {
   }
 }
 
-/** Origin by which people and clients reach the API; unset, the address it listens on. */
+/** Public origin of the API; unset, the address it listens on. */
 export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://${server.host}:${server.port}`;
 
 /**
@@ -202,13 +203,13 @@ export function keyEncryptionKeyOf(config: Config, authSecret: string): Buffer {
   return givenKey('KEY_ENCRYPTION_KEY', keyEncryptionKey, keyEncryptionKeyFile) ?? derivedKeyEncryptionKey(authSecret);
 }
 
-/** The key-encryption key until now, where one is given; what it sealed is sealed again under the present one. */
+/** The previous key-encryption key, if set; values it sealed are re-encrypted under the current one. */
 export function previousKeyEncryptionKeyOf(config: Config): Buffer | undefined {
   const { previousKeyEncryptionKey, previousKeyEncryptionKeyFile } = config.keys;
   return givenKey('KEY_ENCRYPTION_KEY_PREVIOUS', previousKeyEncryptionKey, previousKeyEncryptionKeyFile);
 }
 
-/** What a start without KEY_ENCRYPTION_KEY seals with. */
+/** The key-encryption key of a start without KEY_ENCRYPTION_KEY. */
 export const derivedKeyEncryptionKey = (authSecret: string): Buffer =>
   createHash('sha256').update('sallyport development key-encryption key\0').update(authSecret).digest();
 
@@ -217,6 +218,6 @@ function givenKey(env: string, value: string | undefined, file: string | undefin
   if (!given) return undefined;
   const key = Buffer.from(given, 'base64');
   if (key.length < 32)
-    throw new ConfigError([{ env, problem: 'is shorter than 32 bytes', fix: 'make one: openssl rand -base64 32' }]);
+    throw new ConfigError([{ env, problem: 'is shorter than 32 bytes', fix: 'generate one: openssl rand -base64 32' }]);
   return key;
 }

@@ -22,24 +22,28 @@ type Problem = { readonly env: string; readonly problem: string; readonly fix: s
 const isSmtpUrl = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname, search } = new URL(value);
-  // nodemailer reads options from the query; one of them could switch encryption off.
+  // nodemailer reads options from the query, and one of them could disable encryption.
   return /^smtps?:$/.test(protocol) && hostname !== '' && search === '';
 };
 
-/** What of the mail settings must not start. */
+/** Problems of the mail settings that prevent a start. */
 export function mailProblems(mail: MailConfig): Problem[] {
   const problems: Problem[] = [];
   if (mail.smtpUrl !== undefined && !isSmtpUrl(mail.smtpUrl))
     problems.push({
       env: 'SMTP_URL',
-      problem: 'is no smtp:// or smtps:// URL without a query',
+      problem: 'is not an smtp:// or smtps:// URL without a query',
       fix: 'write it as smtps://user:password@mail.example.com:465',
     });
   if (!/^(?:[^<>\r\n]{1,200} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(mail.from))
-    problems.push({ env: 'MAIL_FROM', problem: 'is no sender', fix: 'write it as Example <no-reply@example.com>' });
+    problems.push({
+      env: 'MAIL_FROM',
+      problem: 'is not a sender address',
+      fix: 'write it as Example <no-reply@example.com>',
+    });
   return problems;
 }
 
-/** The server is on this machine: what goes to it crosses no network. */
+/** Whether the server is on this machine, so that mails to it cross no network. */
 export const isLocalSmtp = (url: string): boolean =>
   /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(new URL(url).hostname);

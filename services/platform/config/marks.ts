@@ -5,31 +5,31 @@ export const markSettings = defineSettings({
   store: {
     env: 'MARK_STORE',
     schema: oneOf(['file', 's3'], 'file'),
-    use: 'Where the marks are kept that a restored database must not fall behind: file (SALLYPORT_DATA_DIR, one machine) or s3 (an object store with conditional writes, any number of machines).',
+    use: 'Store of the high-water marks, which a restored database must not be behind: file (SALLYPORT_DATA_DIR, one machine) or s3 (an object store with conditional writes, any number of machines).',
   },
   s3Url: {
     env: 'MARK_S3_URL',
     schema: optionalUrl(),
-    use: 'Bucket and prefix of the marks; one for each installation.',
+    use: 'Bucket and prefix of the high-water marks; one per installation.',
     example: 'https://bucket.s3.eu-central-1.amazonaws.com/marks',
   },
   s3Region: { env: 'MARK_S3_REGION', schema: text('us-east-1', 64), use: 'Region of the bucket.' },
   s3AccessKeyId: {
     env: 'MARK_S3_ACCESS_KEY_ID',
     schema: optionalText(256),
-    use: 'Credentials that read and write below MARK_S3_URL, and can delete nothing.',
+    use: 'Credentials for reading and writing below MARK_S3_URL, without the right to delete.',
   },
   s3SecretAccessKey: {
     env: 'MARK_S3_SECRET_ACCESS_KEY',
     schema: optionalText(256),
-    use: 'Credentials of the marks.',
+    use: 'Credentials for the high-water marks.',
     secret: true,
   },
 });
 
 export type MarkConfig = SettingsOf<typeof markSettings>;
 
-/** What makes the mark settings unusable or worth nothing. */
+/** Problems that make the settings of high-water marks unusable or ineffective. */
 export function markProblems(
   marks: MarkConfig,
   isProduction: boolean,
@@ -46,6 +46,10 @@ export function markProblems(
       : [],
   );
   if (isProduction && marks.s3Url?.startsWith('http:'))
-    problems.push({ env: 'MARK_S3_URL', problem: 'is not https under production', fix: 'reach the bucket over TLS' });
+    problems.push({
+      env: 'MARK_S3_URL',
+      problem: 'is not https under production',
+      fix: 'use the https URL of the bucket',
+    });
   return problems;
 }

@@ -14,24 +14,24 @@ export const serverSettings = defineSettings({
   profile: {
     env: 'SALLYPORT_PROFILE',
     schema: oneOf(['development', 'staging', 'production'], 'development'),
-    use: 'Which rules of safety start-up enforces; NODE_ENV does not choose it.',
+    use: 'Safety rules enforced at start; NODE_ENV does not select them.',
   },
   host: { env: 'HOST', schema: text('127.0.0.1', 255), use: 'Address the API listens on.' },
   port: { env: 'PORT', schema: wholeNumber(3000, 0, 65_535), use: 'Port the API listens on.' },
   metricsPort: {
     env: 'METRICS_PORT',
     schema: wholeNumber(9464, 0, 65_535),
-    use: 'Port of /metrics: of one process, or of all that a supervisor runs.',
+    use: 'Port of /metrics, for one process or for all processes of a supervisor.',
   },
   apiCopies: {
     env: 'API_COPIES',
     schema: wholeNumber(1, 0, 64),
-    use: 'API processes that share the port, under `sallyport start`; 0: workers alone.',
+    use: 'API processes that share the port, under `sallyport start`; 0: workers only.',
   },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',
     schema: text('./.sallyport', 1_024),
-    use: 'Where local databases, marks and development credentials live.',
+    use: 'Folder of local databases, high-water marks and development credentials.',
   },
   publicUrl: {
     env: 'BETTER_AUTH_URL',
@@ -41,27 +41,27 @@ export const serverSettings = defineSettings({
   corsOrigins: {
     env: 'CORS_ORIGINS',
     schema: originList(),
-    use: 'Origins whose pages may call with cookies, comma separated.',
+    use: 'Origins whose pages may send requests with cookies, comma separated.',
   },
   trustedProxies: {
     env: 'TRUSTED_PROXIES',
     schema: proxyRangeList(),
-    use: 'Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed, comma separated.',
+    use: 'Addresses or CIDR ranges of proxies whose X-Forwarded-For is trusted, comma separated.',
   },
   clientCertHeader: {
     env: 'CLIENT_CERT_HEADER',
     schema: optionalHeader(),
-    use: 'Header in which trusted proxies pass on the client certificate of a connection; unset: none is read.',
+    use: 'Header in which trusted proxies forward the client certificate of a connection; unset: none is read.',
   },
   metricsSocket: {
     env: 'SALLYPORT_METRICS_SOCKET',
     schema: optionalText(1_024),
-    use: 'Set by the supervisor: socket this process serves its metrics on.',
+    use: 'Set by the supervisor: socket on which this process serves its metrics.',
   },
   logLevel: {
     env: 'LOG_LEVEL',
     schema: oneOf(['debug', 'info', 'warn', 'error', 'silent'], 'info'),
-    use: 'Least level logged.',
+    use: 'Minimum log level.',
   },
   drainSeconds: {
     env: 'DRAIN_SECONDS',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { optionalText, optionalUrl } from './shapes.ts';
 
-/** They are ours to say, or functions, which JSON has none of. */
+/** Options set by Sallyport, or functions, which JSON cannot express. */
 const OWN_OPTIONS = new Set([
   'clientId',
   'clientSecret',
@@ -19,7 +19,7 @@ const options = z
     z
       .string()
       .regex(/^[a-zA-Z]\w{0,63}$/)
-      .refine((name) => !OWN_OPTIONS.has(name), 'is no option to give here'),
+      .refine((name) => !OWN_OPTIONS.has(name), 'is not an option that can be set here'),
     z.union([z.string().min(1).max(4_096), z.number(), z.boolean()], 'must be a text, a number, true or false'),
   )
   .refine((given) => Object.keys(given).length <= 32, 'has more than 32 members');
@@ -27,11 +27,11 @@ const options = z
 const provider = z.strictObject({
   clientId: z.string().min(1).max(512),
   clientSecret: z.string().min(1).max(4_096).optional(),
-  /** Of an OpenID provider; without it the name is one that Better Auth knows. */
+  /** Issuer of an OpenID provider; without it the name must be one that Better Auth knows. */
   issuer: z.url().max(512).optional(),
-  /** Asked for beside those that a sign-in needs. */
+  /** Requested in addition to the scopes that a sign-in needs. */
   scopes: z.array(z.string().min(1).max(128)).max(20).optional(),
-  /** What a provider that Better Auth knows takes beside: `tenantId`, `userPoolId`, … */
+  /** Further options of a provider that Better Auth knows: `tenantId`, `userPoolId`, … */
   options: options.optional(),
   /** Lets this provider be on a private network. */
   allowPrivateAddresses: z.boolean().optional(),
@@ -121,7 +121,7 @@ export function socialProvidersOf(social: Social): Readonly<Record<string, Socia
   return named;
 }
 
-/** Halves of a pair, and issuers that anybody on the way could answer for. */
+/** Incomplete pairs, and issuers without TLS, which an attacker on the network could impersonate. */
 export function socialProblems(
   social: Social,
   isDevelopment: boolean,

@@ -29,16 +29,16 @@ export const storeSettings = defineSettings({
   stalenessBoundMs: {
     env: 'REVOCATION_STALENESS_MS',
     schema: wholeNumber(2_000, 500, 60_000),
-    use: 'Past this age of the revocation state a copy refuses to validate.',
+    use: 'A copy whose revocation state is older than this refuses to validate.',
   },
   pollIntervalMs: {
     env: 'REVOCATION_POLL_MS',
     schema: wholeNumber(250, 50, 10_000),
-    use: 'How often every copy asks PostgreSQL for revocations, whatever Redis does.',
+    use: 'How often every copy polls PostgreSQL for revocations, with or without Redis.',
   },
   revocationBudget: {
     env: 'REVOCATION_BUDGET',
     schema: wholeNumber(1_000_000, 1_000, 50_000_000),
-    use: 'Revocations held one by one in memory; beyond it they collapse into epochs.',
+    use: 'Revocations kept individually in memory; beyond this number they collapse into epochs.',
   },
 });

@@ -9,12 +9,12 @@ export const telemetrySettings = defineSettings({
   otlpEndpoint: {
     env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     schema: optionalText(),
-    use: 'OTLP over HTTP: where spans and metrics go; unset: nowhere. The other OTEL_EXPORTER_OTLP_* are read too.',
+    use: 'OTLP over HTTP: endpoint for spans and metrics; unset: none are exported. The other OTEL_EXPORTER_OTLP_* are read too.',
   },
   tracesSampler: {
     env: 'OTEL_TRACES_SAMPLER',
     schema: optionalText(64),
-    use: 'parentbased_traceidratio unless set, or always_on, always_off. What a caller wishes counts for nothing.',
+    use: 'parentbased_traceidratio unless set, or always_on, always_off. The sampling decision of a caller is ignored.',
   },
   tracesSamplerArgument: {
     env: 'OTEL_TRACES_SAMPLER_ARG',
@@ -24,7 +24,7 @@ export const telemetrySettings = defineSettings({
   sentryDsn: {
     env: 'SENTRY_DSN',
     schema: optionalText(),
-    use: 'Where errors are reported: class, code, frames and trace id, nothing of the request; unset: nowhere.',
+    use: 'Where errors are reported: class, code, frames and trace id, no request data; unset: nowhere.',
     secret: true,
     example: 'https://key@sentry.example/1',
   },

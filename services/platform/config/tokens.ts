@@ -7,17 +7,17 @@ export const tokenSettings = defineSettings({
   accessTokenSeconds: {
     env: 'JWT_ACCESS_EXPIRY',
     schema: wholeNumber(900, 1, 86_400),
-    use: 'Life of an access token, seconds.',
+    use: 'Lifetime of an access token, seconds.',
   },
   refreshTokenSeconds: {
     env: 'JWT_REFRESH_EXPIRY',
     schema: wholeNumber(604_800, 60, 31_536_000),
-    use: 'A login unused for this long ends, seconds.',
+    use: 'A token family that is not refreshed for this long expires, seconds.',
   },
   refreshAbsoluteSeconds: {
     env: 'JWT_REFRESH_ABSOLUTE_EXPIRY',
     schema: wholeNumber(2_592_000, 60, 63_072_000),
-    use: 'A login ends after this long however often it is refreshed, seconds.',
+    use: 'A token family expires after this long however often it is refreshed, seconds.',
   },
   leewaySeconds: {
     env: 'JWT_LEEWAY',
@@ -29,13 +29,21 @@ export const tokenSettings = defineSettings({
     schema: wholeNumber(10, 0, 60),
     use: 'How long the previous refresh token still gets the same successor.',
   },
-  graceUses: { env: 'REFRESH_GRACE_USES', schema: wholeNumber(100, 0, 1_000), use: 'How often it does.' },
+  graceUses: {
+    env: 'REFRESH_GRACE_USES',
+    schema: wholeNumber(100, 0, 1_000),
+    use: 'How often the previous refresh token gets the same successor.',
+  },
   lostAnswerSeconds: {
     env: 'REFRESH_LOST_ANSWER_SECONDS',
     schema: wholeNumber(120, 0, 3_600),
     use: 'How long after a rotation the previous refresh token gets the same successor, if it comes from the same network and agent and the successor has not been used; 0: only within REFRESH_GRACE_SECONDS.',
   },
-  requireSessionBinding: { env: 'REQUIRE_SESSION_BINDING', schema: flag(true), use: 'Tokens die with their session.' },
+  requireSessionBinding: {
+    env: 'REQUIRE_SESSION_BINDING',
+    schema: flag(true),
+    use: 'Tokens expire with their session.',
+  },
   enableIpValidation: {
     env: 'ENABLE_IP_VALIDATION',
     schema: flag(false),
@@ -49,7 +57,7 @@ export const tokenSettings = defineSettings({
   enableReplayProtection: {
     env: 'ENABLE_REPLAY_PROTECTION',
     schema: flag(true),
-    use: 'A replayed refresh token ends its family.',
+    use: 'A replayed refresh token revokes its family.',
   },
   validateReplay: {
     env: 'VALIDATE_REPLAY_PROTECTION',
@@ -59,16 +67,16 @@ export const tokenSettings = defineSettings({
   requireDpopNonce: {
     env: 'DPOP_REQUIRE_NONCE',
     schema: flag(false),
-    use: 'DPoP proofs must carry a nonce of ours, so that none can be made ahead (RFC 9449 §8).',
+    use: 'DPoP proofs must carry a server nonce, so that none can be made ahead (RFC 9449 §8).',
   },
   cacheMegabytes: {
     env: 'TOKEN_CACHE_MB',
     schema: wholeNumber(128, 1, 4_096),
-    use: 'Memory for verified access tokens in each API process, MB. A token of 1,000 characters takes about 2.6 KB; of more tokens than fit, those in use stay.',
+    use: 'Memory for verified access tokens in each API process, MB. A token of 1,000 characters takes about 2.6 KB; when tokens do not fit, those in use stay cached.',
   },
   groupCommit: {
     env: 'GROUP_COMMIT',
     schema: flag(true),
-    use: 'Concurrent refreshes, and audit rows of client tokens, share a statement; off only to measure what that saves.',
+    use: 'Concurrent refreshes, and audit rows of client tokens, share a statement; turn it off only to measure the effect.',
   },
 });

@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 import type { ErrorFactory } from './error.ts';
 
-/** Ways a request may prove who sends it. `client` is HTTP Basic or the OAuth form fields (RFC 6749 §2.3.1). */
+/** Ways to authenticate a request. `client` is HTTP Basic or the OAuth form fields (RFC 6749 §2.3.1). */
 export type Credential = 'bearer' | 'session' | 'client';
 
 /**
- * Who may call. `public` is a decision, never a default: a route without `auth` does not compile and does not boot.
- * `optional` lets the anonymous in and leaves the decision to the use-case.
+ * Callers that may use it. `public` is a decision, never a default: a route without `auth` neither compiles nor boots.
+ * `optional` admits anonymous requests and leaves the decision to the use-case.
  */
 type EndpointAuth =
   | 'public'
@@ -15,15 +15,15 @@ type EndpointAuth =
       readonly permission?: string;
       readonly optional?: boolean;
       /**
-       * Dangerous: a person must have proved who they are lately (RFC 9470). Clients are no people and pass.
-       * `two_factors`: logins of one factor pass too, as the request itself proves that one anew. `of_others`: the
-       * use-case asks where the thing turns out not to be the caller's own.
+       * Sensitive: a user must have signed in recently (RFC 9470). Clients pass. `two_factors`: a sign-in with one factor
+       * passes too, since the request itself verifies that factor again. `of_others`: the use-case checks it if the
+       * resource is another user's.
        */
       readonly stepUp?: true | 'two_factors' | 'of_others';
     };
 
 /**
- * Which bucket beside the caller's a request counts in. `validate`: counted in memory, thousands a second;
+ * The bucket, besides the caller's, that a request counts in. `validate`: counted in memory, thousands a second;
  * `token`: issues or ends tokens; `credential`: tries a password, a code or a link, or sends mail;
  * `log`: reads the public audit log, tile by tile; `read`, `write`, `admin`: everything else.
  */
@@ -93,7 +93,7 @@ const answersAs = ({ responses }: Pick<Endpoint, 'responses'>, type: string): bo
     (shape) => shape !== null && 'contentType' in shape && shape.contentType.startsWith(type),
   );
 
-/** True where people look at the answers: errors are pages too for whoever asks for text/html. */
+/** True where users see the answers: errors are pages too if the request accepts text/html. */
 export const isPage = (endpoint: Pick<Endpoint, 'responses'>): boolean => answersAs(endpoint, 'text/html');
 
 /** True for server-sent events: an answer that goes on. */
@@ -107,7 +107,7 @@ export function rateClassOf({ limit, path, method }: Pick<Endpoint, 'limit' | 'p
   return method === 'GET' ? 'read' : 'write';
 }
 
-/** False for what only reads, and for what only judges tokens. */
+/** False for what only reads, and for what only verifies tokens. */
 export const mayChangeState = ({ limit, method }: Pick<Endpoint, 'limit' | 'method'>): boolean =>
   method !== 'GET' && limit !== 'validate';
 

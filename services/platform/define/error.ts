@@ -47,11 +47,11 @@ export type AppErrorOptions = {
   readonly members?: Readonly<Record<string, unknown>>;
   /** For the log only. */
   readonly cause?: unknown;
-  /** The use-case has written an audit event of this refusal itself: it is told once. */
+  /** The use-case has already written an audit event for this refusal: it is not recorded again. */
   readonly isRecorded?: boolean;
 };
 
-/** The one error class that becomes an answer; anything else is a 500 without words. */
+/** The one error class that becomes an answer; anything else is a 500 without details. */
 export class AppError extends Error {
   readonly definition: ErrorDefinition;
   readonly options: AppErrorOptions;

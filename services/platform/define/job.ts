@@ -9,14 +9,14 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   readonly queue: QueueName;
   /** Ids, never facts: readable by the previous release, free of secrets and personal data. `{}` where it is scheduled. */
   readonly payload: Payload;
-  /** Tries in all, before it becomes a dead letter. */
+  /** Attempts before it becomes a dead letter. */
   readonly attempts: number;
-  /** Before the second try; doubles with each. */
+  /** Before the second attempt; doubles with each. */
   readonly backoffSeconds: number;
   readonly schedule?: { readonly everySeconds: number };
   /** Scheduled: health turns bad when the last success is older. Otherwise: when the oldest one waits longer. */
   readonly staleAfterSeconds: number;
-  /** A run that takes longer is told to stop, and tried again. */
+  /** A run that takes longer is aborted and retried. */
   readonly timeoutSeconds: number;
   readonly meaning: string;
 };

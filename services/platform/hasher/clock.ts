@@ -1,4 +1,4 @@
-/** The time the queue lives by, so that tests can turn it. */
+/** The queue's clock, so that tests can control it. */
 export type HasherClock = {
   /** Monotonic. */
   nowMs(): number;

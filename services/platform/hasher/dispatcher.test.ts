@@ -8,12 +8,12 @@ import {
   type FinishedReply,
 } from './dispatcher.ts';
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
-import { createFakeClock, createFakeLanes, type FakeClock, type FakeLane } from './fake-workers.ts';
+import { createFakeClock, createFakeWorkers, type FakeClock, type FakeWorker } from './fake-workers.ts';
 
 type House = {
   readonly dispatcher: Dispatcher;
   readonly clock: FakeClock;
-  readonly lanes: FakeLane[];
+  readonly workers: FakeWorker[];
   readonly waits: number[];
   readonly hashes: [number, string][];
   readonly children: ChildEvent[];
@@ -21,23 +21,23 @@ type House = {
 
 function house(overrides: Partial<DispatcherOptions> = {}): House {
   const clock = createFakeClock();
-  const { lanes, startLane } = createFakeLanes();
+  const { workers, startWorker } = createFakeWorkers();
   const waits: number[] = [];
   const hashes: [number, string][] = [];
   const children: ChildEvent[] = [];
   const dispatcher = createDispatcher({
-    lanes: 1,
+    workers: 1,
     capacity: 8,
     reservedForKnown: 2,
     maxWaitMs: 2_000,
     clock,
-    startLane,
+    startWorker,
     onQueueWait: (seconds) => waits.push(seconds),
     onHash: (seconds, outcome) => hashes.push([seconds, outcome]),
     onChild: (event) => children.push(event),
     ...overrides,
   });
-  return { dispatcher, clock, lanes, waits, hashes, children };
+  return { dispatcher, clock, workers, waits, hashes, children };
 }
 
 function hashJob(dispatcher: Dispatcher, password: string, admission: Partial<Admission> = {}): Promise<FinishedReply> {
@@ -54,24 +54,24 @@ function busyWith(reason: HasherBusyReason, retryAfterSeconds = expect.any(Numbe
 }
 
 /** Lets the child answer its request, and names what it was. */
-function answer(lane: FakeLane): string | undefined {
-  const password = lane.requests.at(-1)?.password;
-  lane.reply({ kind: 'hashed', digest: `digest of ${password}` });
+function answer(worker: FakeWorker): string | undefined {
+  const password = worker.requests.at(-1)?.password;
+  worker.reply({ kind: 'hashed', digest: `digest of ${password}` });
   return password;
 }
 
 describe('dispatcher', () => {
   it('gives a job to a child as soon as one is ready, one job at a time', async () => {
-    const { dispatcher, lanes } = house({ lanes: 2 });
+    const { dispatcher, workers } = house({ workers: 2 });
     const results = ['a', 'b', 'c'].map((password) => hashJob(dispatcher, password));
     expect(dispatcher.counts()).toEqual({ queued: 3, running: 0 });
-    lanes[0]?.ready();
-    lanes[1]?.ready();
+    workers[0]?.ready();
+    workers[1]?.ready();
     expect(dispatcher.counts()).toEqual({ queued: 1, running: 2 });
-    expect(lanes.map((lane) => lane.requests.map(({ password }) => password))).toEqual([['a'], ['b']]);
-    answer(lanes[1]!);
-    answer(lanes[1]!);
-    answer(lanes[0]!);
+    expect(workers.map((worker) => worker.requests.map(({ password }) => password))).toEqual([['a'], ['b']]);
+    answer(workers[1]!);
+    answer(workers[1]!);
+    answer(workers[0]!);
     expect(await Promise.all(results)).toEqual(
       ['a', 'b', 'c'].map((password) => ({ kind: 'hashed', digest: `digest of ${password}` })),
     );
@@ -79,17 +79,17 @@ describe('dispatcher', () => {
   });
 
   it('lets a second client in after one job of a flooding one', () => {
-    const { dispatcher, lanes } = house();
+    const { dispatcher, workers } = house();
     for (const password of ['a1', 'a2', 'a3']) hashJob(dispatcher, password, { clientPrefix: 'a' });
     hashJob(dispatcher, 'b1', { clientPrefix: 'b' });
-    lanes[0]?.ready();
-    expect([1, 2, 3, 4].map(() => answer(lanes[0]!))).toEqual(['a1', 'b1', 'a2', 'a3']);
+    workers[0]?.ready();
+    expect([1, 2, 3, 4].map(() => answer(workers[0]!))).toEqual(['a1', 'b1', 'a2', 'a3']);
   });
 
   it('refuses a job for which there is no place, saying how long the work ahead takes', async () => {
-    const { dispatcher, lanes } = house({ lanes: 2, capacity: 16, reservedForKnown: 4 });
-    lanes[0]?.ready(0.4);
-    lanes[1]?.ready(0.4);
+    const { dispatcher, workers } = house({ workers: 2, capacity: 16, reservedForKnown: 4 });
+    workers[0]?.ready(0.4);
+    workers[1]?.ready(0.4);
     for (let index = 0; index < 14; index += 1) hashJob(dispatcher, `u${index}`);
     expect(dispatcher.counts()).toEqual({ queued: 12, running: 2 });
     const late = { clientPrefix: 'late', knownDevice: false };
@@ -103,108 +103,108 @@ describe('dispatcher', () => {
   });
 
   it('follows the speed it measures when it says how long to wait', async () => {
-    const { dispatcher, lanes, clock } = house({ capacity: 4, reservedForKnown: 0 });
-    lanes[0]?.ready(1);
+    const { dispatcher, workers, clock } = house({ capacity: 4, reservedForKnown: 0 });
+    workers[0]?.ready(1);
     hashJob(dispatcher, 'slow');
     clock.advance(6_000);
-    answer(lanes[0]!);
+    answer(workers[0]!);
     for (let index = 0; index < 5; index += 1) hashJob(dispatcher, `u${index}`);
     // A mean of 0.8 × 1 s + 0.2 × 6 s, five jobs in one child.
     await expect(hashJob(dispatcher, 'late')).rejects.toEqual(busyWith('full', 10));
   });
 
   it('takes the place of the newest job of a flooding prefix for another client, and tells the one that lost it', async () => {
-    const { dispatcher, lanes, clock } = house({ capacity: 3, reservedForKnown: 0 });
+    const { dispatcher, workers, clock } = house({ capacity: 3, reservedForKnown: 0 });
     const flood = ['a1', 'a2', 'a3'].map((password) => hashJob(dispatcher, password, { clientPrefix: 'a' }));
     const other = hashJob(dispatcher, 'b1', { clientPrefix: 'b' });
     await expect(flood[2]).rejects.toEqual(busyWith('full'));
-    lanes[0]?.ready();
-    expect([1, 2, 3].map(() => answer(lanes[0]!))).toEqual(['a1', 'b1', 'a2']);
+    workers[0]?.ready();
+    expect([1, 2, 3].map(() => answer(workers[0]!))).toEqual(['a1', 'b1', 'a2']);
     await expect(other).resolves.toEqual({ kind: 'hashed', digest: 'digest of b1' });
     expect(clock.pendingTimers).toBe(0);
   });
 
   it('drops a job that waited two seconds, and not a moment before', async () => {
-    const { dispatcher, lanes, clock, waits } = house();
-    lanes[0]?.ready();
+    const { dispatcher, workers, clock, waits } = house();
+    workers[0]?.ready();
     hashJob(dispatcher, 'running');
     const inTime = hashJob(dispatcher, 'in time');
     clock.advance(1);
     const dropped = hashJob(dispatcher, 'dropped');
     clock.advance(1_998);
-    answer(lanes[0]!);
+    answer(workers[0]!);
     expect(dispatcher.counts()).toEqual({ queued: 1, running: 1 });
     clock.advance(2);
     await expect(dropped).rejects.toEqual(busyWith('waited_too_long', 1));
-    expect(answer(lanes[0]!)).toBe('in time');
+    expect(answer(workers[0]!)).toBe('in time');
     await expect(inTime).resolves.toBeDefined();
     expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
     expect(waits).toEqual([0, 1.999]);
   });
 
   it('drops a waiting job when its client leaves, and takes none of a client that left', async () => {
-    const { dispatcher, lanes, clock } = house();
+    const { dispatcher, workers, clock } = house();
     const client = new AbortController();
     const leaving = hashJob(dispatcher, 'leaving', { signal: client.signal });
     client.abort();
     await expect(leaving).rejects.toEqual(busyWith('client_left'));
     await expect(hashJob(dispatcher, 'gone', { signal: client.signal })).rejects.toEqual(busyWith('client_left'));
-    lanes[0]?.ready();
-    expect(lanes[0]?.requests).toEqual([]);
+    workers[0]?.ready();
+    expect(workers[0]?.requests).toEqual([]);
     expect(clock.pendingTimers).toBe(0);
   });
 
   it('finishes a running job whose client leaves, for the child cannot stop half-way', async () => {
-    const { dispatcher, lanes } = house();
+    const { dispatcher, workers } = house();
     const client = new AbortController();
-    lanes[0]?.ready();
+    workers[0]?.ready();
     const running = hashJob(dispatcher, 'running', { signal: client.signal });
     hashJob(dispatcher, 'next');
     client.abort();
     expect(dispatcher.counts()).toEqual({ queued: 1, running: 1 });
-    answer(lanes[0]!);
+    answer(workers[0]!);
     await expect(running).resolves.toBeDefined();
-    expect(lanes[0]?.requests.at(-1)?.password).toBe('next');
+    expect(workers[0]?.requests.at(-1)?.password).toBe('next');
   });
 
   it('runs the job of a lost child once more in another, before everyone who waits', async () => {
-    const { dispatcher, lanes, hashes } = house({ lanes: 2 });
-    lanes[0]?.ready();
-    lanes[1]?.ready();
+    const { dispatcher, workers, hashes } = house({ workers: 2 });
+    workers[0]?.ready();
+    workers[1]?.ready();
     const unlucky = hashJob(dispatcher, 'unlucky');
     hashJob(dispatcher, 'other');
     hashJob(dispatcher, 'waiting');
-    lanes[0]?.end();
+    workers[0]?.end();
     expect(dispatcher.counts()).toEqual({ queued: 2, running: 1 });
-    answer(lanes[1]!);
-    expect(answer(lanes[1]!)).toBe('unlucky');
+    answer(workers[1]!);
+    expect(answer(workers[1]!)).toBe('unlucky');
     await expect(unlucky).resolves.toEqual({ kind: 'hashed', digest: 'digest of unlucky' });
     expect(hashes.map(([, outcome]) => outcome)).toEqual(['lost', 'hashed', 'hashed']);
   });
 
   it('fails a job that lost two children instead of feeding it to a third', async () => {
-    const { dispatcher, lanes, clock } = house();
+    const { dispatcher, workers, clock } = house();
     const poison = hashJob(dispatcher, 'poison');
     for (const round of [0, 1]) {
-      lanes[round]?.ready();
-      lanes[round]?.end();
+      workers[round]?.ready();
+      workers[round]?.end();
       clock.advance(0);
     }
     await expect(poison).rejects.toBeInstanceOf(HasherFailedError);
-    lanes[2]?.ready();
-    expect(lanes[2]?.requests).toEqual([]);
+    workers[2]?.ready();
+    expect(workers[2]?.requests).toEqual([]);
   });
 
   it('does not retry for a client that left, and drops a retry that waits too long or whose client leaves', async () => {
-    const { dispatcher, lanes, clock } = house({ lanes: 3 });
-    for (const lane of lanes) lane.ready();
+    const { dispatcher, workers, clock } = house({ workers: 3 });
+    for (const worker of workers) worker.ready();
     const early = new AbortController();
     const late = new AbortController();
     const gone = hashJob(dispatcher, 'gone', { signal: early.signal });
     const leaving = hashJob(dispatcher, 'leaving', { signal: late.signal });
     const waiting = hashJob(dispatcher, 'waiting');
     early.abort();
-    for (const lane of lanes.slice(0, 3)) lane.end();
+    for (const worker of workers.slice(0, 3)) worker.end();
     await expect(gone).rejects.toEqual(busyWith('client_left'));
     late.abort();
     await expect(leaving).rejects.toEqual(busyWith('client_left'));
@@ -214,17 +214,17 @@ describe('dispatcher', () => {
   });
 
   it('reports what a child could not do, and goes on', async () => {
-    const { dispatcher, lanes, hashes, clock } = house();
-    lanes[0]?.ready();
+    const { dispatcher, workers, hashes, clock } = house();
+    workers[0]?.ready();
     const failing = hashJob(dispatcher, 'failing');
     const next = hashJob(dispatcher, 'next');
     clock.advance(250);
-    lanes[0]?.reply({ kind: 'failed' });
+    workers[0]?.reply({ kind: 'failed' });
     await expect(failing).rejects.toBeInstanceOf(HasherFailedError);
-    lanes[0]?.reply({ kind: 'verified', matches: true });
+    workers[0]?.reply({ kind: 'verified', matches: true });
     await expect(next).resolves.toEqual({ kind: 'verified', matches: true });
     hashJob(dispatcher, 'third');
-    lanes[0]?.reply({ kind: 'verified', matches: false });
+    workers[0]?.reply({ kind: 'verified', matches: false });
     expect(hashes).toEqual([
       [0.25, 'failed'],
       [0, 'matched'],
@@ -233,31 +233,31 @@ describe('dispatcher', () => {
   });
 
   it('ignores an answer to nothing', () => {
-    const { dispatcher, lanes, hashes } = house();
-    lanes[0]?.ready();
-    lanes[0]?.reply({ kind: 'hashed', digest: 'stray' });
+    const { dispatcher, workers, hashes } = house();
+    workers[0]?.ready();
+    workers[0]?.reply({ kind: 'hashed', digest: 'stray' });
     expect(hashes).toEqual([]);
     expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
   });
 
   it('replaces a child that died at once, and one that cannot start ever later, up to five seconds', () => {
-    const { lanes, clock, children } = house();
-    lanes[0]?.ready();
-    lanes[0]?.end();
+    const { workers, clock, children } = house();
+    workers[0]?.ready();
+    workers[0]?.end();
     clock.advance(0);
-    expect(lanes).toHaveLength(2);
+    expect(workers).toHaveLength(2);
     for (const delayMs of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
-      const before = lanes.length;
-      lanes.at(-1)?.end();
+      const before = workers.length;
+      workers.at(-1)?.end();
       clock.advance(delayMs - 1);
-      expect(lanes).toHaveLength(before);
+      expect(workers).toHaveLength(before);
       clock.advance(1);
-      expect(lanes).toHaveLength(before + 1);
+      expect(workers).toHaveLength(before + 1);
     }
-    lanes.at(-1)?.ready();
-    lanes.at(-1)?.end();
+    workers.at(-1)?.ready();
+    workers.at(-1)?.end();
     clock.advance(0);
-    expect(lanes).toHaveLength(11);
+    expect(workers).toHaveLength(11);
     expect(children.slice(0, 3)).toEqual([
       { kind: 'started', pid: 1 },
       { kind: 'ended', pid: 1, code: null, signal: 'SIGKILL' },
@@ -266,86 +266,86 @@ describe('dispatcher', () => {
   });
 
   it('tries again when the system has no room for a process', async () => {
-    const { lanes, startLane } = createFakeLanes();
+    const { workers, startWorker } = createFakeWorkers();
     let refusals = 2;
     const { dispatcher, clock, children } = house({
-      startLane: (events) => {
+      startWorker: (events) => {
         refusals -= 1;
         if (refusals >= 0) throw new Error('ENOMEM');
-        return startLane(events);
+        return startWorker(events);
       },
     });
     const result = hashJob(dispatcher, 'patient');
     clock.advance(100);
     clock.advance(200);
-    lanes[0]?.ready();
-    answer(lanes[0]!);
+    workers[0]?.ready();
+    answer(workers[0]!);
     await expect(result).resolves.toBeDefined();
     expect(children.map(({ kind }) => kind)).toEqual(['ended', 'ended', 'started']);
   });
 
   it('kills a child that holds one job for thirty seconds, and retries the job', async () => {
-    const { dispatcher, lanes, clock } = house();
-    lanes[0]?.ready();
+    const { dispatcher, workers, clock } = house();
+    workers[0]?.ready();
     const stuck = hashJob(dispatcher, 'stuck');
     clock.advance(29_999);
-    expect(lanes[0]?.kills).toBe(0);
+    expect(workers[0]?.kills).toBe(0);
     clock.advance(1);
-    expect(lanes[0]?.kills).toBe(1);
-    lanes[0]?.end();
+    expect(workers[0]?.kills).toBe(1);
+    workers[0]?.end();
     clock.advance(0);
-    lanes[1]?.ready();
-    answer(lanes[1]!);
+    workers[1]?.ready();
+    answer(workers[1]!);
     await expect(stuck).resolves.toBeDefined();
     clock.advance(60_000);
-    expect(lanes[1]?.kills).toBe(0);
+    expect(workers[1]?.kills).toBe(0);
   });
 
   it('closes after the running jobs: waiting ones are dropped, new ones refused, every child stopped', async () => {
-    const { dispatcher, lanes, clock } = house({ lanes: 2 });
-    lanes[0]?.ready();
+    const { dispatcher, workers, clock } = house({ workers: 2 });
+    workers[0]?.ready();
     const running = hashJob(dispatcher, 'running');
-    lanes[1]?.ready();
+    workers[1]?.ready();
     hashJob(dispatcher, 'also running');
-    lanes[1]?.reply({ kind: 'verified', matches: true });
+    workers[1]?.reply({ kind: 'verified', matches: true });
     const other = hashJob(dispatcher, 'lost while closing');
     const waiting = hashJob(dispatcher, 'waiting');
     const closed = dispatcher.close();
     expect(dispatcher.close()).toBe(closed);
     await expect(waiting).rejects.toEqual(busyWith('closing'));
     await expect(hashJob(dispatcher, 'new')).rejects.toEqual(busyWith('closing'));
-    expect(lanes.map(({ stops }) => stops)).toEqual([0, 0]);
-    answer(lanes[0]!);
+    expect(workers.map(({ stops }) => stops)).toEqual([0, 0]);
+    answer(workers[0]!);
     await expect(running).resolves.toBeDefined();
-    expect(lanes.map(({ stops }) => stops)).toEqual([1, 0]);
-    lanes[0]?.end();
-    lanes[1]?.end();
+    expect(workers.map(({ stops }) => stops)).toEqual([1, 0]);
+    workers[0]?.end();
+    workers[1]?.end();
     await expect(other).rejects.toEqual(busyWith('closing'));
     await closed;
     clock.advance(60_000);
-    expect(lanes).toHaveLength(2);
+    expect(workers).toHaveLength(2);
     expect(clock.pendingTimers).toBe(0);
   });
 
   it('closes while a child waits to be replaced and another is starting', async () => {
-    const { dispatcher, lanes, clock } = house({ lanes: 2 });
-    lanes[0]?.end();
+    const { dispatcher, workers, clock } = house({ workers: 2 });
+    workers[0]?.end();
     const closed = dispatcher.close();
     await expect(dispatcher.firstReady).rejects.toEqual(busyWith('closing', 1));
-    expect(lanes[1]?.stops).toBe(1);
-    lanes[1]?.end();
+    expect(workers[1]?.stops).toBe(1);
+    workers[1]?.end();
     await closed;
     clock.advance(60_000);
-    expect(lanes).toHaveLength(2);
+    expect(workers).toHaveLength(2);
   });
 
   it('works without any hook', async () => {
-    const { dispatcher, lanes } = house({ onQueueWait: undefined, onHash: undefined, onChild: undefined });
-    lanes[0]?.ready();
+    const { dispatcher, workers } = house({ onQueueWait: undefined, onHash: undefined, onChild: undefined });
+    workers[0]?.ready();
     const result = hashJob(dispatcher, 'quiet');
-    answer(lanes[0]!);
+    answer(workers[0]!);
     await expect(result).resolves.toBeDefined();
-    lanes[0]?.end();
+    workers[0]?.end();
     expect(await dispatcher.firstReady).toMatchObject({ dummyDigest: 'dummy of 1' });
     expect(new HasherBusyError('full', 1).message).not.toContain('quiet');
   });

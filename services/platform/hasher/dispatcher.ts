@@ -3,10 +3,10 @@ import type { HasherClock } from './clock.ts';
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
 import { createFairQueue, type Place } from './fair-queue.ts';
 import type { HashReply, HashRequest, ReadyMessage } from './protocol.ts';
-import type { Lane, LaneEnd, StartWorker } from './worker-process.ts';
+import type { HashingWorker, StartWorker, WorkerEnd } from './worker-process.ts';
 
 export type Admission = Place & {
-  /** Aborted when the client leaves: a waiting job is dropped; a running one ends unheard. */
+  /** Aborted when the client disconnects: a waiting job is dropped; the result of a running one is ignored. */
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -15,15 +15,15 @@ export type HashOutcome = 'hashed' | 'matched' | 'mismatched' | 'failed' | 'lost
 
 export type ChildEvent =
   | { readonly kind: 'started'; readonly pid: number | undefined }
-  | ({ readonly kind: 'ended'; readonly pid: number | undefined } & LaneEnd);
+  | ({ readonly kind: 'ended'; readonly pid: number | undefined } & WorkerEnd);
 
 export type DispatcherOptions = {
-  readonly lanes: number;
+  readonly workers: number;
   readonly capacity: number;
   readonly reservedForKnown: number;
   readonly maxWaitMs: number;
   readonly clock: HasherClock;
-  readonly startLane: StartWorker;
+  readonly startWorker: StartWorker;
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
   readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
   readonly onChild?: ((event: ChildEvent) => void) | undefined;
@@ -33,9 +33,9 @@ export type FinishedReply = Exclude<HashReply, { kind: 'failed' }>;
 
 export type Dispatcher = {
   submit(request: HashRequest, admission: Admission): Promise<FinishedReply>;
-  /** What a job of this place would be refused with now. */
+  /** The error that a job of this place would be refused with now. */
   refusalOf(place: Place): HasherBusyError | undefined;
-  /** What the first child that could hash reported. */
+  /** The report of the first child that is ready. */
   readonly firstReady: Promise<ReadyMessage>;
   counts(): { queued: number; running: number };
   close(): Promise<void>;
@@ -51,7 +51,7 @@ type Job = Place & {
 };
 
 type Slot = {
-  lane: Lane | undefined;
+  worker: HashingWorker | undefined;
   ready: boolean;
   job: Job | undefined;
   startedJobMs: number;
@@ -59,23 +59,23 @@ type Slot = {
   cancelTimer: () => void;
 };
 
-// A child that holds one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
+// A child that runs one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
 const STUCK_AFTER_MS = 30_000;
 const NEWEST_WEIGHT = 0.2;
 const nothing = (): void => {};
 
-/** Moves jobs from the bounded queue to the lanes, keeps the lanes alive, and knows how long the queue takes. */
+/** Moves jobs from the bounded queue to the workers, restarts workers that end, and estimates the waiting time. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { clock } = options;
   const queue = createFairQueue<Job>(options.capacity, options.reservedForKnown);
-  const retries: Job[] = []; // At most one per lane, and before everyone: they have been served once already.
-  const slots = Array.from({ length: options.lanes }, emptySlot);
+  const retries: Job[] = []; // At most one per worker, served first: they have already been started once.
+  const slots = Array.from({ length: options.workers }, emptySlot);
   const firstReady = Promise.withResolvers<ReadyMessage>();
   const allEnded = Promise.withResolvers<void>();
   let meanHashSeconds: number | undefined;
   let closing = false;
-  firstReady.promise.catch(nothing); // Closing before any child is ready is nobody's unhandled rejection.
-  for (const slot of slots) startLane(slot);
+  firstReady.promise.catch(nothing); // Closing before any child is ready must not be an unhandled rejection.
+  for (const slot of slots) startWorker(slot);
 
   function submit(request: HashRequest, admission: Admission): Promise<FinishedReply> {
     const { clientPrefix, knownDevice, signal } = admission;
@@ -127,26 +127,26 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function busy(reason: HasherBusyReason): HasherBusyError {
     const { queued, running } = counts();
-    const secondsAhead = ((queued + running) * (meanHashSeconds ?? 0)) / options.lanes;
+    const secondsAhead = ((queued + running) * (meanHashSeconds ?? 0)) / options.workers;
     return new HasherBusyError(reason, Math.max(1, Math.ceil(secondsAhead)));
   }
 
   function pump(): void {
     for (const slot of slots) {
-      if (!slot.lane || !slot.ready || slot.job) continue;
+      if (!slot.worker || !slot.ready || slot.job) continue;
       const job = retries.shift() ?? queue.take();
       if (!job) return;
-      run(slot, slot.lane, job);
+      run(slot, slot.worker, job);
     }
   }
 
-  function run(slot: Slot, lane: Lane, job: Job): void {
+  function run(slot: Slot, worker: HashingWorker, job: Job): void {
     job.stopWaiting();
     slot.job = job;
     slot.startedJobMs = clock.nowMs();
-    slot.cancelTimer = clock.after(STUCK_AFTER_MS, () => lane.kill());
+    slot.cancelTimer = clock.after(STUCK_AFTER_MS, () => worker.kill());
     options.onQueueWait?.((slot.startedJobMs - job.waitingSinceMs) / 1000);
-    lane.send(job.request);
+    worker.send(job.request);
   }
 
   function finish(slot: Slot, outcome: HashOutcome): number {
@@ -161,7 +161,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     meanHashSeconds = (meanHashSeconds ?? seconds) * (1 - NEWEST_WEIGHT) + seconds * NEWEST_WEIGHT;
   }
 
-  function startLane(slot: Slot): void {
+  function startWorker(slot: Slot): void {
     const onReady = (message: ReadyMessage): void => {
       slot.ready = true;
       slot.failedStarts = 0;
@@ -179,26 +179,26 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         learn(seconds);
         job.settle.resolve(reply);
       }
-      if (closing) slot.lane?.stop();
+      if (closing) slot.worker?.stop();
       pump();
     };
     let pid: number | undefined;
-    const onEnd = (end: LaneEnd): void => {
+    const onEnd = (end: WorkerEnd): void => {
       options.onChild?.({ kind: 'ended', pid, ...end });
       if (!slot.ready) slot.failedStarts += 1;
-      slot.lane = undefined;
+      slot.worker = undefined;
       slot.ready = false;
       if (slot.job) retryLost(slot, slot.job);
       if (closing) settleClose();
-      else slot.cancelTimer = clock.after(restartDelayMs(slot.failedStarts), () => startLane(slot));
+      else slot.cancelTimer = clock.after(restartDelayMs(slot.failedStarts), () => startWorker(slot));
       pump();
     };
     try {
-      slot.lane = options.startLane({ onReady, onReply, onEnd });
-      pid = slot.lane.pid;
+      slot.worker = options.startWorker({ onReady, onReply, onEnd });
+      pid = slot.worker.pid;
       options.onChild?.({ kind: 'started', pid });
     } catch {
-      onEnd({ code: null, signal: null }); // The system has no room for a process now: the next try may find some.
+      onEnd({ code: null, signal: null }); // The system cannot start a process now; a later attempt may succeed.
     }
   }
 
@@ -224,9 +224,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       firstReady.reject(busy('closing'));
       for (const job of [...retries.splice(0), ...queue.drain()]) drop(job, 'closing');
       for (const slot of slots) {
-        if (slot.job) continue; // Stops after its answer.
+        if (slot.job) continue; // A busy worker stops after its answer.
         slot.cancelTimer();
-        slot.lane?.stop();
+        slot.worker?.stop();
       }
       settleClose();
     }
@@ -234,14 +234,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function settleClose(): void {
-    if (slots.every((slot) => !slot.lane)) allEnded.resolve();
+    if (slots.every((slot) => !slot.worker)) allEnded.resolve();
   }
 
   return { submit, refusalOf, firstReady: firstReady.promise, counts, close };
 }
 
 function emptySlot(): Slot {
-  return { lane: undefined, ready: false, job: undefined, startedJobMs: 0, failedStarts: 0, cancelTimer: nothing };
+  return { worker: undefined, ready: false, job: undefined, startedJobMs: 0, failedStarts: 0, cancelTimer: nothing };
 }
 
 const restartDelayMs = (failedStarts: number): number => (failedStarts === 0 ? 0 : backoffMs(ownBackoff, failedStarts));

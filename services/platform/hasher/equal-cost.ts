@@ -1,13 +1,13 @@
 import { hashSync } from '@node-rs/bcrypt';
 import { BCRYPT_COST, type HashAlgorithm } from './schemes.ts';
 
-/** Does the work, then as much more as a verification of our own costs: a cheaper digest is not told by the time it takes. */
+/** Does the work, then adds work up to the cost of our own verification: timing does not reveal a cheaper digest. */
 export type EqualCost = <T>(work: () => T) => T;
 
 const COST_MIN = 4;
 const MEASURED_COST = 10;
 
-/** Processor time of this process, microseconds: time spent waiting for a core is no cost. */
+/** Processor time of this process, microseconds: time spent waiting for a core does not count as cost. */
 function processorMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
@@ -25,8 +25,8 @@ type Costs = {
 };
 
 /**
- * Measures what one hash of ours costs, doing `hashOne`.
- * With Argon2id the digests of before, bcrypt of cost 12, may be the costlier kind: then they are the measure.
+ * Measures the cost of one of our hashes with `hashOne`.
+ * With Argon2id, older digests (bcrypt of cost 12) may be costlier: then their cost is used.
  */
 export function createEqualCost<T>(
   algorithm: HashAlgorithm,

@@ -1,11 +1,11 @@
-/** Why a job got no place, or lost it: nothing was hashed, and the same call may succeed later. */
+/** Why a job was not queued, or was dropped: nothing was hashed, and the same call may succeed later. */
 export type HasherBusyReason = 'full' | 'waited_too_long' | 'client_left' | 'closing';
 
 /** The queue is full, or the job was dropped from it. Callers answer 503 with `Retry-After`. */
 export class HasherBusyError extends Error {
   override readonly name = 'HasherBusyError';
   readonly reason: HasherBusyReason;
-  /** Whole seconds, at least one: the work now ahead of a newcomer at the measured speed. */
+  /** Whole seconds, at least one: the queued work at the measured speed. */
   readonly retryAfterSeconds: number;
 
   constructor(reason: HasherBusyReason, retryAfterSeconds: number) {
@@ -20,7 +20,7 @@ export class HasherFailedError extends Error {
   override readonly name = 'HasherFailedError';
 }
 
-/** The stored digest has no scheme here, or a broken form. It holds a secret, so no message repeats it. */
+/** The stored digest has an unknown scheme, or is malformed. It is secret, so no message repeats it. */
 export class UnknownDigestError extends Error {
   override readonly name = 'UnknownDigestError';
 

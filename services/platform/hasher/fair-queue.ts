@@ -1,5 +1,5 @@
 export type Place = {
-  /** What counts as one client: an IPv4 address, an IPv6 /64. */
+  /** Addresses that count as one client: an IPv4 address, an IPv6 /64. */
   readonly clientPrefix: string;
   /** A device that signed in here before. */
   readonly knownDevice: boolean;
@@ -7,9 +7,9 @@ export type Place = {
 
 export type FairQueue<T extends Place> = {
   readonly size: number;
-  /** Whether a job of this place would get a seat now. */
+  /** Whether a job of this place would be queued now. */
   hasSeatFor(place: Place): boolean;
-  /** Seats the job and returns the one left without a place: none, the job itself, or the newest of a greedier prefix. */
+  /** Queues the job and returns the displaced one: none, the job itself, or the newest of a prefix with more jobs. */
   offer(job: T): T | undefined;
   take(): T | undefined;
   remove(job: T): void;
@@ -18,9 +18,9 @@ export type FairQueue<T extends Place> = {
 };
 
 /**
- * A bounded queue that serves prefixes in turn, and known devices in turn with unknown ones. Unknown devices never
- * hold the reserved places. When a class is full, the newest job of its greediest prefix makes room for a prefix with
- * fewer, so one client cannot keep the others out.
+ * A bounded queue that serves prefixes round-robin, and alternates known devices with unknown ones. Unknown devices
+ * never use the reserved places. When a class is full, a prefix with fewer jobs displaces the newest job of the prefix
+ * with the most, so one client cannot keep the others out.
  */
 export function createFairQueue<T extends Place>(capacity: number, reservedForKnown: number): FairQueue<T> {
   const known = createRing<T>();
@@ -66,12 +66,12 @@ type Ring<T> = {
   push(job: T): void;
   shift(): T | undefined;
   remove(job: T): void;
-  /** The job that gives its place up to such a one. */
+  /** The job to displace for a job of this place. */
   yielding(place: Place): T | undefined;
   drain(): T[];
 };
 
-// The map's own order is the turn: the first prefix is next, and goes to the end once served.
+// The insertion order of the map is the round-robin order: the first prefix is next, and moves to the end once served.
 function createRing<T extends Place>(): Ring<T> {
   const jobsByPrefix = new Map<string, T[]>();
   let size = 0;
@@ -110,7 +110,7 @@ function createRing<T extends Place>(): Ring<T> {
       const own = jobsByPrefix.get(clientPrefix)?.length ?? 0;
       let greediest: T[] = [];
       for (const jobs of jobsByPrefix.values()) if (jobs.length > greediest.length) greediest = jobs;
-      // Only a prefix that stays at least level loses a place, or two prefixes would evict each other for ever.
+      // Only a prefix that keeps at least as many jobs is displaced, or two prefixes would evict each other forever.
       return greediest.length > own + 1 ? greediest.at(-1) : undefined;
     },
     drain() {

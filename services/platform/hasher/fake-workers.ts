@@ -1,6 +1,6 @@
 import type { HasherClock } from './clock.ts';
 import type { HashReply, HashRequest } from './protocol.ts';
-import type { Lane, LaneEvents, StartWorker } from './worker-process.ts';
+import type { HashingWorker, StartWorker, WorkerEvents } from './worker-process.ts';
 
 /** For tests: a clock that moves when told. */
 export type FakeClock = HasherClock & {
@@ -34,8 +34,8 @@ export function createFakeClock(): FakeClock {
   };
 }
 
-/** For tests: a lane whose child the test plays. */
-export type FakeLane = Lane & {
+/** For tests: a worker whose child the test plays. */
+export type FakeWorker = HashingWorker & {
   readonly requests: HashRequest[];
   readonly stops: number;
   readonly kills: number;
@@ -44,19 +44,19 @@ export type FakeLane = Lane & {
   end(): void;
 };
 
-export function createFakeLanes(): { readonly lanes: FakeLane[]; readonly startLane: StartWorker } {
-  const lanes: FakeLane[] = [];
+export function createFakeWorkers(): { readonly workers: FakeWorker[]; readonly startWorker: StartWorker } {
+  const workers: FakeWorker[] = [];
   return {
-    lanes,
-    startLane: (events) => {
-      const lane = fakeLane(lanes.length + 1, events);
-      lanes.push(lane);
-      return lane;
+    workers,
+    startWorker: (events) => {
+      const worker = fakeWorker(workers.length + 1, events);
+      workers.push(worker);
+      return worker;
     },
   };
 }
 
-function fakeLane(pid: number, events: LaneEvents): FakeLane {
+function fakeWorker(pid: number, events: WorkerEvents): FakeWorker {
   const requests: HashRequest[] = [];
   let stops = 0;
   let kills = 0;

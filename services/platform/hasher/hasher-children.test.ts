@@ -211,9 +211,9 @@ describe('children of others', { timeout: 120_000 }, () => {
 
   it('kills a child that does not end when asked', async () => {
     const ended = Promise.withResolvers<unknown>();
-    const lane = hashingWorkers(pepper, 50)({ onReady: () => {}, onReply: () => {}, onEnd: ended.resolve });
-    process.kill(lane.pid!, 'SIGSTOP');
-    lane.stop();
+    const worker = hashingWorkers(pepper, 50)({ onReady: () => {}, onReply: () => {}, onEnd: ended.resolve });
+    process.kill(worker.pid!, 'SIGSTOP');
+    worker.stop();
     expect(await ended.promise).toEqual({ code: null, signal: 'SIGKILL' });
   });
 

@@ -1,25 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createFakeClock, createFakeLanes, type FakeLane } from './fake-workers.ts';
+import { createFakeClock, createFakeWorkers, type FakeWorker } from './fake-workers.ts';
 import { createHasher, type Hasher, HasherFailedError, UnhashablePasswordError, UnknownDigestError } from './hasher.ts';
 
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
 const digest = `$2b$12$${'a'.repeat(53)}`;
 
-function fakeHasher(children = 1): { hasher: Hasher; lanes: FakeLane[] } {
-  const { lanes, startLane } = createFakeLanes();
-  const hasher = createHasher({ pepper: randomBytes(32), children, startLane, clock: createFakeClock() });
-  return { hasher, lanes };
+function fakeHasher(children = 1): { hasher: Hasher; workers: FakeWorker[] } {
+  const { workers, startWorker } = createFakeWorkers();
+  const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock: createFakeClock() });
+  return { hasher, workers };
 }
 
 describe('createHasher', () => {
   it('refuses a short pepper and impossible sizes', () => {
-    const { startLane } = createFakeLanes();
+    const { startWorker } = createFakeWorkers();
     const pepper = randomBytes(32);
-    expect(() => createHasher({ pepper: randomBytes(31), startLane })).toThrow(RangeError);
+    expect(() => createHasher({ pepper: randomBytes(31), startWorker })).toThrow(RangeError);
     for (const wrong of [0, 1.5, -1, Number.NaN]) {
-      expect(() => createHasher({ pepper, startLane, children: wrong })).toThrow(RangeError);
-      expect(() => createHasher({ pepper, startLane, capacity: wrong })).toThrow(RangeError);
+      expect(() => createHasher({ pepper, startWorker, children: wrong })).toThrow(RangeError);
+      expect(() => createHasher({ pepper, startWorker, capacity: wrong })).toThrow(RangeError);
     }
   });
 
@@ -34,15 +34,15 @@ describe('createHasher', () => {
   });
 
   it('hands the child the normalised password, to hash and to verify', async () => {
-    const { hasher, lanes } = fakeHasher();
-    lanes[0]?.ready();
+    const { hasher, workers } = fakeHasher();
+    workers[0]?.ready();
     const hashed = hasher.hash('pa\u0308ss', admission);
-    lanes[0]?.reply({ kind: 'hashed', digest });
+    workers[0]?.reply({ kind: 'hashed', digest });
     expect(await hashed).toBe(digest);
     const verified = hasher.verify('pa\u0308ss', digest, admission);
-    lanes[0]?.reply({ kind: 'verified', matches: true });
+    workers[0]?.reply({ kind: 'verified', matches: true });
     expect(await verified).toBe(true);
-    expect(lanes[0]?.requests).toEqual([
+    expect(workers[0]?.requests).toEqual([
       { kind: 'hash', password: 'p\u00e4ss' },
       { kind: 'verify', password: 'p\u00e4ss', digest },
     ]);
@@ -58,20 +58,20 @@ describe('createHasher', () => {
   });
 
   it('takes no answer to another question for one: never true by accident', async () => {
-    const { hasher, lanes } = fakeHasher();
-    lanes[0]?.ready();
+    const { hasher, workers } = fakeHasher();
+    workers[0]?.ready();
     const verified = hasher.verify('x', digest, admission);
-    lanes[0]?.reply({ kind: 'hashed', digest });
+    workers[0]?.reply({ kind: 'hashed', digest });
     await expect(verified).rejects.toBeInstanceOf(HasherFailedError);
     const hashed = hasher.hash('x', admission);
-    lanes[0]?.reply({ kind: 'verified', matches: true });
+    workers[0]?.reply({ kind: 'verified', matches: true });
     await expect(hashed).rejects.toBeInstanceOf(HasherFailedError);
   });
 
   it('has its dummy digest once a child is ready', async () => {
-    const { hasher, lanes } = fakeHasher(2);
-    lanes[1]?.ready();
-    lanes[0]?.ready();
+    const { hasher, workers } = fakeHasher(2);
+    workers[1]?.ready();
+    workers[0]?.ready();
     expect(await hasher.dummyDigest()).toBe('dummy of 2');
     expect(hasher.needsUpgrade(digest)).toBe(false);
   });

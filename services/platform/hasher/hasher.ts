@@ -18,10 +18,10 @@ export type HasherOptions = {
   readonly capacity?: number | undefined;
   /** A job that waited this long is dropped; 2 by default. */
   readonly maxWaitSeconds?: number | undefined;
-  /** What new digests are made with; bcrypt unless said. */
+  /** Algorithm of new digests; bcrypt by default. */
   readonly algorithm?: HashAlgorithm | undefined;
   readonly clock?: HasherClock | undefined;
-  readonly startLane?: StartWorker | undefined;
+  readonly startWorker?: StartWorker | undefined;
   /** Called when a job leaves the queue for a child. */
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
   /** Called when a run in a child ends. */
@@ -43,18 +43,18 @@ export type Hasher = {
    */
   verify(password: string, digest: string, admission: Admission): Promise<boolean>;
   /**
-   * The refusal that a job with this admission would meet now, if it would: whoever asks first does nothing else in
-   * vain. A place may still be gone when the job comes.
+   * The error that a job with this admission would get now, if any: callers check it before other work. The queue may
+   * still be full when the job arrives.
    */
   refusalOf(admission: Admission): HasherBusyError | undefined;
   /**
-   * Whether a password just verified by this digest deserves a new one.
+   * Whether a digest should be replaced after a successful verification.
    * @throws UnknownDigestError
    */
   needsUpgrade(digest: string): boolean;
   /**
-   * A digest of a random password that nobody knows: verifying against it makes an unknown account cost what a known
-   * one does. Resolves once the first child is ready, so awaiting it at start-up awaits the hasher.
+   * A digest of a random, discarded password: verifying against it makes an unknown account cost as much as a known
+   * one. Resolves once the first child is ready, so a start that awaits it waits for the hasher.
    */
   dummyDigest(): Promise<string>;
   stats(): { readonly queued: number; readonly running: number; readonly capacity: number };
@@ -73,15 +73,15 @@ const QUEUED_PER_CHILD = 8;
  */
 export function createHasher(options: HasherOptions): Hasher {
   if (options.pepper.byteLength < PEPPER_BYTES_MIN) throw new RangeError('pepper must have at least 32 bytes');
-  const lanes = atLeastOne('children', options.children ?? availableParallelism());
-  const capacity = atLeastOne('capacity', options.capacity ?? lanes * QUEUED_PER_CHILD);
+  const workers = atLeastOne('children', options.children ?? availableParallelism());
+  const capacity = atLeastOne('capacity', options.capacity ?? workers * QUEUED_PER_CHILD);
   const dispatcher = createDispatcher({
-    lanes,
+    workers,
     capacity,
     reservedForKnown: Math.floor(capacity / 4),
     maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
     clock: options.clock ?? systemClock,
-    startLane: options.startLane ?? hashingWorkers(options.pepper, undefined, options.algorithm),
+    startWorker: options.startWorker ?? hashingWorkers(options.pepper, undefined, options.algorithm),
     onQueueWait: options.onQueueWait,
     onHash: options.onHash,
     onChild: options.onChild,
@@ -90,14 +90,14 @@ export function createHasher(options: HasherOptions): Hasher {
   return {
     async hash(password, admission) {
       const reply = await dispatcher.submit({ kind: 'hash', password: normalisePassword(password) }, admission);
-      if (reply.kind !== 'hashed') throw new HasherFailedError('a child answered another question');
+      if (reply.kind !== 'hashed') throw new HasherFailedError('a child sent an answer of the wrong kind');
       return reply.digest;
     },
     async verify(password, digest, admission) {
       findScheme(digest);
       const request = { kind: 'verify', password: normalisePassword(password), digest } as const;
       const reply = await dispatcher.submit(request, admission);
-      if (reply.kind !== 'verified') throw new HasherFailedError('a child answered another question');
+      if (reply.kind !== 'verified') throw new HasherFailedError('a child sent an answer of the wrong kind');
       return reply.matches;
     },
     refusalOf: (admission) => dispatcher.refusalOf(admission),

@@ -1,9 +1,9 @@
 import { pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto';
 import { hashSync as argon2HashSync, verifySync as argon2VerifySync } from '@node-rs/argon2';
 
-/** A kind of digest: what it looks like, what it may cost, and how a password is proved against it. */
+/** A kind of digest: its form, its allowed cost, and how to verify a password. */
 export type DigestKind = {
-  /** False for another kind, a broken form, and parameters that would hold a child for seconds or take its memory. */
+  /** False for another kind, a malformed digest, and parameters that would block a child for seconds or exhaust its memory. */
   isWellFormed(digest: string): boolean;
   /** Blocks its thread for the whole verification. Call it with well-formed digests only. */
   verify(password: string, digest: string): boolean;
@@ -15,7 +15,7 @@ const ARGON2_WORK_MAX = 1_048_576;
 const SCRYPT_WORK_MAX = 1_048_576;
 const PBKDF2_ROUNDS_MAX = 2_000_000;
 
-/** RFC 9106 §4, the memory-constrained choice on one lane: 64 MiB, three passes. */
+/** RFC 9106 §4, the memory-constrained choice with parallelism 1: 64 MiB, three passes. */
 const ARGON2ID_CURRENT = { memoryCost: 65_536, timeCost: 3, parallelism: 1 } as const;
 const ARGON2ID_PREFIX = '$argon2id$v=19$';
 export const argon2idCurrentPrefix = `${ARGON2ID_PREFIX}m=65536,t=3,p=1$`;

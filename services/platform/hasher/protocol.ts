@@ -5,7 +5,7 @@ import type { HashAlgorithm } from './schemes.ts';
 type InitMessage = {
   readonly kind: 'init';
   readonly pepperBase64: string;
-  /** What new digests are made with; bcrypt unless said. */
+  /** Algorithm of new digests; bcrypt by default. */
   readonly algorithm?: HashAlgorithm;
 };
 
@@ -13,7 +13,7 @@ export type HashRequest =
   | { readonly kind: 'hash'; readonly password: string }
   | { readonly kind: 'verify'; readonly password: string; readonly digest: string };
 
-/** Sent once: the digest of a random password, which also proves that this child can hash, and how long it took. */
+/** Sent once: the digest of a random password, which also shows that this child can hash, and how long it took. */
 export type ReadyMessage = {
   readonly kind: 'ready';
   readonly dummyDigest: string;

@@ -11,13 +11,13 @@ import {
   scrypt,
 } from './imported.ts';
 
-/** What new digests are made with; every known kind verifies whatever this is. */
+/** Algorithm of new digests; every known kind verifies with either. */
 export type HashAlgorithm = 'bcrypt' | 'argon2id';
 
 export const BCRYPT_COST = 12;
 const BCRYPT_BYTES_MAX = 72;
 
-// Costs above 15 would hold a child for seconds; such a digest is refused as unknown.
+// Costs above 15 would block a child for seconds; such a digest is rejected as unknown.
 const bcryptDigest = /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/;
 const currentBcryptPrefix = `$2b$${BCRYPT_COST}$`;
 
@@ -26,7 +26,7 @@ const PREHASH_PREFIX = '$sp1$';
 
 type Scheme = {
   isWellFormed(digest: string): boolean;
-  /** False when a password verified by this digest deserves a new one. */
+  /** False when the digest should be replaced after a successful verification. */
   isCurrent(digest: string, algorithm?: HashAlgorithm): boolean;
   verify(password: string, digest: string, pepper: Uint8Array): boolean;
 };
@@ -35,7 +35,7 @@ const bcrypt = {
   isWellFormed: (digest: string): boolean => bcryptDigest.test(digest),
   isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
     algorithm === 'bcrypt' && digest.startsWith(currentBcryptPrefix),
-  // A password that plain bcrypt would cut is never right here, and costs what every other one costs.
+  // A password that plain bcrypt would truncate never matches, and costs as much as any other.
   verify: (password: string, digest: string, pepper: Uint8Array): boolean => {
     if (fitsBcrypt(password)) return verifySync(password, digest);
     verifySync(prehash(password, pepper), digest);
@@ -58,7 +58,7 @@ const argon2 = {
     algorithm === 'argon2id' && digest.startsWith(argon2idCurrentPrefix),
 };
 
-/** Made elsewhere: verifies, and is replaced at the first good sign-in. */
+/** An imported digest: verifies, and is replaced at the first successful sign-in. */
 const imported = (kind: DigestKind): Scheme => ({ ...kind, isCurrent: () => false });
 
 const schemes: readonly Scheme[] = [
@@ -70,7 +70,7 @@ const schemes: readonly Scheme[] = [
   imported(pbkdf2),
 ];
 
-/** @throws UnknownDigestError when no scheme has this form, or its parameters are ruinous. */
+/** @throws UnknownDigestError when no scheme has this form, or its parameters are too costly. */
 export function findScheme(digest: string): Scheme {
   const scheme = schemes.find((each) => each.isWellFormed(digest));
   if (!scheme) throw new UnknownDigestError();

@@ -3,7 +3,7 @@ import { createEqualCost, type EqualCost } from './equal-cost.ts';
 import type { FromChild, HashReply, HashRequest, ToChild } from './protocol.ts';
 import { findScheme, type HashAlgorithm, hashPassword, verifyPassword } from './schemes.ts';
 
-/** What the first message made of this child. */
+/** The state of a child after the first message. */
 type Child = { readonly pepper: Uint8Array; readonly algorithm: HashAlgorithm; readonly equalCost: EqualCost };
 
 /** The child's whole behaviour: the first message brings pepper and algorithm, every later one is a request. */

@@ -4,34 +4,34 @@ import { LOWEST, lowerPriority } from '../process/priority.ts';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
 import type { HashAlgorithm } from './schemes.ts';
 
-/** One worker that does one request at a time, for one life: a lane that ended is replaced, never revived. */
-export type Lane = {
+/** One hashing worker: handles one request at a time; one that ended is replaced, never restarted. */
+export type HashingWorker = {
   readonly pid: number | undefined;
   send(request: HashRequest): void;
-  /** Asks it to end after the request in hand. */
+  /** Asks it to end after the current request. */
   stop(): void;
-  /** Ends it at once. */
+  /** Kills it. */
   kill(): void;
 };
 
-export type LaneEnd = {
+export type WorkerEnd = {
   readonly code: number | null;
   readonly signal: string | null;
 };
 
-export type LaneEvents = {
+export type WorkerEvents = {
   onReady(message: ReadyMessage): void;
   onReply(reply: HashReply): void;
-  /** Comes exactly once, and nothing after it. */
-  onEnd(end: LaneEnd): void;
+  /** Called exactly once, as the last event. */
+  onEnd(end: WorkerEnd): void;
 };
 
-export type StartWorker = (events: LaneEvents) => Lane;
+export type StartWorker = (events: WorkerEvents) => HashingWorker;
 
 const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 /**
- * Lanes that are child processes at the lowest OS priority.
+ * Workers that are child processes at the lowest OS priority.
  * @param pepper key of the pre-hash, sent over IPC so that no environment or argument list shows it
  * @param stopGraceMs how long a child asked to stop may take before it is killed
  */
@@ -41,10 +41,10 @@ export function hashingWorkers(
   algorithm: HashAlgorithm = 'bcrypt',
 ): StartWorker {
   const init = { kind: 'init', pepperBase64: Buffer.from(pepper).toString('base64'), algorithm } as const;
-  return (events) => startChildLane(init, stopGraceMs, events);
+  return (events) => startChildWorker(init, stopGraceMs, events);
 }
 
-function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents): Lane {
+function startChildWorker(init: ToChild, stopGraceMs: number, events: WorkerEvents): HashingWorker {
   // Never detached: Linux may share the processor by session first, and then a priority counts only within one.
   const child = fork(childPath, [], {
     env: {},
@@ -54,7 +54,7 @@ function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents):
   let ended = false;
   let stopTimer: NodeJS.Timeout | undefined;
 
-  const end = (detail: LaneEnd): void => {
+  const end = (detail: WorkerEnd): void => {
     if (ended) return;
     ended = true;
     clearTimeout(stopTimer);
@@ -76,7 +76,7 @@ function startChildLane(init: ToChild, stopGraceMs: number, events: LaneEvents):
   });
 
   if (child.pid !== undefined) {
-    // Before the child has run a line, so that the threads it makes inherit it.
+    // Before the child has run any code, so that its threads inherit the priority.
     lowerPriority(child.pid, LOWEST);
     send(init);
   }

@@ -32,7 +32,7 @@ const PAGES = {
     title: 'Confirm your e-mail address',
     to: '/api/auth/verify-email',
     done: 'Your address is confirmed. You can sign in now.',
-    // Asked for where nobody is signed in to the account of the code: a field that is disabled is not sent.
+    // Shown when no user is signed in to the account of the code: a disabled field is not sent.
     fields: html`<div id="more" hidden><label for="password">Password to sign in with</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256" disabled></div>`,
     button: 'Confirm',
   },
@@ -63,7 +63,7 @@ const PAGES = {
   },
 } as const satisfies Record<string, PageWords>;
 
-/** For whoever has no code, or one that is over. */
+/** Form for users without a code, or with an expired one. */
 const askForm = ({ to, done }: { readonly to: string; readonly done: string }): Html =>
   html`<form data-to="${to}" data-done="${done}"><label for="email">No code? Your e-mail address</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254"><button name="send">Send me a mail with a link</button></form>`;
 
@@ -75,7 +75,7 @@ const pageOf = ({ title, to, done, fields, button, ask }: PageWords): string =>
     body: html`<main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask && askForm(ask)}</main><script>${raw(SCRIPT)}</script>`,
   });
 
-/** The page a mailed link leads to. The same for everybody: what is personal never reaches the server by its address. */
+/** The page a mailed link opens. It is the same for every user: the personal code stays in the fragment, off the server. */
 export const codePage = (page: keyof typeof PAGES): string => pageOf(PAGES[page]);
 
 export const codePageHeaders = (): Record<string, string> => ({

@@ -9,7 +9,7 @@ export type PageParts = {
   readonly connects?: boolean;
   /** Where the page's forms may be sent; nowhere unless given. */
   readonly formAction?: string;
-  /** Whether a page that opened it may keep its hold, as one that lets people sign in in a window of their own. */
+  /** Whether the page that opened it may keep its `window` reference, as one that opens the sign-in in a popup. */
   readonly keepsOpener?: boolean;
 };
 
@@ -20,8 +20,8 @@ function sourcesOf(texts: readonly string[] | 'own'): string {
 }
 
 /**
- * Headers of an HTML page of ours: it runs and shows what is written in it and nothing else (CSP Level 3 §2.3.1), no
- * page frames it, and none that opened it keeps a hold on it unless that is said.
+ * Headers of an HTML page: it runs and shows only its inline content (CSP Level 3 §2.3.1), no page may frame it, and the
+ * page that opened it loses its `window` reference unless allowed.
  */
 export const pageHeaders = ({
   styles = [],

@@ -33,7 +33,7 @@ const problem = {
     status: { type: 'integer' },
     detail: { type: 'string' },
     fix: { type: 'string' },
-    code: { type: 'string', description: 'Stable; decide by this.' },
+    code: { type: 'string', description: 'Stable; branch on this.' },
     retryable: { type: 'boolean' },
     trace_id: { type: 'string', pattern: '^[0-9a-f]{32}$' },
     problems: {
@@ -97,14 +97,14 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
     ...(accepts.has('client') ? [clientUnauthenticated] : []),
     ...(auth.permission ? [permissionMissing] : []),
     ...(auth.stepUp ? [stepUpRequired] : []),
-    // Bearers are API keys too: of a user none is fresh, and what asks for no permission asks for the owner in person.
+    // Bearer tokens include API keys: a user's key has no recent sign-in, and an endpoint without a permission needs the user.
     ...(accepts.has('bearer') && (auth.stepUp || (!auth.permission && method !== 'GET')) ? [apiKeyNotAccepted] : []),
     ...(accepts.has('session') ? [storeUnavailable] : []),
     ...(accepts.has('session') && method !== 'GET' ? [originRefused] : []),
   ];
 }
 
-/** What never became a request: answered before any route, and never as a page. */
+/** Errors of malformed requests: answered before any route, and never as a page. */
 const UNREADABLE = [requestUnreadable, requestTooSlow, expectationUnsupported, headersTooLarge];
 const isUnreadable = new Set(UNREADABLE.map(({ definition }) => definition));
 
@@ -144,7 +144,7 @@ function errorResponses(endpoint: Endpoint): Record<string, Response> {
       content['application/problem+json'] = { schema: { $ref: '#/components/schemas/Problem' } };
     if (definitions.some(isOAuth))
       content['application/json'] = { schema: { $ref: '#/components/schemas/OAuthProblem' } };
-    // Whoever asks a page for text/html is told what went wrong as a page.
+    // A client that requests text/html from a page gets errors as a page.
     if (isPage(endpoint) && definitions.some((definition) => !isUnreadable.has(definition)))
       content['text/html; charset=utf-8'] = { schema: { type: 'string' } };
     responses[status] = {
@@ -202,9 +202,9 @@ const CSRF_TOKEN = header(
   'X-CSRF-Token',
   'The double-submit token, for a write by the session cookie without an Origin header.',
 );
-const DPOP = header('DPoP', 'Proof of the key that a token is, or is to be, bound to (RFC 9449 §4).');
-const IF_NONE_MATCH = header('If-None-Match', 'The ETag of what is held already: 304 while it is still that.');
-const LAST_EVENT_ID = header('Last-Event-ID', 'The `id` of the last event taken: the stream goes on after it.');
+const DPOP = header('DPoP', 'Proof of possession of the key that a token is, or will be, bound to (RFC 9449 §4).');
+const IF_NONE_MATCH = header('If-None-Match', 'The ETag of the cached representation: 304 while it is unchanged.');
+const LAST_EVENT_ID = header('Last-Event-ID', 'The `id` of the last event received: the stream continues after it.');
 
 const readsProofs = (endpoint: Endpoint): boolean =>
   acceptsOf(endpoint).has('bearer') ||
@@ -269,7 +269,7 @@ function operationOf(endpoint: Endpoint): Record<string, unknown> {
   };
 }
 
-/** What a document says of the installation that serves it; the committed reference says nothing of any. */
+/** Facts about the serving installation; the committed reference has none. */
 export type OpenApiPlace = {
   /** Where the API answers. */
   readonly serverUrl?: string;

@@ -16,7 +16,7 @@ export type OutboundRules = {
   readonly nameServers?: readonly string[];
 };
 
-/** Raised for an address, answer or delay that the guard does not let through. */
+/** Raised for an address, answer or delay that the guard rejects. */
 class OutboundRefused extends Error {
   constructor(why: string) {
     super(`outbound request refused: ${why}`);
@@ -59,7 +59,7 @@ for (const [network, prefix] of [
 ] as const)
   special.addSubnet(network, prefix, 'ipv6');
 
-/** True for an address that anybody on the internet could reach. */
+/** True for a publicly routable address. */
 export function isPublicAddress(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !special.check(address, 'ipv4');
@@ -133,7 +133,7 @@ export async function guardedFetch(
     throw new OutboundRefused('it is not https');
   // Addresses written as such are not looked up.
   const literal = url.hostname.replace(/^\[|\]$/g, '');
-  // Nor is this machine's own name, which no name server should be asked for (RFC 6761 §6.3).
+  // Nor is localhost, which must not be sent to a name server (RFC 6761 §6.3).
   const isInside = isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
   if (!allowsPrivate && isInside) throw new OutboundRefused('it names a private address');
   const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
@@ -173,7 +173,7 @@ function send(url: URL, { asked, body, signal, lookup }: Sent): Promise<Incoming
         ...(body === undefined ? {} : { 'content-length': body.byteLength }),
       },
       signal,
-      // A connection of its own, closed after: nothing of one stranger's is kept for the next.
+      // A separate connection, closed afterwards: no state of one remote server is kept for the next.
       agent: false,
       ...(lookup === undefined ? {} : { lookup }),
     });

@@ -14,7 +14,7 @@ export type RateCountersOptions = {
 };
 
 export type RedisRateCounters = RateCounters & {
-  /** Redis answers: copies count together. */
+  /** Whether Redis answers, so that copies count together. */
   isShared(): boolean;
   close(): Promise<void>;
 };
@@ -28,8 +28,8 @@ const TELL_EVERY_MS = 100;
 type Untold = { readonly bucket: RateBucket; readonly key: string; readonly held: WindowCount };
 
 /**
- * Counts in Redis by rate-limiter-flexible, and always in memory too: where Redis does not answer, this copy goes on
- * from what it has counted itself, so that losing Redis opens no limit. Names in Redis are keyed hashes.
+ * Counts in Redis by rate-limiter-flexible, and always in memory too: when Redis does not answer, this copy continues
+ * from its own counts, so that losing Redis opens no limit. Names in Redis are keyed hashes.
  */
 export function createRateCounters(options: RateCountersOptions): RedisRateCounters {
   const { clock } = options;
@@ -87,7 +87,7 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     const endsAtMs = held.endsAtMs;
     held.told += points;
     const answer = await addShared(bucket, key, points);
-    // Another window has begun meanwhile: nothing of this one concerns it.
+    // Another window has begun meanwhile: this result does not apply to it.
     if (held.endsAtMs !== endsAtMs) return;
     if (answer === null) {
       held.told -= points;
@@ -98,7 +98,7 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     endWith(held, answer);
   }
 
-  /** While Redis is away only what still counts waits for it. */
+  /** While Redis is away only counts of current windows wait for it. */
   function tellAll(): void {
     if (untold.size === 0) return;
     const waiting = [...untold.values()];

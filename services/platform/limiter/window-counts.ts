@@ -2,23 +2,23 @@
 export type WindowCount = {
   /** Counted here. */
   own: number;
-  /** Of these, told to the other copies. */
+  /** Of these, already sent to the other copies. */
   told: number;
-  /** What the other copies have told. */
+  /** Counts received from the other copies. */
   others: number;
   /** Monotonic milliseconds. */
   endsAtMs: number;
-  /** Of all keys for which there was no place: it says nothing of any of them. */
+  /** Shared by all keys for which there was no room; it says nothing about a single key. */
   readonly isCrowd: boolean;
 };
 
-/** Keys beyond this share one count: memory stays bounded, and nobody goes uncounted. */
+/** Keys beyond this number share one count: memory stays bounded, and every request is counted. */
 const KEYS_MAX = 50_000;
 const CROWD = '\0crowd';
 
 /**
  * Counts of many keys in fixed windows, in bounded memory and without timers: two generations of keys, of which the
- * older is forgotten when every window in it is over.
+ * older is dropped when every window in it has ended.
  */
 export class WindowCounts {
   readonly #windowMs: number;
@@ -67,7 +67,7 @@ export class WindowCounts {
     return made;
   }
 
-  /** Whatever was not asked for during a whole window has ended. */
+  /** A window not read for its whole length has ended. */
   #turn(nowMs: number): void {
     this.#old = nowMs >= this.#turnsAtMs + this.#windowMs ? new Map() : this.#young;
     this.#young = new Map();

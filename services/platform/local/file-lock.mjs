@@ -59,7 +59,7 @@ export function isSameProcessAlive(holder) {
 }
 
 /**
- * Who holds the lock; undefined when there is none any more. A lock appears with its whole content, so one that
+ * The holder of the lock; undefined when it is free. A lock file appears with its whole content, so one that
  * cannot be parsed was cut short by a crash of the machine: its holder (pid 0) is dead.
  * @param {string} path
  * @returns {{ pid: number, start?: string } | undefined}

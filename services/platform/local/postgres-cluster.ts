@@ -33,7 +33,7 @@ export type Cluster = {
 /** Nothing of our own environment (it may hold secrets) reaches the server. */
 export const serverEnv: NodeJS.ProcessEnv = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 
-/** An existing cluster runs as whoever owns it, whatever user a new one would get. */
+/** An existing cluster runs as its owner, whatever user a new one would get. */
 function clusterUser(data: string, chosen: ServiceUser | undefined): ServiceUser | undefined {
   const stat = statSync(data, { throwIfNoEntry: false });
   if (!stat) return chosen;

@@ -12,7 +12,7 @@ export type LocalService = {
   readonly startedByUs: boolean;
   /** Starts it again if it has died: `moved` when it had to take another port, so that `url` is a new one. */
   revive(): Promise<'alive' | 'revived' | 'moved'>;
-  /** Gives it up; the last user of the data directory thereby stops it. Safe to call twice. */
+  /** Releases it; the last user of the data directory thereby stops it. Safe to call twice. */
   stop(): Promise<void>;
 };
 
@@ -27,7 +27,7 @@ export type SharedServer = {
   name: 'postgres' | 'redis';
   /** Adopts a live server or starts one; called under this service's lock. */
   start: () => Promise<RunningServer>;
-  /** Ends the server; called under the lock, and only when nobody else uses it. */
+  /** Stops the server; called under the lock, and only by its last user. */
   end: (server: RunningServer) => Promise<void>;
   say: (text: string) => void;
 };

@@ -11,9 +11,9 @@ export function mailOptionsOf(mail: OutgoingMail, from: string) {
     subject: mail.subject,
     text: mail.text,
     html: mail.html,
-    // The same at every try, so that whoever gets it twice may know.
+    // The same at every attempt, so that a recipient can recognise a duplicate.
     messageId: `<${mail.id}@${host}>`,
-    // RFC 3834 §5: nobody's absence answers it.
+    // RFC 3834 §5: suppresses automatic replies.
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,
     disableUrlAccess: true,

@@ -22,7 +22,7 @@ const optionsOf = ({ url, requireTls }: SmtpSettings) => ({
   logger: false as const,
 });
 
-/** Whether the server can be reached, has the TLS that is asked for and takes the login: undefined, or a code. */
+/** Whether the server can be reached, has the required TLS and accepts the credentials: undefined, or a code. */
 export async function trySmtp(settings: SmtpSettings): Promise<string | undefined> {
   const transport = createTransport(optionsOf(settings));
   try {
@@ -46,7 +46,7 @@ export function createSmtpTransport(settings: SmtpSettings): MailTransport {
         await transport.sendMail(mailOptionsOf(mail, from));
       } catch (err) {
         const { responseCode, command } = err as { responseCode?: unknown; command?: unknown };
-        // RFC 5321 §4.2.1: 5yz stays so, for this recipient or this mail. A refused login may be mended.
+        // RFC 5321 §4.2.1: 5yz stays so, for this recipient or this mail. Refused credentials can be corrected.
         const isFinal = typeof responseCode === 'number' && responseCode >= 550 && responseCode < 560;
         if (isFinal && command !== 'AUTH' && command !== 'CONN') throw new MailRefusedError(`smtp_${responseCode}`);
         throw err;

@@ -17,8 +17,8 @@ async function readMarks(path: string): Promise<Marks | null> {
 }
 
 /**
- * Marks in `<data dir>/marks.json`: outside the database and its backups, for one host. Any number of its processes
- * may raise them, in any number of containers that share the folder: a lock orders compare and write.
+ * High-water marks in `<data dir>/marks.json`: outside the database and its backups, for one host. Any number of its
+ * processes may raise them, in any number of containers that share the folder: a lock makes compare and write atomic.
  */
 export function createFileMarks(dataDir: string): MarkStore {
   ensureDataDir(dataDir);

@@ -8,12 +8,12 @@ import { createSecretFile } from '../local/data-dir.ts';
 
 const FILE_NAME = 'marks-place';
 
-/** One row. Two starts at once take their turns. */
+/** One row. Serialises concurrent starts. */
 const markPlaceHold = defineStatement('markPlaceHold', 'SELECT mark_place AS place FROM feed_state FOR UPDATE');
 
 const markPlaceSet = defineStatement('markPlaceSet', 'UPDATE feed_state SET mark_place = $1');
 
-/** The server's own list of sessions; command lines and starts come and go. */
+/** Reads pg_stat_activity; command lines and starts are left out. */
 const othersRead = defineStatement(
   'markPlaceOthersRead',
   `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
@@ -21,9 +21,9 @@ const othersRead = defineStatement(
 );
 
 /**
- * Sees to it that marks in a folder have one folder: a machine without marks of its own believes any database, and
- * would sign and seal on one that the others refuse. Which folder holds them is noted in the database; another one may
- * take over only where nobody is at work.
+ * Ensures that all machines use the same folder of high-water marks: a machine without marks trusts any database, and
+ * would sign and seal on one that the others refuse. The database stores which folder it is; another folder may take
+ * over only when no other process is running.
  * @throws ConfigError while processes that keep their marks elsewhere use the database
  */
 export async function claimMarkPlace(

@@ -5,10 +5,10 @@ import { createFileLogMark } from './file-log-mark.ts';
 import { createFileMarks } from './file-marks.ts';
 import { createS3LogMark, createS3Marks } from './s3-marks.ts';
 
-/** What MARK_STORE names, for the state of tokens. */
+/** The store that MARK_STORE names, for the high-water mark of token state. */
 export const createMarks = (config: MarkConfig, dataDir: string): MarkStore =>
   config.store === 's3' ? createS3Marks(s3SettingsOf(config)) : createFileMarks(dataDir);
 
-/** What MARK_STORE names, for the head of the audit log. */
+/** The store that MARK_STORE names, for the high-water mark of the audit log. */
 export const createLogMark = (config: MarkConfig, dataDir: string): LogMarkStore =>
   config.store === 's3' ? createS3LogMark(s3SettingsOf(config)) : createFileLogMark(dataDir);

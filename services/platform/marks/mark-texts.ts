@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { LogMark, Marks } from '#services/domain/ports.ts';
 
-/** The marks exist and cannot be read: starting without them could revive what was revoked. */
+/** The high-water marks exist and cannot be read: starting without them could restore revoked tokens. */
 export class MarksUnreadableError extends Error {
   /** @param place file or object that holds them */
   constructor(place: string, cause: unknown) {
@@ -35,7 +35,7 @@ export function parseMarks(place: string, text: string): Marks {
 export const marksText = ({ incarnation, revocationEpoch, beat }: Marks): string =>
   `${JSON.stringify({ incarnation, revocation_epoch: revocationEpoch, beat })}\n`;
 
-/** What holds after `marks` were raised on `held`, by the rule of `MarkStore.raise`. */
+/** The marks after raising `held` to `marks`, by the rule of `MarkStore.raise`. */
 export function joinMarks(held: Marks | null, marks: Marks, replaced: readonly string[]): Marks {
   if (held === null) return marks;
   if (held.incarnation !== marks.incarnation) return replaced.includes(held.incarnation) ? marks : held;
@@ -60,14 +60,14 @@ export function parseLogMark(place: string, text: string): HeldLogMark {
   return { mark, earlier };
 }
 
-/** What is held once the mark has moved within its log. Throws where `next` is of another log. */
+/** The stored text after the mark has moved within its log. Throws when `next` is of another log. */
 export function movedLogMark(held: HeldLogMark | null, next: LogMark): HeldLogMark {
   if (held !== null && held.mark.origin !== next.origin)
     throw new Error(`the mark of ${held.mark.origin} moves to ${next.origin} by \`sallyport audit continue\` alone`);
   return { mark: next, earlier: held?.earlier ?? [] };
 }
 
-/** What is held once the mark has moved to the log that continues its own. */
+/** The stored text after the mark has moved to the log that continues its own. */
 export const followedLogMark = (held: HeldLogMark | null, next: LogMark): HeldLogMark => ({
   mark: next,
   earlier: held === null ? [] : [...held.earlier, held.mark],

@@ -2,10 +2,10 @@ import { failed, type SinkAnswer } from '../checkpoints/http.ts';
 import { createS3Requests, type S3Settings } from '../checkpoints/s3-requests.ts';
 
 const TIMEOUT_MS = 3_000;
-/** Written to find out whether the store heeds conditions; holds nothing. */
+/** An empty object, written to check that the store honours conditions. */
 const PROBE = 'condition-probe';
 
-/** The object store does not answer, or refuses: nothing is known about the marks. */
+/** The object store does not answer, or refuses: the high-water marks are unknown. */
 export class MarkStoreUnavailableError extends Error {
   constructor(place: string, cause: unknown) {
     super(`${place} does not answer as it must (${reasonOf(cause)})`, { cause });
@@ -19,10 +19,10 @@ function reasonOf(err: unknown): string {
   return code ?? cause?.code ?? name;
 }
 
-/** The object store writes whatever the condition says: two copies would overwrite each other's marks. */
+/** The object store ignores write conditions: two copies would overwrite each other's marks. */
 export class MarkStoreUnfitError extends Error {
   constructor(url: string) {
-    super(`${url} writes without heeding If-Match and If-None-Match`);
+    super(`${url} ignores If-Match and If-None-Match on writes`);
     this.name = 'MarkStoreUnfitError';
   }
 }
@@ -52,7 +52,7 @@ export function createS3Cell(settings: S3Settings, name: string, now?: () => num
     return send({ method: 'PUT', name: object, body, headers }, AbortSignal.timeout(TIMEOUT_MS));
   };
 
-  /** True: written. False: the condition did not hold. */
+  /** True: written. False: the condition failed. */
   async function putIf(object: string, body: string, etag: string | null): Promise<boolean> {
     const answer = await put(object, body, etag);
     if (answer.status >= 200 && answer.status < 300) return true;

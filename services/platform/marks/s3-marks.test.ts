@@ -151,7 +151,7 @@ describe('closed rather than open', () => {
   test('a store that ignores conditions is refused before a mark is read or written', async () => {
     server.fault = 'ignores conditions';
     await expect(logMark().read()).rejects.toBeInstanceOf(MarkStoreUnfitError);
-    await expect(marksOf().raise(one)).rejects.toThrow('without heeding If-Match and If-None-Match');
+    await expect(marksOf().raise(one)).rejects.toThrow('ignores If-Match and If-None-Match');
     expect([...server.objects.keys()].filter((name) => !name.endsWith('/condition-probe'))).toEqual([]);
   });
 

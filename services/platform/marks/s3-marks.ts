@@ -15,13 +15,13 @@ import {
 } from './mark-texts.ts';
 import { createS3Cell, MarkStoreUnavailableError } from './s3-cell.ts';
 
-/** A copy raises its marks no oftener: each time is a request or two. */
+/** Minimum time between two raises of a copy: each is one or two requests. */
 const RAISE_INTERVAL_MS = 1_000;
-/** Each lost try is somebody else's success. */
+/** Each lost attempt means that another writer succeeded. */
 const TRIES = 20;
 
 /**
- * The head of the audit log in the object `<prefix>/audit-mark.json`, for any number of hosts.
+ * The high-water mark of the audit log in the object `<prefix>/audit-mark.json`, for any number of hosts.
  * Throws `MarksUnreadableError`, `MarkStoreUnavailableError`, `MarkStoreUnfitError`.
  */
 export function createS3LogMark(settings: S3Settings): LogMarkStore {
@@ -46,7 +46,8 @@ export function createS3LogMark(settings: S3Settings): LogMarkStore {
 }
 
 /**
- * Marks in the object `<prefix>/marks.json`, for any number of hosts. Raised at most once a second by each process.
+ * High-water marks in the object `<prefix>/marks.json`, for any number of hosts. Each process raises them at most once
+ * a second.
  * Throws as `createS3LogMark` does.
  */
 export function createS3Marks(settings: S3Settings, raiseIntervalMs: number = RAISE_INTERVAL_MS): MarkStore {

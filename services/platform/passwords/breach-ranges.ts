@@ -14,7 +14,7 @@ export function createBreachRanges(
   return {
     async suffixesOf(prefix) {
       const response = await fetch(`${url}/${prefix}`, {
-        // Padding hides how many there are from whoever sees the length of the answer.
+        // Padding hides the number of entries from an observer of the response length.
         headers: { 'add-padding': 'true', 'user-agent': 'sallyport' },
         redirect: 'error',
         signal: AbortSignal.timeout(deadlineMs),

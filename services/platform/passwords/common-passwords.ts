@@ -18,7 +18,7 @@ const STANDS_FOR: Readonly<Record<string, string>> = {
   '7': 't',
 };
 
-/** The passwords everybody tries first; looked up in memory, whole, once `has` was first asked. */
+/** The most common passwords; loaded into memory at the first call of `has`. */
 export type CommonPasswords = { has(password: string): boolean };
 
 /**

@@ -77,7 +77,7 @@ async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Pr
   try {
     // Session lock: a second starter waits here, then finds nothing to do.
     await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
-    // A login that owns no tables may not make one, even where it is there.
+    // A database user that owns no tables may not run CREATE TABLE IF NOT EXISTS, even if the table exists.
     const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS "isNew"`);
     if (rows[0]?.isNew) await db.query(HISTORY);
     return await work(db);

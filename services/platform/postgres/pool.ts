@@ -13,12 +13,12 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
 };
 
-/** Group roles of the database: what a process may do, whatever its login may. */
+/** Group roles of the database: the rights of a process, whatever its database user may do. */
 export type DatabaseRole = 'sallyport_app' | 'sallyport_sealer';
 
 export type PoolSettings = {
   readonly url: string;
-  /** What its connections run as, where the database has that role and the login may take it; the login's own unless said. */
+  /** Role of its connections, if it exists and the database user may assume it; by default the database user itself. */
   readonly role?: DatabaseRole;
   readonly connections: number;
   readonly applicationName: string;
@@ -30,7 +30,7 @@ export type PoolSettings = {
   readonly idleInTransactionTimeoutMs?: number;
   /** For statements whose plan must not follow the statistics: one generic plan, index scans only. */
   readonly genericPlans?: boolean;
-  /** Told how long each caller waited for a connection, and whether the wait was given up. */
+  /** Called with the time each caller waited for a connection, and whether the wait was given up. */
   readonly onWait?: (waitMs: number, isGivenUp: boolean) => void;
   /** Called when a connection was lost, or could not be had: the next one may lead to another database. */
   readonly onLost?: () => void;
@@ -64,7 +64,7 @@ export function createPool(settings: PoolSettings): pg.Pool {
   // Nor is one that dies between two statements of a transaction: without a listener it would end the process; the
   // next statement reports it.
   pool.on('connect', (client) => client.on('error', () => settings.onLost?.()));
-  // A server that stops answering, or ends the session, is told to the caller before the connection's own error.
+  // A server that stops answering, or ends the session, is reported to the caller before the connection's error.
   pool.on('release', (err: unknown) => {
     if (isConnectionLost(err)) settings.onLost?.();
   });
@@ -73,8 +73,8 @@ export function createPool(settings: PoolSettings): pg.Pool {
 }
 
 /**
- * A role of another database of the cluster has no rights in this one. From PostgreSQL 16 on, a login may be a member
- * that gives the role away and may not take it.
+ * A role of another database of the cluster has no rights in this one. From PostgreSQL 16 on, a database user may be a
+ * member that can grant the role but not assume it.
  */
 const ROLE_TAKE = `SELECT set_config('role', rolname, false) FROM pg_roles
   WHERE rolname = $1
@@ -154,7 +154,7 @@ async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, val
 
 /**
  * Single statements on a pool.
- * @param guard what statements that write are held to: each then has a transaction of its own
+ * @param guard checked before statements that write: each then runs in a separate transaction
  */
 export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
   const transact = guard && createTransact(pool, () => {}, guard);

@@ -10,7 +10,7 @@ export type Instruments = {
   readonly errorReports: Pick<ErrorReports, 'warnings' | 'report' | 'close'>;
 };
 
-/** What a process that has started tells of its end. */
+/** How to stop a process that has started. */
 export type Running = {
   /** Ends everything that was started, in order. */
   stop(): Promise<void>;

@@ -85,10 +85,7 @@ export function troubleOf(
   if (code === '28P01')
     return refused(`refuses the password of user "${user}" (${code})`, `correct user and password in ${variable}`);
   if (code === '28000')
-    return refused(
-      `does not let user "${user}" in (${code})`,
-      `correct the user in ${variable}, or allow it in pg_hba.conf`,
-    );
+    return refused(`rejects user "${user}" (${code})`, `correct the user in ${variable}, or allow it in pg_hba.conf`);
   if (code === '3D000')
     return refused(
       `has no database "${database || user}" (${code})`,

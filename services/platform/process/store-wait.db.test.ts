@@ -35,7 +35,7 @@ test('a store that refuses connections for a while is waited for, and named once
   await wait({ onSay: () => setTimeout(() => void proxy.restore(), 500) });
   expect(tries).toBeGreaterThan(2);
   expect(said).toEqual([
-    `PostgreSQL at ${host} does not answer: connection refused (ECONNREFUSED); trying again for up to 60 s (fix: start it, or correct host and port in DATABASE_URL)`,
+    `PostgreSQL at ${host} does not answer: connection refused (ECONNREFUSED); retrying for up to 60 s (fix: start it, or correct host and port in DATABASE_URL)`,
   ]);
 });
 

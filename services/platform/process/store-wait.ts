@@ -8,7 +8,7 @@ export type StoreWait = {
   readonly url: string;
   /** From the first try to giving up. */
   readonly waitSeconds: number;
-  /** Told what the start waits for, whenever that changes. */
+  /** Called with what the start waits for, whenever that changes. */
   readonly say: (text: string) => void;
   /** False ends the waiting. */
   readonly isWanted?: () => boolean;
@@ -40,7 +40,7 @@ export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): 
         throw new StartError('store_unreachable', `${sentence}; given up after ${wait.waitSeconds} s`, fix, {
           cause: err,
         });
-      if (sentence !== said) wait.say(`${sentence}; trying again for up to ${wait.waitSeconds} s (fix: ${fix})`);
+      if (sentence !== said) wait.say(`${sentence}; retrying for up to ${wait.waitSeconds} s (fix: ${fix})`);
       said = sentence;
       await sleep(Math.min(backoffMs(retry, failures), leftMs));
     }

@@ -106,7 +106,7 @@ class Collected implements IServerAdapter {
   setErrorHandler = (): this => this;
 }
 
-/** Bull Board as values: its page, its files and its own small API, served below `basePath` by whoever has checked who asks. */
+/** Bull Board as values: its page, its files and its own small API, served below `basePath` by a route that has authenticated the caller. */
 export async function createQueueBoard(producer: Producer, basePath: string): Promise<Board> {
   const collected = new Collected();
   createBullBoard({

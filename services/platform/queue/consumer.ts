@@ -12,7 +12,7 @@ export type Delivery = {
   /** From 1. */
   readonly attempt: number;
   readonly attempts: number;
-  /** Unix milliseconds by the clock of whoever added it. */
+  /** Unix milliseconds by the producer's clock. */
   readonly dueAtMs: number;
   /** Aborts when the lock is lost: another worker may have the job. */
   readonly signal: AbortSignal;
@@ -30,7 +30,7 @@ export type Verdict =
 export type ConsumerOptions = {
   readonly queue: QueueName;
   readonly redisUrl: string;
-  /** A worker silent for longer loses its jobs to another. */
+  /** A worker that is silent for longer loses its jobs to another worker. */
   readonly lockMs: number;
   readonly handle: (delivery: Delivery) => Promise<Verdict>;
   /** A job that ended as a dead letter without a run here: its workers died too often. */

@@ -9,7 +9,7 @@ const jobFenceNext = defineStatement(
    ON CONFLICT (job) DO UPDATE SET fence = f.fence + 1 RETURNING fence`,
 );
 
-/** Holds the row until the transaction ends, so that no newer run begins between this look and the commit. */
+/** Locks the row until the transaction ends, so that no newer run begins between this read and the commit. */
 const jobFenceHold = defineStatement(
   'jobFenceHold',
   'SELECT fence FROM job_fences WHERE job = $1 AND fence = $2 FOR UPDATE',

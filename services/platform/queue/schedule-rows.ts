@@ -16,7 +16,7 @@ export type ScheduleRow = {
   readonly lastOutcome: 'completed' | 'dead' | null;
   /** Since the last success, or since the row was made. */
   readonly sinceSuccessMs: number;
-  /** Since a worker that has its contract last said so. */
+  /** Since a worker last declared its contract. */
   readonly sinceDeclaredMs: number;
 };
 
@@ -37,7 +37,7 @@ const jobScheduleDeclare = defineStatement(
      next_run_at = least(s.next_run_at, clock_timestamp() + make_interval(secs => EXCLUDED.every_seconds))`,
 );
 
-/** Those which no running worker's contracts hold any more; a few dozen rows at most. */
+/** Rows that no running worker declares any more; a few dozen at most. */
 const jobScheduleForget = defineStatement(
   'jobScheduleForget',
   `DELETE FROM job_schedules
@@ -58,14 +58,14 @@ const jobScheduleList = defineStatement(
    FROM job_schedules ORDER BY job`,
 );
 
-/** By the primary key; no row when the slot is over. */
+/** By the primary key; no row when the slot has passed. */
 const jobScheduleDueIn = defineStatement(
   'jobScheduleDueIn',
   `SELECT (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS "dueInMs"
    FROM job_schedules WHERE job = $1 AND next_run_at = to_timestamp($2::float8 / 1000)::timestamptz(3)`,
 );
 
-/** Compares the slot, so that a run told twice moves the timetable once. By the primary key. */
+/** Compares the slot, so that a run reported twice advances the timetable once. By the primary key. */
 const jobScheduleFinish = defineStatement(
   'jobScheduleFinish',
   `UPDATE job_schedules SET
@@ -89,20 +89,20 @@ export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): P
   return tx.query<ScheduleRow>(jobScheduleList);
 }
 
-/** Removes a line that nobody has declared for so long; false where somebody has, or it is gone. */
+/** Removes a row that no worker has declared for this long; false if a worker has, or the row is gone. */
 export const forgetSchedule = async (sql: Sql, job: string, afterMs: number): Promise<boolean> =>
   (await sql.query(jobScheduleForget, [job, afterMs])).length > 0;
 
 /** The timetable as it is. */
 export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<ScheduleRow>(jobScheduleList);
 
-/** How long until a slot is due; undefined when it is over. */
+/** How long until a slot is due; undefined when it has passed. */
 export async function readDueIn(sql: Sql, job: string, slotMs: number): Promise<number | undefined> {
   const [row] = await sql.query<{ dueInMs: number }>(jobScheduleDueIn, [job, slotMs]);
   return row?.dueInMs;
 }
 
-/** Notes the end of a scheduled run and names the next slot; undefined when this slot was over already. */
+/** Records the end of a scheduled run and returns the next slot; undefined when this slot had already passed. */
 export async function finishScheduledRun(
   sql: Sql,
   run: {

@@ -6,11 +6,11 @@ import type { Producer } from './producer.ts';
 import { declareSchedules, finishScheduledRun, forgetSchedule, readDueIn, type ScheduleRow } from './schedule-rows.ts';
 
 export type Timetable = {
-  /** Writes the timetable, and sees to it that the next run of each job is in Redis. Never rejects. */
+  /** Writes the timetable, and ensures that the next run of each job is in Redis. Never rejects. */
   reconcile(): Promise<void>;
   /** Notes the end of the run with this job id and puts the next one in place; nothing for ids that are no slot. */
   finish(job: string, jobId: string, outcome: 'completed' | 'dead', tookMs: number): Promise<void>;
-  /** How long until the slot with this job id is due; 0 for any other id, undefined for a slot that is over. */
+  /** How long until the slot with this job id is due; 0 for any other id, undefined for a slot that has passed. */
   dueInMs(job: string, jobId: string): Promise<number | undefined>;
   /** As last read, with the time added that has passed since; undefined before the first time. */
   rows(): readonly ScheduleRow[] | undefined;
@@ -76,8 +76,8 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     const state = await placed?.getState();
     if (state === 'delayed' && placed?.attemptsMade === 0 && row.dueInMs < -checkMs) await placed.promote();
     if (state === 'failed') await finish(job.name, jobId, 'dead', 0);
-    // A run that was done moved the timetable on before it was completed; asked after that, the slot is over. One that
-    // is not over was too early, and not done.
+    // A finished run advanced the timetable before its job completed, so its slot has passed by now. A slot that has not
+    // passed came too early, and its run was skipped.
     if (state === 'completed' && (await readDueIn(ports.sql, job.name, row.nextRunAtMs)) !== undefined) {
       await placed?.remove();
       await place(job, row.nextRunAtMs, 0);
@@ -115,11 +115,11 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
   const reconcile = async (): Promise<void> => {
     try {
       await check();
-      if (wasFailing) log.info({}, 'the timetable is kept again');
+      if (wasFailing) log.info({}, 'schedule reconciliation succeeds again');
       wasFailing = false;
     } catch (err) {
       // One line for a state, not one for each check.
-      if (!wasFailing) log.warn({ err }, 'the timetable cannot be kept; trying on');
+      if (!wasFailing) log.warn({ err }, 'schedule reconciliation failed; retrying');
       wasFailing = true;
     }
   };

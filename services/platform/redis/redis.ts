@@ -1,7 +1,7 @@
 import { Redis as Client, type RedisOptions } from 'ioredis';
 import type { Redis } from '#services/domain/ports.ts';
 
-/** A command that takes longer is given up: Redis is speed, and slow speed is none. */
+/** Deadline of a command: a slow Redis is of no use as a cache. */
 const COMMAND_TIMEOUT_MS = 500;
 
 /** How often Redis is asked whether it still answers. */

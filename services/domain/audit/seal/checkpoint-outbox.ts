@@ -13,13 +13,13 @@ import { goodSignatures, parseNote, parseVkey } from '../log/note.ts';
 import { readOpenLog } from '../log.store.ts';
 import { addCosignature, noteSinkFailed, noteSinkReached, readSinks } from './checkpoints.store.ts';
 
-/** What is told outside, beside sealing: never waited for. */
+/** Publishes checkpoints to sinks, in parallel with sealing, which never waits for it. */
 export type CheckpointOutbox = {
-  /** Takes the place of any that still waits: a later head covers it. */
+  /** Replaces a waiting checkpoint: a later head covers it. */
   offer(checkpoint: OutgoingCheckpoint): void;
-  /** Resolves when no sink is being told: each has what was offered last, or waits for its time to be told. */
+  /** Resolves when no request to a sink is in flight: each has the last offer, or waits for its interval. */
   settled(): Promise<void>;
-  /** Ends what is under way. What was not published is offered again by the next sealing run, anywhere. */
+  /** Aborts requests in flight. The next sealing run of any worker offers again what was not published. */
   close(): Promise<void>;
 };
 
@@ -30,7 +30,7 @@ type OutboxPorts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly checkpointSinks: readonly CheckpointSink[];
-  /** How soon a failed sink is tried again, doubled each time; a second unless said. */
+  /** Delay before a failed sink is retried, doubled each time; a second by default. */
   readonly retryFirstMs?: number;
 };
 
@@ -38,10 +38,10 @@ const PUBLISH_TIMEOUT_MS = 10_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MOST_MS = 60_000;
 
-type Lane = {
+type SinkQueue = {
   readonly sink: CheckpointSink;
   pending: OutgoingCheckpoint | undefined;
-  /** Newest head it has taken, by this process. */
+  /** Newest head it has accepted from this process. */
   reached: OutgoingCheckpoint | undefined;
   startedAt: number;
   failures: number;
@@ -50,12 +50,12 @@ type Lane = {
 };
 
 /**
- * One lane for each sink: a slow or absent one holds up neither sealing nor the others. Of the heads that come while
- * it is busy, or before its interval is over, the newest waits. A failed one is tried again, at most a minute later.
+ * One queue per sink: a slow or absent sink delays neither sealing nor the others. While a sink is busy, or before its
+ * interval has passed, only the newest head waits. A failed request is retried at most a minute later.
  */
 export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
   const { sql, clock, log, retryFirstMs = RETRY_FIRST_MS } = ports;
-  const lanes: Lane[] = ports.checkpointSinks.map((sink) => ({
+  const queues: SinkQueue[] = ports.checkpointSinks.map((sink) => ({
     sink,
     pending: undefined,
     reached: undefined,
@@ -66,60 +66,60 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
   }));
   const stopping = new AbortController();
 
-  function schedule(lane: Lane): void {
-    if (lane.running || lane.timer || !lane.pending || stopping.signal.aborted) return;
-    const backOffMs = lane.failures === 0 ? 0 : Math.min(RETRY_MOST_MS, retryFirstMs * 2 ** (lane.failures - 1));
-    const waitMs = lane.startedAt + Math.max(lane.sink.intervalMs, backOffMs) - clock.monotonic();
+  function schedule(queue: SinkQueue): void {
+    if (queue.running || queue.timer || !queue.pending || stopping.signal.aborted) return;
+    const backOffMs = queue.failures === 0 ? 0 : Math.min(RETRY_MOST_MS, retryFirstMs * 2 ** (queue.failures - 1));
+    const waitMs = queue.startedAt + Math.max(queue.sink.intervalMs, backOffMs) - clock.monotonic();
     if (waitMs <= 0) {
-      start(lane);
+      start(queue);
       return;
     }
-    lane.timer = setTimeout(() => {
-      lane.timer = undefined;
-      start(lane);
+    queue.timer = setTimeout(() => {
+      queue.timer = undefined;
+      start(queue);
     }, waitMs);
-    lane.timer.unref();
+    queue.timer.unref();
   }
 
-  function start(lane: Lane): void {
-    const checkpoint = lane.pending as OutgoingCheckpoint;
-    lane.pending = undefined;
-    lane.startedAt = clock.monotonic();
-    lane.running = publish(lane, checkpoint).finally(() => {
-      lane.running = undefined;
-      schedule(lane);
+  function start(queue: SinkQueue): void {
+    const checkpoint = queue.pending as OutgoingCheckpoint;
+    queue.pending = undefined;
+    queue.startedAt = clock.monotonic();
+    queue.running = publish(queue, checkpoint).finally(() => {
+      queue.running = undefined;
+      schedule(queue);
     });
   }
 
-  async function publish(lane: Lane, checkpoint: OutgoingCheckpoint): Promise<void> {
-    const { sink } = lane;
+  async function publish(queue: SinkQueue, checkpoint: OutgoingCheckpoint): Promise<void> {
+    const { sink } = queue;
     try {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(PUBLISH_TIMEOUT_MS)]);
       const lines = cosignatures(sink, checkpoint, await sink.publish(checkpoint, signal));
-      lane.reached = checkpoint;
-      lane.failures = 0;
+      queue.reached = checkpoint;
+      queue.failures = 0;
       for (const line of lines) await addCosignature(sql, checkpoint, line);
       await noteSinkReached(sql, sink.name, checkpoint);
       await showSizes();
     } catch (err) {
       if (err instanceof SinkAheadError && (await readOpenLog(sql))!.size >= err.size) return;
-      lane.pending ??= checkpoint;
+      queue.pending ??= checkpoint;
       if (stopping.signal.aborted) return;
-      lane.failures += 1;
+      queue.failures += 1;
       const reason = reasonOf(err);
       auditSinkFailures.add(1, { sink: sink.kind, reason });
       const fields = { err, sink: sink.name, origin: checkpoint.origin, size: checkpoint.size };
-      if (reason === 'forked') log.error(fields, 'another history of the audit log is known outside');
-      else if (lane.failures === 1) log.warn(fields, 'a checkpoint was not published; the newest is tried again');
+      if (reason === 'forked') log.error(fields, 'a checkpoint sink has another history of the audit log');
+      else if (queue.failures === 1) log.warn(fields, 'a checkpoint was not published; the newest will be retried');
       await noteSinkFailed(sql, sink.name, checkpoint).catch(() => {});
     }
   }
 
-  /** Over all workers, from the table: the least of each kind. */
+  /** Over all workers, from the table: the smallest size of each kind. */
   async function showSizes(): Promise<void> {
     const known = await readSinks(sql);
-    for (const kind of new Set(lanes.map(({ sink }) => sink.kind))) {
-      const names = lanes.filter(({ sink }) => sink.kind === kind).map(({ sink }) => sink.name);
+    for (const kind of new Set(queues.map(({ sink }) => sink.kind))) {
+      const names = queues.filter(({ sink }) => sink.kind === kind).map(({ sink }) => sink.name);
       const sizes = names.map((name) => known.find(({ sink }) => sink === name)?.size ?? 0);
       auditSinkSize.set(Math.min(...sizes), { sink: kind });
     }
@@ -127,20 +127,20 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
 
   return {
     offer(checkpoint) {
-      for (const lane of lanes) {
-        if (lane.reached && isSameHead(lane.reached, checkpoint)) continue;
-        if (lane.pending && !isSameHead(lane.pending, checkpoint)) auditSinkSkipped.add(1, { sink: lane.sink.kind });
-        lane.pending = checkpoint;
-        schedule(lane);
+      for (const queue of queues) {
+        if (queue.reached && isSameHead(queue.reached, checkpoint)) continue;
+        if (queue.pending && !isSameHead(queue.pending, checkpoint)) auditSinkSkipped.add(1, { sink: queue.sink.kind });
+        queue.pending = checkpoint;
+        schedule(queue);
       }
     },
     async settled() {
-      while (lanes.some(({ running }) => running)) await Promise.all(lanes.map(({ running }) => running));
+      while (queues.some(({ running }) => running)) await Promise.all(queues.map(({ running }) => running));
     },
     async close() {
       stopping.abort();
-      for (const { timer } of lanes) clearTimeout(timer);
-      await Promise.allSettled(lanes.map(({ running }) => running));
+      for (const { timer } of queues) clearTimeout(timer);
+      await Promise.allSettled(queues.map(({ running }) => running));
     },
   };
 }
@@ -148,7 +148,7 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
 const isSameHead = (one: OutgoingCheckpoint, other: OutgoingCheckpoint): boolean =>
   one.origin === other.origin && one.size === other.size && one.root === other.root;
 
-/** The good ones. Throws SinkRefusedError where a cosigner gave none. */
+/** The valid cosignatures. Throws SinkRefusedError if a cosigner gave none. */
 function cosignatures({ cosigner }: CheckpointSink, { note }: OutgoingCheckpoint, lines: readonly string[]): string[] {
   if (cosigner === undefined) return [];
   const good = goodSignatures(parseVkey(cosigner), parseNote(note).text, lines);
@@ -157,7 +157,7 @@ function cosignatures({ cosigner }: CheckpointSink, { note }: OutgoingCheckpoint
 }
 
 function reasonOf(err: unknown): 'forked' | 'refused' | 'unavailable' {
-  // A head beyond our own log is one that we have lost, or that somebody else has signed.
+  // A head beyond our log is one that we have lost, or that another signer has made.
   if (err instanceof CheckpointForkError || err instanceof SinkAheadError) return 'forked';
   return err instanceof SinkRefusedError ? 'refused' : 'unavailable';
 }
