@@ -5,7 +5,7 @@ import type { Endpoint } from '../platform/define/endpoint.ts';
 import { answer, JsonText } from './answer.ts';
 import { bind, bindText, type RouteContext } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';
-import { made, nobody, serve } from './route-harness.ts';
+import { made, rejectsAll, serve } from './route-harness.ts';
 
 const json = (payload: string | object) => ({ payload, headers: { 'content-type': 'application/json' } });
 
@@ -21,7 +21,7 @@ test('a route that does not say who may call it lets nothing start', () => {
 test('who asks, then what they may, then what they ask: 401, 403, 400', async () => {
   const served = serve();
   const bearer = (token: string) => (token === 'forged' ? null : clientCaller('deploy', [`users:${token}`]));
-  const callers = createCallerResolver({ ...nobody, bearer });
+  const callers = createCallerResolver({ ...rejectsAll, bearer });
   const auth = { accepts: ['bearer'], permission: 'users:write' } as const;
   const size = made({ operation: 'makeThing', auth, body: z.strictObject({ size: z.int().min(1) }) });
   const denied: string[] = [];
@@ -215,7 +215,7 @@ describe('an answer', () => {
     const served = serve();
     const responses = { 200: { contentType: 'text/event-stream' } };
     bind(served.routes, made({ operation: 'a', method: 'GET', responses }), () => {
-      throw new Error('opened for nobody');
+      throw new Error('opened without a reader');
     });
     expect(await served.ask('HEAD', '/things')).toMatchObject({
       status: 200,

@@ -1,4 +1,4 @@
-// For tests only: routes bound by the test, asked without a network; nobody is who they say.
+// For tests only: routes that a test binds, called without a network; every credential is rejected.
 import type { InjectOptions } from 'fastify';
 import { z } from 'zod';
 import { quietLog } from '#testing/harness/ports.ts';
@@ -7,8 +7,13 @@ import { type AppOptions, createApp } from './app.ts';
 import { bind, type RouteContext } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';
 
-/** Authenticators to whom every credential is false. */
-export const nobody = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
+/** Authenticators that reject every credential. */
+export const rejectsAll = {
+  bearer: () => null,
+  client: () => null,
+  session: async () => null,
+  csrfPasses: () => false,
+};
 
 /** A public endpoint that makes things, but for the changes. */
 export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>): Endpoint => ({
@@ -30,7 +35,7 @@ export function serve(options: Partial<AppOptions> = {}) {
   const failures: string[] = [];
   const log = { ...quietLog, error: (_about: object, message: string) => failures.push(message) };
   const app = createApp({ log, trustedProxies: [], ...options });
-  const routes = { app: app.fastify, callers: createCallerResolver(nobody), bound: app.bound };
+  const routes = { app: app.fastify, callers: createCallerResolver(rejectsAll), bound: app.bound };
   const ask = async (method: InjectOptions['method'], url: string, sent: Partial<InjectOptions> = {}) => {
     const got = await app.fastify.inject({ method, url, ...sent } as InjectOptions);
     const isJson = String(got.headers['content-type']).includes('json') && got.body !== '';

@@ -57,7 +57,7 @@ describe('one trace from the request to its audit row', () => {
   test('an incoming traceparent keeps its id: in the answer, in the audit row and in the exported span', async () => {
     const one = traced();
     const answer = await send(product.api, 'POST', '/api/auth/signin', {
-      json: { email: 'nobody@example.test', password: newPassword() },
+      json: { email: 'unknown@example.test', password: newPassword() },
       headers: one.headers,
     });
     expectProblem(answer, 401, 'login_refused');

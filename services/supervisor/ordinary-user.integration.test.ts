@@ -5,7 +5,7 @@ import { repositoryRoot } from '../platform/local/data-dir.ts';
 import { userCan } from '../platform/local/service-user.ts';
 import { TestBench, textOf } from './supervisor-harness.ts';
 
-const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
+const nobody = { name: 'unknown', uid: 65_534, gid: 65_534 };
 const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid;
 
 // As an ordinary user every other test of this folder is this one. A repository that is closed to others (under /root)

@@ -32,7 +32,7 @@ async function start(sampling: Record<string, string>): Promise<Product> {
 /** A refused sign-in: one request, one security event. */
 const signIn = (traceId: string) =>
   send(product.api, 'POST', '/api/auth/signin', {
-    json: { email: 'nobody@example.test', password: 'not the right password' },
+    json: { email: 'unknown@example.test', password: 'not the right password' },
     headers: { traceparent: `00-${traceId}-${CALLER_SPAN}-00` },
   });
 

@@ -66,7 +66,7 @@ beforeAll(async () => {
     people.push({ name: role, kind: 'person', id, authorization: `Bearer ${bearer}`, permissions });
   }
   callers = [
-    { name: 'nobody', kind: 'anonymous', id: null, authorization: undefined, permissions: new Set() },
+    { name: 'an anonymous caller', kind: 'anonymous', id: null, authorization: undefined, permissions: new Set() },
     {
       name: 'a client without permissions',
       kind: 'client',

@@ -4,7 +4,7 @@ import type { Operation } from '#testing/openapi-check.ts';
 
 /** Texts of the formats that contracts require; the first that fits is sent. */
 const TEXTS = [
-  'nobody@example.test',
+  'unknown@example.test',
   'https://example.test/',
   '2026-01-01T00:00:00Z',
   '0190a5e2-0000-7000-8000-000000000000',

@@ -75,7 +75,7 @@ describe('POST /oauth2/token', () => {
       {},
       { basic: { ...client, client_secret: 'wrong' } },
       { basic: { ...client, client_secret: '' } },
-      { basic: { client_id: 'nobody', client_secret: 'x' } },
+      { basic: { client_id: 'unknown', client_secret: 'x' } },
       { basic: { client_id: '', client_secret: '' } },
       { basic: { client_id: 'sallyport', client_secret: 'x' } },
       { headers: { authorization: 'Basic !!!' } },

@@ -93,7 +93,7 @@ describe('POST /v1/tokens/revoke', () => {
     expect((await harness.call('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(401);
     expect(await verdictOn(product, (await issueFor(product, person.id)).access_token)).toBe('active');
     expectProblem(
-      await harness.post('/v1/tokens/revoke', { user_id: 'nobody', reason: 'x' }, harness.byClient),
+      await harness.post('/v1/tokens/revoke', { user_id: 'unknown', reason: 'x' }, harness.byClient),
       404,
       'user_unknown',
     );
@@ -117,7 +117,7 @@ describe('POST /v1/tokens/revoke', () => {
     expect(await eventually('a living token', async () => (await verdictOn(product, await token())) === 'active')).toBe(
       true,
     );
-    const unknown = await harness.post('/v1/tokens/revoke', { client_id: 'nobody', reason: 'x' }, harness.byClient);
+    const unknown = await harness.post('/v1/tokens/revoke', { client_id: 'unknown', reason: 'x' }, harness.byClient);
     expectProblem(unknown, 404, 'client_unknown');
   });
 
@@ -168,11 +168,11 @@ describe('POST /v1/tokens/revoke', () => {
       { client_id: 'sallyport' },
       { client_id: product.credentials.client.client_id },
       { token_id: randomUUID() },
-      { session_id: 'nobody' },
+      { session_id: 'unknown' },
       { family_id: randomUUID() },
       { family_id: 'not a uuid' },
-      { user_id: 'nobody' },
-      { client_id: 'nobody' },
+      { user_id: 'unknown' },
+      { client_id: 'unknown' },
     ];
     for (const selector of cases) {
       const answer = await harness.post('/v1/tokens/revoke', { ...selector, reason: 'malice' }, { bearer });

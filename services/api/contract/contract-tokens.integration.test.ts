@@ -99,14 +99,14 @@ describe('POST /v1/tokens', () => {
 
   test('an unknown user, another user’s scopes, a missing user and a missing permission are each refused with their own code', async () => {
     expectProblem(await harness.post('/v1/tokens', {}, harness.byClient), 400, 'request_invalid');
-    expectProblem(await harness.post('/v1/tokens', { user_id: 'nobody' }, harness.byClient), 404, 'user_unknown');
+    expectProblem(await harness.post('/v1/tokens', { user_id: 'unknown' }, harness.byClient), 404, 'user_unknown');
     expectProblem(
       await harness.post('/v1/tokens', { user_id: user.id, scope: 'keys:manage' }, harness.byClient),
       400,
       'scope_invalid',
     );
     const bearer = user.tokens.access_token;
-    for (const user_id of [user.id, other.id, 'nobody'])
+    for (const user_id of [user.id, other.id, 'unknown'])
       expectProblem(await harness.post('/v1/tokens', { user_id }, { bearer }), 403, 'permission_missing');
     const weak = await newClient(product);
     expectProblem(await harness.post('/v1/tokens', { user_id: user.id }, { basic: weak }), 403, 'permission_missing');

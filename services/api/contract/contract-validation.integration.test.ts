@@ -75,7 +75,7 @@ describe('POST /v1/tokens/validate', () => {
 
     const seen: Record<string, string> = {
       malformed: await verdictOn(product, 'a.b.c'),
-      unknown_key: await verdictOn(product, signAs(key, { ...header, kid: 'nobody' }, claims)),
+      unknown_key: await verdictOn(product, signAs(key, { ...header, kid: 'unknown' }, claims)),
       bad_signature: await verdictOn(product, tampered(good)),
       wrong_type: await verdictOn(product, feed.text),
       wrong_issuer: await verdictOn(product, made({ iss: 'https://evil.example' })),
@@ -136,7 +136,7 @@ describe('POST /v1/tokens/validate-batch', () => {
       'permission_missing',
     );
     expectProblem(
-      await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'nobody' }),
+      await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'unknown' }),
       401,
       'unauthenticated',
     );

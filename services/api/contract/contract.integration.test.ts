@@ -128,7 +128,7 @@ describe('the route table is the contract', () => {
     for (const operation of guarded) {
       const { method, bodyType, bodySchema } = operation;
       const body = bodyType?.includes('form') ? { form: {} } : { json: exampleOf(bodySchema) };
-      const sent = { ...(bodyType === undefined ? {} : body), bearer: 'nobody' };
+      const sent = { ...(bodyType === undefined ? {} : body), bearer: 'unknown' };
       const answer = await send(product.api, method, fittingPathOf(operation), sent);
       expectProblem(answer, 401, 'unauthenticated');
       const metadata = `resource_metadata="${product.api}/.well-known/oauth-protected-resource"`;

@@ -66,7 +66,7 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
   };
   await page.goto(address);
   await pass();
-  await logIn(page, { ...user, password: 'not the password of anybody' });
+  await logIn(page, { ...user, password: 'not the right password' });
   await pass();
   expect(await alertOn(page)).toBe('E-mail or password is wrong. Check both and try again.');
   expect(await page.getByLabel('E-mail').inputValue()).toBe(user.email);
@@ -188,7 +188,7 @@ describe('passkeys', () => {
     ['no JSON', 'no JSON'],
     ['no assertion', '{}'],
     [
-      'one of nobody',
+      'an unknown passkey',
       JSON.stringify({
         id: 'AAAA',
         rawId: 'AAAA',
@@ -335,7 +335,7 @@ test('reference, errors, mailed links and refusals are readable in light and dar
     '/account/verify-email',
     '/account/reset-password',
     '/account/unlock',
-    '/oauth2/authorize?client_id=nobody',
+    '/oauth2/authorize?client_id=unknown',
   ]) {
     const answer = await page.goto(path);
     expect([path, answer?.status()]).toEqual([path, path.startsWith('/oauth2') ? 400 : 200]);

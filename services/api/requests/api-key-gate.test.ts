@@ -64,12 +64,12 @@ const ports = {
   publicUrl: 'https://auth.test',
 } as unknown as ApiKeyGatePorts;
 
-const somebody: Caller = { kind: 'anonymous', request: testCaller.request };
+const tokenOwner: Caller = { kind: 'anonymous', request: testCaller.request };
 const gate = createApiKeyGate(ports);
 const callers = gate.guard(
   createCallerResolver(
     gate.withKeys({
-      bearer: (token) => (token === 'a-token' ? somebody : null),
+      bearer: (token) => (token === 'a-token' ? tokenOwner : null),
       client: () => null,
       session: async () => null,
       csrfPasses: () => true,
@@ -143,7 +143,7 @@ describe('a request with an API key', () => {
 });
 
 test('with a token is authenticated as before: the gate applies only to keys', async () => {
-  expect(await resolve(asked({ token: 'a-token' }).request, endpointWith())).toBe(somebody);
+  expect(await resolve(asked({ token: 'a-token' }).request, endpointWith())).toBe(tokenOwner);
   expect(counted).toBe(0);
 });
 

@@ -31,7 +31,7 @@ test('a trusted proxy names the certificate of the connection that it forwards',
 test('the header of an untrusted peer is ignored, whatever else it sends', async () => {
   for (const headers of [shown, { ...shown, ...forwarded }, { ...shown, 'x-forwarded-for': PROXY }])
     expect(await known('203.0.113.7', headers)).toBe('none');
-  expect(await known(PROXY, shown), 'speaks for nobody').toBe('none');
+  expect(await known(PROXY, shown), 'forwards for no client').toBe('none');
   expect(await known(PROXY, { ...shown, ...forwarded }, { trustProxy: false })).toBe('none');
 });
 

@@ -117,7 +117,7 @@ describe('a user', () => {
   test('of a known caller counts by the address and by the caller, each up to its own limit', async () => {
     expect((await ask('/own', { as: 'Bearer ada' })).policy).toBe('"address";q=4;w=60, "user";q=2;w=60');
     expect(await statuses(2, () => ask('/own', { as: 'Bearer ada' }))).toEqual([200, 429]);
-    expect((await ask('/own', { as: 'Bearer bob' })).status, 'somebody else at the address').toBe(200);
+    expect((await ask('/own', { as: 'Bearer bob' })).status, 'another user at the address').toBe(200);
   });
 
   test('that is refused for a missing permission still counts', async () => {

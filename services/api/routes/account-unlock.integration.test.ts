@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => harness.close());
 
 describe('an account that wrong passwords have locked', () => {
-  /** As after five wrong passwords; each of them costs a hash. */
+  /** The state after five wrong passwords, without the hash that each one costs. */
   const lock = async (email: string): Promise<void> => {
     const key = accountKeyOf(harness.open.ports, email);
     await harness.rows(
@@ -20,7 +20,7 @@ describe('an account that wrong passwords have locked', () => {
     );
   };
 
-  test('is let in again by a mailed code, which counts once of twenty at once and opens no session', async () => {
+  test('is unlocked by a mailed code, which works once among twenty concurrent uses and opens no session', async () => {
     const user = await harness.person();
     await lock(user.email);
     const { email, password } = user;
@@ -32,7 +32,7 @@ describe('an account that wrong passwords have locked', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => harness.post('unlock', { token })));
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'unlocked']);
-    // The browser is known from now on; it is not signed in.
+    // The browser is a known device from now on, but not signed in.
     const cookies = answers.flatMap(({ headers }) => headers.getSetCookie()).map((line) => line.split('=', 1)[0]);
     expect(cookies).toEqual(['sallyport.device']);
     const events = await harness.rows(
@@ -43,7 +43,7 @@ describe('an account that wrong passwords have locked', () => {
     await signIn(at(harness.open), user);
   });
 
-  test('the mail is asked for alike by known, unknown and disabled; only who has an account is sent one', async () => {
+  test('a request for the mail gets the same answer for known, unknown and disabled accounts; only an enabled account is mailed', async () => {
     const [known, disabled, unknown] = [await harness.person(), await harness.person(), newEmail()];
     for (const email of [known.email, disabled.email, unknown]) await lock(email);
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
@@ -56,7 +56,7 @@ describe('an account that wrong passwords have locked', () => {
     expect((await harness.mails.to(disabled.email)).map(({ subject }) => subject)).not.toContain('Unlock your account');
   });
 
-  test('who is not locked is sent none; mails of every kind together are five at most', async () => {
+  test('an unlocked account is sent no mail, and an address gets at most five mails of all kinds', async () => {
     const user = await harness.person();
     const { email } = user;
     await harness.post('request-unlock', { email });
@@ -72,7 +72,7 @@ describe('an account that wrong passwords have locked', () => {
     ]);
   });
 
-  test('a code that was sent to the address of before unlocks nothing', async () => {
+  test('a code that was sent to the previous address unlocks nothing', async () => {
     const user = await harness.person();
     await lock(user.email);
     await harness.post('request-unlock', { email: user.email });
@@ -81,7 +81,7 @@ describe('an account that wrong passwords have locked', () => {
     expect(await harness.post('unlock', { token })).toMatchObject({ status: 400, body: { code: 'code_invalid' } });
   });
 
-  test('a code for another purpose unlocks nothing, nor does one whose account is disabled meanwhile', async () => {
+  test('a code for another purpose unlocks nothing, nor does one whose account was disabled meanwhile', async () => {
     const user = await harness.person();
     const verifying = await harness.codeFor(user.email);
     await lock(user.email);

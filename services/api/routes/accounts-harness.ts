@@ -1,4 +1,4 @@
-// For tests only: accounts on two copies of the API, and the mails they are sent.
+// For tests only: accounts on two copies of the API, and the mails they receive.
 
 import { newEmail, newPassword, patiently, type TestUser } from '#testing/flows/flows.ts';
 import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
@@ -7,14 +7,14 @@ import { type Json, type Received, type Sent, send } from '#testing/http-client.
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 
 export type AccountHarness = Pick<ApiHarness, 'rows' | 'newClient'> & {
-  /** Gives sessions at once. */
+  /** Opens a session at sign-up, without verification. */
   readonly open: ApiCopy;
-  /** Gives them to proved addresses alone; its invitations last two hours. */
+  /** Opens sessions only for verified addresses; its invitations last two hours. */
   readonly strict: ApiCopy;
   readonly mails: MailFolder;
-  /** Somebody who has signed up where no proof is asked for, with a session and a pair; the password is hashed once. */
+  /** A user signed up without verification, with a session and tokens; the password is hashed once. */
   person(email?: string): Promise<TestUser>;
-  /** `POST /api/auth/<path>` at the open copy unless another is given; comes again after a 503. */
+  /** `POST /api/auth/<path>` at the open copy unless another is given; repeated after a 503. */
   post(path: string, json: object, sent?: Sent, copy?: ApiCopy): Promise<Received>;
   /** The newest mail to an address. */
   newest(
@@ -22,7 +22,7 @@ export type AccountHarness = Pick<ApiHarness, 'rows' | 'newClient'> & {
   ): ReturnType<MailFolder['to']> extends Promise<(infer Mail)[]> ? Promise<Mail | undefined> : never;
   /** The code of that mail. */
   codeFor(email: string): Promise<string>;
-  /** Whether anything of a login still works: cookie, access token, refresh token. */
+  /** Whether the cookie, access token and refresh token still work. */
   isAlive(user: TestUser): Promise<boolean[]>;
   close(): Promise<void>;
 };
@@ -37,7 +37,7 @@ export const ownPage = (user: Pick<TestUser, 'cookie'>): Sent => ({
 });
 export const at = (copy: ApiCopy): { api: string } => ({ api: copy.url });
 
-/** What an answer tells its reader, without what is different each time. */
+/** The answer without the members that differ each time. */
 export const told = ({ status, body, headers }: Received): { status: number; body: Json; headers: string[] } => ({
   status,
   body,

@@ -12,11 +12,11 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-describe('an address that must be proved first', () => {
+describe('where an address must be verified first', () => {
   const ask = (email: string, password = newPassword()): Promise<Received> =>
     harness.post('signup', { email, password, name: 'Ada' }, {}, harness.strict);
 
-  test('sign-up answers alike for a new and a known address, with no session; a mail tells them apart', async () => {
+  test('sign-up gives the same answer for a new and a registered address, without a session; only the mails differ', async () => {
     const known = await harness.person();
     await harness.post('verify-email', { token: await harness.codeFor(known.email) }, ownPage(known));
     const fresh = newEmail();
@@ -29,7 +29,7 @@ describe('an address that must be proved first', () => {
     expect(await harness.newest(known.email)).toMatchObject({ subject: 'You already have an account' });
   });
 
-  test('the account begins with the proof, and signs in with the password that came with it', async () => {
+  test('the account is created by the verification and signs in with the password chosen at sign-up', async () => {
     const [email, password] = [newEmail(), newPassword()];
     await ask(email, password);
     expect(await harness.post('signin', { email, password }, {}, harness.strict)).toMatchObject({ status: 401 });
@@ -43,7 +43,7 @@ describe('an address that must be proved first', () => {
     expect(rows).toEqual([{ name: 'Ada', emailVerified: expect.any(Date) }]);
   });
 
-  test('twenty redemptions at once of one code: one success; a used code is refused and recorded', async () => {
+  test('twenty concurrent uses of one code: one success; a used code is refused and recorded', async () => {
     const email = newEmail();
     await ask(email);
     const json = { token: await harness.codeFor(email), password: newPassword() };
@@ -59,7 +59,7 @@ describe('an address that must be proved first', () => {
     ).toBeGreaterThanOrEqual(19);
   });
 
-  test('an account that nobody has proved gets no session, whoever knows its password', async () => {
+  test('an account with an unverified address gets no session, even with the right password', async () => {
     const user = await harness.person();
     const { email, password } = user;
     expect(await harness.post('signin', { email, password }, {}, harness.strict)).toMatchObject({
@@ -73,7 +73,7 @@ describe('an address that must be proved first', () => {
     });
   });
 
-  test('another mail is sent for what waits for a proof; of an address at most three are alive', async () => {
+  test('an unverified sign-up may request another mail; at most three codes of an address are valid', async () => {
     const [pending, unverified] = [newEmail(), await harness.person()];
     await ask(pending);
     const first = await harness.codeFor(pending);
@@ -93,15 +93,15 @@ describe('an address that must be proved first', () => {
     expect(await harness.post('verify-email', { token: first, password: newPassword() })).toMatchObject({
       status: 200,
     });
-    // Every code of the address goes with the proof.
+    // Verification consumes every code of the address.
     expect(await harness.post('verify-email', { token: await harness.codeFor(pending) })).toMatchObject({
       status: 400,
     });
   });
 });
 
-describe('who takes an address before its owner', () => {
-  test('a sign-up that the owner proves ends password, sessions and tokens of who was there before', async () => {
+describe('an attacker who registers an address before its owner', () => {
+  test('loses password, sessions and tokens when the owner verifies a sign-up', async () => {
     const email = newEmail();
     const attacker = await harness.person(email);
     await harness.rows(
@@ -120,7 +120,7 @@ describe('who takes an address before its owner', () => {
     expect(await harness.isAlive(await signIn(at(harness.strict), { email, password }))).toEqual(ALIVE);
   });
 
-  test('so does a reset of the password', async () => {
+  test('loses them when the owner resets the password', async () => {
     const email = newEmail();
     const attacker = await harness.person(email);
     await harness.post('request-password-reset', { email });
@@ -132,7 +132,7 @@ describe('who takes an address before its owner', () => {
     expect(owner.id).toBe(attacker.id);
   });
 
-  test('a sign-up of somebody else gives the owner’s account no password but the owner’s', async () => {
+  test('cannot set a password by signing up: only the owner’s own password takes effect', async () => {
     const [email, theirs, own] = [newEmail(), newPassword(), newPassword()];
     for (let n = 0; n < 4; n += 1) await harness.post('signup', { email, password: theirs }, {}, harness.strict);
     const token = await harness.codeFor(email);
@@ -148,7 +148,7 @@ describe('who takes an address before its owner', () => {
     await signIn(at(harness.strict), { email, password: own });
   });
 
-  test('an account that somebody else made is its reader’s alone: the code proves it with a new password', async () => {
+  test('loses the account to the reader of its mail, who must verify it with a new password', async () => {
     const attacker = await harness.person();
     const token = await harness.codeFor(attacker.email);
     const elsewhere = ownPage(await harness.person());
@@ -164,7 +164,7 @@ describe('who takes an address before its owner', () => {
     expect((await signIn(at(harness.strict), { email: attacker.email, password })).id).toBe(attacker.id);
   });
 
-  test('whoever knows its password or is signed in keeps the account as it is', async () => {
+  test('a user who gives the current password or is signed in verifies the address and keeps everything', async () => {
     const [byPassword, bySession] = [await harness.person(), await harness.person()];
     const { email, password } = byPassword;
     expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
@@ -175,7 +175,7 @@ describe('who takes an address before its owner', () => {
     for (const user of [byPassword, bySession]) expect(await harness.isAlive(user)).toEqual(ALIVE);
   });
 
-  test('an account that changes to the address of somebody else gets it by no click of theirs', async () => {
+  test('an account that changes to another user’s address does not get it by that user’s click alone', async () => {
     const attacker = await harness.person();
     const email = newEmail();
     await harness.post('change-email', { new_email: email }, ownPage(attacker));
@@ -198,7 +198,7 @@ describe('mails', () => {
     expect(mail?.raw).not.toContain('evil.test');
   });
 
-  test('a code by which its reader chooses a password lives ten minutes, as does the way between two factors', async () => {
+  test('codes with which a user chooses a password, and the challenge between two factors, last ten minutes', async () => {
     const [user, signedUp, other] = [await harness.person(), newEmail(), newEmail()];
     await harness.post('signup', { email: signedUp, password: newPassword() }, {}, harness.strict);
     await harness.post('change-email', { new_email: other }, ownPage(user));
@@ -214,7 +214,7 @@ describe('mails', () => {
       [[user.email, signedUp, other]],
     );
     expect(lives).toEqual([
-      // This one asks for the password or a session of its account beside it.
+      // This code also requires the password or a session of its account.
       { purpose: 'change_email', seconds: 3_600 },
       ...['reset_password', 'sign_up', 'unlock_account', 'verify_email'].map((purpose) => ({ purpose, seconds: 600 })),
     ]);
@@ -233,7 +233,7 @@ describe('mails', () => {
     expect(seconds).toBeLessThanOrEqual(600);
   });
 
-  test('what waits holds neither address nor code in clear, and a code is nowhere but in its mail', async () => {
+  test('the outbox stores neither address nor code in clear, and a code appears only in its mail', async () => {
     const user = await harness.person();
     await harness.post('request-password-reset', { email: user.email });
     const waiting = JSON.stringify(await harness.rows('SELECT * FROM mail_outbox'));
@@ -249,7 +249,7 @@ describe('mails', () => {
   });
 
   test.each(['verify-email', 'reset-password', 'unlock', 'accept-invitation'])(
-    '/account/%s runs its own script alone and leaks no address',
+    '/account/%s runs only its own script and leaks no address',
     async (page) => {
       const { status, headers, text } = await send(harness.open.url, 'GET', `/account/${page}`);
       expect(status).toBe(200);

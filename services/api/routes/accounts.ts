@@ -36,7 +36,7 @@ import { codePage, codePageHeaders } from '#services/platform/html/code-page.ts'
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** Accounts: proof of an address, password, profile, end. */
+/** Accounts: email verification, password, profile, deletion. */
 export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
   bind(routes, verifyEmailEndpoint, ({ body }, caller, { headers, signal }) =>
     verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller),

@@ -26,7 +26,7 @@ import { createRole, deleteRole, listRoles, setRolePermissions } from '#services
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 import type { Once } from '../requests/once.ts';
 
-/** Clients and roles, for those who may see and manage them. */
+/** Clients and roles, for callers with the permission to read or manage them. */
 export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPorts): void {
   bind(routes, listRolesEndpoint, async ({ query }) => {
     const { items, next } = await listRoles(ports, query);

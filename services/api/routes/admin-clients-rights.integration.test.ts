@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('clients', () => {
-  test('no client gets rights that its maker lacks, and nobody takes over a stronger one', async () => {
+  test('an administrator gives no client permissions beyond the administrator’s own, and cannot take over a stronger client', async () => {
     const permissions = ['clients:manage', 'tokens:read'];
     await harness.byAdmin('POST', '/v1/admin/roles', { name: 'client-keeper', description: 'x', permissions, reason });
     const keeper = harness.as((await newPerson(harness.copy, ['client-keeper'])).bearer);
@@ -40,7 +40,7 @@ describe('clients', () => {
     );
   });
 
-  test('who may begin logins for anyone may do what those may: nobody makes or changes such a client beyond themselves', async () => {
+  test('a client that may issue tokens for a user counts as having that user’s permissions, so no one creates or changes it beyond their own', async () => {
     const permissions = ['clients:manage', 'tokens:issue', 'tokens:read'];
     await harness.byAdmin('POST', '/v1/admin/roles', { name: 'issuer-keeper', description: 'x', permissions, reason });
     const keeper = harness.as((await newPerson(harness.copy, ['issuer-keeper'])).bearer);
@@ -67,33 +67,36 @@ describe('clients', () => {
       'are never asked about',
       `WITH person AS (SELECT $2::text) UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1`,
     ],
-  ])('nobody comes into what people %s without the rights that they let the client have', async (_, sql) => {
-    const role = `keeper-${randomUUID()}`;
-    const permissions = ['clients:manage'];
-    await harness.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });
-    const keeper = harness.as((await newPerson(harness.copy, [role])).bearer);
-    const { body: client } = await harness.register({
-      scopes: ['openid', 'keys:manage'],
-      redirect_uris: ['https://app.example/'],
-    });
-    const path = `/v1/admin/clients/${client.client_id}`;
-    const acts = [
-      ['PATCH', path, { redirect_uris: ['https://evil.example/'], reason }],
-      ['PATCH', path, { scopes: ['openid', 'keys:manage', 'audit:read'], reason }],
-      ['POST', `${path}/rotate-secret`, { reason }],
-    ] as const;
-    await harness.rows(sql, [client.client_id, harness.admin.id]);
-    for (const [method, at, json] of acts) expectProblem(await keeper(method, at, { json }), 403, 'rights_exceeded');
-    expect((await harness.byAdmin('GET', path)).body).toMatchObject({ redirect_uris: ['https://app.example/'] });
-    expect((await harness.tokenBy(client)).status).toBe(200);
-    // What nobody lets it have is nobody's to lose.
-    expect((await keeper('PATCH', path, { json: { name: 'Other', reason } })).status).toBe(200);
-    const { body: unused } = await harness.register({ scopes: ['openid', 'keys:manage'] });
-    const changed = { redirect_uris: ['https://app.example/'], reason };
-    expect((await keeper('PATCH', `/v1/admin/clients/${unused.client_id}`, { json: changed })).status).toBe(200);
-  });
+  ])(
+    'a client that users %s is changed only by an administrator with every permission that they granted it',
+    async (_, sql) => {
+      const role = `keeper-${randomUUID()}`;
+      const permissions = ['clients:manage'];
+      await harness.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });
+      const keeper = harness.as((await newPerson(harness.copy, [role])).bearer);
+      const { body: client } = await harness.register({
+        scopes: ['openid', 'keys:manage'],
+        redirect_uris: ['https://app.example/'],
+      });
+      const path = `/v1/admin/clients/${client.client_id}`;
+      const acts = [
+        ['PATCH', path, { redirect_uris: ['https://evil.example/'], reason }],
+        ['PATCH', path, { scopes: ['openid', 'keys:manage', 'audit:read'], reason }],
+        ['POST', `${path}/rotate-secret`, { reason }],
+      ] as const;
+      await harness.rows(sql, [client.client_id, harness.admin.id]);
+      for (const [method, at, json] of acts) expectProblem(await keeper(method, at, { json }), 403, 'rights_exceeded');
+      expect((await harness.byAdmin('GET', path)).body).toMatchObject({ redirect_uris: ['https://app.example/'] });
+      expect((await harness.tokenBy(client)).status).toBe(200);
+      // A permission that no user granted is not considered.
+      expect((await keeper('PATCH', path, { json: { name: 'Other', reason } })).status).toBe(200);
+      const { body: unused } = await harness.register({ scopes: ['openid', 'keys:manage'] });
+      const changed = { redirect_uris: ['https://app.example/'], reason };
+      expect((await keeper('PATCH', `/v1/admin/clients/${unused.client_id}`, { json: changed })).status).toBe(200);
+    },
+  );
 
-  test('a redirect address or scope that is added ends what people agreed to; what stays or goes does not', async () => {
+  test('adding a redirect address or scope ends the users’ consents; keeping or removing one does not', async () => {
     const { body: client } = await harness.register({ scopes: ['openid'], redirect_uris: ['https://app.example/'] });
     const path = `/v1/admin/clients/${client.client_id}`;
     const consents = async (): Promise<number> =>

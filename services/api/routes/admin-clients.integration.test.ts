@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('clients', () => {
-  test('are found by where they come from, whether they are disabled and how their name begins, in pages too', async () => {
+  test('are filtered by origin, status and beginning of the name, with paging', async () => {
     const make = async (name: string) =>
       (await harness.byAdmin('POST', '/v1/admin/clients', { name, grant_types: [], reason })).body.client_id;
     const [one, two, other] = [await make('Filter One'), await make('filter two'), await make('Other')];
@@ -37,7 +37,7 @@ describe('clients', () => {
     expectProblem(await harness.byAdmin('GET', '/v1/admin/clients?origin=elsewhere'), 400, 'request_invalid');
   });
 
-  test('a client is made with its secret, which no list or later answer has; it works at once', async () => {
+  test('a client is created with its secret, which no list or later answer contains; the secret works at once', async () => {
     const made = await harness.register({
       credential_scopes: ['tokens:read'],
       redirect_uris: ['https://reports.example/cb'],
@@ -68,7 +68,7 @@ describe('clients', () => {
     ]);
   });
 
-  test('where people go after signing out is judged as where they go after signing in, and kept until it is changed', async () => {
+  test('post-sign-out addresses follow the rules of redirect addresses and are kept until changed', async () => {
     const uris = ['https://reports.example/bye'];
     const { body: client } = await harness.register({ post_logout_redirect_uris: uris });
     const path = `/v1/admin/clients/${client.client_id}`;
@@ -103,7 +103,7 @@ describe('clients', () => {
     expect(await audienceOf({ resource: 'https://payments.example' })).toBe('invalid_target');
   });
 
-  test('what is taken from a client ends its tokens; what is added does not; the event names the columns', async () => {
+  test('removing something from a client revokes its tokens, adding does not; the event names the columns', async () => {
     const { body: client } = await harness.register({ credential_scopes: ['tokens:read', 'keys:read'] });
     const { access_token: token } = (await harness.tokenBy(client)).body;
     const path = `/v1/admin/clients/${client.client_id}`;
@@ -119,7 +119,7 @@ describe('clients', () => {
     ]);
   });
 
-  test('what is asked of a client beside its secret is asked at once: a key (RFC 9449 §5.2), a certificate (RFC 8705 §3.4)', async () => {
+  test('a requirement beyond the secret applies at once: a key (RFC 9449 §5.2), a certificate (RFC 8705 §3.4)', async () => {
     const { body: client } = await harness.register();
     const path = `/v1/admin/clients/${client.client_id}`;
     const nothing = {
@@ -150,7 +150,7 @@ describe('clients', () => {
     expect(harness.copy.ports.access.client(client.client_id)?.pushesRequests).toBe(true);
   });
 
-  test('a new secret is good beside the old one for the overlap, or instead of it at once, at both copies; events have neither', async () => {
+  test('a new secret works beside the old one for the overlap, or replaces it at once, at both copies; events contain neither', async () => {
     const { body: client } = await harness.register();
     const path = `/v1/admin/clients/${client.client_id}/rotate-secret`;
     const rotated = await harness.byAdmin('POST', path, { reason });
@@ -207,7 +207,7 @@ describe('clients', () => {
       expectProblem(await harness.byAdmin(method, at, body), 404, 'client_unknown');
   });
 
-  test('the installation’s own client stays, ids are unique, and redirect addresses are looked at', async () => {
+  test('the installation’s own client cannot be deleted, ids are unique, and redirect addresses are validated', async () => {
     expectProblem(await harness.byAdmin('DELETE', '/v1/admin/clients/sallyport?reason=x'), 409, 'client_protected');
     expectProblem(
       await harness.byAdmin('POST', '/v1/admin/clients/sallyport/disable', { reason }),

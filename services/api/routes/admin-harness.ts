@@ -1,4 +1,4 @@
-// For tests only: an installation with an administrator, and what administrators ask for.
+// For tests only: an installation with an administrator, and administrative requests.
 
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import type { ApiCopy } from '#testing/harness/api.ts';
@@ -6,10 +6,10 @@ import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 
-/** The reason that administrators give here. */
+/** The reason that administrators give in these tests. */
 export const reason = 'because of the test';
 
-/** What is written of an act that a person has done, as `events` reads it. */
+/** What the audit log records of an action, as `events` reads it. */
 export const doneBy = ({ id }: { readonly id: string }, detail: object): Json => ({
   outcome: 'ok',
   actor_kind: 'user',
@@ -25,15 +25,15 @@ export type AdminHarness = ApiHarness & {
   /** Requests with this access token. @param at another copy than the first */
   as(bearer: string, at?: ApiCopy): Ask;
   byAdmin(method: string, path: string, json?: object): Promise<Received>;
-  /** A client that the administrator makes, for client credentials unless said otherwise. */
+  /** A client created by the administrator, for client credentials unless given otherwise. */
   register(body?: object): Promise<Received>;
   /** A token by client credentials. */
   tokenBy(client: ClientCredentials, form?: Readonly<Record<string, string>>, at?: ApiCopy): Promise<Received>;
-  /** What was written of a target, in order. */
+  /** The audit events of a target, in order. */
   events(type: string, target: string): Promise<Json[]>;
 };
 
-/** One copy of the API that hashes nothing before it is asked to: one harness per test file. */
+/** One copy of the API whose hashing worker starts on demand: one harness per test file. */
 export async function openAdminHarness(): Promise<AdminHarness> {
   const harness = await openApiHarness();
   const copy = await harness.startCopy({ hashes: false });

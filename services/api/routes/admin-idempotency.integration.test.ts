@@ -26,7 +26,7 @@ describe('Idempotency-Key', () => {
       { name: 'Made once', grant_types: ['client_credentials'] },
       `SELECT 1 FROM oauth_clients WHERE name = 'Made once'`,
     ],
-  ])('twenty requests at once with one key make one %s and get one answer', async (_kind, path, body, rows) => {
+  ])('twenty concurrent requests with one key create one %s and get one answer', async (_kind, path, body, rows) => {
     const key = randomUUID();
     const json = { ...body, reason };
     const answers = await Promise.all(Array.from({ length: 20 }, () => once(path, key, json)));
@@ -39,7 +39,7 @@ describe('Idempotency-Key', () => {
     if (secret !== undefined) expect(JSON.stringify(kept)).not.toContain(secret);
   });
 
-  test('every administrative POST that answers 201 honours it', () => {
+  test('every administrative POST that answers 201 supports it', () => {
     const creating = harness.copy.bound.filter(
       ({ method, path, responses }) => method === 'POST' && path.startsWith('/v1/') && 201 in responses,
     );

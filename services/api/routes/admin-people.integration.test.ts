@@ -16,7 +16,7 @@ afterAll(() => harness?.close());
 const verdict = (token: string) => verdictOn({ api: harness.copy.url }, token);
 
 describe('accounts', () => {
-  test('are listed newest first, every one once, by pages of at most a hundred', async () => {
+  test('are listed newest first, each once, in pages of at most a hundred', async () => {
     const people = [];
     for (let index = 0; index < 5; index += 1) people.push(await newPerson(harness.copy));
     const seen: string[] = [];
@@ -35,7 +35,7 @@ describe('accounts', () => {
     expectProblem(await harness.byAdmin('GET', '/v1/admin/users?cursor=bm8'), 400, 'cursor_invalid');
   });
 
-  test('are found by beginning of address, role, standing and time', async () => {
+  test('are filtered by beginning of address, role, status and time', async () => {
     const mark = randomUUID().slice(0, 8);
     const insert = (name: string, more = '') =>
       harness.rows(
@@ -65,7 +65,7 @@ describe('accounts', () => {
     expectProblem(await harness.byAdmin('GET', '/v1/admin/users?email_prefix=ab'), 400, 'request_invalid');
   });
 
-  test('one is shown without its password, token or epoch', async () => {
+  test('are shown without password, token or epoch', async () => {
     const { id, email } = await newPerson(harness.copy, ['auditor']);
     const { body } = await harness.byAdmin('GET', `/v1/admin/users/${id}`);
     expect(body).toEqual({
@@ -87,10 +87,10 @@ describe('accounts', () => {
       password_closed: false,
       factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
     });
-    expectProblem(await harness.byAdmin('GET', '/v1/admin/users/nobody'), 404, 'user_unknown');
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/users/unknown'), 404, 'user_unknown');
   });
 
-  test('whoever helps its owner sees locks, wrong passwords, factors and times of an account', async () => {
+  test('support sees an account’s locks, wrong passwords, factors and times', async () => {
     const { id, email } = await newPerson(harness.copy);
     const shown = async (): Promise<Json> => (await harness.byAdmin('GET', `/v1/admin/users/${id}`)).body;
     const key = accountKeyOf(harness.copy.ports, email);
@@ -122,7 +122,7 @@ describe('accounts', () => {
     expect(JSON.stringify(whole)).not.toMatch(/SECRET-ONE|CODES|PUBLIC|DIGEST|account:/);
   });
 
-  test('disabling ends sessions, refresh and access tokens; enabling revives none; both say why', async () => {
+  test('disabling ends sessions, refresh and access tokens; enabling restores none; both record the reason', async () => {
     const person = await newPerson(harness.copy);
     const path = `/v1/admin/users/${person.id}`;
     const disabled = await harness.byAdmin('POST', `${path}/disable`, { reason });
@@ -137,7 +137,7 @@ describe('accounts', () => {
     expect(await harness.events('user.enabled', person.id)).toEqual([doneBy(harness.admin, { reason: 'cleared' })]);
   });
 
-  test('deleting takes everything along, and the event keeps the reason', async () => {
+  test('deleting removes everything of the account, and the event keeps the reason', async () => {
     const person = await newPerson(harness.copy);
     expect((await harness.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=asked%20for`)).status).toBe(204);
     expect(await verdict(person.bearer)).not.toBe('active');
@@ -147,7 +147,7 @@ describe('accounts', () => {
     expectProblem(await harness.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=x`), 404, 'user_unknown');
   });
 
-  test('a role given is in the next token and ends nothing; one taken away ends the tokens there are', async () => {
+  test('a granted role is in the next token and revokes nothing; a removed role revokes the existing tokens', async () => {
     const person = await newPerson(harness.copy);
     const path = `/v1/admin/users/${person.id}/roles/operator`;
     expect((await harness.byAdmin('PUT', path, { reason })).body.roles).toEqual(['operator', 'user']);
@@ -164,18 +164,18 @@ describe('accounts', () => {
       doneBy(harness.admin, { role: 'operator', reason: 'moved' }),
     ]);
     expectProblem(
-      await harness.byAdmin('PUT', `/v1/admin/users/${person.id}/roles/nobody`, { reason }),
+      await harness.byAdmin('PUT', `/v1/admin/users/${person.id}/roles/unknown`, { reason }),
       404,
       'role_unknown',
     );
     expectProblem(
-      await harness.byAdmin('PUT', '/v1/admin/users/nobody/roles/auditor', { reason }),
+      await harness.byAdmin('PUT', '/v1/admin/users/unknown/roles/auditor', { reason }),
       404,
       'user_unknown',
     );
   });
 
-  test('a role given is believed of a cookie that was read before', async () => {
+  test('a granted role applies to a session that was cached before', async () => {
     const login = await newSignedIn(harness.copy);
     const asks = () => send(harness.copy.url, 'GET', '/v1/admin/clients', { cookie: login.cookie });
     expectProblem(await asks(), 403, 'permission_missing');
@@ -183,7 +183,7 @@ describe('accounts', () => {
     expect((await asks()).status).toBe(200);
   });
 
-  test('whoever manages accounts gives no role and rules no account above their own', async () => {
+  test('an administrator of accounts grants no role and manages no account above their own permissions', async () => {
     await harness.byAdmin('POST', '/v1/admin/roles', {
       name: 'user-keeper',
       description: 'x',
@@ -205,7 +205,7 @@ describe('accounts', () => {
     expect(await verdict(harness.admin.bearer)).toBe('active');
   });
 
-  test('a login that is not fresh may look, and must prove itself before it changes anything', async () => {
+  test('an old sign-in may read, and must step up before it changes anything', async () => {
     const stale = await pairOf(harness.copy, harness.admin, Math.floor(Date.now() / 1_000) - 3_600);
     expect((await harness.as(stale.bearer)('GET', '/v1/admin/users')).status).toBe(200);
     const answer = await harness.as(stale.bearer)('POST', `/v1/admin/users/${harness.admin.id}/enable`, {
@@ -216,13 +216,13 @@ describe('accounts', () => {
 });
 
 describe('the last administrator', () => {
-  /** Which of two stays is known afterwards. */
+  /** Which of the two remains is only known afterwards. */
   let last: Person;
   beforeAll(() => {
     last = harness.admin;
   });
 
-  test('is neither disabled, deleted nor made less; of two who end each other at once one stays', async () => {
+  test('cannot be disabled, deleted or demoted; of two who remove each other at once, one stays', async () => {
     const roles = () =>
       harness.rows(
         `SELECT r.user_id FROM user_roles r JOIN users u ON u.id = r.user_id WHERE role = 'admin' AND "disabledAt" IS NULL`,
@@ -246,7 +246,7 @@ describe('the last administrator', () => {
     last = { ...last, id, sessionId, ...(await pairOf(harness.copy, { id, sessionId })) };
   });
 
-  test('does not delete itself; of two who delete themselves at once one stays', async () => {
+  test('cannot delete itself; of two who delete themselves at once, one stays', async () => {
     const leave = (person: Person) => harness.as(person.bearer)('DELETE', '/api/auth/user', { json: {} });
     expectProblem(await leave(last), 409, 'last_admin');
     const two = [await newPerson(harness.copy, ['admin']), await newPerson(harness.copy, ['admin'])] as const;

@@ -41,7 +41,7 @@ export type AdminPeoplePorts = Pick<Ports, 'transact'> &
   MailPorts &
   HasInvitationRule;
 
-/** Accounts and sessions, for those who may see and manage them, and everybody's own sessions. */
+/** Accounts and sessions for callers with the permission, and every user's own sessions. */
 export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts): void {
   bind(routes, listUsersEndpoint, async ({ query }) => {
     const filter = {

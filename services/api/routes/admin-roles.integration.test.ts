@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('roles', () => {
-  test('the starting roles are there, a page at a time, and two of them are built in', async () => {
+  test('the initial roles exist, are listed in pages, and two of them are built in', async () => {
     const first = (await harness.byAdmin('GET', '/v1/admin/roles?limit=4')).body;
     const rest = (await harness.byAdmin('GET', `/v1/admin/roles?limit=4&cursor=${first.next}`)).body;
     const roles = [...first.roles, ...rest.roles];
@@ -31,7 +31,7 @@ describe('roles', () => {
     expect(managers.map(({ name }: { name: string }) => name)).toEqual(['admin', 'operator']);
   });
 
-  test('a right given is in the next token; one taken away is refused by both copies, from tokens there are too', async () => {
+  test('an added permission is in the next token; a removed one is refused by both copies, for existing tokens too', async () => {
     const name = 'support-desk';
     const made = await harness.byAdmin('POST', '/v1/admin/roles', {
       name,
@@ -55,7 +55,7 @@ describe('roles', () => {
       (await harness.byAdmin('PUT', `/v1/admin/roles/${name}/permissions`, { permissions: ['tokens:read'], reason }))
         .status,
     ).toBe(200);
-    // This copy before it answered, the other as soon as it is told.
+    // This copy applies the change before it answers, the other as soon as it is notified.
     expectProblem(await asks(bearer, harness.copy), 401, 'unauthenticated');
     await eventually('the other copy to know', async () => (await asks(bearer, two)).status === 401);
     const next = await pairOf(two, person);
@@ -75,7 +75,7 @@ describe('roles', () => {
     expect(cut).toEqual({ count: 1 });
   });
 
-  test('several rights taken at once cut their holders off once', async () => {
+  test('several permissions removed at once revoke the holders’ tokens once', async () => {
     const name = 'three-rights';
     const permissions = ['audit:read', 'keys:read', 'tokens:read'];
     await harness.byAdmin('POST', '/v1/admin/roles', { name, description: 'x', permissions, reason });
@@ -88,7 +88,7 @@ describe('roles', () => {
     for (const { bearer } of people) expect(await verdictOn({ api: harness.copy.url }, bearer)).toBe('revoked');
   });
 
-  test('nobody makes a role stronger than themselves or takes from a stronger one, and the built-in ones stay as they are', async () => {
+  test('an administrator creates or changes no role beyond their own permissions, and built-in roles cannot be changed', async () => {
     await harness.byAdmin('POST', '/v1/admin/roles', {
       name: 'role-maker',
       description: 'x',
@@ -101,7 +101,7 @@ describe('roles', () => {
     const refused = await maker('POST', '/v1/admin/roles', { json: strong });
     expectProblem(refused, 403, 'rights_exceeded');
     expect(refused.body.detail).toBe('You do not have keys:manage.');
-    // As an event, of which there is one for whoever tries again within a minute.
+    // Recorded as one event, even when the caller retries within a minute.
     const told = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused' AND actor_id = $1`,
       [person.id],
@@ -136,7 +136,7 @@ describe('roles', () => {
     }
   });
 
-  test('a role that nobody has can go; unknown, taken and impossible ones are told apart', async () => {
+  test('an unassigned role can be deleted; unknown, existing and invalid roles each get their own error', async () => {
     const name = 'short-lived';
     const body = { name, description: 'x', permissions: ['keys:read', 'keys:read'], reason };
     expect((await harness.byAdmin('POST', '/v1/admin/roles', body)).status).toBe(201);

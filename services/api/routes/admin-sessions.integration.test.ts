@@ -15,7 +15,7 @@ afterAll(() => harness?.close());
 const verdict = (token: string) => verdictOn({ api: harness.copy.url }, token);
 
 describe('sessions', () => {
-  test('those of a user are listed with the logins of each, and no token among them', async () => {
+  test('a user’s sessions are listed with the token families of each, and without tokens', async () => {
     const person = await newPerson(harness.copy);
     const { body, text } = await harness.byAdmin('GET', `/v1/admin/sessions?user_id=${person.id}`);
     expect(body).toEqual({
@@ -45,7 +45,7 @@ describe('sessions', () => {
     expect(next.body.sessions[0].id).not.toBe(person.sessionId);
   });
 
-  test('an operator ends one, or all of a user, with a reason that the audit log keeps', async () => {
+  test('an operator ends one or all sessions of a user, with a reason that the audit log keeps', async () => {
     const operator = await newPerson(harness.copy, ['operator']);
     const person = await newPerson(harness.copy);
     const ended = await harness.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=stolen`);
@@ -67,13 +67,13 @@ describe('sessions', () => {
     expect(await verdict(again.bearer)).not.toBe('active');
     expectProblem(await refresh({ api: harness.copy.url }, again.refreshToken), 401, 'session_ended');
     expectProblem(
-      await harness.as(operator.bearer)('POST', '/v1/admin/users/nobody/sessions/end', { json: { reason } }),
+      await harness.as(operator.bearer)('POST', '/v1/admin/users/unknown/sessions/end', { json: { reason } }),
       404,
       'user_unknown',
     );
   });
 
-  test('one’s own are listed and ended; somebody else’s is not there', async () => {
+  test('a user lists and ends their own sessions; another user’s session is 404', async () => {
     const person = await newPerson(harness.copy);
     const stranger = await newPerson(harness.copy, ['operator']);
     const { body } = await harness.as(person.bearer)('GET', '/v1/sessions');
@@ -92,7 +92,7 @@ describe('sessions', () => {
     ]);
   });
 
-  test('a token given to another client does not manage the account', async () => {
+  test('a token given to another client cannot manage the account', async () => {
     const person = await newPerson(harness.copy);
     const partner = await harness.newClient(['tokens:issue']);
     const pair = await send(harness.copy.url, 'POST', '/v1/tokens', { basic: partner, json: { user_id: person.id } });
@@ -101,7 +101,7 @@ describe('sessions', () => {
     expectProblem(await harness.as(bearer)('DELETE', `/v1/sessions/${person.sessionId}`), 403, 'permission_missing');
   });
 
-  test('the cookie may write from pages of our own alone', async () => {
+  test('the cookie may change something only from the API’s own pages', async () => {
     const login = await newSignedIn(harness.copy);
     await harness.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
     const victim = await newPerson(harness.copy);

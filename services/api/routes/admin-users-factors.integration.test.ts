@@ -34,7 +34,7 @@ const signIn = ({ person: { email, password } }: Enrolled): Promise<Received> =>
 const events = (type: string, id: string) =>
   harness.rows(`SELECT actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`, [type, id]);
 
-/** One more factor; a new session takes the place of the one before. */
+/** Adds a factor; a new session replaces the previous one. */
 async function addPasskey(user: Enrolled) {
   const authenticator = createAuthenticator();
   const { options, challenge } = (await act(copy, user.cookie, '/api/auth/passkey/register/options')).body;
@@ -50,7 +50,7 @@ async function addPasskey(user: Enrolled) {
 }
 
 describe('a lost second factor', () => {
-  test('is taken away by an administrator: sessions, tokens and codes end, the owner is told, and the log says who and why', async () => {
+  test('is removed by an administrator: sessions, tokens and codes end, the owner is notified, and the log records who and why', async () => {
     const user = await enrolled(copy);
     const { challenge } = (await signIn(user)).body;
     const done = await reset(user.userId);
@@ -64,7 +64,7 @@ describe('a lost second factor', () => {
     const { access_token: access, refresh_token: token } = user.confirmed.body.tokens;
     expect(await verdictOn({ api: copy.url }, access)).toBe('revoked');
     expectProblem(await refresh({ api: copy.url }, token), 401, 'session_ended');
-    // Neither a challenge of before nor a recovery code of the lost factor opens anything.
+    // Neither an earlier challenge nor a recovery code of the lost factor is accepted.
     expect((await answer(copy, { challenge, recovery_code: user.codes[0] })).status).toBe(401);
     expect((await signIn(user)).status, 'the password is what is left').toBe(200);
     expect(await events('user.factors_reset', user.userId)).toEqual([
@@ -78,7 +78,7 @@ describe('a lost second factor', () => {
     expectProblem(await reset(user.userId), 409, 'factors_absent');
   });
 
-  test('passkeys stay, with the recovery codes beside them, unless the body says that they go', async () => {
+  test('passkeys and their recovery codes stay unless the body says otherwise', async () => {
     const user = await enrolled(copy);
     const byPasskey = await addPasskey(user);
     expect((await reset(user.userId)).body.factors).toEqual({ totp: false, passkeys: 1, recovery_codes_left: 10 });
@@ -92,7 +92,7 @@ describe('a lost second factor', () => {
     expect((await signIn(user)).status).toBe(200);
   });
 
-  test('only by a fresh login of somebody who may manage accounts and has every right of the owner', async () => {
+  test('only after a recent sign-in of an administrator of accounts who has every permission of the owner', async () => {
     const user = await enrolled(copy);
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.userId]);
     const json = { name: 'desk', description: 'x', permissions: ['users:manage', 'users:read'], reason: 'test' };
@@ -102,7 +102,7 @@ describe('a lost second factor', () => {
     expectProblem(await reset(user.userId, {}, await newPerson(copy)), 403, 'permission_missing');
     const stale = await pairOf(copy, admin, Math.floor(Date.now() / 1_000) - 3_600);
     expectProblem(await reset(user.userId, {}, stale), 403, 'step_up_required');
-    expectProblem(await reset('nobody'), 404, 'user_unknown');
+    expectProblem(await reset('unknown'), 404, 'user_unknown');
     expectProblem(await reset(user.userId, { reason: '' }), 400, 'request_invalid');
     expect((await signIn(user)).body.code).toBe('second_factor_required');
   });

@@ -1,4 +1,4 @@
-// For tests only: a copy of the API, and people and clients who make and use API keys there.
+// For tests only: a copy of the API, and users and clients that create and use API keys there.
 import { expect } from 'vitest';
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import type { ApiCopy } from '#testing/harness/api.ts';
@@ -9,16 +9,16 @@ import { type Json, type Received, type Sent, send } from '#testing/http-client.
 export type ApiKeyHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly admin: Person;
-  /** A client that may read signing keys and the figures of tokens. */
+  /** A client that may read signing keys and token statistics. */
   readonly reader: ClientCredentials;
-  /** One request. @param sent `copy`: another copy than the first */
+  /** A request. @param sent `copy`: another copy than the first */
   call(method: string, path: string, sent?: Sent & { readonly copy?: ApiCopy }): Promise<Received>;
   newUser(...roles: string[]): Promise<Person>;
-  /** A key of whoever asks, without permissions unless said otherwise. */
+  /** A key of the caller, without permissions unless given. */
   makeKey(by: Sent, json?: object): Promise<{ readonly id: string; readonly secret: string }>;
-  /** What takes `keys:read`, asked with this key. */
+  /** A request that needs `keys:read`, made with this key. */
   listWith(secret: string, copy?: ApiCopy): Promise<Received>;
-  /** The keys of a person, as they are shown them. */
+  /** A user's keys, as listed to that user. */
   own(person: Person): Promise<Json[]>;
 };
 

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** A token that a person gave to another client just now, for what the person may do. */
+/** A token that a user has just given to another client, for what the user may do. */
 async function givenToken({ id: userId, sessionId }: Person, scopes: readonly string[]): Promise<string> {
   const { clientId } = await newClient(harness.api, [], scopes);
   const family = {
@@ -34,7 +34,7 @@ async function givenToken({ id: userId, sessionId }: Person, scopes: readonly st
 }
 
 describe('whose keys', () => {
-  test('somebody else’s key is unknown, to read, rotate and revoke', async () => {
+  test('another user’s key is 404 to read, rotate and revoke', async () => {
     const [one, two] = await Promise.all([harness.newUser(), harness.newUser()]);
     const { id } = await harness.makeKey({ bearer: one.bearer });
     const tries = await Promise.all([
@@ -46,7 +46,7 @@ describe('whose keys', () => {
     expect((await harness.own(one))[0]?.state).toBe('live');
   });
 
-  test('a token given to another client makes, lists, rotates and ends no keys of its user', async () => {
+  test('a token given to another client cannot create, list, rotate or revoke its user’s keys', async () => {
     const user = await harness.newUser('operator');
     const { id, secret } = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     const bearer = await givenToken(user, ['openid', 'keys:read']);
@@ -64,7 +64,7 @@ describe('whose keys', () => {
     expect((await harness.listWith(secret)).status).toBe(200);
   });
 
-  test('nobody rotates a key that may do more than they may by now, neither its user nor its client', async () => {
+  test('a user or client cannot rotate a key with permissions that the owner has since lost', async () => {
     const user = await harness.newUser('operator');
     const ofUser = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     await harness.rows(`UPDATE api_keys SET permissions = '{keys:manage,keys:read}' WHERE id = $1`, [ofUser.id]);
@@ -80,7 +80,7 @@ describe('whose keys', () => {
     }
   });
 
-  test('a login that is ended while it makes a key makes none, by its session and by its token', async () => {
+  test('a sign-in that ends while it creates a key, by its session or its token, creates none', async () => {
     for (const end of [
       'SELECT user_every_login_end($1)',
       'DELETE FROM sessions WHERE "userId" = $1',
@@ -95,7 +95,7 @@ describe('whose keys', () => {
     }
   });
 
-  test('and it gives no key a new secret', async () => {
+  test('nor does it give a key a new secret', async () => {
     for (const end of ['SELECT user_every_login_end($1)', 'DELETE FROM sessions WHERE "userId" = $1']) {
       const user = await harness.newUser();
       const { id } = await harness.makeKey({ bearer: user.bearer });
@@ -108,7 +108,7 @@ describe('whose keys', () => {
     }
   });
 
-  test('a client that is cut off while it makes a key makes none', async () => {
+  test('a client disabled while it creates a key creates none', async () => {
     const client = await harness.newClient([]);
     const cutOff = 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1';
     const made = await overtaken(harness.api.stores.pools.main, client.client_id, cutOff, () =>
@@ -118,7 +118,7 @@ describe('whose keys', () => {
     expect(await harness.rows('SELECT 1 FROM api_keys WHERE client_id = $1', [client.client_id])).toEqual([]);
   });
 
-  test('administrators see everybody’s and revoke with a reason that is recorded', async () => {
+  test('administrators see all keys and revoke with a recorded reason', async () => {
     const user = await harness.newUser();
     const { id } = await harness.makeKey({ bearer: user.bearer });
     expect((await harness.call('GET', '/v1/admin/api-keys', { bearer: user.bearer })).status).toBe(403);
@@ -148,7 +148,7 @@ describe('whose keys', () => {
     });
   });
 
-  test('a list goes on where it ended, and an owner has at most fifty live keys', async () => {
+  test('a list resumes where it ended, and an owner has at most fifty active keys', async () => {
     const client = await harness.newClient([]);
     await harness.rows(
       `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
@@ -167,7 +167,7 @@ describe('whose keys', () => {
     expect(more).toMatchObject({ status: 409, body: { code: 'api_key_too_many' } });
   });
 
-  test('keys that end at once count for a day: nobody makes rows without end', async () => {
+  test('keys revoked at once still count for a day, so an owner cannot create unlimited rows', async () => {
     const client = await harness.newClient([]);
     await harness.rows(
       `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute,

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('using a key', () => {
-  test('has a limit of its own, said in headers', async () => {
+  test('has its own limit, reported in headers', async () => {
     const { secret } = await harness.makeKey(
       { bearer: harness.admin.bearer },
       { permissions: ['keys:read'], requests_per_minute: 2 },
@@ -26,7 +26,7 @@ describe('using a key', () => {
     expect(answers[2]?.headers.get('retry-after')).toMatch(/^\d+$/);
   });
 
-  test('is remembered for the list, by no write of the request', async () => {
+  test('its last use is recorded for the list without a write in the request', async () => {
     const user = await harness.newUser('operator');
     const { id, secret } = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     for (let count = 0; count < 3; count += 1) expect((await harness.listWith(secret)).status).toBe(200);
@@ -75,7 +75,7 @@ describe('signed requests (RFC 9421)', () => {
   }
 
   test.each(Object.keys(pairs) as (keyof typeof pairs)[])(
-    '%s: signed passes once; unsigned, replayed and altered do not',
+    '%s: a signed request passes once; unsigned, replayed and altered requests do not',
     async (name) => {
       const { publicKey, privateKey } = pairs[name];
       const { kty, crv, x, y } = publicKey.export({ format: 'jwk' });
@@ -108,7 +108,7 @@ describe('signed requests (RFC 9421)', () => {
     },
   );
 
-  test('a public key that is none is refused', async () => {
+  test('an invalid public key is refused', async () => {
     const point = randomBytes(32).toString('base64url');
     const answer = await harness.call('POST', '/v1/api-keys', {
       bearer: harness.admin.bearer,

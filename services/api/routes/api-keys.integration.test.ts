@@ -14,17 +14,17 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('a key', () => {
-  test('speaks for its owner with its own permissions alone, by Bearer and by X-API-Key', async () => {
+  test('acts for its owner with only its own permissions, by Bearer and by X-API-Key', async () => {
     const { secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
     expect(secret).toMatch(/^sp_ak_[0-9a-f]{32}_[0-9A-Za-z]{49}$/);
     expect((await harness.listWith(secret)).status).toBe(200);
     expect((await harness.call('GET', '/v1/keys', { headers: { 'x-api-key': secret } })).status).toBe(200);
-    // The owner may; the key may not.
+    // The owner has the permission; the key does not.
     const refused = await harness.call('GET', '/v1/tokens/stats', { bearer: secret });
     expect(refused).toMatchObject({ status: 403, body: { code: 'permission_missing' } });
   });
 
-  test('is shown once: neither lists, rows, events nor the log hold its secret', async () => {
+  test('is shown once: neither lists, rows, events nor logs contain its secret', async () => {
     const user = await harness.newUser();
     const { id, secret } = await harness.makeKey({ bearer: user.bearer });
     const [view] = await harness.own(user);
@@ -46,7 +46,7 @@ describe('a key', () => {
     ]);
   });
 
-  test('may not do more than its maker, makes, rotates and revokes no keys itself, and sees nothing of the account', async () => {
+  test('has no more permissions than its creator, manages no keys itself, and sees nothing of the account', async () => {
     const user = await harness.newUser();
     const greedy = await harness.call('POST', '/v1/api-keys', {
       bearer: user.bearer,
@@ -67,7 +67,7 @@ describe('a key', () => {
       });
   });
 
-  test('of a client holds the rights of that client', async () => {
+  test('of a client has the client’s permissions', async () => {
     const { secret } = await harness.makeKey({ basic: harness.reader }, { permissions: ['keys:read'] });
     expect((await harness.listWith(secret)).status).toBe(200);
     expect((await harness.call('GET', '/v1/tokens/stats', { bearer: secret })).status).toBe(403);
@@ -89,12 +89,12 @@ describe('a key', () => {
   test.each([
     ['nonsense', 'sp_ak_x'],
     ['a wrong checksum', `sp_ak_${'0'.repeat(32)}_${'A'.repeat(49)}`],
-  ])('%s is refused as no credential', async (_name, secret) => {
+  ])('%s is refused as an invalid credential', async (_name, secret) => {
     expect((await harness.listWith(secret)).body.code).toBe('unauthenticated');
     expect((await harness.call('GET', '/v1/keys', { headers: { 'x-api-key': secret } })).status).toBe(401);
   });
 
-  test('two credentials at once are none; a token is no key', async () => {
+  test('two credentials at once are refused; a token is not accepted as a key', async () => {
     const { secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
     const both = await harness.call('GET', '/v1/keys', {
       bearer: harness.admin.bearer,
@@ -120,7 +120,7 @@ describe('the end of a key', () => {
     ).toBe('api_key_over');
   });
 
-  test('rotated, the old secret is good for the overlap, the one before it not at all', async () => {
+  test('rotated, the old secret works for the overlap, and the one before it not at all', async () => {
     const { id, secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
     const rotate = async (json: object): Promise<string> =>
       (await harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: harness.admin.bearer, json })).body.secret;
@@ -135,7 +135,7 @@ describe('the end of a key', () => {
     expect(statuses).toEqual([401, 401, 200]);
   });
 
-  test('a right taken from its owner, a disabled and a deleted owner end it', async () => {
+  test('it ends with the owner’s permission and with a disabled or deleted owner', async () => {
     const users = await Promise.all([
       harness.newUser('operator'),
       harness.newUser('operator'),
@@ -163,7 +163,7 @@ describe('the end of a key', () => {
 });
 
 describe('memory', () => {
-  test('forgets keys that have expired, and reads none that have', async () => {
+  test('drops keys that have expired, and loads none that have', async () => {
     const time = { passedMs: 0 };
     const clock = { now: () => Date.now() + time.passedMs, monotonic: () => performance.now() + time.passedMs };
     const directory = createApiKeyDirectory({ sql: harness.api.ports.sql, clock }, 1_000);

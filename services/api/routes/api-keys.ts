@@ -17,7 +17,7 @@ import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasApiKeysChanged;
 
-/** Keys of one's own, and everybody's for administrators. */
+/** A caller's own API keys, and all keys for administrators. */
 export function apiKeysRoutes(routes: RouteContext, deps: ApiKeysRoutesDeps): void {
   bindOnce(routes, createApiKeyEndpoint, ({ body }, caller, once) => createApiKey({ ...deps, ...once }, body, caller));
   bind(routes, listApiKeysEndpoint, async ({ query }, caller) => {

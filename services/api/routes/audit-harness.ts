@@ -1,4 +1,4 @@
-// For tests only: a copy of the API that serves a sealed log, and the closed one before it.
+// For tests only: a copy of the API that serves a sealed log and the closed log before it.
 import type { NoteSigner } from '#services/domain/audit/log/note.ts';
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
 import { continueInBulk, sealInBulk } from '#testing/fixtures/sealed-log.ts';
@@ -18,12 +18,12 @@ export type AuditHarness = ApiHarness & {
   readonly api: ApiCopy;
   /** May read events. */
   readonly auditor: ClientCredentials;
-  /** By the auditor unless said otherwise; null: by nobody. */
+  /** By the auditor unless given; null: without a credential. */
   get(path: string, as?: ClientCredentials | null): Promise<Received>;
   logSigner(origin: string): Promise<NoteSigner>;
 };
 
-/** One copy that keeps no tiles, so that what a superuser does shows at once: one harness per test file. */
+/** One copy that caches no tiles, so that a superuser's change shows at once: one harness per test file. */
 export async function openAuditHarness(): Promise<AuditHarness> {
   const harness = await openApiHarness();
   const api = await harness.startCopy({ env: { AUDIT_TILE_MEMORY_MB: '0' }, hashes: false });

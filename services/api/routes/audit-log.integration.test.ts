@@ -27,7 +27,7 @@ const bytesAt = async (path: string): Promise<{ status: number; bytes: Buffer; h
 };
 
 describe('the public log', () => {
-  test('content types and caches are those of c2sp.org/tlog-tiles', async () => {
+  test('uses the content types and caching of c2sp.org/tlog-tiles', async () => {
     for (const [path, type, cache] of [
       ['/v1/audit/log/checkpoint', 'text/plain; charset=utf-8', 'public, max-age=1'],
       ['/v1/audit/log/vkey', 'text/plain; charset=utf-8', 'public, max-age=300'],
@@ -49,7 +49,7 @@ describe('the public log', () => {
     expect((await bytesAt('/v1/audit/log/tile/1/000.p/1')).bytes).toHaveLength(32);
   });
 
-  test('a tile has a tag, and who has it already is sent nothing', async () => {
+  test('a tile has an ETag, and a client that has it is sent no body', async () => {
     const path = '/v1/audit/log/origins/1/tile/0/001';
     const etag = (await bytesAt(path)).headers.get('etag') as string;
     expect(etag).toMatch(/^"[\w-]{22}"$/);
@@ -60,11 +60,11 @@ describe('the public log', () => {
       headers: { 'if-none-match': etag },
     });
     expect(other.status).toBe(200);
-    // Reading the log has a limit of its own, and leaves an address all its other requests.
+    // Reading the log has its own limit, separate from the address's other requests.
     expect(other.headers.get('ratelimit-policy')).toContain('"log"');
   });
 
-  test('a partial tile is the beginning of the full one, whatever its width', async () => {
+  test('a partial tile is the beginning of the full one, at any width', async () => {
     const { bytes } = await bytesAt('/v1/audit/log/origins/1/tile/0/001');
     for (const width of [1, 44, 255])
       expect((await bytesAt(`/v1/audit/log/origins/1/tile/0/001.p/${width}`)).bytes).toEqual(
@@ -94,7 +94,7 @@ describe('the public log', () => {
     '0/..%2F000',
     '0/x999/x999/x999/999',
     "0/000'--",
-  ])('tile/%s is not there', async (path) => {
+  ])('tile/%s is not found', async (path) => {
     expectProblem(await harness.get(`/v1/audit/log/tile/${path}`, null), 404, 'audit_tile_unknown');
   });
 
@@ -102,7 +102,7 @@ describe('the public log', () => {
     expectProblem(await harness.get(`/v1/audit/log/tile/0/${'x000/'.repeat(13)}`, null), 400, 'request_invalid');
   });
 
-  test('a checkpoint that was not published yet shows no tile of what it covers', async () => {
+  test('an unpublished checkpoint exposes no tile of what it covers', async () => {
     const [{ size }] = (await queryRows<{ size: number }>(
       harness.databaseUrl,
       `SELECT size::int FROM audit_checkpoints WHERE origin = '${SECOND}'`,
@@ -122,7 +122,7 @@ describe('the public log', () => {
     );
   });
 
-  test('a log that was continued stays where it can be read, and says what took its place', async () => {
+  test('a continued log stays readable and names its successor', async () => {
     const { body } = await harness.get('/v1/audit/log/origins', null);
     expect(body.origins).toMatchObject([
       { number: 1, origin: FIRST, first_seq: 0, size: FIRST_SIZE, closed_at: expect.any(String), previous: null },
@@ -154,7 +154,7 @@ describe('the offline verifier on the running log', () => {
   };
   const address = (): string => `${harness.api.url}/v1/audit/log`;
 
-  test('finds it whole, the log before it too', async () => {
+  test('verifies it, and the log before it', async () => {
     const { code, report } = await verify(address(), '--complete');
     expect(report.logs).toMatchObject([
       { origin: SECOND, size: SECOND_SIZE, first_seq: FIRST_SIZE, checked: { entries: SECOND_SIZE }, faults: [] },
@@ -166,7 +166,7 @@ describe('the offline verifier on the running log', () => {
     expect(pinned.report.logs.map((log: { key: { trust: string } }) => log.key.trust)).toEqual(['pinned', 'pinned']);
   });
 
-  /** As somebody with every right on the database would: past the trigger. */
+  /** As a superuser of the database would: bypassing the trigger. */
   const tamper = (statement: string): Promise<unknown> =>
     queryRows(harness.databaseUrl, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
 
@@ -200,7 +200,7 @@ describe('the offline verifier on the running log', () => {
     expect([code, report.logs[0].faults]).toMatchObject([1, [{ code: 'tile_wrong', file: 'tile/0/001.p/44' }]]);
   });
 
-  test('a log whose tail was cut off, and that is signed again, is shorter than it was seen', async () => {
+  test('reports that a log truncated and signed again is shorter than before', async () => {
     const note = (await harness.get('/v1/audit/log/checkpoint', null)).text;
     await tamper(`DELETE FROM audit_checkpoints WHERE origin = '${SECOND}'`);
     const { checkpoint } = await signedHead(SECOND, 280);
@@ -217,7 +217,7 @@ describe('the offline verifier on the running log', () => {
   });
 });
 
-/** A head of the first `size` leaves of the second log, signed by the log's own key. */
+/** A signed head of the first `size` leaves of the second log. */
 async function signedHead(origin: string, size: number): Promise<{ checkpoint: { root: Buffer; note: string } }> {
   // Its first leaf names the log before it.
   const [first] = await queryRows<{ detail: Json }>(

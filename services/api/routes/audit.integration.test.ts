@@ -50,9 +50,9 @@ describe('GET /v1/audit/events', () => {
     });
   });
 
-  test('by type: all of it and nothing else', async () => {
+  test('by type: all of them and no others', async () => {
     const events = await everyPage('&type=user.login');
-    // The first of the second log is the event that continues the first.
+    // The first event of the second log is the one that continues the first log.
     expect(events).toHaveLength(SIZE / 3 - 1);
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['user.login']));
     expect((await harness.get('/v1/audit/events?type=no.such_type')).body).toEqual({ events: [], next: null });
@@ -111,7 +111,7 @@ describe('GET /v1/audit/events', () => {
 });
 
 describe('GET /v1/audit/events/{seq}', () => {
-  test('gives the sealed bytes, the place in its log, and what lies behind the commitments', async () => {
+  test('returns the sealed bytes, the position in the log, and the values behind the commitments', async () => {
     const { status, body } = await harness.get(`/v1/audit/events/${FIRST_SIZE + 3}`);
     expect(status).toBe(200);
     expect(body).toMatchObject({ seq: FIRST_SIZE + 3, origin: SECOND, index: 3, type: 'user.login' });
@@ -127,7 +127,7 @@ describe('GET /v1/audit/events/{seq}', () => {
     expect(JSON.stringify(leaf)).not.toContain(`1.${FIRST_SIZE + 3}`);
   });
 
-  test('the proof is plain text in its form, of the log the event is in, old or new', async () => {
+  test('the proof is plain text in its format, from the log that the event is in, old or new', async () => {
     for (const [seq, origin, index] of [
       [0, FIRST, 0],
       [FIRST_SIZE - 1, FIRST, FIRST_SIZE - 1],
@@ -150,7 +150,7 @@ describe('GET /v1/audit/events/{seq}', () => {
     ['a fraction', '/1.5', 404, 'audit_event_unknown'],
     ['a number in another spelling', '/007', 404, 'audit_event_unknown'],
     ['what is too long for any number', `/${'9'.repeat(33)}`, 400, 'request_invalid'],
-  ])('%s is refused, proof and all', async (_, seq, status, code) => {
+  ])('%s is refused, for event and proof', async (_, seq, status, code) => {
     expectProblem(await harness.get(`/v1/audit/events${seq}`), status, code);
     expectProblem(await harness.get(`/v1/audit/events${seq}/proof`), status, code);
   });
@@ -169,7 +169,7 @@ describe('who may read', () => {
     '/v1/audit/log/origins/1/tile/0/000',
   ];
 
-  test('events take audit:read; the log is for everybody', async () => {
+  test('events need audit:read; the log is public', async () => {
     for (const path of PRIVATE) {
       expect((await harness.get(path)).status, path).toBe(200);
       expectProblem(await harness.get(path, null), 401, 'unauthenticated');
@@ -184,7 +184,7 @@ describe('who may read', () => {
     }
   });
 
-  test('auditors and administrators hold it, a person without a role does not', async () => {
+  test('auditors and administrators have it, a user without a role does not', async () => {
     const person = await signUp({ api: harness.api.url });
     for (const [role, status] of [
       [null, 403],

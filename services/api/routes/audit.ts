@@ -34,7 +34,8 @@ const text = (body: string, cacheControl: string): Answer =>
 
 const HEAD_CACHE = 'public, max-age=1';
 const KEY_CACHE = 'public, max-age=300';
-// A tile never changes. The address of the log in use means another log once that one is continued: no cache keeps it long.
+// A tile never changes, but the address of the current log is another log's once this one is continued: caches keep it
+// only briefly.
 const CURRENT_TILE_CACHE = 'public, max-age=3600, immutable';
 const ORIGIN_TILE_CACHE = 'public, max-age=31536000, immutable';
 const PARTIAL_TILE_CACHE = 'public, max-age=60';
@@ -47,7 +48,7 @@ function tileAnswer({ bytes, isFull, etag }: PublicTile, choice: LogChoice, ifNo
     : answer(304, null, headers);
 }
 
-/** Events and proofs for auditors; the log itself, in C2SP forms, for everybody. */
+/** Events and proofs for auditors; the log itself, in the C2SP formats, for everyone. */
 export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
   const tiles = createTileReader(deps, deps.tileMemoryBytes);
   const tile = async (choice: LogChoice, path: string, request: FastifyRequest): Promise<Answer> =>

@@ -5,7 +5,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** What people let applications do for them. */
+/** A user's consents to applications. */
 export function consentsRoutes(routes: RouteContext, ports: Pick<Ports, 'sql' | 'transact'> & HasRevocationPush): void {
   bind(routes, listConsentsEndpoint, async ({ query }, caller) => {
     const { items, next } = await listConsents(ports, query, caller);

@@ -11,7 +11,7 @@ import { openApiOf } from '#services/platform/http/openapi.ts';
 import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** Bind last: the pages are made, once and on first use, from everything bound before. */
+/** Bind last: the pages are built on first use, once, from everything bound before. */
 export function docsRoutes(
   routes: RouteContext,
   deps: { readonly version: string; readonly publicUrl: string; readonly sessionCookie: string },

@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('health', () => {
-  test('lives and is ready without a credential; a draining copy is not ready and still lives', async () => {
+  test('is live and ready without a credential; a draining copy is not ready and still live', async () => {
     await expect.poll(() => harness.copy.redis.isReady()).toBe(true);
     expect(await (await fetch(`${harness.url}/healthz`)).json()).toEqual({ status: 'ok' });
     const ready = await fetch(`${harness.url}/readyz`);
@@ -39,7 +39,7 @@ describe('health', () => {
     harness.setDraining(false);
   });
 
-  test('a rewound database and a stopped poll are told apart, in feed, stream and readiness', async () => {
+  test('a rewound database and a stopped poll are reported separately, in feed, stream and readiness', async () => {
     const stream = events(await harness.get('/v1/revocations/stream'));
     await stream.next();
     await harness.copy.poll.close();
@@ -65,7 +65,7 @@ describe('health', () => {
     const notReady = await fetch(`${harness.url}/readyz`);
     expect(notReady.status).toBe(503);
     expect(await notReady.json()).toMatchObject({ components: { revocations: 'stale', postgres: 'unreachable' } });
-    // The drain ends what is open, cleanly, and opens no more.
+    // The drain ends open streams cleanly and accepts no new ones.
     harness.streams.close();
     let end = await stream.next();
     while (!end.done) end = await stream.next();

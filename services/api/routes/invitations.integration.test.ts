@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-describe('an account that an administrator makes', () => {
+describe('an account created by an administrator', () => {
   let admin: Person;
   beforeAll(async () => {
     admin = await newPerson(harness.open, ['admin']);
@@ -31,7 +31,7 @@ describe('an account that an administrator makes', () => {
   const rolesOf = async (id: string) =>
     ((await harness.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
 
-  test('has no password until its invitation is accepted: of twenty at once one succeeds, and proves the address', async () => {
+  test('has no password until its invitation is accepted: of twenty concurrent uses one succeeds and verifies the address', async () => {
     const email = newEmail();
     const made = await invite({ email: email.toUpperCase(), name: 'Grace', roles: ['compliance'] });
     expect(made).toMatchObject({
@@ -75,7 +75,7 @@ describe('an account that an administrator makes', () => {
     expect(await harness.mails.to(email)).toHaveLength(1);
   });
 
-  test('is invited again in the place of before; not once it is disabled, and its code ends with that', async () => {
+  test('can be invited again, which replaces the first invitation; not once disabled, which invalidates its code', async () => {
     const email = newEmail();
     const { id } = (await invite({ email })).body;
     const first = await harness.codeFor(email);
@@ -89,13 +89,13 @@ describe('an account that an administrator makes', () => {
     await act(`/v1/admin/users/${id}/invite`, { reason });
     await act(`/v1/admin/users/${id}/disable`, { reason });
     expect(await accept(last)).toMatchObject({ body: { code: 'code_invalid' } });
-    // Asked for before it was disabled, not sent after.
+    // Requested before the account was disabled, not sent afterwards.
     expect(await harness.mails.to(email)).toHaveLength(5);
     expect(await act(`/v1/admin/users/${id}/invite`, { reason })).toMatchObject({ body: { code: 'invitation_over' } });
-    expect(await act('/v1/admin/users/nobody/invite', { reason })).toMatchObject({ body: { code: 'user_unknown' } });
+    expect(await act('/v1/admin/users/unknown/invite', { reason })).toMatchObject({ body: { code: 'user_unknown' } });
   });
 
-  test('is made once, by somebody who has the rights of its roles and says why', async () => {
+  test('is created once, by an administrator who has the permissions of its roles and gives a reason', async () => {
     const email = newEmail();
     expect(await invite({ email })).toMatchObject({ status: 201 });
     expect(await invite({ email: email.toUpperCase() })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
@@ -106,13 +106,13 @@ describe('an account that an administrator makes', () => {
     const helper = await newPerson(harness.open, [id]);
     const refused = await invite({ email: newEmail(), roles: ['admin'] }, helper.bearer);
     expect(refused).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
-    expect(await invite({ email: newEmail(), roles: ['nobody'] })).toMatchObject({ body: { code: 'role_unknown' } });
+    expect(await invite({ email: newEmail(), roles: ['unknown'] })).toMatchObject({ body: { code: 'role_unknown' } });
     expect(await invite({ email: newEmail(), emailVerified: true })).toMatchObject({ status: 400 });
     expect(await invite({ email: newEmail() }, (await newPerson(harness.open)).bearer)).toMatchObject({ status: 403 });
     expect(await invite({ email: newEmail() }, helper.bearer)).toMatchObject({ status: 201 });
   });
 
-  test('signs in with the password it has elsewhere; a hash of no known form or of ruinous cost is refused', async () => {
+  test('signs in with an imported password; an unknown hash format or an excessive cost is refused', async () => {
     const [email, password] = [newEmail(), 'correct horse battery staple'];
     const made = await invite({ email, password_hash: imported(password), roles: ['compliance'] });
     expect(made).toMatchObject({ status: 201, body: { roles: ['compliance', 'user'], invited_roles: [] } });
@@ -129,7 +129,7 @@ describe('an account that an administrator makes', () => {
       });
   });
 
-  test('gives its roles to nobody but who accepts: by sign-up, reset or a new password its address gets none', async () => {
+  test('gives its roles only through the invitation: sign-up, reset or a new password at its address gives none', async () => {
     const [signedUp, reset, hashed] = [newEmail(), newEmail(), newEmail()];
     const ids: string[] = [];
     for (const email of [signedUp, reset]) ids.push((await invite({ email, roles: ['admin'] })).body.id);
@@ -151,7 +151,7 @@ describe('an account that an administrator makes', () => {
     expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
   });
 
-  /** Clean-up, run as late as that. */
+  /** Runs the clean-up as if it were that much later. */
   const purgeAfter = async (id: string, age: string): Promise<void> => {
     await harness.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
     await purge(harness.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
@@ -161,7 +161,7 @@ describe('an account that an administrator makes', () => {
     return harness.post('reset-password', { token: await harness.codeFor(email), new_password: newPassword() });
   };
 
-  test('whose invitation is past and cleaned up gives its roles to no stranger who reads its mail', async () => {
+  test('whose invitation was cleaned up gives its roles to no one who reads its mail later', async () => {
     const [hashed, granted] = [newEmail(), newEmail()];
     const password_hash = imported('correct horse battery staple');
     const withPassword = (await invite({ email: hashed, roles: ['admin'], password_hash })).body.id;
@@ -180,7 +180,7 @@ describe('an account that an administrator makes', () => {
     }
   });
 
-  test('that has a password keeps its roles and its invitation until its address is proved, and by accepting that', async () => {
+  test('that has a password keeps its roles and invitation until its address is verified, also by accepting', async () => {
     const email = newEmail();
     const password_hash = imported('correct horse battery staple');
     const { id } = (await invite({ email, roles: ['compliance'], password_hash })).body;
@@ -192,7 +192,7 @@ describe('an account that an administrator makes', () => {
     expect(await harness.rows(read, [id])).toEqual([]);
   });
 
-  test('is invited however many mails strangers have asked for, and takes none of theirs', async () => {
+  test('is invited even if the mail limit of its address is used up, and the invitation does not use that limit', async () => {
     const email = newEmail();
     const { id } = (await invite({ email })).body;
     const pages = async () => (await harness.mails.to(email)).map(({ page }) => page?.split('/').at(-1));
@@ -209,7 +209,7 @@ describe('an account that an administrator makes', () => {
     expect(await accept(await harness.codeFor(email))).toMatchObject({ status: 200 });
   });
 
-  test('is waited for as long as INVITATION_SECONDS says, by its row, its code and its mail', async () => {
+  test('has INVITATION_SECONDS to accept, in its row, its code and its mail', async () => {
     const short = await newPerson(harness.strict, ['admin']);
     const lives = async (copy: ApiCopy, bearer: string) => {
       const email = newEmail();
@@ -228,7 +228,7 @@ describe('an account that an administrator makes', () => {
     expect(await lives(harness.strict, short.bearer)).toEqual([7_200, '2 hours']);
   });
 
-  test('is given by its invitation those of its roles that there still are', async () => {
+  test('receives by its invitation those of its roles that still exist', async () => {
     await harness.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'x')`);
     const email = newEmail();
     const { id } = (await invite({ email, roles: ['short-lived', 'compliance'] })).body;
@@ -237,7 +237,7 @@ describe('an account that an administrator makes', () => {
     expect(await rolesOf(id)).toEqual(['compliance', 'user']);
   });
 
-  test('is invited again by nobody with fewer rights than it has, or will have', async () => {
+  test('can be invited again only by an administrator with every permission that it has or will have', async () => {
     await harness.rows(`INSERT INTO roles (name, description) VALUES ('inviter', 'x')`);
     await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('inviter', 'users:manage')`);
     const { bearer } = await newPerson(harness.open, ['inviter']);
@@ -257,7 +257,7 @@ describe('an account that an administrator makes', () => {
     });
   });
 
-  test('accepts no invitation that was sent elsewhere, or once its address is proved; one of before is not sent any more', async () => {
+  test('accepts no invitation sent to another address or after verification, and an older one is no longer sent', async () => {
     const [moved, proved, waiting] = [newEmail(), newEmail(), newEmail()];
     const ids: string[] = [];
     for (const email of [moved, proved, waiting]) ids.push((await invite({ email, roles: ['compliance'] })).body.id);
@@ -271,10 +271,10 @@ describe('an account that an administrator makes', () => {
     expect(await accept(await harness.codeFor(waiting))).toMatchObject({ status: 200 });
   });
 
-  test('goes when nobody has come a month after its invitation ended; not who was disabled, or has a way in', async () => {
-    const [nobody, disabled, known, late] = [newEmail(), newEmail(), newEmail(), newEmail()];
+  test('is deleted a month after its invitation expired unused, unless it is disabled or has a credential', async () => {
+    const [unused, disabled, known, late] = [newEmail(), newEmail(), newEmail(), newEmail()];
     const ids: string[] = [];
-    for (const email of [nobody, disabled, known, late]) ids.push((await invite({ email })).body.id);
+    for (const email of [unused, disabled, known, late]) ids.push((await invite({ email })).body.id);
     await act(`/v1/admin/users/${ids[1]}/disable`, { reason });
     await harness.rows(
       `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,

@@ -49,7 +49,7 @@ describe('the key set', () => {
     expect([again.status, again.body, again.headers.get('etag')]).toEqual([304, undefined, etag]);
   });
 
-  test('unchanged, is told without a length or type that a cache would take for those of its own copy', async () => {
+  test('a 304 has no length or type that a cache would apply to its stored copy', async () => {
     for (const path of ['/.well-known/jwks.json', '/api/auth/jwks']) {
       const { status, headers } = await get(path, { headers: { 'if-none-match': '*' } });
       const named = ['content-length', 'content-type'].filter((name) => headers.has(name));
@@ -65,7 +65,7 @@ describe('the key set', () => {
 });
 
 describe('operating', () => {
-  test('reading needs keys:read, changing keys:manage; nobody else learns anything', async () => {
+  test('reading needs keys:read, changing keys:manage; other callers learn nothing', async () => {
     expect((await get('/v1/keys')).status).toBe(401);
     expect((await get('/v1/keys', { basic: reader })).status).toBe(200);
     expect((await post('/v1/keys/rotate', {}, reader)).body).toMatchObject({ status: 403, code: 'permission_missing' });
@@ -73,7 +73,7 @@ describe('operating', () => {
     expect((await post('/v1/keys/rotate', {})).status).toBe(401);
   });
 
-  test('rotating answers 202 with the key that waits, in the key set of every copy; again, the same', async () => {
+  test('rotating answers 202 with the waiting key, in every copy’s key set; a repeat returns the same key', async () => {
     const first = await post('/v1/keys/rotate', undefined, operator);
     expect(first).toMatchObject({ status: 202, body: { state: 'pending', already_pending: false, alg: 'RS256' } });
     expect(await keySetKids(api)).toContain(first.body.kid);
@@ -88,7 +88,7 @@ describe('operating', () => {
     ]);
   });
 
-  test('a compromised key is out of the key set, its tokens are refused on every copy, another key signs at once', async () => {
+  test('a compromised key leaves the key set, its tokens are refused on every copy, and another key signs at once', async () => {
     const token = await tokenOfOperator(other);
     const { kid } = decodeProtectedHeader(token) as { kid: string };
     expect((await validate(token, api)).body.active).toBe(true);
@@ -118,10 +118,10 @@ describe('operating', () => {
   });
 
   test.each([
-    ['an unknown kid', '/v1/keys/nobody/compromise', { reason: 'x' }, 404],
+    ['an unknown kid', '/v1/keys/unknown/compromise', { reason: 'x' }, 404],
     ['a kid that is none', '/v1/keys/..%2F..%2Fdev%2Fnull/compromise', { reason: 'x' }, 400],
-    ['no reason', '/v1/keys/nobody/compromise', {}, 400],
-    ['an empty reason', '/v1/keys/nobody/compromise', { reason: '' }, 400],
+    ['no reason', '/v1/keys/unknown/compromise', {}, 400],
+    ['an empty reason', '/v1/keys/unknown/compromise', { reason: '' }, 400],
     ['an unknown member', '/v1/keys/rotate', { now: true }, 400],
   ])('%s is answered with a code and changes nothing', async (_, path, body, status) => {
     const before = (await get('/v1/keys', { basic: reader })).body;
@@ -134,7 +134,7 @@ describe('operating', () => {
 
 describe('discovery', () => {
   test.each(['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'])(
-    '%s names its issuer byte for byte and only what can be called',
+    '%s names its issuer byte for byte and lists only endpoints that exist',
     async (path) => {
       const { status, body, headers } = await get(path);
       expect(status).toBe(200);
@@ -159,7 +159,7 @@ describe('discovery', () => {
     },
   );
 
-  test('OpenID discovery names the algorithms of real keys, never none', async () => {
+  test('OpenID discovery lists the algorithms of real keys, never none', async () => {
     const { body } = await get('/.well-known/openid-configuration');
     expect(body.id_token_signing_alg_values_supported).toEqual(['RS256']);
     expect(body.subject_types_supported).toEqual(['public']);

@@ -15,7 +15,7 @@ import { bind, type RouteContext } from '../bind.ts';
 
 export type KeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasKeyRing & HasKeysChanged;
 
-/** The key set for everybody, the key ring for operators. */
+/** The public key set, and the key ring for operators. */
 export function keysRoutes(routes: RouteContext, deps: KeysRoutesDeps): void {
   for (const endpoint of [readJwksEndpoint, readJwksAliasEndpoint])
     bind(routes, endpoint, (_input, _caller, request) => {

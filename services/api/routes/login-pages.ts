@@ -31,10 +31,10 @@ import { signOutHere } from '../pages/sign-out-here.ts';
 
 export type LoginPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
-/** A failed try, as its page is shown again. */
+/** A failed attempt, as its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };
 
-/** The page of logins, with what to do after a failed try. */
+/** The sign-in page, with advice after a failed attempt. */
 export async function showLogin(
   ports: LoginPagesPorts,
   request: FastifyRequest,
@@ -55,7 +55,7 @@ export async function showLogin(
 const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
   error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...errorHeaders(error) });
 
-/** The page that asks for the code of a sign-in that is half done. */
+/** The page that asks for the second factor of an unfinished sign-in. */
 export async function showCode(
   ports: LoginPagesPorts,
   request: FastifyRequest,
@@ -68,7 +68,10 @@ export async function showCode(
   return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
 
-/** On to where the login was asked for; its errors that people can mend are shown where they were made. */
+/**
+ * Redirects to the page that asked for the sign-in; errors that users can fix are shown on the page where they
+ * occurred.
+ */
 async function goOn(
   next: string,
   login: () => Promise<{ readonly setCookie: readonly string[] }>,
@@ -106,7 +109,7 @@ function sendLogin(
   );
 }
 
-/** The code where a password alone opens nothing; without a challenge that still stands, from the start. */
+/** The second-factor page; without a valid challenge, the sign-in page. */
 function sendCode(
   ports: LoginPagesPorts,
   form: Tied & { readonly challenge: string; readonly code: string },
@@ -129,7 +132,7 @@ function sendCode(
   );
 }
 
-/** The assertion in a form, of the shape that the endpoint of scripts wants; null for anything else. */
+/** The assertion of the form, in the format of the JSON endpoint; null for anything else. */
 function assertionIn({ challenge, response }: { readonly challenge: string; readonly response: string }) {
   try {
     const read = signInWithPasskeyEndpoint.body?.safeParse({ challenge, response: JSON.parse(response) });
@@ -139,7 +142,7 @@ function assertionIn({ challenge, response }: { readonly challenge: string; read
   }
 }
 
-/** What the script of the page sends: no password and no code beside it, a passkey is both. */
+/** Submitted by the page's script, without password or code: a passkey replaces both. */
 function sendPasskey(
   ports: LoginPagesPorts,
   form: Tied & { readonly challenge: string; readonly response: string },
@@ -159,7 +162,7 @@ function sendPasskey(
   );
 }
 
-/** On to another provider, which sends the browser back to where the login was asked for. */
+/** Redirects to another provider, which sends the browser back to the page that asked for the sign-in. */
 async function sendProvider(
   ports: LoginPagesPorts,
   form: Tied & { readonly provider: string },
@@ -178,7 +181,7 @@ async function sendProvider(
   }
 }
 
-/** Login, second factor, passkey and sign-out as pages; without script everything but the passkey. */
+/** Sign-in, second factor, passkey and sign-out as pages; everything but the passkey works without script. */
 export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts): void {
   bind(routes, showLoginEndpoint, ({ query }, _caller, request) =>
     asPage(async () => {

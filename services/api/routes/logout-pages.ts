@@ -25,7 +25,7 @@ type Parameters = Readonly<
   Partial<Record<'id_token_hint' | 'client_id' | 'post_logout_redirect_uri' | 'state', string | undefined>>
 >;
 
-/** A parameter without a value counts as left out. */
+/** A parameter without a value is treated as absent. */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 const requestOf = (parameters: Parameters): LogoutRequest => ({
@@ -39,8 +39,8 @@ const afterwards = (location: string | null, setCookie: readonly string[] = []):
   location === null ? showPage(200, signedOutPage, { setCookie }) : goTo(location, setCookie);
 
 /**
- * Sent from another site the form brings no cookie of ours (SameSite=Lax); the GET of the same does, and then asks: a
- * token has no place in an address.
+ * Sent from another site, the form carries no cookie of ours (SameSite=Lax); a GET does, and asks the user to confirm:
+ * a token has no place in an address.
  */
 function pathWithoutToken({ client }: Extract<LogoutStep, { kind: 'signed-out' }>, asked: LogoutRequest): string {
   const members = { client_id: client?.clientId, post_logout_redirect_uri: asked.redirectUri, state: asked.state };
@@ -68,7 +68,7 @@ function askPage(
   return showPage(200, page, { setCookie, formTargets });
 }
 
-/** Sign-out at the wish of a client, as pages that work without script. */
+/** RP-initiated sign-out as pages that work without script. */
 export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts): void {
   async function show(
     step: LogoutStep,

@@ -16,7 +16,7 @@ function serveMetadata(issuer: string) {
 }
 
 test.each(['https://iss.example/x/y-1', 'https://iss.example/x/y-1/'])(
-  'whoever knows the issuer %s alone finds what it offers, by its path (RFC 8414 §3.1, OpenID Connect Discovery §4)',
+  'a client that knows only the issuer %s finds its metadata by path (RFC 8414 §3.1, OpenID Connect Discovery §4)',
   async (issuer) => {
     const { ask, bound } = serveMetadata(issuer);
     for (const [ofIssuer, path] of [
@@ -31,7 +31,7 @@ test.each(['https://iss.example/x/y-1', 'https://iss.example/x/y-1/'])(
   },
 );
 
-test('an issuer without a path, or with one that would be a pattern, has no further address', () => {
+test('an issuer without a path, or whose path would be a route pattern, has no second address', () => {
   for (const issuer of [
     'https://iss.example',
     'https://iss.example/',

@@ -17,7 +17,7 @@ import { bind, type RouteContext } from '../bind.ts';
 
 export type MetadataRoutesDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;
 
-/** The path of an issuer that has one, in characters that stand for themselves in a route. */
+/** The issuer's path, if it has one that is literal in a route. */
 const pathOf = (issuer: string): string | undefined => /^((?:\/[\w.~-]+)+)\/?$/.exec(new URL(issuer).pathname)?.[1];
 
 const ofIssuer = <E extends Endpoint>(endpoint: E, path: Endpoint['path']): E => ({
@@ -26,7 +26,7 @@ const ofIssuer = <E extends Endpoint>(endpoint: E, path: Endpoint['path']): E =>
   operation: `${endpoint.operation}OfIssuer`,
 });
 
-/** Discovery for clients and resource servers; for those too who know of the issuer alone, where it has a path. */
+/** Discovery for clients and resource servers, also at the issuer's path where it has one. */
 export function metadataRoutes(routes: RouteContext, deps: MetadataRoutesDeps): void {
   const server = readServerMetadataEndpoint;
   const openId = readOpenIdConfigurationEndpoint;
@@ -35,7 +35,7 @@ export function metadataRoutes(routes: RouteContext, deps: MetadataRoutesDeps): 
   bind(routes, readResourceMetadataEndpoint, () => resourceMetadata(deps));
   const path = pathOf(deps.issuer);
   if (path === undefined) return;
-  // RFC 8414 §3.1 appends the issuer's path, OpenID Connect Discovery §4 begins with it.
+  // RFC 8414 §3.1 appends the issuer's path; OpenID Connect Discovery §4 begins with it.
   bind(routes, ofIssuer(server, `${server.path}${path}`), () => serverMetadata(deps));
   bind(routes, ofIssuer(openId, `/${path.slice(1)}${openId.path}`), () => openIdConfiguration(deps));
 }

@@ -16,7 +16,7 @@ afterAll(() => harness?.close());
 const errorAt = (shown: Shown) => Object.fromEntries(shown.leftFor?.searchParams ?? []);
 
 describe('the authorization endpoint', () => {
-  test('an address that is not registered gets an error page, never a redirect', async () => {
+  test('an unregistered redirect address gets an error page, never a redirect', async () => {
     const browser = browserOf(harness.api, harness.user);
     for (const redirect_uri of [
       `${WEB_REDIRECT}/`,
@@ -31,10 +31,10 @@ describe('the authorization endpoint', () => {
       expect([shown.status, shown.leftFor], String(redirect_uri)).toEqual([400, null]);
       expect(shown.headers.get('content-type')).toMatch(/^text\/html/);
     }
-    expect((await browser.open(harness.authorizePath({ client_id: 'nobody' }, newVerifier()))).status).toBe(400);
+    expect((await browser.open(harness.authorizePath({ client_id: 'unknown' }, newVerifier()))).status).toBe(400);
   });
 
-  test('refusals go to the client with the exact iss and its state', async () => {
+  test('errors go to the client with the exact iss and its state', async () => {
     const browser = browserOf(harness.api, harness.user);
     for (const [members, error] of [
       [{ response_type: 'token' }, 'unsupported_response_type'],
@@ -51,13 +51,13 @@ describe('the authorization endpoint', () => {
         state: 'a state &=',
         tenant: '1',
       });
-    const nobody = await browserOf(harness.api).open(
+    const anonymous = await browserOf(harness.api).open(
       harness.authorizePath(harness.site, newVerifier(), { prompt: 'none' }),
     );
-    expect(errorAt(nobody)).toMatchObject({ error: 'login_required', iss: API_URL });
+    expect(errorAt(anonymous)).toMatchObject({ error: 'login_required', iss: API_URL });
   });
 
-  test('consent is asked once, kept as far as it went, and can be denied', async () => {
+  test('consent is asked once, stored for the granted scopes, and can be denied', async () => {
     const own = await harness.newSite();
     const browser = browserOf(harness.api, harness.user);
     const path = harness.authorizePath(own, newVerifier(), {
@@ -92,7 +92,7 @@ describe('the authorization endpoint', () => {
         )
       ).leftFor,
     ).toBeNull();
-    // Who agreed to it may not have been whose address it is.
+    // The user who agreed may not have been the owner of the address.
     await harness.rows(`UPDATE users SET "emailVerified" = now() WHERE "emailVerified" IS NULL`);
     expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [own.client_id])).toEqual([]);
     const types = await harness.rows(
@@ -107,7 +107,7 @@ describe('the authorization endpoint', () => {
     ]);
   });
 
-  test('prompt=login and max_age=0 ask for a new login, once; it may be another’s', async () => {
+  test('prompt=login and max_age=0 require a new sign-in, once; another user may sign in', async () => {
     const before = await signUp({ api: harness.api.url });
     for (const members of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'select_account' }]) {
       const login = await browserOf(harness.api, before).open(
@@ -122,14 +122,14 @@ describe('the authorization endpoint', () => {
     const wrong = await browser.submit(login, { email: harness.user.email, password: 'wrong password' });
     expect([wrong.status, wrong.leftFor]).toEqual([401, null]);
     expect(wrong.text).toContain('role="alert"');
-    // RFC 9110 §15.5.2; no browser opens its own dialog for this one.
+    // RFC 9110 §15.5.2; browsers open no dialog for this challenge.
     expect(wrong.headers.get('www-authenticate')).toBe('Bearer realm="sallyport"');
     const after = await browser.submit(wrong, { email: harness.user.email, password: harness.user.password });
     expect(after.text).toContain('action="/oauth2/consent"');
     expect(after.text).toContain(harness.user.email);
   });
 
-  test('a password alone opens nothing where there is a second factor; a code goes on to the request', async () => {
+  test('with a second factor a password alone is not enough; after the code the request continues', async () => {
     const { person, codes } = await enrolled({ url: harness.api.url });
     const browser = browserOf(harness.api);
     const login = await browser.open(harness.authorizePath(harness.site, newVerifier(), { scope: 'profile' }));
@@ -155,13 +155,13 @@ describe('the authorization endpoint', () => {
     expect([over.status, over.text.includes('action="/login"')]).toEqual([401, true]);
   });
 
-  test('an address with a control character in it is nobody’s, and no fault', async () => {
+  test('an address with a control character matches no client and causes no 5xx', async () => {
     const browser = browserOf(harness.api);
     const answer = await browser.submit(await browser.open('/login'), { email: 'a\0b@people.test', password: 'x' });
     expect([answer.status, answer.body.code]).toEqual([400, 'request_invalid']);
   });
 
-  test('pages: strict policy, no script, the client’s address as the only way out; a form of another browser is refused', async () => {
+  test('pages: strict policy, no script, forms only to the client’s address; a form of another browser is refused', async () => {
     const browser = browserOf(harness.api, harness.user);
     const consent = await browser.open(harness.authorizePath(harness.site, newVerifier(), { prompt: 'consent' }));
     const policy = consent.headers.get('content-security-policy');
@@ -187,7 +187,7 @@ describe('the authorization endpoint', () => {
     expect(home.text).toContain('You are signed in');
   });
 
-  test('a consent form answers the request that its page shows and no other', async () => {
+  test('a consent form decides only the request that its page shows', async () => {
     const own = await harness.newSite();
     const browser = browserOf(harness.api, harness.user);
     const page = await browser.open(harness.authorizePath(own, newVerifier(), { redirect_uri: WEB_REDIRECT }));
@@ -198,7 +198,7 @@ describe('the authorization endpoint', () => {
     expect((await browser.submit(page, ALLOW)).leftFor?.searchParams.get('code')).not.toBeNull();
   });
 
-  test('userinfo tells nothing without openid, nor to a token of a client', async () => {
+  test('userinfo returns nothing without openid, nor to a client’s own token', async () => {
     const verifier = newVerifier();
     const { body } = await harness.redeem(await harness.codeFor(harness.site, verifier, { scope: 'email' }), verifier);
     const refused = await send(harness.api.url, 'GET', '/oauth2/userinfo', { bearer: body.access_token });

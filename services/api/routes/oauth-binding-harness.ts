@@ -6,14 +6,14 @@ import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing
 import { newOAuthClient } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 
-/** What proofs of keys are made for. */
+/** The address that key proofs are made for. */
 export const TOKEN_URL = `${API_URL}/oauth2/token`;
 export const USERINFO_URL = `${API_URL}/oauth2/userinfo`;
 
 export type BindingHarness = ApiHarness & {
-  /** Believes the proxy before it, which tells the certificates of clients. */
+  /** Trusts the proxy in front of it, which passes on client certificates. */
   readonly api: ApiCopy;
-  /** Believes another proxy than the one that its requests come from, and asks for nonces. */
+  /** Trusts another proxy than its own, and requires nonces. */
   readonly other: ApiCopy;
   readonly user: TestUser;
   /** A public client. */

@@ -44,7 +44,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     return answer.body as { access_token: string; refresh_token: string };
   }
 
-  test('a token bound to one is 401 with another, with none, and with one that nobody vouches for', async () => {
+  test('a token bound to a certificate is 401 with another, with none, and with one that no trusted proxy verified', async () => {
     const { access_token } = await certifiedPair(app);
     expect((await userInfo(access_token, shown)).status).toBe(200);
     const { 'client-cert': certificate } = shown;
@@ -60,7 +60,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     expect(decodeJwt(body.access_token).cnf).toBeUndefined();
   });
 
-  test('a login of a public client is refreshed over a connection with its certificate alone, and stays bound', async () => {
+  test('a public client’s token family is refreshed only over a connection with its certificate, and stays bound', async () => {
     const { refresh_token } = await certifiedPair(app);
     const form = { grant_type: 'refresh_token', refresh_token };
     for (const headers of [none, otherShown])
@@ -69,7 +69,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     expect(decodeJwt(renewed.body.access_token).cnf).toEqual(cnfOf(CERTIFICATE));
   });
 
-  test('a client with a secret may change its certificate (RFC 8705 §4), and what it exchanges is bound to its own', async () => {
+  test('a client with a secret may change its certificate (RFC 8705 §4), and tokens it exchanges are bound to its own', async () => {
     const { refresh_token } = await certifiedPair(site);
     const renewed = await askToken(api, site, { grant_type: 'refresh_token', refresh_token }, otherShown);
     expect(decodeJwt(renewed.body.access_token).cnf).toEqual(cnfOf(OTHER_CERTIFICATE));
@@ -89,13 +89,13 @@ describe('client certificates (RFC 8705 §3)', () => {
     );
   });
 
-  test('one that cannot be read is 400: a token would be bound to nothing', async () => {
+  test('an unreadable certificate is 400, because a token would be left unbound', async () => {
     const garbled = { ...shown, 'client-cert': `${shown['client-cert']}, ${shown['client-cert']}` };
     const answer = await askToken(api, site, { grant_type: 'client_credentials' }, garbled);
     expectOAuthError(answer, 400, 'invalid_request', 'client_certificate_unreadable');
   });
 
-  test('a client whose every token is bound to one gets none without it, by no grant (RFC 8705 §3.4)', async () => {
+  test('a client that requires certificate-bound tokens gets none without a certificate, by any grant (RFC 8705 §3.4)', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
     const before = await certifiedPair(strict);
     await harness.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
@@ -113,7 +113,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     expect((await askToken(api, strict, codeForm(code, verifier), shown)).status).toBe(200);
   });
 
-  test('where that client proves a key too, its tokens are bound to both, and so are its refreshes', async () => {
+  test('where that client proves a key too, its tokens and refreshes are bound to both', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
     await harness.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
       strict.client_id,
@@ -147,7 +147,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     }
   });
 
-  test('what is asked of a client is asked from when it is made', async () => {
+  test('requirements of a client apply from its creation', async () => {
     const admin = await newPerson(api, ['admin']);
     const demands = [
       'dpop_bound_access_tokens',
@@ -172,7 +172,7 @@ describe('client certificates (RFC 8705 §3)', () => {
   });
 
   test.each(['dpop_bound_access_tokens', 'tls_client_certificate_bound_access_tokens'])(
-    'a login of before %s was asked for is over: who stole its refresh token cannot bind it to a key of their own',
+    'requiring %s revokes earlier token families: a stolen refresh token cannot be bound to the attacker’s key',
     async (demand) => {
       const client = await newOAuthClient([api, other], 'none', ['authorization_code', 'refresh_token']);
       const verifier = newVerifier();
@@ -191,7 +191,7 @@ describe('client certificates (RFC 8705 §3)', () => {
       expect(await verdictOn({ api: api.url }, stolen.access_token)).toBe('revoked');
       const late = { ...shown, ...dpop(maker.proof('POST', TOKEN_URL)) };
       expect((await askToken(api, client, waiting, late)).body.error).toBe('invalid_grant');
-      // Said again, or taken back, it ends nothing.
+      // Setting it again, or removing it, revokes nothing.
       const fresh = codeForm(await codeOf(api, user, client.client_id, verifier), verifier);
       const bound = await askToken(api, client, fresh, { ...shown, ...dpop(maker.proof('POST', TOKEN_URL)) });
       expect(bound.status, bound.text).toBe(200);
@@ -202,7 +202,7 @@ describe('client certificates (RFC 8705 §3)', () => {
     },
   );
 
-  test('validate holds the token against the certificate it is given, introspection tells which it is', async () => {
+  test('validate checks the token against the given certificate, and introspection names the certificate', async () => {
     const { access_token } = await certifiedPair(app);
     const context = ({ thumbprint }: TestCertificate) => ({ context: { 'x5t#S256': thumbprint } });
     expect(await verdictOn({ api: api.url }, access_token)).toBe('binding_mismatch');

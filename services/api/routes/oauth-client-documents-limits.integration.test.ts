@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
-  test('with names without end one user agrees to twenty new ones a day, and takes no other user’s', async () => {
+  test('one user agrees to at most twenty new document clients a day, and does not use up other users’ limits', async () => {
     const [flooder, other] = [await newSignedIn(harness.open), await newSignedIn(harness.open)];
     await harness.rows(
       `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
@@ -36,7 +36,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       host.document = { ...was, client_id: host.url.replace('client', at) };
       return (await host.askAt(harness.open, by, host.document.client_id)).text;
     };
-    // A page that leads them to more takes nothing: what they have not agreed to gives its place.
+    // A page that links further documents uses up nothing: clients without consent are evicted.
     for (const at of ['flood-18', 'flood-19', 'flood-20']) expect(await fresh(at, flooder)).toContain('Journal');
     await harness.rows(
       `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
@@ -52,7 +52,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     host.document = was;
   });
 
-  test('where it is off, nobody registers, and what was read before is unknown', async () => {
+  test('where such clients are disabled, registration is refused and documents read before are unknown clients', async () => {
     const off = await harness.startCopy({ hashes: false });
     const admin = await newPerson(off, ['admin']);
     expect((await harness.register({ redirect_uris: [NOTES_REDIRECT] }, undefined, off)).status).toBe(401);
@@ -65,7 +65,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect((await host.askAt(off, harness.user)).status).toBe(400);
   });
 
-  test('there is an end to them: twenty of a host, ten thousand of each kind; then whoever comes is told to wait', async () => {
+  test('at most twenty per host and ten thousand of each kind; beyond that a user must try later', async () => {
     const port = new URL(host.url).port;
     const fresh = async (at: string) => {
       host.document = { ...host.document, client_id: host.url.replace('client', at) };
@@ -77,7 +77,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
         INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
         SELECT ${ids}, ${ids}, kind, CASE kind WHEN 'document' THEN now() END
         FROM unnest('{${kinds}}'::text[]) kind, ${kinds === 'document' ? 'generate_series(1, 18)' : 'generate_series(1, 10000)'} n; END $$`);
-    // With the one that is here, at another port of the host too: nineteen.
+    // With the existing one, also at another port of the host: nineteen.
     await fill(`'http://127.0.0.1' || CASE WHEN n > 9 THEN ':${port}' ELSE '' END || '/' || n`, 'document');
     expect((await fresh('twentieth')).text).toContain('Journal');
     expect((await fresh('twenty-first')).text).toContain('no more room');
@@ -89,7 +89,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       UPDATE oauth_clients SET "updatedAt" = now() - interval '1 hour' WHERE "clientId" IN ('document7', 'document8', 'document9');
       UPDATE oauth_clients SET disabled = true WHERE "clientId" = 'document7';
       INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ('${harness.user.id}', 'document8', 'a', '{}'); END $$`);
-    // The one read longest ago of those that nobody uses makes room.
+    // The unused client that was read longest ago is evicted.
     expect((await fresh('twenty-third')).text).toContain('Journal');
     const left = await harness.rows(
       `SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" IN ('document7', 'document8', 'document9') ORDER BY 1`,

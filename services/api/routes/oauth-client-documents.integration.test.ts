@@ -35,7 +35,7 @@ const expire = async (): Promise<void> => {
 };
 
 describe('clients that are documents (draft-ietf-oauth-client-id-metadata-document)', () => {
-  test('nobody who is not signed in has anything fetched; then it is a client whose address the consent page shows', async () => {
+  test('a document is fetched only for a signed-in user; then it is a client whose address the consent page shows', async () => {
     const told = (await send(harness.open.url, 'GET', '/.well-known/openid-configuration')).body;
     expect(told.client_id_metadata_document_supported).toBe(true);
     const stranger = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
@@ -58,7 +58,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect(tokens.body).toMatchObject({ scope: 'openid email', refresh_token: expect.any(String) });
     await host.askAt(harness.open, harness.user);
     expect(host.fetched).toBe(1);
-    // Its id fits into a path, and withdrawing ends it like others.
+    // Its id fits into a path, and withdrawing consent ends it like other clients.
     const path = `/v1/consents/${encodeURIComponent(host.url)}`;
     expect((await send(harness.open.url, 'DELETE', path, { bearer: harness.user.tokens.access_token })).status).toBe(
       204,
@@ -70,7 +70,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     );
   });
 
-  test('read again after its time: what it adds is asked for anew, and the log says what changed', async () => {
+  test('read again after expiry: additions need a new consent, and the log records the changes', async () => {
     const browser = browserOf(harness.open, harness.user);
     await browser.submit(await browser.open(unvettedPath(host.url, newVerifier())), {
       decision: 'allow',
@@ -119,7 +119,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       (_request, response) =>
         response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(host.document)),
     ],
-  ])('refused, whatever was read before: %s', async (_what, listener) => {
+  ])('refused, even if it was read before: %s', async (_what, listener) => {
     await expire();
     host.answer = listener;
     const shown = await host.askAt(harness.open, harness.user);
@@ -128,7 +128,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect(shown.text).toContain('cannot be admitted');
   });
 
-  test('for nobody signed in a known client is not read again: its request goes on, to the login', async () => {
+  test('without a signed-in user a known client is not read again: its request continues to sign-in', async () => {
     await expire();
     const before = host.fetched;
     const shown = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier()));
@@ -142,7 +142,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect([twice.status, host.fetched]).toEqual([400, before]);
   });
 
-  test('an address of the inside is not asked, not even by name; a disabled client is not read again', async () => {
+  test('an internal address is not fetched, even by name; a disabled client is not read again', async () => {
     const before = host.fetched;
     for (const inside of [
       host.url,
@@ -159,7 +159,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     expect(host.fetched).toBe(before);
   });
 
-  test('read again with nothing new it moves no version; at a copy that is full a known one lasts an hour more', async () => {
+  test('reading an unchanged document changes no version; at a copy at its limit a known client lasts an hour more', async () => {
     await harness.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [host.url]);
     await expire();
     const version = async () => (await harness.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;
@@ -184,9 +184,9 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     }
   });
 
-  test('one that another copy has kept a moment ago is known at once', async () => {
+  test('a client that another copy stored a moment ago is known at once', async () => {
     const elsewhere = host.url.replace('client', 'elsewhere');
-    // Without the trigger that would tell the copies.
+    // Without the trigger that notifies the copies.
     await harness.rows(`DO $$ BEGIN
       SET LOCAL session_replication_role = replica;
       INSERT INTO oauth_clients SELECT (jsonb_populate_record(c, '{"id": "elsewhere", "clientId": "${elsewhere}"}')).*

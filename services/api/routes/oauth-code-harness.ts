@@ -1,4 +1,4 @@
-// For tests only: an installation with one user and two clients that log them in by authorization codes.
+// For tests only: an installation with one user and two clients that sign the user in by authorization codes.
 
 import { expect } from 'vitest';
 import { signUp, type TestUser } from '#testing/flows/flows.ts';
@@ -8,7 +8,7 @@ import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
-/** Where sites have people sent back to; applications have them at the loopback address. */
+/** The redirect address of sites; applications use the loopback address. */
 export const WEB_REDIRECT = 'https://app.example.test/cb?tenant=1';
 
 type Members = Readonly<Record<string, string | undefined>>;
@@ -19,13 +19,16 @@ export type CodeHarness = ApiHarness & {
   readonly site: ClientCredentials;
   /** A public client. */
   readonly app: ClientCredentials;
-  /** Another confidential client at the address of sites. */
+  /** Another confidential client with the sites' redirect address. */
   newSite(): Promise<ClientCredentials>;
-  /** An authorization request. @param members in place of the ones it has; undefined leaves one out */
+  /** An authorization request. @param members replace the defaults; undefined leaves one out */
   authorizePath(client: { readonly client_id: string }, verifier: string, members?: Members): string;
-  /** A code for the user, signed in, consent given on the way. */
+  /** A code for the user, signed in, including consent. */
   codeFor(client: { readonly client_id: string }, verifier: string, members?: Members): Promise<string>;
-  /** A code at the token endpoint. @param basic the site unless given; null sends no secret, from the loopback address */
+  /**
+   * Exchanges a code at the token endpoint. @param basic the site unless given; null sends no secret, from the loopback
+   * address
+   */
   redeem(
     code: string,
     verifier: string,

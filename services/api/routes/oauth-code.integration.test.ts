@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** Requests to the issuer's name reach the copy under test. */
+/** Sends requests for the issuer's host name to the copy under test. */
 const viaApi = {
   [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, harness.api.url), init),
   [oauth.allowInsecureRequests]: true,
@@ -29,7 +29,7 @@ describe('an outside client (oauth4webapi)', () => {
       }),
     ],
     ['public', () => ({ client: { client_id: harness.app.client_id }, auth: oauth.None() })],
-  ])('%s: discovery, login, consent, code with PKCE, ID token, userinfo, refresh', async (_kind, made) => {
+  ])('%s: discovery, sign-in, consent, code with PKCE, ID token, userinfo, refresh', async (_kind, made) => {
     const { client, auth } = made();
     const issuer = new URL(API_URL);
     const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, viaApi));
@@ -92,13 +92,13 @@ describe('an outside client (oauth4webapi)', () => {
 });
 
 describe('codes', () => {
-  test('fifty uses at once give one pair, and the second use ends what the first began', async () => {
+  test('fifty concurrent uses give one token pair, and reuse revokes the family that the first use began', async () => {
     const verifier = newVerifier();
     const code = await harness.codeFor(harness.site, verifier);
     const answers = await Promise.all(Array.from({ length: 50 }, () => harness.redeem(code, verifier)));
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
-    // All of them want one row: on a busy machine a few give up waiting for a connection, and are told to come again.
+    // All of them need one row: on a busy machine a few time out waiting for a connection and are answered 503.
     const refused = answers.filter(({ status }) => status === 400);
     expect(refused.length).toBeGreaterThanOrEqual(44);
     for (const { body } of refused)
@@ -119,7 +119,7 @@ describe('codes', () => {
     );
     expect(events.length).toBeGreaterThan(0);
     expect(events[0]).toEqual({ outcome: 'ended', client_id: harness.site.client_id });
-    // Of a login that is over already the use is told, and nothing is ended again.
+    // Reuse for an already revoked family is recorded, and nothing is revoked again.
     expect((await harness.redeem(code, verifier)).body.code).toBe('authorization_code_invalid');
     const told = await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`, [
       decodeJwt(access_token).fid,
@@ -143,7 +143,7 @@ describe('codes', () => {
     });
   });
 
-  test('wrong verifier, redirect_uri or client, none of them: invalid_grant, and the code is still the client’s', async () => {
+  test('a wrong or missing verifier, redirect_uri or client is invalid_grant, and the code stays usable by its client', async () => {
     const verifier = newVerifier();
     const code = await harness.codeFor(harness.site, verifier);
     const other = await harness.newSite();
@@ -172,7 +172,7 @@ describe('codes', () => {
     expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store']);
   });
 
-  test('RFC 8707: the resource of the request is the audience of its tokens, refreshed ones too', async () => {
+  test('RFC 8707: the requested resource is the audience of its tokens, refreshed ones too', async () => {
     const verifier = newVerifier();
     const code = await harness.codeFor(harness.site, verifier, {
       resource: 'https://tasks.test/api',
@@ -187,7 +187,7 @@ describe('codes', () => {
     ).toBe('invalid_scope');
   });
 
-  test('an ID token is typed, names its audience and is no access token', async () => {
+  test('an ID token is typed, names its audience and is not accepted as an access token', async () => {
     const verifier = newVerifier();
     const { body } = await harness.redeem(await harness.codeFor(harness.site, verifier, { nonce: 'n-0S6' }), verifier);
     expect(decodeProtectedHeader(body.id_token)).toMatchObject({ typ: 'JWT', alg: 'RS256' });
@@ -197,7 +197,7 @@ describe('codes', () => {
     expect(await verdictOn({ api: harness.api.url }, body.id_token)).toBe('wrong_type');
   });
 
-  test('the login belongs to its client and ends with the session', async () => {
+  test('the token family belongs to its client and ends with the session', async () => {
     const own = await signUp({ api: harness.api.url });
     const browser = browserOf(harness.api);
     const verifier = newVerifier();

@@ -48,10 +48,10 @@ async function allowDevice(by: TestUser): Promise<string> {
 }
 const fetchDevice = (device_code: string) => askToken(one, tv, { grant_type: DEVICE, device_code });
 
-test('the applications that a person let act are listed to that person; withdrawn, they hold nothing at either copy', async () => {
+test('a user’s consents are listed to that user; a withdrawn one revokes the client’s tokens at both copies', async () => {
   const other = await newSignedIn(one);
   const first = await loginOf(user);
-  // It replaces the login before, whose access token lives on.
+  // It replaces the previous token family, whose access token stays valid.
   const second = await loginOf(user, { scope: 'openid tasks:read' });
   const theirs = await loginOf(other);
   const device = (await fetchDevice(await allowDevice(user))).body;
@@ -90,7 +90,7 @@ test('the applications that a person let act are listed to that person; withdraw
   const why = await send(one.url, 'POST', '/v1/tokens/why', { json: { token: second.access_token } });
   expect(why.body).toMatchObject({ ended: true, reason: 'consent_withdrawn', cause: { actor: 'self' } });
 
-  // Nobody else's, nor the session that the person signed in with.
+  // Neither another user's, nor the session that the user signed in with.
   expect(await verdictOn({ api: one.url }, theirs.access_token)).toBe('active');
   expect((await refreshed(theirs.refresh_token)).status).toBe(200);
   expect(await verdictOn({ api: one.url }, user.tokens.access_token)).toBe('active');
@@ -107,10 +107,10 @@ test('the applications that a person let act are listed to that person; withdraw
   expect(events).toEqual([{ actor_id: user.id, client_id: app.client_id, detail: { logins: 1 } }]);
 });
 
-test('what is not one’s own, or not there, is 404; another client’s token and an API key are refused', async () => {
+test('another user’s consent, or an unknown one, is 404; another client’s token and an API key are refused', async () => {
   const [owner, stranger] = [await newSignedIn(one), await newSignedIn(one)];
   const login = await loginOf(owner);
-  for (const clientId of [app.client_id, tv.client_id, 'sallyport', 'nobody', 'https://nobody.example/a?b=c'])
+  for (const clientId of [app.client_id, tv.client_id, 'sallyport', 'unknown', 'https://unknown.example/a?b=c'])
     expectProblem(await withdraw(clientId, stranger), 404, 'consent_unknown');
   expect(await verdictOn({ api: one.url }, login.access_token)).toBe('active');
   const { body: key } = await send(one.url, 'POST', '/v1/api-keys', {
@@ -130,7 +130,7 @@ test.each([
   ['less', 'openid'],
   ['as much', 'openid email tasks:read'],
 ])(
-  'a code of before a withdrawal stays useless though its user agrees to %s again within its minute',
+  'a code from before a withdrawal stays invalid even if its user agrees to %s again within its minute',
   async (_what, scope) => {
     const own = await newSignedIn(one);
     const verifier = newVerifier();
@@ -144,7 +144,7 @@ test.each([
   },
 );
 
-test('what was allowed and not fetched yet begins nothing once it is withdrawn', async () => {
+test('an authorization code or device approval not yet redeemed gives no tokens once consent is withdrawn', async () => {
   const own = await newSignedIn(one);
   const verifier = newVerifier();
   const code = await codeOf(one, own, app.client_id, verifier);
@@ -160,7 +160,7 @@ test('what was allowed and not fetched yet begins nothing once it is withdrawn',
   expect(row).toEqual({ count: 0 });
 });
 
-test('a code exchanged while it is withdrawn leaves no login alive, whichever is first', async () => {
+test('a code exchanged while its consent is withdrawn leaves no valid token family, whichever comes first', async () => {
   const own = await newSignedIn(one);
   for (let round = 0; round < 6; round += 1) {
     const verifier = newVerifier();

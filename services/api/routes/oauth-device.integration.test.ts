@@ -43,7 +43,7 @@ async function decide(userCode: string, decision: 'allow' | 'deny', by = user) {
 }
 
 describe('device grant (RFC 8628)', () => {
-  test('an outside client (oauth4webapi): the user signs in, types the code and allows; the login outlives that session', async () => {
+  test('an outside client (oauth4webapi): the user signs in, enters the code and allows; the token family outlives that session', async () => {
     const via = {
       [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, api.url), init),
       [oauth.allowInsecureRequests]: true,
@@ -86,7 +86,7 @@ describe('device grant (RFC 8628)', () => {
     expect(renewed.status).toBe(200);
   });
 
-  test('parallel polls of an allowed device: one login', async () => {
+  test('parallel polls for an allowed device create one token family', async () => {
     const { body } = await begin();
     await decide(body.user_code, 'allow');
     const answers = await Promise.all(Array.from({ length: 20 }, () => poll(body.device_code)));
@@ -94,7 +94,7 @@ describe('device grant (RFC 8628)', () => {
     for (const answer of answers) if (answer.status !== 200) expect(answer.body.error).toBe('invalid_grant');
   });
 
-  test('denied, expired, unknown and another client’s codes each have their answer', async () => {
+  test('denied, expired, unknown and another client’s codes each have their own error', async () => {
     const denied = (await begin()).body;
     expect((await decide(denied.user_code, 'deny')).text).toContain('Device refused');
     expect((await poll(denied.device_code)).body.error).toBe('access_denied');
@@ -109,7 +109,7 @@ describe('device grant (RFC 8628)', () => {
     expect([late.status, late.text.includes('not known')]).toEqual([400, true]);
   });
 
-  test('the first decision stands, and a form of another browser is refused', async () => {
+  test('the first decision is final, and a form of another browser is refused', async () => {
     const { body } = await begin();
     const browser = browserOf(api, user);
     const confirm = await browser.open(`/device?user_code=${body.user_code.toLowerCase().replace('-', ' ')}`);
@@ -124,7 +124,7 @@ describe('device grant (RFC 8628)', () => {
     expect((await browser.open('/device')).text).toContain('name="user_code"');
   });
 
-  test('what ends every login of user or client ends what they agreed to and nobody has fetched', async () => {
+  test('revoking all sessions or tokens of the user or client also revokes device approvals not yet redeemed', async () => {
     const byOperator = (json: object) =>
       send(api.url, 'POST', '/v1/tokens/revoke', { basic: operator, json: { ...json, reason: 'taken over' } });
     const ends: Record<string, (own: TestUser, client: ClientCredentials) => Promise<unknown>> = {
@@ -150,7 +150,7 @@ describe('device grant (RFC 8628)', () => {
     }
   });
 
-  test('a session that has ended allows nothing, whatever is remembered of its cookie', async () => {
+  test('an ended session allows no device, even if its cookie is still cached', async () => {
     const own = await newSignedIn(api);
     const { body } = await begin();
     const browser = browserOf(api, own);
@@ -160,11 +160,11 @@ describe('device grant (RFC 8628)', () => {
     expect((await poll(body.device_code)).body.error).toBe('authorization_pending');
   });
 
-  test('what is not registered for the client is refused', async () => {
+  test('a scope or resource that the client did not register is refused', async () => {
     expect((await begin({}, app)).body.error).toBe('unauthorized_client');
     expect((await begin({ scope: 'openid admin' })).body.error).toBe('invalid_scope');
     expect((await begin({ resource: 'relative' })).body.error).toBe('invalid_target');
-    expect((await begin({ client_id: 'nobody' })).body.error).toBe('invalid_client');
+    expect((await begin({ client_id: 'unknown' })).body.error).toBe('invalid_client');
   });
 });
 
@@ -177,7 +177,7 @@ describe('token exchange (RFC 8693)', () => {
   const exchange = (subject_token: string, form: Record<string, string> = {}, client = service) =>
     askToken(api, client, { grant_type: EXCHANGE, subject_token, subject_token_type: ACCESS_TOKEN, ...form });
 
-  test('the next service gets the same login with less scope, no longer life, and `act` who shows it', async () => {
+  test('the next service gets a token of the same family with less scope, no longer lifetime, and `act` naming the service', async () => {
     const subject = await userToken();
     const { status, body } = await exchange(subject, { scope: 'tasks:read', resource: 'https://next.test/api' });
     expect([status, body.issued_token_type, body.token_type, body.scope]).toEqual([
@@ -207,7 +207,7 @@ describe('token exchange (RFC 8693)', () => {
     ]);
   });
 
-  test('the next service sees of the user what its scope says: roles with profile, the address with email', async () => {
+  test('the next service sees of the user what its scope allows: roles with profile, the address with email', async () => {
     const subject = await userToken({ scope: 'openid profile email tasks:read' });
     expect(decodeJwt(subject)).toMatchObject({ roles: ['user'], email: user.email });
     const seenWith = async (scope: string) => {
@@ -219,7 +219,7 @@ describe('token exchange (RFC 8693)', () => {
     expect(await seenWith('email')).toEqual([undefined, user.email, expect.any(Boolean)]);
   });
 
-  test('actors are a chain of four at most, and it ends with the login', async () => {
+  test('an actor chain has at most four members and ends with the token family', async () => {
     let token = await userToken();
     for (let depth = 1; depth <= 4; depth += 1) {
       const { status, body } = await exchange(token);
@@ -235,7 +235,7 @@ describe('token exchange (RFC 8693)', () => {
     expect(await verdictOn({ api: api.url }, token)).toBe('revoked');
   });
 
-  test('it ends with the token and the client that it came from, however many services are between', async () => {
+  test('it ends with its subject token and with the client of that token, however many services are between', async () => {
     const revoked = (json: object) =>
       send(api.url, 'POST', '/v1/tokens/revoke', { basic: operator, json: { ...json, reason: 'test' } });
     const chain = async (subject: string): Promise<readonly [string, string]> => {
@@ -273,7 +273,7 @@ describe('token exchange (RFC 8693)', () => {
     await api.ports.access.load();
   });
 
-  test('no more than the user gave, nothing but active tokens of users, and only for a client with a secret', async () => {
+  test('no more scope than the user granted, only for active user tokens, and only to a client with a secret', async () => {
     const subject = await userToken();
     const own = (await askToken(api, service, { grant_type: 'client_credentials' })).body.access_token;
     for (const [answer, error] of [
@@ -300,7 +300,7 @@ describe('token exchange (RFC 8693)', () => {
       expect(answer.body.error, answer.text).toBe(error);
   });
 
-  test('a bound token stays with its holder; the new one is bound to the key of who asks', async () => {
+  test('a bound token must be used with its key; the new token is bound to the key of the requesting client', async () => {
     const maker = newProofMaker();
     const proof = () => ({ dpop: maker.proof('POST', `${API_URL}/oauth2/token`) });
     const verifier = newVerifier();

@@ -39,7 +39,7 @@ describe.each([
   ['without nonces', () => api],
   ['with nonces', () => other],
 ])('an outside client (oauth4webapi) %s', (_kind, copy) => {
-  test('code bound to its key, tokens, userinfo and refresh', async () => {
+  test('gets a code bound to its key, tokens, userinfo and a refresh', async () => {
     const base = copy().url;
     const via = {
       [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, base), init),
@@ -79,13 +79,13 @@ describe.each([
   });
 });
 
-describe('the same proof again at a resource', () => {
+describe('a repeated proof at a resource', () => {
   const nonceOf = async () =>
     (
       await askToken(other, site, { grant_type: 'client_credentials' }, dpop(maker.proof('POST', TOKEN_URL)))
     ).headers.get('dpop-nonce') ?? '';
 
-  test('is refused beside a write, on whichever copy, and the write happens once', async () => {
+  test('is refused for a write, on any copy, and the write happens once', async () => {
     const { access_token: accessToken } = await boundPair();
     const proof = maker.proof('POST', `${API_URL}/v1/tokens/revoke`, { accessToken, nonce: await nonceOf() });
     const write = ({ url }: ApiCopy) =>
@@ -98,7 +98,7 @@ describe('the same proof again at a resource', () => {
     for (const { status, body } of answers) if (status === 401) expect(body.code).toBe('dpop_proof_invalid');
   });
 
-  test('passes at a read while it is fresh', async () => {
+  test('passes for a read while it is fresh', async () => {
     const { access_token: accessToken } = await boundPair();
     const proof = maker.proof('GET', USERINFO_URL, { accessToken });
     for (let turn = 0; turn < 2; turn += 1) expect((await withToken(accessToken, proof)).status).toBe(200);
@@ -106,7 +106,7 @@ describe('the same proof again at a resource', () => {
 });
 
 describe('at the token endpoint', () => {
-  test('a proof that does not hold is 400 invalid_dpop_proof and costs no code', async () => {
+  test('an invalid proof is 400 invalid_dpop_proof and does not use up the code', async () => {
     const verifier = newVerifier();
     const form = codeForm(await codeOf(api, user, app.client_id, verifier), verifier);
     for (const proof of [
@@ -149,7 +149,7 @@ describe('at the token endpoint', () => {
     );
   });
 
-  test('a login of a public client is refreshed by its key alone; rubbish uses no proof up', async () => {
+  test('a public client’s token family is refreshed only with its key; an invalid request uses up no proof', async () => {
     const { refresh_token } = await boundPair();
     const form = { grant_type: 'refresh_token', refresh_token };
     for (const headers of [{}, dpop(newProofMaker().proof('POST', TOKEN_URL))]) {
@@ -170,7 +170,7 @@ describe('at the token endpoint', () => {
     expect(decodeJwt(body.access_token).cnf).not.toEqual(decodeJwt(access_token).cnf);
   });
 
-  test('a client whose tokens must be bound gets none without a proof', async () => {
+  test('a client that requires bound tokens gets none without a proof', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
     await harness.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
       strict.client_id,
@@ -180,7 +180,7 @@ describe('at the token endpoint', () => {
     expect([bare.status, bare.body.error]).toEqual([400, 'invalid_dpop_proof']);
   });
 
-  test('a code bound to a key is of no use to another (RFC 9449 §10)', async () => {
+  test('a code bound to one key cannot be redeemed with another (RFC 9449 §10)', async () => {
     const verifier = newVerifier();
     const form = codeForm(await codeOf(api, user, app.client_id, verifier, { dpop_jkt: 'j'.repeat(43) }), verifier);
     expect((await askToken(api, app, form)).body.error).toBe('invalid_grant');
@@ -189,7 +189,7 @@ describe('at the token endpoint', () => {
 });
 
 describe('at a resource', () => {
-  test('a bound token as Bearer, with another proof or none is 401', async () => {
+  test('a bound token as Bearer, with another key’s proof or with none, is 401', async () => {
     const { access_token } = await boundPair();
     const good = () => maker.proof('GET', USERINFO_URL, { accessToken: access_token });
     expect((await withToken(access_token, good())).status).toBe(200);
@@ -224,7 +224,7 @@ describe('at a resource', () => {
     ).toBe(401);
   });
 
-  test('validate judges the proof it is given, introspection tells the key', async () => {
+  test('validate checks the given proof, and introspection names the key', async () => {
     const { access_token } = await boundPair();
     const htu = 'https://tasks.test/api';
     const context = (proof: string) => ({ context: { dpop: { proof, htm: 'GET', htu } } });

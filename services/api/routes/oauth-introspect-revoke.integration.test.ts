@@ -25,7 +25,7 @@ describe('introspection', () => {
   const inactive = (answer: { status: number; body: unknown }) =>
     expect([answer.status, answer.body]).toEqual([200, { active: false }]);
 
-  test('only an authenticated client with tokens:introspect may ask', async () => {
+  test('only an authenticated client with tokens:introspect may introspect', async () => {
     const { tokens } = await harness.newUser();
     const bare = await harness.postForm('/oauth2/introspect', { token: tokens.access_token });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
@@ -34,7 +34,7 @@ describe('introspection', () => {
     expect((await harness.introspect(tokens.access_token, bystander)).status).toBe(403);
   });
 
-  test('an access token tells its claims (RFC 7662 §2.2)', async () => {
+  test('an active access token returns its claims (RFC 7662 §2.2)', async () => {
     const { tokens, id: userId } = await harness.newUser();
     const { status, headers, body } = await harness.introspect(tokens.access_token);
     expect(status).toBe(200);
@@ -49,7 +49,7 @@ describe('introspection', () => {
     expect(body).toMatchObject(decodeJwt(tokens.access_token));
   });
 
-  test('a token for another audience, rubbish and a foreign token are exactly {"active":false}', async () => {
+  test('a token for another audience, an invalid one and another issuer’s are exactly {"active":false}', async () => {
     const elsewhere = (await harness.credentials({ resource: 'https://elsewhere.test' })).body.access_token;
     const resource = async (audiences: readonly string[]): Promise<ClientCredentials> => {
       const credentialScopes = ['tokens:introspect'];
@@ -60,7 +60,7 @@ describe('introspection', () => {
     };
     const foreign = await resource(['https://elsewhere.test/other', 'https://elsewhere']);
     for (const asker of [foreign, service]) inactive(await harness.introspect(elsewhere, asker));
-    // RFC 7662 §4: whom the token is for may ask.
+    // RFC 7662 §4: the token's audience may introspect it.
     const named = await resource(['https://elsewhere.test']);
     expect((await harness.introspect(elsewhere, named)).body).toMatchObject({
       active: true,
@@ -76,7 +76,7 @@ describe('introspection', () => {
     inactive(await harness.introspect(`sp_rt_1.${'A'.repeat(22)}.0.${'A'.repeat(43)}.${'A'.repeat(43)}`));
   });
 
-  test('a refresh token is active without moving; used, it is not', async () => {
+  test('a refresh token is active until used, and introspection does not rotate it', async () => {
     const { tokens, id: userId } = await harness.newUser();
     for (let turn = 0; turn < 2; turn += 1) {
       const { body } = await harness.introspect(tokens.refresh_token);
@@ -91,7 +91,7 @@ describe('introspection', () => {
     expect((await harness.introspect(refreshed.body.refresh_token)).body.active).toBe(true);
   });
 
-  test('ended tokens are inactive', async () => {
+  test('revoked tokens are inactive', async () => {
     const { tokens, sessionId } = await harness.newUser();
     const admin = await harness.newClient(['tokens:revoke']);
     const json = { session_id: sessionId, reason: 'test' };
@@ -102,7 +102,7 @@ describe('introspection', () => {
 });
 
 describe('revocation (RFC 7009)', () => {
-  test('an unknown token is 200 with no body; GET is 405; nobody is 401', async () => {
+  test('an unknown token is 200 with no body; GET is 405; an anonymous request is 401', async () => {
     const unknown = await revoke('rubbish', service);
     expect([unknown.status, unknown.body]).toEqual([200, undefined]);
     expect((await send(api.url, 'GET', '/oauth2/revoke?token=x')).status).toBe(405);
@@ -119,7 +119,7 @@ describe('revocation (RFC 7009)', () => {
     expect((await harness.introspect(pair.refresh_token)).body.active).toBe(true);
   });
 
-  test('revoking a refresh token kills its access tokens; revoking an access token leaves the login', async () => {
+  test('revoking a refresh token revokes its access tokens; revoking an access token leaves the family valid', async () => {
     const pair = await harness.pairOfService();
     expect((await revoke(pair.access_token, service)).status).toBe(200);
     expect((await harness.introspect(pair.access_token)).body).toEqual({ active: false });
@@ -134,7 +134,7 @@ describe('revocation (RFC 7009)', () => {
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
   });
 
-  test('a public client revokes its login by name', async () => {
+  test('a public client revokes its token family by its client id', async () => {
     const { tokens } = await harness.newUser();
     const form = { token: tokens.refresh_token, client_id: 'sallyport', token_type_hint: 'refresh_token' };
     expect((await harness.postForm('/oauth2/revoke', form)).status).toBe(200);

@@ -51,7 +51,7 @@ const refreshed = async (login: Json) =>
   (await askToken(api, site, { grant_type: 'refresh_token', refresh_token: login.refresh_token })).body;
 const whereTo = (url: URL | null) => url?.href ?? null;
 
-test('with the ID token of its login a client signs its user out, everywhere at once, and has them back', async () => {
+test('with an ID token of the session, a client signs its user out of everything at once and gets the browser back', async () => {
   const { body: told } = await send(api.url, 'GET', '/.well-known/openid-configuration');
   expect(told.end_session_endpoint).toBe(`${API_URL}${PATH}`);
   const user = await newSignedIn(api);
@@ -67,14 +67,14 @@ test('with the ID token of its login a client signs its user out, everywhere at 
   expect((await refreshed(login)).error).toBe('invalid_grant');
   const { body: verdict } = await send(api.url, 'POST', '/v1/tokens/validate', { json: { token: login.access_token } });
   expect(verdict.active).toBe(false);
-  // Nobody is signed in any more: there is nothing to ask.
+  // The user is already signed out: there is nothing to confirm.
   expect(
     whereTo((await browser.open(pathWith({ client_id: site.client_id, post_logout_redirect_uri: BYE }))).leftFor),
   ).toBe(BYE);
   expect((await browser.open(PATH)).text).toContain('You are signed out');
 });
 
-test('without it, or with that of another login, the user is asked, on a page of this browser alone', async () => {
+test('without an ID token, or with one of another session, the user must confirm, on a page valid only for this browser', async () => {
   const [user, other] = [await newSignedIn(api), await newSignedIn(api)];
   const foreign = await loginOf(other);
   for (const members of [
@@ -99,7 +99,7 @@ test('without it, or with that of another login, the user is asked, on a page of
   expect(await isSignedIn(other)).toBe(true);
 });
 
-test('asked by nobody that is named the user signs out and stays here', async () => {
+test('without a named client, the user signs out and stays on our page', async () => {
   const user = await newSignedIn(api);
   const browser = browserOf(api, user);
   const asked = await browser.open(PATH);
@@ -108,7 +108,7 @@ test('asked by nobody that is named the user signs out and stays here', async ()
   expect(await isSignedIn(user)).toBe(false);
 });
 
-test('an address that is not registered is never gone to, and nobody is signed out on the way', async () => {
+test('an unregistered address is never redirected to, and the user is not signed out', async () => {
   const user = await newSignedIn(api);
   const login = await loginOf(user);
   const other = await newClient('Other', ['https://other.example.test/bye']);
@@ -119,7 +119,7 @@ test('an address that is not registered is never gone to, and nobody is signed o
     { ...hint, post_logout_redirect_uri: 'javascript:alert(1)' },
     { ...hint, client_id: other.client_id },
     { ...hint, client_id: other.client_id, post_logout_redirect_uri: 'https://other.example.test/bye' },
-    { client_id: 'nobody', post_logout_redirect_uri: BYE },
+    { client_id: 'unknown', post_logout_redirect_uri: BYE },
     { post_logout_redirect_uri: BYE },
   ] as readonly Members[])
     for (const shown of [
@@ -134,7 +134,7 @@ test('an address that is not registered is never gone to, and nobody is signed o
   expect(await isSignedIn(user)).toBe(true);
 });
 
-test('by POST the ID token is in no address: with the cookie it signs out, without it the browser is asked', async () => {
+test('by POST the ID token appears in no address: with the cookie it signs out, without it the user must confirm', async () => {
   const user = await newSignedIn(api);
   const login = await loginOf(user);
   const form = { id_token_hint: login.id_token as string, post_logout_redirect_uri: BYE, state: 's' };
@@ -151,7 +151,7 @@ test('by POST the ID token is in no address: with the cookie it signs out, witho
   expect(await isSignedIn(user)).toBe(false);
 });
 
-test('a form of a session that has ended meanwhile finds nobody signed in, and goes on', async () => {
+test('a form of a session that has ended meanwhile continues as signed out', async () => {
   const user = await newSignedIn(api);
   const browser = browserOf(api, user);
   const asked = await browser.open(pathWith({ client_id: site.client_id, post_logout_redirect_uri: BYE }));

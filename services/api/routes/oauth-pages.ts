@@ -46,7 +46,7 @@ const queryOf = (request: FastifyRequest): string => {
 const unvettedOf = ({ origin, clientId }: Client): Unvetted | null =>
   origin === 'admin' ? null : { address: origin === 'document' ? new URL(clientId).host : null };
 
-/** What a step looks like in the browser. @param query of the authorization request, for the consent form */
+/** The page or redirect of a step. @param query of the authorization request, for the consent form */
 function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, request: FastifyRequest): Answer {
   switch (step.kind) {
     case 'page-error':
@@ -114,7 +114,7 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
     }),
   );
   bind(routes, sendAuthorizationEndpoint, ({ body }) => {
-    // Sent from another site the form brings no cookie of ours (SameSite=Lax); the GET that follows does.
+    // A form from another site carries no cookie of ours (SameSite=Lax); the GET that follows does.
     const query = queryOfForm(body);
     return readParameters(query) === null
       ? showPage(400, errorPage('This request cannot be answered', 'The request is too long.'))

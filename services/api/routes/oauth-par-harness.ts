@@ -9,7 +9,7 @@ import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#te
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Received, send } from '#testing/http-client.ts';
 
-/** Another address of the clients with a secret. */
+/** Another redirect address of the clients with a secret. */
 export const OTHER_REDIRECT = 'https://app.example.test/cb';
 
 type Members = Readonly<Record<string, string>>;
@@ -22,13 +22,13 @@ export type PushHarness = ApiHarness & {
   readonly rival: ClientCredentials;
   /** A public client. */
   readonly app: ClientCredentials;
-  /** Pushes a form as it is. @param dpop a proof beside it */
+  /** Pushes a form unchanged. @param dpop a proof sent with it */
   push(client: ClientCredentials, form: Members, dpop?: string): Promise<Received>;
-  /** The `request_uri` of a request. @param members in place of the ones it has */
+  /** A request's `request_uri`. @param members replace the defaults */
   pushed(client: ClientCredentials, members?: Members): Promise<string>;
 };
 
-/** What every code here is redeemed with. */
+/** The redirect address and verifier with which every code here is redeemed. */
 export const verifier = newVerifier();
 
 export const request = (members: Members = {}): Record<string, string> => ({
@@ -41,7 +41,7 @@ export const request = (members: Members = {}): Record<string, string> => ({
   ...members,
 });
 
-/** Where a client sends people with what it pushed. */
+/** The authorization address for a pushed request. */
 export const pushedPath = ({ client_id }: ClientCredentials, request_uri: string): string =>
   `/oauth2/authorize?${new URLSearchParams({ client_id, request_uri })}`;
 
@@ -50,7 +50,7 @@ export const codeIn = (shown: Shown): string => shown.leftFor?.searchParams.get(
 
 /**
  * One copy of the API, with its user and clients: one harness per test file.
- * @param newUser where the user needs a password too, which costs hashes
+ * @param newUser creates a user with a password, which costs a hash
  */
 export async function openPushHarness(
   newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,

@@ -26,7 +26,7 @@ afterAll(() => harness?.close());
 const range = (count: number): number[] => [...Array(count).keys()];
 
 describe('pushing', () => {
-  test('a request_uri inside is 400, and so is whatever the authorization endpoint would refuse', async () => {
+  test('a request_uri inside is 400, like everything that the authorization endpoint would refuse', async () => {
     for (const [changes, error, code] of [
       [{ request_uri: await harness.pushed(site) }, 'invalid_request', 'request_invalid'],
       [{ request_uri: '' }, 'invalid_request', 'request_invalid'],
@@ -47,7 +47,7 @@ describe('pushing', () => {
     expect(count).toBe(0);
   });
 
-  test('a client with a secret shows it, one without names itself; the secret is in no row', async () => {
+  test('a confidential client authenticates, a public one names itself; no row contains the secret', async () => {
     const nameless = { form: request() };
     expectOAuthError(
       await send(api.url, 'POST', '/oauth2/par', nameless),
@@ -71,7 +71,7 @@ describe('pushing', () => {
     expect(JSON.stringify(rows)).not.toContain(site.client_secret);
   });
 
-  test('strangers fill no store: a client has room for so many that wait, and nobody can write audit rows by pushing', async () => {
+  test('anonymous clients cannot fill the store: a client has a limited number of pending requests, and pushing writes no unlimited audit rows', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
     await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
     await api.ports.access.load();
@@ -97,14 +97,14 @@ describe('pushing', () => {
       expectOAuthError(full, 429, 'temporarily_unavailable', 'open_requests_full');
       expect(full.headers.get('retry-after')).toBe('60');
     }
-    // One that is answered makes room, and so does one that is over; other clients have their own.
+    // An answered or expired request frees its place; each client has its own limit.
     await harness.pushed(app);
     const browser = browserOf(api, user);
     expect(codeIn(await browser.submit(await browser.open(pushedPath(crowd, uri)), ALLOW))).not.toBe('');
     await harness.rows('UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1', [
       `${crowd.client_id}2`,
     ]);
-    // So many are counted once a second.
+    // Pending requests are counted once a second.
     await eventually('room for one more', async () => (await harness.push(crowd, request())).status === 201);
     await eventually('room for one more device', async () => (await device()).status === 200);
     const [decided] = await harness.rows(
@@ -114,7 +114,7 @@ describe('pushing', () => {
     expect(decided.detail).toMatchObject({ pushed: true, audience: API_URL });
   });
 
-  test('from one address or /64 strangers take a small part of a public client’s room; who shows a secret has all of it', async () => {
+  test('one address or /64 can use only a small part of a public client’s limit; an authenticated client has all of it', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
     await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
     await api.ports.access.load();
@@ -129,7 +129,7 @@ describe('pushing', () => {
       ['/oauth2/par', 201],
       ['/oauth2/device_authorization', 200],
     ] as const) {
-      // Whoever has one address of a /64 has all of them.
+      // An attacker with one address of a /64 has all of them.
       const first = await Promise.all(range(50).map((n) => from(`2001:db8:0:7::${n + 1}`, path, crowd)));
       expect(first.map((answer) => answer.status)).toEqual(Array(50).fill(status));
       const next = await from('2001:db8:0:7:ffff::1', path, crowd);
@@ -148,7 +148,7 @@ describe('pushing', () => {
     expect(shares.map(({ share }) => share)).toEqual(Array(3).fill(expect.stringMatching(/^\d+\.[\w-]{22}$/)));
   });
 
-  test('a proof beside it binds the code to its key (RFC 9449 §10.1), once', async () => {
+  test('a proof sent with it binds the code to its key (RFC 9449 §10.1), once', async () => {
     const maker = newProofMaker();
     const proof = maker.proof('POST', `${API_URL}/oauth2/par`);
     const answer = await harness.push(site, request(), proof);

@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('an outside client (oauth4webapi)', () => {
-  test('metadata, pushed request, login, consent, code, tokens', async () => {
+  test('metadata, pushed request, sign-in, consent, code, tokens', async () => {
     const via = {
       [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, api.url), init),
       [oauth.allowInsecureRequests]: true,
@@ -72,7 +72,7 @@ describe('an outside client (oauth4webapi)', () => {
 });
 
 describe('a request_uri', () => {
-  test('is good for one answer, whichever copy and however many browsers ask at once', async () => {
+  test('works for one answer, on any copy, however many browsers use it at once', async () => {
     const uri = await harness.pushed(site, { prompt: 'consent' });
     const [first, second] = [browserOf(api, user), browserOf(other, user)];
     const pages = [await first.open(pushedPath(site, uri)), await second.open(pushedPath(site, uri))];
@@ -89,7 +89,7 @@ describe('a request_uri', () => {
     ]).toEqual([400, 400]);
   });
 
-  test('denied twice at once is one decision, in the audit log too', async () => {
+  test('denied twice at once is one decision, also in the audit log', async () => {
     const own = await newOAuthClient([api, other], 'none', ['authorization_code']);
     const uri = await harness.pushed(own);
     const browsers = [browserOf(api, user), browserOf(other, user)] as const;
@@ -104,7 +104,7 @@ describe('a request_uri', () => {
     expect(await harness.rows(decided, [own.client_id])).toEqual([{ outcome: 'denied' }]);
   });
 
-  test('is used up by a refusal and by a code that needs no page', async () => {
+  test('is used up by an error and by a code that needs no page', async () => {
     const browser = browserOf(api, user);
     const denied = await harness.pushed(site, { prompt: 'consent' });
     const no = await browser.submit(await browser.open(pushedPath(site, denied)), { decision: 'deny' });
@@ -124,7 +124,7 @@ describe('a request_uri', () => {
     }
   });
 
-  test('is of its client alone, of its time, and what stands beside it counts for nothing', async () => {
+  test('works only for its client and until it expires, and parameters sent with it are ignored', async () => {
     const browser = browserOf(api, user);
     const uri = await harness.pushed(site, { prompt: 'consent', scope: 'openid' });
     for (const path of [
@@ -150,8 +150,8 @@ describe('a request_uri', () => {
     expect((await browser.open(pushedPath(site, late))).status).toBe(400);
   });
 
-  test('prompt=login of a pushed request is satisfied by the login it asks for', async () => {
-    // Signing in again ends the session before.
+  test('prompt=login of a pushed request is satisfied by the sign-in it requires', async () => {
+    // Signing in again ends the previous session.
     const own = await signUp({ api: api.url });
     const browser = browserOf(api, own);
     const login = await browser.open(pushedPath(site, await harness.pushed(site, { prompt: 'login' })));
@@ -160,7 +160,7 @@ describe('a request_uri', () => {
     expect(codeIn(await browser.submit(consent, ALLOW))).not.toBe('');
   });
 
-  test('a client that has to push is refused in an address', async () => {
+  test('a client that must push is refused with parameters in the address', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
     await harness.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
       strict.client_id,
@@ -177,7 +177,7 @@ describe('a request_uri', () => {
 });
 
 describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
-  test('POST /oauth2/authorize goes on to the GET of the same request, without what else the form had', async () => {
+  test('POST /oauth2/authorize redirects to the GET of the same request, without other form fields', async () => {
     const form = { ...request(), client_id: site.client_id, access_token: 'secret', id_token_hint: 'secret' };
     const foreign = { form, headers: { origin: 'https://app.example.test' } };
     const { status, headers } = await send(api.url, 'POST', '/oauth2/authorize', foreign);
@@ -192,7 +192,7 @@ describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
     expect((await send(api.url, 'POST', '/oauth2/authorize', long)).status).toBe(400);
   });
 
-  test('POST /oauth2/userinfo takes the token in the header, and none in the form', async () => {
+  test('POST /oauth2/userinfo accepts the token in the header, not in the form', async () => {
     const browser = browserOf(api, user);
     const code = codeIn(await browser.open(pushedPath(site, await harness.pushed(site))));
     const { access_token } = (await askToken(api, site, codeForm(code, verifier))).body;

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('clients that register themselves (RFC 7591)', () => {
-  test('an outside client (oauth4webapi) finds out where, registers, and people let it act, warned; it may ask for little', async () => {
+  test('an outside client (oauth4webapi) finds the endpoint, registers, and users consent after a warning; its scopes are limited', async () => {
     const via = {
       [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, harness.open.url), init),
       [oauth.allowInsecureRequests]: true,
@@ -72,7 +72,7 @@ describe('clients that register themselves (RFC 7591)', () => {
       (await harness.register({ redirect_uris: [NOTES_REDIRECT], scope: 'openid email' })).body.client_id;
 
     test.each(FAULTS)(
-      'no stranger is sent to the address of a self-registered client by %s',
+      'a user who is not signed in is not redirected to a self-registered client’s address by %s',
       async (_what, by, error) => {
         const path = unvettedPath(await registered(), newVerifier(), by);
         const shown = await browserOf(harness.open).open(path);
@@ -84,17 +84,14 @@ describe('clients that register themselves (RFC 7591)', () => {
       },
     );
 
-    test.each(FAULTS)(
-      'nor is a person who signed in and has not agreed to the client: %s',
-      async (_what, by, error) => {
-        const path = unvettedPath(await registered(), newVerifier(), by);
-        const shown = await browserOf(harness.open, harness.user).open(path);
-        expect([shown.status, shown.leftFor]).toEqual([400, null]);
-        expect(shown.text).toContain(`error=${error === 'login_required' ? 'consent_required' : error}`);
-      },
-    );
+    test.each(FAULTS)('nor is a signed-in user who has not consented to the client: %s', async (_what, by, error) => {
+      const path = unvettedPath(await registered(), newVerifier(), by);
+      const shown = await browserOf(harness.open, harness.user).open(path);
+      expect([shown.status, shown.leftFor]).toEqual([400, null]);
+      expect(shown.text).toContain(`error=${error === 'login_required' ? 'consent_required' : error}`);
+    });
 
-    test('a person who agreed to the client is sent on, and no one else', async () => {
+    test('only a user who consented to the client is redirected', async () => {
       const clientId = await registered();
       const browser = browserOf(harness.open, harness.user);
       const page = await browser.open(unvettedPath(clientId, newVerifier()));
@@ -108,13 +105,13 @@ describe('clients that register themselves (RFC 7591)', () => {
     });
   });
 
-  test('a registration that comes again with its Idempotency-Key is the same client, its secret included', async () => {
+  test('a registration repeated with its Idempotency-Key returns the same client, secret included', async () => {
     const json = {
       redirect_uris: [NOTES_REDIRECT],
       token_endpoint_auth_method: 'client_secret_post',
       client_name: 'Once',
     };
-    const ask = (members: object, key = 'a-key-that-nobody-guesses') =>
+    const ask = (members: object, key = 'a-key-hard-to-guess-at-all') =>
       send(harness.open.url, 'POST', '/oauth2/register', {
         json: { ...json, ...members },
         headers: { 'idempotency-key': key },
@@ -123,11 +120,11 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(first).toMatchObject({ status: 201, body: { client_secret: expect.any(String) } });
     expect((await ask({})).body).toEqual(first.body);
     expect(await ask({ client_name: 'Twice' })).toMatchObject({ status: 422 });
-    expect((await ask({}, 'another-key-that-nobody-guesses')).body.client_id).not.toBe(first.body.client_id);
+    expect((await ask({}, 'another-key-hard-to-guess-at-all')).body.client_id).not.toBe(first.body.client_id);
     expect(await harness.rows(`SELECT 1 FROM oauth_clients WHERE name = 'Once'`)).toHaveLength(2);
   });
 
-  test('a secret asked for is shown once, stored as its SHA-256, and works at both copies; it gives no rights', async () => {
+  test('a requested secret is shown once, stored as its SHA-256, and works at both copies; it gives no permissions', async () => {
     const made = (
       await harness.register({
         redirect_uris: [NOTES_REDIRECT],
@@ -159,13 +156,13 @@ describe('clients that register themselves (RFC 7591)', () => {
       'invalid_client_metadata',
     ],
     ['a member of a wrong type', { redirect_uris: [NOTES_REDIRECT], client_name: {} }, 'invalid_client_metadata'],
-  ])('%s is answered by its name in RFC 7591', async (_what, metadata, error) => {
+  ])('%s gets its RFC 7591 error', async (_what, metadata, error) => {
     const answered = await harness.register(metadata);
     expect([answered.status, answered.body.error]).toEqual([400, error]);
     expect(answered.headers.get('cache-control')).toBe('no-store');
   });
 
-  test('where it takes a token, only a credential with the permission registers; nobody else is told more', async () => {
+  test('where registration needs a token, only a credential with the permission registers; others learn nothing more', async () => {
     const metadata = { redirect_uris: [NOTES_REDIRECT] };
     const refused = await harness.register(metadata, undefined, strict);
     expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')]);
@@ -186,7 +183,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect([await told(harness.open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
   });
 
-  test('what such clients may have is judged at every refresh: less, no permission, or nothing and then the login is over', async () => {
+  test('limits of such clients apply at every refresh: less scope, no permission, or none left, which revokes the family', async () => {
     const startWith = (scopes: string) =>
       harness.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
     const wide = await startWith('openid email tasks:read');
@@ -219,13 +216,13 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(decodeJwt(pair.access_token).email).toBeUndefined();
     const over = await refresh(none);
     expect([over.status, over.body.error, over.body.code]).toEqual([400, 'invalid_grant', 'session_ended']);
-    // What was a word when its user agreed to it may become a right, and the user may come to have it.
+    // What was an unknown scope when the user agreed may become a permission, and the user may get it.
     await harness.rows(`INSERT INTO permissions (name, description) VALUES ('tasks:read', 'x')`);
     await harness.rows(`INSERT INTO roles (name, description) VALUES ('tasker', 'x')`);
     await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('tasker', 'tasks:read')`);
     await harness.rows(`UPDATE users SET roles = roles || '{tasker}' WHERE id = $1`, [signedIn.id]);
     await wide.ports.access.load();
-    // Nothing that was refused has used it up.
+    // A refused exchange does not use up the code.
     const renewed = await refresh(wide);
     expect(decodeJwt(renewed.body.access_token), renewed.text).toMatchObject({
       scope: 'openid email',
@@ -233,7 +230,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     });
   });
 
-  test('those that nobody uses for a week go; used, disabled and vetted ones stay', async () => {
+  test('clients unused for a week are deleted; used, disabled and vetted ones stay', async () => {
     const [unused, used, disabled] = await Promise.all(
       [1, 2, 3].map(async () => (await harness.register({ redirect_uris: [NOTES_REDIRECT] })).body.client_id as string),
     );

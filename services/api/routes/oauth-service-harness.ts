@@ -1,4 +1,4 @@
-// For tests only: a copy of the API, and what two clients with secrets do at the token endpoints of OAuth.
+// For tests only: a copy of the API, and requests of two confidential clients at its OAuth token endpoints.
 
 import { issueFor, type Pair } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
@@ -13,14 +13,14 @@ export type ServiceHarness = ApiHarness & {
   readonly api: ApiCopy;
   /** May issue and introspect. */
   readonly service: ClientCredentials;
-  /** May do neither. */
+  /** Has neither permission. */
   readonly bystander: ClientCredentials;
   newUser(): ReturnType<typeof newSignedIn>;
   postForm(path: string, form: Form, basic?: ClientCredentials): Promise<Received>;
   token(form: Form, client?: ClientCredentials): Promise<Received>;
   credentials(form?: Record<string, string>, client?: ClientCredentials): Promise<Received>;
   introspect(value: string, client?: ClientCredentials): Promise<Received>;
-  /** A pair whose login belongs to the service client. */
+  /** A token pair whose family belongs to the service client. */
   pairOfService(): Promise<Pair>;
 };
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('client credentials', () => {
-  test('a client gets a token of its own: sub is its id, and nothing speaks of a user (RFC 9068 §2.2)', async () => {
+  test('a client gets a token for itself: sub is its id, and no claim names a user (RFC 9068 §2.2)', async () => {
     const { status, headers, body } = await harness.credentials();
     expect(status).toBe(200);
     expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache']);
@@ -31,13 +31,13 @@ describe('client credentials', () => {
     for (const name of ['sid', 'fid', 'email', 'roles', 'ue', 'auth_time']) expect(claims).not.toHaveProperty(name);
   });
 
-  test('a client may not take a user’s id as its own, whichever comes first', async () => {
+  test('a client id and a user id cannot be the same, whichever exists first', async () => {
     const user = await harness.newUser();
     const taking = createClient(api.ports, { name: 'x', clientId: user.id, grantTypes: [] }, testCaller);
     await expect(taking).rejects.toMatchObject({ code: 'client_exists' });
   });
 
-  test('scope is a part of what is registered, resource and audience choose the audience', async () => {
+  test('scope must be part of what is registered; resource and audience select the audience', async () => {
     const narrow = await harness.credentials({ scope: 'demo:read', resource: 'https://tasks.test/api' });
     expect(decodeJwt(narrow.body.access_token)).toMatchObject({
       scope: 'demo:read',
@@ -56,7 +56,7 @@ describe('client credentials', () => {
     expect(both.body).toMatchObject({ error: 'invalid_target' });
   });
 
-  test('a scope-narrowed token of a client may do only what it names', async () => {
+  test('a client token with narrowed scope may do only what the scope names', async () => {
     const wide = (await harness.credentials()).body.access_token;
     const narrow = (await harness.credentials({ scope: 'demo:read' })).body.access_token;
     const user = await harness.newUser();
@@ -81,7 +81,7 @@ describe('client credentials', () => {
     ]);
   });
 
-  test('a hundred at once leave a hundred rows, each its own', async () => {
+  test('a hundred at once write a hundred rows, one each', async () => {
     const answers = await Promise.all(
       Array.from({ length: 100 }, () => harness.credentials({ scope: 'demo:read' }, bystander)),
     );
@@ -91,9 +91,9 @@ describe('client credentials', () => {
     expect(rows).toHaveLength(100);
   });
 
-  test('wrong secret, no secret and unknown client are 401 invalid_client, alike', async () => {
+  test('wrong secret, no secret and unknown client get the same 401 invalid_client', async () => {
     const wrong = { ...service, client_secret: 'wrong' };
-    const unknown = { client_id: 'nobody', client_secret: 'wrong' };
+    const unknown = { client_id: 'unknown', client_secret: 'wrong' };
     const answers = [
       await harness.credentials({}, wrong),
       await harness.credentials({}, unknown),
@@ -161,7 +161,7 @@ describe('refresh grant', () => {
   const refresh = (refresh_token: string, form: Record<string, string>, client?: ClientCredentials) =>
     harness.token({ grant_type: 'refresh_token', refresh_token, ...form }, client);
 
-  test('a public client refreshes its login by name alone', async () => {
+  test('a public client refreshes its token family by its client id alone', async () => {
     const { tokens } = await harness.newUser();
     const { status, headers, body } = await refresh(tokens.refresh_token, { client_id: 'sallyport' });
     expect(status).toBe(200);
@@ -170,7 +170,7 @@ describe('refresh grant', () => {
     expect(decodeJwt(body.access_token).fid).toBe(decodeJwt(tokens.access_token).fid);
   });
 
-  test('a confidential client refreshing without its secret is 401 invalid_client and moves nothing', async () => {
+  test('a confidential client refreshing without its secret is 401 invalid_client, and nothing rotates', async () => {
     const pair = await harness.pairOfService();
     const bare = await refresh(pair.refresh_token, { client_id: service.client_id });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
@@ -178,14 +178,14 @@ describe('refresh grant', () => {
     expect((await refresh(pair.refresh_token, {}, service)).status).toBe(200);
   });
 
-  test('another client’s login is invalid_grant and stays as it is', async () => {
+  test('another client’s token family is invalid_grant and stays unchanged', async () => {
     const { tokens } = await harness.newUser();
     const foreign = await refresh(tokens.refresh_token, {}, bystander);
     expect([foreign.status, foreign.body.error]).toEqual([400, 'invalid_grant']);
     expect((await refresh(tokens.refresh_token, { client_id: 'sallyport' })).status).toBe(200);
   });
 
-  test('a wider scope is invalid_scope, another resource invalid_target, and neither uses the token up', async () => {
+  test('a wider scope is invalid_scope, another resource invalid_target, and neither uses up the token', async () => {
     const { tokens } = await harness.newUser();
     const client = { client_id: 'sallyport' };
     expect((await refresh(tokens.refresh_token, { ...client, scope: 'openid keys:read' })).body.error).toBe(

@@ -1,4 +1,4 @@
-// For tests only: an installation that takes clients nobody vetted: those that register themselves, and documents.
+// For tests only: an installation that accepts unvetted clients: self-registered ones, and documents.
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestUser } from '#testing/flows/flows.ts';
@@ -9,15 +9,15 @@ import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#testing/http-client.ts';
 
-/** Where such a client has people sent back to. */
+/** The redirect address of such a client. */
 export const NOTES_REDIRECT = 'https://notes.example/cb';
 export const UNVETTED_AUDIENCE = 'https://api.example/mcp';
 
-/** Settings of a copy where whoever may registers; documents are read, from everywhere but the inside. */
+/** Settings of a copy with open registration; documents are read from external addresses only. */
 export const STRICT = { CLIENT_REGISTRATION: 'token', CLIENT_DOCUMENTS: 'true' } as const;
 
 export type UnvettedHarness = ApiHarness & {
-  /** Anybody registers; documents are read, from this machine too. */
+  /** Open registration; documents are read from this machine too. */
   readonly open: ApiCopy;
   readonly user: TestUser;
   /** @param at another copy than the open one */
@@ -26,7 +26,7 @@ export type UnvettedHarness = ApiHarness & {
 
 /**
  * One open copy of the API and its user: one harness per test file.
- * @param newUser where the user needs a password too, which costs hashes
+ * @param newUser creates a user with a password, which costs a hash
  */
 export async function openUnvettedHarness(
   newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
@@ -67,16 +67,16 @@ export const unvettedPath = (
     ...members,
   })}`;
 
-/** Where a client's document lies; what it says and how it is given is the test's to change. */
+/** The host of a client's document; a test may change the document and how it is served. */
 export type DocumentHost = {
   readonly url: string;
   document: Json;
   answer: RequestListener;
-  /** How often it was asked. */
+  /** Number of requests it received. */
   fetched: number;
-  /** Gives the document as a good host does. */
+  /** Serves the document correctly. */
   readonly serve: RequestListener;
-  /** What somebody who is signed in is shown when this client sends them; the host's own unless given. */
+  /** The page shown to a signed-in user whom this client sends; the host's own client unless given. */
   askAt(copy: ApiCopy, by: TestUser, clientId?: string): Promise<Shown>;
   close(): void;
 };

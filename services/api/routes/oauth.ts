@@ -35,7 +35,7 @@ export type OAuthRoutesPorts = TokenRequestPorts &
   HasPublicAddress &
   Pick<Ports, 'sql'>;
 
-/** A parameter without a value counts as left out (RFC 6749 §3.2). */
+/** A parameter without a value is treated as absent (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void {
@@ -43,7 +43,7 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
     typeof headers.dpop === 'string'
       ? { proof: headers.dpop, htm: 'POST', htu: `${ports.publicUrl}${path}` }
       : undefined;
-  /** With the nonce for the next request of who proves a key (RFC 9449 §8.2). */
+  /** With the nonce for the next request of a client that proves a key (RFC 9449 §8.2). */
   const answerProved = (status: number, body: unknown, proof: PresentedProof | undefined): Answer =>
     answer(status, body, {
       // For caches of HTTP/1.0 (RFC 6749 §5.1).

@@ -47,16 +47,16 @@ afterAll(async () => {
 const post = (path: string, json: object, sent: Sent = {}): Promise<Received> =>
   patiently(() => send(api.url, 'POST', path, { json, ...sent }));
 const codeFor = async (email: string): Promise<string> => (await mails.to(email)).at(-1)?.code ?? 'no mail';
-/** What came of a new password: its code, or that it was taken; and the reason that was given. */
+/** The result of a new password: the error code with its reason, or that it was accepted. */
 const verdict = ({ status, body }: Received): (string | undefined)[] =>
   status < 300 ? ['taken'] : [body.code, body.detail];
 
 type Way = {
-  /** Asks for this password at one account, again and again. */
+  /** Requests this password at one account, repeatedly. */
   readonly choose: (chosen: string) => Promise<Received>;
 };
 
-/** Somebody whose address is proved or not, with factors or none. */
+/** A user with a verified or unverified address, with or without factors. */
 async function person({ isProved = true, factor = '' } = {}): Promise<{ id: string; email: string }> {
   const email = newEmail();
   const id = await insertPerson(api, email, digest);
@@ -119,14 +119,14 @@ const signingUp = async (): Promise<Way> => {
 
 const TOO_SHORT = (least: number) => ['password_too_short', `At least ${least} characters.`];
 
-describe('wherever a password is chosen', () => {
+describe('wherever a user chooses a password', () => {
   test.each([
     ['sign-up', signingUp],
     ['change', changing],
     ['reset', resetting],
     ['an invitation', invited],
     ['the proof of an address', proving],
-  ])('common and stolen passwords are refused at %s, with the reason, and another is taken', async (_at, begin) => {
+  ])('common and stolen passwords are refused at %s, with the reason, and another is accepted', async (_at, begin) => {
     const { choose } = await begin();
     expect(verdict(await choose(COMMON))[0]).toBe('password_common');
     expect(verdict(await choose(STOLEN))[0]).toBe('password_breached');
@@ -141,8 +141,8 @@ describe('under the NIST profile', () => {
     ['change', changing],
     ['change with an app that is not confirmed', () => changing({ factor: 'unconfirmed app' })],
     ['reset', resetting],
-    ['a reset that ends a second factor nobody had proved', () => resetting({ isProved: false, factor: 'app' })],
-  ])('fifteen characters are asked for at %s', async (_at, begin) => {
+    ['a reset that ends a second factor of an unverified account', () => resetting({ isProved: false, factor: 'app' })],
+  ])('%s requires fifteen characters', async (_at, begin) => {
     const { choose } = await begin();
     expect(verdict(await choose('fourteen chars'))).toEqual(TOO_SHORT(15));
     expect(verdict(await choose('fifteen chars !'))).toEqual(['taken']);
@@ -153,7 +153,7 @@ describe('under the NIST profile', () => {
     ['change', 'passkey', changing],
     ['reset', 'app', resetting],
     ['reset', 'passkey', resetting],
-  ])('twelve are enough at %s where a second factor (%s) is asked for too', async (_at, factor, begin) => {
+  ])('%s accepts twelve where a second factor (%s) is required too', async (_at, factor, begin) => {
     const { choose } = await begin({ factor });
     expect(verdict(await choose('eleven char'))).toEqual(TOO_SHORT(12));
     expect(verdict(await choose('twelve chars'))).toEqual(['taken']);

@@ -41,7 +41,7 @@ describe('a new password', () => {
     expect(await harness.newest(here.email)).toMatchObject({ subject: 'Your password was changed', code: undefined });
   });
 
-  test('by bearer and under Better Auth’s names; a wrong current one is refused and changes nothing', async () => {
+  test('works by bearer and under Better Auth’s names; a wrong current password is refused and changes nothing', async () => {
     const user = await harness.person();
     const wrong = await harness.post(
       'change-password',
@@ -61,7 +61,7 @@ describe('a new password', () => {
     expect(await harness.isAlive(user)).toEqual(DEAD);
   });
 
-  test('without a login it is 401; a token of another client is not its owner', async () => {
+  test('401 without a credential; another client’s token is refused', async () => {
     const json = { current_password: 'x', new_password: newPassword() };
     expect(await harness.post('change-password', json)).toMatchObject({ status: 401 });
     const { tokens } = await harness.person();
@@ -74,7 +74,7 @@ describe('a new password', () => {
     });
   });
 
-  test('a reset is asked for alike by known and unknown; the code counts once and ends every login', async () => {
+  test('a reset request gets the same answer for known and unknown addresses; the code works once and ends every session', async () => {
     const user = await harness.person();
     const asked = [
       await harness.post('request-password-reset', { email: user.email }),
@@ -98,7 +98,7 @@ describe('a new password', () => {
     await signIn(at(harness.open), { email: user.email, password: passwords[won] ?? '' });
   });
 
-  test('a code of another purpose, a changed one and one out of date are none', async () => {
+  test('a code of another purpose, a changed one and an expired one are invalid', async () => {
     const user = await harness.person();
     const verification = await harness.codeFor(user.email);
     await harness.post('request-password-reset', { email: user.email });
@@ -114,7 +114,7 @@ describe('a new password', () => {
     expect(await harness.isAlive(user)).toEqual(ALIVE);
   });
 
-  test('a disabled account is sent no code, and one it had does not count', async () => {
+  test('a disabled account is sent no code, and an earlier code is refused', async () => {
     const user = await harness.person();
     await harness.post('request-password-reset', { email: user.email });
     const token = await harness.codeFor(user.email);
@@ -153,7 +153,7 @@ describe('a new password', () => {
   });
 
   test.each(['nothing', 'a second factor'])(
-    'a sign-in that proved the old password while it was being changed gets nothing, where %s is asked for too',
+    'a sign-in with the old password during the change gets nothing, where %s is required too',
     async (asked) => {
       const user = await harness.person();
       if (asked !== 'nothing')
@@ -187,7 +187,7 @@ describe('a new password', () => {
     },
   );
 
-  test('with two factors a change asks for a fresh login, and makes none: same end, same time of proof', async () => {
+  test('with two factors a change requires a recent sign-in and keeps its age: the new session has the same expiry and sign-in time', async () => {
     const user = await harness.person();
     const as = async (acr: string, minutes: number) => {
       await harness.rows(
@@ -215,7 +215,7 @@ describe('a new password', () => {
     expect(claims(changed.body.tokens)).toMatchObject({ acr: 'aal2', auth_time: before[0].began.getTime() / 1_000 });
   });
 
-  test('with one factor the password is proof enough, and the session ends when it would have', async () => {
+  test('with one factor the password is enough, and the new session expires when the old one would have', async () => {
     const user = await harness.person();
     await harness.rows(
       `UPDATE sessions SET "createdAt" = now() - interval '1 hour', "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
@@ -230,7 +230,7 @@ describe('a new password', () => {
     expect(await ends()).toEqual(before);
   });
 
-  test('whoever writes another digest ends every login; the same password under a new digest ends none', async () => {
+  test('writing another password digest ends every session; rehashing the same password ends none', async () => {
     const user = await harness.person();
     const [before] = await harness.rows('SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = $1', [
       user.id,
@@ -256,6 +256,6 @@ describe('a new password', () => {
 });
 
 const claims = ({ access_token: token }: { readonly access_token: string }) => decodeJwt(token);
-/** What rows say of the session is read anew. */
+/** Invalidates the cache, so that the session is read from its row again. */
 const forget = ({ cookie }: TestUser): Promise<void> =>
   harness.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));

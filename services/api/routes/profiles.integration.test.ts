@@ -43,14 +43,14 @@ describe('the profile', () => {
     { image: 'javascript:alert(1)' },
     { name: 'a\u0000b' },
     { name: 'a'.repeat(129) },
-  ])('%j is not for its owner to write', async (json) => {
+  ])('%j cannot be changed by the user', async (json) => {
     const { token } = await openUser();
     expect(await send(harness.open.url, 'PATCH', '/api/auth/user', { json, bearer: token })).toMatchObject({
       status: 400,
     });
   });
 
-  test('another address takes effect with its proof, the old one is told, and codes sent there end', async () => {
+  test('a new address takes effect once verified, the old one is notified, and codes sent there become invalid', async () => {
     const user = await harness.person();
     await harness.post('request-password-reset', { email: user.email });
     const oldCode = await harness.codeFor(user.email);
@@ -76,7 +76,7 @@ describe('the profile', () => {
     await signIn(at(harness.open), { email, password: user.password });
   });
 
-  test('a change of address that was mailed is over once every login of the account has ended', async () => {
+  test('a mailed address change is cancelled once every session of the account has ended', async () => {
     const user = await harness.person();
     const [email, later] = [newEmail(), newEmail()];
     await harness.post('change-email', { new_email: email }, ownPage(user));
@@ -89,7 +89,7 @@ describe('the profile', () => {
       status: 400,
       body: { code: 'code_invalid' },
     });
-    // What was not sent before is not sent any more; asked for by mail, a reset is.
+    // Mails not yet sent are dropped; a reset requested by mail is still sent.
     expect(await harness.newest(later)).toBeUndefined();
     const reset = { token: await harness.codeFor(user.email), new_password: password };
     expect(await harness.post('reset-password', reset)).toMatchObject({ status: 200 });
@@ -124,7 +124,7 @@ describe('the profile', () => {
     expect(await harness.rows('SELECT name FROM users WHERE id = $1', [user.id])).toEqual([{ name: 'Ada' }]);
   });
 
-  test('an address that another account has is answered alike, and its owner is told', async () => {
+  test('an address of another account gets the same answer, and its owner is notified', async () => {
     const [user, other] = [await harness.person(), await harness.person()];
     const [taken, free] = [
       await harness.post('change-email', { newEmail: other.email }, ownPage(user)),
@@ -134,7 +134,7 @@ describe('the profile', () => {
     expect(await harness.newest(other.email)).toMatchObject({ subject: 'You already have an account' });
   });
 
-  test('an address that another account took before the proof is 409, and the code stays for a better day', async () => {
+  test('an address taken by another account before the verification is 409, and the code stays valid', async () => {
     const user = await harness.person();
     const email = newEmail();
     await harness.post('change-email', { new_email: email }, ownPage(user));
@@ -147,7 +147,7 @@ describe('the profile', () => {
       });
   });
 
-  test('what is dangerous needs a fresh login', async () => {
+  test('dangerous changes require a recent sign-in', async () => {
     const user = await harness.person();
     await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [
       user.id,
@@ -160,7 +160,7 @@ describe('the profile', () => {
     expect(answers.map(({ status, body }) => [status, body.code])).toEqual(Array(2).fill([403, 'step_up_required']));
   });
 
-  test('deleting an account ends it with everything, and tells its address', async () => {
+  test('deleting an account removes everything of it and notifies its address', async () => {
     const user = await harness.person();
     const gone = await send(harness.open.url, 'DELETE', '/api/auth/user', ownPage(user));
     expect(gone).toMatchObject({ status: 200, body: { success: true } });
@@ -173,7 +173,7 @@ describe('the profile', () => {
 });
 
 const claims = ({ access_token: token }: { readonly access_token: string }) => decodeJwt(token);
-/** What rows say of the session is read anew. */
+/** Invalidates the cache, so that the session is read from its row again. */
 const forget = ({ cookie }: TestUser): Promise<void> =>
   harness.open.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
 

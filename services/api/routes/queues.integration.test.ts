@@ -17,7 +17,7 @@ let admin: string;
 let person: string;
 
 beforeAll(async () => {
-  // Without a worker, which would do the jobs that these tests look at.
+  // Without a worker, which would run the jobs that these tests inspect.
   harness = await startProductHarness();
   ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
@@ -28,7 +28,7 @@ beforeAll(async () => {
 beforeEach(() => producer.queue('audit-seal').obliterate({ force: true }));
 afterAll(async () => {
   await producer?.close();
-  // Told to stop rather than killed: it then says which lines it ran.
+  // Stopped rather than killed, so that it reports coverage.
   await product?.stop();
   await harness?.close();
 });
@@ -73,12 +73,12 @@ const PATHS = [
   '/no/such/thing',
 ];
 
-test.each(PATHS)('%j is for those who may manage queues, and for nobody else', async (path) => {
+test.each(PATHS)('%j needs the permission to manage queues', async (path) => {
   expectProblem(await look(path), 401, 'unauthenticated');
   expectProblem(await look(path, person), 403, 'permission_missing');
 });
 
-test('the page and all it names come from this origin, under a policy that allows no other', async () => {
+test('the page and its assets come from this origin, under a policy that allows no other', async () => {
   for (const path of ['', '/', '/queue/audit-seal', '/queue/audit-seal/1', '/job-schedulers']) {
     const page = await look(path, admin);
     expect([path, page.status, page.headers.get('content-type')]).toEqual([path, 200, 'text/html; charset=utf-8']);
@@ -97,14 +97,14 @@ test('its API shows the queues and a dead letter by code', async () => {
   await deadLetter('shown');
   const { body } = await look('/api/queues?activeQueue=audit-seal&status=failed', admin);
   const queue = body.queues.find(({ name }: { name: string }) => name === 'audit-seal');
-  // A sealing that the product asked for meanwhile is none this worker knows, and a dead letter too.
+  // A sealing job that the product enqueued meanwhile is unknown to this worker and becomes a dead letter too.
   expect(queue.counts.failed).toBe(queue.jobs.length);
   expect(queue.jobs).toContainEqual(
     expect.objectContaining({ id: effectJobId('shown'), failedReason: 'permission_missing' }),
   );
 });
 
-test('a retry is made once it is in the audit log; from a foreign page it is not made', async () => {
+test('a retry happens only after it is in the audit log; from another origin’s page it is refused', async () => {
   await deadLetter('again');
   const path = `/api/queues/audit-seal/${effectJobId('again')}/retry/failed`;
   const before = (await changes()).length;
@@ -119,7 +119,7 @@ test('a retry is made once it is in the audit log; from a foreign page it is not
   ]);
 });
 
-test('what could forge or rewrite a job, or undo "one at a time", is not there', async () => {
+test('actions that could forge or rewrite a job, or bypass "one at a time", do not exist', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'kept', delayMs: 60_000 });
   for (const path of [
     '/api/queues/audit-seal/add',

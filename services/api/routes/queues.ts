@@ -14,7 +14,7 @@ import type { Producer } from '#services/platform/queue/producer.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** Scripts and answers of this origin alone; its styles are partly inline. */
+/** Scripts and connections of this origin alone; Bull Board's styles are partly inline. */
 const HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy':
@@ -40,7 +40,7 @@ export function queuesRoutes(
 
   type Asked = { readonly query: object; readonly body: unknown };
   const ask = async ({ query, body }: Asked, caller: Caller, { method, url }: FastifyRequest): Promise<Answer> => {
-    // As it was sent: Bull Board decodes the parts of a path itself. HEAD is asked as GET.
+    // Unchanged, because Bull Board decodes path segments itself. HEAD is requested as GET.
     const path = (url.split('?', 1)[0] as string).slice(base.length) || '/';
     const asked = { method: method === 'HEAD' ? 'GET' : method, path, query, body };
     const loaded = await board();
@@ -56,6 +56,6 @@ export function queuesRoutes(
   for (const endpoint of [queueBoardEndpoint, readQueueBoardEndpoint, changeQueueEndpoint]) bind(routes, endpoint, ask);
 }
 
-/** Bull Board's refusals with a code; what its page shows of them rides along. */
+/** Gives Bull Board's refusals a code; the text that its page shows is kept. */
 const refusalOf = ({ status, body }: BoardAnswer): AppError =>
   (status === 404 ? routeUnknown : queueChangeRefused)({ members: JSON.parse(String(body)) });

@@ -1,4 +1,4 @@
-// For tests only: what serves the feed of revocations, its streams and health, and those who read them.
+// For tests only: a server for the revocation feed, its streams and health, and its readers.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,25 +52,25 @@ type StreamEvent = { readonly id: string; readonly event: string; readonly data:
 
 export type FeedHarness = {
   readonly copy: StateCopy;
-  /** At most three of one caller, and four in all. */
+  /** At most three streams of one caller, and four in all. */
   readonly streams: RevocationStreams;
-  /** Where it listens. */
+  /** Its base URL. */
   readonly url: string;
-  /** One more revocation, known to the copy when this resolves. */
+  /** Adds a revocation; the copy knows it when this resolves. */
   add(kind: string, value: string, tokenEpoch?: number | null, reason?: string): Promise<void>;
-  /** So many more of tokens, known likewise. */
+  /** Adds that many token revocations; the copy knows them when this resolves. */
   addMany(prefix: string, count: number): Promise<void>;
-  /** One request of `reader`; `second` may read too, `other` may not. */
+  /** A request by `reader`; `second` may read too, `other` may not. */
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  /** The published keys, as an outside verifier takes them. */
+  /** The published keys, as an outside verifier fetches them. */
   keySet(): ReturnType<typeof createLocalJWKSet>;
-  /** What an answer says, once its signature holds. */
+  /** The payload of an answer, after its signature is verified. */
   opened(jws: string): Promise<FeedPayload>;
   setDraining(isDraining: boolean): void;
   close(): Promise<void>;
 };
 
-/** The outside consumer: reads server-sent events by the letter. */
+/** The outside consumer: parses server-sent events by the specification. */
 export async function* events(response: Response): AsyncGenerator<StreamEvent> {
   let text = '';
   for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
@@ -148,7 +148,7 @@ export async function openFeedHarness(): Promise<FeedHarness> {
     },
     close: async () => {
       streams.close();
-      // The client keeps its connections for more requests, and a close waits for some of them.
+      // The client keeps connections for more requests, and a close waits for some of them.
       app.fastify.server.closeAllConnections();
       await app.fastify.close();
       await copy.close();
@@ -175,7 +175,7 @@ async function openKeyRing(
   return keyRing;
 }
 
-/** Nobody has a cookie or a secret here; a bearer token is its client's name. */
+/** There are no cookies or secrets here; a bearer token is its client's name. */
 const callers = createCallerResolver({
   bearer: (token, request) =>
     ['reader', 'second', 'other'].includes(token)

@@ -10,7 +10,7 @@ afterAll(() => harness?.close());
 beforeEach(() => expect.poll(() => harness.streams.count()).toBe(0));
 
 describe('GET /v1/revocations/stream', () => {
-  test('begins with what lies above the epoch, then sends each change, then proves that it lives', async () => {
+  test('begins with revocations above the epoch, then sends each change and heartbeats', async () => {
     await harness.add('jti', 'first');
     const { epoch, incarnation } = harness.copy.revocations.state();
     const response = await harness.get(`/v1/revocations/stream?since=${epoch - 1}&incarnation=${incarnation}`);
@@ -29,7 +29,7 @@ describe('GET /v1/revocations/stream', () => {
     await source.return(undefined);
   });
 
-  test('goes on from Last-Event-ID, which counts before the address', async () => {
+  test('resumes from Last-Event-ID, which has precedence over the address', async () => {
     await harness.add('jti', 'missed');
     const { epoch, incarnation } = harness.copy.revocations.state();
     const ask = async (id: string): Promise<FeedPayload> => {
@@ -46,7 +46,7 @@ describe('GET /v1/revocations/stream', () => {
     expect(await ask('nonsense')).toMatchObject({ since: 0 });
   });
 
-  test('a snapshot in parts arrives whole', async () => {
+  test('a snapshot in parts arrives complete', async () => {
     await harness.addMany('streamed', FEED_ANSWER_LIMIT + 10);
     const source = events(await harness.get('/v1/revocations/stream'));
     const values = new Set<string>();
@@ -59,7 +59,7 @@ describe('GET /v1/revocations/stream', () => {
     await source.return(undefined);
   });
 
-  test('streams are bounded, of one caller and of all; a place is free again when one ends', async () => {
+  test('streams are limited per caller and in total; an ended stream frees its place', async () => {
     const ask = (bearer: string) => harness.get('/v1/revocations/stream', { authorization: `Bearer ${bearer}` });
     const open = await Promise.all([1, 2, 3].map(() => ask('reader')));
     const spent = await ask('reader');

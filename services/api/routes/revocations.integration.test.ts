@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 describe('GET /v1/revocations', () => {
-  test('an outside verifier reads every kind of entry from a compact JWS under the published keys', async () => {
+  test('an outside verifier reads every kind of entry from a compact JWS with the published keys', async () => {
     const { epoch } = harness.copy.revocations.state();
     await harness.add('jti', 'j1');
     await harness.add('sid', 's1');
@@ -43,7 +43,7 @@ describe('GET /v1/revocations', () => {
     expect(payload.entries.every(({ expires_at }) => expires_at > payload.issued_at + 3_000)).toBe(true);
   });
 
-  test('an epoch that is none of ours is answered with everything: from the future, or of another incarnation', async () => {
+  test('an unknown epoch, from the future or another incarnation, is answered with the full snapshot', async () => {
     await harness.add('jti', 'snapshot');
     const { epoch, incarnation } = harness.copy.revocations.state();
     const ask = async (query: string): Promise<FeedPayload> =>
@@ -57,7 +57,7 @@ describe('GET /v1/revocations', () => {
     expect(await ask(`since=${epoch}&incarnation=${incarnation}`)).toMatchObject({ since: epoch, entries: [] });
   });
 
-  test('a snapshot larger than an answer comes in parts, and a part alone is good for nothing', async () => {
+  test('a snapshot larger than an answer comes in parts, and a single part is not a snapshot', async () => {
     await harness.addMany('part', FEED_ANSWER_LIMIT + 10);
     const values = new Set<string>();
     let since = 0;
@@ -73,7 +73,7 @@ describe('GET /v1/revocations', () => {
     expect(values.size).toBe(harness.copy.revocations.state().entries);
   });
 
-  test('a feed answer is no access token: its type says so and the claims of one are missing', async () => {
+  test('a feed answer is not accepted as an access token: it has another type and lacks the claims', async () => {
     const jws = await (await harness.get('/v1/revocations')).text();
     expect(decodeProtectedHeader(jws).typ).toBe('revocations+jwt');
     await expect(jwtVerify(jws, harness.keySet(), { typ: 'at+jwt' })).rejects.toMatchObject({
@@ -81,7 +81,7 @@ describe('GET /v1/revocations', () => {
     });
   });
 
-  test('needs the permission, and refuses what is no epoch', async () => {
+  test('needs the permission, and refuses a malformed epoch', async () => {
     expect((await harness.get('/v1/revocations', { authorization: 'Bearer other' })).status).toBe(403);
     expect((await harness.get('/v1/revocations', { authorization: 'Bearer none' })).status).toBe(401);
     for (const query of ['since=-1', 'since=x', 'since=1.5', 'since=1e400', 'incarnation=x', 'other=1'])

@@ -8,7 +8,7 @@ import {
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** The revocation feed for other people's verifiers. */
+/** The revocation feed for outside verifiers. */
 export function revocationsRoutes(routes: RouteContext, deps: HasRevocationFeed & HasRevocationStreams): void {
   bind(routes, readRevocationsEndpoint, async ({ query }) =>
     answer(200, await readRevocations(deps, query), { 'content-type': 'application/revocations+jwt' }),

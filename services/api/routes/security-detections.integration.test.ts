@@ -30,26 +30,26 @@ const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);
 const incidentsOf: SecurityHarness['incidentsOf'] = (subject) => harness.incidentsOf(subject);
 const failFrom: SecurityHarness['failFrom'] = (...attempt) => harness.failFrom(...attempt);
 const signInFrom: SecurityHarness['signInFrom'] = (...login) => harness.signInFrom(...login);
-/** Somebody whose address is proved. */
+/** A user with a verified address. */
 async function person(): Promise<TestUser> {
   const user = await signUp({ api: api.url });
   await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.id]);
   return user;
 }
 
-/** The cookie by which a browser is known, of all that an answer set. */
+/** The device cookie of all that an answer set. */
 const deviceIn = (answer: Received): string => /sallyport\.device=[^;]+/.exec(cookieOf(answer))?.[0] ?? 'none';
 
-/** As if what the account has open had begun long ago, and refreshed ever since. */
+/** Backdates the account's sessions as if they had begun long ago and been refreshed since. */
 async function beforeAnHour(userId: string): Promise<void> {
   await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
 }
 
-/** As if it were longer ago than the cookie's whole seconds and the clocks of copies may differ. */
+/** Backdates further than the whole seconds of a cookie and the clock difference of copies. */
 const aWhileLater = (userId: string) =>
   harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
 
-/** Signs in at home, then elsewhere from an unknown device, and lets the detections see it. */
+/** Signs in at home, then elsewhere from an unknown device, and runs the detections. */
 async function travel(user: TestUser, n: number): Promise<void> {
   await beforeAnHour(user.id);
   expect((await signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
@@ -57,11 +57,11 @@ async function travel(user: TestUser, n: number): Promise<void> {
   await harness.detect();
 }
 
-/** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
+/** The unlock mails that the owner of a locked account gets without a request. */
 const unasked = async (email: string) =>
   (await mails.to(email)).filter(({ subject }) => subject === 'Was this you? New sign-in to your account');
 
-/** What the owner does who is mailed that somebody signed in; the cookies of their browser. */
+/** The owner uses the mail about a sign-in; returns the cookies of the owner's browser. */
 async function unlockByMail(email: string): Promise<string> {
   const token = (await unasked(email)).at(-1)?.code;
   const unlocked = await send(api.url, 'POST', '/api/auth/unlock', { json: { token } });
@@ -71,7 +71,7 @@ async function unlockByMail(email: string): Promise<string> {
 }
 
 describe('detections', () => {
-  test('a guessed account raises an incident about its user, and an administrator unlocks it', async () => {
+  test('password guessing raises an incident about the user, and an administrator unlocks the account', async () => {
     const user = await person();
     for (let n = 0; n < 4; n += 1) await failFrom('198.51.100.1', user.email);
     await send(api.url, 'POST', '/api/auth/signin', { json: { email: user.email, password: 'wrong wrong wrong' } });
@@ -82,14 +82,14 @@ describe('detections', () => {
     expect((await signInFrom(user, '198.51.100.2', 'x')).status).toBe(429);
 
     expectProblem(await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'x' }, auditor), 403, 'permission_missing');
-    expectProblem(await post('/v1/admin/users/nobody/unlock', { reason: 'x' }), 404, 'user_unknown');
+    expectProblem(await post('/v1/admin/users/unknown/unlock', { reason: 'x' }), 404, 'user_unknown');
     const unlocked = await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'called the help desk' });
     expect(unlocked.body).toEqual({ user_id: user.id, failed_logins: 5 });
     expect((await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'twice' })).body.failed_logins).toBe(0);
     expect((await signInFrom(user, '198.51.100.2', 'x')).status).toBe(200);
   });
 
-  test('nobody unlocks an account that may more than themselves: its guesser would go on', async () => {
+  test('an administrator cannot unlock an account with more permissions than their own, where the guessing would continue', async () => {
     const user = await person();
     for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.9', user.email);
     const path = `/v1/admin/users/${user.id}/unlock`;
@@ -100,7 +100,7 @@ describe('detections', () => {
     expect((await post(path, { reason: 'x' })).body.failed_logins).toBe(5);
   });
 
-  test('credential stuffing: many names from one network; it is blocked, and who gets in there is shut out again', async () => {
+  test('credential stuffing: many names from one network; it is blocked, and sessions it opened are ended', async () => {
     const [user, bystander] = [await person(), await person()];
     const ip = '198.51.100.77';
     for (let n = 0; n < 50; n += 1) await failFrom(ip, newEmail());
@@ -129,19 +129,19 @@ describe('detections', () => {
     );
     expect(acted).toEqual(['revoke_sessions', 'step_up'].map((outcome) => ({ outcome, user_id: user.id })));
 
-    // The thief has the password, and the cookie that the first success left behind.
+    // The attacker has the password and the cookie that the first success set.
     for (const address of [ip, '198.51.100.79'])
       for (const sent of [{}, { cookie: deviceIn(hit) }]) {
         const again = await signInFrom(user, address, 'stuffer', sent);
         expect([again.status, again.body.code], address).toEqual([429, 'login_locked']);
       }
-    // The owner's browser was forgotten as well: the account knows nobody until somebody proves more.
+    // The owner's browser is no longer known either: the account requires stronger proof from everyone.
     expect((await signInFrom(user, '192.0.2.77', 'home', { cookie: user.cookie })).status).toBe(429);
     const inNewBrowser = await unlockByMail(user.email);
     expect((await signInFrom(user, '192.0.2.77', 'home', { cookie: inNewBrowser })).status).toBe(200);
   });
 
-  test('impossible travel ends the session of the new place, and no other; the cookie it left is no way back in', async () => {
+  test('impossible travel ends only the session in the new place; its device cookie does not let it back in', async () => {
     const user = await person();
     await beforeAnHour(user.id);
     const home = await signInFrom(user, '192.0.2.50', 'Firefox on the desk');
@@ -166,7 +166,7 @@ describe('detections', () => {
     expect((await signInFrom(user, '203.0.113.51', 'curl')).status).toBe(200);
   });
 
-  test('a thief who signs out before anybody looks is seen all the same, and comes back by no cookie', async () => {
+  test('an attacker who signs out before the detection is still detected, and cannot return with the cookie', async () => {
     const user = await person();
     await beforeAnHour(user.id);
     await signInFrom(user, '192.0.2.51', 'Firefox on the desk');
@@ -178,7 +178,7 @@ describe('detections', () => {
     expect((await signInFrom(user, '203.0.113.52', 'curl', { cookie: deviceIn(away) })).status).toBe(429);
   });
 
-  test('whoever reads the mail of a stepped-up account is known where its code was redeemed: no circle of ends', async () => {
+  test('the reader of the mail of a stepped-up account is known where the code was redeemed: the sessions do not end each other repeatedly', async () => {
     const user = await person();
     await beforeAnHour(user.id);
     const phone = await signInFrom(user, '192.0.2.52', 'Safari on the phone');
@@ -194,7 +194,7 @@ describe('detections', () => {
     expect(await incidentsOf(user.id)).toMatchObject([{ count: 1 }]);
   });
 
-  test('step_up mails the owner the way back in, once for a closing however often it is seen or its job is run', async () => {
+  test('step_up mails the owner an unlock code, once for each lock however often it is detected or the job runs', async () => {
     const user = await person();
     await travel(user, 54);
     await harness.detect();
@@ -203,7 +203,7 @@ describe('detections', () => {
     expect(mail?.page).toBe(`${API_URL}/account/unlock`);
     expect(mail?.text).toMatch(/an unusual sign-in.*works once, within 10 minutes.*choose a new password right away/s);
     expect(await harness.rows('SELECT FROM mail_outbox')).toEqual([]);
-    // What it says opens the account, here in the browser that redeems it; then the thief comes once more.
+    // Its code unlocks the account in the browser that redeems it; then the attacker signs in once more.
     const locked = await signInFrom(user, '203.0.113.54', 'curl');
     expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
     await aWhileLater(user.id);
@@ -214,7 +214,7 @@ describe('detections', () => {
     expect(await unasked(user.email), 'closed once more').toHaveLength(2);
     await harness.detect();
     expect(await unasked(user.email)).toHaveLength(2);
-    // Closed, the next sighting is another incident.
+    // Closed, so the next detection is another incident.
     const [{ incident_id: id }] = await incidentsOf(user.id);
     expect((await post(`/v1/admin/incidents/${id}/close`, { reason: 'it was them' })).status).toBe(200);
     expect((await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).status).toBe(200);
@@ -222,7 +222,7 @@ describe('detections', () => {
     expect(await unasked(user.email)).toHaveLength(3);
   });
 
-  test('an account without a password is mailed by step_up as well; a disabled one and one that is gone are not', async () => {
+  test('step_up also mails an account without a password, but not a disabled or deleted one', async () => {
     const [bare, disabled, gone] = [await person(), await person(), await person()];
     await harness.seal();
     for (const [n, user] of [bare, disabled, gone].entries()) {
@@ -243,12 +243,12 @@ describe('detections', () => {
       expect(await incidentsOf(id)).toMatchObject([{ detection: 'impossible_travel' }]);
       expect(await unasked(email)).toHaveLength(letters);
     }
-    // Who is disabled is looked at again as the mail is written.
+    // Whether the account is disabled is checked again when the mail is written.
     expect(queued).toHaveLength(2);
     expect((await incidentsOf(gone.id))[0].actions).toEqual(['end_session']);
   });
 
-  test('nine of ten sign-ins refused, from wherever: one incident, not one a second', async () => {
+  test('nine of ten sign-ins refused, from any network: one incident, not one a second', async () => {
     await Promise.all(
       Array.from({ length: 8 }, async (_, lane) => {
         for (let n = 0; n < 25; n += 1) await failFrom(`10.7.${lane}.${n}`, newEmail());
@@ -262,7 +262,7 @@ describe('detections', () => {
     ]);
   });
 
-  test('a run that is told to stop reads no further, and the next one goes on there', async () => {
+  test('an interrupted run stops reading, and the next one continues there', async () => {
     const email = newEmail();
     for (let n = 0; n < 5; n += 1) await failFrom('198.51.100.3', email);
     await harness.seal();

@@ -30,7 +30,7 @@ const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);
 
 type Frame = { readonly id: number; readonly event: string; readonly data: Json };
 
-/** Reads frames of a stream until there are enough of them. */
+/** Reads stream frames until there are enough. */
 async function frames(copy: ApiCopy, want: number, query = '', lastEventId?: number): Promise<Frame[]> {
   const answer = await openStream(copy, query, lastEventId);
   expect(answer.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
@@ -60,7 +60,7 @@ const openStream = (copy: ApiCopy, query = '', lastEventId?: number, as = harnes
 const always = async (): Promise<boolean> => true;
 
 describe('GET /v1/admin/events', () => {
-  test('streams sealed events in their order; by Last-Event-ID another copy goes on without a gap or a double', async () => {
+  test('streams sealed events in order; by Last-Event-ID another copy continues without a gap or a duplicate', async () => {
     await harness.rows(
       `INSERT INTO users (id, email) SELECT 'streamed-' || n, n || '@streamed.test' FROM generate_series(1, 30) n`,
     );
@@ -76,7 +76,7 @@ describe('GET /v1/admin/events', () => {
     expect(all.every(({ event, data }) => event === data.type)).toBe(true);
   });
 
-  test('follows what happens from now on, by type, with nothing the audit log does not show', async () => {
+  test('follows new events by type, with nothing that the audit log does not show', async () => {
     await harness.seal();
     const waiting = frames(api, 1, '?type=user.unlocked,user.deleted');
     await vi.waitFor(() => expect(api.ports.eventStreams.count()).toBe(1), { timeout: 30_000 });
@@ -91,7 +91,7 @@ describe('GET /v1/admin/events', () => {
     await vi.waitFor(() => expect(api.ports.eventStreams.count()).toBe(0), { timeout: 30_000 });
   });
 
-  test('ends in time to be authenticated again, with the drain, and for who takes nothing; a fault costs no event', async () => {
+  test('ends in time to be authenticated again, with the drain, and for a reader that stops reading; a failure loses no event', async () => {
     let isFailing = false;
     const sql: Ports['sql'] = {
       query: async (statement, values) => {
@@ -103,7 +103,7 @@ describe('GET /v1/admin/events', () => {
     const end = (stream: Readable): Promise<unknown> => once(stream.resume(), 'close');
     await end(await createEventStreams({ ...deps, maximumLifeMs: 0 }).open({}, testCaller, always));
 
-    // More than the 16 KiB that a stream holds for a reader who takes nothing.
+    // More than the 16 KiB that a stream buffers for a reader that stops reading.
     await harness.rows(
       `INSERT INTO users (id, email) SELECT 'untaken-' || n, n || '@untaken.test' FROM generate_series(1, 80) n`,
     );
@@ -128,7 +128,7 @@ describe('GET /v1/admin/events', () => {
     await expect(streams.open({}, testCaller, always)).rejects.toMatchObject({ code: 'shutting_down' });
   });
 
-  test('ends with the right to it: a token revoked, a secret replaced, a client disabled, a session over', async () => {
+  test('ends with its permission: a token revoked, a secret replaced, a client disabled, a session ended', async () => {
     const reader = await newPerson(api, ['auditor']);
     const signedUp = await signUp({ api: api.url });
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [signedUp.id]);
@@ -170,7 +170,7 @@ describe('GET /v1/admin/events', () => {
     expect(api.ports.eventStreams.count()).toBe(0);
   });
 
-  test('sends nothing while the right to it cannot be told, and nothing of what it has read when the right is gone', async () => {
+  test('sends nothing while the permission cannot be checked, and drops what it has read when the permission is gone', async () => {
     let verdict: 'yes' | 'no' | 'unknown' = 'unknown';
     const asked = vi.fn(async () => {
       if (verdict === 'unknown') throw new Error('out of reach');
@@ -197,7 +197,7 @@ describe('GET /v1/admin/events', () => {
     await vi.waitFor(() => expect(streams.count()).toBe(0), { timeout: 30_000 });
   });
 
-  test('many who open at once get no more than their number', async () => {
+  test('concurrent opens get no more streams than the limit', async () => {
     const streams = createEventStreams({ ...api.ports, maximumPerCaller: 2 });
     const opened = await Promise.allSettled(Array.from({ length: 8 }, () => streams.open({}, testCaller, always)));
     expect(opened.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
@@ -206,7 +206,7 @@ describe('GET /v1/admin/events', () => {
     for (const one of opened) if (one.status === 'fulfilled') one.value.destroy();
   });
 
-  test('is for those who may read the log; one caller holds five streams of a copy', async () => {
+  test('needs the permission to read the log; one caller has at most five streams per copy', async () => {
     expect((await openStream(api, '', undefined, auditor)).status).toBe(403);
     expect((await openStream(api, '?type=DROP')).status).toBe(400);
     const open = await Promise.all(Array.from({ length: 5 }, () => openStream(api)));

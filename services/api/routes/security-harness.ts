@@ -1,4 +1,4 @@
-// For tests only: two copies of the API, their log, and detections over it; everybody comes from where they say.
+// For tests only: two copies of the API, their log and detections; requests come from the address that a test gives.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,20 +20,20 @@ type Login = { readonly email: string; readonly password: string };
 export type SecurityHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly other: ApiCopy;
-  /** A client that may read and manage incidents, unlock, and read the log. */
+  /** A client that may read and manage incidents, unlock accounts, and read the log. */
   readonly operator: ClientCredentials;
   seal(): Promise<unknown>;
-  /** Seals what there is, and runs the detections as two workers at once do. How much they saw. */
+  /** Seals all events and runs the detections as two concurrent workers do; returns the number of incidents. */
   detect(): Promise<number>;
   get(path: string, basic?: ClientCredentials): Promise<Received>;
   post(path: string, json: unknown, basic?: ClientCredentials): Promise<Received>;
   incidentsOf(subject: string): Promise<Json[]>;
-  /** One wrong password, without the time that a hash takes. */
+  /** One wrong password, without the time of a hash. */
   failFrom(ip: string, email: string): Promise<void>;
   signInFrom(login: Login, ip: string, agent: string, sent?: Sent): Promise<Received>;
 };
 
-/** As a browser behind our own proxy sends it. */
+/** The request as our own proxy forwards a browser's. */
 export const from = (ip: string, agent: string) => ({ 'x-forwarded-for': ip, 'user-agent': agent });
 
 export const never = { signal: new AbortController().signal };

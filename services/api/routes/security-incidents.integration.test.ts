@@ -26,7 +26,7 @@ const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);
 const incidentsOf: SecurityHarness['incidentsOf'] = (subject) => harness.incidentsOf(subject);
 
 describe('incidents', () => {
-  test('a replayed refresh token is one incident, however many workers look; the next replay counts', async () => {
+  test('a replayed refresh token is one incident, however many workers evaluate it; the next replay increases its count', async () => {
     const user = await signUp({ api: api.url });
     for (const login of [user.tokens, (await harness.signInFrom(user, '127.0.0.1', 'node')).body.tokens]) {
       const first = await refresh({ api: api.url }, login.refresh_token);
@@ -54,7 +54,7 @@ describe('incidents', () => {
     expect(raised).toEqual([{ outcome: 'open', detection: 'refresh_token_reuse', user_id: user.id }]);
   });
 
-  test('raised in a transaction that fails, there is none; raised by many at once, there is one', async () => {
+  test('an incident raised in a failed transaction does not exist; raised by many at once, it is one', async () => {
     const id = randomUUID();
     const sighting = { target: { kind: 'client', id } } as const;
     await expect(
@@ -75,7 +75,7 @@ describe('incidents', () => {
     expect((await incidentsOf(id))[0].count).toBe(10);
   });
 
-  test('are acknowledged and closed with a reason, by those who may; what is closed stays, and the next sighting is a new one', async () => {
+  test('are acknowledged and closed with a reason, with permission; a closed one stays closed, and the next detection opens another', async () => {
     const id = randomUUID();
     const raise = () =>
       raiseIncident(api.ports.sql, api.ports, testCaller, refreshTokenReuse, { target: { kind: 'user', id } });
@@ -109,7 +109,7 @@ describe('incidents', () => {
     ]);
   });
 
-  test('are listed page by page, each once, the one seen last first, and by filter', async () => {
+  test('are listed page by page, each once, most recent first, and by filter', async () => {
     const subject = { kind: 'installation', id: randomUUID() } as const;
     const made: string[] = [];
     for (let n = 0; n < 5; n += 1) {

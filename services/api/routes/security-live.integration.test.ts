@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** The first event of this session in a stream that is open; whatever else is streamed goes by. */
+/** The first event of this session in an open stream; other events are skipped. */
 async function loginIn(answer: Response, sessionId: () => string | undefined): Promise<Json> {
   const reader = (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
   const seen: Json[] = [];
@@ -33,11 +33,11 @@ async function loginIn(answer: Response, sessionId: () => string | undefined): P
   }
 }
 
-test('a running product streams a login by itself: nothing but its own workers seals it', async () => {
+test('a running product streams a sign-in that its own workers sealed', async () => {
   const client = await newClient(product, { credentialScopes: ['audit:read'] });
   const answer = await fetch(`${product.api}/v1/admin/events?type=user.login`, {
     headers: { authorization: basicHeader(client) },
-    // A busy machine is slow; what never comes is the failure.
+    // A busy machine is slow; only an event that never arrives is a failure.
     signal: AbortSignal.timeout(60_000),
   });
   expect(answer.status).toBe(200);

@@ -30,7 +30,7 @@ const AWAY = from('203.0.113.10', 'curl');
 
 const post = (path: string, json: object, place: Place, cookie = ''): Promise<Received> =>
   send(url, 'POST', path, { json, cookie, headers: { ...place, origin: API_URL } });
-/** What the events of the user's logins say of where they came from, oldest first. */
+/** What the events of the user's sign-ins record about their origin, oldest first. */
 const sightings = (userId: string): Promise<Json[]> =>
   harness.rows(
     `SELECT detail->>'factor' AS factor, (detail->>'known_device')::boolean AS known, detail->>'elsewhere' AS elsewhere
@@ -46,14 +46,14 @@ async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promis
   return login;
 }
 
-/** As if cookies of before now were of somebody: the clocks of copies may differ by more than a test takes. */
+/** Makes earlier device cookies valid: copies' clocks may differ by more than a test takes. */
 const aWhileLater = (userId: string) =>
   harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
 
 const linkedLongAgo = (userId: string) =>
   harness.rows(`UPDATE accounts SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [userId]);
 
-/** Somebody who signs in by the provider, at home and then elsewhere, and whose account is closed for it. */
+/** A user who signs in by the provider, at home and then elsewhere, and whose account is locked for it. */
 async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; readonly away: Received }> {
   const home = await bySocial(who, HOME);
   const { id } = home.body.user;
@@ -67,7 +67,7 @@ async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; r
 
 type Enrolled = Awaited<ReturnType<typeof enrolled>>;
 async function byCode({ person, userId, uri }: Enrolled, place: Place, cookie = ''): Promise<Received> {
-  // One code is good once, and the tests do not wait for the next.
+  // A code works once, and the tests do not wait for the next one.
   await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
   const { email, password } = person;
   const asked = await post('/api/auth/signin', { email, password }, place, cookie);
@@ -86,7 +86,7 @@ async function byPasskey(authenticator: Authenticator, place: Place, cookie = ''
   return login;
 }
 
-/** Somebody with a passkey, and nothing open. */
+/** A user with a passkey and no session. */
 async function passkeyHolder(): Promise<{ readonly userId: string; readonly authenticator: Authenticator }> {
   const user = await signUp({ api: url });
   const { options, challenge } = (await act({ url }, user.cookie, '/api/auth/passkey/register/options')).body;
@@ -98,8 +98,8 @@ async function passkeyHolder(): Promise<{ readonly userId: string; readonly auth
   return { userId: user.id, authenticator };
 }
 
-describe('every way of signing in is judged by where it comes from', () => {
-  test('another provider: a thief of the account there is ended as one of the password is', async () => {
+describe('every sign-in method is evaluated by the request’s origin', () => {
+  test('another provider: a session of a stolen provider account is ended like one of a stolen password', async () => {
     const who = providerAccount();
     const home = await bySocial(who, HOME);
     const { id } = home.body.user;
@@ -122,7 +122,7 @@ describe('every way of signing in is judged by where it comes from', () => {
     expect([await isOver(again), await isOver(away)]).toEqual([false, true]);
   });
 
-  test('another provider: what the sign-in itself has linked goes with it, however long its transaction took', async () => {
+  test('another provider: an account link made by the sign-in is removed with it, however long its transaction took', async () => {
     const owner = await signUp({ api: url });
     await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [owner.id]);
     const home = await harness.signInFrom(owner, '192.0.2.10', 'Firefox on the desk');
@@ -133,7 +133,7 @@ describe('every way of signing in is judged by where it comes from', () => {
       elsewhere: expect.any(String),
     });
     const links = `FROM accounts WHERE "userId" = $1 AND "providerId" = 'company'`;
-    // Its transaction began before either: that would be the time by the beginning of it.
+    // Its transaction began before either: now() in it is the time of its beginning.
     const dated = await harness.rows(
       `SELECT "createdAt" >= (SELECT date_trunc('milliseconds', max(occurred_at)) FROM audit_outbox
          WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) AS "isCovered" ${links}`,
@@ -145,7 +145,7 @@ describe('every way of signing in is judged by where it comes from', () => {
     expect([await isOver(home), await isOver(away)]).toEqual([true, true]);
   });
 
-  test('a code beside the password, as a page in between hands both on', async () => {
+  test('a code with the password, both submitted by an intermediate page', async () => {
     const user = await enrolled({ url });
     await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [user.userId]);
     const home = await byCode(user, HOME);
@@ -166,7 +166,7 @@ describe('every way of signing in is judged by where it comes from', () => {
     expect([thief.status, thief.body.code]).toEqual([429, 'login_locked']);
   });
 
-  test('a code from where many names are tried is a takeover', async () => {
+  test('a sign-in with a second factor from an address that tries many names is detected as a takeover', async () => {
     const user = await enrolled({ url });
     for (let n = 0; n < 50; n += 1) await harness.failFrom('203.0.113.200', `${randomUUID()}@people.test`);
     const inside = await byCode(user, from('203.0.113.200', 'stuffer'));
@@ -177,7 +177,7 @@ describe('every way of signing in is judged by where it comes from', () => {
     expect(await isOver(inside)).toBe(true);
   });
 
-  test('a passkey elsewhere is told of; it ends nothing, and is how the owner of a stepped-up account gets in', async () => {
+  test('a passkey from elsewhere is recorded and ends nothing; the owner of a stepped-up account signs in with it', async () => {
     const { userId, authenticator } = await passkeyHolder();
     const home = await byPasskey(authenticator, HOME);
     const again = await byPasskey(authenticator, HOME, cookieOf(home));
@@ -196,7 +196,7 @@ describe('every way of signing in is judged by where it comes from', () => {
 });
 
 describe('after step_up', () => {
-  test('another provider opens nothing from an unknown device, the thief’s included, and says what the password is told', async () => {
+  test('another provider is refused from an unknown device, the attacker’s included, with the error that the password gets', async () => {
     const who = providerAccount();
     const { id, away } = await steppedUp(who);
     for (const [place, cookie] of [
@@ -208,7 +208,7 @@ describe('after step_up', () => {
       expect(answer.headers.getSetCookie()).toEqual([]);
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(3_600);
     }
-    // Who looks at a page is shown that of logins, with what does let them in.
+    // A browser is shown the sign-in page, with the methods that still work.
     const shown = await harness.byProvider(who, AWAY, '', { accept: 'text/html,*/*;q=0.8' });
     expect([shown.status, shown.headers.get('content-type')]).toEqual([429, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
@@ -222,7 +222,7 @@ describe('after step_up', () => {
     ).toEqual(
       Array(3).fill({ outcome: 'locked', detail: { factor: 'social', provider: 'company', known_device: false } }),
     );
-    // Told of once.
+    // Recorded once.
     expect(
       await harness.rows(
         `SELECT FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`,
@@ -230,7 +230,7 @@ describe('after step_up', () => {
     ).toEqual([]);
   });
 
-  test('the mail that unlocks lets the provider’s login in again, and its browser is known', async () => {
+  test('the unlock mail allows the provider’s sign-in again, and its browser is known', async () => {
     const who = providerAccount();
     const { id } = await steppedUp(who);
     await aWhileLater(id);
@@ -241,7 +241,7 @@ describe('after step_up', () => {
     expect((await sightings(id)).at(-1)).toEqual({ factor: 'social', known: true, elsewhere: null });
   });
 
-  test('a known device passes by its provider while others are still refused, and so does a passkey', async () => {
+  test('a known device may sign in by its provider while others are still refused, and so may a passkey', async () => {
     const { userId, authenticator } = await passkeyHolder();
     const [{ email }] = await harness.rows('SELECT email FROM users WHERE id = $1', [userId]);
     await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
@@ -255,7 +255,7 @@ describe('after step_up', () => {
     expectProblem(await harness.byProvider(who, AWAY), 429, 'login_locked');
   });
 
-  test('who has a second factor is asked for it, and gets in by it', async () => {
+  test('a user with a second factor is asked for it, and signs in with it', async () => {
     const user = await enrolled({ url });
     await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.userId]);
     await harness.closeAccount(user.userId, user.person.email);
@@ -267,7 +267,7 @@ describe('after step_up', () => {
     expect(login.status, login.text).toBe(200);
   });
 
-  test('a hundred wrong passwords close no other way in: whoever guesses locks nobody out', async () => {
+  test('a hundred wrong passwords block no other method: an attacker’s guesses lock no user out', async () => {
     const who = providerAccount();
     const home = await bySocial(who, HOME);
     await harness.rows('INSERT INTO login_failures (key, failures, user_id) VALUES ($1, 100, $2)', [

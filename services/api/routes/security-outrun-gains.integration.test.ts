@@ -17,7 +17,7 @@ afterAll(() => harness?.close());
 
 const rows: TheftHarness['rows'] = (...asked) => harness.rows(...asked);
 
-describe('what a thief added in those seconds goes, and what was there before stays', () => {
+describe('what an attacker added before the detection is removed, and what existed before stays', () => {
   test('a passkey', async () => {
     const { owner, thief } = await harness.theft();
     const { made, key } = await harness.passkeyBy(cookieOf(thief));
@@ -34,7 +34,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     expect(again.body.code).toBe('passkey_refused');
   });
 
-  test('an authenticator app, though its row is as old as the recovery codes of a passkey', async () => {
+  test('an authenticator app, even if its row is as old as the recovery codes of a passkey', async () => {
     const { owner, thief } = await harness.theft();
     const { made } = await harness.passkeyBy(cookieOf(thief));
     const confirmed = await harness.totpBy(cookieOf(made), owner.password);
@@ -69,7 +69,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     expect(await harness.sessionsOf(owner)).toEqual([]);
   });
 
-  test('an API key, and one whose secret he has replaced', async () => {
+  test('an API key, and one whose secret the attacker replaced', async () => {
     const { owner, thief } = await harness.theft();
     const bearer = thief.body.tokens.access_token;
     const make = async (name: string): Promise<string> => {
@@ -91,7 +91,7 @@ describe('what a thief added in those seconds goes, and what was there before st
       expect(await harness.eventsOf('api_key.revoked', id)).toMatchObject([
         { actor_kind: 'system', detail: { reason: 'impossible_travel' } },
       ]);
-    // A key opens no session: nothing else ends, and the key of before still speaks for its owner.
+    // A key opens no session: nothing else ends, and an earlier key still works for its owner.
     expect(await harness.sessionsOf(owner)).toHaveLength(2);
     expect(
       await rows(
@@ -101,7 +101,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     ).toContainEqual({ id: kept });
   });
 
-  test('the login of a device that he let in, fetched or not', async () => {
+  test('a device that the attacker allowed, redeemed or not', async () => {
     const fetched = await harness.theft();
     const device = await harness.poll(await harness.allowDevice(fetched.owner, cookieOf(fetched.thief)));
     expect(device.status, device.text).toBe(200);
@@ -115,7 +115,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     for (const { owner } of [fetched, waiting]) expect(await harness.sessionsOf(owner)).toEqual([]);
   });
 
-  test('the other address that he asked for, whether its mail was sent or waits', async () => {
+  test('a requested address change, whether its mail was sent or waits', async () => {
     for (const isSent of [true, false]) {
       const { owner, home, thief } = await harness.theft();
       const address = newEmail();
@@ -124,7 +124,7 @@ describe('what a thief added in those seconds goes, and what was there before st
       await harness.detect();
       const token = (await harness.mails.to(address)).at(-1)?.code;
       expect(token).toBeDefined();
-      // Even once the account is open again, and by its password.
+      // Even once the account is unlocked with its password.
       expect((await harness.post(`/v1/admin/users/${owner.id}/unlock`, { reason: 'called' })).status).toBe(200);
       const { password } = owner;
       const answer = await send(api.url, 'POST', '/api/auth/verify-email', { json: { token, password } });
@@ -134,7 +134,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     }
   });
 
-  test('what he agreed to: its client is allowed nothing more, and one of before is', async () => {
+  test('consents of the attacker: the client loses them, and keeps the owner’s earlier ones', async () => {
     const { owner, thief } = await harness.theft();
     const [before, his] = await Promise.all(
       [1, 2].map(() => newOAuthClient([api, harness.other], 'client_secret_basic', ['authorization_code'])),
@@ -160,7 +160,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     ]);
   });
 
-  test('the other address, whose mail he has read already: nothing changes before somebody has looked', async () => {
+  test('an address change whose mail the attacker already read: refused until the detections have run, then cancelled', async () => {
     const { owner, thief } = await harness.theft();
     const address = newEmail();
     await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
@@ -184,7 +184,7 @@ describe('what a thief added in those seconds goes, and what was there before st
     expect(await harness.mails.to(address), 'nothing that unlocks').toHaveLength(1);
   });
 
-  test('where every session ends at once, what he added goes as well', async () => {
+  test('where every session is ended at once, the additions are removed too', async () => {
     const owner = await signUp({ api: api.url });
     const ip = '198.51.100.99';
     for (let n = 0; n < 50; n += 1) await harness.failFrom(ip, newEmail());

@@ -1,4 +1,4 @@
-// For tests only: people whose password a stranger has, and what the stranger does before anybody looks.
+// For tests only: users whose password an attacker has, and what the attacker does before the detections run.
 
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
@@ -12,30 +12,30 @@ import { openSecurityHarness, type SecurityHarness } from './security-harness.ts
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-/** Somebody signed in at home lately, and a stranger with their password in another place: nobody has looked yet. */
+/** A user signed in at home recently, and an attacker with the password in another place, before the detections ran. */
 export type Theft = { readonly owner: TestUser; readonly home: Received; readonly thief: Received };
 
 export type TheftHarness = SecurityHarness & {
   readonly mails: MailFolder;
-  /** What devices are let in to. */
+  /** The client that devices are authorized for. */
   readonly tv: ClientCredentials;
   theft(): Promise<Theft>;
-  /** The thief once more, in a browser that is known for the account and keeps the session of the first. */
+  /** Another sign-in of the attacker, in a browser known to the account, with the first session still open. */
   again(stolen: Theft): Promise<Received>;
-  /** A write from a page of our own, which succeeds. */
+  /** A write from one of our own pages, which succeeds. */
   act(path: string, cookie: string, json?: object): Promise<Received>;
-  /** The status of a refresh by the tokens of this login, or the code of its refusal. */
+  /** The status of a refresh with these tokens, or its error code. */
   refreshed(login: Received): Promise<string | number>;
   passkeyBy(cookie: string): Promise<{ readonly made: Received; readonly key: ReturnType<typeof createAuthenticator> }>;
   totpBy(cookie: string, password: string): Promise<Received>;
-  /** A device that the holder of this cookie lets in; its code. */
+  /** A device that the holder of this cookie allows; its code. */
   allowDevice(owner: TestUser, cookie: string): Promise<string>;
   poll(deviceCode: string): Promise<Received>;
   linkOf(owner: TestUser, subject: string): Promise<unknown>;
-  /** As if this were of just before the thief's sign-in. */
+  /** Backdates it to just before the attacker's sign-in. */
   justBefore(owner: TestUser, table: 'accounts' | 'passkeys', id: string): Promise<unknown>;
   sessionsOf(owner: TestUser): Promise<Json[]>;
-  /** What was recorded of it, the oldest first. */
+  /** The audit events of it, oldest first. */
   eventsOf(type: string, targetId: string): Promise<Json[]>;
 };
 
@@ -105,7 +105,7 @@ export async function openTheftHarness(): Promise<TheftHarness> {
         id,
       ]),
     justBefore: ({ id: owner }, table, id) =>
-      // Rounded, one millisecond could be none.
+      // Rounded, so one millisecond could become none.
       rows(
         `UPDATE ${table} SET "createdAt" = (SELECT max(occurred_at) FROM audit_outbox
            WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) - interval '2 milliseconds' WHERE id = $2`,

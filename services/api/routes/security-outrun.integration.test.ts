@@ -16,7 +16,7 @@ afterAll(() => harness?.close());
 
 const rows: TheftHarness['rows'] = (...asked) => harness.rows(...asked);
 
-describe('a thief who replaces the session of his sign-in before anybody looks', () => {
+describe('an attacker who replaces the session of the sign-in before the detections run', () => {
   test.each<[string, (stolen: Theft) => Promise<Received>]>([
     ['steps up', ({ owner, thief }) => harness.act('/api/auth/step-up', cookieOf(thief), { password: owner.password })],
     [
@@ -31,7 +31,7 @@ describe('a thief who replaces the session of his sign-in before anybody looks',
       'signs in once more by the cookie that made him known',
       ({ owner, thief }) => harness.signInFrom(owner, '203.0.113.250', 'curl', { cookie: cookieOf(thief) }),
     ],
-  ])('who %s has no session left', async (_how, replace) => {
+  ])('and %s has no session left', async (_how, replace) => {
     const stolen = await harness.theft();
     const replacing = await replace(stolen);
     expect(replacing.status).toBe(200);
@@ -44,7 +44,7 @@ describe('a thief who replaces the session of his sign-in before anybody looks',
     expect(await harness.refreshed(stolen.thief)).toBe('session_ended');
   });
 
-  test('one who did nothing yet loses that session, and its owner none', async () => {
+  test('an attacker who did nothing yet loses that session, and the owner none', async () => {
     const { owner, home, thief } = await harness.theft();
     await harness.detect();
     expect(await harness.sessionsOf(owner)).toHaveLength(2);
@@ -52,7 +52,7 @@ describe('a thief who replaces the session of his sign-in before anybody looks',
   });
 });
 
-describe('a copy whose clock is a minute behind, and dates what the thief does next before his sign-in', () => {
+describe('a copy whose clock is a minute behind and dates the attacker’s actions before the sign-in', () => {
   const behind = (table: string, column: string, where: string, id: string) =>
     rows(`UPDATE ${table} SET ${column} = ${column} - interval '1 minute' WHERE ${where} = $1 RETURNING 1`, [id]);
 
@@ -66,7 +66,7 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
       expect(await harness.refreshed(login)).toBe('session_ended');
   });
 
-  test('hides no device, though the session that let it in is gone', async () => {
+  test('hides no device, even if the session that allowed it is gone', async () => {
     const stolen = await harness.theft();
     const second = await harness.again(stolen);
     const deviceCode = await harness.allowDevice(stolen.owner, cookieOf(second));
@@ -77,7 +77,7 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
     expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
   });
 
-  test('hides no passkey; one of just before the sign-in stays', async () => {
+  test('hides no passkey; one from just before the sign-in stays', async () => {
     const { owner } = await harness.theft();
     for (const key of ['owner', 'thief'])
       await rows(
@@ -92,7 +92,7 @@ describe('a copy whose clock is a minute behind, and dates what the thief does n
   });
 });
 
-describe('while a batch refreshes what will end', () => {
+describe('while a batch refreshes the token families to revoke', () => {
   test.each<[string, (stolen: Theft) => Promise<unknown>]>([
     ['another session of the thief', (stolen) => harness.again(stolen)],
     [
@@ -100,24 +100,27 @@ describe('while a batch refreshes what will end', () => {
       async ({ owner, thief }) => harness.poll(await harness.allowDevice(owner, cookieOf(thief))),
     ],
     ['an account that he linked', ({ owner }) => harness.linkOf(owner, 'batch')],
-  ])('logins are held in the order in which it holds them: %s never ends in a deadlock', async (_what, gains) => {
-    const stolen = await harness.theft();
-    await gains(stolen);
-    const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
-      stolen.owner.id,
-    ]);
-    const [first] = families;
-    const taken = families.findIndex(({ sid }) => sid === stolen.thief.body.session.id);
-    expect(taken, 'its own session is not the first by id').toBeGreaterThan(0);
-    const hold = 'SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE';
-    await whileItWaits(
-      api.stores.pools.main,
-      [[hold, [first?.id]]],
-      () => harness.detect(),
-      // Nothing above the one that it waits for is taken.
-      (batch) => batch.query(`${hold} NOWAIT`, [families[taken]?.id]),
-    );
-    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
-    expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
-  });
+  ])(
+    'families are locked in the order in which the batch locks them: %s never causes a deadlock',
+    async (_what, gains) => {
+      const stolen = await harness.theft();
+      await gains(stolen);
+      const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
+        stolen.owner.id,
+      ]);
+      const [first] = families;
+      const taken = families.findIndex(({ sid }) => sid === stolen.thief.body.session.id);
+      expect(taken, 'its own session is not the first by id').toBeGreaterThan(0);
+      const hold = 'SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE';
+      await whileItWaits(
+        api.stores.pools.main,
+        [[hold, [first?.id]]],
+        () => harness.detect(),
+        // No family above the one that it waits for is locked.
+        (batch) => batch.query(`${hold} NOWAIT`, [families[taken]?.id]),
+      );
+      expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+      expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
+    },
+  );
 });

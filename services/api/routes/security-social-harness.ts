@@ -1,4 +1,4 @@
-// For tests only: a harness with detections whose people read their mails and may sign in by a provider of the test's own.
+// For tests only: a harness with detections whose users read their mails and may sign in by the test's own provider.
 import { disablePasswordSignIn } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
 import { forgetDevices } from '#services/domain/identity/sign-in/sign-in-origin.ts';
 import { type ProviderAccount, startOidcProvider } from '#testing/fakes/oidc-provider.ts';
@@ -11,14 +11,14 @@ export type Place = ReturnType<typeof from>;
 
 export type SecuritySocialHarness = SecurityHarness & {
   readonly mails: MailFolder;
-  /** What the browser is answered that comes back from the provider; `headers` are sent on the way back alone. */
+  /** The answer to a browser that returns from the provider; `headers` are sent on the return only. */
   byProvider(
     who: ProviderAccount,
     place: Place,
     cookie?: string,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Received>;
-  /** What step_up does to an account. */
+  /** Locks an account as step_up does. */
   closeAccount(userId: string, email: string): Promise<void>;
 };
 

@@ -27,14 +27,14 @@ const post = (path: string, json: object, cookie = '', place = {}): Promise<Rece
 
 const proved = (userId: string) => harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
 
-/** Somebody whose address is proved. */
+/** A user with a verified address. */
 async function person(): Promise<TestUser> {
   const user = await signUp({ api: url });
   await proved(user.id);
   return user;
 }
 
-/** Signs in at home, then elsewhere from an unknown device, and lets the detections see it. */
+/** Signs in at home, then elsewhere from an unknown device, and runs the detections. */
 async function travel(user: TestUser, n: number): Promise<void> {
   await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [user.id]);
   expect((await harness.signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
@@ -42,7 +42,7 @@ async function travel(user: TestUser, n: number): Promise<void> {
   await harness.detect();
 }
 
-/** The mails by which an account that was closed is opened again, as their owner gets them unasked. */
+/** The unlock mails that the owner of a locked account gets without a request. */
 const unasked = async (email: string) =>
   (await mails.to(email)).filter(({ subject }) => subject === 'Was this you? New sign-in to your account');
 
@@ -50,7 +50,7 @@ const unlock = (token: string | undefined): Promise<Received> => post('/api/auth
 
 const AWAY = from('203.0.113.10', 'curl');
 
-test('whoever asks for mails to the owner takes no place of the mail that comes unasked', async () => {
+test('mails requested by an attacker do not use up the unrequested unlock mail', async () => {
   const user = await person();
   await harness.failFrom('198.51.100.1', user.email);
   const asks = ['request-password-reset', 'request-password-reset', 'request-password-reset', 'request-unlock'];
@@ -62,13 +62,13 @@ test('whoever asks for mails to the owner takes no place of the mail that comes 
   const [mail, ...others] = await unasked(user.email);
   expect(others).toEqual([]);
   expect((await unlock(mail?.code)).body).toEqual({ status: 'unlocked' });
-  // A sixth that is asked for is not sent, as before.
+  // A sixth requested mail is still not sent.
   await harness.rows('UPDATE one_time_codes SET purpose = $2 WHERE user_id = $1', [user.id, 'verify_email']);
   await post('/api/auth/request-password-reset', { email: user.email });
   expect((await mails.to(user.email)).filter(({ code }) => code !== undefined)).toHaveLength(6);
 });
 
-test('a mail for each closing: the owner who has opened the account is mailed when the same incident closes it again', async () => {
+test('one mail for each lock: an owner who unlocked the account is mailed when the same incident locks it again', async () => {
   const user = await person();
   await travel(user, 2);
   await harness.detect();
@@ -82,14 +82,14 @@ test('a mail for each closing: the owner who has opened the account is mailed wh
   expect((await unlock(second?.code)).body).toEqual({ status: 'unlocked' });
 });
 
-test('an act that ends the code of the mail before mails another; where none lives, it mails nobody again', async () => {
+test('an action that invalidates the code of an earlier mail sends another; without a valid code it sends none', async () => {
   const user = await enrolled({ url });
   const { userId, person: owner, uri } = user;
   await proved(userId);
   const stuffer = from('203.0.113.200', 'stuffer');
   for (let n = 0; n < 50; n += 1) await harness.failFrom('203.0.113.200', newEmail());
   const who = providerAccount({ email: owner.email });
-  // With a second factor beside the provider somebody gets in while the account is closed.
+  // With a second factor after the provider's sign-in, an attacker gets in while the account is locked.
   const takeOver = async (count: number): Promise<void> => {
     await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
     const { challenge } = (await harness.byProvider(who, stuffer)).body;
@@ -110,17 +110,17 @@ test('an act that ends the code of the mail before mails another; where none liv
   await takeOver(3);
   expect(await unasked(owner.email)).toHaveLength(2);
   expect(second?.code).toBeDefined();
-  // It works no longer, so the owner asks for another one.
+  // The code has expired, so the owner requests another one.
   await harness.rows('DELETE FROM one_time_codes WHERE user_id = $1', [userId]);
   await post('/api/auth/request-unlock', { email: owner.email });
   expect((await unlock((await mails.to(owner.email)).at(-1)?.code)).body).toEqual({ status: 'unlocked' });
 });
 
-test('nobody sheds what closed the account by another address: the code stays until the account is opened', async () => {
+test('changing the address does not unlock the account: its code is refused until then and stays valid', async () => {
   const user = await person();
   const email = newEmail();
   await harness.closeAccount(user.id, user.email);
-  // As if it were longer ago than the clocks of copies may differ.
+  // Backdates further than the clock difference of copies.
   await harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [user.id]);
   expect((await post('/api/auth/change-email', { new_email: email }, user.cookie)).body.status).toBe(
     'verification_sent',
@@ -137,7 +137,7 @@ test('nobody sheds what closed the account by another address: the code stays un
   expect(await harness.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email }]);
 });
 
-test('an account that begins with a provider’s login begins open, whatever was counted for its address before', async () => {
+test('an account created by a provider sign-in starts unlocked, whatever was counted for its address before', async () => {
   const [before, email] = [await person(), newEmail()];
   await harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 100, $2, true)', [
     accountKeyOf(harness.api.ports, email),
@@ -150,7 +150,7 @@ test('an account that begins with a provider’s login begins open, whatever was
   }
 });
 
-test('nobody is mailed unasked at an address that nobody has proved; who asks there is', async () => {
+test('an unverified address gets no unrequested mail; a requested one is sent', async () => {
   const user = await signUp({ api: url });
   await travel(user, 4);
   expect(await harness.incidentsOf(user.id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
@@ -162,7 +162,7 @@ test('nobody is mailed unasked at an address that nobody has proved; who asks th
   expect((await unlock((await mails.to(user.email)).at(-1)?.code)).body).toEqual({ status: 'unlocked' });
 });
 
-test('a provider’s sign-in that is refused links nothing, proves nothing and ends nothing: it leaves its event alone', async () => {
+test('a refused provider sign-in links nothing, verifies nothing and ends nothing: it only writes its event', async () => {
   const [owner, unproven] = [await person(), await signUp({ api: url })];
   for (const user of [owner, unproven]) {
     await harness.closeAccount(user.id, user.email);

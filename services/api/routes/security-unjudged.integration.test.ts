@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 afterEach(() => cure());
 
-/** Whatever is about this subject meets a fault of the database, or of its rows. */
+/** Makes every incident about this subject fail in the database. */
 async function poison(subject: string, fault: string): Promise<void> {
   await harness.rows(
     `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
@@ -31,7 +31,7 @@ const cure = () => harness.rows('DROP TRIGGER IF EXISTS poison ON incidents');
 const REFUSES = `RAISE EXCEPTION 'refused'`;
 const CUTS_OFF = 'PERFORM pg_terminate_backend(pg_backend_pid())';
 
-/** Somebody whose password was guessed until it locked: one event that a detection sees. */
+/** A user whose account was locked by password guessing: one event that a detection matches. */
 async function guessed(ip: string): Promise<string> {
   const user = await signUp({ api: api.url });
   for (let n = 0; n < 4; n += 1) await harness.failFrom(ip, user.email);
@@ -45,8 +45,8 @@ const detectAlone = () => detectIncidents(api.ports, never, testCaller);
 const unjudged = async () => (await listUnjudged(api.ports, { limit: 100 })).items;
 const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
 
-describe('an event that cannot be judged', () => {
-  test('stops no other, and is judged once whenever it can be', async () => {
+describe('an event that cannot be evaluated', () => {
+  test('does not block others, and is evaluated once when it can be', async () => {
     const odd = await guessed('198.51.100.1');
     const next = await guessed('198.51.100.2');
     await poison(odd, REFUSES);
@@ -65,7 +65,7 @@ describe('an event that cannot be judged', () => {
     expect([await sightingsOf(odd), await sightingsOf(next), await unjudged()]).toEqual([1, 1, []]);
   });
 
-  test('is set aside after ten tries, raises an incident, and is judged again when an operator asks', async () => {
+  test('is set aside after ten tries, raises an incident, and is evaluated again when an operator asks', async () => {
     const odd = await guessed('198.51.100.3');
     await poison(odd, REFUSES);
     await harness.detect();
@@ -95,10 +95,10 @@ describe('an event that cannot be judged', () => {
     await expect(retried()).rejects.toMatchObject({ code: 'event_not_set_aside' });
   });
 
-  test('is passed over where others hold its rows for too long, and judged once they let go', async () => {
+  test('is skipped while another transaction locks its rows for too long, and evaluated once they are free', async () => {
     const held = await guessed('198.51.100.4');
     await harness.detect();
-    // As if its event had not been read yet: the sighting would count on a row that somebody holds.
+    // Resets the position to before its event: its incident would update a row that is locked.
     await harness.rows(
       `UPDATE detection_progress SET seq = (SELECT max(seq) - 1 FROM audit_events WHERE type = 'user.login_locked')`,
     );
@@ -120,7 +120,7 @@ describe('an event that cannot be judged', () => {
     expect([await sightingsOf(held), await unjudged()]).toEqual([2, []]);
   });
 
-  test('is what failed, not the store: while Postgres is out of reach none is passed over', async () => {
+  test('is not assumed when Postgres is unreachable: no event is skipped', async () => {
     const odd = await guessed('198.51.100.6');
     await poison(odd, CUTS_OFF);
     await harness.seal();
@@ -131,7 +131,7 @@ describe('an event that cannot be judged', () => {
     expect(await sightingsOf(odd)).toBe(1);
   });
 
-  test('being tried again, it is not counted while Postgres is out of reach', async () => {
+  test('being retried, it counts no try while Postgres is unreachable', async () => {
     const odd = await guessed('198.51.100.7');
     await poison(odd, REFUSES);
     await harness.detect();
@@ -144,7 +144,7 @@ describe('an event that cannot be judged', () => {
     expect(await unjudged()).toEqual([]);
   });
 
-  test('is not what failed where another worker holds the place in the log: whoever waits passes nothing over', async () => {
+  test('is not assumed when another worker has locked the position: the waiting worker skips nothing', async () => {
     const user = await guessed('198.51.100.8');
     await harness.seal();
     const connection = await api.stores.pools.main.connect();
@@ -162,7 +162,7 @@ describe('an event that cannot be judged', () => {
   });
 });
 
-test('a network that cannot be blocked keeps no other from being blocked', async () => {
+test('a network that cannot be blocked does not prevent blocking the others', async () => {
   for (const ip of ['203.0.113.1', '203.0.113.2'])
     for (let n = 0; n < 50; n += 1) await harness.failFrom(ip, `${ip}-${n}@people.test`);
   const [first] = await harness.rows(

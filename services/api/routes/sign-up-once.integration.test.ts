@@ -15,7 +15,7 @@ const ask = (key: string, json: object, copy?: ApiCopy, path = 'signup'): Promis
   harness.post(path, json, { headers: { 'idempotency-key': key, origin: API_URL } }, copy);
 const sessionsOf = (email: string) =>
   harness.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email]);
-/** Which session a sign-up opened, and whether its cookie and tokens work. */
+/** The session that a sign-up opened, and whether its cookie and tokens work. */
 const opened = async (answer: Received) => {
   expect(answer.status, answer.text).toBe(201);
   const { user, session, tokens } = answer.body;
@@ -27,7 +27,7 @@ const opened = async (answer: Received) => {
 };
 
 describe('a sign-up with an Idempotency-Key', () => {
-  test('is answered alike when it comes again, under either name: one account, one session, one mail', async () => {
+  test('gets the same answer when repeated, under either name: one account, one session, one mail', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword(), name: 'Ada' }];
     const first = await ask(key, json);
     const expected = await opened(first);
@@ -35,7 +35,7 @@ describe('a sign-up with an Idempotency-Key', () => {
     expect(cookieOf(first)).toContain('sallyport.device=');
     const again = await ask(key, json);
     expect(await opened(again)).toEqual(expected);
-    // Whose account it is by now is not known: a replay makes no browser known.
+    // The account may have changed owners since, so a replay makes no browser known.
     expect(cookieOf(again)).not.toContain('sallyport.device=');
     expect(await opened(await ask(key, json, harness.open, 'sign-up/email'))).toEqual(expected);
     expect(await sessionsOf(json.email)).toHaveLength(1);
@@ -43,14 +43,14 @@ describe('a sign-up with an Idempotency-Key', () => {
     expect(await harness.post('signup', json)).toMatchObject({ status: 409, body: { code: 'email_taken' } });
   });
 
-  test('of six at once makes one account, and all get its one session', async () => {
+  test('repeated six times at once creates one account, and all get its one session', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
     const answers = await Promise.all(Array.from({ length: 6 }, () => ask(key, json)));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.session?.id}`)).size).toBe(1);
     expect(await sessionsOf(json.email)).toHaveLength(1);
   });
 
-  test('tells who has its key alone nothing: another body is refused, whatever is different', async () => {
+  test('reveals nothing to a client that has only the key: any other body is refused', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
     await ask(key, json);
     for (const other of [{ password: newPassword() }, { email: newEmail() }, { name: 'Eve' }]) {
@@ -62,7 +62,7 @@ describe('a sign-up with an Idempotency-Key', () => {
     expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [json.email])).toHaveLength(1);
   });
 
-  test('is not kept when it was refused; a key that could be guessed is none', async () => {
+  test('stores no answer when refused, and a guessable key is refused', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
     expect(await ask(key, { ...json, password: 'short' })).toMatchObject({ body: { code: 'password_too_short' } });
     await opened(await ask(key, json));
@@ -70,7 +70,7 @@ describe('a sign-up with an Idempotency-Key', () => {
     expect(await ask('fifteen-letters', json)).toMatchObject({ status: 400, body: { code: 'request_invalid' } });
   });
 
-  test('mails once where an address must be proved first, known or new', async () => {
+  test('sends one mail where an address must be verified first, known or new', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
     for (let n = 0; n < 2; n += 1)
       expect(await ask(key, json, harness.strict)).toMatchObject({

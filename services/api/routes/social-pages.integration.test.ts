@@ -6,7 +6,7 @@ import { type Browser, openBrowser, type Shown } from '#testing/flows/oauth-brow
 import { API_URL } from '#testing/harness/api.ts';
 import { openSocialHarness, providerAccount, type SocialHarness } from '#testing/harness/social.ts';
 
-/** What a browser asks for when it is sent somewhere. */
+/** The headers of a browser's navigation. */
 const LOOKS_AT_PAGES = { accept: 'text/html,*/*;q=0.8' };
 const LISTED = 'https://app.example.test';
 
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** Somebody with an authenticator app who may sign in by the provider, too. */
+/** A user with an authenticator app who may also sign in by the provider. */
 async function linkedWithApp(): Promise<{ readonly who: ProviderAccount; readonly uri: string }> {
   const { cookie, uri } = await enrolled(harness.copy);
   const who = providerAccount();
@@ -26,7 +26,7 @@ async function linkedWithApp(): Promise<{ readonly who: ProviderAccount; readonl
   return { who, uri };
 }
 
-/** Back from the provider in a browser, at what is shown there. */
+/** A browser back from the provider, with the page it is shown. */
 async function sentBack(who: ProviderAccount, members: object = {}): Promise<[Shown, Browser]> {
   const browser = openBrowser(harness.copy.url, API_URL);
   const begun = await harness.begin({}, members);
@@ -39,7 +39,7 @@ async function sentBack(who: ProviderAccount, members: object = {}): Promise<[Sh
   return [{ ...answer, leftFor: null }, browser];
 }
 
-/** Where a page of ours sends the browser by itself. */
+/** The address to which a page redirects the browser. */
 function goesOnTo({ text }: Shown): string {
   const [, url = ''] = /<meta http-equiv="refresh" content="0;url=([^"]+)">/.exec(text) ?? [];
   return url.replaceAll('&amp;', '&');
@@ -50,11 +50,11 @@ const isSignedIn = async ({ cookies }: Browser): Promise<boolean> => {
   return (await harness.ask('GET', '/api/auth/session', { cookie })).status === 200;
 };
 
-describe('whom a provider sent back, in a browser', () => {
+describe('a browser that comes back from a provider', () => {
   test.each([
     [`${LISTED}/welcome`, `${LISTED}/welcome`],
     [undefined, null],
-  ])('is asked for the second factor by a page, which leads on to %s', async (callbackURL, leadsTo) => {
+  ])('must enter the second factor on a page, which then leads to %s', async (callbackURL, leadsTo) => {
     const { who, uri } = await linkedWithApp();
     const [asked, browser] = await sentBack(who, callbackURL === undefined ? {} : { callbackURL });
     expect([asked.status, asked.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
@@ -68,7 +68,7 @@ describe('whom a provider sent back, in a browser', () => {
     expect(await isSignedIn(browser)).toBe(true);
   });
 
-  test('is led nowhere else by a form that was changed', async () => {
+  test('is redirected nowhere else by a manipulated form', async () => {
     const { who, uri } = await linkedWithApp();
     const [asked, browser] = await sentBack(who, { callbackURL: `${LISTED}/welcome` });
     const changed = { ...asked, text: asked.text.replaceAll(LISTED, 'https://evil.test') };
@@ -76,7 +76,7 @@ describe('whom a provider sent back, in a browser', () => {
     expect([done.leftFor, done.text.includes('You are signed in as')]).toEqual([null, true]);
   });
 
-  test('reads what went wrong, and what to do, on a page; a program reads a code', async () => {
+  test('shows what went wrong and what to do next on a page; a program gets a code', async () => {
     const who = providerAccount({ email_verified: false });
     const [shown] = await sentBack(who);
     expect([shown.status, shown.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8']);
@@ -86,7 +86,7 @@ describe('whom a provider sent back, in a browser', () => {
     expect((await harness.signInAs(who)).body).toMatchObject({ code: 'social_email_unproven' });
   });
 
-  test('is told as a program where to go with the challenge', async () => {
+  test('as a program gets the address to continue at with the challenge', async () => {
     const { who } = await linkedWithApp();
     const [to, nowhere] = [await harness.signInAs(who, { callbackURL: '/welcome' }), await harness.signInAs(who)];
     expect(to.body).toMatchObject({ code: 'second_factor_required', callbackURL: '/welcome' });
@@ -96,9 +96,9 @@ describe('whom a provider sent back, in a browser', () => {
 });
 
 describe('the login page', () => {
-  const AUTHORIZE = `/oauth2/authorize?${new URLSearchParams({ client_id: 'nobody', state: 'kept' })}`;
+  const AUTHORIZE = `/oauth2/authorize?${new URLSearchParams({ client_id: 'unknown', state: 'kept' })}`;
 
-  test('offers the providers that are configured, and leads by one to where the login was asked for', async () => {
+  test('offers the configured providers and continues to the page that asked for the sign-in', async () => {
     const browser = openBrowser(harness.copy.url, API_URL);
     const page = await browser.open(`/login?${new URLSearchParams({ next: AUTHORIZE })}`);
     for (const brand of ['Company', 'Other', 'GitHub']) expect(page.text).toContain(`Continue with ${brand}</button>`);
@@ -111,14 +111,14 @@ describe('the login page', () => {
     expect(done.headers.getSetCookie().join()).toContain('session_token=');
   });
 
-  test('that was asked for by nobody says who is signed in', async () => {
+  test('without a page to continue to says who is signed in', async () => {
     const browser = openBrowser(harness.copy.url, API_URL);
     const left = await browser.submit(await browser.open('/login'), { provider: 'company' }, '/login/provider');
     const back = await harness.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
     expect((await browser.open(back)).text).toContain('You are signed in as');
   });
 
-  test('leads by a changed form nowhere else', async () => {
+  test('is not redirected elsewhere by a manipulated form', async () => {
     const browser = openBrowser(harness.copy.url, API_URL);
     const page = await browser.open('/login');
     const changed = { ...page, text: page.text.replaceAll('value="/login"', 'value="https://evil.test/"') };
@@ -127,10 +127,10 @@ describe('the login page', () => {
     expect((await browser.open(back)).leftFor).toBeNull();
   });
 
-  test('says what is the matter with a provider that nobody configured, and with a form of another browser', async () => {
+  test('explains an unconfigured provider, and a form of another browser', async () => {
     const browser = openBrowser(harness.copy.url, API_URL);
     const page = await browser.open('/login');
-    const unknown = await browser.submit(page, { provider: 'nobody' }, '/login/provider');
+    const unknown = await browser.submit(page, { provider: 'unknown' }, '/login/provider');
     expect(unknown.status).toBe(404);
     expect(unknown.text).toContain('role="alert"');
     const foreign = await openBrowser(harness.copy.url, API_URL).submit(

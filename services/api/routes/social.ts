@@ -28,8 +28,8 @@ export type SocialRoutesDeps = LoginPagesPorts & MailPorts;
 const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
 
 /**
- * Whom a provider sent back and who is not in yet goes on by pages of ours: nobody reads the body of a navigation. Null
- * where only the error is left to tell.
+ * Where a browser back from a provider continues without being signed in yet: a page of ours, because a navigation
+ * shows no JSON. Null where only the error remains to be shown.
  */
 function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppError): Promise<Answer> | null {
   const { challenge, callbackURL = NO_NEXT } = error.options.members ?? {};
@@ -38,7 +38,7 @@ function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppErr
   return error.code === loginLocked.definition.code ? showLogin(deps, request, NO_NEXT, { email: '', error }) : null;
 }
 
-/** Signing in and linking by other providers. */
+/** Sign-in and account linking by other providers. */
 export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void {
   bind(routes, listSocialProvidersEndpoint, () => ({ providers: deps.socialProviders.names }));
   bind(routes, signInSocialEndpoint, async ({ body }, caller, { headers }) => {
@@ -52,7 +52,7 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void
     return begun(await startSocialSignIn(deps, input, caller));
   });
   bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, request) => {
-    // What the provider refused has no code, whatever else it says.
+    // An error from the provider has no code of ours, whatever else it says.
     const code = query.error === undefined ? query.code : undefined;
     const { state, iss: issuer } = query;
     const input = { provider: params.provider, state, code, issuer, cookie: request.headers.cookie };
@@ -69,7 +69,7 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void
   });
   bind(routes, socialCallbackFormEndpoint, ({ params: { provider }, body }) => {
     if (!deps.socialProviders.provider(provider)) throw socialProviderUnknown();
-    // What else a provider sends stays out of the address.
+    // Other parameters that a provider sends are kept out of the address.
     const { state, code, error, iss } = body;
     const given = Object.entries({ state, code, error, iss }).filter(([, value]) => value !== undefined);
     const query = new URLSearchParams(given as [string, string][]);

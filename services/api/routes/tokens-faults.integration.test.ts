@@ -17,7 +17,7 @@ type Harness = {
   close(): Promise<void>;
 };
 
-/** One copy whose stores can be cut off, on a database of its own. */
+/** One copy whose stores can be disconnected, with its own database. */
 async function startHarness(env: Readonly<Record<string, string>> = {}): Promise<Harness> {
   const harness = await openApiHarness();
   const [postgres, redis] = await Promise.all([startTcpProxy(harness.databaseUrl), startTcpProxy(harness.redisUrl)]);
@@ -70,7 +70,7 @@ describe('stores', () => {
   });
   afterAll(() => harness.close());
 
-  test('a validation asks nothing of Postgres or Redis, whatever its form and verdict', async () => {
+  test('a validation sends nothing to Postgres or Redis, whatever its form and result', async () => {
     const { api, client } = harness;
     const { access_token } = (await issue(harness)).body;
     const commands: string[] = [];
@@ -80,7 +80,7 @@ describe('stores', () => {
       for (const name of names) {
         const real = methods[name] as (...given: unknown[]) => unknown;
         methods[name] = (...given: unknown[]) => {
-          // The poll and its beat go on beside the requests.
+          // The poll and its heartbeat continue beside the requests.
           if (currentRequestTrace() !== undefined) commands.push(`${label}.${name}`);
           return real.apply(target, given);
         };
@@ -112,19 +112,19 @@ describe('stores', () => {
       await introspect(harness, access_token);
     }
     expect(commands).toEqual([]);
-    // The watch itself works.
+    // The interception itself works.
     await byId(harness, access_token);
     await send(api.url, 'GET', '/v1/tokens/stats', { basic: client });
     expect(commands).toEqual(expect.arrayContaining(['redis.getMany', 'postgres.query']));
     for (const undo of restore) undo();
   });
 
-  test('and by the wire: 500 validations send what the same time without any sends, the limiter’s connection included', async () => {
+  test('on the wire: 500 validations send no more than an idle copy, the limiter’s connection included', async () => {
     const limited = await harnessOfTest({ RATE_LIMIT_PROFILE: 'default' });
     const { access_token } = (await issue(limited)).body;
     await validate(limited, access_token);
     const sent = (): number => limited.postgres.messages() + limited.redis.messages();
-    /** Messages of the poll, the beats and whatever else goes on by itself, while `work` runs. */
+    /** Messages of the poll, the heartbeats and other background work, while `work` runs. */
     const during = async (work: () => Promise<unknown>): Promise<number> => {
       const before = sent();
       await work();
@@ -140,7 +140,7 @@ describe('stores', () => {
     const idle = await during(() => sleep(tookMs));
     // One command for ten validations would be 50 more.
     expect(validating).toBeLessThan(2 * idle + 50);
-    // The counting itself works: these do ask, each of them.
+    // The counting itself works: each of these requests does send something.
     expect(
       await during(async () => {
         for (let count = 0; count < 50; count += 1) await byId(limited, access_token);
@@ -148,7 +148,7 @@ describe('stores', () => {
     ).toBeGreaterThanOrEqual(50);
   });
 
-  test('Redis emptied: a revoked token stays revoked, ids are unknown, tokens are judged', async () => {
+  test('Redis emptied: a revoked token stays revoked, ids are unknown, tokens are still validated', async () => {
     const [dead, live] = [(await issue(harness)).body, (await issue(harness)).body];
     await revoke(harness, { token: dead.access_token });
     const { Redis } = await import('ioredis');
@@ -165,7 +165,7 @@ describe('stores', () => {
     ]);
   });
 
-  test('Redis gone: issuing, validating, refreshing and revoking go on; only what is asked by id is 503, with a code', async () => {
+  test('without Redis, issuing, validating, refreshing and revoking work; only lookups by id are 503, with a code', async () => {
     const { api } = harness;
     const before = (await issue(harness)).body;
     await harness.redis.cut();
@@ -188,7 +188,7 @@ describe('stores', () => {
     expect((await byId(harness, known.body.access_token)).status).toBe(200);
   });
 
-  test('Postgres gone: nothing is issued, revoked or, past the bound, validated; each answer is 503 with a code; then all is well', async () => {
+  test('without Postgres, nothing is issued, revoked or, past the bound, validated; each answer is 503 with a code; then everything recovers', async () => {
     const { api, client } = harness;
     const pair = (await issue(harness)).body;
     const issued = () =>
@@ -205,7 +205,7 @@ describe('stores', () => {
       send(api.url, 'GET', '/v1/tokens/stats', { basic: client }),
     ]);
     for (const { status, body, headers } of refused) {
-      // What issues is refused before it asks, once the poll has lost its connection too.
+      // Issuing is refused without a query once the poll has lost its connection too.
       expect([status, ['store_unavailable', 'revocation_state_stale'].includes(body.code)]).toEqual([503, true]);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     }
@@ -221,13 +221,13 @@ describe('stores', () => {
       .poll(async () => (await validate(harness, pair.access_token)).body.active, { timeout: 15_000 })
       .toBe(true);
     expect(await issued()).toEqual(rows);
-    // The refused refresh moved nothing, or what it moved is its own retry's.
+    // The refused refresh rotated nothing, or its own retry gets the result.
     expect((await refresh(harness, pair.refresh_token)).status).toBe(200);
   });
 });
 
 describe('switches over HTTP', () => {
-  test('replay on: a token id under another context is refused; without Redis the answer is 503', async () => {
+  test('replay detection on: a token id in another context is refused; without Redis the answer is 503', async () => {
     const harness = await harnessOfTest({ VALIDATE_REPLAY_PROTECTION: 'true' });
     const { access_token } = (await issue(harness)).body;
     const from = (ip: string) => validate(harness, access_token, { context: { ip, user_agent: 'a' } });
@@ -244,7 +244,7 @@ describe('switches over HTTP', () => {
     ]);
   });
 
-  test('address and agent on: the token carries hashes of both, and is no credential from elsewhere', async () => {
+  test('address and agent binding on: the token carries hashes of both and is refused from elsewhere', async () => {
     const harness = await harnessOfTest({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
     const { access_token } = (await issue(harness, { 'user-agent': 'browser/1' })).body;
     const { bip, bua } = decodeJwt(access_token);
@@ -268,7 +268,7 @@ describe('algorithms', () => {
     ['ES256', {}],
     ['EdDSA', {}],
     ['HS256', { JWT_SECRET: 'a shared secret of more than 32 bytes, for tests' }],
-  ] as const)('%s: tokens of every grant are made, validated, refreshed and revoked', async (alg, env) => {
+  ] as const)('%s: tokens of every grant are issued, validated, refreshed and revoked', async (alg, env) => {
     const harness = await harnessOfTest({ JWT_ALGORITHM: alg, ...env });
     const pair = (await issue(harness)).body;
     const own = (await credentials(harness)).body;

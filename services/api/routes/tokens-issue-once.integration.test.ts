@@ -22,7 +22,7 @@ afterAll(() => harness?.close());
 const newUser = () => newSignedIn(api);
 
 describe('idempotency', () => {
-  /** As clients do: a 503 is tried again with the same key. */
+  /** As clients do: a 503 is retried with the same key. */
   const issueWith = (key: string, body: object, client = trusted): Promise<Received> => {
     const headers = { 'idempotency-key': key };
     return patiently(() => send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: body }));
@@ -30,7 +30,7 @@ describe('idempotency', () => {
   const familiesOf = async (userId: string): Promise<number> =>
     (await harness.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).length;
 
-  test('twenty concurrent requests with one key begin one login and get one pair', async () => {
+  test('twenty concurrent requests with one key create one token family and get one pair', async () => {
     const { id: userId } = await newUser();
     const before = await familiesOf(userId);
     const key = randomUUID();
@@ -46,7 +46,7 @@ describe('idempotency', () => {
     expect(rows).toHaveLength(before + 1);
   });
 
-  test('the same key with another body is 422 and makes nothing; another caller’s same key is another key', async () => {
+  test('the same key with another body is 422 and issues nothing; another caller’s same key is another key', async () => {
     const { id: userId } = await newUser();
     const before = await familiesOf(userId);
     const key = randomUUID();
@@ -59,7 +59,7 @@ describe('idempotency', () => {
     expect(await familiesOf(userId)).toBe(before + 2);
   });
 
-  test('what is stored opens neither the tokens nor names the key', async () => {
+  test('the stored row contains neither the tokens nor the key in clear', async () => {
     const { id: userId } = await newUser();
     const key = randomUUID();
     const { body } = await issueWith(key, { user_id: userId });
@@ -76,7 +76,7 @@ describe('idempotency', () => {
     expect(dump).not.toContain(decodeJwt(body.access_token).jti);
   });
 
-  test('a failed request keeps no key: the retry may succeed', async () => {
+  test('a failed request stores no key: the retry may succeed', async () => {
     const key = randomUUID();
     const userId = randomUUID();
     expect((await issueWith(key, { user_id: userId })).status).toBe(404);
@@ -94,7 +94,7 @@ describe('idempotency', () => {
   });
 
   test.each([['x'.repeat(256)], ['two words'], ['caf\u00e9']])(
-    'the key %j, which is no short visible text, is refused',
+    'the key %j is refused, because it is not short visible text',
     async (key) => {
       const { id: userId } = await newUser();
       expect((await issueWith(key, { user_id: userId })).status).toBe(400);

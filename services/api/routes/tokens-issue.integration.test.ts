@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** What the browser says of pages of our own. */
+/** The headers that a browser sends from our own pages. */
 const own = { origin: API_URL };
 const newUser = () => newSignedIn(api);
 const validate = (token: string): Promise<Received> =>
@@ -35,7 +35,7 @@ describe('issue', () => {
     expect(answer.status).toBe(201);
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect(answer.body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
-    // As long as the session has left, which began as long ago.
+    // Its lifetime is the rest of the session's, which began just before.
     expect(answer.body.refresh_expires_in).toBeGreaterThan(604_000);
     expect(answer.body.refresh_expires_in).toBeLessThanOrEqual(604_800);
     const claims = decodeJwt(answer.body.access_token);
@@ -58,14 +58,14 @@ describe('issue', () => {
     expect((await validate(answer.body.access_token)).body).toEqual({ active: true, claims });
   });
 
-  test('issuing without a body works for the cookie, and a foreign page cannot do it', async () => {
+  test('a cookie may issue without a body, and another origin’s page cannot use it', async () => {
     const login = await newUser();
     expect((await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: own })).status).toBe(201);
     const foreign = { origin: 'https://evil.test' };
     expect((await send(api.url, 'POST', '/v1/tokens', { cookie: login.cookie, headers: foreign })).status).toBe(403);
   });
 
-  test('a client with tokens:issue gets a pair for a user, bounded by its scopes', async () => {
+  test('a client with tokens:issue gets a pair for a user, limited by its scopes', async () => {
     const { id: userId } = await newUser();
     const body = { user_id: userId, audience: 'https://tasks.test', scope: 'openid email', device: { name: 'phone' } };
     const answer = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: body });
@@ -85,7 +85,7 @@ describe('issue', () => {
     expect([wide.status, wide.body.code]).toEqual([400, 'scope_invalid']);
   });
 
-  test('an ordinary user cannot issue for another, nor an ordinary client; each refusal leaves a row', async () => {
+  test('an ordinary user or client cannot issue for another user; each refusal writes an audit row', async () => {
     const login = await newUser();
     const victim = await newUser();
     const byUser = { bearer: login.tokens.access_token };
@@ -101,20 +101,20 @@ describe('issue', () => {
     ]);
   });
 
-  test('an access token alone buys no new login', async () => {
+  test('an access token alone cannot start a token family', async () => {
     const login = await newUser();
     const bearer = login.tokens.access_token;
     expect((await send(api.url, 'POST', '/v1/tokens', { bearer, json: {} })).status).toBe(403);
   });
 
-  test('an unknown user is 404 to a caller who may issue, and no token is made', async () => {
+  test('an unknown user is 404 to a caller who may issue, and no token is issued', async () => {
     const answer = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: randomUUID() } });
     expect([answer.status, answer.body.code]).toEqual([404, 'user_unknown']);
     const nameless = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: {} });
     expect([nameless.status, nameless.body.code]).toEqual([400, 'request_invalid']);
   });
 
-  test('a token in the query is refused, and no answer with tokens may be stored', async () => {
+  test('a token in the query is refused, and answers with tokens are never cacheable', async () => {
     const { access_token: token } = (await newUser()).tokens;
     const inQuery = await send(api.url, 'POST', `/v1/tokens/validate?token=${token}`, { json: { token } });
     expect(inQuery.status).toBe(400);
@@ -123,7 +123,7 @@ describe('issue', () => {
   });
 });
 
-test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing of whom they are for', async () => {
+test('JWT_ISSUER alone sets the issuer, exactly as written, and does not affect the audience', async () => {
   const named = await harness.startCopy({ hashes: false, env: { JWT_ISSUER: 'https://issuer.test/' } });
   const { id } = await newUser();
   const { body } = await send(named.url, 'POST', '/v1/tokens', { basic: trusted, json: { user_id: id } });
@@ -131,7 +131,7 @@ test('JWT_ISSUER alone says whose tokens they are, as it is written, and nothing
 });
 
 describe('rights', () => {
-  test('tokens:issue alone begins a login for no one who may do more than its holder', async () => {
+  test('tokens:issue does not allow tokens for a user with more permissions than the caller', async () => {
     const { rows: sql } = harness;
     await sql(`INSERT INTO roles (name, description) VALUES ('support', 'Issues')`);
     await sql(`INSERT INTO role_permissions (role, permission) VALUES ('support', 'tokens:issue')`);
@@ -151,7 +151,7 @@ describe('rights', () => {
   });
 
   test.each(['none', 'admin'])(
-    'a pair issued for a user opens nothing that the user was given later, with MFA_REQUIRED_ROLES=%s',
+    'a pair issued for a user has no permission granted to the user later, with MFA_REQUIRED_ROLES=%s',
     async (MFA_REQUIRED_ROLES) => {
       const copy = await harness.startCopy({ hashes: false, env: { MFA_REQUIRED_ROLES } });
       const role = `helpdesk-${MFA_REQUIRED_ROLES}`;
@@ -190,7 +190,7 @@ describe('rights', () => {
       headers: { authorization: basic },
       json: { user_id: holder.id },
     });
-    // Nobody signed in for it: the client said so. Then somebody has.
+    // No user signed in for it: the client said so. Then one has.
     const json = { user_id: admin.id, scope: 'openid' };
     const unproven = await send(api.url, 'POST', '/v1/tokens', { bearer: given.body.access_token, json });
     expect([unproven.status, unproven.body.code]).toEqual([403, 'step_up_required']);
@@ -205,7 +205,7 @@ describe('rights', () => {
     expect(decodeJwt((await issueFor('openid tokens:issue')).body.access_token).permissions).toEqual(['tokens:issue']);
   });
 
-  test('RFC 9449 §5.2: a client whose every token is bound to a key gets no unbound one here', async () => {
+  test('RFC 9449 §5.2: a client that requires key-bound tokens gets no unbound one here', async () => {
     const { id: userId } = await newUser();
     const bound = await harness.newClient(['tokens:issue']);
     await harness.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
@@ -225,7 +225,7 @@ describe('rights', () => {
     expect(await harness.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual(before);
   });
 
-  test('a right taken away is in no token made after, on a copy that has not been told yet', async () => {
+  test('a removed permission is in no later token, even on a copy that has not been notified yet', async () => {
     const { access } = api.ports;
     const { load } = access;
     const { rows: sql } = harness;
@@ -234,7 +234,7 @@ describe('rights', () => {
     await load();
     const before = await newUser();
     expect(permissionsOf(before.tokens.access_token)).toEqual(['keys:read']);
-    // What the poll calls: from now on this copy hears of nothing.
+    // The poll's function: from now on this copy receives no changes.
     access.load = async () => {};
     try {
       await sql(`DELETE FROM role_permissions WHERE role = 'user' AND permission = 'keys:read'`);
@@ -249,7 +249,7 @@ describe('rights', () => {
 });
 
 describe('refresh', () => {
-  test('a refresh gives a whole new pair, and claims follow the login', async () => {
+  test('a refresh returns a new token pair, and its claims follow the token family', async () => {
     const login = await newUser();
     const { tokens } = login;
     const answer = await send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: tokens.refresh_token } });
@@ -265,7 +265,7 @@ describe('refresh', () => {
     ]);
   });
 
-  test('a refresh token is no access token', async () => {
+  test('a refresh token is not accepted as an access token', async () => {
     const { tokens } = await newUser();
     expect((await validate(tokens.refresh_token)).body).toEqual({ active: false, reason: 'malformed' });
   });

@@ -37,7 +37,7 @@ describe('revoke', () => {
       .toEqual({ active: false, reason });
   };
 
-  test('an own token is refused at once here and on another copy; the reason is kept', async () => {
+  test('a user’s own token is refused at once here and on another copy; the reason is kept', async () => {
     const { id: userId, tokens } = await newUser();
     const token = tokens.access_token;
     expect((await validate(token, other)).body.active).toBe(true);
@@ -52,11 +52,11 @@ describe('revoke', () => {
       [jti],
     );
     expect(row).toMatchObject({ outcome: 'ok', actor_id: userId, detail: { reason: 'stolen laptop' } });
-    // The token is dead, so it can no longer ask; tokens:revoke gets the first revocation's number again.
+    // The token is revoked and can no longer be used to ask; tokens:revoke gets the first revocation's number again.
     expect((await revoke({ token_id: jti })).body).toEqual(revoked.body);
   });
 
-  test('the bearer’s own token id, session, family and user are its own; those of others are not', async () => {
+  test('a bearer may revoke its own token id, session, family and user, but no other’s', async () => {
     const kinds = {
       token_id: (login: TestUser) => decodeJwt(login.tokens.access_token).jti as string,
       session_id: (login: TestUser) => login.sessionId,
@@ -81,7 +81,7 @@ describe('revoke', () => {
     }
   });
 
-  test('a token given to another client ends what was issued to that client, and nothing else of its user', async () => {
+  test('a token given to another client revokes what was issued to that client, and nothing else of its user', async () => {
     const user = await newUser();
     const own = decodeJwt(user.tokens.access_token);
     const giveTo = async (client: ClientCredentials) =>
@@ -111,13 +111,13 @@ describe('revoke', () => {
     await inactive(second.access_token, 'revoked');
     expect((await revoke({ token_id: decodeJwt(bearer).jti }, { bearer })).status).toBe(200);
     await inactive(bearer, 'revoked');
-    // Our own pages end what their user gave away.
+    // Our own pages may revoke what the user granted.
     const byUser = { bearer: user.tokens.access_token };
     expect((await revoke({ token: others.access_token }, byUser)).status).toBe(200);
     await inactive(others.access_token, 'revoked');
   });
 
-  test('an API key ends nothing of its user by right', async () => {
+  test('an API key has no right to revoke its user’s tokens', async () => {
     const user = await newUser();
     const key = userCaller(user.id, { by: 'api_key' });
     for (const input of [
@@ -130,7 +130,7 @@ describe('revoke', () => {
     expect((await validate(user.tokens.access_token)).body.active).toBe(true);
   });
 
-  test('what does not exist is refused to an ordinary user in the same words as what is another’s', async () => {
+  test('an ordinary user gets the same refusal for an unknown token and another user’s', async () => {
     const login = await newUser();
     const bearer = login.tokens.access_token;
     for (const kind of ['token_id', 'session_id', 'family_id', 'user_id', 'client_id']) {
@@ -139,21 +139,21 @@ describe('revoke', () => {
     }
   });
 
-  test('a refresh token given as token ends its login and the access tokens', async () => {
+  test('a refresh token given as token revokes its family and the access tokens', async () => {
     const { access_token, refresh_token } = (await newUser()).tokens;
     expect((await revoke({ token: refresh_token }, { bearer: access_token })).status).toBe(200);
     await inactive(access_token, 'revoked');
     expect((await send(api.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token } })).status).toBe(401);
   });
 
-  test('ending a session ends its cookie too', async () => {
+  test('ending a session invalidates its cookie too', async () => {
     const login = await newUser();
     await revoke({ session_id: login.sessionId });
     expect((await send(api.url, 'GET', '/api/auth/session', { cookie: login.cookie })).status).toBe(401);
     expect((await revoke({ session_id: login.sessionId })).status).toBe(200);
   });
 
-  test('a client’s epoch ends everything issued through it, and only that', async () => {
+  test('a client’s epoch revokes everything issued to it, and only that', async () => {
     const { id: userId, tokens } = await newUser();
     const client = await harness.newClient(['tokens:issue', 'demo:read']);
     const pair = await send(api.url, 'POST', '/v1/tokens', { basic: client, json: { user_id: userId } });
@@ -165,7 +165,7 @@ describe('revoke', () => {
     expect((await validate(tokens.access_token)).body.active).toBe(true);
   });
 
-  test('a token that verifies nowhere is ended already; an unknown user or client is 404 to tokens:revoke', async () => {
+  test('an unverifiable token counts as revoked already; an unknown user or client is 404 to tokens:revoke', async () => {
     const { epoch } = (await revoke({ token: 'rubbish' })).body;
     expect(epoch).toBe(api.ports.revocations.state().epoch);
     expect((await revoke({ user_id: randomUUID() })).body.code).toBe('user_unknown');
@@ -174,7 +174,7 @@ describe('revoke', () => {
     expect((await revoke({ family_id: 'not a uuid' })).status).toBe(200);
   });
 
-  test('exactly one thing is named, with a reason', async () => {
+  test('exactly one target is named, with a reason', async () => {
     for (const body of [
       {},
       { token_id: 'a', user_id: 'b', reason: 'r' },
@@ -188,7 +188,7 @@ describe('revoke', () => {
 });
 
 describe('statistics', () => {
-  test('the figures match a scripted run', async () => {
+  test('the statistics match a scripted run', async () => {
     const read = async () => (await send(api.url, 'GET', '/v1/tokens/stats', { basic: trusted })).body;
     const before = await read();
     const people = await Promise.all([newUser(), newUser(), newUser()]);

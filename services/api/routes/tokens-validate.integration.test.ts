@@ -33,7 +33,7 @@ describe('validate', () => {
     });
   });
 
-  test('audience and scope are held against what the asker names', async () => {
+  test('audience and scope are checked against the ones in the request', async () => {
     const { access_token: token } = (await newUser()).tokens;
     expect((await validate(token, { audience: 'https://foreign.test' })).body).toEqual({
       active: false,
@@ -46,7 +46,7 @@ describe('validate', () => {
     });
   });
 
-  test('hostile bodies are 4xx with a code and the process lives', async () => {
+  test('hostile bodies are 4xx with a code, and the process stays up', async () => {
     const bodies = [
       '{"token":1}',
       '{"token":null}',
@@ -107,7 +107,7 @@ describe('validate-batch', () => {
     }
   });
 
-  test('tokens need no credential and come back in order; ids need tokens:read', async () => {
+  test('tokens need no credential and are answered in order; ids need tokens:read', async () => {
     const { access_token: token } = (await newUser()).tokens;
     const tokens = [token, 'rubbish', `${token.slice(0, -4)}AAAA`];
     const { body: batch } = await send(api.url, 'POST', '/v1/tokens/validate-batch', { json: { tokens } });
@@ -131,7 +131,7 @@ describe('validate-batch', () => {
 });
 
 describe('metadata', () => {
-  test('metadata is there from issue, answers to tokens:read alone, and an unknown id is 404', async () => {
+  test('metadata exists from issue on, is readable only with tokens:read, and an unknown id is 404', async () => {
     const { id: userId, sessionId, tokens } = await newUser();
     const { jti, iat } = decodeJwt(tokens.access_token);
     const found = await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted });
@@ -152,7 +152,7 @@ describe('metadata', () => {
     expect((await send(api.url, 'GET', `/v1/tokens/${jti}`, {})).status).toBe(401);
   });
 
-  test('who writes Redis can neither revive a revoked token nor invent one, nor stop a batch', async () => {
+  test('an attacker who writes to Redis can neither restore a revoked token, invent one nor stop a batch', async () => {
     const { redis } = api.stores;
     const [revoked, live] = await Promise.all([newUser(), newUser()]);
     const [{ jti, fid }, liveClaims] = [revoked, live].map(({ tokens }) => decodeJwt(tokens.access_token)) as [
@@ -179,9 +179,9 @@ describe('metadata', () => {
     }
   });
 
-  test('metadata holds no clear address or agent, and lives as long as the token', async () => {
+  test('metadata contains no clear address or agent, and lives as long as the token', async () => {
     const { jti } = decodeJwt((await newUser()).tokens.access_token);
-    // Asking by id sends first what is still waiting for company.
+    // Asking by id first sends what still waits for its batch.
     await send(api.url, 'GET', `/v1/tokens/${jti}`, { basic: trusted });
     const text = (await api.stores.redis.get(`sallyport:token:${jti}`)) as string;
     expect(text).not.toContain('127.0.0.1');

@@ -25,13 +25,13 @@ afterAll(() => harness?.close());
 const why = async (token: string) => (await send(copy.url, 'POST', '/v1/tokens/why', { json: { token } })).body;
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 
-test('a live login has not ended, and asking changes nothing', async () => {
+test('a valid token family has not ended, and asking changes nothing', async () => {
   const { bearer, refreshToken } = await newPerson(copy);
   for (const token of [bearer, refreshToken, bearer, refreshToken]) expect(await why(token)).toEqual({ ended: false });
   expect((await refresh({ api: copy.url }, refreshToken)).status).toBe(200);
 });
 
-test('one’s own ending is told as such, an administrator’s without words or name', async () => {
+test('the user’s own revocation is named as such, an administrator’s without reason or name', async () => {
   const own = await newPerson(copy);
   await send(copy.url, 'DELETE', `/v1/sessions/${own.sessionId}`, { bearer: own.bearer });
   for (const token of [own.bearer, own.refreshToken])
@@ -57,7 +57,7 @@ test('one’s own ending is told as such, an administrator’s without words or 
   }
 });
 
-test('rights taken away, an account disabled or deleted, a client’s act: each names its rule and its event', async () => {
+test('permissions removed, an account disabled or deleted, a client’s request: each names its rule and its event', async () => {
   const demoted = await newPerson(copy, ['operator']);
   const disabled = await newPerson(copy);
   const deleted = await newPerson(copy);
@@ -90,7 +90,7 @@ test('rights taken away, an account disabled or deleted, a client’s act: each 
   expect(await why(revoked.refreshToken)).toEqual({ ended: false });
 });
 
-test('each rule by which somebody else ends a login is told apart, whatever was written as the reason', async () => {
+test('each rule by which another party ends a token family is distinguished, whatever reason was written', async () => {
   const bearer = { bearer: admin.bearer };
   const role = { name: 'desk', description: 'x', permissions: ['keys:read', 'tokens:read'], reason: 'x' };
   await send(copy.url, 'POST', '/v1/admin/roles', { ...bearer, json: role });
@@ -115,7 +115,7 @@ test('each rule by which somebody else ends a login is told apart, whatever was 
   }
 });
 
-/** What the policy of a detection does, as the worker does it. */
+/** Applies a detection's policy, as the worker does. */
 const actOnSighting = (userId: string): Promise<void> =>
   copy.ports.transact(async (tx) => {
     const id = randomUUID();
@@ -127,7 +127,7 @@ const actOnSighting = (userId: string): Promise<void> =>
     await actOn(tx, copy.ports, detection, { id }, { userId }, testCaller);
   });
 
-test('a login replaced by a newer one, or used twice, says so to the holder of the old token', async () => {
+test('a family that was replaced by a newer one, or revoked for reuse, says so to the holder of the old token', async () => {
   const person = await newPerson(copy);
   const next = await pairOf(copy, person);
   expect(await why(person.refreshToken)).toEqual({
@@ -148,7 +148,7 @@ test('a login replaced by a newer one, or used twice, says so to the holder of t
   });
 });
 
-test('what its revocations forgot, the login still knows; what ran out has expired', async () => {
+test('the token family remembers what its revocations no longer have; an expired one is reported as expired', async () => {
   const person = await newPerson(copy);
   await send(copy.url, 'DELETE', `/v1/sessions/${person.sessionId}`, { bearer: person.bearer });
   await harness.rows('DELETE FROM revocations WHERE value = $1', [person.sessionId]);
@@ -167,7 +167,7 @@ test('what its revocations forgot, the login still knows; what ran out has expir
   expect(await why(idle.refreshToken)).toEqual({ ended: true, reason: 'expired', rule: 'expired', cause: null });
 });
 
-test('a client’s own token, and texts that are no token of ours: nothing about anybody else', async () => {
+test('a client’s own token and unknown text reveal nothing about others', async () => {
   const own = await clientToken({ api: copy.url, credentials: { client } });
   expect(await why(own)).toEqual({ ended: false });
   await send(copy.url, 'POST', `/v1/admin/clients/${client.client_id}/disable`, {

@@ -28,12 +28,12 @@ import { extractTokenFromRequest } from '../requests/credentials.ts';
 
 export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts;
 
-/** The anonymous side of refresh: the token itself is the credential. */
+/** Anonymous refresh: the token itself is the credential. */
 const BY_NOBODY = { clientId: null, isAuthenticated: false } as const;
 
 const MALFORMED = inactiveAnswer('malformed');
 
-/** Exactly one member beside `reason`: the schema has seen to it. */
+/** Exactly one member beside `reason`: the schema ensures it. */
 function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
   const { reason, ...named } = body;
   const [[kind, value] = ['token', '']] = Object.entries(named);
@@ -53,7 +53,7 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
     const token = plainTokenOf(text);
     if (token === null) return answerValidate(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
     const verdict = answerToken(ports, token);
-    // Only a token of three good parts proves that the text around it was JSON.
+    // Only a token of three well-formed parts shows that the text around it was JSON.
     if (verdict === MALFORMED) parsed();
     return verdict;
   });
