@@ -17,7 +17,7 @@ export const answer = (
   headers: Readonly<Record<string, string | readonly string[]>> = {},
 ): Answer => new Answer(status, body, headers);
 
-/** JSON text already serialised: the hot path keeps it beside the verdict. */
+/** JSON text, already serialised: the hot path caches it with the decision. */
 export class JsonText {
   readonly text: string;
   constructor(text: string) {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { bind } from './bind.ts';
 import { callWaiting, made, serve } from './route-harness.ts';
 
-test('a client that disconnects before the answer is not in flight for ever', async () => {
+test('a request whose client disconnects before the answer does not stay in flight', async () => {
   const served = serve();
   const call = await callWaiting(served);
   expect(served.inFlight.size).toBe(1);
@@ -14,7 +14,7 @@ test('a client that disconnects before the answer is not in flight for ever', as
   await served.fastify.close();
 });
 
-test('nor is one that disconnects in the middle of the body', async () => {
+test('nor does one whose client disconnects in the middle of the body', async () => {
   const served = serve();
   bind(served.routes, made({ operation: 'work', body: z.object({}) }), () => ({}));
   await served.fastify.listen({ port: 0, host: '127.0.0.1' });

@@ -17,7 +17,7 @@ const thingSold = defineError({
 });
 
 describe('an address', () => {
-  test('that nothing answers at is 404, and one of another method 405 with those it has', async () => {
+  test('without a route is 404, and with another method 405 with the allowed methods', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'readThing', method: 'GET', path: '/things/{id}' }), () => ({}));
     expect(await served.ask('GET', '/nothing')).toMatchObject({ status: 404, body: { code: 'route_unknown' } });
@@ -32,7 +32,7 @@ describe('an address', () => {
 });
 
 describe('an answer', () => {
-  test('of a refusal names its code; of a defect says nothing of it, and the log has it once', async () => {
+  test('names a refusal’s code; a defect’s answer says nothing of the defect, and the log has it once', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'sell', path: '/sell' }), () => {
       throw thingSold();
@@ -52,7 +52,7 @@ describe('an answer', () => {
     expect(served.failures).toHaveLength(1);
   });
 
-  test('of a coding that is not read here is no failure of ours', async () => {
+  test('to a body in an unsupported coding is no server error', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'work' }), () => ({}));
     const headers = { 'transfer-encoding': 'gzip, chunked' };
@@ -60,14 +60,14 @@ describe('an answer', () => {
     expect(served.failures).toEqual([]);
   });
 
-  test('of an OAuth path that is unknown to its method is an OAuth error', async () => {
+  test('on an OAuth path with an unknown method is an OAuth error', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'a', oauthErrors: true }), () => ({}));
     expect(await served.ask('GET', '/things')).toMatchObject({ status: 405, body: { error: expect.any(String) } });
   });
 });
 
-test('while it stops, it refuses all but what says how it is', async () => {
+test('during a drain, only liveness and readiness are answered', async () => {
   const served = serve();
   bind(served.routes, made({ operation: 'work', path: '/work' }), () => ({}));
   bind(
@@ -88,7 +88,7 @@ test('while it stops, it refuses all but what says how it is', async () => {
   await served.drain(1_000);
 });
 
-test('a connection that is kept open does not hold the stop back once its request in flight is answered', async () => {
+test('a keep-alive connection does not delay the stop once its request in flight is answered', async () => {
   const served = serve();
   const work = bindWaiting(served.routes);
   const url = await served.fastify.listen({ port: 0, host: '127.0.0.1' });
@@ -102,7 +102,7 @@ test('a connection that is kept open does not hold the stop back once its reques
   await drained;
 });
 
-test('a page of a listed origin is told what it may send, one of another is refused', async () => {
+test('a page of a listed origin learns what it may send, one of another origin is refused', async () => {
   const served = serve({ browsers: createBrowserRules({ origins: ['https://own.test'], isTlsOnly: true }) });
   bind(served.routes, made({ operation: 'work', auth: { accepts: [], optional: true } }), () => ({}));
   const asked = { 'access-control-request-method': 'POST' };
@@ -112,7 +112,7 @@ test('a page of a listed origin is told what it may send, one of another is refu
   expect(refused).toMatchObject({ status: 403, body: { code: 'origin_refused' } });
 });
 
-test('whoever wrote to the audit log is followed by its sealing, and nobody else', async () => {
+test('only a request that wrote to the audit log wakes sealing', async () => {
   const written: string[] = [];
   const served = serve({ onAuditWritten: ({ traceId }) => written.push(traceId) });
   bind(served.routes, made({ operation: 'quiet', path: '/quiet' }), () => ({}));
@@ -126,7 +126,7 @@ test('whoever wrote to the audit log is followed by its sealing, and nobody else
   expect(written).toHaveLength(1);
 });
 
-test('a request whose caller left before the answer is counted once, as 499', async () => {
+test('a request whose client disconnected before the answer is counted once, as 499', async () => {
   const served = serve();
   const call = await callWaiting(served);
   expect(await call.leave()).toBe('left');

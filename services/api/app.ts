@@ -48,24 +48,24 @@ declare module 'fastify' {
   }
 }
 
-/** The status that stands in metrics and traces for an answer which nobody was there to get. */
+/** The status in metrics and traces for an answer whose client has disconnected. */
 const CALLER_LEFT = 499;
 
 export type AppOptions = {
   readonly log: Log;
-  /** Addresses of proxies whose X-Forwarded-For is believed; empty: the peer's address counts. */
+  /** Addresses of proxies whose X-Forwarded-For is trusted; empty: the peer's address is the client's. */
   readonly trustedProxies: readonly string[];
-  /** Header in which they pass on client certificates; none unless given. */
+  /** Header in which these proxies pass on client certificates; none unless given. */
   readonly clientCertHeader?: string | undefined;
   /** URL of the protected resource metadata, named by Bearer challenges. */
   readonly resourceMetadata?: string;
-  /** What pages may do and read; unless given, nothing from any other origin. */
+  /** What pages of other origins may do and read; nothing unless given. */
   readonly browsers?: BrowserRules;
   /** Rate limits of every request. */
   readonly limiting?: RequestLimiting;
   /** How audit events hash addresses and user agents; without it they store neither. */
   readonly hashIdentifier?: HashIdentifier;
-  /** Called after the answer of a request that wrote security events: they are committed then. */
+  /** Called after the answer of a request that wrote security events, which are committed by then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
 
@@ -74,14 +74,14 @@ type ServedRoute = { readonly method: string; readonly url: string; readonly end
 export type App = {
   readonly fastify: FastifyInstance;
   readonly bound: Endpoint[];
-  /** All that Fastify serves: one entry for each method of an address. */
+  /** All routes that Fastify serves: one entry for each method of an address. */
   readonly routes: readonly ServedRoute[];
-  /** Replies to requests received and not yet answered. */
+  /** Responses to requests received and not yet answered. */
   readonly inFlight: ReadonlySet<FastifyReply>;
   readonly isDraining: () => boolean;
-  /** Not ready from now on; new requests are refused with 503, running ones go on. */
+  /** Stops being ready and refuses new requests with 503; running ones continue. */
   startDraining(): void;
-  /** Waits for running requests, at most this long, then closes every connection. */
+  /** Waits for running requests up to this long, then closes every connection. */
   drain(longestMs: number): Promise<void>;
 };
 
@@ -98,7 +98,8 @@ export function createApp(options: AppOptions): App {
     return503OnClosing: false,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
-    // Node's own refusal has no code; ours is below. Of a Host or Authorization sent twice it would keep the first.
+    // Node's own refusal has no error code; ours follows below. Of a duplicate Host or Authorization Node would keep
+    // the first.
     http: { requireHostHeader: false, joinDuplicateHeaders: true },
     routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: LONGEST_PARAM },
     frameworkErrors: (error, request, reply) => {
@@ -108,7 +109,7 @@ export function createApp(options: AppOptions): App {
         sendError(refusal, request, reply);
         endServerSpan(request.trace, reply.statusCode);
       };
-      // No hook runs for these: they are counted here.
+      // No hook runs for these, so they are counted here.
       const counted = options.limiting ? admitUnrouted(options.limiting, request) : Promise.resolve();
       counted.then(
         () => refuse(fromFramework(error)),
@@ -123,7 +124,7 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRoute', ({ method, url, config }) => {
     for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
   });
-  /** What is told of a request once it is over, by whichever of the two ways it ends. */
+  /** Records a finished request once, whichever of its two endings comes first. */
   function account(request: FastifyRequest, reply: FastifyReply, status: number): void {
     if (request.isAccounted) return;
     request.isAccounted = true;
@@ -151,7 +152,7 @@ export function createApp(options: AppOptions): App {
     const bytes = body as Buffer;
     const { endpoint } = request.routeOptions.config;
     if (bytes.length === 0 && (endpoint?.body === undefined || endpoint.bodyOptional)) done(null, undefined);
-    // RFC 8259 §8.1: JSON is UTF-8; decoding would put U+FFFD in place of whatever is not.
+    // RFC 8259 §8.1: JSON is UTF-8; decoding would replace invalid bytes by U+FFFD.
     else if (!isUtf8(bytes)) done(bodyMalformed());
     else {
       keepRawBody(request, bytes);
@@ -211,7 +212,7 @@ export function createApp(options: AppOptions): App {
       resourceMetadata: options.resourceMetadata,
     });
     const page = problemPage(error, request);
-    // The text is made here: the route's own schemas describe success.
+    // Serialised here: the route's own schemas describe success.
     reply.code(status).headers(headers).serializer(String);
     if (page === null) reply.send(JSON.stringify(body));
     else reply.headers(page.headers as Record<string, string>).send(page.body);
@@ -220,7 +221,7 @@ export function createApp(options: AppOptions): App {
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
     if (known.code === 'body_too_large') passOver(request, reply);
-    // Nothing is wrong with a body that no route was going to read.
+    // The body is not at fault where no route would have read it.
     if (request.is404 && !isAppError(error)) return answerUnknown(request, reply);
     if (isFailure(known)) logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     sendError(known, request, reply);
@@ -240,7 +241,7 @@ export function createApp(options: AppOptions): App {
       if (refusal !== null) sendError(refusal, request, reply);
       return;
     }
-    // The path's own form of errors, though none of its routes was met.
+    // The error format of the path, even though no route matched.
     const oauth = known.some(({ endpoint }) => keepsOAuth(endpoint));
     sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply, oauth);
   }
@@ -254,8 +255,8 @@ export function createApp(options: AppOptions): App {
     isDraining: () => draining,
     startDraining: () => {
       draining = true;
-      // A connection kept open after its answer would hold the stop back to its bound. No hook on sending says so: one
-      // costs every validation a seventh of its time.
+      // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
+      // hook, which costs every validation a seventh of its time.
       for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
     },
     drain: async (longestMs) => {
@@ -266,10 +267,12 @@ export function createApp(options: AppOptions): App {
   };
 }
 
-/** What is read and thrown away of a body too large, so that its sender, still writing, finds the answer. */
+/**
+ * Most bytes of a too large body that are read and discarded, so that its client, still writing, receives the answer.
+ */
 const PASSED_OVER_MAX = 16 * 1_048_576;
 
-/** A connection closed on unread bytes is reset, and takes the answer with it (RFC 9112 §9.6). */
+/** Closing a connection with unread bytes resets it, and the answer is lost (RFC 9112 §9.6). */
 function passOver(request: FastifyRequest, reply: FastifyReply): void {
   if (Number(request.headers['content-length'] ?? 0) > PASSED_OVER_MAX) reply.header('connection', 'close');
   else request.raw.resume();
@@ -298,7 +301,7 @@ type FrameworkError = {
   readonly validationContext?: string;
 };
 
-/** Fastify's own errors as ours; whatever is not known to be the client's fault is ours. */
+/** Maps Fastify's errors to ours; an error not known to be the client's is a server error. */
 function fromFramework(error: FrameworkError & Error): AppError {
   if (error.validation) {
     const [first] = error.validation as readonly {

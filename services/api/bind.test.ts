@@ -9,7 +9,7 @@ import { made, rejectsAll, serve } from './route-harness.ts';
 
 const json = (payload: string | object) => ({ payload, headers: { 'content-type': 'application/json' } });
 
-test('a route that does not say who may call it lets nothing start', () => {
+test('a route that does not declare who may call it fails the start', () => {
   const open = made({ operation: 'readThings' });
   const bound = (endpoint: object): void => bind(serve().routes, endpoint as Endpoint, () => ({}));
   const { auth: _undeclared, ...silent } = open;
@@ -18,7 +18,7 @@ test('a route that does not say who may call it lets nothing start', () => {
   expect(() => bound(open)).not.toThrow();
 });
 
-test('who asks, then what they may, then what they ask: 401, 403, 400', async () => {
+test('checks the caller, then the permission, then the request: 401, 403, 400', async () => {
   const served = serve();
   const bearer = (token: string) => (token === 'forged' ? null : clientCaller('deploy', [`users:${token}`]));
   const callers = createCallerResolver({ ...rejectsAll, bearer });
@@ -49,7 +49,7 @@ describe('a body', () => {
     return served;
   };
 
-  test('that fits reaches the use-case', async () => {
+  test('that is valid reaches the use-case', async () => {
     expect(await serveSizes().ask('POST', '/things', json({ size: 2 }))).toMatchObject({
       status: 201,
       body: { got: { size: 2 } },
@@ -61,7 +61,7 @@ describe('a body', () => {
     ['a wrong type', { size: 'two' }, 'body/size'],
     ['a member too many', { size: 2, colour: 'red' }, 'body/colour'],
     ['a member too few', {}, 'body/size'],
-  ])('with %s is refused and says where', async (_what, payload, at) => {
+  ])('with %s is refused, and the error names the place', async (_what, payload, at) => {
     const { status, body } = await serveSizes().ask('POST', '/things', json(payload));
     expect({ status, code: body.code, at: body.problems[0].at }).toEqual({ status: 400, code: 'request_invalid', at });
   });
@@ -85,7 +85,7 @@ describe('a body', () => {
   });
 
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', 'application / json', ''])(
-    'of the type "%s" is refused and told which one is expected',
+    'of the type "%s" is refused, and the error names the expected one',
     async (type) => {
       const { status, body } = await serveSizes().ask('POST', '/things', {
         payload: '{"size":2}',
@@ -96,19 +96,19 @@ describe('a body', () => {
     },
   );
 
-  test('may say its charset', async () => {
+  test('may declare its charset', async () => {
     const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
     expect((await serveSizes().ask('POST', '/things', { payload: '{"size":2}', headers })).status).toBe(201);
   });
 
-  test('that a read carries is not looked at', async () => {
+  test('sent with a read is ignored', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'readThing', method: 'GET', responses: { 200: z.object({}) } }), () => ({}));
     const headers = { 'content-type': 'text/plain', 'content-length': '3' };
     expect((await served.ask('GET', '/things', { payload: 'abc', headers })).status).toBe(200);
   });
 
-  test('that is optional may be absent, and is judged where it is there', async () => {
+  test('that is optional may be absent, and is validated when present', async () => {
     const served = serve();
     bind(served.routes, made({ ...size, bodyOptional: true }), ({ body }) => ({ got: body ?? 'none' }));
     expect((await served.ask('POST', '/things')).body).toEqual({ got: 'none' });
@@ -120,7 +120,7 @@ describe('a body', () => {
     });
   });
 
-  test('of a form is read as one, and a field given twice is refused', async () => {
+  test('of a form is read as one, and a repeated field is refused', async () => {
     const served = serve();
     bind(
       served.routes,
@@ -139,7 +139,7 @@ describe('a body', () => {
 describe('an address', () => {
   const read = made({ operation: 'readThing', method: 'GET', path: '/things/{id}', responses: { 200: z.object({}) } });
 
-  test('takes no longer parameter than a name may be, no query it does not name, and no broken escape', async () => {
+  test('allows no parameter over the length limit, no unknown query member, and no broken escape', async () => {
     const served = serve();
     bind(served.routes, { ...read, auth: { accepts: [], optional: true } }, () => ({}));
     expect((await served.ask('GET', `/things/${'x'.repeat(300)}`)).body).toMatchObject({
@@ -153,13 +153,13 @@ describe('an address', () => {
     expect((await served.ask('GET', '/things/%zz')).body.code).toBe('route_unknown');
   });
 
-  test('that anybody may read takes what probes and caches add', async () => {
+  test('that is public allows the members that probes and caches add', async () => {
     const served = serve();
     bind(served.routes, read, () => ({}));
     expect((await served.ask('GET', '/things/1?cache=1')).status).toBe(200);
   });
 
-  test('may end in a parameter that takes all that is left', async () => {
+  test('may end in a parameter that takes the rest', async () => {
     const served = serve();
     const file = { ...read, path: '/files/{folder}/{rest}' as const, rest: 'rest' };
     const params = z.object({ folder: z.string(), rest: z.string() });
@@ -171,7 +171,7 @@ describe('an address', () => {
     expect((await served.ask('GET', '/files/a/b/c.txt')).body).toEqual({ folder: 'a', rest: 'b/c.txt' });
   });
 
-  test('carries no credential beside a body', async () => {
+  test('carries no credential when there is a body', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'makeThing', body: z.object({}) }), () => ({}));
     expect(await served.ask('POST', '/things?access_token=x', json({}))).toMatchObject({
@@ -180,7 +180,7 @@ describe('an address', () => {
     });
   });
 
-  test('is one operation and no two', () => {
+  test('belongs to one operation only', () => {
     const served = serve();
     bind(served.routes, read, () => ({}));
     expect(() => bind(served.routes, { ...read, path: '/others' }, () => ({}))).toThrow('readThing is bound twice');
@@ -188,7 +188,7 @@ describe('an address', () => {
 });
 
 describe('an answer', () => {
-  test('has the status, the headers and the body that the use-case gives it', async () => {
+  test('has the status, headers and body that the use-case gives it', async () => {
     const served = serve();
     const responses = { 200: z.object({}).loose(), 303: null };
     bind(served.routes, made({ operation: 'a', path: '/a', method: 'GET', responses }), () =>
@@ -211,7 +211,7 @@ describe('an answer', () => {
     expect(kept.headers['cache-control']).toBeUndefined();
   });
 
-  test('of a stream is its head alone where nobody would read it', async () => {
+  test('to HEAD on a stream has headers only and opens no stream', async () => {
     const served = serve();
     const responses = { 200: { contentType: 'text/event-stream' } };
     bind(served.routes, made({ operation: 'a', method: 'GET', responses }), () => {
@@ -224,7 +224,7 @@ describe('an answer', () => {
   });
 });
 
-describe('text that goes as it is', () => {
+describe('a text body', () => {
   const size = made({
     operation: 'judge',
     body: z.strictObject({ size: z.int() }),
@@ -237,7 +237,7 @@ describe('text that goes as it is', () => {
     return served;
   };
 
-  test('reaches the use-case as text, and parsed where it asks', async () => {
+  test('reaches the use-case as text, and parsed on request', async () => {
     expect((await serveText().ask('POST', '/things', json('{"size":1}'))).body).toEqual({
       text: '{"size":1}',
       parsed: { size: 1 },
@@ -250,11 +250,11 @@ describe('text that goes as it is', () => {
     ['a prototype', '{"__proto__":1}', 'body_malformed'],
     ['bytes that are no UTF-8', Buffer.from([0xff]), 'body_malformed'],
     ['a wrong type', '{"size":"1"}', 'request_invalid'],
-  ])('of %s is refused as everywhere', async (_what, payload, code) => {
+  ])('of %s is refused like everywhere else', async (_what, payload, code) => {
     expect(await serveText().ask('POST', '/things', json(payload))).toMatchObject({ status: 400, body: { code } });
   });
 
-  test('is for what anybody may ask, and nothing else', () => {
+  test('is only for public endpoints with an optional body', () => {
     const { routes } = serve();
     const refused = [
       { ...size, bodyOptional: false },

@@ -17,12 +17,12 @@ import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
-    /** Who asks, when it is known that they may; null until then, and where a route asks nobody. */
+    /** The caller, once its permission is checked; null until then and on public routes. */
     caller: Caller | null;
   }
 }
 
-/** What a route needs of its process. */
+/** What a route needs from its process. */
 export type RouteContext = {
   readonly app: FastifyInstance;
   readonly callers: CallerResolver;
@@ -30,20 +30,20 @@ export type RouteContext = {
   readonly bound: Endpoint[];
   /** Keeps answers for their `Idempotency-Key`; without it nothing is bound that does. */
   readonly once?: OncePorts;
-  /** Writes refusals to the audit log, before they are answered. */
+  /** Writes refusals to the audit log before they are answered. */
   readonly recordDenial?: RecordDenial;
 };
 
 type AnyEndpoint = Endpoint;
 type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest) => unknown;
-/** `once` stands in for the ports of the same names. */
+/** `once` replaces the ports of the same names. */
 type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request: FastifyRequest) => unknown;
 
 const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-urlencoded' } as const;
 const DEFAULT_BODY_LIMIT = 65_536;
-/** An endpoint that names no query takes none: what is ignored today could mean something tomorrow. */
+/** An endpoint that names no query accepts none: a member ignored today could mean something tomorrow. */
 const NO_QUERY = z.strictObject({});
-/** But for what anybody may read: probes and caches add members of their own. */
+/** Except on public routes: probes and caches add members of their own. */
 const ANY_QUERY = z.looseObject({});
 
 const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
@@ -69,7 +69,7 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
   if (result instanceof Answer) {
     reply.code(result.status);
     for (const [name, value] of Object.entries(result.headers)) reply.header(name, value as string | string[]);
-    // A length or type beside 304 would be taken for those of the answer that the cache keeps (RFC 9110 §8.6, RFC 9111 §3.2).
+    // A length or type on a 304 would be applied to the cached answer (RFC 9110 §8.6, RFC 9111 §3.2).
     return result.status === 304 ? reply.send() : (result.body ?? '');
   }
   reply.code(successStatus);
@@ -77,7 +77,7 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
   return result ?? '';
 }
 
-/** An operation has one name: generated clients and the docs' anchors are made of it. */
+/** Operation names are unique: generated clients and the anchors of the docs use them. */
 function register({ bound }: RouteContext, endpoint: AnyEndpoint): void {
   if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
   if (bound.some(({ operation }) => operation === endpoint.operation))
@@ -85,11 +85,11 @@ function register({ bound }: RouteContext, endpoint: AnyEndpoint): void {
   bound.push(endpoint);
 }
 
-/** A stream that is opened for nobody to read would hold its place until it ends. */
+/** A stream opened without a reader would keep its place until it ends. */
 const headOfStream = (reply: FastifyReply): FastifyReply =>
   reply.header('content-type', 'text/event-stream; charset=utf-8').send(Readable.from([]));
 
-/** What every route of a contract has: address, limits, schemas, content type. */
+/** What every route of a contract needs: address, limits, schemas, content type. */
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
   const isOpen = isOpenRead(endpoint);
@@ -148,7 +148,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
   const { preValidation = [], ...route } = routeOf(endpoint);
   app.route({
     ...route,
-    // Who asks and may, before what they ask: a schema is told to nobody else.
+    // The caller and its permission before the request: only an allowed caller learns the schema.
     preValidation: [
       ...[preValidation].flat(),
       async (request) => {
@@ -181,12 +181,12 @@ export function bindOnce<E extends AnyEndpoint>(routes: RouteContext, endpoint: 
   );
 }
 
-/** The body as its contract has it; undefined where none was sent. Throws 400 for anything else. */
+/** The validated body; undefined where none was sent. Throws 400 for an invalid one. */
 type ParseBody<E> = () => EndpointInput<E>['body'] | undefined;
 
 /**
- * Binds a public contract whose answer is made thousands of times a second: the work gets the body as text, parses it
- * only where it must, and gives the answer as JSON text, without a promise unless it has one.
+ * Binds a public contract that is called thousands of times a second: the handler gets the body as text, parses it
+ * only where it must, and returns JSON text, synchronously where it can.
  */
 export function bindText<E extends AnyEndpoint>(
   routes: RouteContext,
@@ -219,7 +219,7 @@ export function bindText<E extends AnyEndpoint>(
     scope.removeContentTypeParser('application/json');
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
       const bytes = body as Buffer;
-      // RFC 8259 §8.1: decoding would put U+FFFD in place of whatever is no UTF-8.
+      // RFC 8259 §8.1: decoding would replace invalid UTF-8 by U+FFFD.
       if (isUtf8(bytes)) done(null, bytes.toString('utf8'));
       else done(bodyMalformed());
     });

@@ -13,16 +13,16 @@ afterAll(() => harness?.close());
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'] as const;
 const random = (): string => randomBytes(9).toString('base64url');
 
-/** Lines of the scrape of all processes, buckets included: what a store of metrics keeps apart. */
+/** Lines of the scrape of all processes, buckets included: the series that a metrics store keeps. */
 async function scrape(): Promise<string[]> {
   const { text } = await send(harness.product.metrics, 'GET', '');
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 }
-/** Of what requests alone make: jobs and connections have series of their own, at times of their own. */
+/** Only series that requests create: jobs and connections add theirs at other times. */
 const ofRequests = (lines: readonly string[]): number =>
   lines.filter((line) => line.startsWith('http_server_request_duration_seconds')).length;
 
-/** Strangers at addresses, some of which a route takes. */
+/** Anonymous requests to random addresses, some of which match a route. */
 async function strangers(count: number): Promise<void> {
   for (let index = 0; index < count; index += 1)
     await send(
@@ -36,7 +36,7 @@ async function strangers(count: number): Promise<void> {
     );
 }
 
-/** A request that ends once its answer begins: some answers are streams. */
+/** A request that is closed once its answer begins: some answers are streams. */
 async function begin({ method, path, bodyType }: Operation, { basic }: Sent): Promise<void> {
   const answer = await fetch(harness.product.api + path.replaceAll(/\{\w+\}/g, randomUUID()), {
     method,
@@ -50,7 +50,7 @@ async function begin({ method, path, bodyType }: Operation, { basic }: Sent): Pr
   await answer.body?.cancel();
 }
 
-test('random users and paths make fewer than 2,000 series of a running product, and the later ones none', async () => {
+test('random users and paths create fewer than 2,000 series of a running product, and the later ones none', async () => {
   await strangers(200);
   const before = ofRequests(await scrape());
   await strangers(400);
@@ -60,10 +60,10 @@ test('random users and paths make fewer than 2,000 series of a running product, 
   expect(lines.length).toBeLessThan(2_000);
 });
 
-test('every operation, called by nobody and by a client, leaves fewer than 2,500 series', async () => {
+test('every operation, called anonymously and by a client, leaves fewer than 2,500 series', async () => {
   for (const sent of [{}, harness.byClient]) for (const each of harness.operations) await begin(each, sent);
   const lines = await scrape();
-  // Each has answered once at least.
+  // Each process has answered a scrape at least once.
   const answered = lines.filter((line) => line.startsWith('http_server_request_duration_seconds_count'));
   expect(answered.length).toBeGreaterThan(harness.operations.length);
   expect(lines.length).toBeLessThan(2_500);

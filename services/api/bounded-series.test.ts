@@ -14,13 +14,13 @@ import { createCallerResolver } from './requests/caller.ts';
 const COUNT = 10_000;
 const random = (): string => randomBytes(9).toString('base64url');
 
-/** Lines of the exposition, buckets included: what a store of metrics keeps apart. */
+/** Lines of the exposition, buckets included: the series that a metrics store keeps. */
 const seriesCount = (): number =>
   renderPrometheus(registry.collect())
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#')).length;
 
-test('10,000 random users and paths make fewer than 2,000 metric series, and the second half none', async () => {
+test('10,000 random users and paths create fewer than 2,000 metric series, and the second half none', async () => {
   const app = createApp({ log: quietLog, trustedProxies: [] });
   const callers = createCallerResolver({
     bearer: () => null,
@@ -68,7 +68,7 @@ test('10,000 random users and paths make fewer than 2,000 metric series, and the
   await app.fastify.close();
 });
 
-test('no metric has a label that can take a value from outside its list', () => {
+test('no metric has a label that accepts values outside its list', () => {
   for (const { name, labels } of registry.list())
     for (const [label, values] of Object.entries(labels)) {
       expect([name, label, label]).not.toEqual([
@@ -76,7 +76,7 @@ test('no metric has a label that can take a value from outside its list', () => 
         label,
         expect.stringMatching(/user|email|token|path|url|address|ip$|agent/),
       ]);
-      // Null: closed at start, by the table of routes or of jobs.
+      // Null: fixed at start, from the table of routes or of jobs.
       expect([name, label, values === null || values.length < 100]).toEqual([name, label, true]);
     }
 });

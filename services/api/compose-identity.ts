@@ -8,7 +8,7 @@ import { createHasherOf } from './hasher.ts';
 import { passwordPolicyOf } from './password-policy.ts';
 
 /**
- * What accounts and sign-ins need beside the loaded views: Better Auth, and a hasher that starts when it is first used.
+ * What accounts and sign-ins need besides the loaded views: Better Auth, and a hashing worker that starts on first use.
  * @param wakeMail notifies the workers that mails wait
  */
 export function composeIdentity(

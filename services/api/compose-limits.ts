@@ -4,7 +4,7 @@ import { unresolvedAddressWarning } from '../platform/config/limits.ts';
 import { createRateCounters } from '../platform/limiter/rate-counters.ts';
 import type { Views } from './compose-views.ts';
 
-/** Rate limits of one API process, with a connection to Redis of their own. */
+/** Rate limits of one API process, with their own connection to Redis. */
 export function composeLimits({ input, outside }: Pick<Views, 'input' | 'outside'>) {
   const { config, authSecret, redisUrl, log } = input;
   const warning = unresolvedAddressWarning(config.server);

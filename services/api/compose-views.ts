@@ -28,7 +28,7 @@ export type ComposeInput = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly authSecret: string;
-  /** Where the API answers, without a trailing slash: issuer, audience and own origin where nothing else is set. */
+  /** The API's base URL without a trailing slash: issuer, audience and own origin unless set otherwise. */
   readonly publicUrl: string;
   readonly marks: MarkStore;
   readonly log: Log;
@@ -118,5 +118,5 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   };
 }
 
-/** What an API process knows, of stores and of memory. */
+/** What an API process needs of stores and views. */
 export type Views = ReturnType<typeof composeViews>;

@@ -24,7 +24,7 @@ import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
 import { assertSocialProviders } from './social-providers.ts';
 
-/** Builds the ports and the in-memory views of one API process, and loads them. Throws what makes a start impossible. */
+/** Builds and loads the ports and in-memory views of one API process. Throws where it cannot start. */
 export async function compose(input: ComposeInput) {
   const { config, log, publicUrl } = input;
   const { stalenessBoundMs } = config.stores;

@@ -2,7 +2,7 @@ import { hashDuration, hashJobs, hashQueueDepth, hashQueueWait } from '#observab
 import type { Config } from '../platform/config/load.ts';
 import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
 
-/** The password hasher of this process, with its metrics. Its children start when it is first asked for something. */
+/** The password hashing worker of this process, with its metrics. Its child processes start on first use. */
 export function createHasherOf(
   config: Config,
   pepper: Buffer,

@@ -1,7 +1,7 @@
 import { deliverMailJob } from '#jobs/contracts/mail.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 
-/** Tells the workers that mails wait. Never waits and never fails: without Redis the timetable sends them all the same. */
+/** Notifies the workers that mails wait. Never waits or fails: without Redis the timetable sends them. */
 export const createMailWake =
   (enqueue: Enqueue): (() => void) =>
   () =>

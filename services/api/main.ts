@@ -1,5 +1,5 @@
 import './telemetry.ts';
-// Telemetry above, everything it measures below.
+// Telemetry first, so that it measures everything imported after it.
 import { httpMetrics } from '#observability/metrics/http.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
@@ -25,7 +25,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'api'), exemplars: true });
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
-  // Copies on one machine share the port; Fastify hands every option on to net.Server.listen.
+  // Copies on one machine share the port; Fastify passes every option on to net.Server.listen.
   await app.fastify.listen({ host, port, reusePort: process.env.SALLYPORT_REUSE_PORT === '1' } as object);
   return {
     stopSeconds: drainSeconds + 2,

@@ -3,7 +3,7 @@ import type { Config } from '../platform/config/load.ts';
 import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
 import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';
 
-/** What the settings make of passwords; nothing is read or asked before the first new password. */
+/** The password policy from the settings; nothing is loaded before the first new password. */
 export function passwordPolicyOf({ identity }: Pick<Config, 'identity'>): PasswordPolicy {
   const { passwordProfile, breachRangeUrl } = identity;
   return {

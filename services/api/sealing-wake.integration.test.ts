@@ -28,7 +28,7 @@ afterAll(async () => {
 const login = { email: 'wake@example.test', password: 'correct horse battery staple 1' };
 let traces = 0;
 
-/** Sends in a trace of its own; gives the answer's body and the trace id. */
+/** Sends a request with its own trace; returns the answer's body and the trace id. */
 async function sendTraced(path: string, body: object | undefined, headers: Record<string, string> = {}) {
   traces += 1;
   const traceId = traces.toString(16).padStart(32, 'a');
@@ -73,7 +73,7 @@ test.each(Object.keys(writers))('%s wakes sealing, in its own trace', async (wha
   expect(jobs[0]).toMatchObject({ name: 'seal-audit-events', data: { payload: {} } });
 });
 
-test('reading and validating wake nobody', async () => {
+test('reading and validating do not wake sealing', async () => {
   const { body } = await sendTraced('/api/auth/signin', login);
   await eventually('the wake of the login', async () => (await waiting()).length > 0);
   await producer.queue('audit-seal').obliterate({ force: true });
@@ -82,7 +82,7 @@ test('reading and validating wake nobody', async () => {
     quiet.push(await sendTraced('/v1/tokens/validate', { token: body.tokens.access_token }));
   quiet.push(await sendTraced('/.well-known/jwks.json', undefined));
   expect(quiet.map(({ status }) => status)).toEqual(quiet.map(() => 200));
-  // A login after them: whatever they had caused would be there before its wake.
+  // A sign-in after them: any wake of theirs would have arrived before its own.
   const last = await sendTraced('/api/auth/signin', login);
   const jobs = await eventually('the last wake', async () => {
     const found = await waiting();

@@ -28,7 +28,7 @@ test('the first event after a quiet time wakes sealing at once, in the trace of 
   ]);
 });
 
-test('a thousand events in an interval cost one wake more, after the last of them', () => {
+test('a thousand events in an interval cause one more wake, after the last of them', () => {
   const { wake } = createSealingWake({ enqueue, clock });
   wake(traceOf('a'));
   for (let event = 0; event < 1_000; event += 1) {

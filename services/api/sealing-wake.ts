@@ -3,12 +3,12 @@ import { type RequestTrace, traceparentOf } from '#observability/http-span.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 
-/** So often at most, a process asks for sealing. */
+/** A process requests sealing at most this often. */
 const WAKE_EVERY_MS = 250;
 
 /**
- * Asks for sealing soon: at once after a quiet time, else at the end of the current interval, in the trace of the
- * request that asked. Never waits and never fails: without Redis the timetable seals all the same.
+ * Requests sealing soon: at once after a quiet time, else at the end of the current interval, in the trace of the
+ * request that caused it. Never waits or fails: without Redis the timetable seals.
  */
 export function createSealingWake({ enqueue, clock }: { readonly enqueue: Enqueue; readonly clock: Clock }) {
   let lastAtMs = Number.NEGATIVE_INFINITY;
@@ -21,7 +21,7 @@ export function createSealingWake({ enqueue, clock }: { readonly enqueue: Enqueu
 
   return {
     wake: (trace: RequestTrace): void => {
-      // The wake under way comes after these events too.
+      // The wake already scheduled comes after these events too.
       if (timer !== undefined) return;
       const waitMs = lastAtMs + WAKE_EVERY_MS - clock.monotonic();
       const traceparent = traceparentOf(trace);

@@ -29,7 +29,7 @@ import { securityRoutes } from './routes/security.ts';
 import { socialRoutes } from './routes/social.ts';
 import { tokensRoutes } from './routes/tokens.ts';
 
-/** The whole API over composed ports, ready to listen. */
+/** The complete API over composed ports, ready to listen. */
 export function createServer(
   composed: Composed,
   config: Config,

@@ -2,8 +2,8 @@ import { type ProviderSettings, socialProviderProblems } from '../domain/identit
 import { ConfigError } from '../platform/config/load.ts';
 
 /**
- * A provider that could send nobody anywhere is told of at the start, not at the first sign-in.
- * @throws ConfigError naming each, and no value
+ * A misconfigured provider is reported at the start, not at the first sign-in.
+ * @throws ConfigError naming each provider, without values
  */
 export async function assertSocialProviders(
   settings: Readonly<Record<string, ProviderSettings>>,

@@ -23,20 +23,20 @@ export type Stores = {
   readonly redis: RedisConnection;
   /** Which database these connections reach: doubted when one is lost, confirmed by the poll. */
   readonly databaseGuard: PolledGuard;
-  /** Says once a minute that Redis is away, whichever connection notices. */
+  /** Logs once a minute that Redis is unreachable, whichever connection notices. */
   readonly onRedisError: (err: Error) => void;
   readonly pools: Readonly<Record<'main' | 'refresh' | 'revocations' | 'identity', pg.Pool>>;
-  /** Ends the patience of the start: from now on a connection is waited for as long as a request waits. */
+  /** Ends the longer deadlines of the start: from now on a connection is waited for as long as a request waits. */
   started(): void;
   close(): Promise<void>;
 };
 
-/** While a copy starts, no request waits: a busy machine may take its time over a connection. */
+/** While a copy starts, no request waits, so connecting may take longer on a busy machine. */
 const START_CONNECT_TIMEOUT_MS = 10_000;
 
 /** Two for batches of the group commit, and two for the members of a batch that failed. */
 const REFRESH_CONNECTIONS = 4;
-/** One statement per request wants as many as it may have in flight. */
+/** As many as it may have statements in flight: each request uses one. */
 const REFRESH_CONNECTIONS_SINGLE = 8;
 
 export function openStores(
@@ -95,7 +95,7 @@ export function openStores(
   return {
     sql: createSql(pools.main, databaseGuard),
     transact: createTransact(pools.main, onAfterCommitError, databaseGuard),
-    // Its statements compare the database themselves.
+    // Its statements detect a rewound database themselves.
     hotSql: createSql(pools.refresh),
     pollSql: createSql(pools.revocations),
     authDatabase: createPrismaDatabase(pools.identity, onAfterCommitError, databaseGuard),

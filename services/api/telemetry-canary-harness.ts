@@ -1,4 +1,4 @@
-// For tests only: every secret that the server makes and tells once, from calls that work.
+// For tests only: every secret that the server creates and shows once, from successful calls.
 
 import { Redis } from 'ioredis';
 import { expect } from 'vitest';
@@ -17,9 +17,9 @@ const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const REQUEST_URI = 'urn:ietf:params:oauth:request_uri:';
 
 /**
- * Has one of each made and used, by people of its own.
- * @param origin by which the API knows itself
- * @returns what each is, and its text
+ * Creates and uses one of each, with users of its own.
+ * @param origin that the API uses for itself
+ * @returns each secret's name and text
  */
 export async function makeServerSecrets(product: Product, origin: string): Promise<Map<string, string>> {
   const { api, credentials } = product;
@@ -124,7 +124,7 @@ export async function makeServerSecrets(product: Product, origin: string): Promi
     keep('granted access token', granted.access_token);
     keep('granted refresh token', granted.refresh_token);
     keep('ID token', granted.id_token);
-    // Used twice: a refusal, and the end of what it gave.
+    // Used twice: a refusal, and the revocation of its tokens.
     await send(api, 'POST', '/oauth2/token', { basic: client, form: exchange });
 
     const device = await ask(200, 'POST', '/oauth2/device_authorization', { basic: client, form: { scope: 'openid' } });
@@ -147,7 +147,7 @@ export async function makeServerSecrets(product: Product, origin: string): Promi
     for (const [at, code] of enrolment.recovery_codes.entries()) keep(`recovery code ${at}`, code);
     const confirming = as(fresh, { code: codeOf(enrolment.totp_uri) });
     await ask(200, 'POST', '/api/auth/two-factor/confirm', confirming);
-    // Refused for now on a busy machine: asked again, as its Retry-After says.
+    // Refused temporarily on a busy machine: retried, as its Retry-After says.
     const login = await eventually('the sign-in to be judged', async () => {
       const answer = await send(api, 'POST', '/api/auth/signin', { json: { email, password: person.password } });
       return answer.status !== 503 && answer;
@@ -159,7 +159,7 @@ export async function makeServerSecrets(product: Product, origin: string): Promi
   }
 }
 
-/** A text as it may turn up elsewhere. */
+/** The encodings in which a text may appear elsewhere. */
 export const spellings = (text: string): string[] => [
   ...new Set([
     text,
@@ -177,7 +177,7 @@ export async function redisContents(url: string): Promise<string> {
   for (const key of await redis.keys('*')) {
     const type = await redis.type(key);
     parts.push(key);
-    // Its time was over between the list and this look.
+    // It expired between the listing and this read.
     if (type === 'none') continue;
     if (type === 'string') parts.push((await redis.getBuffer(key))?.toString('latin1') ?? '');
     else if (type === 'stream') parts.push(JSON.stringify(await redis.xrange(key, '-', '+')));

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** What Bull Board asks for below its page, with room for a stranger's words. */
+/** The paths that Bull Board requests below its page, with places for a client's text. */
 const BOARD_PATHS = [
   '{}',
   'api/queues',
@@ -34,7 +34,7 @@ const BOARD_PATHS = [
 describe('redaction', () => {
   const canary = (kind: string): string => `canary${kind}${randomBytes(12).toString('hex')}`;
 
-  test('no secret planted through any route, errors included, is in logs, metrics, spans, error reports, Redis, job data or a dump; addresses are in their tables alone', async () => {
+  test('no secret sent through any route, errors included, appears in logs, metrics, spans, error reports, Redis, job data or a dump; addresses are only in their tables', async () => {
     const email = `${canary('email')}@example.test`;
     const secrets = new Map<string, string>();
     const plant = (kind: string, value = canary(kind)): string => {
@@ -49,7 +49,7 @@ describe('redaction', () => {
     const headers = { 'user-agent': personal.get('agent')! };
     const password = plant('password', `${canary('password')} and more`);
 
-    // Lives that work.
+    // Credentials that work.
     const made = await send(product.api, 'POST', '/api/auth/signup', {
       json: { email, password, name: personal.get('name') },
       headers,
@@ -84,11 +84,11 @@ describe('redaction', () => {
     const rotated = await refresh(product, issued.body.refresh_token);
     plant('successor', rotated.body.refresh_token);
 
-    // What the server makes itself and tells once.
+    // Secrets that the server creates and shows once.
     for (const [kind, value] of await makeServerSecrets(product, ORIGIN)) plant(kind, value);
     const admin = await signIn(product, product.credentials.admin);
 
-    // Every route, with a canary wherever something can be put.
+    // Every route, with a canary wherever it takes text.
     const wrong = plant('wrong password');
     const loose = plant('loose token');
     const code = plant('code');
@@ -142,13 +142,13 @@ describe('redaction', () => {
     const everywhere = async (): Promise<void> => {
       for (const { method, path, bodyType } of operations) {
         const target = path.replaceAll(/\{\w+\}/g, loose);
-        // Signing out is for later.
+        // Signing out comes later.
         const isSafe = ({ bearer }: Sent): boolean => bearer !== person.tokens.access_token || !path.includes('revoke');
-        // Each login costs a hash: one way of sending it is enough.
+        // Each sign-in costs a hash: one way of sending it is enough.
         const ways = sents()
           .filter(isSafe)
           .slice(0, /sign-?(in|up)/.test(path) ? 1 : undefined);
-        // Every body goes by the way that gets furthest; the others show what their headers bring, whatever the body.
+        // Every body is sent the way that is processed furthest; the other ways test their headers, whatever the body.
         const furthest = ways.find(({ bearer }) => bearer === person.tokens.access_token) ?? ways[0];
         for (const sent of ways) {
           await send(product.api, method, `${target}?token=${loose}&code=${code}`, sent);
@@ -163,7 +163,7 @@ describe('redaction', () => {
           else await send(product.api, method, target, sent);
         }
       }
-      // As somebody who may: what a path or a body names goes as far as it can.
+      // As a caller with every permission, so that the values of path and body are processed as far as possible.
       const allowed = { cookie: admin.cookie, headers: { ...headers, origin: ORIGIN } };
       for (const path of BOARD_PATHS.map((path) => path.replaceAll('{}', job)))
         for (const [method, sent] of [
@@ -186,7 +186,7 @@ describe('redaction', () => {
     };
     await everywhere();
 
-    // The same while the database does not answer: refusals are logged with their causes.
+    // The same while the database is down: refusals are logged with their causes.
     const thaw = stores.freezePostgres();
     try {
       await Promise.all([
@@ -217,7 +217,7 @@ describe('redaction', () => {
     await eventually('readiness', harness.isReady);
     expect(product.output()).toMatch(/"level":"warn".*store_unavailable/);
 
-    // And while something is broken: defects are logged and reported, in the API and in the worker.
+    // And during a defect: defects are logged and reported, in the API and in the worker.
     await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox RENAME TO audit_outbox_gone');
     try {
       await send(product.api, 'POST', '/api/auth/signin', { json: { email, password }, headers });
@@ -235,7 +235,7 @@ describe('redaction', () => {
     await eventually('the last spans', () => harness.collector.requests.length > spansBefore + 3);
     await eventually('a span of sealing', () => harness.exported('traces').includes('INSERT INTO audit_events'));
 
-    // Each place holds what belongs there, so a search that finds nothing has looked.
+    // Each place contains what belongs there, which shows that the search reads it.
     const places = new Map<string, string>([
       ['logs', product.output()],
       ['metrics', await harness.metricsText()],
@@ -269,7 +269,7 @@ describe('redaction', () => {
       for (const [kind, value] of secrets) search(`table ${table}`, content, kind, value);
       if (!['users', 'sessions', 'accounts', 'one_time_codes'].includes(table))
         for (const [kind, value] of personal) search(`table ${table}`, content, kind, value);
-      // Better Auth looks sessions up by it; without its signature it opens nothing.
+      // Better Auth looks sessions up by it; without its signature it is no credential.
       if (table !== 'sessions') search(`table ${table}`, content, 'session token', sessionToken);
       // The demo client’s pages are on the same machine.
       if (!['sessions', 'oauth_clients'].includes(table))

@@ -1,19 +1,19 @@
-// For tests only: the product with all its telemetry on, and everything that it sends kept.
+// For tests only: the product with all its telemetry on, and everything that it exports recorded.
 import { type OtlpReceiver, startOtlpReceiver } from '#observability/testing.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
 
-/** Names no address, so that an address found anywhere is a client's. */
+/** Contains no address, so that any address found is a client's. */
 export const ORIGIN = 'http://auth.sallyport.test';
 
 export type TelemetryHarness = {
   readonly stores: OwnStores;
   readonly product: Product;
   readonly collector: OtlpReceiver;
-  /** What was exported so far. */
+  /** Everything exported so far. */
   exported(signal: 'traces' | 'metrics'): Buffer;
-  /** What Sentry was sent so far. */
+  /** Everything sent to Sentry so far. */
   sentryText(): string;
   metricsText(): Promise<string>;
   isReady(): Promise<boolean>;

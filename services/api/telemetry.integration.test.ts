@@ -54,7 +54,7 @@ describe('one trace from the request to its audit row', () => {
       )
     ).map(({ traceparent }) => traceparent.split('-')[1]!);
 
-  test('an incoming traceparent keeps its id: in the answer, in the audit row and in the exported span', async () => {
+  test('an incoming traceparent keeps its trace id: in the answer, in the audit row and in the exported span', async () => {
     const one = traced();
     const answer = await send(product.api, 'POST', '/api/auth/signin', {
       json: { email: 'unknown@example.test', password: newPassword() },
@@ -64,7 +64,7 @@ describe('one trace from the request to its audit row', () => {
     expect(answer.body.trace_id).toBe(one.traceId);
     expect(await auditTraces(`traceparent LIKE '00-${one.traceId}-%'`)).toEqual([one.traceId]);
     await eventually('a span', () => harness.exported('traces').includes(Buffer.from(one.traceId, 'hex')));
-    // Its children may be exported first.
+    // Its child spans may be exported first.
     await eventually('the span under the caller’s', () =>
       harness.exported('traces').includes(Buffer.from('00f067aa0ba902b7', 'hex')),
     );
@@ -83,7 +83,7 @@ describe('one trace from the request to its audit row', () => {
     expect(await auditTraces(`type = 'token.issued' AND outcome = 'refused'`)).toEqual([denied.body.trace_id]);
   });
 
-  test('group commit keeps the members apart: each refresh has its own trace in its own row', async () => {
+  test('group commit keeps its members apart: each refresh has its own trace in its own row', async () => {
     const person = await signUp(product);
     const logins = await Promise.all(
       Array.from({ length: 12 }, async () => ({ pair: await issueFor(product, person.id), ...traced() })),
@@ -140,7 +140,7 @@ describe('metrics', () => {
     expect(sumOf(after, 'http_server_active_requests', {})).toBe(0);
   });
 
-  test('grow by no series with strangers’ paths, methods, users and tokens', async () => {
+  test('gain no series from random paths, methods, users and tokens', async () => {
     const noise = async (): Promise<void> => {
       await Promise.all(
         Array.from({ length: 60 }, () => send(product.api, 'GET', `/${randomBytes(6).toString('hex')}`)),
@@ -162,7 +162,7 @@ describe('metrics', () => {
         .sort();
     await noise();
     let known = await keys();
-    // The first of a kind may be counted late, by a worker; strangers’ words would be new in every round.
+    // The first event of a kind may be counted late, by a worker; random values would add series in every round.
     await eventually('a round without a new series', async () => {
       await noise();
       const before = known;
@@ -172,7 +172,7 @@ describe('metrics', () => {
     expect(known.length).toBeLessThan(2_000);
   });
 
-  test('count what could not be judged', async () => {
+  test('count requests that could not be decided', async () => {
     const { tokens } = await signIn(product, product.credentials.user);
     const unavailable = async (): Promise<number> =>
       sumOf(await harness.metricsText(), 'sallyport_token_validations_total', { result: 'unavailable' });
@@ -192,7 +192,7 @@ describe('metrics', () => {
     await eventually('readiness', harness.isReady);
   });
 
-  test('leave by OTLP too', async () => {
+  test('are exported by OTLP too', async () => {
     await eventually('metrics at the collector', () =>
       harness.exported('metrics').includes('sallyport_token_validations'),
     );
@@ -200,8 +200,8 @@ describe('metrics', () => {
   });
 });
 
-describe('what breaks inside', () => {
-  test('a defect is a 500 with a code and a trace id, without stack or SQL; its log line has the same trace id; nothing was issued', async () => {
+describe('a defect', () => {
+  test('is a 500 with a code and a trace id, without stack or SQL; its log line has the same trace id; nothing was issued', async () => {
     const person = await signUp(product);
     const families = (): Promise<unknown[]> => queryRows(stores.databaseUrl, 'SELECT id FROM refresh_families');
     const before = await families();
@@ -243,7 +243,7 @@ describe('what breaks inside', () => {
     }
     expect(broken.some(({ status }) => status === 500)).toBe(true);
     expect(await families()).toEqual(before);
-    // The login of before is untouched.
+    // The earlier token family is unchanged.
     expect((await refresh(product, person.tokens.refresh_token)).status).toBe(200);
     expect((await send(product.api, 'GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
   });

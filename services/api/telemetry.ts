@@ -1,4 +1,4 @@
-// Imported first: what loads after it is measured from its first line.
+// Imported first: everything loaded after it is measured from its first line.
 import { startErrorReports } from '#observability/error-reports.ts';
 import { startTelemetry } from '#observability/otel.ts';
 import { version } from '#observability/version.ts';

@@ -7,7 +7,7 @@ test.each([
   ['::', 'http://127.0.0.1:3000'],
   ['::1', 'http://[::1]:3000'],
   ['auth.example.test', 'http://auth.example.test:3000'],
-])('what listens on %s is called at %s', (host, url) => {
+])('an address listening on %s is called at %s', (host, url) => {
   expect(httpUrl(host, 3_000)).toBe(url);
 });
 
@@ -15,7 +15,7 @@ test.each([
   [3_000, 3_001, ['port 3000 is taken: using 3001']],
   [3_000, 3_000, []],
   [0, 41_234, []],
-])('asked for port %i, given %i: %j is said', (wanted, got, told) => {
+])('with port %i requested and %i assigned, %j is logged', (wanted, got, told) => {
   const said: string[] = [];
   tellMove((text) => said.push(text), 'port', wanted, got);
   expect(said).toEqual(told);

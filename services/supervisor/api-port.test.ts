@@ -5,7 +5,7 @@ import { claimPort } from './port-claim.ts';
 
 const host = '127.0.0.1';
 
-test('a port that is held moves to a free one above it, said aloud, and so does its address', async () => {
+test('a taken port is replaced by the next free one, which is logged, and the address follows', async () => {
   const said: string[] = [];
   const wanted = await randomFreePort();
   const holder = await claimPort(wanted, host);
@@ -17,7 +17,7 @@ test('a port that is held moves to a free one above it, said aloud, and so does 
   api.release();
 });
 
-test('a port that was asked for is had or refused, now and later; 0 asks for any', async () => {
+test('a port set explicitly is claimed or refused, now and later; 0 asks for any', async () => {
   const wanted = await randomFreePort();
   const holder = await claimPort(wanted, host);
   const refusal = {
@@ -35,7 +35,7 @@ test('a port that was asked for is had or refused, now and later; 0 asks for any
   any.release();
 });
 
-test('moved on, it holds its new port, passes over what is excepted, and lets go of the old one', async () => {
+test('after a move it claims the new port, skips excepted ones, and releases the old one', async () => {
   const said: string[] = [];
   const api = await claimApiPort(await randomFreePort(), host, (text) => said.push(text));
   const { port: before } = api;

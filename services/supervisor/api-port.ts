@@ -2,11 +2,14 @@ import { StartError } from '../platform/local/errors.ts';
 import { httpUrl, tellMove } from './addresses.ts';
 import { claimPort } from './port-claim.ts';
 
-/** The port that all copies of the API share, held for this start. */
+/** The port that all copies of the API share, claimed for this start. */
 export type ApiPort = {
   readonly port: number;
   readonly url: string;
-  /** On to the next free port that is not in `except`, said aloud. @throws StartError where the port was asked for */
+  /**
+   * Moves to the next free port that is not in `except`, and logs it. @throws StartError where the port was set
+   * explicitly
+   */
   move(except: readonly number[]): Promise<void>;
   release(): void;
 };
@@ -19,7 +22,8 @@ const portTaken = (port: number, host: string): StartError =>
   );
 
 /**
- * Claims `wanted` (0: any), or the next free port above it, said aloud; a port that was asked for is had or refused.
+ * Claims `wanted` (0: any), or the next free port above it, and logs a change; an explicitly set port is claimed or
+ * refused.
  * @throws StartError
  */
 export async function claimApiPort(

@@ -2,7 +2,7 @@ import type { RunRecord } from './run-record.ts';
 
 const TIMEOUT_MS = 3_000;
 
-/** What the processes of a run say of themselves, by name, from its health port; null where that does not answer. */
+/** The health of a run's processes by name, from its health port; null where that does not answer. */
 export async function askHealth({ metrics }: Pick<RunRecord, 'metrics'>): Promise<Record<string, string> | null> {
   try {
     const answer = await fetch(new URL('/healthz', metrics), { signal: AbortSignal.timeout(TIMEOUT_MS) });

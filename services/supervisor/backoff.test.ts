@@ -8,7 +8,7 @@ test('the delay doubles with each failure in a row and never passes the cap', ()
   expect(backoffMs(defaultBackoff, 10_000)).toBe(10_000);
 });
 
-test('a child that was healthy long enough starts over with the first delay; one that flaps does not', () => {
+test('a child that was healthy long enough gets the first delay again; one that flaps does not', () => {
   expect(failuresAfterCrash(defaultBackoff, 7, 30_000)).toBe(1);
   expect(failuresAfterCrash(defaultBackoff, 7, 29_999)).toBe(8);
   expect(failuresAfterCrash(defaultBackoff, 0, 0)).toBe(1);

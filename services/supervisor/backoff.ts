@@ -1,6 +1,6 @@
 import type { Backoff } from '../platform/process/backoff.ts';
 
-/** How long to wait before a crashed child is started again. */
+/** How long to wait before a crashed child is restarted. */
 export type BackoffPolicy = Backoff & {
   /** A child that was ready for this long has recovered: its next crash waits `firstMs` again. */
   healthyAfterMs: number;
@@ -8,7 +8,7 @@ export type BackoffPolicy = Backoff & {
 
 export const defaultBackoff: BackoffPolicy = { firstMs: 250, capMs: 10_000, healthyAfterMs: 30_000 };
 
-/** Failures in a row, now that a child which had been ready for `readyMs` (0: never) has crashed. */
+/** Consecutive failures after the crash of a child that had been ready for `readyMs` (0: never). */
 export function failuresAfterCrash(policy: BackoffPolicy, failuresBefore: number, readyMs: number): number {
   return readyMs >= policy.healthyAfterMs ? 1 : failuresBefore + 1;
 }

@@ -11,7 +11,7 @@ const at: Surroundings = {
   authSecret: 'made',
 };
 
-test('a child is told where things really are, whatever was asked for', () => {
+test('a child gets the addresses actually used, whatever was requested', () => {
   const asked = { HOST: '::', PORT: '3000', DATABASE_URL: 'x', REDIS_URL: 'y', SALLYPORT_DATA_DIR: 'data', OTHER: 'z' };
   expect(childEnv(asked, at)).toEqual({
     BETTER_AUTH_SECRET: 'made',
@@ -25,7 +25,7 @@ test('a child is told where things really are, whatever was asked for', () => {
   });
 });
 
-test('a secret and a public address that were given take the place of ours; empty ones do not', () => {
+test('a given secret and public address replace the generated ones; empty ones do not', () => {
   const given = { BETTER_AUTH_SECRET: 'given', BETTER_AUTH_URL: 'https://auth.example.test' };
   expect(childEnv(given, at)).toMatchObject(given);
   const empty = { BETTER_AUTH_SECRET: '', BETTER_AUTH_URL: '', OTHER: '' };
@@ -33,6 +33,6 @@ test('a secret and a public address that were given take the place of ours; empt
   expect(childEnv(empty, at)).not.toHaveProperty('OTHER');
 });
 
-test('where none was made, a child has no secret rather than an empty one', () => {
+test('without a generated secret, a child has no secret rather than an empty one', () => {
   expect(childEnv({}, { ...at, authSecret: undefined })).not.toHaveProperty('BETTER_AUTH_SECRET');
 });

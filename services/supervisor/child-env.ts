@@ -1,4 +1,4 @@
-/** Where a start has put things. */
+/** The addresses and paths that a start uses. */
 export type Surroundings = {
   readonly host: string;
   readonly port: number;
@@ -6,11 +6,13 @@ export type Surroundings = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly dataDir: string;
-  /** Made by us: under the development profile alone. */
+  /** Generated under the development profile only. */
   readonly authSecret: string | undefined;
 };
 
-/** The environment of every child: what was given, over what we make up, under where things really are. */
+/**
+ * The environment of every child: generated values, overridden by the given ones, overridden by the actual addresses.
+ */
 export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.ProcessEnv {
   return {
     ...(at.authSecret ? { BETTER_AUTH_SECRET: at.authSecret } : {}),
@@ -24,7 +26,7 @@ export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.Pro
   };
 }
 
-/** An empty variable means "not set", and must not hide a value of our own. */
+/** An empty variable means "not set" and must not hide a generated value. */
 function withoutEmpty(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
 }

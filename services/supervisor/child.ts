@@ -5,7 +5,7 @@ import { type BackoffPolicy, failuresAfterCrash } from './backoff.ts';
 import { type FatalMessage, readChildMessage } from './protocol.ts';
 
 export type ChildOptions = {
-  /** Unique, as `api-1`. */
+  /** Unique, such as `api-1`. */
   name: string;
   entry: string;
   env: () => NodeJS.ProcessEnv;
@@ -13,19 +13,19 @@ export type ChildOptions = {
   drainSeconds: number;
   backoff: BackoffPolicy;
   say: (text: string) => void;
-  /** The child cannot run and must not be tried again. */
+  /** The child cannot run and must not be restarted. */
   onFatal: (message: FatalMessage) => void;
   onReady: () => void;
   /** Called whenever the running process changes. */
   onChange: () => void;
-  /** A crash led to another start of this child. */
+  /** A crash led to a restart of this child. */
   onRestarted: (name: string) => void;
 };
 
 /** Node's own bound, 64 MB and as much again, stays allocated after a busy second: an idle copy would keep 100 MB of it. */
 const YOUNG_GENERATION = '--max-semi-space-size=16';
 
-/** One supervised process: started, started again after a crash with growing delays, drained at the end. */
+/** One supervised process: started, restarted after a crash with growing delays, drained at the end. */
 export class SupervisedChild {
   readonly name: string;
   failures = 0;
@@ -51,7 +51,9 @@ export class SupervisedChild {
     this.#launch();
   }
 
-  /** SIGTERM, then SIGKILL (to its whole group) at the deadline; resolves when it is gone, and it may be started again. */
+  /**
+   * SIGTERM, then SIGKILL (to its whole group) at the deadline; resolves when it is gone, and it may be started again.
+   */
   async stop(): Promise<void> {
     this.#isWanted = false;
     clearTimeout(this.#retry);
@@ -77,7 +79,7 @@ export class SupervisedChild {
   #launch(): void {
     const { entry, env, say, readyTimeoutSeconds } = this.#options;
     const child = spawn(process.execPath, [YOUNG_GENERATION, entry], {
-      // In a process group of its own, so that a Ctrl-C for ours reaches it only through us, in order and once.
+      // In its own process group, so that a Ctrl-C for ours reaches it only through us, in order and once.
       detached: true,
       stdio: ['ignore', 2, 2, 'ipc'],
       env: env(),
@@ -100,7 +102,7 @@ export class SupervisedChild {
         this.#wasReady = true;
         this.#options.onReady();
       }
-      // Once it ran, its settings are right: it ends, and is started again until its store is back.
+      // It was ready before, so its settings are right: it ends, and is restarted until its store is back.
       const isOutage = message?.type === 'fatal' && message.code === 'store_unreachable' && this.#wasReady;
       if (message?.type === 'fatal' && !isFatal && !isOutage) {
         isFatal = true;
@@ -112,7 +114,7 @@ export class SupervisedChild {
     this.#ended = new Promise((resolve) => {
       let left = 2;
       let outcome = '';
-      // A last message may arrive after `exit`: judge only when the channel has closed too.
+      // A last message may arrive after `exit`: decide only when the channel has closed too.
       const finish = (): void => {
         left -= 1;
         if (left > 0) return;

@@ -26,7 +26,7 @@ function child(name: string): Drainable & { readonly end: () => void } {
 const never = { hurry: new Promise<void>(() => {}) };
 const api = (): ReturnType<typeof child>[] => [child('api-1'), child('api-2')];
 
-test('a fleet is stopped at once, and the next when all of it has ended', async () => {
+test('the children of a kind are stopped at once, and the next kind when all of them have ended', async () => {
   const [one, two] = api();
   const worker = child('worker');
   const drained = drain([[one!, two!], [worker]], never);
@@ -40,14 +40,17 @@ test('a fleet is stopped at once, and the next when all of it has ended', async 
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test.each(['the budget', 'a second request'])('%s ends all, those whose turn has not come with them', async (by) => {
-  const hurry = Promise.withResolvers<void>();
-  const drained = drain([api(), [child('worker')]], { hurry: hurry.promise });
-  if (by === 'the budget') await vi.advanceTimersByTimeAsync(28_000);
-  else hurry.resolve();
-  await drained;
-  expect(acts.slice(0, 5)).toEqual(['stop api-1', 'stop api-2', 'kill api-1', 'kill api-2', 'kill worker']);
-  // It was asked to stop after that, and might have begun to drain.
-  const asked = acts.indexOf('stop worker');
-  expect(acts.lastIndexOf('kill worker')).toBeGreaterThan(asked);
-});
+test.each(['the budget', 'a second request'])(
+  '%s kills all children, those not yet asked to stop included',
+  async (by) => {
+    const hurry = Promise.withResolvers<void>();
+    const drained = drain([api(), [child('worker')]], { hurry: hurry.promise });
+    if (by === 'the budget') await vi.advanceTimersByTimeAsync(28_000);
+    else hurry.resolve();
+    await drained;
+    expect(acts.slice(0, 5)).toEqual(['stop api-1', 'stop api-2', 'kill api-1', 'kill api-2', 'kill worker']);
+    // It was asked to stop after the kill, when it might have begun to drain.
+    const asked = acts.indexOf('stop worker');
+    expect(acts.lastIndexOf('kill worker')).toBeGreaterThan(asked);
+  },
+);

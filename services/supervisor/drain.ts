@@ -1,15 +1,18 @@
 import type { StopRequests } from './stop-requests.ts';
 
-/** From a stop request: a child still draining then is killed, which leaves the stores their time within 40 s. */
+/** From a stop request: a child still draining then is killed, which leaves the stores enough of the 40 s. */
 const DRAIN_BUDGET_MS = 28_000;
 
-/** What is asked of a child that is to end. */
+/** What the drain needs of a child. */
 export type Drainable = {
   stop(): Promise<void>;
   kill(): void;
 };
 
-/** Stops the fleets one after the other, each within its drain time and all within the budget; a hurry kills them. */
+/**
+ * Stops the kinds of children in order, each within its drain time and all within the budget; a second request kills
+ * them.
+ */
 export async function drain(
   fleets: readonly (readonly Drainable[])[],
   requests: Pick<StopRequests, 'hurry'>,

@@ -36,7 +36,7 @@ async function listen(...processes: readonly string[]): Promise<(method?: string
   };
 }
 
-test('GET /healthz says what each process says of itself: 200 while all are well, 503 with the reasons otherwise', async () => {
+test('GET /healthz reports the health of each process: 200 while all are healthy, 503 with the reasons otherwise', async () => {
   let reasons: string[] = [];
   await serve('api-1');
   await serve('worker-1', () => ({ ok: true, body: { status: 'ok', reasons: [] } }));
@@ -45,7 +45,7 @@ test('GET /healthz says what each process says of itself: 200 while all are well
     body: { status: reasons.length === 0 ? 'ok' : 'stalled', reasons },
   }));
   const ask = await listen('api-1', 'worker-1', 'worker-2');
-  // The API has a port of its own for that.
+  // The API reports its health on its own port.
   const well = { status: 'ok', reasons: [] };
   expect(await ask()).toEqual([200, { status: 'ok', processes: { 'worker-1': well, 'worker-2': well } }]);
   reasons = ['mail: jobs wait and none is taken'];

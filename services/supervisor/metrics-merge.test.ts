@@ -12,7 +12,7 @@ wait_seconds_count 2
 up 1
 `;
 
-test('each family has one HELP and TYPE, and every sample says which process it is from', () => {
+test('each family has one HELP and TYPE, and every sample names its process', () => {
   const merged = mergeMetrics([
     { process: 'api-1', text: one },
     { process: 'api-2', text: one },
@@ -34,7 +34,7 @@ up{process="api-2"} 1
 `);
 });
 
-test('a family that only the second process has keeps its samples together', () => {
+test('the samples of a family that only the second process has stay together', () => {
   const merged = mergeMetrics([
     { process: 'api-1', text: 'a 1\nb 2\n' },
     { process: 'worker-1', text: '# TYPE c gauge\nc 3\na 4\n' },
@@ -44,7 +44,7 @@ test('a family that only the second process has keeps its samples together', () 
   );
 });
 
-test('a process label that a sample already has is kept under another name, never twice', () => {
+test('a process label that a sample already has is kept under another name, never duplicated', () => {
   expect(mergeMetrics([{ process: 'api-1', text: 'a{process="own",b="process=1"} 1\n' }])).toBe(
     'a{process="api-1",exported_process="own",b="process=1"} 1\n',
   );
@@ -53,7 +53,7 @@ test('a process label that a sample already has is kept under another name, neve
   );
 });
 
-test('what is no Prometheus text is dropped, and nothing gives nothing', () => {
+test('lines that are not Prometheus text are dropped, and no text gives no text', () => {
   expect(mergeMetrics([{ process: 'api-1', text: '<html>\n\n# EOF\n{"a":1}\n' }])).toBe('');
   expect(mergeMetrics([])).toBe('');
 });

@@ -23,8 +23,8 @@ function withProcessLabel(labels: string | undefined, process: string): string {
 }
 
 /**
- * Several processes' metrics as one text: each family once, with one HELP and TYPE, every sample told apart by a
- * label `process`. Lines that are no Prometheus text are dropped.
+ * Several processes' metrics as one text: each family once, with one HELP and TYPE, every sample distinguished by a
+ * label `process`. Lines that are not Prometheus text are dropped.
  */
 export function mergeMetrics(sources: readonly ProcessMetrics[]): string {
   const families = new Map<string, Family>();

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-test('HEAD says what GET would answer with, and asks no process', async () => {
+test('HEAD answers the headers of GET and queries no process', async () => {
   const head = await fetch(url, { method: 'HEAD' });
   expect([head.status, head.headers.get('content-type')]).toEqual([200, PROMETHEUS_CONTENT_TYPE]);
   expect(scrapes).toBe(0);
@@ -29,7 +29,7 @@ test('HEAD says what GET would answer with, and asks no process', async () => {
   expect(scrapes).toBe(1);
 });
 
-test('another method is 405 with those there are, another address 404', async () => {
+test('another method is 405 with the allowed ones, another address 404', async () => {
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     const refused = await fetch(url, { method });
     expect([method, refused.status, refused.headers.get('allow')]).toEqual([method, 405, 'GET, HEAD']);

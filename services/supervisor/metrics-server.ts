@@ -18,13 +18,13 @@ type MetricsSource = {
 export type MetricsServerOptions = {
   host: string;
   sources: () => readonly MetricsSource[];
-  /** How often each child was started again, by name. */
+  /** Restarts of each child, by name. */
   restarts: () => ReadonlyMap<string, number>;
 };
 
 type SourceAnswer = { readonly status: number | undefined; readonly text: string };
 
-/** What one process says; rejects when it does not answer within a second. */
+/** The metrics of one process; rejects when it does not answer within a second. */
 function ask({ socketPath }: MetricsSource, path: string, accept: string): Promise<SourceAnswer> {
   return new Promise((done, fail) => {
     const signal = AbortSignal.timeout(SCRAPE_TIMEOUT_MS);
@@ -51,7 +51,7 @@ async function scrape(source: MetricsSource, accept: string): Promise<ProcessMet
   return { process: source.process, text };
 }
 
-/** What the processes say of themselves, by name: those that have something to say on this socket, which workers do. */
+/** The health of the processes by name, for those that report it on this socket, which workers do. */
 export async function healthOf(sources: readonly MetricsSource[]): Promise<{
   readonly isOk: boolean;
   readonly body: { readonly status: string; readonly processes: Readonly<Record<string, ProcessHealth>> };
@@ -117,11 +117,11 @@ function createMetricsServer(options: MetricsServerOptions): Server {
       return;
     }
     const accept = req.headers.accept ?? '';
-    // Exemplars travel in OpenMetrics alone; Prometheus asks for it.
+    // Exemplars exist only in OpenMetrics, which Prometheus requests.
     const isOpen = accept.includes('openmetrics-text');
     const contentType = isOpen ? OPEN_METRICS_CONTENT_TYPE : PROMETHEUS_CONTENT_TYPE;
     if (req.method === 'HEAD') {
-      // Nobody is asked for what is not sent.
+      // HEAD sends no body, so no process is queried.
       res.writeHead(200, { 'content-type': contentType }).end();
       return;
     }
@@ -133,8 +133,8 @@ function createMetricsServer(options: MetricsServerOptions): Server {
 }
 
 /**
- * Serves `/metrics` (all local processes merged, and the supervisor's own two counters) and `/healthz` (what each says) on `wanted` (0: any) or the
- * next free port above it that is not in `except`.
+ * Serves `/metrics` (all local processes merged, with the supervisor's own two counters) and `/healthz` (the health of
+ * each) on `wanted` (0: any) or the next free port above it that is not in `except`.
  */
 export async function listenForMetrics(
   wanted: number,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { storeUnavailable } from '../platform/errors.ts';
 import { runStep } from './migrate-and-seed.ts';
 
-/** Runs a step that throws these errors, one each time, before it succeeds. */
+/** Runs a step that throws these errors, one per call, before it succeeds. */
 async function runFailing(errors: readonly Error[], isWanted = true): Promise<{ runs: number; log: string[] }> {
   let runs = 0;
   const log: string[] = [];
@@ -26,7 +26,7 @@ async function runFailing(errors: readonly Error[], isWanted = true): Promise<{ 
 const slow = (): Error => storeUnavailable({ cause: new Error('timeout exceeded when trying to connect') });
 
 describe('a preparation step', () => {
-  test('is run again while the database is slow, which is named with host and port', async () => {
+  test('is retried while the database is slow, and the log names its host and port', async () => {
     const { runs, log } = await runFailing([slow(), slow()]);
     expect(runs).toBe(3);
     expect(log).toEqual([
@@ -34,11 +34,11 @@ describe('a preparation step', () => {
     ]);
   });
 
-  test('is not run again after a failure of its own', async () => {
+  test('is not retried after a failure of its own', async () => {
     await expect(runFailing([new Error('plain')])).rejects.toMatchObject({ runs: 1 });
   });
 
-  test('is not run again once a stop was asked for', async () => {
+  test('is not retried once a stop was requested', async () => {
     await expect(runFailing([slow()], false)).rejects.toMatchObject({ runs: 1 });
   });
 });

@@ -1,7 +1,7 @@
 import { prepare } from '../platform/local/prepare.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
-/** What a preparation step is given; `log` takes talk for people. */
+/** The input of a preparation step; `log` takes progress messages for operators. */
 export type PrepareInput = {
   databaseUrl: string;
   redisUrl: string;
@@ -9,9 +9,9 @@ export type PrepareInput = {
   log: (text: string) => void;
 };
 
-/** A step between "stores are up" and "children start"; must be safe to run twice and at once in two starts. */
+/** A step between "stores are up" and "children start"; must be safe to run twice, also at once in two starts. */
 export type PreparationStep = {
-  /** What a reader waits for, as in "waiting for …". */
+  /** What the operator waits for, as in "waiting for …". */
   name: string;
   run: (input: PrepareInput) => Promise<unknown>;
 };
@@ -21,7 +21,7 @@ export const preparationSteps: readonly PreparationStep[] = [
   { name: 'the database to be migrated, given keys and seeded', run: prepare },
 ];
 
-/** Runs one step, again while the database is away or slow; `isWanted` false ends the trying. */
+/** Runs one step, and retries it while the database is away or slow; `isWanted` false ends the retries. */
 export function runStep(
   step: PreparationStep,
   input: PrepareInput,

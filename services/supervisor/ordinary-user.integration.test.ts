@@ -5,14 +5,14 @@ import { repositoryRoot } from '../platform/local/data-dir.ts';
 import { userCan } from '../platform/local/service-user.ts';
 import { TestBench, textOf } from './supervisor-harness.ts';
 
-const nobody = { name: 'unknown', uid: 65_534, gid: 65_534 };
+const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
 const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid;
 
-// As an ordinary user every other test of this folder is this one. A repository that is closed to others (under /root)
-// cannot be started by them at all.
+// As an ordinary user, every other test of this folder is this one. A repository under a folder closed to other users
+// (such as /root) cannot be started by them at all.
 const canTry = process.getuid?.() === 0 && userCan(nobody, '-r', join(repositoryRoot, 'node_modules/node/bin/node'));
 
-test.runIf(canTry)('an ordinary user starts and stops everything as himself', { timeout: 120_000 }, async () => {
+test.runIf(canTry)('an ordinary user starts and stops everything without root', { timeout: 120_000 }, async () => {
   const bench = new TestBench({ uid: nobody.uid, gid: nobody.gid });
   try {
     const run = await bench.start({ HOME: bench.folder });

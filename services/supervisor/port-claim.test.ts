@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { claimPort } from './port-claim.ts';
 
-test('two claims of one port get two ports before either listens, and a released one can be had again', async () => {
+test('two claims of one port get two ports before either listens, and a released one can be claimed again', async () => {
   const wanted = await randomFreePort();
   const first = await claimPort(wanted, '127.0.0.1');
   const second = await claimPort(wanted, '127.0.0.1');
@@ -26,7 +26,7 @@ test('a port that another program shares with reusePort counts as taken', async 
   other.close();
 });
 
-test('excepted ports are passed over, and 0 gives any', async () => {
+test('excepted ports are skipped, and 0 gives any', async () => {
   const wanted = await randomFreePort();
   const claim = await claimPort(wanted, '127.0.0.1', [wanted]);
   expect(claim.port).toBeGreaterThan(wanted);

@@ -10,8 +10,8 @@ export type PortClaim = {
 };
 
 /**
- * A port's name in the abstract namespace of Linux, held while we use the port. Copies share a port with `reusePort`,
- * under which a second installation would bind it too, unnoticed; this name has one holder, and dies with it.
+ * A lock on a port, as a name in Linux's abstract socket namespace. Copies share a port with `reusePort`, under which a
+ * second installation would bind it too, unnoticed; the name has one holder and is released with its process.
  */
 function holdName(port: number): Promise<Server | 'taken' | undefined> {
   if (process.platform !== 'linux') return Promise.resolve(undefined);

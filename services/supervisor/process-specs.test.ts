@@ -19,11 +19,11 @@ test('one API and one worker by default, else as many as API_COPIES and WORKER_C
   expect(copies({ API_COPIES: '0' })).toEqual([['worker', 1]]);
 });
 
-test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s stops the start by its name', (value) => {
+test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s ends the start with an error that names it', (value) => {
   expect(() => loadConfig({ API_COPIES: value })).toThrow(/API_COPIES/);
 });
 
-test('a start of nothing at all stops by the names of both settings', () => {
+test('a start without any process ends with an error that names both settings', () => {
   expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0' })).toThrow(/API_COPIES/);
 });
 

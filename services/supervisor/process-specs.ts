@@ -4,13 +4,13 @@ export type ChildSpec = {
   /** Absolute path of its TypeScript or JavaScript entry. */
   entry: string;
   copies: number;
-  /** A start that is not ready by then counts as a crash; a child that waits for its store gives up before. */
+  /** A start that is not ready by then counts as a crash; a child that waits for its store gives up earlier. */
   readyTimeoutSeconds: number;
   /** From SIGTERM to SIGKILL. */
   drainSeconds: number;
 };
 
-/** The settings the table follows. */
+/** The settings that the table uses. */
 export type ChildSettings = {
   readonly server: { readonly apiCopies: number; readonly drainSeconds: number };
   readonly stores: { readonly waitSeconds: number };
@@ -19,7 +19,7 @@ export type ChildSettings = {
 
 const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
 
-/** The children in the order they start; they stop one kind after the other in the same order. */
+/** The children in start order; they stop in the same order, one kind after the other. */
 export function processSpecs({ server, stores, jobs }: ChildSettings): readonly ChildSpec[] {
   const children = [
     {

@@ -6,11 +6,11 @@ import type { ApiPort } from './api-port.ts';
 import { claimPort } from './port-claim.ts';
 import { createProcesses, type Household } from './processes.ts';
 
-/** Finds its first port taken and says so twice, on another it is ready. */
+/** Reports its first port as taken twice, and is ready on another. */
 const source = `
 import { appendFileSync } from 'node:fs';
 appendFileSync('starts', 'x');
-// What it says is said before it ends.
+// Its message is sent before it ends.
 process.on('SIGTERM', () => process.disconnect()).on('disconnect', () => process.exit(0));
 const taken = { type: 'fatal', code: 'port_taken', message: 'taken', fix: 'none' };
 for (const message of process.env.MOVES === '0' ? [taken, taken] : [{ type: 'ready' }]) process.send(message);
@@ -63,18 +63,18 @@ function begin(move: ApiPort['move'], copies = 1): Household {
   return household;
 }
 
-test('a port that is taken where no other is free ends the start with that reason', async () => {
+test('a taken port without a free alternative ends the start with that reason', async () => {
   const { failed } = begin(async () => void (await claimPort(65_536, '127.0.0.1')));
   await expect(failed).rejects.toThrow('no free port from 65536 on');
 });
 
-test('a port that a child found taken, and says so twice, is moved once, and the child started again once', async () => {
+test('a port that a child reports as taken twice is moved once, and the child restarted once', async () => {
   await begin(async () => {}).ready;
   expect(moves).toBe(1);
   expect(readFileSync(join(folder, 'starts'), 'utf8')).toBe('xx');
 });
 
-test('a port that two copies found taken is moved once, and both are started again', async () => {
+test('a port that two copies report as taken is moved once, and both are restarted', async () => {
   await begin(() => new Promise((done) => setTimeout(done, 200)), 2).ready;
   expect(moves).toBe(1);
   expect(household?.fleets.flat().map(({ name, isReady }) => [name, isReady])).toEqual([

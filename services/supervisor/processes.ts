@@ -19,13 +19,13 @@ export type HouseholdOptions = {
   socketFolder: string;
   backoff: BackoffPolicy;
   api: ApiPort;
-  /** Ports of ours that the API must not move to. */
+  /** Our own ports, which the API must not move to. */
   otherPorts: readonly number[];
   requests: StopRequests;
   say: (text: string) => void;
   /** A process started, became ready or ended. */
   onChange: (running: RunRecord['children'], isReady: boolean) => void;
-  /** All are ready: for the first time, and again after each restart. The first process of each kind. */
+  /** All are ready: for the first time, and again after each restart. Passes the first process of each kind. */
   onReady: (pids: Record<string, number>) => void;
   onRestarted: (name: string) => void;
 };
@@ -35,10 +35,10 @@ export type Household = {
   readonly fleets: readonly (readonly SupervisedChild[])[];
   /** All are ready for the first time. */
   readonly ready: Promise<void>;
-  /** Rejects when going on is of no use. */
+  /** Rejects when the start cannot succeed. */
   readonly failed: Promise<never>;
   start(): void;
-  /** One kind after the other is stopped and started again. */
+  /** Restarts one kind after the other. */
   restart(): Promise<void>;
 };
 
@@ -67,7 +67,7 @@ export function createProcesses(options: HouseholdOptions): Household {
     }
   };
 
-  /** Its address is the issuer of tokens in use: once all were ready, a child waits for its port rather than move. */
+  /** Its address is the issuer of tokens in use: once all were ready, a child waits for its port instead of moving. */
   const awaitPort = async (child: SupervisedChild): Promise<void> => {
     say(`port ${api.port} of ${child.name} is taken: trying again in ${PORT_RETRY_MS / 1_000} s`);
     await Promise.race([sleep(PORT_RETRY_MS), requests.stop]);
@@ -79,7 +79,7 @@ export function createProcesses(options: HouseholdOptions): Household {
     const isPortTaken = code === 'port_taken' || code === 'EADDRINUSE';
     if (!isPortTaken) return failed.reject(new StartError(code, message, fix));
     if (readiness.wasReached()) return awaitPort(child);
-    // Copies find the same port taken, each for itself.
+    // Each copy reports the same taken port.
     moving ??= api
       .move(options.otherPorts)
       .then(restart)
@@ -116,5 +116,5 @@ const gaveUp = (child: ChildState): StartError =>
   new StartError(
     'child_not_started',
     `${child.name} crashed ${child.failures} times before it was ever ready`,
-    'its own words are above; mend that and start again',
+    'its own message is above; fix the cause and start again',
   );

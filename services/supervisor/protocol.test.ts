@@ -8,10 +8,10 @@ test.each([null, undefined, 'ready', 7, [], {}, { type: 'other' }, { type: 1 }])
   },
 );
 
-test('a fatal message always has its three texts, whatever the child left out', () => {
+test('a fatal message always has its three texts, even if the child left some out', () => {
   expect(readChildMessage({ type: 'fatal', code: 'x' })).toEqual({ type: 'fatal', code: 'x', message: '', fix: '' });
 });
 
-test('ready is read without what else it carries', () => {
+test('ready is read without its extra members', () => {
   expect(readChildMessage({ type: 'ready', extra: 1 })).toEqual({ type: 'ready' });
 });

@@ -1,8 +1,8 @@
-/** What a child tells the supervisor over its IPC channel; anything else is ignored. */
+/** A child's messages to the supervisor over its IPC channel; anything else is ignored. */
 export type ChildMessage =
-  /** It serves. */
+  /** It is ready. */
   | { type: 'ready' }
-  /** It cannot start, and trying again would not help: shown with its fix, not retried. `port_taken` moves the port. */
+  /** It cannot start, and a retry would not help: shown with its fix, not retried. `port_taken` moves the port. */
   | { type: 'fatal'; code: string; message: string; fix: string };
 
 export type FatalMessage = Extract<ChildMessage, { type: 'fatal' }>;

@@ -15,7 +15,7 @@ test('a start without a child, or with one that is not ready, is not ready', () 
   expect(readiness.wasReached()).toBe(false);
 });
 
-test('that all are ready is news once, and again after one was not', () => {
+test('readiness of all children is reported once, and again after one was not ready', () => {
   expect(readiness.look([up, up])).toMatchObject({ isReady: true, isNews: true });
   expect(readiness.look([up, up])).toMatchObject({ isReady: true, isNews: false });
   expect(readiness.look([up, down])).toMatchObject({ isReady: false, isNews: false });
@@ -23,7 +23,7 @@ test('that all are ready is news once, and again after one was not', () => {
   expect(readiness.look([up, up])).toMatchObject({ isReady: true, isNews: true });
 });
 
-test('five crashes before all were ever ready are hopeless; after that no number is', () => {
+test('five crashes before all were ready end the start; after that no number does', () => {
   const crashing = (failures: number) => ({ ...down, failures });
   expect(readiness.look([up, crashing(4)]).hopeless).toBeUndefined();
   expect(readiness.look([up, crashing(5)]).hopeless).toEqual(crashing(5));

@@ -1,7 +1,7 @@
-/** A child that crashed this often before all were ever ready is given up. */
+/** A child that crashed this often before all were ready is given up. */
 const START_ATTEMPTS = 5;
 
-/** What is looked at of a child. */
+/** The state of a child that readiness uses. */
 export type ChildState = {
   readonly name: string;
   readonly isReady: boolean;
@@ -11,13 +11,13 @@ export type ChildState = {
 type Verdict = {
   /** All are ready now. */
   readonly isReady: boolean;
-  /** They are, and were not at the look before. */
+  /** All are ready, and were not at the previous check. */
   readonly isNews: boolean;
-  /** Crashes again and again in a start that was never ready. */
+  /** Crashes repeatedly in a start that was never ready. */
   readonly hopeless: ChildState | undefined;
 };
 
-/** Judges all children of a start together, look by look. */
+/** Evaluates the readiness of all children together, check by check. */
 export type Readiness = {
   look(children: readonly ChildState[]): Verdict;
   /** All were ready at some time. */

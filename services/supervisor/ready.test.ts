@@ -44,7 +44,7 @@ const state = (): ReadyState => {
   return { api, metrics: 'http://127.0.0.1:1/metrics', credentialsFile, pids: { api: 1, worker: 2 }, workers: 1 };
 };
 
-test('the ready line has the members of the contract and nothing else', () => {
+test('the ready line has exactly the members of the contract', () => {
   const { credentialsFile } = state();
   expect(JSON.parse(readyLine(state()))).toEqual({
     event: 'ready',
@@ -74,7 +74,7 @@ test('the banner has at most thirty lines and names every address, the key ring,
   }
 });
 
-test('where mails leave by SMTP no folder of them is promised', () => {
+test('with SMTP configured no mail folder is shown', () => {
   vi.stubEnv('SMTP_URL', 'smtp://127.0.0.1:25');
   expect(banner(state(), '', '').join('\n')).not.toContain('mails');
 });
@@ -83,7 +83,7 @@ test('a start without workers says that jobs wait', () => {
   expect(banner({ ...state(), workers: 0 }, '', '').join('\n')).toContain('workers   none here');
 });
 
-test('without credentials nothing names their file, promises a login or a tour', () => {
+test('without credentials the banner shows no file, login or tour', () => {
   const absent = { ...state(), credentialsFile: join(folder, 'absent.json') };
   expect(JSON.parse(readyLine(absent))).not.toHaveProperty('credentials_file');
   const text = banner(absent, '', '').join('\n');
@@ -91,12 +91,12 @@ test('without credentials nothing names their file, promises a login or a tour',
   expect(text).not.toContain('TOKEN');
 });
 
-test('a key ring or an audit head that cannot be read is said to be so', async () => {
+test('a key ring or an audit head that cannot be read is reported as unreadable', async () => {
   expect(await describeKeyRing('http://127.0.0.1:1')).toMatch(/^not readable/);
   expect(await describeAuditHead('http://127.0.0.1:1')).toMatch(/^not readable/);
 });
 
-test('the audit head of a new installation is waited for, and not for ever', async () => {
+test('the audit head of a new installation is waited for, up to a limit', async () => {
   let asked = 0;
   server.removeAllListeners('request');
   server.on('request', (_request, response) => {
@@ -112,7 +112,7 @@ test('the audit head of a new installation is waited for, and not for ever', asy
 test('the five lines, pasted into a shell, carry the login unchanged and the token through validate, revoke, validate', async () => {
   const lines = tour(api, login, `${folder}/it's data`);
   expect(lines).toHaveLength(5);
-  // The last one takes a whole installation: the test of the README's tour runs it.
+  // The last line needs a whole installation: the test of the README's tour runs it.
   expect(lines[4]).toContain('audit prove 0');
   await promisify(execFile)('/bin/sh', ['-ec', lines.slice(0, 4).join('\n')]);
   expect(seen.map(({ path }) => path)).toEqual([

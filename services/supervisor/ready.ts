@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
 
-/** What a start that succeeded tells its reader. */
+/** What a successful start shows the operator. */
 export type ReadyState = {
   api: string;
   metrics: string;
@@ -13,7 +13,7 @@ export type ReadyState = {
   workers: number;
 };
 
-/** The one line on stdout without a terminal. Credentials are there under the development profile alone. */
+/** The one line on stdout without a terminal. It has credentials only under the development profile. */
 export function readyLine(state: ReadyState): string {
   return JSON.stringify({
     event: 'ready',
@@ -29,7 +29,7 @@ type PublicKey = {
   alg?: string;
 };
 
-/** The key ring as verifiers see it, in one line; says so when it cannot be read. */
+/** The public key ring in one line; says so when it cannot be read. */
 export async function describeKeyRing(api: string): Promise<string> {
   try {
     const answer = await fetch(`${api}/.well-known/jwks.json`, { signal: AbortSignal.timeout(2_000) });
@@ -89,7 +89,7 @@ export function tour(api: string, login: Login, dataDir: string): string[] {
   ];
 }
 
-/** What a person at a terminal sees: at most thirty lines, each usable as it stands. */
+/** The banner for a terminal: at most thirty lines, each usable as it is. */
 export function banner(state: ReadyState, keyRing: string, auditHead: string): string[] {
   const login = demoLogin(state.credentialsFile);
   return [

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isSameProcessAlive } from '../platform/local/file-lock.mjs';
 import { type RecordedProcess, recordProcess, sendSignal, waitForExit } from '../platform/local/processes.ts';
 
-/** What one supervisor runs, kept in `<data dir>/run` for `sallyport status` and for the next start. */
+/** What one supervisor runs, stored in `<data dir>/run` for `sallyport status` and for the next start. */
 export type RunRecord = {
   supervisor: RecordedProcess;
   startedAt: string;
@@ -20,7 +20,7 @@ const PREFIX = 'supervisor-';
 
 const pathOf = (dataDir: string, pid: number): string => join(dataDir, 'run', `${PREFIX}${pid}.json`);
 
-/** Writes (whole, by rename) the record of this process. */
+/** Writes the record of this process atomically, by rename. */
 export function writeRunRecord(dataDir: string, record: Omit<RunRecord, 'supervisor'>): void {
   const path = pathOf(dataDir, process.pid);
   const whole: RunRecord = { supervisor: recordProcess(process.pid), ...record };
@@ -32,7 +32,7 @@ export function removeRunRecord(dataDir: string): void {
   rmSync(pathOf(dataDir, process.pid), { force: true });
 }
 
-/** Every record of the data directory, with whether its supervisor still lives. */
+/** Every record of the data directory, with whether its supervisor is alive. */
 export function readRunRecords(dataDir: string): (RunRecord & { alive: boolean })[] {
   let files: string[];
   try {
@@ -52,7 +52,7 @@ export function readRunRecords(dataDir: string): (RunRecord & { alive: boolean }
     });
 }
 
-/** Waits for the children of a killed supervisor to drain, ends those that hang, and forgets that supervisor. */
+/** Waits for the children of a killed supervisor to drain, kills those that hang, and deletes its record. */
 export async function clearDeadSupervisors(
   dataDir: string,
   drainSeconds: number,

@@ -1,4 +1,4 @@
-/** What a process says of itself on its metrics socket; `silent` where it says nothing within a second. */
+/** A process's health on its metrics socket; `silent` where it does not answer within a second. */
 export type ProcessHealth = { readonly status: string };
 
 export type SilenceWatchOptions = {
@@ -9,7 +9,7 @@ export type SilenceWatchOptions = {
   readonly nowMs: () => number;
 };
 
-/** A process that is started again is silent for a moment: one look is no news. */
+/** A process that is restarted is silent for a moment: one missed answer is not reported. */
 const LOOKS_BEFORE_NEWS = 2;
 
 const help = (pid: number | undefined): string =>
@@ -17,14 +17,14 @@ const help = (pid: number | undefined): string =>
     ? ''
     : ` (fix: ps -o stat= -p ${pid}; state T: kill -CONT ${pid}; else kill -KILL ${pid}, and it is started again)`;
 
-/** Says once that a process is silent, and once that it is back. */
+/** Logs once that a process is silent, and once that it is back. */
 export function createSilenceWatch({ ask, pidOf, say, nowMs }: SilenceWatchOptions): { look(): Promise<void> } {
   const silent = new Map<string, { looks: number; sinceMs: number }>();
   const seconds = (sinceMs: number): number => Math.round((nowMs() - sinceMs) / 1_000);
   return {
     async look() {
       const processes = await ask();
-      // A process that answers and has nothing to say of its health is not among them.
+      // A process that answers without a health report is not in the list.
       for (const [name, { looks, sinceMs }] of silent) {
         if (processes[name]?.status === 'silent') continue;
         if (looks >= LOOKS_BEFORE_NEWS) say(`${name} answers again after ${seconds(sinceMs)} s`);

@@ -34,7 +34,7 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** A child as the supervisor starts it, its database behind the proxy. */
+/** A child as the supervisor starts it, with its database behind the proxy. */
 async function startChild(kind: 'api' | 'worker', env: Record<string, string> = {}): Promise<void> {
   const settings = { server: { apiCopies: 1, drainSeconds: 1 }, stores: { waitSeconds: 60 } };
   const table = processSpecs({ ...settings, jobs: { workerCopies: 1, workerDrainSeconds: 1 } });
@@ -68,7 +68,7 @@ const isReady = async (): Promise<boolean> => {
 };
 
 describe.each(['api', 'worker'] as const)('%s', { timeout: 90_000 }, (kind) => {
-  test('a database that refuses connections when it starts is waited for', async () => {
+  test('a database that refuses connections at the start is waited for', async () => {
     await proxy.cut();
     await startChild(kind);
     await said(kind === 'api' ? 'the start waits for PostgreSQL' : 'timetable');
@@ -76,7 +76,7 @@ describe.each(['api', 'worker'] as const)('%s', { timeout: 90_000 }, (kind) => {
     await eventually('ready', isReady);
   });
 
-  test('a database whose answers take longer than a request may wait is good enough to start on', async () => {
+  test('a database that answers more slowly than a request’s deadline is enough to start', async () => {
     proxy.freeze();
     await startChild(kind);
     await eventually('a first connection', async () => proxy.connections() > 0);
@@ -87,7 +87,7 @@ describe.each(['api', 'worker'] as const)('%s', { timeout: 90_000 }, (kind) => {
   });
 });
 
-test('an API that gives its database up says store, host, port and cause, and never the password', {
+test('an API that gives up on its database reports store, host, port and cause, and never the password', {
   timeout: 60_000,
 }, async () => {
   await proxy.cut();

@@ -45,13 +45,13 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s is a request to stop', a
   await said(new RegExp(`stop: ${signal}`));
 });
 
-test('the end of the launcher that holds our channel is a request to stop', async () => {
+test('the end of the launcher that has our IPC channel is a request to stop', async () => {
   await start(process.execPath, listener, {}, true);
   child.disconnect();
   await said(/stop: the launcher ended/);
 });
 
-test('npm killed outright is a request to stop; a shell that ends is not, without npm', async () => {
+test('npm killed outright is a request to stop; without npm the end of a shell is not', async () => {
   const behindShell = ['-c', '"$0" --input-type=module -e "$1" & wait', process.execPath, source];
   await start('/bin/sh', behindShell, { npm_lifecycle_event: 'start' });
   child.kill('SIGKILL');

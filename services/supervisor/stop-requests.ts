@@ -1,4 +1,6 @@
-/** npm passes a Ctrl-C on that the terminal has already sent to the whole group: within this time both are one. */
+/**
+ * npm repeats a Ctrl-C that the terminal has already sent to the whole group: within this time both are one request.
+ */
 const SAME_REQUEST_MS = 1_000;
 const PARENT_POLL_MS = 500;
 
@@ -8,13 +10,13 @@ export type StopRequests = {
   /** Resolves at a second, separate request. */
   readonly hurry: Promise<void>;
   readonly isStopping: () => boolean;
-  /** A stop for a reason of our own. */
+  /** Requests a stop for an internal reason. */
   request(reason: string): void;
   dispose(): void;
 };
 
 /**
- * Listens for SIGTERM, SIGINT and SIGHUP, and for the death of the process that runs us: our launcher's channel
+ * Listens for SIGTERM, SIGINT and SIGHUP, and for the end of the process that runs us: our launcher's channel
  * closing, or npm's disappearance, which sends no signal when it is killed outright.
  */
 export function listenForStop(env: NodeJS.ProcessEnv = process.env): StopRequests {

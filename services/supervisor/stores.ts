@@ -12,11 +12,11 @@ export type Stores = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   /**
-   * Starts a local store again whenever it has died, until `stop`. `onMoved` is called when one had to take another
-   * port, so that whoever was given its URL must be started again.
+   * Restarts a local store whenever it ends, until `stop`. Calls `onMoved` when one had to take another
+   * port, so that the processes that use its URL are restarted.
    */
   keepAlive(backoff: BackoffPolicy, onMoved: () => Promise<void>): void;
-  /** Gives up the local ones; what was given by URL is left alone. */
+  /** Stops the local stores; a store given by URL is not touched. */
   stop(): Promise<void>;
 };
 
@@ -27,13 +27,13 @@ const given = (url: string): LocalService => ({
   stop: async () => {},
 });
 
-/** Both stores, side by side: as given by `DATABASE_URL` and `REDIS_URL`, else the local ones of the data directory. */
+/** Both stores, in parallel: as given by `DATABASE_URL` and `REDIS_URL`, else the local ones of the data directory. */
 export async function startStores(
   env: NodeJS.ProcessEnv,
   dataDir: string,
   say: (text: string) => void,
 ): Promise<Stores> {
-  // Not found, it ends the start: before a database is made for nothing.
+  // If it is missing, the start ends before a database is created in vain.
   if (!env.REDIS_URL && findRedisUrl(dataDir) === undefined) await ensureRedisBinary(say);
   const [postgres, redis] = await Promise.allSettled([
     env.DATABASE_URL ? given(env.DATABASE_URL) : startPostgres({ dataDir, say, inBackground: true }),

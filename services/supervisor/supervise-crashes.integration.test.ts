@@ -8,11 +8,11 @@ import { isAlive } from '#testing/processes/alive.ts';
 import { askHealth } from './ask-health.ts';
 import { bothAlive, fileOnce, nothingLeft, takePort, test, textOf } from './supervisor-harness.ts';
 
-// Most of a test is waiting; the processes of more than two would wait for each other.
+// Most of a test is waiting; with more than two, the processes would wait for each other.
 vi.setConfig({ maxConcurrency: 2 });
 
 describe.concurrent('crash', () => {
-  test('a crashed child is started again on the same port, each time a little later, and counted', async ({ lab }) => {
+  test('a crashed child is restarted on the same port with a growing delay, and counted', async ({ lab }) => {
     const run = await lab.start();
     const { api, metrics } = await run.ready();
     const pids = new Set<string>();
@@ -42,9 +42,7 @@ describe.concurrent('crash', () => {
     expect((await run.ready(2)).api).toBe(api);
   });
 
-  test('a child that had served and gives its store up is started again, not the end of everything', async ({
-    lab,
-  }) => {
+  test('a child that was ready and gives up on its store is restarted, and the run continues', async ({ lab }) => {
     const run = await lab.start();
     const { api, pids } = await run.ready();
     await fetch(`${api}/outage`).catch(() => {});
@@ -53,7 +51,7 @@ describe.concurrent('crash', () => {
     expect(run.err).toContain('api-1 ended (exit code 1); starting it again');
   });
 
-  test('a child that stands still is named silent, and named again when it is back', async ({ lab }) => {
+  test('a stopped child is reported as silent, and again when it is back', async ({ lab }) => {
     const run = await lab.start();
     const { api, metrics, pids } = await run.ready();
     process.kill(pids.api!, 'SIGSTOP');
@@ -79,7 +77,7 @@ describe.concurrent('crash', () => {
 
 describe.concurrent('a store that dies', () => {
   test.for(['postgres', 'redis'] as const)(
-    '%s is started again at the same address, with its data',
+    '%s is restarted at the same address, with its data',
     async (name, { lab }) => {
       const run = await lab.start();
       const { api, pids } = await run.ready();
@@ -99,7 +97,7 @@ describe.concurrent('a store that dies', () => {
     },
   );
 
-  test('a store that must move to another port takes its children with it', async ({ lab }) => {
+  test('a store that moves to another port has its children restarted', async ({ lab }) => {
     const run = await lab.start();
     const { api } = await run.ready();
     const { pid, port } = lab.state('redis')!;
@@ -117,7 +115,7 @@ describe.concurrent('a store that dies', () => {
 });
 
 describe.concurrent('a killed supervisor', () => {
-  test('its child drains by itself, its stores live on, and the next start takes them over with their data', async ({
+  test('its child drains by itself, its stores stay up, and the next start takes them over with their data', async ({
     lab,
   }) => {
     const first = await lab.start();
@@ -144,7 +142,7 @@ describe.concurrent('a killed supervisor', () => {
     expect(lab.stores()).toEqual(nothingLeft);
   });
 
-  test('the next start ends a child that hung meanwhile', async ({ lab }) => {
+  test('the next start kills a child that hung meanwhile', async ({ lab }) => {
     const first = await lab.start({ TEST_HANG: '1' });
     const { pids } = await first.ready();
     first.signalGroup('SIGKILL');

@@ -9,11 +9,11 @@ import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';
 
-// Most of a test is waiting; the processes of more than two would wait for each other, and one more is idle (below).
+// Most of a test is waiting; with more than two, the processes would wait for each other; one more is idle (below).
 vi.setConfig({ maxConcurrency: 3 });
 
-// First, as it waits for half a minute beside the others.
-test.concurrent('what never drains, with more time allowed than there is, is gone 40 s after the signal, stores and all', async ({
+// First, because it waits half a minute beside the others.
+test.concurrent('a child that never drains, with a longer drain time than the limit, is gone 40 s after the signal, as are the stores', async ({
   lab,
 }) => {
   const run = await lab.start({ TEST_HANG: '1' }, { drainSeconds: 50 });
@@ -27,12 +27,12 @@ test.concurrent('what never drains, with more time allowed than there is, is gon
 });
 
 describe.concurrent('start', () => {
-  test('an empty data directory becomes a ready line, stores, a secret of mode 0600 and a child that knows them', async ({
+  test('an empty data directory leads to a ready line, stores, a secret of mode 0600 and a child that has them', async ({
     emptyLab: lab,
   }) => {
     const run = await lab.start();
     const ready = await run.ready();
-    // The lab's preparation makes no demo people, so there is no file to name.
+    // The harness's preparation creates no demo users, so there is no file to name.
     expect(Object.keys(ready).sort()).toEqual(['api', 'event', 'metrics', 'pids']);
     expect(await textOf(ready.api)).toBe(String(ready.pids.api));
     expect(existsSync(join(run.folder, 'prepared'))).toBe(true);
@@ -49,7 +49,7 @@ describe.concurrent('start', () => {
     expect(run.out.trim().split('\n')).toHaveLength(1);
   });
 
-  test('no password appears in any process argument, nor in what is said', async ({ lab }) => {
+  test('no password appears in any process argument or in the output', async ({ lab }) => {
     const run = await lab.start();
     await run.ready();
     const secrets = ['postgres-password', 'redis-password', 'auth-secret'].map((file) =>
@@ -72,7 +72,7 @@ describe.concurrent('start', () => {
     }
   });
 
-  test('a port that was asked for and is taken is named, and nothing is started elsewhere', async ({ lab }) => {
+  test('a taken port that was set explicitly is named, and nothing starts on another', async ({ lab }) => {
     const { port, close } = await occupyPort();
     try {
       const run = await lab.start({ PORT: String(port) });
@@ -105,14 +105,14 @@ describe.concurrent('start', () => {
     expect(lab.stores()).toEqual(nothingLeft);
   });
 
-  test('a failed preparation step ends the start and the stores with it', async ({ lab }) => {
+  test('a failed preparation step ends the start and the stores', async ({ lab }) => {
     const run = await lab.start({ TEST_STEP: 'fail' });
     expect(await run.end()).toBe(1);
     expect(run.err).toContain('the step failed | mend the step');
     expect(lab.stores()).toEqual(nothingLeft);
   });
 
-  test('a stop in the middle of a preparation step ends the start and leaves nothing running', async ({ lab }) => {
+  test('a stop during a preparation step ends the start and leaves nothing running', async ({ lab }) => {
     const run = await lab.start({ TEST_STEP: 'hang' });
     await fileOnce(join(run.folder, 'prepared'));
     expect(lab.stores()).toEqual(bothAlive);
@@ -122,7 +122,7 @@ describe.concurrent('start', () => {
     expect(lab.stores()).toEqual(nothingLeft);
   });
 
-  test('given DATABASE_URL and REDIS_URL are used, and outlive the run', async ({ lab }) => {
+  test('given DATABASE_URL and REDIS_URL are used, and those stores outlive the run', async ({ lab }) => {
     const first = await lab.start();
     const { api } = await first.ready();
     const given = {
@@ -165,7 +165,7 @@ describe.concurrent('a store given by URL', () => {
     await proxy.cut();
   });
 
-  test('that is connected and silent at first is named and waited for', async ({ lab }) => {
+  test('that accepts connections and is silent at first is named and waited for', async ({ lab }) => {
     const { proxy, env, host } = await through(lab);
     proxy.freeze();
     const run = await lab.start(env);
@@ -188,7 +188,7 @@ describe.concurrent('a store given by URL', () => {
     expect(existsSync(join(run.folder, 'prepared'))).toBe(false);
   });
 
-  test('Redis with a wrong password ends the start at once, named', async ({ lab }) => {
+  test('Redis with a wrong password ends the start at once, with its name', async ({ lab }) => {
     const { proxy, env } = await through(lab);
     const redis = new URL(env.REDIS_URL!);
     redis.password = 'hidden-word';
@@ -201,7 +201,7 @@ describe.concurrent('a store given by URL', () => {
     await proxy.cut();
   });
 
-  test('a Redis that is away is named, and the start goes on without it', async ({ lab }) => {
+  test('an unreachable Redis is named, and the start continues without it', async ({ lab }) => {
     const { proxy, env } = await through(lab);
     const port = await randomFreePort();
     const run = await lab.start({ ...env, REDIS_URL: `redis://127.0.0.1:${port}` });
@@ -217,14 +217,14 @@ describe.concurrent('a store given by URL', () => {
 
 describe.concurrent('stop', () => {
   test.for(['SIGINT', 'SIGTERM'] as const)(
-    '%s to the whole group lets a request in flight finish while both stores still answer, and then leaves nothing',
+    '%s to the whole group lets a request in flight finish while both stores still answer, and then stops everything',
     async (signal, { lab }) => {
       const run = await lab.start();
       const { api, pids } = await run.ready();
       const slow = textOf(`${api}/wait`);
       await fileOnce(join(run.folder, 'waiting'));
       run.signalGroup(signal);
-      // npm passes on what the terminal has sent already: the pair is one request to stop, not a hurry.
+      // npm repeats the signal that the terminal has already sent: both are one request to stop, not a second one.
       run.process.kill(signal);
       await fileOnce(join(run.folder, 'draining'));
       expect(lab.stores()).toEqual(bothAlive);
@@ -261,7 +261,7 @@ describe.concurrent('stop', () => {
 });
 
 describe.concurrent('several', () => {
-  test('two starts at once on one data directory share one Postgres, and only the last to go stops it', async ({
+  test('two starts at once on one data directory share one Postgres, and the last to stop ends it', async ({
     emptyLab: lab,
   }) => {
     const [one, two] = await Promise.all([lab.start(), lab.start()]);
@@ -302,7 +302,7 @@ describe.concurrent('several', () => {
     expect(lab.stores()).toEqual(nothingLeft);
   });
 
-  test('metrics are served even where the data directory has too long a path for a unix socket', async ({ lab }) => {
+  test('metrics are served even where the data directory’s path is too long for a unix socket', async ({ lab }) => {
     const run = await lab.start({ SALLYPORT_DATA_DIR: join(lab.dataDir, 'x'.repeat(90)) });
     const { metrics } = await run.ready();
     expect(await textOf(metrics)).toContain('sample{process="api-1",kind="a"} 1\n');

@@ -32,27 +32,27 @@ export type SuperviseOptions = {
   env: NodeJS.ProcessEnv;
   steps: readonly PreparationStep[];
   requests: StopRequests;
-  /** Talk for people. */
+  /** Progress messages for operators. */
   say: (text: string) => void;
   /** Every child is ready: for the first time, and again after each restart. */
   onReady: (state: ReadyState) => void;
   /** Default: the product's own table. */
   children?: readonly ChildSpec[];
   backoff?: BackoffPolicy;
-  /** Receives the function that prepares again and restarts all children (the watch loop's). */
+  /** Receives the function that repeats the preparation and restarts all children (for the watch mode). */
   onRunning?: (startAgain: () => Promise<void>) => void;
 };
 
-/** Thrown through a start that was asked to stop. */
+/** Thrown inside a start that was asked to stop. */
 class Stopped extends Error {}
 
 type Undo = (() => Promise<void> | void)[];
 
 /**
- * Brings everything up, keeps it running until asked to stop, and takes it down again: children first, kind by kind,
- * then Postgres and Redis. Resolves when nothing of it is left.
+ * Starts everything, keeps it running until asked to stop, and stops it again: children first, kind by kind,
+ * then Postgres and Redis. Resolves when nothing of it runs any more.
  *
- * @throws StartError or ConfigError, after taking down what was up
+ * @throws StartError or ConfigError, after stopping what was running
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
   const config = loadConfig(options.env);
@@ -64,7 +64,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   } finally {
     options.requests.request('the start failed');
     for (const step of undo.reverse()) {
-      // Whatever goes wrong in one step, the ones after it stop processes.
+      // If one step fails, the next ones still stop their processes.
       try {
         await step();
       } catch (err) {
@@ -81,7 +81,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   ensureDataDir(dataDir);
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
-  // Before the stores: what cannot be had is said at once.
+  // Before the stores, so that a taken port is reported at once.
   const api = await claimApiPort(port, host, say, Boolean(env.PORT));
   undo.push(() => api.release());
   const starting = startStores(env, dataDir, say);
@@ -151,7 +151,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   await Promise.race([requests.stop, household.failed]);
 }
 
-/** PostgreSQL is waited for; without Redis the API does its work, so a Redis that is only away is named and passed. */
+/** PostgreSQL is waited for. The API works without Redis, so an unreachable Redis is only named. */
 async function reachStores(options: SuperviseOptions, { stores: settings }: Config, stores: Stores): Promise<void> {
   const { say, requests } = options;
   const { databaseUrl, redisUrl } = stores;
@@ -172,7 +172,7 @@ async function reachStores(options: SuperviseOptions, { stores: settings }: Conf
   await awaitStep(`Redis at ${placeOf('Redis', redisUrl)}`, redis, options);
 }
 
-/** Every step in turn, on the stores as they are now: one of them may have moved. */
+/** Runs every step in order, on the stores' current addresses: one of them may have moved. */
 async function prepareAll(options: SuperviseOptions, config: Config, stores: Stores, dataDir: string): Promise<void> {
   const { steps, requests, say } = options;
   const isWanted = (): boolean => !requests.isStopping();
@@ -183,7 +183,7 @@ async function prepareAll(options: SuperviseOptions, config: Config, stores: Sto
   }
 }
 
-/** In the data directory, or under /tmp where that path is too long for a unix socket (some 104 bytes). */
+/** In the data directory, or under /tmp where that path is too long for a unix socket (about 104 bytes). */
 function makeSocketFolder(dataDir: string): string {
   const inside = join(dataDir, 'run', `metrics-${process.pid}`);
   if (Buffer.byteLength(inside) > LONGEST_SOCKET_FOLDER) return mkdtempSync('/tmp/sallyport-');
@@ -192,7 +192,7 @@ function makeSocketFolder(dataDir: string): string {
   return inside;
 }
 
-/** Waits for one step of the start, says so when it takes long, and leaves it at a stop request. */
+/** Waits for one step of the start, logs when it takes long, and aborts it at a stop request. */
 async function awaitStep<T>(name: string, work: Promise<T>, { requests, say }: SuperviseOptions): Promise<T> {
   const slow = setInterval(() => say(`still waiting for ${name} …`), SLOW_STEP_MS);
   const stopped = requests.stop.then((): never => {

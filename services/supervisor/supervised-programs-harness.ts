@@ -3,7 +3,7 @@ const here = new URL('.', import.meta.url).pathname;
 
 /**
  * An HTTP child: `/` answers its pid, `/env?name` a variable, `/wait` only once the file `release` exists, `/crash`
- * ends it. When draining it asks both stores for a sign of life and notes the answers in the file `drained`.
+ * ends it. When draining it queries both stores and writes their answers to the file `drained`.
  */
 export const childSource = `
 import fs from 'node:fs';
@@ -73,7 +73,7 @@ process.on('SIGTERM', drain);
 process.on('disconnect', drain);
 `;
 
-/** What runs in the supervisor's process. `TEST_STEP`: `hang` never ends its preparation, `fail` throws in it. */
+/** The program of the supervisor's process. `TEST_STEP`: `hang` never ends its preparation, `fail` throws in it. */
 export const runnerSource = `
 import fs from 'node:fs';
 import { StartError } from ${JSON.stringify(`${here}../platform/local/errors.ts`)};
@@ -86,7 +86,7 @@ const run = async () => {
   if (TEST_STEP === 'fail') throw new StartError('step_failed', 'the step failed', 'mend the step');
   if (TEST_STEP === 'hang') await new Promise((done) => setTimeout(done, 1e9));
 };
-// Asked for it before that is known, it waits.
+// A request that comes before the function is known waits for it.
 const running = Promise.withResolvers();
 process.on('SIGUSR2', async () => (await running.promise)());
 try {

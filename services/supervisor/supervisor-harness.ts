@@ -1,4 +1,4 @@
-// For tests only: a real supervisor in a process of its own, over a tiny child written to a temporary folder.
+// For tests only: a real supervisor in its own process, over a small child program in a temporary folder.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
@@ -42,7 +42,7 @@ export class TestSupervisor {
     });
     this.#ended = new Promise((done) => {
       child.once('close', (code, signal) => done(signal ?? code ?? -1));
-      // A child that survives a killed supervisor holds its stderr open.
+      // A child that survives a killed supervisor keeps its stderr open.
       child.once('exit', (_code, signal) => signal && done(signal));
     });
     void this.#ended.then((ending) => {
@@ -50,7 +50,7 @@ export class TestSupervisor {
     });
   }
 
-  /** The n-th time that everything was ready. */
+  /** The n-th time that everything became ready. */
   ready(nth = 1): Promise<ReadyEvent> {
     return eventually(`ready line ${nth}\n${this.err}`, () => {
       const line = this.out.split('\n').slice(0, -1)[nth - 1];
@@ -74,7 +74,7 @@ export class TestSupervisor {
   }
 }
 
-/** A temporary data directory with its supervisors, all ended and removed by `dispose`. */
+/** A temporary data directory with its supervisors, all stopped and removed by `dispose`. */
 export class TestBench {
   readonly folder: string;
   readonly dataDir: string;
@@ -87,7 +87,7 @@ export class TestBench {
   constructor(identity: { uid?: number; gid?: number } = {}) {
     this.#identity = identity;
     this.folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
-    // As root, Postgres runs as another user, who must be able to pass through.
+    // As root, Postgres runs as another user, who must be able to traverse the folder.
     chmodSync(this.folder, 0o755);
     this.#give(this.folder);
     this.dataDir = join(this.folder, 'data');
@@ -143,7 +143,7 @@ export class TestBench {
     if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
   }
 
-  /** Whether the data directory's Postgres and Redis live, by their recorded processes. */
+  /** Whether the data directory's Postgres and Redis are alive, by their recorded processes. */
   stores(): { postgres: boolean; redis: boolean } {
     const isAlive = (name: string): boolean => {
       const state = readState(join(this.dataDir, 'run', `${name}.json`));
@@ -177,7 +177,7 @@ export class TestBench {
   }
 }
 
-/** The body of a GET on a connection of its own, so that copies behind one port take turns. */
+/** The body of a GET on a new connection, so that requests alternate between copies behind one port. */
 export const textOf = (url: string): Promise<string> =>
   new Promise((done, fail) => {
     const call = get(url, { agent: false }, (answer) => {
@@ -201,7 +201,7 @@ export const fileOnce = (path: string): Promise<string> =>
     }
   });
 
-/** Each test has a data directory of its own: `emptyLab` with nothing in it, `lab` with a new Postgres. */
+/** Each test has its own data directory: `emptyLab` with nothing in it, `lab` with a new Postgres. */
 export const test = baseTest
   .extend('emptyLab', ({ onTestFinished }) => {
     const lab = new TestBench();
@@ -213,18 +213,18 @@ export const test = baseTest
     return emptyLab;
   });
 
-/** What `stores()` of a lab says once everything has ended. */
+/** The result of a lab's `stores()` once everything has ended. */
 export const nothingLeft = { postgres: false, redis: false };
 export const bothAlive = { postgres: true, redis: true };
 
-/** A port that somebody listens on. */
+/** A port that another program listens on. */
 export async function occupyPort(): Promise<{ port: number; close: () => void }> {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
 }
 
-/** Listens on a port as soon as its owner lets go of it. */
+/** Listens on a port as soon as its owner releases it. */
 export const takePort = (server: Server, port: number): Promise<true> =>
   eventually(`port ${port}`, () => {
     const attempt = Promise.withResolvers<true | undefined>();

@@ -19,40 +19,40 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('a changed source is seen, wherever it lies; tests, generated code and other files are not', async () => {
+test('a changed source is detected in any folder; tests, generated code and other files are not', async () => {
   for (const name of ['generated/client.ts', 'deep/er/a.test.ts', 'deep/a-harness.ts', 'notes.md'])
     writeFileSync(join(folder, name), 'x');
-  // Events come in order: had one of those counted, it would have been reported no later than this one.
+  // Events come in order: one for those files would have been reported no later than this one.
   writeFileSync(join(folder, 'deep/er/a.ts'), 'x');
   await eventually('the change', () => seen.length > 0 || undefined);
   expect(new Set(seen)).toEqual(new Set([join('deep', 'er', 'a.ts')]));
 });
 
-test('a changed migration is seen: SQL is source', async () => {
+test('a changed migration is detected, because SQL is source', async () => {
   writeFileSync(join(folder, 'deep/migration.sql'), 'SELECT 1;');
   await eventually('the change', () => seen.length > 0 || undefined);
   expect(seen).toEqual([join('deep', 'migration.sql')]);
 });
 
-test('many changes at once are one', async () => {
+test('many changes at once are reported once', async () => {
   for (let index = 0; index < 50; index += 1) writeFileSync(join(folder, `f${index}.ts`), 'x');
   await eventually('the change', () => seen.length > 0 || undefined);
   expect(seen).toHaveLength(1);
 });
 
-test('a source saved by renaming, as editors do, is seen each time', async () => {
+test('a source saved by renaming, as editors do, is detected each time', async () => {
   for (const round of [1, 2, 3]) {
     seen.length = 0;
     writeFileSync(join(folder, 'deep/er/unsaved'), `round ${round}`);
     renameSync(join(folder, 'deep/er/unsaved'), join(folder, 'deep/er/a.ts'));
     await eventually('the change', () => seen.includes(join('deep', 'er', 'a.ts')) || undefined);
-    // Nothing of this round is left for the next.
+    // No event of this round is left for the next.
     writeFileSync(join(folder, 'deep/er', `${round}.ts`), 'x');
     await eventually('what came after it', () => seen.includes(join('deep', 'er', `${round}.ts`)) || undefined);
   }
 });
 
-test('a folder that comes, goes and comes again is watched, with what it brings', async () => {
+test('a folder that is created, deleted and created again is watched with its content', async () => {
   for (const file of ['first.ts', 'second.ts']) {
     mkdirSync(join(folder, 'new/er'), { recursive: true });
     writeFileSync(join(folder, 'new/er', file), 'x');

@@ -6,8 +6,8 @@ const watched = /\.(ts|mts|mjs|json|sql)$/;
 const ignored = /(^|\/)(generated|node_modules)(\/|$)|(\.test|-harness)\.ts$/;
 
 /**
- * Calls `onChange` once after source files under `folders` have changed and settled. Each folder is watched by itself:
- * on Linux a recursive watch holds on to the file it first met, and sees nothing of one that was saved by renaming.
+ * Calls `onChange` once after source files under `folders` have changed and settled. Each folder is watched separately:
+ * on Linux a recursive watch stays on the first file it saw, and misses one that was saved by renaming.
  */
 export function watchSources(folders: readonly string[], onChange: (file: string) => void): { close(): void } {
   let settle: NodeJS.Timeout | undefined;
@@ -19,7 +19,7 @@ export function watchSources(folders: readonly string[], onChange: (file: string
     settle = setTimeout(() => onChange(file), SETTLE_MS);
   };
 
-  /** Watches a folder and those below it, anew where it was watched, and returns the files that are there. */
+  /** Watches a folder and those below it, again where it was watched before, and returns their files. */
   function follow(root: string, folder: string): string[] {
     watchers.get(folder)?.close();
     watchers.delete(folder);
@@ -27,7 +27,7 @@ export function watchSources(folders: readonly string[], onChange: (file: string
     const onEvent = (_event: string, name: string | null): void => {
       if (name === null) return;
       const path = join(folder, name);
-      // A folder that is new may hold files already.
+      // A new folder may contain files already.
       for (const file of [path, ...follow(root, path)]) changed(relative(root, file));
     };
     try {
@@ -37,7 +37,7 @@ export function watchSources(folders: readonly string[], onChange: (file: string
         return entry.isDirectory() ? follow(root, path) : [path];
       });
     } catch (err) {
-      // It went while it was looked at.
+      // It was deleted while being read.
       if ((err as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw err;
     }

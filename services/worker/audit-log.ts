@@ -9,7 +9,7 @@ import { createWitnessSink } from '../platform/checkpoints/witness-sink.ts';
 import type { Config } from '../platform/config/load.ts';
 import { createLogMark } from '../platform/marks/mark-stores.ts';
 
-/** What sealing is given beside the ports of every job. */
+/** What sealing needs besides the ports of every job. */
 export function composeAuditLog(
   ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'log'>,
   config: Config,

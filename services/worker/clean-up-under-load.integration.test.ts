@@ -9,7 +9,7 @@ import { type ProductHarness, startProductHarness } from '#testing/harness/produ
 import { insertExpired } from '../domain/shared/expired-rows-harness.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
-/** Of each kind: several batches. */
+/** Rows of each kind: several batches. */
 const ROWS = 2_500;
 
 let harness: ProductHarness;
@@ -17,7 +17,7 @@ let product: Product;
 let producer: Producer;
 let ports: TestPorts;
 beforeAll(async () => {
-  // What a busy machine cannot tell in time would be no refusal by the clean-up.
+  // Long enough that a busy machine's slow answers are not mistaken for refusals by the clean-up.
   harness = await startProductHarness({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
   ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
@@ -39,7 +39,7 @@ const expired = async (): Promise<number> => {
   return Number(row?.n);
 };
 
-test('a week of expired rows goes while tokens are validated and refreshed: none of them is refused', async () => {
+test('a week of expired rows is deleted while tokens are validated and refreshed, and no request is refused', async () => {
   const people: TestUser[] = await Promise.all([signUp(product), signUp(product)]);
   const living: Pair[] = await Promise.all(
     Array.from({ length: 6 }, (_, n) => issueFor(product, people[n % 2]?.id ?? '')),

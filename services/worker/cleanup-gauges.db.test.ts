@@ -18,7 +18,7 @@ const lags = (): Record<string, number> => {
   return Object.fromEntries(series.map(({ labels, value }) => [labels.kind, value]));
 };
 
-test('the lag of a kind is 0 while nothing is overdue, grows by itself, and goes on while the database is away', async () => {
+test('a kind’s lag is 0 while nothing is overdue, grows with time, and keeps growing while the database is away', async () => {
   let movedMs = 0;
   const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() + movedMs };
   await ports.sql.query(

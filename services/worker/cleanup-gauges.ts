@@ -3,8 +3,8 @@ import type { Clock, Sql } from '../domain/ports.ts';
 import type { Purge } from '../domain/shared/purge.ts';
 
 /**
- * Shows how late each kind of clean-up is, whoever does it. Asked of the database now and then; in between, and while
- * it does not answer, what is overdue goes on getting older.
+ * Shows how late each kind of clean-up is, whichever worker runs it. The database is queried periodically; between
+ * queries, and while it does not answer, the age of overdue rows keeps growing.
  */
 export function watchCleanup(
   { sql, clock }: { readonly sql: Sql; readonly clock: Clock },
@@ -20,7 +20,7 @@ export function watchCleanup(
   const look = async (): Promise<void> => {
     for (const purge of purges) {
       const atMs = clock.monotonic();
-      // Without rows nothing becomes overdue before the next look.
+      // Without rows nothing becomes overdue before the next query.
       const overdueMs = (await purge.readOverdueMs(sql)) ?? Number.NEGATIVE_INFINITY;
       known.set(purge.kind, { overdueMs, atMs });
     }

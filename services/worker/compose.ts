@@ -36,18 +36,18 @@ export type ComposeInput = {
   readonly redisUrl: string;
   readonly authSecret: string;
   readonly marks: MarkStore;
-  /** Where marks and checkpoints lie, outside the database. */
+  /** Where high-water marks and checkpoints are stored, outside the database. */
   readonly dataDir: string;
   readonly log: Log;
-  /** What it runs; the product's own jobs unless given. */
+  /** The jobs it runs; the product's own unless given. */
   readonly processors?: readonly Processor[];
 };
 
-/** Statements of jobs may take longer than those of requests; batches keep each short all the same. */
+/** Statements of jobs may take longer than those of requests; batches still keep each short. */
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** One transaction, and beside it what is read and what is told outside. */
+/** One for the transaction, and one for reads and external publication meanwhile. */
 const SEAL_CONNECTIONS = 3;
-/** Or a quarter of the time after which a queue counts as stalled. */
+/** At most a quarter of the time after which a queue counts as stalled. */
 const SAMPLE_MS = 5_000;
 const CLEANUP_SAMPLE_MS = 30_000;
 const BACKLOG_SAMPLE_MS = 10_000;
@@ -104,13 +104,13 @@ export function compose(input: ComposeInput) {
     config,
     keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
-    // The timetable sends within seconds what a job asks for.
+    // The timetable enqueues within seconds what a job requests.
     mailer: { publicUrl: publicUrlOf(config), wake: () => {} },
     mailTransport: createMailTransport(config, input.dataDir, log),
     keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;
-  // Which job is due is kept in any database: what the job writes is compared.
+  // The timetable is read from any database; what the job writes is checked against the high-water marks.
   const timing = { sql: createSql(pool), transact: createTransact(pool, onAfterCommitError), clock: systemClock };
   const timetable = createTimetable({ ports: timing, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
   const stopping = new AbortController();
@@ -136,7 +136,7 @@ export function compose(input: ComposeInput) {
   const watches: { close(): void }[] = [];
   return {
     health,
-    /** Postgres and Redis may come later. */
+    /** Starts even before Postgres and Redis are available. */
     start: async () => {
       await timetable.reconcile();
       timetable.start();
@@ -167,7 +167,7 @@ export function compose(input: ComposeInput) {
       ];
       watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS), watchBacklog(ports, BACKLOG_SAMPLE_MS));
     },
-    /** Takes no more jobs and waits for the running ones; those still there after `longestMs` are told to stop. */
+    /** Takes no more jobs and waits for the running ones; those still running after `longestMs` are aborted. */
     drain: async (longestMs: number) => {
       const cut = setTimeout(() => stopping.abort(), longestMs);
       await Promise.allSettled(consumers.map((consumer) => consumer.close()));

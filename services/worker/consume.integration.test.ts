@@ -58,7 +58,7 @@ const counted = (outcome: string): number =>
     .find(({ name }) => name === 'sallyport_jobs')
     ?.series.find(({ labels }) => labels.outcome === outcome && labels.job === effectJob.name)?.value ?? 0;
 
-test('an error that may pass is tried again with back-off, and the job succeeds', async () => {
+test('a temporary error is retried with back-off, and the job succeeds', async () => {
   const tries: number[] = [];
   await startWorker(async ({ attempt, fence }) => {
     tries.push(fence.number);
@@ -67,12 +67,12 @@ test('an error that may pass is tried again with back-off, and the job succeeds'
   const before = counted('retried');
   await producer.enqueue(effectJob, {}, { jobId: 'passing' });
   expect(await untilState('passing', 'completed')).toMatchObject({ attempts: 3 });
-  // Each try has a fence of its own: the one before can write no more.
+  // Each try has its own fence: the previous one can no longer write.
   expect(new Set(tries).size).toBe(3);
   expect(counted('retried') - before).toBe(2);
 });
 
-test('an error that will not pass is a dead letter at the first try; tries used up make one too', async () => {
+test('a permanent error is a dead letter at the first try; so is a job whose tries are used up', async () => {
   const before = counted('dead');
   await startWorker(async ({ jobId }) => {
     throw jobId === effectJobId('refused') ? permissionMissing({ detail: 'secret-detail' }) : internalError();
@@ -84,7 +84,7 @@ test('an error that will not pass is a dead letter at the first try; tries used 
   expect(counted('dead') - before).toBe(2);
 });
 
-test('of a failure Redis keeps code or class name, never its message or its frames', async () => {
+test('for a failure Redis stores a code or class name, never its message or stack', async () => {
   await startWorker(async () => {
     throw new TypeError('password=hunter2 of demo@sallyport.example');
   });
@@ -100,7 +100,7 @@ test.each([
   ['a payload with a member too many', effectJob.name, { payload: { tenant: 'other' }, traceparent: '' }],
   ['a traceparent that is none', effectJob.name, { payload: {}, traceparent: 'a\nb' }],
   ['no envelope', effectJob.name, 'text' as never],
-])('a forged job is set aside unrun: %s', async (_what, name, data) => {
+])('a forged job is set aside without running: %s', async (_what, name, data) => {
   let ran = 0;
   await startWorker(async () => {
     ran += 1;
@@ -110,7 +110,7 @@ test.each([
   expect(ran).toBe(0);
 });
 
-test('the same job delivered twice has its effect once', async () => {
+test('a job delivered twice has one effect', async () => {
   await startWorker(undefined);
   await producer.enqueue(effectJob, { effect: 'twice' }, { jobId: 'twice' });
   await untilState('twice', 'completed');
@@ -123,7 +123,7 @@ test('the same job delivered twice has its effect once', async () => {
   expect(await harness.rows("SELECT 1 FROM effects WHERE effect = 'twice'")).toHaveLength(1);
 });
 
-test('a run belongs to the trace of whoever asked for it, and acts under the name of its job', async () => {
+test('a run belongs to the trace of its requester, and its actor is the job’s name', async () => {
   const seen: JobRun[] = [];
   await startWorker(async (jobRun) => {
     seen.push(jobRun);
@@ -138,7 +138,7 @@ test('a run belongs to the trace of whoever asked for it, and acts under the nam
   expect(untraced?.request.traceparent).toMatch(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]$/);
 });
 
-test('a run past its time is told to stop and tried again under a new fence', async () => {
+test('a run past its time limit is aborted and retried with a new fence', async () => {
   const reasons: unknown[] = [];
   const impatient = { ...effectJob, timeoutSeconds: 0.05, attempts: 2 };
   await startWorker(async ({ signal }) => {
@@ -162,7 +162,7 @@ test('drain lets the running job finish and takes no other', async () => {
   expect((await read('waiting')).state).toBe('waiting');
 });
 
-test('a job told to stop by the end of the drain goes back to the queue, as no try of it', async () => {
+test('a job aborted at the end of the drain goes back to the queue and loses no try', async () => {
   const worker = await startWorker(undefined);
   await producer.enqueue(effectJob, { effect: 'held for ever' }, { jobId: 'interrupted' });
   await untilState('interrupted', 'active');
@@ -190,7 +190,7 @@ test('while one waits no second is added under the same name; while one runs, ex
   expect(await harness.rows("SELECT 1 FROM effects WHERE effect = 'woken'")).toHaveLength(1);
 });
 
-test('jobs of one queue run one after the other, over all workers', async () => {
+test('jobs of one queue run one after the other, across all workers', async () => {
   let inside = 0;
   let most = 0;
   const work: Work = async () => {

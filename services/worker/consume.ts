@@ -27,12 +27,14 @@ export type ConsumeDeps = {
   readonly stopping: AbortSignal;
 };
 
-/** How long a run that was told to stop may take to do so before it is left behind. */
+/** How long an aborted run may take to stop before it is left behind. */
 const SETTLE_MS = 2_000;
-/** A scheduled run that comes this early waits; an earlier one is left to the timetable, which brings it again. */
+/**
+ * A scheduled run that is early by at most this waits; an earlier one is dropped, and the timetable enqueues it again.
+ */
 const EARLY_MAX_MS = 2_000;
 
-/** A run that was told to stop, and did; or that should not have begun. */
+/** A run that was aborted and stopped, or that should not have begun. */
 class RunStopped extends Error {
   readonly code: 'job_timed_out' | 'job_interrupted' | 'job_lock_lost' | 'job_early' | 'job_over';
   constructor(code: RunStopped['code']) {
@@ -42,16 +44,17 @@ class RunStopped extends Error {
   }
 }
 
-/** The one wrapper round every job: payload, fence, span, time limit, outcome, metrics, timetable. Never rejects. */
+/** The one wrapper around every job: payload, fence, span, time limit, outcome, metrics, timetable. Never rejects. */
 export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<Verdict> {
   const { clock, log } = deps;
   const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
-  // At zero from the start, so that the first failure is a step that panels and alerts see.
+  // Created at zero, so that panels and alerts see the first failure as a step.
   for (const { job } of deps.processors) for (const outcome of OUTCOMES) jobRuns.at(labelsOf(job, outcome));
 
   return async (delivery) => {
     const processor = byName.get(delivery.name);
-    // A run of another release's timetable: whoever has the contract brings it again, and if nobody has, it is over.
+    // A run from another release's timetable: a worker that has the contract enqueues it again; without one it ends
+    // here.
     if (processor === undefined && slotOf(delivery.name, delivery.id) !== undefined) return { kind: 'done' };
     const data = jobDataSchema.safeParse(delivery.data);
     if (processor === undefined || !data.success || !processor.job.payload.safeParse(data.data.payload).success) {
@@ -78,12 +81,12 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
         return { kind: 'retry', code };
       }
       log.error(fields, 'a job failed for good and is kept as a dead letter');
-      // Should this fail too, the timetable finds the dead letter and moves on.
+      // If this fails too, the timetable finds the dead letter and continues.
       await deps.timetable.finish(job.name, delivery.id, 'dead', tookMs).catch(() => {});
       return { kind: 'dead', code };
     };
     let verdict: Verdict = { kind: 'done' };
-    // What is said of a run is said in its trace; its failure is the span's too.
+    // Logged inside the run's trace, and a failure is recorded on its span.
     await withJobSpan(job.name, attributesOf(job, delivery), data.data.traceparent, async (traceparent) => {
       let failure: unknown;
       try {
@@ -122,18 +125,18 @@ async function runOnce(
     },
   };
   await settled(work(deps.ports, payload, run), stop);
-  // Work that stopped early because it was told to is not done.
+  // Work that stopped early because of an abort is not completed.
   if (delivery.signal.aborted) throw new RunStopped('job_lock_lost');
   if (deps.stopping.aborted) throw new RunStopped('job_interrupted');
   if (limit.aborted) throw new RunStopped('job_timed_out');
   await deps.timetable.finish(job.name, delivery.id, 'completed', deps.clock.monotonic() - startedAt);
 }
 
-/** Redis promotes by the clock of whichever worker asks; when a slot is due, the database says. */
+/** Redis promotes by the clock of the asking worker; the database decides when a slot is due. */
 async function untilDue(deps: ConsumeDeps, job: Job, delivery: Delivery): Promise<void> {
   const dueInMs = await deps.timetable.dueInMs(job.name, delivery.id);
   if (dueInMs === undefined) {
-    // Placed by a worker that had read the timetable before the slot was done. A retry of it was asked for.
+    // Enqueued by a worker that read the timetable before the slot was done. A retry was requested explicitly.
     if (delivery.attempt === 1) throw new RunStopped('job_over');
     return;
   }
@@ -141,7 +144,7 @@ async function untilDue(deps: ConsumeDeps, job: Job, delivery: Delivery): Promis
   if (dueInMs > 0) await sleep(dueInMs, undefined, { signal: deps.stopping }).catch(() => {});
 }
 
-/** Waits for the work's own end; of work told to stop, only so long. */
+/** Waits for the work to end; after an abort only for a limited time. */
 async function settled(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const left = new Promise<void>((resolve) => {
@@ -158,7 +161,7 @@ async function settled(work: Promise<unknown>, stop: AbortSignal): Promise<void>
   }
 }
 
-/** What says of itself that it may pass, and what says nothing, is tried again; a refusal is not. */
+/** Retries temporary and unclassified errors, not refusals. */
 function outcomeOf(failure: unknown, delivery: Delivery): Outcome {
   if (isAppError(failure) && failure.definition === runSuperseded.definition) return 'superseded';
   if (failure instanceof RunStopped && (failure.code === 'job_lock_lost' || failure.code === 'job_over'))

@@ -42,7 +42,7 @@ async function counted(metric: string, labels: RegExp): Promise<number> {
   const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) && labels.test(line));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
-/** The mails that tell an owner how the account is opened again. */
+/** The mails that explain to an owner how to unlock the account. */
 async function unlockMails(): Promise<string[]> {
   const folder = mailFolderOf(product.dataDir);
   const mails = await Promise.all((await listMailFiles(folder)).map((name) => readMailFile(folder, name)));
@@ -52,9 +52,9 @@ const mailsSent = () => counted('sallyport_mails_total', /template="reset_passwo
 const incidents = () => counted('sallyport_incidents_total', /detection="token_replay"/);
 const removed = () => counted('sallyport_cleanup_removed_total', /kind="idempotency_keys"/);
 
-test('every job delivered twice, and twice at once, by two workers: one effect', async () => {
+test('every job delivered twice, and twice at once, by two workers, has one effect', async () => {
   await Promise.all(Array.from({ length: 5 }, () => signUp(product)));
-  // Something to do for those that would else find nothing.
+  // Work for the jobs that would otherwise find nothing to do.
   const { id, email } = await signUp(product);
   await rows(`UPDATE users SET "emailVerified" = now() WHERE id = '${id}'`);
   const asked = await send(product.api, 'POST', '/api/auth/request-password-reset', { json: { email } });
@@ -96,7 +96,7 @@ test('every job delivered twice, and twice at once, by two workers: one effect',
   });
   expect(sealed?.leaves).toBeGreaterThan(5);
   expect(sealed).toEqual({ leaves: sealed?.leaves, events: sealed?.leaves, size: sealed?.leaves });
-  // The detections once more, twice at once, now that all is sealed.
+  // The detections once more, twice at once, now that everything is sealed.
   const again = ['three', 'four'].map((ownId) => ({
     queue: detectIncidentsJob.queue,
     id: idOf(detectIncidentsJob.name, ownId),

@@ -21,7 +21,7 @@ const ended = (effect: string) => harness.rows('SELECT pid, outcome FROM ended W
 const effects = (effect: string) => harness.rows('SELECT fence, job_id FROM effects WHERE effect = $1', [effect]);
 const isDone = async (jobId: string) => (await harness.queue().getJobState(jobId)) === 'completed';
 
-test('kill -9 in the middle of a job: another worker takes it, and its effect is there once', async () => {
+test('kill -9 in the middle of a job: another worker takes it, and its effect exists once', async () => {
   const [first, second] = [await harness.forkWorker(), await harness.forkWorker()];
   const effect = 'held by the killed';
   const { jobId } = await harness.producer.enqueue(effectJob, { effect }, { jobId: 'killed' });
@@ -55,7 +55,7 @@ test('SIGSTOP past the lock: the late write of the frozen worker changes no row'
   expect(await effects(effect)).toHaveLength(1);
 });
 
-test('a job whose workers die each time ends as a dead letter instead of taking down every worker', async () => {
+test('a job that crashes each worker becomes a dead letter instead of taking down every worker', async () => {
   const effect = 'held by the poisonous';
   const { jobId } = await harness.producer.enqueue(effectJob, { effect }, { jobId: 'poison' });
   for (let deaths = 1; deaths <= 4; deaths += 1) {

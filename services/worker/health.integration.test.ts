@@ -41,7 +41,7 @@ const untilReason = (worker: Composed, pattern: RegExp) =>
   eventually(`a reason like ${pattern}`, () => worker.health.read().reasons.some((reason) => pattern.test(reason)));
 const untilOk = (worker: Composed) => eventually('health', () => worker.health.read().status === 'ok');
 
-test('jobs that wait and are not taken make a worker unhealthy, until they move', async () => {
+test('waiting jobs that are not taken make a worker unhealthy, until they move', async () => {
   const worker = await startWorker();
   await untilOk(worker);
   await harness.queue().pause();
@@ -61,7 +61,7 @@ test('a long job with others behind it is no stall', async () => {
   await openGate(database.url, 'held long');
 });
 
-test('Redis silent past the bound is a stall, over when it is back', async () => {
+test('Redis silent past the limit is a stall, which ends when it is back', async () => {
   const worker = await startWorker();
   await untilOk(worker);
   await proxy.cut();
@@ -70,7 +70,7 @@ test('Redis silent past the bound is a stall, over when it is back', async () =>
   await untilOk(worker);
 });
 
-test('a schedule without success in time is a stall', async () => {
+test('a schedule without a success in time is a stall', async () => {
   const worker = await startWorker(scheduledEffectJob as typeof effectJob);
   await eventually('the first run', async () => {
     const rows = await harness.rows('SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
@@ -80,7 +80,7 @@ test('a schedule without success in time is a stall', async () => {
   await untilReason(worker, /^seal-audit-events: no successful run in time$/);
 });
 
-test('GET /healthz says it beside the metrics: 200, or 503 with the reasons', async () => {
+test('GET /healthz reports it beside the metrics: 200, or 503 with the reasons', async () => {
   let ok = true;
   const server = await serveMetrics({ health: () => ({ ok, body: { status: ok ? 'ok' : 'stalled', reasons: [] } }) });
   const ask = async () => {

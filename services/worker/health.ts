@@ -9,7 +9,7 @@ import { isStale, type Timetable } from '../platform/queue/timetable.ts';
 
 export type Health = {
   readonly status: 'ok' | 'stalled';
-  /** What does not move, a phrase each. */
+  /** What is stalled, one phrase each. */
   readonly reasons: readonly string[];
 };
 
@@ -26,8 +26,8 @@ export type HealthDeps = {
 };
 
 /**
- * Healthy means that jobs move: nothing due waits too long, no schedule is stale, both stores answer. For alerts and people;
- * no reason to end a process, which would only take its running jobs down.
+ * Healthy means that jobs move: nothing due waits too long, no schedule is stale, both stores answer. For alerts and
+ * operators, not for ending the process, which would only abort its running jobs.
  */
 export function createHealth(deps: HealthDeps) {
   const { clock, sampleMs, stallSeconds } = deps;
@@ -53,7 +53,7 @@ export function createHealth(deps: HealthDeps) {
     const known = states.get(name);
     const silentMs = clock.monotonic() - (known?.atMs ?? startedAt);
     if (silentMs > stallSeconds * 1_000) return [`${name}: Redis is out of reach`];
-    // Behind a running job it only waits its turn; how long that may take is the running job's own limit.
+    // Behind a running job it only waits; the running job's own time limit ends that.
     const isLate = known !== undefined && known.state.oldestAgeMs > stallSeconds * 1_000;
     if (isLate && known.state.active === 0) return [`${name}: jobs wait and none is taken`];
     return [];

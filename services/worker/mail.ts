@@ -4,7 +4,7 @@ import { isLocalSmtp } from '../platform/config/mail.ts';
 import { createFileOutbox, mailFolderOf } from '../platform/mail/file-outbox.ts';
 import { createSmtpTransport } from '../platform/mail/smtp.ts';
 
-/** Where this worker's mails leave: the SMTP server that is set, else files below the data directory. */
+/** Where this worker sends mails: to the configured SMTP server, else to files in the data directory. */
 export function createMailTransport({ mail, server }: Config, dataDir: string, log: Log): MailTransport {
   const { smtpUrl, from } = mail;
   if (smtpUrl !== undefined) return createSmtpTransport({ url: smtpUrl, from, requireTls: !isLocalSmtp(smtpUrl) });

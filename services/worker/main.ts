@@ -1,5 +1,5 @@
 import './telemetry.ts';
-// Telemetry above, everything it measures below.
+// Telemetry first, so that it measures everything imported after it.
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
@@ -9,7 +9,7 @@ import { BACKGROUND, lowerPriority } from '../platform/process/priority.ts';
 import { compose } from './compose.ts';
 import * as instruments from './telemetry.ts';
 
-/** Of the drain time, what remains for work that was told to stop. */
+/** The part of the drain time reserved for aborted work. */
 const STOP_MS = 2_500;
 
 lowerPriority(0, BACKGROUND);
@@ -24,7 +24,7 @@ await runProcess('sallyport-worker', instruments, async (config, log) => {
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'worker'), exemplars: true, health });
   await worker.start();
   return {
-    // What still runs then is given to another worker once its lock is over.
+    // What still runs then goes to another worker once its lock expires.
     stopSeconds: workerDrainSeconds,
     stop: async () => {
       await worker.drain(Math.max(0, workerDrainSeconds * 1_000 - STOP_MS));

@@ -22,7 +22,7 @@ async function start(sampling: Record<string, string>): Promise<Product> {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
       OTEL_BSP_SCHEDULE_DELAY: '100',
-      // One for both starts: it seals the keys.
+      // One folder for both starts: it contains the key that encrypts the signing keys.
       BETTER_AUTH_SECRET: authSecret,
       ...sampling,
     },
@@ -62,7 +62,7 @@ describe('with every request sampled', () => {
   });
   afterAll(() => product?.dispose());
 
-  test('one trace: request, outbox row, the job that it woke, statements, and its place in the sealed log', async () => {
+  test('one trace: request, outbox row, the job that it woke, statements, and its entry in the sealed log', async () => {
     const traceId = newTraceId();
     const answer = await signIn(traceId);
     expect([answer.status, answer.body.trace_id]).toEqual([401, traceId]);
@@ -78,7 +78,7 @@ describe('with every request sampled', () => {
     expect([job?.service, job?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
     expect([seal?.service, seal?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
     expect(row?.traceparent).toBe(`00-${traceId}-${request?.spanId}-01`);
-    // The span of the seal points at the run that did it, which may have been another request's.
+    // The seal's span links to the run that did it, which may belong to another request.
     expect(seal?.links.length).toBe(1);
 
     const statements = await eventually('the statements', () => {
@@ -89,7 +89,7 @@ describe('with every request sampled', () => {
     expect(statements.some((span) => String(span.attributes['db.query.text']).includes('audit_'))).toBe(true);
   });
 
-  test('a scheduled run has a trace of its own, and Redis is in it: the command that puts the next run in place', async () => {
+  test('a scheduled run has its own trace, which includes the Redis command that enqueues the next run', async () => {
     const ofWorker = () => receivedSpans(collector).filter(({ service }) => service === 'sallyport-worker');
     const [run, command] = await eventually('a scheduled run with its Redis command', () => {
       const runs = ofWorker().filter(({ attributes }) => /-\d{13}$/.test(String(attributes['messaging.message.id'])));
@@ -102,7 +102,7 @@ describe('with every request sampled', () => {
       return undefined;
     });
     expect(command.traceId).toBe(run.traceId);
-    // Its name and no value: keys and job data stay out.
+    // Its name without values: keys and job data are not exported.
     expect(command.attributes['db.query.text']).toMatch(/^[a-z]+$/);
   });
 
@@ -113,7 +113,7 @@ describe('with every request sampled', () => {
         .split('\n')
         .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(line) as { service?: string; trace_id?: string; msg?: string });
-    // Sealing that is kept from its tables fails, says so, and is tried again.
+    // Sealing without its tables fails, logs it, and is retried.
     await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles RENAME TO audit_tiles_away');
     const traceId = newTraceId();
     await signIn(traceId);
@@ -131,7 +131,7 @@ describe('with every request sampled', () => {
     await sealed(traceId);
   });
 
-  test('a failed statement’s span names its error and not its words', async () => {
+  test('the span of a failed statement names its error without the message', async () => {
     const failing = await eventually('a failed statement', () =>
       receivedSpans(collector).find(
         (span) => span.service === 'sallyport-worker' && span.attributes['db.query.text'] && span.statusCode === 2,
@@ -148,7 +148,7 @@ describe('with a tenth sampled', () => {
   });
   afterAll(() => product?.dispose());
 
-  test('a trace is whole or not there: the worker records the requests that the API recorded, whatever callers wish', async () => {
+  test('a trace is complete or absent: the worker records exactly the requests that the API recorded, whatever callers ask', async () => {
     const traces = Array.from({ length: 120 }, newTraceId);
     await Promise.all(
       traces.map((traceId, index) =>

@@ -7,7 +7,7 @@ import type { MailTransport, Ports } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 
-/** What the use-cases of jobs are given. */
+/** The ports of the jobs' use-cases. */
 export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> &
   HasLogMark &
   HasKeyRing &
@@ -21,6 +21,6 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
     readonly config: Config;
     readonly enqueue: Enqueue;
     readonly mailTransport: MailTransport;
-    /** Running copies of the API see new keys at their next poll. */
+    /** Running API copies see new keys at their next poll. */
     readonly keysChanged: () => void;
   };

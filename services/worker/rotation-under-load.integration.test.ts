@@ -10,7 +10,7 @@ import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 const ROTATION_SECONDS = 3;
 const KEY_SET_SECONDS = 2;
-/** Of everything asked under load, at least so much. */
+/** The least number of each request under load. */
 const CHECKS = 200;
 
 let database: TestDatabase;
@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 type KeyFacts = { kid: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };
-/** Keys of tokens by when they sign, and what has become of them by the database's clock. */
+/** Token keys by the time they sign from, with their state by the database's clock. */
 const keyFacts = (): Promise<KeyFacts[]> =>
   queryRows(
     database.url,
@@ -55,9 +55,9 @@ const keyFacts = (): Promise<KeyFacts[]> =>
 
 const lives = (token: string): boolean => claimsIn(token).exp > Date.now() / 1_000;
 
-test('keys that change every few seconds under load refuse no valid token: not here, not at verifiers that keep their key set as long as they may', async () => {
+test('keys that change every few seconds under load cause no valid token to be refused, here or at verifiers that cache the key set as long as allowed', async () => {
   const url = new URL('/.well-known/jwks.json', product.api);
-  // Two that never ask again for a kid they do not know: what they have fetched must do until its time is over.
+  // Two verifiers that never refetch for an unknown kid: the cached key set must suffice until it expires.
   const verifiers: JWTVerifyGetKey[] = Array.from({ length: 2 }, () =>
     createRemoteJWKSet(url, {
       cacheMaxAge: KEY_SET_SECONDS * 1_000,
@@ -89,7 +89,7 @@ test('keys that change every few seconds under load refuse no valid token: not h
     if (token === undefined) return;
     const verdict = await verdictOn(product, token);
     checks.here += 1;
-    // On a busy machine a copy may say that it cannot tell, and a token run out on its way; that is no verdict on keys.
+    // On a busy machine a copy may be unable to decide, and a token may expire in transit; neither concerns the keys.
     const cannotTell = ['revocation_state_stale', 'signing_unavailable', 'key_ring_behind'];
     if (lives(token) && ![...cannotTell, 'active'].includes(verdict)) refused.push(`here: ${verdict}`);
   };
@@ -121,7 +121,7 @@ test('keys that change every few seconds under load refuse no valid token: not h
     ...verifiers.map((keySet) => repeat(() => elsewhere(keySet))),
   ];
   try {
-    // Until five keys have signed, one of them has gone through everything a key goes through, and enough was asked.
+    // Until five keys have signed, one of them has passed through every state, and enough requests were made.
     const isDone = async (): Promise<boolean> =>
       kids.size >= 5 &&
       Math.min(checks.here, checks.elsewhere, refreshes) > CHECKS &&
@@ -134,7 +134,7 @@ test('keys that change every few seconds under load refuse no valid token: not h
   expect(refused).toEqual([]);
   const facts = await keyFacts();
   for (const { ended, destroyed } of facts) if (ended) expect(destroyed).toBe(true);
-  // No storm: keys follow one another by the days of the settings, however often and by however many it is asked for.
+  // No storm: key rotation follows the settings, however often and by however many callers it is requested.
   for (const [index, { signs }] of facts.entries())
     if (index > 1) expect(signs - facts[index - 1]!.signs).toBeGreaterThanOrEqual(ROTATION_SECONDS);
   const [versions] = await queryRows<{ n: number }>(

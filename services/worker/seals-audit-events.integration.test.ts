@@ -21,7 +21,7 @@ afterAll(() => harness?.close());
 
 const rows = (text: string, values: unknown[] = []) => queryRows(product.credentials.database_url, text, values);
 
-test('what somebody does is sealed within seconds: under the trace of the request, a signed head and a mark outside', async () => {
+test('an event is sealed within seconds, under the trace of its request, with a signed head and a high-water mark outside the database', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
   const json = { email: newEmail(), password: newPassword() };
   const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
@@ -47,10 +47,10 @@ test('what somebody does is sealed within seconds: under the trace of the reques
   expect(metrics).toMatch(/sallyport_audit_sealing_stopped\{process="worker-[12]",reason="database_behind"\} 0/);
 });
 
-/** Traces that were answered, each with the event that the answer promises. */
+/** Traces that were answered, each with the event that the answer guarantees. */
 type Ledger = Map<string, 'user.login' | 'token.issued'>;
 
-/** Asks under traces of its own until told to stop; what gets no answer promises nothing. */
+/** Sends requests with their own traces until stopped; an unanswered request guarantees nothing. */
 async function keepAsking(ledger: Ledger, isOver: () => boolean): Promise<void> {
   for (let n = 0; !isOver(); n += 1) {
     const traceId = randomBytes(16).toString('hex');
@@ -66,7 +66,7 @@ async function keepAsking(ledger: Ledger, isOver: () => boolean): Promise<void> 
   }
 }
 
-test('kill -9 of the workers, each in turn, under load: every answered request has exactly one leaf of its event, without a gap', async () => {
+test('kill -9 of each worker in turn under load: every answered request has exactly one leaf, without a gap', async () => {
   const ledger: Ledger = new Map();
   let isOver = false;
   const clients = Array.from({ length: 6 }, () => keepAsking(ledger, () => isOver));
@@ -77,7 +77,7 @@ test('kill -9 of the workers, each in turn, under load: every answered request h
       const pid = await eventually(`${name} to run`, () => product.workerPids()[name]);
       process.kill(pid, 'SIGKILL');
       await eventually(`another ${name}`, () => (product.workerPids()[name] ?? pid) !== pid);
-      // Sealing goes on after each, by whichever worker.
+      // After each kill another worker continues sealing.
       const before = await sealed();
       await eventually('more leaves', async () => (await sealed()) > before);
     }

@@ -27,7 +27,7 @@ test.each([
   ['one ahead beside one that is right', [0, TWO_DAYS_MS]],
   ['one back beside one that is right', [0, -TWO_DAYS_MS]],
   ['one ahead beside one back', [TWO_DAYS_MS, -TWO_DAYS_MS]],
-])('%s: each slot runs once, when the database says that it is due', async (_what, steps) => {
+])('%s: each slot runs once, when it is due by the database’s clock', async (_what, steps) => {
   for (const step of steps) await startWorker(step);
   await eventually('the first run', async () => (await lastOutcome()) === 'completed');
   await harness.afterChecks(10);
@@ -38,13 +38,13 @@ test.each([
   expect(await harness.begun()).toBe(2);
 });
 
-test('a clock set right again: a run placed two days ahead still comes when it is due', async () => {
+test('after a clock is corrected, a run enqueued two days ahead still runs when it is due', async () => {
   const wrong = await startWorker(TWO_DAYS_MS);
   await eventually('the first run', async () => (await lastOutcome()) === 'completed');
   await harness.afterChecks(2);
   wrong.kill('SIGKILL');
   await startWorker(0);
-  // The same slot, due now: its job in Redis is not before the day after tomorrow.
+  // The same slot, due now: its job in Redis is only due the day after tomorrow.
   const [row] = await harness.schedules();
   const [delayed] = await harness.queue().getDelayed();
   expect(delayed?.id).toBe(effectJobId(String(row?.nextRunAtMs)));

@@ -34,7 +34,7 @@ const startWorker = (job: Job, env: Record<string, string> = {}): Promise<Compos
 const effects = (effect: string) => harness.rows('SELECT job_id FROM effects WHERE effect = $1', [effect]);
 
 test.each(['SIGKILL', 'SIGINT'] as const)(
-  'Postgres ended by %s: jobs are tried again, and done once when it is back',
+  'Postgres ended by %s: jobs are retried, and done once when it is back',
   async (signal) => {
     await startWorker({ ...scheduledEffectJob, attempts: 50 });
     await eventually('a scheduled run', async () => (await effects('scheduled')).length > 0);
@@ -49,7 +49,7 @@ test.each(['SIGKILL', 'SIGINT'] as const)(
     await eventually('the effect', async () => (await effects(signal)).length > 0);
     await eventually('the end', async () => (await harness.queue().getJobState(effectJobId(signal))) === 'completed');
     expect(await effects(signal)).toHaveLength(1);
-    // The timetable goes on too.
+    // The timetable continues too.
     const before = (await effects('scheduled')).length;
     await harness.makeDue();
     await eventually('the next scheduled run', async () => (await effects('scheduled')).length > before);
@@ -59,7 +59,7 @@ test.each(['SIGKILL', 'SIGINT'] as const)(
 const gauge = (name: string): number | undefined =>
   registry.collect().find((metric) => metric.name === name)?.series[0]?.value;
 
-test('Postgres away past the bound: a worker says that jobs stand still, though its last reading was a good one', async () => {
+test('with Postgres away past the limit a worker reports that jobs are stalled, even if its last reading was good', async () => {
   const job = { ...scheduledEffectJob, schedule: { everySeconds: 1 }, attempts: 1, staleAfterSeconds: 3 };
   const worker = await startWorker(job, { QUEUE_STALL_SECONDS: '1' });
   await eventually(
@@ -68,7 +68,7 @@ test('Postgres away past the bound: a worker says that jobs stand still, though 
   );
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
   await stores.end('postgres', 'SIGKILL');
-  // Its one try is used up, and nobody can place the next slot.
+  // Its only try is used up, and no worker can enqueue the next slot.
   await eventually('the dead run', async () => (await harness.queue().getFailedCount()) === 1);
   const reasons = ['Postgres is out of reach', 'seal-audit-events: no successful run in time'];
   await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));

@@ -33,7 +33,7 @@ afterAll(async () => {
 
 const startWorker = (): Promise<Composed> => harness.startWorker({ processors: [effectProcessor(scheduledEffectJob)] });
 
-/** Adding a job while Redis cannot take it: refused, and by far sooner than a caller would give up. */
+/** Enqueues a job while Redis is away: refused long before a caller would give up. */
 async function expectRefusedSoon(by: Producer, effect: string): Promise<void> {
   const tooLate = new AbortController();
   const refused = outcomeOf(by.enqueue(effectJob, { effect }));
@@ -54,7 +54,7 @@ test('FLUSHALL: the next runs are back in Redis by the next check, and jobs are 
   await harness.untilEffects(2);
 });
 
-test('Redis away: adding fails at once and says so; what came due meanwhile runs when Redis is back, once', async () => {
+test('without Redis, enqueuing fails at once with an error; what became due meanwhile runs once when Redis is back', async () => {
   const worker = await startWorker();
   await harness.untilEffects(1);
   await stores.end('redis', 'SIGKILL');
@@ -68,7 +68,7 @@ test('Redis away: adding fails at once and says so; what came due meanwhile runs
   expect(worker.health.read().status).toBe('ok');
 });
 
-test('Redis down at boot: a producer fails at once, a worker starts, and both work once Redis is there', async () => {
+test('Redis down at boot: a producer fails at once, a worker starts, and both work once Redis is available', async () => {
   await stores.end('redis', 'SIGKILL');
   const late = createProducer(stores.redisUrl, () => {});
   await expectRefusedSoon(late, 'too early');
@@ -82,7 +82,7 @@ test('Redis down at boot: a producer fails at once, a worker starts, and both wo
   await late.close();
 });
 
-test('a worker stops at once while Redis is away and nothing runs', async () => {
+test('an idle worker stops at once while Redis is away', async () => {
   const worker = await startWorker();
   await harness.untilEffects(1);
   await stores.end('redis', 'SIGKILL');
@@ -90,7 +90,7 @@ test('a worker stops at once while Redis is away and nothing runs', async () => 
   await stores.revive('redis');
 });
 
-test('a frozen Redis holds nobody who adds a job', async () => {
+test('a frozen Redis does not block a caller that enqueues a job', async () => {
   await eventually('redis', () => producer.isReady());
   const thaw = stores.freezeRedis();
   try {
@@ -100,7 +100,7 @@ test('a frozen Redis holds nobody who adds a job', async () => {
   }
 });
 
-test('READONLY after a failover: the worker goes on by itself once there is a primary again', async () => {
+test('READONLY after a failover: the worker continues by itself once there is a primary again', async () => {
   await startWorker();
   await harness.untilEffects(1);
   const redis = new Redis(stores.redisUrl);

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-test('a start brings a worker that does its scheduled jobs, tells of them, and ends after the API with code 0', async () => {
+test('a start runs a worker that does its scheduled jobs, exports their metrics, and stops after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });
   const [row] = await eventually('the first scheduled run', async () => {
     const rows = await queryRows(

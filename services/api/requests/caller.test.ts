@@ -61,7 +61,7 @@ const basic = `Basic ${Buffer.from('c:s').toString('base64')}`;
 const everything = { accepts: ['bearer', 'client', 'session'] } as const;
 
 describe('who calls', () => {
-  test('a public endpoint asks for nobody, and its caller knows how the request came', async () => {
+  test('a public endpoint needs no credential, and its caller has the facts of the request', async () => {
     const caller = await resolve('public', { authorization: 'Bearer bad', 'user-agent': 'x'.repeat(600) });
     expect(caller.kind).toBe('anonymous');
     expect(caller.request).toMatchObject({ ip: '192.0.2.1', traceId: 'a'.repeat(32) });
@@ -78,7 +78,7 @@ describe('who calls', () => {
     expect(await resolve(everything, { cookie: 'good' })).toMatchObject({ kind: 'user', by: 'session' });
   });
 
-  test('whom the limiter proved by the same headers is not proved again, and needs its permission all the same', async () => {
+  test('a caller that the limiter authenticated by the same headers is not authenticated again, and still needs the permission', async () => {
     const known = client(['keys:read'], {} as RequestContext);
     const request = { headers: { authorization: basic }, identified: known } as unknown as FastifyRequest;
     const none = { ...authenticators, client: () => expect.unreachable() };
@@ -106,7 +106,7 @@ describe('who calls', () => {
     expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: 'Bearer good' }, form))).toBe('user');
   });
 
-  test('nobody is anonymous only where that is allowed', async () => {
+  test('an anonymous caller is accepted only where the endpoint allows one', async () => {
     expect(await codeOf(resolve({ ...everything, optional: true }))).toBe('anonymous');
     expect(await codeOf(resolve(everything))).toBe('unauthenticated');
     expect(await codeOf(resolve(everything, { cookie: 'bad' }))).toBe('unauthenticated');
@@ -121,7 +121,7 @@ describe('who calls', () => {
     );
   });
 
-  test('a write by cookie from a foreign page is refused, a read is not', async () => {
+  test('a write by cookie from another origin’s page is refused, a read is not', async () => {
     csrf = false;
     expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }))).toBe('origin_refused');
     expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }, undefined, 'GET'))).toBe('user');

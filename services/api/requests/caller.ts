@@ -57,7 +57,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const isPermitted = (caller: Caller, permission: string): boolean =>
   (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(permission);
 
-/** RFC 6749 §2.3: one way of authentication in a request; which of two secrets was meant is nobody's to guess. */
+/** RFC 6749 §2.3: one way of authentication in a request; the server does not guess which of two secrets was meant. */
 function assertAuthenticatesOnce({ headers, body }: FastifyRequest): void {
   const form = body as { client_secret?: unknown } | null | undefined;
   if (form?.client_secret !== undefined && sentCredential(headers).kind === 'basic')
@@ -100,7 +100,7 @@ export const requestContextOf = (request: FastifyRequest): RequestContext => new
 
 const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock };
 
-/** With `isAnew`, a request is judged by what holds now, whoever it was known to come from before. */
+/** With `isAnew`, a request is authenticated by the current state, even if its caller was resolved before. */
 export function createCallerResolver(
   authenticators: Authenticators,
   stepUp: StepUpRule = TEN_MINUTES,
@@ -149,7 +149,7 @@ export function createCallerResolver(
       };
       return async (request) => {
         if (accepts.has('client')) assertAuthenticatesOnce(request);
-        // Whom the limiter knows by the same headers is not proved twice: a secret costs, and a proof counts once.
+        // A caller authenticated by the limiter is not authenticated twice: a secret costs a hash, and a proof works once.
         const caller = (isAnew ? null : request.identified) ?? (await prove(request));
         request.identified = caller;
         if (auth.permission && !isPermitted(caller, auth.permission))

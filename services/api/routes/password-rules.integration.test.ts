@@ -10,7 +10,7 @@ import { type Received, type Sent, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
 import { ownPage } from './accounts-harness.ts';
 
-const STOLEN = 'a password of somebody elsewhere';
+const STOLEN = 'a password leaked at another site';
 const COMMON = 'passwordpassword';
 const GOOD = 'twenty-four quiet pigeons';
 

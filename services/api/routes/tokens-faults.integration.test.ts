@@ -195,7 +195,7 @@ describe('stores', () => {
       harness.rows(`SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`);
     const rows = await issued();
     await harness.postgres.cut();
-    const user = { basic: client, json: { user_id: 'anybody' } };
+    const user = { basic: client, json: { user_id: 'any-user' } };
     const refused = await Promise.all([
       send(api.url, 'POST', '/v1/tokens', user),
       credentials(harness),
