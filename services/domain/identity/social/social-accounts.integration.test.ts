@@ -86,9 +86,9 @@ describe('CVE-2026-53516 matching accounts by address', () => {
     expect((await harness.ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
     expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
     const told = (await harness.mails.to(person.email)).filter(({ subject }) =>
-      subject.includes('another sign-in method'),
+      subject.includes('sign-in method was added'),
     );
-    expect(told.map(({ text }) => text.includes('by company'))).toEqual([true]);
+    expect(told.map(({ text }) => text.includes('with company'))).toEqual([true]);
   });
 
   test('a disabled account is refused, and one with a second factor gets no session from the first factor alone', async () => {
