@@ -83,7 +83,7 @@ export function auditActor(caller: Caller): AuditActor {
 /**
  * Tells the row triggers of this transaction who acts and why; forgotten with the transaction.
  * @param reason stored with sessions, families and revocations that end
- * @param rule what decided that they end, where the reason is somebody's own words; stored with revocations
+ * @param rule the rule that ended them, where the reason is free text; stored with revocations
  */
 export async function setAuditContext(tx: Sql, caller: Caller, reason?: string, rule?: EndRule): Promise<void> {
   const actor = auditActor(caller);

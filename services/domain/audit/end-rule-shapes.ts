@@ -1,4 +1,4 @@
-/** What decides that a login ends, beside whoever asks for it; told in the audit context and by `/v1/tokens/why`. */
+/** Rules that end a token family without a request; shown in the audit context and by `/v1/tokens/why`. */
 export const END_RULES = [
   'role_removed',
   'rights_removed',

@@ -119,8 +119,8 @@ describe('days that are over', () => {
   });
 });
 
-describe('in whose company', () => {
-  test('writers wait for nobody: while one holds the table the run gives up, and the next one goes on', async () => {
+describe('beside other transactions', () => {
+  test('writers never wait: while the table is locked the run gives up, and the next run continues', async () => {
     await makeDay(-5);
     await insertEvents(-5, 10);
     let release = (): void => {};

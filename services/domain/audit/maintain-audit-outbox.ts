@@ -10,7 +10,7 @@ import {
   readOutboxDays,
 } from './outbox-partitions.store.ts';
 
-/** As many days may nobody look: after that events go to the DEFAULT partition, which an alert watches. */
+/** Days of partitions created ahead: if the job fails for longer, events go to the DEFAULT partition, which raises an alert. */
 const DAYS_AHEAD = 7;
 
 export type MaintainedOutbox = {

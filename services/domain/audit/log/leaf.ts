@@ -11,7 +11,7 @@ const COMMITMENT_DOMAIN = 'sallyport/audit/personal/v1';
 /** A value that can be forgotten: the leaf holds its commitment, the value and its salt lie beside the log. */
 export type PersonalValue = { readonly field: string; readonly salt: Uint8Array; readonly value: string };
 
-/** SHA-256(domain ‖ 0 ‖ field ‖ 0 ‖ salt ‖ value). Without its 32-byte salt nobody can try values. */
+/** SHA-256(domain ‖ 0 ‖ field ‖ 0 ‖ salt ‖ value). Without its 32-byte salt an attacker cannot guess values. */
 export const commitmentOf = ({ field, salt, value }: PersonalValue): Buffer =>
   createHash('sha256').update(`${COMMITMENT_DOMAIN}\0${field}\0`).update(salt).update(value).digest();
 

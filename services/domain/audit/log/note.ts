@@ -116,7 +116,7 @@ export function verifiesNote(key: NoteKey, text: string, { signature }: NoteSign
 }
 
 /**
- * Of lines that somebody sent, those that are this key's good signatures over the text.
+ * The lines that are valid signatures of this key over the text.
  * @returns whole lines, each with its LF
  */
 export function goodSignatures(key: NoteKey, text: string, lines: readonly string[]): string[] {

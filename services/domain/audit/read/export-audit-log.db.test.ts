@@ -51,7 +51,7 @@ function verify(into: string, signer: (typeof signers)[number], ...args: string[
 const entriesOf = (paths: readonly string[]) => paths.filter((path) => path.includes('tile/entries/'));
 const failing = (input: Partial<ExportInput> = {}) => expect(exported(input)).rejects;
 const raw = (text: string) => ports.raw(text);
-/** As somebody with the rights of the database's owner does it, whom no trigger stops. */
+/** As an attacker with the database owner's rights, whom no trigger stops. */
 const tamper = (text: string) => raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${text}; END $$`);
 
 describe('an export', () => {
@@ -133,7 +133,7 @@ describe('an export', () => {
     await expect(exported()).resolves.toBeDefined();
   });
 
-  test('passes an earlier log by that nobody signed, and is none before the log in use is signed', async () => {
+  test('skips an earlier log without a signature, and finds nothing before the current log is signed', async () => {
     const unsigned = (origin: string) =>
       raw(`UPDATE audit_checkpoints SET origin = origin || '/away' WHERE origin = '${origin}'`);
     const signed = () => raw(`UPDATE audit_checkpoints SET origin = replace(origin, '/away', '')`);

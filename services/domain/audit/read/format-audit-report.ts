@@ -39,7 +39,7 @@ export async function* auditReportCsv(report: AuditReport): AsyncGenerator<strin
 
 function cell(value: string | number | null): string {
   if (value === null) return '';
-  // A spreadsheet would run what begins like a formula, and ids of targets can be of anybody's choosing.
+  // A spreadsheet would run a cell that begins like a formula, and callers can choose ids of targets.
   const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

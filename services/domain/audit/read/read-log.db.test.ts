@@ -162,7 +162,7 @@ describe('the tile reader', () => {
     ]);
   });
 
-  test('what is not there is asked for anew each time, and kept by nobody', async () => {
+  test('a missing tile is read each time and never cached', async () => {
     const { reader, statements } = counted();
     for (const [choice, path, code] of [
       ['current', '0/273', 'audit_tile_unknown'],

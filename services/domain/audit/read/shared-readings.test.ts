@@ -26,7 +26,7 @@ test('what is asked for while it is read is read once, and anew when that has en
   expect(await again).toBe('two');
 });
 
-test('a reading that failed fails for all that shared it, and for nobody after them', async () => {
+test('a failed read rejects for the callers that shared it, not for later ones', async () => {
   const { read, pending } = counted();
   const asked = Promise.allSettled([read('a'), read('a')]);
   pending[0]?.reject(new Error('gone'));

@@ -1,4 +1,4 @@
-/** One reading of a key at a time: whoever asks for it meanwhile is given the same, its failure too. */
+/** Single-flight reads: concurrent callers of a key share one read, including its failure. */
 export function createSharedReadings<T>(): (key: string, read: () => Promise<T>) => Promise<T> {
   const underWay = new Map<string, Promise<T>>();
   return (key, read) => {

@@ -20,7 +20,7 @@ export type TileReader = {
   read(choice: LogChoice, path: string): Promise<PublicTile>;
 };
 
-/** After so long a tile is read anew: whoever changes the database does not hide behind memory. */
+/** A cached tile is read again after this time, so that the cache does not hide changes to the database. */
 const KEPT_MS = 60_000;
 /** For so long after a log was continued, its addresses as the log in use still show the one before. */
 const LOGS_MS = 1_000;
@@ -31,9 +31,9 @@ const TILE_OVERHEAD_BYTES = 1_024;
 type HeldTile = PublicTile & { readonly width: number; readonly readAtMs: number };
 
 /**
- * Reads tiles as often as anybody likes: what is published never changes, so it is read once a minute at most, as
+ * Serves tiles to any number of clients: published tiles never change, so each is read once a minute at most, as
  * far as memory goes, as wide as it is published, by one for all who ask; partial tiles are the beginning of that.
- * A tile that nobody asked for lately costs one statement, one that is not there one or two.
+ * An uncached tile costs one statement, a missing one one or two.
  */
 export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, memoryBytes: number): TileReader {
   const kept = createByteLru<HeldTile>(memoryBytes);

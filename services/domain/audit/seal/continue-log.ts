@@ -51,7 +51,7 @@ async function continuationOf(sql: Sql, mark: LogMark): Promise<LogLoss> {
 /**
  * Goes on after leaves of the log were lost (a restored backup, damaged tiles): the log is closed as it is and a new
  * one begins, under a name that no lost one can have. Its first leaf is the event that names the lost head, so that
- * whoever holds a proof against it learns what became of it. Where that was done already, by a run that ended early or
+ * a verifier with a proof against it can learn its fate. Where that was done already, by a run that ended early or
  * on another host, the mark of this one is moved and no further log begins. Sealing resumes with the next run.
  * @throws nothingToContinue (409); storeUnavailable
  */
@@ -71,7 +71,7 @@ export async function continueLog(
   const origin = successorOf(log.origin, ports.random.bytes(4));
   const next = await ports.transact(async (tx) => {
     await lockLog(tx);
-    // Somebody else continued it.
+    // Another process continued it.
     if (!(await closeLog(tx, log.origin))) throw nothingToContinue();
     await openLog(tx, origin, log.firstSeq + log.size, lost);
     return beginLog(ports, tx, { ...input, held, lost }, caller);

@@ -41,7 +41,7 @@ export function observeLog(ports: Pick<Ports, 'sql' | 'clock'>, size: number): P
   return observeBacklog(ports);
 }
 
-/** Looks now and then, whoever seals: a worker whose last look is old must not show what another has sealed since. */
+/** Reads the log state regularly, whichever worker seals: a worker must not report outdated state as current. */
 export function watchBacklog(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: number): { close(): void } {
   const look = (): void => void observeBacklog(ports).catch(() => {});
   look();

@@ -110,7 +110,7 @@ export async function insertEvents(tx: Sql, firstSeq: number, events: readonly S
   await tx.query(auditEventsInsert, [firstSeq, blobArray(events, ({ leaf }) => leaf)]);
 }
 
-/** Gives outbox rows their places. False: one of them is gone, or was sealed by somebody else. */
+/** Assigns sequence numbers to outbox rows. False: a row is gone, or another process has sealed it. */
 export async function markSealed(
   tx: Sql,
   rows: readonly { readonly row: OutboxRow; readonly seq: number }[],

@@ -4,7 +4,7 @@ import { REASON_CODES } from './reason-codes.ts';
 import type { OutboxRow, SealedRow } from './seal.store.ts';
 
 // The log is public and never forgets, so a leaf holds nothing that says who a person is, whether an account exists,
-// or that somebody has made up or typed in.
+// or that a caller has made up or typed in.
 
 /** Members of a detail that may be personal: an outbox row keeps none of them once it is sealed. */
 export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id'];
@@ -12,7 +12,7 @@ export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job
 /** Types whose `reason` comes from no request: the code of an error, and what an operator tells every reader of the log. */
 const OWN_REASONS: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
 
-/** Ids that we make, and names that administrators give. A client that nobody vetted has the address of its document. */
+/** Ids that we generate, and names that administrators choose. An unvetted client has the URL of its document. */
 const ID = /^[\w.:-]{1,128}$/;
 const isHiddenId = (id: Json): boolean => typeof id === 'string' && id !== '' && !ID.test(id);
 
@@ -44,7 +44,7 @@ const targetText = ({ targetKind, targetId }: OutboxRow): string =>
 const iso = (micros: number): string =>
   new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
 
-/** The user an event is about, by whom its personal values can be found again. */
+/** The user an event is about, used to find its personal values. */
 function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;

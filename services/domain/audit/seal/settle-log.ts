@@ -22,7 +22,7 @@ export const markOf = ({ origin, size, root }: LogMark): LogMark => ({ origin, s
 export async function readStanding(
   ports: Pick<Ports, 'sql'> & HasLogMark,
 ): Promise<{ readonly log: OpenLog; readonly mark: LogMark | null; readonly standing: LogStatus } | null> {
-  // The mark first: a log read later has at least as many leaves, whoever else seals meanwhile.
+  // The high-water mark first: a log read later has at least as many leaves, even if another worker seals meanwhile.
   const mark = await ports.logMark.read();
   const log = await readOpenLog(ports.sql);
   if (log === null) return null;

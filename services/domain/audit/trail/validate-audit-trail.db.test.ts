@@ -242,7 +242,7 @@ describe('what a superuser does to it is named', () => {
     expect(await validate()).toMatchObject({ valid: false, checked: 4_000, faults: [{ code: 'log_truncated' }] });
   });
 
-  test('two signed roots of one size, and a checkpoint of somebody else', async () => {
+  test('detects two signed roots of one size, and a checkpoint of another signer', async () => {
     const root = Buffer.alloc(32, 1);
     const put = async (size: number, by: typeof signer): Promise<unknown> => {
       const note = signNote(checkpointText({ origin: signer.key.name, size, root }), [by]);
