@@ -106,7 +106,7 @@ describe('device grant (RFC 8628)', () => {
     await harness.rows('UPDATE oauth_device_grants SET expires_at = clock_timestamp()');
     expect((await poll(body.device_code)).body.error).toBe('expired_token');
     const late = await browserOf(api, user).open(`/device?user_code=${body.user_code}`);
-    expect([late.status, late.text.includes('not known')]).toEqual([400, true]);
+    expect([late.status, late.text.includes('unknown or has expired')]).toEqual([400, true]);
   });
 
   test('the first decision is final, and a form of another browser is refused', async () => {
