@@ -202,7 +202,7 @@ test('what cannot be done ends with its exit code and one fix', async () => {
     [
       ['users', 'disable', last, ...reason, '--yes'],
       5,
-      /last administrator.* \(last_admin\)\n {2}fix: Give somebody else/,
+      /Last administrator.* \(last_admin\)\n {2}fix: Grant the role to another user/,
     ],
     [['users', 'show', 'nobody'], 2, /no such user/],
     [['users', 'list', '--cursor', 'bm8'], 2, /cursor_invalid/],
