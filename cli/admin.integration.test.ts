@@ -103,7 +103,7 @@ test('users are invited and invited again; the mail waits for a worker, and the 
     { template: 'invitation' },
   ]);
   expect(await sallyport('users', 'invite', email, ...reason, '--yes')).toMatchObject({ code: 5 });
-  expect((await sallyport('users', 'invite', 'nobody', ...reason, '--yes')).err).toContain('email: ');
+  expect((await sallyport('users', 'invite', 'unknown', ...reason, '--yes')).err).toContain('email: ');
 });
 
 test('sessions are listed and ended, one or all of a user', async () => {
@@ -190,7 +190,7 @@ test('roles are made, set and deleted; lines show what each may do', async () =>
   expect((await json('roles', 'set', 'desk', 'tokens:read', ...reason)).permissions).toEqual(['tokens:read']);
   const may = async (permission: string) =>
     (await json('roles', 'list', '--permission', permission)).roles.map(({ name }: { name: string }) => name);
-  expect([await may('tokens:read'), await may('nobody:may')]).toEqual([expect.arrayContaining(['admin', 'desk']), []]);
+  expect([await may('tokens:read'), await may('unknown:may')]).toEqual([expect.arrayContaining(['admin', 'desk']), []]);
   expect((await sallyport('roles', 'list')).out).toMatch(/^desk {14}\s+tokens:read$/m);
   expect(await json('roles', 'delete', 'desk', ...reason)).toEqual({ deleted: 'desk' });
   expect(await actors('role.deleted', 'desk')).toEqual(by('roles'));
@@ -204,7 +204,7 @@ test('what cannot be done ends with its exit code and one fix', async () => {
       5,
       /Last administrator.* \(last_admin\)\n {2}fix: Grant the role to another user/,
     ],
-    [['users', 'show', 'nobody'], 2, /no such user/],
+    [['users', 'show', 'unknown'], 2, /no such user/],
     [['users', 'list', '--cursor', 'bm8'], 2, /cursor_invalid/],
     [['users', 'list', '--limit', '0'], 2, /1 to 100/],
     [['users', 'delete', last], 2, /--reason/],

@@ -12,7 +12,7 @@ afterAll(() => harness?.close());
 
 const sallyport = (...args: string[]) => harness.sallyport(['api-keys', ...args]);
 const json = (...args: string[]) => harness.json(['api-keys', ...args]);
-const NOBODY = '00000000-0000-7000-8000-000000000000';
+const UNKNOWN_ID = '00000000-0000-7000-8000-000000000000';
 
 describe('sallyport api-keys', () => {
   test('makes, rotates, lists and revokes keys; a secret is printed once, and the acts are recorded', async () => {
@@ -66,9 +66,9 @@ describe('sallyport api-keys', () => {
       dry_run: true,
       would: 'create a key for client sallyport',
     });
-    expect(await json('rotate', NOBODY, '--reason', 'x', '--dry-run')).toEqual({
+    expect(await json('rotate', UNKNOWN_ID, '--reason', 'x', '--dry-run')).toEqual({
       dry_run: true,
-      would: `rotate ${NOBODY}`,
+      would: `rotate ${UNKNOWN_ID}`,
     });
   });
 
@@ -82,7 +82,7 @@ describe('sallyport api-keys', () => {
         2,
         /exactly one owner/,
       ],
-      ['an unknown owner', ['create', '--name', 'x', '--user', 'nobody', ...why], 5, /api_key_over/],
+      ['an unknown owner', ['create', '--name', 'x', '--user', 'unknown', ...why], 5, /api_key_over/],
       ['no name', ['create', '--name', '', '--user', 'ada', ...why], 2, /name: /],
       [
         'a life of a thousand days',
@@ -90,10 +90,10 @@ describe('sallyport api-keys', () => {
         2,
         /--days takes a whole number from 1 to 366/,
       ],
-      ['an unknown key', ['revoke', NOBODY, '--reason', 'x', '--yes'], 2, /api_key_unknown/],
-      ['an unknown key to rotate', ['rotate', NOBODY, ...why], 2, /api_key_unknown/],
+      ['an unknown key', ['revoke', UNKNOWN_ID, '--reason', 'x', '--yes'], 2, /api_key_unknown/],
+      ['an unknown key to rotate', ['rotate', UNKNOWN_ID, ...why], 2, /api_key_unknown/],
       ['no id', ['rotate', 'x', ...why], 2, /api-keys list/],
-      ['no reason', ['revoke', NOBODY, '--reason', ''], 2, /1 to 256 characters/],
+      ['no reason', ['revoke', UNKNOWN_ID, '--reason', ''], 2, /1 to 256 characters/],
     ];
     const runs = await Promise.all(refused.map(([, args]) => sallyport(...args)));
     for (const [at, [name, , code, message]] of refused.entries()) {

@@ -28,7 +28,7 @@ test.each([
   });
 });
 
-test('keys and marks that cannot be read are refused; what nobody foresaw stays as it is', () => {
+test('unreadable keys and high-water marks become command errors; an unexpected error stays as it is', () => {
   const defect = new Error('a defect');
   expect(asCommandError(defect)).toBe(defect);
   for (const err of [

@@ -115,9 +115,9 @@ describe('sallyport keys', () => {
   });
 
   test.each([
-    ['an unknown key', ['compromise', 'nobody', '--reason', 'x', '--yes'], {}, 2, /sallyport keys list/],
-    ['no reason', ['compromise', 'nobody'], {}, 2, /--reason/],
-    ['an empty reason', ['compromise', 'nobody', '--reason', '', '--yes'], {}, 2, /1 to 256 characters/],
+    ['an unknown key', ['compromise', 'unknown', '--reason', 'x', '--yes'], {}, 2, /sallyport keys list/],
+    ['no reason', ['compromise', 'unknown'], {}, 2, /--reason/],
+    ['an empty reason', ['compromise', 'unknown', '--reason', '', '--yes'], {}, 2, /1 to 256 characters/],
     [
       'another key-encryption key',
       ['rotate'],
@@ -126,7 +126,7 @@ describe('sallyport keys', () => {
       /fix: start with the KEY_ENCRYPTION_KEY/,
     ],
     ['no key-encryption key', ['rotate'], { KEY_ENCRYPTION_KEY: '' }, 5, /SALLYPORT_DATA_DIR/],
-    ['no database', ['list'], { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }, 3, /does not answer/],
+    ['no database', ['list'], { DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none' }, 3, /does not answer/],
   ])('%s ends with its exit code and one fix', async (_, args, env, code, message) => {
     const run = await sallyport(args, env as Record<string, string>);
     expect(run.err).toMatch(message);

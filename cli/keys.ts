@@ -34,7 +34,7 @@ export function registerKeys(program: Command): void {
     .action((_own, command: Command) => onDatabase(command, rotate));
   keys
     .command('rewrap')
-    .description('re-encrypt everything from KEY_ENCRYPTION_KEY_PREVIOUS to KEY_ENCRYPTION_KEY')
+    .description('encrypt everything anew, from KEY_ENCRYPTION_KEY_PREVIOUS to KEY_ENCRYPTION_KEY')
     .option('--from-auth-secret', 'there was no KEY_ENCRYPTION_KEY: it was derived from the auth secret')
     .action((_own, command: Command) => onDatabase(command, rewrap));
   addReason(keys.command('compromise'))

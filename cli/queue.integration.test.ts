@@ -155,7 +155,7 @@ test.each([
   [2, ['retry', 'x', '--all'], {}],
   [2, ['retry', 'no-such-job'], {}],
   [3, ['list'], { REDIS_URL: 'redis://127.0.0.1:1' }],
-  [3, ['list'], { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }],
+  [3, ['list'], { DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none' }],
 ] as const)('exit code %i: queue %j', async (code, args, env) => {
   const ended = await sallyport(args, env);
   expect([ended.code, ended.out], ended.err).toEqual([code, '']);

@@ -29,9 +29,7 @@ const STANDING_TEXT = {
 export function registerRestore(program: Command): void {
   program
     .command('restore')
-    .description(
-      'after a backup was restored: show the state of the database, and (--accept-loss) revoke everything old',
-    )
+    .description('show the state of a database restored from a backup, and revoke everything old (--accept-loss)')
     .option('--accept-loss', 'end every session, revoke every token, replace all keys, and continue')
     .option('--force', 'even if the database shows no loss')
     .action(async (_own, command: Command) => {

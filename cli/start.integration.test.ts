@@ -24,7 +24,7 @@ import type { ReadyEvent } from '../services/supervisor/supervisor-harness.ts';
 import { eventually } from '../testing/eventually.ts';
 
 const main = join(repositoryRoot, 'cli/main.ts');
-const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
+const unprivileged = { name: 'nobody', uid: 65_534, gid: 65_534 };
 let folder: string;
 let env: NodeJS.ProcessEnv;
 let child: ChildProcess | undefined;
@@ -142,24 +142,24 @@ describe('sallyport start', { timeout: 180_000 }, () => {
   });
 
   // A repository that is closed to others (under /root) cannot be started by them at all.
-  const canTry = process.getuid?.() === 0 && userCan(nobody, '-r', main);
+  const canTry = process.getuid?.() === 0 && userCan(unprivileged, '-r', main);
 
   test.runIf(canTry)('an ordinary user starts all of it in a directory of his own, and signs in', async () => {
     const home = join(folder, 'home');
     mkdirSync(home);
-    chownSync(home, nobody.uid, nobody.gid);
+    chownSync(home, unprivileged.uid, unprivileged.gid);
     const own = { ...env, HOME: home, TMPDIR: home, SALLYPORT_DATA_DIR: join(home, 'data'), NODE_V8_COVERAGE: '' };
-    const ready = await start([], { env: own, uid: nobody.uid, gid: nobody.gid });
+    const ready = await start([], { env: own, uid: unprivileged.uid, gid: unprivileged.gid });
     expect(await isActive(ready, await signIn(ready, credentialsOf(ready).user))).toBe(true);
     const owners = [child!.pid, ready.pids.api, ready.pids.worker].map((pid) => statSync(`/proc/${pid}`).uid);
-    expect(owners).toEqual([nobody.uid, nobody.uid, nobody.uid]);
+    expect(owners).toEqual([unprivileged.uid, unprivileged.uid, unprivileged.uid]);
     expect(await stop()).toBe(0);
     expect([findPostgresUrl(join(home, 'data')), findRedisUrl(join(home, 'data'))]).toEqual([undefined, undefined]);
   });
 
   test('a start that fails before anything answered speaks of no requests', async () => {
     const nowhere = {
-      DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none',
+      DATABASE_URL: 'postgres://absent:x@127.0.0.1:1/none',
       REDIS_URL: 'redis://127.0.0.1:1/0',
       STORE_WAIT_SECONDS: '1',
     };

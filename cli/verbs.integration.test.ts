@@ -243,7 +243,7 @@ describe('tokens', () => {
   });
 
   test('a refusal of the API is 5, with its code', async () => {
-    const run = await sallyport(['token', 'issue'], { CLIENT_ID: 'nobody', CLIENT_SECRET: 'nothing' });
+    const run = await sallyport(['token', 'issue'], { CLIENT_ID: 'unknown', CLIENT_SECRET: 'nothing' });
     expect(run).toMatchObject({ code: 5, out: '' });
     expect(run.err).toContain('(client_unauthenticated)');
   });

@@ -307,7 +307,7 @@ describe('usage', () => {
     ['an export that is not there', ['verify', '/nowhere'], {}, 2, /is not there/],
     ['options of an export without one', ['verify', '--complete'], {}, 2, /belong to an export/],
     ['no reason', ['continue'], {}, 2, /--reason/],
-    ['no database', ['verify'], { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }, 3, /does not answer/],
+    ['no database', ['verify'], { DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none' }, 3, /does not answer/],
   ])('%s ends with its exit code', async (_, args, env, code, message) => {
     const run = await sallyport(args, env as Record<string, string>);
     expect(run.err).toMatch(message);

@@ -36,7 +36,7 @@ export function registerAudit(program: Command): void {
   registerAuditExport(audit);
   audit
     .command('continue')
-    .description('after a loss of leaves (a restored backup), begin a new log whose first leaf names the lost head')
+    .description('begin a new log after a loss of leaves (a restored backup); its first leaf names the lost head')
     .requiredOption('--reason <text>', 'why, for the log')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { reason: string }>();

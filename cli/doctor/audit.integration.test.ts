@@ -84,7 +84,7 @@ test('fails where a sink cannot be told, events wait too long, or sealing has st
 
 test('a database out of reach is told once, and what hangs on it points there', async () => {
   const { code, out } = await runCli(['doctor', '--json'], {
-    DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none',
+    DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none',
     SALLYPORT_DATA_DIR: folder,
     KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
   });

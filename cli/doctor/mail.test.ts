@@ -21,7 +21,7 @@ test('mails that wait for minutes, or were given up, are a warning', () => {
   expect(judgeMail({ ...quiet, waiting: 3, oldestSeconds: 20 }, server).result).toBe('pass');
 });
 
-test('files are for development: elsewhere nobody gets them', () => {
+test('mail written to files fails the check outside development', () => {
   const files = { way: 'files in x', isFolder: true };
   expect(judgeMail(quiet, { ...files, isDevelopment: true }).result).toBe('pass');
   expect(judgeMail(quiet, { ...files, isDevelopment: false })).toMatchObject({ result: 'warn', fix: 'set SMTP_URL' });

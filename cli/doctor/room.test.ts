@@ -26,6 +26,6 @@ test('a read-only database is told by what it says of itself, and nothing is tri
   expect(await writeRefusal(refusing('57P01'), true)).toMatchObject({ what: 'it is read-only' });
 });
 
-test('where temporary tables are not allowed it is not known, and held against nobody', async () => {
+test('without the right to make temporary tables the free space is unknown, and the check passes', async () => {
   expect(await writeRefusal(refusing('42501'), false)).toBeUndefined();
 });

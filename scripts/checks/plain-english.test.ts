@@ -10,17 +10,14 @@ const root = resolve(import.meta.dirname, '../..');
 
 /** Words that hide the actor. Name the user, client, operator, administrator, caller or attacker instead. */
 const DIALECT = /\b(nobody|whoever|somebody|whom)\b/i;
-/** The goal is 30: one sentence in a thousand may need such a word. Lower it with each folder that is rewritten. */
-const DIALECT_LINES_MAX = 1_060;
-/** The goal is 0. Lower it with each contract that is rewritten. */
-const WRONG_SUMMARIES_MAX = 170;
-
+/** The Unix user `nobody` and a rare sentence need such a word. */
+const DIALECT_LINES_MAX = 30;
 /** Imperative verbs that a summary may begin with. Add a verb here; do not begin with a noun. */
 const VERBS = new Set(
-  `accept acknowledge activate add answer append apply approve ask assign authenticate authorize begin cancel change check
+  `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel change check
   choose clean close complete confirm continue convert count create delete deliver deny describe detect disable discover
-  download drain drop enable end enqueue enrol erase evaluate exchange explain export fetch finish generate get grant import
-  inspect introspect invite issue link list load lock log mail make migrate obtain open pause print process promote prove
+  download drain drop enable end encrypt enqueue enrol erase evaluate exchange explain export fetch finish generate get give grant import
+  inspect introspect invite issue link list load lock log mail make mark migrate obtain open pause print process promote prove
   provide publish purge push read receive redeem redirect refresh register reissue remove rename render renew replace report
   request resend reset restart restore resume retry return revoke rewrap rotate run seal search seed send serve set show sign
   start step stop store stream submit switch tail test thin trim undo unlink unlock update upload validate verify view watch
@@ -31,7 +28,7 @@ const VERBS = new Set(
 const NOUNS = new Set(['Liveness probe', 'Readiness probe']);
 
 const isSummary = (text: string): boolean =>
-  NOUNS.has(text) || (VERBS.has((/^[A-Za-z]+(?=[ -]|$)/.exec(text)?.[0] ?? '').toLowerCase()) && !text.endsWith('.'));
+  NOUNS.has(text) || (VERBS.has((/^[A-Za-z]+(?=[ ,-]|$)/.exec(text)?.[0] ?? '').toLowerCase()) && !text.endsWith('.'));
 
 describe('plain English', () => {
   test('prose and comments name the actor', () => {
@@ -67,7 +64,7 @@ describe('plain English', () => {
     ];
     const wrong = summaries.filter(([, text]) => !isSummary(text)).map(([name, text]) => `${name}: ${text}`);
     expect(summaries.length).toBeGreaterThan(150);
-    expect(wrong.length, wrong.join('\n')).toBeLessThanOrEqual(WRONG_SUMMARIES_MAX);
+    expect(wrong).toEqual([]);
   });
 
   test.each([

@@ -78,7 +78,7 @@ describe('compromise', () => {
   });
 
   test('an unknown kid is 404 and changes nothing', async () => {
-    await expect(compromiseKey(harness.ports, { kid: 'nobody', reason: 'r' }, testCaller)).rejects.toMatchObject({
+    await expect(compromiseKey(harness.ports, { kid: 'unknown', reason: 'r' }, testCaller)).rejects.toMatchObject({
       code: 'key_unknown',
     });
     expect(await harness.keyRows()).toHaveLength(1);

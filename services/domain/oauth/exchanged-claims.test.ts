@@ -69,7 +69,7 @@ describe('an exchanged token', () => {
     const made = await exchanged({ act: actors(1), origins: before, ce: undefined, scope: 'email' });
     expect(made.act).toEqual({ sub: 'service', act: { sub: 'x' } });
     expect(made.origins).toEqual([{ jti: goodClaims().jti, client_id: 'sallyport', ce: 0 }, ...before]);
-    expect(made).toMatchObject({ email: 'somebody@people.test', email_verified: false, aud: AUDIENCE });
+    expect(made).toMatchObject({ email: 'person@people.test', email_verified: false, aud: AUDIENCE });
   });
 
   test('has the user’s roles with the scope profile, but never for an unvetted client', async () => {

@@ -28,7 +28,7 @@ export const readReadinessEndpoint = defineEndpoint({
   method: 'GET',
   path: '/readyz',
   operation: 'readReadiness',
-  summary: 'Readiness probe, with the state of each component',
+  summary: 'Read whether this copy is ready, with the state of each component',
   tag: 'Operations',
   auth: 'public',
   answersWhileDraining: true,

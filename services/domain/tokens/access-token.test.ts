@@ -26,7 +26,7 @@ const facts: TokenFacts = {
   user: {
     sessionId: 's1',
     familyId: 'f1',
-    email: 'somebody@people.test',
+    email: 'person@people.test',
     isEmailVerified: true,
     roles: ['user'],
     authTime: NOW - 60,
@@ -74,7 +74,7 @@ describe('claims', () => {
       scope: 'openid',
       roles: ['user'],
       permissions: ['keys:read'],
-      email: 'somebody@people.test',
+      email: 'person@people.test',
       email_verified: true,
       auth_time: NOW - 60,
       ue: 3,
@@ -203,7 +203,7 @@ describe('bearer', () => {
   });
 
   test('a token without a family whose subject is not its client has no caller', async () => {
-    expect(await callerOf({ ...ofClient, subject: 'somebody' })).toBeNull();
+    expect(await callerOf({ ...ofClient, subject: 'unknown' })).toBeNull();
   });
 
   test('an inactive token, or one from another address than it is bound to, has no caller', async () => {

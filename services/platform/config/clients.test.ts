@@ -3,7 +3,7 @@ import { type ConfigError, loadConfig } from './load.ts';
 
 const base = { BETTER_AUTH_SECRET: 'a-secret-of-more-than-32-characters-1234' };
 
-test('nobody registers a client and no document is read unless that is said; what such clients may ask for is little', () => {
+test('self-registration and client documents are off by default, and such clients may ask for few scopes', () => {
   expect(loadConfig(base).clients).toEqual({
     registration: 'off',
     readsDocuments: false,

@@ -159,7 +159,7 @@ describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
     expect(loadConfig({ TRUSTED_PROXIES: ranges.join(', ') }).server.trustedProxies).toEqual(ranges);
   });
 
-  test('a header of client certificates has a name and somebody who may send it', () => {
+  test('a header of client certificates needs a name and a trusted proxy', () => {
     const proxy = { TRUSTED_PROXIES: '10.0.0.1' };
     expect(loadConfig({ ...proxy, CLIENT_CERT_HEADER: 'Client-Cert' }).server.clientCertHeader).toBe('client-cert');
     expect(loadConfig({ CLIENT_CERT_HEADER: '' }).server.clientCertHeader).toBeUndefined();

@@ -17,7 +17,7 @@ test.each(['mail.example.com', 'http://mail.example.com', 'smtp://', 'smtp://mai
   },
 );
 
-test.each(['', 'nobody', 'a@b\r\nBcc: c@d', 'A <a@b> <c@d>', 'a@b, c@d'])('MAIL_FROM %j is no sender', (from) => {
+test.each(['', 'unknown', 'a@b\r\nBcc: c@d', 'A <a@b> <c@d>', 'a@b, c@d'])('MAIL_FROM %j is no sender', (from) => {
   expect(problemsOf(undefined, from)).toEqual(['MAIL_FROM']);
 });
 

@@ -59,7 +59,7 @@ test('options are scalars under plain names', () => {
     expect(refused(of(wrong)), JSON.stringify(wrong)).toEqual(['SOCIAL_PROVIDERS']);
   const odd = loadConfig({ SOCIAL_PROVIDERS: '{"x":{"clientId":"x","options":{"__proto__":"y"}}}' });
   expect(Object.keys(socialProvidersOf(odd.social).x?.options ?? {})).toEqual([]);
-  const secret = 'a-secret-that-nobody-may-read';
+  const secret = 'a-secret-of-the-test-only';
   const told = (() => {
     try {
       loadConfig(of({ secret, nested: { secret } }));

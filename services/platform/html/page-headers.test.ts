@@ -59,7 +59,7 @@ test.each([
   },
 );
 
-test('only the page of a locked account lets whoever has no code ask for one', () => {
+test('only the page of a locked account lets a user without a code ask for one', () => {
   expect(codePage('unlock')).toContain('/api/auth/request-unlock');
   expect(codePage('reset')).not.toContain('name="email"');
 });

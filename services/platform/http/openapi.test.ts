@@ -132,7 +132,7 @@ describe('the OpenAPI document', () => {
     const typesOf = (status: number) => Object.keys(responses[status]?.content ?? {}).sort();
     expect(typesOf(503)).toEqual(['application/json', 'application/problem+json', 'text/html; charset=utf-8']);
     expect(responses[503]?.description).toContain('`shutting_down`');
-    // Whoever asks a page for text/html is told of an error by a page, whatever it is.
+    // A request for text/html gets every error as a page.
     for (const status of [400, 429, 500])
       expect([status, typesOf(status)]).toEqual([status, ['application/problem+json', 'text/html; charset=utf-8']]);
     // Not where nothing was read.

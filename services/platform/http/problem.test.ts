@@ -81,7 +81,7 @@ describe('a challenge', () => {
     );
   });
 
-  test('is Basic for whoever is a client', () => {
+  test('is Basic for a client', () => {
     const basic = 'Basic realm="sallyport"';
     expect(challengeOf(clientUnauthenticated(), {})).toBe(basic);
     expect(challengeOf(unauthenticated(), { sent: 'basic' })).toBe(basic);

@@ -23,7 +23,7 @@ import { giveTo, userCan } from './service-user.ts';
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
-const nobody = { name: 'nobody', uid: 65_534, gid: 65_534 };
+const unprivileged = { name: 'nobody', uid: 65_534, gid: 65_534 };
 let folder: string;
 let outsideRoot: string;
 let said: string[];
@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A clone that nobody but root can enter, with its own copy of the Postgres binaries. */
+/** A clone that only root can enter, with its own copy of the Postgres binaries. */
 function closedClone(): string {
   const home = join(folder, 'root');
   const clone = join(home, 'clone');
@@ -90,7 +90,7 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
     const closed = join(folder, 'closed');
     ensureDataDir(join(closed, 'data'));
     chmodSync(closed, 0o700);
-    const { data } = postgresHome({ dataDir: join(closed, 'data'), user: nobody, outsideRoot, say });
+    const { data } = postgresHome({ dataDir: join(closed, 'data'), user: unprivileged, outsideRoot, say });
     const place = dirname(data);
     expect([dirname(place), statSync(place).mode & 0o777]).toEqual([tmpdir(), 0o711]);
     rmSync(place, { recursive: true });
@@ -99,7 +99,7 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
   test('an open path is used as it is, and nothing is copied', () => {
     const dataDir = join(folder, 'data');
     ensureDataDir(dataDir);
-    const user = nobody;
+    const user = unprivileged;
     const home = postgresHome({ dataDir, user, outsideRoot, say });
     expect(home.data).toBe(join(dataDir, 'postgres-18'));
     const isReachable = userCan(user, '-x', join(repositoryRoot, 'node_modules'));
@@ -111,9 +111,9 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
     const dataDir = join(closed, 'data');
     ensureDataDir(dataDir);
     mkdirSync(join(dataDir, 'postgres-18'));
-    giveTo(nobody, join(dataDir, 'postgres-18'));
+    giveTo(unprivileged, join(dataDir, 'postgres-18'));
     chmodSync(closed, 0o700);
-    expect(() => postgresHome({ dataDir, user: nobody, outsideRoot, say })).toThrow(
+    expect(() => postgresHome({ dataDir, user: unprivileged, outsideRoot, say })).toThrow(
       expect.objectContaining({ code: 'data_dir_unreachable', fix: expect.stringContaining('chmod o+x') }),
     );
   });

@@ -35,7 +35,7 @@ test('an existing secret is kept, and another data directory gets another one', 
   expect(ensureAuthSecret(other)).not.toBe(createSecretFile(join(folder, 'b'), ensureAuthSecret(folder)));
 });
 
-test('the data directory lets nobody list it, whatever mode it was made with', () => {
+test('only the owner can list the data directory, whatever mode it was made with', () => {
   const path = join(folder, 'data');
   ensureDataDir(path);
   chmodSync(path, 0o755);

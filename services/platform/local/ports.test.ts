@@ -12,7 +12,7 @@ test('a free port is below those that connections are given, so that it stays fr
   expect(Math.max(...ports)).toBeLessThan(32_768);
 });
 
-test('a port is taken while somebody listens there, and free afterwards', async () => {
+test('a port is taken while a process listens on it, and free afterwards', async () => {
   const port = await randomFreePort();
   const server = createServer();
   await new Promise<void>((done) => server.listen(port, HOST, done));

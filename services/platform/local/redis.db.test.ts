@@ -51,7 +51,7 @@ const rawAnswer = (port: number, command: string): Promise<string> =>
 const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/redis.json'))!;
 
 describe('private Redis', { timeout: 60_000 }, () => {
-  test('it keeps an append-only file, evicts nothing, and answers nobody without the password', async () => {
+  test('it keeps an append-only file, evicts nothing, and answers no client without the password', async () => {
     const { url, startedByUs } = await start();
     expect(startedByUs).toBe(true);
     const settings = await ask(url, (client) => client.config('GET', 'appendonly', 'maxmemory-policy', 'bind'));

@@ -39,10 +39,10 @@ export function postgresUser(say: (text: string) => void): ServiceUser | undefin
     const created = lookUp('sallyport');
     if (created) return created;
   }
-  const nobody = lookUp('nobody');
-  if (nobody) {
+  const unprivileged = lookUp('nobody');
+  if (unprivileged) {
     say('that system user could not be created: running Postgres as "nobody"');
-    return nobody;
+    return unprivileged;
   }
   throw new StartError(
     'no_service_user',

@@ -10,7 +10,7 @@ import { createSmtpTransport, trySmtp } from './smtp.ts';
 const FROM = 'Sallyport <no-reply@example.com>';
 const mail = (changes: Partial<OutgoingMail> = {}): OutgoingMail => ({
   id: '0190b1d4-0000-7000-8000-000000000001',
-  to: 'somebody@people.test',
+  to: 'person@people.test',
   subject: 'Grüße',
   text: 'A line.\n',
   html: '<p>A line.</p>',
@@ -30,14 +30,14 @@ describe('mails by SMTP', () => {
     await transport.send(mail());
     await transport.close();
     const [taken] = server.taken;
-    expect(taken?.to).toBe('somebody@people.test');
+    expect(taken?.to).toBe('person@people.test');
     expect(taken?.data).toMatch(/^From: Sallyport <no-reply@example\.com>/m);
     expect(taken?.data).toMatch(/^Message-ID: <0190b1d4-0000-7000-8000-000000000001@example\.com>/m);
     expect(taken?.data).toMatch(/^Auto-Submitted: auto-generated/m);
     expect(taken?.data).toContain('multipart/alternative');
   });
 
-  test('an address is one address: what looks like a list or a header reaches nobody else', async () => {
+  test('an address is one address: what looks like a list or a header reaches no other address', async () => {
     const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
     const before = server.taken.length;
     await transport.send(mail({ to: 'a@people.test,b@people.test' })).catch(() => {});
@@ -99,7 +99,7 @@ describe('mails as files', () => {
     expect([(await stat(folder)).mode & 0o777, (await stat(join(folder, 'a.eml'))).mode & 0o777]).toEqual([
       0o700, 0o600,
     ]);
-    expect(await readMailFile(folder, 'a.eml')).toMatch(/^To: somebody@people\.test/m);
+    expect(await readMailFile(folder, 'a.eml')).toMatch(/^To: person@people\.test/m);
     expect(await readMailFile(folder, 'c.eml')).toBeUndefined();
     expect(await readMailFile(folder, '../auth-secret')).toBeUndefined();
   });

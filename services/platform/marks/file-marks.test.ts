@@ -22,7 +22,7 @@ test('there are no marks before the first are raised', async () => {
   expect(await marks.read()).toEqual(one);
 });
 
-test('marks never fall, each counter for itself, and whoever raises learns what holds', async () => {
+test('no counter of the high-water marks ever falls, and raising them returns the marks in force', async () => {
   const marks = createFileMarks(dataDir);
   await marks.raise(one);
   expect(await marks.raise({ ...one, revocationEpoch: 4, beat: 11 })).toEqual({ ...one, beat: 11 });

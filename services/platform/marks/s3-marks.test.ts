@@ -88,7 +88,7 @@ describe('marks in an object store', () => {
     expect(await marksOf().read()).toEqual(one);
   });
 
-  test('never fall, each counter for itself, and whoever raises learns what holds', async () => {
+  test('no counter ever falls, and raising them returns the marks in force', async () => {
     await marksOf().raise(one);
     expect(await marksOf().raise({ ...one, revocationEpoch: 4, beat: 11 })).toEqual({ ...one, beat: 11 });
     const { length } = server.answers;
@@ -116,7 +116,7 @@ describe('marks in an object store', () => {
     expect(await marksOf().read()).toEqual({ incarnation: 'i1', revocationEpoch: 45, beat: 49 });
   });
 
-  test('a store that lets nobody write last is an error, not an endless try', async () => {
+  test('a store that rejects every conditional write is an error, not an endless retry', async () => {
     const marks = marksOf();
     await marks.raise(one);
     Object.assign(server, { fault: 412, faultAt: 'PUT' });

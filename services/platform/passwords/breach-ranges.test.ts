@@ -52,6 +52,6 @@ test('an endless answer is cut, and a silent server given up', async () => {
   await expect(createBreachRanges(url, 50).suffixesOf('21BD1')).rejects.toThrow(/timeout/i);
 });
 
-test('nobody there is a failure', async () => {
+test('an unreachable server is a failure', async () => {
   await expect(createBreachRanges('http://127.0.0.1:1/range').suffixesOf('21BD1')).rejects.toThrow();
 });

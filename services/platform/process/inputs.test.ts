@@ -26,6 +26,6 @@ test('a secret of its own making is kept for the next start, and a given one is 
   expect(first).toMatchObject({ dataDir: folder, databaseUrl: given.DATABASE_URL, redisUrl: given.REDIS_URL });
   expect(first.authSecret.length).toBeGreaterThanOrEqual(32);
   expect(inputsOf(given).authSecret).toBe(first.authSecret);
-  const own = 'a secret that somebody gave, long enough';
+  const own = 'a secret from the environment, long enough';
   expect(inputsOf({ ...given, BETTER_AUTH_SECRET: own }).authSecret).toBe(own);
 });

@@ -139,7 +139,7 @@ test('without Postgres nothing is lost: the check says so once and goes on', asy
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   await harness.startWorker({
-    databaseUrl: `postgresql://nobody@127.0.0.1:${(server.address() as AddressInfo).port}/none`,
+    databaseUrl: `postgresql://absent@127.0.0.1:${(server.address() as AddressInfo).port}/none`,
     processors: [effectProcessor(scheduledEffectJob)],
     log: { debug: say, info: say, error: say, warn: (_fields, message) => void warnings.push(message) },
   });

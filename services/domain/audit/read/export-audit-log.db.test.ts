@@ -51,7 +51,7 @@ function verify(into: string, signer: (typeof signers)[number], ...args: string[
 const entriesOf = (paths: readonly string[]) => paths.filter((path) => path.includes('tile/entries/'));
 const failing = (input: Partial<ExportInput> = {}) => expect(exported(input)).rejects;
 const raw = (text: string) => ports.raw(text);
-/** As an attacker with the database owner's rights, whom no trigger stops. */
+/** As an attacker with the database owner's rights: no trigger stops them. */
 const tamper = (text: string) => raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${text}; END $$`);
 
 describe('an export', () => {

@@ -143,7 +143,7 @@ describe('a new family', () => {
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId", disabled) VALUES ($1, $1, true)`, [clientId]);
     for (const family of [
       { userId: disabled },
-      { userId: 'nobody' },
+      { userId: 'unknown' },
       { userId, clientId },
       { userId, clientId: 'none' },
     ])

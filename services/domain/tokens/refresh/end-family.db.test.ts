@@ -79,7 +79,7 @@ describe('the end', () => {
     const born = await copy.create({ userId });
     expect(born.userEpoch).toBe(1);
     expect(await harness.refreshed(born.refreshToken)).toBe('ok');
-    expect(await transact((tx) => endFamiliesOfUser(tx, 'nobody', 'x', operator))).toBeNull();
+    expect(await transact((tx) => endFamiliesOfUser(tx, 'unknown', 'x', operator))).toBeNull();
   });
 
   test('of a client’s families raises its epoch, with revocation and audit row', async () => {

@@ -58,7 +58,7 @@ test('an unvetted client has the scope that the current settings allow and no pe
   expect(of('stranger', 'openid tokens:read').permissions).toEqual([]);
   expect(of('other', 'openid tasks:read').scope).toBe('openid tasks:read');
   const unknown = { ...access, client: () => undefined } as unknown as AccessDirectory;
-  const facts = { ...family, clientId: 'nobody', scope: 'tokens:read' } as Parameters<typeof familyTokenFacts>[1];
+  const facts = { ...family, clientId: 'unknown', scope: 'tokens:read' } as Parameters<typeof familyTokenFacts>[1];
   expect(familyTokenFacts(unknown, facts).permissions).toEqual([]);
 });
 

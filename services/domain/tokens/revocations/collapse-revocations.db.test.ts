@@ -101,7 +101,7 @@ const tokenOf = ({ kind, value, userId, clientId }: Single, epoch = 0): Revocabl
   jti: kind === 'jti' ? value : 'j',
   sid: kind === 'sid' ? value : undefined,
   fid: kind === 'family' ? value : undefined,
-  sub: userId ?? clientId ?? 'nobody',
+  sub: userId ?? clientId ?? 'unknown',
   client_id: clientId ?? 'sallyport',
   ue: epoch,
   ce: epoch,

@@ -81,7 +81,7 @@ describe('relief near the budget', () => {
       single('later', { clientId: null }),
       single('longer', { userId: 'v', clientId: null, expiresAtMs: 20_000_000 }),
       single('other', { userId: 'w', clientId: null }),
-      single('nobody', { userId: null, clientId: null }),
+      single('unknown', { userId: null, clientId: null }),
       made.entry('sid', 's', { clientId: 'c' }),
       made.entry('user', 'v'),
       made.entry('client', 'c'),

@@ -32,7 +32,7 @@ describe('check', () => {
     expect(set.check(claimsOf({ ue: 3, ce: 1 }))).toBe('revoked');
     expect(set.check(claimsOf({ ue: 3, ce: 2 }))).toBeNull();
     expect(set.userEpoch('u')).toBe(3);
-    expect(set.userEpoch('nobody')).toBeUndefined();
+    expect(set.userEpoch('unknown')).toBeUndefined();
   });
 
   test('what a token was exchanged from ends it too: by token id, or by an epoch of its client', () => {

@@ -58,10 +58,10 @@ describe('algorithms and keys', () => {
 
   test('an unknown kid is rejected, and a MAC under the empty key opens nothing', () => {
     const harness = tokenHarness();
-    expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'nobody' }))).toBe(
+    expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'unknown' }))).toBe(
       'unknown_key',
     );
-    for (const kid of ['nobody', 'hs', 'rs', '']) {
+    for (const kid of ['unknown', 'hs', 'rs', '']) {
       const input = `${encode({ alg: 'HS256', kid, typ: 'at+jwt' })}.${encode(goodClaims())}`;
       const token = `${input}.${signature('HS256', createSecretKey(Buffer.alloc(0)), input).toString('base64url')}`;
       expect(reasonOf(harness, token)).toMatch(/unknown_key|bad_signature/);
@@ -72,7 +72,7 @@ describe('algorithms and keys', () => {
 
   test('an unknown kid is no verdict while the key ring is older than the revocations: 503', () => {
     const harness = tokenHarness();
-    const token = withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'nobody' });
+    const token = withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'unknown' });
     harness.ringState.behindMs = 1;
     expect(() => reasonOf(harness, token)).toThrow('key_ring_behind');
     expect(reasonOf(harness, harness.token())).toBe('active');
