@@ -169,7 +169,7 @@ describe.concurrent('a store given by URL', () => {
     const { proxy, env, host } = await through(lab);
     proxy.freeze();
     const run = await lab.start(env);
-    await run.said(`PostgreSQL at ${host} does not answer: timed out after 3 s; trying again`);
+    await run.said(`PostgreSQL at ${host} does not answer: timed out after 3 s; retrying`);
     proxy.thaw();
     await run.ready();
     run.process.kill('SIGTERM');

@@ -71,7 +71,7 @@ export const goodClaims = (): Record<string, unknown> => ({
   scope: 'openid email',
   roles: ['user'],
   permissions: [],
-  email: 'somebody@people.test',
+  email: 'person@people.test',
   auth_time: NOW,
   ue: 3,
   ce: 1,
