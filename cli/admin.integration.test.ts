@@ -204,17 +204,17 @@ test('what cannot be done ends with its exit code and one fix', async () => {
       5,
       /Last administrator.* \(last_admin\)\n {2}fix: Grant the role to another user/,
     ],
-    [['users', 'show', 'unknown'], 2, /no such user/],
+    [['users', 'show', 'unknown'], 2, /User not found/],
     [['users', 'list', '--cursor', 'bm8'], 2, /cursor_invalid/],
     [['users', 'list', '--limit', '0'], 2, /1 to 100/],
     [['users', 'delete', last], 2, /--reason/],
     [['sessions', 'revoke', ...reason], 2, /name one session or pass --user/],
-    [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /belongs to the installation/],
+    [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /built-in client cannot be changed/],
     [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name: /],
     [['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'], 2, /Unknown permission no:such/],
     [['clients', 'create', 'X', '--grants', 'password', ...reason], 2, /grant_types\.0: /],
     [['clients', 'create', 'X', '--id', 'with space', ...reason, '--dry-run'], 2, /client_id: /],
-    [['roles', 'delete', 'admin', ...reason, '--yes'], 5, /stays as it is/],
+    [['roles', 'delete', 'admin', ...reason, '--yes'], 5, /Built-in roles cannot be changed/],
   ] as const) {
     const run = await sallyport(...args);
     expect(run.err).toMatch(message);

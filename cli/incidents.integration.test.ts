@@ -51,7 +51,7 @@ test('sallyport incidents lists, shows, acknowledges and closes; each change is 
     changed_by: 'system:sallyport incidents',
   });
   const again = await sallyport('incidents', 'close', id, '--reason', 'x', '--yes');
-  expect([again.code, again.err]).toEqual([5, expect.stringContaining('closed already')]);
+  expect([again.code, again.err]).toEqual([5, expect.stringContaining('already closed')]);
   for (const wrong of [
     ['list', '--limit', '0'],
     ['show', 'x'],
@@ -79,7 +79,7 @@ test('sallyport incidents names the events that could not be judged, and has one
     { detail: { seq: 7, reason: 'mended' } },
   ]);
   const again = await sallyport(...retry('7'));
-  expect([again.code, again.err]).toEqual([2, expect.stringContaining('No such event')]);
+  expect([again.code, again.err]).toEqual([2, expect.stringContaining('Event not set aside')]);
   expect((await sallyport(...retry('x'))).code).toBe(2);
 });
 
@@ -101,5 +101,5 @@ test('sallyport users unlock forgets the wrong passwords of an account', async (
   expect(await json(...unlock('--yes'))).toEqual({ user_id: 'u1', failed_logins: 100 });
   expect(await ports.raw('SELECT 1 FROM login_failures')).toEqual([]);
   const unknown = await sallyport('users', 'unlock', 'u2', '--reason', 'x', '--yes');
-  expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('no such user')]);
+  expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('User not found')]);
 });

@@ -87,7 +87,7 @@ describe('sallyport keys', () => {
   test('rewrap seals everything again under the new key-encryption key, once, and says what to do next', async () => {
     const [fresh, previous] = [Buffer.alloc(32, 6).toString('base64'), KEK.toString('base64')];
     const env = { KEY_ENCRYPTION_KEY: fresh, KEY_ENCRYPTION_KEY_PREVIOUS: previous };
-    expect((await sallyport(['rewrap', '--dry-run'], env)).err).toMatch(/would seal (\d+) of \1 values again/);
+    expect((await sallyport(['rewrap', '--dry-run'], env)).err).toMatch(/would re-encrypt (\d+) of \1 values/);
     const done = await sallyport(['rewrap', '--json'], env);
     const { sealed, rewrapped } = JSON.parse(done.out);
     expect(sealed).toBeGreaterThanOrEqual(5);

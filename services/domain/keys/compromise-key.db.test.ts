@@ -23,7 +23,7 @@ describe('compromise', () => {
     const answer = await compromiseKey(harness.ports, { kid, reason: 'laptop stolen' }, testCaller);
     expect(answer.key).toMatchObject({ kid, state: 'compromised', compromise_reason: 'laptop stolen' });
     expect(answer.signer).toMatchObject({ state: 'active', alg: 'EdDSA' });
-    expect(answer.notice).toMatch(/signs at once, without the hold/);
+    expect(answer.notice).toMatch(/signs immediately, without the hold period/);
     const rows = await harness.keyRows();
     expect(rows.find((row) => row.id === kid)).toMatchObject({ privateKey: '', compromised: true });
     expect(rows.find((row) => row.id === answer.signer?.kid)).toMatchObject({ from: before?.from, until: null });
