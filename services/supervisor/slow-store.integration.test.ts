@@ -71,7 +71,7 @@ describe.each(['api', 'worker'] as const)('%s', { timeout: 90_000 }, (kind) => {
   test('a database that refuses connections at the start is waited for', async () => {
     await proxy.cut();
     await startChild(kind);
-    await said(kind === 'api' ? 'the start waits for PostgreSQL' : 'timetable');
+    await said(kind === 'api' ? 'the start waits for PostgreSQL' : 'schedule reconciliation failed');
     await proxy.restore();
     await eventually('ready', isReady);
   });

@@ -145,7 +145,7 @@ test('without Postgres nothing is lost: the check says so once and goes on', asy
   });
   // Others of the worker ask at its start alone; from then on it is the timetable that goes on trying.
   await eventually('many tries', () => calls > 20);
-  expect(warnings.filter((text) => text.includes('timetable'))).toHaveLength(1);
+  expect(warnings.filter((text) => text.includes('schedule reconciliation failed'))).toHaveLength(1);
   await harness.reset();
   server.close();
 });
