@@ -49,6 +49,7 @@ async function startChild(kind: 'api' | 'worker', env: Record<string, string> = 
       REDIS_URL: testRedisUrl(),
       SALLYPORT_DATA_DIR: dataDir,
       PORT: String(await randomFreePort()),
+      METRICS_PORT: '0',
       HASHER_CHILDREN: '1',
       HASH_QUEUE: '16',
       ...env,

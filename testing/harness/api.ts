@@ -111,6 +111,9 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     publicUrl,
     marks: createFileMarks(marksDir),
     log: quietLog,
+  }).catch(async (err: unknown) => {
+    if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
+    throw err;
   });
   const app = createServer(copy, config, { publicUrl, version: 'test' });
   copy.poll.start();

@@ -204,7 +204,9 @@ export async function openJobHarness(stores: {
     untilPlaced: () =>
       eventually('the next run in Redis', async () => {
         const [row] = await schedules();
-        const state = row && (await queue().getJobState(effectJobId(String(row.nextRunAtMs))));
+        // Redis may still be away: then the run is not there yet.
+        const asked = row && queue().getJobState(effectJobId(String(row.nextRunAtMs)));
+        const state = await asked?.catch(() => undefined);
         return state === 'delayed' && row;
       }),
     afterChecks: async (count) => {

@@ -35,7 +35,8 @@ export function fatalOf(err: unknown): FatalMessage {
     err instanceof Error
       ? (err as Error & { code?: unknown })
       : { name: 'Error', message: String(err), code: undefined };
-  if (code === 'EADDRINUSE') return { type: 'fatal', code: 'port_taken', message, fix: 'free the port or set PORT' };
+  if (code === 'EADDRINUSE')
+    return { type: 'fatal', code: 'port_taken', message, fix: 'free the port, or set PORT or METRICS_PORT' };
   const { fix } = (err ?? {}) as { readonly fix?: unknown };
   if (name === 'StartError' && typeof fix === 'string') return { type: 'fatal', code: String(code), message, fix };
   const known = FIXES[name];
