@@ -5,14 +5,14 @@ export const auditSealingStopped = defineAuditEvent({
   durability: 'durable',
   outcomes: ['database_behind', 'forked', 'tiles_damaged', 'continued_elsewhere', 'log_forged_continuation'],
   meaning:
-    'Nothing is sealed any more, events wait: the database is behind the high-water mark kept outside it, has other leaves, its tiles do not give its root, or another log took the place of the one that the mark names.',
+    'Sealing stopped and events wait: the database is behind the high-water mark kept outside it, has other leaves, has tiles that do not match its root, or uses another log than the one that the mark names.',
 });
 
 export const auditSealingResumed = defineAuditEvent({
   type: 'audit.sealing_resumed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'The database is at its head again and sealing goes on.',
+  meaning: 'The database has reached the high-water mark again, and sealing continues.',
 });
 
 export const auditLogContinued = defineAuditEvent({
@@ -20,12 +20,12 @@ export const auditLogContinued = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An operator accepted that leaves of the log are lost: a new log began. It is its first leaf and names the lost head.',
+    'An operator accepted the loss of leaves, and a new log began. This event is its first leaf and names the lost head.',
 });
 
 export const auditPersonalErased = defineAuditEvent({
   type: 'audit.personal_erased',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'The personal values of a user’s events were erased; the events and every proof stay as they were.',
+  meaning: 'An operator erased the personal values of a user’s events; the events and every proof are unchanged.',
 });

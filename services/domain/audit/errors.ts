@@ -3,8 +3,8 @@ import { defineError } from '#services/platform/define/error.ts';
 export const auditEventUnknown = defineError({
   code: 'audit_event_unknown',
   status: 404,
-  title: 'There is no such event in the sealed log',
-  cause: 'No event with this number has been sealed; what happened in the last seconds may still wait for it.',
+  title: 'Event not found in the sealed log',
+  cause: 'No event with this number has been sealed. Events of the last seconds may still be waiting to be sealed.',
   fix: 'Take a `seq` from GET /v1/audit/events.',
   retryable: false,
 });
@@ -12,26 +12,26 @@ export const auditEventUnknown = defineError({
 export const auditProofPending = defineError({
   code: 'audit_proof_pending',
   status: 503,
-  title: 'No signed checkpoint covers the event yet',
-  cause: 'The event is sealed, and the checkpoint after it has not been published.',
-  fix: 'Try again after Retry-After; operators: see `sallyport audit verify` where it stays so.',
+  title: 'Event not covered by a signed checkpoint yet',
+  cause: 'The event is sealed, but the next checkpoint has not been published.',
+  fix: 'Retry after Retry-After. Operators: if this persists, run `sallyport audit verify`.',
   retryable: true,
 });
 
 export const auditLogEmpty = defineError({
   code: 'audit_log_empty',
   status: 404,
-  title: 'No checkpoint has been published yet',
-  cause: 'The log has just been started, or nothing seals it.',
-  fix: 'Wait for the first event to be sealed; operators: see that a worker runs.',
+  title: 'No checkpoint published yet',
+  cause: 'The log is new, or no worker seals it.',
+  fix: 'Wait until the first event is sealed. Operators: check that a worker runs.',
   retryable: true,
 });
 
 export const auditTileUnknown = defineError({
   code: 'audit_tile_unknown',
   status: 404,
-  title: 'The log has no such tile',
-  cause: 'The path is not that of a tile, or lies beyond the size of the newest checkpoint.',
+  title: 'Tile not found',
+  cause: 'The path is not a tile path, or the tile is beyond the size of the newest checkpoint.',
   fix: 'Read the checkpoint, then tiles within its size (c2sp.org/tlog-tiles).',
   retryable: false,
 });
@@ -39,8 +39,8 @@ export const auditTileUnknown = defineError({
 export const auditOriginUnknown = defineError({
   code: 'audit_origin_unknown',
   status: 404,
-  title: 'There is no such log',
-  cause: 'No log with this number was ever started.',
+  title: 'Log not found',
+  cause: 'No log with this number exists.',
   fix: 'See GET /v1/audit/log/origins.',
   retryable: false,
 });
@@ -49,8 +49,8 @@ export const auditOriginUnknown = defineError({
 export const auditLogDamaged = defineError({
   code: 'audit_log_damaged',
   status: 500,
-  title: 'The stored log does not fit its own tree',
+  title: 'Stored log does not match its Merkle tree',
   cause: 'A tile or an entry is missing or was changed in the database.',
-  fix: 'Operators: `sallyport audit verify` names the place.',
+  fix: 'Operators: run `sallyport audit verify`; it names the place.',
   retryable: false,
 });

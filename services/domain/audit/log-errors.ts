@@ -3,17 +3,17 @@ import { defineError } from '#services/platform/define/error.ts';
 export const auditLogKeyMissing = defineError({
   code: 'audit_log_key_missing',
   status: 503,
-  title: 'The audit log has no key to sign with',
-  cause: 'No API has been started on this database yet, or the key’s private part is gone.',
-  fix: 'Start the API: it makes the key. Events are sealed meanwhile, and the checkpoint follows.',
+  title: 'The audit log has no signing key',
+  cause: 'No API has started on this database yet, or the private key is missing.',
+  fix: 'Start the API: it creates the key. Events are sealed meanwhile, and the checkpoint follows.',
   retryable: true,
 });
 
 export const nothingToContinue = defineError({
   code: 'audit_nothing_to_continue',
   status: 409,
-  title: 'The audit log has lost nothing',
-  cause: 'The database is at the head of the log that is kept outside it; sealing goes on as it is.',
-  fix: 'None needed. After restoring a backup, look again once a worker has run.',
+  title: 'The audit log has no loss to accept',
+  cause: 'The database has reached the high-water mark kept outside it, so sealing continues.',
+  fix: 'Nothing to do. After restoring a backup, check again once a worker has run.',
   retryable: false,
 });
