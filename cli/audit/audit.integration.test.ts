@@ -292,7 +292,7 @@ describe('erase and continue', () => {
 describe('usage', () => {
   test.each([
     ['a place that is none', ['prove', 'x'], {}, 2, /number of the log/],
-    ['an event that was never sealed', ['prove', '99999999'], {}, 2, /no such event/],
+    ['an event that was never sealed', ['prove', '99999999'], {}, 2, /Event not found in the sealed log/],
     ['too many lines', ['tail', '-n', '101'], {}, 2, /1 to 100/],
     ['a time that is none', ['report', '--start', 'monday', '--end', '2026-01-01'], {}, 2, /takes a day/],
     ['a day that is none', ['report', '--start', '2026-13-01', '--end', '2026-01-01'], {}, 2, /takes a day/],
