@@ -40,7 +40,8 @@ afterAll(async () => {
 
 const walk = (name: string): string[] =>
   filesIn(walks.split('\n').find((line) => line.includes(`. **${name}**`)) ?? '');
-const everyRequest = (): string[] => filesIn(/\*\*Every request\*\*.*?\*\*A request that writes/s.exec(walks)?.[0] ?? '');
+const everyRequest = (): string[] =>
+  filesIn(/\*\*Every request\*\*.*?\*\*A request that writes/s.exec(walks)?.[0] ?? '');
 const everyWrite = (): string[] => filesIn(/\*\*A request that writes\*\*.*/.exec(walks)?.[0] ?? '');
 
 /** Enqueues the sealing of the audit event, before or after the response. */
