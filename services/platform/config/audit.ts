@@ -5,18 +5,18 @@ export const auditSettings = defineSettings({
   logOrigin: {
     env: 'AUDIT_LOG_ORIGIN',
     schema: optionalText(128),
-    use: 'Permanent name of the audit log, without spaces or +; an existing log keeps its name. Unset: host of BETTER_AUTH_URL and /audit.',
+    use: 'Permanent name (origin) of the audit log, without spaces or +. An existing log keeps its name. Unset: the host of BETTER_AUTH_URL followed by /audit.',
     example: 'auth.example.com/audit',
   },
   outboxDays: {
     env: 'AUDIT_OUTBOX_DAYS',
     schema: wholeNumber(3, 1, 90),
-    use: 'Days for which sealed events stay in the outbox.',
+    use: 'Number of days for which sealed events stay in the outbox table.',
   },
   sinks: {
     env: 'AUDIT_CHECKPOINT_SINKS',
     schema: someOf(['file', 'witness', 's3'], 'file'),
-    use: 'Where signed heads of the audit log are sent: some of file, witness, s3.',
+    use: 'Where checkpoints (signed heads of the audit log) are sent: one or more of file, witness and s3, comma separated.',
   },
   folder: {
     env: 'AUDIT_CHECKPOINT_DIR',
@@ -31,7 +31,7 @@ export const auditSettings = defineSettings({
   tileMemoryMegabytes: {
     env: 'AUDIT_TILE_MEMORY_MB',
     schema: wholeNumber(16, 0, 4_096),
-    use: 'Memory of each API process for tiles of the public log, cached for a minute; 0: no cache.',
+    use: 'Memory in each API process that caches tiles of the public audit log for a minute, MB; 0: no cache.',
   },
   s3Url: {
     env: 'AUDIT_S3_URL',
@@ -40,11 +40,11 @@ export const auditSettings = defineSettings({
     example: 'https://bucket.s3.eu-central-1.amazonaws.com/audit',
   },
   s3Region: { env: 'AUDIT_S3_REGION', schema: text('us-east-1', 64), use: 'Region of the bucket.' },
-  s3AccessKeyId: { env: 'AUDIT_S3_ACCESS_KEY_ID', schema: optionalText(256), use: 'Credentials of the s3 sink.' },
+  s3AccessKeyId: { env: 'AUDIT_S3_ACCESS_KEY_ID', schema: optionalText(256), use: 'Access key id for the s3 sink.' },
   s3SecretAccessKey: {
     env: 'AUDIT_S3_SECRET_ACCESS_KEY',
     schema: optionalText(256),
-    use: 'Credentials of the s3 sink.',
+    use: 'Secret access key for the s3 sink.',
     secret: true,
   },
 });

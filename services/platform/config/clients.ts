@@ -21,12 +21,12 @@ export const clientSettings = defineSettings({
   registration: {
     env: 'CLIENT_REGISTRATION',
     schema: oneOf(['off', 'token', 'open'], 'off'),
-    use: 'Who may register a client at /oauth2/register (RFC 7591): no caller, callers with the permission clients:register, or every caller.',
+    use: 'Who may register a client at /oauth2/register (RFC 7591). off: no caller. token: callers with the permission clients:register. open: every caller.',
   },
   readsDocuments: {
     env: 'CLIENT_DOCUMENTS',
     schema: flag(false),
-    use: 'Accept an https URL as client_id: its metadata are fetched from there when a user signs in to the client. False: clients fetched before are unknown too.',
+    use: 'Accept an https URL as client_id and fetch the metadata of the client from it when a user signs in to the client. When false, clients that were fetched earlier are rejected too.',
   },
   documentsPrivate: {
     env: 'CLIENT_DOCUMENTS_PRIVATE',
@@ -36,13 +36,13 @@ export const clientSettings = defineSettings({
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',
     schema: words('openid profile email offline_access'),
-    use: 'The scopes that unvetted clients, including existing ones, may request from users at most; never a permission; separated by commas.',
+    use: 'Scopes that unvetted clients may request from users, comma separated. A client is unvetted if it registered itself or is a metadata document. Existing clients are limited too, and a permission is never allowed.',
   },
   audiences: {
     env: 'UNVETTED_CLIENT_AUDIENCES',
     // For a client `*` means every audience, which an unvetted client must not have.
     schema: words('').refine((audiences) => !audiences.includes('*'), '"*" means every audience: list them'),
-    use: 'Audiences their tokens may have besides JWT_AUDIENCE; separated by commas.',
+    use: 'Audiences that tokens of unvetted clients may have besides JWT_AUDIENCE, comma separated.',
   },
 });
 

@@ -17,12 +17,12 @@ export const identitySettings = defineSettings({
   twoFactorSessionSeconds: {
     env: 'SESSION_EXPIRY_TWO_FACTORS',
     schema: wholeNumber(86_400, 60, 31_536_000),
-    use: 'Lifetime of a session opened with two factors, seconds, where that is shorter.',
+    use: 'Lifetime of a session opened with two factors, seconds. The shorter of this and SESSION_EXPIRY applies.',
   },
   twoFactorIdleSeconds: {
     env: 'SESSION_IDLE_TWO_FACTORS',
     schema: wholeNumber(3_600, 0, 86_400),
-    use: 'A session opened with two factors expires when its cookie is not used for this long, and its token families when they are not refreshed for this long, seconds; 0: never.',
+    use: 'Idle limit of sessions opened with two factors, seconds. The session expires when its cookie is not used for this long, and each of its token families when it is not refreshed for this long. 0: no idle limit.',
   },
   sessionsPerAccount: {
     env: 'SESSIONS_PER_ACCOUNT',
@@ -32,17 +32,17 @@ export const identitySettings = defineSettings({
   secondFactorRoles: {
     env: 'MFA_REQUIRED_ROLES',
     schema: optionalText(1_024),
-    use: 'Roles that apply only after a sign-in with two factors, comma separated, or none; unset: admin under production.',
+    use: 'Roles that have an effect only after a sign-in with two factors, comma separated, or `none`. Unset: admin in production, none elsewhere.',
   },
   stepUpSeconds: {
     env: 'STEP_UP_SECONDS',
     schema: wholeNumber(600, 60, 86_400),
-    use: 'Maximum age of a sign-in for sensitive operations, seconds; after it a step-up is required.',
+    use: 'Maximum age of a sign-in for sensitive operations, seconds. After that the user must authenticate again (step-up).',
   },
   requireEmailVerification: {
     env: 'REQUIRE_EMAIL_VERIFICATION',
     schema: optionalFlag(),
-    use: 'Require a verified e-mail address before an account gets a session; unset: true under production only.',
+    use: 'Require a verified e-mail address before an account gets a session. Unset: true in production, false elsewhere.',
   },
   invitationSeconds: {
     env: 'INVITATION_SECONDS',
@@ -52,18 +52,18 @@ export const identitySettings = defineSettings({
   passwordProfile: {
     env: 'PASSWORD_PROFILE',
     schema: oneOf(['default', 'nist'], 'default'),
-    use: 'Minimum length of new passwords: 12 characters, or 15 without a second factor (nist: SP 800-63B-4).',
+    use: 'Minimum length of new passwords. default: 12 characters. nist (SP 800-63B-4): 15, or 12 for accounts that cannot sign in without a second factor. Administrative roles always need 15.',
   },
   breachRangeUrl: {
     env: 'BREACH_RANGE_URL',
     schema: optionalUrl(),
-    use: 'Service that checks new passwords for known breaches, by five digits of their SHA-1; unset: no check.',
+    use: 'Service that checks whether new passwords are in known breaches. It receives only the first five hex digits of their SHA-1 hash. Unset: no check.',
     example: 'https://api.pwnedpasswords.com/range',
   },
   passwordHash: {
     env: 'PASSWORD_HASH',
     schema: oneOf(['bcrypt', 'argon2id'], 'bcrypt'),
-    use: 'Algorithm of new password digests; others still verify, and are replaced at the next sign-in.',
+    use: 'Algorithm of new password hashes. Hashes of other algorithms are still accepted and are replaced at the next sign-in.',
   },
   hasherChildren: {
     env: 'HASHER_CHILDREN',

@@ -5,26 +5,26 @@ export const jobSettings = defineSettings({
   workerCopies: {
     env: 'WORKER_COPIES',
     schema: wholeNumber(1, 0, 64),
-    use: 'Worker processes under `sallyport start`; 0: jobs wait for workers elsewhere.',
+    use: 'Number of worker processes that `sallyport start` runs; 0: none, so jobs wait for workers on other machines.',
   },
   workerDrainSeconds: {
     env: 'WORKER_DRAIN_SECONDS',
     schema: wholeNumber(20, 1, 25),
-    use: 'Longest wait for running jobs at stop.',
+    use: 'How long a stopping worker waits for running jobs, seconds.',
   },
   lockMs: {
     env: 'JOB_LOCK_MS',
     schema: wholeNumber(15_000, 300, 600_000),
-    use: 'A worker that is silent for longer loses its jobs to another worker.',
+    use: 'How long the lock of a worker on a job lasts without renewal, milliseconds. After that another worker takes the job.',
   },
   scheduleCheckMs: {
     env: 'JOB_SCHEDULE_CHECK_MS',
     schema: wholeNumber(10_000, 100, 60_000),
-    use: 'How often each worker puts missing scheduled runs back into Redis.',
+    use: 'How often each worker checks that every scheduled run is in Redis, and adds the missing ones, milliseconds.',
   },
   stallSeconds: {
     env: 'QUEUE_STALL_SECONDS',
     schema: wholeNumber(60, 1, 3_600),
-    use: 'A worker is unhealthy when the oldest job of an idle queue has waited for longer, or a store has not answered for longer.',
+    use: 'A worker reports itself unhealthy when a job has waited for longer than this while no job of its queue runs, or when PostgreSQL or Redis has not answered for longer, seconds.',
   },
 });

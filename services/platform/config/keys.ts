@@ -5,12 +5,12 @@ export const keySettings = defineSettings({
   algorithm: {
     env: 'JWT_ALGORITHM',
     schema: oneOf(['RS256', 'ES256', 'EdDSA', 'HS256'], 'RS256'),
-    use: 'Algorithm of new keys; HS256 signs access tokens for the default audience with a shared secret; other audiences, ID tokens and the feed stay RS256.',
+    use: 'Algorithm of new keys. With HS256, the shared secret JWT_SECRET signs access tokens for the default audience; RS256 still signs tokens for other audiences, ID tokens and the revocation feed.',
   },
   jwtSecret: {
     env: 'JWT_SECRET',
     schema: optionalText(),
-    use: 'HS256 mode: the shared secret; development falls back to BETTER_AUTH_SECRET.',
+    use: 'Shared secret that signs tokens when JWT_ALGORITHM is HS256; unset in development: BETTER_AUTH_SECRET is used.',
     secret: true,
   },
   allowSharedSecret: {
@@ -21,22 +21,22 @@ export const keySettings = defineSettings({
   prepublishSeconds: {
     env: 'KEY_PREPUBLISH_SECONDS',
     schema: wholeNumber(900, 1, 604_800),
-    use: 'Hold period: a key is in the key set this long before it signs.',
+    use: 'Hold period: how long a key is published in the key set before it signs, seconds.',
   },
   jwksMaxAgeSeconds: {
     env: 'JWKS_MAX_AGE_SECONDS',
     schema: wholeNumber(300, 1, 86_400),
-    use: 'How long verifiers may cache the key set.',
+    use: 'How long verifiers may cache the key set, seconds.',
   },
   rotationDays: {
     env: 'KEY_ROTATION_DAYS',
     schema: decimalNumber(30, 0.00001, 3_650),
-    use: 'Days for which a key signs, fractions allowed; then its successor, published ahead, takes over.',
+    use: 'Number of days for which a key signs before the next key replaces it; fractions are allowed. The next key is published beforehand.',
   },
   keyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY',
     schema: optionalText(512),
-    use: 'Seals private keys at rest, 32 bytes or more in base64; development derives it from BETTER_AUTH_SECRET.',
+    use: 'Key that encrypts private keys and secrets in the database, 32 bytes or more in base64; unset in development: derived from BETTER_AUTH_SECRET.',
     secret: true,
   },
   keyEncryptionKeyFile: {
@@ -47,7 +47,7 @@ export const keySettings = defineSettings({
   previousKeyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY_PREVIOUS',
     schema: optionalText(512),
-    use: 'The old KEY_ENCRYPTION_KEY: a start re-encrypts everything under the new one. Unset it afterwards.',
+    use: 'The old KEY_ENCRYPTION_KEY, while you change it: the next start re-encrypts everything under the new one. Unset it afterwards.',
     secret: true,
   },
   previousKeyEncryptionKeyFile: {
@@ -58,6 +58,6 @@ export const keySettings = defineSettings({
   ringBoundSeconds: {
     env: 'KEY_RING_BOUND_SECONDS',
     schema: wholeNumber(30, 2, 3_600),
-    use: 'A copy whose key ring is older than this stops signing.',
+    use: 'How long an API process may sign without confirming its keys in PostgreSQL, seconds. Beyond it the process stops signing.',
   },
 });

@@ -8,12 +8,12 @@ export const limitSettings = defineSettings({
   profile: {
     env: 'RATE_LIMIT_PROFILE',
     schema: oneOf(['default', 'load'], 'default'),
-    use: 'load: every limit times 1,000, for load tests from one machine; refused in production.',
+    use: '`load` multiplies every limit by 1,000, for load tests from one machine. Production refuses to start with it.',
   },
   globalPerSecond: {
     env: 'RATE_LIMIT_GLOBAL_PER_SECOND',
     schema: perWindow(5_000),
-    use: 'Requests a second of all callers together, over all copies; one address gets at most a quarter. Vetted clients together have a separate limit of the same size.',
+    use: 'Requests per second of all callers together, summed over all API processes; one address gets at most a quarter. Authenticated clients that an administrator registered share a separate limit of the same size.',
   },
   userPerMinute: {
     env: 'RATE_LIMIT_USER_PER_MINUTE',
@@ -23,7 +23,7 @@ export const limitSettings = defineSettings({
   roleFactors: {
     env: 'RATE_LIMIT_ROLE_FACTORS',
     schema: roleFactors(),
-    use: 'Factors for the limit of a user, by role, as agent=5,operator=2; the largest factor of its roles applies.',
+    use: 'Factors by role that multiply RATE_LIMIT_USER_PER_MINUTE, such as agent=5,operator=2. The largest factor of a user’s roles applies.',
   },
   addressPerMinute: {
     env: 'RATE_LIMIT_ADDRESS_PER_MINUTE',
@@ -58,7 +58,7 @@ export const limitSettings = defineSettings({
   streamsPerClient: {
     env: 'REVOCATION_STREAMS_PER_CLIENT',
     schema: wholeNumber(20, 1, 1_000),
-    use: 'Open revocation streams per caller and copy.',
+    use: 'Maximum number of revocation streams that one caller may have open at one API process.',
   },
 });
 

@@ -5,7 +5,7 @@ export const mailSettings = defineSettings({
   smtpUrl: {
     env: 'SMTP_URL',
     schema: optionalText(1_024),
-    use: 'SMTP server for mails, as smtp:// or smtps:// with user and password; unset: files below the data directory.',
+    use: 'SMTP server that sends mails, as an smtp:// or smtps:// URL with user and password. Unset: mails are written to files below SALLYPORT_DATA_DIR.',
     secret: true,
     example: '',
   },

@@ -5,7 +5,7 @@ export const markSettings = defineSettings({
   store: {
     env: 'MARK_STORE',
     schema: oneOf(['file', 's3'], 'file'),
-    use: 'Store of the high-water marks, which a restored database must not be behind: file (SALLYPORT_DATA_DIR, one machine) or s3 (an object store with conditional writes, any number of machines).',
+    use: 'Where the high-water marks are stored. They record, outside the database, the newest state that it committed; a restored backup is older than they are and is refused. file: SALLYPORT_DATA_DIR, for one machine. s3: an object store with conditional writes, for any number of machines.',
   },
   s3Url: {
     env: 'MARK_S3_URL',
@@ -17,12 +17,12 @@ export const markSettings = defineSettings({
   s3AccessKeyId: {
     env: 'MARK_S3_ACCESS_KEY_ID',
     schema: optionalText(256),
-    use: 'Credentials for reading and writing below MARK_S3_URL, without the right to delete.',
+    use: 'Access key id that may read and write below MARK_S3_URL. Do not give it the right to delete.',
   },
   s3SecretAccessKey: {
     env: 'MARK_S3_SECRET_ACCESS_KEY',
     schema: optionalText(256),
-    use: 'Credentials for the high-water marks.',
+    use: 'Secret access key of MARK_S3_ACCESS_KEY_ID.',
     secret: true,
   },
 });

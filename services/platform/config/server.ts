@@ -14,19 +14,19 @@ export const serverSettings = defineSettings({
   profile: {
     env: 'SALLYPORT_PROFILE',
     schema: oneOf(['development', 'staging', 'production'], 'development'),
-    use: 'Safety rules enforced at start; NODE_ENV does not select them.',
+    use: 'Set of safety rules enforced at start: development, staging or production. NODE_ENV has no effect on it.',
   },
   host: { env: 'HOST', schema: text('127.0.0.1', 255), use: 'Address the API listens on.' },
   port: { env: 'PORT', schema: wholeNumber(3000, 0, 65_535), use: 'Port the API listens on.' },
   metricsPort: {
     env: 'METRICS_PORT',
     schema: wholeNumber(9464, 0, 65_535),
-    use: 'Port of /metrics, for one process or for all processes of a supervisor.',
+    use: 'Port that serves /metrics: of one process, or, under a supervisor, of all its processes.',
   },
   apiCopies: {
     env: 'API_COPIES',
     schema: wholeNumber(1, 0, 64),
-    use: 'API processes that share the port, under `sallyport start`; 0: workers only.',
+    use: 'Number of API processes (copies) that `sallyport start` runs on one port; 0: workers only.',
   },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',
@@ -66,6 +66,6 @@ export const serverSettings = defineSettings({
   drainSeconds: {
     env: 'DRAIN_SECONDS',
     schema: wholeNumber(10, 0, 25),
-    use: 'Longest wait for in-flight requests at stop.',
+    use: 'How long a stopping API process waits for requests in progress, seconds.',
   },
 });

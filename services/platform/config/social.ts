@@ -62,7 +62,7 @@ export const socialSettings = defineSettings({
   googleClientId: {
     env: 'GOOGLE_CLIENT_ID',
     schema: optionalText(512),
-    use: 'Sign-in with Google; with GOOGLE_CLIENT_SECRET.',
+    use: 'Client id for sign-in with Google; needs GOOGLE_CLIENT_SECRET.',
   },
   googleClientSecret: {
     env: 'GOOGLE_CLIENT_SECRET',
@@ -73,7 +73,7 @@ export const socialSettings = defineSettings({
   githubClientId: {
     env: 'GITHUB_CLIENT_ID',
     schema: optionalText(512),
-    use: 'Sign-in with GitHub; with GITHUB_CLIENT_SECRET.',
+    use: 'Client id for sign-in with GitHub; needs GITHUB_CLIENT_SECRET.',
   },
   githubClientSecret: {
     env: 'GITHUB_CLIENT_SECRET',
@@ -84,10 +84,10 @@ export const socialSettings = defineSettings({
   oidcIssuer: {
     env: 'OIDC_ISSUER',
     schema: optionalUrl(),
-    use: 'Sign-in with an OpenID provider under the name oidc; with OIDC_CLIENT_ID and OIDC_CLIENT_SECRET.',
+    use: 'Issuer of an OpenID provider for sign-in, named `oidc` in the API; needs OIDC_CLIENT_ID and, unless the client is public, OIDC_CLIENT_SECRET.',
     example: 'https://login.example.com',
   },
-  oidcClientId: { env: 'OIDC_CLIENT_ID', schema: optionalText(512), use: 'Client at OIDC_ISSUER.' },
+  oidcClientId: { env: 'OIDC_CLIENT_ID', schema: optionalText(512), use: 'Client id at OIDC_ISSUER.' },
   oidcClientSecret: {
     env: 'OIDC_CLIENT_SECRET',
     schema: optionalText(),
@@ -97,7 +97,7 @@ export const socialSettings = defineSettings({
   providers: {
     env: 'SOCIAL_PROVIDERS',
     schema: providerMap(),
-    use: 'More providers as JSON: name to clientId, clientSecret, and issuer, scopes, options, allowPrivateAddresses where needed.',
+    use: 'More providers, as a JSON object. Each key is the name of a provider; each value has clientId and, where needed, clientSecret, issuer, scopes, options and allowPrivateAddresses.',
     secret: true,
     example: '',
   },

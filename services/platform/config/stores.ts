@@ -19,7 +19,7 @@ export const storeSettings = defineSettings({
   waitSeconds: {
     env: 'STORE_WAIT_SECONDS',
     schema: wholeNumber(60, 1, 3_600),
-    use: 'How long a start waits for PostgreSQL before it gives up.',
+    use: 'How long a starting process waits for PostgreSQL before it exits, seconds.',
   },
   poolConnections: {
     env: 'DATABASE_POOL',
@@ -29,16 +29,16 @@ export const storeSettings = defineSettings({
   stalenessBoundMs: {
     env: 'REVOCATION_STALENESS_MS',
     schema: wholeNumber(2_000, 500, 60_000),
-    use: 'A copy whose revocation state is older than this refuses to validate.',
+    use: 'Maximum age of the revocations that an API process has in memory, milliseconds. Beyond it the process refuses to validate tokens.',
   },
   pollIntervalMs: {
     env: 'REVOCATION_POLL_MS',
     schema: wholeNumber(250, 50, 10_000),
-    use: 'How often every copy polls PostgreSQL for revocations, with or without Redis.',
+    use: 'How often each API process polls PostgreSQL for revocations, with or without Redis, milliseconds.',
   },
   revocationBudget: {
     env: 'REVOCATION_BUDGET',
     schema: wholeNumber(1_000_000, 1_000, 50_000_000),
-    use: 'Revocations kept individually in memory; beyond this number they collapse into epochs.',
+    use: 'Maximum number of single revocations in memory. Beyond it they are collapsed into epochs: one entry that rejects all earlier tokens of a user, a client or the installation.',
   },
 });

@@ -9,22 +9,22 @@ export const telemetrySettings = defineSettings({
   otlpEndpoint: {
     env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     schema: optionalText(),
-    use: 'OTLP over HTTP: endpoint for spans and metrics; unset: none are exported. The other OTEL_EXPORTER_OTLP_* are read too.',
+    use: 'Endpoint to which spans and metrics are exported by OTLP over HTTP; unset: nothing is exported. The other OTEL_EXPORTER_OTLP_* variables are read too.',
   },
   tracesSampler: {
     env: 'OTEL_TRACES_SAMPLER',
     schema: optionalText(64),
-    use: 'parentbased_traceidratio unless set, or always_on, always_off. The sampling decision of a caller is ignored.',
+    use: 'Sampler of traces: always_on, always_off or parentbased_traceidratio. Unset: parentbased_traceidratio. The sampling decision of a caller is ignored.',
   },
   tracesSamplerArgument: {
     env: 'OTEL_TRACES_SAMPLER_ARG',
     schema: optionalText(32),
-    use: 'Share of requests traced, 0 to 1; 0.01 unless set.',
+    use: 'Share of requests that are traced, 0 to 1. Unset: 0.01.',
   },
   sentryDsn: {
     env: 'SENTRY_DSN',
     schema: optionalText(),
-    use: 'Where errors are reported: class, code, frames and trace id, no request data; unset: nowhere.',
+    use: 'Sentry DSN to which errors are reported with class, code, stack frames and trace id, and without request data. Unset: errors are not reported.',
     secret: true,
     example: 'https://key@sentry.example/1',
   },

@@ -27,17 +27,17 @@ export const tokenSettings = defineSettings({
   graceSeconds: {
     env: 'REFRESH_GRACE_SECONDS',
     schema: wholeNumber(10, 0, 60),
-    use: 'How long the previous refresh token still gets the same successor.',
+    use: 'How long after a rotation the previous refresh token is still accepted and gets the same successor, seconds.',
   },
   graceUses: {
     env: 'REFRESH_GRACE_USES',
     schema: wholeNumber(100, 0, 1_000),
-    use: 'How often the previous refresh token gets the same successor.',
+    use: 'How many times the previous refresh token is accepted within REFRESH_GRACE_SECONDS.',
   },
   lostAnswerSeconds: {
     env: 'REFRESH_LOST_ANSWER_SECONDS',
     schema: wholeNumber(120, 0, 3_600),
-    use: 'How long after a rotation the previous refresh token gets the same successor, if it comes from the same network and agent and the successor has not been used; 0: only within REFRESH_GRACE_SECONDS.',
+    use: 'Grace period for a client that did not receive the response of a rotation, seconds. The previous refresh token gets the same successor for this long if it comes from the same network and user agent and the successor has not been used. 0: only REFRESH_GRACE_SECONDS applies.',
   },
   requireSessionBinding: {
     env: 'REQUIRE_SESSION_BINDING',
@@ -62,21 +62,21 @@ export const tokenSettings = defineSettings({
   validateReplay: {
     env: 'VALIDATE_REPLAY_PROTECTION',
     schema: flag(false),
-    use: 'Validation also refuses a token id seen under another context; needs Redis and refuses without it.',
+    use: 'Validation also refuses a token that was first presented from another address or user agent. It needs Redis; while Redis is unreachable, validation answers 503.',
   },
   requireDpopNonce: {
     env: 'DPOP_REQUIRE_NONCE',
     schema: flag(false),
-    use: 'DPoP proofs must carry a server nonce, so that none can be made ahead (RFC 9449 §8).',
+    use: 'Require a server nonce in DPoP proofs, so that a proof cannot be created in advance (RFC 9449 §8).',
   },
   cacheMegabytes: {
     env: 'TOKEN_CACHE_MB',
     schema: wholeNumber(128, 1, 4_096),
-    use: 'Memory for verified access tokens in each API process, MB. A token of 1,000 characters takes about 2.6 KB; when tokens do not fit, those in use stay cached.',
+    use: 'Memory for verified access tokens in each API process, MB. A token of 1,000 characters takes about 2.6 KB. When the cache is full, it keeps the tokens that are in use.',
   },
   groupCommit: {
     env: 'GROUP_COMMIT',
     schema: flag(true),
-    use: 'Concurrent refreshes, and audit rows of client tokens, share a statement; turn it off only to measure the effect.',
+    use: 'Write concurrent refreshes in one statement, and likewise the audit rows of client credentials tokens. Turn it off only to measure the effect.',
   },
 });

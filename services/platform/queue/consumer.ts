@@ -30,7 +30,7 @@ export type Verdict =
 export type ConsumerOptions = {
   readonly queue: QueueName;
   readonly redisUrl: string;
-  /** A worker that is silent for longer loses its jobs to another worker. */
+  /** How long a lock on a job lasts without renewal. After that another worker takes the job. */
   readonly lockMs: number;
   readonly handle: (delivery: Delivery) => Promise<Verdict>;
   /** A job that ended as a dead letter without a run here: its workers died too often. */
