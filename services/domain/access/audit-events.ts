@@ -13,7 +13,8 @@ export const clientCreated = defineAuditEvent({
   type: 'client.created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was created; `origin` is present if it registered itself or was read from its document.',
+  meaning:
+    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document.',
 });
 
 export const clientChanged = defineAuditEvent({
@@ -49,7 +50,7 @@ export const roleCreated = defineAuditEvent({
   type: 'role.created',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A role was created; its permissions follow as `role.changed`.',
+  meaning: 'A role was created; a `role.changed` event lists its permissions.',
 });
 
 export const roleChanged = defineAuditEvent({

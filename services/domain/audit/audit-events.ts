@@ -5,7 +5,7 @@ export const auditSealingStopped = defineAuditEvent({
   durability: 'durable',
   outcomes: ['database_behind', 'forked', 'tiles_damaged', 'continued_elsewhere', 'log_forged_continuation'],
   meaning:
-    'Sealing stopped and events wait: the database is behind the high-water mark kept outside it, has other leaves, has tiles that do not match its root, or uses another log than the one that the mark names.',
+    'The worker stopped sealing, and events wait in the outbox. The audit log in the database is behind the high-water mark kept outside it, has different leaves, has tiles that do not match its signed root, or is not the log that the high-water mark names.',
 });
 
 export const auditSealingResumed = defineAuditEvent({
@@ -20,7 +20,7 @@ export const auditLogContinued = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An operator accepted the loss of leaves, and a new log began. This event is its first leaf and names the lost head.',
+    'An operator accepted that leaves were lost, and a new log began. This event is its first leaf and names the last signed head of the previous log.',
 });
 
 export const auditPersonalErased = defineAuditEvent({

@@ -5,7 +5,7 @@ export const userLogin = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok', 'refused', 'second_factor_asked', 'locked'],
   meaning:
-    'A sign-in was attempted. `refused` is committed before its 401, `locked` before its 429 (the password was not verified, or another provider was refused after the act `step_up`). `second_factor_asked`: the first factor was correct, and no session was opened. `detail.identifier` is a keyed hash of the e-mail address. Passwords answered with 503 because the hashing queue is full (`hashing_busy`) are not recorded.',
+    'A sign-in was attempted. `refused` is committed before the 401 is sent, and `locked` before the 429. `locked` means that the password was not verified, or that a sign-in by another provider was refused because of the incident action `step_up`. `second_factor_asked` means that the first factor was correct and no session was opened. `detail.identifier` is a keyed hash of the e-mail address. Attempts that were answered 503 because the hashing queue was full (`hashing_busy`) are not recorded.',
 });
 
 export const userLoginLocked = defineAuditEvent({
@@ -13,7 +13,7 @@ export const userLoginLocked = defineAuditEvent({
   durability: 'durable',
   outcomes: ['refused'],
   meaning:
-    'Too many wrong passwords: for `detail.seconds`, passwords for this account from unknown devices, from this device or from this network (`detail.of`) are refused without being verified.',
+    'Too many wrong passwords locked sign-in for `detail.seconds` seconds. `detail.of` names what is locked: this account on unknown devices, this device, or this network. Passwords from there are refused without being verified.',
 });
 
 // Written by row triggers, in the transaction that changes the row (migration identity).
@@ -84,7 +84,8 @@ export const accountPasswordRehashed = defineAuditEvent({
   type: 'account.password_rehashed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A sign-in replaced the digest of the password with a stronger one of the same password. No session ended.',
+  meaning:
+    'At a sign-in, the stored hash of the password was replaced with a stronger hash of the same password. No session ended.',
 });
 
 export const passwordBreachUnchecked = defineAuditEvent({
@@ -186,7 +187,7 @@ export const recoveryCodesVoided = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'The recovery codes of an account became invalid while its factors stay, because the codes were created after a sign-in that an incident reverted. `detail.left` says how many there were, `detail.reason` names the detection. Codes deleted with the last factor have no event of their own.',
+    'The recovery codes of an account became invalid and its second factors remain: the codes were created after a suspicious sign-in, and the action of an incident removed what was created since. `detail.left` says how many codes there were, and `detail.reason` names the detection. Recovery codes that are deleted with the last factor have no separate event.',
 });
 
 export const userInvited = defineAuditEvent({
@@ -202,5 +203,5 @@ export const userUnlocked = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An administrator, or a code mailed to the owner (`reason` is `mailed_code`), unlocked the password of an account: its count of wrong passwords restarts at zero.',
+    'An administrator, or the owner with a mailed code (`reason` is `mailed_code`), unlocked password sign-in of an account. Its count of wrong passwords restarts at zero.',
 });

@@ -25,14 +25,14 @@ export const keyStopped = defineAuditEvent({
   type: 'key.stopped',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A shared secret stopped signing because the configuration no longer uses it.',
+  meaning: 'The shared secret of HS256 (JWT_SECRET) stopped signing because the configuration no longer uses it.',
 });
 
 export const keyEncryptionChanged = defineAuditEvent({
   type: 'key_encryption.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'All sealed keys and secrets were re-encrypted under a new key-encryption key; `values` says how many.',
+  meaning: 'All encrypted keys and secrets were re-encrypted under a new key-encryption key; `values` says how many.',
 });
 
 export const serverSecretCreated = defineAuditEvent({
@@ -46,5 +46,5 @@ export const serverSecretDestroyed = defineAuditEvent({
   type: 'server_secret.destroyed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A version of a server secret that nothing depends on any more was destroyed.',
+  meaning: 'A version of a server secret was destroyed because nothing uses it any more.',
 });

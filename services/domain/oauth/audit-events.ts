@@ -35,5 +35,5 @@ export const consentWithdrawn = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. With `reason`, an incident withdrew consents granted after the sign-in that raised it.',
+    'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. If `reason` is present, the action of an incident withdrew the consent because it was granted after the suspicious sign-in.',
 });

@@ -5,7 +5,7 @@ export const restoreAccepted = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An operator accepted the data loss of a restored database: a new incarnation began, and every earlier session, token family and token ended.',
+    'An operator accepted the data loss of a restored database. The database got a new id (its incarnation), and every earlier session, token family and token ended.',
 });
 
 export const queueChanged = defineAuditEvent({

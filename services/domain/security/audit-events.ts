@@ -5,7 +5,7 @@ export const incidentRaised = defineAuditEvent({
   durability: 'durable',
   outcomes: ['open'],
   meaning:
-    'A detection raised an incident: the first sighting since the previous incident of this detection and subject was closed.',
+    'A detection raised an incident. Later sightings of the same detection and subject are added to it until it is closed.',
 });
 
 export const incidentActed = defineAuditEvent({
@@ -13,7 +13,7 @@ export const incidentActed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['end_session', 'block_network', 'revoke_sessions', 'step_up'],
   meaning:
-    'An action of the detection’s policy ran, in the transaction that records it. `step_up`: from an unknown device neither the password nor a social provider alone signs in, and an unlock code is mailed to the owner’s verified address, once per block.',
+    'An action of the detection’s policy was taken, in the transaction that records it. After `step_up`, a user on an unknown device cannot sign in with only the password or only a social provider. An unlock code is mailed to the owner’s verified address, once for each block.',
 });
 
 export const eventSetAside = defineAuditEvent({
@@ -21,7 +21,7 @@ export const eventSetAside = defineAuditEvent({
   durability: 'durable',
   outcomes: ['set_aside'],
   meaning:
-    'The last attempt to evaluate an event failed with the code `failure`; the event `seq` waits until an operator retries it.',
+    'The last attempt to evaluate an event failed with the code `failure`; the event with the number `seq` waits until an operator retries it.',
 });
 
 export const eventRetried = defineAuditEvent({

@@ -27,7 +27,7 @@ export const tokensValidated = defineAuditEvent({
   type: 'token.validations',
   durability: 'counted',
   outcomes: ['counted'],
-  meaning: 'How many tokens one copy validated in a minute, by result and reason.',
+  meaning: 'The number of tokens that one API process validated in a minute, by result and reason.',
 });
 
 export const familyCreated = defineAuditEvent({
@@ -57,7 +57,7 @@ export const tokenRefreshReused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['replay'],
   meaning:
-    'An outdated refresh token was presented: two parties have tokens of one family. The family ended, unless replay protection is off.',
+    'A refresh token was presented after its successor had been used, so two parties have tokens of one family. The family ended, unless ENABLE_REPLAY_PROTECTION is off.',
 });
 
 export const tokenRefreshOverused = defineAuditEvent({
@@ -65,7 +65,7 @@ export const tokenRefreshOverused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['grace_spent'],
   meaning:
-    'The previous refresh token was presented more often than REFRESH_GRACE_USES within the grace window. Nothing ended.',
+    'The previous refresh token was presented more than REFRESH_GRACE_USES times within the grace window. No token family was ended.',
 });
 
 export const tokenStateRewound = defineAuditEvent({
@@ -80,5 +80,5 @@ export const revocationsCollapsed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['user', 'client', 'global'],
   meaning:
-    'Revocations exceeded REVOCATION_BUDGET and were replaced by higher epochs, which reject more tokens than they did.',
+    'Revocations exceeded REVOCATION_BUDGET and were replaced by epochs. An epoch rejects all earlier tokens of a user, of a client or of the installation, so more tokens are rejected than were revoked.',
 });
