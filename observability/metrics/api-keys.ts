@@ -2,12 +2,12 @@ import { defineCounter } from './instruments.ts';
 
 export const apiKeyChecks = defineCounter({
   name: 'sallyport_api_key_checks',
-  help: 'API keys presented: valid, malformed (form or checksum), unknown or ended, or of an owner that is disabled or had all sessions ended.',
+  help: 'API keys presented, by outcome. malformed: wrong form or checksum. unknown: never issued, expired or revoked. owner: the owner is disabled, or all sessions of the owner were ended.',
   labels: { outcome: ['ok', 'malformed', 'unknown', 'owner'] },
 });
 
 export const apiKeySignatures = defineCounter({
   name: 'sallyport_api_key_signatures',
-  help: 'Signatures of requests whose API key requires one, by outcome; replayed: the nonce had been used.',
+  help: 'Requests with an API key that requires signed requests, by outcome of the signature. replayed: the nonce was used before.',
   labels: { outcome: ['ok', 'missing', 'invalid', 'replayed'] },
 });

@@ -35,19 +35,19 @@ export const auditLogSize = defineGauge({
 
 export const auditCheckpointAge = defineGauge({
   name: 'sallyport_audit_checkpoint_age_seconds',
-  help: 'How long the newest leaves have had no signed checkpoint; 0 when all leaves are covered.',
+  help: 'How long the newest leaves have not been covered by a signed checkpoint; 0 when all leaves are covered.',
   unit: 's',
 });
 
 export const auditSealingStopped = defineGauge({
   name: 'sallyport_audit_sealing_stopped',
-  help: 'Whether sealing stopped: the database is behind the high-water mark kept outside it, has other leaves, its tiles do not give its root, or another log replaced the one that the mark names.',
+  help: '1 while sealing is stopped, by reason: the audit log in the database is behind the high-water mark kept outside it, has different leaves, has tiles that do not match its signed root, or is not the log that the high-water mark names.',
   labels: { reason: ['database_behind', 'forked', 'tiles_damaged', 'continued_elsewhere', 'log_forged_continuation'] },
 });
 
 export const auditLogOrigins = defineGauge({
   name: 'sallyport_audit_log_origins',
-  help: 'Number of logs, by the database and by the high-water mark outside it: one, plus one for each log that continues a log with lost events.',
+  help: 'Number of audit logs that the database or the high-water mark outside it names: one, plus one for each time a new log was begun after a loss of events.',
 });
 
 const sinkFaults = ['unavailable', 'refused', 'forked'] as const;
@@ -56,7 +56,7 @@ const sinkKinds = ['file', 'witness', 's3'] as const;
 
 export const auditSinkSize = defineGauge({
   name: 'sallyport_audit_sink_size',
-  help: 'Leaves under the newest checkpoint that a kind of sink accepted; the smallest if there are several sinks; for witnesses the witnessed size.',
+  help: 'Number of leaves that the newest checkpoint accepted by a sink covers. If there are several sinks of a kind, the smallest number. For witnesses, the witnessed size.',
   labels: { sink: sinkKinds },
 });
 

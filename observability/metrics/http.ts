@@ -30,7 +30,7 @@ export const activeRequests = defineGauge({
 /** Requests that could change something and were not processed. They changed nothing. */
 export const requestsDropped = defineCounter({
   name: 'sallyport_http_requests_dropped',
-  help: 'Requests not processed because they may have waited unread for more than a second, or because the caller had disconnected.',
+  help: 'Requests that were not processed, by reason. unread: the request may have waited more than a second before the process read it. caller_left: the caller had disconnected.',
   labels: { reason: ['unread', 'caller_left'] },
 });
 

@@ -23,7 +23,7 @@ export const sessionsEnded = defineCounter({
 
 export const breachLookups = defineCounter({
   name: 'sallyport_breach_lookups',
-  help: 'New passwords looked up in the list of stolen ones, by outcome; unavailable: the password was accepted without a look-up.',
+  help: 'New passwords checked against the list of breached passwords, by outcome. unavailable: the list did not answer, and the password was accepted unchecked.',
   labels: { outcome: ['clean', 'breached', 'unavailable'] },
 });
 

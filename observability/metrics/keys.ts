@@ -14,12 +14,12 @@ export const signingKeyAgeMax = defineGauge({
 
 export const nextKeyPublished = defineGauge({
   name: 'sallyport_signing_key_next_published',
-  help: '1 when the next signing key is already in the JWKS, otherwise 0.',
+  help: '1 when the next signing key is published in the JWKS, otherwise 0.',
 });
 
 export const signingKeyRotationDue = defineGauge({
   name: 'sallyport_signing_key_rotation_due_seconds',
-  help: 'Time until the newest signing key is replaced by its successor; below zero it is overdue.',
+  help: 'Time until the newest signing key is due to be replaced; below zero the rotation is overdue.',
   unit: 's',
 });
 
@@ -31,13 +31,13 @@ export const signingKeys = defineGauge({
 
 export const keyRingAge = defineGauge({
   name: 'sallyport_key_ring_age_seconds',
-  help: 'Time since this copy last loaded the key ring; past its bound the copy stops signing.',
+  help: 'Time since this copy last confirmed its signing keys (its key ring) in Postgres; past the bound the copy stops signing.',
   unit: 's',
 });
 
 export const keyRingAgeMax = defineGauge({
   name: 'sallyport_key_ring_age_max_seconds',
-  help: 'Configured age of the key ring past which a copy stops signing.',
+  help: 'Configured bound (KEY_RING_BOUND_SECONDS): a copy that has not confirmed its keys for longer stops signing.',
   unit: 's',
 });
 

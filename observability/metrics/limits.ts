@@ -25,5 +25,5 @@ export const rateLimitCheckDuration = defineHistogram({
 
 export const rateLimitCountsAlone = defineCounter({
   name: 'sallyport_rate_limit_counts_alone',
-  help: 'Requests counted by one copy alone because Redis was unreachable or too slow.',
+  help: 'Requests that a copy counted without the other copies because Redis was unreachable or too slow.',
 });

@@ -18,7 +18,7 @@ const mailTemplates = [
 
 export const mailsSent = defineCounter({
   name: 'sallyport_mails',
-  help: 'Attempts to send a mail: sent, dropped because nothing had to be sent, retried, or given up.',
+  help: 'Attempts to send a mail, by outcome. dropped: there was nothing to send. given_up: the mail is not retried any more.',
   labels: { template: mailTemplates, outcome: ['sent', 'dropped', 'retried', 'given_up'] },
 });
 

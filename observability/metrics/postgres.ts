@@ -26,6 +26,6 @@ export const poolTimeouts = defineCounter({
 
 export const postgresRefusals = defineCounter({
   name: 'sallyport_postgres_refusals',
-  help: 'Statements that PostgreSQL rejected because of a state that only an operator can end.',
+  help: 'Statements that PostgreSQL rejected because its disk is full, it is read-only, or its connections are used up. An operator must correct this.',
   labels: { reason: ['disk_full', 'read_only', 'connections_used_up'] },
 });

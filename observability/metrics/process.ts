@@ -4,7 +4,7 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 const eventLoopDelay = defineGauge({
   name: 'nodejs_eventloop_delay_seconds',
-  help: 'Event loop delay in the last window of 10 s, beyond the sampling interval.',
+  help: 'Event loop delay in the last window of 10 s, without the sampling interval.',
   unit: 's',
   labels: { quantile: ['p50', 'p99', 'max'] },
 });

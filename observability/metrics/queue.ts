@@ -55,7 +55,7 @@ export const jobsStalled = defineCounter({
 
 export const jobsEnqueued = defineCounter({
   name: 'sallyport_jobs_enqueued',
-  help: 'Jobs enqueued in Redis, and those that could not be because Redis was unreachable.',
+  help: 'Attempts to enqueue a job in Redis: added, or failed because Redis was unreachable.',
   labels: { queue: queueNames, outcome: ['added', 'unreachable'] },
 });
 
@@ -88,11 +88,11 @@ export const scheduleNextRun = defineGauge({
 
 export const scheduleStale = defineGauge({
   name: 'sallyport_job_schedule_stale',
-  help: 'Whether the last successful scheduled run of a job is older than its contract allows.',
+  help: '1 when the last successful scheduled run of a job is longer ago than its `stale after` (see the reference of jobs), otherwise 0.',
   labels: { job: jobNames },
 });
 
 export const workerHealthy = defineGauge({
   name: 'sallyport_worker_healthy',
-  help: 'Whether the jobs of this worker progress.',
+  help: '1 while the jobs of this worker progress, otherwise 0.',
 });

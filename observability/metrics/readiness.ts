@@ -9,5 +9,5 @@ export const componentReady = defineGauge({
 
 export const stateRewound = defineGauge({
   name: 'sallyport_state_rewound',
-  help: '1 when the database is behind the high-water marks kept outside it: this copy issues and validates nothing.',
+  help: '1 when the database is behind the high-water marks kept outside it. This copy then issues and validates no tokens.',
 });

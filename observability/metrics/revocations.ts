@@ -10,13 +10,13 @@ export const revocationVisibility = defineHistogram({
 
 export const revocationStaleness = defineGauge({
   name: 'sallyport_revocation_staleness_seconds',
-  help: 'Age of the revocation state of this copy; past the bound it refuses to validate.',
+  help: 'Time since this copy last confirmed its revocations with Postgres; past the bound the copy refuses to validate.',
   unit: 's',
 });
 
 export const revocationStalenessMax = defineGauge({
   name: 'sallyport_revocation_staleness_max_seconds',
-  help: 'Configured age of the revocation state past which a copy refuses to validate.',
+  help: 'Configured bound (REVOCATION_STALENESS_MS): a copy whose revocations are older refuses to validate.',
   unit: 's',
 });
 
@@ -32,6 +32,6 @@ export const revocationEntriesMax = defineGauge({
 
 export const revocationCollapses = defineCounter({
   name: 'sallyport_revocation_collapses',
-  help: 'How often single revocations were collapsed into an epoch to limit memory.',
+  help: 'How often single revocations were collapsed into an epoch, which rejects all earlier tokens of a user, a client or the installation.',
   labels: { into: ['user', 'client', 'global'] },
 });

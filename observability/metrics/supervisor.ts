@@ -7,6 +7,6 @@ function processCounter(name: string, help: string): MetricInfo {
 
 export const scrapeFailures = processCounter(
   'sallyport_scrape_failures',
-  'Scrapes of the supervisor that a process did not answer.',
+  'Scrapes by the supervisor that a process did not answer.',
 );
 export const childRestarts = processCounter('sallyport_child_restarts', 'Restarts of a child process after a crash.');

@@ -3,7 +3,7 @@ import { defineCounter } from './instruments.ts';
 /** Outcomes of sampled spans. */
 export const exportedSpans = defineCounter({
   name: 'sallyport_telemetry_spans',
-  help: 'Sampled spans by outcome: exported, not delivered, or dropped because too many waited.',
+  help: 'Sampled spans by outcome: exported, failed (not delivered), or dropped because too many waited.',
   labels: { outcome: ['exported', 'failed', 'dropped'] },
 });
 

@@ -48,7 +48,7 @@ const milliseconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 
 export const tokenValidations = defineCounter({
   name: 'sallyport_token_validations',
-  help: 'Tokens validated, by result and reason; unavailable when the copy could not decide.',
+  help: 'Tokens validated, by result and reason. unavailable: the copy could not decide and answered 503.',
   labels: { result: ['active', 'inactive', 'unavailable'], reason: validationReasons },
 });
 
@@ -89,7 +89,7 @@ export const tokenSignDuration = defineHistogram({
 
 export const tokenRefreshes = defineCounter({
   name: 'sallyport_token_refreshes',
-  help: 'Refresh tokens presented, by outcome. A replay has ended its token family.',
+  help: 'Refresh tokens presented, by outcome. replay: a used token was presented, and its token family was ended.',
   labels: {
     outcome: [
       'rotated',
@@ -122,7 +122,7 @@ export const tokenRefreshBatchSize = defineHistogram({
 
 export const tokenRevocations = defineCounter({
   name: 'sallyport_token_revocations',
-  help: 'Revocation requests, by what they name.',
+  help: 'Revocation requests, by kind of target and outcome.',
   labels: {
     kind: ['jti', 'sid', 'family', 'user', 'client', 'key'],
     outcome: ['ok', 'refused', 'unavailable'],
