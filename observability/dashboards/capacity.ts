@@ -14,7 +14,8 @@ export const capacity: DashboardDefinition = {
       panels: [
         {
           title: 'Event loop busy',
-          description: "Share of time that a process' event loop was busy. Above 0.8 latency grows fast: add a copy.",
+          description:
+            'Share of time that the event loop of a process was busy. Above 0.8 latency grows fast: add an API process.',
           unit: 'percentunit',
           warnFrom: 0.7,
           badFrom: 0.85,
@@ -47,7 +48,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Processor time per request',
           description:
-            'Seconds of one core for each request of the API. A step without a release means that the mix of requests changed.',
+            'Seconds of one core for each request of the API. If the value jumps without a release, the mix of requests has changed.',
           unit: 's',
           queries: [
             {
@@ -58,7 +59,8 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Validation time without HTTP',
-          description: 'Time to validate one token. Cached signatures take microseconds; cache misses raise it.',
+          description:
+            'Time to validate one token. A cached signature takes microseconds; cache misses raise the time.',
           unit: 's',
           queries: [
             { expr: p99('sallyport_token_validation_duration_seconds'), legend: 'p99' },
@@ -72,7 +74,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Signature cache hit rate',
           description:
-            'Share of validations whose signature was already verified. Low with short-lived or single-use tokens.',
+            'Share of validations whose signature was already verified. The share is low when clients send short-lived or single-use tokens.',
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -91,7 +93,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'Passwords waiting',
           description:
-            'Passwords waiting to be hashed. A lasting queue means more sign-ins than cores: add cores, not copies.',
+            'Passwords waiting to be hashed. If the queue does not empty, there are more sign-ins than the cores can hash: add cores. More API processes on the same cores do not help.',
           unit: 'short',
           queries: [
             { expr: 'sum by (instance, process) (sallyport_hash_queue_depth)', legend: '{{instance}} {{process}}' },
@@ -99,7 +101,8 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Hashing wait and duration, p99',
-          description: 'Time a password waited, and time its hashing took. A wait ends at 2 s with 503.',
+          description:
+            'How long a password waited, and how long its hashing took. After 2 s of waiting the request is answered with 503.',
           unit: 's',
           badFrom: 2,
           queries: [
@@ -110,7 +113,8 @@ export const capacity: DashboardDefinition = {
         },
         {
           title: 'Hashing by outcome',
-          description: 'Hashing jobs per second. Full and expired are sign-ins refused with 503.',
+          description:
+            'Hashing jobs per second. Full (the queue was full) and expired (it waited too long) are requests refused with 503.',
           unit: 'ops',
           queries: [
             { expr: 'sum by (outcome) (rate(sallyport_hash_jobs_total[$__rate_interval]))', legend: '{{outcome}}' },
@@ -123,7 +127,8 @@ export const capacity: DashboardDefinition = {
       panels: [
         {
           title: 'Connections in use',
-          description: 'Busy connections of each pool. A full pool with waiting statements is the limit of this copy.',
+          description:
+            'Busy connections of each pool. When a pool is full and statements wait, this copy cannot do more.',
           unit: 'short',
           queries: [
             { expr: 'sum by (pool) (sallyport_postgres_pool_connections{state="used"})', legend: '{{pool}} used' },

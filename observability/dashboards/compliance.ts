@@ -15,7 +15,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Sealing',
           description:
-            '0 while events are sealed. 1 when sealing stopped because the database contradicts the head kept outside it.',
+            '0 while events are sealed. 1 when sealing stopped because the audit log in the database contradicts the high-water mark kept outside it.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -26,7 +26,7 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Oldest unsealed event',
-          description: 'Age of the oldest unsealed event. Pages at one minute.',
+          description: 'Age of the oldest unsealed event. An alert pages at one minute.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -38,7 +38,8 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Leaves in the log',
-          description: 'Size of the log in use. It only grows; a drop means a new origin after a loss.',
+          description:
+            'Number of events in the audit log in use. It only grows. A drop means that a new log was begun after events were lost.',
           unit: 'short',
           kind: 'stat',
           width: 6,
@@ -48,7 +49,8 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Time without a covering checkpoint',
-          description: 'How long the newest leaves have had no signed checkpoint. 0 when all leaves are covered.',
+          description:
+            'How long the newest leaves (events) of the log have not been covered by a signed checkpoint. 0 when all are covered.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -81,7 +83,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Unsealed events',
           description:
-            'Unsealed events in the outbox, counted up to 100,000. The number grows while no worker seals; nothing is lost.',
+            'Unsealed events in the outbox, counted up to 100,000. The number grows while no worker seals events; no event is lost.',
           unit: 'short',
           queries: [{ expr: 'max(sallyport_audit_outbox_backlog)', legend: 'events' }],
           traces: SEAL_TRACES,
@@ -90,7 +92,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Log size and witnessed size',
           description:
-            'Leaves in the log, and leaves under the newest checkpoint that each kind of sink accepted. A lasting gap is history that could be rewritten without detection.',
+            'Leaves in the log, and leaves under the newest checkpoint that each kind of sink accepted. If a gap lasts, the events in it could be rewritten without the sink detecting it.',
           unit: 'short',
           queries: [
             { expr: 'max(sallyport_audit_log_size)', legend: 'log' },
@@ -130,7 +132,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Overdue rows',
           description:
-            'How long the oldest expired row has been overdue for removal, by kind. Hours mean that the clean-up falls behind.',
+            'How long the oldest expired row has been overdue for removal, by kind. If rows are overdue for hours, the clean-up is falling behind.',
           unit: 's',
           badFrom: 21_600,
           queries: [{ expr: 'max by (kind) (sallyport_cleanup_lag_seconds)', legend: '{{kind}}' }],
@@ -148,7 +150,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Clean-up throttled',
           description:
-            'Pauses of the clean-up between batches because statements of the API were slow. Many mean that it competes for the database.',
+            'Pauses of the clean-up between batches because statements of the API were slow. Many pauses mean that the clean-up and the API compete for the database.',
           unit: 'short',
           queries: [{ expr: 'sum by (kind) (increase(sallyport_cleanup_pauses_total[10m]))', legend: '{{kind}}' }],
           logs: WORKER_LOGS,
@@ -156,7 +158,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Outbox rows outside a daily partition',
           description:
-            'Outbox rows without a daily partition. Should be 0: the partition of their day cannot be created while they exist.',
+            'Outbox rows without a daily partition. The number should be 0: while such rows exist, the partition of their day cannot be created.',
           unit: 'short',
           badFrom: 1,
           queries: [{ expr: 'max(sallyport_audit_outbox_default_rows)', legend: 'rows' }],
@@ -169,7 +171,7 @@ export const compliance: DashboardDefinition = {
       panels: [
         {
           title: 'Sign-ins with a second factor or passkey, 24 h',
-          description: 'Share of successful sign-ins in which a passkey, one-time code or backup code was used.',
+          description: 'Share of successful sign-ins in which a passkey, a one-time code or a recovery code was used.',
           unit: 'percentunit',
           width: 8,
           min: 0,
@@ -197,7 +199,8 @@ export const compliance: DashboardDefinition = {
         },
         {
           title: 'Age of the signing key',
-          description: 'Age of the key that signs access tokens, and the age at which policy replaces it.',
+          description:
+            'Age of the key that signs access tokens, and the age at which it is due to be replaced (KEY_ROTATION_DAYS).',
           unit: 's',
           queries: [
             { expr: 'max(sallyport_signing_key_age_seconds)', legend: 'age' },

@@ -5,7 +5,8 @@ const KEY_LOGS = '{service_namespace="sallyport"} |= "key"';
 export const keysAndRevocation: DashboardDefinition = {
   uid: 'sallyport-keys-and-revocation',
   title: 'Sallyport · keys and revocation',
-  description: 'Whether the right key signs, verifiers can follow, and a revocation reaches every copy in time.',
+  description:
+    'Whether the right key signs, verifiers have the key before it signs, and a revocation reaches every API process in time.',
   rows: [
     {
       title: 'Signing keys',
@@ -48,7 +49,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Oldest key ring',
           description:
-            'Longest time since a copy confirmed its key ring. Past the bound (30 s) that copy stops signing.',
+            'Longest time since a copy (an API process) confirmed its signing keys in Postgres. Past the bound (30 s) that copy stops signing.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -58,7 +59,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Keys by state',
           description:
-            'Keys that each copy has loaded. One active key per purpose; retiring keys still verify; compromised keys never do.',
+            'Keys that each copy has loaded. There is one active key per purpose. Tokens of retiring keys are still accepted; tokens of compromised keys never are.',
           unit: 'short',
           width: 12,
           queries: [{ expr: 'max by (state) (sallyport_signing_keys)', legend: '{{state}}' }],
@@ -66,7 +67,7 @@ export const keysAndRevocation: DashboardDefinition = {
         },
         {
           title: 'Rotations by outcome',
-          description: 'Rotations of a signing key in a day. If one failed, read the log.',
+          description: 'Rotations of a signing key in a day. If one failed, the log of the worker says why.',
           unit: 'short',
           width: 12,
           queries: [{ expr: 'sum by (outcome) (increase(sallyport_key_rotations_total[1d]))', legend: '{{outcome}}' }],
@@ -75,7 +76,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Tokens of unknown or compromised keys',
           description:
-            'Tokens rejected per second because of their key. Unknown keys after a rotation mean that a copy or a verifier lags.',
+            'Tokens rejected per second because of their key. Unknown keys right after a rotation mean that a copy has not loaded the new key yet.',
           unit: 'ops',
           width: 12,
           queries: [
@@ -108,7 +109,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Worst revocation staleness',
           description:
-            'Age of the revocation state of the copy furthest behind. Past the bound (2 s) that copy refuses to validate with 503.',
+            'Time since the copy that is furthest behind confirmed its revocations. Past the bound (2 s) that copy answers validations with 503.',
           unit: 's',
           badFrom: 2,
           queries: [
@@ -135,7 +136,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Revocation budget used',
           description:
-            'Entries in memory as a share of REVOCATION_BUDGET. At 0.8 an alert fires; at 1 they are collapsed into epochs.',
+            'Entries in memory as a share of REVOCATION_BUDGET. At 0.8 an alert fires. At 1 single revocations are collapsed into epochs, which reject more tokens than were revoked.',
           unit: 'percentunit',
           min: 0,
           badFrom: 0.8,
@@ -149,7 +150,7 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Revocations pushed or polled',
           description:
-            'Revocations that reached a copy, per second. Only polled means that Redis is unavailable: revocations are slower, not lost.',
+            'Revocations that reached a copy, per second, by path. If all are polled, Redis is unavailable: revocations arrive later and none is lost.',
           unit: 'ops',
           queries: [
             {
@@ -161,13 +162,14 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Collapses into epochs',
           description:
-            'How often single revocations were collapsed into an epoch, which rejects more tokens than they did.',
+            'How often single revocations were collapsed into an epoch. An epoch rejects all earlier tokens of a user, a client or the installation.',
           unit: 'short',
           queries: [{ expr: 'sum by (into) (increase(sallyport_revocation_collapses_total[1h]))', legend: '{{into}}' }],
         },
         {
           title: 'Healthy components',
-          description: 'Number of copies for which each component is healthy. A missing Redis only costs speed.',
+          description:
+            'Number of copies for which each component is healthy. Without Redis, copies are slower but still serve.',
           unit: 'short',
           queries: [{ expr: 'sum by (component) (sallyport_component_ready)', legend: '{{component}}' }],
         },

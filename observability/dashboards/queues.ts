@@ -17,7 +17,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Healthy workers',
           description:
-            'Workers whose /healthz is ok. One is enough. Without any, the outbox grows and keys are not rotated.',
+            'Workers whose /healthz is ok. One is enough. Without a healthy worker, audit events wait unsealed and keys are not rotated.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -26,7 +26,7 @@ export const queues: DashboardDefinition = {
         },
         {
           title: 'Oldest waiting job',
-          description: 'Age of the job that has waited longest in any queue. Pages at one minute.',
+          description: 'Age of the job that has waited longest in any queue. An alert pages at one minute.',
           unit: 's',
           kind: 'stat',
           width: 6,
@@ -83,7 +83,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Start delay of jobs',
           description:
-            'Time from due to started: percentiles by queue. The objective is a p99 of one second at normal load.',
+            'Time from when a job is due until it starts: percentiles by queue. The objective is a p99 of one second at normal load.',
           unit: 's',
           badFrom: 1,
           queries: [0.5, 0.95, 0.99].map((q) => ({
@@ -96,7 +96,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Jobs enqueued',
           description:
-            'Jobs enqueued per second, and those that could not be because Redis was unreachable: their rows wait in Postgres.',
+            'Jobs enqueued per second. Unreachable: Redis did not take the job, which waits as a row in Postgres.',
           unit: 'ops',
           queries: [
             {
@@ -110,7 +110,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Stalled jobs',
           description:
-            'Jobs whose worker lost its lock, in ten minutes. A late write of that worker changes nothing. A rise means that workers hang.',
+            'Jobs in ten minutes whose worker lost its lock on them. Late writes of such a worker are rejected. A rise means that workers hang.',
           unit: 'short',
           queries: [{ expr: 'sum by (queue) (increase(sallyport_jobs_stalled_total[10m]))', legend: '{{queue}}' }],
           traces: JOB_TRACES,
@@ -137,7 +137,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Runs by job and outcome',
           description:
-            'Runs per second. Superseded: a newer run took over, which is normal. Dead: an operator must look at it.',
+            'Runs per second. Superseded: a newer run took over, which is normal. Dead: the run failed on its last attempt, and an operator must look at it.',
           unit: 'ops',
           queries: [
             {

@@ -7,7 +7,7 @@ export const security: DashboardDefinition = {
   uid: 'sallyport-security',
   title: 'Sallyport · security',
   description:
-    'Which sign-ins and tokens are accepted or rejected, and why. Counts only: the users are in the audit log.',
+    'Which sign-ins and tokens are accepted or rejected, and why. The panels show counts only; the audit log shows the users.',
   rows: [
     {
       title: 'Sign-in',
@@ -15,7 +15,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Sign-in success rate, 15 min',
           description:
-            'Share of successful sign-in attempts. A drop with more attempts is a guessing attack; without more attempts, a broken client.',
+            'Share of successful sign-in attempts. A drop with more attempts suggests a guessing attack; a drop without more attempts suggests a broken client.',
           unit: 'percentunit',
           kind: 'stat',
           width: 6,
@@ -29,7 +29,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Refresh token replays, 24 h',
           description:
-            'Refresh tokens presented again after their successor was used. Each ended a token family. Look each up in the audit log.',
+            'Refresh tokens presented again after their successor was used. Each ended a token family. The audit log shows whose: `token.refresh_reused`.',
           unit: 'none',
           kind: 'stat',
           width: 6,
@@ -79,7 +79,8 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Refused sign-ins against the same hour yesterday',
-          description: 'How many times more sign-ins are refused than a day ago. Above 3 the alert on guessing fires.',
+          description:
+            'How many times more sign-ins are refused than a day ago. Above 3 the alert SignInRefusalsUnusual fires.',
           unit: 'none',
           badFrom: 3,
           queries: [
@@ -127,7 +128,8 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Incidents by severity',
-          description: 'Incidents raised within an hour. High and critical ones page; so do many medium ones.',
+          description:
+            'Incidents raised within an hour. Incidents of high or critical severity page; twenty accounts locked within 15 minutes page too (AccountsLocked).',
           unit: 'none',
           width: 18,
           queries: [{ expr: 'sum by (severity) (increase(sallyport_incidents_total[1h]))', legend: '{{severity}}' }],
@@ -150,7 +152,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Inactive tokens by reason',
           description:
-            'Tokens found inactive per second. Bad signatures and wrong issuers are forgeries or another environment; expired ones are normal.',
+            'Tokens found inactive per second. Bad signatures and wrong issuers are forgeries, or tokens of another environment. Expired tokens are normal.',
           unit: 'ops',
           queries: [
             {
@@ -163,7 +165,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Refused refreshes by outcome',
           description:
-            'Refresh tokens refused per second. Replay: theft or a broken client. Ahead: the database lost commits.',
+            'Refresh tokens refused per second. Replay: a used token, by theft or from a broken client. Ahead: a token newer than its row, so the database lost commits.',
           unit: 'ops',
           queries: [
             {
@@ -176,7 +178,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Revocation requests',
           description:
-            'Revocations per second by what they name. A burst of user or client revocations usually follows an incident.',
+            'Revocations per second, by kind of target. A burst of user or client revocations usually follows an incident.',
           unit: 'ops',
           queries: [
             {
@@ -206,7 +208,7 @@ export const security: DashboardDefinition = {
         {
           title: 'Refused by rate limits',
           description:
-            'Requests per second answered 429, by the level that refused and the route class. Global affects all callers; credential at one address is guessing.',
+            'Requests per second answered 429, by the level that refused and the route class. A refusal at level global affects all callers. Refusals of class credential at level address suggest guessing.',
           unit: 'reqps',
           width: 12,
           queries: [
@@ -226,7 +228,8 @@ export const security: DashboardDefinition = {
         },
         {
           title: 'Rate-limit check duration',
-          description: 'p99 of the wait for the rate-limit check, by stage. The objective is 10 ms.',
+          description:
+            'p99 of the time a request waits for its rate-limit check, by stage: before it is read, and after its caller is known. The objective is 10 ms.',
           unit: 's',
           width: 12,
           badFrom: 0.01,

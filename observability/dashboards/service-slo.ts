@@ -63,7 +63,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Requests dropped',
           description:
-            'Requests that could change something and were not processed, per second. `unread`: they may have waited more than a second before this process read them. `caller_left`: their connection had closed. Clients retry them.',
+            'Requests that could change something and were not processed, per second. `unread`: the request may have waited more than a second before this process read it. `caller_left`: its connection had closed. The client can safely retry.',
           unit: 'reqps',
           width: 6,
           queries: [
@@ -76,7 +76,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Error budget burn, availability',
           description:
-            'How many times faster than allowed the 0.1 % budget burns. Pages at 14.4 over 1 h and at 6 over 6 h.',
+            'How many times faster than allowed the 0.1 % error budget is used up. Alerts page at 14.4 over 1 h and at 6 over 6 h.',
           unit: 'none',
           width: 12,
           badFrom: 14.4,
@@ -92,7 +92,7 @@ export const serviceSlo: DashboardDefinition = {
         },
         {
           title: 'Error budget burn, validation latency',
-          description: 'How many times faster than allowed the 1 % budget of slow validations burns.',
+          description: 'How many times faster than allowed the 1 % budget of slow validations is used up.',
           unit: 'none',
           width: 12,
           badFrom: 14.4,
@@ -159,7 +159,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Duration of validate',
           description:
-            'POST /v1/tokens/validate as callers see it. It does no I/O: a rise means a busy event loop or a full machine.',
+            'POST /v1/tokens/validate as callers see it. Validation does no I/O, so a rise means a busy event loop or a machine without free CPU.',
           unit: 's',
           badFrom: 0.01,
           queries: percentiles(VALIDATE),
@@ -175,7 +175,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Restarts and failed scrapes',
           description:
-            'Processes restarted after a crash, and scrapes that a process did not answer. Both should be flat.',
+            'Processes restarted after a crash, and scrapes that a process did not answer. Both should stay at zero.',
           unit: 'short',
           width: 12,
           queries: [
