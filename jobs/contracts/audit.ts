@@ -10,7 +10,8 @@ export const maintainAuditOutboxJob = defineJob({
   schedule: { everySeconds: 1_800 },
   staleAfterSeconds: 86_400,
   timeoutSeconds: 120,
-  meaning: 'Create the partitions of the coming days in the audit outbox and drop old sealed days',
+  meaning:
+    'Create the partitions of the audit outbox for the coming days, and drop the partitions of old days whose events are sealed',
 });
 
 export const thinAuditCheckpointsJob = defineJob({
@@ -22,7 +23,7 @@ export const thinAuditCheckpointsJob = defineJob({
   schedule: { everySeconds: 21_600 },
   staleAfterSeconds: 172_800,
   timeoutSeconds: 120,
-  meaning: 'Thin signed heads of the audit log older than a week to one an hour',
+  meaning: 'Delete checkpoints (signed heads) of the audit log that are older than a week, except one per hour',
 });
 
 export const sealAuditEventsJob = defineJob({

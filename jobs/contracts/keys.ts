@@ -10,5 +10,6 @@ export const advanceKeyRingJob = defineJob({
   schedule: { everySeconds: 60 },
   staleAfterSeconds: 600,
   timeoutSeconds: 60,
-  meaning: 'Publish the next signing key when it is due, renew the refresh secret and destroy ended keys',
+  meaning:
+    'Publish the next signing key when it is due, renew the secret of refresh tokens, and destroy private keys that no longer sign',
 });

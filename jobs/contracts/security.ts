@@ -10,7 +10,8 @@ export const detectIncidentsJob = defineJob({
   schedule: { everySeconds: 2 },
   staleAfterSeconds: 120,
   timeoutSeconds: 60,
-  meaning: 'Evaluate new security events by every detection, raise incidents and act on them',
+  meaning:
+    'Evaluate each new security event with every detection, raise incidents, and take the actions of their policies',
 });
 
 export const cleanUpIncidentsJob = defineJob({
