@@ -31,7 +31,7 @@ const YEAR_DAYS = 366;
 
 /** `sallyport api-keys list|create|rotate|revoke`, directly on the database. */
 export function registerApiKeys(program: Command): void {
-  const keys = program.command('api-keys').description('API keys: list, create, rotate, revoke');
+  const keys = program.command('api-keys').description('manage API keys: list, create, rotate, revoke');
   addPage(keys.command('list'))
     .description('list keys, of all owners or of one, newest first')
     .option('--user <id>', 'only keys of this user')
@@ -48,12 +48,12 @@ export function registerApiKeys(program: Command): void {
     .action((_own, command: Command) => onDatabase(command, create));
   addReason(keys.command('rotate'))
     .description('give a key a new secret; it is printed only once')
-    .argument('<id>', 'which key')
+    .argument('<id>', 'id of the key, as `api-keys list` shows it')
     .option('--overlap <seconds>', 'how long the old secret stays valid', '86400')
     .action((id: string, _own, command: Command) => onDatabase(command, rotate(uuidOf(id, LISTING))));
   addReason(keys.command('revoke'))
     .description('revoke a key immediately')
-    .argument('<id>', 'which key')
+    .argument('<id>', 'id of the key, as `api-keys list` shows it')
     .action((id: string, _own, command: Command) => onDatabase(command, revoke(uuidOf(id, LISTING))));
 }
 

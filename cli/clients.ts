@@ -140,7 +140,7 @@ export function registerClients(program: Command): void {
     .option('--credential-scopes <scopes...>', 'scopes of its client credentials tokens', [])
     .option('--redirect-uris <uris...>', 'allowed redirect URIs', [])
     .option('--post-logout-redirect-uris <uris...>', 'allowed redirect URIs after sign-out')
-    .option('--audiences <audiences...>', 'audiences of its tokens besides the installation', [])
+    .option('--audiences <audiences...>', 'audiences that its tokens may have besides this installation', [])
     .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
     .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')

@@ -64,7 +64,7 @@ export function registerCompletion(program: Command): void {
   program
     .command('completion')
     .description('print a script that completes verbs and options: source <(sallyport completion bash)')
-    .addArgument(new Argument('<shell>', 'whose').choices(SHELLS))
+    .addArgument(new Argument('<shell>', 'shell that runs the script').choices(SHELLS))
     .action((shell: Shell) => {
       process.stdout.write(`${scriptFor(shell, program).join('\n')}\n`);
     });

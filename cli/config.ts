@@ -45,16 +45,16 @@ function explain(name: string, options: GlobalOptions): void {
 
 /** `sallyport config print|explain`: secrets are never printed. */
 export function registerConfig(program: Command): void {
-  const config = program.command('config').description('settings as this environment gives them: print, explain');
+  const config = program.command('config').description('show the settings of this environment: print, explain');
   config
     .command('print')
     .description(
-      'print every setting with its value; * marks those that are set; exit code 1 when a start would refuse them',
+      'print every setting with its value; * marks settings that are set; exit with code 1 if a process would refuse to start with them',
     )
     .action((_own, command: Command) => print(command.optsWithGlobals()));
   config
     .command('explain')
-    .description('show one setting and what it does')
+    .description('explain one setting and show its value')
     .argument('<variable>')
     .action((name: string, _own, command: Command) => explain(name, command.optsWithGlobals()));
 }

@@ -36,7 +36,7 @@ async function seed(options: GlobalOptions): Promise<void> {
 
 /** `sallyport demo env|seed`. */
 export function registerDemo(program: Command): void {
-  const demo = program.command('demo').description('the demo users and their client: env, seed');
+  const demo = program.command('demo').description('set up the demo users and their client: env, seed');
   demo
     .command('env')
     .description('print shell variables for the tour: eval "$(npx sallyport demo env)"')

@@ -37,13 +37,15 @@ export function registerIncidents(program: Command): void {
   const incidents = program
     .command('incidents')
     .description(
-      'security incidents: list, show, acknowledge, close; events that could not be evaluated: unjudged, retry',
+      'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',
     );
   addPage(incidents.command('list'))
     .description('list incidents, most recently seen first')
-    .addOption(new Option('--state <state>', 'only these').choices(INCIDENT_STATES))
-    .addOption(new Option('--severity <severity>', 'only these').choices(SEVERITIES))
-    .addOption(new Option('--detection <name>', 'only these').choices(detections.map(({ name }) => name)))
+    .addOption(new Option('--state <state>', 'only incidents with this value').choices(INCIDENT_STATES))
+    .addOption(new Option('--severity <severity>', 'only incidents with this value').choices(SEVERITIES))
+    .addOption(
+      new Option('--detection <name>', 'only incidents with this value').choices(detections.map(({ name }) => name)),
+    )
     .option('--subject <id>', 'only incidents of this user, client or keyed hash')
     .action((_own, command: Command) =>
       onDatabase<Filters>(command, async (ports, output, options) => {
@@ -63,14 +65,14 @@ export function registerIncidents(program: Command): void {
       }),
     );
   addPage(incidents.command('unjudged'))
-    .description('list events that detections could not evaluate, oldest first: waiting for a retry, or set aside')
+    .description('list events that detections could not evaluate, oldest first; they wait for a retry or are set aside')
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
         listPage(output, 'events', await listUnjudged(ports, pageOf(options)), unjudgedLine);
       }),
     );
   addReason(incidents.command('retry'))
-    .description('evaluate an event again that was set aside')
+    .description('evaluate again an event that was set aside')
     .argument('<seq>')
     .action((asked: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {

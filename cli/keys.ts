@@ -18,7 +18,7 @@ const keysChanged = (): void => {};
 
 /** `sallyport keys list|rotate|compromise|timeline|rewrap`, directly on the database. */
 export function registerKeys(program: Command): void {
-  const keys = program.command('keys').description('signing keys: list, rotate, compromise, timeline, rewrap');
+  const keys = program.command('keys').description('manage signing keys: list, rotate, compromise, timeline, rewrap');
   keys
     .command('list')
     .description('list every key with its state')
@@ -30,16 +30,19 @@ export function registerKeys(program: Command): void {
   keys
     .command('rotate')
     .description('publish the next signing key now; it signs after the hold period')
-    .option('--when-due', 'only if KEY_ROTATION_DAYS have passed')
+    .option('--when-due', 'rotate only if KEY_ROTATION_DAYS have passed')
     .action((_own, command: Command) => onDatabase(command, rotate));
   keys
     .command('rewrap')
-    .description('encrypt everything anew, from KEY_ENCRYPTION_KEY_PREVIOUS to KEY_ENCRYPTION_KEY')
-    .option('--from-auth-secret', 'there was no KEY_ENCRYPTION_KEY: it was derived from the auth secret')
+    .description('re-encrypt every key and secret: from KEY_ENCRYPTION_KEY_PREVIOUS to KEY_ENCRYPTION_KEY')
+    .option(
+      '--from-auth-secret',
+      'use when KEY_ENCRYPTION_KEY was not set before, so the old key was derived from BETTER_AUTH_SECRET',
+    )
     .action((_own, command: Command) => onDatabase(command, rewrap));
   addReason(keys.command('compromise'))
     .description('revoke a compromised key: its tokens are rejected everywhere, and another key signs immediately')
-    .argument('<kid>', 'which key')
+    .argument('<kid>', 'id of the key (kid), as `keys list` shows it')
     .action((kid: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, (ports, output, options) => compromise(ports, output, options, kid)),
     );

@@ -40,7 +40,9 @@ async function show(name: string | undefined, options: GlobalOptions): Promise<v
 
 /** `sallyport mail list|show`: the mails of an installation without an SMTP server. */
 export function registerMail(program: Command): void {
-  const mail = program.command('mail').description('mails kept as files where no SMTP server is set: list, show');
+  const mail = program
+    .command('mail')
+    .description('read mails that were written to files because SMTP_URL is not set: list, show');
   mail
     .command('list')
     .description('list the mails in the data directory, and how many wait or were given up')
@@ -48,6 +50,6 @@ export function registerMail(program: Command): void {
   mail
     .command('show')
     .description('show one mail as it would have been sent; without a name the newest')
-    .argument('[name]', 'as `mail list` shows it')
+    .argument('[name]', 'name of the mail, as `mail list` shows it')
     .action((name: string | undefined, _own, command: Command) => show(name, command.optsWithGlobals()));
 }

@@ -22,10 +22,12 @@ async function up(options: GlobalOptions): Promise<void> {
 
 /** `sallyport migrate status|up`. */
 export function registerMigrate(program: Command): void {
-  const command = program.command('migrate').description('the database schema: status, up');
+  const command = program.command('migrate').description('manage the database schema: status, up');
   command
     .command('status')
-    .description('show migrations: applied, pending, changed or of a later version; exit code 1 for pending or changed')
+    .description(
+      'show whether each migration is applied, pending, changed or of a later version; exit with code 1 if any is pending or changed',
+    )
     .action((_own, own: Command) => status(own.optsWithGlobals()));
   command
     .command('up')

@@ -41,9 +41,9 @@ function verbsOf(args: readonly string[]): string[] {
  */
 export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('sallyport')
-    .description('Auth platform: tokens issued, validated, refreshed and revoked.')
-    .option('--json', 'data as one line of JSON')
-    .option('-q, --quiet', 'no messages on stderr')
+    .description('Run and administer an auth platform that issues, validates, refreshes and revokes tokens.')
+    .option('--json', 'print data as one line of JSON')
+    .option('-q, --quiet', 'print no messages on stderr')
     .option('-y, --yes', 'answer every question with yes')
     .option('--dry-run', 'show what would be done, without doing it')
     .showHelpAfterError('(add --help for the options)')

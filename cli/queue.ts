@@ -37,19 +37,21 @@ type Options = GlobalOptions & { readonly queue?: string; readonly all?: boolean
 
 /** `sallyport queue list|retry|drain`, directly on Redis and the database. */
 export function registerQueue(program: Command): void {
-  const queue = program.command('queue').description('jobs and schedules: list, retry dead letters, drain');
+  const queue = program
+    .command('queue')
+    .description('show jobs and schedules (list), retry dead letters (retry), remove waiting jobs (drain)');
   queue
     .command('list')
     .description('list queues, the timetable, and the newest dead letters')
-    .option('--queue <name>', 'dead letters of this queue only')
-    .option('--dead <count>', `how many dead letters at most, up to ${DEAD_MAX}`, '20')
+    .option('--queue <name>', 'show dead letters of this queue only')
+    .option('--dead <count>', `maximum number of dead letters, up to ${DEAD_MAX}`, '20')
     .action((_own, command: Command) => run(command, list));
   queue
     .command('retry')
     .description('retry dead letters: one by its id, or --all')
-    .argument('[job_id]', 'as `queue list` shows it')
-    .option('--all', 'every dead letter')
-    .option('--queue <name>', 'of this queue only')
+    .argument('[job_id]', 'id of the job, as `queue list` shows it')
+    .option('--all', 'retry every dead letter')
+    .option('--queue <name>', 'with --all: only dead letters of this queue')
     .action((jobId: string | undefined, _own, command: Command) =>
       run(command, (ports, output, options) => retry(ports, output, options, jobId)),
     );

@@ -29,9 +29,14 @@ const STANDING_TEXT = {
 export function registerRestore(program: Command): void {
   program
     .command('restore')
-    .description('show the state of a database restored from a backup, and revoke everything old (--accept-loss)')
-    .option('--accept-loss', 'end every session, revoke every token, replace all keys, and continue')
-    .option('--force', 'even if the database shows no loss')
+    .description(
+      'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token',
+    )
+    .option(
+      '--accept-loss',
+      'accept the loss: end every session, revoke every token and replace all keys, so that the API serves again',
+    )
+    .option('--force', 'with --accept-loss: do it even if the database shows no loss')
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<RestoreOptions>();
       try {

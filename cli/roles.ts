@@ -22,7 +22,7 @@ const line = (role: RoleView): string =>
 
 /** `sallyport roles list|create|set|delete`, directly on the database. */
 export function registerRoles(program: Command): void {
-  const roles = program.command('roles').description('roles and what each may do: list, create, set, delete');
+  const roles = program.command('roles').description('manage roles and their permissions: list, create, set, delete');
   addPage(roles.command('list'))
     .description('list roles by name, with their permissions')
     .option('--permission <name>', 'only roles with this permission')
@@ -33,7 +33,7 @@ export function registerRoles(program: Command): void {
       }),
     );
   addReason(roles.command('create'))
-    .description('make a role')
+    .description('create a role')
     .argument('<name>')
     .argument('[permissions...]')
     .requiredOption('--description <text>', 'purpose of the role')
@@ -46,7 +46,7 @@ export function registerRoles(program: Command): void {
       }),
     );
   addReason(roles.command('set'))
-    .description('set the permissions of a role; removing one revokes the tokens of its holders')
+    .description('set the permissions of a role; removing one revokes the tokens of its users')
     .argument('<name>')
     .argument('[permissions...]')
     .action((name: string, permissions: string[], _own, command: Command) =>

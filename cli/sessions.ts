@@ -30,7 +30,9 @@ const line = (session: LiveSessionView): string =>
 
 /** `sallyport sessions list|revoke`, directly on the database. */
 export function registerSessions(program: Command): void {
-  const sessions = program.command('sessions').description('browser sessions and their token families: list, revoke');
+  const sessions = program
+    .command('sessions')
+    .description('manage browser sessions and their token families: list, revoke');
   addPage(sessions.command('list'))
     .description('list live sessions, newest first')
     .option('--user <user_id>', 'only sessions of this user')
@@ -46,7 +48,7 @@ export function registerSessions(program: Command): void {
   addReason(sessions.command('revoke'))
     .description('end one session, or all sessions of a user, and revoke their tokens')
     .argument('[session_id]')
-    .option('--user <user_id>', 'every session and token of this user')
+    .option('--user <user_id>', 'end every session and token of this user')
     .action((sessionId: string | undefined, _own, command: Command) =>
       onDatabase<ActOptions & { user?: string }>(command, async (ports, output, options) => {
         const { user: userId, reason } = options;

@@ -90,13 +90,13 @@ const SPEAKER = '\nAuthenticates as CLIENT_ID with CLIENT_SECRET from the enviro
 
 /** `sallyport token issue|inspect|validate|revoke`, over HTTP as the client CLIENT_ID or the demo client. */
 export function registerToken(program: Command): void {
-  const token = program.command('token').description('tokens: issue, inspect, validate, revoke');
+  const token = program.command('token').description('work with single tokens: issue, inspect, validate, revoke');
   const api = (): Option => new Option('--api <url>', 'URL of the API; default: the local one').env('SALLYPORT_API');
   token
     .command('issue')
     .description('issue an access token for the client, or a token pair for a user')
     .addOption(api())
-    .option('--user <id>', 'issue a pair for this user (needs tokens:issue)')
+    .option('--user <id>', 'issue a token pair for this user (needs the permission tokens:issue)')
     .option('--scope <scopes>', 'space separated')
     .option('--audience <uri>', 'audience of the token')
     .addHelpText('after', SPEAKER)
@@ -104,12 +104,12 @@ export function registerToken(program: Command): void {
   token
     .command('inspect')
     .description('show header and claims without verification')
-    .argument('<token>', '`-`: standard input')
+    .argument('<token>', 'the token, or `-` to read it from standard input')
     .action((argument: string, _own, command: Command) => inspect(command, argument));
   token
     .command('validate')
     .description('validate a token; if it is inactive, show why and exit with code 1')
-    .argument('<token>', '`-`: standard input')
+    .argument('<token>', 'the token, or `-` to read it from standard input')
     .addOption(api())
     .option('--audience <uri>', 'expected audience')
     .option('--required-scope <scopes>', 'space separated')
@@ -117,9 +117,9 @@ export function registerToken(program: Command): void {
   token
     .command('revoke')
     .description('revoke an access token, or the family of a refresh token')
-    .argument('<token>', '`-`: standard input')
+    .argument('<token>', 'the token, or `-` to read it from standard input')
     .addOption(api())
-    .option('--reason <text>', 'why, for the audit log')
+    .option('--reason <text>', 'reason, for the audit log')
     .addHelpText('after', SPEAKER)
     .action((argument: string, _own, command: Command) => revoke(command, argument));
 }

@@ -21,7 +21,7 @@ const caller = systemCaller('sallyport audit');
 export function registerAudit(program: Command): void {
   const audit = program
     .command('audit')
-    .description('the sealed log: tail, verify, prove, export, report, continue, erase');
+    .description('read and verify the sealed audit log: tail, verify, prove, export, report, continue, erase');
   audit
     .command('tail')
     .description('show the newest events, in order')
@@ -36,7 +36,9 @@ export function registerAudit(program: Command): void {
   registerAuditExport(audit);
   audit
     .command('continue')
-    .description('begin a new log after a loss of leaves (a restored backup); its first leaf names the lost head')
+    .description(
+      'begin a new log after a restored backup lost events; its first event names the last signed head of the old log',
+    )
     .requiredOption('--reason <text>', 'why, for the log')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { reason: string }>();

@@ -25,10 +25,10 @@ export function registerAuditVerify(audit: Command): void {
   audit
     .command('verify')
     .description('verify the whole running log, or an export (folder, tar) or URL with the offline verifier')
-    .argument('[file]', 'an export, or https://HOST/v1/audit/log')
-    .option('--vkey <key...>', 'of an export: keys to trust')
-    .option('--state <file>', 'of an export: file with the last verified state of the log')
-    .option('--complete', 'of an export: fail when entries are left out')
+    .argument('[file]', 'an export (folder or tar), or https://HOST/v1/audit/log; without it, the running log')
+    .option('--vkey <key...>', 'keys to trust; for an export or URL')
+    .option('--state <file>', 'file that keeps the last verified state of the log; for an export or URL')
+    .option('--complete', 'fail if the export leaves out entries')
     .action((file: string | undefined, _own, command: Command) => {
       const options = command.optsWithGlobals<VerifyOptions>();
       if (file !== undefined) return verifyFile(file, options);
@@ -40,7 +40,7 @@ export function registerAuditVerify(audit: Command): void {
     .command('prove')
     .description('write leaf, proof and key of one event to files, and print the command that verifies them offline')
     .argument('<seq>', 'number of the event')
-    .option('--out <dir>', 'where to', '.')
+    .option('--out <dir>', 'folder to write the files to', '.')
     .action((seq: string, _own, command: Command) => {
       const options = command.optsWithGlobals<ProveOptions>();
       return withAuditLog((ports) => prove(ports, createOutput(options), seqOf(seq, 'prove'), options));

@@ -128,10 +128,10 @@ export function registerUserAdmin(users: Command): void {
     );
   users
     .command('roles')
-    .description('show, grant or remove roles of an account (signed-in pages see a new role within five minutes)')
+    .description('show, grant or remove roles of an account (browser sessions get a new role within five minutes)')
     .argument('<user_id>')
-    .option('--reason <text>', 'why, for the audit log', '')
-    .addOption(new Option('--grant <role>', 'give it').conflicts('remove'))
+    .option('--reason <text>', 'reason, for the audit log', '')
+    .addOption(new Option('--grant <role>', 'role to grant').conflicts('remove'))
     .addOption(new Option('--remove <role>', 'role to remove; existing tokens are revoked'))
     .action((userId: string, _own, command: Command) =>
       onAccounts<ActOptions & { grant?: string; remove?: string }>(command, async (ports, output, options) => {

@@ -27,7 +27,7 @@ export function registerUserInvitations(users: Command): void {
   addReason(users.command('invite'))
     .description('create an account, and mail an invitation to choose its password')
     .argument('<email>')
-    .option('--name <text>', 'of the person')
+    .option('--name <text>', 'name of the invited person')
     .option(
       '--role <name>',
       'role besides `user`; may be repeated',
