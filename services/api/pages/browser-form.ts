@@ -71,7 +71,7 @@ export const expiredForm = (): Answer =>
     403,
     errorPage(
       'This form has expired',
-      'It was opened in another browser, or before a user signed in.',
+      'It was opened in another browser, or someone signed in or out since.',
       'Go back to the application and begin again.',
     ),
   );

@@ -68,7 +68,9 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
   await pass();
   await logIn(page, { ...user, password: 'not the right password' });
   await pass();
-  expect(await alertOn(page)).toBe('E-mail or password is wrong. Check both and try again.');
+  expect(await alertOn(page)).toBe(
+    'E-mail or password is wrong. Check the e-mail address and the password, and try again.',
+  );
   expect(await page.getByLabel('E-mail').inputValue()).toBe(user.email);
   expect(await page.getByLabel('Password').inputValue()).toBe('');
   await logIn(page);
@@ -107,7 +109,7 @@ describe('sign-in and consent', () => {
     const text = await seen(page);
     for (const said of [HOSTILE_NAME, leaver.email, new URL(redirectUri).host, 'tasks:read', 'know who you are'])
       expect(text).toContain(said);
-    expect(await heading(page)).toBe(`Let ${HOSTILE_NAME} act for you?`);
+    expect(await heading(page)).toBe(`Allow ${HOSTILE_NAME} to act for you?`);
     expect(await page.title()).toContain(HOSTILE_NAME);
     expect(await page.locator('main img, script:not([src])').count()).toBe(0);
     expect(complaints).toEqual([]);
@@ -149,10 +151,10 @@ describe('sign-in and consent', () => {
     await page.goto((await authorization()).address);
     await logIn(page, { ...user, ...person });
     await expectReadable(page);
-    const field = page.getByLabel('The code of your app, or a recovery code');
+    const field = page.getByLabel('The code in your authenticator app, or a recovery code');
     await field.fill('wrong-recovery-code');
     await button(page, 'Continue').click();
-    expect(await alertOn(page)).toMatch(/Wait for the next code .* or use a recovery code\.$/);
+    expect(await alertOn(page)).toMatch(/Wait until your app shows the next code .* or use a recovery code\.$/);
     // The current code was used to enrol.
     await field.fill(codeOf(uri, 1));
     await button(page, 'Continue').click();
@@ -224,7 +226,7 @@ describe('devices', () => {
     const field = page.getByLabel('The code that your device shows');
     await field.fill('BBBB-BBBB');
     await button(page, 'Continue').click();
-    expect(await alertOn(page)).toMatch(/^This code is unknown or has expired.* let the device show a new one\.$/);
+    expect(await alertOn(page)).toMatch(/^This code is unknown or has expired.* make the device show a new one\.$/);
     await field.fill(grant.user_code.toLowerCase());
     await button(page, 'Continue').click();
     expect(await seen(page)).toContain(grant.user_code);
@@ -294,7 +296,7 @@ test('a refusal before a page handler runs is also a page that says what to do n
     400,
     expect.stringContaining("frame-ancestors 'none'"),
   ]);
-  expect(await seen(page)).toBe('Something in this request cannot be read\n\nGo back and try again.');
+  expect(await seen(page)).toBe('The server could not read this request\n\nGo back and try again.');
   const machine = await send(harness.api.url, 'GET', `/device?user_code=${'B'.repeat(33)}`);
   expect([machine.status, machine.body.code]).toEqual([400, 'request_invalid']);
   await context.close();
@@ -308,9 +310,9 @@ test('a locked account is unlocked on the page of its mail, which can send a new
   await harness.api.ports.transact((tx) => disablePasswordSignIn(tx, harness.api.ports, { userId, email }));
   await page.goto('/login');
   await logIn(page, owner);
-  expect(await alertOn(page)).toContain('unlock your account at /account/unlock by a mail');
+  expect(await alertOn(page)).toContain('ask for an unlock mail at /account/unlock');
   await page.goto('/account/unlock');
-  await page.getByLabel('No code? Your e-mail address').fill(email);
+  await page.getByLabel('If you have no code, enter your e-mail address').fill(email);
   await button(page, 'Send me a mail with a link').click();
   await page.getByText('a mail with a link is on its way').waitFor();
   const { page: path, code } = (await mails.to(email)).at(-1) ?? {};

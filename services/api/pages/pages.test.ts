@@ -73,9 +73,9 @@ test('an unvetted client is shown as unvetted, with the address that identifies 
   expect(formPage(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
   const nameless = formPage(consentPage({ ...asked, unvetted: { address: null } }));
   expect(nameless).toContain(warning);
-  expect(nameless).not.toContain('It is found at');
+  expect(nameless).not.toContain('Its address is');
   expect(formPage(consentPage({ ...asked, unvetted: { address: 'https://app.test/a' } }))).toContain(
-    'It is found at <strong><code>https://app.test/a</code></strong>.',
+    'Its address is <strong><code>https://app.test/a</code></strong>.',
   );
 });
 
@@ -102,7 +102,7 @@ test('the sign-out page names the client that asks, where it is known', () => {
 
 test('a page says what was decided, and an error says what to do next', () => {
   expect(formPage(deviceDonePage(true))).toContain('Device connected');
-  expect(formPage(deviceDonePage(false))).toContain('The device has no access.');
+  expect(formPage(deviceDonePage(false))).toContain('The device did not get access.');
   expect(formPage(signedOutPage)).toContain('You are signed out.');
   const page = formPage(errorPage('Over', null));
   expect(page).toContain('Go back to the application and try again.');

@@ -37,9 +37,9 @@ const providersForm = (formToken: string, next: string, providers: readonly stri
 
 /** @param url the provider's sign-in page */
 export const toProviderPage = (provider: string, url: string): Page => ({
-  title: `On to ${brandOf(provider)}`,
+  title: `Continue to ${brandOf(provider)}`,
   goesOnTo: url,
-  body: html`<p><a href="${url}">Continue</a> if nothing happens.</p>`,
+  body: html`<p>If nothing happens, <a href="${url}">continue to the sign-in page</a>.</p>`,
 });
 
 export const loginPage = ({ formToken, next, email, providers, problem }: LoginPage): Page => ({
@@ -61,11 +61,11 @@ export type CodePage = {
 };
 
 export const codePage = ({ formToken, next, challenge, problem }: CodePage): Page => ({
-  title: 'One more step',
+  title: 'Enter your second factor',
   script: PASSKEY_SCRIPT_PATH,
   body: html`${alertOf(problem)}
 <form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}
-<label for="code">The code of your app, or a recovery code</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
+<label for="code">The code in your authenticator app, or a recovery code</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
 <button type="submit">Continue</button></form>${PASSKEY}`,
 });
 
@@ -117,9 +117,9 @@ export type Unvetted = { readonly address: string | null };
 const unvettedNote = (unvetted: Unvetted | null): Html | null =>
   unvetted === null
     ? null
-    : html`<p class="bad">No administrator has checked this application: it gave itself its name.${
-        unvetted.address === null ? null : html` It is found at <strong><code>${unvetted.address}</code></strong>.`
-      } Go on only if you have just come from it and trust it.</p>`;
+    : html`<p class="bad">No administrator has checked this application, and it chose its own name.${
+        unvetted.address === null ? null : html` Its address is <strong><code>${unvetted.address}</code></strong>.`
+      } Continue only if you have just come from it and you trust it.</p>`;
 
 export type ConsentPage = {
   readonly formToken: string;
@@ -138,12 +138,12 @@ const scopeItem = (scope: string): Html =>
   html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope)}</span></label></li>`;
 
 export const consentPage = (asked: ConsentPage): Page => ({
-  title: `Let ${asked.clientName} act for you?`,
-  body: html`${unvettedNote(asked.unvetted)}<p><strong>${asked.clientName}</strong> asks for access to the account <strong>${asked.email}</strong>. You will be sent on to <code>${asked.clientHost}</code>.</p>
+  title: `Allow ${asked.clientName} to act for you?`,
+  body: html`${unvettedNote(asked.unvetted)}<p><strong>${asked.clientName}</strong> asks for access to the account <strong>${asked.email}</strong>. Afterwards you return to <code>${asked.clientHost}</code>.</p>
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
 <p class="dim">It wants to:</p><ul>${asked.scopes.map(scopeItem)}</ul>
 <button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
-<p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
+<p class="dim">Is this not your account?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
 
 /** A failure shown to the user, never sent to the address that a request names. @param advice what to do next */
@@ -166,12 +166,12 @@ export const hostOf = (address: string): string => {
 export const leavePage = (why: string, location: string): Page => ({
   title: 'This request cannot be answered',
   body: html`<div role="alert"><p>The application that sent you here sent a request that cannot be answered: ${why}.</p></div>
-<p>No administrator has checked this application. <a href="${location}" rel="noreferrer">Go on to ${hostOf(location)}?</a></p>`,
+<p>No administrator has checked this application. <a href="${location}" rel="noreferrer">Continue to ${hostOf(location)}</a></p>`,
 });
 
 export const deviceCodePage = (isUnknown: boolean): Page => ({
   title: 'Connect a device',
-  body: html`${alertOf(isUnknown ? 'This code is unknown or has expired. Compare it with your device, or let the device show a new one.' : undefined)}
+  body: html`${alertOf(isUnknown ? 'This code is unknown or has expired. Compare it with the code on your device, or make the device show a new one.' : undefined)}
 <form method="get" action="/device"><label for="user_code">The code that your device shows</label>
 <input id="user_code" name="user_code" required maxlength="32" autocomplete="off" autocapitalize="characters" spellcheck="false">
 <button type="submit">Continue</button></form>`,
@@ -189,14 +189,14 @@ export type DeviceConfirmPage = {
 
 export const deviceConfirmPage = ({ formToken, userCode, ...asked }: DeviceConfirmPage): Page => ({
   title: `Connect ${asked.clientName}?`,
-  body: html`${unvettedNote(asked.unvetted)}<p>A device asks for access to the account <strong>${asked.email}</strong>. Go on only if it is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
+  body: html`${unvettedNote(asked.unvetted)}<p>A device asks for access to the account <strong>${asked.email}</strong>. Continue only if the device is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
 <p class="dim">It wants to:</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope)}</li>`)}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
 <button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
-<p class="dim">Not you?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
+<p class="dim">Is this not your account?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
 
 export const deviceDonePage = (isAllowed: boolean): Page => ({
   title: isAllowed ? 'Device connected' : 'Device refused',
-  body: html`<p>${isAllowed ? 'Your device goes on by itself in a few seconds.' : 'The device has no access.'} You can close this window.</p>`,
+  body: html`<p>${isAllowed ? 'Your device continues by itself in a few seconds.' : 'The device did not get access.'} You can close this window.</p>`,
 });

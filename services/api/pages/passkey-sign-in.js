@@ -42,7 +42,8 @@ if (form && button && typeof globalThis.PublicKeyCredential?.parseRequestOptions
     try {
       await signIn();
     } catch (err) {
-      said.textContent = PROBLEMS[err.name] ?? 'The passkey could not be asked for. Try again, or use your password.';
+      said.textContent =
+        PROBLEMS[err.name] ?? 'Your browser could not ask for a passkey. Try again, or use your password.';
       button.disabled = false;
       button.focus();
     }

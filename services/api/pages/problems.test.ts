@@ -34,7 +34,9 @@ test('each problem of a page says what happened and what to do next, in whole se
     expect(text, make.definition.code).toMatch(/^[A-Z][^.]+\. ([A-Z][^.]+\.)( [A-Z][^.]+\.)?$/);
     expect(text).not.toMatch(/Retry-After|POST |GET |\bAPI\b|`|operators/);
   }
-  expect(problemText(loginRefused())).toBe('E-mail or password is wrong. Check both and try again.');
+  expect(problemText(loginRefused())).toBe(
+    'E-mail or password is wrong. Check the e-mail address and the password, and try again.',
+  );
   expect(problemTitle(storeUnavailable())).toBe(storeUnavailable.definition.title);
 });
 
@@ -43,7 +45,7 @@ test('a user who must wait is shown how long', () => {
   // Where waiting does not help, no time is given.
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_400 }))).toMatch(/^You can use a passkey, /);
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
-  expect(problemAdvice(loginLocked())).toContain('unlock your account at /account/unlock by a mail');
+  expect(problemAdvice(loginLocked())).toContain('ask for an unlock mail at /account/unlock');
   expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
   expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map(waitText)).toEqual([
     'in 1 second',

@@ -4,24 +4,24 @@ import type { AppError } from '#services/platform/define/error.ts';
 
 /** What a user of a page does next; the registry's `fix` addresses developers. */
 const ADVICE: Readonly<Record<string, string>> = {
-  login_refused: 'Check both and try again.',
+  login_refused: 'Check the e-mail address and the password, and try again.',
   login_locked:
-    'You can use a passkey, sign in where you have signed in before, unlock your account at /account/unlock by a mail, or reset your password.',
-  second_factor_refused: 'Wait for the next code of your app and enter that, or use a recovery code.',
+    'You can use a passkey, sign in on a device where you have signed in before, ask for an unlock mail at /account/unlock, or reset your password.',
+  second_factor_refused: 'Wait until your app shows the next code and enter it, or use a recovery code.',
   second_factor_locked: 'You can use a recovery code or a passkey.',
-  challenge_over: 'Sign in once more.',
+  challenge_over: 'Sign in again.',
   passkey_refused: 'Try another passkey, or sign in with your password.',
   social_sign_in_refused: 'Start again in this browser.',
-  social_provider_unavailable: 'Or sign in another way.',
+  social_provider_unavailable: 'You can also sign in another way.',
   social_email_unproven: 'Verify your address with that provider, or sign in another way.',
-  social_account_taken: 'Sign in with that account, or unlink it where it is.',
+  social_account_taken: 'Sign in to that other account, or unlink the provider there first.',
 };
 
 const TITLES: Readonly<Record<string, string>> = {
   second_factor_refused: 'This code is wrong, or was used before',
-  challenge_over: 'This took too long or too many tries',
-  passkey_refused: 'This passkey is not known here',
-  request_invalid: 'Something in this request cannot be read',
+  challenge_over: 'This sign-in took too long or had too many wrong codes',
+  passkey_refused: 'This service does not accept this passkey',
+  request_invalid: 'The server could not read this request',
 };
 
 /** @example waitText(600) // 'in 10 minutes' */

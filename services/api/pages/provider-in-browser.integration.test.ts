@@ -51,7 +51,7 @@ test.each([true, false])(
     if (hasScript) await expectReadable(page);
     await button(page, 'Continue with Company').click();
     await page.getByRole('button', { name: 'Allow' }).waitFor();
-    expect(await heading(page)).toBe('Let Tasks act for you?');
+    expect(await heading(page)).toBe('Allow Tasks to act for you?');
     await button(page, 'Allow').click();
     await page.waitForURL(`${redirectUri}?*`);
     const claims = oauth.getValidatedIdTokenClaims(await redeem(page.url()));

@@ -79,7 +79,7 @@ describe('clients that register themselves (RFC 7591)', () => {
         expect([shown.status, shown.leftFor]).toEqual([400, null]);
         expect(shown.headers.get('refresh')).toBeNull();
         expect(shown.text).not.toContain('http-equiv');
-        expect(shown.text).toContain(`Go on to ${new URL(NOTES_REDIRECT).host}?`);
+        expect(shown.text).toContain(`Continue to ${new URL(NOTES_REDIRECT).host}`);
         expect(shown.text).toContain(`<a href="${NOTES_REDIRECT}?error=${error}&amp;`);
       },
     );

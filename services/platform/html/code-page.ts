@@ -65,14 +65,14 @@ const PAGES = {
 
 /** Form for users without a code, or with an expired one. */
 const askForm = ({ to, done }: { readonly to: string; readonly done: string }): Html =>
-  html`<form data-to="${to}" data-done="${done}"><label for="email">No code? Your e-mail address</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254"><button name="send">Send me a mail with a link</button></form>`;
+  html`<form data-to="${to}" data-done="${done}"><label for="email">If you have no code, enter your e-mail address</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254"><button name="send">Send me a mail with a link</button></form>`;
 
 const pageOf = ({ title, to, done, fields, button, ask }: PageWords): string =>
   documentOf({
     title,
     style: STYLE,
     head: NO_INDEX,
-    body: html`<main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Without it, send the code of the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask && askForm(ask)}</main><script>${raw(SCRIPT)}</script>`,
+    body: html`<main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Allow it for this page, or send the code from the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask && askForm(ask)}</main><script>${raw(SCRIPT)}</script>`,
   });
 
 /** The page a mailed link opens. It is the same for every user: the personal code stays in the fragment, off the server. */
