@@ -48,7 +48,10 @@ describe('an account created by an administrator', () => {
     const { id } = made.body;
     expect(await harness.post('signin', { email, password: newPassword() })).toMatchObject({ status: 401 });
     const mail = await harness.newest(email);
-    expect(mail).toMatchObject({ page: `${API_URL}/account/accept-invitation`, subject: 'You are invited' });
+    expect(mail).toMatchObject({
+      page: `${API_URL}/account/accept-invitation`,
+      subject: 'An account was created for you',
+    });
     const token = mail?.code ?? '';
     expect(await accept(token, 'fourteen chars')).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
     const password = newPassword();

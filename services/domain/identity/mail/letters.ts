@@ -6,7 +6,7 @@ type Words = Pick<Letter, 'subject' | 'paragraphs'>;
 export type Coded = { readonly url: string; readonly code: string; readonly lifeSeconds: number };
 
 const NOT_YOU = 'If this was not you, you can ignore this mail.';
-const SOON = 'If this was not you, choose a new password right away.';
+const SOON = 'If this was not you, request a password reset right away where you usually sign in.';
 
 /** Name, length in seconds, and the shortest duration that is given in this unit. */
 const UNITS = [
@@ -46,7 +46,7 @@ export const resetWords = (url: string): Words => ({
 export const knownWords = (url: string): Words => ({
   subject: 'You already have an account',
   paragraphs: [
-    `This address was entered for a new account at ${url}, most likely by you. You already have an account there: sign in with it.`,
+    `This address was entered for a new account at ${url}, most likely by you. You already have an account there, so no new account was created. Sign in with your existing account.`,
     'If you forgot the password, choose a new one.',
   ],
 });
@@ -80,9 +80,9 @@ export const closedWords = (url: string): Words => ({
 });
 
 export const invitationLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
-  subject: 'You are invited',
+  subject: 'An account was created for you',
   paragraphs: [
-    `An account at ${url} was created for you with this address.`,
+    `An administrator of ${url} created an account for you with this address.`,
     `Choose a password within ${inWords(lifeSeconds)}. The link below works once and confirms that the address is yours.`,
     'If you did not expect an invitation, you can ignore this mail.',
   ],
@@ -113,7 +113,10 @@ export const emailChangedLetter: Letter = {
 
 export const accountDeletedLetter: Letter = {
   subject: 'Your account was deleted',
-  paragraphs: ['Your account and all its data were deleted, as requested while signed in to it.'],
+  paragraphs: [
+    'A user who was signed in to your account deleted it. The account and all its data were deleted.',
+    'If this was not you, contact the administrator of the service.',
+  ],
 };
 
 /** @param provider name in the configuration */
