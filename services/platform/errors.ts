@@ -55,7 +55,7 @@ export const requestTooSlow = defineError({
   status: 408,
   title: 'Request timed out',
   cause: 'A whole request must arrive within ten seconds.',
-  fix: 'Send it again over a better connection.',
+  fix: 'Send the request again over a faster connection.',
   retryable: true,
 });
 
@@ -112,7 +112,7 @@ export const storeUnavailable = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Database temporarily unavailable',
   cause:
-    'PostgreSQL is down, unreachable, too slow or unable to write. Nothing was changed, or a retry will find the change.',
+    'PostgreSQL is down, unreachable, too slow or unable to write. Either nothing was changed, or the change was committed and a retry will see it.',
   fix: 'Try again after Retry-After; operators: see the log, or run npx sallyport doctor.',
   retryable: true,
 });
@@ -131,8 +131,8 @@ export const runSuperseded = defineError({
   code: 'run_superseded',
   status: 409,
   title: 'Job run superseded',
-  cause: 'The worker stalled past its lock, and the job was given to another.',
-  fix: 'Nothing: the newer run does the work.',
+  cause: 'The worker did not renew its lock on the job in time, and another worker took the job.',
+  fix: 'You need not do anything: the newer run does the work.',
   retryable: false,
 });
 
@@ -142,7 +142,7 @@ export const shuttingDown = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Server shutting down',
   cause: 'The process received a stop signal and is draining its requests.',
-  fix: 'Try again; another copy will answer.',
+  fix: 'Try again; another API process will answer.',
   retryable: true,
 });
 
@@ -162,7 +162,7 @@ export const internalError = defineError({
   status: 500,
   oauthError: 'server_error',
   title: 'Internal server error',
-  cause: 'A defect in the server. The log line with this trace_id has details.',
+  cause: 'The server has a defect. The log line with this trace_id has the details.',
   fix: 'Try again; if it persists, report the trace_id.',
   retryable: true,
 });
@@ -175,7 +175,7 @@ export const rateLimited = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Too many requests',
   cause: 'A rate limit of the caller, its address or the whole service is used up; RateLimit-Policy names it.',
-  fix: 'Wait for Retry-After seconds; services: authenticate with HTTP Basic or a bearer token for a separate limit.',
+  fix: 'Wait for Retry-After seconds. Services that authenticate with HTTP Basic or a bearer token have a separate limit.',
   retryable: true,
 });
 
@@ -185,7 +185,7 @@ export const unauthenticated = defineError({
   status: 401,
   oauthError: 'invalid_client',
   title: 'Valid credential required',
-  cause: 'No credential was sent, or it is invalid, expired or revoked.',
+  cause: 'The request has no credential, or the credential is invalid, expired or revoked.',
   fix: 'Sign in or refresh, then send the new credential.',
   retryable: false,
 });
@@ -216,7 +216,7 @@ export const apiKeyNotAccepted = defineError({
   title: 'API key not accepted here',
   cause:
     'API keys act within their permissions. Account settings, and operations that require a recent sign-in, need a signed-in user.',
-  fix: 'Sign in and use the session or its access token; programs: use an API key of a client.',
+  fix: 'Sign in and use the session or its access token. A program without a user can use client credentials.',
   retryable: false,
 });
 
@@ -225,7 +225,7 @@ export const stepUpRequired = defineError({
   status: 403,
   oauthError: 'access_denied',
   title: 'Recent or stronger sign-in required',
-  cause: 'The sign-in behind the credential is older than this endpoint allows, or used too few factors.',
+  cause: 'The sign-in that the credential comes from is older than this endpoint allows, or used too few factors.',
   fix: 'POST /api/auth/step-up or sign in again, then repeat the request; WWW-Authenticate names the requirement.',
   retryable: false,
 });

@@ -22,7 +22,7 @@ export const clientProtected = defineError({
   code: 'client_protected',
   status: 409,
   title: 'The built-in client cannot be changed',
-  cause: 'The installation’s own pages use this client; without it no user could sign in.',
+  cause: 'The sign-in pages of this installation use this client; without it no user could sign in.',
   fix: 'Register a client of your own instead.',
   retryable: false,
 });

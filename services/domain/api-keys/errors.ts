@@ -25,7 +25,7 @@ export const apiKeyTooMany = defineError({
   status: 409,
   title: 'Too many API keys',
   cause: 'An owner can have 50 keys that are live or were created within the last day.',
-  fix: 'Revoke keys that are not used (see `last_used_at`). A key created today counts until tomorrow even when revoked.',
+  fix: 'Revoke keys that are not used (see `last_used_at`). A revoked key still counts until a day after it was created; wait until then to create another.',
   retryable: false,
 });
 
@@ -53,7 +53,7 @@ export const apiKeysStale = defineError({
   code: 'api_keys_stale',
   status: 503,
   title: 'API keys cannot be verified now',
-  cause: 'PostgreSQL is unreachable, so the API keys in memory of this copy may be outdated.',
+  cause: 'PostgreSQL is unreachable, so the API keys in the memory of this API process may be outdated.',
   fix: 'Retry after Retry-After. Operators: check PostgreSQL and /readyz.',
   retryable: true,
 });

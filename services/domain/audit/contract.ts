@@ -41,7 +41,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
   path: '/v1/audit/events',
   operation: 'listAuditEvents',
   summary:
-    'List sealed security events, newest first: by seq, or by occurred_at where `from` or `to` is given (inclusive)',
+    'List sealed security events, newest first, by seq, or by occurred_at if `from` or `to` (inclusive) is given',
   tag: TAG,
   auth: READER,
   query: z.strictObject({
@@ -123,7 +123,7 @@ export const readLogKeyEndpoint = defineEndpoint({
   method: 'GET',
   path: `${PREFIX}/vkey`,
   operation: 'readLogKey',
-  summary: 'Read the keys that sign the log, one verifier key a line: pin it once, out of band',
+  summary: 'Read the verifier keys of the log, one per line, to pin once over another channel',
   tag: TAG,
   auth: 'public',
   limit: 'log',
@@ -201,7 +201,7 @@ export const readOriginTileEndpoint = defineEndpoint({
   ...readLogTileEndpoint,
   path: `${ORIGIN_PREFIX}/tile/{tile}`,
   operation: 'readOriginTile',
-  summary: 'Read hashes or leaves of one log; the address never refers to another log',
+  summary: 'Read hashes or leaves of one log; this address stays with that log',
   params: z.strictObject({ origin, tile }),
   errors: [auditOriginUnknown, auditTileUnknown, auditLogEmpty, auditLogDamaged, storeUnavailable],
 });

@@ -5,7 +5,7 @@ export const auditEventUnknown = defineError({
   status: 404,
   title: 'Event not found in the sealed log',
   cause: 'No event with this number has been sealed. Events of the last seconds may still be waiting to be sealed.',
-  fix: 'Take a `seq` from GET /v1/audit/events.',
+  fix: 'Send the `seq` of an event from GET /v1/audit/events, or try again after a few seconds.',
   retryable: false,
 });
 
@@ -41,7 +41,7 @@ export const auditOriginUnknown = defineError({
   status: 404,
   title: 'Log not found',
   cause: 'No log with this number exists.',
-  fix: 'See GET /v1/audit/log/origins.',
+  fix: 'List the logs with GET /v1/audit/log/origins.',
   retryable: false,
 });
 
@@ -51,6 +51,6 @@ export const auditLogDamaged = defineError({
   status: 500,
   title: 'Stored log does not match its Merkle tree',
   cause: 'A tile or an entry is missing or was changed in the database.',
-  fix: 'Operators: run `sallyport audit verify`; it names the place.',
+  fix: 'Operators: run `sallyport audit verify`, which names the first damaged place, and follow the runbook AuditSealingStopped.',
   retryable: false,
 });

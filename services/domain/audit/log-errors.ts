@@ -4,8 +4,8 @@ export const auditLogKeyMissing = defineError({
   code: 'audit_log_key_missing',
   status: 503,
   title: 'The audit log has no signing key',
-  cause: 'No API has started on this database yet, or the private key is missing.',
-  fix: 'Start the API: it creates the key. Events are sealed meanwhile, and the checkpoint follows.',
+  cause: 'No API process has started on this database yet, or the private key is missing.',
+  fix: 'Operators: start the API, which creates the key. Events are sealed in the meantime, and a checkpoint is signed once the key exists.',
   retryable: true,
 });
 
@@ -14,6 +14,6 @@ export const nothingToContinue = defineError({
   status: 409,
   title: 'The audit log has no loss to accept',
   cause: 'The database has reached the high-water mark kept outside it, so sealing continues.',
-  fix: 'Nothing to do. After restoring a backup, check again once a worker has run.',
+  fix: 'You need not do anything. If you have just restored a backup, check again after a worker has run.',
   retryable: false,
 });

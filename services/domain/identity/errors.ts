@@ -16,7 +16,7 @@ export const loginLocked = defineError({
   status: 429,
   title: 'Sign-in temporarily locked',
   cause:
-    'This account, browser or network had too many failed sign-ins, or a sign-in looked suspicious; after a suspicious sign-in, signing in through another provider from an unknown device is refused too. The password was not verified.',
+    'There were too many failed sign-ins for this account, from this browser or from this network, or a sign-in looked suspicious. The password was not verified. After a suspicious sign-in, a sign-in through another provider from an unknown device is refused too.',
   fix: 'Try again after Retry-After, sign in from a known device or with a passkey, request the unlock mail, or reset the password.',
   retryable: true,
 });
@@ -34,7 +34,7 @@ export const hashingBusy = defineError({
   code: 'hashing_busy',
   status: 503,
   title: 'Too many concurrent sign-ins',
-  cause: 'The password hashing queue is full, or the request waited in it too long. Nothing was changed.',
+  cause: 'The password hashing queue is full, or the request waited too long in the queue. Nothing was changed.',
   fix: 'Try again after Retry-After.',
   retryable: true,
 });
@@ -44,7 +44,7 @@ export const sessionUnknown = defineError({
   status: 404,
   title: 'Session not found',
   cause: 'No live session has this id, or the caller may not see it.',
-  fix: 'List the live sessions. A session that has ended needs no further action.',
+  fix: 'List the live sessions. If yours is not among them, it has ended already and needs no further action.',
   retryable: false,
 });
 

@@ -6,7 +6,7 @@ export const signingUnavailable = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Signing temporarily unavailable',
   cause:
-    'The key ring of this copy is older than KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, or too many tokens are waiting for a signature.',
+    'This API process has not confirmed its keys in PostgreSQL for KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, or too many tokens are waiting for a signature.',
   fix: 'Try again after Retry-After; operators: check PostgreSQL, the clock (NTP) and /readyz.',
   retryable: true,
 });
@@ -15,9 +15,10 @@ export const clockWrong = defineError({
   code: 'clock_wrong',
   status: 503,
   oauthError: 'temporarily_unavailable',
-  title: 'Clock of this copy out of sync',
-  cause: 'Its clock differs from the database by more than 5 s, so it cannot decide which tokens have expired.',
-  fix: 'Try again after Retry-After, or on another copy; operators: check the clock (NTP) and /readyz.',
+  title: 'Server clock out of sync',
+  cause:
+    'The clock of this API process differs from the database by more than 5 s, so the process cannot decide which tokens have expired.',
+  fix: 'Try again after Retry-After; another API process may answer. Operators: check the clock (NTP) and /readyz.',
   retryable: true,
 });
 

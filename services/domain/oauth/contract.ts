@@ -146,7 +146,7 @@ export const sendAuthorizationEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/authorize',
   operation: 'sendAuthorization',
-  summary: 'Authorize a client by POST: redirects to the GET, to which the browser sends cookies',
+  summary: 'Authorize a client by POST: redirects to the GET, so that the browser sends its cookies',
   tag: TAG,
   auth: 'public',
   limit: 'read',

@@ -19,7 +19,7 @@ export const openRequestsFull = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Too many open requests of this client',
   cause:
-    'Too many requests of the last ten minutes still wait for their users, either for this client or from this network address. One address that sends no client secret may have 500 open requests for a client, or 50 if the client registered itself.',
+    'Too many authorization requests of the last ten minutes, of this client or from this network address, still wait for their users. Without a client secret, one address may have 500 open requests of a client, or 50 if the client registered itself.',
   fix: 'Retry after Retry-After seconds; unanswered requests expire by themselves.',
   retryable: true,
 });
@@ -101,7 +101,7 @@ export const subjectTokenInvalid = defineError({
   title: 'Subject token not accepted',
   cause:
     'The token is not an active access token of a user, is for an audience that the client is not allowed, is bound to a key, or has already passed through four services (RFC 8693 §2.2.2).',
-  fix: 'Exchange the token that the service received.',
+  fix: 'Send the access token with which the user called your service, unchanged.',
   retryable: false,
 });
 

@@ -13,7 +13,7 @@ export const readPasskeyScriptEndpoint = defineEndpoint({
   method: 'GET',
   path: '/login/passkey.js',
   operation: 'readPasskeyScript',
-  summary: 'Load the script of the sign-in page, which only passkeys need',
+  summary: 'Load the script of the sign-in page that signs in with passkeys',
   tag: TAG,
   auth: 'public',
   limit: 'read',

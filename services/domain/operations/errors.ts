@@ -13,9 +13,9 @@ export const nothingToAccept = defineError({
 export const notReady = defineError({
   code: 'not_ready',
   status: 503,
-  title: 'Copy not ready to serve requests',
+  title: 'Server not ready to serve requests',
   cause: 'PostgreSQL is unreachable, the keys or the revocations are stale, or the process is shutting down.',
-  fix: 'Use another copy, or retry after Retry-After; the components of the response name what is not ok.',
+  fix: 'Retry after Retry-After; another API process may answer. Operators: `components` in the response names what is not ok.',
   retryable: true,
 });
 

@@ -34,7 +34,7 @@ export const readQueueBoardEndpoint = defineEndpoint({
   path: '/v1/admin/queues/{part}',
   rest: 'part',
   operation: 'readQueueBoard',
-  summary: 'Load views, files and JSON of the queue board; for its page only, and may change with it',
+  summary: 'Load views, files and data for the page of the queue board; not a stable interface',
   params: z.strictObject({ part: z.string().max(1_024) }),
   // Views and their errors are HTML; files and JSON have their own types.
   responses: { 200: { contentType: '*/*' }, 404: PAGE },

@@ -15,7 +15,7 @@ export const roleNotHeld = defineError({
   code: 'role_not_held',
   status: 403,
   title: 'The user does not have the role',
-  cause: 'The request for a pair names a role that the user does not have.',
+  cause: 'The request for a token pair names a role that the user does not have.',
   fix: 'Grant the role to the user first, or request a role that the user has.',
   retryable: false,
 });
@@ -42,7 +42,7 @@ export const replayStoreUnavailable = defineError({
   code: 'replay_store_unavailable',
   status: 503,
   title: 'Replay check unavailable',
-  cause: 'VALIDATE_REPLAY_PROTECTION is on, and Redis, which it needs, is unreachable.',
+  cause: 'VALIDATE_REPLAY_PROTECTION is on and needs Redis, and Redis is unreachable.',
   fix: 'Retry after Retry-After. Operators: check Redis and /readyz.',
   retryable: true,
 });

@@ -68,7 +68,7 @@ export const explainEndEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/why',
   operation: 'explainEnd',
-  summary: 'Explain why a token or its session ended, to any holder of the token',
+  summary: 'Explain to the holder of a token why it or its session ended',
   tag: 'Tokens',
   auth: 'public',
   limit: 'token',

@@ -94,6 +94,6 @@ export function errorsDocsPage(errors: readonly ErrorDefinition[]): string {
   );
   return page(
     'Sallyport errors',
-    html`<h1>Errors</h1><p>Decide by <code>code</code>. <a href="/docs">Back to the API</a></p>${entries}`,
+    html`<h1>Errors</h1><p>Branch on <code>code</code>: it is stable. <a href="/docs">Back to the API</a></p>${entries}`,
   );
 }

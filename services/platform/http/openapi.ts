@@ -33,7 +33,7 @@ const problem = {
     status: { type: 'integer' },
     detail: { type: 'string' },
     fix: { type: 'string' },
-    code: { type: 'string', description: 'Stable; branch on this.' },
+    code: { type: 'string', description: 'Stable code of the error; programs branch on it.' },
     retryable: { type: 'boolean' },
     trace_id: { type: 'string', pattern: '^[0-9a-f]{32}$' },
     problems: {
@@ -72,7 +72,7 @@ const securitySchemes = (sessionCookie: string) =>
       type: 'apiKey',
       in: 'header',
       name: 'X-API-Key',
-      description: 'An API key, which `Authorization: Bearer` takes too; without an Authorization header beside it.',
+      description: 'An API key. Send it in this header without an Authorization header, or as `Authorization: Bearer`.',
     },
     client: { type: 'http', scheme: 'basic', description: 'client_id and client_secret (RFC 6749 §2.3.1).' },
     session: {
@@ -195,15 +195,18 @@ const header = (name: string, description: string, schema: JsonSchema = { type: 
 
 const IDEMPOTENCY_KEY = header(
   'Idempotency-Key',
-  'For 24 hours a retry with the same key and body gets the same answer, and has no further effect.',
+  'Makes retries safe: for 24 hours a request with the same key and body gets the same response and has no further effect.',
   { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' },
 );
 const CSRF_TOKEN = header(
   'X-CSRF-Token',
-  'The double-submit token, for a write by the session cookie without an Origin header.',
+  'The double-submit token. Required when a request writes with the session cookie and has no Origin header.',
 );
 const DPOP = header('DPoP', 'Proof of possession of the key that a token is, or will be, bound to (RFC 9449 §4).');
-const IF_NONE_MATCH = header('If-None-Match', 'The ETag of the cached representation: 304 while it is unchanged.');
+const IF_NONE_MATCH = header(
+  'If-None-Match',
+  'The ETag of the cached response. The answer is 304 while the resource is unchanged.',
+);
 const LAST_EVENT_ID = header('Last-Event-ID', 'The `id` of the last event received: the stream continues after it.');
 
 const readsProofs = (endpoint: Endpoint): boolean =>

@@ -16,7 +16,7 @@ export const passwordRequired = defineError({
   status: 400,
   title: 'Password required with this code',
   cause:
-    'The person who entered the address may not be the person who reads its mail, and the request carried no session of the account.',
+    'The request has no session of the account, and the code alone does not prove that the user who created the account also receives the mail of this address.',
   fix: 'Send the account’s password with the code. The code is still valid.',
   retryable: false,
 });
@@ -53,7 +53,8 @@ export const passwordHashUnknown = defineError({
   code: 'password_hash_unknown',
   status: 400,
   title: 'Password hash not supported',
-  cause: 'It is not a bcrypt, scrypt, argon2id or PBKDF2 digest in a common format, or it is too expensive to verify.',
+  cause:
+    'The hash is not a bcrypt, scrypt, argon2id or PBKDF2 hash in a common format, or it is too expensive to verify.',
   fix: 'Leave it out: the owner chooses a password when accepting the invitation.',
   retryable: false,
 });

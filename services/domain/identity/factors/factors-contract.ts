@@ -98,7 +98,7 @@ export const enrolTotpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/two-factor/enable',
   operation: 'enrolTotp',
-  summary: 'Enrol an authenticator app: get a secret and ten recovery codes, shown once, and confirm it next',
+  summary: 'Start enrolling an authenticator app: returns its secret and ten recovery codes, once; confirm it next',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',

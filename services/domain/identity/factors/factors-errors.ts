@@ -37,7 +37,8 @@ export const challengeOver = defineError({
   code: 'challenge_over',
   status: 401,
   title: 'Challenge expired or already used',
-  cause: 'It was answered before, its ten minutes or five attempts ran out, or the account has changed since.',
+  cause:
+    'The challenge was already answered, its ten minutes or five attempts are used up, or the account has changed since.',
   fix: 'Start the sign-in again.',
   retryable: false,
 });
@@ -45,10 +46,10 @@ export const challengeOver = defineError({
 export const factorConflict = defineError({
   code: 'factor_conflict',
   status: 409,
-  title: 'Second factor in another state',
+  title: 'Not possible in the current state of the second factor',
   cause:
     'An authenticator app is already confirmed, there is none to confirm or remove, or the passkey is already registered.',
-  fix: 'Read GET /api/auth/factors.',
+  fix: 'Read the current state with GET /api/auth/factors, then repeat the step that it allows.',
   retryable: false,
 });
 
@@ -75,7 +76,7 @@ export const passkeyUnknown = defineError({
   status: 404,
   title: 'Passkey not found',
   cause: 'The account has no passkey with this id.',
-  fix: 'Read GET /api/auth/passkeys.',
+  fix: 'List the passkeys of the account with GET /api/auth/passkeys.',
   retryable: false,
 });
 
@@ -84,6 +85,6 @@ export const factorsAbsent = defineError({
   status: 409,
   title: 'No second factor to reset',
   cause: 'The account has no authenticator app, and passkeys are removed only if `passkeys` is true.',
-  fix: 'Read GET /v1/admin/users/{user_id}: `factors` lists the factors of the account.',
+  fix: 'Check `factors` in GET /v1/admin/users/{user_id}. If it lists passkeys that must go too, send `passkeys: true`.',
   retryable: false,
 });

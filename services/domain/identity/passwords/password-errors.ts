@@ -31,7 +31,7 @@ export const passwordHasEmail = defineError({
   code: 'password_has_email',
   status: 400,
   title: 'Password too similar to the e-mail address',
-  cause: 'It contains the part before the @, or little besides the mail domain.',
+  cause: 'The password contains the part of the address before the @, or little besides the mail domain.',
   fix: 'Choose a password unrelated to your address.',
   retryable: false,
 });
@@ -40,7 +40,7 @@ export const passwordHasName = defineError({
   code: 'password_has_name',
   status: 400,
   title: 'Password too similar to your name',
-  cause: 'It contains little besides your name.',
+  cause: 'The password contains little besides your name.',
   fix: 'Choose a password unrelated to your name.',
   retryable: false,
 });
@@ -49,7 +49,7 @@ export const passwordHasProduct = defineError({
   code: 'password_has_product',
   status: 400,
   title: 'Password too similar to the name of this service',
-  cause: 'It contains little besides the name of the service.',
+  cause: 'The password contains little besides the name of the service.',
   fix: 'Choose a password unrelated to this service.',
   retryable: false,
 });
@@ -58,7 +58,7 @@ export const passwordCommon = defineError({
   code: 'password_common',
   status: 400,
   title: 'Password too common',
-  cause: 'It is on the list of passwords that attackers try first.',
+  cause: 'The password is on a list of passwords that attackers try first.',
   fix: 'Choose a less common password; a few unusual words are enough.',
   retryable: false,
 });
@@ -67,7 +67,7 @@ export const passwordBreached = defineError({
   code: 'password_breached',
   status: 400,
   title: 'Password found in a data breach',
-  cause: 'It was published in a breach of another service.',
+  cause: 'The password was published in a data breach of another service.',
   fix: 'Choose another password, and change this one wherever else you use it.',
   retryable: false,
 });

@@ -46,8 +46,8 @@ export const socialAccountTaken = defineError({
   code: 'social_account_taken',
   status: 409,
   title: 'Account linked to another user',
-  cause: 'The account at the provider is already linked to another account here.',
-  fix: 'Sign in with that account, or unlink it there first.',
+  cause: 'The account at the provider is already linked to the account of another user of this service.',
+  fix: 'Sign in through the provider to use that other account, or unlink the provider from it first.',
   retryable: false,
 });
 

@@ -9,7 +9,10 @@ const parameter = (maximum: number, description: string) => z.string().max(maxim
 
 /** RP-Initiated Logout §2; other parameters (`logout_hint`, `ui_locales`) are ignored. */
 const request = {
-  id_token_hint: parameter(8_192, 'The ID token of the session to end; with it the user is not asked.'),
+  id_token_hint: parameter(
+    8_192,
+    'The ID token of the session to end. If it is sent, the user is not asked to confirm.',
+  ),
   client_id: parameter(255, 'The client id, if there is no ID token.'),
   post_logout_redirect_uri: parameter(2_048, 'Where to redirect afterwards; must be registered for the client.'),
   state: parameter(4_096, 'Returned unchanged.'),

@@ -21,7 +21,7 @@ export const refreshTokenExpired = defineError({
   oauthError: 'invalid_grant',
   title: 'Refresh token expired',
   cause:
-    'The token family was not refreshed for JWT_REFRESH_EXPIRY, or is older than JWT_REFRESH_ABSOLUTE_EXPIRY or its session.',
+    'The token family was not refreshed for JWT_REFRESH_EXPIRY, or has reached JWT_REFRESH_ABSOLUTE_EXPIRY or the end of its session.',
   fix: 'Sign in again.',
   retryable: false,
 });
@@ -67,8 +67,9 @@ export const keyRingBehind = defineError({
   status: 503,
   oauthError: 'temporarily_unavailable',
   title: 'Signing keys may be outdated',
-  cause: 'The token names a key that this copy has not loaded, and PostgreSQL is unreachable for newer keys.',
-  fix: 'Retry with the same token after Retry-After, or at another copy.',
+  cause:
+    'The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable.',
+  fix: 'Retry with the same token after Retry-After; another API process may answer.',
   retryable: true,
 });
 
@@ -77,7 +78,7 @@ export const scopeExceeded = defineError({
   status: 400,
   oauthError: 'invalid_scope',
   title: 'Scope exceeds the granted scope',
-  cause: 'A refresh can request the scope that was granted, or less (RFC 6749 §6).',
+  cause: 'A refresh cannot request more than the scope that was granted (RFC 6749 §6).',
   fix: 'Leave `scope` out, or request a part of the granted scope.',
   retryable: false,
 });

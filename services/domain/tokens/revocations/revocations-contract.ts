@@ -11,8 +11,8 @@ export const revocationStateStale = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Revocations may be outdated',
   cause:
-    'PostgreSQL has not answered this copy for longer than REVOCATION_STALENESS_MS, the first load is not complete, or a connection was lost and the database is not confirmed yet.',
-  fix: 'Retry after Retry-After, or at another copy. Operators: check PostgreSQL and /readyz.',
+    'This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same.',
+  fix: 'Retry after Retry-After; another API process may answer. Operators: check PostgreSQL and /readyz.',
   retryable: true,
 });
 
@@ -23,7 +23,7 @@ export const stateRewound = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Database older than its high-water mark',
   cause:
-    'The database was restored from a backup, or another database is connected. Later revocations and refreshes are missing from it.',
+    'The database was restored from a backup, or DATABASE_URL names another database. Revocations and refreshes that were acknowledged are missing from it.',
   fix: 'Operators: restore the newest state. If it is lost, end all earlier sessions and tokens with: sallyport restore --accept-loss',
   retryable: true,
 });
@@ -31,9 +31,9 @@ export const stateRewound = defineError({
 export const revocationStreamsBusy = defineError({
   code: 'revocation_streams_busy',
   status: 503,
-  title: 'Too many revocation streams on this copy',
-  cause: 'Each copy serves a limited number of open streams.',
-  fix: 'Retry after Retry-After or at another copy, or poll GET /v1/revocations.',
+  title: 'Too many revocation streams on this API process',
+  cause: 'Each API process serves a limited number of open streams.',
+  fix: 'Retry after Retry-After (another API process may have room), or poll GET /v1/revocations.',
   retryable: true,
 });
 
@@ -41,7 +41,7 @@ export const revocationStreamsSpent = defineError({
   code: 'revocation_streams_spent',
   status: 429,
   title: 'Too many revocation streams of this caller',
-  cause: 'A caller can open REVOCATION_STREAMS_PER_CLIENT streams on each copy.',
+  cause: 'A caller can open REVOCATION_STREAMS_PER_CLIENT streams on each API process.',
   fix: 'Close unused streams. One stream can feed any number of verifiers in a process.',
   retryable: true,
 });
