@@ -34,7 +34,7 @@ export function registerKeys(program: Command): void {
     .action((_own, command: Command) => onDatabase(command, rotate));
   keys
     .command('rewrap')
-    .description('re-encrypt every key and secret: from KEY_ENCRYPTION_KEY_PREVIOUS to KEY_ENCRYPTION_KEY')
+    .description('encrypt every key and secret under KEY_ENCRYPTION_KEY instead of KEY_ENCRYPTION_KEY_PREVIOUS')
     .option(
       '--from-auth-secret',
       'use when KEY_ENCRYPTION_KEY was not set before, so the old key was derived from BETTER_AUTH_SECRET',
