@@ -6,6 +6,7 @@ import { createApp } from '#services/api/app.ts';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
 import { type TokenRoutesPorts, tokensRoutes } from '#services/api/routes/tokens.ts';
 import { createRevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { createValidationCounts } from '#services/domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
@@ -33,6 +34,7 @@ function ports(issuer: string, kid: string, publicKey: KeyObject): TokenRoutesPo
     revocations,
     tokenSettings: { ...tokens, issuer, audience: issuer },
     verifiedTokens: createVerifiedTokenCache(134_217_728),
+    validationCounts: createValidationCounts(),
     keyRing: { find: (asked: string) => keyRing.get(asked), isClockRight: () => true },
   } as unknown as TokenRoutesPorts;
 }

@@ -1,7 +1,9 @@
 import type { RequestContext } from '../domain/ports.ts';
+import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
 import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
 import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
+import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import type { Views } from './compose-views.ts';
 
@@ -31,6 +33,8 @@ export function composeTokens(
       await Promise.all([access.load(), poll.announce()]);
     },
     verifiedTokens: createVerifiedTokenCache(config.tokens.cacheMegabytes * 1_048_576),
+    validationCounts: createValidationCounts(),
+    proofKeys: createProofKeyCache(),
     recordReplay: createReplayLog({ ...outside, hashIdentifier }),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit, deadlineMs),
     refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings, deadlineMs),

@@ -72,12 +72,12 @@ export async function compose(input: ComposeInput) {
     apiKeyUses: createApiKeyUses(outside),
     apiKeysChanged: async () => {
       await apiKeys.load();
-      poll.tell();
+      poll.notify();
     },
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
-  const validationSummary = createValidationSummary(outside);
+  const validationSummary = createValidationSummary(ports);
   validationSummary.start();
   ports.apiKeyUses.start();
   const apiKeyGate = createApiKeyGate(ports);

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
+import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
 import type { ClientInfo } from '../domain/tokens/token-types.ts';
 import { validateToken } from '../domain/tokens/verify/validate-token.ts';
+import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 
@@ -19,8 +21,12 @@ beforeAll(async () => {
   user = await service.createUser({ ...credentials, name: 'Ada' }, home);
 });
 afterAll(() => harness?.close());
-const verifiedTokens = createVerifiedTokenCache(134_217_728);
-const validate = (token: string) => validateToken({ ...harness.deps, verifiedTokens }, token);
+const memory = {
+  verifiedTokens: createVerifiedTokenCache(134_217_728),
+  validationCounts: createValidationCounts(),
+  proofKeys: createProofKeyCache(),
+};
+const validate = (token: string) => validateToken({ ...harness.deps, ...memory }, token);
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };

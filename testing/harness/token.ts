@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, rando
 import type { VerificationKey } from '#services/domain/jws/verify-signature.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock } from '#services/domain/ports.ts';
+import { createProofKeyCache } from '#services/domain/tokens/dpop/dpop-proof.ts';
 import { createRevocationSet, type RevocationMemory } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type ValidatePorts,
   validateToken,
 } from '#services/domain/tokens/verify/validate-token.ts';
+import { createValidationCounts } from '#services/domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { quietLog } from './ports.ts';
@@ -100,7 +102,7 @@ const keys: Record<Alg, TestKey> = {
   HS256: newKey('HS256', 'hs', AUDIENCE),
 };
 
-/** Everything validation takes, with real keys and a real revocation set, and no store anywhere. */
+/** The ports of validation, with real keys and a real revocation set, and without a store. */
 export function tokenHarness(settings: Partial<HasTokenSettings['tokenSettings']> = {}): TokenHarness {
   let nowMs = NOW * 1_000;
   const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
@@ -138,6 +140,8 @@ export function tokenHarness(settings: Partial<HasTokenSettings['tokenSettings']
         audience: AUDIENCE,
       },
       verifiedTokens: createVerifiedTokenCache(134_217_728),
+      validationCounts: createValidationCounts(),
+      proofKeys: createProofKeyCache(),
     },
     keys,
     revocations,

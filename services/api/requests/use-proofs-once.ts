@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { consumeProof, type DpopPorts, judgeProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
+import { consumeProof, type DpopPorts, verifyProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
 import { type CallerResolver, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 
@@ -23,7 +23,7 @@ export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): Calle
       const proof = requestProof(sent, request);
       if (sent.kind === 'dpop' && proof !== undefined) {
         const presented = { ...proof, htu: ports.publicUrl + proof.path };
-        await consumeProof(ports, judgeProof(ports, presented, sent.token));
+        await consumeProof(ports, verifyProof(ports, presented, sent.token));
       }
       return caller;
     };

@@ -117,7 +117,7 @@ export function createKeyRing(
   }
 
   return {
-    load: loads.take,
+    load: loads.run,
     confirm(version, sentAtMs = clock.monotonic(), databaseNowMs) {
       if (databaseNowMs !== undefined) hear(databaseNowMs, sentAtMs);
       if (loaded?.version !== version) return false;

@@ -2,7 +2,7 @@ import { requestInvalid } from '#services/platform/errors.ts';
 import { DEVICE_GRANT, GRANT_TYPES, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
-import { consumeProof, type DpopPorts, judgeProof, type PresentedProof } from '../tokens/dpop/use-dpop-proof.ts';
+import { consumeProof, type DpopPorts, type PresentedProof, verifyProof } from '../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
 import {
   type AdmittedClient,
@@ -51,7 +51,7 @@ async function admit(
 ): Promise<AdmittedClient> {
   const { certificate } = caller.request;
   if (certificate === null) throw certificateUnreadable();
-  const proof = presented === undefined ? undefined : judgeProof(ports, presented);
+  const proof = presented === undefined ? undefined : verifyProof(ports, presented);
   const client = oauthClient(ports, given(input.client_id), caller);
   const registered = ports.access.client(client.clientId);
   // Refused client-credentials requests get an audit row, which their own use-case writes.

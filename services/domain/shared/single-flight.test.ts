@@ -3,10 +3,10 @@ import { createSingleFlight, type SingleFlight } from './single-flight.ts';
 
 type Run = { readonly given: string; readonly end: () => void; readonly fail: () => void };
 let runs: Run[];
-let turns: SingleFlight<string>;
+let flight: SingleFlight<string>;
 beforeEach(() => {
   runs = [];
-  turns = createSingleFlight((given) => {
+  flight = createSingleFlight((given) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     runs.push({ given, end: resolve, fail: () => reject(new Error(`failed: ${given}`)) });
     return promise;
@@ -15,28 +15,28 @@ beforeEach(() => {
 
 const begun = (): string[] => runs.map(({ given }) => given);
 
-test('callers during a run share the next one, with the first caller’s function', async () => {
-  expect(turns.isIdle()).toBe(true);
-  const first = turns.take('first');
-  const others = ['second', 'third', 'fourth'].map((given) => turns.take(given));
+test('callers during a run share the next one, with the first caller’s argument', async () => {
+  expect(flight.isIdle()).toBe(true);
+  const first = flight.run('first');
+  const others = ['second', 'third', 'fourth'].map((given) => flight.run(given));
   expect(begun()).toEqual(['first']);
-  expect(turns.isIdle()).toBe(false);
+  expect(flight.isIdle()).toBe(false);
   runs[0]?.end();
   await first;
   await expect.poll(begun).toEqual(['first', 'second']);
   runs[1]?.end();
   await Promise.all(others);
   expect(begun()).toEqual(['first', 'second']);
-  expect(turns.isIdle()).toBe(true);
+  expect(flight.isIdle()).toBe(true);
 });
 
 test('a failed run rejects for the callers that shared it, not for later ones', async () => {
-  const first = turns.take('first');
-  const others = [turns.take('second'), turns.take('third')];
+  const first = flight.run('first');
+  const others = [flight.run('second'), flight.run('third')];
   runs[0]?.fail();
   await expect(first).rejects.toThrow('failed: first');
   await expect.poll(begun).toEqual(['first', 'second']);
-  const last = turns.take('last');
+  const last = flight.run('last');
   runs[1]?.fail();
   for (const other of others) await expect(other).rejects.toThrow('failed: second');
   await expect.poll(begun).toEqual(['first', 'second', 'last']);
@@ -45,22 +45,22 @@ test('a failed run rejects for the callers that shared it, not for later ones', 
 });
 
 test('a waiting caller is not overtaken by one that calls again as soon as a run ends', async () => {
-  const again = turns.take('first').then(() => turns.take('again'));
-  const waits = turns.take('second');
+  const again = flight.run('first').then(() => flight.run('again'));
+  const waits = flight.run('second');
   runs[0]?.end();
   await expect.poll(begun).toHaveLength(2);
   expect(begun()).toEqual(['first', 'second']);
   runs[1]?.end();
   await Promise.all([waits, again]);
   expect(begun()).toEqual(['first', 'second']);
-  expect(turns.isIdle()).toBe(true);
+  expect(flight.isIdle()).toBe(true);
 });
 
 test('closing waits for the run in flight and starts none for waiting callers', async () => {
-  const first = turns.take('first');
-  const other = turns.take('second');
+  const first = flight.run('first');
+  const other = flight.run('second');
   let isClosed = false;
-  const closing = turns.close().then(() => {
+  const closing = flight.close().then(() => {
     isClosed = true;
   });
   await new Promise(setImmediate);

@@ -1,22 +1,22 @@
 export type SingleFlight<T> = {
-  /** Settles with a run that began no earlier than this call. */
-  take(given: T): Promise<void>;
+  /** Settles with a run that began after this call. */
+  run(argument: T): Promise<void>;
   isIdle(): boolean;
   /** Waits for the run in flight; callers that wait for the next run get none. */
   close(): Promise<void>;
 };
 
-/** Single-flight: one run at a time; all callers during a run share the next one, with the first caller's function. */
-export function createSingleFlight<T>(run: (given: T) => Promise<void>): SingleFlight<T> {
+/** Single-flight: one run at a time; all callers during a run share the next one, with the argument of the first. */
+export function createSingleFlight<T>(work: (argument: T) => Promise<void>): SingleFlight<T> {
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
   let closed = false;
 
-  function take(given: T): Promise<void> {
+  function run(argument: T): Promise<void> {
     // Also between two runs: a caller that returns immediately must not overtake those that wait.
     if (next !== null) return next;
     if (running === null) {
-      running = run(given).finally(() => {
+      running = work(argument).finally(() => {
         running = null;
       });
       return running;
@@ -26,13 +26,13 @@ export function createSingleFlight<T>(run: (given: T) => Promise<void>): SingleF
       .catch(() => {})
       .then(() => {
         next = null;
-        return closed ? undefined : take(given);
+        return closed ? undefined : run(argument);
       });
     return next;
   }
 
   return {
-    take,
+    run,
     isIdle: () => running === null,
     async close() {
       closed = true;

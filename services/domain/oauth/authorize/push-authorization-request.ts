@@ -4,8 +4,8 @@ import { dpopProofInvalid } from '#services/domain/tokens/dpop/dpop-errors.ts';
 import {
   consumeProof,
   type DpopPorts,
-  judgeProof,
   type PresentedProof,
+  verifyProof,
 } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
 import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
@@ -59,7 +59,7 @@ export async function pushAuthorizationRequest(
   presented?: PresentedProof,
 ): Promise<PushedRequest> {
   assertMayIssue(ports.revocations);
-  const proof = presented === undefined ? undefined : judgeProof(ports, presented);
+  const proof = presented === undefined ? undefined : verifyProof(ports, presented);
   const named = oauthClient(ports, given(form.client_id), caller);
   const { clientId } = named;
   // RFC 9126 §2.1: a pushed request must not refer to another one.

@@ -19,7 +19,7 @@ export const dpopNonceRequired = defineError({
   oauthError: 'use_dpop_nonce',
   title: 'DPoP nonce required',
   cause:
-    'The proof has no nonce, which the server requires (RFC 9449 §8, §9), or its nonce is older than some minutes.',
+    'The proof has no nonce, which the server requires (RFC 9449 §8, §9), or its nonce has expired (2 to 4 minutes after it was issued).',
   fix: 'Repeat the request with a new proof whose `nonce` is the DPoP-Nonce header of this response.',
   retryable: true,
 });

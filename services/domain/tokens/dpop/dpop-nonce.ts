@@ -4,7 +4,7 @@ import type { Ports } from '#services/domain/ports.ts';
 
 type NoncePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
-/** A nonce is issued for this long, and accepted for as long again. */
+/** A nonce is issued during one slot, and accepted until the end of the next. */
 const SLOT_MS = 120_000;
 
 const macOf = (key: Buffer, slot: number): string =>

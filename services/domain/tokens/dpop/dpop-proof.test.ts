@@ -3,14 +3,15 @@ import { calculateJwkThumbprint, type JWK } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { newProofMaker, type ProofChanges } from '#testing/fakes/dpop.ts';
 import { dpopNonce, isDpopNonce } from './dpop-nonce.ts';
-import { checkDpopProof, type DpopExpectations } from './dpop-proof.ts';
+import { checkDpopProof, createProofKeyCache, type DpopExpectations } from './dpop-proof.ts';
 
 const NOW = 1_800_000_000;
 const HTU = 'https://api.test/oauth2/token';
 const expected: DpopExpectations = { htm: 'POST', htu: HTU, now: NOW, leewaySeconds: 5 };
 const maker = newProofMaker('ES256', () => NOW);
+const proofKeys = createProofKeyCache();
 const check = (proof: string, changes: Partial<DpopExpectations> = {}) =>
-  checkDpopProof(proof, { ...expected, ...changes });
+  checkDpopProof(proofKeys, proof, { ...expected, ...changes });
 const proofWith = (changes: ProofChanges = {}, htu = HTU) => maker.proof('POST', htu, changes);
 
 describe('a proof of possession (RFC 9449 §4.3)', () => {
@@ -21,7 +22,7 @@ describe('a proof of possession (RFC 9449 §4.3)', () => {
     expect(check(proof('POST', HTU))?.jkt, 'the same key again').toBe(held?.jkt);
   });
 
-  test('the address counts without query and fragment, and as URLs are compared', () => {
+  test('htu is compared with the URL of the request without query and fragment, after normalisation', () => {
     for (const htu of [
       `${HTU}?x=1`,
       `${HTU}#x`,
@@ -73,12 +74,12 @@ describe('a proof of possession (RFC 9449 §4.3)', () => {
     expect(check(proofWith(changes))).toBeNull();
   });
 
-  test('its age may be a minute, its clock the leeway ahead', () => {
+  test('a proof may be one minute old, or ahead of our clock by the leeway', () => {
     expect(check(proofWith({ claims: { iat: NOW - 60 } }))).not.toBeNull();
     expect(check(proofWith({ claims: { iat: NOW + 5 } }))).not.toBeNull();
   });
 
-  test('RSA keys: too short, too long or with an odd exponent are refused', () => {
+  test('RSA keys that are too short, too long or have a long exponent are refused', () => {
     const rsa = newProofMaker('RS256', () => NOW);
     const short = generateKeyPairSync('rsa', { modulusLength: 1_024 }).publicKey.export({ format: 'jwk' });
     const padded = Buffer.concat([Buffer.alloc(128), Buffer.from(short.n as string, 'base64url')]).toString(
@@ -95,14 +96,14 @@ describe('a proof of possession (RFC 9449 §4.3)', () => {
       expect(check(rsa.proof('POST', HTU, { header: { jwk } }))).toBeNull();
   });
 
-  test('the hash of the token it came with', () => {
+  test('a proof with an access token must have the hash of that token', () => {
     const proof = proofWith({ accessToken: 'token' });
     expect(check(proof, { accessToken: 'token' })).not.toBeNull();
     expect(check(proof, { accessToken: 'other' })).toBeNull();
     expect(check(proofWith(), { accessToken: 'token' })).toBeNull();
   });
 
-  test('rubbish, two proofs in one header, other forms and changed bytes', () => {
+  test('random text, two proofs in one header, other serialisations and changed bytes are refused', () => {
     const proof = proofWith();
     const [header = '', claims = '', signature = ''] = proof.split('.');
     const list = Buffer.from('[]').toString('base64url');
@@ -126,7 +127,7 @@ describe('a proof of possession (RFC 9449 §4.3)', () => {
     ).toBeNull();
   });
 
-  test('claims that are no object are refused although they are signed', () => {
+  test('claims that are not a JSON object are refused even if signed', () => {
     const { privateKey, jwk } = maker;
     const input = [{ typ: 'dpop+jwt', alg: 'ES256', jwk }, 'text']
       .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
@@ -138,16 +139,17 @@ describe('a proof of possession (RFC 9449 §4.3)', () => {
     expect(check(`${input}.${signature}`)).toBeNull();
   });
 
-  test('a thousand keys are remembered, no more', () => {
+  test('at most a thousand keys are cached', () => {
     for (let index = 0; index < 1_001; index += 1) {
       const { proof } = newProofMaker('EdDSA', () => NOW);
       expect(check(proof('POST', HTU))).not.toBeNull();
     }
+    expect(proofKeys.size).toBeLessThanOrEqual(1_000);
     expect(check(proofWith())).not.toBeNull();
   });
 });
 
-describe('nonces are of some minutes and of every copy', () => {
+describe('nonces expire after some minutes and are valid on every copy', () => {
   const keys = new Map([
     [1, Buffer.alloc(32, 1)],
     [2, Buffer.alloc(32, 2)],
@@ -160,14 +162,14 @@ describe('nonces are of some minutes and of every copy', () => {
     },
   });
 
-  test('taken now, after a slot and after a rotation of the key; not after two, nor from the future', () => {
+  test('a nonce is accepted in its slot, in the next, and after a key rotation; not two slots later, or from the future', () => {
     const nonce = dpopNonce(at(1_200));
     for (const ports of [at(1_200), at(1_319), at(1_320), at(1_439), at(1_250, 2)])
       expect(isDpopNonce(ports, nonce)).toBe(true);
     for (const ports of [at(1_440), at(1_199)]) expect(isDpopNonce(ports, nonce)).toBe(false);
   });
 
-  test('nothing else is one', () => {
+  test('any other text is not a nonce', () => {
     const nonce = dpopNonce(at(1_200));
     for (const bad of ['', 'x', nonce.replace(/^1/, '2'), nonce.replace(/^1/, '3'), `${nonce}x`, nonce.slice(0, -1)])
       expect(isDpopNonce(at(1_200), bad), bad).toBe(false);

@@ -10,10 +10,10 @@ type DpopAlgorithm = (typeof DPOP_ALGORITHMS)[number];
 
 /** What a proof must be made for. */
 export type DpopExpectations = {
-  /** Method and URL of the request it came with. */
+  /** Method and URL of the request that the proof was sent with. */
   readonly htm: string;
   readonly htu: string;
-  /** The access token it came with, if any. */
+  /** The access token that the proof was sent with, if any. */
   readonly accessToken?: string;
   /** Unix seconds. */
   readonly now: number;
@@ -23,7 +23,7 @@ export type DpopExpectations = {
 
 /** A valid proof. Whether it was used before is not checked yet. */
 export type DpopProof = {
-  /** SHA-256 thumbprint of its key (RFC 7638). */
+  /** SHA-256 thumbprint of the proof's key (RFC 7638). */
   readonly jkt: string;
   readonly jti: string;
   /** Unix seconds. */
@@ -67,11 +67,16 @@ function publicMembers(alg: DpopAlgorithm, jwk: JsonObject): JsonWebKey | null {
 
 type ProofKey = { readonly alg: DpopAlgorithm; readonly key: KeyObject; readonly jkt: string };
 
-/** Imported keys by algorithm and thumbprint: importing one costs as much as verifying a signature. */
-const knownKeys = new Map<string, KeyObject>();
-const KNOWN_KEYS_MAXIMUM = 1_000;
+/** Imported keys by algorithm and thumbprint, because importing one costs as much as verifying a signature. */
+export type ProofKeyCache = Pick<Map<string, KeyObject>, 'get' | 'set' | 'size' | 'clear'>;
 
-function keyOf(header: JsonObject): ProofKey | null {
+export type HasProofKeys = { readonly proofKeys: ProofKeyCache };
+
+export const createProofKeyCache = (): ProofKeyCache => new Map();
+
+const CACHED_KEYS_MAXIMUM = 1_000;
+
+function keyOf(cached: ProofKeyCache, header: JsonObject): ProofKey | null {
   const { typ, alg, jwk, crit } = header;
   if (typeof typ !== 'string' || typ.toLowerCase() !== 'dpop+jwt' || crit !== undefined) return null;
   const known = DPOP_ALGORITHMS.find((name) => name === alg);
@@ -81,11 +86,11 @@ function keyOf(header: JsonObject): ProofKey | null {
   const jkt = hash('sha256', JSON.stringify(members), 'base64url');
   const name = `${known} ${jkt}`;
   try {
-    const key = knownKeys.get(name) ?? createPublicKey({ key: members, format: 'jwk' });
+    const key = cached.get(name) ?? createPublicKey({ key: members, format: 'jwk' });
     // Leading zeros can make a small modulus look long.
     if (known === 'RS256' && (key.asymmetricKeyDetails?.modulusLength as number) < 2_048) return null;
-    if (knownKeys.size >= KNOWN_KEYS_MAXIMUM) knownKeys.clear();
-    knownKeys.set(name, key);
+    if (cached.size >= CACHED_KEYS_MAXIMUM) cached.clear();
+    cached.set(name, key);
     return { alg: known, key, jkt };
   } catch {
     // Not a point on the curve, or not a number.
@@ -116,12 +121,12 @@ function claimsFit(claims: JsonObject, expected: DpopExpectations): boolean {
  * Verifies a DPoP proof (RFC 9449 §4.3) in memory: format, public key, signature, method, URL, age and token hash.
  * Null for an invalid proof. The caller checks the nonce and the first use.
  */
-export function checkDpopProof(proof: string, expected: DpopExpectations): DpopProof | null {
+export function checkDpopProof(cached: ProofKeyCache, proof: string, expected: DpopExpectations): DpopProof | null {
   if (proof.length > LONGEST_PROOF) return null;
   const [first = '', second = '', third = '', ...more] = proof.split('.');
   const header = more.length === 0 ? objectOf(first) : null;
   const signature = header && canonicalBase64url(third);
-  const proofKey = header && keyOf(header);
+  const proofKey = header && keyOf(cached, header);
   if (signature === null || proofKey === null) return null;
   const { alg, key, jkt } = proofKey;
   if (!verifySignature({ kid: jkt, alg, key }, `${first}.${second}`, signature)) return null;

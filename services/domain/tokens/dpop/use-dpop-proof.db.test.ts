@@ -14,19 +14,19 @@ afterAll(() => ports?.end());
 const { tokenSettings } = tokenHarness().ports;
 const use = (jkt: string, jti: string) => consumeProof({ hotSql: ports.sql, tokenSettings }, { jkt, jti } as DpopProof);
 
-test('replay of a DPoP proof: of many at once one is taken, and none after it', async () => {
+test('replay of a DPoP proof: of many concurrent uses one is accepted, and none afterwards', async () => {
   const outcomes = await Promise.all(Array.from({ length: 8 }, () => outcomeOf(use('key', 'proof'))));
   expect(outcomes.sort()).toEqual([...Array(7).fill('dpop_proof_invalid'), 'ok']);
   expect(await outcomeOf(use('key', 'proof'))).toBe('dpop_proof_invalid');
 });
 
-test('a proof is another with another id, and by another key', async () => {
+test('proofs with another jti or another key are different proofs', async () => {
   expect(await outcomeOf(use('one', 'id'))).toBe('ok');
   expect(await outcomeOf(use('one', 'id2'))).toBe('ok');
   expect(await outcomeOf(use('two', 'id'))).toBe('ok');
 });
 
-test('what is kept of a proof outlives the time in which it would be taken', async () => {
+test('a used proof is remembered for longer than it could be accepted', async () => {
   await use('key', 'kept');
   const [row] = await ports.raw<{ seconds: number }>(
     'SELECT min(extract(epoch FROM expires_at - now()))::int AS seconds FROM dpop_proofs',

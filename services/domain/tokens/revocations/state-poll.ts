@@ -3,49 +3,50 @@ import type { Marks, Ports, ShownState, Sql } from '#services/domain/ports.ts';
 import { createSingleFlight } from '#services/domain/shared/single-flight.ts';
 import type { PolledGuard } from './database-guard.ts';
 import { createHighWaterKeeper } from './high-water-keeper.ts';
-import { followNews, tellCopies } from './revocation-news.cache.ts';
+import { followNews, notifyCopies } from './revocation-news.cache.ts';
 import type { RevocationMemory } from './revocation-set.ts';
 import { beatFeed, FEED_PAGE_SIZE, type FeedPage, readFeed } from './revocations.store.ts';
 import { createVersionFollower } from './version-follower.ts';
 
-/** A complete answer of the database, for other state that is kept in memory. */
+/** What a complete answer of the database says, for other state in memory. */
 export type ConfirmedState = {
   readonly incarnation: string;
   readonly keysVersion: number;
   readonly accessVersion: number;
   /** The database's clock when it answered, milliseconds since 1970. */
   readonly databaseNowMs: number;
-  /** Monotonic milliseconds when it was asked. */
+  /** When the query was sent, monotonic milliseconds. */
   readonly sentAtMs: number;
 };
 
 export type StatePollDeps = Pick<Ports, 'sql' | 'redis' | 'clock' | 'log' | 'marks'> & {
-  /** A connection of its own to the primary: polls must not wait behind requests. */
+  /** A separate connection to the primary, so that polls do not wait behind requests. */
   readonly pollSql: Sql;
   readonly revocations: RevocationMemory;
   readonly databaseGuard: PolledGuard;
   readonly pollIntervalMs: number;
-  /** Reload what `keys_version` counts; called at the first answer, too, and again until it succeeds. */
+  /** Loads the keys. Called at the first answer and when `keys_version` changes; retried until it succeeds. */
   readonly onKeysVersion: () => Promise<unknown>;
+  /** The same for roles and clients, by `access_version`. */
   readonly onAccessVersion: () => Promise<unknown>;
-  /** After every complete answer. */
+  /** Called after every complete answer. */
   readonly onConfirmed?: (state: ConfirmedState) => void;
-  /** Once a second and database, on the copy that is first: small upkeep of the feed. */
+  /** Called about once a second, on the copy that advanced the beat: maintenance of the feed. */
   readonly onBeat?: () => Promise<unknown>;
 };
 
 export type StatePoll = {
   start(): void;
-  /** A poll sent from now on has been answered, or has failed. Any number of callers share one. */
+  /** Resolves when a poll that was sent after the call has been answered or has failed. Concurrent callers share one. */
   wake(): Promise<void>;
   /**
-   * Call it after a commit that wrote revocations. Resolves when this copy has read them, or its deadline has passed. The
-   * other copies are notified and not waited for. Never rejects.
+   * Call it after a commit that wrote revocations. Resolves when this copy has read them or the poll has failed. Notifies
+   * the other copies without waiting for them. Never rejects.
    */
   announce(): Promise<void>;
-  /** Notifies the other copies to poll at once, because something other than revocations changed. */
-  tell(): void;
-  /** Resolves when the state is known: everything is loaded, or the database is rewound. */
+  /** Notifies the other copies to poll immediately, after a change of something other than revocations. */
+  notify(): void;
+  /** Resolves when everything is loaded, or the database is known to be rewound. */
   ready(): Promise<void>;
   close(): Promise<void>;
 };
@@ -54,10 +55,10 @@ type Source = 'push' | 'poll';
 /** When a statement was sent: by the monotonic and the wall clock, milliseconds. */
 type Sent = { readonly atMs: number; readonly atWallMs: number };
 
-/** How long a poll waits for marks that it has: no store of marks may make the revocations stale. */
+/** How long a poll waits for the marks when it has earlier ones: a slow mark store must not make the revocations stale. */
 const MARKS_WAIT_MS = 1_000;
 
-/** Keeps the revocation set, and the versions beside it, in step with the database. */
+/** Keeps the revocation set, the keys, and roles and clients up to date with the database. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
   const { clock, log, revocations, databaseGuard } = deps;
   const marks = createHighWaterKeeper({ marks: deps.marks, sql: deps.pollSql, log });
@@ -68,18 +69,18 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
   let cursor = 0;
   let isLoaded = false;
   let hasFailed = false;
-  let areMarksAway = false;
+  let areMarksUnreadable = false;
   let closed = false;
   let beating: Promise<void> | null = null;
   let announcedEpoch = 0;
   let timer: NodeJS.Timeout | undefined;
   let unfollow: (() => Promise<void>) | undefined;
   const known = Promise.withResolvers<void>();
-  // Shared: a poll under way may have looked before the commit that woke us, but the next one cannot have.
-  const turns = createSingleFlight<Source>(async (source) => {
+  // Single-flight: a poll in flight may have read before the commit that a caller announces, so callers share the next.
+  const polls = createSingleFlight<Source>(async (source) => {
     try {
       await readAll(source);
-      if (hasFailed) log.info({}, 'revocations are read again');
+      if (hasFailed) log.info({}, 'revocations can be read again');
       hasFailed = false;
     } catch (err) {
       if (!hasFailed && !closed) log.warn({ err }, 'revocations could not be read');
@@ -87,45 +88,45 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       databaseGuard.unsettle();
     }
   });
-  databaseGuard.follow({ seen: marks.high, wake: () => turns.take('push') });
+  databaseGuard.follow({ seen: marks.high, wake: () => polls.run('push') });
 
   /**
-   * The marks to judge the next answer by, from their store. Another copy may have seen more than this one before a
-   * connection was lost; where they cannot be read then, validation goes on by those that are known.
+   * Reads the marks to compare the next answer with: before a connection was lost, another copy may have seen a newer
+   * state than this one. If the store cannot be read, validation continues with the known marks, and issuing waits.
    */
-  async function readMarks(): Promise<{ readonly held: Marks | null; readonly settles: boolean }> {
-    const held = marks.known();
-    if (held === null) return { held: await marks.read(), settles: true };
+  async function readMarks(): Promise<{ readonly expected: Marks | null; readonly settles: boolean }> {
+    const known = marks.known();
+    if (known === null) return { expected: await marks.read(), settles: true };
     try {
       const stored = await withinMs(marks.read(), MARKS_WAIT_MS);
-      areMarksAway = false;
-      return { held: stored, settles: true };
+      areMarksUnreadable = false;
+      return { expected: stored, settles: true };
     } catch (err) {
-      if (!areMarksAway) log.warn({ err }, 'the marks cannot be read after a lost connection: nothing is issued');
-      areMarksAway = true;
-      return { held, settles: false };
+      if (!areMarksUnreadable)
+        log.warn({ err }, 'high-water marks cannot be read after a lost connection: no token is issued until they can');
+      areMarksUnreadable = true;
+      return { expected: known, settles: false };
     }
   }
 
-  /** Reads pages until one is not full; only then is the set complete as of that page's sending. */
+  /** Reads pages until one is not full. The set is then complete as of the time that the last query was sent. */
   async function readAll(source: Source): Promise<void> {
     for (;;) {
       const doubts = databaseGuard.doubts();
       const known = databaseGuard.isInDoubt() ? null : marks.known();
-      const { held, settles } = known ? { held: known, settles: true } : await readMarks();
+      const { expected, settles } = known ? { expected: known, settles: true } : await readMarks();
       const settle = (): void => (settles ? databaseGuard.settle(doubts) : undefined);
       const sent = { atMs: clock.monotonic(), atWallMs: clock.now() };
       const from = cursor;
       const page = await readFeed(deps.pollSql, from);
       if (closed) return;
-      if (page.isStandby)
-        throw new Error('the database asked for revocations is a standby; DATABASE_URL must name the primary');
+      if (page.isStandby) throw new Error('revocations were read from a standby; DATABASE_URL must name the primary');
 
-      const trust = await marks.judge(shownBy(page), held);
+      const trust = await marks.compare(shownBy(page), expected);
       if (trust === 'rewound') return refuse(settle);
       if (trust === 'returned' || revocations.state().incarnation !== page.incarnation) reset(page.incarnation);
       revocations.setRewound(false);
-      // The set was emptied: this page began where the old one ended.
+      // The set was emptied, but this page begins at the old cursor: read again from 0.
       if (cursor !== from) continue;
 
       revocations.apply(page.entries);
@@ -136,15 +137,15 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
       if (isLoaded) recordVisibility(page, clock.monotonic() - sent.atMs, source);
       confirm(page, sent);
       settle();
-      // Another connection was lost meanwhile.
-      if (settles && databaseGuard.isInDoubt()) void turns.take('poll');
+      // Another connection was lost during this poll.
+      if (settles && databaseGuard.isInDoubt()) void polls.run('poll');
       return;
     }
   }
 
   function refuse(settle: () => void): void {
     revocations.setRewound(true);
-    // No doubt: each statement is compared with the marks, and refused.
+    // Ends the doubt: the database is known to be rewound, and the guard refuses each statement by the marks.
     settle();
     known.resolve();
   }
@@ -175,45 +176,45 @@ export function createStatePoll(deps: StatePollDeps): StatePoll {
     if (beating) return;
     beating = beatFeed(deps.sql)
       .then(() => deps.onBeat?.())
-      .catch((err: unknown) => log.warn({ err }, 'the feed could not be kept'))
+      .catch((err: unknown) => log.warn({ err }, 'beat or maintenance of the revocation feed failed'))
       .then(() => {
         beating = null;
       });
   }
 
   async function announce(): Promise<void> {
-    await turns.take('push');
+    await polls.run('push');
     const { epoch } = revocations.state();
     if (epoch <= announcedEpoch) return;
     announcedEpoch = epoch;
-    tellCopies(deps.redis, epoch);
+    notifyCopies(deps.redis, epoch);
   }
 
   return {
     start() {
-      void turns.take('poll');
+      void polls.run('poll');
       timer = setInterval(() => {
-        if (turns.isIdle()) void turns.take('poll');
+        if (polls.isIdle()) void polls.run('poll');
       }, deps.pollIntervalMs);
       unfollow = followNews(
         deps.redis,
         () => revocations.state().epoch,
-        () => void turns.take('push'),
+        () => void polls.run('push'),
       );
     },
-    wake: () => turns.take('push'),
+    wake: () => polls.run('push'),
     announce,
-    tell: () => tellCopies(deps.redis),
+    notify: () => notifyCopies(deps.redis),
     ready: () => known.promise,
     async close() {
       closed = true;
       clearInterval(timer);
-      await Promise.all([unfollow?.(), turns.close(), marks.close(), beating]);
+      await Promise.all([unfollow?.(), polls.close(), marks.close(), beating]);
     },
   };
 }
 
-/** As `work`; rejects when it takes longer. */
+/** Settles like `work`; rejects when it takes longer than `waitMs`. */
 async function withinMs<T>(work: Promise<T>, waitMs: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`no answer within ${waitMs} ms`)), waitMs);
@@ -232,8 +233,8 @@ const shownBy = ({ incarnation, epoch, beat, replaced }: FeedPage): ShownState =
 });
 
 /**
- * The database's time, but never ahead of what has passed here since its first answer: a clock that leaps and
- * returns must not make this copy forget revocations of tokens that live again.
+ * The database's time, limited to its first answer plus the time that has passed on this copy. Otherwise a database
+ * clock that jumps ahead and back would make this copy drop revocations of tokens that are still valid.
  */
 function createTrustedTime(): (databaseMs: number, sentAtMs: number) => number {
   let first: { readonly databaseMs: number; readonly sentAtMs: number } | undefined;
@@ -243,7 +244,7 @@ function createTrustedTime(): (databaseMs: number, sentAtMs: number) => number {
   };
 }
 
-/** From commit to effect here. Both times are the database's, so no two clocks are compared; the way here is added. */
+/** Records the time from commit to effect on this copy: both by the database's clock, plus the duration of the query. */
 function createVisibilityRecord(): (page: FeedPage, tookMs: number, source: Source) => void {
   const visibility = {
     push: revocationVisibility.at({ source: 'push' }),

@@ -1,5 +1,5 @@
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
-import { judgeProof, type PresentedProof } from '../dpop/use-dpop-proof.ts';
+import { type PresentedProof, verifyProof } from '../dpop/use-dpop-proof.ts';
 import { evaluateToken, type ValidatePorts } from './validate-token.ts';
 
 /**
@@ -16,7 +16,7 @@ export function bearerCaller(
   dpop?: PresentedProof,
 ): Caller | null {
   const isProofChecked = dpop?.isChecked === true;
-  if (dpop !== undefined && !isProofChecked) judgeProof(ports, dpop, token);
+  if (dpop !== undefined && !isProofChecked) verifyProof(ports, dpop, token);
   const { ip, userAgent, certificate } = request;
   const evaluated = evaluateToken(ports, token, { ip, userAgent, dpop, x5t: certificate ?? undefined, isProofChecked });
   if (typeof evaluated === 'string') return null;

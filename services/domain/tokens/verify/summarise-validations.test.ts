@@ -21,10 +21,10 @@ function outbox(): { sql: Sql; rows: Record<string, number>[]; fail: boolean } {
   return box;
 }
 
-test('validations leave one row of counts, however many there are, and none when there are none', async () => {
+test('a summary writes one row of counts for any number of validations, and none without validations', async () => {
   const { ports, token } = tokenHarness();
   const box = outbox();
-  const summary = createValidationSummary({ sql: box.sql, log: quietLog });
+  const summary = createValidationSummary({ ...ports, sql: box.sql, log: quietLog });
   await summary.write();
   for (let use = 0; use < 5; use += 1) validateToken(ports, token());
   validateToken(ports, 'rubbish');
@@ -33,10 +33,10 @@ test('validations leave one row of counts, however many there are, and none when
   expect(box.rows).toEqual([{ active: 5, malformed: 1 }]);
 });
 
-test('what could not be written is part of the next row', async () => {
+test('counts that could not be written are part of the next row', async () => {
   const { ports, token } = tokenHarness();
   const box = outbox();
-  const summary = createValidationSummary({ sql: box.sql, log: quietLog });
+  const summary = createValidationSummary({ ...ports, sql: box.sql, log: quietLog });
   box.fail = true;
   validateToken(ports, token());
   await summary.write();
@@ -46,11 +46,11 @@ test('what could not be written is part of the next row', async () => {
   expect(box.rows).toEqual([{ active: 2 }]);
 });
 
-test('a row is written every minute while it runs', async () => {
+test('a row is written every minute from start to close', async () => {
   vi.useFakeTimers();
   const { ports, token } = tokenHarness();
   const box = outbox();
-  const summary = createValidationSummary({ sql: box.sql, log: quietLog });
+  const summary = createValidationSummary({ ...ports, sql: box.sql, log: quietLog });
   summary.start();
   validateToken(ports, token());
   await vi.advanceTimersByTimeAsync(60_000);

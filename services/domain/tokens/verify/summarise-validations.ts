@@ -1,7 +1,7 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { tokensValidated } from '../audit-events.ts';
-import { type VerdictTotals, verdictTotals } from './validate-token.ts';
+import type { HasValidationCounts, ValidationCounts } from './validation-counts.ts';
 
 const CALLER: Caller = {
   kind: 'system',
@@ -10,11 +10,11 @@ const CALLER: Caller = {
 };
 
 export type ValidationSummary = {
-  /** Writes one row of the validations since the last row, if any. Never rejects. */
+  /** Writes one row with the counts since the last row; none without validations. Never rejects. */
   write(): Promise<void>;
   /** Writes once a minute from now on. */
   start(): void;
-  /** Stops, and writes the rest. */
+  /** Stops, and writes the remaining counts. */
   close(): Promise<void>;
 };
 
@@ -24,19 +24,23 @@ const INTERVAL_MS = 60_000;
  * Validations are counted, not recorded one by one: each copy writes one audit row a minute, by result and reason. When
  * writing fails, the counts are part of the next row.
  */
-export function createValidationSummary({ sql, log }: Pick<Ports, 'sql' | 'log'>): ValidationSummary {
-  let written: VerdictTotals = verdictTotals();
+export function createValidationSummary({
+  sql,
+  log,
+  validationCounts,
+}: Pick<Ports, 'sql' | 'log'> & HasValidationCounts): ValidationSummary {
+  let written: Readonly<ValidationCounts> = { ...validationCounts };
   let timer: NodeJS.Timeout | undefined;
 
   const write = async (): Promise<void> => {
-    const now = verdictTotals();
-    const verdicts = Object.entries(now)
-      .map(([verdict, total]) => [verdict, total - written[verdict as keyof VerdictTotals]] as const)
+    const current = { ...validationCounts };
+    const added = Object.entries(current)
+      .map(([result, total]) => [result, total - written[result as keyof ValidationCounts]] as const)
       .filter(([, count]) => count > 0);
-    if (verdicts.length === 0) return;
+    if (added.length === 0) return;
     try {
-      await recordEvent(sql, CALLER, tokensValidated, { outcome: 'counted', detail: Object.fromEntries(verdicts) });
-      written = now;
+      await recordEvent(sql, CALLER, tokensValidated, { outcome: 'counted', detail: Object.fromEntries(added) });
+      written = current;
     } catch (err) {
       log.warn({ err }, 'writing the summary of validations failed; retrying in a minute');
     }

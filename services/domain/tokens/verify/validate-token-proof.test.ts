@@ -3,7 +3,7 @@ import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { reasonOf, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOfCall } from '#testing/outcome.ts';
 import { tokenTypeOf } from '../access-token.ts';
-import { checkDpopProof } from '../dpop/dpop-proof.ts';
+import { checkDpopProof, createProofKeyCache } from '../dpop/dpop-proof.ts';
 import { confirmationOf } from '../refresh/family-token.ts';
 import { bearerCaller } from './bearer-caller.ts';
 
@@ -11,8 +11,12 @@ const harness = tokenHarness();
 const HTU = 'https://tasks.test/api';
 const now = () => Math.floor(harness.ports.clock.now() / 1_000);
 const maker = newProofMaker('ES256', now);
-const jkt = checkDpopProof(maker.proof('GET', HTU), { htm: 'GET', htu: HTU, now: now(), leewaySeconds: 0 })
-  ?.jkt as string;
+const jkt = checkDpopProof(createProofKeyCache(), maker.proof('GET', HTU), {
+  htm: 'GET',
+  htu: HTU,
+  now: now(),
+  leewaySeconds: 0,
+})?.jkt as string;
 const bound = harness.token({ cnf: { jkt } });
 const of = (token: string, proof = maker.proof('GET', HTU, { accessToken: token })) => ({
   dpop: { proof, htm: 'GET', htu: HTU },
@@ -35,7 +39,7 @@ describe('a token bound to a DPoP key', () => {
     expect(reasonOf(harness, bound, expectations)).toBe('binding_mismatch');
   });
 
-  test('a proof beside a token that is bound to nothing proves nothing', () => {
+  test('an unbound token with a proof is rejected', () => {
     const free = harness.token();
     expect(reasonOf(harness, free)).toBe('active');
     expect(reasonOf(harness, free, of(free))).toBe('binding_mismatch');
@@ -45,14 +49,14 @@ describe('a token bound to a DPoP key', () => {
     expect(reasonOf(harness, bound, { isProofChecked: true })).toBe('active');
   });
 
-  test('is our own caller with the scheme DPoP and a good proof alone', () => {
+  test('authenticates a caller only under the scheme DPoP with a valid proof', () => {
     const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
     const proof = (accessToken: string) => ({ proof: maker.proof('GET', HTU, { accessToken }), htm: 'GET', htu: HTU });
     expect(bearerCaller(harness.ports, bound, request, proof(bound))).toMatchObject({ kind: 'user' });
     expect(bearerCaller(harness.ports, bound, request)).toBeNull();
-    const judgedBefore = { proof: 'over by now', htm: 'GET', htu: HTU, isChecked: true } as const;
-    expect(bearerCaller(harness.ports, bound, request, judgedBefore)).toMatchObject({ kind: 'user' });
-    expect(bearerCaller(harness.ports, `${bound}x`, request, judgedBefore)).toBeNull();
+    const checkedBefore = { proof: 'expired by now', htm: 'GET', htu: HTU, isChecked: true } as const;
+    expect(bearerCaller(harness.ports, bound, request, checkedBefore)).toMatchObject({ kind: 'user' });
+    expect(bearerCaller(harness.ports, `${bound}x`, request, checkedBefore)).toBeNull();
     expect(outcomeOfCall(() => bearerCaller(harness.ports, bound, request, proof('other')))).toBe('dpop_proof_invalid');
     expect(outcomeOfCall(() => bearerCaller(harness.ports, bound, request, { proof: '', htm: 'GET', htu: HTU }))).toBe(
       'dpop_proof_invalid',
@@ -73,14 +77,14 @@ describe('a token bound to a client certificate (RFC 8705 §3)', () => {
     [of(certified), 'binding_mismatch'],
   ])('%o: %s', (expectations, verdict) => expect(reasonOf(harness, certified, expectations)).toBe(verdict));
 
-  test('is our own caller over a connection with that certificate alone', () => {
+  test('authenticates a caller only on a connection with that certificate', () => {
     const over = (certificate?: string | null) =>
       bearerCaller(harness.ports, certified, { ip: '', userAgent: '', traceId: '', traceparent: '', certificate });
     expect(over('thumb')).toMatchObject({ kind: 'user' });
     for (const certificate of ['other', '', null, undefined]) expect(over(certificate)).toBeNull();
   });
 
-  test('a certificate beside a token that is bound to nothing changes nothing', () => {
+  test('a certificate does not affect an unbound token', () => {
     expect(reasonOf(harness, harness.token(), { x5t: 'thumb' })).toBe('active');
   });
 });
@@ -101,12 +105,12 @@ describe('a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6
   ])('with %s: %s', (_what, expectations, verdict) => expect(reasonOf(harness, both, expectations)).toBe(verdict));
 });
 
-test('an unknown way of binding is never taken for none', () => {
+test('a token that is bound by an unknown method is rejected', () => {
   expect(reasonOf(harness, harness.token({ cnf: {} }), {})).toBe('binding_mismatch');
   expect(reasonOf(harness, harness.token({ cnf: { jwk: {} } }), of(bound))).toBe('binding_mismatch');
 });
 
-test('what is bound says how, and how it is presented', () => {
+test('a bound token has its binding in cnf, and its response the token type', () => {
   const [free, strict] = [{ certificateBound: false }, { certificateBound: true }];
   expect(confirmationOf(free, {})).toBeUndefined();
   expect(confirmationOf(strict, { jkt: null, x5t: null })).toBeUndefined();

@@ -1,3 +1,4 @@
+import type { CounterSeries } from '#observability/metrics/instruments.ts';
 import {
   inactiveReasons,
   tokenValidationDuration,
@@ -9,12 +10,13 @@ import { verifySignature } from '#services/domain/jws/verify-signature.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
-import { checkDpopProof } from '../dpop/dpop-proof.ts';
+import { checkDpopProof, type HasProofKeys } from '../dpop/dpop-proof.ts';
 import { keyRingBehind } from '../refresh/refresh-errors.ts';
 import { type HasStateConfirmation, lookAgain } from '../revocations/confirm-state.ts';
 import type { HasRevocations, RevocableClaims } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
+import type { HasValidationCounts } from './validation-counts.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
 
@@ -29,9 +31,9 @@ export type TokenExpectations = {
   /** The address the token was presented from. */
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
-  /** The DPoP proof that came with the token, and the request it came with (RFC 9449 §7.1). */
+  /** The DPoP proof that was sent with the token, and the method and URL of that request (RFC 9449 §7.1). */
   readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string } | undefined;
-  /** SHA-256 thumbprint of the client certificate of the connection it came on (RFC 8705 §3). */
+  /** SHA-256 thumbprint of the client certificate of the connection (RFC 8705 §3). */
   readonly x5t?: string | undefined;
   /** True when the caller itself checks the proof of a bound token (RFC 7662 §2.2, RFC 9449 §6.2). */
   readonly isProofChecked?: boolean;
@@ -42,7 +44,13 @@ export type Verdict =
   | { readonly active: false; readonly reason: InactiveReason };
 
 /** What validation may use. It contains no store, so validation cannot reach one. */
-export type ValidatePorts = Pick<Ports, 'clock'> & HasKeyRing & HasRevocations & HasTokenSettings & HasVerifiedTokens;
+export type ValidatePorts = Pick<Ports, 'clock'> &
+  HasKeyRing &
+  HasRevocations &
+  HasTokenSettings &
+  HasVerifiedTokens &
+  HasValidationCounts &
+  HasProofKeys;
 
 const NO_EXPECTATIONS: TokenExpectations = {};
 
@@ -50,24 +58,16 @@ const cacheHit = tokenVerdictCache.at({ outcome: 'hit' });
 const cacheMiss = tokenVerdictCache.at({ outcome: 'miss' });
 const duration = tokenValidationDuration.at();
 
-/** Verdicts of this process since it started. */
-export type VerdictTotals = Readonly<Record<'active' | InactiveReason, number>>;
-
-const totals = Object.fromEntries(['active', ...inactiveReasons].map((verdict) => [verdict, 0])) as Record<
-  'active' | InactiveReason,
-  number
->;
-tokenValidations.at({ result: 'active', reason: 'none' }).observe(() => totals.active);
-for (const reason of inactiveReasons) tokenValidations.at({ result: 'inactive', reason }).observe(() => totals[reason]);
-
+const decided = Object.fromEntries([
+  ['active', tokenValidations.at({ result: 'active', reason: 'none' })],
+  ...inactiveReasons.map((reason) => [reason, tokenValidations.at({ result: 'inactive', reason })]),
+]) as Readonly<Record<'active' | InactiveReason, CounterSeries>>;
 const undecided = {
   revocation_state_stale: tokenValidations.at({ result: 'unavailable', reason: 'revocation_state_stale' }),
   state_rewound: tokenValidations.at({ result: 'unavailable', reason: 'state_rewound' }),
   clock_wrong: tokenValidations.at({ result: 'unavailable', reason: 'clock_wrong' }),
   key_ring_behind: tokenValidations.at({ result: 'unavailable', reason: 'key_ring_behind' }),
 };
-
-export const verdictTotals = (): VerdictTotals => ({ ...totals });
 
 const isAccessTokenType = (typ: unknown): boolean => {
   if (typeof typ !== 'string') return false;
@@ -121,7 +121,7 @@ const revocableOf = (claims: AccessTokenClaims, withSession: boolean): Revocable
 const names = (audience: AccessTokenClaims['aud'], expected: string): boolean =>
   typeof audience === 'string' ? audience === expected : audience.includes(expected);
 
-const isForAsker = (
+const isForCaller = (
   audience: AccessTokenClaims['aud'],
   { audience: expected, audiences = [] }: TokenExpectations,
   ownAudience: string,
@@ -135,9 +135,9 @@ function holdsScope(granted: string | undefined, required: string): boolean {
 /** SHA-256 in base64url (RFC 7638, RFC 8705 §3.1). */
 const isThumbprint = (value: unknown): boolean => typeof value === 'string' && /^[\w-]{43}$/.test(value);
 
-/** Whether the client has proved every key that the token is bound to. An unbound token with a proof is rejected. */
+/** Whether the client has proved possession of every key that the token is bound to. Rejects an unbound token with a proof. */
 function isConfirmed(
-  { clock, tokenSettings }: ValidatePorts,
+  { clock, tokenSettings, proofKeys }: ValidatePorts,
   token: string,
   { cnf }: AccessTokenClaims,
   { dpop, x5t, isProofChecked }: TokenExpectations,
@@ -151,7 +151,8 @@ function isConfirmed(
   if (dpop === undefined) return false;
   const { leewaySeconds } = tokenSettings;
   const now = Math.floor(clock.now() / 1_000);
-  const proof = checkDpopProof(dpop.proof, { htm: dpop.htm, htu: dpop.htu, accessToken: token, now, leewaySeconds });
+  const expected = { htm: dpop.htm, htu: dpop.htu, accessToken: token, now, leewaySeconds };
+  const proof = checkDpopProof(proofKeys, dpop.proof, expected);
   return proof !== null && proof.jkt === jkt;
 }
 
@@ -176,7 +177,7 @@ function objection(
   // The revocation feed reports a compromised key before the key ring is reloaded.
   if (ports.revocations.isKeyRevoked(verified.kid)) return 'key_compromised';
   if (claims.iss !== tokenSettings.issuer) return 'wrong_issuer';
-  if (!isForAsker(claims.aud, expectations, tokenSettings.audience)) return 'wrong_audience';
+  if (!isForCaller(claims.aud, expectations, tokenSettings.audience)) return 'wrong_audience';
   // A shared secret (HS256) can sign only for its one audience.
   if (keyAudience !== undefined && !names(claims.aud, keyAudience)) return 'wrong_audience';
   const now = ports.clock.now() / 1_000;
@@ -225,7 +226,9 @@ function decideFromMemory(
   }
   const startedAt = ports.clock.monotonic();
   const decision = decide(ports, token, expectations);
-  totals[typeof decision === 'string' ? decision : 'active'] += 1;
+  const result = typeof decision === 'string' ? decision : 'active';
+  ports.validationCounts[result] += 1;
+  decided[result].add(1);
   duration.record((ports.clock.monotonic() - startedAt) / 1_000);
   return decision;
 }
@@ -264,7 +267,7 @@ export function evaluateTokenConfirmed(
   return decision === 'unknown_key' ? lookAgain(ports, look) : decision;
 }
 
-/** The same as `evaluateToken`, as a verdict. */
+/** `evaluateToken` with its result as a `Verdict`. */
 export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
   const decision = evaluateToken(ports, token, expectations);
   return typeof decision === 'string' ? { active: false, reason: decision } : { active: true, claims: decision.claims };
