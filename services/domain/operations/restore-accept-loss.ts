@@ -2,7 +2,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { makeReplacements, replaceAllKeys } from '../keys/replace-all-keys.ts';
 import type { Caller, Marks, Ports } from '../ports.ts';
-import { type Standing, standingOf } from '../tokens/revocations/state-poll-high-water.ts';
+import { type DatabaseStatus, databaseStatus } from '../tokens/revocations/state-poll-high-water.ts';
 import { restoreAccepted } from './audit-events.ts';
 import { nothingToAccept } from './errors.ts';
 import { beginIncarnation, endEverything, type LiveCounts, readFeedState, readLiveCounts } from './restore.store.ts';
@@ -10,7 +10,7 @@ import { beginIncarnation, endEverything, type LiveCounts, readFeedState, readLi
 const REASON = 'restore_accepted';
 
 export type RestorePlan = {
-  readonly standing: Standing;
+  readonly standing: DatabaseStatus;
   readonly database: Marks;
   readonly marks: Marks | null;
   /** What would end. */
@@ -31,7 +31,7 @@ type RestorePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'marks
 export async function planRestore(ports: Pick<Ports, 'sql' | 'marks'>): Promise<RestorePlan> {
   const marks = await ports.marks.read();
   const { replaced, ...database } = await readFeedState(ports.sql);
-  const standing = standingOf({ ...database, replaced }, marks);
+  const standing = databaseStatus({ ...database, replaced }, marks);
   return { standing, database, marks, live: await readLiveCounts(ports.sql) };
 }
 

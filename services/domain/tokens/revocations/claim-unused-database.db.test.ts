@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 const claim = (): Promise<boolean> => claimUnusedDatabase({ sql: ports.sql, marks });
 
-test('a database that has issued nothing is claimed, whatever the marks named before, and once', async () => {
+test('the high-water mark moves to an unused database, even from another database, and moves once', async () => {
   expect(await claim()).toBe(true);
   const claimed = await marks.read();
   expect(claimed).toMatchObject({ incarnation });
@@ -35,20 +35,20 @@ test('a database that has issued nothing is claimed, whatever the marks named be
   expect(await marks.read()).toEqual(claimed);
 });
 
-test('marks of another database give way to one that has issued nothing', async () => {
+test('an unused database replaces the mark of another database', async () => {
   await marks.raise({ incarnation: randomUUID(), revocationEpoch: 9, beat: 99 });
   expect(await claim()).toBe(true);
   expect(await marks.read()).toMatchObject({ incarnation });
 });
 
-test('one that is behind its own marks has lost what it issued: it is not claimed, and the marks stay', async () => {
+test('an unused database behind its own mark has lost rows: the mark stays', async () => {
   const ahead = { incarnation, revocationEpoch: 1_000, beat: 1_000_000 };
   await marks.raise(ahead);
   expect(await claim()).toBe(false);
   expect(await marks.read()).toEqual(ahead);
 });
 
-test('one with a history is left to the poll to judge', async () => {
+test('a database that has been used does not replace the mark of another: the state poll decides', async () => {
   await ports.raw(`INSERT INTO users (id, email) VALUES ('u', 'u@example.test')`);
   await ports.raw(
     `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ('s', 'u', now() + interval '1 day', 't')`,

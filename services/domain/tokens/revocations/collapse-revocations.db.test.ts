@@ -96,7 +96,7 @@ async function write(singles: readonly Single[]): Promise<void> {
 const singles = (count: number, of: Omit<Single, 'value'>): Single[] =>
   Array.from({ length: count }, (_, at) => ({ ...of, value: `${of.kind}-${of.userId ?? of.clientId}-${at}` }));
 
-/** The token that a single revocation was about, born under these epochs. */
+/** The claims of a token that a single revocation names, issued under these epochs. */
 const tokenOf = ({ kind, value, userId, clientId }: Single, epoch = 0): RevocableClaims => ({
   jti: kind === 'jti' ? value : 'j',
   sid: kind === 'sid' ? value : undefined,
@@ -122,7 +122,7 @@ test('revocations that expired in the database but not yet in memory cause no co
   expect([await copies[0]!.sql.query(cutRows), await copies[0]!.sql.query(auditRows)]).toEqual([[], []]);
 });
 
-test('while another process collapses them, nothing is done twice', async () => {
+test('two processes never collapse at the same time', async () => {
   await write(singles(BUDGET + 20, { kind: 'jti', userId: 'u1', clientId: null }));
   const meanwhile = await copies[1]!.transact(async (tx) => {
     expect(await lockCollapse(tx)).toBe(true);
@@ -132,7 +132,7 @@ test('while another process collapses them, nothing is done twice', async () => 
   expect(await collapse(copies[0]!)).toMatchObject({ into: 'user', collapsed: BUDGET + 20 });
 });
 
-test('past it, the users with most single revocations get an epoch instead: all stays refused, memory is free, others are untouched', async () => {
+test('beyond the budget, epochs replace the single revocations of the users with the most of them: their tokens stay rejected, memory is freed, other users keep their tokens', async () => {
   const crowd = [
     ...singles(60, { kind: 'jti', userId: 'u1', clientId: 'c1' }),
     ...singles(30, { kind: 'family', userId: 'u2', clientId: 'c1' }),
@@ -145,14 +145,14 @@ test('past it, the users with most single revocations get an epoch instead: all 
   await readAll();
   for (const { revocations } of copies) {
     expect(revocations.state().entries).toBe(crowd.length - 60 + 1);
-    // Born after the epoch went up.
+    // Issued after the epoch was raised.
     expect(revocations.check(tokenOf({ kind: 'jti', value: 'new', userId: 'u1', clientId: 'c1' }, 1))).toBeNull();
     expect(revocations.check(tokenOf({ kind: 'jti', value: 'other', userId: 'u4', clientId: 'c1' }))).toBeNull();
   }
   expect(allRefused(crowd)).toBe(true);
   expect(await copies[0]!.sql.query(auditRows)).toEqual([{ outcome: 'user', collapsed: '60' }]);
 
-  // A copy that starts now has never seen the single ones.
+  // A copy that starts now has never read the single revocations.
   const late = openStateCopy({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
@@ -165,7 +165,7 @@ test('past it, the users with most single revocations get an epoch instead: all 
   expect(allRefused(crowd)).toBe(true);
 });
 
-test('an epoch in the place of an ended session refuses for as long as the session could have lived', async () => {
+test('an epoch that replaces the revocation of a session is kept for as long as the session could have lived', async () => {
   const sessions = singles(101, { kind: 'sid', userId: 'u1', clientId: null, seconds: 7 * 86_400 });
   await write(sessions);
   expect(await collapse(copies[1]!)).toMatchObject({ into: 'user', collapsed: 101 });
@@ -175,7 +175,7 @@ test('an epoch in the place of an ended session refuses for as long as the sessi
   expect(allRefused(sessions)).toBe(true);
 });
 
-test('revocations of client-credentials tokens become an epoch of their client', async () => {
+test('single revocations of client-credentials tokens are replaced by an epoch of their client', async () => {
   const own = singles(120, { kind: 'jti', userId: null, clientId: 'c1' });
   await write(own);
   expect(await collapse(copies[0]!)).toEqual({ into: 'client', raised: 1, collapsed: 120 });
@@ -187,7 +187,7 @@ test('revocations of client-credentials tokens become an epoch of their client',
   }
 });
 
-test('one each of many users is kept past the budget, and cut off for everybody only past twice of it', async () => {
+test('many users with one revocation each keep them beyond the budget; only beyond twice the budget the epoch of every client is raised', async () => {
   const spread = Array.from(
     { length: 150 },
     (_, at): Single => ({ kind: 'jti', value: `j${at}`, userId: `u${at + 1}`, clientId: 'c1' }),
@@ -210,7 +210,7 @@ test('one each of many users is kept past the budget, and cut off for everybody 
   expect(copies[0]!.revocations.state().entries).toBe(result!.raised);
 });
 
-test('sessions that ended, one each of many users, never cut off everybody: it would free nothing', async () => {
+test('one ended session each of many users never raises the epoch of every client, which would free no memory', async () => {
   const ended = Array.from(
     { length: 250 },
     (_, at): Single => ({ kind: 'sid', value: `s${at}`, userId: `u${at + 1}`, clientId: null }),
@@ -220,7 +220,7 @@ test('sessions that ended, one each of many users, never cut off everybody: it w
   expect(allRefused(ended)).toBe(true);
 });
 
-test('what was revoked under the new epoch stays by itself', async () => {
+test('a token issued under the new epoch and then revoked keeps its own revocation', async () => {
   const crowd = singles(120, { kind: 'jti', userId: 'u1', clientId: null });
   await write(crowd);
   await collapse(copies[0]!);

@@ -15,11 +15,11 @@ import {
   readLiveCounts,
 } from './revocations.store.ts';
 
-/** Users or clients per transaction: it holds the feed's counter while it commits. The next beat goes on. */
+/** Users or clients per transaction, which locks the feed's counter until it commits. The next run continues. */
 const CROWD_LIMIT = 500;
-/** Below this share of the budget there is room again. */
+/** A collapse removes entries until this share of the budget is left. */
 const RELIEVED_SHARE = 0.8;
-/** A cut-off for everybody ends every login, so memory is given first: it waits for this many times the budget. */
+/** Raising the epoch of every client revokes every token, so it happens only beyond this many times the budget. */
 const GLOBAL_FACTOR = 2;
 
 export type CollapseResult = Collapsed & { readonly into: 'user' | 'client' | 'global' };
@@ -30,7 +30,7 @@ const system: Caller = {
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 };
 
-/** The most crowded ones, as many as bring the count down far enough. */
+/** The users or clients with the most entries, as many as needed to remove `excess` entries. */
 function enough(crowds: readonly Crowd[], excess: number): Crowd[] {
   let left = excess;
   return crowds.filter(({ entries }) => {
@@ -41,13 +41,13 @@ function enough(crowds: readonly Crowd[], excess: number): Crowd[] {
 }
 
 /**
- * Beyond the budget this replaces single revocations by epochs: of the users with the most of them, else of clients, and
- * beyond twice the budget of all clients. No revocation is lost: an epoch rejects all tokens that the rows rejected and
- * more, so the affected users must sign in again. Epochs are in the database, so no clocks are compared, and every copy
- * and every outside verifier decides the same.
+ * Beyond the budget this raises token epochs in place of single revocations: first of the users with the most
+ * revocations, then of clients, and beyond twice the budget of all clients. No revocation is lost: an epoch rejects every
+ * token that the rows rejected and more, so the affected users must sign in again. Epochs are stored in the database, so
+ * no clocks are compared, and every copy and every external verifier decides alike.
  *
- * One revocation each of very many users cannot be collapsed (an epoch is an entry, too): the set then grows past its
- * budget, and the alert at 80 % has said so.
+ * Many users with one revocation each cannot be collapsed, because an epoch is an entry too. The set then exceeds its
+ * budget; operators were alerted at 80 %.
  */
 export async function collapseRevocations(
   ports: Pick<Ports, 'transact' | 'log'> & HasRevocations & HasRevocationPush,
@@ -72,13 +72,13 @@ export async function collapseRevocations(
     revocationCollapses.add(1, { into: result.into });
     ports.log.error(
       { ...result, entries, budget },
-      'REVOCATION_BUDGET is passed: revocations were collapsed into epochs',
+      'REVOCATION_BUDGET exceeded: revocations were collapsed into epochs',
     );
   }
   return result;
 }
 
-/** Counts in the database; the memory of a copy follows some seconds later. */
+/** Counts rows in the database, because the memory of a copy is some seconds behind. */
 async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> {
   const { live, ofTokens } = await readLiveCounts(tx);
   if (live <= budget) return null;
@@ -87,7 +87,7 @@ async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> 
   if (users.length > 0) return { into: 'user', ...(await collapseUsers(tx, users)) };
   const clients = enough(await readCrowdedClients(tx, CROWD_LIMIT), excess);
   if (clients.length > 0) return { into: 'client', ...(await collapseClients(tx, clients)) };
-  // Worth it only where it helps: sessions and epochs stay whatever is cut off.
+  // Raising every client's epoch removes only revocations of tokens and families; those of sessions and epochs stay.
   if (live <= budget * GLOBAL_FACTOR || ofTokens < live / 2) return null;
   return { into: 'global', ...(await collapseClients(tx, null)) };
 }

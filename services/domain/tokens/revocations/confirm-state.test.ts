@@ -4,7 +4,7 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { createStateConfirmation, lookConfirmed } from './confirm-state.ts';
 import { createPollHarness, type PollHarness } from './state-poll-harness.ts';
 
-/** A key ring that was loaded at a time, and how often. */
+/** A fake key ring with the time of its last load and the number of loads. */
 function ringOf(harness: PollHarness) {
   const ring = { confirmedAtMs: 0, loads: 0, isFailing: false };
   const keyRing = {
@@ -30,7 +30,7 @@ async function openHarness(waitMs?: number) {
   return { harness, ring, confirmState };
 }
 
-test('a state is confirmed by a poll sent after the question, never by one under way', async () => {
+test('only a poll that was sent after the call confirms the state, never one in flight', async () => {
   const { harness, ring, confirmState } = await openHarness();
   harness.isAutomatic = false;
   void harness.poll.wake();
@@ -45,7 +45,7 @@ test('a state is confirmed by a poll sent after the question, never by one under
   await harness.close();
 });
 
-test('any number of questions share one poll', async () => {
+test('concurrent callers share one poll', async () => {
   const { harness, ring, confirmState } = await openHarness();
   harness.isAutomatic = false;
   harness.monotonicMs += 10;
@@ -60,7 +60,7 @@ test('any number of questions share one poll', async () => {
   await harness.close();
 });
 
-test('keys that the poll did not confirm are loaded before the answer', async () => {
+test('keys that the poll did not confirm are loaded before the call resolves', async () => {
   const { harness, ring, confirmState } = await openHarness();
   harness.monotonicMs += 10;
   expect(await confirmState()).toBe(true);
@@ -73,9 +73,9 @@ test('keys that the poll did not confirm are loaded before the answer', async ()
 
 test.each([
   ['is a standby', (harness: PollHarness) => Object.assign(harness.db, { isStandby: true })],
-  ['is older than its marks', (harness: PollHarness) => Object.assign(harness.db, { beat: 0 })],
+  ['is older than its high-water marks', (harness: PollHarness) => Object.assign(harness.db, { beat: 0 })],
   ['says nothing', (harness: PollHarness) => Object.assign(harness, { isAutomatic: false })],
-])('a database that %s confirms nothing', async (_, change) => {
+])('a database that %s does not confirm the state', async (_, change) => {
   const { harness, ring, confirmState } = await openHarness(50);
   ring.confirmedAtMs = Number.MAX_SAFE_INTEGER;
   harness.monotonicMs += 10;
@@ -86,7 +86,7 @@ test.each([
   await harness.close();
 });
 
-test('what is found is not confirmed; what is missing is looked for again, or is 503', async () => {
+test('a found result needs no confirmation; a missing one is looked up again after it, or is 503', async () => {
   let polls = 0;
   let looks = 0;
   const ports = (isConfirmed: boolean) => ({

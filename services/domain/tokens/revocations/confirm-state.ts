@@ -7,10 +7,10 @@ import type { StatePoll } from './state-poll.ts';
 /** Resolves with true once keys and revocations in memory are at least as new as the call. Never rejects. */
 export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
 
-/** How long a request waits for a database that may not answer. */
+/** How long a request waits for the database to answer. */
 const CONFIRM_WAIT_MS = 1_500;
 
-/** Any number of callers share one poll. */
+/** Concurrent callers share one poll. */
 export function createStateConfirmation(
   {
     poll,
@@ -23,7 +23,7 @@ export function createStateConfirmation(
   async function readState(askedAtMs: number): Promise<boolean> {
     await poll.wake();
     if (!revocations.isConfirmedSince(askedAtMs)) return false;
-    // The poll saw another version of the keys: it loads them, and does not wait.
+    // The poll saw a new version of the keys and loads them without waiting.
     if (!keyRing.isConfirmedSince(askedAtMs)) await keyRing.load();
     return keyRing.isConfirmedSince(askedAtMs);
   }
@@ -42,14 +42,14 @@ export function createStateConfirmation(
 }
 
 /**
- * Runs `look` on memory that is confirmed after the call. Throws `key_ring_behind` (503) when it cannot be confirmed.
+ * Runs `look` on memory that was confirmed after this call. Throws `key_ring_behind` (503) when it cannot be confirmed.
  */
 export async function lookAgain<T>({ confirmState }: HasStateConfirmation, look: () => T | Promise<T>): Promise<T> {
   if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
   return look();
 }
 
-/** Runs `look` on this copy's memory, and again on confirmed memory when its result may be due to old memory. */
+/** Runs `look` on this copy's memory; if outdated memory may explain the result, runs it again on confirmed memory. */
 export async function lookConfirmed<T>(
   ports: HasStateConfirmation,
   look: () => T | Promise<T>,

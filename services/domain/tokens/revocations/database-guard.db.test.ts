@@ -9,42 +9,42 @@ import { tokenIssued } from '../audit-events.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
-import { loginFlows } from '../refresh/refresh-token-harness.ts';
+import { familyFlows } from '../refresh/refresh-token-harness.ts';
 import { createMarkedGuard } from './database-guard.ts';
 import { revokeToken } from './revoke-token.ts';
 
 let harness: IssuingHarness;
-let flows: ReturnType<typeof loginFlows>;
+let flows: ReturnType<typeof familyFlows>;
 let client: Caller & { kind: 'client' };
-let login: Awaited<ReturnType<ReturnType<typeof loginFlows>['newLogin']>>;
+let family: Awaited<ReturnType<ReturnType<typeof familyFlows>['newFamily']>>;
 let state: { incarnation: string; revocation_epoch: number; beat: number };
 
 beforeAll(async () => {
   harness = await openIssuingHarness();
-  flows = loginFlows(harness);
+  flows = familyFlows(harness);
   client = await harness.newClient(['reports']);
-  login = await flows.newLogin();
-  const dead = await flows.newLogin();
+  family = await flows.newFamily();
+  const dead = await flows.newFamily();
   await revokeToken(harness.ports, { kind: 'family_id', value: dead.familyId, reason: 'test' }, testCaller);
 });
 afterAll(() => harness?.close());
 
-/** Of a copy that does not know better: what refuses is the statement itself. */
+/** Ports of a copy whose memory does not show the rewind, so that only the statement itself can refuse. */
 const unaware = () => ({
   ...harness.ports,
   revocations: { ...harness.ports.revocations, issuingRefusal: () => null },
 });
 
 const acts: [string, () => Promise<unknown>][] = [
-  ['rotates no refresh token', () => flows.refresh(login.refreshToken, {}, unaware())],
-  ['gives no client a token', () => issueClientToken(unaware(), {}, client)],
-  ['begins no login', () => issuePair(unaware(), { userId: login.userId }, testCaller)],
+  ['rotates no refresh token', () => flows.refresh(family.refreshToken, {}, unaware())],
+  ['issues no token to a client', () => issueClientToken(unaware(), {}, client)],
+  ['creates no token family', () => issuePair(unaware(), { userId: family.userId }, testCaller)],
   [
     'acknowledges no revocation',
-    () => revokeToken(unaware(), { kind: 'family_id', value: login.familyId, reason: 'test' }, testCaller),
+    () => revokeToken(unaware(), { kind: 'family_id', value: family.familyId, reason: 'test' }, testCaller),
   ],
   [
-    'writes no audit event by itself',
+    'writes no separate audit event',
     () => recordEvent(unaware().sql, testCaller, tokenIssued, { outcome: 'refused', detail: {} }),
   ],
 ];
@@ -110,24 +110,24 @@ describe('a process without a poll', () => {
     return { record, lose, transact: createTransact(pool, () => {}, guard) };
   };
 
-  test('writes to no database that is behind the marks, and does once it is at them again', async () => {
+  test('does not write to a database behind the high-water marks, and writes again once it has reached them', async () => {
     const here = await state();
     let marks = { ...here, beat: here.beat + 1_000_000 };
     const { record, lose } = openWith({ read: async () => marks });
     expect(await outcomeOf(record())).toBe('state_rewound');
-    // Marks never go back by themselves, so what was seen of them stands: the database must come up to it.
+    // Marks never fall, so the database must reach the highest ones that were read.
     await harness.rows('UPDATE feed_state SET beat = beat + 1000000');
     expect(await outcomeOf(record())).toBe('ok');
     marks = { ...marks, beat: marks.beat + 1_000_000 };
     expect(await outcomeOf(record())).toBe('ok');
-    // Another database may come after a lost connection: the marks are read again.
+    // After a lost connection the database may be another one, so the marks are read again.
     await lose();
     expect(await outcomeOf(record())).toBe('state_rewound');
     await harness.rows('UPDATE feed_state SET beat = beat + 1000000');
     expect(await outcomeOf(record())).toBe('ok');
   });
 
-  test('goes on where the loss of what the marks name was accepted, and where there are no marks', async () => {
+  test('writes to a database whose operator accepted the loss of the marked one, and to one without marks', async () => {
     const lost = randomUUID();
     await harness.rows('UPDATE feed_state SET replaced = replaced || $1::uuid', [lost]);
     expect(
@@ -141,7 +141,7 @@ describe('a process without a poll', () => {
     ).toBe('state_rewound');
   });
 
-  test('holds the database to what its own transactions have shown', async () => {
+  test('does not write to a database behind the state that its own transactions have seen', async () => {
     const { record } = openWith({ read: async () => null });
     expect(await outcomeOf(record())).toBe('ok');
     await harness.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch - 1');

@@ -14,32 +14,32 @@ afterEach(() => harness.close());
 const issuing = (): string => outcomeOfCall(() => assertMayIssue(harness.set));
 
 describe('a copy that lost a connection', () => {
-  test('issues nothing until a poll that was sent after the loss is answered; it still validates', async () => {
+  test('issues no token until a poll that was sent after the loss is answered; it still validates', async () => {
     harness.isAutomatic = false;
     const before = harness.poll.wake();
     expect(harness.asked).toHaveLength(1);
     harness.databaseGuard.doubt();
     expect([issuing(), harness.set.refusal()]).toEqual(['revocation_state_stale', null]);
-    // This one was sent before.
+    // This poll was sent before the loss.
     harness.asked[0]!.answer();
     await before;
     expect(issuing()).toBe('revocation_state_stale');
     await turn();
-    // It asks again at once: a single lost connection costs a moment.
+    // The next poll is sent at once, so a single lost connection delays issuing only briefly.
     expect(harness.asked).toHaveLength(2);
     harness.asked[1]!.answer();
     await turn();
     expect(issuing()).toBe('ok');
   });
 
-  test('reads the marks again: what another copy has seen since counts', async () => {
+  test('reads the high-water marks again, because another copy may have seen a newer state', async () => {
     harness.stored = { incarnation: 'i1', revocationEpoch: 4, beat: 1 };
     harness.databaseGuard.doubt();
     await harness.poll.wake();
     expect(issuing()).toBe('state_rewound');
   });
 
-  test('issues nothing while the marks cannot be read, and validates by those that it knows', async () => {
+  test('issues no token while the high-water marks cannot be read, and validates by the marks that it knows', async () => {
     const working = harness.marks.read;
     harness.marks.read = () => Promise.reject(new Error('no bucket'));
     harness.databaseGuard.doubt();
@@ -50,7 +50,7 @@ describe('a copy that lost a connection', () => {
     expect(issuing()).toBe('ok');
   });
 
-  test('does not wait for marks that do not come: it reads revocations on, and validates by the marks it knows', async () => {
+  test('does not wait for a mark store that hangs: it keeps reading revocations, and validates by the marks that it knows', async () => {
     harness.marks.read = () => new Promise(() => {});
     harness.revoke('t1');
     harness.databaseGuard.doubt();
@@ -58,10 +58,10 @@ describe('a copy that lost a connection', () => {
     expect(harness.isRevoked('t1')).toBe(true);
     expect([issuing(), harness.set.refusal()]).toEqual(['revocation_state_stale', null]);
     await harness.poll.wake();
-    expect(harness.lines.filter((line) => line.startsWith('the marks cannot be read'))).toHaveLength(1);
+    expect(harness.lines.filter((line) => line.startsWith('high-water marks cannot be read'))).toHaveLength(1);
   });
 
-  test('whose poll fails issues nothing until one is answered', async () => {
+  test('issues no token after a failed poll until one is answered', async () => {
     harness.isAutomatic = false;
     const failing = harness.poll.wake();
     harness.asked[0]!.answer(new Error('gone'));
@@ -72,7 +72,7 @@ describe('a copy that lost a connection', () => {
     expect(issuing()).toBe('ok');
   });
 
-  test('that loses another while it asks, asks once more', async () => {
+  test('that loses another connection during the poll polls once more', async () => {
     harness.isAutomatic = false;
     harness.databaseGuard.doubt();
     await turn();
@@ -85,7 +85,7 @@ describe('a copy that lost a connection', () => {
     expect(issuing()).toBe('ok');
   });
 
-  test('lets what is to be written wait for that poll, and refuses it where the poll fails', async () => {
+  test('makes writes wait for that poll, and refuses them if the poll fails', async () => {
     harness.isAutomatic = false;
     harness.databaseGuard.doubt();
     await turn();
@@ -105,16 +105,16 @@ describe('a copy that lost a connection', () => {
   });
 });
 
-describe('what a transaction shows', () => {
+describe('the state that a transaction returns', () => {
   const shown = { incarnation: 'i1', revocationEpoch: 0, beat: 1, replaced: [] as string[] };
 
   test.each([
-    ['is at what was expected', shown, 'ok'],
-    ['is ahead of it', { ...shown, revocationEpoch: 3, beat: 9 }, 'ok'],
+    ['equals the expected one', shown, 'ok'],
+    ['is ahead of the expected one', { ...shown, revocationEpoch: 3, beat: 9 }, 'ok'],
     ['has fewer revocations', { ...shown, revocationEpoch: -1 }, 'state_rewound'],
     ['has an older beat', { ...shown, beat: 0 }, 'state_rewound'],
-    ['is another history', { ...shown, incarnation: 'i0' }, 'state_rewound'],
-    // Right, but this copy has the keys and revocations of before: its poll reads those first.
+    ['belongs to another incarnation', { ...shown, incarnation: 'i0' }, 'state_rewound'],
+    // The database is the right one, but this copy must first read its keys and revocations.
     ['follows an accepted loss', { ...shown, incarnation: 'i2', replaced: ['i1'] }, 'state_rewound'],
     ['is nothing', undefined, 'state_rewound'],
   ])('%s: %s', async (_what, state, outcome) => {
@@ -123,7 +123,7 @@ describe('what a transaction shows', () => {
     expect(harness.databaseGuard.isInDoubt()).toBe(outcome !== 'ok');
   });
 
-  test('is compared with nothing before a first answer', async () => {
+  test('is not checked before the first answer of the database', async () => {
     const fresh = createPollHarness();
     expect(await fresh.databaseGuard.expected()).toBeNull();
     fresh.databaseGuard.doubt();
@@ -134,7 +134,7 @@ describe('what a transaction shows', () => {
 });
 
 describe('a process without a poll', () => {
-  test('keeps to the newer history, though a transaction that began before it answers later', async () => {
+  test('keeps the newer incarnation when a transaction of the older one ends later', async () => {
     const before = { incarnation: 'i1', revocationEpoch: 3, beat: 1 };
     const after = { incarnation: 'i2', revocationEpoch: 4, beat: 2 };
     const guard = createMarkedGuard({ read: async () => before });

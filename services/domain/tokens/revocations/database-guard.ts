@@ -1,24 +1,25 @@
 import type { DatabaseGuard, MarkStore, Marks } from '#services/domain/ports.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
-import { higherMarks, standingOf } from './state-poll-high-water.ts';
+import { type DatabaseStatus, databaseStatus, higherMarks } from './state-poll-high-water.ts';
 
 /**
- * The newest state that an API copy has seen of its database. Every transaction and every batch is compared with it.
+ * Compares every transaction and every batch with the newest state that an API copy has seen of its database.
  *
- * A lost connection is a doubt: the next connection may lead to an older database, and another copy may have seen a newer
- * state. Nothing is issued until a poll sent after it is answered; that poll reads the high-water mark again.
+ * After a lost connection the guard is in doubt: the next connection may lead to an older database, and another copy may
+ * have seen a newer state. The copy then issues nothing until a poll that was sent after the loss is answered. That poll
+ * reads the high-water mark again.
  */
 export type PolledGuard = DatabaseGuard & {
-  /** A connection was lost, or a statement found an older database; polls at once unless that is under way. */
+  /** Call it when a connection was lost or a statement found an older database. Polls at once, unless already in doubt. */
   doubt(): void;
-  /** A doubt of the poll itself, which tries again by its own timer. */
+  /** Call it when the poll itself failed. Starts no poll, because the poll's timer retries. */
   unsettle(): void;
   isInDoubt(): boolean;
-  /** Doubts so far, for `settle`. */
+  /** How often the guard has come into doubt, for `settle`. */
   doubts(): number;
-  /** The marks were read and a poll was answered after so many doubts. */
+  /** Ends the first `doubts` doubts: afterwards the marks were read and a poll was answered. */
   settle(doubts: number): void;
-  /** Connects it with the poll. */
+  /** Sets the poll that ends doubts. */
   follow(poll: { readonly seen: () => Marks | null; readonly wake: () => Promise<void> }): void;
 };
 
@@ -29,7 +30,7 @@ export function createPolledGuard(): PolledGuard {
   let settled = 0;
   let seen = (): Marks | null => null;
   let wake!: () => Promise<void>;
-  // Before the first answer there is nothing to doubt: no request is served by then.
+  // Before the first answer the copy serves no request, so there is no state to doubt.
   const isInDoubt = (): boolean => settled < doubts && seen() !== null;
 
   function unsettle(): void {
@@ -39,7 +40,7 @@ export function createPolledGuard(): PolledGuard {
   function doubt(): void {
     const isFirst = !isInDoubt();
     unsettle();
-    // Once: while the database is unreachable the poll's own timer retries.
+    // Only the first doubt polls at once; while the database is unreachable, the poll's timer retries.
     if (isFirst && isInDoubt()) void wake();
   }
 
@@ -50,7 +51,7 @@ export function createPolledGuard(): PolledGuard {
       return seen();
     },
     check(shown, expected) {
-      if (shown !== undefined && isCurrent(standingOf(shown, expected))) return;
+      if (shown !== undefined && isCurrent(databaseStatus(shown, expected))) return;
       doubt();
       throw stateRewound({ retryAfterSeconds: 30 });
     },
@@ -68,8 +69,8 @@ export function createPolledGuard(): PolledGuard {
 }
 
 /**
- * For a process without a poll: it holds the database to the marks, which it reads before its first transaction and
- * again after each lost connection, and to what its own transactions have shown.
+ * A guard for a process without a state poll. It compares the database with the high-water marks, which it reads before
+ * the first transaction and again after each lost connection, and with the newest state its own transactions returned.
  */
 export function createMarkedGuard(marks: Pick<MarkStore, 'read'>): DatabaseGuard & { doubt(): void } {
   let seen: Marks | null = null;
@@ -86,13 +87,13 @@ export function createMarkedGuard(marks: Pick<MarkStore, 'read'>): DatabaseGuard
       return seen;
     },
     check(shown, expected) {
-      const standing = shown && standingOf(shown, expected);
-      if (shown === undefined || standing === 'rewound') {
+      const status = shown && databaseStatus(shown, expected);
+      if (shown === undefined || status === 'rewound') {
         doubts += 1;
         throw stateRewound({ retryAfterSeconds: 30 });
       }
-      // A transaction that began before an accepted loss may answer after one that saw it.
-      if (standing === 'replaced' || seen === null || seen.incarnation === shown.incarnation)
+      // A transaction that began before an operator accepted a loss may end after one that began later.
+      if (status === 'replaced' || seen === null || seen.incarnation === shown.incarnation)
         seen = higherMarks(seen, shown);
     },
     doubt() {
@@ -101,4 +102,4 @@ export function createMarkedGuard(marks: Pick<MarkStore, 'read'>): DatabaseGuard
   };
 }
 
-const isCurrent = (standing: ReturnType<typeof standingOf>): boolean => standing === 'current' || standing === 'new';
+const isCurrent = (status: DatabaseStatus): boolean => status === 'current' || status === 'new';

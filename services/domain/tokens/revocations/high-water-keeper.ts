@@ -1,33 +1,32 @@
 import type { Log, MarkStore, Marks, ShownState, Sql } from '#services/domain/ports.ts';
 import { isDatabaseUnused } from './revocations.store.ts';
-import { higherMarks, standingOf } from './state-poll-high-water.ts';
+import { databaseStatus, higherMarks } from './state-poll-high-water.ts';
 
-/** `rewound`: the answer must not be used. `returned`: the database is trusted again, and all of it must be read anew. */
+/** `rewound`: do not use the answer. `returned`: the database is trusted again; read all of its state again. */
 type Trust = 'trusted' | 'returned' | 'rewound';
 
 export type HighWaterKeeper = {
-  /** The highest state ever seen, here or in the store, whether or not the database is still at it. */
+  /** The highest marks seen by this process or read from the store, even when the database is now behind them. */
   high(): Marks | null;
   /**
-   * The marks to judge the next answer by; null: `read` them first. Take them before asking: other processes raise
-   * them meanwhile, and an answer that was under way is not behind those.
+   * The marks to compare the next answer of the database with; null: call `read` first. Take them before the query is
+   * sent: other processes raise the marks meanwhile, and an answer in flight may be lower without being rewound.
    */
   known(): Marks | null;
-  /** As `known`, after a look into the store; null: there are none. Rejects when it cannot be read. */
+  /** Like `known`, but reads the store first; null: there are no marks. Rejects when the store cannot be read. */
   read(): Promise<Marks | null>;
-  /** Judges what the database showed. Rejects when marks could not be moved to its new incarnation. */
-  judge(shown: ShownState, marks: Marks | null): Promise<Trust>;
-  /** Follows what was seen, never further: a commit is visible no sooner than it is durable. Never throws. */
+  /** Compares the database's state with the marks. Rejects when the marks could not be moved to a new incarnation. */
+  compare(shown: ShownState, marks: Marks | null): Promise<Trust>;
+  /** Raises the marks to a state that was read. It is durable, because a commit becomes visible only afterwards. Never throws. */
   raise(seen: Marks): void;
-  /** Resolves when nothing is being raised any more. */
+  /** Resolves when no write to the store is in flight. */
   close(): Promise<void>;
 };
 
 export type HighWaterKeeperDeps = { readonly marks: MarkStore; readonly sql: Sql; readonly log: Log };
 
-/** Compares a database with the highest state that this process or the mark store has seen of it. */
+/** Compares a database with its high-water marks, and raises the marks as its state advances. */
 export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeeperDeps): HighWaterKeeper {
-  /** The highest state ever seen, here or in the store. */
   let high: Marks | null = null;
   let isRewound = false;
   let raising: Promise<void> | null = null;
@@ -35,7 +34,9 @@ export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeepe
 
   async function adopt(shown: ShownState, before: string | undefined): Promise<void> {
     const message =
-      before === undefined ? 'no marks yet: trusting the database as it is' : 'marks moved to a new incarnation';
+      before === undefined
+        ? 'no high-water marks yet: the database is trusted in its current state'
+        : 'high-water marks moved to a new incarnation';
     log.warn({ incarnation: shown.incarnation, before, epoch: shown.revocationEpoch }, message);
     const replaced = before === undefined ? shown.replaced : [...shown.replaced, before];
     high = await store.raise(higherMarks(null, shown), replaced);
@@ -46,7 +47,7 @@ export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeepe
       .raise(next)
       .then((stored) => {
         raising = null;
-        if (failure !== undefined) log.info({}, 'marks are raised again');
+        if (failure !== undefined) log.info({}, 'high-water marks are written again');
         failure = undefined;
         high = higherMarks(high, stored);
         const isBehind = next.revocationEpoch < high.revocationEpoch || next.beat < high.beat;
@@ -54,10 +55,13 @@ export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeepe
       })
       .catch((err: unknown) => {
         raising = null;
-        // A state, tried again with every beat: said when it begins, becomes another, and ends.
+        // Retried with every beat; logged only when the failure begins, changes or ends.
         const reason = String((err as { code?: unknown }).code);
         if (reason !== failure)
-          log.error({ err }, 'marks could not be raised: a rewound database may go unnoticed after a restart');
+          log.error(
+            { err },
+            'high-water marks could not be written: a rewound database may go unnoticed after a restart',
+          );
         failure = reason;
       });
   }
@@ -70,22 +74,22 @@ export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeepe
       if (stored) high = higherMarks(high, stored);
       return high;
     },
-    async judge(shown, marks) {
-      const standing = standingOf(shown, marks);
+    async compare(shown, marks) {
+      const status = databaseStatus(shown, marks);
       const isOther = shown.incarnation !== marks?.incarnation;
-      if (standing === 'rewound' && !(isOther && (await isDatabaseUnused(sql)))) {
+      if (status === 'rewound' && !(isOther && (await isDatabaseUnused(sql)))) {
         if (!isRewound)
           log.error(
             { shown, marks },
-            'state_rewound: the database is older than its marks; nothing is issued or validated. Restore the newest state, or run: sallyport restore --accept-loss',
+            'state_rewound: the database is older than its high-water marks; no token is issued or validated. Restore the newest state, or run: sallyport restore --accept-loss',
           );
         isRewound = true;
         return 'rewound';
       }
-      if (standing !== 'current') await adopt(shown, marks?.incarnation);
+      if (status !== 'current') await adopt(shown, marks?.incarnation);
       if (!isRewound) return 'trusted';
       isRewound = false;
-      log.warn({ incarnation: shown.incarnation }, 'the database is at its marks again; loading its state');
+      log.warn({ incarnation: shown.incarnation }, 'the database is at its high-water marks again; loading its state');
       return 'returned';
     },
     raise(seen) {

@@ -23,7 +23,7 @@ const keptSeconds = async (): Promise<number> => {
   return rows[0]?.kept ?? 0;
 };
 
-test('a revocation is remembered longer than the longest token of the settings lives, and never shorter afterwards', async () => {
+test('a revocation is kept longer than any token under the settings lives, and later settings never shorten that', async () => {
   const ports = { sql: createSql(pool) };
   await keepRevocations(ports, { accessTokenSeconds: 86_400, leewaySeconds: 60 });
   expect(await keptSeconds()).toBeGreaterThan(86_400 + 60);

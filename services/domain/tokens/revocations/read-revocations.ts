@@ -1,8 +1,8 @@
 import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
 
 /**
- * The revocations since an epoch, signed; all of them (`since: 0`) when the caller's epoch is not one of ours. Reads
- * memory only. There is no 304, because an unsigned statement of freshness could be replayed.
+ * Returns the revocations since an epoch, signed; all of them (`since: 0`) when the epoch is unknown or of another
+ * incarnation. Reads memory only. It never answers 304, because an attacker could replay an unsigned answer.
  * @returns a compact JWS
  */
 export async function readRevocations(ports: HasRevocationFeed, question: FeedQuestion): Promise<string> {

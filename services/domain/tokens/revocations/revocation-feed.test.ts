@@ -51,7 +51,7 @@ test('one signature serves all callers at the same epoch, until the next answer 
   expect(signatures).toBe(2);
 });
 
-test('askers at very many epochs are all answered, and no more answers are kept than the bound says', async () => {
+test('callers at many different epochs all get an answer, and the number of cached answers stays within its limit', async () => {
   for (let since = 0; since < HELD; since += 1) expect((await feed.answer({ since })).since).toBe(since);
   expect(signatures).toBe(HELD);
   await feed.answer({ since: 0 });

@@ -2,18 +2,18 @@ import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { RevocationEntry } from './revocation-log.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
 
-/** Explicit type of a feed answer (RFC 8725 §3.11): it can never be taken for an access token, nor the reverse. */
+/** Explicit type of a feed answer (RFC 8725 §3.11): a verifier cannot confuse it with an access token. */
 const REVOCATIONS_TYPE = 'revocations+jwt';
 
 /** Entries in one response: about 600 KB, which can be signed without blocking the event loop. */
 export const FEED_ANSWER_LIMIT = 5_000;
-/** Answers kept until the next poll: askers mostly stand at the same few epochs. */
+/** Answers cached until the next poll: most callers are at the same few epochs. */
 const ANSWERS_KEPT = 256;
 
 export type FeedQuestion = {
   /** The epoch that the caller has; 0 for none. */
   readonly since: number;
-  /** Incarnation that epoch is of, if the asker knows it. */
+  /** Incarnation of that epoch, if the caller knows it. */
   readonly incarnation?: string | undefined;
 };
 
@@ -21,10 +21,10 @@ type FeedAnswer = {
   /** Compact JWS (RFC 7515 §7.1). */
   readonly jws: string;
   readonly incarnation: string;
-  /** Everything up to here is in it; the next question's `since`. */
+  /** The answer covers everything up to this epoch; send it as `since` next time. */
   readonly epoch: number;
   readonly since: number;
-  /** False: more entries follow from `epoch` on, and the asker knows too little to judge by yet. */
+  /** False: more entries follow after `epoch`, and the caller must not decide by this answer alone. */
   readonly isComplete: boolean;
 };
 
@@ -35,7 +35,7 @@ export type RevocationFeed = {
 
 export type HasRevocationFeed = { readonly revocationFeed: RevocationFeed };
 
-/** An entry as other people's verifiers read it. */
+/** An entry in the format that external verifiers read. */
 const published = (entry: RevocationEntry): object => ({
   epoch: entry.epoch,
   kind: entry.kind,
@@ -48,9 +48,9 @@ const published = (entry: RevocationEntry): object => ({
 /**
  * The signed feed, from memory. Between two polls one signature serves all callers at the same epoch.
  *
- * `issued_at` is when the database was asked, not when this was signed: the entries are complete as of that moment,
- * and a consumer may judge by them for `max_staleness_s` from it. An answer that is not complete has a
- * `max_staleness_s` of 0, so that who overlooks `complete` judges by nothing rather than by half.
+ * `issued_at` is when the database was queried, not when the answer was signed: the entries are complete as of that
+ * moment, and a consumer may rely on them for `max_staleness_s` after it. An incomplete answer has a `max_staleness_s`
+ * of 0, so that a consumer that ignores `complete` does not rely on half of the entries.
  */
 export function createRevocationFeed(
   deps: HasRevocations & HasKeyRing & { readonly issuer: string; readonly stalenessBoundMs: number },
@@ -60,10 +60,10 @@ export function createRevocationFeed(
   revocations.onConfirmed(() => answers.clear());
 
   async function make(since: number): Promise<FeedAnswer> {
-    const { incarnation, epoch: held } = revocations.state();
+    const { incarnation, epoch: newest } = revocations.state();
     const entries = revocations.since(since, FEED_ANSWER_LIMIT);
     const isComplete = entries.length < FEED_ANSWER_LIMIT;
-    const epoch = isComplete ? held : entries.at(-1)!.epoch;
+    const epoch = isComplete ? newest : entries.at(-1)!.epoch;
     const claims = {
       iss: issuer,
       incarnation,
@@ -81,7 +81,7 @@ export function createRevocationFeed(
     async answer({ since: asked, incarnation }) {
       assertFresh(revocations);
       const state = revocations.state();
-      // From the future or from another history: only everything is an answer.
+      // A higher epoch than ours, or one of another incarnation: send all entries.
       const isOurs = asked <= state.epoch && (incarnation ?? state.incarnation) === state.incarnation;
       const since = isOurs ? asked : 0;
       const known = answers.get(since);

@@ -2,97 +2,97 @@ import type { Clock } from '#services/domain/ports.ts';
 
 export type RevocationKind = 'jti' | 'sid' | 'family' | 'user' | 'client' | 'key';
 
-/** One row of the feed as this copy holds it. */
+/** One row of the revocation feed. */
 export type RevocationEntry = {
   readonly epoch: number;
   readonly kind: RevocationKind;
   readonly value: string;
-  /** For `user` and `client`: tokens born with a lower epoch are refused. */
+  /** For `user` and `client`: tokens issued with a lower epoch are rejected. */
   readonly tokenEpoch: number | null;
-  /** The family ended because a rotated refresh token came back. */
+  /** The family was ended because a refresh token was presented after its successor was used. */
   readonly isReuse: boolean;
-  /** Whose token it was, where the row says: a later epoch of theirs covers this entry. */
+  /** Owner of the token, where the row has one: a later epoch of this user or client covers the entry. */
   readonly userId: string | null;
   readonly clientId: string | null;
   readonly expiresAtMs: number;
 };
 
-/** The live entries: by name, in epoch order, and by when they end. */
+/** The live entries: by kind and value, in epoch order, and by expiry. */
 export type RevocationLog = {
   readonly byName: Readonly<Record<RevocationKind, ReadonlyMap<string, RevocationEntry>>>;
   size(): number;
   /** Live entries above an epoch, in order, at most `limit`. */
   since(epoch: number, limit: number): RevocationEntry[];
-  /** Entries in epoch order; what no living token can carry any more is left out. */
+  /** Adds entries, which are in epoch order. Leaves out entries that have expired. */
   append(entries: readonly RevocationEntry[]): void;
-  /** Forgets what no living token can carry any more; a bounded piece of work per call. */
+  /** Removes expired entries, a bounded number per call. */
   sweep(nowMs: number): void;
   clear(): void;
 };
 
 const BUCKET_MS = 60_000;
-/** Entries forgotten per sweep: a full bucket must not hold the event loop. */
+/** Entries removed per sweep, so that a full bucket does not block the event loop. */
 const SWEEP_LIMIT = 5_000;
-/** Looking through everything costs tens of milliseconds at a million entries. */
-const RELIEF_INTERVAL_MS = 5_000;
+/** Shortest time between two scans of all entries: a scan of a million takes tens of milliseconds. */
+const SCAN_INTERVAL_MS = 5_000;
 
-/** As it is held: current until a newer entry of its name, or its end, takes its place. */
-type Held = RevocationEntry & { isCurrent: boolean };
+/** A stored entry is current until it is removed, or until a newer entry with its kind and value replaces it. */
+type StoredEntry = RevocationEntry & { isCurrent: boolean };
 
-/** @param crowdedAt entries from which on those are dropped that a later epoch covers */
+/** @param crowdedAt number of entries from which on entries that a later epoch covers are removed */
 export function createRevocationLog(clock: Clock, crowdedAt: number): RevocationLog {
   const byName = {
-    jti: new Map<string, Held>(),
-    sid: new Map<string, Held>(),
-    family: new Map<string, Held>(),
-    user: new Map<string, Held>(),
-    client: new Map<string, Held>(),
-    key: new Map<string, Held>(),
-  } as const satisfies Record<RevocationKind, Map<string, Held>>;
+    jti: new Map<string, StoredEntry>(),
+    sid: new Map<string, StoredEntry>(),
+    family: new Map<string, StoredEntry>(),
+    user: new Map<string, StoredEntry>(),
+    client: new Map<string, StoredEntry>(),
+    key: new Map<string, StoredEntry>(),
+  } as const satisfies Record<RevocationKind, Map<string, StoredEntry>>;
   const { jti, sid, family, user, client, key } = byName;
   /** Every entry in epoch order, some superseded or expired until the next compaction. */
-  let ordered: Held[] = [];
-  /** Entries by the minute they expire in. */
-  const buckets = new Map<number, Held[]>();
+  let ordered: StoredEntry[] = [];
+  /** Entries by the minute in which they expire. */
+  const buckets = new Map<number, StoredEntry[]>();
   let sweptAtMs = 0;
-  let hasNewCuts = false;
-  let relievedAt = Number.NEGATIVE_INFINITY;
+  let hasNewEpochs = false;
+  let scannedAt = Number.NEGATIVE_INFINITY;
 
   const size = (): number => jti.size + sid.size + family.size + user.size + client.size + key.size;
 
-  function hold(given: RevocationEntry): void {
+  function store(given: RevocationEntry): void {
     const names = byName[given.kind];
     const entry = merged(names.get(given.value), given);
     names.set(entry.value, entry);
     ordered.push(entry);
-    if (entry.tokenEpoch !== null) hasNewCuts = true;
+    if (entry.tokenEpoch !== null) hasNewEpochs = true;
     const minute = Math.floor(entry.expiresAtMs / BUCKET_MS);
     const bucket = buckets.get(minute);
     if (bucket) bucket.push(entry);
     else buckets.set(minute, [entry]);
   }
 
-  function forget(entry: Held): void {
+  function forget(entry: StoredEntry): void {
     entry.isCurrent = false;
     byName[entry.kind].delete(entry.value);
   }
 
-  // A later epoch of its user or client refuses every token that the entry names, for at least as long. A session is
-  // more than its tokens: only its user's epoch speaks for it.
+  // A later epoch of the user or client rejects every token that the entry revokes, for at least as long. A session also
+  // has a cookie, which only an epoch of the user ends.
   function isCovered(entry: RevocationEntry): boolean {
     if (entry.kind !== 'jti' && entry.kind !== 'sid' && entry.kind !== 'family') return false;
-    const covers = (cut: RevocationEntry | undefined): boolean =>
-      cut !== undefined && cut.epoch > entry.epoch && cut.expiresAtMs >= entry.expiresAtMs;
+    const covers = (epochEntry: RevocationEntry | undefined): boolean =>
+      epochEntry !== undefined && epochEntry.epoch > entry.epoch && epochEntry.expiresAtMs >= entry.expiresAtMs;
     if (entry.userId !== null && covers(user.get(entry.userId))) return true;
     return entry.kind !== 'sid' && entry.clientId !== null && covers(client.get(entry.clientId));
   }
 
-  /** Where it is crowded, what an epoch has made superfluous goes. */
-  function relieve(): void {
+  /** Removes entries that an epoch covers, once the log is crowded. */
+  function removeCovered(): void {
     const now = clock.monotonic();
-    if (!hasNewCuts || size() < crowdedAt || now - relievedAt < RELIEF_INTERVAL_MS) return;
-    relievedAt = now;
-    hasNewCuts = false;
+    if (!hasNewEpochs || size() < crowdedAt || now - scannedAt < SCAN_INTERVAL_MS) return;
+    scannedAt = now;
+    hasNewEpochs = false;
     ordered = ordered.filter((entry) => {
       if (entry.isCurrent && isCovered(entry)) forget(entry);
       return entry.isCurrent;
@@ -127,8 +127,8 @@ export function createRevocationLog(clock: Clock, crowdedAt: number): Revocation
       return found;
     },
     append(entries) {
-      for (const entry of entries) if (entry.expiresAtMs > sweptAtMs) hold(entry);
-      relieve();
+      for (const entry of entries) if (entry.expiresAtMs > sweptAtMs) store(entry);
+      removeCovered();
       compact();
     },
     sweep(nowMs) {
@@ -143,7 +143,7 @@ export function createRevocationLog(clock: Clock, crowdedAt: number): Revocation
         if (bucket.length === 0) buckets.delete(minute);
         if (left <= 0) break;
       }
-      relieve();
+      removeCovered();
       compact();
     },
     clear() {
@@ -154,8 +154,8 @@ export function createRevocationLog(clock: Clock, crowdedAt: number): Revocation
   };
 }
 
-/** Never weaker than what was held under the same name. */
-function merged(known: Held | undefined, entry: RevocationEntry): Held {
+/** Merges an entry with the previous one of its kind and value; the result revokes at least what either revoked. */
+function merged(known: StoredEntry | undefined, entry: RevocationEntry): StoredEntry {
   if (known === undefined) return { ...entry, isCurrent: true };
   known.isCurrent = false;
   return {

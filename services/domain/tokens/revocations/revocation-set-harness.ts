@@ -1,4 +1,4 @@
-// For tests only: revocation sets by a clock of the test's own, what is put into them, and what is asked of them.
+// For tests only: revocation sets with a clock that the test moves, entries for them, and claims to check.
 
 import { quietLog } from '#testing/harness/ports.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
@@ -7,13 +7,13 @@ import { createRevocationSet, type RevocableClaims, type RevocationMemory } from
 export type MadeRevocations = {
   monotonicMs: number;
   readonly warnings: string[];
-  /** Empty, with a bound of two seconds. */
+  /** An empty set with a staleness bound of two seconds. */
   set(budget?: number): RevocationMemory;
-  /** The next one of the log. */
+  /** An entry with the next epoch. */
   entry(kind: RevocationKind, value: string, more?: Partial<RevocationEntry>): RevocationEntry;
 };
 
-/** What a token claims that revocations are about. */
+/** The claims of a token that revocations are matched with. */
 export const claimsOf = (more: Partial<RevocableClaims> = {}): RevocableClaims => ({
   jti: 'j',
   sid: 's',

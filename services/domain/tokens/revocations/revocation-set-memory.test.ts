@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 
 describe('expiry', () => {
-  test('entries leave only when the minute they expire in is over', () => {
+  test('entries are removed only after the minute in which they expire', () => {
     const set = made.set();
     set.apply([made.entry('jti', 'j', { expiresAtMs: 90_000 })]);
     set.sweep(119_999);
@@ -20,7 +20,7 @@ describe('expiry', () => {
     expect(set.state().entries).toBe(0);
   });
 
-  test('what has expired is not taken in, and time never runs back', () => {
+  test('expired entries are not added, and the time of the set never goes back', () => {
     const set = made.set();
     set.sweep(100_000);
     set.sweep(50_000);
@@ -28,7 +28,7 @@ describe('expiry', () => {
     expect(set.state().entries).toBe(1);
   });
 
-  test('a sweep is a bounded piece of work, and the next goes on where it stopped', () => {
+  test('a sweep removes a limited number of entries, and the next one continues where it stopped', () => {
     const set = made.set(100_000);
     set.apply(Array.from({ length: 12_000 }, (_, at) => made.entry('jti', `j${at}`, { expiresAtMs: 1 })));
     const left: number[] = [];
@@ -41,7 +41,7 @@ describe('expiry', () => {
 });
 
 describe('budget', () => {
-  test('80 % of the budget is said once, and again only after it has fallen below', () => {
+  test('80 % of the budget is logged once, and again only after the set has fallen below it', () => {
     const set = made.set(100);
     set.apply(Array.from({ length: 79 }, (_, at) => made.entry('jti', `j${at}`, { expiresAtMs: 1 })));
     expect(made.warnings).toEqual([]);
@@ -53,7 +53,7 @@ describe('budget', () => {
     expect(made.warnings).toHaveLength(2);
   });
 
-  test('beyond the budget nothing is dropped', () => {
+  test('no entry is dropped beyond the budget', () => {
     const set = made.set(10);
     const many = Array.from({ length: 50 }, (_, at) => made.entry('jti', `j${at}`));
     set.apply(many);
@@ -61,11 +61,11 @@ describe('budget', () => {
   });
 });
 
-describe('relief near the budget', () => {
+describe('near the budget', () => {
   const single = (value: string, more: Partial<RevocationEntry> = {}): RevocationEntry =>
     made.entry('jti', value, { userId: 'u', clientId: 'c', ...more });
 
-  test('what a later epoch of its user or client covers goes, and stays refused', () => {
+  test('an entry that a later epoch of its user or client covers is removed, and its token stays rejected', () => {
     const set = made.set(4);
     set.apply([single('a'), single('b', { userId: null }), made.entry('family', 'f', { userId: 'u', clientId: 'x' })]);
     set.apply([made.entry('user', 'u'), made.entry('client', 'c')]);
@@ -74,7 +74,7 @@ describe('relief near the budget', () => {
     for (const jti of ['a', 'b']) expect(set.check(claimsOf({ jti, fid: undefined, sid: undefined }))).toBe('revoked');
   });
 
-  test('what is not covered stays: earlier or shorter epochs, others’ entries, sessions under a client’s epoch', () => {
+  test('an entry stays when the epoch is earlier, expires sooner or belongs to another owner, or when only a client’s epoch covers a session', () => {
     const set = made.set(4);
     set.apply([
       made.entry('user', 'u'),
@@ -89,7 +89,7 @@ describe('relief near the budget', () => {
     expect(set.state().entries).toBe(8);
   });
 
-  test('far below the budget nothing is looked through, and near it no more than once in five seconds', () => {
+  test('entries are scanned only near the budget, and at most once in five seconds', () => {
     const set = made.set(10);
     set.apply([single('a'), made.entry('user', 'u')]);
     expect(set.state().entries).toBe(2);
@@ -104,7 +104,7 @@ describe('relief near the budget', () => {
     expect(set.state().entries).toBe(2);
   });
 
-  test('a token once refused is refused for as long as its entry would have lived, whatever is relieved', () => {
+  test('a rejected token stays rejected for as long as its entry would have lived, whichever entries are removed', () => {
     const step = fc.oneof(
       fc.record({ what: fc.constant('mint' as const), user: fc.nat(2) }),
       fc.record({

@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 
 describe('check', () => {
-  test('refuses by token id, session, family, user and client, each with its reason', () => {
+  test('rejects by token id, session, family, user and client, each with its reason', () => {
     const reasonOf = (revoked: RevocationEntry): unknown => {
       const set = made.set();
       set.apply([revoked]);
@@ -25,7 +25,7 @@ describe('check', () => {
     expect(reasonOf(made.entry('jti', 'another'))).toBeNull();
   });
 
-  test('an epoch cuts off what was born below it and nothing that was born at it', () => {
+  test('an epoch revokes tokens issued under a lower epoch and none issued under it', () => {
     const set = made.set();
     set.apply([made.entry('user', 'u', { tokenEpoch: 3 }), made.entry('client', 'c', { tokenEpoch: 2 })]);
     expect(set.check(claimsOf({ ue: 2, ce: 9 }))).toBe('revoked');
@@ -35,7 +35,7 @@ describe('check', () => {
     expect(set.userEpoch('unknown')).toBeUndefined();
   });
 
-  test('what a token was exchanged from ends it too: by token id, or by an epoch of its client', () => {
+  test('an exchanged token is revoked with the token it was exchanged from: by token id, or by an epoch of its client', () => {
     const origins = [
       { jti: 'near', client_id: 'service', ce: 4 },
       { jti: 'far', client_id: 'app', ce: 2 },
@@ -68,7 +68,7 @@ describe('check', () => {
     expect(set.userEpoch('u')).toBeUndefined();
   });
 
-  test('ended sessions and revoked keys can be asked for', () => {
+  test('the set answers for ended sessions and revoked keys', () => {
     const set = made.set();
     set.apply([made.entry('sid', 's'), made.entry('key', 'k')]);
     expect([set.isSessionEnded('s'), set.isSessionEnded('t')]).toEqual([true, false]);
@@ -77,7 +77,7 @@ describe('check', () => {
 });
 
 describe('freshness', () => {
-  test('nothing is judged before the first complete load, nor past the bound', () => {
+  test('no token is validated before the first complete load, or beyond the staleness bound', () => {
     const set = made.set();
     expect(set.refusal()).toBe('revocation_state_stale');
     expect(() => assertFresh(set)).toThrow('revocation_state_stale');
@@ -91,7 +91,7 @@ describe('freshness', () => {
     expect(set.state()).toMatchObject({ fresh: false, rewound: false, ageMs: 2_001, incarnation: 'i1' });
   });
 
-  test('a rewound database refuses validating and issuing, until it is told', () => {
+  test('while the database is rewound, no token is validated or issued', () => {
     const set = made.set();
     set.confirm(0, 0, 0);
     set.setRewound(true);
@@ -101,11 +101,11 @@ describe('freshness', () => {
     expect(() => assertMayIssue(set)).not.toThrow();
   });
 
-  test('a copy that is stale issues nothing', () => {
+  test('a stale copy issues no token', () => {
     expect(() => assertMayIssue(made.set())).toThrow('revocation_state_stale');
   });
 
-  test('another incarnation begins empty and unconfirmed', () => {
+  test('the set of another incarnation begins empty and unconfirmed', () => {
     const set = made.set();
     set.apply([made.entry('jti', 'j')]);
     set.confirm(1, 0, 0);
@@ -115,7 +115,7 @@ describe('freshness', () => {
     expect(set.since(0, 10)).toEqual([]);
   });
 
-  test('listeners hear every confirmation until they leave', () => {
+  test('listeners are called on every confirmation until they are removed', () => {
     const set = made.set();
     let heard = 0;
     const leave = set.onConfirmed(() => {
@@ -130,7 +130,7 @@ describe('freshness', () => {
 });
 
 describe('feed', () => {
-  test('gives what lies above an epoch, in order, up to a limit', () => {
+  test('returns the entries above an epoch, in order, up to a limit', () => {
     const set = made.set();
     set.apply(['a', 'b', 'c', 'd'].map((value) => made.entry('jti', value)));
     expect(set.since(1, 2).map(({ value }) => value)).toEqual(['b', 'c']);
@@ -139,7 +139,7 @@ describe('feed', () => {
   });
 });
 
-test('the set equals a plain list of revocations under any interleaving of deltas, time and questions', () => {
+test('the set answers like a plain list of revocations, whatever the order of changes, time and queries', () => {
   const ids = fc.constantFrom('a', 'b', 'c');
   const command = fc.oneof(
     {
@@ -191,7 +191,7 @@ test('the set equals a plain list of revocations under any interleaving of delta
           set.apply([added]);
         } else if (step.what === 'pass') {
           nowMinutes += step.minutes;
-          // The set keeps an entry as long as any entry of the same name, so does the model.
+          // The set keeps an entry as long as the longest one of its kind and value; so does the model.
           const lives = (one: RevocationEntry): boolean =>
             model.some((o) => o.kind === one.kind && o.value === one.value && o.expiresAtMs >= nowMinutes * 60_000);
           model = model.filter(lives);

@@ -3,10 +3,10 @@ import type { PolledGuard } from './database-guard.ts';
 import { createRevocationLog, type RevocationEntry } from './revocation-log.ts';
 import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 
-/** A token that another was exchanged from, as far as a revocation may name it. */
+/** The claims of a token that another was exchanged from (RFC 8693), by which it may be revoked. */
 export type TokenOrigin = { readonly jti: string; readonly client_id: string; readonly ce: number };
 
-/** The claims that revocations are matched with. A parsed access token has them. */
+/** The claims of an access token that revocations are matched with. */
 export type RevocableClaims = {
   readonly jti: string;
   readonly sid?: string | undefined;
@@ -15,7 +15,7 @@ export type RevocableClaims = {
   readonly client_id: string;
   readonly ue: number;
   readonly ce: number;
-  /** Of an exchanged token alone: session, login and user are its own. */
+  /** Only in an exchanged token. Its session, family and user are in its own claims. */
   readonly origins?: readonly TokenOrigin[] | undefined;
 };
 
@@ -26,54 +26,54 @@ type Refusal = 'state_rewound' | 'revocation_state_stale';
 type RevocationState = {
   readonly fresh: boolean;
   readonly rewound: boolean;
-  /** Since the last complete answer of the database was asked for; infinite before the first. */
+  /** Time since the query for the last complete answer was sent; infinite before the first answer. */
   readonly ageMs: number;
   readonly epoch: number;
   readonly incarnation: string;
   readonly entries: number;
 };
 
-/** The revocations in the memory of a copy. */
+/** The revocations that this copy has in memory. */
 export type RevocationSet = {
   /** O(1), no allocation, no I/O. Null when the token is not revoked. Valid only while `refusal()` is null. */
   check(claims: RevocableClaims): RevocationReason | null;
   isSessionEnded(sid: string): boolean;
   isKeyRevoked(kid: string): boolean;
-  /** The lowest `ue` that is accepted for this user; undefined when its epoch was not raised recently. */
+  /** The lowest `ue` that is accepted for this user; undefined when the user's epoch was not raised recently. */
   userEpoch(userId: string): number | undefined;
-  /** Why no token may be validated now; null when it may. */
+  /** Why no token can be validated now; null when tokens can be validated. */
   refusal(): Refusal | null;
-  /** Why nothing may be issued, refreshed or revoked now: as `refusal`, and after a lost connection until a poll is confirmed. */
+  /** Why no token can be issued, refreshed or revoked now: like `refusal`, and also from a lost connection to the next complete poll. */
   issuingRefusal(): Refusal | null;
   state(): RevocationState;
-  /** Whether what is held is a complete answer of the database asked at or after this monotonic time. */
+  /** Whether the set is the complete answer to a query sent at or after this monotonic time. */
   isConfirmedSince(monotonicMs: number): boolean;
   /** Live entries above an epoch, in order, at most `limit`. */
   since(epoch: number, limit: number): RevocationEntry[];
-  /** When the database was asked for what is held now; wall clock, milliseconds since 1970. */
+  /** When the query for the current state was sent; wall clock, milliseconds since 1970. */
   confirmedAtMs(): number;
-  /** Calls after every complete answer of the database; returns the end of it. */
+  /** Calls the listener after every complete answer of the database; returns a function that stops. */
   onConfirmed(listener: () => void): () => void;
 };
 
-/** The writing side: for the poll alone. */
+/** The writing side, which only the state poll uses. */
 export type RevocationMemory = RevocationSet & {
-  /** Forgets everything: another incarnation begins, and nothing is judged before its first complete answer. */
+  /** Empties the set for another incarnation. No token can be validated before the first complete answer. */
   reset(incarnation: string): void;
-  /** Entries in epoch order. */
+  /** Adds entries, which are in epoch order. */
   apply(entries: readonly RevocationEntry[]): void;
-  /** Everything up to `epoch` has been applied, as of the moment the statement was sent. */
+  /** Call it when everything up to `epoch` has been applied; the set is complete as of the time the query was sent. */
   confirm(epoch: number, sentAtMonotonicMs: number, sentAtWallMs: number): void;
   setRewound(rewound: boolean): void;
-  /** Forgets what no living token can carry any more; a bounded piece of work per call. */
+  /** Removes expired entries, a bounded number per call. */
   sweep(nowMs: number): void;
 };
 
 export type HasRevocations = { readonly revocations: RevocationSet };
 
 /**
- * Call it after a commit that wrote revocations: this copy reads them at once, and the others are notified. Resolves when
- * this copy has read them. Never throws.
+ * Call it after a commit that wrote revocations. This copy reads them immediately and notifies the other copies. Resolves
+ * when this copy has read them. Never throws.
  */
 export type HasRevocationPush = { readonly announceRevocations: () => void | Promise<void> };
 
@@ -84,8 +84,8 @@ export function assertFresh(revocations: RevocationSet): void {
 }
 
 /**
- * Throws `stateRewound` or `revocationStateStale` (503) unless tokens can be issued, refreshed or revoked now. An early
- * check that saves work: every write is checked again (`database-guard.ts`).
+ * Throws `stateRewound` or `revocationStateStale` (503) unless tokens can be issued, refreshed or revoked now. This early
+ * check only saves work, because the database guard checks every write again.
  */
 export function assertMayIssue(revocations: Pick<RevocationSet, 'issuingRefusal'>): void {
   const refusal = revocations.issuingRefusal();
@@ -103,23 +103,23 @@ export type RevocationSetOptions = {
   readonly stalenessBoundMs: number;
   /** Entries beyond which single revocations are collapsed into epochs. */
   readonly budget: number;
-  /** Of a process that has a poll. */
+  /** Only in a process with a state poll. */
   readonly databaseGuard?: Pick<PolledGuard, 'isInDoubt'>;
 };
 
-/** Share of the budget from which on superfluous entries are dropped, and the operator is told. */
-const CROWDED = 0.8;
+/** Share of the budget from which on covered entries are removed and a warning is logged. */
+const CROWDED_SHARE = 0.8;
 
 export function createRevocationSet(options: RevocationSetOptions): RevocationMemory {
   const { clock, log, stalenessBoundMs, budget, databaseGuard } = options;
-  const held = createRevocationLog(clock, budget * CROWDED);
-  const { jti, sid, family, user, client, key } = held.byName;
+  const stored = createRevocationLog(clock, budget * CROWDED_SHARE);
+  const { jti, sid, family, user, client, key } = stored.byName;
   let epoch = 0;
   let incarnation = '';
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let confirmedWallMs = 0;
   let rewound = false;
-  let alerted = false;
+  let hasWarned = false;
   const listeners = new Set<() => void>();
 
   const ageMs = (): number => clock.monotonic() - confirmedAt;
@@ -129,21 +129,21 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
     return ageMs() > stalenessBoundMs ? 'revocation_state_stale' : null;
   }
 
-  function alert(): void {
-    const entries = held.size();
-    if (entries < budget * CROWDED) alerted = false;
-    else if (!alerted) {
-      alerted = true;
-      log.warn({ entries, budget }, 'revocations in memory pass 80 % of REVOCATION_BUDGET');
+  function warnWhenCrowded(): void {
+    const entries = stored.size();
+    if (entries < budget * CROWDED_SHARE) hasWarned = false;
+    else if (!hasWarned) {
+      hasWarned = true;
+      log.warn({ entries, budget }, 'revocations in memory exceed 80 % of REVOCATION_BUDGET');
     }
   }
 
-  /** As many as services stand behind each other; most tokens have none. */
+  /** Most tokens have no origins; a token that was exchanged several times has a few. */
   function isOriginRevoked(origins: readonly TokenOrigin[]): boolean {
     for (const origin of origins) {
       if (jti.has(origin.jti)) return true;
-      const cut = client.get(origin.client_id);
-      if (cut !== undefined && origin.ce < cut.tokenEpoch!) return true;
+      const clientEntry = client.get(origin.client_id);
+      if (clientEntry !== undefined && origin.ce < clientEntry.tokenEpoch!) return true;
     }
     return false;
   }
@@ -155,12 +155,12 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
         const ended = family.get(claims.fid);
         if (ended !== undefined) return ended.isReuse ? 'family_reused' : 'revoked';
       }
-      const userCut = user.get(claims.sub);
-      if (userCut !== undefined && claims.ue < userCut.tokenEpoch!) return 'revoked';
-      const clientCut = client.get(claims.client_id);
-      if (clientCut !== undefined && claims.ce < clientCut.tokenEpoch!) return 'revoked';
+      const userEntry = user.get(claims.sub);
+      if (userEntry !== undefined && claims.ue < userEntry.tokenEpoch!) return 'revoked';
+      const clientEntry = client.get(claims.client_id);
+      if (clientEntry !== undefined && claims.ce < clientEntry.tokenEpoch!) return 'revoked';
       if (claims.origins !== undefined && isOriginRevoked(claims.origins)) return 'revoked';
-      // Last: a user's cut-off ends the sessions too, and is the better reason.
+      // Last: raising a user's epoch ends the sessions too, and `revoked` is then the more precise reason.
       if (claims.sid !== undefined && sid.has(claims.sid)) return 'session_ended';
       return null;
     },
@@ -177,25 +177,25 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
         ageMs: age,
         epoch,
         incarnation,
-        entries: held.size(),
+        entries: stored.size(),
       };
     },
     isConfirmedSince: (monotonicMs) => !rewound && confirmedAt >= monotonicMs,
-    since: held.since,
+    since: stored.since,
     confirmedAtMs: () => confirmedWallMs,
     onConfirmed(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
     reset(next) {
-      held.clear();
+      stored.clear();
       epoch = 0;
       incarnation = next;
       confirmedAt = Number.NEGATIVE_INFINITY;
     },
     apply(entries) {
-      held.append(entries);
-      alert();
+      stored.append(entries);
+      warnWhenCrowded();
     },
     confirm(upTo, sentAtMonotonicMs, sentAtWallMs) {
       epoch = upTo;
@@ -207,8 +207,8 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
       rewound = value;
     },
     sweep(nowMs) {
-      held.sweep(nowMs);
-      alert();
+      stored.sweep(nowMs);
+      warnWhenCrowded();
     },
   };
 }

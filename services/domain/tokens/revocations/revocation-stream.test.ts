@@ -13,7 +13,7 @@ const LIFE_MS = 60_000;
 let nowMs: number;
 let epoch: number;
 let lines: string[];
-/** What a signature waits for. */
+/** Every signature waits for this promise. */
 let signing: Promise<void>;
 let revocations: RevocationMemory;
 let streams: RevocationStreams;
@@ -23,14 +23,14 @@ const log = { debug: say, info: say, warn: say, error: say };
 const clock = { now: () => nowMs, monotonic: () => nowMs };
 const question = { since: 0 };
 
-/** An answer of the database, after which every stream is looked at. */
+/** Simulates an answer of the database, after which every stream advances. */
 function polled(afterMs = 0): void {
   nowMs += afterMs;
   revocations.confirm(epoch, nowMs, nowMs);
 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Everything its reader gets, and whether the end was clean. */
+/** Collects everything that the reader gets, and whether the stream ended cleanly. */
 function read(stream: Readable): { text: string; ends: number; errors: unknown[] } {
   const seen = { text: '', ends: 0, errors: [] as unknown[] };
   stream.on('data', (chunk) => {
@@ -62,8 +62,8 @@ beforeEach(() => {
   streams = createRevocationStreams({ ...state, ...limits, revocationFeed, clock, log });
 });
 
-test('a consumer that takes nothing is cut and its place is free again; one that waits for news is not', async () => {
-  // More than waits for a reader: nothing is made after it before it is taken.
+test('a consumer that reads nothing is disconnected and its place is freed; one that waits for changes is not', async () => {
+  // Larger than the stream's buffer, so no further answer is made before the consumer reads it.
   const expiresAtMs = nowMs + 3_600_000;
   const entry = { kind: 'jti', tokenEpoch: null, isReuse: false, userId: null, clientId: null, expiresAtMs } as const;
   revocations.apply(Array.from({ length: 400 }, (_, at) => ({ ...entry, epoch: at + 1, value: `token-${at}` })));
@@ -82,7 +82,7 @@ test('a consumer that takes nothing is cut and its place is free again; one that
   expect([eventsIn(seen), seen.ends]).toEqual([2, 0]);
 });
 
-test('one that is old ends cleanly, once, however often it is looked at', async () => {
+test('a stream past its maximum life ends cleanly, and only once', async () => {
   const seen = read(streams.open(question, testCaller));
   await turn();
   polled(LIFE_MS);
@@ -95,7 +95,7 @@ test('one that is old ends cleanly, once, however often it is looked at', async 
   expect(streams.count()).toBe(0);
 });
 
-test('what was signed while the stream ended is not sent after its end', async () => {
+test('an answer whose signature finishes after the end of the stream is not sent', async () => {
   const held = Promise.withResolvers<void>();
   signing = held.promise;
   const stream = streams.open(question, testCaller);
@@ -108,12 +108,12 @@ test('what was signed while the stream ended is not sent after its end', async (
   expect([eventsIn(seen), seen.ends, seen.errors]).toEqual([0, 1, []]);
 });
 
-test('while nothing signs the stream is silent, and goes on with the poll after', async () => {
+test('while no key signs the stream is silent, and it continues with the next poll', async () => {
   signing = Promise.reject(new Error('no key signs'));
   const seen = read(streams.open(question, testCaller));
   await turn();
   expect([eventsIn(seen), seen.ends]).toEqual([0, 0]);
-  expect(lines).toEqual(['a revocation stream could not be served']);
+  expect(lines).toEqual(['revocation stream could not be served; the next poll retries']);
   signing = Promise.resolve();
   epoch = 3;
   polled();
@@ -121,7 +121,7 @@ test('while nothing signs the stream is silent, and goes on with the poll after'
   expect([eventsIn(seen), seen.text.includes('"epoch":3')]).toEqual([1, true]);
 });
 
-test('a reconnecting consumer goes on where its last event was; an id that is none of ours is no question', () => {
+test('a reconnecting consumer continues after its last event; an event id of another server is ignored', () => {
   const incarnation = '0190b1d4-0000-7000-8000-000000000001';
   expect(questionOfEventId(`${incarnation}.7`)).toEqual({ since: 7, incarnation });
   expect(questionOfEventId('7')).toEqual({ since: 7, incarnation: undefined });
@@ -129,7 +129,7 @@ test('a reconnecting consumer goes on where its last event was; an id that is no
     expect(questionOfEventId(id)).toBeNull();
 });
 
-test('a copy that cannot know opens no stream, and the place it would have had is free', () => {
+test('a stale copy opens no stream and keeps no place for it', () => {
   nowMs += 60_000;
   expect(() => streams.open(question, testCaller)).toThrow('revocation_state_stale');
   expect(streams.count()).toBe(0);

@@ -7,14 +7,14 @@ import { revocationStreamsBusy, revocationStreamsSpent } from './revocations-con
 
 export type RevocationStreams = {
   /**
-   * Server-sent events: what lies above `since`, then every change, and an empty signed answer at half the staleness
-   * bound, by which a quiet feed differs from a dead one. Ends after `maximumLifeMs`: who comes back is authenticated
-   * again. Throws `revocationStreamsSpent` (429); `revocationStreamsBusy`, `shuttingDown`, `revocationStateStale` or
+   * Opens a stream of server-sent events: the revocations above `since`, then every change. Without changes it sends an
+   * empty signed answer at half the staleness bound, so that the consumer can tell a quiet feed from a broken one. It
+   * ends after `maximumLifeMs`, so that the consumer authenticates again. Throws `revocationStreamsSpent` (429); `revocationStreamsBusy`, `shuttingDown`, `revocationStateStale` or
    * `stateRewound` (503).
    */
   open(question: FeedQuestion, caller: Caller): Readable;
   count(): number;
-  /** Ends every stream cleanly and opens no more: for the drain. */
+  /** Ends every stream cleanly and opens no more: for shutdown. */
   close(): void;
 };
 
@@ -28,13 +28,13 @@ export type RevocationStreamDeps = HasRevocations &
     readonly maximumStreams?: number;
     readonly maximumPerCaller?: number;
     readonly maximumLifeMs?: number;
-    /** A consumer that has taken nothing for this long is cut. */
+    /** A consumer that has read nothing for this long is disconnected. */
     readonly stuckAfterMs?: number;
   };
 
 const EVENT_ID = /^(?:([0-9a-f-]{36})\.)?(\d{1,15})$/;
 
-/** The position in the Last-Event-ID of a reconnecting consumer (WHATWG HTML §9.2.4); null when it is not one of ours. */
+/** The position in the Last-Event-ID of a reconnecting consumer (WHATWG HTML §9.2.4); null when this server did not send the id. */
 export function questionOfEventId(id: unknown): FeedQuestion | null {
   const parts = typeof id === 'string' ? EVENT_ID.exec(id) : null;
   return parts ? { since: Number(parts[2]), incarnation: parts[1] } : null;
@@ -68,7 +68,7 @@ class RevocationStream extends Readable {
     void this.#advance();
   }
 
-  /** Runs after every poll: sends what is due, cuts consumers that read nothing, and ends old streams so that consumers authenticate again. */
+  /** Runs after every poll: sends what is due, disconnects a consumer that reads nothing, and ends an old stream. */
   tick(): void {
     const { clock, maximumLifeMs = 300_000, stuckAfterMs = 10_000 } = this.#deps;
     const now = clock.monotonic();
@@ -77,7 +77,7 @@ class RevocationStream extends Readable {
     else void this.#advance();
   }
 
-  /** Asked again, or once it was cut, it changes nothing. */
+  /** Ends the stream cleanly; does nothing when it has already ended. */
   finish(): void {
     this.#isFinished = true;
     this.push(null);
@@ -104,10 +104,11 @@ class RevocationStream extends Readable {
       if (!this.destroyed && !this.#isFinished)
         this.push(`id: ${incarnation}.${epoch}\nevent: revocations\ndata: ${jws}\n\n`);
     } catch (err) {
-      // Stale, or nothing signs: silence says so, and the consumer's own bound refuses. Tried again after the next poll.
+      // The state is stale or no key signs: the stream stays silent until the consumer's staleness bound ends its trust.
+      // The next poll retries.
       this.#isBusy = false;
       this.#isWanted = true;
-      this.#deps.log.debug({ err }, 'a revocation stream could not be served');
+      this.#deps.log.debug({ err }, 'revocation stream could not be served; the next poll retries');
     }
   }
 }

@@ -51,7 +51,7 @@ const READER = { accepts: ['client', 'bearer'], permission: 'revocations:read' }
 const since = z.strictObject({
   /** The epoch that the caller has; 0 requests all revocations. */
   since: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
-  /** The incarnation of that epoch. For another incarnation than ours the response starts from 0. */
+  /** The incarnation of that epoch. If the database has another incarnation, the response starts from 0. */
   incarnation: z.uuid().optional(),
 });
 

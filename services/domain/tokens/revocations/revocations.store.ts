@@ -3,17 +3,17 @@ import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 
-/** The one row every copy polls, and what was committed above an epoch: one snapshot. */
+/** The row that every copy polls, and the revocations above an epoch, from one snapshot. */
 export type FeedPage = {
   readonly incarnation: string;
-  /** Incarnations whose loss was accepted. */
+  /** Incarnations whose loss an operator accepted. */
   readonly replaced: readonly string[];
   readonly epoch: number;
   readonly keysVersion: number;
   readonly accessVersion: number;
   readonly beat: number;
   readonly isBeatDue: boolean;
-  /** True on a replica: what it shows may be old however often it is asked. */
+  /** True on a replica, whose answers may be outdated. */
   readonly isStandby: boolean;
   /** The database's clock, milliseconds since 1970. */
   readonly nowMs: number;
@@ -23,11 +23,11 @@ export type FeedPage = {
 
 type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
 
-/** Entries per statement: reading a page must not hold the event loop. */
+/** Entries per statement, so that reading a page does not block the event loop. */
 export const FEED_PAGE_SIZE = 2_000;
 
-// Locks nothing. Index: revocations_epoch_key. Counter and rows come from one snapshot, so what the counter says is
-// there; the JSON array keeps it one row, which is also the cheapest form to parse.
+// Locks nothing. Index: revocations_epoch_key. Counter and rows come from one snapshot, so every row that the counter
+// has counted is visible. A JSON array keeps the answer in one row and is the cheapest form to parse.
 const feedRead = defineStatement(
   'revocationFeedRead',
   `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version AS "keysVersion",
@@ -40,7 +40,7 @@ const feedRead = defineStatement(
    FROM feed_state s`,
 );
 
-// The row is skipped while a commit holds it: that commit moves the epoch, which marks the time just as well.
+// Skips the row while a transaction locks it: that transaction raises the epoch, which shows progress just as well.
 const feedBeat = defineStatement(
   'revocationFeedBeat',
   `UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
@@ -48,14 +48,14 @@ const feedBeat = defineStatement(
      WHERE clock_timestamp() NOT BETWEEN beat_at AND beat_at + interval '900 milliseconds' FOR UPDATE SKIP LOCKED)`,
 );
 
-// What never issued a token has nothing to revive.
+// True for a database without keys, sessions and token families: it has never issued a token.
 const databaseIsUnused = defineStatement(
   'revocationDatabaseIsUnused',
   `SELECT NOT EXISTS (SELECT FROM jwks) AND NOT EXISTS (SELECT FROM sessions)
      AND NOT EXISTS (SELECT FROM refresh_families) AS "isUnused"`,
 );
 
-/** Index: revocations_expires_at. An hour past its use no copy can be that late and still trusted. */
+/** Index: revocations_expires_at. No copy may be an hour behind and still validate tokens. */
 export const revocationPurge = definePurge({
   kind: 'revocations',
   table: 'revocations',
@@ -69,14 +69,14 @@ const collapseLock = defineStatement(
   'SELECT pg_try_advisory_xact_lock(72707371) AS "isMine"',
 );
 
-// Reads the whole table, as the next two do, which is why they are asked past the budget alone.
+// This and the next two read the whole table, so they run only beyond the budget.
 const liveCounts = defineStatement(
   'revocationLiveCounts',
   `SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS "ofTokens"
    FROM revocations WHERE expires_at > clock_timestamp()`,
 );
 
-// The join leaves out who is gone: the row of their end covers theirs already.
+// The join leaves out deleted users: the revocation of the user covers theirs already.
 const crowdedUsers = defineStatement(
   'revocationCrowdedUsers',
   `SELECT r.user_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
@@ -92,7 +92,7 @@ const crowdedClients = defineStatement(
    GROUP BY r.client_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.client_id LIMIT $1`,
 );
 
-// In id order, as every writer of many rows; the row triggers end the families and write revocation and audit rows.
+// Locks in id order, as every writer of many rows does. The row triggers end the families and write revocation and audit rows.
 const userEpochsRaise = defineStatement(
   'revocationUserEpochsRaise',
   `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1
@@ -105,7 +105,7 @@ const clientEpochsRaise = defineStatement(
    RETURNING "clientId" AS id, "tokenEpoch" AS epoch`,
 );
 
-// Index: revocations_kind_value. The epoch must refuse for as long as any row it stands for would have.
+// Index: revocations_kind_value. The row of the epoch must live as long as the longest of the rows that it replaces.
 const cutsExtend = defineStatement(
   'revocationCutsExtend',
   `UPDATE revocations r SET expires_at = greatest(r.expires_at, to_timestamp(c.expires_at_ms / 1000))
@@ -113,7 +113,7 @@ const cutsExtend = defineStatement(
    WHERE r.kind = $1 AND r.value = c.value AND r.token_epoch = c.token_epoch`,
 );
 
-// What was revoked before the epoch went up: rows of this very transaction have no number yet.
+// Deletes only rows of earlier transactions: those of this transaction have no epoch yet.
 const singlesOfUsersDelete = defineStatement(
   'revocationSinglesOfUsersDelete',
   `DELETE FROM revocations WHERE kind IN ('jti', 'sid', 'family') AND user_id = ANY($1) AND epoch IS NOT NULL RETURNING 1`,
@@ -138,7 +138,7 @@ type FeedRow = Omit<FeedPage, 'entries'> & {
   ][];
 };
 
-/** State and the first `FEED_PAGE_SIZE` revocations above `epoch`, as of one moment. */
+/** The state and the first `FEED_PAGE_SIZE` revocations above `epoch`, from one snapshot. */
 export async function readFeed(sql: Sql, epoch: number): Promise<FeedPage> {
   const [row] = await sql.query<FeedRow>(feedRead, [epoch, FEED_PAGE_SIZE]);
   if (!row) throw new Error('feed_state has no row: the database is not migrated');
@@ -159,7 +159,7 @@ export async function readFeed(sql: Sql, epoch: number): Promise<FeedPage> {
   return { ...state, entries };
 }
 
-/** Moves the beat forward unless another copy just did. */
+/** Advances the beat unless another copy just did. */
 export async function beatFeed(sql: Sql): Promise<void> {
   await sql.query(feedBeat);
 }
@@ -169,16 +169,16 @@ export async function isDatabaseUnused(sql: Sql): Promise<boolean> {
   return row?.isUnused === true;
 }
 
-/** Whose single revocations are many, the most crowded first. */
+/** A user or client with several single revocations. */
 export type Crowd = { readonly id: string; readonly entries: number; readonly expiresAtMs: number };
 
-/** One collapse at a time over all copies; let go at commit. */
+/** Allows one collapse at a time across all copies; released at commit. False while another runs. */
 export async function lockCollapse(tx: Sql): Promise<boolean> {
   const [row] = await tx.query<{ isMine: boolean }>(collapseLock);
   return row?.isMine === true;
 }
 
-/** Rows that live, and those among them that name a token or a login. */
+/** Counts live rows, and those among them that name a token or a token family. */
 export async function readLiveCounts(tx: Sql): Promise<{ readonly live: number; readonly ofTokens: number }> {
   const [row] = await tx.query<{ live: number; ofTokens: number }>(liveCounts);
   return row ?? { live: 0, ofTokens: 0 };
@@ -191,9 +191,9 @@ export const readCrowdedClients = (tx: Sql, limit: number): Promise<Crowd[]> =>
 type RaisedEpoch = { readonly id: string; readonly epoch: number };
 
 export type Collapsed = {
-  /** Users or clients whose epoch went up. */
+  /** Users or clients whose epoch was raised. */
   readonly raised: number;
-  /** Single revocations that went. */
+  /** Single revocations that were deleted. */
   readonly collapsed: number;
 };
 
@@ -211,21 +211,21 @@ async function collapse(
   return { raised: ids.length, collapsed: (await tx.query(statements.remove, [crowds && ids])).length };
 }
 
-/** Raises the users' epochs in place of their single revocations. */
+/** Raises the users' epochs and deletes their single revocations. */
 export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collapsed> =>
   collapse(tx, 'user', crowds, { raise: userEpochsRaise, remove: singlesOfUsersDelete });
 
-/** The same for clients' own tokens; null: for every client, which refuses every token there is. */
+/** The same for client-credentials tokens. Null raises the epoch of every client, which revokes every token. */
 export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
   collapse(tx, 'client', crowds, { raise: clientEpochsRaise, remove: singlesOfClientsDelete });
 
-// One row; waits only for another copy that starts.
+// Locks one row, for which only another starting copy waits.
 const revocationKeepRaise = defineStatement(
   'revocationKeepRaise',
   `UPDATE token_lifetimes SET revocation_keep_seconds = $1 WHERE revocation_keep_seconds < $1`,
 );
 
-/** How long revocations written from now on are kept, at least. */
+/** Sets the minimum time that revocations written from now on are kept. */
 export async function raiseRevocationKeep(sql: Sql, seconds: number): Promise<void> {
   await sql.query(revocationKeepRaise, [seconds]);
 }

@@ -18,14 +18,14 @@ import { revokeOAuthToken } from './revoke-oauth-token.ts';
 import { revokeToken } from './revoke-token.ts';
 
 const HOUR_MS = 3_600_000;
-/** Of the copy whose wall clock the tests step. */
+/** Offset of the wall clock of the copy whose clock the tests step. */
 let stepMs = 0;
 const steppedClock: Clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
 
 let harness: IssuingHarness;
-/** The same database by a clock of its own. */
+/** A copy on the same database, with a separate clock. */
 let stepped: IssuingCopy;
-/** Asks seldom, is told nothing, and loses its database when the test says so. */
+/** A copy that polls rarely, gets no notifications, and loses its database when a test says so. */
 let behind: IssuingCopy;
 let link: TcpProxy;
 let client: Caller & { kind: 'client' };
@@ -57,7 +57,7 @@ const verdictOf = async ({ ports, poll }: IssuingCopy, token: string) => {
   return verdict.active ? 'active' : verdict.reason;
 };
 
-/** The signing key is compromised, and only this copy knows: it signs with the next one. */
+/** Compromises the signing key; only this copy knows, and signs with the next key. */
 async function replaceKeyUnheard(): Promise<void> {
   const { bearer } = await newPerson(harness);
   const kid = decodeProtectedHeader(bearer).kid as string;
@@ -65,7 +65,7 @@ async function replaceKeyUnheard(): Promise<void> {
   await harness.ports.keyRing.load();
 }
 
-/** Logins are made under a server key that only this copy knows. */
+/** Makes this copy create token families under a server key that the other copies do not know. */
 async function replaceServerKeyUnheard(): Promise<void> {
   await rotateServerSecret({ ...harness.ports, keysChanged: () => {} }, { purpose: 'refresh' }, testCaller);
   await harness.rows(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
@@ -77,16 +77,16 @@ describe.each([
   ['an hour behind', -HOUR_MS],
 ])('a copy whose clock is %s', (_, byMs) => {
   test.each([
-    ['by its holder', end],
+    ['by its user', end],
     ['by its client', endByClient],
-  ])('a token revoked there %s is dead everywhere', async (_by, revoke) => {
+  ])('a token revoked there %s is rejected on every copy', async (_by, revoke) => {
     const { bearer } = await newPerson(harness);
     stepMs = byMs;
     await revoke(stepped, bearer);
     expect(await verdictOf(harness, bearer)).toBe('revoked');
   });
 
-  test('says nothing of tokens, good or over: neither here nor by introspection', async () => {
+  test('answers 503 about valid and expired tokens alike, in validation and in introspection', async () => {
     const { bearer } = await newPerson(harness);
     const exp = Math.floor(Date.now() / 1_000) - 60;
     const { token: over } = await signAccessToken(harness.ports, { ...(decodeJwt(bearer) as AccessTokenClaims), exp });
@@ -102,7 +102,7 @@ describe.each([
   });
 });
 
-test('a token over by the database’s clock alone is written nowhere; one that a slow clock may take is', async () => {
+test('revoking a token that no verifier accepts any more writes no row; one that a slow clock may accept gets a row', async () => {
   const { id, bearer } = await newPerson(harness);
   const { leewaySeconds } = harness.ports.tokenSettings;
   const overFor = async (seconds: number): Promise<string> => {
@@ -116,11 +116,11 @@ test('a token over by the database’s clock alone is written nowhere; one that 
   expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([{ kind: 'jti' }]);
 });
 
-describe('a copy that has not heard of the newest keys', () => {
+describe('a copy that has not loaded the newest keys', () => {
   test.each([
-    ['by its holder', end],
+    ['by its user', end],
     ['by its client', endByClient],
-  ])('a token revoked there %s is dead everywhere', async (_by, revoke) => {
+  ])('a token revoked there %s is rejected on every copy', async (_by, revoke) => {
     await replaceKeyUnheard();
     const { bearer } = await newPerson(harness);
     await revoke(behind, bearer);
@@ -129,9 +129,9 @@ describe('a copy that has not heard of the newest keys', () => {
   });
 
   test.each([
-    ['by its holder', end],
+    ['by its user', end],
     ['by its client', endByClient],
-  ])('and cannot ask for them revokes nothing %s, and says so', async (_by, revoke) => {
+  ])('and cannot read them revokes no token %s, and answers 503', async (_by, revoke) => {
     await link.cut();
     await replaceKeyUnheard();
     const { bearer } = await newPerson(harness);
@@ -142,7 +142,7 @@ describe('a copy that has not heard of the newest keys', () => {
     expect(await verdictOf(behind, bearer)).toBe('revoked');
   });
 
-  test('introspects, explains and exchanges by them, or says that it cannot', async () => {
+  test('loads them to introspect, explain and exchange a token, or answers 503', async () => {
     const service = await harness.newClient([], { grantTypes: ['urn:ietf:params:oauth:grant-type:token-exchange'] });
     await link.cut();
     await replaceKeyUnheard();
@@ -169,7 +169,7 @@ describe('a copy that has not heard of the newest keys', () => {
     };
     expect(await outcomeOf(asked.introspect())).toBe('key_ring_behind');
     expect(await outcomeOf(asked.explain())).toBe('key_ring_behind');
-    // Nothing is issued after a lost connection, whatever the keys.
+    // After a lost connection no token is issued, whatever the keys.
     expect(await outcomeOf(asked.exchange())).toBe('revocation_state_stale');
     await link.restore();
     await behind.poll.wake();
@@ -178,7 +178,7 @@ describe('a copy that has not heard of the newest keys', () => {
     expect(await outcomeOf(asked.exchange())).toBe('ok');
   });
 
-  test('refreshes and looks at logins of a newer server key, or says that it cannot', async () => {
+  test('loads a newer server key to refresh or inspect a token, or answers 503', async () => {
     const presentedBy = { clientId: null, isAuthenticated: false };
     await replaceServerKeyUnheard();
     const { refreshToken: unheard } = await newPerson(harness);
@@ -208,7 +208,7 @@ describe('a copy that has not heard of the newest keys', () => {
   });
 });
 
-test('an id is the same in capitals: what is revoked by it is dead', async () => {
+test('a token revoked by its id in capitals is rejected', async () => {
   const [one, other] = [await newPerson(harness), await newPerson(harness)];
   const { jti } = decodeJwt(one.bearer);
   const { fid } = decodeJwt(other.bearer) as { fid: string };

@@ -42,30 +42,33 @@ const eventsOf = (actorId: string, outcome: string) =>
   );
 const all = { permissions: new Set(['tokens:revoke']) };
 
-describe('one’s own', () => {
-  test.each(['token_id', 'session_id', 'family_id', 'user_id'] as const)('%s ends by right', async (kind) => {
-    const person = await newPerson(harness);
-    const caller = callerOf(person);
-    const value = {
-      token_id: caller.tokenId as string,
-      session_id: person.sessionId,
-      family_id: caller.familyId as string,
-      user_id: person.id,
-    }[kind];
-    const { epoch } = await revoke(caller, kind, value);
-    const ended = { token_id: 'jti', session_id: 'sid', family_id: 'family', user_id: 'user' }[kind];
-    expect(await revocationsOf([value])).toContainEqual({ kind: ended, value, epoch });
-    expect(harness.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
-  });
+describe('a target of the caller', () => {
+  test.each(['token_id', 'session_id', 'family_id', 'user_id'] as const)(
+    '%s: its user can end it without a permission',
+    async (kind) => {
+      const person = await newPerson(harness);
+      const caller = callerOf(person);
+      const value = {
+        token_id: caller.tokenId as string,
+        session_id: person.sessionId,
+        family_id: caller.familyId as string,
+        user_id: person.id,
+      }[kind];
+      const { epoch } = await revoke(caller, kind, value);
+      const ended = { token_id: 'jti', session_id: 'sid', family_id: 'family', user_id: 'user' }[kind];
+      expect(await revocationsOf([value])).toContainEqual({ kind: ended, value, epoch });
+      expect(harness.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
+    },
+  );
 
-  test('user ends with every session: one left alive would make new tokens at once', async () => {
+  test('user_id ends every session too, because a live session would get new tokens at once', async () => {
     const person = await newPerson(harness);
     await revoke(callerOf(person), 'user_id', person.id);
     expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
     await expect(pairOf(harness, person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 
-  test('token ends with its reason, once: the first one is kept', async () => {
+  test('token: the revocation has its reason; a second one keeps the first reason', async () => {
     const person = await newPerson(harness);
     const { tokenId } = callerOf(person);
     const first = await revoke(callerOf(person), 'token', person.bearer);
@@ -77,7 +80,7 @@ describe('one’s own', () => {
     });
   });
 
-  test('is nothing to an API key, and to a token of another client only what that client was given', async () => {
+  test('an API key can revoke nothing; a token of another client only what was issued to that client', async () => {
     const person = await newPerson(harness);
     const familyId = decodeJwt(person.bearer).fid as string;
     for (const changes of [{ by: 'api_key' }, { clientId: 'elsewhere' }] as const)
@@ -91,7 +94,7 @@ describe('one’s own', () => {
     expect(await outcomeOf(revoke(through, 'token', pair.access_token))).toBe('ok');
   });
 
-  test('of a client is its own token, not a user’s login through it', async () => {
+  test('a client can revoke its client-credentials tokens, but not a user’s token family at the client', async () => {
     const person = await newPerson(harness);
     const client = await harness.newClient(['tokens:issue']);
     const own = await issueClientToken(harness.ports, {}, client);
@@ -101,8 +104,8 @@ describe('one’s own', () => {
   });
 });
 
-describe('another’s', () => {
-  test('is refused alike whether it exists or not, the refusal is recorded, and nothing ends', async () => {
+describe('a target of another user', () => {
+  test('is refused alike whether the target exists or not; the refusal is recorded and nothing ends', async () => {
     const [person, other] = [await newPerson(harness), await newPerson(harness)];
     const { fid, jti } = decodeJwt(other.bearer) as { fid: string; jti: string };
     const asked = [
@@ -113,7 +116,7 @@ describe('another’s', () => {
       ['user_id', other.id],
       ['client_id', 'sallyport'],
       ['session_id', randomUUID()],
-      ['family_id', 'no id of ours'],
+      ['family_id', 'not a UUID'],
       ['user_id', randomUUID()],
     ] as const;
     for (const [kind, value] of asked)
@@ -129,7 +132,7 @@ describe('another’s', () => {
     );
   });
 
-  test('ends by tokens:revoke, of a person with a fresh login', async () => {
+  test('is ended by a caller with tokens:revoke; a user with it needs a recent sign-in', async () => {
     const [person, other] = [await newPerson(harness), await newPerson(harness)];
     expect(await outcomeOf(revoke(callerOf(person, { ...all, authTime: 1 }), 'user_id', other.id))).toBe(
       'step_up_required',
@@ -146,25 +149,25 @@ describe('another’s', () => {
     expect(await outcomeOf(revoke(testCaller, 'client_id', randomUUID()))).toBe('client_unknown');
   });
 
-  test('client ends with the logins through it and its own tokens', async () => {
+  test('client_id ends the token families at the client and its client-credentials tokens', async () => {
     const client = await harness.newClient();
     await revoke(testCaller, 'client_id', client.clientId);
     expect(await revocationsOf([client.clientId])).toMatchObject([{ kind: 'client' }]);
   });
 });
 
-test('RFC 7009 §2.2: what is not known or ended already is no error, and writes nothing', async () => {
+test('RFC 7009 §2.2: an unknown or ended target is no error, and nothing is written', async () => {
   const person = await newPerson(harness);
   const caller = callerOf(person, all);
   const { epoch } = harness.ports.revocations.state();
   expect(await revoke(caller, 'token', 'not.a.token')).toEqual({ epoch });
   const familyId = randomUUID();
   expect(await outcomeOf(revoke(caller, 'family_id', familyId))).toBe('ok');
-  expect(await outcomeOf(revoke(caller, 'family_id', 'no id of ours'))).toBe('ok');
-  expect(await revocationsOf([familyId, 'no id of ours'])).toEqual([]);
+  expect(await outcomeOf(revoke(caller, 'family_id', 'not a UUID'))).toBe('ok');
+  expect(await revocationsOf([familyId, 'not a UUID'])).toEqual([]);
 });
 
-test('a session whose row is gone already still ends the logins and tokens that name it', async () => {
+test('revoking a session whose row is already deleted still ends its token families and tokens', async () => {
   const sessionId = randomUUID();
   const { epoch } = await revoke(testCaller, 'session_id', sessionId);
   expect(await revocationsOf([sessionId])).toEqual([{ kind: 'sid', value: sessionId, epoch }]);
@@ -180,7 +183,7 @@ describe('RFC 7009: a client', () => {
   const end = (token: string, client: Extract<Caller, { kind: 'client' }>) =>
     revokeOAuthToken(harness.ports, token, client.clientId, client);
 
-  test('ends a login by its refresh token, and an access token by itself', async () => {
+  test('can end a token family by its refresh token, and an access token by sending it', async () => {
     const { pair, client, jti, fid } = await loginOf();
     await end(pair.access_token, client);
     expect(await revocationsOf([jti, fid])).toMatchObject([{ kind: 'jti', value: jti }]);
@@ -188,7 +191,7 @@ describe('RFC 7009: a client', () => {
     expect(await revocationsOf([fid])).toMatchObject([{ kind: 'family', value: fid }]);
   });
 
-  test('cannot end a token of another client, which lives on; the attempt is recorded', async () => {
+  test('cannot end a token of another client, which stays valid; the attempt is recorded', async () => {
     const [{ pair, jti, fid }, thief] = [await loginOf(), await harness.newClient()];
     for (const token of [pair.access_token, pair.refresh_token])
       expect(await outcomeOf(end(token, thief))).toBe('token_of_another_client');
@@ -199,7 +202,7 @@ describe('RFC 7009: a client', () => {
     ]);
   });
 
-  test('is not told whether a token was ever one: neither rubbish nor a login whose row is gone is an error', async () => {
+  test('learns nothing about an unknown token: neither random text nor a token of a deleted family is an error', async () => {
     const { pair, client, fid } = await loginOf();
     await harness.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
     await end(pair.refresh_token, client);

@@ -18,8 +18,8 @@ const end = (kind: RevokeInput['kind'], value: string, changes: Partial<Paramete
   revokeToken({ ...harness.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
 const revocationsOf = (userId: string) => harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
 
-/** A login that only its client can refresh. */
-const boundLogin = ({ id: userId }: Person) =>
+/** A token family that only its client can refresh. */
+const boundFamily = ({ id: userId }: Person) =>
   harness.ports.transact((tx) =>
     createFamily(
       tx,
@@ -38,16 +38,16 @@ const boundLogin = ({ id: userId }: Person) =>
   );
 
 test.each([
-  ['any client may use', async (person: Person) => person],
-  ['its client alone can use', boundLogin],
-])('a refresh token that %s ends its login, by each caller who may end it', async (_whose, login) => {
+  ['any client may present', async (person: Person) => person],
+  ['only its client can present', boundFamily],
+])('a refresh token that %s ends its family, for each caller that may end it', async (_whose, familyOf) => {
   const person = await newPerson(harness);
-  const { refreshToken } = await login(person);
+  const { refreshToken } = await familyOf(person);
   await end('token', refreshToken);
   expect(await revocationsOf(person.id)).toEqual([{ kind: 'family' }]);
 });
 
-test('a refresh token that was not made here ends nothing', async () => {
+test('a refresh token that was not issued here ends nothing', async () => {
   const person = await newPerson(harness);
   const changed = person.refreshToken.at(-2) === 'A' ? 'B' : 'A';
   await end('token', person.refreshToken.slice(0, -2) + changed + person.refreshToken.at(-1));
@@ -75,7 +75,7 @@ function memoryOfItsOwn() {
   return { ports, confirm, asked: asked.promise, waiting: () => waiting };
 }
 
-test('the answer waits for this copy to have read its own revocation, and for no more', async () => {
+test('the response waits until this copy has read the revocation, and no longer', async () => {
   const memory = memoryOfItsOwn();
   const answer = end('token_id', randomUUID(), memory.ports);
   await memory.asked;
@@ -87,7 +87,7 @@ test('the answer waits for this copy to have read its own revocation, and for no
   await expect.poll(() => harness.ports.revocations.state().epoch).toBeGreaterThanOrEqual(epoch);
 });
 
-test('a copy that cannot read answers all the same: the row is committed, and its number told', async () => {
+test('a copy that cannot read still answers: the row is committed, and the response has its epoch', async () => {
   const memory = memoryOfItsOwn();
   const tokenId = randomUUID();
   const { epoch } = await end('token_id', tokenId, memory.ports);

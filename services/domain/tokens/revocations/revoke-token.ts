@@ -4,7 +4,7 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { assertFreshLogin, type HasStepUp } from '#services/domain/shared/step-up.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { tokenRevoked } from '../audit-events.ts';
 import { clientUnknown, userUnknown } from '../errors.ts';
@@ -38,7 +38,7 @@ export type RevokeInput = {
   readonly reason: string;
 };
 
-/** The target, and its user and client as far as known. */
+/** The target, with its user and client where they are known. */
 export type RevokeTarget = {
   readonly kind: Exclude<RevocationKind, 'key'>;
   readonly value: string;
@@ -49,15 +49,15 @@ export type RevokeTarget = {
 };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** RFC 9562 allows upper and lower case. Ids in tokens are lower case, and revocations are compared with those. */
+/** RFC 9562 §4 allows upper case, but ids in tokens are lower case, and revocations are compared with these. */
 const idIn = (value: string): string => (UUID.test(value.toLowerCase()) ? value.toLowerCase() : value);
-/** A revocation is kept this much longer than expiry and leeway, for slow clocks. */
+/** A revocation is kept this much longer than expiry and leeway, for verifiers with slow clocks. */
 const KEPT_AFTER_EXPIRY_SECONDS = 300;
 
 /**
  * The family of a genuine refresh token or the id of a genuine access token; null for any other text. Null is reported
- * to the caller as success, so this confirms its state first: this copy could lack new keys or families, or know nothing
- * of a restore. Throws `key_ring_behind`, `store_unavailable` (503).
+ * to the caller as success, so this copy first confirms its state: it could lack new keys or families, or not have
+ * noticed a restore. Throws `key_ring_behind`, `store_unavailable` (503).
  */
 export const targetOfToken = (ports: RevokePorts, token: string): Promise<RevokeTarget | null> =>
   lookConfirmed(
@@ -69,13 +69,13 @@ export const targetOfToken = (ports: RevokePorts, token: string): Promise<Revoke
 async function lookForTarget(ports: RevokePorts, token: string): Promise<RevokeTarget | null> {
   const familyId = familyNamedIn(token);
   if (familyId !== null) {
-    const login = await targetOfFamily(ports, familyId);
-    // The row of a family is kept longer than its tokens live.
-    if (login.clientId === null) return null;
-    // Only its client can use it, but every caller that may end the family can end it by this token.
-    const boundClientIds = ['', login.clientId];
+    const family = await targetOfFamily(ports, familyId);
+    // The family row was deleted. It is kept longer than its tokens live, so the token has expired.
+    if (family.clientId === null) return null;
+    // Only its client can refresh with the token, but any caller that may end the family can end it with the token.
+    const boundClientIds = ['', family.clientId];
     const { incarnation } = ports.revocations.state();
-    return checkRefreshToken(token, boundClientIds, ports.keyRing, incarnation) === null ? null : login;
+    return checkRefreshToken(token, boundClientIds, ports.keyRing, incarnation) === null ? null : family;
   }
   const verified = verifyToken(ports, token);
   if (typeof verified === 'string') return null;
@@ -119,8 +119,8 @@ async function targetOf(
 }
 
 /**
- * Whether the target is the caller's own, by its `sub`. Our own pages may revoke anything of their user; a token granted
- * to another client only what was issued to that client; an API key nothing, because a thief may have it.
+ * Whether the target belongs to the caller. The first-party client may revoke everything of its user, another client only
+ * what was issued to it, and an API key nothing, because the key may be stolen.
  */
 function isOwn(target: RevokeTarget, caller: Caller): boolean {
   if (caller.kind === 'user') {
@@ -165,10 +165,10 @@ async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: C
   }
 }
 
-/** How long the response waits for this copy to read its own revocation. */
+/** How long the response waits for this copy to read the revocation that it wrote. */
 const APPLY_WAIT_MS = 250;
 
-/** Resolves when this copy's memory has the epoch, or after a short wait: the poll reads it in any case. */
+/** Resolves when this copy's memory has the epoch, or after `APPLY_WAIT_MS`; the next poll reads it in any case. */
 function applied({ revocations }: HasRevocations, epoch: number): Promise<void> {
   if (revocations.state().epoch >= epoch) return Promise.resolve();
   return new Promise((resolve) => {
@@ -184,7 +184,7 @@ function applied({ revocations }: HasRevocations, epoch: number): Promise<void> 
   });
 }
 
-/** Row, commit, push, then the feed number it got at commit. */
+/** Writes and commits the revocation, notifies the copies, and returns the epoch that the commit gave it. */
 export async function commitRevocation(
   ports: RevokePorts,
   target: RevokeTarget,
@@ -211,10 +211,10 @@ const metricKinds = {
 } as const satisfies Record<RevokeInput['kind'], RevocationKind>;
 
 /**
- * Revokes a token, a session, a family, or all tokens of a user or client. A caller may revoke its own; those of others
- * require tokens:revoke. An unknown or ended target is no error (RFC 7009 §2.2), except that a caller with tokens:revoke
- * learns that a user or client does not exist. Returns the number of the revocation in the feed: a copy that has read
- * that far rejects the target. Throws `permission_missing` (403), also for a target that does not exist;
+ * Revokes a token, a session, a family, or all tokens of a user or client. Revoking a target of another user or client
+ * requires tokens:revoke. An unknown or ended target is no error (RFC 7009 §2.2), except that a caller with tokens:revoke
+ * learns that a user or client does not exist. Returns the epoch of the revocation: a copy that has read the feed up to
+ * it rejects the target. Throws `permission_missing` (403), also for a target that does not exist;
  * `step_up_required` (403) for a user with the permission but no recent sign-in; `user_unknown`, `client_unknown` (404),
  * `key_ring_behind`, `store_unavailable` (503).
  */
@@ -235,6 +235,6 @@ export async function revokeToken(
     });
     throw permissionMissing({ detail: 'Revoking for others requires the permission tokens:revoke.', isRecorded: true });
   }
-  assertFreshLogin(caller, ports.stepUp, { usesPermission: true });
+  assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
   return commitRevocation(ports, target, input.reason, caller);
 }

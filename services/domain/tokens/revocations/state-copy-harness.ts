@@ -10,14 +10,14 @@ import { createStatePoll, type StatePoll } from './state-poll.ts';
 
 type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
 
-/** What an API process holds of the state, on a real database: one of several copies in a test. */
+/** The state in memory of one of several API copies, on a real database. */
 export type StateCopy = {
   readonly revocations: RevocationMemory;
   readonly poll: StatePoll;
   readonly sql: Sql;
   readonly transact: Transact;
   readonly redis: RedisConnection;
-  /** Everything the poll took in, in the order it came. */
+  /** Every entry that the poll applied, in order. */
   readonly applied: RevocationEntry[];
   readonly lines: LogLine[];
   readonly reloads: { keys: number; access: number };
@@ -34,7 +34,7 @@ export type StateCopyOptions = {
   readonly onBeat?: (copy: { readonly sql: Sql; readonly transact: Transact }) => Promise<unknown>;
 };
 
-/** Opens and starts a copy; await `poll.ready()` for its first answer. */
+/** Opens and starts a copy. Await `poll.ready()` for its first answer. */
 export function openStateCopy(options: StateCopyOptions): StateCopy {
   const { databaseUrl: url, marks, pollIntervalMs = 250, stalenessBoundMs = 2_000, budget = 1_000_000 } = options;
   const lines: LogLine[] = [];
@@ -44,7 +44,7 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
       void lines.push({ level, message });
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const shared = { url, applicationName: 'state-copy', onLost: () => databaseGuard.doubt() };
-  // Patient, so that a poll that a test asks for has been answered when it resolves.
+  // A long timeout, so that a poll that a test requests has been answered when it resolves.
   const databaseGuard = createPolledGuard();
   const pollPool = createPatientPool({ ...shared, connections: 1, genericPlans: true });
   const pool = createPatientPool({ ...shared, connections: 24 });
@@ -105,15 +105,15 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
 }
 
 export type StateCopies = {
-  /** Another copy, over what all of them share, at once. */
+  /** Opens another copy on the shared stores, without waiting for its state. */
   start(options?: Partial<StateCopyOptions>): StateCopy;
-  /** The same; resolves when its state is known. */
+  /** The same, but resolves when its state is known. */
   open(options?: Partial<StateCopyOptions>): Promise<StateCopy>;
-  /** Closes all that were opened. */
+  /** Closes every copy. */
   close(): Promise<void>;
 };
 
-/** The copies of one test file. @param shared asked with each copy */
+/** The copies of one test file. @param shared returns the stores; called for each copy */
 export function createStateCopies(shared: () => StateCopyOptions): StateCopies {
   const copies: StateCopy[] = [];
   const start = (options: Partial<StateCopyOptions> = {}): StateCopy => {

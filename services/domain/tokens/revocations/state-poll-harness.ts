@@ -1,4 +1,4 @@
-// For tests only: a state poll whose database, marks, Redis and clocks are the test's own, answered by hand.
+// For tests only: a state poll with a fake database, mark store, Redis and clocks, which the test controls.
 
 import type { Log, MarkStore, Marks, Redis, Row, Sql } from '#services/domain/ports.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
@@ -7,7 +7,7 @@ import { createRevocationSet, type RevocationMemory } from './revocation-set.ts'
 import { FEED_PAGE_SIZE } from './revocations.store.ts';
 import { type ConfirmedState, createStatePoll, type StatePoll } from './state-poll.ts';
 
-/** The database as the poll sees it, answered by hand: when, with what, or not at all. */
+/** A fake database: the test decides when and what it answers, or that it fails. */
 type Database = {
   incarnation: string;
   replaced: string[];
@@ -25,15 +25,15 @@ type Database = {
 export type PollHarness = {
   readonly db: Database;
   monotonicMs: number;
-  /** What the database was asked and when it answers, unless it does so by itself. */
+  /** The queries in flight, which the test answers unless the database answers by itself. */
   readonly asked: { since: number; answer: (failure?: Error) => void }[];
   isAutomatic: boolean;
-  /** What was logged. */
+  /** Messages that were logged. */
   readonly lines: string[];
-  /** The marks outside, and how they are kept. */
+  /** The fake mark store. */
   stored: Marks | null;
   readonly marks: MarkStore;
-  /** What was told to other copies. */
+  /** Notifications that were sent to other copies. */
   readonly appended: string[];
   isRedisDown: boolean;
   beats: number;
@@ -44,11 +44,11 @@ export type PollHarness = {
   readonly set: RevocationMemory;
   readonly databaseGuard: PolledGuard;
   readonly poll: StatePoll;
-  /** As another copy tells us by Redis. */
+  /** Simulates a notification of another copy through Redis. */
   tellEntry(fields: Record<string, string>): void;
   revoke(jti: string): void;
   isRevoked(jti: string): boolean;
-  /** After the first answer, which is not among those asked. */
+  /** Starts the poll and answers its first query, which `asked` leaves out. */
   started(): Promise<void>;
   close(): Promise<void>;
 };
@@ -56,10 +56,10 @@ export type PollHarness = {
 const HOUR_MS = 3_600_000;
 const START_MS = 1_700_000_000_000;
 
-/** What waits for nothing but answers that are there. */
+/** Lets every promise settle that waits only for answers that have arrived. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Everything of one test. */
+/** Opens the harness of one test. */
 export function createPollHarness(): PollHarness {
   const db: Database = {
     incarnation: 'i1',
@@ -83,7 +83,7 @@ export function createPollHarness(): PollHarness {
       if (statement.name === 'revocationDatabaseIsUnused') return Promise.resolve([{ isUnused: db.isUnused } as R]);
       const since = values[0] as number;
       return new Promise((resolve, reject) => {
-        // What a statement sees is fixed when it is sent.
+        // A statement reads the state at the time it is sent.
         const { rows, isUnused: _, ...state } = structuredClone(db);
         const page = rows.filter(([epoch]) => epoch > since).slice(0, FEED_PAGE_SIZE);
         const answer = (failure?: Error): void =>

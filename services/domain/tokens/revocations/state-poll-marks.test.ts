@@ -8,7 +8,7 @@ beforeEach(() => {
 afterEach(() => harness.close());
 
 describe('marks', () => {
-  test('follow what was seen, and say nothing when nothing moved', async () => {
+  test('follow the state that was read, and are not written again when it has not changed', async () => {
     await harness.started();
     expect(harness.stored).toEqual({ incarnation: 'i1', revocationEpoch: 0, beat: 1 });
     harness.revoke('x');
@@ -18,7 +18,7 @@ describe('marks', () => {
     expect(harness.stored).toEqual({ incarnation: 'i1', revocationEpoch: 1, beat: 5 });
   });
 
-  test('the beat is moved by who finds it due, once at a time', async () => {
+  test('a copy that finds the beat due advances it, once at a time', async () => {
     await harness.started();
     expect(harness.beats).toBe(0);
     harness.db.isBeatDue = true;
@@ -27,22 +27,24 @@ describe('marks', () => {
     expect(harness.beats).toBe(1);
   });
 
-  test('a beat that fails is told, makes nothing stale, and is tried again with the next answer', async () => {
+  test('a failed beat is logged, makes nothing stale, and is retried with the next answer', async () => {
     await harness.started();
     harness.db.isBeatDue = true;
     harness.isBeatFailing = true;
     await harness.poll.wake();
     await turn();
-    expect([harness.beats, harness.lines.filter((line) => line === 'the feed could not be kept').length]).toEqual([
-      1, 1,
-    ]);
+    expect([
+      harness.beats,
+      harness.lines.filter((line) => line === 'beat or maintenance of the revocation feed failed').length,
+    ]).toEqual([1, 1]);
     expect(harness.set.refusal()).toBeNull();
     harness.isBeatFailing = false;
     await harness.poll.wake();
     await turn();
-    expect([harness.beats, harness.lines.filter((line) => line === 'the feed could not be kept').length]).toEqual([
-      2, 1,
-    ]);
+    expect([
+      harness.beats,
+      harness.lines.filter((line) => line === 'beat or maintenance of the revocation feed failed').length,
+    ]).toEqual([2, 1]);
   });
 
   test.each([
@@ -50,7 +52,7 @@ describe('marks', () => {
     ['an older beat', { revocationEpoch: 0, beat: 2 }],
     ['another history', { incarnation: 'i0', revocationEpoch: 0, beat: 0 }],
   ])(
-    'a database with %s than its marks is refused at the start, and read again once it is at them',
+    'a database with %s than its marks is refused at start, and read again once it has reached them',
     async (_what, behind) => {
       harness.stored = { incarnation: 'i1', ...behind };
       harness.revoke('of the backup');
@@ -71,7 +73,7 @@ describe('marks', () => {
     },
   );
 
-  test('a database that goes back under a running copy is seen at the next poll, though the marks were lost', async () => {
+  test('a database that is rewound under a running copy is noticed at the next poll, even if the marks were lost', async () => {
     harness.revoke('seen');
     await harness.started();
     harness.stored = null;
@@ -81,7 +83,7 @@ describe('marks', () => {
     expect(harness.set.refusal()).toBe('state_rewound');
   });
 
-  test('what another process has marked counts from the next poll on', async () => {
+  test('marks that another process raised apply from the next poll on', async () => {
     await harness.started();
     harness.stored = { incarnation: 'i1', revocationEpoch: 4, beat: 40 };
     harness.db.beat = 2;
@@ -92,7 +94,7 @@ describe('marks', () => {
     expect(harness.set.refusal()).toBe('state_rewound');
   });
 
-  test('an answer that was under way while another process raised the marks is not behind them', async () => {
+  test('an answer in flight while another process raises the marks is not rewound', async () => {
     await harness.started();
     harness.isAutomatic = false;
     let raised: () => void = () => {};
@@ -109,7 +111,7 @@ describe('marks', () => {
     await first;
     const second = harness.poll.wake();
     await turn();
-    // Sent, and seeing beat 2, when another process sees 3 and marks it.
+    // This query has read beat 2 when another process reads 3 and raises the mark.
     harness.stored = { incarnation: 'i1', revocationEpoch: 0, beat: 3 };
     harness.marks.raise = working;
     raised();
@@ -117,13 +119,13 @@ describe('marks', () => {
     harness.asked[1]!.answer();
     await second;
     expect(harness.set.refusal()).toBeNull();
-    // The next one is sent after it, and still shows 2: that is behind.
+    // The next query is sent afterwards and still returns 2, so the database is behind.
     harness.isAutomatic = true;
     await harness.poll.wake();
     expect(harness.set.refusal()).toBe('state_rewound');
   });
 
-  test('an accepted loss begins a new incarnation: everything is read anew, keys and access too', async () => {
+  test('an accepted loss begins a new incarnation: everything is read again, with keys, roles and clients', async () => {
     harness.revoke('old');
     await harness.started();
     harness.reloads.length = 0;
@@ -137,7 +139,7 @@ describe('marks', () => {
     expect(harness.stored).toMatchObject({ incarnation: 'i2' });
   });
 
-  test('a new empty database takes over marks of another; one with a history does not', async () => {
+  test('a new empty database replaces the marks of another; a used one does not', async () => {
     harness.stored = { incarnation: 'i0', revocationEpoch: 3, beat: 30 };
     harness.db.isUnused = true;
     await harness.started();
@@ -145,7 +147,7 @@ describe('marks', () => {
     expect(harness.stored).toMatchObject({ incarnation: 'i1' });
   });
 
-  test('marks that cannot be read judge nothing: the copy is not ready and not fresh', async () => {
+  test('while marks cannot be read at start, the copy is neither ready nor fresh', async () => {
     const broken = harness.marks.read;
     harness.marks.read = () => Promise.reject(new Error('unreadable'));
     harness.poll.start();
@@ -156,7 +158,7 @@ describe('marks', () => {
     expect(harness.set.refusal()).toBeNull();
   });
 
-  test('marks that cannot be raised are said once, and the copy goes on; that they are raised again is said, too', async () => {
+  test('a failure to write marks is logged once, and so is its end; the copy continues to work', async () => {
     await harness.started();
     const working = harness.marks.raise;
     harness.marks.raise = () => Promise.reject(new Error('disk full'));
@@ -167,9 +169,9 @@ describe('marks', () => {
       return harness.lines.filter((line) => line.startsWith('marks'));
     };
     await beatOn();
-    expect(await beatOn()).toEqual([expect.stringMatching(/^marks could not be raised/)]);
+    expect(await beatOn()).toEqual([expect.stringMatching(/^high-water marks could not be written/)]);
     expect(harness.set.refusal()).toBeNull();
     harness.marks.raise = working;
-    expect((await beatOn()).slice(1)).toEqual(['marks are raised again']);
+    expect((await beatOn()).slice(1)).toEqual(['high-water marks are written again']);
   });
 });

@@ -10,7 +10,7 @@ import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
 import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
 
-/** Servers of this file's own, to be stopped and frozen: by pid, never the ones that other tests share. */
+/** Servers that only this file uses, so that it can stop and freeze them by pid. */
 
 const insert = defineStatement(
   'testStoresInsert',
@@ -57,7 +57,7 @@ afterAll(async () => {
   await Promise.all([dataDir, marksDir].map((path) => rm(path, { recursive: true, force: true })));
 });
 
-test('FLUSHALL revives nothing, here or in a copy that starts after it', async () => {
+test('after FLUSHALL revoked tokens stay rejected, also on a copy that starts afterwards', async () => {
   const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'before-flush');
   await reaches(there, 'before-flush');
@@ -71,7 +71,7 @@ test('FLUSHALL revives nothing, here or in a copy that starts after it', async (
   await reaches(there, 'after-flush');
 });
 
-test('Redis stopped and started again: revocations reach the other copy before, while and after', async () => {
+test('revocations reach the other copy before, during and after a restart of Redis', async () => {
   const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'redis-up');
   await reaches(there, 'redis-up');
@@ -86,7 +86,7 @@ test('Redis stopped and started again: revocations reach the other copy before, 
   await reaches(there, 'redis-back');
 });
 
-test('Postgres frozen: past the bound everything is refused, and with it back the copy goes on and has missed nothing', async () => {
+test('while Postgres is frozen every token is refused past the staleness bound; afterwards the copy continues without a missed revocation', async () => {
   const [here, there] = [await copies.open(), await copies.open()];
   await revoke(here, 'before-freeze');
   await reaches(there, 'before-freeze');
@@ -103,7 +103,7 @@ test('Postgres frozen: past the bound everything is refused, and with it back th
   await reaches(there, 'after-freeze');
 });
 
-test('Postgres stopped and started again: stale, refused, recovered, and no false rewind by the lost beats', async () => {
+test('a restart of Postgres makes a copy stale until it recovers; lost beats are not taken for a rewind', async () => {
   const copy = await copies.open();
   await revoke(copy, 'before-stop');
   await reaches(copy, 'before-stop');
@@ -118,7 +118,7 @@ test('Postgres stopped and started again: stale, refused, recovered, and no fals
   await reaches(copy, 'after-stop');
 });
 
-test('Postgres killed: what was acknowledged is there after its recovery, and the marks are not ahead of it', async () => {
+test('after a kill of Postgres every acknowledged revocation is there, and the marks are not ahead of the database', async () => {
   const copy = await copies.open();
   for (let index = 0; index < 20; index += 1) await copy.sql.query(insert, [`acknowledged-${index}`]);
   await copy.poll.wake();
@@ -132,7 +132,7 @@ test('Postgres killed: what was acknowledged is there after its recovery, and th
   expect(copy.revocations.state().rewound).toBe(false);
 });
 
-/** Stops the postmaster, which starts nothing from then on, and then its backends; those that ended meanwhile are none. */
+/** Stops the postmaster, so that it starts no process, and then its backends; ignores backends that have ended meanwhile. */
 async function freezePostgres(copy: StateCopy): Promise<number[]> {
   const [row] = await copy.sql.query<{ pid: number }>(postmaster);
   process.kill(row!.pid, 'SIGSTOP');

@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 describe('numbering', () => {
-  test('a transaction of many revocations takes consecutive numbers with one write of the counter', async () => {
+  test('many revocations in one transaction get consecutive epochs with one update of the counter', async () => {
     const { transact, sql } = await copies.open();
     await transact(async (tx) => {
       await tx.query(insertMany, ['a', 300]);
@@ -66,7 +66,7 @@ describe('numbering', () => {
     expect(await sql.query(counter)).toMatchObject([{ epoch: 501 }]);
   });
 
-  test('what a savepoint takes back takes no number', async () => {
+  test('revocations that a savepoint rolls back get no epoch', async () => {
     const { transact, sql } = await copies.open();
     await transact(async (tx) => {
       await tx.query(insert, ['kept']);
@@ -83,7 +83,7 @@ describe('numbering', () => {
   });
 });
 
-test('24 writers committing out of order, with rollbacks: two pollers see every commit once and in order', async () => {
+test('with 24 writers that commit out of order and roll back, two pollers see every commit once and in order', async () => {
   const writer = await copies.open({ pollIntervalMs: 10_000 });
   const pollers = await Promise.all([copies.open({ pollIntervalMs: 50 }), copies.open({ pollIntervalMs: 70 })]);
   let committed = 0;
@@ -116,13 +116,13 @@ test('24 writers committing out of order, with rollbacks: two pollers see every 
 });
 
 describe('reaching every copy', () => {
-  test('with Redis: an announced revocation is read by another copy that does not poll by itself', async () => {
+  test('with Redis, an announced revocation is read by another copy that does not poll by its timer', async () => {
     const [here, there] = [
       await copies.open(),
       await copies.open({ pollIntervalMs: 60_000, stalenessBoundMs: 60_000 }),
     ];
     await expect.poll(() => there.redis.isReady() && here.redis.isReady()).toBe(true);
-    // The follower's first blocking read may not stand yet: an entry before it is the poll's to find.
+    // The follower's first blocking read may not have begun; only a poll finds an entry from before it.
     await expect
       .poll(async () => {
         await here.sql.query(insert, [`j${Math.random()}`]);
@@ -138,7 +138,7 @@ describe('reaching every copy', () => {
     expect(isRevoked(here, 'pushed')).toBe(true);
   });
 
-  test('without Redis: the poll finds it, and nothing says the copy is stale', async () => {
+  test('without Redis, the poll finds it, and the copy is not stale', async () => {
     const nowhere = 'redis://127.0.0.1:1/0';
     const [here, there] = [await copies.open({ redisUrl: nowhere }), await copies.open({ redisUrl: nowhere })];
     await here.sql.query(insert, ['polled']);
@@ -147,7 +147,7 @@ describe('reaching every copy', () => {
     expect(there.revocations.refusal()).toBeNull();
   });
 
-  test('a forged stream entry causes a poll and nothing else', async () => {
+  test('a forged stream entry causes a poll and has no other effect', async () => {
     const copy = await copies.open();
     await expect.poll(() => copy.redis.isReady()).toBe(true);
     await copy.sql.query(insert, ['real']);
@@ -166,7 +166,7 @@ describe('reaching every copy', () => {
     expect(isRevoked(copy, 'real')).toBe(true);
   });
 
-  test('FLUSHALL revives nothing, and what comes after is still read', async () => {
+  test('after FLUSHALL revoked tokens stay rejected, and later revocations are still read', async () => {
     const copy = await copies.open();
     await copy.sql.query(insert, ['before']);
     await copy.poll.wake();
@@ -180,7 +180,7 @@ describe('reaching every copy', () => {
   });
 });
 
-test('more revocations than a page holds are loaded whole before anything is judged', async () => {
+test('more revocations than fit into a page are all loaded before any token is validated', async () => {
   const writer = await copies.open();
   await writer.sql.query(insertMany, ['n', 4_500]);
   const copy = copies.start();
@@ -189,7 +189,7 @@ test('more revocations than a page holds are loaded whole before anything is jud
   expect(copy.revocations.state()).toMatchObject({ epoch: 4_500, entries: 4_500 });
 });
 
-test('the beat goes on by one copy at a time, and the marks follow it', async () => {
+test('one copy at a time advances the beat, and the marks follow it', async () => {
   const [one] = await Promise.all([copies.open(), copies.open(), copies.open()]);
   const marks = createFileMarks(dataDir);
   await one!.sql.query(insert, ['x']);

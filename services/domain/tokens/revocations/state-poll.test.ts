@@ -12,7 +12,7 @@ beforeEach(() => {
 afterEach(() => harness.close());
 
 describe('age', () => {
-  test('counts from the moment the statement was sent, not from its answer', async () => {
+  test('is measured from the time the query was sent, not from its answer', async () => {
     await harness.started();
     harness.isAutomatic = false;
     harness.monotonicMs = 10_000;
@@ -31,13 +31,13 @@ describe('age', () => {
     expect(harness.set.refusal()).toBe('revocation_state_stale');
   });
 
-  test('goes on while the database fails, says so once, and recovers with the first answer', async () => {
+  test('rises while the database fails, which is logged once, and ends with the first answer', async () => {
     await harness.started();
     harness.isAutomatic = false;
     for (let failure = 0; failure < 3; failure += 1) {
       harness.monotonicMs += 1_000;
       const done = harness.poll.wake();
-      // After a failure the marks are read first.
+      // After a failed poll the marks are read first.
       await turn();
       harness.asked.at(-1)!.answer(new Error('gone'));
       await done;
@@ -47,10 +47,10 @@ describe('age', () => {
     harness.isAutomatic = true;
     await harness.poll.wake();
     expect(harness.set.refusal()).toBeNull();
-    expect(harness.lines).toContain('revocations are read again');
+    expect(harness.lines).toContain('revocations can be read again');
   });
 
-  test('a standby is no source: however often it answers, the state grows stale', async () => {
+  test('the answers of a standby do not count: the state becomes stale', async () => {
     await harness.started();
     harness.db.isStandby = true;
     harness.monotonicMs += 3_000;
@@ -58,7 +58,7 @@ describe('age', () => {
     expect(harness.set.refusal()).toBe('revocation_state_stale');
   });
 
-  test('a page that is full confirms nothing: only the last one is complete', async () => {
+  test('a full page does not confirm the state, because more pages follow', async () => {
     for (let index = 0; index < FEED_PAGE_SIZE + 1; index += 1) harness.revoke(`j${index}`);
     harness.isAutomatic = false;
     harness.poll.start();
@@ -76,7 +76,7 @@ describe('age', () => {
 });
 
 describe('wakes', () => {
-  test('during a poll are answered by one more, which is sent after them, however many there are', async () => {
+  test('that come during a poll share one more, which is sent after them', async () => {
     await harness.started();
     harness.isAutomatic = false;
     const first = harness.poll.wake();
@@ -94,7 +94,7 @@ describe('wakes', () => {
     expect(harness.asked).toHaveLength(2);
   });
 
-  test('by stream: what is known causes nothing, what is not causes a poll', async () => {
+  test('from the stream cause a poll only for an epoch that this copy does not have', async () => {
     harness.revoke('known');
     await harness.started();
     harness.tellEntry({ epoch: '1' });
@@ -110,7 +110,7 @@ describe('wakes', () => {
     expect(harness.asked).toHaveLength(2);
   });
 
-  test('an announcement reads here first, then tells the epoch once; without Redis it is silent', async () => {
+  test('an announcement is read by this copy first, and then sent once; without Redis nothing is sent and nothing fails', async () => {
     await harness.started();
     harness.revoke('mine');
     harness.poll.announce();
@@ -126,7 +126,7 @@ describe('wakes', () => {
     expect(harness.isRevoked('alone')).toBe(true);
   });
 
-  test('after close nothing is asked any more', async () => {
+  test('after close no query is sent', async () => {
     await harness.started();
     harness.isAutomatic = false;
     const done = Promise.all([harness.poll.wake(), harness.poll.wake()]);
@@ -138,7 +138,7 @@ describe('wakes', () => {
 });
 
 describe('versions', () => {
-  test('are loaded at the first answer and whenever they differ, lower ones too', async () => {
+  test('are loaded at the first answer and whenever the version differs, even to a lower one', async () => {
     await harness.started();
     expect(harness.reloads.sort()).toEqual(['access', 'keys']);
     harness.db.keysVersion = 7;
@@ -154,7 +154,7 @@ describe('versions', () => {
     expect(harness.reloads).toHaveLength(4);
   });
 
-  test('a reload that fails is tried again, and the copy is not ready before it has succeeded', async () => {
+  test('a failed reload is retried, and the copy is not ready before it has succeeded', async () => {
     harness.failingReload = 'access';
     let isReady = false;
     harness.poll.start();
@@ -172,7 +172,7 @@ describe('versions', () => {
 });
 
 describe('clocks', () => {
-  test('a leap of the database’s clock and back makes nothing forgotten; time that has passed does', async () => {
+  test('a database clock that jumps ahead and back removes no revocation; elapsed time does', async () => {
     harness.revoke('held');
     await harness.started();
     harness.db.nowMs += 48 * HOUR_MS;

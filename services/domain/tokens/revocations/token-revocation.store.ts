@@ -1,8 +1,8 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-// A token revoked before keeps its first reason and epoch; one over for so long that no clock would take it needs no row,
-// and only the database's clock says so. Index: revocations_kind_value; locks one totals row.
+// A token that was revoked before keeps its first reason and epoch. A token that expired so long ago that no verifier
+// accepts it needs no row; only the database's clock decides this. Index: revocations_kind_value; locks one totals row.
 const tokenRevocationInsert = defineStatement(
   'tokenRevocationInsert',
   `WITH inserted AS (
@@ -16,14 +16,14 @@ const tokenRevocationInsert = defineStatement(
    )
    SELECT coalesce(to_timestamp($5::float8) > clock_timestamp(), true) AS "isLive"`,
 );
-// Index: revocations_kind_value. After the commit: the number is given by a trigger deferred to it.
+// Index: revocations_kind_value. Runs after the commit, because a deferred trigger sets the epoch at commit.
 const revocationEpochRead = defineStatement(
   'revocationEpochRead',
   `SELECT epoch FROM revocations WHERE kind = $1 AND value = $2 ORDER BY id DESC LIMIT 1`,
 );
-// The trigger ends the families in id order, writes revocation and audit row. By primary key.
+// By primary key. The trigger ends the families in id order and writes the revocation and the audit row.
 const sessionDelete = defineStatement('tokenSessionDelete', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
-// User, sessions, families: the order in which every writer of the three locks them.
+// Every writer locks in the order user, sessions, families.
 const userLock = defineStatement(
   'tokenUserLock',
   `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) locked`,
@@ -47,7 +47,7 @@ export type TokenRevocation = {
   readonly expiresAt: number | null;
 };
 
-/** False where the token is over for so long that there was nothing to write. */
+/** False when the token expired so long ago that no verifier accepts it; nothing is written then. */
 export async function insertTokenRevocation(tx: Sql, revocation: TokenRevocation): Promise<boolean> {
   const { tokenId, reason, userId, clientId, expiresAt } = revocation;
   const values = [tokenId, reason, userId, clientId, expiresAt];
@@ -55,13 +55,13 @@ export async function insertTokenRevocation(tx: Sql, revocation: TokenRevocation
   return row!.isLive;
 }
 
-/** The feed number of the newest revocation of a thing; undefined where there is none. */
+/** The epoch of the newest revocation of this kind and value; undefined when there is none. */
 export async function readRevocationEpoch(sql: Sql, kind: string, value: string): Promise<number | undefined> {
   const [row] = await sql.query<{ epoch: number }>(revocationEpochRead, [kind, value]);
   return row?.epoch;
 }
 
-/** False where there is no such session. */
+/** Ends a browser session. False when it does not exist. */
 export async function deleteSession(tx: Sql, sessionId: string): Promise<boolean> {
   return (await tx.query(sessionDelete, [sessionId])).length === 1;
 }

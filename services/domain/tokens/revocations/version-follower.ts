@@ -2,15 +2,15 @@ import type { Log } from '#services/domain/ports.ts';
 
 export type VersionFollower = {
   /**
-   * Reloads when the version is not the one last loaded. One reload at a time; a failed one is tried again when the
-   * version is next seen. Resolves with true once a version is loaded. Never rejects.
+   * Reloads unless this version is loaded. One reload runs at a time; a failed reload is retried at the next call.
+   * Resolves with true when any version is loaded. Never rejects.
    */
   see(version: number): Promise<boolean>;
-  /** The next version seen is loaded, whatever it is. */
+  /** Makes the next `see` reload, whatever the version. */
   forget(): void;
 };
 
-/** Keeps in-memory state at a version that the database counts. */
+/** Keeps state in memory at the version that the database counts. */
 export function createVersionFollower(what: string, reload: () => Promise<unknown>, log: Log): VersionFollower {
   let loaded: number | null = null;
   let wanted: number | null = null;
@@ -24,7 +24,7 @@ export function createVersionFollower(what: string, reload: () => Promise<unknow
         loaded = version;
       }
     } catch (err) {
-      log.warn({ err, what }, 'state could not be reloaded; it is tried again');
+      log.warn({ err, what }, 'state could not be reloaded; retrying');
     }
     return loaded !== null;
   }
