@@ -70,7 +70,7 @@ describe('who calls', () => {
     expect((await resolve('public')).request.userAgent).toBe('');
   });
 
-  test('each credential names its caller', async () => {
+  test('each kind of credential authenticates its caller', async () => {
     expect(await resolve(everything, { authorization: 'Bearer good' })).toMatchObject({ kind: 'user', by: 'bearer' });
     expect(await resolve(everything, { authorization: 'DPoP good' })).toMatchObject({ kind: 'user', by: 'bearer' });
     expect(await resolve(everything, { authorization: basic })).toMatchObject({ kind: 'client' });
@@ -88,7 +88,7 @@ describe('who calls', () => {
     expect(await codeOf(Promise.resolve(forbidden(request)))).toBe('permission_missing');
   });
 
-  test('a bad credential is never covered by a good cookie, nor by being optional', async () => {
+  test('an invalid credential is refused, even with a valid cookie or if authentication is optional', async () => {
     expect(await codeOf(resolve(everything, { authorization: 'Bearer bad', cookie: 'good' }))).toBe('unauthenticated');
     expect(await codeOf(resolve(everything, { authorization: 'Digest x', cookie: 'good' }))).toBe('unauthenticated');
     expect(await codeOf(resolve({ ...everything, optional: true }, { authorization: 'Bearer bad' }))).toBe(
@@ -121,14 +121,14 @@ describe('who calls', () => {
     );
   });
 
-  test('a write by cookie from another origin’s page is refused, a read is not', async () => {
+  test('a write with a cookie from a page of another origin is refused, a read is not', async () => {
     csrf = false;
     expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }))).toBe('origin_refused');
     expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }, undefined, 'GET'))).toBe('user');
     csrf = true;
   });
 
-  test('a known caller without the permission is 403', async () => {
+  test('an authenticated caller without the permission is 403', async () => {
     expect(await codeOf(resolve({ ...everything, permission: 'keys:read' }, { authorization: basic }))).toBe('client');
     expect(await codeOf(resolve({ ...everything, permission: 'keys:manage' }, { authorization: basic }))).toBe(
       'permission_missing',
@@ -141,7 +141,7 @@ describe('who calls', () => {
     );
   });
 
-  test('a dangerous endpoint asks people for a login of the last ten minutes (RFC 9470), clients for nothing more', async () => {
+  test('an endpoint with step-up requires users to have signed in within ten minutes (RFC 9470), and nothing more of clients', async () => {
     const dangerous = { ...everything, stepUp: true } as const;
     const bearer = { authorization: 'Bearer good' };
     expect(await codeOf(resolve(dangerous, { authorization: basic }))).toBe('client');
@@ -161,7 +161,7 @@ describe('who calls', () => {
     );
   });
 
-  test('where a second factor is asked for, what a permission does needs two; one’s own account needs a fresh login', async () => {
+  test('where second factors are required, using a permission needs two factors; changing the caller’s account needs a recent sign-in', async () => {
     needsSecondFactor = true;
     const dangerous = { ...everything, permission: 'tokens:read', stepUp: true } as const;
     const bearer = { authorization: 'Bearer good' };
@@ -177,8 +177,8 @@ describe('who calls', () => {
   });
 });
 
-describe('an answer that lasts', () => {
-  test('is given on while its credential holds, by the one proof that came with it; what cannot be told is no answer', async () => {
+describe('a long-lived answer', () => {
+  test('continues while its credential is valid, with the proof of its request; if validity is unknown the check fails', async () => {
     let told: 'good' | 'over' | 'unknown' = 'good';
     const proofs: unknown[] = [];
     const stillAllowed = createStillAllowed({

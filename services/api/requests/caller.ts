@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/domain/ports.ts';
-import { assertFreshLogin, type StepUpRule } from '#services/domain/shared/step-up.ts';
+import { assertRecentSignIn, type StepUpRule } from '#services/domain/shared/step-up.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import type { Credential, Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
@@ -14,16 +14,16 @@ import {
 } from '#services/platform/errors.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
 
-/** A DPoP header with the request it must be of; '' where there is none, or more than one. */
+/** The DPoP header, and the method and path of its request. `proof` is '' when the header is missing or repeated. */
 export type RequestProof = {
   readonly proof: string;
   readonly htm: string;
   readonly path: string;
-  /** It was judged when the request came; what lasts longer than the proof does not judge it again. */
+  /** True when the proof was verified on arrival. A long-lived answer does not verify it again. */
   readonly isChecked?: true;
 };
 
-/** What a credential under the scheme DPoP is proved by (RFC 9449 §7.1). */
+/** The proof that must accompany a token sent with the scheme DPoP (RFC 9449 §7.1); undefined for other schemes. */
 export function requestProof(
   sent: SentCredential,
   { headers, method, url }: Pick<FastifyRequest, 'headers' | 'method' | 'url'>,
@@ -33,18 +33,18 @@ export function requestProof(
   return { proof: typeof dpop === 'string' ? dpop : '', htm: method, path: url.split('?', 1)[0] as string };
 }
 
-/** How credentials become callers; given by `compose.ts` from the modules that own them. */
+/** Authenticate a caller by each kind of credential. `compose.ts` provides them from the modules that own credentials. */
 export type Authenticators = {
   /**
-   * An access token of ours; null when it is not valid. Throws 503 when validity cannot be told, 401 for a bad proof.
-   * `proof` is what came with the scheme DPoP.
+   * The caller of an access token; null when the token is not valid. Throws 503 when this copy cannot decide, 401 for an
+   * invalid proof. `proof` is sent only with the scheme DPoP.
    */
   bearer(token: string, request: RequestContext, proof?: RequestProof): Caller | null;
-  /** A confidential client by its secret. */
+  /** A confidential client, authenticated by its secret. */
   client(clientId: string, clientSecret: string, request: RequestContext): Caller | null;
-  /** The signed session cookie. `isUse` is false where no request of a person asks: then the session goes on resting. */
+  /** The user of the signed session cookie. With `isUse` false, the check does not reset the idle time of the session. */
   session(request: FastifyRequest, context: RequestContext, isUse?: boolean): Promise<Caller | null>;
-  /** True when a cookie-authenticated write comes from a page that may send it. */
+  /** Whether a write that is authenticated by a cookie comes from an allowed page. */
   csrfPasses(request: FastifyRequest): boolean;
 };
 
@@ -57,14 +57,16 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const isPermitted = (caller: Caller, permission: string): boolean =>
   (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(permission);
 
-/** RFC 6749 §2.3: one way of authentication in a request; the server does not guess which of two secrets was meant. */
+/** RFC 6749 §2.3: a client authenticates in one way. With two secrets, the server does not choose one. */
 function assertAuthenticatesOnce({ headers, body }: FastifyRequest): void {
   const form = body as { client_secret?: unknown } | null | undefined;
   if (form?.client_secret !== undefined && sentCredential(headers).kind === 'basic')
-    throw requestInvalid({ problems: [{ at: 'body/client_secret', why: 'comes beside the Authorization header' }] });
+    throw requestInvalid({
+      problems: [{ at: 'body/client_secret', why: 'is sent in addition to the Authorization header' }],
+    });
 }
 
-/** Reads the request's facts on demand: the hot path asks for none of them. */
+/** Reads the properties of the request on demand, because the hot path uses none of them. */
 class LazyRequestContext implements RequestContext {
   readonly #request: FastifyRequest;
   constructor(request: FastifyRequest) {
@@ -100,7 +102,7 @@ export const requestContextOf = (request: FastifyRequest): RequestContext => new
 
 const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock };
 
-/** With `isAnew`, a request is authenticated by the current state, even if its caller was resolved before. */
+/** With `isAnew`, a request is authenticated again by the current state, even if its caller is already known. */
 export function createCallerResolver(
   authenticators: Authenticators,
   stepUp: StepUpRule = TEN_MINUTES,
@@ -133,14 +135,14 @@ export function createCallerResolver(
       const { auth } = endpoint;
       if (auth === 'public') return (request) => anonymous(requestContextOf(request));
       const accepts = new Set(auth.accepts);
-      const prove = async (request: FastifyRequest): Promise<Caller> => {
+      const authenticate = async (request: FastifyRequest): Promise<Caller> => {
         const context = requestContextOf(request);
         const sent = sentCredential(request.headers);
         let caller: Caller | null | undefined;
         if ((sent.kind === 'bearer' || sent.kind === 'dpop') && accepts.has('bearer'))
           caller = authenticators.bearer(sent.token, context, requestProof(sent, request));
         else if (accepts.has('client')) caller = bySecret(sent, request.body, context);
-        // A cookie speaks only where nothing else was said: a bad token is never covered by a good cookie.
+        // A cookie counts only without another credential: a valid cookie does not make up for an invalid token.
         if (caller === undefined && sent.kind === 'none' && accepts.has('session'))
           caller = (await bySession(request, context)) ?? undefined;
         if (caller === undefined && auth.optional && sent.kind === 'none') caller = anonymous(context);
@@ -149,14 +151,14 @@ export function createCallerResolver(
       };
       return async (request) => {
         if (accepts.has('client')) assertAuthenticatesOnce(request);
-        // A caller authenticated by the limiter is not authenticated twice: a secret costs a hash, and a proof works once.
-        const caller = (isAnew ? null : request.identified) ?? (await prove(request));
+        // A caller that the limiter authenticated is not authenticated again: a secret costs a hash, and a proof works once.
+        const caller = (isAnew ? null : request.identified) ?? (await authenticate(request));
         request.identified = caller;
         if (auth.permission && !isPermitted(caller, auth.permission))
-          throw permissionMissing({ detail: `This needs the permission ${auth.permission}.` });
+          throw permissionMissing({ detail: `This requires the permission ${auth.permission}.` });
         const isOfOneFactor = caller.kind === 'user' && caller.acr !== 'aal2';
         if (auth.stepUp === true || (auth.stepUp === 'two_factors' && !isOfOneFactor))
-          assertFreshLogin(caller, stepUp, { usesPermission: auth.permission !== undefined });
+          assertRecentSignIn(caller, stepUp, { usesPermission: auth.permission !== undefined });
         return caller;
       };
     },

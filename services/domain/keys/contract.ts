@@ -72,7 +72,7 @@ export const rotateKeysEndpoint = defineEndpoint({
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
   body: z.strictObject({}),
   bodyOptional: true,
-  // `already_pending`: a key was already waiting, and the answer names it.
+  // `already_pending`: a key was already waiting, and the response has its kid.
   responses: { 202: keyView.extend({ already_pending: z.boolean() }) },
   errors: [unauthenticated, permissionMissing, stepUpRequired, storeUnavailable],
 });

@@ -51,7 +51,7 @@ function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
 }
 
 /**
- * What every start needs: a policy, one asymmetric key, one set of server secrets, and in HS256 mode the shared
+ * Creates what every start needs: a policy, one asymmetric key, one set of server secrets, and in HS256 mode the shared
  * secret. Copies that start concurrently on an empty database create one of each. Nothing rotates here.
  * @throws KeyMaterialError when a sealed value opens neither with this key-encryption key nor with the previous one
  */

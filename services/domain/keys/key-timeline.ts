@@ -100,7 +100,7 @@ export const secretRotatesAt = (activatesAt: number, policy: KeyPolicy): number 
   activatesAt + Math.max(policy.rotationDays * DAY_MS, (policy.refreshSeconds * 1_000) / SECRET_VERSIONS);
 
 export type RotationPlan =
-  /** A key is already waiting: it is the answer. */
+  /** A key is already waiting and is returned. */
   | { readonly kind: 'pending'; readonly kid: string }
   | { readonly kind: 'not_due'; readonly kid: string }
   | {
@@ -115,7 +115,7 @@ export type RotationPlan =
     };
 
 /**
- * Plans a rotation for the keys of one purpose. On request, a key that is already waiting is the answer. By schedule,
+ * Plans a rotation for the keys of one purpose. On request, it returns a key that is already waiting. By schedule,
  * only the last key matters: where the hold period is longer than the rotation days, several keys wait, each published
  * one whole hold period ahead.
  */

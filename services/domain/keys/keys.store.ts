@@ -48,7 +48,7 @@ const keyInsert = defineStatement(
   `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "createdAt", signs, longest_token_seconds)
    VALUES ($1, $2, $3, $4, $5, ${at('$6')}, tstzrange(${at('$7')}, NULL), $8)`,
 );
-/** The exclusion constraint refuses a range that meets another signer's. */
+/** The exclusion constraint refuses a range that overlaps another signer's. */
 const keyRangeSet = defineStatement(
   'keyRangeSet',
   `UPDATE jwks SET signs = tstzrange(${at('$2')}, ${at('$3')}), "expiresAt" = ${at('$4')},
@@ -64,7 +64,7 @@ const keyPrivatePartDestroy = defineStatement(
   'keyPrivatePartDestroy',
   `UPDATE jwks SET "privateKey" = '' WHERE id = $1`,
 );
-/** Leaves out the audit log's keys: they verify old proofs for as long as there are any. */
+/** Leaves out the audit log's keys: they verify old proofs for as long as such proofs exist. */
 const keyHistoryDelete = defineStatement(
   'keyHistoryDelete',
   `DELETE FROM jwks WHERE compromised_at IS NULL AND "expiresAt" < clock_timestamp() - interval '400 days'

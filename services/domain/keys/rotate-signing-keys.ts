@@ -11,7 +11,7 @@ import { assertVaultFits, publishKey } from './publish-key.ts';
 export type HasKeysChanged = { readonly keysChanged: () => void | Promise<void> };
 
 export type RotationAnswer = {
-  /** `pending`: a key was already waiting, and it is the answer. */
+  /** `pending`: a key was already waiting and is returned. */
   readonly outcome: RotationPlan['kind'];
   /** The key that signs next, or (not due) the one that signs. */
   readonly key: KeyView;

@@ -2,7 +2,7 @@ import type { PurgeKind } from '#observability/metrics/cleanup.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
-/** What one statement did. */
+/** The result of one statement. */
 export type PurgeBatch = {
   /** Expired rows it read; fewer than the limit means there are no more. */
   readonly picked: number;

@@ -17,7 +17,7 @@ export type HasStepUp = { readonly stepUp: StepUpRule };
  * ends every other session. Clients pass; a user's API key has no sign-in that could be recent: 403
  * `api_key_not_accepted`.
  */
-export function assertFreshLogin(
+export function assertRecentSignIn(
   caller: Caller,
   { maxAgeSeconds, needsSecondFactor, clock }: StepUpRule,
   { usesPermission }: { readonly usesPermission: boolean },

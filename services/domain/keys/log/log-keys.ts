@@ -13,7 +13,7 @@ export async function makeLogKey(ports: Pick<Ports, 'sql' | 'vault'>): Promise<S
   return isThere ? null : makeKeyPair(ports.vault, LOG_PURPOSE, 'EdDSA');
 }
 
-/** Runs under the key writers' lock. Does nothing where another start was first. */
+/** Runs under the key writers' lock. Does nothing if another start has already created the key. */
 export async function publishLogKey(
   tx: Tx,
   spare: SealedKey | null,

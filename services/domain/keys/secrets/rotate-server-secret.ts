@@ -7,7 +7,7 @@ import { addServerSecret } from './ensure-server-secrets.ts';
 import type { ServerSecretPurpose } from './server-secrets.ts';
 
 type ServerSecretRotation = {
-  /** `pending`: a version was already waiting, and it is the answer. */
+  /** `pending`: a version was already waiting and is returned. */
   readonly outcome: 'created' | 'pending' | 'not_due';
   readonly version: number;
   readonly activatesAt: number;
