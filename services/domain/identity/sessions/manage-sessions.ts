@@ -2,7 +2,7 @@ import { sessionsEnded } from '#observability/metrics/identity.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { ownerAsking, ownOrUnknown } from '#services/domain/shared/ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
-import { familiesOfSessions, type Login } from '#services/domain/tokens/refresh/list-families.ts';
+import { familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
 import type { LiveSessionView } from '../admin-contract.ts';
 import { sessionUnknown } from '../errors.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
@@ -14,7 +14,7 @@ type ListPorts = Pick<Ports, 'sql'> & {
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 type EndPorts = Pick<Ports, 'transact' | 'sql'> & EndSessionPorts;
 
-const sessionView = (row: SessionRow, logins: readonly Login[]): LiveSessionView => ({
+const sessionView = (row: SessionRow, logins: readonly LiveFamily[]): LiveSessionView => ({
   id: row.id,
   user_id: row.userId,
   created_at: row.createdAt,

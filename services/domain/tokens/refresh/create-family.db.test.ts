@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** From the beginning of a transaction, which a row says its time after, by as much as the machine needs. */
+/** Tolerance: a row's times are later than the begin of its transaction by as much as the machine needs. */
 function expectLife(from: Date, until: Date, seconds: number): void {
   const missingMs = seconds * 1_000 - (Number(until) - Number(from));
   expect(missingMs).toBeGreaterThanOrEqual(0);
@@ -26,7 +26,7 @@ function expectLife(from: Date, until: Date, seconds: number): void {
 }
 
 describe('a new family', () => {
-  test('of two factors rests as long as its session may, and so after each refresh; any other its own time', async () => {
+  test('with two factors has the idle limit of its session, also after each refresh; any other has the idle limit of refresh tokens', async () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET acr = 'aal2' WHERE id = $1`, [sessionId]);
@@ -45,7 +45,7 @@ describe('a new family', () => {
     await expect(copy.refresh(batch[0]!.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_expired' });
   });
 
-  test('is one row with its audit row, and its token fits it', async () => {
+  test('is one row with an audit row, and its refresh token matches the row', async () => {
     const { familyId, refreshToken, userId, sessionId, ...created } = await harness.login({
       device: { name: 'a phone' },
     });
@@ -77,7 +77,7 @@ describe('a new family', () => {
     ]);
   });
 
-  test('never outlives the session it belongs to', async () => {
+  test('never outlives its session', async () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET "expiresAt" = now() + interval '90 seconds' WHERE id = $1`, [sessionId]);
@@ -91,7 +91,7 @@ describe('a new family', () => {
     expect(rows).toEqual([{ capped: true }]);
   });
 
-  test('keeps nothing a refresh token could be made from', async () => {
+  test('stores nothing from which a refresh token could be made', async () => {
     const { familyId, refreshToken } = await harness.login();
     const parts = checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation);
     const { rows } = await copy.pool.query('SELECT to_jsonb(f)::text AS text FROM refresh_families f WHERE id = $1', [
@@ -101,7 +101,7 @@ describe('a new family', () => {
     for (const part of refreshToken.split('.').slice(3)) expect(rows[0].text).not.toContain(part);
   });
 
-  test('ends the login the same session and client had before, without ending its access tokens', async () => {
+  test('ends the previous family of the same session and client, but not its access tokens', async () => {
     const first = await harness.login();
     const second = await copy.create({ userId: first.userId, sessionId: first.sessionId });
     expect(await harness.refreshed(first.refreshToken)).toBe('session_ended');
@@ -113,7 +113,7 @@ describe('a new family', () => {
     expect(await harness.endsOf(first.familyId)).toEqual([]);
   });
 
-  test('one of many begun at once for a session and client lives', async () => {
+  test('of many created concurrently for a session and client, one stays live', async () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     const families = await Promise.all([1, 2, 3, 4].map(() => copy.create({ userId, sessionId })));
@@ -124,7 +124,7 @@ describe('a new family', () => {
     expect(families.map((family) => family.familyId)).toContain(rows[0].id);
   });
 
-  test('is not begun for a session that is gone, expired or another user’s', async () => {
+  test('is not created for a session that is deleted, expired or another user’s', async () => {
     const userId = await insertUser(copy.pool);
     const foreign = await insertSession(copy.pool, await insertUser(copy.pool));
     const expired = await insertSession(copy.pool, userId);
@@ -135,7 +135,7 @@ describe('a new family', () => {
     expect(rows).toEqual([]);
   });
 
-  test('is not begun for a user or client that is gone or disabled', async () => {
+  test('is not created for a user or client that is deleted or disabled', async () => {
     const disabled = await insertUser(copy.pool);
     await copy.pool.query(`UPDATE users SET "disabledAt" = now() WHERE id = $1`, [disabled]);
     const userId = await insertUser(copy.pool);
@@ -150,7 +150,7 @@ describe('a new family', () => {
       expect(await outcomeOf(copy.create(family))).toBe('session_ended');
   });
 
-  test('whose session ends while it begins does not outlive it', async () => {
+  test('does not outlive a session that ends during its creation', async () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     const client = await copy.pool.connect();
@@ -172,7 +172,7 @@ describe('a new family', () => {
     expect(await family).toBe('session_ended');
   });
 
-  test('begun while its user’s tokens are revoked is over at its first refresh', async () => {
+  test('that is created while its user’s tokens are revoked is refused at its first refresh', async () => {
     const userId = await insertUser(copy.pool);
     const ports = { ...copy.ports, random: systemRandom, tokenSettings: refreshSettings };
     const family = await transact(async (tx) => {
@@ -190,7 +190,7 @@ describe('a new family', () => {
         },
         operator,
       );
-      // It ends what it sees, and this family is not committed yet.
+      // The revocation ends only committed families, and this one is not committed yet.
       await copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId]);
       return created;
     });
@@ -198,7 +198,7 @@ describe('a new family', () => {
     expect(await harness.refreshed(family.refreshToken)).toBe('session_ended');
   });
 
-  test('never outlives its absolute expiry, even where the idle one is longer', async () => {
+  test('never outlives its absolute expiry, even if the idle limit is longer', async () => {
     const brief = harness.copyWith({ refreshAbsoluteSeconds: 60 });
     const family = await brief.create({ userId: await insertUser(copy.pool) });
     expect(family.refreshExpiresInSeconds).toBe(60);
@@ -206,7 +206,7 @@ describe('a new family', () => {
     expect(row.idle_expires_at).toEqual(row.expires_at);
   });
 
-  test('leaves nothing when its transaction fails', async () => {
+  test('leaves no row when its transaction fails', async () => {
     const userId = await insertUser(copy.pool);
     const client = await copy.pool.connect();
     await client.query(

@@ -37,7 +37,7 @@ export type CreatedFamily = {
   readonly roles: readonly string[];
   readonly userEpoch: number;
   readonly clientEpoch: number;
-  /** Of its session. */
+  /** Methods and assurance level of the session. */
   readonly amr: string;
   readonly acr: string | null;
   /** Null when the user signed in. */

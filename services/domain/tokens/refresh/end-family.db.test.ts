@@ -14,8 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-describe('the end', () => {
-  test('of one family ends it, its access tokens by a revocation, and is audited with actor and reason', async () => {
+describe('ending', () => {
+  test('a family also revokes its access tokens, and the audit event has actor and reason', async () => {
     const family = await harness.login();
     const other = await harness.login({ userId: family.userId });
     const ended = await transact((tx) => endFamily(tx, family.familyId, 'lost phone', operator));
@@ -30,7 +30,7 @@ describe('the end', () => {
     ]);
   });
 
-  test('of an ended family keeps its first reason; of a superseded one it ends the access tokens too', async () => {
+  test('an ended family keeps its first reason; a replaced family loses its access tokens too', async () => {
     const family = await harness.login();
     await copy.create({ userId: family.userId, sessionId: family.sessionId });
     for (const reason of ['first', 'second']) await transact((tx) => endFamily(tx, family.familyId, reason, operator));
@@ -38,14 +38,14 @@ describe('the end', () => {
     expect(await harness.endsOf(family.familyId)).toMatchObject([{ reason: 'first' }]);
   });
 
-  test('of a family that is not there changes nothing', async () => {
+  test('an unknown family changes nothing', async () => {
     const id = randomUUID();
     expect(await transact((tx) => endFamily(tx, id, 'x', operator))).toBeNull();
     expect(await harness.endsOf(id)).toEqual([]);
     expect(await harness.eventsOf(id)).toEqual([]);
   });
 
-  test('of a session’s families ends them all and refuses the session’s tokens', async () => {
+  test('the families of a session ends them all and revokes the session’s tokens', async () => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
     const { userId, sessionId, refreshToken } = await harness.login();
@@ -62,7 +62,7 @@ describe('the end', () => {
     });
   });
 
-  test('of a user’s families raises the epoch, with revocation and audit row', async () => {
+  test('the families of a user raises the user’s epoch, with revocation and audit row', async () => {
     const families = [await harness.login()];
     const { userId } = families[0] as { userId: string };
     families.push(await harness.login({ userId }));
@@ -82,7 +82,7 @@ describe('the end', () => {
     expect(await transact((tx) => endFamiliesOfUser(tx, 'unknown', 'x', operator))).toBeNull();
   });
 
-  test('of a client’s families raises its epoch, with revocation and audit row', async () => {
+  test('the families of a client raises the client’s epoch, with revocation and audit row', async () => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
     const family = await harness.login({ clientId });
@@ -96,7 +96,7 @@ describe('the end', () => {
     expect(await transact((tx) => endFamiliesOfClient(tx, 'none', 'x', operator))).toBeNull();
   });
 
-  test('rolled back with its transaction ends nothing', async () => {
+  test('in a transaction that rolls back changes nothing', async () => {
     const family = await harness.login();
     const failed = transact(async (tx) => {
       await endFamily(tx, family.familyId, 'x', operator);

@@ -20,8 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-describe('a member at fault', () => {
-  test('a blocked family is 503 at its deadline; its 63 neighbours rotate, and it rotates once it is free', async () => {
+describe('a blocked or invalid member of a batch', () => {
+  test('a blocked family is 503 at its deadline; the other 63 rotate, and it rotates when its lock is released', async () => {
     let passedMs = 0;
     const busy = harness.copyWith({ clock: { ...systemClock, monotonic: () => passedMs } });
     const families = await Promise.all(Array.from({ length: 64 }, () => harness.newFamily()));
@@ -34,12 +34,12 @@ describe('a member at fault', () => {
     passedMs = PATIENCE_MS;
     expect(await refused).toBe('store_unavailable');
     await a.end('ROLLBACK');
-    // Its last attempt may have gone through after the refusal: the retry finds the same successor either way.
+    // Its last attempt may have succeeded after the refusal; either way the retry gets the same successor.
     expect((await busy.refresh(blocked.refreshToken)).refreshToken).toBe(harness.successor(blocked.refreshToken));
     expect(await harness.generationOf(blocked.familyId)).toBe(1);
   });
 
-  test('a family freed within the deadline rotates, and those who came later did not wait for it', async () => {
+  test('a family that is unlocked within the deadline rotates, and later requests do not wait for it', async () => {
     const busy = harness.copyWith();
     const [blocked, free, late] = [await harness.newFamily(), await harness.newFamily(), await harness.newFamily()];
     const a = await harness.openTransaction();
@@ -51,7 +51,7 @@ describe('a member at fault', () => {
     expect(await first).toBe('rotated');
   });
 
-  test('a value Postgres refuses fails alone', async () => {
+  test('a value that Postgres refuses fails only its own request', async () => {
     const busy = harness.copyWith();
     const families = await Promise.all(Array.from({ length: 10 }, () => harness.newFamily()));
     const submit = (family: CreatedFamily, over: object) =>
@@ -65,8 +65,8 @@ describe('a member at fault', () => {
   });
 });
 
-describe('an answer that never came', () => {
-  /** Loses the answer to the first statement after it has committed, or before it is sent. */
+describe('a lost answer of the database', () => {
+  /** Fails the first statement as a lost connection would: after its commit, or before it is sent. */
   const losing =
     (when: 'before' | 'after') =>
     (sql: Sql): Sql => {
@@ -81,19 +81,19 @@ describe('an answer that never came', () => {
       };
     };
 
-  test('a committed rotation is sent once more and answers with the same successor', async () => {
+  test('a committed rotation is repeated once and returns the same successor', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const answer = await harness.copyWith({ around: losing('after') }).refresh(refreshToken);
     expect(answer).toMatchObject({ verdict: 'grace', refreshToken: harness.successor(refreshToken) });
     expect(await harness.generationOf(familyId)).toBe(1);
   });
 
-  test('a rotation that never arrived is sent once more and rotates', async () => {
+  test('a rotation that did not reach the database is repeated once and rotates', async () => {
     const { refreshToken } = await harness.newFamily();
     expect(await outcome(harness.copyWith({ around: losing('before') }), refreshToken)).toBe('rotated');
   });
 
-  test('without grace it is not repeated: 503, and the committed rotation is no replay', async () => {
+  test('without grace it is not repeated but 503, so that the committed rotation is not taken for a replay', async () => {
     const by = { ...publicClient, jkt: 'thumb' };
     const settings = { ...patientSettings, graceSeconds: 0 };
     const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
@@ -107,7 +107,7 @@ describe('an answer that never came', () => {
     expect(await outcome(strict, harness.successor(refreshToken), by)).toBe('rotated');
   });
 
-  test('a grace window that may close before a repetition arrives is not relied on', async () => {
+  test('it is not repeated if the grace window may close before the repetition arrives', async () => {
     const settings = { ...patientSettings, graceSeconds: 2 };
     const { refreshToken } = await harness.newFamily();
     expect(await outcome(harness.copyWith({ around: losing('after'), settings }), refreshToken)).toBe(
@@ -116,7 +116,7 @@ describe('an answer that never came', () => {
     expect(await outcome(copy, refreshToken)).toBe('grace');
   });
 
-  test('a backend that is killed while its statement waits costs no one the login', async () => {
+  test('a backend that is killed while its statement waits ends no family', async () => {
     const busy = harness.copyWith(patient);
     const families = [await harness.newFamily(), await harness.newFamily()];
     const a = await harness.openTransaction();

@@ -1,4 +1,4 @@
-// For tests only: copies of refresh families that meet at a row, and a transaction of another, held open by the test.
+// For tests only: API copies that wait for the same row, and another transaction, which the test holds open.
 import type pg from 'pg';
 import { expect } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
@@ -13,21 +13,21 @@ type OpenTransaction = { client: pg.PoolClient; sql: Sql; end(how: 'COMMIT' | 'R
 
 export type ContentionHarness = Pick<FamilyHarness, 'close'> & {
   readonly copy: FamilyCopy;
-  /** Without grace. */
+  /** A copy without grace. */
   readonly strict: FamilyCopy;
-  /** One more copy, whose statements wait for a lock as briefly as the product's own. */
+  /** Opens another copy with the short lock timeout of the product. */
   copyWith(options?: Partial<FamilyCopyOptions>): FamilyCopy;
   newFamily(family?: Partial<NewFamily>, at?: FamilyCopy): Promise<CreatedFamily>;
   successor(token: string): string;
-  /** As its holder presents it, who names no client. */
+  /** The token as a client presents it without naming itself. */
   presentedOf(token: string): Omit<PresentedToken, 'notAfterMs'>;
   generationOf(familyId: string): Promise<number>;
   openTransaction(): Promise<OpenTransaction>;
-  /** Resolves once as many statements as given wait for a lock in this database. */
+  /** Resolves when this many statements wait for a lock in this database. */
   waiters(count: number): Promise<void>;
 };
 
-/** No test is so slow that its grace window closes meanwhile. */
+/** A grace window so long that it does not close during a slow test. */
 export const settings = { ...refreshSettings, graceSeconds: 3_600 };
 
 export async function openContentionHarness(): Promise<ContentionHarness> {

@@ -30,7 +30,7 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
   return (await rotateBatch(sql, [presented], policy, null))[0]?.verdict;
 };
 
-describe('a request that waits for the row judges what it finds then', () => {
+describe('request B decides by the row as it is after its wait for transaction A', () => {
   test('A rotated: B gets the same successor', async () => {
     const { refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
@@ -109,7 +109,7 @@ describe('a request that waits for the row judges what it finds then', () => {
     expect(await harness.generationOf(familyId)).toBe(2);
   });
 
-  test('A ends every family of a user while B rotates one: B first, then none is left', async () => {
+  test('A ends every family of a user while B rotates one: B rotates first, and afterwards every family has ended', async () => {
     const userId = await insertUser(copy.pool);
     const families = [await copy.create({ userId }), await copy.create({ userId })];
     const held = await harness.openTransaction();
@@ -134,13 +134,13 @@ describe('locks', () => {
     await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [low.familyId]);
     const b = Promise.all([high, low].map((family) => outcome(copy, family.refreshToken)));
     await harness.waiters(1);
-    // B waits for the lower id and holds nothing above it.
+    // B waits for the lower id and has locked no higher one.
     await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [high.familyId]);
     await a.end('COMMIT');
     expect(await b).toEqual(['rotated', 'rotated']);
   });
 
-  test('overlapping batches in opposite order and ends of all families of a user never deadlock', async () => {
+  test('overlapping batches in opposite order never deadlock, also while all families of a user are ended', async () => {
     const userId = await insertUser(copy.pool);
     const families = await Promise.all(Array.from({ length: 40 }, () => copy.create({ userId })));
     const far = harness.copyWith(patient);

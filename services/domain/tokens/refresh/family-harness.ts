@@ -33,10 +33,10 @@ type FamilyRow = {
   readonly prev_kv: number;
 };
 
-/** No test is so slow that the window closes in it. */
+/** A grace window so long that it does not close during a slow test. */
 export const GRACE_SECONDS = 3_600;
 
-/** Copies of refresh families on a database of their own, with two server keys. */
+/** API copies that share a separate database, with two server keys. */
 export type FamilyHarness = {
   readonly databaseUrl: string;
   readonly incarnation: string;
@@ -44,18 +44,18 @@ export type FamilyHarness = {
   readonly secrets: RefreshSecrets;
   /** Fields of every error the copies logged; cleared by `reset`. */
   readonly errors: object[];
-  /** One more copy, closed with the harness. Patient: a busy machine changes no verdict. */
+  /** Opens another copy, closed with the harness. Its timeouts are long, so that a busy machine changes no verdict. */
   copyWith(settings?: Partial<typeof refreshSettings>, options?: Partial<FamilyCopyOptions>): FamilyCopy;
-  /** The server key that new tokens are made under; 1 after `reset`. */
+  /** Sets the server key for new tokens; 1 after `reset`. */
   makeUnder(kv: 1 | 2): void;
   reset(): void;
   newFamily(family?: Partial<NewFamily>, at?: FamilyCopy): Promise<CreatedFamily & { readonly userId: string }>;
-  /** Any generation of the family, as the server itself would make it. */
+  /** Makes a token of any generation of the family, as the server would. */
   forge(token: string, generation: number, kv?: number): string;
   rowOf(familyId: string): Promise<FamilyRow>;
-  /** The row as text: changed or not. */
+  /** The row as text, to compare it before and after. */
   imageOf(familyId: string): Promise<string>;
-  /** What was recorded of the family's refresh tokens, in order. */
+  /** The audit rows of the family's refresh tokens, in order. */
   auditOf(familyId: string): Promise<Json[]>;
   revocationsOf(familyId: string): Promise<Json[]>;
   /** Changes the row. @param assignments SQL */
@@ -134,13 +134,13 @@ export const outcome = (at: FamilyCopy, token: string, by: PresentedBy = publicC
     (err: unknown) => (isAppError(err) ? err.code : String(err)),
   );
 
-/** Tokens presented in one turn share one statement. */
+/** Presents tokens in one tick, so that they share one statement. */
 export const together = (at: FamilyCopy, tokens: readonly string[]): Promise<string[]> =>
   Promise.all(tokens.map((token) => outcome(at, token)));
 
 export const next = async (at: FamilyCopy, token: string): Promise<string> => (await at.refresh(token)).refreshToken;
 
-/** Tokens of generations 0 to `last`; the last is current, the one before within its grace. */
+/** Tokens of generations 0 to `last`; the last is current, and the one before is within grace. */
 export async function generations(at: FamilyCopy, first: string, last: number): Promise<string[]> {
   const tokens = [first];
   for (let generation = 0; generation < last; generation += 1) tokens.push(await next(at, tokens.at(-1) as string));

@@ -7,6 +7,9 @@ test.each([
   { acr: 'aal2', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 0, rests: 604_800 },
   { acr: 'aal1', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
   { acr: null, refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
-])('a login of $acr rests $rests s of $refreshTokenSeconds where two factors rest $twoFactorIdleSeconds', (row) => {
-  expect(idleSecondsOf(row, row.acr)).toBe(row.rests);
-});
+])(
+  'with acr $acr, refresh tokens of $refreshTokenSeconds s and a two-factor idle limit of $twoFactorIdleSeconds s, a family may be idle for $rests s',
+  (row) => {
+    expect(idleSecondsOf(row, row.acr)).toBe(row.rests);
+  },
+);

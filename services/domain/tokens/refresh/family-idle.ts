@@ -4,7 +4,7 @@ export type FamilyIdle = {
   readonly twoFactorIdleSeconds: number;
 };
 
-/** How long a family lives without a refresh, seconds. With two factors at most the idle limit of its session. */
+/** How long a family lives without a refresh, in seconds. With two factors it is at most the idle limit of the session. */
 export const idleSecondsOf = (
   { refreshTokenSeconds, twoFactorIdleSeconds }: FamilyIdle,
   acr: string | null | undefined,

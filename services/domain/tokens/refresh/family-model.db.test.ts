@@ -15,9 +15,9 @@ import { type PresentedToken, rotateBatch } from './refresh-families.store.ts';
 import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 
 /**
- * Any sequence of batches, ends, key changes and passing time: the statement gives every verdict, row and audit row of
- * a model that takes one request at a time. Time is moved by moving the rows, in steps of more than an hour that stay
- * clear of every edge: what the test itself takes is none of it.
+ * For any sequence of batches, ends, key changes and elapsed time, the statement gives the same verdicts, rows and audit
+ * rows as a model that processes one request at a time. The test simulates elapsed time by moving the times in the rows
+ * by more than an hour and never close to a limit, so that its own duration does not matter.
  */
 
 let database: TestDatabase;
@@ -45,7 +45,7 @@ type Step =
   | { readonly kind: 'key' };
 type Presentation = {
   readonly family: number;
-  /** Generations behind the one held when the batch begins. */
+  /** Generations behind the current one at the begin of the batch. */
   readonly behind: number;
   readonly staleKv: boolean;
   readonly fits: boolean;
@@ -96,7 +96,7 @@ const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('key' as const) })) },
 );
 const policies: fc.Arbitrary<ModelPolicy> = fc.record({
-  // Never a multiple of the step.
+  // Not a multiple of the step.
   graceMs: fc.constantFrom(10_000_000, 10_000_000, 30_000_000),
   graceUses: fc.constantFrom(0, 1, 3, 100),
   lostAnswerMs: fc.constantFrom(0, 22_000_000, 54_000_000),
@@ -159,7 +159,7 @@ function presented(family: Held, request: ModelRequest & { readonly contextIndex
   };
 }
 
-/** Verdicts and successors' keys in the order of the requests, and the order in which the model took them. */
+/** Verdicts and keys of the successors in the order of the requests, and the order in which the model processed them. */
 function runModel(
   families: readonly Held[],
   requests: readonly { readonly held: Held; readonly request: ModelRequest }[],
@@ -210,7 +210,7 @@ async function assertRows(families: readonly Held[]): Promise<void> {
   }
 }
 
-test('any interleaving of rotate, retry, replay, end and expiry gives what one at a time gives', async () => {
+test('any interleaving of rotation, retry, replay, end and expiry gives the same results as one request at a time', async () => {
   const hot = createSql(copy.hotPool);
   const seen = new Map<string, number>();
   await fc.assert(
@@ -287,7 +287,7 @@ test('any interleaving of rotate, retry, replay, end and expiry gives what one a
     }),
     { numRuns: Number(process.env.FAMILY_MODEL_RUNS ?? 100) },
   );
-  // Every verdict was met, or the property proves less than it says.
+  // Every verdict must have occurred, or the test covers less than its title says.
   for (const verdict of [
     'rotated',
     'grace',

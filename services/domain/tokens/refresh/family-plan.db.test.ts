@@ -25,7 +25,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   copy = newCopy();
   hot = await copy.hotPool.connect();
-  // Statistics change when the test says so.
+  // The test itself updates statistics.
   await copy.pool.query('ALTER TABLE refresh_families SET (autovacuum_enabled = false)');
 });
 afterAll(async () => {
@@ -45,7 +45,7 @@ function scansOf(node: PlanNode): string[] {
   return [...own, ...(node.Plans ?? []).flatMap(scansOf)];
 }
 
-/** The plan every execution gets, under the settings of the hot pool. */
+/** The generic plan of the statement under the settings of the hot pool. */
 async function scans(): Promise<string[]> {
   const { rows } = await hot.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${refreshFamilyRotateBatch.text}`);
   return scansOf(rows[0]['QUERY PLAN'][0].Plan);
@@ -69,7 +69,7 @@ async function statisticsOf(): Promise<{ seq_scan: number; updates: number; hot:
   return rows[0];
 }
 
-/** Runs the work on a copy of its own; its connections have reported their statistics when they are closed. */
+/** Runs the work on a separate copy and closes it, because connections report their statistics when they close. */
 async function measured(updates: number, work: (copy: FamilyCopy) => Promise<void>) {
   const before = await statisticsOf();
   const own = newCopy();
@@ -97,7 +97,7 @@ async function insertMany(): Promise<void> {
   await client.end();
 }
 
-test('the hot statement reads tables by index alone: empty, at 100,000 families without statistics, and with them', async () => {
+test('the rotation statement reads tables only by index: when empty, and at 100,000 families without and with statistics', async () => {
   await expectIndexScans();
   await insertMany();
   await expectIndexScans();
@@ -109,9 +109,9 @@ test('the hot statement reads tables by index alone: empty, at 100,000 families 
   await expectIndexScans();
 }, 180_000);
 
-test('rotations all over 100,000 families are HOT updates, at least 95 in 100: no index grows with refreshes', async () => {
-  // One family of every fifth page. A page has room for fewer versions than there are rounds, and each round finds those
-  // of the rounds before dead to everybody: no company on the server decides whether their space is free.
+test('at least 95 in 100 rotations across 100,000 families are HOT updates, so indexes do not grow with refreshes', async () => {
+  // One family of every fifth page. A page has room for fewer versions than there are rounds. Each round finds the
+  // versions of earlier rounds dead to every transaction, so other activity on the server does not keep their space.
   const { rows } = await copy.pool.query<{ id: string }>(
     `SELECT min(id::text) AS id FROM refresh_families WHERE generation = 0
      GROUP BY (ctid::text::point)[0] HAVING (ctid::text::point)[0]::int % 5 = 0`,

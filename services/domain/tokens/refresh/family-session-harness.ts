@@ -1,4 +1,4 @@
-// For tests only: logins that begin and end on one database, and what is written of them.
+// For tests only: creates and ends token families on one database, and reads the rows that this writes.
 
 import type { Caller, Transact } from '#services/domain/ports.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
@@ -9,7 +9,7 @@ import { outcomeOf } from '#testing/outcome.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { type FamilyHarness, openFamilyHarness } from './family-harness.ts';
 
-/** Who may end what is not theirs. */
+/** A caller that may end any family. */
 export const operator: Caller = {
   ...clientCaller('operator', ['tokens:revoke']),
   request: callerFrom('192.0.2.1').request,
@@ -18,7 +18,7 @@ export const operator: Caller = {
 export type FamilySessionHarness = FamilyHarness & {
   readonly copy: FamilyCopy;
   readonly transact: Transact;
-  /** A family of a session and, unless given, a user of its own. */
+  /** Creates a family of a new session, and of a new user unless one is given. */
   login(family?: Partial<NewFamily>): Promise<CreatedFamily & { readonly userId: string; readonly sessionId: string }>;
   /** `ok`, or the code of the refusal. */
   refreshed(token: string): Promise<string>;

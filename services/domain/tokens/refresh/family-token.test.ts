@@ -31,13 +31,13 @@ const family = {
 const permissions = (clientId: string, scope: string): readonly string[] =>
   familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]).permissions ?? [];
 
-test('our own pages act with every permission of the user, and with fewer when they ask for less', () => {
+test('the first-party client has every permission of the user, and fewer if it requests a smaller scope', () => {
   expect(permissions('sallyport', 'email openid')).toEqual(['keys:manage', 'tokens:read']);
   expect(permissions('sallyport', 'openid')).toEqual([]);
   expect(permissions('sallyport', 'openid tokens:read')).toEqual(['tokens:read']);
 });
 
-test('another client sees the address with the scope email, the roles with profile; our own pages see both', () => {
+test('another client sees the address with the scope email and the roles with profile; the first-party client sees both', () => {
   const seen = (clientId: string, scope: string) => {
     const { user } = familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
     return [user?.email, user?.roles];
@@ -62,12 +62,12 @@ test('an unvetted client has the scope that the current settings allow and no pe
   expect(familyTokenFacts(unknown, facts).permissions).toEqual([]);
 });
 
-test('another client acts with what its scope names and the user holds', () => {
+test('another client has the user’s permissions that its scope names', () => {
   expect(permissions('other', 'openid email')).toEqual([]);
   expect(permissions('other', 'tokens:read tokens:issue')).toEqual(['tokens:read']);
 });
 
-test('a token is remembered for what is left of its life; one whose answer is repeated after its end is not', async () => {
+test('metadata is stored for the remaining lifetime of a token, and not for an expired token of a repeated response', async () => {
   const { ports, token, at } = tokenHarness();
   const sent: { readonly ttlSeconds: number }[] = [];
   const redis = {
@@ -78,7 +78,7 @@ test('a token is remembered for what is left of its life; one whose answer is re
     at(afterSeconds);
     const minted = { token: token(), claims: goodClaims(), expiresIn: 900 } as unknown as MintedToken;
     rememberToken({ ...ports, redis }, minted, testCaller);
-    // Sends what waits.
+    // Sends the waiting batch.
     await readTokenMetadata({ ...ports, redis }, []);
   };
   await remember(890);

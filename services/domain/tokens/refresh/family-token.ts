@@ -46,8 +46,8 @@ export function scopeNow(
 }
 
 /**
- * Our own pages have all permissions of the user, unless they requested less than their whole scope. Another client has
- * the user's permissions that its scope names, and a client that no administrator has vetted has none.
+ * The first-party client has all permissions of the user, unless it requested less than its whole scope. Another client
+ * has the user's permissions that its scope names, and a client that no administrator has vetted has none.
  */
 function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): readonly string[] {
   const client = access.client(family.clientId);
@@ -59,7 +59,7 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: rea
 }
 
 /**
- * The keys that a token is bound to: the proved DPoP key, else the certificate; both when all tokens of the client are
+ * The keys that a token is bound to: the DPoP key of the request, else the certificate; both when all tokens of the client are
  * bound to a certificate (RFC 8705 §3.4).
  */
 export function confirmationOf(
@@ -72,7 +72,7 @@ export function confirmationOf(
 
 /**
  * What a client may see of its user: the address with the scope `email`, and name and roles with `profile` (OpenID
- * Connect Core §5.4). Our own pages see everything.
+ * Connect Core §5.4). The first-party client sees everything.
  */
 export const maySee = (
   { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,

@@ -24,7 +24,7 @@ const endAt = (userId: string, clientId: string) =>
   harness.ports.transact((tx) => endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', testCaller));
 const liveOf = (userId: string) => countFamilies(harness.ports, userId);
 
-test('a session’s live logins are listed by session; what was replaced or ran out is not, nor another’s', async () => {
+test('lists the live families of the given sessions, without replaced or expired ones', async () => {
   const [userId, { clientId }] = [await newUser(), await harness.newClient()];
   const [first, second, empty] = [await newSession(userId), await newSession(userId), await newSession(userId)];
   await login({ userId, sessionId: first });
@@ -40,12 +40,12 @@ test('a session’s live logins are listed by session; what was replaced or ran 
   ]);
 });
 
-test('of no session nothing is asked', async () => {
+test('sends no query for an empty list of sessions', async () => {
   const sql = { query: () => Promise.reject(new Error('asked')) };
   expect(await familiesOfSessions({ sql }, [])).toEqual(new Map());
 });
 
-test('a user’s live logins are counted, with a session or without; ended and expired ones are none', async () => {
+test('counts a user’s live families, with or without a session, but not ended or expired ones', async () => {
   const userId = await newUser();
   expect(await liveOf(userId)).toBe(0);
   await login({ userId });
@@ -58,7 +58,7 @@ test('a user’s live logins are counted, with a session or without; ended and e
   expect(await liveOf(userId)).toBe(0);
 });
 
-test('what a user has at one client ends with its access tokens, in one event; at other clients it lives on', async () => {
+test('ending a user’s families at one client ends their access tokens with one event; those at other clients stay live', async () => {
   const [userId, other, { clientId }] = [await newUser(), await newUser(), await harness.newClient()];
   const ended = [await login({ userId, clientId }), await login({ userId, clientId })];
   await login({ userId });
@@ -78,7 +78,7 @@ test('what a user has at one client ends with its access tokens, in one event; a
   ]);
 });
 
-test('where a user has nothing at a client nothing ends, and nothing is written', async () => {
+test('ending the families of a user without any at the client writes nothing', async () => {
   const [userId, clientId] = [await newUser(), randomUUID()];
   expect(await endAt(userId, clientId)).toBe(0);
   expect(await harness.rows(`SELECT 1 FROM audit_outbox WHERE target_id = $1`, [clientId])).toEqual([]);

@@ -1,13 +1,13 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { type LiveFamilyRow, readFamilyCount, readLiveFamilies } from './family-status.store.ts';
 
-export type Login = LiveFamilyRow;
+export type LiveFamily = LiveFamilyRow;
 
 /** The live families of sessions, by session: which clients have tokens, and since when. */
 export async function familiesOfSessions(
   { sql }: Pick<Ports, 'sql'>,
   sessionIds: readonly string[],
-): Promise<ReadonlyMap<string, readonly Login[]>> {
+): Promise<ReadonlyMap<string, readonly LiveFamily[]>> {
   if (sessionIds.length === 0) return new Map();
   return Map.groupBy(await readLiveFamilies(sql, sessionIds), ({ sessionId }) => sessionId);
 }

@@ -8,7 +8,7 @@ import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-
 export { isGenerationSuperseded } from './family-status.store.ts';
 
 /** The family of a genuine refresh token, and the generation of the token. */
-export type PresentedLogin = FamilyStatus & {
+export type PresentedFamily = FamilyStatus & {
   readonly familyId: string;
   readonly presentedGeneration: number;
   /** Live, and this is its newest token. */
@@ -26,7 +26,7 @@ export async function readRefreshToken(
   ports: ReadRefreshTokenPorts,
   token: string,
   clientId: string | null,
-): Promise<PresentedLogin | null> {
+): Promise<PresentedFamily | null> {
   assertMayIssue(ports.revocations);
   const bound = clientId === null ? [''] : ['', clientId];
   const checked = await lookConfirmed(

@@ -18,7 +18,7 @@ test.each([
   [sessionEnded, 401, 400, 'invalid_grant'],
   [scopeExceeded, 400, 400, 'invalid_scope'],
   [resourceForeign, 400, 400, 'invalid_target'],
-  // No client library may take these for the end of its login.
+  // No client library may take these errors for an end of the token family.
   [refreshGraceSpent, 429, 429, 'temporarily_unavailable'],
   [keyRingBehind, 503, 503, 'temporarily_unavailable'],
 ])('%o is %i here and %i %s at the OAuth endpoints (RFC 6749 §5.2)', (factory, status, oauthStatus, oauthError) => {

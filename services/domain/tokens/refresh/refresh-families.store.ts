@@ -10,19 +10,20 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
 /**
- * Decides on and rotates a batch of presented refresh tokens: lock, decide by the locked values, update. A conditional
- * UPDATE could not return why it refused, and after a lock wait a second read in the same statement would see the old
- * snapshot.
+ * Rotates a batch of presented refresh tokens: locks the families, decides by the locked values, and updates. A
+ * conditional UPDATE could not return why it refused, and after a lock wait a second read in the same statement would see
+ * the old snapshot.
  *
- * Locks: families in id order, as every other writer of several does. Served by the primary keys of families and
- * users and the unique client id. Requests of one family in one batch act as if one came after the other: replays,
- * then retries of the previous generation, then the current one; within each in order of arrival.
+ * Locks families in id order, as every writer of several does. Served by the primary keys of families and users and the
+ * unique client id. The requests of one family in a batch are processed one after the other: first replays, then retries
+ * of the previous generation, then the current one, and each of these in order of arrival.
  *
- * A statement that begins after its requests were refused, in a database that had stopped, does nothing: their clients
- * have come again meanwhile, perhaps twice, and an honest token of before would look like a replay.
+ * If the database had stopped, the statement may begin after its requests were refused. It then changes nothing: the
+ * clients may have refreshed again meanwhile, and an honest earlier token would look like a replay.
  *
- * Past the grace window the previous generation is a lost answer, not yet a replay, while its successor is unused and
- * it comes from the network and agent of the rotation: it gets that successor until `lost answer seconds` have passed.
+ * After the grace window the previous generation counts as a lost response, not as a replay, while its successor is
+ * unused and the request comes from the network and agent of the rotation. It gets that successor until the lost answer
+ * seconds have passed.
  *
  * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
@@ -39,14 +40,14 @@ export const refreshFamilyRotateBatch = defineStatement(
       agent_hash, traceparent, not_after, n)
 ), database AS MATERIALIZED (
   ${databaseIsKnown(['$21', '$22', '$23'])}
-), locked AS MATERIALIZED ( -- waits here, then has the newest committed values
+), locked AS MATERIALIZED ( -- waits for row locks, then has the newest committed values
   SELECT f.* FROM refresh_families f WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE
-), held AS MATERIALIZED (
+), families AS MATERIALIZED (
   SELECT f.*, u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles,
     f.revoked_at IS NOT NULL OR u.id IS NULL OR u."disabledAt" IS NOT NULL OR u."tokenEpoch" > f.user_epoch
       OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked
   FROM locked f LEFT JOIN users u ON u.id = f.user_id LEFT JOIN oauth_clients c ON c."clientId" = f.client_id
-), classed AS (
+), classified AS (
   SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,
     f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS uses_left,
     now() >= f.rotated_at + make_interval(secs => $13::float8) AS is_past_grace,
@@ -67,23 +68,23 @@ export const refreshFamilyRotateBatch = defineStatement(
           THEN greatest($13::float8, $20::float8) ELSE $13::float8 END) THEN 'retry'
       ELSE 'replay'
     END AS class
-  FROM presented p LEFT JOIN held f ON f.id = p.family_id
+  FROM presented p LEFT JOIN families f ON f.id = p.family_id
 ), ranked AS (
   SELECT c.*, row_number() OVER arrival AS nth,
     CASE class WHEN 'retry' THEN context <> context_hash
       WHEN 'current' THEN context <> first_value(context) OVER arrival END AS is_foreign
-  FROM classed c WINDOW arrival AS (PARTITION BY family_id, class ORDER BY n)
-), weighed AS ( -- …_contest is the request by which a generation becomes contested
+  FROM classified c WINDOW arrival AS (PARTITION BY family_id, class ORDER BY n)
+), contested AS ( -- …_contest is the request that makes a generation contested
   SELECT r.*, $15::bool AND bool_or(class = 'replay') OVER family AS any_replay,
     min(n) FILTER (WHERE class = 'retry' AND is_foreign AND nth <= uses_left AND NOT grace_contested) OVER family AS retry_contest,
     min(n) FILTER (WHERE class = 'current' AND is_foreign AND nth - 1 <= $14::int4) OVER family AS current_contest
   FROM ranked r WINDOW family AS (PARTITION BY family_id)
-), streaked AS ( -- the third contested generation running ends the family
+), streaks AS ( -- the third successive contested generation ends the family
   SELECT w.*, CASE WHEN $15::bool AND grace_streak >= 2 THEN retry_contest END AS retry_kill,
     CASE WHEN $15::bool AND (grace_contested OR retry_contest IS NOT NULL)
       AND grace_streak + (retry_contest IS NOT NULL)::int4 >= 2 THEN current_contest END AS current_kill
-  FROM weighed w
-), judged AS MATERIALIZED (
+  FROM contested w
+), outcomes AS MATERIALIZED (
   SELECT s.*, CASE class
     WHEN 'replay' THEN CASE WHEN nth = 1 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
     WHEN 'retry' THEN CASE WHEN any_replay OR n > retry_kill THEN 'revoked' WHEN n = retry_kill THEN 'replay'
@@ -92,8 +93,8 @@ export const refreshFamilyRotateBatch = defineStatement(
       WHEN nth = 1 THEN 'rotated' WHEN n = current_kill THEN 'replay' WHEN nth - 1 <= $14::int4 THEN 'grace'
       WHEN $14::int4 > 0 THEN 'grace_spent' WHEN nth = 2 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
     ELSE class END AS verdict
-  FROM streaked s
-), decided AS ( -- one row for each family that changes
+  FROM streaks s
+), changes AS ( -- one row for each family that changes
   SELECT family_id, bool_or(verdict = 'rotated') AS rotates, bool_or(verdict = 'replay') AS ends,
     count(*) FILTER (WHERE verdict = 'grace' AND class = 'current')::int2 AS doubled,
     count(*) FILTER (WHERE verdict IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
@@ -101,7 +102,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     min(context) FILTER (WHERE verdict = 'rotated') AS context,
     bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
     bool_or(current_contest IS NOT NULL) AS current_contests
-  FROM judged WHERE verdict IN ('rotated', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
+  FROM outcomes WHERE verdict IN ('rotated', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
 ), changed AS (
   UPDATE refresh_families f SET
     generation = f.generation + d.rotates::int4,
@@ -118,39 +119,39 @@ export const refreshFamilyRotateBatch = defineStatement(
     lost_answer_at = CASE WHEN d.repeats_lost_answer THEN clock_timestamp() ELSE f.lost_answer_at END,
     revoked_at = CASE WHEN d.ends THEN clock_timestamp() END,
     revoke_reason = CASE WHEN d.ends THEN 'refresh_token_reused' END
-  FROM decided d WHERE f.id = d.family_id AND f.id = ANY ($1)
+  FROM changes d WHERE f.id = d.family_id AND f.id = ANY ($1)
 ), ended AS (
   INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
   SELECT 'family', d.family_id::text, 'refresh_token_reused', f.user_id, f.client_id, revocation_keep_until()
-  FROM decided d JOIN held f ON f.id = d.family_id WHERE d.ends ORDER BY d.family_id
+  FROM changes d JOIN families f ON f.id = d.family_id WHERE d.ends ORDER BY d.family_id
 ), logged AS ( -- ids follow the serial order, taken under the row locks
   INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
     detail, traceparent)
-  SELECT CASE j.verdict WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
-      WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, j.verdict,
-    CASE WHEN j.client_authenticated THEN 'client' WHEN j.verdict IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
-    CASE WHEN j.client_authenticated THEN j.client_id WHEN j.verdict IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
-    'family', j.family_id, coalesce(f.client_id, j.client_id), j.ip_hash, j.agent_hash,
-    jsonb_build_object('generation', j.generation, 'held', j.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
-    j.traceparent
-  FROM judged j LEFT JOIN held f ON f.id = j.family_id
-  WHERE j.verdict NOT IN ('late', 'rewound') ORDER BY j.family_id, CASE j.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, j.n
+  SELECT CASE o.verdict WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
+      WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, o.verdict,
+    CASE WHEN o.client_authenticated THEN 'client' WHEN o.verdict IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
+    CASE WHEN o.client_authenticated THEN o.client_id WHEN o.verdict IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
+    'family', o.family_id, coalesce(f.client_id, o.client_id), o.ip_hash, o.agent_hash,
+    jsonb_build_object('generation', o.generation, 'held', o.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
+    o.traceparent
+  FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
+  WHERE o.verdict NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, o.n
 )
-SELECT j.verdict, CASE j.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv
-    WHEN 'grace' THEN CASE j.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
-  CASE WHEN j.verdict = 'revoked' AND j.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
-  CASE j.verdict WHEN 'grace_spent' THEN ceil(CASE j.class WHEN 'retry' THEN
-    CASE WHEN j.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
+SELECT o.verdict, CASE o.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv
+    WHEN 'grace' THEN CASE o.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
+  CASE WHEN o.verdict = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
+  CASE o.verdict WHEN 'grace_spent' THEN ceil(CASE o.class WHEN 'retry' THEN
+    CASE WHEN o.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
     ELSE $13::float8 END)::int4 END AS "retryAfterSeconds",
-  floor(extract(epoch FROM CASE j.class WHEN 'current' THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
+  floor(extract(epoch FROM CASE o.class WHEN 'current' THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
     ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
   f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
   f.user_epoch AS "userEpoch", f.client_id AS "clientId",
   f.client_epoch AS "clientEpoch", f.sid AS "sessionId", f.scope, f.audience, f.jkt, f.x5t,
   extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr,
   f.rights_limit::text AS "rightsLimit"
-FROM judged j LEFT JOIN held f ON f.id = j.family_id
-ORDER BY j.n`,
+FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
+ORDER BY o.n`,
 );
 
 type Verdict =
@@ -167,7 +168,7 @@ type Verdict =
   | 'late'
   | 'rewound';
 
-/** One presented token, strictly validated: a value Postgres refuses would fail the batch of its neighbours. */
+/** One presented token, strictly validated, because a value that Postgres refuses fails the whole batch. */
 export type PresentedToken = {
   readonly familyBytes: Uint8Array;
   readonly generation: number;
@@ -198,13 +199,13 @@ export type RotationPolicy = {
   readonly newestKv: number;
 };
 
-/** A verdict with the facts of its family. Only `rotated`, `grace` and `lost_answer` carry `kv`; the facts are null where it is unknown. */
+/** A verdict with the facts of the family. Only `rotated`, `grace` and `lost_answer` have `kv`; the facts of an unknown family are null. */
 export type Rotation = {
   readonly verdict: Verdict;
   /** Server key of the successor. */
   readonly kv: number;
   readonly revokeReason: string | null;
-  /** With `grace_spent`: until the window closes. */
+  /** Only with `grace_spent`: seconds until the window closes. */
   readonly retryAfterSeconds: number | null;
   /** Until idle or absolute expiry, whichever is first. */
   readonly refreshExpiresInSeconds: number;
@@ -230,7 +231,7 @@ export type Rotation = {
   readonly rightsLimit: string | null;
 };
 
-/** Decides on and rotates presented tokens in one statement. The verdicts are in the given order. */
+/** Rotates presented tokens in one statement. The verdicts are in the order of the tokens. */
 export function rotateBatch(
   sql: Sql,
   presented: readonly PresentedToken[],

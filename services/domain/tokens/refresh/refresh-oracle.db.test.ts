@@ -17,10 +17,10 @@ import { startWorker, type WorkerProcess } from '#testing/oracle/worker-process.
 import { endFamiliesOfUser, endFamily } from './end-family.ts';
 
 /**
- * Two API processes run the store; honest and hostile clients refresh through both while each process is killed in
- * turn. Afterwards the audit outbox, replayed in id order through a model that takes one request at a time, must give
- * every verdict, answer and row.
- * ORACLE_OPERATIONS sets the length, ORACLE_MUTATION="from=>to" spoils the statement to see the oracle fail.
+ * Honest and hostile clients refresh through two API processes, each of which is killed again and again. Afterwards a
+ * model that processes one request at a time replays the audit outbox in id order, and must give the same verdicts,
+ * answers and rows.
+ * ORACLE_OPERATIONS sets the length. ORACLE_MUTATION="from=>to" changes the statement, to check that the test then fails.
  */
 
 const OPERATIONS = Number(process.env.ORACLE_OPERATIONS ?? 20_000);
@@ -97,7 +97,7 @@ const pick = <T>(items: readonly T[]): T => items[randomInt(items.length)] as T;
 const turns = new Map<string, Promise<unknown>>();
 let free = 3;
 const queue: (() => void)[] = [];
-/** No more of the driver's own transactions than its pool has connections. */
+/** Limits the test's own transactions to the connections of its pool. */
 async function limited<T>(work: () => Promise<T>): Promise<T> {
   if (free > 0) free -= 1;
   else await new Promise<void>((resolve) => queue.push(resolve));
@@ -109,7 +109,7 @@ async function limited<T>(work: () => Promise<T>): Promise<T> {
     else free += 1;
   }
 }
-/** A login that begins while its user's logins are ended is another test's matter: here they take turns. */
+/** Serialises creating and ending the families of one user; another test covers their concurrency. */
 function inTurn<T>(userId: string, work: () => Promise<T>): Promise<T> {
   const turn = Promise.resolve(turns.get(userId)).then(() => limited(work));
   turns.set(
@@ -127,7 +127,7 @@ function newLogin(userId: string): Promise<Login> {
   });
 }
 
-/** Presents one token to one process and keeps the account of it. Null: the process died. */
+/** Presents a token to one process and records the result. Null: the process died. */
 async function present(login: Login, generation: number, ip: string): Promise<string | null> {
   const { worker } = pick(copies.filter((each) => each.worker.isAlive()));
   const token = login.tokens[generation] as string;
@@ -162,7 +162,7 @@ function keepSuccessor(login: Login, generation: number, token: string): void {
   login.tokens[generation] = token;
 }
 
-/** Honest clients present their newest token until it is answered, one or several at a time. */
+/** An honest client presents its newest token, one or several times concurrently, until it gets an answer. */
 async function honestStep(login: Login, ip: string): Promise<'goes on' | 'ended'> {
   const generation = login.tokens.length - 1;
   const outcomes = await Promise.all(
@@ -170,11 +170,11 @@ async function honestStep(login: Login, ip: string): Promise<'goes on' | 'ended'
   );
   if (login.tokens.length > generation + 1 || outcomes.every((outcome) => outcome === null)) return 'goes on';
   const refusal = outcomes.find((outcome) => outcome !== null);
-  if (!login.isAttacked && refusal !== 'session_ended') faults.push(`an honest client was told ${refusal}`);
+  if (!login.isAttacked && refusal !== 'session_ended') faults.push(`an honest client got ${refusal}`);
   return 'ended';
 }
 
-/** A thief has every token and tries what a thief may: old ones, the current one first, floods, another address. */
+/** A thief has every token: presents old ones, the current one before the client does, many at once, from another address. */
 async function hostileStep(login: Login): Promise<void> {
   login.isAttacked = true;
   const newest = login.tokens.length - 1;
@@ -208,7 +208,7 @@ async function client(index: number, users: readonly string[]): Promise<void> {
   }
 }
 
-/** Kills one process and then the other, in the middle of what they do; each comes back, in the end with a newer key. */
+/** Kills the processes alternately during their work and starts each again, at last with a newer server key. */
 async function killers(): Promise<number> {
   let killed = 0;
   while (killed < KILLS) {
@@ -224,7 +224,7 @@ async function killers(): Promise<number> {
   return killed;
 }
 
-test(`${OPERATIONS} operations over two processes with kill -9: every verdict, answer and row is what one at a time gives`, async () => {
+test(`${OPERATIONS} operations over two processes with kill -9 give the verdicts, answers and rows of one request at a time`, async () => {
   const users = await Promise.all(Array.from({ length: USERS }, () => insertUser(copy.pool)));
   const startedAt = performance.now();
   const [killed] = await Promise.all([
@@ -232,7 +232,7 @@ test(`${OPERATIONS} operations over two processes with kill -9: every verdict, a
     ...Array.from({ length: CLIENTS }, (_, index) => client(index, users)),
   ]);
   const seconds = (performance.now() - startedAt) / 1_000;
-  // What a killed process left behind may still be running: its transaction ends before the row is read.
+  // A statement of a killed process may still run: locking the rows waits for its transaction.
   await copy.pool.query('SELECT 1 FROM refresh_families ORDER BY id FOR UPDATE');
   const policy = {
     graceMs: ORACLE_GRACE_SECONDS * 1_000,

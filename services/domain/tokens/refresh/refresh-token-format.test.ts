@@ -49,7 +49,7 @@ const anyParts = fc.record({
 const clientId = fc.string({ unit: 'grapheme', maxLength: 64 }).map((text) => text.toWellFormed());
 
 describe('form', () => {
-  test('what is minted checks out with the same parts, for every family, generation, key and client', () => {
+  test('a minted token parses into the same parts, for every family, generation, key and client', () => {
     fc.assert(
       fc.property(anyParts, clientId, (parts, id) => {
         const token = mintRefreshToken(keyOf(parts.kv), incarnation, parts, id);
@@ -59,7 +59,7 @@ describe('form', () => {
     );
   });
 
-  test('the longest token reaches the limit, so the limit excludes nothing genuine', () => {
+  test('the longest genuine token is exactly as long as the limit', () => {
     const token = mint({ kv: 32_767, generation: GENERATION_MAX });
     expect(token).toHaveLength(REFRESH_TOKEN_LENGTH_MAX);
     expect(check(token)).not.toBeNull();
@@ -69,7 +69,7 @@ describe('form', () => {
     expect(mint()).toBe(mint());
   });
 
-  test('has one spelling: any other character anywhere is refused', () => {
+  test('has one encoding: any changed character is rejected', () => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+/= \n\0é';
     const token = mint();
     for (let at = 0; at < token.length; at += 1) {
@@ -102,20 +102,20 @@ describe('form', () => {
     expect(check(token)).toBeNull();
   });
 
-  test('base64url has one spelling of the same bytes', () => {
+  test('only the canonical base64url encoding is accepted', () => {
     const parts = mint().split('.');
     for (const index of [1, 3, 4]) {
       const part = parts[index] as string;
       const last = part.charCodeAt(part.length - 1);
       const other = [...parts];
-      // Only bits that decode to nothing differ.
+      // The last characters differ only in bits that the decoder ignores.
       other[index] = part.slice(0, -1) + String.fromCharCode(last + 1);
       expect(Buffer.from(other[index] as string, 'base64url')).toEqual(Buffer.from(part, 'base64url'));
       expect(check(other.join('.'))).toBeNull();
     }
   });
 
-  test('mint refuses parts it could not check again', () => {
+  test('minting refuses parts that parsing would reject', () => {
     for (const over of [
       { familyBytes: Buffer.alloc(15) },
       { nonce: Buffer.alloc(31) },
@@ -144,7 +144,7 @@ describe('MAC', () => {
     expect(mint({}, 'client-é').split('.')[4]).toBe(mac);
   });
 
-  test('holds for no other family, generation, nonce, key version, client or incarnation', () => {
+  test('does not match another family, generation, nonce, key version, client or incarnation', () => {
     fc.assert(
       fc.property(anyParts, anyParts, clientId, clientId, (mine, other, id, otherId) => {
         const token = mintRefreshToken(keyOf(mine.kv), incarnation, mine, id);
@@ -166,20 +166,20 @@ describe('MAC', () => {
     );
   });
 
-  test('an unknown server key is refused, whatever the MAC', () => {
+  test('a token under an unknown server key is rejected, whatever its MAC', () => {
     const token = mintRefreshToken(randomBytes(32), incarnation, partsOf({ kv: 8 }), '');
     expect(check(token)).toBeNull();
     expect(check(mint().replace('sp_rt_7.', 'sp_rt_1.'))).toBeNull();
   });
 
-  test('a client-bound token checks for its client alone, an unbound one for every presenter', () => {
+  test('a client-bound token is accepted only for its client, an unbound one for every client', () => {
     expect(check(mint({}, 'c1'), ['', 'c1'])?.boundClientId).toBe('c1');
     expect(check(mint({}, 'c1'), ['', 'c2'])).toBeNull();
     expect(check(mint({}, 'c1'))).toBeNull();
     expect(check(mint(), ['', 'c2'])?.boundClientId).toBe('');
   });
 
-  test('a key is looked up only for a token of the right form', () => {
+  test('a server key is looked up only for a well-formed token', () => {
     const secretVersion = vi.fn(() => undefined);
     const watched: RefreshSecrets = { ...secrets, secretVersion };
     checkRefreshToken('sp_rt_7.x', [''], watched, incarnation);
@@ -187,7 +187,7 @@ describe('MAC', () => {
   });
 });
 
-test('UUID bytes and text are one to one', () => {
+test('UUID bytes and text convert to each other without loss', () => {
   fc.assert(
     fc.property(bytes(16), (raw) => {
       expect(uuidToBytes(uuidFromBytes(raw))).toEqual(raw);

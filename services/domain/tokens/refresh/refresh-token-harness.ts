@@ -1,4 +1,4 @@
-// For tests only: logins and their refreshes at a copy of the API, called where they are.
+// For tests only: creates token families and refreshes them at an API copy, by direct calls.
 import type pg from 'pg';
 import type { Ports } from '#services/domain/ports.ts';
 import { callerFrom, insertSession, insertUser, publicClient } from '#testing/fixtures/families.ts';
@@ -9,16 +9,16 @@ type Copy = {
   readonly ports: Pick<Ports, 'transact'> & CreateFamilyPorts & RefreshTokenPorts;
   readonly stores: { readonly pools: { readonly main: pg.Pool } };
 };
-type Login = CreatedFamily & { readonly userId: string; readonly sessionId: string };
+type SessionFamily = CreatedFamily & { readonly userId: string; readonly sessionId: string };
 
-/** Logins of new people, and what becomes of them. */
-export function loginFlows({ ports, stores }: Copy) {
+/** Creates token families of new users, and refreshes them. */
+export function familyFlows({ ports, stores }: Copy) {
   const caller = callerFrom('192.0.2.1');
   const pool = stores.pools.main;
-  const newLogin = async (family: Partial<NewFamily> = {}): Promise<Login> => {
+  const newFamily = async (family: Partial<NewFamily> = {}): Promise<SessionFamily> => {
     const userId = await insertUser(pool);
     const sessionId = await insertSession(pool, userId);
-    const login = {
+    const terms = {
       userId,
       sessionId,
       clientId: 'sallyport',
@@ -28,12 +28,12 @@ export function loginFlows({ ports, stores }: Copy) {
       scope: 'openid email profile',
       ...family,
     };
-    return { ...(await ports.transact((tx) => createFamily(tx, ports, login, caller))), userId, sessionId };
+    return { ...(await ports.transact((tx) => createFamily(tx, ports, terms, caller))), userId, sessionId };
   };
   /** @param at the ports of another copy, or some of these replaced */
   const refresh = (token: string, input: Partial<RefreshTokenInput> = {}, at: RefreshTokenPorts = ports) =>
     refreshToken(at, { refreshToken: token, presentedBy: publicClient, ...input }, caller);
   const generationOf = async (familyId: string): Promise<number> =>
     (await pool.query('SELECT generation FROM refresh_families WHERE id = $1', [familyId])).rows[0].generation;
-  return { newLogin, refresh, generationOf };
+  return { newFamily, refresh, generationOf };
 }

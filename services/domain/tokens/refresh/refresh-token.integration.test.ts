@@ -3,16 +3,16 @@ import type { ApiCopy } from '#testing/harness/api.ts';
 import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
-import { loginFlows } from './refresh-token-harness.ts';
+import { familyFlows } from './refresh-token-harness.ts';
 
 let harness: ApiHarness;
-let flows: ReturnType<typeof loginFlows>;
+let flows: ReturnType<typeof familyFlows>;
 let proxy: TcpProxy;
 let remote: ApiCopy;
 beforeAll(async () => {
   harness = await openApiHarness();
   proxy = await startTcpProxy(harness.databaseUrl);
-  flows = loginFlows(await harness.startCopy());
+  flows = familyFlows(await harness.startCopy());
   remote = await harness.startCopy({ databaseUrl: proxy.url });
 });
 afterAll(async () => {
@@ -20,41 +20,41 @@ afterAll(async () => {
   await proxy?.cut();
 });
 
-describe('Postgres out of reach', () => {
-  test('cut off: 503 with a code, nothing half-rotated, and the same token works once it is back', async () => {
-    const logins = await Promise.all(Array.from({ length: 10 }, () => flows.newLogin()));
+describe('while Postgres is unreachable', () => {
+  test('connections refused: a refresh is 503, no family is half rotated, and the same token works afterwards', async () => {
+    const families = await Promise.all(Array.from({ length: 10 }, () => flows.newFamily()));
     await proxy.cut();
     const outcomes = await Promise.all(
-      logins.map((login) => outcomeOf(flows.refresh(login.refreshToken, {}, remote.ports))),
+      families.map((family) => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports))),
     );
     expect(outcomes).toEqual(Array(10).fill('store_unavailable'));
     await proxy.restore();
-    for (const login of logins) {
+    for (const family of families) {
       await expect
-        .poll(() => outcomeOf(flows.refresh(login.refreshToken, {}, remote.ports)), { timeout: 20_000 })
+        .poll(() => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports)), { timeout: 20_000 })
         .toBe('ok');
-      expect(await flows.generationOf(login.familyId)).toBe(1);
+      expect(await flows.generationOf(family.familyId)).toBe(1);
     }
   });
 
-  test('silent: 503 while it still is, and afterwards every client gets its one successor', async () => {
-    const logins = await Promise.all(Array.from({ length: 10 }, () => flows.newLogin()));
+  test('connections hang: a refresh is 503, and afterwards every client gets its one successor', async () => {
+    const families = await Promise.all(Array.from({ length: 10 }, () => flows.newFamily()));
     await Promise.all(
-      (await Promise.all([flows.newLogin(), flows.newLogin()])).map((login) =>
-        flows.refresh(login.refreshToken, {}, remote.ports),
+      (await Promise.all([flows.newFamily(), flows.newFamily()])).map((family) =>
+        flows.refresh(family.refreshToken, {}, remote.ports),
       ),
     );
     proxy.freeze();
     const outcomes = await Promise.all(
-      logins.map((login) => outcomeOf(flows.refresh(login.refreshToken, {}, remote.ports))),
+      families.map((family) => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports))),
     );
     expect(outcomes).toEqual(Array(10).fill('store_unavailable'));
     proxy.thaw();
-    for (const login of logins) {
+    for (const family of families) {
       await expect
-        .poll(() => outcomeOf(flows.refresh(login.refreshToken, {}, remote.ports)), { timeout: 20_000 })
+        .poll(() => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports)), { timeout: 20_000 })
         .toBe('ok');
-      expect(await flows.generationOf(login.familyId)).toBe(1);
+      expect(await flows.generationOf(family.familyId)).toBe(1);
     }
   });
 });

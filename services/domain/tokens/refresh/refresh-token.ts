@@ -71,7 +71,7 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
   await assertWithinGrant(ports, checked, input);
   const family = await rotateFamily(ports, checked, input.presentedBy, caller);
   const { jkt, x5t } = input.presentedBy;
-  // A login of a client with a secret is bound by that; its token by the key of this request (RFC 9449 §5).
+  // A confidential client's family is bound to its secret, and only the token to the key of this request (RFC 9449 §5).
   const granted = {
     ...family,
     jkt: family.jkt ?? jkt ?? null,

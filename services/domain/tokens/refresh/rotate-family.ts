@@ -28,13 +28,13 @@ type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRev
 
 export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
 
-/** The client that presents a refresh token, as proved before any query. */
+/** The client that presents a refresh token, authenticated before any query. */
 export type PresentedBy = {
   /** Null at the public endpoint, which accepts only families that are not client-bound. */
   readonly clientId: string | null;
   /** By secret or key. A public client only states its id. */
   readonly isAuthenticated: boolean;
-  /** Thumbprint of the DPoP key proved with this request (RFC 9449 §6.1). */
+  /** Thumbprint of the DPoP key that signed the proof of this request (RFC 9449 §6.1). */
   readonly jkt?: string;
   /** Thumbprint of the client certificate of this connection (RFC 8705 §3.1). */
   readonly x5t?: string;
@@ -100,7 +100,7 @@ function refusalOf(rotation: Rotation): Error | null {
       return refreshTokenReused();
     case 'revoked':
       return rotation.revokeReason === 'refresh_token_reused' ? refreshTokenReused() : sessionEnded();
-    // The row is older than the token, so revocations since then may be lost: give out nothing.
+    // The row is older than the token, so revocations since then may be lost: issue no token.
     case 'ahead':
       return sessionEnded();
     case 'expired':
@@ -152,7 +152,7 @@ function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string
 }
 
 /**
- * Rotates the family of a checked token, or answers its repetition with the same successor.
+ * Rotates the family of a checked token, or returns the same successor for a repeated request.
  * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401),
  * `refresh_grace_spent` (429), `store_unavailable`, `key_ring_behind` (503).
  */

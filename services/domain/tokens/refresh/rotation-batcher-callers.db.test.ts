@@ -5,7 +5,7 @@ import { type FamilyCopy, publicClient } from '#testing/fixtures/families.ts';
 import { PATIENCE_MS } from '#testing/harness/ports.ts';
 import { type FamilyHarness, generations, openFamilyHarness, outcome } from './family-harness.ts';
 
-/** A token held up at one copy while its client, which has given up there, refreshed twice at another. */
+/** A token delayed at one copy, while its client has given up there and refreshed twice at another copy. */
 
 let harness: FamilyHarness;
 let copy: FamilyCopy;
@@ -27,7 +27,7 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
     (err: { code?: string }) => err.code,
   );
 
-test('whose caller has left is not sent: it is no replay, and the session goes on', async () => {
+test('of a caller who has left is not sent, so it is not taken for a replay and the family stays live', async () => {
   const { familyId, refreshToken } = await harness.newFamily();
   const statements = copy.statements();
   const caller = from({});
@@ -51,7 +51,7 @@ test('that arrived longer ago than its deadline is not sent', async () => {
 test('whose statement begins past the deadline of its arrival changes nothing', async () => {
   const { familyId, refreshToken } = await harness.newFamily();
   await generations(other, refreshToken, 2);
-  // Sent with time left by our clock, begun by the database's clock too late.
+  // Sent before the deadline by our clock, begun after it by the database's clock.
   const secrets = { ...harness.secrets, state: () => ({ clockOffsetMs: PATIENCE_MS / 2 }) };
   const late = harness.copyWith({}, { secrets });
   const arrivedAt = systemClock.monotonic() - PATIENCE_MS * 0.75;

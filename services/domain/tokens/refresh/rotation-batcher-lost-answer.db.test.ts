@@ -7,7 +7,7 @@ import { type FamilyHarness, generations, next, openFamilyHarness, outcome, toge
 const GRACE_SECONDS = 600;
 const LOST_ANSWER_SECONDS = 7_200;
 const ELSEWHERE = '198.51.100.9';
-/** Where `outcome` comes from unless it is told otherwise. */
+/** Network and agent of `outcome`, unless the test gives others. */
 const HERE = '192.0.2.1';
 
 let harness: FamilyHarness;
@@ -23,7 +23,7 @@ afterAll(() => harness?.close());
 const pass = (familyId: string, seconds: number): Promise<unknown> =>
   harness.set(familyId, `rotated_at = rotated_at - interval '${seconds} seconds'`);
 
-/** A login whose rotation happened an hour ago, and whose answer was lost. */
+/** A family that was rotated an hour ago, with the response lost. */
 async function lostAnswer(at = copy, family: Parameters<FamilyHarness['newFamily']>[0] = {}, by = publicClient) {
   const { familyId, refreshToken, userId } = await harness.newFamily(family, at);
   const successor = (await at.refresh(refreshToken, by)).refreshToken;
@@ -31,7 +31,7 @@ async function lostAnswer(at = copy, family: Parameters<FamilyHarness['newFamily
   return { familyId, refreshToken, successor, userId };
 }
 
-test('gives the same successor to a client whose answer was lost, as often as it asks, and ends nothing', async () => {
+test('gives the same successor to a client whose response was lost, however often it asks, and ends nothing', async () => {
   const { familyId, refreshToken, successor, userId } = await lostAnswer();
   const before = await harness.rowOf(familyId);
   for (let time = 1; time <= 2; time += 1) {
@@ -52,7 +52,7 @@ test('gives the same successor to a client whose answer was lost, as often as it
   expect(await outcome(copy, successor)).toBe('rotated');
 });
 
-test('takes the token for a replay once its successor was used', async () => {
+test('takes the token for a replay after its successor was used', async () => {
   const { familyId, refreshToken, successor } = await lostAnswer();
   expect(await outcome(copy, refreshToken)).toBe('lost_answer');
   expect(await outcome(copy, successor)).toBe('rotated');
@@ -60,7 +60,7 @@ test('takes the token for a replay once its successor was used', async () => {
   expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
 });
 
-test('takes the token for a replay past the window, and the successor ends with it', async () => {
+test('takes the token for a replay after the window, and the successor is rejected too', async () => {
   const { familyId, refreshToken, successor } = await lostAnswer();
   await pass(familyId, LOST_ANSWER_SECONDS);
   expect(await outcome(copy, refreshToken)).toBe('refresh_token_reused');
@@ -76,7 +76,7 @@ test.each([
   expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
 });
 
-test('compares with the network of the rotation, not with that of a retry within the grace window', async () => {
+test('compares the network with that of the rotation, not with that of a retry within the grace window', async () => {
   const { familyId, refreshToken } = await harness.newFamily({}, copy);
   await next(copy, refreshToken);
   expect(await outcome(copy, refreshToken, publicClient, ELSEWHERE)).toBe('grace');
@@ -95,7 +95,7 @@ test('refuses another client and another key without ending anything', async () 
   expect(await copy.refresh(refreshToken, by)).toMatchObject({ verdict: 'lost_answer', refreshToken: successor });
 });
 
-test('0 turns it off, and so does a copy without grace', async () => {
+test('is off with the setting 0, and on a copy without grace', async () => {
   for (const strict of [{ lostAnswerSeconds: 0 }, { graceSeconds: 0 }, { graceUses: 0 }]) {
     const at = harness.copyWith({
       graceSeconds: GRACE_SECONDS,
@@ -107,13 +107,13 @@ test('0 turns it off, and so does a copy without grace', async () => {
   }
 });
 
-test('never outlasts the life of a login at rest', async () => {
+test('never extends the idle limit of the family', async () => {
   const { familyId, refreshToken } = await lostAnswer();
   await harness.set(familyId, `idle_expires_at = now() - interval '1 second'`);
   expect(await outcome(copy, refreshToken)).toBe('refresh_token_expired');
 });
 
-test('counts with the uses of the grace window, past which it is 429 until the window closes', async () => {
+test('counts as a use of the grace window; beyond the allowed uses it is 429 until the window closes', async () => {
   const tight = harness.copyWith({
     graceSeconds: GRACE_SECONDS,
     graceUses: 1,
@@ -129,7 +129,7 @@ test('counts with the uses of the grace window, past which it is 429 until the w
   expect(await outcome(tight, successor)).toBe('rotated');
 });
 
-test('with replay protection off it still gives the successor, and a replay still gets none', async () => {
+test('with replay protection off, a lost response is still repeated, and a replay still gets no token', async () => {
   const lenient = harness.copyWith({
     graceSeconds: GRACE_SECONDS,
     lostAnswerSeconds: LOST_ANSWER_SECONDS,
@@ -142,7 +142,7 @@ test('with replay protection off it still gives the successor, and a replay stil
   expect(await outcome(lenient, successor)).toBe('rotated');
 });
 
-test('in one batch the lost answers come before the successor’s use, and all of them after a replay', async () => {
+test('in one batch lost responses are processed before the use of the successor, and replays before both', async () => {
   const { refreshToken, successor } = await lostAnswer();
   expect(await together(copy, [successor, refreshToken])).toEqual(['rotated', 'lost_answer']);
   const { familyId, refreshToken: first } = await harness.newFamily({}, copy);
@@ -153,7 +153,7 @@ test('in one batch the lost answers come before the successor’s use, and all o
   );
 });
 
-test('the successor is repeated under the key it was made with', async () => {
+test('the repeated successor is made under the same server key', async () => {
   const { familyId, refreshToken } = await harness.newFamily({}, copy);
   harness.makeUnder(2);
   const successor = await next(copy, refreshToken);

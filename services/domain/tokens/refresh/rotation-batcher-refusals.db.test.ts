@@ -16,7 +16,7 @@ afterEach(() => harness.reset());
 afterAll(() => harness?.close());
 
 describe('refusals', () => {
-  test('any older generation, ever, is recognised as replay and ends the family', async () => {
+  test('any older generation, however old, is a replay and ends the family', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 5);
     expect(await outcome(copy, tokens[1] as string)).toBe('refresh_token_reused');
@@ -28,7 +28,7 @@ describe('refusals', () => {
     ['revoked', 'session_ended'],
     ['session_ended', 'session_ended'],
     ['family_reused', 'refresh_token_reused'],
-  ] as const)('what this copy knows to be %s gets no pair, whatever its row says', async (reason, code) => {
+  ] as const)('a family that this copy knows to be %s gets no pair, whatever its row says', async (reason, code) => {
     const { refreshToken } = await harness.newFamily();
     const revocations = { ...copy.ports.revocations, check: () => reason };
     const refused = rotateFamily(
@@ -104,11 +104,11 @@ describe('refusals', () => {
     expect(await harness.revocationsOf(familyId)).toEqual([]);
   });
 
-  // The triggers would end the families; here they are switched off, as after a restore of rows alone.
+  // The triggers, which would end the families, are disabled here, as after a restore of single rows.
   test.each([
     ['the user’s epoch moved', `UPDATE users SET "tokenEpoch" = 1 WHERE id = $1`],
     ['the user is disabled', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
-    ['the user is gone', `DELETE FROM users WHERE id = $1`],
+    ['the user is deleted', `DELETE FROM users WHERE id = $1`],
   ])('a family is rejected when %s, even without a revocation of it', async (_what, statement) => {
     const { familyId, refreshToken, userId } = await harness.newFamily();
     const client = await copy.pool.connect();
@@ -124,7 +124,7 @@ describe('refusals', () => {
   test.each([
     ['its epoch moved', `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1`],
     ['it is disabled', `UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`],
-    ['it is gone', `DELETE FROM oauth_clients WHERE "clientId" = $1`],
+    ['it is deleted', `DELETE FROM oauth_clients WHERE "clientId" = $1`],
   ])('a family of a client is rejected when %s, even without a revocation of it', async (_what, statement) => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
@@ -149,7 +149,7 @@ describe('refusals', () => {
     expect(await outcome(copy, tokens[1] as string)).toBe('rotated');
   });
 
-  test('a genuine token of a family that is not there is refused and audited', async () => {
+  test('a genuine token of a deleted family is refused and audited', async () => {
     const parts = { kv: 1, familyBytes: randomBytes(16), generation: 0, nonce: randomBytes(32) };
     const token = mintRefreshToken(harness.keys.get(1) as Buffer, harness.incarnation, parts, '');
     expect(await outcome(copy, token)).toBe('refresh_token_invalid');
@@ -172,7 +172,7 @@ describe('refusals', () => {
     expect((await harness.auditOf(familyId)).at(-1)).toMatchObject({ outcome: 'mismatch' });
   });
 
-  test('the current and the previous generation are refused under another server key than theirs', async () => {
+  test('the current and the previous generation are refused under another server key', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     await generations(copy, refreshToken, 1);
     const before = await harness.imageOf(familyId);
@@ -181,7 +181,7 @@ describe('refusals', () => {
     expect(await harness.imageOf(familyId)).toBe(before);
   });
 
-  test('guessing at a known family id moves nothing, costs no statement and writes no row', async () => {
+  test('an attacker who guesses tokens of a known family id changes nothing and causes no statement', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const [head, family, , nonce, mac] = refreshToken.split('.');
     const { rows: before } = await copy.pool.query('SELECT count(*)::int FROM audit_outbox');
@@ -220,7 +220,7 @@ describe('clients and keys', () => {
     return clientId;
   };
 
-  test('a client-bound token is taken from its client alone', async () => {
+  test('a client-bound token is accepted only from its client', async () => {
     const [mine, foreign] = [await newClient(), await newClient()];
     const { familyId, refreshToken } = await harness.newFamily({ clientId: mine, isClientBound: true });
     const statements = copy.statements();
@@ -235,7 +235,7 @@ describe('clients and keys', () => {
     });
   });
 
-  test('a token that is not client-bound is taken without a client, and of clients from its own alone', async () => {
+  test('a token that is not client-bound is accepted without a client, and of all clients only from its own', async () => {
     const [mine, foreign] = [await newClient(), await newClient()];
     const { familyId, refreshToken } = await harness.newFamily({ clientId: mine });
     const before = await harness.imageOf(familyId);
@@ -248,7 +248,7 @@ describe('clients and keys', () => {
   test.each([
     ['DPoP key', { jkt: 'thumb' }, { jkt: 'other' }],
     ['client certificate', { x5t: 'thumb' }, { x5t: 'other' }],
-  ])('a family bound to a %s is refreshed with that proof alone', async (_what, binding, wrong) => {
+  ])('a family bound to a %s is refreshed only with that proof', async (_what, binding, wrong) => {
     const { familyId, refreshToken } = await harness.newFamily(binding);
     const before = await harness.imageOf(familyId);
     expect(await outcome(copy, refreshToken)).toBe('refresh_token_invalid');

@@ -40,7 +40,7 @@ describe('rotation', () => {
     expect(await outcome(copy, (answers[0] as { refreshToken: string }).refreshToken)).toBe('rotated');
   });
 
-  test('answers the facts to sign from', async () => {
+  test('returns the facts for the access token', async () => {
     const userId = await insertUser(copy.pool);
     await copy.pool.query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [userId]);
     const sessionId = await insertSession(copy.pool, userId);
@@ -87,7 +87,7 @@ describe('rotation', () => {
     expect(second).toMatchObject({ outcome: 'grace', detail: { generation: 0, held: 1 } });
   });
 
-  test('slides the idle expiry and never the absolute one; grace extends neither', async () => {
+  test('extends the idle expiry and never the absolute one; a repetition within grace extends neither', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     await harness.set(familyId, `idle_expires_at = now() + interval '1 minute'`);
     const before = await harness.rowOf(familyId);
@@ -100,7 +100,7 @@ describe('rotation', () => {
     expect([repeated.idle_expires_at, repeated.expires_at]).toEqual([after.idle_expires_at, after.expires_at]);
   });
 
-  test('the idle expiry ends at the absolute one', async () => {
+  test('the idle expiry never exceeds the absolute one', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     await harness.set(familyId, `expires_at = now() + interval '90 seconds'`);
     const answer = await copy.refresh(refreshToken);
@@ -116,13 +116,13 @@ describe('rotation', () => {
     const rotated = await copy.refresh(refreshToken);
     expect(rotated.refreshToken).toMatch(/^sp_rt_2\./);
     expect(await harness.rowOf(familyId)).toMatchObject({ kv: 2, prev_kv: 1 });
-    // A copy that does not have the newest key active yet repeats what the row says, not its own newest.
+    // A copy on which the newest key is not active yet uses the key in the row, not its own newest.
     harness.makeUnder(1);
     expect(await other.refresh(refreshToken)).toMatchObject({ verdict: 'grace', refreshToken: rotated.refreshToken });
     expect(await outcome(copy, rotated.refreshToken)).toBe('rotated');
   });
 
-  test('a successor under a server key this copy does not have is 503, and the retry elsewhere gets it', async () => {
+  test('a successor under a server key that this copy does not have is 503, and a retry at another copy gets it', async () => {
     const { refreshToken } = await harness.newFamily();
     harness.makeUnder(2);
     const rotated = await copy.refresh(refreshToken);
@@ -135,7 +135,7 @@ describe('rotation', () => {
 });
 
 describe('grace', () => {
-  test('the previous token within its window gets the same successor: a lost answer is no theft', async () => {
+  test('the previous token within the grace window gets the same successor, because a lost response is not theft', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const rotated = await copy.refresh(refreshToken);
     const repeated = await other.refresh(refreshToken);
@@ -143,7 +143,7 @@ describe('grace', () => {
     expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 1 });
   });
 
-  test('past its count it is 429 with Retry-After, an incident and no end', async () => {
+  test('beyond the allowed uses it is 429 with Retry-After and an audit event, and the family stays live', async () => {
     const tight = harness.copyWith({ graceUses: 2 });
     const { familyId, refreshToken } = await harness.newFamily();
     const successor = await next(tight, refreshToken);
@@ -161,7 +161,7 @@ describe('grace', () => {
     expect(await outcome(tight, successor)).toBe('rotated');
   });
 
-  test('past its time it is a replay: the family ends with its access tokens, and every answer says why', async () => {
+  test('after the window it is a replay: the family and its access tokens end, and every answer gives that reason', async () => {
     const { familyId, refreshToken, userId } = await harness.newFamily();
     const successor = await next(copy, refreshToken);
     const announced = copy.announced();
@@ -182,14 +182,14 @@ describe('grace', () => {
     expect(await harness.revocationsOf(familyId)).toHaveLength(1);
   });
 
-  test('time moved close to the window’s edge is still grace', async () => {
+  test('a retry just before the end of the window is within grace', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     await next(copy, refreshToken);
     await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS / 2} seconds'`);
     expect(await outcome(copy, refreshToken)).toBe('grace');
   });
 
-  test('three generations running with grace from another context end the family', async () => {
+  test('grace from another network or agent in three successive generations ends the family', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     let token = refreshToken;
     for (const expected of ['grace', 'grace', 'refresh_token_reused']) {
@@ -201,7 +201,7 @@ describe('grace', () => {
     expect(await harness.revocationsOf(familyId)).toHaveLength(1);
   });
 
-  test('a generation without such grace starts the count again, and grace from the same context never counts', async () => {
+  test('a generation without such grace resets the count, and grace from the same network and agent never counts', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     let token = refreshToken;
     for (const ip of ['198.51.100.9', '198.51.100.9', '192.0.2.1', '198.51.100.9', '198.51.100.9', '192.0.2.1']) {
@@ -223,7 +223,7 @@ describe('grace', () => {
     expect(await harness.revocationsOf(familyId)).toHaveLength(1);
   });
 
-  test('without grace two uses in one batch end the family as two in a row do', async () => {
+  test('without grace two uses in one batch end the family, as two sequential ones do', async () => {
     const strict = harness.copyWith({ graceUses: 0 });
     const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
     const by = { ...publicClient, jkt: 'thumb' };
@@ -235,7 +235,7 @@ describe('grace', () => {
 });
 
 describe('one batch', () => {
-  /** g0…gn of a family held at generation `held`, presented in one statement. */
+  /** Tokens g0…gn of a family whose current generation is `held`, presented in one statement. */
   const batch = async (held: number, presented: readonly number[], at = copy) => {
     const { familyId, refreshToken } = await harness.newFamily();
     const tokens = await generations(at, refreshToken, held);
@@ -249,20 +249,20 @@ describe('one batch', () => {
     return { outcomes, audit, row: await harness.rowOf(familyId), revocations: await harness.revocationsOf(familyId) };
   };
 
-  test('g1, g2, g1 with g2 current: grace, rotated, grace, audited in the order they act', async () => {
+  test('g1, g2, g1 with g2 current give grace, rotated, grace, with audit rows in the order of processing', async () => {
     const { outcomes, audit, row } = await batch(2, [1, 2, 1]);
     expect(outcomes).toEqual(['grace', 'rotated', 'grace']);
     expect(audit).toEqual(['1:grace', '1:grace', '2:rotated']);
     expect(row).toMatchObject({ generation: 3, grace_uses: 0 });
   });
 
-  test('the current token three times: one rotation and two repetitions', async () => {
+  test('the current token three times gives one rotation and two repetitions', async () => {
     const { outcomes, row } = await batch(2, [2, 2, 2]);
     expect(outcomes).toEqual(['rotated', 'grace', 'grace']);
     expect(row).toMatchObject({ generation: 3, grace_uses: 2 });
   });
 
-  test('a replay acts first: nothing rotates beside it, and the family ends once', async () => {
+  test('a replay is processed first: no other token rotates, and the family ends once', async () => {
     const { outcomes, audit, row, revocations } = await batch(3, [3, 2, 0, 3, 1]);
     expect(outcomes).toEqual(Array(5).fill('refresh_token_reused'));
     expect(audit).toEqual(['0:replay', '1:revoked', '2:revoked', '3:revoked', '3:revoked']);
@@ -270,20 +270,20 @@ describe('one batch', () => {
     expect(revocations).toHaveLength(1);
   });
 
-  test('a token ahead leaves its neighbours alone', async () => {
+  test('a token ahead of its row does not affect other tokens', async () => {
     const { outcomes, row } = await batch(1, [9, 1, 0]);
     expect(outcomes).toEqual(['session_ended', 'rotated', 'grace']);
     expect(row).toMatchObject({ generation: 2, revoke_reason: null });
   });
 
-  test('retries and repetitions past the count are refused one by one', async () => {
+  test('retries and repetitions beyond the allowed uses are refused individually', async () => {
     const tight = harness.copyWith({ graceUses: 1 });
     const { outcomes, row } = await batch(1, [0, 1, 0, 1, 1], tight);
     expect(outcomes).toEqual(['grace', 'rotated', 'refresh_grace_spent', 'grace', 'refresh_grace_spent']);
     expect(row).toMatchObject({ generation: 2, grace_uses: 1, revoke_reason: null });
   });
 
-  test('families in one batch do not touch each other', async () => {
+  test('families in one batch do not affect each other', async () => {
     const families = await Promise.all(Array.from({ length: 20 }, () => harness.newFamily()));
     const ended = families[7] as (typeof families)[number];
     const tokens = await generations(copy, ended.refreshToken, 2);
@@ -296,7 +296,7 @@ describe('one batch', () => {
     expect(outcomes[20]).toBe('refresh_token_invalid');
   });
 
-  test('answers come in the order of the requests, up to 128 of them', async () => {
+  test('answers are in the order of the requests, up to 128', async () => {
     const families = await Promise.all(Array.from({ length: 128 }, () => harness.newFamily()));
     const statements = copy.statements();
     const answers = await Promise.all(families.map((family) => copy.refresh(family.refreshToken)));
@@ -304,7 +304,7 @@ describe('one batch', () => {
     expect(answers.map((answer) => answer.userId)).toEqual(families.map((family) => family.userId));
   });
 
-  test('without group commit each request has a statement of its own and the same answer', async () => {
+  test('without group commit each request has a separate statement and the same answer', async () => {
     const single = harness.copyWith({ groupCommit: false });
     const { familyId, refreshToken } = await harness.newFamily();
     const answers = await Promise.all(Array.from({ length: 10 }, () => single.refresh(refreshToken)));

@@ -10,13 +10,13 @@ import type { RefreshSecrets } from './refresh-token-format.ts';
 export type RefreshFamilySettings = {
   readonly graceSeconds: number;
   readonly graceUses: number;
-  /** How long after a rotation a lost response is repeated. Not used without grace. */
+  /** How long after a rotation a lost response can be repeated. Ignored without grace. */
   readonly lostAnswerSeconds: number;
   readonly enableReplayProtection: boolean;
   readonly groupCommit: boolean;
 } & FamilyIdle;
 
-/** Group commit of rotations, one for each process. */
+/** Group commit of rotations; a process has one. */
 export type RefreshFamilies = Batcher<RefreshRequest, Rotation>;
 /** A presented token and, if it came by HTTP, its request. */
 type RefreshRequest = Omit<PresentedToken, 'notAfterMs'> & { readonly request?: RequestContext };
@@ -27,7 +27,7 @@ type HasDatabaseClock = { readonly keyRing: { state(): { readonly clockOffsetMs:
 
 const BATCH_MAX = 128;
 const BATCHES_IN_FLIGHT = 2;
-/** Without group commit: as many concurrent statements as the pool has connections. */
+/** Concurrent statements without group commit: as many as the pool has connections. */
 const SINGLES_IN_FLIGHT = 8;
 const WAITING_MAX = 8_192;
 const DEADLINE_MS = 1_500;
