@@ -7,7 +7,7 @@ import { identifyBy } from './rate-limits.ts';
 const client = clientCaller('c');
 const identify = identifyBy({
   bearer: (token) => {
-    if (token === 'untellable') throw new Error('revocation state stale');
+    if (token === 'undecidable') throw new Error('revocation state stale');
     return token === 'good' ? client : null;
   },
   client: (id, secret) => (id === 'c' && secret === 's' ? client : null),
@@ -36,6 +36,6 @@ describe('the caller that the headers authenticate, before a body is read', () =
   test('no caller, where nothing readable was sent or validity is unknown', () => {
     expect(asked(undefined, ['client', 'bearer', 'session'])).toBeNull();
     expect(asked('Basic %%%', ['client'])).toBeNull();
-    expect(asked('Bearer untellable', ['bearer'])).toBeNull();
+    expect(asked('Bearer undecidable', ['bearer'])).toBeNull();
   });
 });
