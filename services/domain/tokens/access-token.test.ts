@@ -42,7 +42,7 @@ const ofClient: TokenFacts = {
   clientEpoch: 0,
 };
 
-/** A harness that can sign, with the RS256 key. */
+/** A harness that can sign with the RS256 key. */
 function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
   const harness = tokenHarness(settings);
   const signed: { typ: string; audience?: string }[] = [];
@@ -59,7 +59,7 @@ function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
 }
 
 describe('claims', () => {
-  test('RFC 9068 §2.2: a login’s token has the claims of the list, in their order, and no empty ones', () => {
+  test('RFC 9068 §2.2: a user’s token has the listed claims, in their order, and no empty ones', () => {
     const claims = accessTokenClaims(minting().ports, facts, request);
     expect(claims).toEqual({
       iss: ISSUER,
@@ -109,13 +109,13 @@ describe('claims', () => {
     expect(accessTokenClaims(minting().ports, facts, request)).not.toHaveProperty('act');
   });
 
-  test('a client sees neither address nor roles where its scope does not say so', () => {
+  test('a client sees neither address nor roles unless its scope includes them', () => {
     const unseen = { ...facts, user: { ...facts.user!, email: null, roles: null } };
     const claims = accessTokenClaims(minting().ports, unseen, request);
     for (const name of ['email', 'email_verified', 'roles']) expect(claims).not.toHaveProperty(name);
   });
 
-  test('address and agent are bound only where switched on and known, and never in clear', () => {
+  test('address and agent are bound only if enabled and known, and only as keyed hashes', () => {
     const on = { enableIpValidation: true, enableUserAgentValidation: true };
     const claims = accessTokenClaims(minting(on).ports, facts, request);
     expect([claims.bip, claims.bua]).toEqual([
@@ -126,7 +126,7 @@ describe('claims', () => {
     expect([unknown.bip, unknown.bua]).toEqual([undefined, undefined]);
   });
 
-  test('an address binds as the same however the socket shows it', () => {
+  test('an address binds alike, however the socket writes it', () => {
     const { ports } = minting({ enableIpValidation: true });
     const seenAs = (ip: string) => accessTokenClaims(ports, facts, { ...request, ip }).bip;
     expect(seenAs('::ffff:192.0.2.1')).toBe(seenAs('192.0.2.1'));
@@ -146,7 +146,7 @@ describe('minting', () => {
     expect(harness.signed).toEqual([{ typ: 'at+jwt', audience: AUDIENCE }]);
   });
 
-  test('a key is chosen by the first audience of several, and by none where there is none', async () => {
+  test('the signing key is chosen by the first of several audiences, and without an audience by none', async () => {
     const harness = minting();
     const claims = accessTokenClaims(harness.ports, facts, request);
     await signAccessToken(harness.ports, { ...claims, aud: ['one', 'two'] });
@@ -213,14 +213,14 @@ describe('bearer', () => {
     expect(await callerOf(facts, { enableIpValidation: true })).not.toBeNull();
   });
 
-  test('RFC 8693: the acting party has not signed in, however recent the sign-in of the subject is', () => {
+  test('RFC 8693: a token with an acting party counts as no recent sign-in, however recently the subject signed in', () => {
     const harness = tokenHarness();
     const caller = (claims: Record<string, unknown>) => bearerCaller(harness.ports, harness.token(claims), request);
     expect(caller({ auth_time: NOW - 60 })).toMatchObject({ authTime: NOW - 60 });
     expect(caller({ auth_time: NOW - 60, act: { sub: 'service' } })).toMatchObject({ kind: 'user', authTime: 0 });
   });
 
-  test('a token without auth_time has no recent sign-in, however new the token is', () => {
+  test('a token without auth_time counts as no recent sign-in, however new the token is', () => {
     const harness = tokenHarness();
     const token = harness.token({ permissions: undefined, auth_time: undefined });
     expect(bearerCaller(harness.ports, token, request)).toMatchObject({ permissions: new Set(), authTime: 0 });
@@ -236,7 +236,7 @@ describe('security of a payload', () => {
     ['requireSessionBinding', { sid: 's2' }],
     ['enableIpValidation', { bip: '1.x' }],
     ['enableUserAgentValidation', { bua: undefined }],
-  ] as const)('%s alone refuses its own mismatch and no other', (name, mismatch) => {
+  ] as const)('%s alone rejects its own mismatch and no other', (name, mismatch) => {
     const on = { ...off, [name]: true };
     expect(validateTokenSecurity(on, payload, metadata)).toBe(true);
     expect(validateTokenSecurity(on, { ...payload, ...mismatch }, metadata)).toBe(false);
@@ -252,7 +252,7 @@ describe('security of a payload', () => {
   });
 });
 
-test('verdicts are counted by result and reason', () => {
+test('validations are counted by result and reason', () => {
   const counted = (reason: string) =>
     registry
       .collect()

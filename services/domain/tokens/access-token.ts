@@ -9,11 +9,11 @@ import type { HasTokenSettings } from './token-settings.ts';
 /** Media type of an access token (RFC 9068 §2.1). */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 
-/** The claim set of an access token (RFC 9068 §2.2, and our own claims). Claims that do not apply are left out. */
+/** The claim set of an access token: RFC 9068 §2.2 and claims of this server. Claims that do not apply are left out. */
 export type AccessTokenClaims = {
   readonly iss: string;
   readonly aud: string | readonly string[];
-  /** User id, or the client's own id for client credentials (RFC 9068 §2.2). */
+  /** User id, or the client id for client credentials (RFC 9068 §2.2). */
   readonly sub: string;
   readonly client_id: string;
   /** Unix seconds. */
@@ -104,8 +104,8 @@ export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', v
 }
 
 /**
- * The claims of a new token, in the order of RFC 9068, unsigned. Throws `signing_unavailable` (503) when this copy could
- * not sign them, so that the caller's transaction rolls back.
+ * Makes the unsigned claims of a new token, in the order of RFC 9068. Throws `signing_unavailable` (503) if this copy
+ * could not sign them, so that the caller's transaction rolls back.
  */
 export function accessTokenClaims(
   ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
@@ -168,7 +168,7 @@ export function mintAccessToken(
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isOptionalText = (value: unknown): boolean => value === undefined || isText(value);
-/** NumericDate (RFC 7519 §2): whole seconds, as we write them. */
+/** NumericDate (RFC 7519 §2), only in whole seconds. */
 const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(isText);
 const isOptionalTexts = (value: unknown): boolean =>

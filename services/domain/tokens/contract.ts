@@ -35,7 +35,7 @@ const TAG = 'Tokens';
 
 /** Longer than any token that is parsed. The body limit applies as well. */
 const tokenText = z.string().min(1).max(65_536);
-/** No control characters and no halves of surrogate pairs: PostgreSQL stores neither NUL nor those. */
+/** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 const identifier = z.string().min(1).max(255).regex(PLAIN);
 /** RFC 6749 §3.3: printable ASCII without quote and backslash, single spaces. */

@@ -18,7 +18,7 @@ afterAll(() => harness?.close());
 
 const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
   explainEnd({ ...harness.ports, ...changes }, { token });
-const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string, reason = 'in my own words') =>
+const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string, reason = 'a free-text reason') =>
   revokeToken(harness.ports, { kind, value, reason }, caller);
 const personAs = ({ id, bearer }: Person, permissions: readonly string[] = []): Caller => ({
   kind: 'user',
@@ -41,7 +41,7 @@ test('a token of another issuer is unknown_token', async () => {
     expect(await why(token)).toEqual(unknown);
 });
 
-test('a refresh token lives until its login runs out, also once the login’s row is gone', async () => {
+test('a refresh token is live until its family expires, and expired after the family row was deleted', async () => {
   const { refreshToken: refresh, bearer } = await newPerson(harness);
   const { fid } = decodeJwt(bearer);
   expect(await why(refresh)).toEqual({ ended: false });
@@ -70,7 +70,7 @@ test('the actor is the user or another user with the permission, and is never na
 });
 
 test.each(['sign_out', 'step_up', 'password_changed'])(
-  'an end by another user is shown as such, also when its reason equals the rule %s',
+  'an end by another user is shown as admin_ended, even if its reason equals the rule %s',
   async (words) => {
     const admin = personAs(await newPerson(harness), ['tokens:revoke']);
     const service = await harness.newClient(['tokens:revoke']);
@@ -103,13 +103,13 @@ test.each([
     expect(await why(token)).toMatchObject({ ended: true, reason: rule, rule, cause: { event } });
 });
 
-test('a session that ended ends its tokens, and says so', async () => {
+test('the end of a session ends its tokens, and is shown as the rule', async () => {
   const person = await newPerson(harness);
   await revoke(testCaller, 'session_id', person.sessionId);
   expect(await why(person.bearer)).toMatchObject({ ended: true, cause: { event: 'session.ended', actor: 'system' } });
 });
 
-test('a refresh token used twice ended the login: the reason is the rule', async () => {
+test('a family that a reused refresh token ended shows that rule', async () => {
   const person = await newPerson(harness);
   const presentedBy = { clientId: null, isAuthenticated: false };
   const use = (token: string) => refreshToken(harness.ports, { refreshToken: token, presentedBy }, testCaller);
@@ -121,7 +121,7 @@ test('a refresh token used twice ended the login: the reason is the rule', async
     expect(await why(token)).toMatchObject({ ...reused, cause: { event: 'token.refresh_reused' } });
 });
 
-test('what ended the user explains a refresh token, though the row of its login says nothing: what came first counts', async () => {
+test('the revocation of the user explains a refresh token whose family row has no reason; the first revocation is shown', async () => {
   const person = await newPerson(harness);
   await revoke(testCaller, 'user_id', person.id);
   const { fid } = decodeJwt(person.bearer);
@@ -144,7 +144,7 @@ test('an exchanged token ends with the token, and with the client, that it was e
   expect(await why(token)).toMatchObject({ ended: true, cause: { event: 'client.tokens_revoked' } });
 });
 
-test('a copy that cannot know says so, and explains nothing', async () => {
+test('a stale copy answers 503 and explains nothing', async () => {
   const { bearer } = await newPerson(harness);
   const { revocations } = harness.ports;
   for (const code of ['state_rewound', 'revocation_state_stale'] as const) {

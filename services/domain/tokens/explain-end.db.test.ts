@@ -21,7 +21,7 @@ afterAll(() => harness?.close());
 
 const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
   explainEnd({ ...harness.ports, ...changes }, { token });
-/** When every access token of now is over. */
+/** A time at which every current access token has expired. */
 const later = { clock: { ...systemClock, now: () => Date.now() + 3_600_000 } };
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 const expired = { ended: true, reason: 'expired', rule: 'expired', cause: null };
@@ -32,15 +32,15 @@ const clientsOwn = async () => {
   const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   return { token, clientId: client.clientId };
 };
-/** A genuine token with other claims, as a service with our shared secret can make it; undefined leaves a claim out. */
+/** A validly signed token with other claims, as a service with the shared secret can make it; undefined leaves a claim out. */
 const signedWith = async (token: string, changes: Record<string, unknown>): Promise<string> => {
   const claims = JSON.parse(JSON.stringify({ ...decodeJwt(token), ...changes })) as AccessTokenClaims;
   return (await signAccessToken(harness.ports, claims)).token;
 };
-const endLogin = (bearer: string, reason: string) =>
+const endFamily = (bearer: string, reason: string) =>
   revokeToken(harness.ports, { kind: 'family_id', value: decodeJwt(bearer).fid as string, reason }, testCaller);
 
-test('an access token that ran out tells how its login ended, and no more than that where nothing ended it', async () => {
+test('an expired access token shows how its family ended, and only `expired` if nothing ended it', async () => {
   const person = await newPerson(harness);
   expect(await why(person.bearer)).toEqual({ ended: false });
   expect(await why(person.bearer, later)).toEqual(expired);
@@ -53,10 +53,10 @@ test('an access token that ran out tells how its login ended, and no more than t
     cause: { event: 'token.family_ended', actor: null, at },
   });
   expect(await why((await clientsOwn()).token, later)).toEqual(expired);
-  expect(await why(await signedWith(person.bearer, { fid: 'no login of ours' }), later)).toEqual(expired);
+  expect(await why(await signedWith(person.bearer, { fid: 'unknown family' }), later)).toEqual(expired);
 });
 
-test('a token without an epoch is older than any that was raised', async () => {
+test('a token without an epoch counts as older than every raised epoch', async () => {
   const { token, clientId } = await clientsOwn();
   const old = await signedWith(token, { ce: undefined });
   expect(await why(old)).toEqual({ ended: false });
@@ -71,7 +71,7 @@ test('a token without an epoch is older than any that was raised', async () => {
 
 test('after its revocation was purged, a family shows neither the actor nor a free-text reason', async () => {
   const { bearer, refreshToken } = await newPerson(harness);
-  await endLogin(bearer, 'lost phone');
+  await endFamily(bearer, 'lost phone');
   const told = { ended: true, reason: 'revoked' };
   const event = 'token.family_ended';
   expect(await why(refreshToken)).toEqual({ ...told, rule: 'token_revoked', cause: { event, actor: 'system', at } });
@@ -84,7 +84,7 @@ test('a family that ends during the request is shown as ended', async () => {
   const ending: Sql = {
     query: async (statement, values) => {
       const rows = await harness.ports.sql.query(statement, values);
-      if (statement.name === 'familyEndRead') await endLogin(bearer, 'in between');
+      if (statement.name === 'familyEndRead') await endFamily(bearer, 'in between');
       return rows as never;
     },
   };
@@ -96,7 +96,7 @@ test('a family that ends during the request is shown as ended', async () => {
   });
 });
 
-test('a token of a compromised key is over with the key, also on a copy that has yet to read its keys again', async () => {
+test('a token of a compromised key shows that rule, also on a copy that has not reloaded its keys', async () => {
   const { bearer } = await newPerson(harness);
   const kid = decodeProtectedHeader(bearer).kid as string;
   const before = harness.ports.keyRing.find(kid);
@@ -107,7 +107,7 @@ test('a token of a compromised key is over with the key, also on a copy that has
   expect(harness.ports.keyRing.find(kid)).toMatchObject({ compromised: true });
 });
 
-test('a refresh token tells when a lost answer of its login was last repeated, before and after the login ended', async () => {
+test('a refresh token shows when a lost response of its family was last repeated, before and after the family ended', async () => {
   const { bearer, refreshToken: first } = await newPerson(harness);
   const byNobody = { clientId: null, isAuthenticated: false };
   const present = (token: string) =>

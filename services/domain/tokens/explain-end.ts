@@ -59,7 +59,7 @@ function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
   return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
 }
 
-/** The rule of an end with a free-text reason: by its actor, and by what was ended (session, family or token). */
+/** The rule of an end with a free-text reason, from its actor and from what was ended (session, family or token). */
 function ruleOfAct({ kind, rule }: EndRow, actor: ReturnType<typeof actorOf>): DecidingRule {
   if (rule !== null && RULES.has(rule)) return rule as DecidingRule;
   if (actor === null) return 'revoked';

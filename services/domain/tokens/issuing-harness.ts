@@ -1,4 +1,4 @@
-// For tests only: tokens issued, refreshed, revoked and validated on real stores, called directly; no HTTP comes in.
+// For tests only: calls the use-cases that issue, refresh, revoke and validate tokens on real stores, without HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,25 +11,25 @@ import type { Json } from '#testing/http-client.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import type { Caller, Clock } from '../ports.ts';
 
-/** What one API copy gives the use cases of tokens. */
+/** The ports that one API copy gives the use-cases of tokens. */
 export type IssuingCopy = Pick<Copy, 'ports' | 'stores' | 'poll'>;
 
 export type IssuingHarness = IssuingCopy & {
   readonly databaseUrl: string;
-  /** One more copy, closed with the harness; on another way to the database, or with a clock that the test moves. */
+  /** Opens another copy, closed with the harness: with another database connection, or with a clock that the test moves. */
   copyWith(env?: Readonly<Record<string, string>>, databaseUrl?: string, clock?: Clock): Promise<IssuingCopy>;
-  /** A confidential client, known to every copy, as it is once it has proved who it is. */
+  /** A new confidential client, known to every copy, as an authenticated caller. */
   newClient(
     credentialScopes?: readonly string[],
     changes?: Partial<CreateClientInput>,
   ): Promise<Caller & { kind: 'client' }>;
-  /** Every copy reads roles and clients again. */
+  /** Makes every copy reload roles and clients. */
   reload(): Promise<unknown>;
   rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
   close(): Promise<void>;
 };
 
-/** Opens a harness with one copy, on a database of its own: one per test file. */
+/** Opens a harness with one copy on a separate database. Open one per test file. */
 export async function openIssuingHarness(env: Readonly<Record<string, string>> = {}): Promise<IssuingHarness> {
   const database = await createTestDatabase();
   const owner = createTestPorts(database.url);

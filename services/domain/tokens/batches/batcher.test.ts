@@ -69,7 +69,7 @@ describe('grouping', () => {
     expect(await answer).toBe(10);
   });
 
-  test('other work runs between a few answers of a batch', async () => {
+  test('other work runs after every few answers of a batch', async () => {
     const batcher = make({ maxBatch: 10 });
     let answered = 0;
     for (let item = 0; item < 10; item += 1) void batcher.submit(item).then(() => (answered += 1));
@@ -84,7 +84,7 @@ describe('grouping', () => {
     expect(Math.max(...inEachTurn)).toBeLessThanOrEqual(4);
   });
 
-  test('one caller in sequence waits for nothing: each item leaves in the tick it came', async () => {
+  test('a single sequential caller never waits for a batch: each item is sent in the tick of its submission', async () => {
     const batcher = make();
     for (const item of [1, 2, 3]) {
       const answer = batcher.submit(item);
@@ -104,7 +104,7 @@ describe('grouping', () => {
     expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
   });
 
-  test('with two statements in flight a batch grows, and leaves when one returns', async () => {
+  test('with two statements in flight a batch grows, and is sent when one returns', async () => {
     const batcher = make();
     for (const item of [1, 2]) {
       void batcher.submit(item);
@@ -121,7 +121,7 @@ describe('grouping', () => {
     expect(await Promise.all(answers)).toEqual([30, 40, 50]);
   });
 
-  test('sizes are reported as sent', async () => {
+  test('the size of each batch is recorded as sent', async () => {
     const sizes: number[] = [];
     const batcher = make({ onBatch: (size) => sizes.push(size) });
     for (const item of [1, 2, 3, 4, 5]) void batcher.submit(item);
@@ -144,7 +144,7 @@ describe('isolation', () => {
     expect(await Promise.all(answers)).toEqual([10, 20, 30]);
   });
 
-  test('a member at fault fails with its own error, the others do not', async () => {
+  test('a member with an invalid value fails with its own error; the others succeed', async () => {
     const batcher = make();
     const [bad, good] = [1, 2].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -155,7 +155,7 @@ describe('isolation', () => {
     expect(await good).toBe(20);
   });
 
-  test('a blocked member is tried again after the others, until its deadline', async () => {
+  test('a blocked member is retried after the others, until its deadline', async () => {
     const batcher = make();
     const [blocked, free] = [1, 2].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -182,7 +182,7 @@ describe('isolation', () => {
     expect(await late).toBe(20);
   });
 
-  test('a statement refused for other reasons fails all its members', async () => {
+  test('a statement that fails for another reason fails all its members', async () => {
     const batcher = make();
     const answers = [1, 2].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -193,7 +193,7 @@ describe('isolation', () => {
 });
 
 describe('unknown outcome', () => {
-  test('is 503 where a repetition would do harm', async () => {
+  test('is 503 when repeating the statement could do harm', async () => {
     const batcher = make();
     const answer = settle(batcher.submit(1));
     await turn();
@@ -202,7 +202,7 @@ describe('unknown outcome', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('is sent once more, and only once, where it would not', async () => {
+  test('makes the batcher send the statement once more, and only once, when repeating is harmless', async () => {
     const batcher = make({ isRepeatable: () => true });
     const answers = [1, 2].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -216,7 +216,7 @@ describe('unknown outcome', () => {
     expect(calls).toHaveLength(2);
   });
 
-  test('asks with the time that has passed', async () => {
+  test('asks whether repeating is harmless after the elapsed time', async () => {
     const isRepeatable = vi.fn((elapsedMs: number) => elapsedMs < 500);
     const batcher = make({ isRepeatable });
     const answer = settle(batcher.submit(1));
@@ -227,7 +227,7 @@ describe('unknown outcome', () => {
     expect(await answer).toBe('store_unavailable');
   });
 
-  test('of a single member is 503 for it alone', async () => {
+  test('of a member that runs singly is 503 for it alone', async () => {
     const batcher = make();
     const [first, second] = [1, 2].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -239,7 +239,7 @@ describe('unknown outcome', () => {
 });
 
 describe('deadline', () => {
-  test('those who wait for a statement to return are refused at it, and never sent', async () => {
+  test('items that wait for a statement to return are refused at their deadline, and never sent', async () => {
     const batcher = make({ maxInFlight: 1 });
     void settle(batcher.submit(1));
     await turn();
@@ -254,7 +254,7 @@ describe('deadline', () => {
     expect(await young).toBe(30);
   });
 
-  test('in mid-statement an item is refused where it could be repeated, and waits for its answer where not', async () => {
+  test('during its statement an item is refused if it can be repeated, and otherwise waits for its answer', async () => {
     const repeatable = make({ isRepeatable: () => true });
     const refused = settle(repeatable.submit(1));
     const final = make();
@@ -266,7 +266,7 @@ describe('deadline', () => {
     expect(await answered).toBe(20);
   });
 
-  test('blocked members that were refused are not tried again', async () => {
+  test('blocked members that were refused are not retried', async () => {
     const batcher = make({ isRepeatable: () => true });
     const answer = settle(batcher.submit(1));
     await turn();
@@ -276,7 +276,7 @@ describe('deadline', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('more waiting than allowed are refused at once', async () => {
+  test('items beyond the allowed number of waiting ones are refused immediately', async () => {
     const batcher = make({ maxWaiting: 2 });
     const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
     expect(await answers[2]).toBe('store_unavailable');
@@ -292,7 +292,7 @@ describe('callers who leave', () => {
   const watching = (over: Partial<BatcherOptions<number, number>> = {}): Batcher<number, number> =>
     make({ requestOf: (item) => ({ hasLeft: left.has(item) }), ...over });
 
-  test('the batch leaves without them, and none at all when all have left', async () => {
+  test('the batch is sent without their items, and not at all when every caller has left', async () => {
     const batcher = watching();
     const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
     left.add(2);
@@ -307,7 +307,7 @@ describe('callers who leave', () => {
     await batcher.close();
   });
 
-  test('those who leave while a batch waits for a statement to return are not sent', async () => {
+  test('items of callers who leave while the batch waits are not sent', async () => {
     const batcher = watching({ maxInFlight: 1 });
     void settle(batcher.submit(1));
     await turn();
@@ -320,7 +320,7 @@ describe('callers who leave', () => {
     expect(await Promise.all(answers)).toEqual(['store_unavailable', 30]);
   });
 
-  test('a blocked member is not tried singly, and not again, once its caller has left', async () => {
+  test('a blocked member does not run singly, and is not retried, after its caller has left', async () => {
     const batcher = watching();
     const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -334,7 +334,7 @@ describe('callers who leave', () => {
     expect(calls).toHaveLength(3);
   });
 
-  test('a member that waits to be tried singly is not sent once its caller has left', async () => {
+  test('a member that waits to run singly is not sent after its caller has left', async () => {
     const batcher = watching();
     const answers = [1, 2, 3].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -345,7 +345,7 @@ describe('callers who leave', () => {
     expect(calls.slice(1).map((call) => call.items)).toEqual([[1], [2]]);
   });
 
-  test('a statement of unknown outcome is sent once more for those who still wait alone', async () => {
+  test('a statement with an unknown outcome is repeated only for callers who still wait', async () => {
     const batcher = watching({ isRepeatable: () => true });
     const answers = [1, 2].map((item) => settle(batcher.submit(item)));
     await turn();
@@ -378,7 +378,7 @@ describe('callers who leave', () => {
 });
 
 describe('close', () => {
-  test('waits for everyone submitted and refuses the rest', async () => {
+  test('waits for every submitted item and refuses new ones', async () => {
     const batcher = make({ maxInFlight: 1, maxBatch: 1 });
     const answers = [1, 2].map((item) => batcher.submit(item));
     let isClosed = false;
@@ -394,7 +394,7 @@ describe('close', () => {
     expect(await Promise.all(answers)).toEqual([10, 20]);
   });
 
-  test('of an idle one ends at once', async () => {
+  test('of an idle batcher resolves immediately', async () => {
     await make().close();
   });
 });

@@ -14,25 +14,25 @@ export type BatcherOptions<Item, Result> = {
   readonly maxBatch: number;
   /** Statements in flight at once; beyond it a batch grows until one returns. */
   readonly maxInFlight: number;
-  /** From the arrival of the request, or from submission where that is unknown, to 503, milliseconds. */
+  /** Milliseconds until 503, from the arrival of the request, or from submission when its arrival is unknown. */
   readonly deadlineMs: number;
-  /** The request that an item belongs to; an item whose caller has left is not sent, nor sent again. */
+  /** The request that an item belongs to. An item whose caller has disconnected is not sent or repeated. */
   readonly requestOf?: (item: Item) => Pick<RequestContext, 'arrivedAt' | 'hasLeft'> | undefined;
-  /** Items waiting at once; more are refused with 503. */
+  /** Most items that may wait; more are refused with 503. */
   readonly maxWaiting: number;
   /**
-   * Whether a statement with an unknown outcome that was sent this long ago may be sent again: once by the batcher when
-   * the connection is lost, or by the client that got 503. True only when doing it twice is harmless.
+   * Whether a statement with an unknown outcome that was sent this long ago may be repeated: once by the batcher after a
+   * lost connection, or by the client that got 503. Return true only if running it twice is harmless.
    */
   readonly isRepeatable: (elapsedMs: number) => boolean;
   readonly onBatch?: (size: number) => void;
 };
 
-/** Group commit: concurrent items share a statement, and its commit. */
+/** Group commit: concurrent items share one statement and its commit. */
 export type Batcher<Item, Result> = {
-  /** Rejects with `store_unavailable` (503) at the deadline or when too many wait; any other error is the item's own. */
+  /** Rejects with `store_unavailable` (503) at the deadline or when too many items wait. Any other error concerns the item. */
   submit(item: Item): Promise<Result>;
-  /** Refuses new items and waits for those submitted. */
+  /** Refuses new items and waits for the submitted ones. */
   close(): Promise<void>;
 };
 
@@ -47,9 +47,9 @@ type Member<Item, Result> = {
 
 /** Members of a failed batch run singly beside the batches, so that a blocked one does not delay the rest. */
 const SINGLES_AT_ONCE = 2;
-/** Each answer causes some tenths of a millisecond of work, so other work runs after this many. */
+/** Each answer causes some tenths of a millisecond of work, so the event loop gets a turn after this many. */
 const ANSWERS_PER_TICK = 4;
-/** How late after its deadline a refusal may be. */
+/** How late after its deadline an item may be refused. */
 const SWEEP_MS = 100;
 const droppedAsLeft = requestsDropped.at({ reason: 'caller_left' });
 
@@ -62,17 +62,17 @@ async function answerFewATick(count: number, answer: (index: number) => void): P
 }
 
 /**
- * A batch leaves at the end of the tick while fewer than `maxInFlight` statements are in flight, else it grows until one
- * returns. When a member is at fault (a value the store refuses) or blocked (a row lock), the members run singly and
- * only it suffers. At its deadline an item is refused even in mid-statement, which may still
- * take effect; where it could not be repeated then, it waits for its answer instead.
+ * A batch is sent at the end of the tick while fewer than `maxInFlight` statements are in flight, and otherwise grows
+ * until one returns. If a member has an invalid value or is blocked by a row lock, the members run singly and only that
+ * member fails. At its deadline an item is refused even while its statement runs, which may still take effect. An item
+ * that could not be repeated then waits for its answer instead.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { clock, maxBatch, maxInFlight, deadlineMs, maxWaiting, isRepeatable } = options;
   const refusesInFlight = isRepeatable(deadlineMs);
   let waiting: Member<Item, Result>[] = [];
   let singles: Member<Item, Result>[] = [];
-  /** Of every statement in flight, its members. */
+  /** The members of every statement in flight. */
   let statements: (readonly Member<Item, Result>[])[] = [];
   let inFlight = 0;
   let singlesInFlight = 0;
@@ -90,7 +90,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const refuse = (member: Member<Item, Result>, cause?: unknown): void =>
     fail(member, storeUnavailable({ retryAfterSeconds: 1, cause }));
 
-  /** Whether the caller of a member still waits. Rejects the member if not. */
+  /** Whether the caller of a member still waits; rejects the member if not. */
   function isAwaited(member: Member<Item, Result>): boolean {
     if (member.state === 'settled') return false;
     const hasLeft = options.requestOf?.(member.item)?.hasLeft === true;
@@ -115,7 +115,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     );
   }
 
-  /** Sends, and sends once more when the outcome is unknown and repeating is harmless. */
+  /** Sends the statement, and once more if its outcome is unknown and repeating is harmless. */
   async function sendOrRepeat(members: readonly Member<Item, Result>[]): Promise<void> {
     const sentAt = clock.monotonic();
     statements.push(members);
@@ -155,7 +155,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       await sendOrRepeat([member]);
     } catch (err) {
       const failure = failureOf(err);
-      // Blocked again: the others first, then again until the deadline.
+      // Blocked again: runs the other members first, then retries until the deadline.
       if (failure === 'blocked') runAlone(member);
       else if (failure === 'unknown') refuse(member, err);
       else fail(member, err);

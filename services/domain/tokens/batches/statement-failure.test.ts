@@ -16,7 +16,7 @@ test.each([
   ['connection failure', coded('08006'), 'unknown'],
   ['connection reset', coded('ECONNRESET'), 'unknown'],
   ['connection lost', new Error('Connection terminated unexpectedly'), 'unknown'],
-  ['something that is no error', 'x', 'unknown'],
+  ['a value that is not an error', 'x', 'unknown'],
   ['the server does not listen', coded('ECONNREFUSED'), 'refused'],
   ['out of memory', coded('53200'), 'refused'],
   ['a constraint', coded('23505'), 'refused'],
@@ -24,7 +24,7 @@ test.each([
   expect(failureOf(err)).toBe(failure);
 });
 
-test('looks behind the error a store answers with', () => {
+test('reads the cause behind a store’s error', () => {
   expect(failureOf(storeUnavailable({ cause: coded('55P03') }))).toBe('blocked');
   expect(failureOf(storeUnavailable({ cause: new Error('Query read timeout') }))).toBe('unknown');
   expect(failureOf(storeUnavailable({ cause: coded('ECONNREFUSED') }))).toBe('refused');

@@ -2,19 +2,19 @@ import { isAppError } from '#services/platform/define/error.ts';
 
 /** What a failed statement means for the requests that shared it. */
 export type StatementFailure =
-  /** A value of one member was refused: nothing was written. */
+  /** The store refused a value of one member: nothing was written. */
   | 'member'
   /** A lock or the time limit stopped it: nothing was written, and it may succeed alone or later. */
   | 'blocked'
-  /** The connection went away: it may have been committed. */
+  /** The connection was lost: the statement may have been committed. */
   | 'unknown'
-  /** The server refused it for reasons of its own: nothing was written. */
+  /** The server refused the statement for another reason: nothing was written. */
   | 'refused';
 
 const SQL_STATE = /^[0-9A-Z]{5}$/;
 const SYSTEM_ERROR = /^E[A-Z]+$/;
 
-/** The SQLSTATE, system error code or nothing, of the error or what caused it. */
+/** The SQLSTATE or system error code of the error or of its cause; undefined if it has none. */
 function codeOf(err: unknown): string | undefined {
   for (let at: unknown = err, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
     const { code } = at as { code?: unknown };
@@ -23,14 +23,14 @@ function codeOf(err: unknown): string | undefined {
   return undefined;
 }
 
-/** Decides by SQLSTATE. An error without one says nothing about the commit. */
+/** Decides by the SQLSTATE. An error without one does not say whether the statement was committed. */
 export function failureOf(err: unknown): StatementFailure {
   // The value could not be encoded into the statement.
   if (err instanceof RangeError || err instanceof TypeError) return 'member';
   // One of our own errors: the statement was not sent, or did nothing.
   if (isAppError(err) && err.cause === undefined) return 'refused';
   const code = codeOf(err);
-  // The server never saw the statement.
+  // The server did not receive the statement.
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') return 'refused';
   if (code === undefined || !SQL_STATE.test(code)) return 'unknown';
   if (code.startsWith('22')) return 'member';

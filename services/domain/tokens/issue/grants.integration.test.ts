@@ -26,9 +26,12 @@ describe('the token endpoint', () => {
     expect(decodeJwt(body.access_token).aud).toBe(copy.ports.tokenSettings.audience);
   });
 
-  test.each([[{}], [{ refresh_token: '' }]])('a refresh with %o is told what is missing', async (form) => {
-    const answer = await ask({ grant_type: 'refresh_token', ...form });
-    expectOAuthError(answer, 400, 'invalid_request', 'request_invalid');
-    expect(answer.body.problems).toEqual([{ at: 'body/refresh_token', why: 'is required' }]);
-  });
+  test.each([[{}], [{ refresh_token: '' }]])(
+    'a refresh with %o gets an error that names the missing parameter',
+    async (form) => {
+      const answer = await ask({ grant_type: 'refresh_token', ...form });
+      expectOAuthError(answer, 400, 'invalid_request', 'request_invalid');
+      expect(answer.body.problems).toEqual([{ at: 'body/refresh_token', why: 'is required' }]);
+    },
+  );
 });

@@ -21,7 +21,7 @@ const { ports } = tokenHarness();
 const of = (caller: Caller, key: string, body: object = {}, operation = 'op') =>
   idempotentRequest(ports, caller, key, operation, body);
 
-/** The table, as one row at most. */
+/** A fake of the table with at most one row. */
 function table(): Sql & { row?: { requestHash: Buffer; response: Buffer | null } } {
   const sql: Sql & { row?: { requestHash: Buffer; response: Buffer | null } } = {
     query: async (statement, values = []) => {
@@ -37,7 +37,7 @@ function table(): Sql & { row?: { requestHash: Buffer; response: Buffer | null }
   return sql;
 }
 
-test('a key is another key for another caller, session, client, kind of credential or operation, and the same for the same', () => {
+test('the same key of another caller, session, client, kind of credential or operation is a different key', () => {
   const hashes = [
     of(client('a'), 'k'),
     of(client('b'), 'k'),
@@ -56,11 +56,11 @@ test('a key is another key for another caller, session, client, kind of credenti
   expect(of(client('a'), 'k').keyHash.toString('hex')).toBe(hashes[0]);
 });
 
-test.each(['', ' ', 'ä', 'a b', 'x'.repeat(256), 'a\n'])('%j is no key', (key) => {
+test.each(['', ' ', 'ä', 'a b', 'x'.repeat(256), 'a\n'])('%j is not a valid key', (key) => {
   expect(() => of(client('a'), key)).toThrow('request_invalid');
 });
 
-test('what was kept opens for the same key and body alone', async () => {
+test('a stored response opens only with the same key and body', async () => {
   const sql = table();
   const first = of(client('a'), 'k', { user_id: 'u' });
   expect(await earlierResult(sql, first)).toBeNull();
@@ -73,7 +73,7 @@ test('what was kept opens for the same key and body alone', async () => {
   await expect(earlierResult(sql, { ...first, sealingKey: of(client('a'), 'k2').sealingKey })).rejects.toThrow();
 });
 
-test('a row that vanished between two statements is tried again, not guessed at', async () => {
+test('a row that is deleted between the two statements causes a retry', async () => {
   const sql: Sql = { query: async () => [] };
   await expect(earlierResult(sql, of(client('a'), 'k'))).rejects.toMatchObject({ code: 'store_unavailable' });
 });
@@ -87,14 +87,14 @@ test('for an anonymous caller a key is separate for each network, and a guessabl
   expect(() => of(from('192.0.2.1'), key.slice(1))).toThrow('request_invalid');
 });
 
-test('what is stored of a body is no hash of it without the key', () => {
+test('the stored hash of a body depends on the key, so the body cannot be guessed from it', () => {
   const body = { password: 'correct horse' };
   const hashes = [of(client('a'), 'k', body), of(client('a'), 'k2', body)].map(({ requestHash }) => requestHash);
   expect(hashes[0]).not.toEqual(hashes[1]);
   expect(hashes).not.toContainEqual(hash('sha256', JSON.stringify(body), 'buffer'));
 });
 
-test('work is done once for a key, and every time without one', async () => {
+test('work runs once for each key, and every time without a key', async () => {
   const sql = table();
   let made = 0;
   const ask = (asked: ReturnType<typeof of> | null) =>

@@ -33,7 +33,7 @@ const eventsOf = (clientId: string) =>
   );
 
 describe('a client-credentials token', () => {
-  test('speaks of the client alone; of its scopes those are permissions that name one, and it is in the audit log', async () => {
+  test('is about the client only, has the permissions that its scopes name, and is in the audit log', async () => {
     const own = await harness.newClient(['tokens:issue', 'reports']);
     const answer = await issue({}, own);
     expect(answer).toMatchObject({ token_type: 'Bearer', expires_in: 900, scope: 'tokens:issue reports' });
@@ -45,7 +45,7 @@ describe('a client-credentials token', () => {
     expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'ok', target_id: jti, detail }]);
   });
 
-  test('has the scope and the audience that were asked for', async () => {
+  test('has the requested scope and audience', async () => {
     const { access_token, scope } = await issue({ scope: 'reports', resource: 'https://tasks.test' });
     expect(scope).toBe('reports');
     expect(decodeJwt(access_token)).toMatchObject({ aud: 'https://tasks.test', permissions: [] });
@@ -60,19 +60,19 @@ describe('a client-credentials token', () => {
     [{ resource: 'tasks' }, 'target_invalid'],
     [{ resource: 'https://tasks.test#part' }, 'target_invalid'],
     [{ resource: 'https://tasks.test', audience: 'https://payments.test' }, 'target_invalid'],
-  ])('%o is refused, and the refusal is durable before the answer', async (input, refused) => {
+  ])('%o is refused, and the refusal is recorded before the response', async (input, refused) => {
     const own = await harness.newClient(['reports'], { audiences: ['https://tasks.test'] });
     expect(await outcomeOf(issue(input, own))).toBe(refused);
     const detail = { grant: 'client_credentials', reason: refused };
     expect(await eventsOf(own.clientId)).toEqual([{ outcome: 'refused', target_id: null, detail }]);
   });
 
-  test('is for clients with the grant', async () => {
+  test('is issued only to clients with the grant', async () => {
     const own = await harness.newClient([], { grantTypes: ['refresh_token'] });
     expect(await outcomeOf(issue({}, own))).toBe('grant_not_allowed');
   });
 
-  test('is issued for the client’s secret, not for a token of the client, nor to users', async () => {
+  test('is issued for the client’s secret, not for a token of the client or to a user', async () => {
     expect(await outcomeOf(issue({}, { ...client, by: 'bearer' }))).toBe('client_unauthenticated');
     expect(await outcomeOf(issue({}, testCaller))).toBe('client_unauthenticated');
   });
@@ -96,7 +96,7 @@ describe('a client-credentials token', () => {
     );
   });
 
-  test('a row that Postgres does not take suffers alone: its neighbours of the statement are recorded', async () => {
+  test('a row that Postgres refuses fails alone; the other rows of its batch are recorded', async () => {
     const own = await harness.newClient(['reports']);
     const odd = { ...own, clientId: `${own.clientId}\0` };
     const clientTokenLog = createClientTokenLog(harness.ports, true);
@@ -114,7 +114,7 @@ describe('a client-credentials token', () => {
     expect(await eventsOf(own.clientId)).toEqual([recorded, recorded]);
   });
 
-  test('with GROUP_COMMIT off has a statement of its own, and the same row', async () => {
+  test('with GROUP_COMMIT off is recorded by a separate statement, with the same row', async () => {
     let statements = 0;
     const hotSql: Sql = {
       query: (statement, values) => {
@@ -144,17 +144,20 @@ describe('a grant', () => {
     );
   const anonymous: Caller = { kind: 'anonymous', request: testCaller.request };
 
-  test('RFC 6749 §3.2: takes a parameter without a value as left out', async () => {
+  test('RFC 6749 §3.2: ignores a parameter without a value', async () => {
     const answer = await grant({ grant_type: 'client_credentials', scope: '', resource: '', audience: '' });
     expect(answer.scope).toBe('tokens:issue reports');
     expect(decodeJwt(answer.access_token).aud).toBe(harness.ports.tokenSettings.audience);
   });
 
-  test.each([{}, { refresh_token: '' }])('of a refresh with %o is told what is missing', async (form) => {
-    expect(await outcomeOf(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid');
-  });
+  test.each([{}, { refresh_token: '' }])(
+    'of a refresh with %o gets an error that names the missing parameter',
+    async (form) => {
+      expect(await outcomeOf(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid');
+    },
+  );
 
-  test('of a refresh gives a pair, presented with a proof where one came with it (RFC 9449 §5)', async () => {
+  test('of a refresh returns a pair of type DPoP if the request has a proof (RFC 9449 §5)', async () => {
     const { refreshToken } = await newPerson(harness);
     const form = { grant_type: 'refresh_token', refresh_token: refreshToken };
     const pair = await grant({ ...form, scope: 'email' }, {}, anonymous);

@@ -43,7 +43,7 @@ test('a pair for the caller’s own session has the facts of its sign-in and nee
   );
 });
 
-test('who may not issue gets no pair: not for another, not by a bearer token for oneself; the refusal is recorded', async () => {
+test('a caller without the permission gets no pair for another user, or for itself by a bearer token; the refusal is recorded', async () => {
   const [person, other] = [await newPerson(harness), await newUser()];
   expect(await outcomeOf(issue(callerOf(person), { userId: other }))).toBe('permission_missing');
   expect(await outcomeOf(issue(callerOf(person, { by: 'bearer' })))).toBe('permission_missing');
@@ -75,7 +75,7 @@ test('a client with tokens:issue creates a family as the acting party, without a
   expect(await familiesOf(userId)).toMatchObject([{ sid: null, client_id: client.clientId }]);
 });
 
-test('the process itself has signed the user in: its pair says when', async () => {
+test('a pair of the process itself, which signed the user in, has the time of the sign-in', async () => {
   const userId = await newUser();
   const before = now();
   const { access_token } = await issue(testCaller, { userId });
@@ -108,14 +108,14 @@ test('a scope or audience that the client lacks, and a role that the user lacks,
 test.each([
   [{ dpopBound: true }, 'dpop_proof_invalid'],
   [{ certificateBound: true }, 'request_invalid'],
-])('a client of which every token is bound (%o) gets no unbound pair', async (changes, refused) => {
+])('a client whose tokens must all be bound (%o) gets no unbound pair', async (changes, refused) => {
   const client = await harness.newClient(['tokens:issue'], changes);
   const userId = await newUser();
   expect(await outcomeOf(issue(client, { userId }))).toBe(refused);
   expect(await familiesOf(userId)).toEqual([]);
 });
 
-test('a client that was deleted since it proved who it is gets no pair', async () => {
+test('a client that was deleted after it authenticated gets no pair', async () => {
   const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
   await harness.rows('DELETE FROM oauth_clients WHERE "clientId" = $1', [client.clientId]);
   await harness.reload();
@@ -139,7 +139,7 @@ test('a user with tokens:issue needs a recent sign-in, and cannot issue more per
   expect(await outcomeOf(issue(all, { userId: admin }))).toBe('ok');
 });
 
-test('through another client a person gives what the token itself may do, and no more is asked of them', async () => {
+test('a user who issues through another client passes on the permissions of that token, and needs no step-up', async () => {
   const person = await newPerson(harness);
   const { clientId } = await harness.newClient([], { scopes: ['openid', 'keys:manage'] });
   const admin = await newUser();
@@ -169,7 +169,7 @@ describe('a pair issued for a user', () => {
   };
 
   test.each(['user', 'client'])(
-    'by a %s with tokens:issue never gains a role or a permission given later',
+    'by a %s with tokens:issue never gains a role or permission that the user gets later',
     async (by) => {
       const scopes = ['openid', 'profile', 'users:read', 'keys:manage'];
       const client = await harness.newClient(['tokens:issue'], { scopes });
@@ -187,13 +187,13 @@ describe('a pair issued for a user', () => {
       await harness.reload();
       const second = await refreshed(pair);
       expect(rightsIn(second)).toEqual(before);
-      // The same by a repetition within its grace.
+      // The same for a repeated refresh within the grace window.
       expect(rightsIn(await refreshed(pair))).toEqual(before);
       expect(rightsIn(await refreshed(second))).toEqual(before);
     },
   );
 
-  test('loses at once what its user loses', async () => {
+  test('loses immediately what its user loses', async () => {
     const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     await grant(userId, 'admin');
     const pair = await issue(client, { userId });
@@ -201,7 +201,7 @@ describe('a pair issued for a user', () => {
     expect(await outcomeOf(refreshed(pair))).toBe('session_ended');
   });
 
-  test('by the process that signed the user in has what the user has, as a session’s own', async () => {
+  test('by the process that signed the user in has all permissions of the user, like a pair of a session', async () => {
     const person = await newPerson(harness);
     const own = await issue(callerOf(person));
     const signedIn = await issue(testCaller, { userId: person.id });
@@ -225,7 +225,7 @@ describe('a retry with the same key', () => {
   const HOUR_MS = 3_600_000;
   const clockBy = (byMs: number) => ({ now: () => Date.now() + byMs, monotonic: () => performance.now() });
   let kept = 0;
-  /** A login whose kept claims were stamped by a clock that had just stepped; with the first answer. */
+  /** A family whose stored claims have times of a clock that had just stepped, with the first response. */
   const stampedBy = async (byMs: number) => {
     const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     kept += 1;
@@ -238,24 +238,27 @@ describe('a retry with the same key', () => {
   test.each([
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
-  ])('finds nothing where the copy that was asked knew its clock to be %s: it could not sign', async (_, byMs) => {
-    let stepMs = 0;
-    const clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
-    const copy = await harness.copyWith({}, harness.databaseUrl, clock);
-    const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
-    stepMs = byMs;
-    const input = { userId, idempotencyKey: `wrong-${byMs}` };
-    expect(await outcomeOf(issuePair(copy.ports, input, client))).toBe('signing_unavailable');
-    expect(await familiesOf(userId)).toEqual([]);
-    const { access_token } = await issue(client, input);
-    expect(Math.abs((decodeJwt(access_token).iat as number) - now())).toBeLessThan(60);
-    expect(await familiesOf(userId)).toHaveLength(1);
-  });
+  ])(
+    'finds no stored response when the first copy knew that its clock was %s, because it could not sign',
+    async (_, byMs) => {
+      let stepMs = 0;
+      const clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
+      const copy = await harness.copyWith({}, harness.databaseUrl, clock);
+      const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
+      stepMs = byMs;
+      const input = { userId, idempotencyKey: `wrong-${byMs}` };
+      expect(await outcomeOf(issuePair(copy.ports, input, client))).toBe('signing_unavailable');
+      expect(await familiesOf(userId)).toEqual([]);
+      const { access_token } = await issue(client, input);
+      expect(Math.abs((decodeJwt(access_token).iat as number) - now())).toBeLessThan(60);
+      expect(await familiesOf(userId)).toHaveLength(1);
+    },
+  );
 
   test.each([
     ['ahead, so that no key could sign it', HOUR_MS, 'signing_unavailable'],
     ['behind, so that the token was dead', -HOUR_MS, 'ok'],
-  ])('gets a new token of the same login where the first was stamped an hour %s', async (_, byMs, outcome) => {
+  ])('gets a new token of the same family if the first token’s times were an hour %s', async (_, byMs, outcome) => {
     const { userId, familyId, first, retry } = await stampedBy(byMs);
     expect(first).toBe(outcome);
     const again = await retry();
@@ -269,7 +272,7 @@ describe('a retry with the same key', () => {
     ).toBe('ok');
   });
 
-  test('gets a token of what its user is by now', async () => {
+  test('gets a token with the current facts of its user', async () => {
     const { userId, retry } = await stampedBy(-HOUR_MS);
     await harness.rows(`UPDATE users SET email = $2 WHERE id = $1`, [userId, `new-${userId}@people.test`]);
     expect(decodeJwt((await retry()).access_token).email).toBe(`new-${userId}@people.test`);
@@ -277,27 +280,27 @@ describe('a retry with the same key', () => {
 
   test.each<[string, (login: { userId: string; familyId: string }) => Promise<unknown>]>([
     ['was ended', ({ familyId }) => end('family_id', familyId)],
-    ['ended with everything of its user', ({ userId }) => end('user_id', userId)],
+    ['was ended with all families of its user', ({ userId }) => end('user_id', userId)],
     [
-      'ended with its user, whose cut-off is forgotten by now',
+      'was ended by a user epoch whose revocation has been deleted',
       async ({ userId }) => {
         await end('user_id', userId);
         await harness.rows('DELETE FROM revocations WHERE user_id = $1', [userId]);
       },
     ],
     [
-      'has run out',
+      'has expired',
       ({ familyId }) =>
         harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 s' WHERE id = $1`, [familyId]),
     ],
-    ['is gone', ({ familyId }) => harness.rows('DELETE FROM refresh_families WHERE id = $1', [familyId])],
-  ])('is refused once its login %s', async (_, over) => {
+    ['was deleted', ({ familyId }) => harness.rows('DELETE FROM refresh_families WHERE id = $1', [familyId])],
+  ])('is refused when its family %s', async (_, over) => {
     const login = await stampedBy(-HOUR_MS);
     await over(login);
     expect(await outcomeOf(login.retry())).toBe('session_ended');
   });
 
-  test('is refused once its token was revoked by id', async () => {
+  test('is refused after its token was revoked by id', async () => {
     const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     const input = { userId, idempotencyKey: 'revoked-by-id' };
     const { access_token } = await issue(client, input, { clock: clockBy(-600_000) });

@@ -4,7 +4,7 @@ import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { assertFreshLogin, type HasStepUp } from '#services/domain/shared/step-up.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, permissionMissing, requestInvalid } from '#services/platform/errors.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from '../access-token.ts';
@@ -70,7 +70,7 @@ function ownerFor(
       authTime: caller.authTime,
     };
   if (!mayIssueForAnyone(caller)) return null;
-  assertFreshLogin(caller, stepUp, { usesPermission: true });
+  assertRecentSignIn(caller, stepUp, { usesPermission: true });
   if (input.userId === undefined)
     throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'name the user the pair is for' }] });
   return {
@@ -92,7 +92,7 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
   const target = input.userId === undefined ? {} : { target: { kind: 'user' as const, id: input.userId } };
   await recordEvent(ports.sql, caller, tokenIssued, { outcome: 'refused', ...target, detail: { grant: 'api' } });
   throw permissionMissing({
-    detail: 'Requires the permission tokens:issue, or for a pair of your own a session cookie.',
+    detail: 'Requires the permission tokens:issue, or a session cookie for a pair of your own.',
     isRecorded: true,
   });
 }
@@ -101,8 +101,8 @@ type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 
 /**
  * A user with tokens:issue must not get permissions that the user lacks by issuing a pair for another user. A pair of
- * our own pages has all permissions of its user, whatever its scope; a pair of another client has those in its token. A
- * pair that a client issues is limited by the client's scopes.
+ * the first-party client has all permissions of its user, whatever its scope; a pair of another client has those in its
+ * token. A pair that a client issues is limited by the client's scopes.
  */
 function mayActAs(
   access: HasAccess['access'],
@@ -118,8 +118,8 @@ function mayActAs(
 
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
   const created = await createFamily(tx, ports, family, caller).catch((err: unknown) => {
-    // Only callers that may issue for any user learn that the user does not exist. Else it is the caller's own session
-    // that ended.
+    // Only a caller that may issue for any user learns that the user does not exist. For any other caller the user is
+    // the caller, whose session has ended.
     const isUserGone = family.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
     throw isUserGone ? userUnknown() : err;
   });

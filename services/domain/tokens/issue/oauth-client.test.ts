@@ -16,7 +16,7 @@ const accessTo = (changes: Partial<Client>) =>
   ({
     client: (clientId: string) => (clientId === 'service' ? { ...service, ...changes } : undefined),
   }) as AccessDirectory;
-/** Its secret was good when the request began. */
+/** A client whose secret was valid when the request began. */
 const proved = clientCaller('service');
 
 test('a client that was disabled or deleted while its body was read is rejected', async () => {
@@ -36,16 +36,16 @@ test('a client that was disabled or deleted while its body was read is rejected'
   await expect(issueClientToken(ports, {}, proved)).rejects.toMatchObject({ code: 'client_unauthenticated' });
 });
 
-test('header and form that name different clients are a contradiction (RFC 6749 §2.3)', () => {
+test('a header and a form that name different clients are rejected (RFC 6749 §2.3)', () => {
   expect(outcomeOfCall(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid');
 });
 
-test('who authenticated may name itself in the form, or leave its name empty', () => {
+test('an authenticated client may send its client_id in the form, or leave it empty', () => {
   for (const named of ['service', '', undefined])
     expect(oauthClient({ access: accessTo({}) }, named, proved)).toMatchObject({ isAuthenticated: true });
 });
 
-test('a public client speaks by its name alone; one with a secret, disabled or unknown does not (RFC 6749 §3.2.1)', () => {
+test('a public client is identified by its client_id alone; one with a secret, or a disabled or unknown one, is rejected (RFC 6749 §3.2.1)', () => {
   const anonymous: Caller = { kind: 'anonymous', request: testCaller.request };
   const of = (changes: Partial<Client>, named: string | undefined = 'service') =>
     outcomeOfCall(() => oauthClient({ access: accessTo(changes) }, named, anonymous));

@@ -41,7 +41,7 @@ test.each<[RevokeInput['kind'], 'jti' | 'fid' | 'sid' | 'sub']>([
   ['family_id', 'fid'],
   ['session_id', 'sid'],
   ['user_id', 'sub'],
-])('is shown as revoked once its %s is', async (kind, claim) => {
+])('is shown as revoked after its %s is revoked', async (kind, claim) => {
   const { claims } = await tokenOf();
   const value = (claims as unknown as Record<string, string>)[claim] as string;
   await revokeToken(harness.ports, { kind, value, reason: 'x' }, testCaller);

@@ -73,7 +73,7 @@ export async function writeTokenMetadata(
 
 type Entry = Parameters<Ports['redis']['setMany']>[0][number];
 
-/** How long metadata waits for more in one batch: its own command would cost half as much as the token's signature. */
+/** How long metadata waits for more in one batch: a separate command costs half as much as the token's signature. */
 const BATCH_MS = 10;
 const BATCH_MAXIMUM = 256;
 const waiting = new WeakMap<Ports['redis'], Entry[]>();

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 
 /**
- * In a process of its own: nothing else costs processor time or memory there. Each kind of token is refused many times,
- * once to warm up and once measured. The figures are those of one refusal, and what the process grew by in all.
+ * Runs in a separate process, where nothing else uses processor time or memory. Each kind of token is rejected many
+ * times, first to warm up and then measured: the time of one rejection, and the growth of the process in total.
  */
 const source = `
 import { deflateRawSync } from 'node:zlib';
@@ -44,7 +44,7 @@ for (const [kind, token] of Object.entries(tokens)) {
 console.log(JSON.stringify(figures));
 `;
 
-test('what is too long, too deep, PBES2 with p2c=1e9 or a zip bomb is refused for less than 5 ms of processor time, and 500 of each for less than 10 MB', () => {
+test('a token that is too long or too deep, or has PBES2 with p2c=1e9 or a zip bomb, is rejected in less than 5 ms of processor time, and 500 of each in less than 10 MB', () => {
   const figures: Record<string, { cpuMs: number; grownMb: number }> = JSON.parse(
     execFileSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' }),
   );

@@ -15,7 +15,7 @@ import { introspectToken } from './introspect-token.ts';
 type Client = Caller & { kind: 'client' };
 
 let harness: IssuingHarness;
-/** A copy whose settings allow unvetted clients less. */
+/** A copy whose settings allow unvetted clients fewer scopes. */
 let strict: IssuingCopy;
 let client: Client;
 beforeAll(async () => {
@@ -29,7 +29,7 @@ const introspect = async (token: string, caller: Caller = client, { ports }: Pic
   JSON.parse(await introspectToken(ports, token, caller));
 const inactive = { active: false };
 
-test('is for clients that are still there', async () => {
+test('is refused for a disabled or deleted client', async () => {
   const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   expect(await introspect(token)).toMatchObject({ active: true, token_type: 'Bearer', sub: client.clientId });
   const [gone, disabled] = [await harness.newClient(), await harness.newClient()];
@@ -40,7 +40,7 @@ test('is for clients that are still there', async () => {
     await expect(introspect(token, caller)).rejects.toMatchObject({ code: 'client_unauthenticated' });
 });
 
-test('the answer for an access token is its claims, with its type, as JSON', async () => {
+test('the answer for an access token has its claims and its type, as JSON', async () => {
   const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   const { scope = '', ...claims } = decodeJwt(token);
   expect(await introspect(token)).toEqual({ active: true, token_type: 'Bearer', ...claims, scope });
@@ -52,7 +52,7 @@ test('RFC 9068 §2.2.3: a token without a scope has an empty one', async () => {
   expect(await introspect(token)).toMatchObject({ active: true, scope: '' });
 });
 
-test('a token is inactive for a client that is not its audience, also for a client registered with `*`', async () => {
+test('a token is inactive for a client that is not its audience, also for a client with the audience `*`', async () => {
   const userId = await insertUser(harness.stores.pools.main);
   const pairFor = (audience: string) => issuePair(harness.ports, { userId, audience }, client);
   const [tasks, payments] = [await pairFor('https://tasks.test'), await pairFor('https://payments.test')];
@@ -83,13 +83,13 @@ test('a family without a sign-in shows the acting client', async () => {
   expect(told).not.toHaveProperty('sid');
 });
 
-test('an ended token, or one of another issuer, is inactive and shows no more', async () => {
+test('the answer for a revoked token, or one of another issuer, has only active: false', async () => {
   const { bearer, refreshToken: refresh, sessionId } = await newPerson(harness);
   await revokeToken(harness.ports, { kind: 'session_id', value: sessionId, reason: 'x' }, testCaller);
   for (const token of [bearer, refresh, 'sp_rt_1.rubbish', 'a.b.c']) expect(await introspect(token)).toEqual(inactive);
 });
 
-test('a refresh token of which the settings leave nothing is inactive: it will not refresh', async () => {
+test('a refresh token is inactive if the settings allow none of its scope, because it cannot be refreshed', async () => {
   const userId = await insertUser(harness.stores.pools.main);
   const unvetted = await harness.newClient(['tokens:issue']);
   await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [unvetted.clientId]);

@@ -9,7 +9,7 @@ import { ANSWER_START, evaluateTokenConfirmed, type ValidatePorts } from './vali
 import type { InactiveReason } from './verdict-shapes.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
-/** RFC 7662 §2.2; an inactive token is told nothing more of. */
+/** The answer for an inactive token says nothing more (RFC 7662 §2.2). */
 type Introspection =
   | { readonly active: false }
   | {
@@ -32,14 +32,15 @@ const REFRESH_PREFIX = 'sp_rt_';
 export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & Pick<Ports, 'sql'>;
 
 /**
- * The answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. Tokens for another audience than ours, or one that the
- * client is registered for by name, are inactive to it (§4): `*` lets it ask for tokens, and makes it no audience. A
- * refresh token is looked up and stays as it is; only its current generation is active. Throws `client_unauthenticated` (401),
+ * The answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. A token is inactive for the
+ * client unless its audience is the default one or is registered for the client by name (§4). An audience of `*` lets the
+ * client request tokens for any audience, but does not count here. A refresh token is not used up; only its current
+ * generation is active. Throws `client_unauthenticated` (401),
  * `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
  */
 export function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): string | Promise<string> {
   const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
-  // It may have been disabled or deleted since its secret was checked, while its body was read.
+  // The client may have been disabled or deleted while its body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const audiences = client.audiences.filter((each) => each !== '*');
   return token.startsWith(REFRESH_PREFIX)
@@ -52,9 +53,9 @@ function introspectAccessToken(
   token: string,
   audiences: readonly string[],
 ): string | Promise<string> {
-  // Who introspects is shown `cnf` and checks the proof it was given (RFC 9449 §6.2, RFC 8705 §3.2).
+  // The answer contains `cnf`, and the caller checks the proof that it received (RFC 9449 §6.2, RFC 8705 §3.2).
   const expectations = { isProofChecked: true, audiences };
-  // In memory without a wait, and a promise only for a key that has to be asked for.
+  // Synchronous from memory; a promise only for an unknown key, which is looked up in the database.
   const found = evaluateTokenConfirmed(ports, token, expectations);
   return found instanceof Promise ? found.then(answerOf) : answerOf(found);
 }
@@ -73,23 +74,23 @@ async function introspectRefreshToken(
   clientId: string,
   audiences: readonly string[],
 ): Promise<Introspection> {
-  const login = await readRefreshToken(ports, token, clientId);
-  if (!login?.isCurrent) return INACTIVE;
-  if (![ports.tokenSettings.audience, ...audiences].includes(login.audience)) return INACTIVE;
-  const scope = scopeNow(ports.access, login);
-  // Nothing of it is allowed any more: it will not refresh.
-  if (scope === '' && login.scope !== '') return INACTIVE;
+  const family = await readRefreshToken(ports, token, clientId);
+  if (!family?.isCurrent) return INACTIVE;
+  if (![ports.tokenSettings.audience, ...audiences].includes(family.audience)) return INACTIVE;
+  const scope = scopeNow(ports.access, family);
+  // The current settings allow none of its scope, so it cannot be refreshed.
+  if (scope === '' && family.scope !== '') return INACTIVE;
   return {
     active: true,
     scope,
-    client_id: login.clientId,
-    sub: login.userId,
-    aud: login.audience,
+    client_id: family.clientId,
+    sub: family.userId,
+    aud: family.audience,
     iss: ports.tokenSettings.issuer,
-    exp: Math.floor(login.expiresAt),
-    iat: Math.floor(login.createdAt),
-    fid: login.familyId,
-    ...(login.sessionId === null ? {} : { sid: login.sessionId }),
-    ...(login.authTime > 0 ? { auth_time: Math.floor(login.authTime) } : { act: { sub: login.clientId } }),
+    exp: Math.floor(family.expiresAt),
+    iat: Math.floor(family.createdAt),
+    fid: family.familyId,
+    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
+    ...(family.authTime > 0 ? { auth_time: Math.floor(family.authTime) } : { act: { sub: family.clientId } }),
   };
 }

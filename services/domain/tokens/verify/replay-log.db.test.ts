@@ -9,7 +9,7 @@ import { answerValidate } from './validate-answer.ts';
 
 let harness: IssuingHarness;
 let minute = 0;
-/** Minutes pass when the test says so. */
+/** A clock that the test moves. */
 const clock = { now: () => minute * 60_000, monotonic: () => performance.now() };
 beforeAll(async () => {
   harness = await openIssuingHarness({ VALIDATE_REPLAY_PROTECTION: 'true' });
@@ -21,7 +21,7 @@ const newLog = (sql = harness.ports.sql) => {
   const { log, hashIdentifier } = harness.ports;
   return createReplayLog({ sql, clock, log, hashIdentifier });
 };
-/** Shows a token at home, then from elsewhere: the second answer. */
+/** Presents a token from its first address, then from another; returns the second answer. */
 async function replayed(token: string, recordReplay = newLog(), ip = '203.0.113.9'): Promise<string> {
   const ports = { ...harness.ports, recordReplay };
   expect(await answerValidate(ports, { token, context: { ip: '192.0.2.1' } })).toContain('"active":true');
@@ -35,7 +35,7 @@ const eventsOf = (tokenIds: readonly unknown[]) =>
   );
 const idOf = (token: string) => decodeJwt(token).jti as string;
 
-test('a token shown from elsewhere is refused, and the event names its user, client and the address', async () => {
+test('a token presented from another address is rejected, and the event has its user, client and the address', async () => {
   const { id, bearer } = await newPerson(harness);
   expect(await replayed(bearer)).toBe(REFUSED);
   expect(await eventsOf([idOf(bearer)])).toEqual([
@@ -50,14 +50,14 @@ test('a token shown from elsewhere is refused, and the event names its user, cli
   ]);
 });
 
-test('a client’s own token is the client’s', async () => {
+test('the event of a client-credentials token has the client as actor', async () => {
   const client = await harness.newClient();
   const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   expect(await replayed(token, newLog(), '203.0.113.10')).toBe(REFUSED);
   expect(await eventsOf([idOf(token)])).toMatchObject([{ client_id: client.clientId, detail: {} }]);
 });
 
-test('a flood of replays writes a row for each user and minute, and refuses them all', async () => {
+test('a flood of replays writes one row for each user and minute, and every replay is rejected', async () => {
   const client = await harness.newClient(['tokens:issue']);
   const [one, other] = [await newPerson(harness), await newPerson(harness)];
   const tokenOf = async (userId: string) => (await issuePair(harness.ports, { userId }, client)).access_token;
@@ -75,7 +75,7 @@ test('a flood of replays writes a row for each user and minute, and refuses them
   expect(await eventsOf([idOf(late)])).toHaveLength(1);
 });
 
-test('what could not be written is refused all the same, and the next one is written', async () => {
+test('a replay that cannot be recorded is rejected too, and the next one is recorded', async () => {
   const { bearer } = await newPerson(harness);
   let isDown = true;
   const sql: typeof harness.ports.sql = {

@@ -7,7 +7,7 @@ import { answerToken, answerValidate, plainTokenOf, type ValidateAnswerPorts } f
 const withRedis = (ports: object, redis: Partial<Redis> = {}): ValidateAnswerPorts =>
   ({ ...ports, redis, recordReplay: async () => {} }) as unknown as ValidateAnswerPorts;
 
-test('a plain body is read as a JSON parser reads it, or not at all', () => {
+test('the token of a plain body equals what a JSON parser reads; any other body goes to the parser', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (token) => {
       const plain = plainTokenOf(JSON.stringify({ token }));
@@ -38,7 +38,7 @@ test('a plain body is read as a JSON parser reads it, or not at all', () => {
   for (const body of others) expect([body, plainTokenOf(body)]).toEqual([body, null]);
 });
 
-test('the ready answer is the verdict as JSON, for active and inactive tokens', async () => {
+test('the answer text is the decision as JSON, for active and inactive tokens', async () => {
   const { ports, token } = tokenHarness();
   for (let use = 0; use < 3; use += 1)
     expect(JSON.parse(answerToken(ports, token()))).toEqual({ active: true, claims: goodClaims() });
@@ -48,13 +48,13 @@ test('the ready answer is the verdict as JSON, for active and inactive tokens', 
   expect(answerValidate(withRedis(ports), { ...asked, required_scope: 'x' })).toContain('insufficient_scope');
 });
 
-test('a claim with every kind of character comes back unchanged', async () => {
+test('a claim with any characters is returned unchanged', async () => {
   const { ports, token } = tokenHarness();
   const email = 'ä"\\/\u2028\u0000😀@people.test';
   expect(JSON.parse(answerToken(ports, token({ email }))).claims.email).toBe(email);
 });
 
-test('replay on: a token id under another context is refused, ordinary reuse is not, and no store means no answer', async () => {
+test('with replay protection, a token id from another address or agent is rejected and ordinary reuse is not; without Redis the answer is 503', async () => {
   const seen = new Map<string, string>();
   const redis: Partial<Redis> = {
     setIfAbsent: async (key, value) => !seen.has(key) && seen.set(key, value).has(key),
@@ -71,7 +71,7 @@ test('replay on: a token id under another context is refused, ordinary reuse is 
   await expect(ask({ ip: '192.0.2.1' }, down)).rejects.toMatchObject({ code: 'replay_store_unavailable' });
 });
 
-test('replay off: nothing is asked of any store', () => {
+test('without replay protection, no store is queried', () => {
   const { ports, token } = tokenHarness();
   const answer = answerValidate(withRedis(ports, {}), { token: token(), context: { ip: '192.0.2.1' } });
   expect(typeof answer).toBe('string');

@@ -24,7 +24,7 @@ afterAll(() => harness?.close());
 type Ports = Parameters<typeof batchValidateTokens>[0];
 const verdictOn = async (tokenId: string, changes: Partial<Ports> = {}) =>
   (await batchValidateTokens({ ...harness.ports, ...changes }, [tokenId]))[0];
-/** A login's token by id, and what is remembered of it. */
+/** A user's token id and its metadata. */
 const newToken = async () => {
   const person = await newPerson(harness);
   const tokenId = decodeJwt(person.bearer).jti as string;
@@ -58,7 +58,7 @@ test('the end of a session ends the ids of its tokens, unless tokens are not bou
   expect(await verdictOn(tokenId, { tokenSettings })).toMatchObject({ active: true, claims: { fid: familyId } });
 });
 
-test('a client-credentials token has neither session nor family, by id as by the token', async () => {
+test('a client-credentials token has neither session nor family, by its id and by the token itself', async () => {
   const client = await harness.newClient();
   const claims = decodeJwt((await issueClientToken(harness.ports, {}, client)).access_token);
   const tokenId = claims.jti as string;
@@ -70,19 +70,19 @@ test('a client-credentials token has neither session nor family, by id as by the
   expect(await readToken(harness.ports, tokenId)).toMatchObject({ revoked: true });
 });
 
-test('ids take a permission that only people and clients can have', async () => {
+test('validating ids requires a permission, which only users and clients can have', async () => {
   const input: ValidateBatchInput = { token_ids: [randomUUID()] };
   await expect(validateBatch(harness.ports, input, testCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
-test('the clean-up of the caching strategy deletes expired rows too', async () => {
+test('the cleanup of the caching strategy also deletes expired rows', async () => {
   await harness.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
     VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`);
   expect(await cache.cleanupExpiredTokens()).toMatchObject({ scanned: 1, removed: 1, errors: 0 });
   expect(await harness.rows('SELECT key_hash FROM idempotency_keys')).toHaveLength(1);
 });
 
-test('the ids of a compromised key are over with it', async () => {
+test('token ids of a compromised key are inactive', async () => {
   const { tokenId, known } = await newToken();
   expect(await verdictOn(tokenId)).toMatchObject({ active: true });
   await compromiseKey(harness.ports, { kid: known.keyVersion as string, reason: 'laptop stolen' }, testCaller);

@@ -52,11 +52,11 @@ describe('form', () => {
     expect(harness.asked).toEqual([]);
   });
 
-  test('stray bits in the last character of a part are another spelling and malformed', () => {
+  test('stray bits in the last character of a part are malformed', () => {
     const harness = tokenHarness();
     const token = harness.token({}, 'EdDSA');
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-    // 64 bytes end in a character of which two bits count.
+    // Of the last character of 64 encoded bytes, only two bits are used.
     const last = alphabet.indexOf(token.at(-1) as string);
     expect(last % 16).toBe(0);
     for (let stray = 1; stray < 16; stray += 1)
@@ -64,14 +64,14 @@ describe('form', () => {
   });
 
   test.each(['[]', 'null', '"x"', '1', 'true', '', '{', '{"a":1}}', '\ufeff{}'])(
-    'the payload %j is malformed though validly signed',
+    'the payload %j is malformed even if validly signed',
     (payload) => {
       const harness = tokenHarness();
       expect(reasonOf(harness, jws(harness.keys.RS256, headerOf(harness.keys.RS256), payload))).toBe('malformed');
     },
   );
 
-  test('a payload that is no UTF-8 is malformed though validly signed', () => {
+  test('a payload that is not UTF-8 is malformed even if validly signed', () => {
     const harness = tokenHarness();
     const { privateKey } = harness.keys.RS256;
     const text = JSON.stringify({ ...goodClaims(), email: 'xx@people.test' });
@@ -99,13 +99,13 @@ describe('form', () => {
       '{"kid":"hs","kid":"rs","alg":"RS256","typ":"at+jwt"}',
     ])
       expect(reasonOf(harness, jws(key, header, goodClaims()))).toBe('malformed');
-    // Neither braces nor colons within strings count, nor quotes that are escaped.
+    // Braces, colons and escaped quotes inside strings do not count as structure.
     const odd = { ...goodClaims(), act: { sub: '{"a":"b","a":1}:\\"' } };
     expect(reasonOf(harness, jws(key, headerOf(key), odd))).toBe('active');
     expect(reasonOf(harness, jws(key, headerOf(key), JSON.stringify(goodClaims(), null, 2)))).toBe('active');
   });
 
-  test('a claim named __proto__ changes nothing', () => {
+  test('a claim named __proto__ has no effect', () => {
     const harness = tokenHarness();
     const key = harness.keys.RS256;
     const payload = JSON.stringify(goodClaims()).replace('{', '{"__proto__":{"scope":"keys:manage"},');
@@ -157,7 +157,7 @@ describe('form', () => {
       expect(reasonOf(harness, `${input}.${each.toString('base64url')}`)).toBe('bad_signature');
   });
 
-  test('a token over 8 KB is malformed, whatever is in it; one just under is judged', () => {
+  test('a token over 8 KB is malformed, whatever its content; one just below is validated', () => {
     const harness = tokenHarness();
     const fits = harness.token({ email: `${'a'.repeat(5_000)}@people.test` });
     expect(fits.length).toBeLessThan(MAXIMUM_TOKEN_LENGTH);
@@ -169,7 +169,7 @@ describe('form', () => {
     expect(harness.asked).not.toHaveLength(0);
   });
 
-  test('JSON nested ten thousand deep is malformed and the process lives', () => {
+  test('JSON nested ten thousand deep is malformed and does not crash the process', () => {
     const harness = tokenHarness();
     const key = harness.keys.RS256;
     for (const depth of [17, 1_000, 2_000]) {
@@ -181,7 +181,7 @@ describe('form', () => {
     expect(reasonOf(harness, `${encode('['.repeat(3_000))}.${encode('{}')}.AAAA`)).toBe('malformed');
   });
 
-  test('we accept no JWE: nothing is derived or inflated', () => {
+  test('a JWE is malformed: no key is derived and nothing is decompressed', () => {
     const harness = tokenHarness();
     const bomb = deflateRawSync(Buffer.alloc(1_000_000)).toString('base64url');
     const jwe = { alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 1_000_000_000, p2s: 'AAAA', zip: 'DEF' };
@@ -194,7 +194,7 @@ describe('form', () => {
 });
 
 describe('properties', () => {
-  test.each(algs)('any single character changed in a %s token makes it inactive, and never an exception', (alg) => {
+  test.each(algs)('changing any single character of a %s token makes it inactive and never throws', (alg) => {
     const harness = tokenHarness();
     const token = harness.token({}, alg);
     for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, token)).toBe('active');
@@ -241,7 +241,7 @@ describe('properties', () => {
     );
   });
 
-  test('arbitrary text, and arbitrary JSON in the three parts, is never active and never an exception', () => {
+  test('arbitrary text, and arbitrary JSON in the three parts, is never active and never throws', () => {
     const harness = tokenHarness();
     fc.assert(
       fc.property(fc.string({ maxLength: 200, unit: 'binary' }), (text) => {
@@ -252,7 +252,7 @@ describe('properties', () => {
       fc.property(fc.json(), fc.json(), fc.uint8Array({ minLength: 1, maxLength: 64 }), (header, payload, mac) => {
         const token = `${encode(header)}.${encode(payload)}.${Buffer.from(mac).toString('base64url')}`;
         expect(reasonOf(harness, token)).not.toBe('active');
-        // The same payload validly signed is no access token either.
+        // The same payload is not an access token even if validly signed.
         expect(reasonOf(harness, jws(harness.keys.HS256, headerOf(harness.keys.HS256), payload))).toBe('malformed');
       }),
     );

@@ -44,7 +44,7 @@ describe('algorithms and keys', () => {
     };
   };
   test.each(['PEM', 'PEM after a space', 'PEM without its last line end', 'DER', 'JWK', 'JWKS'] as const)(
-    'HS256 over our public key as %s is rejected, under the RSA kid and under the shared secret’s',
+    'algorithm confusion: HS256 with our public key as %s is rejected, under the kid of the RSA key and of the shared secret',
     (form) => {
       const harness = tokenHarness();
       const secret = createSecretKey(publicForms(harness)[form]);
@@ -56,7 +56,7 @@ describe('algorithms and keys', () => {
     },
   );
 
-  test('an unknown kid is rejected, and a MAC under the empty key opens nothing', () => {
+  test('an unknown kid is rejected, also with a MAC under the empty key', () => {
     const harness = tokenHarness();
     expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'unknown' }))).toBe(
       'unknown_key',
@@ -70,7 +70,7 @@ describe('algorithms and keys', () => {
     expect(reasonOf(harness, withoutKid)).toBe('malformed');
   });
 
-  test('an unknown kid is no verdict while the key ring is older than the revocations: 503', () => {
+  test('an unknown kid is 503 while the key ring is older than the revocations', () => {
     const harness = tokenHarness();
     const token = withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'unknown' });
     harness.ringState.behindMs = 1;
@@ -80,7 +80,7 @@ describe('algorithms and keys', () => {
     expect(reasonOf(harness, token)).toBe('unknown_key');
   });
 
-  test('a copy whose clock is wrong gives no verdict: 503', () => {
+  test('a copy whose clock is wrong answers 503', () => {
     const harness = tokenHarness();
     const token = harness.token();
     expect(reasonOf(harness, token)).toBe('active');
@@ -89,7 +89,7 @@ describe('algorithms and keys', () => {
   });
 
   test.each(['../../dev/null', `' OR 1=1--`, '__proto__', 'constructor', 'x'.repeat(300), 'rs\0'])(
-    'the kid %j finds no key and is only ever looked up in memory',
+    'the kid %j matches no key and is looked up only in memory',
     (kid) => {
       const harness = tokenHarness();
       expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid }))).toBe('unknown_key');
@@ -97,7 +97,7 @@ describe('algorithms and keys', () => {
     },
   );
 
-  test('a kid that is no text, or too long for a header, is not looked up at all', () => {
+  test('a kid that is not a string, or too long for a header, is not looked up', () => {
     const harness = tokenHarness();
     for (const kid of [{ not: '' }, ['rs'], 1, null, true, 'x'.repeat(10_000)])
       expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid }))).toBe('malformed');
@@ -132,14 +132,14 @@ describe('algorithms and keys', () => {
   );
 
   test.each(['JWT', 'logout+jwt', 'id+jwt', 'revocations+jwt', '', undefined, null, 1, 'at+jwt ', 'application/jwt'])(
-    'typ %j is no access token',
+    'typ %j is not an access token',
     (typ) => {
       const harness = tokenHarness();
       expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), typ }))).toBe('wrong_type');
     },
   );
 
-  test('a key has one algorithm: ES384 of an ES256 key, PS256 and RS512 of an RS256 key are rejected', () => {
+  test('a key has one algorithm: ES384 with an ES256 key, and PS256 and RS512 with an RS256 key, are rejected', () => {
     const harness = tokenHarness();
     for (const [alg, key] of [
       ['ES384', harness.keys.ES256],
@@ -157,7 +157,7 @@ describe('algorithms and keys', () => {
     expect(reasonOf(harness, token, { audience: 'https://other.test' })).toBe('wrong_audience');
   });
 
-  test('a compromised key’s tokens are refused at once, cached or not, by the ring or by the feed', () => {
+  test('tokens of a compromised key are rejected immediately, cached or not, whether the key ring or the revocation feed reports it', () => {
     const harness = tokenHarness();
     const [cached, fresh] = [harness.token(), harness.token({ jti: 'other' })];
     for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, cached)).toBe('active');
@@ -179,7 +179,7 @@ describe('algorithms and keys', () => {
     expect(reasonOf(other, `${fresh.slice(0, -8)}AAAAAAAA`)).toBe('bad_signature');
   });
 
-  test('a retired key, and another key under the same kid, end what the cache remembers', () => {
+  test('a cached token is verified again when its key is retired or replaced under the same kid', () => {
     const harness = tokenHarness();
     const token = harness.token();
     for (let use = 0; use < 3; use += 1) expect(reasonOf(harness, token)).toBe('active');

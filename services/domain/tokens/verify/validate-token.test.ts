@@ -20,7 +20,7 @@ import { validateToken } from './validate-token.ts';
 import { verdict } from './verdict-shapes.ts';
 
 describe('a good token', () => {
-  test.each(algs)('signed by %s is active, with its claims, fresh and from the cache', (alg) => {
+  test.each(algs)('signed by %s is active, with its claims, at first and from the cache', (alg) => {
     const harness = tokenHarness();
     const token = harness.token({}, alg);
     for (let use = 0; use < 3; use += 1)
@@ -28,11 +28,11 @@ describe('a good token', () => {
     expect(harness.ports.verifiedTokens.size).toBe(1);
   });
 
-  test('no store is among what validation takes', () => {
+  test('validation has no access to a store', () => {
     const harness = tokenHarness();
     const guarded = new Proxy(harness.ports, {
       get: (ports, name) => {
-        if (!(name in ports)) throw new Error(`validation asked for ${String(name)}`);
+        if (!(name in ports)) throw new Error(`validation used ${String(name)}`);
         return ports[name as keyof typeof ports];
       },
     });
@@ -113,7 +113,7 @@ describe('claims', () => {
     );
   });
 
-  test('a token ends at exp plus leeway, not a second later, cached or not', () => {
+  test('a token expires at exp plus leeway, cached or not', () => {
     const harness = tokenHarness({ leewaySeconds: 5 });
     const token = harness.token();
     harness.at(904);
@@ -130,7 +130,7 @@ describe('claims', () => {
     expect(reasonOf(harness, harness.token({ iat: NOW + 6 }))).toBe('not_yet_valid');
   });
 
-  test('a forged expired token reports its signature, not its expiry', () => {
+  test('a forged expired token is reported as bad_signature, not as expired', () => {
     const harness = tokenHarness();
     const theirs = newKey('RS256', 'rs');
     for (const claims of [{ exp: NOW - 1_000 }, { iss: 'x' }, { aud: 'x' }, { sub: undefined }]) {
@@ -140,7 +140,7 @@ describe('claims', () => {
     expect(reasonOf(harness, harness.token({ exp: NOW - 1_000 }))).toBe('expired');
   });
 
-  test('scope is held whole: a part of a word is not a word', () => {
+  test('scopes are compared as whole words', () => {
     const harness = tokenHarness();
     const token = harness.token({ scope: 'demo:read openid' });
     expect(reasonOf(harness, token, { requiredScope: 'openid demo:read' })).toBe('active');
@@ -181,7 +181,7 @@ describe('revocation', () => {
     expect(reasonOf(tokenHarness(), token)).toBe('active');
   });
 
-  test('a token born with the current epochs outlives the cut-off; one without any does not', () => {
+  test('a token issued under the current epochs stays valid; one without epochs does not', () => {
     const harness = tokenHarness();
     harness.revocations.apply([
       entry('user', claims.sub, { tokenEpoch: 3 }),
@@ -192,7 +192,7 @@ describe('revocation', () => {
     expect(reasonOf(harness, harness.token({ ce: undefined }))).toBe('revoked');
   });
 
-  test('stale or rewound state is no decision: neither active nor inactive', () => {
+  test('with a stale or rewound state a token is neither active nor inactive: 503', () => {
     const harness = tokenHarness();
     const token = harness.token();
     harness.revocations.setRewound(true);
@@ -217,7 +217,7 @@ describe('binding switches, each on its own', () => {
   const hashed = (harness: TokenHarness, version: number, label: 'ip' | 'agent', value: string) =>
     keyed(harness.secrets.get(version) as Buffer, label, value);
 
-  test('session on: its end refuses the token; off: the token lives on', () => {
+  test('with session binding the end of the session ends the token; without it the token stays valid', () => {
     const ended = {
       epoch: 1,
       kind: 'sid' as const,
@@ -238,7 +238,7 @@ describe('binding switches, each on its own', () => {
     }
   });
 
-  test('address on: another address is a mismatch; off, or unknown to the asker: it is not asked', () => {
+  test('with address binding another address is a mismatch; without it, or if the caller sends no address, it is not compared', () => {
     const harness = tokenHarness({ enableIpValidation: true });
     const token = bound(harness);
     expect(reasonOf(harness, token, { ip: '192.0.2.1', userAgent: 'other' })).toBe('active');
@@ -249,13 +249,13 @@ describe('binding switches, each on its own', () => {
     expect(reasonOf(harness, harness.token({ bip: '9.x' }), { ip: '192.0.2.1' })).toBe('binding_mismatch');
   });
 
-  test('an address is the same however the asker writes it', () => {
+  test('an address matches in any spelling', () => {
     const harness = tokenHarness({ enableIpValidation: true });
     for (const ip of ['::ffff:192.0.2.1', '::FFFF:c000:201'])
       expect(reasonOf(harness, bound(harness), { ip })).toBe('active');
   });
 
-  test('user agent on: another agent is a mismatch; off: it is not asked', () => {
+  test('with user agent binding another agent is a mismatch; without it, it is not compared', () => {
     const harness = tokenHarness({ enableUserAgentValidation: true });
     const token = bound(harness);
     expect(reasonOf(harness, token, { userAgent: 'browser/1', ip: '192.0.2.2' })).toBe('active');
@@ -263,7 +263,7 @@ describe('binding switches, each on its own', () => {
     expect(reasonOf(tokenHarness(), token, { userAgent: 'browser/2' })).toBe('active');
   });
 
-  test('a token made before the key of the hashes rotated still matches under its own version', () => {
+  test('a token issued before a rotation of the hash key still matches under its key version', () => {
     const harness = tokenHarness({ enableIpValidation: true });
     const token = bound(harness);
     harness.secrets.set(2, Buffer.alloc(32, 9));
@@ -272,13 +272,13 @@ describe('binding switches, each on its own', () => {
     expect(reasonOf(harness, token, { ip: '192.0.2.1' })).toBe('binding_mismatch');
   });
 
-  test('a token bound to a key is refused while the asker shows no proof of that key', () => {
+  test('a token bound to a key is rejected without a proof of that key', () => {
     const harness = tokenHarness();
     expect(reasonOf(harness, harness.token({ cnf: { jkt: 'abc' } }))).toBe('binding_mismatch');
   });
 });
 
-test('the contract names every reason a client may be given, and no other', () => {
+test('the contract lists exactly the reasons that an answer can have', () => {
   const refused = (reason: string) => verdict.safeParse({ active: false, reason }).success;
   expect(inactiveReasons.filter((reason) => !refused(reason))).toEqual([]);
   expect(refused('other')).toBe(false);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { inactiveReasons } from '#observability/metrics/tokens.ts';
 
-/** Why a token is not active: the closed list of the validate answer. */
+/** Why a token is not active, from the closed list in the validate response. */
 export type InactiveReason = (typeof inactiveReasons)[number];
 
 export const verdict = z.union([

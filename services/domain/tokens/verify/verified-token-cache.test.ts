@@ -24,11 +24,11 @@ async function collected(): Promise<void> {
 }
 const token = (): string => randomBytes(64).toString('base64url');
 const MEBIBYTE = 1_048_576;
-/** What one entry of this page counts: its token, 86 characters, and four times its answer. */
+/** Counted bytes of one entry of these tests: its token of 86 characters, and four times its answer. */
 const ENTRY_BYTES = 86 + 4 * 2;
 
-// First, and loosely: what the runner frees within the measurement counts against it.
-test('the bytes it counts are those it holds, and less than twice as many', async () => {
+// Runs first and with a wide tolerance, because memory that the test runner frees meanwhile distorts the measurement.
+test('the counted bytes are at least the bytes in use, and less than twice as many', async () => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const key = { alg: 'EdDSA', key: publicKey, audience: undefined };
   const ports = {
@@ -59,7 +59,7 @@ test('the bytes it counts are those it holds, and less than twice as many', asyn
   expect(cache.bytes / held).toBeLessThan(2);
 });
 
-test('a token is kept from its second offer on', () => {
+test('a token is cached from its second offer on', () => {
   const cache = createVerifiedTokenCache(MEBIBYTE);
   const text = token();
   cache.offer(text, verified());
@@ -70,7 +70,7 @@ test('a token is kept from its second offer on', () => {
   expect(cache.size).toBe(1);
 });
 
-test('tokens that differ only in their signature never share a verdict, though their last characters are alike', () => {
+test('tokens that differ only in their signature never share an entry, even if their last characters are equal', () => {
   const cache = createVerifiedTokenCache(MEBIBYTE);
   const [head, tail] = [token(), token().slice(-12)];
   const [one, two] = [`${head}A${tail}`, `${head}B${tail}`];
@@ -80,7 +80,7 @@ test('tokens that differ only in their signature never share a verdict, though t
   expect(cache.get(one)?.kid).toBe('one');
 });
 
-test('a token with the whole name of another, and another beginning, is not that token', () => {
+test('a token with the same last characters as a cached one, and another beginning, does not match it', () => {
   const cache = createVerifiedTokenCache(MEBIBYTE);
   const known = token();
   cache.offer(known, verified());
@@ -90,9 +90,9 @@ test('a token with the whole name of another, and another beginning, is not that
   expect(cache.get(known)).toBeDefined();
 });
 
-test('tokens shown once leave nothing behind, and no number of tokens makes it grow beyond its bound in bytes', () => {
+test('tokens offered once are not cached, and no number of tokens makes the cache exceed its limit in bytes', () => {
   const cache = createVerifiedTokenCache(100 * ENTRY_BYTES, () => 0);
-  // Eight decimal digits have fingerprints of their own; of ten thousand random ends, two are alike once in a hundred runs.
+  // Eight decimal digits have distinct fingerprints; of ten thousand random endings, two would collide once in a hundred runs.
   for (let shown = 0; shown < 10_000; shown += 1) cache.offer(`${token()}${10_000_000 + shown}`, verified());
   expect([cache.size, cache.bytes]).toEqual([0, 0]);
   for (let shown = 0; shown < 10_000; shown += 1) {
@@ -109,7 +109,7 @@ test('tokens shown once leave nothing behind, and no number of tokens makes it g
   expect(cache.get(large)).toBeUndefined();
 });
 
-test('a token verified by another key replaces what was kept of it', () => {
+test('a token verified by another key replaces its cached entry', () => {
   const cache = createVerifiedTokenCache(ENTRY_BYTES);
   const text = token();
   cache.offer(text, verified('one'));
@@ -120,7 +120,7 @@ test('a token verified by another key replaces what was kept of it', () => {
   expect(cache.get(text)?.kid).toBe('two');
 });
 
-test('100,000 tokens in turn, of which half fit, hit for more than four in ten', () => {
+test('of 100,000 tokens used in turn, of which half fit, more than four in ten hit the cache', () => {
   const cache = createVerifiedTokenCache(50_000 * ENTRY_BYTES);
   const tokens = Array.from({ length: 100_000 }, token);
   const entry = verified();
@@ -135,7 +135,7 @@ test('100,000 tokens in turn, of which half fit, hit for more than four in ten',
   expect(hitShare()).toBeGreaterThan(0.4);
 });
 
-test('tokens in use survive a scan of ten times what fits', () => {
+test('tokens in use survive a scan of ten times as many tokens as fit', () => {
   const cache = createVerifiedTokenCache(5_000 * ENTRY_BYTES);
   const entry = verified();
   const show = (text: string): boolean => {
@@ -154,7 +154,7 @@ test('tokens in use survive a scan of ten times what fits', () => {
   expect(hits / (2 * scanned.length)).toBeGreaterThan(0.97);
 });
 
-test('a full cache soon holds what is in use now in place of what was', () => {
+test('a full cache soon has the tokens in use instead of earlier ones', () => {
   const cache = createVerifiedTokenCache(1_000 * ENTRY_BYTES);
   const entry = verified();
   const hitShare = (texts: readonly string[]): number => {
@@ -170,7 +170,7 @@ test('a full cache soon holds what is in use now in place of what was', () => {
   expect(hitShare(after)).toBeGreaterThan(0.95);
 });
 
-test('what is used stays while others come and go', () => {
+test('a token in use stays cached while others are added and evicted', () => {
   const cache = createVerifiedTokenCache(100 * ENTRY_BYTES, () => 0);
   const used = token();
   cache.offer(used, verified('used'));
@@ -183,7 +183,7 @@ test('what is used stays while others come and go', () => {
   }
 });
 
-test('short texts are taken as they are', () => {
+test('short texts are cached too', () => {
   const cache = createVerifiedTokenCache(MEBIBYTE);
   cache.offer('a', verified());
   cache.offer('a', verified());

@@ -35,8 +35,9 @@ const SEEN_SLOTS = 131_072;
 const NAME_LENGTH = 32;
 
 /**
- * A full cache admits one of this many. Tokens asked in turn, more than fit, would else evict each other before their
- * next use and never hit; so most entries stay, and a token in frequent use gets in after a few verifications.
+ * A full cache admits one of this many. Otherwise, when more tokens are used in turn than fit, they would evict each
+ * other before their next use and never hit. So most entries stay, and a token in frequent use is admitted after a few
+ * verifications.
  */
 const ADMITTED_OF = 8;
 
@@ -57,8 +58,8 @@ function fingerprintOf(token: string): number {
 }
 
 /**
- * A cache bounded in bytes that evicts as CLOCK does: a hand goes round the entries and takes the first that was not
- * used since it last passed. A token is cached from its second use on: most tokens reach a copy once, and caching those
+ * A cache with a limit in bytes and CLOCK eviction: a hand circles the entries and evicts the first that was not used
+ * since it last passed. A token is cached from its second use on, because most tokens reach a copy once, and caching those
  * costs more than verifying the others twice. Only tokens with our signature are cached, so an attacker cannot flood it.
  */
 export function createVerifiedTokenCache(maximumBytes: number, random: () => number = Math.random): VerifiedTokenCache {
@@ -89,7 +90,7 @@ export function createVerifiedTokenCache(maximumBytes: number, random: () => num
     const known = byName.get(name);
     if (needed > maximumBytes) return;
     if (known !== undefined) {
-      // Verified anew, by another key under the same kid.
+      // Verified again, by another key under the same kid.
       bytes += needed - bytesOf(known);
       Object.assign(known, entry);
       while (bytes > maximumBytes) evict();
@@ -116,7 +117,7 @@ export function createVerifiedTokenCache(maximumBytes: number, random: () => num
     offer(token, verified) {
       const fingerprint = fingerprintOf(token);
       const slot = fingerprint & (SEEN_SLOTS - 1);
-      // Two tokens in one slot only delay each other's caching.
+      // A collision of two tokens in one slot only delays caching them.
       if (seen[slot] === fingerprint) keep({ token, verified, isUsed: false });
       else seen[slot] = fingerprint;
     },
