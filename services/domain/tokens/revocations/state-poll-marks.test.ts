@@ -166,7 +166,7 @@ describe('marks', () => {
       harness.db.beat += 1;
       await harness.poll.wake();
       await turn();
-      return harness.lines.filter((line) => line.startsWith('marks'));
+      return harness.lines.filter((line) => line.startsWith('high-water marks'));
     };
     await beatOn();
     expect(await beatOn()).toEqual([expect.stringMatching(/^high-water marks could not be written/)]);
