@@ -1,9 +1,9 @@
-/** What JSON.parse gives. */
+/** A value that JSON.parse returns. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json };
 
 /**
- * The one text of a JSON value (RFC 8785): members in the order of their UTF-16 units, no spaces, numbers and strings
- * as ECMAScript writes them.
+ * Serializes a JSON value by RFC 8785: members sorted by UTF-16 code units, no spaces, numbers and strings as ECMAScript
+ * writes them.
  */
 export function canonicalJson(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);

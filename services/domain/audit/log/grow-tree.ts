@@ -1,15 +1,15 @@
 import { foldHashes, HASH_BYTES } from './merkle.ts';
 import { rootOfTile, TILE_WIDTH } from './tiles.ts';
 
-/** The right edge of a tree: what is in the unfinished tile of each level, lowest first. All that growing it takes. */
+/** The right edge of a tree: the hashes in the unfinished tile of each level, lowest first. Enough to add leaves. */
 export type TreeEdge = { readonly size: number; readonly levels: readonly Uint8Array[] };
 
-/** A tile that the new leaves changed: its whole content, of which `kept` bytes were there before. */
+/** A tile that the new leaves changed, with its whole content. Its first `kept` bytes existed before. */
 export type GrownTile = { readonly level: number; readonly n: number; readonly kept: number; readonly hashes: Buffer };
 
 export const emptyEdge: TreeEdge = { size: 0, levels: [] };
 
-/** The unfinished tiles of a tree: level and number of each. What `edgeOf` wants the contents of. */
+/** Level, number and width of each unfinished tile: the tiles of the tree's `TreeEdge`. */
 export function edgeTiles(size: number): { readonly level: number; readonly n: number; readonly width: number }[] {
   const tiles: { level: number; n: number; width: number }[] = [];
   for (let level = 0, hashes = size; hashes > 0; level += 1, hashes = Math.floor(hashes / TILE_WIDTH))
@@ -18,7 +18,7 @@ export function edgeTiles(size: number): { readonly level: number; readonly n: n
 }
 
 /**
- * Adds leaves at the right. Changes nothing it is given.
+ * Appends leaves. Does not change its arguments.
  * @param leafHashes `hashLeaf` of each new leaf
  */
 export function growTree(
@@ -30,13 +30,13 @@ export function growTree(
   let added: readonly Uint8Array[] = leafHashes;
   let before = edge.size;
   for (let level = 0; added.length > 0 || level < edge.levels.length; level += 1) {
-    const held = edge.levels[level] ?? Buffer.alloc(0);
-    const hashes = Buffer.concat([held, ...added]);
+    const unfinished = edge.levels[level] ?? Buffer.alloc(0);
+    const hashes = Buffer.concat([unfinished, ...added]);
     const first = Math.floor(before / TILE_WIDTH);
     const roots: Buffer[] = [];
     for (let n = 0; n * TILE_BYTES < hashes.length && added.length > 0; n += 1) {
       const tile = hashes.subarray(n * TILE_BYTES, (n + 1) * TILE_BYTES);
-      tiles.push({ level, n: first + n, kept: n === 0 ? held.length : 0, hashes: tile });
+      tiles.push({ level, n: first + n, kept: n === 0 ? unfinished.length : 0, hashes: tile });
       if (tile.length === TILE_BYTES) roots.push(rootOfTile(tile));
     }
     levels.push(hashes.subarray(roots.length * TILE_BYTES));
@@ -48,7 +48,7 @@ export function growTree(
 
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 
-/** The root of the tree with this edge: its unfinished tiles hold every subtree that the root is folded from. */
+/** The root of the tree with this edge: the unfinished tiles contain every subtree that the root is computed from. */
 export function edgeRoot({ levels }: TreeEdge): Buffer {
   const subtrees: Buffer[] = [];
   for (let level = levels.length - 1; level >= 0; level -= 1) {

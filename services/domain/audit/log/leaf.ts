@@ -1,21 +1,20 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from './canonical-json.ts';
 
-// Three ids of at most 128 characters and the detail fit in the 65,535 bytes of a leaf, whose length takes two bytes in a
-// bundle.
+// A bundle stores the length of a leaf in two bytes: at most 65,535. Three ids of 128 characters and this detail fit.
 const DETAIL_BYTES_MAX = 32_000;
 export const SALT_BYTES = 32;
 
 const COMMITMENT_DOMAIN = 'sallyport/audit/personal/v1';
 
-/** A value that can be forgotten: the leaf holds its commitment, the value and its salt lie beside the log. */
+/** A value that can be erased: the leaf contains a commitment, and `audit_personal` the value and its salt. */
 export type PersonalValue = { readonly field: string; readonly salt: Uint8Array; readonly value: string };
 
-/** SHA-256(domain ‖ 0 ‖ field ‖ 0 ‖ salt ‖ value). Without its 32-byte salt an attacker cannot guess values. */
+/** SHA-256(domain ‖ 0 ‖ field ‖ 0 ‖ salt ‖ value). An attacker without the 32-byte salt cannot test guesses. */
 export const commitmentOf = ({ field, salt, value }: PersonalValue): Buffer =>
   createHash('sha256').update(`${COMMITMENT_DOMAIN}\0${field}\0`).update(salt).update(value).digest();
 
-/** An event as it is sealed. Times in RFC 3339, UTC, microseconds. Null members are left out of the leaf. */
+/** The content of a leaf. Times are RFC 3339, UTC, with microseconds. The leaf omits null members. */
 export type LeafEvent = {
   readonly seq: number;
   readonly eventId: string;
@@ -34,8 +33,8 @@ export type LeafEvent = {
 };
 
 /**
- * The exact bytes that are sealed: RFC 8785 JSON with `v` 1. Personal fields are there as commitments, in base64.
- * Ids are those that `sealableEvents` lets pass, the detail what `sealableDetail` gave.
+ * The exact bytes that are sealed: RFC 8785 JSON with `v` 1. Personal fields are commitments in base64.
+ * The caller passes only ids that `sealableEvents` allows, and a detail from `sealableDetail`.
  */
 export function leafOf(event: LeafEvent): Buffer {
   const leaf: Record<string, Json> = {
@@ -59,7 +58,7 @@ export function leafOf(event: LeafEvent): Buffer {
 
 const idAndKind = (id: string | null, kind: string): Json => (id === null ? { kind } : { id, kind });
 
-/** The detail as it is sealed: one too large for a leaf is there by its digest alone, never cut short. */
+/** Replaces a detail that is too large for a leaf by its size and digest. Never truncates it. */
 export function sealableDetail(detail: Json): Json {
   const text = canonicalJson(detail);
   const bytes = Buffer.byteLength(text);

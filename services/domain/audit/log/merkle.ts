@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Bytes of a hash, everywhere in the log. */
+/** SHA-256. */
 export const HASH_BYTES = 32;
 
 const LEAF_PREFIX = Buffer.from([0]);
@@ -13,23 +13,23 @@ export const hashLeaf = (leaf: Uint8Array): Buffer => createHash('sha256').updat
 export const hashNode = (left: Uint8Array, right: Uint8Array): Buffer =>
   createHash('sha256').update(NODE_PREFIX).update(left).update(right).digest();
 
-/** The root of a tree without leaves: SHA-256 of nothing. */
+/** RFC 6962 §2.1: the root of a tree without leaves is SHA-256 of the empty string. */
 export const emptyRoot = (): Buffer => createHash('sha256').digest();
 
-/** A complete subtree: the leaves from `index * 2^level` up to, not including, `(index + 1) * 2^level`. */
+/** A complete subtree: leaves from `index * 2^level` up to, not including, `(index + 1) * 2^level`. */
 export type Subtree = { readonly level: number; readonly index: number };
 
-/** Complete subtrees side by side whose fold is one hash of a proof, or a root. */
+/** Adjacent complete subtrees that fold to one hash: a node of a proof, or a root. */
 export type Span = readonly Subtree[];
 
-// Arithmetic instead of bit operators: sizes pass 2^32.
+// Sizes can exceed 2^32, so no bit operators.
 function splitOf(count: number): number {
   let power = 1;
   while (power * 2 < count) power *= 2;
   return power;
 }
 
-/** The complete subtrees of leaves `from` to `to`, largest first, as RFC 6962 splits them. */
+/** The complete subtrees of the leaves from `from` up to, not including, `to`, split as in RFC 6962, largest first. */
 function spanOf(from: number, to: number): Span {
   const span: Subtree[] = [];
   for (let at = from; at < to; ) {
@@ -45,16 +45,16 @@ function spanOf(from: number, to: number): Span {
   return span;
 }
 
-/** What the root of a tree of `size` leaves is folded from. */
+/** The subtrees that fold to the root of a tree of `size` leaves. */
 export const rootSpan = (size: number): Span => spanOf(0, size);
 
 /**
- * The spans whose hashes prove leaf `index` in a tree of `size` leaves, nearest first (RFC 6962 §2.1.1).
+ * The spans whose hashes prove leaf `index` in a tree of `size` leaves, from the leaf up (RFC 6962 §2.1.1).
  * @throws RangeError unless 0 ≤ index < size
  */
 export function inclusionSpans(index: number, size: number): Span[] {
   if (!(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size))
-    throw new RangeError(`no leaf ${index} in a tree of ${size}`);
+    throw new RangeError(`a tree of ${size} leaves has no leaf ${index}`);
   const spans: Span[] = [];
   let from = 0;
   let to = size;
@@ -72,18 +72,18 @@ export function inclusionSpans(index: number, size: number): Span[] {
 }
 
 /**
- * The spans whose hashes prove that a tree of `oldSize` leaves begins one of `size` (RFC 6962 §2.1.2). Empty where the
- * old tree is empty or the same.
+ * The spans whose hashes prove that a tree of `size` leaves extends one of `oldSize` (RFC 6962 §2.1.2). Empty if the
+ * old tree is empty or has the same size.
  * @throws RangeError unless 0 ≤ oldSize ≤ size
  */
 export function consistencySpans(oldSize: number, size: number): Span[] {
   if (!(Number.isSafeInteger(oldSize) && Number.isSafeInteger(size) && oldSize >= 0 && oldSize <= size))
-    throw new RangeError(`a tree of ${oldSize} does not begin one of ${size}`);
+    throw new RangeError(`a tree of ${size} leaves cannot extend one of ${oldSize}`);
   if (oldSize === 0 || oldSize === size) return [];
   const spans: Span[] = [];
   let from = 0;
   let to = size;
-  // Until the old tree is a whole subtree of the new one; at the very left it needs no hash, for its holder knows it.
+  // Descends until the old tree is a complete subtree. If that is the leftmost one, the verifier knows its hash already.
   while (oldSize < to) {
     const middle = from + splitOf(to - from);
     if (oldSize <= middle) {
@@ -97,7 +97,7 @@ export function consistencySpans(oldSize: number, size: number): Span[] {
   return from === 0 ? spans : [spanOf(from, to), ...spans];
 }
 
-/** The hash over neighbours: each with everything to its right. Empty: the empty root. */
+/** Folds hashes from the right: each one with the fold of all hashes after it. No hashes give the empty root. */
 export function foldHashes(hashes: readonly Uint8Array[]): Buffer {
   const last = hashes.at(-1);
   if (last === undefined) return emptyRoot();

@@ -5,7 +5,7 @@ const ED25519 = 0x01;
 const COSIGNATURE_V1 = 0x04;
 type SignatureType = typeof ED25519 | typeof COSIGNATURE_V1;
 
-/** A key that signs notes, as anyone may know it. */
+/** The public part of a key that signs notes. */
 export type NoteKey = {
   readonly name: string;
   readonly type: SignatureType;
@@ -32,7 +32,7 @@ const NOTE_BYTES_MAX = 1_000_000;
 /** Key names are non-empty and free of spaces, `+` and control characters. */
 export const isKeyName = (name: string): boolean => name.length <= 512 && /^[^\s+\p{Cc}\p{Cs}]+$/u.test(name);
 
-/** @throws TypeError for a name or a length that cannot be a key's */
+/** @throws TypeError if the name is not a valid key name, or the key does not have 32 bytes */
 export function noteKey(name: string, publicKey: Uint8Array, type: SignatureType = ED25519): NoteKey {
   if (!isKeyName(name)) throw new TypeError('a key name has a space, a plus sign or a control character');
   if (publicKey.byteLength !== PUBLIC_KEY_BYTES) throw new TypeError('an Ed25519 public key has 32 bytes');
@@ -43,11 +43,11 @@ export function noteKey(name: string, publicKey: Uint8Array, type: SignatureType
 
 const keyBytes = ({ type, publicKey }: NoteKey): Buffer => Buffer.concat([Buffer.from([type]), publicKey]);
 
-/** `name+hex(id)+base64(type ‖ public key)`: how a verifier pins a key. */
+/** The verifier key that clients pin: `name+hex(id)+base64(type ‖ public key)`. */
 export const vkeyOf = (key: NoteKey): string =>
   `${key.name}+${key.id.toString('hex')}+${keyBytes(key).toString('base64')}`;
 
-/** @throws TypeError for a text that is not exactly the vkey of a key of a known type */
+/** @throws TypeError unless the text is the exact vkey of a key with a known type */
 export function parseVkey(vkey: string): NoteKey {
   const [name = '', , encoded = ''] = vkey.split('+', 3);
   const bytes = Buffer.from(vkey.slice(name.length + 10), 'base64');
@@ -58,7 +58,7 @@ export function parseVkey(vkey: string): NoteKey {
   return key;
 }
 
-// SubjectPublicKeyInfo of Ed25519 before its 32 bytes (RFC 8410 §4).
+// SubjectPublicKeyInfo of Ed25519, without the 32 bytes of the key (RFC 8410 §4).
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 const publicKeyOf = (key: NoteKey): KeyObject =>
   createPublicKey({ key: Buffer.concat([SPKI_PREFIX, key.publicKey]), format: 'der', type: 'spki' });
@@ -67,13 +67,13 @@ const signatureLine = (name: string, id: Uint8Array, signature: Uint8Array): str
   `\u2014 ${name} ${Buffer.concat([id, signature]).toString('base64')}\n`;
 
 /**
- * A note signed by every signer, in their order (c2sp.org/signed-note).
- * @param text ends with LF and has no other control character
+ * Signs a note with every signer, in this order (c2sp.org/signed-note).
+ * @param text must end with LF and contain no other control character
  */
 export const signNote = (text: string, signers: readonly NoteSigner[]): string =>
   `${text}\n${signers.map(({ key, sign }) => signatureLine(key.name, key.id, sign(Buffer.from(text)))).join('')}`;
 
-/** A text is not a signed note, or a known key's signature in it is wrong. */
+/** The text is not a signed note, or the signature of a known key is wrong. */
 export class NoteError extends Error {
   constructor(message: string) {
     super(message);
@@ -92,7 +92,7 @@ function parseSignatureLine(line: string): NoteSignature {
 }
 
 /**
- * Text and signatures, none of them verified.
+ * Parses a note without verifying its signatures.
  * @throws NoteError
  */
 export function parseNote(note: string): SignedNote {
@@ -107,7 +107,7 @@ export function parseNote(note: string): SignedNote {
 
 const COSIGNATURE_TIME_BYTES = 8;
 
-/** Whether a signature is this key's over this text. Of a cosignature the signed message names its time. */
+/** Verifies the signature of this key over this text. The signed message of a cosignature includes its time. */
 export function verifiesNote(key: NoteKey, text: string, { signature }: NoteSignature): boolean {
   if (key.type === ED25519) return verify(null, Buffer.from(text), publicKeyOf(key), signature);
   if (signature.length <= COSIGNATURE_TIME_BYTES) return false;
@@ -116,8 +116,8 @@ export function verifiesNote(key: NoteKey, text: string, { signature }: NoteSign
 }
 
 /**
- * The lines that are valid signatures of this key over the text.
- * @returns whole lines, each with its LF
+ * Keeps the lines that are valid signatures of this key over the text.
+ * @returns lines with their LF
  */
 export function goodSignatures(key: NoteKey, text: string, lines: readonly string[]): string[] {
   return lines.flatMap((line) => {
@@ -132,9 +132,9 @@ export function goodSignatures(key: NoteKey, text: string, lines: readonly strin
 export const cosignatureTime = ({ signature }: NoteSignature): number => Number(signature.readBigUInt64BE());
 
 /**
- * Opens a note with the keys one trusts; signatures of other keys count for nothing.
- * @returns the keys that signed, at least one
- * @throws NoteError where it is malformed, a trusted key's signature is wrong, or none of them signed
+ * Verifies a note with trusted keys. Ignores signatures of other keys.
+ * @returns the text, and the trusted keys that signed it: at least one
+ * @throws NoteError if the note is malformed, a trusted key's signature is wrong, or no trusted key signed
  */
 export function openNote(
   note: string,

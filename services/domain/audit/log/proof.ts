@@ -2,13 +2,13 @@ import { HASH_BYTES } from './merkle.ts';
 
 const HEADER = 'c2sp.org/tlog-proof@v1';
 
-/** A leaf's place in a log, with all it takes to check it offline (c2sp.org/tlog-proof). */
+/** Inclusion proof of a leaf that verifies offline (c2sp.org/tlog-proof). */
 export type TlogProof = {
   readonly index: number;
   readonly hashes: readonly Uint8Array[];
   /** A signed note. */
   readonly checkpoint: string;
-  /** For the application; the leaf itself is not in the proof. */
+  /** Data of the application. The proof does not contain the leaf. */
   readonly extra?: Uint8Array;
 };
 
@@ -25,7 +25,7 @@ export function formatProof({ index, hashes, checkpoint, extra }: TlogProof): st
   return `${lines.join('\n')}\n\n${checkpoint}`;
 }
 
-/** @throws TypeError for a text that is not a `.tlog-proof` */
+/** @throws TypeError if the text is not a `.tlog-proof` */
 export function parseProof(text: string): TlogProof {
   const end = text.indexOf('\n\n');
   const [header, ...lines] = text.slice(0, end).split('\n');

@@ -1,15 +1,15 @@
 import { foldHashes, HASH_BYTES, hashNode, type Span, type Subtree } from './merkle.ts';
 
-/** Hashes in a full tile (c2sp.org/tlog-tiles); each tile stands on 256 of the level below. */
+/** Hashes in a full tile (c2sp.org/tlog-tiles). Above level 0, each hash is the root of a full tile one level below. */
 export const TILE_WIDTH = 256;
 const TILE_HEIGHT = 8;
 
-/** A tile, or the leaves under one of level 0. `width` is 256, or 1 to 255 for a partial one. */
+/** A tile of hashes, or a bundle of 256 leaves (`entries`). `width` is 256, or 1 to 255 if partial. */
 export type TileId = { readonly level: number | 'entries'; readonly n: number; readonly width: number };
 
 const digits = (group: number): string => String(group).padStart(3, '0');
 
-/** `tile/0/x001/x234/067`, partial ones with `.p/<width>`; leaves as `tile/entries/…`. */
+/** `tile/0/x001/x234/067`; a partial tile ends with `.p/<width>`, and bundles are below `tile/entries/`. */
 export function tilePath({ level, n, width }: TileId): string {
   let path = digits(n % 1_000);
   for (let rest = Math.floor(n / 1_000); rest > 0; rest = Math.floor(rest / 1_000))
@@ -19,7 +19,7 @@ export function tilePath({ level, n, width }: TileId): string {
 
 const PATH = /^tile\/(\d{1,2}|entries)\/((?:x\d{3}\/){0,4}\d{3})(?:\.p\/(\d{1,3}))?$/;
 
-/** The tile a path names, or null for every text that is not exactly its path. */
+/** The tile that a path names; null unless the text is exactly a tile's path. */
 export function parseTilePath(path: string): TileId | null {
   const found = PATH.exec(path);
   if (!found) return null;
@@ -33,13 +33,13 @@ export function parseTilePath(path: string): TileId | null {
   return isPossible && (id.level === 'entries' || id.level < 64) && tilePath(id) === path ? id : null;
 }
 
-/** Hashes that a tile has in a tree of `size` leaves: 0 to 256. */
+/** Number of hashes, 0 to 256, of a tile in a tree of `size` leaves. */
 export function tileWidth(level: number, n: number, size: number): number {
   const hashes = Math.floor(size / 2 ** (TILE_HEIGHT * level));
   return Math.max(0, Math.min(TILE_WIDTH, hashes - n * TILE_WIDTH));
 }
 
-/** A bundle of leaves: each with its length before it, two bytes, big-endian. */
+/** Concatenates leaves, each after its length in two bytes, big-endian. */
 export function entryBundle(leaves: readonly Uint8Array[]): Buffer {
   return Buffer.concat(
     leaves.flatMap((leaf) => {
@@ -50,7 +50,7 @@ export function entryBundle(leaves: readonly Uint8Array[]): Buffer {
   );
 }
 
-/** The first `width` hashes of a tile, or leaves of a bundle, that has at least as many: a view. */
+/** A view of the first `width` hashes of a tile, or leaves of a bundle. The tile must have at least that many. */
 export function tilePrefix(level: TileId['level'], bytes: Buffer, width: number): Buffer {
   if (level !== 'entries') return bytes.subarray(0, width * HASH_BYTES);
   let end = 0;
@@ -58,7 +58,7 @@ export function tilePrefix(level: TileId['level'], bytes: Buffer, width: number)
   return bytes.subarray(0, end);
 }
 
-/** Where a subtree's hash is folded from. */
+/** The hashes of a tile that fold to a subtree's hash. */
 type Place = { readonly level: number; readonly n: number; readonly from: number; readonly count: number };
 
 function placeOf({ level, index }: Subtree): Place {
@@ -68,17 +68,17 @@ function placeOf({ level, index }: Subtree): Place {
   return { level: tileLevel, n: Math.floor(first / TILE_WIDTH), from: first % TILE_WIDTH, count };
 }
 
-/** The root of complete subtrees side by side, a power of two of them. */
+/** The root over adjacent complete subtrees; their number is a power of two. */
 export function rootOfTile(hashes: Buffer): Buffer {
   if (hashes.length === HASH_BYTES) return hashes;
   const middle = hashes.length / 2;
   return hashNode(rootOfTile(hashes.subarray(0, middle)), rootOfTile(hashes.subarray(middle)));
 }
 
-/** Reads tiles by level and number: content of at least the width the tree gives them. */
+/** Tiles by level and number. Each must be at least as wide as in the tree. */
 export type TileSet = { get(level: number, n: number): Uint8Array | undefined };
 
-/** The tiles that the spans are folded from, each once. */
+/** The tiles needed to hash these spans, without duplicates. */
 export function tilesOf(spans: readonly Span[]): { readonly level: number; readonly n: number }[] {
   const tiles = new Map<string, { level: number; n: number }>();
   for (const span of spans)
@@ -89,7 +89,7 @@ export function tilesOf(spans: readonly Span[]): { readonly level: number; reado
   return [...tiles.values()];
 }
 
-/** A tile is absent or shorter than the tree says: the log's own storage is damaged. */
+/** A stored tile is missing, or shorter than the size of the tree requires: the stored log is damaged. */
 export class TileMissingError extends Error {
   constructor({ level, n }: Place) {
     super(`tile ${tilePath({ level, n, width: TILE_WIDTH })} is missing or too short`);
@@ -106,7 +106,7 @@ function subtreeHash(subtree: Subtree, tiles: TileSet): Buffer {
 }
 
 /**
- * One hash for each span: a proof, or (of `rootSpan`) a root.
+ * One hash for each span: the nodes of a proof, or the root for `rootSpan`.
  * @throws TileMissingError
  */
 export const hashSpans = (spans: readonly Span[], tiles: TileSet): Buffer[] =>
