@@ -1,38 +1,38 @@
-type Held<T> = { readonly value: T; readonly bytes: number };
+type Entry<T> = { readonly value: T; readonly bytes: number };
 
 export type ByteLru<T> = {
-  /** Counts as a use. */
+  /** Marks the entry as the most recently used. */
   get(key: string): T | undefined;
-  /** Makes room by forgetting what was not used for longest; what takes over a quarter of all room is not kept. */
+  /** Evicts the least recently used entries. Does not store a value larger than a quarter of the cache. */
   set(key: string, value: T, bytes: number): void;
   bytes(): number;
 };
 
-/** A cache bounded in bytes: `bytes` of each entry as its owner counts them. */
+/** A least-recently-used cache bounded in bytes. The caller states the size of each entry. */
 export function createByteLru<T>(maxBytes: number): ByteLru<T> {
-  const entries = new Map<string, Held<T>>();
+  const entries = new Map<string, Entry<T>>();
   let total = 0;
-  const forget = (key: string): void => {
+  const remove = (key: string): void => {
     total -= entries.get(key)?.bytes ?? 0;
     entries.delete(key);
   };
   return {
     get(key) {
-      const held = entries.get(key);
-      if (held === undefined) return undefined;
-      // A Map keeps the order of insertion: the first is the one to go.
+      const entry = entries.get(key);
+      if (entry === undefined) return undefined;
+      // A Map iterates in insertion order, so its first entry is the least recently used.
       entries.delete(key);
-      entries.set(key, held);
-      return held.value;
+      entries.set(key, entry);
+      return entry.value;
     },
     set(key, value, bytes) {
-      forget(key);
+      remove(key);
       if (bytes > maxBytes / 4) return;
       entries.set(key, { value, bytes });
       total += bytes;
       for (const oldest of entries.keys()) {
         if (total <= maxBytes) break;
-        forget(oldest);
+        remove(oldest);
       }
     },
     bytes: () => total,

@@ -4,7 +4,7 @@ import type { ViewRow } from '../events.store.ts';
 
 export type AuditEventView = z.output<typeof auditEventView>;
 
-/** An event as the API, the command line and reports show it: with what its leaf only commits to, until it is erased. */
+/** An event as the API, the CLI and reports show it, with the personal values behind its commitments unless erased. */
 export const viewOf = (row: ViewRow): AuditEventView => ({
   seq: row.seq,
   event_id: row.eventId,

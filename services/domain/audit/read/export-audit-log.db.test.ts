@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The files of an export, by their paths, written to a folder of their own. */
+/** Writes an export to a new folder. */
 async function exported(input: Partial<ExportInput> = {}) {
   const into = mkdtempSync(join(folder, 'e-'));
   const paths: string[] = [];
@@ -51,19 +51,19 @@ function verify(into: string, signer: (typeof signers)[number], ...args: string[
 const entriesOf = (paths: readonly string[]) => paths.filter((path) => path.includes('tile/entries/'));
 const failing = (input: Partial<ExportInput> = {}) => expect(exported(input)).rejects;
 const raw = (text: string) => ports.raw(text);
-/** As an attacker with the database owner's rights: no trigger stops them. */
+/** Runs a statement with triggers off, as an attacker with the rights of a superuser can. */
 const tamper = (text: string) => raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${text}; END $$`);
 
 describe('an export', () => {
-  test('of everything verifies offline, whole, the log in use and the one before', async () => {
+  test('of the whole log verifies offline as complete, together with the earlier log', async () => {
     const { into, paths } = await exported();
     const both = verify(into, signers[1], '--vkey', vkeyOf(signers[0].key), '--complete');
     expect(both, JSON.stringify(both.result)).toMatchObject({ status: 0 });
     expect(both.result.logs).toHaveLength(2);
-    expect(new Set(paths).size, 'each file comes in one stretch').toBe(paths.length);
+    expect(new Set(paths).size, 'the parts of a file are adjacent').toBe(paths.length);
   });
 
-  test('holds every checkpoint, the key of each log, and each place of the tree as wide as it is signed', async () => {
+  test('contains every checkpoint, the key of each log, and each tile at its signed width', async () => {
     const { into, paths, text } = await exported();
     expect(readdirSync(join(into, 'checkpoints')).sort()).toEqual(['100', '300']);
     expect(text('vkey')).toBe(`${vkeyOf(signers[1].key)}\n`);
@@ -72,21 +72,21 @@ describe('an export', () => {
     expect(paths.filter((path) => /^tile\/\d/.test(path))).toEqual(['tile/0/000', 'tile/0/001.p/44', 'tile/1/000.p/1']);
   });
 
-  test('of some events leaves out the bundles that hold none of them, and still verifies', async () => {
+  test('of some events omits the bundles without any of them, and still verifies', async () => {
     const { into, paths } = await exported({ fromSeq: FIRST + 260, toSeq: FIRST + 261 });
     expect(entriesOf(paths)).toEqual(['tile/entries/001.p/44']);
     expect(verify(into, signers[1])).toMatchObject({ status: 0 });
-    expect(verify(into, signers[1], '--complete').status, 'it says that others are left out').toBe(1);
+    expect(verify(into, signers[1], '--complete').status, 'reported as incomplete').toBe(1);
   });
 
-  test('of events of an earlier log has the tree of the one in use all the same', async () => {
+  test('of events of an earlier log also contains the tree of the log in use', async () => {
     const { into, paths } = await exported({ fromSeq: 10, toSeq: 20 });
     expect(entriesOf(paths)).toEqual(['origins/1/tile/entries/000']);
     expect(paths).toContain('checkpoint');
     expect(verify(join(into, 'origins/1'), signers[0])).toMatchObject({ status: 0 });
   });
 
-  test('gives the values behind the commitments of the wanted events, of no other, and of none unless asked', async () => {
+  test('contains personal values only of the requested events, and only if requested', async () => {
     const asked = await exported({ fromSeq: 3, toSeq: 8 });
     const values = asked
       .text('origins/1/personal.jsonl')
@@ -106,7 +106,7 @@ describe('an export', () => {
     expect(none.paths).not.toContain('origins/1/personal.jsonl');
   });
 
-  test('leaves neither of two checkpoints of one size out: they are the proof of a fork', async () => {
+  test('contains both of two checkpoints of one size, because they prove a fork', async () => {
     await raw(
       `INSERT INTO audit_checkpoints (origin, size, root, note)
        SELECT origin, size, sha256(root), 'another note' FROM audit_checkpoints WHERE origin = 'sallyport.test/second' AND size = 100`,
@@ -117,7 +117,7 @@ describe('an export', () => {
     await raw(`DELETE FROM audit_checkpoints WHERE note = 'another note'`);
   });
 
-  test('says which event is missing, at the end of a bundle and within it', async () => {
+  test('fails with the number of a missing event, at the end of a bundle or within it', async () => {
     await tamper(`UPDATE audit_events SET seq = 1000000 WHERE seq = ${FIRST + 40}`);
     await failing().toMatchObject({
       code: 'audit_log_damaged',
@@ -133,7 +133,7 @@ describe('an export', () => {
     await expect(exported()).resolves.toBeDefined();
   });
 
-  test('skips an earlier log without a signature, and finds nothing before the current log is signed', async () => {
+  test('skips an unsigned earlier log, and fails if the log in use is unsigned', async () => {
     const unsigned = (origin: string) =>
       raw(`UPDATE audit_checkpoints SET origin = origin || '/away' WHERE origin = '${origin}'`);
     const signed = () => raw(`UPDATE audit_checkpoints SET origin = replace(origin, '/away', '')`);
@@ -145,7 +145,7 @@ describe('an export', () => {
   });
 });
 
-test('events of a time are named by the first and the last of them, both ends inclusive; none by nothing', async () => {
+test('returns the first and the last event of a period, both ends inclusive; null if there is none', async () => {
   const timeOf = (seq: number) => plainEvent(seq).occurredAt;
   expect(await seqRangeOfTime(ports, timeOf(10), timeOf(20))).toEqual({ first: 10, last: 20 });
   expect(await seqRangeOfTime(ports, '1999-01-01T00:00:00Z', '1999-12-31T00:00:00Z')).toBeNull();

@@ -15,22 +15,22 @@ import { readPersonalOfEvents, readSeqRange, readTilesAfter } from './export.sto
 import type { HasAuditLogKeys } from './read-log.ts';
 
 export type ExportInput = {
-  /** Events, both ends inclusive; the tree is always whole. */
+  /** Both inclusive. The export always contains the whole tree. */
   readonly fromSeq: number;
   readonly toSeq: number;
-  /** Values behind the commitments, as far as they have not been erased. */
+  /** Whether to include the personal values that are not erased. */
   readonly personal: boolean;
 };
 
-/** Bytes to append to a file below the export's folder; each file comes in one stretch. */
+/** Bytes to append to a file of the export. The parts of one file come one after the other. */
 export type ExportPart = { readonly path: string; readonly bytes: Uint8Array };
 
 const TILES_PAGE = 256;
 const CHECKPOINTS_PAGE = 1_000;
-/** Checkpoints that go along, spread over the log: they bound the place of what was changed. */
+/** Checkpoints in an export, spread over the log. A verifier uses them to narrow down which events were changed. */
 const CHECKPOINTS_MOST = 1_000;
 
-/** `seq` of the first and last event of a time, or null where there is none. RFC 3339, both inclusive. */
+/** `seq` of the first and the last event of a period; null if there is none. RFC 3339, both inclusive. */
 export const seqRangeOfTime = (
   { sql }: Pick<Ports, 'sql'>,
   from: string,
@@ -38,9 +38,9 @@ export const seqRangeOfTime = (
 ): Promise<{ readonly first: number; readonly last: number } | null> => readSeqRange(sql, from, to);
 
 /**
- * The log as files that `scripts/verify-audit-log.mjs` checks offline: entries, tiles, checkpoints, keys and personal
- * values; logs before the one in use below `origins/<number>/`. Bundles that hold no wanted event are left out.
- * Throws `auditLogEmpty` (404) before the first checkpoint, `auditLogDamaged` (500) where a row or tile is missing.
+ * Exports the log as files that `scripts/verify-audit-log.mjs` verifies offline: entries, tiles, checkpoints, keys and
+ * personal values. Earlier logs are below `origins/<number>/`. Omits bundles without an event of the range.
+ * @throws auditLogEmpty (404) before the first checkpoint; auditLogDamaged (500) if a row or tile is missing
  */
 export async function* exportAuditLog(
   ports: Pick<Ports, 'sql'> & HasAuditLogKeys,
@@ -86,7 +86,7 @@ async function* exportCheckpoints(
   for (;;) {
     const page = await readCheckpointsAfter(sql, origin, after, CHECKPOINTS_PAGE);
     for (const { size: at, note } of page) {
-      // Two of one size are the proof of a fork: neither is left out.
+      // Two checkpoints of one size prove a fork, so both are exported.
       twins = at === last ? twins + 1 : 0;
       if (twins === 0 && at < last + apart) continue;
       last = at;
@@ -112,7 +112,7 @@ async function* exportTiles({ sql }: Pick<Ports, 'sql'>, origin: string, size: n
   }
 }
 
-/** Bundles of a log that hold a wanted event: number and width of each. */
+/** Number and width of each bundle that contains an event of the range. */
 function* wantedBundles(
   { firstSeq }: LogRow,
   size: number,

@@ -1,7 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** Along the primary key, a page at a time. */
+/** Reads one page along the primary key. */
 const auditTilesAfter = defineStatement(
   'auditTilesAfter',
   `SELECT level, n, hashes FROM audit_tiles WHERE origin = $1 AND (level, n) > ($2::smallint, $3::bigint)
@@ -13,7 +13,7 @@ const auditPersonalOfEvents = defineStatement(
    FROM audit_events e JOIN audit_personal p ON p.event_id = e.event_id
    WHERE e.seq >= $1 AND e.seq < $2 ORDER BY e.seq, field`,
 );
-/** One step along audit_events_occurred_at at either end. */
+/** Scans audit_events_occurred_at over the period. */
 const auditSeqRange = defineStatement(
   'auditSeqRange',
   `SELECT min(seq) AS first, max(seq) AS last FROM audit_events WHERE occurred_at >= $1 AND occurred_at <= $2`,

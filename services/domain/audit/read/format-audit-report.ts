@@ -2,7 +2,7 @@ import { canonicalJson, type Json } from '../log/canonical-json.ts';
 import type { AuditEventView } from './event-view.ts';
 import type { AuditReport } from './generate-audit-report.ts';
 
-/** A report as one JSON document, a part at a time. */
+/** Formats a report as one JSON document, in parts. */
 export async function* auditReportJson(report: AuditReport): AsyncGenerator<string> {
   const { start, end, generatedAt, throughSeq, total, counts, unsealed } = report;
   const head = { start, end, generated_at: generatedAt, through_seq: throughSeq, total, counts, unsealed };
@@ -31,7 +31,7 @@ const COLUMNS: readonly (readonly [string, (event: AuditEventView) => string | n
   ['detail', (event) => canonicalJson(event.detail as Json)],
 ];
 
-/** A report as RFC 4180 CSV with a header line, a line at a time. */
+/** Formats a report as RFC 4180 CSV with a header line, line by line. */
 export async function* auditReportCsv(report: AuditReport): AsyncGenerator<string> {
   yield `${COLUMNS.map(([name]) => name).join(',')}\r\n`;
   for await (const event of report.rows()) yield `${COLUMNS.map(([, read]) => cell(read(event))).join(',')}\r\n`;
@@ -39,7 +39,7 @@ export async function* auditReportCsv(report: AuditReport): AsyncGenerator<strin
 
 function cell(value: string | number | null): string {
   if (value === null) return '';
-  // A spreadsheet would run a cell that begins like a formula, and callers can choose ids of targets.
+  // A spreadsheet evaluates a cell that begins like a formula, and callers can choose ids of targets.
   const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

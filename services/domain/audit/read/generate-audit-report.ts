@@ -4,18 +4,18 @@ import { type AuditEventView, viewOf } from './event-view.ts';
 import { countUnsealed, type ReportRange, readReportPage } from './report.store.ts';
 
 export type AuditReport = {
-  /** RFC 3339; both ends belong to the report. */
+  /** RFC 3339, both inclusive. */
   readonly start: string;
   readonly end: string;
   readonly generatedAt: string;
-  /** The newest event that could be in it: what is sealed later changes nothing here. -1: none at all. */
+  /** The newest event when the report was made. Events sealed later are not in it. -1: the log was empty. */
   readonly throughSeq: number;
   readonly total: number;
-  /** By type, then outcome. Their sum is `total`, the number of rows. */
+  /** Sorted by type, then outcome. They add up to `total`, the number of rows. */
   readonly counts: readonly { readonly type: string; readonly outcome: string; readonly count: number }[];
-  /** Events of the time that were not sealed yet, and are not in the report. */
+  /** Number of events in the period that were not sealed yet. They are not in the report. */
   readonly unsealed: number;
-  /** The events in the order they happened, read a page at a time. */
+  /** Reads the events in order of time, page by page. */
   rows(): AsyncIterable<AuditEventView>;
 };
 
@@ -33,8 +33,8 @@ async function* readRows({ sql }: Pick<Ports, 'sql'>, range: ReportRange): Async
 }
 
 /**
- * Every sealed event from `start` to `end`, both inclusive, with counts that equal its rows. The log only grows, so a
- * second reading gives the same rows.
+ * Reports every sealed event from `start` to `end`, both inclusive. Reads the rows twice, for the counts and for `rows`:
+ * the log only grows, so both reads return the same.
  */
 export async function generateAuditReport(
   ports: Pick<Ports, 'sql' | 'clock'>,
@@ -61,9 +61,12 @@ export async function generateAuditReport(
   };
 }
 
-/** Text keeps its microseconds. Throws RangeError for what is no time. */
+/**
+ * Returns a text unchanged, to preserve its microseconds.
+ * @throws RangeError if it is not a time
+ */
 function instantOf(time: Date | string): string {
   if (typeof time !== 'string') return time.toISOString();
-  if (Number.isNaN(Date.parse(time))) throw new RangeError(`${JSON.stringify(time.slice(0, 40))} is no time`);
+  if (Number.isNaN(Date.parse(time))) throw new RangeError(`${JSON.stringify(time.slice(0, 40))} is not a time`);
   return time;
 }

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([empty?.end(), ports?.end()]));
 
-/** Every place that is listed, page after page. */
+/** The `seq` of every listed event, page by page. */
 async function listed(input: Omit<ListEventsInput, 'cursor'>): Promise<number[]> {
   const seqs: number[] = [];
   let cursor: string | undefined;
@@ -36,16 +36,16 @@ const down = (from: number, to: number, step = 1): number[] =>
   Array.from({ length: Math.floor((from - to) / step) + 1 }, (_, n) => from - n * step);
 
 describe('sealed events', () => {
-  test('are listed newest first, each once, however the pages fall', async () => {
+  test('are listed newest first, each once, for any page size', async () => {
     for (const limit of [1, 7, 30, 31]) expect(await listed({ limit }), `${limit}`).toEqual(down(29, 0));
   });
 
-  test('of one type are listed alone', async () => {
+  test('can be filtered by type', async () => {
     expect(await listed({ limit: 4, type: 'user.login' })).toEqual(down(27, 0, 3));
     expect(await listed({ limit: 4, type: 'no.such' })).toEqual([]);
   });
 
-  test('of a time are listed by it, both ends inclusive; one end is enough', async () => {
+  test('of a period are listed by time, both ends inclusive; one end is enough', async () => {
     expect(await listed({ limit: 3, from: timeOf(5), to: timeOf(9) })).toEqual(down(9, 5));
     expect(await listed({ limit: 3, from: timeOf(27) })).toEqual(down(29, 27));
     expect(await listed({ limit: 2, to: timeOf(2) })).toEqual(down(2, 0));
@@ -65,14 +65,14 @@ describe('sealed events', () => {
     await refused({ cursor: `${bySeq}=` });
   });
 
-  test('are followed from a place on, the oldest first, no further than asked', async () => {
+  test('after a given event are returned oldest first, up to the limit', async () => {
     const seqs = (events: readonly { readonly seq: number }[]) => events.map(({ seq }) => seq);
     expect(seqs(await followEvents(ports, 25, 100))).toEqual([26, 27, 28, 29]);
     expect(seqs(await followEvents(ports, -1, 2))).toEqual([0, 1]);
     expect([await newestEventSeq(ports), await newestEventSeq(empty)]).toEqual([29, -1]);
   });
 
-  test('of some types are followed with how far was looked: as far as the page, or to the end', async () => {
+  test('of some types are returned with the last event searched: the end of the page, or of the log', async () => {
     const follow = async (after: number, limit: number) => {
       const { events, reachedSeq } = await followEventsOf(ports, ['user.login'], after, limit);
       return [events.map(({ seq }) => seq), reachedSeq];
@@ -85,7 +85,7 @@ describe('sealed events', () => {
 });
 
 describe('one event', () => {
-  test('is shown with its place, its sealed bytes and what is known of who it is about', async () => {
+  test('is returned with its index in the log, its sealed bytes and its personal values', async () => {
     expect(await readEvent(ports, 21)).toMatchObject({
       seq: 21,
       origin: 'sallyport.test/second',
@@ -96,7 +96,7 @@ describe('one event', () => {
     expect((await readEvent(ports, 1)).target).toEqual({ kind: 'token', id: plainEvent(1).targetId });
   });
 
-  test('that was never sealed is unknown, and has no proof', async () => {
+  test('that was never sealed is not found, and has no proof', async () => {
     await expect(readEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
     await expect(proveEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
   });

@@ -12,7 +12,7 @@ import {
 import { type AuditEventView, viewOf } from './event-view.ts';
 
 export type ListEventsInput = {
-  /** 1 to 1,000. */
+  /** From 1 to 1,000. */
   readonly limit: number;
   readonly cursor?: string | undefined;
   readonly type?: string | undefined;
@@ -24,8 +24,8 @@ export type ListEventsInput = {
 export type EventsPage = { readonly events: AuditEventView[]; readonly next: string | null };
 
 /**
- * Sealed events, newest first: by seq, or by time where one is asked for.
- * Throws `cursor_invalid` (400) for a cursor of another list.
+ * Lists sealed events, newest first: by `seq`, or by time if `from` or `to` is given.
+ * @throws cursorInvalid (400) for a malformed cursor, or one of the other order
  */
 export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsInput): Promise<EventsPage> {
   const isByTime = input.from !== undefined || input.to !== undefined;
@@ -47,25 +47,25 @@ const FAR_OFFSET = /[+-](?:1[6-9]|2\d):\d\d$/;
 const FIRST_MS = Date.parse('0001-01-01T00:00:00Z');
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** An RFC 3339 time as Postgres can read it, which knows no year 0 and no offset beyond 15:59. */
+/** Converts an RFC 3339 time that Postgres rejects: year 0, or an offset beyond 15:59. Other times stay unchanged. */
 export function storedInstant(text: string | undefined): string | undefined {
   if (text === undefined || !(YEAR_ZERO.test(text) || FAR_OFFSET.test(text))) return text;
   return new Date(Math.min(Math.max(Date.parse(text), FIRST_MS), LAST_MS)).toISOString();
 }
 
-/** Events after a place, oldest first, for one who follows. */
+/** Sealed events after this one, oldest first. */
 export const followEvents = async (
   { sql }: Pick<Ports, 'sql'>,
   afterSeq: number,
   limit: number,
 ): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(viewOf);
 
-/** Place of the newest sealed event; -1 before the first. */
+/** `seq` of the newest sealed event; -1 before the first. */
 export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);
 
 /**
- * Events of these types after a place, oldest first, and how far they were looked for: a type that is rare costs
- * nothing for the others in between.
+ * Sealed events of these types after `afterSeq`, oldest first. `reachedSeq` is the last event that the search covered, so
+ * that the next call does not search the same events again.
  */
 export async function followEventsOf(
   { sql }: Pick<Ports, 'sql'>,
@@ -80,7 +80,7 @@ export async function followEventsOf(
   return { events: rows.map(viewOf), reachedSeq: last?.seq ?? newest };
 }
 
-/** A cursor says only where to go on: made up, it shows nothing that its sender may not read. */
+/** The cursor is not signed: it contains only a position, and the caller may read every event of the list. */
 const cursorOf = ({ seq, occurredAt }: EventPlace, isByTime: boolean): string =>
   Buffer.from(isByTime ? `${occurredAt} ${seq}` : String(seq)).toString('base64url');
 

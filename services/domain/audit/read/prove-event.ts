@@ -7,9 +7,9 @@ import { hashSpans, TileMissingError, tilesOf } from '../log/tiles.ts';
 import { readNewestCheckpoint, readTiles } from '../log-reader.store.ts';
 
 /**
- * The `.tlog-proof` of an event: its path to the newest checkpoint of its log, which is in it. Two small reads and at
- * most five tiles, whatever the size of the log.
- * Throws `auditEventUnknown` (404), `auditProofPending` (503), `auditLogDamaged` (500).
+ * Returns the `.tlog-proof` of an event: its inclusion proof and the newest checkpoint of its log. Costs two small reads
+ * and at most five tiles, whatever the size of the log.
+ * @throws auditEventUnknown (404), auditProofPending (503), auditLogDamaged (500)
  */
 export async function proveEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<string> {
   const event = await readPlacedEvent(sql, seq);

@@ -19,7 +19,7 @@ afterAll(() => harness?.end());
 type Leaf = { readonly personal?: Record<string, string>; readonly target?: object; readonly detail: object };
 type Event = Parameters<typeof recordEvent>[2];
 
-/** Records, seals, and gives the leaf, everything a dump of the sealed rows shows, and what a reader with rights sees. */
+/** Records and seals an event. Returns its leaf, a dump of its sealed rows, and what `audit:read` shows. */
 async function sealed(event: Event, detail: AuditDetail<string>) {
   await harness.transact((tx) => recordEvent(tx, testCaller, event, detail));
   await sealEvents(harness, {}, testCaller);
@@ -32,7 +32,7 @@ async function sealed(event: Event, detail: AuditDetail<string>) {
   return { leaf: JSON.parse(text) as Leaf, everywhere: text + row!.columns + row!.outbox, view: events[0]! };
 }
 
-test('a refused sign-in looks alike for a known and an unknown account, and names neither', async () => {
+test('a refused sign-in has the same form for a known and an unknown account, and names neither', async () => {
   const detail = { factor: 'password', identifier: '1.hash' };
   const known = await sealed(userLogin, { outcome: 'refused', target: { kind: 'user', id: 'user-777' }, detail });
   const unknown = await sealed(userLogin, { outcome: 'refused', detail });
@@ -44,7 +44,7 @@ test('a refused sign-in looks alike for a known and an unknown account, and name
   expect(unknown.view).toMatchObject({ target: null, detail });
 });
 
-test('what a refused request named is not in the log, whatever its sender typed', async () => {
+test('the target that the sender of a refused request chose is not in the log', async () => {
   const id = 'sid:ada.lovelace@example.test';
   const { everywhere, view } = await sealed(tokenRevoked, { outcome: 'refused', target: { kind: 'revocation', id } });
   expect(everywhere).not.toContain('lovelace');
@@ -52,7 +52,7 @@ test('what a refused request named is not in the log, whatever its sender typed'
 });
 
 test.each(['Ada lost her phone', 'hiv_positive_johndoe', 'phone'])(
-  'a reason that a person wrote is not in the log, not even one word: %s',
+  'a free-text reason is not in the log, not even one word: %s',
   async (reason) => {
     const target = { kind: 'family', id: 'f1' } as const;
     const written = await sealed(familyEnded, { outcome: 'ok', target, detail: { reason } });
@@ -61,7 +61,7 @@ test.each(['Ada lost her phone', 'hiv_positive_johndoe', 'phone'])(
   },
 );
 
-test('a reason that our own code gives is in the log', async () => {
+test('a reason code of our own is in the log', async () => {
   const target = { kind: 'family', id: 'f1' } as const;
   const code = await sealed(familyEnded, { outcome: 'ok', target, detail: { reason: 'sign_out' } });
   expect(code.leaf.detail).toEqual({ reason: 'sign_out' });
@@ -69,7 +69,7 @@ test('a reason that our own code gives is in the log', async () => {
   expect(refused.leaf.detail).toEqual({ reason: 'invalid_scope' });
 });
 
-test('the address of a client’s document is in no leaf, and a reader with the right sees it', async () => {
+test('a client id that is a URL is not in the leaf, and a reader with `audit:read` sees it', async () => {
   const clientId = 'https://example.test/hiv_positive_johndoe';
   const target = { kind: 'client', id: clientId } as const;
   const detail = { client_id: clientId, user_id: 'u1' };
@@ -78,21 +78,21 @@ test('the address of a client’s document is in no leaf, and a reader with the 
   expect(granted.view).toMatchObject({ target, client_id: clientId, detail });
 });
 
-test('an id that an administrator typed and that names nothing of ours is in no leaf', async () => {
+test('an id that an administrator typed and that does not exist is not in the leaf', async () => {
   const target = { kind: 'token', id: 'hiv_positive_johndoe' } as const;
   const ended = await sealed(tokenRevoked, { outcome: 'ok', target, detail: {} });
   expect(JSON.stringify(ended.leaf)).not.toContain('johndoe');
   expect(ended.view).toMatchObject({ target });
 });
 
-test('a job’s id that an operator typed is in no leaf', async () => {
+test('a job id that an operator typed is not in the leaf', async () => {
   const target = { kind: 'queue', id: 'mail' } as const;
   const asked = await sealed(clientDeleted, { outcome: 'ok', target, detail: { action: 'retry', job_id: 'johndoe' } });
   expect(asked.everywhere).not.toContain('johndoe');
   expect(asked.view.detail).toEqual({ action: 'retry', job_id: 'johndoe' });
 });
 
-test('what is committed to can be erased: the reader sees it no more, and the trail stays valid', async () => {
+test('values behind commitments can be erased: readers no longer see them, and the trail stays valid', async () => {
   const detail = { factor: 'password', identifier: '1.hash' };
   const target = { kind: 'user', id: 'user-888' } as const;
   const { view } = await sealed(userLogin, { outcome: 'refused', target, detail });

@@ -8,18 +8,24 @@ export type PlacedEvent = AuditEventView & {
   readonly leaf: string;
   readonly origin: string;
   readonly index: number;
-  /** Values behind the leaf's commitments that have not been erased. */
+  /** The personal values behind the commitments, unless erased. */
   readonly personal: readonly PersonalRow[];
 };
 
-/** The place that a text names. Throws `auditEventUnknown` (404) for what cannot be one. */
+/**
+ * Parses a sequence number.
+ * @throws auditEventUnknown (404) if the text is not one
+ */
 export function parseSeq(text: string): number {
   const seq = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(seq)) throw auditEventUnknown();
   return seq;
 }
 
-/** One sealed event with its place in its log. Throws `auditEventUnknown` (404). */
+/**
+ * Reads a sealed event with its log and its index there.
+ * @throws auditEventUnknown (404)
+ */
 export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<PlacedEvent> {
   const row = await readPlacedEvent(sql, seq);
   if (row === null) throw auditEventUnknown();

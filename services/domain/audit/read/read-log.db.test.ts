@@ -42,7 +42,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The offline verifier on what the product gave. */
+/** Runs the offline verifier on a proof of the product. */
 function verifyOffline(seq: number, proof: string, leaf: Buffer): { status: number | null; stdout: string } {
   writeFileSync(join(folder, 'leaf'), leaf);
   writeFileSync(join(folder, 'proof'), proof);
@@ -53,7 +53,7 @@ function verifyOffline(seq: number, proof: string, leaf: Buffer): { status: numb
 }
 
 describe('a proof', () => {
-  test('of any event in 70,000 verifies offline, and is at most 2 KB beside its checkpoint', async () => {
+  test('of any event in 70,000 verifies offline, and has at most 2 KB besides its checkpoint', async () => {
     for (const seq of [0, 1, 255, 256, 257, 65_535, 65_536, 69_888, 69_999]) {
       const proof = await proveEvent(ports, seq);
       const checkpoint = await readCheckpoint(ports, 'current');
@@ -70,14 +70,14 @@ describe('a proof', () => {
     expect(verifyOffline(300, proof, leafOf(plainEvent(301))).status).toBe(1);
   });
 
-  test('waits for a checkpoint that covers the event, and knows what was never sealed', async () => {
+  test('of an event that was never sealed is not found', async () => {
     await expect(proveEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
     await expect(readEvent(ports, SIZE)).rejects.toMatchObject({ code: 'audit_event_unknown' });
   });
 });
 
 describe('the tile reader', () => {
-  /** A reader whose statements are counted, and every tile of hashes that the log has. */
+  /** A reader that records its statements. */
   const counted = (memoryBytes = 16 * 1_048_576) => {
     const statements: string[] = [];
     const sql: Sql = {
@@ -96,35 +96,35 @@ describe('the tile reader', () => {
     ),
   );
 
-  test('reads each tile of 70,000 leaves from the database once, however often strangers ask', async () => {
+  test('reads each tile of 70,000 leaves from the database once, for any number of requests', async () => {
     const { reader, statements } = counted();
     expect(tilesOfLog).toHaveLength(274 + 2 + 1);
     const first = [];
     for (const path of tilesOfLog) first.push((await reader.read('current', path)).etag);
     expect(statements.filter((name) => name === 'auditTileRead')).toHaveLength(tilesOfLog.length);
-    // And which logs there are, and how far this one is published.
+    // Two more: the list of logs and the newest checkpoint.
     expect(statements).toHaveLength(tilesOfLog.length + 2);
-    for (let stranger = 0; stranger < 20; stranger += 1)
+    for (let client = 0; client < 20; client += 1)
       for (const [at, path] of tilesOfLog.entries())
-        expect((await reader.read(stranger % 2 ? '1' : 'current', path)).etag).toBe(first[at]);
+        expect((await reader.read(client % 2 ? '1' : 'current', path)).etag).toBe(first[at]);
     for (const width of [1, 100, 255]) await reader.read('current', `0/000.p/${width}`);
     expect(statements).toHaveLength(tilesOfLog.length + 2);
   });
 
-  test('reads a bundle of leaves once as well, and gives what is sealed', async () => {
+  test('reads a bundle of leaves once, and returns the sealed bytes', async () => {
     const { reader, statements, time } = counted();
     const [one, two] = [await reader.read('1', 'entries/273.p/112'), await reader.read('1', 'entries/273.p/112')];
     expect(two.bytes).toEqual(one.bytes);
     expect(one.bytes).toEqual(entryBundle(Array.from({ length: 112 }, (_, i) => leafOf(plainEvent(273 * 256 + i)))));
     expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLeavesRead']);
-    // A minute later the database is asked again: what was changed there does not hide behind memory.
+    // After a minute the tile is read again, so that the cache does not hide a change.
     time.ms = 60_000;
     await reader.read('1', 'entries/273.p/112');
     expect(statements).toHaveLength(4);
   });
 
   test.each(['entries', '0'])(
-    'every width of a full tile of %s is one read, by however many at once',
+    'concurrent requests for every width of a full tile of %s share one read',
     async (level) => {
       const { reader, statements } = counted();
       await reader.read('1', '0/001');
@@ -143,17 +143,17 @@ describe('the tile reader', () => {
     },
   );
 
-  test('every width of the tile that still grows is one read as well', async () => {
+  test('requests for every width of the last, partial bundle share one read', async () => {
     const { reader, statements } = counted();
     for (const width of [1, 112, 40, 111]) await reader.read('1', `entries/273.p/${width}`);
     expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLeavesRead']);
   });
 
-  test('what is kept has memory of its own, and counts with all that it takes', async () => {
+  test('a cached tile has its own buffer, and counts with its overhead', async () => {
     const roomy = counted(4 * 1_100);
     expect((await roomy.reader.read('1', '2/000.p/1')).bytes.buffer.byteLength).toBe(32);
     await roomy.reader.read('1', '2/000.p/1');
-    // A tile of 32 bytes takes over a thousand.
+    // A tile of 32 bytes counts as more than a thousand.
     const narrow = counted(4 * 1_000);
     for (let i = 0; i < 2; i += 1) await narrow.reader.read('1', '2/000.p/1');
     expect([roomy, narrow].map(({ statements }) => statements.slice(2))).toEqual([
@@ -162,7 +162,7 @@ describe('the tile reader', () => {
     ]);
   });
 
-  test('a missing tile is read each time and never cached', async () => {
+  test('a missing tile is not cached', async () => {
     const { reader, statements } = counted();
     for (const [choice, path, code] of [
       ['current', '0/273', 'audit_tile_unknown'],
@@ -173,7 +173,7 @@ describe('the tile reader', () => {
     expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLogsRead']);
   });
 
-  test('tiles that are damaged are said to be, and not remembered', async () => {
+  test('a damaged tile is reported, and not cached', async () => {
     const { reader } = counted();
     const raw = (text: string) => ports.sql.query(defineStatement('', text));
     await raw('UPDATE audit_tiles SET hashes = substr(hashes, 1, 320) WHERE level = 0 AND n = 7');
@@ -218,7 +218,7 @@ describe('a page of the list', () => {
   };
 
   test.each([auditEventsBefore, auditEventsBeforeOfType, auditEventsBetween, auditReportPage])(
-    'is read along an index, in its order, without a sort: $name',
+    'reads along an index in its order, without a sort: $name',
     async (statement) => {
       const nodes = await plan(statement);
       expect(nodes.filter((node) => node.endsWith('audit_events'))).toEqual(['Index Scan of audit_events']);
@@ -226,7 +226,7 @@ describe('a page of the list', () => {
     },
   );
 
-  test('of one type in a stretch of time reads an index, whichever is less', async () => {
+  test('of one type in a period reads one of two indexes', async () => {
     const nodes = await plan(auditEventsBetweenOfType);
     expect(nodes.filter((node) => node.includes('audit_events'))).toEqual([
       expect.stringMatching(/^(Index|Bitmap Heap) Scan of audit_events$/),
@@ -238,7 +238,7 @@ describe('generateAuditReport', () => {
   const [start, end] = [plainEvent(1_000).occurredAt, plainEvent(4_499).occurredAt];
   const textOf = async (parts: AsyncIterable<string>): Promise<string> => (await listOf(parts)).join('');
 
-  test('holds every row of the time, both ends inclusive, and its counts equal its rows', async () => {
+  test('contains every row of the period, both ends inclusive, and its counts equal its rows', async () => {
     const report = await generateAuditReport(ports, { start, end });
     const rows = await listOf(report.rows());
     expect(rows.map(({ seq }) => seq)).toEqual(Array.from({ length: 3_500 }, (_, i) => 1_000 + i));
@@ -255,14 +255,14 @@ describe('generateAuditReport', () => {
     expect(report.total).toBe(count);
   });
 
-  test('an end a microsecond earlier leaves the last row out', async () => {
+  test('omits the last row if the end is a microsecond earlier', async () => {
     const before = `${new Date(Date.parse(end) - 1).toISOString().slice(0, -1)}999Z`;
     expect((await generateAuditReport(ports, { start, end })).total).toBe(3_500);
     expect((await generateAuditReport(ports, { start, end: before })).total).toBe(3_499);
     expect((await generateAuditReport(ports, { start: new Date(start), end: new Date(end) })).total).toBe(3_500);
   });
 
-  test('as JSON and as CSV it says the same', async () => {
+  test('has the same content as JSON and as CSV', async () => {
     const report = await generateAuditReport(ports, { start, end: plainEvent(1_009).occurredAt });
     const json = JSON.parse(await textOf(auditReportJson(report)));
     expect(json).toMatchObject({ start, total: 10, counts: report.counts });
@@ -275,7 +275,7 @@ describe('generateAuditReport', () => {
     );
   });
 
-  test('what is not sealed yet is counted apart, and nothing of it is in the report', async () => {
+  test('counts unsealed events separately and does not contain them', async () => {
     await ports.sql.query(
       defineStatement(
         '',
@@ -286,12 +286,12 @@ describe('generateAuditReport', () => {
     expect(await generateAuditReport(ports, { start, end })).toMatchObject({ total: 3_500, unsealed: 1 });
   });
 
-  test('what is no time is refused', async () => {
+  test('rejects a start that is not a time', async () => {
     await expect(generateAuditReport(ports, { start: 'yesterday', end })).rejects.toThrow(RangeError);
   });
 });
 
-test('a report is safe to open in a spreadsheet: no cell begins a formula, quotes and lines stay inside theirs', async () => {
+test('a CSV report is safe in a spreadsheet: no cell is a formula, and quotes and line breaks stay in their cell', async () => {
   const event = {
     seq: 1,
     event_id: 'e',
@@ -324,7 +324,7 @@ test('a report is safe to open in a spreadsheet: no cell begins a formula, quote
   );
 });
 
-test('the whole trail of 70,000 rows is validated in pages', async () => {
+test('validates a trail of 70,000 rows', async () => {
   const startedAt = performance.now();
   const result = await validateAuditTrail({ sql: ports.sql, auditLogKeys: async () => [signer.key] });
   console.info(`validated ${result.checked} rows in ${Math.round(performance.now() - startedAt)} ms`);

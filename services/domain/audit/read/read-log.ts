@@ -5,16 +5,16 @@ import { type CheckpointRow, type LogRow, readLogs, readNewestCheckpoint } from 
 
 type ReadPorts = Pick<Ports, 'sql'>;
 
-/** Which log: a number from `listOrigins`, or `current`. */
+/** `number` of a log from `listOrigins`, or `current`. */
 export type LogChoice = string;
 
-/** Public keys of a log, by its origin: those that sign now and those that signed before. */
+/** Public keys of a log, by its origin: current and earlier ones. */
 export type HasAuditLogKeys = { readonly auditLogKeys: (origin: string) => Promise<readonly NoteKey[]> };
 
-/** Every log there ever was, the oldest first. */
+/** Every log of the installation, oldest first. */
 export const listOrigins = ({ sql }: ReadPorts): Promise<LogRow[]> => readLogs(sql);
 
-/** Throws `auditLogEmpty` (404) before the first log, `auditOriginUnknown` (404). */
+/** @throws auditLogEmpty (404) before the first log; auditOriginUnknown (404) */
 async function chosenLog({ sql }: ReadPorts, choice: LogChoice): Promise<LogRow> {
   const logs = await readLogs(sql);
   if (choice !== 'current') {
@@ -33,11 +33,11 @@ async function newestCheckpoint(ports: ReadPorts, log: LogRow): Promise<Checkpoi
   return checkpoint;
 }
 
-/** The newest published checkpoint: a signed note. */
+/** The newest checkpoint, a signed note. */
 export const readCheckpoint = async (ports: ReadPorts, choice: LogChoice): Promise<string> =>
   (await newestCheckpoint(ports, await chosenLog(ports, choice))).note;
 
-/** One verifier key a line. */
+/** The verifier keys of a log, one a line. */
 export const readVkeys = async (ports: ReadPorts & HasAuditLogKeys, choice: LogChoice): Promise<string> =>
   readVkeysOf(ports, (await chosenLog(ports, choice)).origin);
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { createSharedReadings } from './shared-readings.ts';
+import { createSingleFlight } from './single-flight.ts';
 
 const counted = () => {
-  const readings = createSharedReadings<string>();
+  const singleFlight = createSingleFlight<string>();
   const pending: PromiseWithResolvers<string>[] = [];
   const read = (key: string): Promise<string> =>
-    readings(key, () => {
+    singleFlight(key, () => {
       const reading = Promise.withResolvers<string>();
       pending.push(reading);
       return reading.promise;
@@ -13,7 +13,7 @@ const counted = () => {
   return { read, pending };
 };
 
-test('what is asked for while it is read is read once, and anew when that has ended', async () => {
+test('concurrent callers of a key share one read; a later caller reads again', async () => {
   const { read, pending } = counted();
   const asked = [read('a'), read('a'), read('b')];
   expect(pending).toHaveLength(2);
@@ -26,7 +26,7 @@ test('what is asked for while it is read is read once, and anew when that has en
   expect(await again).toBe('two');
 });
 
-test('a failed read rejects for the callers that shared it, not for later ones', async () => {
+test('a failed read rejects for the callers that shared it, not for later callers', async () => {
   const { read, pending } = counted();
   const asked = Promise.allSettled([read('a'), read('a')]);
   pending[0]?.reject(new Error('gone'));

@@ -6,39 +6,39 @@ import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tilePref
 import { type LogRow, readLeaves, readLogs, readNewestCheckpoint, readTile } from '../log-reader.store.ts';
 import { createByteLru } from './byte-lru.ts';
 import type { LogChoice } from './read-log.ts';
-import { createSharedReadings } from './shared-readings.ts';
+import { createSingleFlight } from './single-flight.ts';
 
-/** Bytes of one tile, for everybody. `etag` is a strong one. */
+/** One published tile. `etag` is a strong entity tag. */
 export type PublicTile = { readonly bytes: Buffer; readonly isFull: boolean; readonly etag: string };
 
 export type TileReader = {
   /**
-   * A tile of hashes or a bundle of leaves, within what is published.
+   * Reads a tile of hashes or a bundle of leaves, up to the size of the newest checkpoint.
    * @param path below `tile/`
-   * Throws `auditTileUnknown` (404), `auditOriginUnknown` (404), `auditLogEmpty` (404), `auditLogDamaged` (500).
+   * @throws auditTileUnknown (404), auditOriginUnknown (404), auditLogEmpty (404), auditLogDamaged (500)
    */
   read(choice: LogChoice, path: string): Promise<PublicTile>;
 };
 
 /** A cached tile is read again after this time, so that the cache does not hide changes to the database. */
-const KEPT_MS = 60_000;
-/** For so long after a log was continued, its addresses as the log in use still show the one before. */
-const LOGS_MS = 1_000;
-/** What a tile costs beside its bytes, generously: key, objects, a backing store of its own. */
+const TILE_CACHE_MS = 60_000;
+/** After `audit continue`, `current` may still serve the previous log for this long. */
+const LOGS_CACHE_MS = 1_000;
+/** Upper estimate of the memory of a cached tile besides its bytes: key, objects and backing store. */
 const TILE_OVERHEAD_BYTES = 1_024;
 
-/** A tile as wide as it is published. */
-type HeldTile = PublicTile & { readonly width: number; readonly readAtMs: number };
+/** A tile at its full published width. */
+type CachedTile = PublicTile & { readonly width: number; readonly readAtMs: number };
 
 /**
- * Serves tiles to any number of clients: published tiles never change, so each is read once a minute at most, as
- * far as memory goes, as wide as it is published, by one for all who ask; partial tiles are the beginning of that.
- * An uncached tile costs one statement, a missing one one or two.
+ * Serves tiles from memory. A published tile never changes, so it is read at its full published width, once for all
+ * concurrent requests, and cached for a minute if memory allows. A narrower partial tile is a prefix of it. An uncached
+ * tile costs one statement, a missing tile one or two.
  */
 export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, memoryBytes: number): TileReader {
-  const kept = createByteLru<HeldTile>(memoryBytes);
-  const readings = createSharedReadings<HeldTile>();
-  /** Leaves that are published, by origin; they only grow. */
+  const cache = createByteLru<CachedTile>(memoryBytes);
+  const singleFlight = createSingleFlight<CachedTile>();
+  /** Size of the newest known checkpoint, by origin. It only grows. */
   const sizes = new Map<string, number>();
   let logs: readonly LogRow[] = [];
   let logsReadAtMs = Number.NEGATIVE_INFINITY;
@@ -46,8 +46,8 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
   async function chosenLog(choice: LogChoice): Promise<LogRow> {
     const find = (): LogRow | undefined =>
       choice === 'current' ? logs.at(-1) : logs.find(({ number }) => String(number) === choice);
-    // A number means one log for ever; which one is in use may change.
-    const isFresh = choice !== 'current' || clock.monotonic() - logsReadAtMs < LOGS_MS;
+    // A number always names the same log; `current` may name another one later.
+    const isFresh = choice !== 'current' || clock.monotonic() - logsReadAtMs < LOGS_CACHE_MS;
     const known = isFresh ? find() : undefined;
     if (known) return known;
     const readAtMs = clock.monotonic();
@@ -58,12 +58,12 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
     return log;
   }
 
-  /** Hashes or leaves of this place that are published; throws `auditTileUnknown` where those asked for are not. */
+  /** Number of published hashes or leaves of this tile. Throws `auditTileUnknown` if the request needs more. */
   async function publishedWidth({ origin }: LogRow, { level, n, width }: TileId): Promise<number> {
     const widthIn = (size: number): number => tileWidth(level === 'entries' ? 0 : level, n, size);
     const known = widthIn(sizes.get(origin) ?? 0);
     if (width <= known) return known;
-    // Always asked anew, and not shared: another process may just have shown the checkpoint that covers it.
+    // Reads without single-flight: a read that began earlier may miss a checkpoint that the client has already seen.
     const newest = await readNewestCheckpoint(sql, origin);
     if (newest === null) throw auditLogEmpty();
     sizes.set(origin, Math.max(newest.size, sizes.get(origin) ?? 0));
@@ -71,14 +71,14 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
     return widthIn(newest.size);
   }
 
-  /** What is stored of a place, up to a width; less where the log is damaged. */
+  /** Reads a tile or bundle from the database. Narrower than requested if the log is damaged. */
   const stored = (log: LogRow, tile: TileId): Promise<{ bytes: Buffer; width: number }> =>
     tile.level === 'entries' ? storedLeaves(log, tile) : storedHashes(log, { ...tile, level: tile.level });
 
   async function storedHashes({ origin }: LogRow, { level, n, width }: TileId & { readonly level: number }) {
     const hashes = (await readTile(sql, origin, level, n)) ?? Buffer.alloc(0);
-    const there = Math.min(width, Math.floor(hashes.length / HASH_BYTES));
-    return { bytes: tilePrefix(level, hashes, there), width: there };
+    const storedWidth = Math.min(width, Math.floor(hashes.length / HASH_BYTES));
+    return { bytes: tilePrefix(level, hashes, storedWidth), width: storedWidth };
   }
 
   async function storedLeaves({ firstSeq }: LogRow, { n, width }: TileId) {
@@ -89,21 +89,20 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
     return { bytes: entryBundle(leaves), width: leaves.length };
   }
 
-  async function readAndKeep(key: string, log: LogRow, tile: TileId): Promise<HeldTile> {
+  async function readAndCache(key: string, log: LogRow, tile: TileId): Promise<CachedTile> {
     const readAtMs = clock.monotonic();
     const { bytes, width } = await stored(log, tile);
     const read = { ...publicTile(ownCopy(bytes), width === TILE_WIDTH), width, readAtMs };
-    // What is damaged is not remembered.
-    if (width === tile.width) kept.set(key, read, bytes.byteLength + TILE_OVERHEAD_BYTES);
+    // A damaged tile is not cached.
+    if (width === tile.width) cache.set(key, read, bytes.byteLength + TILE_OVERHEAD_BYTES);
     return read;
   }
 
-  /** From memory, or read for everybody who waits for it. */
-  async function heldTile(log: LogRow, tile: TileId): Promise<HeldTile> {
+  async function cachedTile(log: LogRow, tile: TileId): Promise<CachedTile> {
     const key = `${log.origin}\n${tilePath(tile)}`;
-    const held = kept.get(key);
-    if (held && clock.monotonic() - held.readAtMs < KEPT_MS) return held;
-    return readings(key, () => readAndKeep(key, log, tile));
+    const cached = cache.get(key);
+    if (cached && clock.monotonic() - cached.readAtMs < TILE_CACHE_MS) return cached;
+    return singleFlight(key, () => readAndCache(key, log, tile));
   }
 
   return {
@@ -111,14 +110,14 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
       const tile = parseTilePath(`tile/${path}`);
       if (tile === null) throw auditTileUnknown();
       const log = await chosenLog(choice);
-      const held = await heldTile(log, { ...tile, width: await publishedWidth(log, tile) });
-      if (held.width < tile.width) throw auditLogDamaged();
-      return held.width === tile.width ? held : publicTile(tilePrefix(tile.level, held.bytes, tile.width), false);
+      const widest = await cachedTile(log, { ...tile, width: await publishedWidth(log, tile) });
+      if (widest.width < tile.width) throw auditLogDamaged();
+      return widest.width === tile.width ? widest : publicTile(tilePrefix(tile.level, widest.bytes, tile.width), false);
     },
   };
 }
 
-/** What was read may be a view of a page of many rows, and a small copy one of Node's pool: kept, it would keep all of that. */
+/** A view would keep the buffer of a whole result page in memory, and `Buffer.from` may use a shared pool. */
 function ownCopy(bytes: Buffer): Buffer {
   const own = Buffer.allocUnsafeSlow(bytes.byteLength);
   bytes.copy(own);
