@@ -14,11 +14,11 @@ const FIX = {
   log_forged_continuation: 'treat it as tampering: see docs/runbooks/AuditSealingStopped.md',
 } as const;
 
-function judgeLog(log: LogDescription | null): Result {
+function logResult(log: LogDescription | null): Result {
   if (log === null) return warn('nothing has been sealed yet', 'npm start runs a worker, which seals');
-  const { head, standing, stoppedReason, signedSize, waiting, contradictions } = log;
+  const { head, status, stoppedReason, signedSize, waiting, contradictions } = log;
   const evidence = `${head.origin} has ${head.size} events, ${signedSize ?? 0} of them signed, ${waiting.backlog} waiting`;
-  const stopped = standing === 'current' || standing === 'swap' ? stoppedReason : standing;
+  const stopped = status === 'current' || status === 'swap' ? stoppedReason : status;
   if (stopped !== null) return fail(`${evidence}; sealing has stopped (${stopped})`, FIX[stopped]);
   if (contradictions.length > 0)
     return fail(`${evidence}; ${contradictions.join('; ')}`, 'npx sallyport audit verify names what is missing');
@@ -35,7 +35,7 @@ function judgeLog(log: LogDescription | null): Result {
   return pass(evidence);
 }
 
-function judgeSinks(log: LogDescription | null): Result {
+function sinksResult(log: LogDescription | null): Result {
   const { audit, server } = loadConfig(process.env);
   if (audit.sinks.length === 0)
     return warn(
@@ -49,8 +49,8 @@ function judgeSinks(log: LogDescription | null): Result {
       `${failing.sink} has failed since ${failing.failingSince}`,
       'see the worker log for the cause, and fix it',
     );
-  const told = states.map(({ sink, size }) => `${sink} has ${size}`).join(', ');
-  const evidence = `${audit.sinks.join(', ')}${told === '' ? '; nothing published yet' : `; ${told}`}`;
+  const sizes = states.map(({ sink, size }) => `${sink} has ${size}`).join(', ');
+  const evidence = `${audit.sinks.join(', ')}${sizes === '' ? '; nothing published yet' : `; ${sizes}`}`;
   if (server.profile === 'production' && audit.sinks.every((sink) => sink === 'file'))
     return warn(
       `${evidence}; on this machine only`,
@@ -59,11 +59,11 @@ function judgeSinks(log: LogDescription | null): Result {
   return pass(evidence);
 }
 
-const described = (judge: (log: LogDescription | null) => Result) => (): Promise<Result> =>
-  withAuditLog(async (ports) => judge(await describeLog(ports)));
+const described = (resultOf: (log: LogDescription | null) => Result) => (): Promise<Result> =>
+  withAuditLog(async (ports) => resultOf(await describeLog(ports)));
 
 /** The sealed log and the sinks of its heads. */
 export const auditChecks: readonly Check[] = [
-  { name: 'audit log', needs: 'databaseUrl', run: described(judgeLog) },
-  { name: 'audit sinks', needs: 'databaseUrl', run: described(judgeSinks) },
+  { name: 'audit log', needs: 'databaseUrl', run: described(logResult) },
+  { name: 'audit sinks', needs: 'databaseUrl', run: described(sinksResult) },
 ];

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '../domain/audit/seal/log-gauges.ts';
 import { createLogSigner } from '../domain/keys/log/log-keys.ts';
 import type { CheckpointSink, Ports } from '../domain/ports.ts';
 import { createFileSink } from '../platform/checkpoints/file-sink.ts';
@@ -9,7 +10,7 @@ import { createWitnessSink } from '../platform/checkpoints/witness-sink.ts';
 import type { Config } from '../platform/config/load.ts';
 import { createLogMark } from '../platform/marks/mark-stores.ts';
 
-/** What sealing needs besides the ports of every job. */
+/** The ports that only sealing needs. */
 export function composeAuditLog(
   ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'log'>,
   config: Config,
@@ -18,6 +19,7 @@ export function composeAuditLog(
   return {
     logMark: createLogMark(config.marks, dataDir),
     logSigner: createLogSigner(ports),
+    logGauges: createLogGauges(ports),
     checkpointOutbox: createCheckpointOutbox({ ...ports, checkpointSinks: sinksOf(config, dataDir) }),
     auditOrigin: config.audit.logOrigin ?? defaultOrigin(config),
   };

@@ -5,7 +5,7 @@ import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
-import { watchBacklog } from '../domain/audit/seal/observe-log.ts';
+import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
 import { sessionPurges } from '../domain/identity/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';

@@ -1,4 +1,5 @@
 import type { HasCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
+import type { HasLogGauges } from '../domain/audit/seal/log-gauges.ts';
 import type { HasLogSigner } from '../domain/audit/seal/log-signer.ts';
 import type { HasLogMark } from '../domain/audit/seal/settle-log.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
@@ -13,6 +14,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasKeyRing &
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &
+  HasLogGauges &
   HasCheckpointOutbox & {
     /** The database as the role that may write the sealed log. */
     readonly sealing: Pick<Ports, 'transact' | 'sql'>;

@@ -1,10 +1,11 @@
-// For tests only: a database with the audit log's key, and a sealer of it with real ports.
+// For tests only: a sealer with real ports, on a test database that has the audit log's key.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseCheckpoint } from '#services/domain/audit/log/checkpoint.ts';
 import { openNote } from '#services/domain/audit/log/note.ts';
 import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
 import type { SealPorts } from '#services/domain/audit/seal/seal-events.ts';
 import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
 import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
@@ -20,9 +21,9 @@ export type LogHarness = TestPorts &
   SealPorts & {
     readonly dataDir: string;
     readonly checkpointFolder: string;
-    /** Writes events, as a request does; returns their ids. */
+    /** Writes outbox rows like those of requests. Returns the event ids. */
     emit(count: number, options?: EmitOptions): Promise<string[]>;
-    /** The newest checkpoint, opened with the log's own keys. Throws where there is none. */
+    /** The newest checkpoint, verified with the log's own keys. Throws if there is none. */
     head(origin?: string): Promise<LogMark & { readonly note: string }>;
   };
 
@@ -38,11 +39,11 @@ export type LogHarnessOptions = {
   readonly logMark?: (file: LogMarkStore) => LogMarkStore;
   readonly sinks?: readonly CheckpointSink[];
   readonly applicationName?: string;
-  /** When a failed sink is tried again; not within a test unless said. */
+  /** Delay before a failed sink is retried; by default longer than a test. */
   readonly retryFirstMs?: number;
 };
 
-/** Opens a sealer on a database of `createTestDatabase`; several may stand on one. `end` closes and forgets it. */
+/** Opens a sealer on a database of `createTestDatabase`; several may share one. `end` closes it. */
 export async function createLogHarness(url: string, options: LogHarnessOptions = {}): Promise<LogHarness> {
   const ports = createTestPorts(url, { applicationName: options.applicationName ?? 'test' });
   const ownDir = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'sallyport-log-')) : undefined;
@@ -60,6 +61,7 @@ export async function createLogHarness(url: string, options: LogHarnessOptions =
     checkpointFolder,
     logMark: options.logMark?.(fileMark) ?? fileMark,
     logSigner: createLogSigner(ports),
+    logGauges: createLogGauges(ports),
     checkpointOutbox,
     auditOrigin: TEST_ORIGIN,
     async emit(count, { type = 'test.done', userId = 'u1', traceparent, detail } = {}) {
@@ -91,7 +93,7 @@ export async function createLogHarness(url: string, options: LogHarnessOptions =
 
 export type OwnLogHarness = LogHarness & { readonly databaseUrl: string };
 
-/** A sealer on a database of its own with keys, which `end` drops. */
+/** Creates a database with keys and opens a sealer on it. `end` drops the database. */
 export async function openLogHarness(options: LogHarnessOptions = {}): Promise<OwnLogHarness> {
   const database = await createTestDatabase();
   const harness = await createLogHarness(database.url, options);
@@ -106,7 +108,7 @@ export async function openLogHarness(options: LogHarnessOptions = {}): Promise<O
   };
 }
 
-/** Gives a database its keys, the audit log's among them. */
+/** Creates the keys of a database, including the audit log's. */
 export const giveKeys = (ports: TestPorts): Promise<unknown> =>
   ensureKeys(
     ports,

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
 import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
 import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
@@ -61,6 +62,7 @@ async function leaves(): Promise<Sealed[]> {
     ...asOwner(),
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(copy.ports),
+    logGauges: createLogGauges(copy.ports),
     checkpointOutbox: createCheckpointOutbox({ ...copy.ports, checkpointSinks: [] }),
     auditOrigin: 'sallyport.test/audit',
   };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { countSignInFailure } from '#services/domain/identity/sign-in/count-sign-in-failure.ts';
 import { admitSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
@@ -56,6 +57,7 @@ export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Prom
     transact: harness.owner.transact,
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(api.ports),
+    logGauges: createLogGauges(api.ports),
     checkpointOutbox: createCheckpointOutbox({ ...api.ports, sql: harness.owner.sql, checkpointSinks: [] }),
     auditOrigin: 'sallyport.test/audit',
   };

@@ -5,7 +5,7 @@ import { auditContextSet } from './audit.store.ts';
 import type { EndRule } from './end-rule-shapes.ts';
 import { hmacKey } from './hmac-key.ts';
 
-/** Who acted, as the outbox stores it: address and agent only as keyed hashes. */
+/** The actor columns of an outbox row. IP address and user agent are keyed hashes. */
 export type AuditActor = {
   readonly actor_kind: Caller['kind'];
   readonly actor_id: string | null;
@@ -18,19 +18,19 @@ export type AuditActor = {
 export type IdentifierKey = { readonly version: number; readonly key: Buffer };
 
 const HASH_CHARACTERS = 22;
-/** Few addresses and agents send most requests; those beyond are hashed again. */
+/** When the cache is full, it is emptied: few addresses and agents send most requests. */
 const KNOWN_HASHES_MAXIMUM = 4_096;
 const KNOWN_VALUE_MAXIMUM = 256;
 
 /**
- * Keyed hash of an identifying value: HMAC-SHA-256 under a label of its own, 128 bits in base64url.
- * Equal values give equal hashes only for those who hold the key.
+ * HMAC-SHA-256 of an identifying value, truncated to 128 bits, in base64url. The label separates kinds of values.
+ * Only a holder of the key can compute the hash of a guessed value.
  */
 export function keyedHash(key: Buffer, label: 'ip' | 'agent' | 'prefix', value: string): string {
   return createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
 }
 
-/** Hashes identifiers under the newest `identifier` server secret, and keeps the most frequent hashes. */
+/** Hashes identifiers under the newest `identifier` server secret. Caches hashes of short values. */
 export function createIdentifierHashes(newestKey: () => IdentifierKey): HashIdentifier {
   let known = new Map<string, string>();
   let knownUnder: Buffer | undefined;
@@ -81,7 +81,7 @@ export function auditActor(caller: Caller): AuditActor {
 }
 
 /**
- * Tells the row triggers of this transaction who acts and why; forgotten with the transaction.
+ * Passes actor and reason to the row triggers, in settings that end with the transaction.
  * @param reason stored with sessions, families and revocations that end
  * @param rule the rule that ended them, where the reason is free text; stored with revocations
  */

@@ -1,6 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** One event; locks nothing, no index looked up. */
+/** Inserts one event. Takes no row lock and reads no index. */
 export const auditOutboxInsert = defineStatement(
   'auditOutboxInsert',
   `INSERT INTO audit_outbox
@@ -9,7 +9,7 @@ export const auditOutboxInsert = defineStatement(
    VALUES (coalesce($1::uuid, gen_random_uuid()), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, audit_event_at($1::uuid))`,
 );
 
-/** Local to the transaction: set_config's third argument. Read by audit_context() in the row triggers. */
+/** The row triggers read these settings with audit_context(). `true` limits them to the transaction. */
 export const auditContextSet = defineStatement(
   'auditContextSet',
   `SELECT set_config('sallyport.actor_kind', $1, true), set_config('sallyport.actor_id', $2, true),

@@ -14,7 +14,7 @@ const TAG = 'Audit';
 const READER = { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' } as const;
 const noQuery = z.strictObject({});
 
-/** RFC 3339, microseconds kept. */
+/** RFC 3339; microseconds are preserved. */
 const instant = z.iso.datetime({ offset: true }).max(40);
 const eventType = z
   .string()
@@ -22,7 +22,7 @@ const eventType = z
   .regex(/^[a-z_]+(\.[a-z_]+)+$/);
 
 export const auditEventView = z.object({
-  /** Place in the log over all its origins: 0, 1, 2 … without gaps. */
+  /** Sequence number over all logs of the installation: 0, 1, 2 … without gaps. */
   seq: z.int(),
   event_id: z.uuid(),
   type: z.string(),
@@ -59,7 +59,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
   errors: [cursorInvalid, storeUnavailable],
 });
 
-/** Whatever is no number of the log names an event that is not there. */
+/** Text that is not a number answers 404, like an unknown number. */
 const bySeq = z.strictObject({ seq: z.string().max(32) });
 
 export const readAuditEventEndpoint = defineEndpoint({
@@ -98,10 +98,10 @@ export const proveAuditEventEndpoint = defineEndpoint({
 const TEXT = { 200: { contentType: 'text/plain; charset=utf-8' } } as const;
 const TILE = { 200: { contentType: 'application/octet-stream' }, 304: null } as const;
 
-/** Where the log in use answers, and where each log that ever was does. */
+/** Path of the log in use, and of each log by its number. */
 const PREFIX = '/v1/audit/log';
 const ORIGIN_PREFIX = '/v1/audit/log/origins/{origin}';
-/** A number of GET /v1/audit/log/origins. */
+/** `number` of an entry of GET /v1/audit/log/origins. */
 const origin = z.string().max(32);
 const tile = z.string().max(64);
 

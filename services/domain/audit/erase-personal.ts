@@ -8,9 +8,9 @@ import { PERSONAL_MEMBERS } from './seal/sealable-event.ts';
 export type ErasedPersonal = { readonly values: number; readonly unsealed: number };
 
 /**
- * Forgets the personal values of a user's events, sealed or not, and records that. The leaves hold commitments only,
- * so every proof stays good; without its salt a commitment says nothing. A batch that was read before is not written
- * after it.
+ * Erases the personal values of a user's events, sealed or not, and records the erasure. Leaves contain only
+ * commitments, so every proof stays valid; without its salt a commitment reveals nothing. A batch that a sealer read
+ * before the erasure is discarded.
  * @param input `subject` is the user's id
  */
 export function erasePersonal(

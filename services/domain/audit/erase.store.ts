@@ -1,13 +1,13 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 
-/** Along audit_personal_subject. */
+/** Uses the index audit_personal_subject. */
 const auditPersonalErase = defineStatement(
   'auditPersonalErase',
   'DELETE FROM audit_personal WHERE subject = $1 RETURNING 1',
 );
 
-/** Reads what is unsealed, which is seconds of events. Sealed rows hold nothing personal any more. */
+/** Scans the unsealed rows, usually the events of a few seconds. Sealed rows no longer contain personal values. */
 const auditOutboxErase = defineStatement(
   'auditOutboxErase',
   `UPDATE audit_outbox SET ip_hash = NULL, agent_hash = NULL, detail = detail - $2::text[],
@@ -17,7 +17,7 @@ const auditOutboxErase = defineStatement(
    RETURNING 1`,
 );
 
-/** Returns how many values and unsealed rows there were. */
+/** Returns the number of erased values and of changed unsealed rows. */
 export async function eraseSubject(
   tx: Sql,
   subject: string,

@@ -45,7 +45,7 @@ export const auditOriginUnknown = defineError({
   retryable: false,
 });
 
-/** What the log has lost of itself: tampering, or a damaged disk. */
+/** The database lost part of the log, by tampering or a damaged disk. */
 export const auditLogDamaged = defineError({
   code: 'audit_log_damaged',
   status: 500,

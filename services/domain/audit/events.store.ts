@@ -18,7 +18,7 @@ export type EventRow = {
   readonly sealedAt: string;
 };
 
-/** A row for a reader: its personal values by field: `actor`, `client_id`, `target` as `kind:id` ('' for none), `detail.<member>`. */
+/** `disclosed`: values not erased, by field: `actor`, `client_id`, `target` (`kind:id`, '' for none), `detail.<member>`. */
 export type ViewRow = EventRow & { readonly disclosed: Readonly<Record<string, string>> | null };
 
 export const rfc3339 = (expression: string): string =>
@@ -28,23 +28,23 @@ export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_k
   target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId", detail, trace_id AS "traceId",
   ${rfc3339('occurred_at')} AS "occurredAt", ${rfc3339('sealed_at')} AS "sealedAt"`;
 
-/** With what was committed to and not erased, for those who may read it; each by the primary key. */
+/** Adds the personal values that are not erased. One primary-key lookup for each event. */
 export const VIEW_COLUMNS = `${EVENT_COLUMNS}, (SELECT jsonb_object_agg(field, value) FROM audit_personal p
     WHERE p.event_id = audit_events.event_id AND (field IN ('actor', 'client_id', 'target') OR field LIKE 'detail.%')) AS disclosed`;
 
-/** Backwards along the primary key. */
+/** Scans the primary key backwards. */
 export const auditEventsBefore = defineStatement(
   'auditEventsBefore',
   `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq < $1 ORDER BY seq DESC LIMIT $2`,
 );
 
-/** Backwards along audit_events_type. */
+/** Scans audit_events_type backwards. */
 export const auditEventsBeforeOfType = defineStatement(
   'auditEventsBeforeOfType',
   `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2`,
 );
 
-/** Backwards along audit_events_occurred_at; a page costs its rows wherever in time it lies. Ends inclusive. */
+/** Scans audit_events_occurred_at backwards, so every page costs the same. Both ends inclusive. */
 export const auditEventsBetween = defineStatement(
   'auditEventsBetween',
   `SELECT ${VIEW_COLUMNS} FROM audit_events
@@ -52,7 +52,7 @@ export const auditEventsBetween = defineStatement(
    ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
 );
 
-/** As `auditEventsBetween`; of a rare type along audit_events_type instead. */
+/** Like `auditEventsBetween`; for a rare type the planner uses audit_events_type. */
 export const auditEventsBetweenOfType = defineStatement(
   'auditEventsBetweenOfType',
   `SELECT ${VIEW_COLUMNS} FROM audit_events
@@ -65,7 +65,7 @@ const auditEventsAfter = defineStatement(
   `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
 );
 
-/** Each type along audit_events_type, as far as the page needs it. */
+/** Scans audit_events_type once for each type, up to the limit. */
 const auditEventsAfterOfTypes = defineStatement(
   'auditEventsAfterOfTypes',
   `SELECT found.* FROM unnest($1::text[]) AS wanted, LATERAL (
@@ -73,13 +73,13 @@ const auditEventsAfterOfTypes = defineStatement(
    ORDER BY found.seq LIMIT $4`,
 );
 
-/** The end of the primary key. */
+/** Reads the last entry of the primary key. */
 const auditEventsNewest = defineStatement(
   'auditEventsNewest',
   `SELECT coalesce(max(seq), -1) AS seq FROM audit_events`,
 );
 
-/** With its log: the one that the event's place falls into. */
+/** Joins the log whose range of sequence numbers contains the event. */
 const auditEventRead = defineStatement(
   'auditEventRead',
   `SELECT ${VIEW_COLUMNS}, leaf, log.origin, seq - log.first_seq AS index
@@ -98,10 +98,10 @@ export type PersonalRow = { readonly field: string; readonly salt: string; reado
 
 export type EventFilter = {
   readonly type: string | undefined;
-  /** Inclusive, RFC 3339. Both or none. */
+  /** RFC 3339, both inclusive. */
   readonly between: { readonly from: string; readonly to: string } | undefined;
 };
-/** What comes before this in the list was shown. */
+/** The last event of the previous page. */
 export type EventPlace = { readonly seq: number; readonly occurredAt: string };
 
 const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurredAt: 'infinity' };

@@ -2,7 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 
 const known = new WeakMap<Buffer, KeyObject>();
 
-/** The same key as a KeyObject: `createHmac` on bytes makes one each time, which costs five times the MAC itself. */
+/** Caches the KeyObject of a key: `createHmac` with bytes builds one each time, at five times the cost of the MAC. */
 export function hmacKey(bytes: Buffer): KeyObject {
   let key = known.get(bytes);
   if (key === undefined) {

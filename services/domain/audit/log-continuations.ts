@@ -3,27 +3,27 @@ import { auditLogContinued } from './audit-events.ts';
 import { type LogRow, readLeaves, readLogs } from './log-reader.store.ts';
 import { readRootAt } from './log-tiles.ts';
 
-/** A loss that an operator accepted, as the first leaf of the log that goes on says it. */
+/** A loss that an operator accepted. The first leaf of the continuing log states it, with `held` and `lost`. */
 export type Continuation = {
-  /** The log that begins with it. */
+  /** The log whose first leaf states it. */
   readonly origin: string;
-  /** The log before it, as far as this database had it. */
+  /** Head of the previous log in this database. */
   readonly held: LogMark;
-  /** The head that was known outside. */
+  /** Head of the previous log that was published, and that the database no longer has. */
   readonly lost: LogMark;
 };
 
 export type LogChain = {
-  /** Every log of the database, the oldest first. */
+  /** Every log of the database, oldest first. */
   readonly logs: readonly LogRow[];
   readonly continuations: readonly Continuation[];
-  /** Logs that follow another without the leaf that says so. */
+  /** Logs that follow another log without the leaf that states the loss. */
   readonly forged: readonly LogRow[];
 };
 
-export const headOf = ({ origin, size, root }: LogRow): LogMark => ({ origin, size, root: root.toString('base64') });
+export const headOfRow = ({ origin, size, root }: LogRow): LogMark => ({ origin, size, root: root.toString('base64') });
 
-/** The logs of a database, and how each came to follow the one before it. */
+/** Reads every log, and verifies that each one after the first begins with the leaf that states what was lost. */
 export async function readLogChain(sql: Sql): Promise<LogChain> {
   const logs = await readLogs(sql);
   const continuations: Continuation[] = [];
@@ -40,17 +40,17 @@ export async function readLogChain(sql: Sql): Promise<LogChain> {
 
 async function readContinuation(sql: Sql, log: LogRow, before: LogRow): Promise<Continuation | null> {
   const [first] = log.size === 0 ? [] : await readLeaves(sql, log.firstSeq, log.firstSeq + 1);
-  const said = first === undefined ? null : lossSaidBy(first.leaf);
-  if (said === null || log.previousRoot === null) return null;
+  const stated = first === undefined ? null : statedLoss(first.leaf);
+  if (stated === null || log.previousRoot === null) return null;
   const lost = { origin: log.previous, size: log.previousSize, root: log.previousRoot.toString('base64') };
-  const isSaid = isSameHead(said.held, headOf(before)) && isSameHead(said.lost, lost as LogMark);
-  return isSaid ? { origin: log.origin, held: said.held, lost: said.lost } : null;
+  const isConsistent = isSameHead(stated.held, headOfRow(before)) && isSameHead(stated.lost, lost as LogMark);
+  return isConsistent ? { origin: log.origin, held: stated.held, lost: stated.lost } : null;
 }
 
 const isSameHead = (one: LogMark | undefined, other: LogMark): boolean =>
   one?.origin === other.origin && one.size === other.size && one.root === other.root;
 
-function lossSaidBy(leaf: Buffer): { readonly held: LogMark; readonly lost: LogMark } | null {
+function statedLoss(leaf: Buffer): { readonly held: LogMark; readonly lost: LogMark } | null {
   try {
     const { type, detail } = JSON.parse(leaf.toString());
     return type === auditLogContinued.type ? detail : null;
@@ -60,24 +60,25 @@ function lossSaidBy(leaf: Buffer): { readonly held: LogMark; readonly lost: LogM
 }
 
 /**
- * What a database has of a head that is known outside it. `lost`: not that, and an operator has accepted the loss.
- * `behind`: fewer leaves. `beside`: others.
+ * Compares a head known outside with the database. `present`: the log had this root at this size. `accepted_loss`: an
+ * operator accepted that it is lost. `behind`: the database has fewer leaves. `forked`: it has other leaves.
  */
-export type HeadFound = 'held' | 'lost' | 'behind' | 'beside';
+export type HeadFound = 'present' | 'accepted_loss' | 'behind' | 'forked';
 
 /** @throws TileMissingError */
 export async function findHead(sql: Sql, { logs, continuations }: LogChain, head: LogMark): Promise<HeadFound> {
   const log = logs.find(({ origin }) => origin === head.origin);
   const isWithin = log !== undefined && head.size <= log.size;
-  if (isWithin && (await rootAt(sql, log, head.size)) === head.root) return 'held';
-  // Of a log that was cut, only what was cut off.
-  if (continuations.some(({ lost }) => isUpTo(lost, head) && (!isWithin || lost.size <= log.size))) return 'lost';
-  return isWithin ? 'beside' : 'behind';
+  if (isWithin && (await rootAt(sql, log, head.size)) === head.root) return 'present';
+  // If the database still has the beginning of the log, the accepted loss covers only the missing tail.
+  if (continuations.some(({ lost }) => isUpTo(lost, head) && (!isWithin || lost.size <= log.size)))
+    return 'accepted_loss';
+  return isWithin ? 'forked' : 'behind';
 }
 
 const rootAt = async (sql: Sql, log: LogRow, size: number): Promise<string> =>
   size === log.size ? log.root.toString('base64') : readRootAt(sql, log.origin, size);
 
-/** Up to the head that the operator was shown. */
+/** Whether the accepted loss includes this head: the operator saw `lost` and nothing beyond it. */
 const isUpTo = (lost: LogMark, head: LogMark): boolean =>
   head.origin === lost.origin && (head.size < lost.size || isSameHead(head, lost));

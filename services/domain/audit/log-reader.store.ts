@@ -3,7 +3,7 @@ import type { Sql } from '../ports.ts';
 import { rfc3339 } from './events.store.ts';
 
 export type LogRow = {
-  /** 1 for the first, in the order they were started. */
+  /** 1 for the oldest log. */
   readonly number: number;
   readonly origin: string;
   readonly firstSeq: number;
@@ -11,7 +11,7 @@ export type LogRow = {
   readonly root: Buffer;
   readonly startedAt: string;
   readonly closedAt: string | null;
-  /** The head that was published and that it takes the place of; null for the first. */
+  /** The published head that this log replaces; null for the first log. */
   readonly previous: string | null;
   readonly previousSize: number | null;
   readonly previousRoot: Buffer | null;
@@ -24,7 +24,7 @@ export type CheckpointRow = {
   readonly createdAt: string;
 };
 
-/** A handful of rows for ever: another log begins only where leaves were lost. */
+/** Reads the whole table, a few rows: another log begins only after leaves were lost. */
 const auditLogsRead = defineStatement(
   'auditLogsRead',
   `SELECT row_number() OVER (ORDER BY started_at, origin) AS number, origin, first_seq AS "firstSeq", size, root,
@@ -35,7 +35,7 @@ const auditLogsRead = defineStatement(
 
 const CHECKPOINT = `origin, size, root, note, ${rfc3339('created_at')} AS "createdAt"`;
 
-/** Along the primary key. */
+/** Scans the primary key backwards. */
 const auditCheckpointNewest = defineStatement(
   'auditCheckpointNewest',
   `SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC, root LIMIT 1`,
@@ -49,7 +49,7 @@ const auditTileRead = defineStatement(
   'auditTileRead',
   `SELECT hashes FROM audit_tiles WHERE origin = $1 AND level = $2 AND n = $3`,
 );
-/** Each place by the primary key. */
+/** One primary-key lookup for each tile. */
 const auditTilesRead = defineStatement(
   'auditTilesRead',
   `SELECT wanted.level, wanted.n, hashes FROM unnest($2::smallint[], $3::bigint[]) AS wanted(level, n)
@@ -66,7 +66,7 @@ const auditSinkStates = defineStatement(
    FROM audit_sinks ORDER BY sink`,
 );
 
-/** How far a place outside has been told, and since when it cannot be. */
+/** The newest checkpoint that a sink accepted, and since when deliveries to it fail. */
 export type SinkState = {
   readonly sink: string;
   readonly origin: string;
@@ -84,7 +84,7 @@ export async function readNewestCheckpoint(sql: Sql, origin: string): Promise<Ch
   return row ?? null;
 }
 
-/** Checkpoints of a log above a place, the smallest first. Two of one size are a fork, and both are there. */
+/** Checkpoints after this one, smallest size first. Of two with the same size (a fork) it returns both. */
 export const readCheckpointsAfter = (
   sql: Sql,
   origin: string,
@@ -105,7 +105,7 @@ export const readTiles = (
   tiles: readonly { readonly level: number; readonly n: number }[],
 ): Promise<TileRow[]> => sql.query(auditTilesRead, [origin, tiles.map(({ level }) => level), tiles.map(({ n }) => n)]);
 
-/** Sealed bytes of `fromSeq` up to, not including, `toSeq`; what is missing is missing. */
+/** Sealed bytes from `fromSeq` up to, not including, `toSeq`. Skips missing events. */
 export const readLeaves = (
   sql: Sql,
   fromSeq: number,

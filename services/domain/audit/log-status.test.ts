@@ -16,18 +16,30 @@ const found = (how: HeadFound) => ({ ...nothing, isForged: async () => false, fi
 const forged = { ...nothing, isForged: async () => true };
 
 test.each([
-  ['a first start has no mark', head(0, 'empty'), null, { ...nothing, isForged: async () => false }, 'swap'],
-  ['without a mark a forged continuation is seen', head(0, 'empty'), null, forged, 'log_forged_continuation'],
-  ['the mark is where the log is', head(10, 'ten'), mark, nothing, 'current'],
-  ['a run ended between leaves and mark', head(12, 'twelve'), mark, rootIs('ten'), 'swap'],
-  ['a restored backup has fewer leaves', head(9, 'nine'), mark, nothing, 'database_behind'],
-  ['as many leaves, and others', head(10, 'other'), mark, nothing, 'forked'],
-  ['more leaves, and others below the mark', head(12, 'twelve'), mark, rootIs('other'), 'forked'],
+  ['a first start without a mark', head(0, 'empty'), null, { ...nothing, isForged: async () => false }, 'swap'],
+  ['a forged continuation, without a mark', head(0, 'empty'), null, forged, 'log_forged_continuation'],
+  ['a mark equal to the log', head(10, 'ten'), mark, nothing, 'current'],
+  ['a run that ended between committing leaves and moving the mark', head(12, 'twelve'), mark, rootIs('ten'), 'swap'],
+  ['a restored backup with fewer leaves', head(9, 'nine'), mark, nothing, 'database_behind'],
+  ['the same number of leaves with another root', head(10, 'other'), mark, nothing, 'forked'],
+  ['more leaves, with another root at the size of the mark', head(12, 'twelve'), mark, rootIs('other'), 'forked'],
   ['a backup from before the log was continued', head(500, 'x'), lost, found('behind'), 'database_behind'],
-  ['a log before this one has other leaves than the mark', head(1, 'one'), lost, found('beside'), 'forked'],
-  ['a log in place of the one of the mark moves it never', head(1, 'one'), lost, found('lost'), 'continued_elsewhere'],
-  ['nor where nothing of it is lost', head(1, 'one'), lost, found('held'), 'continued_elsewhere'],
-  ['nor one that does not say what it continues', head(1, 'one'), lost, forged, 'log_forged_continuation'],
-])('%s', async (_title, log, held, history, standing) => {
-  expect(await logStatus(log, held, history)).toBe(standing);
+  ['an earlier log with other leaves than the mark', head(1, 'one'), lost, found('forked'), 'forked'],
+  [
+    'another log that continues the one of the mark, after a loss',
+    head(1, 'one'),
+    lost,
+    found('accepted_loss'),
+    'continued_elsewhere',
+  ],
+  [
+    'another log that continues the one of the mark, without a loss',
+    head(1, 'one'),
+    lost,
+    found('present'),
+    'continued_elsewhere',
+  ],
+  ['another log that does not state what it continues', head(1, 'one'), lost, forged, 'log_forged_continuation'],
+])('%s', async (_title, log, highWaterMark, history, status) => {
+  expect(await logStatus(log, highWaterMark, history)).toBe(status);
 });

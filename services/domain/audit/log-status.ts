@@ -11,17 +11,18 @@ export const stopReasons = [
 export type StopReason = (typeof stopReasons)[number];
 
 /**
- * How the database's log stands to the mark outside it. `swap`: the mark is one this log has grown from, or there is
- * none yet; it follows. `continued_elsewhere`: the log of the mark was continued, and the mark was not moved; only an
- * operator's command moves it. Otherwise nothing may be sealed or signed.
+ * Compares the log with the high-water mark outside the database. `current`: they are equal. `swap`: the log has grown
+ * beyond the mark, or there is no mark yet; the sealer moves the mark. `continued_elsewhere`: another log continues the
+ * one that the mark names; only an operator's command moves the mark there. With every status but `current` and `swap`,
+ * nothing may be sealed or signed.
  */
 export type LogStatus = 'current' | 'swap' | StopReason;
 
-/** What the database says of itself, read where it is asked for. */
+/** Reads from the database that not every decision needs. */
 export type LogHistory = {
-  /** Root (base64) that the log had at this size, from its tiles. */
+  /** Root (base64) that the log had at this size, computed from its tiles. */
   rootAt(size: number): Promise<string>;
-  /** Whether a log follows another without the leaf that says so. */
+  /** Whether a log follows another log without the leaf that states the loss. */
   isForged(): Promise<boolean>;
   find(head: LogMark): Promise<HeadFound>;
 };
@@ -32,7 +33,7 @@ export async function logStatus(log: LogMark, mark: LogMark | null, history: Log
     if (await history.isForged()) return 'log_forged_continuation';
     const found = await history.find(mark);
     if (found === 'behind') return 'database_behind';
-    return found === 'beside' ? 'forked' : 'continued_elsewhere';
+    return found === 'forked' ? 'forked' : 'continued_elsewhere';
   }
   if (mark.size > log.size) return 'database_behind';
   if (mark.size === log.size) return mark.root === log.root ? 'current' : 'forked';

@@ -15,17 +15,20 @@ async function readTileSet(
 }
 
 /**
- * The hashes of spans in a log's tree.
+ * Hashes spans of a log's tree from its stored tiles.
  * @throws TileMissingError
  */
 export const readSpans = async (sql: Sql, origin: string, spans: readonly Span[]): Promise<Buffer[]> =>
   hashSpans(spans, await readTileSet(sql, origin, tilesOf(spans)));
 
-/** The root (base64) that a log had when it had `size` leaves. Throws TileMissingError. */
+/**
+ * The root (base64) that a log had at `size` leaves.
+ * @throws TileMissingError
+ */
 export const readRootAt = async (sql: Sql, origin: string, size: number): Promise<string> =>
   (await readSpans(sql, origin, [rootSpan(size)]))[0]!.toString('base64');
 
-/** What a log of this size grows from; its `edgeRoot` differs from the log's where tiles are missing or changed. */
+/** The right edge of a log's tree. If tiles are missing or changed, its `edgeRoot` differs from the root of the log. */
 export async function readEdge(sql: Sql, origin: string, size: number): Promise<TreeEdge> {
   const wanted = edgeTiles(size);
   const tiles = await readTileSet(sql, origin, wanted);

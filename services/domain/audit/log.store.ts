@@ -10,8 +10,8 @@ export type OpenLog = LogMark & {
 };
 
 /**
- * For the transaction: rows are found by index, one at a time and in its order. Any other plan reads the whole backlog for
- * every batch, and statistics that are minutes old are no reason to.
+ * Forces index scans in index order until the transaction ends. With statistics that are minutes old the planner
+ * would choose plans that read the whole backlog for every batch.
  */
 export const auditPlansByIndex = defineStatement(
   'auditPlansByIndex',
@@ -19,24 +19,24 @@ export const auditPlansByIndex = defineStatement(
      enable_bitmapscan,enable_sort}'::text[]) AS name`,
 );
 
-/** One sealer, continuer or eraser writes at a time; let go at commit. */
+/** Allows one writer at a time: sealing, `continue` or `erase`. Released at commit. */
 const auditLogLock = defineStatement('auditLogLock', 'SELECT pg_advisory_xact_lock(72707371)');
 
-/** A handful of rows for ever. */
+/** Scans the whole table, a few rows. */
 const auditLogOpenRead = defineStatement(
   'auditLogOpenRead',
   `SELECT origin, size, encode(root, 'base64') AS root, first_seq AS "firstSeq", erasures, stopped_reason AS "stoppedReason"
    FROM audit_log WHERE closed_at IS NULL`,
 );
 
-/** Nothing where a log is open already: the exclusion constraint lets only one be. */
+/** Inserts nothing if a log is open already: an exclusion constraint allows one. */
 const auditLogOpen = defineStatement(
   'auditLogOpen',
   `INSERT INTO audit_log (origin, first_seq, root, previous, previous_size, previous_root)
    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
 );
 
-/** Changes nothing when the log has grown, was closed, or a subject was erased since it was read. */
+/** Compare-and-set: changes nothing if since the read the log grew, was closed, or a subject was erased. */
 const auditLogGrow = defineStatement(
   'auditLogGrow',
   `UPDATE audit_log SET size = $4, root = decode($5, 'base64')
@@ -48,7 +48,7 @@ const auditLogClose = defineStatement(
   'UPDATE audit_log SET closed_at = clock_timestamp() WHERE origin = $1 AND closed_at IS NULL RETURNING 1',
 );
 
-/** A row only where the reason is another than before. */
+/** Returns a row only if the reason changed. */
 const auditLogStop = defineStatement(
   'auditLogStop',
   `UPDATE audit_log SET stopped_reason = $2, stopped_at = CASE WHEN $2::text IS NULL THEN NULL ELSE clock_timestamp() END
@@ -75,15 +75,15 @@ export async function openLog(tx: Sql, origin: string, firstSeq: number, previou
   await tx.query(auditLogOpen, [origin, firstSeq, emptyRoot(), previous?.origin, previous?.size, root]);
 }
 
-/** False: the log is not any more as it was read. */
+/** False: the log changed since it was read. */
 export const growLog = async (tx: Sql, log: OpenLog, size: number, root: string): Promise<boolean> =>
   (await tx.query(auditLogGrow, [log.origin, log.size, log.erasures, size, root])).length === 1;
 
 export const closeLog = async (tx: Sql, origin: string): Promise<boolean> =>
   (await tx.query(auditLogClose, [origin])).length === 1;
 
-/** True when that was not so before. Null: sealing goes on. */
-export const noteStop = async (tx: Sql, origin: string, reason: StopReason | null): Promise<boolean> =>
+/** Stores why sealing stopped; null: it resumed. True if this is a change. */
+export const storeStop = async (tx: Sql, origin: string, reason: StopReason | null): Promise<boolean> =>
   (await tx.query(auditLogStop, [origin, reason])).length === 1;
 
 export const countErasure = (tx: Sql): Promise<unknown> => tx.query(auditLogErasureCount);

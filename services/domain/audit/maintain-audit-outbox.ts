@@ -10,29 +10,29 @@ import {
   readOutboxDays,
 } from './outbox-partitions.store.ts';
 
-/** Days of partitions created ahead: if the job fails for longer, events go to the DEFAULT partition, which raises an alert. */
+/** Partitions created ahead. If the job fails for longer, events go to the DEFAULT partition, which raises an alert. */
 const DAYS_AHEAD = 7;
 
 export type MaintainedOutbox = {
-  /** Days (`YYYY-MM-DD`, UTC) that were given a partition. */
+  /** Days (`YYYY-MM-DD`, UTC) whose partition this run created. */
   readonly made: readonly string[];
-  /** Days that went, every event of theirs in the sealed log. */
+  /** Days whose partition this run dropped, after all their events were sealed. */
   readonly dropped: readonly string[];
-  /** Days whose time is over but not all of whose events are sealed. */
+  /** Days past their retention that still have unsealed events. */
   readonly unsealed: readonly string[];
-  /** Days with events in the DEFAULT partition, which cannot get their own any more. */
+  /** Days with events in the DEFAULT partition, so that their own partition can no longer be created. */
   readonly stray: readonly string[];
 };
 
-/** What this module removes once its time is over. */
+/** The rows that this module removes after their retention. */
 export const outboxPurges = (outboxDays: number) => [outboxPurge(outboxDays)] as const;
 
 /**
- * Makes the partitions of the next days in the audit outbox, and drops the days that are older than `outboxDays` and
- * sealed to the last event. Sealed strays of the DEFAULT partition go by rows. No event that is not sealed ever goes.
- * Each step is a short transaction that gives up a lock it does not get at once. Killed anywhere, run twice or by two
- * at once, it does the same.
- * @throws storeUnavailable where others hold what it needs; the next run goes on
+ * Creates the outbox partitions of the next days, and drops those older than `outboxDays` whose events are all sealed.
+ * Deletes sealed rows of the DEFAULT partition one by one. Never removes an unsealed event.
+ * Each step is a short transaction that waits for locks at most 100 ms. A run may be killed, repeated, or run beside
+ * another one: the result is the same.
+ * @throws storeUnavailable if another transaction has locked the table; the next run continues
  */
 export function maintainAuditOutbox(
   ports: PurgePorts,
@@ -43,8 +43,8 @@ export function maintainAuditOutbox(
     const { made, stray } = await makeOutboxPartitions(ports);
     const dropped: string[] = [];
     const unsealed: string[] = [];
-    const over = (await readOutboxDays(ports.sql, outboxDays)).filter(({ isOver }) => isOver);
-    for (const { day, isAttached } of over) {
+    const expired = (await readOutboxDays(ports.sql, outboxDays)).filter(({ isExpired }) => isExpired);
+    for (const { day, isAttached } of expired) {
       if (signal.aborted) break;
       const isSealed = isAttached ? await ports.transact((tx) => detachDay(tx, day)) : true;
       if (isSealed === false) unsealed.push(day);
@@ -55,7 +55,7 @@ export function maintainAuditOutbox(
   });
 }
 
-/** The first half, for a start: a database that has slept for weeks has no partition for today. */
+/** The first half of the job, for start-up: a database that was off for weeks has no partition for today. */
 export async function makeOutboxPartitions(
   ports: Pick<Ports, 'transact' | 'sql'>,
 ): Promise<Pick<MaintainedOutbox, 'made' | 'stray'>> {

@@ -2,16 +2,17 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge, type Purge } from '../shared/purge.store.ts';
 
-/** A day (UTC) with a table of its own, `YYYY-MM-DD`. */
+/** A day with its own partition. */
 export type OutboxDay = {
+  /** `YYYY-MM-DD`, UTC. */
   readonly day: string;
-  /** False: taken out of the outbox, and not dropped yet. */
+  /** False: detached from the outbox, and not dropped yet. */
   readonly isAttached: boolean;
-  /** Whether its rows have stayed as long as they are kept. */
-  readonly isOver: boolean;
+  /** Whether the retention of its rows has passed. */
+  readonly isExpired: boolean;
 };
 
-/** A lock that does not come at once is asked for again later: behind one that waits, every writer waits too. */
+/** Writers queue behind a waiting ACCESS EXCLUSIVE lock, so the wait is short and the next run retries. */
 const lockBriefly = defineStatement('auditOutboxLockBriefly', `SELECT set_config('lock_timeout', '100ms', true)`);
 const missingRead = defineStatement(
   'auditOutboxMissingDaysRead',
@@ -21,7 +22,7 @@ const missingRead = defineStatement(
 const partitionMake = defineStatement('auditOutboxPartitionMake', 'SELECT audit_outbox_partition($1::date) AS done');
 const daysRead = defineStatement(
   'auditOutboxDaysRead',
-  `SELECT day::text, attached AS "isAttached", (now() AT TIME ZONE 'UTC')::date > day + $1::int AS "isOver"
+  `SELECT day::text, attached AS "isAttached", (now() AT TIME ZONE 'UTC')::date > day + $1::int AS "isExpired"
    FROM audit_outbox_days() ORDER BY day`,
 );
 const dayDetach = defineStatement('auditOutboxDayDetach', 'SELECT audit_outbox_detach($1::date) AS done');
@@ -32,26 +33,31 @@ const overdueRead = defineStatement(
    FROM audit_outbox_days()`,
 );
 
-/** Days from today to `ahead` days on that have no table. */
+/** Days without a partition, from today to `ahead` days later. */
 export const readMissingDays = async (sql: Sql, ahead: number): Promise<string[]> =>
   (await sql.query<{ day: string }>(missingRead, [ahead])).map(({ day }) => day.slice(0, 10));
 
 export const readOutboxDays = (sql: Sql, outboxDays: number): Promise<OutboxDay[]> =>
   sql.query<OutboxDay>(daysRead, [outboxDays]);
 
-async function briefly(tx: Sql, statement: typeof dayDrop, day: string): Promise<boolean | null> {
+async function withShortLockTimeout(tx: Sql, statement: typeof dayDrop, day: string): Promise<boolean | null> {
   await tx.query(lockBriefly);
   return (await tx.query<{ done: boolean | null }>(statement, [day]))[0]?.done ?? null;
 }
 
-/** False: it was there. Null: rows of that day lie in the DEFAULT partition. Throws `storeUnavailable`: others hold it. */
-export const makePartition = (tx: Sql, day: string): Promise<boolean | null> => briefly(tx, partitionMake, day);
-/** False while a row of that day is not sealed; null: it was not there. Throws as `makePartition`. */
-export const detachDay = (tx: Sql, day: string): Promise<boolean | null> => briefly(tx, dayDetach, day);
-/** Whether it was dropped now. Throws as `makePartition`. */
-export const dropDay = async (tx: Sql, day: string): Promise<boolean> => (await briefly(tx, dayDrop, day)) === true;
+/**
+ * False: it exists already. Null: the DEFAULT partition has rows of that day.
+ * @throws storeUnavailable if another transaction has locked the table
+ */
+export const makePartition = (tx: Sql, day: string): Promise<boolean | null> =>
+  withShortLockTimeout(tx, partitionMake, day);
+/** False: that day has unsealed rows. Null: the partition does not exist. Throws like `makePartition`. */
+export const detachDay = (tx: Sql, day: string): Promise<boolean | null> => withShortLockTimeout(tx, dayDetach, day);
+/** False: it was dropped before. Throws like `makePartition`. */
+export const dropDay = async (tx: Sql, day: string): Promise<boolean> =>
+  (await withShortLockTimeout(tx, dayDrop, day)) === true;
 
-/** Rows of the DEFAULT partition, which never goes; and how late the days are. */
+/** Deletes rows of the DEFAULT partition, which is never dropped. Its overdue time includes that of the partitions. */
 export function outboxPurge(outboxDays: number): Purge {
   const strays = definePurge({
     kind: 'outbox',

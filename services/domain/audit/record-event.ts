@@ -23,9 +23,9 @@ export type AuditDetail<Outcome extends string> = {
   readonly target?: AuditTarget;
   /** Facts without secrets, tokens or personal data; ids, codes and counts. */
   readonly detail?: Readonly<Record<string, unknown>>;
-  /** The client concerned, where it is not the caller's own. */
+  /** The client concerned, if it differs from the caller's. */
   readonly clientId?: string;
-  /** UUIDv7. Fixes the row's id and its time, so that a repeated write is found out by their unique index. */
+  /** UUIDv7. Fixes the id and the time of the row, so that the unique index rejects a repeated write. */
   readonly eventId?: string;
 };
 
@@ -45,10 +45,10 @@ export type AuditRow = readonly [
   traceparent: string | null,
 ];
 
-// Postgres takes no NUL in text and no lone surrogate in jsonb: one odd value must not fail a batch of others.
+// Postgres rejects NUL in text and a lone surrogate in jsonb. One such value must not fail a batch.
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
 
-/** How JSON spells what Postgres does not take; a backslash before it makes it harmless text, which costs one look more. */
+/** JSON escapes that Postgres rejects. May also match harmless text after a backslash, at the cost of a second pass. */
 const UNSTORABLE = /\\u(?:0000|d[89a-f])/;
 
 function storableJson(value: object): string {
@@ -57,7 +57,7 @@ function storableJson(value: object): string {
   return JSON.stringify(value, (_key, member: unknown) => (typeof member === 'string' ? storable(member) : member));
 }
 
-/** One event as a row, for callers that write several in one statement. */
+/** The outbox row of an event, for callers that insert several in one statement. */
 export function auditRow<Outcome extends string>(
   caller: Caller,
   event: AuditEvent<Outcome>,
@@ -81,7 +81,7 @@ export function auditRow<Outcome extends string>(
 }
 
 /**
- * Writes a security event in the transaction of the change it reports: either both are there or neither.
+ * Writes a security event in the transaction of the change it reports: both commit, or neither.
  * @example await recordEvent(tx, caller, sessionEnded, { outcome: 'ok', target: { kind: 'session', id } })
  */
 export async function recordEvent<Outcome extends string>(

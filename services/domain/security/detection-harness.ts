@@ -9,6 +9,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { createCheckpointOutbox } from '../audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '../audit/seal/log-gauges.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import { userLogin, userLoginLocked } from '../identity/audit-events.ts';
 import { createLogSigner } from '../keys/log/log-keys.ts';
@@ -43,6 +44,7 @@ export async function openDetectionHarness(): Promise<DetectionHarness> {
     ...deps,
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(deps),
+    logGauges: createLogGauges(deps),
     checkpointOutbox,
     auditOrigin: 'sallyport.test/audit',
   };

@@ -1,7 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** Along audit_outbox_unsealed; counts stop where they say enough. */
+/** Uses the index audit_outbox_unsealed. The counts are capped, so that the statement stays cheap. */
 const auditBacklogRead = defineStatement(
   'auditBacklogRead',
   `SELECT (SELECT count(*) FROM (SELECT FROM audit_outbox WHERE seq IS NULL LIMIT 100000) waiting) AS backlog,

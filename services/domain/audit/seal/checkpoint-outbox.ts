@@ -11,15 +11,15 @@ import {
 } from '#services/domain/ports.ts';
 import { goodSignatures, parseNote, parseVkey } from '../log/note.ts';
 import { readOpenLog } from '../log.store.ts';
-import { addCosignature, noteSinkFailed, noteSinkReached, readSinks } from './checkpoints.store.ts';
+import { addCosignature, readSinks, storeSinkFailed, storeSinkReached } from './checkpoints.store.ts';
 
-/** Publishes checkpoints to sinks, in parallel with sealing, which never waits for it. */
+/** Publishes checkpoints to sinks in the background. Sealing does not wait for it. */
 export type CheckpointOutbox = {
-  /** Replaces a waiting checkpoint: a later head covers it. */
+  /** Queues a checkpoint for every sink. It replaces a waiting one, whose leaves it covers. */
   offer(checkpoint: OutgoingCheckpoint): void;
-  /** Resolves when no request to a sink is in flight: each has the last offer, or waits for its interval. */
+  /** Resolves when no request is in flight: each sink has the newest checkpoint, or waits for its interval or a retry. */
   settled(): Promise<void>;
-  /** Aborts requests in flight. The next sealing run of any worker offers again what was not published. */
+  /** Aborts requests in flight. The next sealing run of any worker publishes the newest checkpoint again. */
   close(): Promise<void>;
 };
 
@@ -41,7 +41,7 @@ const RETRY_MOST_MS = 60_000;
 type SinkQueue = {
   readonly sink: CheckpointSink;
   pending: OutgoingCheckpoint | undefined;
-  /** Newest head it has accepted from this process. */
+  /** Newest checkpoint that it accepted from this process. */
   reached: OutgoingCheckpoint | undefined;
   startedAt: number;
   failures: number;
@@ -50,8 +50,8 @@ type SinkQueue = {
 };
 
 /**
- * One queue per sink: a slow or absent sink delays neither sealing nor the others. While a sink is busy, or before its
- * interval has passed, only the newest head waits. A failed request is retried at most a minute later.
+ * One queue per sink: a slow or unreachable sink delays neither sealing nor other sinks. While a sink is busy, or before
+ * its interval has passed, only the newest checkpoint waits. A failed request is retried within a minute.
  */
 export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
   const { sql, clock, log, retryFirstMs = RETRY_FIRST_MS } = ports;
@@ -99,8 +99,8 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
       queue.reached = checkpoint;
       queue.failures = 0;
       for (const line of lines) await addCosignature(sql, checkpoint, line);
-      await noteSinkReached(sql, sink.name, checkpoint);
-      await showSizes();
+      await storeSinkReached(sql, sink.name, checkpoint);
+      await setSizeGauges();
     } catch (err) {
       if (err instanceof SinkAheadError && (await readOpenLog(sql))!.size >= err.size) return;
       queue.pending ??= checkpoint;
@@ -109,14 +109,15 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
       const reason = reasonOf(err);
       auditSinkFailures.add(1, { sink: sink.kind, reason });
       const fields = { err, sink: sink.name, origin: checkpoint.origin, size: checkpoint.size };
-      if (reason === 'forked') log.error(fields, 'a checkpoint sink has another history of the audit log');
-      else if (queue.failures === 1) log.warn(fields, 'a checkpoint was not published; the newest will be retried');
-      await noteSinkFailed(sql, sink.name, checkpoint).catch(() => {});
+      if (reason === 'forked') log.error(fields, 'checkpoint sink has another history of the audit log');
+      else if (queue.failures === 1)
+        log.warn(fields, 'publishing a checkpoint failed; the newest checkpoint will be retried');
+      await storeSinkFailed(sql, sink.name, checkpoint).catch(() => {});
     }
   }
 
-  /** Over all workers, from the table: the smallest size of each kind. */
-  async function showSizes(): Promise<void> {
+  /** Sets the gauge to the smallest size of each kind of sink. The table covers all workers. */
+  async function setSizeGauges(): Promise<void> {
     const known = await readSinks(sql);
     for (const kind of new Set(queues.map(({ sink }) => sink.kind))) {
       const names = queues.filter(({ sink }) => sink.kind === kind).map(({ sink }) => sink.name);
@@ -148,7 +149,10 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
 const isSameHead = (one: OutgoingCheckpoint, other: OutgoingCheckpoint): boolean =>
   one.origin === other.origin && one.size === other.size && one.root === other.root;
 
-/** The valid cosignatures. Throws SinkRefusedError if a cosigner gave none. */
+/**
+ * Keeps the valid cosignatures.
+ * @throws SinkRefusedError if the sink has a cosigner and none is valid
+ */
 function cosignatures({ cosigner }: CheckpointSink, { note }: OutgoingCheckpoint, lines: readonly string[]): string[] {
   if (cosigner === undefined) return [];
   const good = goodSignatures(parseVkey(cosigner), parseNote(note).text, lines);
@@ -157,7 +161,7 @@ function cosignatures({ cosigner }: CheckpointSink, { note }: OutgoingCheckpoint
 }
 
 function reasonOf(err: unknown): 'forked' | 'refused' | 'unavailable' {
-  // A head beyond our log is one that we have lost, or that another signer has made.
+  // Our log lost leaves, or another installation signs under the same name.
   if (err instanceof CheckpointForkError || err instanceof SinkAheadError) return 'forked';
   return err instanceof SinkRefusedError ? 'refused' : 'unavailable';
 }

@@ -1,14 +1,14 @@
 import type { LogMark, Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** Signed again it is the same but for cosignatures, which the first keeps. */
+/** Keeps an existing row: it may have cosignatures already. */
 const auditCheckpointInsert = defineStatement(
   'auditCheckpointInsert',
   `INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, decode($3, 'base64'), $4)
    ON CONFLICT DO NOTHING`,
 );
 
-/** All heads of one size, by the primary key: more than one is a fork. */
+/** Uses the primary key. More than one root for one size is a fork. */
 const auditCheckpointsOfSize = defineStatement(
   'auditCheckpointsOfSize',
   `SELECT encode(root, 'base64') AS root, note FROM audit_checkpoints WHERE origin = $1 AND size = $2`,
@@ -21,8 +21,9 @@ const auditCheckpointCosign = defineStatement(
 );
 
 /**
- * Of each hour that is over a week old the last one stays, and every one that has a twin of another root. Looks at so
- * many, along the primary key; the last of them stays and is the first of the next batch, beside what follows it.
+ * For hours more than a week ago, keeps the last checkpoint of each hour and every checkpoint that proves a fork. Reads
+ * one batch along the primary key. The last row of a batch stays and begins the next batch, because whether it is the
+ * last of its hour depends on the row after it.
  */
 const auditCheckpointsThin = defineStatement(
   'auditCheckpointsThin',
@@ -31,20 +32,20 @@ const auditCheckpointsThin = defineStatement(
      WHERE (origin, size) >= ($1, $2) AND created_at < clock_timestamp() - interval '7 days'
      ORDER BY origin, size, root LIMIT $3
    ), old AS (
-     SELECT origin, size, root, date_trunc('hour', created_at) = date_trunc('hour', lead(created_at) OVER log) AS is_followed,
-       count(*) OVER (PARTITION BY origin, size) AS twins
+     SELECT origin, size, root, date_trunc('hour', created_at) = date_trunc('hour', lead(created_at) OVER log) AS is_superseded,
+       count(*) OVER (PARTITION BY origin, size) AS roots
      FROM page WINDOW log AS (PARTITION BY origin ORDER BY size, root)
-   ), gone AS (
+   ), deleted AS (
      DELETE FROM audit_checkpoints c USING old
-     WHERE is_followed AND twins = 1 AND c.origin = old.origin AND c.size = old.size AND c.root = old.root RETURNING 1
-   ), reached AS (SELECT origin, size FROM page ORDER BY origin DESC, size DESC LIMIT 1)
-   SELECT (SELECT count(*)::int FROM page) AS looked, (SELECT count(*)::int FROM gone) AS removed,
-     (SELECT origin FROM reached) AS origin, (SELECT size FROM reached) AS size`,
+     WHERE is_superseded AND roots = 1 AND c.origin = old.origin AND c.size = old.size AND c.root = old.root RETURNING 1
+   ), last AS (SELECT origin, size FROM page ORDER BY origin DESC, size DESC LIMIT 1)
+   SELECT (SELECT count(*)::int FROM page) AS examined, (SELECT count(*)::int FROM deleted) AS removed,
+     (SELECT origin FROM last) AS origin, (SELECT size FROM last) AS size`,
 );
 
 const auditSinksRead = defineStatement('auditSinksRead', 'SELECT sink, origin, size FROM audit_sinks');
 
-/** Never back to a smaller head of the same log: another worker may have been faster. */
+/** Never lowers the size within one log: another worker may have published a newer checkpoint. */
 const auditSinkReached = defineStatement(
   'auditSinkReached',
   `INSERT INTO audit_sinks AS s (sink, origin, size, published_at) VALUES ($1, $2, $3, clock_timestamp())
@@ -70,14 +71,14 @@ export const addCosignature = (sql: Sql, { origin, size, root }: LogMark, line: 
   sql.query(auditCheckpointCosign, [origin, size, root, line]);
 
 export type ThinnedBatch = {
-  readonly looked: number;
+  readonly examined: number;
   readonly removed: number;
-  /** The last one it looked at; null where it found none. */
+  /** The last row examined; null if there was none. */
   readonly origin: string | null;
   readonly size: number | null;
 };
 
-/** Looks at up to `limit` old ones from this one on. */
+/** Examines up to `limit` checkpoints more than a week old, beginning with `from`. */
 export async function thinCheckpointBatch(
   tx: Sql,
   from: { readonly origin: string; readonly size: number },
@@ -90,8 +91,8 @@ export async function thinCheckpointBatch(
 export type SinkRow = { readonly sink: string; readonly origin: string; readonly size: number };
 export const readSinks = (sql: Sql): Promise<SinkRow[]> => sql.query(auditSinksRead);
 
-export const noteSinkReached = (sql: Sql, sink: string, { origin, size }: LogMark): Promise<unknown> =>
+export const storeSinkReached = (sql: Sql, sink: string, { origin, size }: LogMark): Promise<unknown> =>
   sql.query(auditSinkReached, [sink, origin, size]);
 
-export const noteSinkFailed = (sql: Sql, sink: string, { origin }: LogMark): Promise<unknown> =>
+export const storeSinkFailed = (sql: Sql, sink: string, { origin }: LogMark): Promise<unknown> =>
   sql.query(auditSinkFailed, [sink, origin]);

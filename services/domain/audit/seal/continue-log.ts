@@ -7,52 +7,52 @@ import { nothingToContinue } from '../log-errors.ts';
 import { recordEvent } from '../record-event.ts';
 import { readUnsealedEvent } from './seal.store.ts';
 import { prepareBatch, writeBatch } from './seal-batch.ts';
-import { type HasLogMark, markOf, noteResumed, readStanding } from './settle-log.ts';
+import { type HasLogMark, headOf, readLogStatus, recordResumed } from './settle-log.ts';
 
 type ContinuePorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasLogMark;
 
 export type LogLoss = {
-  /** The log of this database, as far as it goes. */
+  /** Head of the log in this database. */
   readonly held: LogMark;
-  /** The head that was published and that it does not have. */
+  /** The published head that this database does not have. */
   readonly lost: LogMark;
 };
 
 export type ContinuedLog = LogLoss & {
   readonly origin: string;
-  /** Place of the new log's first leaf. */
+  /** Sequence number of the new log's first leaf. */
   readonly firstSeq: number;
 };
 
-/** What continuing would give up; null where nothing is lost. Changes nothing. */
+/** Reads what `continueLog` would give up; null if nothing is lost. */
 export async function planContinue(ports: Pick<Ports, 'sql'> & HasLogMark): Promise<LogLoss | null> {
   const loss = await findLoss(ports);
   return loss && { held: loss.held, lost: loss.lost };
 }
 
 async function findLoss(ports: Pick<Ports, 'sql'> & HasLogMark) {
-  const found = await readStanding(ports);
+  const found = await readLogStatus(ports);
   if (found === null) return null;
-  const { log, mark, standing } = found;
-  if (standing === 'continued_elsewhere' && mark !== null) {
+  const { log, mark, status } = found;
+  if (status === 'continued_elsewhere' && mark !== null) {
     const { held, lost } = await continuationOf(ports.sql, mark);
     return { log, mark, held, lost, isContinued: true };
   }
-  const isWell = (standing === 'current' || standing === 'swap') && log.stoppedReason === null;
-  return isWell ? null : { log, mark, held: markOf(log), lost: mark ?? markOf(log), isContinued: false };
+  const canSeal = (status === 'current' || status === 'swap') && log.stoppedReason === null;
+  return canSeal ? null : { log, mark, held: headOf(log), lost: mark ?? headOf(log), isContinued: false };
 }
 
-/** How the log of a mark went on. */
+/** The continuation of the log that the mark names. */
 async function continuationOf(sql: Sql, mark: LogMark): Promise<LogLoss> {
   const { continuations } = await readLogChain(sql);
   return continuations.find(({ held, lost }) => [held.origin, lost.origin].includes(mark.origin)) as Continuation;
 }
 
 /**
- * Goes on after leaves of the log were lost (a restored backup, damaged tiles): the log is closed as it is and a new
- * one begins, under a name that no lost one can have. Its first leaf is the event that names the lost head, so that
- * a verifier with a proof against it can learn its fate. Where that was done already, by a run that ended early or
- * on another host, the mark of this one is moved and no further log begins. Sealing resumes with the next run.
+ * Accepts that leaves were lost (a restored backup, damaged tiles): closes the log and begins another one under a new
+ * random name. Its first leaf is an event that names the lost head, so a verifier that has a proof against that head
+ * learns what happened. If an earlier run or another host has already begun the new log, this only moves the mark of
+ * this host. Sealing resumes with the next run.
  * @throws nothingToContinue (409); storeUnavailable
  */
 export async function continueLog(
@@ -64,19 +64,19 @@ export async function continueLog(
   if (loss === null) throw nothingToContinue();
   const { log, mark, held, lost } = loss;
   if (loss.isContinued) {
-    await ports.logMark.follow(mark, markOf(log));
-    await noteResumed(ports, log, caller);
+    await ports.logMark.follow(mark, headOf(log));
+    await recordResumed(ports, log, caller);
     return { origin: log.origin, firstSeq: log.firstSeq, held, lost };
   }
   const origin = successorOf(log.origin, ports.random.bytes(4));
   const next = await ports.transact(async (tx) => {
     await lockLog(tx);
-    // Another process continued it.
+    // Another process continued it meanwhile.
     if (!(await closeLog(tx, log.origin))) throw nothingToContinue();
     await openLog(tx, origin, log.firstSeq + log.size, lost);
     return beginLog(ports, tx, { ...input, held, lost }, caller);
   });
-  // Should this not happen, or where other hosts have marks of their own, the same command does it later.
+  // After a crash here, and on hosts with their own high-water mark, the same command moves the mark later.
   await ports.logMark.follow(mark, next);
   return { origin, firstSeq: log.firstSeq + log.size, held, lost };
 }

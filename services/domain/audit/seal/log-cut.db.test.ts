@@ -36,7 +36,7 @@ const byMark = async (): Promise<OutsideHead[]> => [
 ];
 const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
 
-/** The leaf that `audit continue` writes, put there by hand: what the owner of the database can forge as well. */
+/** Forges the leaf that `audit continue` writes, as the owner of the database can. */
 async function forgeLeaf(lost: LogMark): Promise<void> {
   const leaf = Buffer.from(JSON.stringify({ type: 'audit.log_continued', detail: { held: cut.held, lost } }));
   const hash = hashLeaf(leaf).toString('hex');
@@ -49,7 +49,7 @@ async function forgeLeaf(lost: LogMark): Promise<void> {
   );
 }
 
-test('a sealer that runs stops where another log took the place of its own; the mark stays, events go on being taken', async () => {
+test('a running sealer stops when another log replaced its own; the mark stays, and events are still accepted', async () => {
   await harness.emit(3);
   for (let again = 0; again < 2; again += 1)
     expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'log_forged_continuation' });
@@ -62,7 +62,7 @@ test('a sealer that runs stops where another log took the place of its own; the 
   ).toEqual([{ outcome: 'log_forged_continuation', mark: whole }]);
 });
 
-test('so does one that was started after it, and one that has no mark', async () => {
+test('a sealer started after the replacement stops as well, and so does one without a mark', async () => {
   const started = await createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir });
   expect(await sealEvents(started, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   await started.end();
@@ -73,7 +73,7 @@ test('so does one that was started after it, and one that has no mark', async ()
   await markless.end();
 });
 
-test('a continuation that is forged with its leaf moves no mark either', async () => {
+test('a forged continuation that has its leaf does not move the mark either', async () => {
   await forgeLeaf(whole);
   await harness.emit(1);
   expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'continued_elsewhere' });
@@ -81,7 +81,7 @@ test('a continuation that is forged with its leaf moves no mark either', async (
   expect(codesOf(await validate(await byMark()))).toContain('log_behind_mark');
 });
 
-test('validation names the forged continuation by itself, and each head outside that is not there', async () => {
+test('validation reports the forged continuation, and each outside head that the database does not have', async () => {
   expect(await validate([])).toMatchObject({ valid: false, faults: [{ code: 'log_forged_continuation', seq: kept }] });
   expect(codesOf(await validate(await byMark()))).toEqual([
     'log_behind_mark',
@@ -97,24 +97,24 @@ test('validation names the forged continuation by itself, and each head outside 
   });
 });
 
-test('a head of a log that the database has no row of any more is missed', async () => {
+test('validation reports a head of a log whose row was deleted', async () => {
   await harness.asSuperuser(`DELETE FROM audit_log WHERE closed_at IS NOT NULL`);
   expect(codesOf(await validate([{ where: 'a sink', head: whole }]))).toContain('log_behind_mark');
 });
 
-test('the state for operators says so, and what an operator accepts is told as a loss from then on', async () => {
+test('the description for operators shows the forged continuation until an operator continues the log', async () => {
   expect(await describeLog(harness)).toMatchObject({
-    standing: 'log_forged_continuation',
+    status: 'log_forged_continuation',
     contradictions: [`${cut.origin} does not begin with audit.log_continued`],
   });
   const { origin } = await continueLog(harness, { reason: 'the evidence is copied' }, testCaller);
   await harness.seal();
   expect(await harness.logMark.readEarlier()).toEqual([whole]);
   expect(codesOf(await validate(await byMark()))).toEqual(['log_forged_continuation']);
-  expect(await describeLog(harness)).toMatchObject({ standing: 'current', head: { origin } });
+  expect(await describeLog(harness)).toMatchObject({ status: 'current', head: { origin } });
 });
 
-test('a loss that was accepted is told, and covers no head beyond what the operator was shown', async () => {
+test('validation reports an accepted loss, which covers no head beyond the one that the operator saw', async () => {
   await harness.asSuperuser(
     `DELETE FROM audit_log WHERE closed_at IS NULL`,
     `UPDATE audit_log SET closed_at = NULL`,
@@ -123,8 +123,8 @@ test('a loss that was accepted is told, and covers no head beyond what the opera
   expect(await harness.seal()).toMatchObject({ stopped: 'database_behind' });
   const { origin } = await continueLog(harness, { reason: 'restored' }, testCaller);
   await harness.seal();
-  const told = await validate(await byMark());
-  expect(told).toMatchObject({
+  const result = await validate(await byMark());
+  expect(result).toMatchObject({
     valid: true,
     losses: [{ origin: TEST_ORIGIN, from: kept, to: whole.size - 1, continuedAs: origin }],
   });
@@ -134,7 +134,7 @@ test('a loss that was accepted is told, and covers no head beyond what the opera
   for (const head of [beyond, beside, below]) expect((await validate([head])).faultCount).toBe(1);
 });
 
-test('the metrics show the stop by its reason, and that there is a log more', async () => {
+test('the metrics show the reason of the stop, and one more log', async () => {
   const valuesOf = (name: string): [string | undefined, number][] =>
     registry
       .collect()

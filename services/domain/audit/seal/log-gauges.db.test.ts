@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { watchBacklog } from './observe-log.ts';
+import { createLogGauges, watchBacklog } from './log-gauges.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -13,8 +13,8 @@ afterAll(() => ports?.end());
 const gauge = (name: string): number | undefined =>
   registry.collect().find((metric) => metric.name === name)?.series[0]?.value;
 
-test('a worker that seals nothing shows what waits, and that another has sealed it', async () => {
-  // What the migrations themselves have written.
+test('a worker that seals nothing shows the backlog, also after another worker sealed it', async () => {
+  // Removes the events that the migrations wrote.
   await ports.sql.query(defineStatement('', 'TRUNCATE audit_outbox'));
   const [event] = await ports.sql.query<{ id: number }>(
     defineStatement(
@@ -23,7 +23,7 @@ test('a worker that seals nothing shows what waits, and that another has sealed 
        VALUES ('session.created', 'ok', 'system', now() - interval '1 hour') RETURNING id`,
     ),
   );
-  const watch = watchBacklog(ports, 20);
+  const watch = watchBacklog({ ...ports, logGauges: createLogGauges(ports) }, 20);
   await expect.poll(() => gauge('sallyport_audit_outbox_backlog')).toBe(1);
   expect(gauge('sallyport_audit_outbox_oldest_age_seconds')).toBeGreaterThanOrEqual(3_600);
   await ports.sql.query(defineStatement('', 'UPDATE audit_outbox SET seq = 0 WHERE id = $1'), [event?.id]);

@@ -1,8 +1,8 @@
 import type { NoteSigner } from '../log/note.ts';
 
-/** Who signs checkpoints. The keys belong to the module on the right of this one: the process hands the signer in. */
+/** Signs checkpoints. The module `keys` owns the keys, and this module may not import it: the process passes it in. */
 export type LogSigner = {
-  /** Every key that signs at this moment, under the name of the log; none before the first start of an API. */
+  /** The keys that sign this log now, by the log's name; none before the first start of an API. */
   signers(origin: string): Promise<readonly NoteSigner[]>;
 };
 

@@ -7,24 +7,25 @@ import { auditLogKeyMissing } from '../log-errors.ts';
 import { readSpans } from '../log-tiles.ts';
 import type { HasCheckpointOutbox } from './checkpoint-outbox.ts';
 import { insertCheckpoint, readCheckpointsOfSize } from './checkpoints.store.ts';
+import type { HasLogGauges } from './log-gauges.ts';
 import type { HasLogSigner } from './log-signer.ts';
-import { markOf, stopSealing } from './settle-log.ts';
+import { headOf, stopSealing } from './settle-log.ts';
 
-type PublishPorts = Pick<Ports, 'sql' | 'transact' | 'log'> & HasLogSigner & HasCheckpointOutbox;
+type PublishPorts = Pick<Ports, 'sql' | 'transact' | 'log'> & HasLogSigner & HasCheckpointOutbox & HasLogGauges;
 
 /**
- * Signs the head of a settled log where that was not done, and hands it to the sinks. Run again it signs nothing
- * twice. Two roots of one size are never both signed: what is found beside the first stops sealing.
- * @returns false where sealing has stopped
+ * Signs the head of a settled log, unless it is signed already, and passes it to the sinks. If a checkpoint of the same
+ * size has another root, signs nothing and stops sealing: two signed roots of one size are a fork.
+ * @returns false if sealing stopped
  * @throws auditLogKeyMissing (503) before the first start of an API
  */
 export async function publishCheckpoint(ports: PublishPorts, log: OpenLog, caller: Caller): Promise<boolean> {
-  const held = await readCheckpointsOfSize(ports.sql, log);
-  if (held.some(({ root }) => root !== log.root)) {
+  const existing = await readCheckpointsOfSize(ports.sql, log);
+  if (existing.some(({ root }) => root !== log.root)) {
     await stopSealing(ports, log, 'forked', caller);
     return false;
   }
-  let [note] = held.map((checkpoint) => checkpoint.note);
+  let [note] = existing.map((checkpoint) => checkpoint.note);
   if (note === undefined) {
     const signers = await ports.logSigner.signers(log.origin);
     if (signers.length === 0) throw auditLogKeyMissing({ retryAfterSeconds: 5 });
@@ -33,7 +34,7 @@ export async function publishCheckpoint(ports: PublishPorts, log: OpenLog, calle
   }
   const { origin, size } = log;
   ports.checkpointOutbox.offer({
-    ...markOf(log),
+    ...headOf(log),
     note,
     consistencyProof: (oldSize) => readSpans(ports.sql, origin, consistencySpans(oldSize, size)),
   });

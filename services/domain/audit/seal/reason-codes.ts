@@ -1,6 +1,6 @@
 /**
- * Every reason that our own code gives for an event. The public log shows these words and commits to every other
- * reason, so a new one that is missing here is hidden and never the other way round.
+ * Every reason that our own code gives for an event. The public log shows these codes and only a commitment to any other
+ * reason, so forgetting a code here hides it and never publishes a text from outside.
  */
 export const REASON_CODES: ReadonlySet<string> = new Set([
   'account_deleted',

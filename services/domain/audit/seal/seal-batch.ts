@@ -18,15 +18,15 @@ type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random'>;
 
 export type SealedBatch =
   | { readonly kind: 'sealed'; readonly rows: number; readonly events: readonly SealedRow[] }
-  /** The log, or one of the rows, is not any more as it was read. Nothing was written; look again. */
+  /** The log or a row changed since it was read. Nothing was written; read again. */
   | { readonly kind: 'changed' }
   | { readonly kind: 'tiles_damaged' };
 
-class ChangedMeanwhile extends Error {}
+class ConcurrentChangeError extends Error {}
 
 /**
- * Seals unsealed events, oldest first: everything about them is worked out before the transaction, which then writes
- * all of it or nothing. A writer that was overtaken (another sealer, an erasure, a continued log) writes nothing.
+ * Seals unsealed events, oldest first. Computes the whole batch before the transaction, which then writes all of it or
+ * nothing. If another sealer, an erasure or `continueLog` was faster, it writes nothing.
  */
 export async function sealBatch(
   ports: BatchPorts,
@@ -49,19 +49,19 @@ export async function sealBatch(
       await writeBatch(tx, batch);
     });
   } catch (err) {
-    if (err instanceof ChangedMeanwhile) return { kind: 'changed' };
+    if (err instanceof ConcurrentChangeError) return { kind: 'changed' };
     throw err;
   }
   return { kind: 'sealed', rows: rows.length, events: batch.events };
 }
 
-/** Everything that a batch writes. */
+/** Everything that the transaction of a batch writes. */
 export type PreparedBatch = {
   readonly log: OpenLog;
   readonly rows: readonly OutboxRow[];
   readonly events: readonly SealedRow[];
   readonly tiles: readonly GrownTile[];
-  /** Head of the log with them. */
+  /** Head of the log after the batch. */
   readonly size: number;
   readonly root: string;
 };
@@ -72,7 +72,7 @@ export function prepareBatch(
   edge: TreeEdge,
   rows: readonly OutboxRow[],
 ): PreparedBatch {
-  const fresh = firstOfEach(rows);
+  const fresh = rowsWithoutLeaf(rows);
   const events = sealableEvents(fresh, log.firstSeq + log.size, random.bytes(saltBytes(fresh)));
   const grown = growTree(
     edge,
@@ -83,21 +83,21 @@ export function prepareBatch(
 }
 
 /**
- * Under the lock of the log.
- * @throws ChangedMeanwhile when log or rows are not any more as they were read
+ * The caller holds the lock of the log.
+ * @throws ConcurrentChangeError if the log or a row changed since it was read
  */
 export async function writeBatch(tx: Tx, batch: PreparedBatch): Promise<void> {
   const { log, rows, events, tiles, size, root } = batch;
-  if (!(await growLog(tx, log, size, root))) throw new ChangedMeanwhile();
-  if (!(await markSealed(tx, placesOf(rows, events), PERSONAL_MEMBERS))) throw new ChangedMeanwhile();
+  if (!(await growLog(tx, log, size, root))) throw new ConcurrentChangeError();
+  if (!(await markSealed(tx, seqsOf(rows, events), PERSONAL_MEMBERS))) throw new ConcurrentChangeError();
   if (events.length === 0) return;
   await insertEvents(tx, log.firstSeq + log.size, events);
   await insertPersonal(tx, events);
   await writeTiles(tx, log.origin, tiles);
 }
 
-/** The rows to seal: not those whose event has its place already. */
-function firstOfEach(rows: readonly OutboxRow[]): OutboxRow[] {
+/** One row for each event that has no leaf yet. */
+function rowsWithoutLeaf(rows: readonly OutboxRow[]): OutboxRow[] {
   const seen = new Set<string>();
   return rows.filter(({ eventId, knownSeq }) => {
     if (knownSeq !== null || seen.has(eventId)) return false;
@@ -106,7 +106,7 @@ function firstOfEach(rows: readonly OutboxRow[]): OutboxRow[] {
   });
 }
 
-function placesOf(rows: readonly OutboxRow[], events: readonly SealedRow[]): { row: OutboxRow; seq: number }[] {
-  const bySealed = new Map(events.map(({ row, seq }) => [row.eventId, seq]));
-  return rows.map((row) => ({ row, seq: row.knownSeq ?? (bySealed.get(row.eventId) as number) }));
+function seqsOf(rows: readonly OutboxRow[], events: readonly SealedRow[]): { row: OutboxRow; seq: number }[] {
+  const seqByEvent = new Map(events.map(({ row, seq }) => [row.eventId, seq]));
+  return rows.map((row) => ({ row, seq: row.knownSeq ?? (seqByEvent.get(row.eventId) as number) }));
 }

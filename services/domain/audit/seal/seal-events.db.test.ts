@@ -13,7 +13,7 @@ import { checkLog } from './sealing-harness.ts';
 let harness: OwnLogHarness;
 beforeEach(async () => {
   harness = await openLogHarness();
-  // The events of the keys, so that tests count their own.
+  // Seals the events of the key creation, so that tests count only their own.
   await sealEvents(harness, {}, testCaller);
 });
 afterEach(() => harness?.end());
@@ -21,7 +21,7 @@ afterEach(() => harness?.end());
 const seal = (limit?: number) => sealEvents(harness, limit === undefined ? {} : { limit }, testCaller);
 
 describe('sealing', () => {
-  test('every event gets one place, in order, under a signed head that the mark outside knows', async () => {
+  test('every event gets one leaf, in order, under a signed head that the high-water mark has', async () => {
     const before = (await checkLog(harness)).size;
     const ids = await harness.emit(600);
     expect(await seal()).toEqual({ sealed: 600, size: before + 600, backlog: 0, stopped: null });
@@ -35,7 +35,7 @@ describe('sealing', () => {
     expect(await readFile(file, 'utf8')).toBe(head.note);
   });
 
-  test('a sealed event carries the trace, and its columns say what its leaf says', async () => {
+  test('a sealed event carries the trace, and its columns equal its leaf', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     await harness.emit(1, { traceparent, detail: { reason: 'sign_out', identifier: 'secret-hash', b: [1, { a: 2 }] } });
     await seal();
@@ -58,7 +58,7 @@ describe('sealing', () => {
     expect(row!.leaf.toString()).not.toContain('secret-hash');
   });
 
-  test('personal values lie beside the log under their commitments, and nowhere else', async () => {
+  test('personal values are in audit_personal alone; the leaf has their commitments', async () => {
     const [id] = await harness.emit(1, { detail: { identifier: 'hash-of-address' } });
     await seal();
     const values = await harness.raw<{ field: string; salt: Buffer; value: string; subject: string }>(
@@ -81,14 +81,14 @@ describe('sealing', () => {
     );
   });
 
-  test('nothing to seal writes nothing: no leaf, no checkpoint', async () => {
+  test('a run without unsealed events writes neither a leaf nor a checkpoint', async () => {
     const count = async () => await harness.raw('SELECT count(*) FROM audit_checkpoints');
     const before = await count();
     expect(await seal()).toMatchObject({ sealed: 0, backlog: 0 });
     expect(await count()).toEqual(before);
   });
 
-  test('a limit is kept, and the rest waits', async () => {
+  test('a run seals no more than its limit, and the next one seals the rest', async () => {
     await harness.emit(30);
     expect(await seal(10)).toMatchObject({ sealed: 10, backlog: 20 });
     expect(await seal()).toMatchObject({ sealed: 20, backlog: 0 });
@@ -139,7 +139,7 @@ describe('sealing', () => {
 });
 
 describe('any order of commits', () => {
-  test('an event whose transaction commits after later ones were sealed is sealed all the same', async () => {
+  test('seals an event whose transaction commits after later events were sealed', async () => {
     const slow = new pg.Client({ connectionString: harness.databaseUrl });
     await slow.connect();
     await slow.query('BEGIN');
@@ -154,8 +154,8 @@ describe('any order of commits', () => {
   });
 });
 
-describe('more than one sealer', () => {
-  test('four at once, again and again: each event has one leaf', async () => {
+describe('several sealers', () => {
+  test('four concurrent sealers, in five rounds, give each event one leaf', async () => {
     const others = await Promise.all(
       [1, 2, 3].map(() => createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir })),
     );
@@ -171,7 +171,7 @@ describe('more than one sealer', () => {
     await Promise.all(others.map((each) => each.end()));
   });
 
-  test('the same event written twice has one leaf, and both rows its place', async () => {
+  test('an event written twice has one leaf, and both rows have its number', async () => {
     const [id] = await harness.emit(1);
     await seal();
     await harness.raw(
@@ -197,7 +197,7 @@ describe('more than one sealer', () => {
     const late = {
       ...stalled,
       transact: (async (work) => {
-        // Its first transaction reads, the second writes.
+        // The first transaction reads, the second writes.
         if (overtaken++ === 1) {
           await seal();
           await harness.emit(7);
@@ -210,7 +210,7 @@ describe('more than one sealer', () => {
     await stalled.end();
   });
 
-  test('a run whose fence a newer one has taken writes nothing', async () => {
+  test('a run superseded by a newer one writes nothing', async () => {
     await harness.emit(3);
     const before = await checkLog(harness);
     const superseded = Object.assign(new Error('run_superseded'), { code: 'run_superseded' });

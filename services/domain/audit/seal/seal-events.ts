@@ -4,8 +4,8 @@ import type { Caller, Fence, Ports } from '#services/domain/ports.ts';
 import { type OpenLog, openLog, readOpenLog } from '../log.store.ts';
 import type { StopReason } from '../log-status.ts';
 import type { HasCheckpointOutbox } from './checkpoint-outbox.ts';
+import type { HasLogGauges } from './log-gauges.ts';
 import type { HasLogSigner } from './log-signer.ts';
-import { noteSealed, noteSigned, observeLog } from './observe-log.ts';
 import { publishCheckpoint } from './publish-checkpoint.ts';
 import type { SealedRow } from './seal.store.ts';
 import { sealBatch } from './seal-batch.ts';
@@ -14,16 +14,17 @@ import { type HasLogMark, settleLog, stopSealing } from './settle-log.ts';
 export type SealPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock' | 'log'> &
   HasLogMark &
   HasLogSigner &
+  HasLogGauges &
   HasCheckpointOutbox & {
-    /** Name of the first log; one that is open keeps its own. */
+    /** Name of the first log. Not used once a log is open. */
     readonly auditOrigin: string;
   };
 
 export type SealInput = {
-  /** Events at most; without it, all that are there. */
+  /** Maximum number of events; all unsealed events by default. */
   readonly limit?: number;
   readonly fence?: Fence;
-  /** Looked at between batches. */
+  /** Checked between batches. */
   readonly signal?: AbortSignal;
 };
 
@@ -31,20 +32,20 @@ export type SealAnswer = {
   readonly sealed: number;
   /** Leaves in the open log. */
   readonly size: number;
-  /** Events that still wait, counted up to 100,000. */
+  /** Unsealed events, counted up to 100,000. */
   readonly backlog: number;
-  /** Why nothing is sealed, where that is so. */
+  /** Why sealing stopped; null if it did not. */
   readonly stopped: StopReason | null;
 };
 
-/** Bounds memory, the length of a transaction and what a crash repeats. */
+/** Bounds memory, the length of a transaction and the work that a crash repeats. */
 const BATCH = 2_000;
 
 /**
- * Gives every visible unsealed event its place in the log, in batches: leaves are committed, then the mark outside the
- * database follows, then the head is signed and published. Killed anywhere it goes on where it was; run twice or by
- * two at once, each event has one leaf. A database behind its mark, or beside it, seals and signs nothing.
- * Throws `storeUnavailable`, `runSuperseded`, `auditLogKeyMissing` and whatever the mark store throws.
+ * Appends every visible unsealed event to the log, in batches: commits the leaves, then moves the high-water mark outside
+ * the database, then signs and publishes the head. A run may be killed, repeated, or run beside another one: each event
+ * gets one leaf. If the database is behind its mark or has other leaves, seals and signs nothing.
+ * @throws storeUnavailable, runSuperseded, auditLogKeyMissing, and errors of the mark store
  */
 export async function sealEvents(ports: SealPorts, input: SealInput, caller: Caller): Promise<SealAnswer> {
   await ensureLog(ports);
@@ -52,12 +53,12 @@ export async function sealEvents(ports: SealPorts, input: SealInput, caller: Cal
   let sealed = 0;
   let isDrained = false;
   while (settled.kind === 'settled') {
-    // A head that was not published before a crash, too.
+    // Also publishes a head that a crashed run left unsigned.
     if (!(await publishCheckpoint(ports, settled.log, caller))) {
       settled = { kind: 'stopped', log: settled.log, reason: 'forked' };
       break;
     }
-    noteSigned();
+    ports.logGauges.checkpointSigned();
     const limit = Math.min(BATCH, (input.limit ?? Number.POSITIVE_INFINITY) - sealed);
     if (isDrained || limit <= 0 || input.signal?.aborted) break;
     const startedAtMs = ports.clock.now();
@@ -70,15 +71,16 @@ export async function sealEvents(ports: SealPorts, input: SealInput, caller: Cal
     if (batch.kind === 'sealed') {
       if (batch.rows === 0) break;
       sealed += batch.events.length;
-      noteSealed(ports.clock);
+      ports.logGauges.leavesAdded();
       measure(batch.events, startedAtMs, ports.clock.monotonic() - startedAt);
-      // What comes meanwhile is the next run's: leaf by leaf each would cost what a batch does.
+      // The next run seals events that arrived meanwhile: a batch of one leaf costs as much as a full one.
       isDrained = batch.rows < limit;
     }
     settled = await settleLog(ports, caller);
   }
   const { size } = settled.log;
-  const backlog = await observeLog(ports, size);
+  ports.logGauges.setSize(size);
+  const backlog = await ports.logGauges.readBacklog(ports);
   return { sealed, size, backlog, stopped: settled.kind === 'stopped' ? settled.reason : null };
 }
 

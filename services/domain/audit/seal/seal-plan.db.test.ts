@@ -36,10 +36,10 @@ const rowsRead = (plan: string): number =>
   );
 
 test.each([
-  ['nothing analysed, all waiting', 0, 30_000, false],
-  ['analysed when all waited, most sealed since', 30_000, 3_000, false],
-  ['analysed now', 60_000, 3_000, true],
-])('a batch reads what it seals and nothing else: %s', async (_title, sealed, waiting, isAnalysed) => {
+  ['without statistics, all unsealed', 0, 30_000, false],
+  ['statistics from before most rows were sealed', 30_000, 3_000, false],
+  ['current statistics', 60_000, 3_000, true],
+])('a batch reads only the rows that it seals: %s', async (_title, sealed, waiting, isAnalysed) => {
   await client.query('TRUNCATE audit_outbox');
   if (!isAnalysed && sealed > 0) {
     await fill(sealed, 'NULL');
@@ -50,7 +50,7 @@ test.each([
   if (isAnalysed) await client.query('VACUUM ANALYZE audit_outbox');
   await client.query('ANALYZE audit_events');
 
-  // Entries of rows sealed since the last vacuum are passed over once; then the index knows.
+  // The first scan skips index entries of rows sealed since the last vacuum, and marks them dead.
   await planOf(auditOutboxUnsealed.text, ['500']);
   const select = await planOf(auditOutboxUnsealed.text, ['500']);
   expect(select).toMatch(/Index Scan using audit_outbox_\d+_occurred_at_id_idx/);

@@ -15,7 +15,7 @@ import type { PersonalValue } from '../log/leaf.ts';
 /** An unsealed event. */
 export type OutboxRow = {
   readonly id: number;
-  /** Microseconds since 1970: with the id, the row's key. */
+  /** Microseconds since 1970. Part of the primary key, with `id`. */
   readonly occurredAtMicros: number;
   readonly eventId: string;
   readonly type: string;
@@ -29,7 +29,7 @@ export type OutboxRow = {
   readonly agentHash: string | null;
   readonly detail: { readonly [member: string]: Json };
   readonly traceparent: string | null;
-  /** Where its event is sealed already; it is given that place and nothing else happens. */
+  /** Sequence number of its event if another row of it is sealed already. Then this row gets the same number. */
   readonly knownSeq: number | null;
   readonly nowMicros: number;
 };
@@ -49,21 +49,21 @@ const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS "occurredAtMicros", even
   ip_hash AS "ipHash", agent_hash AS "agentHash", detail, traceparent,
   (SELECT seq FROM audit_events e WHERE e.event_id = o.event_id) AS "knownSeq", ${micros('clock_timestamp()')} AS "nowMicros"`;
 
-// Along audit_outbox_unsealed, which no other index can stand in for: its order is its own. Whatever is visible and
-// unsealed is taken, in whichever order it was committed.
+// Uses audit_outbox_unsealed, the only index in this order. Reads every visible unsealed row, whatever the order of the
+// commits.
 export const auditOutboxUnsealed = defineStatement(
   'auditOutboxUnsealed',
   `SELECT ${OUTBOX_COLUMNS}
    FROM (SELECT * FROM audit_outbox WHERE seq IS NULL ORDER BY occurred_at, id LIMIT $1) o ORDER BY occurred_at, id`,
 );
 
-/** Along the unique index of every partition: for the one event that is sealed before its time. */
+/** Uses the unique index of each partition. For the one event that is sealed out of order: `audit.log_continued`. */
 const auditOutboxEventRead = defineStatement(
   'auditOutboxEventRead',
   `SELECT ${OUTBOX_COLUMNS} FROM audit_outbox o WHERE event_id = $1 AND seq IS NULL`,
 );
 
-// The columns are what the leaf says: they cannot differ from it on the day they are written.
+// The columns are read from the leaf, so that they equal it when they are written.
 const auditEventsInsert = defineStatement(
   'auditEventsInsert',
   `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, detail,
@@ -75,8 +75,8 @@ const auditEventsInsert = defineStatement(
      LATERAL (SELECT convert_from(leaf, 'UTF8')::jsonb AS j OFFSET 0) read`,
 );
 
-// By the primary key of each row's partition, which the lock statement leaves the planner as its only way; written so
-// that the index of unsealed rows is none. What is personal goes: from here on it lies in audit_personal alone.
+// Uses the primary key of each row's partition. `coalesce` keeps the planner from the index of unsealed rows, and
+// `auditPlansByIndex` from every other plan. Removes the personal values, which are then only in audit_personal.
 export const auditOutboxSeal = defineStatement(
   'auditOutboxSeal',
   `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL, detail = o.detail - $4::text[],
@@ -105,12 +105,12 @@ export const readUnsealedEvent = async (tx: Sql, eventId: string): Promise<Outbo
 
 const uuidBytes = (uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex');
 
-/** Sealed events, in the order of their places. */
+/** Events in the order of their sequence numbers. */
 export async function insertEvents(tx: Sql, firstSeq: number, events: readonly SealedRow[]): Promise<void> {
   await tx.query(auditEventsInsert, [firstSeq, blobArray(events, ({ leaf }) => leaf)]);
 }
 
-/** Assigns sequence numbers to outbox rows. False: a row is gone, or another process has sealed it. */
+/** Assigns sequence numbers to outbox rows. False: a row was removed, or another process sealed it. */
 export async function markSealed(
   tx: Sql,
   rows: readonly { readonly row: OutboxRow; readonly seq: number }[],

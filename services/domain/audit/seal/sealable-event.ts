@@ -3,39 +3,41 @@ import { type LeafEvent, leafOf, type PersonalValue, SALT_BYTES, sealableDetail 
 import { REASON_CODES } from './reason-codes.ts';
 import type { OutboxRow, SealedRow } from './seal.store.ts';
 
-// The log is public and never forgets, so a leaf holds nothing that says who a person is, whether an account exists,
-// or that a caller has made up or typed in.
+// The log is public and permanent. So a leaf must not identify a person, reveal whether an account exists, or contain
+// text that a caller chose.
 
-/** Members of a detail that may be personal: an outbox row keeps none of them once it is sealed. */
+/** Members of a detail that may be personal. Sealing removes them from the outbox row. */
 export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id'];
 
-/** Types whose `reason` comes from no request: the code of an error, and what an operator tells every reader of the log. */
-const OWN_REASONS: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
+/** Types whose `reason` is public: an error code of ours, and a text that an operator writes for readers of the log. */
+const TYPES_WITH_PUBLIC_REASON: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
 
-/** Ids that we generate, and names that administrators choose. An unvetted client has the URL of its document. */
+/** Ids that we generate and names that administrators choose. The id of an unvetted client is a URL and does not match. */
 const ID = /^[\w.:-]{1,128}$/;
 const isHiddenId = (id: Json): boolean => typeof id === 'string' && id !== '' && !ID.test(id);
 
-const keepsReason = ({ type, detail }: OutboxRow): boolean =>
-  OWN_REASONS.has(type) || (typeof detail.reason === 'string' && REASON_CODES.has(detail.reason));
+const isReasonPublic = ({ type, detail }: OutboxRow): boolean =>
+  TYPES_WITH_PUBLIC_REASON.has(type) || (typeof detail.reason === 'string' && REASON_CODES.has(detail.reason));
 
-/** Members of this row's detail that are committed to in place of being there. */
+/** Members of this row's detail that the leaf replaces by commitments. */
 const hiddenMembers = (row: OutboxRow): readonly string[] =>
   Object.entries(row.detail).flatMap(([member, value]) => {
     if (value === null) return [];
-    if (member === 'reason') return keepsReason(row) ? [] : [member];
+    if (member === 'reason') return isReasonPublic(row) ? [] : [member];
     return PERSONAL_MEMBERS.includes(member) || (member.endsWith('_id') && isHiddenId(value)) ? [member] : [];
   });
 
-/** What is ended by its id need not exist: then the id is what the administrator typed. */
-const NAMED_UNSEEN: ReadonlySet<string | null> = new Set(['token', 'session']);
+/** Kinds of targets that an administrator names by an id which may not exist: then the id is free text. */
+const KINDS_WITH_UNCHECKED_ID: ReadonlySet<string | null> = new Set(['token', 'session']);
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** What a refused request was about is what its sender chose to name: a sign-in must not tell which accounts exist. */
+/** The sender of a refused request chose its target. A refused sign-in must not reveal which accounts exist. */
 const hidesTarget = ({ outcome, targetKind, targetId }: OutboxRow): boolean =>
-  outcome === 'refused' || isHiddenId(targetId) || (NAMED_UNSEEN.has(targetKind) && !UUID.test(targetId ?? ''));
+  outcome === 'refused' ||
+  isHiddenId(targetId) ||
+  (KINDS_WITH_UNCHECKED_ID.has(targetKind) && !UUID.test(targetId ?? ''));
 
-/** The system names itself. */
+/** Names of system actors are ours. */
 const hidesActor = ({ actorKind, actorId }: OutboxRow): boolean => actorKind !== 'system' && isHiddenId(actorId);
 
 const targetText = ({ targetKind, targetId }: OutboxRow): string =>
@@ -44,14 +46,14 @@ const targetText = ({ targetKind, targetId }: OutboxRow): string =>
 const iso = (micros: number): string =>
   new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
 
-/** The user an event is about, used to find its personal values. */
+/** The user whose erasure removes the personal values of this event. */
 function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;
   return typeof detail.user_id === 'string' ? detail.user_id : null;
 }
 
-/** Personal values a row holds, by the name of their field. */
+/** The personal values of a row, with their field names. */
 function personalOf(row: OutboxRow): (readonly [string, string])[] {
   const values: (readonly [string, Json | undefined])[] = [
     ['ip_hash', row.ipHash],
@@ -59,7 +61,7 @@ function personalOf(row: OutboxRow): (readonly [string, string])[] {
     ['actor', hidesActor(row) ? row.actorId : null],
     ['client_id', isHiddenId(row.clientId) ? row.clientId : null],
     ...hiddenMembers(row).map((member) => [`detail.${member}`, row.detail[member]] as const),
-    // Empty where there is none, so that its being there says nothing.
+    // Also if there is no target (an empty value), so that the field does not reveal whether there is one.
     ['target', hidesTarget(row) ? targetText(row) : null],
   ];
   return values.flatMap(([field, value]) =>
@@ -69,13 +71,13 @@ function personalOf(row: OutboxRow): (readonly [string, string])[] {
 
 const text = (value: Json): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
-/** `traceparent` is ours or checked; of anything else there is no trace. */
+/** Null unless the text begins like a valid `traceparent`. */
 const traceIdOf = (traceparent: string | null): string | null =>
   traceparent !== null && /^[0-9a-f]{2}-[0-9a-f]{32}-/.test(traceparent) ? traceparent.slice(3, 35) : null;
 
 /**
- * Rows as they are sealed, at the places from `firstSeq` on.
- * @param salts as many random bytes as `saltBytes` says
+ * Builds the leaves of these rows, numbered from `firstSeq`.
+ * @param salts random bytes; `saltBytes` gives their number
  */
 export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, salts: Buffer): SealedRow[] {
   let salted = 0;

@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => harness.end());
 
 describe('kill -9', () => {
-  test('at every statement and round the mark, one after the other: each event of the ledger has one leaf', async () => {
+  test('at every statement, and before and after moving the mark, leaves each event with exactly one leaf', async () => {
     const ledger = await harness.emit(3);
     const options = { url: harness.databaseUrl, dataDir: harness.dataDir };
     const whole = await runSealer(options);
@@ -28,7 +28,7 @@ describe('kill -9', () => {
     for (const kill of kills) {
       ledger.push(...(await harness.emit(2)));
       if ((await runSealer({ ...options, kill })) === null) killed += 1;
-      // What a half-done run has left is consistent by itself, but for what the next one does first.
+      // A killed run leaves a consistent log. The mark or the checkpoint may be behind; the next run moves them first.
       const { size } = await checkLog(harness);
       const mark = await harness.logMark.read();
       expect(mark?.size).toBeLessThanOrEqual(size);
@@ -44,12 +44,12 @@ describe('kill -9', () => {
     expect(new Set(eventIds).size).toBe(eventIds.length);
     expect(await harness.head()).toMatchObject({ size });
     expect((await harness.logMark.read())?.size).toBe(size);
-    // Some forty processes, one after the other.
+    // About forty processes run one after the other.
   }, 400_000);
 });
 
-describe('a database behind its mark', () => {
-  test('seals and signs nothing, says so once, keeps taking events, and continues when told to', async () => {
+describe('a database behind its high-water mark', () => {
+  test('seals and signs nothing, records that once, accepts events, and continues when an operator says so', async () => {
     await harness.emit(5);
     await harness.seal();
     const yesterday = await harness.backup();
@@ -78,7 +78,7 @@ describe('a database behind its mark', () => {
       detail: { reason: 'backup of yesterday', lost: lostHead, held: { origin: TEST_ORIGIN, size: held } },
     });
 
-    // Its first leaf, the two events that waited, and the event of the stop.
+    // The leaf of the continuation, two waiting events, and the event of the stop.
     expect(await harness.seal()).toMatchObject({ sealed: 3, size: 4, stopped: null });
     const { eventIds, origin } = await checkLog(harness);
     expect(origin).toBe(continued.origin);
@@ -90,7 +90,7 @@ describe('a database behind its mark', () => {
     });
   });
 
-  test('a continuation whose mark was not moved before a crash seals nothing until the command is run again', async () => {
+  test('after a crash of `continue` before it moved the mark, nothing is sealed until it is run again', async () => {
     await harness.emit(5);
     await harness.seal();
     const yesterday = await harness.backup();
@@ -113,7 +113,7 @@ describe('a database behind its mark', () => {
     await checkLog(harness);
   });
 
-  test('hosts with marks of their own all stop, and each goes on once it was told to, in one log', async () => {
+  test('hosts with separate marks all stop, and each resumes in the same new log after its own `continue`', async () => {
     const other = await createLogHarness(harness.databaseUrl);
     for (const host of [harness, other, harness]) {
       await harness.emit(2);
@@ -140,7 +140,7 @@ describe('a database behind its mark', () => {
     await other.end();
   });
 
-  test('the right database put back, sealing resumes by itself and says so', async () => {
+  test('sealing resumes by itself, and records that, once the right database is back', async () => {
     const mark = (await harness.logMark.read())!;
     const ahead = { ...mark, size: mark.size + 1 };
     await harness.logMark.swap(mark, ahead);
@@ -153,7 +153,7 @@ describe('a database behind its mark', () => {
     expect(types.map(({ type }) => type)).toEqual(['audit.sealing_stopped', 'audit.sealing_resumed']);
   });
 
-  test('the same number of leaves under another root is a fork, as are other leaves below the mark', async () => {
+  test('stops as forked for another root at the size of the mark, and for other leaves below it', async () => {
     const mark = (await harness.logMark.read())!;
     const other = Buffer.alloc(32, 1).toString('base64');
     await harness.logMark.swap(mark, { ...mark, root: other });
@@ -162,7 +162,7 @@ describe('a database behind its mark', () => {
     expect(await harness.seal()).toMatchObject({ stopped: 'forked' });
   });
 
-  test('without a mark the database is believed, as on a first start', async () => {
+  test('without a mark the database is trusted, as on a first start', async () => {
     const bare = await createLogHarness(harness.databaseUrl);
     await harness.emit(1);
     expect(await sealEvents(bare, {}, testCaller)).toMatchObject({ sealed: 1, stopped: null });

@@ -1,4 +1,4 @@
-// For tests only: a sealed log to which happens what must not: it is tampered with, restored and continued.
+// For tests only: a sealed log that tests tamper with, restore and continue.
 import { createHash } from 'node:crypto';
 import type { LogMark } from '#services/domain/ports.ts';
 import { type LogHarness, type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
@@ -7,15 +7,15 @@ import { sealEvents } from './seal-events.ts';
 
 export type SealingHarness = OwnLogHarness & {
   seal(): ReturnType<typeof sealEvents>;
-  /** Past every trigger. */
+  /** Runs statements with triggers off. */
   asSuperuser(...statements: string[]): Promise<void>;
-  /** The tables of the log as they are now; `restore` is a backup put back. */
+  /** Copies the tables of the log; `restore` puts the copies back. */
   backup(): Promise<{ restore(): Promise<void> }>;
 };
 
 const TABLES = ['audit_log', 'audit_events', 'audit_personal', 'audit_tiles', 'audit_checkpoints', 'audit_outbox'];
 
-/** A database of its own with a log that has begun: one for each test. `end` forgets both. */
+/** Creates a database with a log, for one test. `end` drops it. */
 export async function openSealingHarness(): Promise<SealingHarness> {
   const harness = await openLogHarness();
   const seal = () => sealEvents(harness, {}, testCaller);
@@ -42,7 +42,7 @@ export async function openSealingHarness(): Promise<SealingHarness> {
 
 const sha256 = (...parts: readonly Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();
 
-/** RFC 6962 §2.1, as it is defined. */
+/** RFC 6962 §2.1, written as the definition. */
 function rootOf(hashes: readonly Buffer[]): Buffer {
   if (hashes.length === 0) return sha256();
   if (hashes.length === 1) return hashes[0] as Buffer;
@@ -54,13 +54,13 @@ function rootOf(hashes: readonly Buffer[]): Buffer {
 export type LogCheck = {
   readonly origin: string;
   readonly size: number;
-  /** Sealed event ids, in order, over all logs. */
+  /** Ids of the sealed events of all logs, in order. */
   readonly eventIds: readonly string[];
 };
 
 /**
- * Every place is taken once and none is left out; leaves, columns, tiles, root and mark agree; each outbox row is where
- * its event is. Throws with what is wrong.
+ * Checks that sequence numbers have no gap, that leaves, columns, tiles and roots agree, and that each sealed outbox row
+ * has the number of its event. Throws an error that says what is wrong.
  */
 export async function checkLog(harness: LogHarness): Promise<LogCheck> {
   const logs = await harness.raw<{
@@ -75,12 +75,13 @@ export async function checkLog(harness: LogHarness): Promise<LogCheck> {
   );
   for (const [at, { seq, event_id, leaf }] of events.entries()) {
     const sealed = JSON.parse(leaf.toString()) as { seq: number; event_id: string };
-    if (seq !== at || sealed.seq !== at || sealed.event_id !== event_id) throw new Error(`place ${at} holds ${seq}`);
+    if (seq !== at || sealed.seq !== at || sealed.event_id !== event_id)
+      throw new Error(`event ${seq} is where ${at} should be`);
   }
   for (const { origin, first_seq, size, root } of logs) {
     const hashes = events.slice(first_seq, first_seq + size).map(({ leaf }) => sha256(Buffer.of(0), leaf));
     if (hashes.length !== size || !rootOf(hashes).equals(root))
-      throw new Error(`${origin}: leaves do not give its root`);
+      throw new Error(`${origin}: the root does not match the leaves`);
     const tiles = await harness.raw<{ level: number; n: number; hashes: Buffer }>(
       'SELECT level, n, hashes FROM audit_tiles WHERE origin = $1 ORDER BY level, n',
       [origin],
@@ -99,20 +100,20 @@ export async function checkLog(harness: LogHarness): Promise<LogCheck> {
     `SELECT o.event_id FROM audit_outbox o LEFT JOIN audit_events e USING (event_id)
      WHERE o.seq IS DISTINCT FROM e.seq LIMIT 1`,
   );
-  if (misplaced) throw new Error(`an outbox row is not where its event is: ${JSON.stringify(misplaced)}`);
+  if (misplaced) throw new Error(`an outbox row has another number than its event: ${JSON.stringify(misplaced)}`);
   return { origin: last.origin, size: last.size, eventIds: events.map(({ event_id }) => event_id) };
 }
 
 export type CutLog = {
-  /** The log as it was left. */
+  /** Head of the shortened log. */
   readonly held: LogMark;
-  /** The log that stands in its place. */
+  /** The log that replaced it. */
   readonly origin: string;
 };
 
 /**
- * Cuts the tail off the log in use, back to a head that was signed, and puts an empty log behind it, as if it had been
- * continued: no row, tile, head or checkpoint contradicts another.
+ * As an attacker: cuts the log in use back to a signed head and begins an empty log after it, as if it had been
+ * continued. Rows, tiles, heads and checkpoints stay consistent.
  * @param keep a size of the log with a checkpoint, at most 256
  */
 export async function cutLog(url: string, keep: number): Promise<CutLog> {
@@ -121,7 +122,7 @@ export async function cutLog(url: string, keep: number): Promise<CutLog> {
     `SELECT l.origin, c.root FROM audit_log l JOIN audit_checkpoints c USING (origin) WHERE closed_at IS NULL AND c.size = $1`,
     [keep],
   );
-  if (log === undefined) throw new Error(`no head of ${keep} events was signed`);
+  if (log === undefined) throw new Error(`no checkpoint has ${keep} events`);
   const origin = `${log.origin}/continued-deadbeef`;
   const root = `'\\x${log.root.toString('hex')}'::bytea`;
   await runPastTriggers(

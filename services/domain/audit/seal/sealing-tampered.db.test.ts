@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => harness.end());
 
 describe('tampering and damage', () => {
-  test('a changed or missing tile of the edge stops sealing before a leaf stands on it', async () => {
+  test('a changed or missing tile at the right edge stops sealing before a leaf is added', async () => {
     await harness.emit(300);
     await harness.seal();
     await harness.asSuperuser(
@@ -33,7 +33,7 @@ describe('tampering and damage', () => {
     expect(await harness.seal()).toMatchObject({ stopped: null });
   });
 
-  test('a second root of one size is never signed beside the first: both are kept, sealing stops', async () => {
+  test('sealing stops rather than sign a second root of one size; the existing checkpoint stays', async () => {
     await harness.emit(5);
     const { size } = await checkLog(harness);
     await harness.raw(`INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, 'forged')`, [
@@ -48,7 +48,7 @@ describe('tampering and damage', () => {
     ]);
   });
 
-  test('sealed events are not changed, deleted or truncated, even by the owner of the tables while its triggers are on', async () => {
+  test('the owner of the tables cannot change, delete or truncate sealed events while triggers are on', async () => {
     await harness.emit(1);
     await harness.seal();
     for (const statement of [
@@ -59,7 +59,7 @@ describe('tampering and damage', () => {
       await expect(harness.raw(statement)).rejects.toMatchObject({ code: '23001' });
   });
 
-  test('a mark that cannot be read stops the run with its path, and changes nothing', async () => {
+  test('an unreadable mark file ends the run with an error that names it, and nothing is sealed', async () => {
     const file = join(harness.dataDir, 'audit-mark.json');
     const kept = await readFile(file, 'utf8');
     await harness.emit(1);
@@ -70,8 +70,8 @@ describe('tampering and damage', () => {
   });
 });
 
-describe('outside', () => {
-  test('with the mark in an object store every host knows it: a restored database seals on none, nor without the store', async () => {
+describe('high-water mark and sinks', () => {
+  test('hosts that share a mark in an object store all stop for a restored database, and seal nothing without the store', async () => {
     const bucket = await startS3Server();
     const hosts = await Promise.all(
       [1, 2].map(() => createLogHarness(harness.databaseUrl, { logMark: () => createS3LogMark(bucket.settings) })),
@@ -98,7 +98,7 @@ describe('outside', () => {
     await Promise.all([...hosts.map((host) => host.end()), bucket.close()]);
   });
 
-  test('logins go on while sealing is stopped: an event is a row and nothing else', async () => {
+  test('events are still recorded while sealing is stopped', async () => {
     const mark = (await harness.logMark.read())!;
     await harness.logMark.swap(mark, { ...mark, size: mark.size + 1 });
     await harness.seal();
@@ -106,7 +106,7 @@ describe('outside', () => {
     expect(await harness.seal()).toMatchObject({ sealed: 0, backlog: 51 });
   });
 
-  test('two histories of one size meet in the file sink: the first stays, the second is put beside it', async () => {
+  test('the file sink keeps both of two checkpoints with one size and different roots', async () => {
     await harness.emit(3);
     await harness.seal();
     await harness.checkpointOutbox.settled();
@@ -117,9 +117,9 @@ describe('outside', () => {
     await fork.emit(3);
     await sealEvents(fork, {}, testCaller);
     await fork.checkpointOutbox.settled();
-    const foreign = join(fork.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
-    // Their newest, which is ours in size, where ours is told of: as with one folder behind two databases.
-    await copyFile(foreign, join(folder, 'checkpoint'));
+    const otherFile = join(fork.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
+    // As if two databases published to one folder: a checkpoint of the same size, with another root.
+    await copyFile(otherFile, join(folder, 'checkpoint'));
     const again = await createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir });
     await sealEvents(again, {}, testCaller);
     await again.checkpointOutbox.settled();
@@ -133,8 +133,8 @@ describe('outside', () => {
   });
 });
 
-describe('forgetting', () => {
-  test('a subject’s values go, sealed or not, and its proofs stay: leaves and root are the same', async () => {
+describe('erasure', () => {
+  test('erases a subject’s values, sealed or not, and leaves and root stay the same', async () => {
     await harness.emit(3, { userId: 'gone', detail: { identifier: 'mail-hash' } });
     await harness.emit(2, { userId: 'stays' });
     await harness.seal();
@@ -158,7 +158,7 @@ describe('forgetting', () => {
     ).toEqual([{ target_id: 'gone', detail: { values: 9, unsealed: 2 } }]);
   });
 
-  test('a batch read before an erasure does not bring back what was erased', async () => {
+  test('a batch read before an erasure does not restore erased values', async () => {
     await harness.emit(3, { userId: 'gone' });
     const { transact } = harness;
     let begun = 0;
@@ -177,7 +177,7 @@ describe('forgetting', () => {
   });
 });
 
-test('of old checkpoints one an hour stays, and every proof of a fork', async () => {
+test('thinning keeps one old checkpoint an hour, and both checkpoints of a fork', async () => {
   await harness.raw(
     `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
      SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'

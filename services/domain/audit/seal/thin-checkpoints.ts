@@ -4,10 +4,9 @@ import { thinCheckpointBatch } from './checkpoints.store.ts';
 const BATCH_ROWS = 2_000;
 
 /**
- * Of the checkpoints of each hour that is over a week old keeps the last, and every one that proves a fork. Any proof
- * can be made anew against a later checkpoint, so nothing becomes unprovable. In short transactions; `signal` ends it
- * between two.
- * @returns how many were deleted
+ * Deletes checkpoints more than a week old, except the last of each hour and those that prove a fork. Every leaf stays
+ * provable against a later checkpoint. Runs in short transactions and stops between two of them when `signal` aborts.
+ * @returns number of deleted checkpoints
  */
 export async function thinCheckpoints(
   { transact }: Pick<Ports, 'transact'>,
@@ -19,7 +18,7 @@ export async function thinCheckpoints(
   while (!signal.aborted) {
     const batch = await transact((tx) => thinCheckpointBatch(tx, from, batchRows));
     removed += batch.removed;
-    if (batch.looked < batchRows || batch.origin === null || batch.size === null) break;
+    if (batch.examined < batchRows || batch.origin === null || batch.size === null) break;
     from = { origin: batch.origin, size: batch.size };
   }
   return removed;

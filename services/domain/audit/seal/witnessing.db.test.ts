@@ -40,7 +40,7 @@ afterEach(async () => {
   await keys?.end();
 });
 
-const sealAndTell = async (count: number): Promise<void> => {
+const sealAndPublish = async (count: number): Promise<void> => {
   await harness.emit(count);
   await sealEvents(harness, {}, testCaller);
   await harness.checkpointOutbox.settled();
@@ -48,10 +48,10 @@ const sealAndTell = async (count: number): Promise<void> => {
 const sinkRows = () => harness.raw<{ size: number; failures: number }>('SELECT size, failures FROM audit_sinks');
 
 describe('a witness', () => {
-  test('cosigns each head with a proof from its last one, and the published note carries it', async () => {
-    await sealAndTell(3);
-    await sealAndTell(300);
-    await sealAndTell(1);
+  test('cosigns each head with a proof from its last one, and the note includes the cosignature', async () => {
+    await sealAndPublish(3);
+    await sealAndPublish(300);
+    await sealAndPublish(1);
     const { size, note, root } = await harness.head();
     expect(witness.seen).toEqual({ size, root: Buffer.from(root, 'base64') });
     const cosigner = parseVkey(signer.vkey);
@@ -61,8 +61,8 @@ describe('a witness', () => {
     expect(await sinkRows()).toEqual([{ size, failures: 0 }]);
   });
 
-  test('known to another process already, it says its size and is then given the right proof', async () => {
-    await sealAndTell(5);
+  test('that another process has updated answers with its size, and then gets the right proof', async () => {
+    await sealAndPublish(5);
     const after = await open(witnessSink());
     await after.emit(4);
     await sealEvents(after, {}, testCaller);
@@ -72,27 +72,27 @@ describe('a witness', () => {
     await after.end();
   });
 
-  test('out of reach it holds up nothing, is counted, and gets the newest head when it is back', async () => {
+  test('that is unreachable does not delay sealing, is counted, and gets the newest head when it is back', async () => {
     await harness.end();
     harness = await open(witnessSink(), { retryFirstMs: 100 });
     witness.fault = 503;
-    await sealAndTell(3);
-    await sealAndTell(3);
+    await sealAndPublish(3);
+    await sealAndPublish(3);
     expect((await harness.head()).size).toBeGreaterThan(6);
     expect(witness.seen.size).toBe(0);
     expect((await sinkRows())[0]?.failures).toBeGreaterThan(0);
     witness.fault = undefined;
-    await eventually('the witness is told', async () => witness.seen.size === (await harness.head()).size);
+    await eventually('the witness has the newest head', async () => witness.seen.size === (await harness.head()).size);
   });
 
-  test('that has seen another history is an alarm, and its refusal no cosignature', async () => {
-    await sealAndTell(3);
+  test('that has seen another history counts as a failure and adds no cosignature', async () => {
+    await sealAndPublish(3);
     witness.seen.root = Buffer.alloc(32, 1);
-    await sealAndTell(3);
+    await sealAndPublish(3);
     expect(witness.answers.at(-1)).toBe(422);
     expect((await sinkRows())[0]?.failures).toBe(1);
     expect((await harness.head()).note).not.toContain(signer.name);
-    // A head beyond our log: leaves that this database has lost.
+    // The witness has a larger head: this database lost leaves.
     witness.seen.size = 1_000_000;
     const after = await open(witnessSink());
     await sealEvents(after, {}, testCaller);
@@ -101,7 +101,7 @@ describe('a witness', () => {
     await after.end();
   });
 
-  test('whose signature is not that of the pinned key has cosigned nothing', async () => {
+  test('that signs with another key than the pinned one adds no cosignature', async () => {
     const other = await open(witnessSink(tlogSigner('witness.test/w1', 6, 4).vkey));
     await other.emit(1);
     await sealEvents(other, {}, testCaller);
@@ -112,9 +112,9 @@ describe('a witness', () => {
   });
 });
 
-describe('the log’s own key', () => {
-  test('while it changes over both sign; after that the new one alone, and old heads still verify by the old', async () => {
-    await sealAndTell(2);
+describe('the key of the log', () => {
+  test('during a rotation both keys sign, then only the new one; old heads still verify with the old key', async () => {
+    await sealAndPublish(2);
     const [old] = await readLogKeys(harness, TEST_ORIGIN);
     const before = (await harness.head()).note;
     expect(await advanceLogKey(harness, { onlyWhenDue: true }, testCaller)).toBeNull();
@@ -122,16 +122,16 @@ describe('the log’s own key', () => {
     expect(made).not.toBeNull();
     expect(await advanceLogKey(harness, { onlyWhenDue: false }, testCaller)).toBeNull();
     const [, next] = await readLogKeys(harness, TEST_ORIGIN);
-    await sealAndTell(2);
+    await sealAndPublish(2);
     const during = (await harness.head()).note;
     expect(openNote(during, [old!]).by).toEqual([old]);
     expect(openNote(during, [next!]).by).toEqual([next]);
-    // A month later.
+    // Moves the keys a month into the past.
     await harness.raw(
       `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE purpose = 'audit-log'`,
     );
     await advanceLogKey(harness, { onlyWhenDue: true }, testCaller);
-    await sealAndTell(2);
+    await sealAndPublish(2);
     const after = (await harness.head()).note;
     expect(openNote(after, [next!]).by).toEqual([next]);
     expect(() => openNote(after, [old!])).toThrow('no trusted key');
@@ -143,7 +143,7 @@ describe('the log’s own key', () => {
     expect(open).toEqual([{ id: made }]);
   });
 
-  test('before an API has made one, events are sealed and the head follows', async () => {
+  test('without a key, events are sealed and the head is signed once the key exists', async () => {
     const bare = await createTestDatabase();
     const keyless = await createLogHarness(bare.url);
     await keyless.emit(2);

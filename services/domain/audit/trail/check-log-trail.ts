@@ -5,13 +5,13 @@ import { type NoteKey, openNote } from '../log/note.ts';
 import { TILE_WIDTH, tilePath } from '../log/tiles.ts';
 import { type LogRow, readLogs, readTiles } from '../log-reader.store.ts';
 import { readCheckpointsWithin, readLastCheckpointWithin, readTrailPage, readTrailPersonal } from './trail.store.ts';
-import { type DifferingPlace, nameRows, type TrailFindings } from './trail-findings.ts';
-import { rowSaysItsLeaf } from './trail-row.ts';
+import { addRowFaults, type DifferingLeaf, type TrailFindings } from './trail-findings.ts';
+import { rowMatchesLeaf } from './trail-row.ts';
 import { type TrailLeaf, TrailTree } from './trail-tree.ts';
 
-/** Whole tiles: a page of rows is one short statement. */
+/** Rows of a page: whole tiles, few enough for one short statement. */
 const PAGE = 8 * TILE_WIDTH;
-const CHECKPOINTS_OF_PAGE = 16;
+const CHECKPOINTS_PER_PAGE = 16;
 
 type Head = { readonly size: number; readonly root: Buffer };
 
@@ -21,18 +21,19 @@ type Check = {
   readonly keys: readonly NoteKey[];
   readonly findings: TrailFindings;
   readonly tree: TrailTree;
-  /** Places that differ since the last signed root. */
-  pending: DifferingPlace[];
-  /** Places whose row is wrong. */
-  readonly bad: DifferingPlace[];
-  /** Rows whose columns contradict their own sealed bytes. */
+  /** Leaves after the last verified root whose row and tile differ: either may be wrong. */
+  pending: DifferingLeaf[];
+  /** Leaves whose row is wrong. */
+  readonly wrongRows: DifferingLeaf[];
+  /** `seq` of rows whose columns contradict their own sealed bytes. */
   readonly contradicting: Set<number>;
-  lastGood: number;
-  /** No root can be compared any more. */
-  isLost: boolean;
+  /** Size of the last root that matched. */
+  verifiedSize: number;
+  /** A root did not match, so later roots cannot match either. */
+  hasMismatch: boolean;
 };
 
-/** Reads one log from its first row to its head, a page at a time, and adds what is wrong with it. */
+/** Reads one log page by page, from its first row to its head, and adds every fault to `findings`. */
 export async function checkLogTrail(
   sql: Sql,
   log: LogRow,
@@ -46,19 +47,19 @@ export async function checkLogTrail(
     findings,
     tree: new TrailTree(),
     pending: [],
-    bad: [],
+    wrongRows: [],
     contradicting: new Set(),
-    lastGood: 0,
-    isLost: false,
+    verifiedSize: 0,
+    hasMismatch: false,
   };
   for (let from = 0; from < log.size; from += PAGE) await checkPage(check, from, Math.min(from + PAGE, log.size));
-  await judge(check, { size: log.size, root: log.root }, check.tree, []);
-  for (const { level, sides } of check.tree.open()) await compareOpenTile(check, level, sides);
-  check.bad.push(...check.pending);
-  nameRows(check.bad, check.contradicting, findings);
+  await verifyRoot(check, { size: log.size, root: log.root }, check.tree, []);
+  for (const { level, sides } of check.tree.unfinishedTiles()) await compareUnfinishedTile(check, level, sides);
+  check.wrongRows.push(...check.pending);
+  addRowFaults(check.wrongRows, check.contradicting, findings);
   const beyond = await readLastCheckpointWithin(sql, log.origin, log.size, Number.MAX_SAFE_INTEGER);
   if (beyond === null) return;
-  // What was sealed meanwhile was signed beyond the head that was read, and is there now.
+  // A sealer may have signed a larger head since the log was read. Then the log is larger now, too.
   const size = (await readLogs(sql)).find(({ origin }) => origin === log.origin)?.size ?? 0;
   if (beyond.size > size)
     findings.add('log_truncated', null, `${log.origin} was signed with ${beyond.size} events and has ${size}`);
@@ -67,24 +68,24 @@ export async function checkLogTrail(
 async function checkPage(check: Check, from: number, to: number): Promise<void> {
   const leaves = await readPage(check, from, to);
   let at = from;
-  for (const signed of spread(await readCheckpointsWithin(check.sql, check.log.origin, from, to))) {
+  for (const signed of sample(await readCheckpointsWithin(check.sql, check.log.origin, from, to))) {
     if (!isGenuine(check, signed) || signed.size === at) continue;
     const before = check.tree.fork();
     const added = leaves.slice(at - from, signed.size - from);
     await grow(check, added);
-    await judge(check, signed, before, added, at);
+    await verifyRoot(check, signed, before, added, at);
     at = signed.size;
   }
   await grow(check, leaves.slice(at - from));
 }
 
-/** The last and some before it: a root costs as much as hundreds of rows, and the last one covers what it covers. */
-function spread<T>(signed: readonly T[]): T[] {
-  const step = Math.ceil(signed.length / CHECKPOINTS_OF_PAGE);
+/** The last checkpoint and some before it: computing a root costs as much as reading hundreds of rows. */
+function sample<T>(signed: readonly T[]): T[] {
+  const step = Math.ceil(signed.length / CHECKPOINTS_PER_PAGE);
   return signed.filter((_, at) => (signed.length - 1 - at) % step === 0);
 }
 
-/** The leaves of a page by row and by tile; rows are compared with their own sealed bytes on the way. */
+/** Reads the leaf hashes of a page from the rows and from the tiles. Compares each row with its own sealed bytes. */
 async function readPage(check: Check, from: number, to: number): Promise<TrailLeaf[]> {
   const { sql, log, findings } = check;
   const rows = await readTrailPage(sql, log.firstSeq + from, log.firstSeq + to);
@@ -106,7 +107,7 @@ async function readPage(check: Check, from: number, to: number): Promise<TrailLe
     const seq = log.firstSeq + index;
     const row = bySeq.get(seq);
     if (row === undefined) findings.missing(seq);
-    else if (!rowSaysItsLeaf(row, personal.get(row.eventId) ?? [])) check.contradicting.add(seq);
+    else if (!rowMatchesLeaf(row, personal.get(row.eventId) ?? [])) check.contradicting.add(seq);
     const byRow = row === undefined ? null : hashLeaf(row.leaf);
     const byTile = hashIn(byNumber.get(Math.floor(index / TILE_WIDTH)), index % TILE_WIDTH);
     if (!(byRow && byTile && byRow.equals(byTile)))
@@ -128,29 +129,33 @@ async function grow(check: Check, leaves: readonly TrailLeaf[]): Promise<void> {
   const stored = await readTiles(check.sql, check.log.origin, full);
   for (const { level, n } of full) {
     const sides = [...rows, ...tiles].filter((tile) => tile.level === level && tile.n === n);
-    const held = stored.find((tile) => tile.level === level && tile.n === n)?.hashes;
-    if (!sides.some(({ hashes }) => held?.equals(hashes))) damaged(check, level, n, TILE_WIDTH);
+    const storedHashes = stored.find((tile) => tile.level === level && tile.n === n)?.hashes;
+    if (!sides.some(({ hashes }) => storedHashes?.equals(hashes))) addDamagedTile(check, level, n, TILE_WIDTH);
   }
 }
 
-async function compareOpenTile(check: Check, level: number, sides: readonly Uint8Array[]): Promise<void> {
+async function compareUnfinishedTile(check: Check, level: number, sides: readonly Uint8Array[]): Promise<void> {
   const width = (sides[0]?.length ?? 0) / HASH_BYTES;
   const n = Math.floor(check.log.size / TILE_WIDTH ** level / TILE_WIDTH);
   const [tile] = await readTiles(check.sql, check.log.origin, [{ level, n }]);
-  const held = tile?.hashes.subarray(0, width * HASH_BYTES);
-  if (!sides.some((hashes) => held?.equals(hashes))) damaged(check, level, n, width);
+  const storedHashes = tile?.hashes.subarray(0, width * HASH_BYTES);
+  if (!sides.some((hashes) => storedHashes?.equals(hashes))) addDamagedTile(check, level, n, width);
 }
 
-function damaged({ log, findings }: Check, level: number, n: number, width: number): void {
+function addDamagedTile({ log, findings }: Check, level: number, n: number, width: number): void {
   const seq = level === 0 ? log.firstSeq + n * TILE_WIDTH : null;
-  findings.add('tile_damaged', seq, `${log.origin}: ${tilePath({ level, n, width })} is not what its leaves give`);
+  findings.add(
+    'tile_damaged',
+    seq,
+    `${log.origin}: ${tilePath({ level, n, width })} does not match the leaves below it`,
+  );
 }
 
 /**
- * Both trees against a root that was signed, or that the log's row has: says which side the differing places are
- * wrong on, and goes on with the other.
+ * Compares a root, signed or of the log's row, with the tree over the rows and the tree over the tiles. The tree that
+ * matches shows whether rows or tiles are wrong; the check continues with that tree.
  */
-async function judge(
+async function verifyRoot(
   check: Check,
   head: Head,
   before: TrailTree,
@@ -158,48 +163,48 @@ async function judge(
   from = 0,
 ): Promise<void> {
   const { log, tree } = check;
-  if (check.isLost) return;
-  const isCovered = ({ seq }: DifferingPlace): boolean => seq < log.firstSeq + head.size;
+  if (check.hasMismatch) return;
+  const isCovered = ({ seq }: DifferingLeaf): boolean => seq < log.firstSeq + head.size;
   const covered = check.pending.filter(isCovered);
-  const side = tree.judge(head.root);
+  const side = tree.sideWithRoot(head.root);
   if (side === 'rows') {
     for (const n of new Set(covered.map(({ seq }) => Math.floor((seq - log.firstSeq) / TILE_WIDTH))))
-      damaged(check, 0, n, Math.min(TILE_WIDTH, log.size - n * TILE_WIDTH));
-    tree.settle('rows');
-  } else check.bad.push(...covered);
-  if (side === 'tiles') tree.settle('tiles');
+      addDamagedTile(check, 0, n, Math.min(TILE_WIDTH, log.size - n * TILE_WIDTH));
+    tree.keepOnly('rows');
+  } else check.wrongRows.push(...covered);
+  if (side === 'tiles') tree.keepOnly('tiles');
   if (side === 'neither') {
     await boundMismatch(check, head, before, leaves, from);
-    check.isLost = true;
-  } else check.lastGood = head.size;
-  check.pending = check.pending.filter((place) => !isCovered(place));
+    check.hasMismatch = true;
+  } else check.verifiedSize = head.size;
+  check.pending = check.pending.filter((leaf) => !isCovered(leaf));
 }
 
-/** Rows and tiles were made to fit each other: of the checkpoints in between, the first that fails bounds the place. */
+/** Neither rows nor tiles have the signed root. The checkpoints since the last match narrow down the changed events. */
 async function boundMismatch(
-  { sql, log, findings, lastGood }: Check,
+  { sql, log, findings, verifiedSize }: Check,
   head: Head,
   before: TrailTree,
   leaves: readonly TrailLeaf[],
   from: number,
 ): Promise<void> {
-  let good = lastGood;
-  let bad = head.size;
+  let matching = verifiedSize;
+  let failing = head.size;
   let at = from;
   for (const { size, root } of await readCheckpointsWithin(sql, log.origin, from, from + leaves.length)) {
     before.add(leaves.slice(at - from, size - from));
     at = size;
-    if (before.judge(root) === 'neither') {
-      bad = size;
+    if (before.sideWithRoot(root) === 'neither') {
+      failing = size;
       break;
     }
-    good = size;
+    matching = size;
   }
-  const [first, last] = [log.firstSeq + good, log.firstSeq + bad - 1];
+  const [first, last] = [log.firstSeq + matching, log.firstSeq + failing - 1];
   findings.add(
     'root_mismatch',
     first,
-    `something in events ${first} to ${last} was changed, added or removed, and the tree made to fit: it does not have the root that was signed`,
+    `one or more of the events ${first} to ${last} were changed, added or removed, and the tree was rebuilt: its root is not the signed one`,
   );
 }
 
@@ -208,7 +213,7 @@ function isGenuine({ log, keys, findings }: Check, row: Head & { readonly note: 
     const { origin, size, root } = parseCheckpoint(openNote(row.note, keys).text);
     if (origin === log.origin && size === row.size && root.equals(row.root)) return true;
   } catch {
-    // No note, no signature of the log's key, or a wrong one.
+    // Not a note, or without a valid signature of the log's key.
   }
   findings.add(
     'checkpoint_forged',

@@ -15,15 +15,15 @@ export type TrailFaultCode =
 export type TrailFault = {
   readonly code: TrailFaultCode;
   readonly message: string;
-  /** The first row concerned, where one can be named. */
+  /** The first row concerned; null if unknown. */
   readonly seq: number | null;
 };
 
 export type TrailGap = { readonly from: number; readonly to: number };
 
-const NAMED = 100;
+const FAULTS_LISTED = 100;
 
-/** What is wrong, in the order it was found; of very many the first are named and the rest counted. */
+/** Faults and gaps in the order they were found. Lists the first hundred faults and counts all. */
 export class TrailFindings {
   readonly faults: TrailFault[] = [];
   readonly gaps: TrailGap[] = [];
@@ -32,11 +32,11 @@ export class TrailFindings {
 
   add(code: TrailFaultCode, seq: number | null, message: string): void {
     this.faultCount += 1;
-    if (this.faults.length < NAMED) this.faults.push({ code, message, seq });
-    else if (seq !== null && seq < (this.firstBadSeq() ?? seq)) this.faults[NAMED - 1] = { code, message, seq };
+    if (this.faults.length < FAULTS_LISTED) this.faults.push({ code, message, seq });
+    else if (seq !== null && seq < (this.firstBadSeq() ?? seq)) this.faults[FAULTS_LISTED - 1] = { code, message, seq };
   }
 
-  /** A row that is not there; neighbours make one gap. */
+  /** Adds a missing row. Adjacent missing rows are one gap. */
   missing(seq: number): void {
     const last = this.gaps.at(-1);
     if (last && last.to === seq - 1) this.gaps[this.gaps.length - 1] = { from: last.from, to: seq };
@@ -49,28 +49,27 @@ export class TrailFindings {
   }
 }
 
-/** A place where the row's leaf is not the tile's; hashes in hex. */
-export type DifferingPlace = { readonly seq: number; readonly row: string | null; readonly tile: string | null };
+/** A leaf whose row and tile have different hashes, in hex. Null: the row or the tile is missing. */
+export type DifferingLeaf = { readonly seq: number; readonly row: string | null; readonly tile: string | null };
 
-/** Says what happened to rows, the tiles being what was signed. Missing ones are gaps already. */
-export function nameRows(
-  places: readonly DifferingPlace[],
+/** Adds a fault for each wrong row: edited, swapped or moved, judging by the tiles. Missing rows are gaps already. */
+export function addRowFaults(
+  leaves: readonly DifferingLeaf[],
   contradicting: ReadonlySet<number>,
   findings: TrailFindings,
 ): void {
-  const byTile = new Map(places.flatMap((place) => (place.tile === null ? [] : [[place.tile, place] as const])));
+  const byTile = new Map(leaves.flatMap((leaf) => (leaf.tile === null ? [] : [[leaf.tile, leaf] as const])));
   const named = new Set<number>();
-  for (const place of places) {
-    const { seq, row, tile } = place;
+  for (const { seq, row, tile } of leaves) {
     if (row === null) continue;
     named.add(seq);
     const from = byTile.get(row);
     if (from && from.row === tile) {
       if (from.seq > seq) findings.add('row_swapped', seq, `events ${seq} and ${from.seq} are swapped`);
-    } else if (from) findings.add('row_moved', seq, `event ${seq} holds what was sealed as ${from.seq}`);
-    else findings.add('row_edited', seq, `event ${seq} is not what was sealed`);
+    } else if (from)
+      findings.add('row_moved', seq, `event ${seq} has the content that was sealed as event ${from.seq}`);
+    else findings.add('row_edited', seq, `event ${seq} differs from what was sealed`);
   }
   for (const seq of contradicting)
-    if (!named.has(seq))
-      findings.add('row_edited', seq, `the columns of event ${seq} do not say what its sealed bytes say`);
+    if (!named.has(seq)) findings.add('row_edited', seq, `the columns of event ${seq} differ from its sealed bytes`);
 }

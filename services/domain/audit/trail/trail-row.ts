@@ -3,10 +3,10 @@ import { commitmentOf, leafOf } from '../log/leaf.ts';
 import type { PersonalValueRow, SealedEventRow } from './trail.store.ts';
 
 /**
- * Whether the columns of a row still say what its sealed bytes say, and its personal values are those committed to.
- * Values that were erased are not missed.
+ * Whether the columns of a row equal its sealed bytes, and its personal values match their commitments. Erased values
+ * are not an error.
  */
-export function rowSaysItsLeaf(row: SealedEventRow, personal: readonly PersonalValueRow[]): boolean {
+export function rowMatchesLeaf(row: SealedEventRow, personal: readonly PersonalValueRow[]): boolean {
   const columns = { ...row, detail: row.detail as Json };
   if (leafOf({ ...columns, personal }).equals(row.leaf)) return true;
   const sealed = parsed(row.leaf);

@@ -1,27 +1,28 @@
 import { edgeRoot, emptyEdge, type GrownTile, growTree, type TreeEdge } from '../log/grow-tree.ts';
 
-/** One leaf: its hash by the row and by the tile. Null where there is no row, or no tile. */
+/** The hash of a leaf from its row and from its tile. Null if the row or the tile is missing. */
 export type TrailLeaf = { readonly byRow: Buffer | null; readonly byTile: Buffer | null };
 
+/** Null after a leaf of this side was missing. */
 type Side = TreeEdge | null;
 
 /**
- * The tree twice: over the rows and over the tiles. They are one until a place differs, and each ends where a leaf of
- * it is unknown; a signed root says which of them is the log.
+ * Two trees over the same leaves: one from the rows, one from the tiles. They are identical until a leaf differs. A
+ * signed root shows which one is right.
  */
 export class TrailTree {
   #rows: Side = emptyEdge;
   #tiles: Side = emptyEdge;
 
-  /** Adds leaves. Returns the tiles above the leaves that are full now, as each side has them. */
+  /** Appends leaves. Returns the tiles above level 0 that became full, computed from each side. */
   add(leaves: readonly TrailLeaf[]): { readonly rows: readonly GrownTile[]; readonly tiles: readonly GrownTile[] } {
-    const isOne =
+    const areEqual =
       this.#rows === this.#tiles && leaves.every(({ byRow, byTile }) => byRow && byTile && byRow.equals(byTile));
     const rows = grown(
       this.#rows,
       leaves.map(({ byRow }) => byRow),
     );
-    const tiles = isOne
+    const tiles = areEqual
       ? rows
       : grown(
           this.#tiles,
@@ -32,22 +33,21 @@ export class TrailTree {
     return { rows: rows.full, tiles: tiles.full };
   }
 
-  /** Which side has this root. `both` where nothing differs. */
-  judge(root: Buffer): 'both' | 'rows' | 'tiles' | 'neither' {
+  /** Which side has this root; `both` if the sides are identical. */
+  sideWithRoot(root: Buffer): 'both' | 'rows' | 'tiles' | 'neither' {
     const isRoot = (side: Side): boolean => side !== null && edgeRoot(side).equals(root);
     if (isRoot(this.#rows)) return this.#rows === this.#tiles ? 'both' : 'rows';
     return isRoot(this.#tiles) ? 'tiles' : 'neither';
   }
 
-  /** Goes on with one side for both. False where it has ended. */
-  settle(side: 'rows' | 'tiles'): boolean {
+  /** Replaces the other side by this one. */
+  keepOnly(side: 'rows' | 'tiles'): void {
     const kept = side === 'rows' ? this.#rows : this.#tiles;
     this.#rows = kept;
     this.#tiles = kept;
-    return kept !== null;
   }
 
-  /** A copy to try out leaves on. */
+  /** A copy: leaves added to it do not change this tree. */
   fork(): TrailTree {
     const copy = new TrailTree();
     copy.#rows = this.#rows;
@@ -55,8 +55,8 @@ export class TrailTree {
     return copy;
   }
 
-  /** The unfinished tiles above the leaves, by level, as each side has them. */
-  open(): { readonly level: number; readonly sides: readonly Uint8Array[] }[] {
+  /** The unfinished tiles above level 0, computed from each side. */
+  unfinishedTiles(): { readonly level: number; readonly sides: readonly Uint8Array[] }[] {
     const depth = Math.max(this.#rows?.levels.length ?? 0, this.#tiles?.levels.length ?? 0);
     return Array.from({ length: Math.max(0, depth - 1) }, (_, at) => {
       const sides = [this.#rows, this.#tiles].flatMap((side) => side?.levels[at + 1] ?? []);

@@ -11,7 +11,7 @@ export type PersonalValueRow = {
   readonly value: string;
 };
 
-/** A page along the primary key: its own short snapshot. */
+/** Reads one page along the primary key, in its own short snapshot. */
 const auditTrailPage = defineStatement(
   'auditTrailPage',
   `SELECT ${EVENT_COLUMNS}, leaf FROM audit_events WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
@@ -20,7 +20,7 @@ const auditTrailPersonal = defineStatement(
   'auditTrailPersonal',
   `SELECT event_id AS "eventId", field, salt, value FROM audit_personal WHERE event_id = ANY($1::uuid[])`,
 );
-/** The largest of a range of sizes, along the primary key. */
+/** Scans the primary key backwards within a range of sizes. */
 const auditCheckpointWithin = defineStatement(
   'auditCheckpointWithin',
   `SELECT origin, size, root, note FROM audit_checkpoints WHERE origin = $1 AND size > $2 AND size <= $3
@@ -30,12 +30,12 @@ const auditCheckpointsWithin = defineStatement(
   'auditCheckpointsWithin',
   `SELECT origin, size, root, note FROM audit_checkpoints WHERE origin = $1 AND size > $2 AND size <= $3 ORDER BY size`,
 );
-/** The whole index of checkpoints, which is thinned to one an hour. */
+/** Scans the whole index of checkpoints. `thinCheckpoints` keeps it small. */
 const auditForksRead = defineStatement(
   'auditForksRead',
   `SELECT origin, size FROM audit_checkpoints GROUP BY origin, size HAVING count(*) > 1 ORDER BY origin, size LIMIT 100`,
 );
-/** Places that no log has. One statement: a sealer's rows and its log are seen together. */
+/** Events outside every log. One statement, so that it sees a sealer's rows and its log in the same state. */
 const auditStrayRead = defineStatement(
   'auditStrayRead',
   `(SELECT seq FROM audit_events WHERE seq < 0 ORDER BY seq LIMIT 100)
@@ -75,5 +75,5 @@ export const readCheckpointsWithin = (sql: Sql, origin: string, above: number, u
 export const readForks = (sql: Sql): Promise<{ readonly origin: string; readonly size: number }[]> =>
   sql.query(auditForksRead);
 
-/** Rows in no log. */
+/** Events outside every log. */
 export const readStrayRows = (sql: Sql): Promise<{ readonly seq: number }[]> => sql.query(auditStrayRead);

@@ -1,35 +1,35 @@
 import type { LogMark, Ports, Sql } from '#services/domain/ports.ts';
-import { type Continuation, findHead, headOf, type LogChain, readLogChain } from '../log-continuations.ts';
+import { type Continuation, findHead, headOfRow, type LogChain, readLogChain } from '../log-continuations.ts';
 import type { HasAuditLogKeys } from '../read/read-log.ts';
 import { checkLogTrail } from './check-log-trail.ts';
 import { readForks, readStrayRows } from './trail.store.ts';
 import { type TrailFault, TrailFindings, type TrailGap } from './trail-findings.ts';
 
-/** A head as it is known outside the database. `isMark`: of the log in use, by the high-water mark. */
+/** A head known outside the database. `isMark`: the high-water mark, which must name the log in use. */
 export type OutsideHead = { readonly where: string; readonly head: LogMark; readonly isMark?: boolean };
 
-/** Published events that an operator accepted as lost, by their places in their log, both ends inclusive. */
+/** Published events that an operator accepted as lost, by their indexes in their log, both inclusive. */
 type AcceptedLoss = {
   readonly origin: string;
   readonly from: number;
   readonly to: number;
-  /** The log that began with saying so. */
+  /** The log whose first leaf states the loss. */
   readonly continuedAs: string;
 };
 
 export type AuditValidationResult = {
-  /** True when every row is what was sealed, none is missing or added, and the tree has the roots that were signed. */
+  /** True if every row is as sealed, no row is missing or added, and the tree has the signed roots. */
   readonly valid: boolean;
-  /** Rows that were read. */
+  /** Number of rows read. */
   readonly checked: number;
-  /** `seq` of the first row that is not what was sealed, or is missing; null where none can be named. */
+  /** `seq` of the first row that is changed or missing; null if unknown. */
   readonly firstBadId: number | null;
-  /** Rows that are missing, both ends inclusive. */
+  /** Missing rows, both ends inclusive. */
   readonly gaps: readonly TrailGap[];
-  /** What is wrong, at most a hundred; `faultCount` says how many there are. */
+  /** At most a hundred faults; `faultCount` counts all. */
   readonly faults: readonly TrailFault[];
   readonly faultCount: number;
-  /** No faults: an operator accepted them, and the log says so. */
+  /** Losses that an operator accepted and the log states. They are not faults. */
   readonly losses: readonly AcceptedLoss[];
   readonly logs: readonly {
     readonly origin: string;
@@ -40,10 +40,9 @@ export type AuditValidationResult = {
 };
 
 /**
- * Reads the whole sealed log, every origin of it: rows against their sealed bytes, those against the tiles, the tiles
- * against signed roots all along, every log against the heads of it that are known outside, and a log that continues
- * another against the leaf that must say so.
- * In pages, so that no snapshot lasts; what is sealed after it began is not looked at.
+ * Verifies every log of the database: rows against their sealed bytes, sealed bytes against the tiles, tiles against the
+ * signed roots, and each log against the heads known outside. A log that continues another must begin with the leaf that
+ * states the loss. Reads page by page, so that no snapshot lasts long; ignores events sealed after it began.
  */
 export async function validateAuditTrail(
   { sql, auditLogKeys }: Pick<Ports, 'sql'> & HasAuditLogKeys,
@@ -57,7 +56,7 @@ export async function validateAuditTrail(
     findings.add(
       'log_forged_continuation',
       log.firstSeq,
-      `${log.origin} does not begin with the event that names the log before it and what was lost: \`sallyport audit continue\` did not make it`,
+      `${log.origin} does not begin with the event that names the log before it and what was lost, so \`sallyport audit continue\` did not create it`,
     );
   let end = 0;
   for (const log of logs) {
@@ -77,14 +76,14 @@ export async function validateAuditTrail(
     faults: findings.faults,
     faultCount: findings.faultCount,
     losses: chain.continuations.flatMap((one) => lossOf(chain, one)),
-    logs: logs.map((log) => ({ ...headOf(log), firstSeq: log.firstSeq })),
+    logs: logs.map((log) => ({ ...headOfRow(log), firstSeq: log.firstSeq })),
   };
 }
 
 function lossOf({ logs }: LogChain, { origin, lost }: Continuation): AcceptedLoss[] {
   const log = logs.find((one) => one.origin === lost.origin);
   const kept = log?.size ?? 0;
-  const isWhole = kept === lost.size && (log === undefined || headOf(log).root === lost.root);
+  const isWhole = kept === lost.size && (log === undefined || headOfRow(log).root === lost.root);
   if (isWhole) return [];
   return [{ origin: lost.origin, from: kept < lost.size ? kept : 0, to: lost.size - 1, continuedAs: origin }];
 }
@@ -101,9 +100,9 @@ async function compareWithOutside(
     findings.add(
       'log_behind_mark',
       null,
-      `${where} knows ${size} events of ${origin}, and the database writes ${open?.origin ?? 'no log'}: \`sallyport audit continue\` alone moves the mark to another log`,
+      `${where} names ${size} events of ${origin}, but the log in use is ${open?.origin ?? 'none'}: only \`sallyport audit continue\` moves the mark to another log`,
     );
-  // Tiles that do not give a root any more are named by the trail itself.
+  // If tiles are damaged, `checkLogTrail` reports them.
   const found = await findHead(sql, chain, head).catch(() => null);
   const log = chain.logs.find((one) => one.origin === origin);
   if (found === 'behind')
@@ -112,6 +111,6 @@ async function compareWithOutside(
       null,
       `the database has ${log?.size ?? 0} events of ${origin}, and ${where} knows ${size}: it was restored, or its newest rows were removed`,
     );
-  if (found === 'beside')
-    findings.add('log_beside_mark', null, `at ${size} events ${origin} has another root than ${where} knows`);
+  if (found === 'forked')
+    findings.add('log_beside_mark', null, `at ${size} events, ${origin} has another root than ${where}`);
 }
