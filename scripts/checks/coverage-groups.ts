@@ -4,7 +4,7 @@ import type { CoverageGroup } from './coverage.ts';
 const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
-  'services/api/{compose*,gauges,hasher,mail-wake,main,server,social-providers,stores,telemetry}.ts',
+  'services/api/{compose*,gauges,hasher,main,server,stores,telemetry}.ts',
   'services/embedding/open-sallyport.ts',
   'services/worker/**',
   'services/platform/process/lifetime.ts',

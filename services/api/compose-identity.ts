@@ -1,26 +1,32 @@
+import { deliverMailJob } from '#jobs/contracts/mail.ts';
 import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/better-auth/auth.ts';
-import { createSocialProviders } from '../domain/identity/social/providers.ts';
+import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
+import { createSocialProviders, socialProviderProblems } from '../domain/identity/social/providers.ts';
 import { isVerificationRequired, sessionLifeOf } from '../platform/config/identity.ts';
+import { type Config, ConfigError } from '../platform/config/load.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
+import type { Enqueue } from '../platform/define/job.ts';
+import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
+import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';
 import type { Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
-import { passwordPolicyOf } from './password-policy.ts';
 
-/**
- * What accounts and sign-ins need besides the loaded views: Better Auth, and a hashing worker that starts on first use.
- * @param wakeMail notifies the workers that mails wait
- */
+/** What accounts and sign-ins need besides the loaded views: Better Auth, and a hashing worker that starts on first use. */
 export function composeIdentity(
   { input, outside, revocations, keyRing }: Pick<Views, 'input' | 'outside' | 'revocations' | 'keyRing'>,
-  wakeMail: () => void,
+  enqueue: Enqueue,
 ) {
   const { config } = input;
   return {
     hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
     hasher: createHasherOf(config, keyRing.secret('pepper').key),
     passwordPolicy: passwordPolicyOf(config),
-    mailer: { publicUrl: input.publicUrl, wake: wakeMail },
+    mailer: {
+      publicUrl: input.publicUrl,
+      // Notifies the workers that mails wait. Never waits or fails: without Redis the timetable sends them.
+      wake: () => void enqueue(deliverMailJob, {}, { dedupe: 'wake' }).catch(() => {}),
+    },
     invitationSeconds: config.identity.invitationSeconds,
     verificationRequired: isVerificationRequired(config),
     sessionsPerAccount: config.identity.sessionsPerAccount,
@@ -37,4 +43,30 @@ export function composeIdentity(
       },
     ),
   };
+}
+
+/** The password policy from the settings; nothing is loaded before the first new password. */
+function passwordPolicyOf({ identity }: Config): PasswordPolicy {
+  const { passwordProfile, breachRangeUrl } = identity;
+  return {
+    profile: passwordProfile,
+    common: createCommonPasswords(),
+    breachRanges: breachRangeUrl === undefined ? null : createBreachRanges(breachRangeUrl),
+  };
+}
+
+/**
+ * A misconfigured provider is reported at the start, not at the first sign-in.
+ * @throws ConfigError naming each provider, without values
+ */
+export async function assertSocialProviders({ social }: Config, publicUrl: string): Promise<void> {
+  const problems = await socialProviderProblems(socialProvidersOf(social), publicUrl);
+  if (problems.length === 0) return;
+  throw new ConfigError(
+    problems.map(({ name, problem }) => ({
+      env: 'SOCIAL_PROVIDERS',
+      problem: `cannot configure ${name}: ${problem}`,
+      fix: `give ${name} its clientId and clientSecret, and under "options" what Better Auth's page on ${name} asks for beside, or take it out`,
+    })),
+  );
 }

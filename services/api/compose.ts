@@ -10,25 +10,22 @@ import { createRevocationFeed } from '../domain/tokens/revocations/revocation-fe
 import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
-import { socialProvidersOf } from '../platform/config/social.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
-import { composeIdentity } from './compose-identity.ts';
+import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeTokens } from './compose-tokens.ts';
 import { type ComposeInput, composeViews } from './compose-views.ts';
-import { createMailWake } from './mail-wake.ts';
 import { createApiKeyGate } from './requests/api-key-gate.ts';
 import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
-import { assertSocialProviders } from './social-providers.ts';
 
 /** Builds and loads the ports and in-memory views of one API process. Throws where it cannot start. */
 export async function compose(input: ComposeInput) {
   const { config, log, publicUrl } = input;
   const { stalenessBoundMs } = config.stores;
-  await assertSocialProviders(socialProvidersOf(config.social), publicUrl);
+  await assertSocialProviders(config, publicUrl);
   const views = composeViews(input);
   const {
     outside,
@@ -47,7 +44,7 @@ export async function compose(input: ComposeInput) {
   const { issuer } = tokenSettings;
   const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });
   const streamed = { revocations, revocationFeed, log, stalenessBoundMs, clock: systemClock };
-  const identity = composeIdentity(views, createMailWake(producer.enqueue));
+  const identity = composeIdentity(views, producer.enqueue);
   const ports = {
     ...outside,
     ...identity,

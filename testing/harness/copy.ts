@@ -13,6 +13,9 @@ import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { connectRedis } from '#services/platform/redis/redis.ts';
 import { connectPatientRedis, PATIENCE_MS, patient, quietLog } from './ports.ts';
 
+/** A copy has no queue: a test runs the jobs it is about. */
+const unqueued = async (): Promise<{ jobId: string }> => ({ jobId: '' });
+
 /** By which every copy knows itself. */
 const COPY_URL = 'http://api.sallyport.test';
 
@@ -89,7 +92,7 @@ export async function openCopy(options: CopyOptions) {
   await poll.ready();
   const keyRing = around.keyRing?.(views.keyRing) ?? views.keyRing;
   const redis = { ...outside.redis, ...around.redis?.(outside.redis) };
-  const identity = composeIdentity({ ...views, outside: { ...outside, redis }, keyRing }, () => {});
+  const identity = composeIdentity({ ...views, outside: { ...outside, redis }, keyRing }, unqueued);
   const tokens = composeTokens(views, identity, waitMs);
   const hasher = createHasher({
     pepper: keyRing.secret('pepper').key,
