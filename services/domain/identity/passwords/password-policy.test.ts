@@ -4,8 +4,14 @@ import type { Caller, Log, Sql } from '#services/domain/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import type { BreachRanges } from './breach-lookup.ts';
 import { passwordErrors } from './password-errors.ts';
-import { assertPasswordAllowed, assertPasswordForm, isHashable, type PasswordContext } from './password-policy.ts';
-import { charactersMin, ROLE_CHARACTERS_MIN } from './password-rules.ts';
+import {
+  assertPasswordAllowed,
+  assertPasswordForm,
+  charactersMin,
+  isHashable,
+  type PasswordContext,
+  ROLE_CHARACTERS_MIN,
+} from './password-policy.ts';
 
 const caller: Caller = {
   kind: 'anonymous',
