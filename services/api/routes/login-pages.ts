@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import {
@@ -25,9 +26,11 @@ import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
 import { codePage, loginPage, signedInPage, toProviderPage } from '../pages/pages.ts';
-import { PASSKEY_SCRIPT } from '../pages/passkey-script.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
+
+/** The only script of our pages, as served to browsers. */
+const PASSKEY_SCRIPT = readFileSync(new URL('../pages/passkey-sign-in.js', import.meta.url), 'utf8');
 
 export type LoginPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 

@@ -1,4 +1,3 @@
-import { readRevocations } from '#services/domain/tokens/revocations/read-revocations.ts';
 import type { HasRevocationFeed } from '#services/domain/tokens/revocations/revocation-feed.ts';
 import { type HasRevocationStreams, questionOfEventId } from '#services/domain/tokens/revocations/revocation-stream.ts';
 import {
@@ -10,9 +9,11 @@ import { bind, type RouteContext } from '../bind.ts';
 
 /** The revocation feed for outside verifiers. */
 export function revocationsRoutes(routes: RouteContext, deps: HasRevocationFeed & HasRevocationStreams): void {
-  bind(routes, readRevocationsEndpoint, async ({ query }) =>
-    answer(200, await readRevocations(deps, query), { 'content-type': 'application/revocations+jwt' }),
-  );
+  // No 304: an unsigned statement of freshness could be replayed.
+  bind(routes, readRevocationsEndpoint, async ({ query }) => {
+    const { jws } = await deps.revocationFeed.answer(query);
+    return answer(200, jws, { 'content-type': 'application/revocations+jwt' });
+  });
   bind(routes, streamRevocationsEndpoint, ({ query }, caller, request) =>
     answer(200, deps.revocationStreams.open(questionOfEventId(request.headers['last-event-id']) ?? query, caller), {
       'content-type': 'text/event-stream; charset=utf-8',
