@@ -7,9 +7,8 @@ import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';
 import { readApiKey } from './api-keys.store.ts';
 import { type CreateApiKeyInput, createApiKey } from './create-api-key.ts';
-import { endKeysSince } from './end-keys-since.ts';
 import { listAllApiKeys, listApiKeys } from './list-api-keys.ts';
-import { revokeAnyApiKey, revokeApiKey } from './revoke-api-key.ts';
+import { endKeysSince, revokeAnyApiKey, revokeApiKey } from './revoke-api-key.ts';
 import { rotateApiKey } from './rotate-api-key.ts';
 
 let base: OwnPorts;

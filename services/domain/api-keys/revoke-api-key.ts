@@ -1,7 +1,7 @@
 import { setAuditContext } from '../audit/audit-context.ts';
-import type { Caller, Ports } from '../ports.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
-import { readApiKey, revokeKey } from './api-keys.store.ts';
+import { readApiKey, revokeKey, revokeKeysSince } from './api-keys.store.ts';
 import type { ApiKeyView } from './contract.ts';
 import { apiKeyUnknown } from './errors.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
@@ -42,3 +42,7 @@ export function revokeAnyApiKey(
     return apiKeyViewOf(row);
   });
 }
+
+/** Revokes a user's keys that were created or rotated since a time. The caller has locked the user. */
+export const endKeysSince = (tx: Tx, userId: string, since: string, reason: string): Promise<unknown> =>
+  revokeKeysSince(tx, userId, since, reason);

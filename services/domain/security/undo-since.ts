@@ -1,6 +1,7 @@
-import { endKeysSince } from '../api-keys/end-keys-since.ts';
-import { takeFactorsSince, unlinkSince } from '../identity/sign-in/credentials-since.ts';
-import { endConsentsSince } from '../oauth/consents/end-consents-since.ts';
+import { endKeysSince } from '../api-keys/revoke-api-key.ts';
+import { takeFactorsSince } from '../identity/factors/remove-factor.ts';
+import { unlinkSince } from '../identity/social/linked-accounts.ts';
+import { endConsentsSince } from '../oauth/consents/withdraw-consent.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { endEverythingOf, endSessionRow, isMoreOpen, lockSessionsAndFamilies } from './sightings.store.ts';
 

@@ -7,7 +7,7 @@ import { endSessionIn } from '../sessions/end-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { removeIdleCodes, removeTotp } from './factors.store.ts';
+import { removeFactorsSince, removeIdleCodes, removeTotp } from './factors.store.ts';
 import { factorConflict, passkeyUnknown } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { deletePasskey } from './passkeys.store.ts';
@@ -55,3 +55,7 @@ async function removeFactor(
   });
   return finishOrEnd(ports, login, { cookie }, caller);
 }
+
+/** Removes the factors that an account got since, with the recovery codes; every session ends if there was a factor. */
+export const takeFactorsSince = (tx: Tx, userId: string, since: string): Promise<void> =>
+  removeFactorsSince(tx, userId, since);

@@ -1,9 +1,16 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { lockOwnSession } from '../accounts/lock-own-session.ts';
 import { ownAccount } from '../accounts/own-account.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { deleteAccount, hasPasskey, type LinkedAccountRow, listAccounts, lockSignInMethods } from './social.store.ts';
+import {
+  deleteAccount,
+  deleteAccountsSince,
+  hasPasskey,
+  type LinkedAccountRow,
+  listAccounts,
+  lockSignInMethods,
+} from './social.store.ts';
 import { lastWayIn, linkedAccountUnknown } from './social-errors.ts';
 
 export type LinkedAccountView = {
@@ -60,3 +67,7 @@ export async function unlinkAccount(
   });
   return { status: 'unlinked' };
 }
+
+/** Unlinks the providers linked to an account since; returns whether there were any. The caller has locked the user. */
+export const unlinkSince = (tx: Tx, userId: string, since: string): Promise<boolean> =>
+  deleteAccountsSince(tx, userId, since);

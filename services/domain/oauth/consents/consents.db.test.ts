@@ -13,9 +13,8 @@ import {
   REDIRECT,
 } from '../grant-harness.ts';
 import { redeemCode } from '../redeem-code.ts';
-import { endConsentsSince } from './end-consents-since.ts';
 import { listConsents } from './list-consents.ts';
-import { withdrawConsent } from './withdraw-consent.ts';
+import { endConsentsSince, withdrawConsent } from './withdraw-consent.ts';
 
 let harness: GrantHarness;
 let ports: GrantPorts;

@@ -1,6 +1,6 @@
 import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { ownerAsking } from '#services/domain/shared/ownership.ts';
 import { endFamiliesOfUserAtClient } from '#services/domain/tokens/refresh/end-family.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
@@ -8,7 +8,7 @@ import { consentWithdrawn } from '../audit-events.ts';
 import { consentUnknown } from '../client-errors.ts';
 import { deleteCodesOf } from '../codes.store.ts';
 import { deleteDeviceGrantsOf } from '../devices/device-grants.store.ts';
-import { deleteConsents } from './consents.store.ts';
+import { deleteConsents, deleteConsentsSince } from './consents.store.ts';
 
 /**
  * Withdraws the caller's consent to a client: one transaction ends the consents, unredeemed codes and grants, token
@@ -39,4 +39,23 @@ export async function withdrawConsent(
     });
     tx.afterCommit(ports.announceRevocations);
   });
+}
+
+/**
+ * Ends consents that a user granted since. The caller has locked the user, but no session or family yet: redeeming a code
+ * locks the consent before these.
+ */
+export async function endConsentsSince(
+  tx: Tx,
+  { userId, since }: { readonly userId: string; readonly since: string },
+  reason: string,
+  caller: Caller,
+): Promise<void> {
+  for (const clientId of await deleteConsentsSince(tx, userId, since))
+    await recordEvent(tx, caller, consentWithdrawn, {
+      outcome: 'ok',
+      target: { kind: 'client', id: clientId },
+      clientId,
+      detail: { user_id: userId, reason },
+    });
 }
