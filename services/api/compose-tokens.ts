@@ -2,21 +2,26 @@ import type { RequestContext } from '../domain/ports.ts';
 import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
 import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
+import { createRevocationFeed } from '../domain/tokens/revocations/revocation-feed.ts';
+import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
 import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
 import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import type { Views } from './compose-views.ts';
 
 /**
- * What issues, refreshes, revokes and validates tokens, beside the loaded views.
+ * What issues, refreshes, revokes and validates tokens and publishes revocations, beside the loaded views.
  * @param deadlineMs how long a batched statement waits for its turn and its answer; the product's own time unless given
  */
 export function composeTokens(
-  { input, outside, keyRing, access, poll, tokenSettings, announceRevocations }: Views,
+  { input, outside, keyRing, access, revocations, poll, tokenSettings, announceRevocations }: Views,
   { hashIdentifier }: Pick<RequestContext, 'hashIdentifier'>,
   deadlineMs?: number,
 ) {
   const { config } = input;
+  const { stalenessBoundMs } = config.stores;
+  const fed = { ...outside, revocations, keyRing, issuer: tokenSettings.issuer, stalenessBoundMs };
+  const revocationFeed = createRevocationFeed(fed);
   return {
     stepUp: {
       maxAgeSeconds: config.identity.stepUpSeconds,
@@ -35,6 +40,12 @@ export function composeTokens(
     verifiedTokens: createVerifiedTokenCache(config.tokens.cacheMegabytes * 1_048_576),
     validationCounts: createValidationCounts(),
     proofKeys: createProofKeyCache(),
+    revocationFeed,
+    revocationStreams: createRevocationStreams({
+      ...fed,
+      revocationFeed,
+      maximumPerCaller: config.limits.streamsPerClient,
+    }),
     recordReplay: createReplayLog({ ...outside, hashIdentifier }),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit, deadlineMs),
     refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings, deadlineMs),

@@ -6,8 +6,6 @@ import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { createClientDocuments } from '../domain/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
-import { createRevocationFeed } from '../domain/tokens/revocations/revocation-feed.ts';
-import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
 import { systemClock } from '../platform/crypto/system.ts';
@@ -23,8 +21,7 @@ import { createSealingWake } from './sealing-wake.ts';
 
 /** Builds and loads the ports and in-memory views of one API process. Throws where it cannot start. */
 export async function compose(input: ComposeInput) {
-  const { config, log, publicUrl } = input;
-  const { stalenessBoundMs } = config.stores;
+  const { config, publicUrl } = input;
   await assertSocialProviders(config, publicUrl);
   const views = composeViews(input);
   const {
@@ -41,20 +38,15 @@ export async function compose(input: ComposeInput) {
   } = views;
   await views.load();
   const producer = createProducer(input.redisUrl, stores.onRedisError);
-  const { issuer } = tokenSettings;
-  const revocationFeed = createRevocationFeed({ revocations, keyRing, issuer, stalenessBoundMs });
-  const streamed = { revocations, revocationFeed, log, stalenessBoundMs, clock: systemClock };
   const identity = composeIdentity(views, producer.enqueue);
   const ports = {
     ...outside,
     ...identity,
     ...composeLimits(views),
     ...composeTokens(views, identity),
-    issuer,
+    issuer: tokenSettings.issuer,
     publicUrl,
     bindsCertificates: config.server.clientCertHeader !== undefined,
-    revocationFeed,
-    revocationStreams: createRevocationStreams({ ...streamed, maximumPerCaller: config.limits.streamsPerClient }),
     eventStreams: createEventStreams(outside),
     keyRing,
     access,
