@@ -4,19 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { expect } from 'vitest';
-import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
-import { createKeyRing, type KeyRing } from '#services/domain/keys/key-ring.ts';
-import { createRevocationFeed } from '#services/domain/tokens/revocations/revocation-feed.ts';
 import {
   createRevocationStreams,
   type RevocationStreams,
 } from '#services/domain/tokens/revocations/revocation-stream.ts';
-import { openStateCopy, type StateCopy } from '#services/domain/tokens/revocations/state-copy-harness.ts';
-import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
-import { createVault } from '#services/platform/crypto/vault.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { quietLog, testCaller } from '#testing/harness/ports.ts';
+import { type Copy, openCopy } from '#testing/harness/copy.ts';
+import { quietLog } from '#testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { createApp } from '../app.ts';
 import { createCallerResolver } from '../requests/caller.ts';
@@ -51,7 +46,7 @@ export type FeedPayload = {
 type StreamEvent = { readonly id: string; readonly event: string; readonly data: string };
 
 export type FeedHarness = {
-  readonly copy: StateCopy;
+  readonly copy: Pick<Copy, 'poll'> & Pick<Copy['ports'], 'revocations'> & Pick<Copy['stores'], 'redis'>;
   /** At most three streams of one caller, and four in all. */
   readonly streams: RevocationStreams;
   /** Its base URL. */
@@ -92,49 +87,50 @@ export async function* events(response: Response): AsyncGenerator<StreamEvent> {
 export async function openFeedHarness(): Promise<FeedHarness> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sallyport-feed-'));
   const database = await createTestDatabase();
-  const copy = openStateCopy({
+  const copy = await openCopy({
     databaseUrl: database.url,
     redisUrl: testRedisUrl(),
+    authSecret: 'x'.repeat(32),
     marks: createFileMarks(dataDir),
-    stalenessBoundMs: STALENESS_MS,
-    pollIntervalMs: 100,
+    env: {
+      JWT_ISSUER: ISSUER,
+      JWT_ALGORITHM: 'ES256',
+      REVOCATION_STALENESS_MS: String(STALENESS_MS),
+      REVOCATION_POLL_MS: '100',
+    },
   });
-  await copy.poll.ready();
-  const ports = { ...copy, vault: createVault(systemRandom.bytes(32)), clock: systemClock, random: systemRandom };
-  const keyRing = await openKeyRing(ports);
-  const state = { revocations: copy.revocations, keyRing, issuer: ISSUER, stalenessBoundMs: STALENESS_MS };
-  const feed = createRevocationFeed(state);
+  const { ports, poll } = copy;
+  const { keyRing, revocations } = ports;
+  // As the product makes them, but for four in all instead of a thousand.
   const streams = createRevocationStreams({
-    ...state,
-    revocationFeed: feed,
-    clock: systemClock,
-    log: quietLog,
+    ...ports,
+    stalenessBoundMs: STALENESS_MS,
     maximumStreams: 4,
     maximumPerCaller: 3,
   });
   let isDraining = false;
   const app = createApp({ log: quietLog, trustedProxies: [] });
   const routes = { app: app.fastify, callers, bound: app.bound };
-  revocationsRoutes(routes, { revocationFeed: feed, revocationStreams: streams });
+  revocationsRoutes(routes, { ...ports, revocationStreams: streams });
   healthRoutes(routes, {
-    revocations: copy.revocations,
+    revocations,
     isKeyRingFresh: () => keyRing.isFresh(),
-    isRedisReady: () => copy.redis.isReady(),
+    isRedisReady: () => copy.stores.redis.isReady(),
     isDraining: () => isDraining,
   });
   const url = await app.fastify.listen({ port: 0, host: '127.0.0.1' });
   const keySet: FeedHarness['keySet'] = () => createLocalJWKSet(JSON.parse(keyRing.jwks().body) as JSONWebKeySet);
   return {
-    copy,
+    copy: { poll, revocations, redis: copy.stores.redis },
     streams,
     url,
     add: async (kind, value, tokenEpoch = null, reason = 'test') => {
-      await copy.sql.query(insert, [kind, value, tokenEpoch, reason]);
-      await copy.poll.wake();
+      await ports.sql.query(insert, [kind, value, tokenEpoch, reason]);
+      await poll.wake();
     },
     addMany: async (prefix, count) => {
-      await copy.sql.query(insertMany, [prefix, count]);
-      await copy.poll.wake();
+      await ports.sql.query(insertMany, [prefix, count]);
+      await poll.wake();
     },
     get: (path, headers = {}) => fetch(`${url}${path}`, { headers: { authorization: 'Bearer reader', ...headers } }),
     keySet,
@@ -156,23 +152,6 @@ export async function openFeedHarness(): Promise<FeedHarness> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-async function openKeyRing(
-  ports: Parameters<typeof ensureKeys>[0] & Parameters<typeof createKeyRing>[0],
-): Promise<KeyRing> {
-  const tokens = { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 2_592_000 };
-  const keys = {
-    algorithm: 'ES256',
-    jwtSecret: undefined,
-    prepublishSeconds: 900,
-    rotationDays: 30,
-    ringBoundSeconds: 30,
-  } as const;
-  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: ISSUER }, testCaller);
-  const keyRing = createKeyRing(ports, { algorithm: 'ES256', jwksMaxAgeSeconds: 300, ringBoundSeconds: 30 });
-  await keyRing.load();
-  return keyRing;
 }
 
 /** There are no cookies or secrets here; a bearer token is its client's name. */
