@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { createUser } from './create-user.ts';
 import { inviteAgain, inviteUser, type NewInvitation } from './invite-user.ts';

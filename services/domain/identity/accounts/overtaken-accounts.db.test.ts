@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';

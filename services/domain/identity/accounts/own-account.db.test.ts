@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { changeEmail } from './change-email.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { knownDevice } from '../sign-in/device-cookie.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { verifyEmail } from './verify-email.ts';

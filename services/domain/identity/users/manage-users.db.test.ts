@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { logIn } from '#testing/flows/signed-in.ts';
-import { openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { grantRole, removeRole } from './assign-role.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPeopledHarness, type PeopledHarness } from '#testing/harness/peopled.ts';
+import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { listUsers, showUser } from './read-users.ts';
