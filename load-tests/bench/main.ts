@@ -8,6 +8,7 @@ import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
 import { cleanup } from './cleanup.ts';
 import { clientCredentials, clientGroupCommit } from './client-credentials.ts';
+import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
 import { loginStorm } from './login-storm.ts';
@@ -21,6 +22,7 @@ import { workers } from './workers.ts';
 const benches: readonly Bench[] = [
   validateRepeated,
   validateFresh,
+  introspect,
   tracing,
   clientCredentials,
   clientGroupCommit,

@@ -9,6 +9,8 @@ export type Stocks = Map<string, string[]>;
 export type WorkloadSpec =
   /** Validates the tokens of a stock: over and over, or each exactly once. */
   | { readonly kind: 'validate'; readonly stock: string; readonly once?: boolean }
+  /** Introspects the tokens of a stock, over and over. */
+  | { readonly kind: 'introspect'; readonly stock: string; readonly client: ClientCredentials }
   | { readonly kind: 'client_credentials'; readonly client: ClientCredentials; readonly collect?: string }
   /** Pairs for a user by a client with `tokens:issue`; collects one token of each pair. */
   | {
@@ -80,10 +82,8 @@ function constant(request: Buffer, status: number, member: string, collect: (tex
   };
 }
 
-function validate(url: URL, tokens: readonly string[], once: boolean): Workload {
-  const requests = tokens.map((token) =>
-    requestBytes('POST', url, '/v1/tokens/validate', json, JSON.stringify({ token })),
-  );
+/** Questions about tokens that must be active. */
+function active(requests: readonly Buffer[], once: boolean): Workload {
   let at = 0;
   return {
     next: () => {
@@ -153,7 +153,21 @@ function signUp(url: URL, prefix: string, password: string, collect: (email: str
 export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Workload {
   switch (spec.kind) {
     case 'validate':
-      return validate(url, stockOf(stocks, spec.stock), spec.once ?? false);
+      return active(
+        stockOf(stocks, spec.stock).map((token) =>
+          requestBytes('POST', url, '/v1/tokens/validate', json, JSON.stringify({ token })),
+        ),
+        spec.once ?? false,
+      );
+    case 'introspect': {
+      const headers = { ...form, ...basic(spec.client) };
+      return active(
+        stockOf(stocks, spec.stock).map((token) =>
+          requestBytes('POST', url, '/oauth2/introspect', headers, `token=${token}`),
+        ),
+        false,
+      );
+    }
     case 'client_credentials':
       return constant(
         requestBytes('POST', url, '/oauth2/token', { ...form, ...basic(spec.client) }, 'grant_type=client_credentials'),
