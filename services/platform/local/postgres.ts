@@ -9,7 +9,7 @@ import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
 import { CLUSTER_OWNER, type Cluster, type LocalPostgresOptions, openCluster, serverEnv } from './postgres-cluster.ts';
 import { endOrphans, judgePredecessor, type ServerTraits } from './predecessor.ts';
-import { readState, recordProcess, stopProcess, writeState } from './processes.ts';
+import { endingOf, readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
 const DATABASE_NAME = 'sallyport';
@@ -145,17 +145,11 @@ async function launch(cluster: Cluster, port: number, inBackground: boolean): Pr
   });
   if (inBackground && child.pid) lowerPriority(child.pid, BACKGROUND);
   closeSync(log);
-  let ended: string | undefined;
-  child.once('error', (err) => {
-    ended = err.message;
-  });
-  child.once('exit', (code, signal) => {
-    ended = `exit ${signal ?? code}`;
-  });
+  const ended = endingOf(child);
   const deadline = performance.now() + START_TIMEOUT_MS;
-  while (ended === undefined && performance.now() < deadline) {
+  while (ended() === undefined && performance.now() < deadline) {
     const folder = await askDataDirectory(cluster, port);
-    if (folder && child.pid && ended === undefined) {
+    if (folder && child.pid && ended() === undefined) {
       child.unref();
       const process = recordProcess(child.pid);
       writeState(cluster.stateFile, { ...process, port });
@@ -169,7 +163,7 @@ async function launch(cluster: Cluster, port: number, inBackground: boolean): Pr
   if (child.pid) await stopProcess(recordProcess(child.pid), [['SIGINT', 5_000]]);
   throw new StartError(
     'postgres_not_started',
-    `Postgres did not start (${ended ?? 'no answer'}):\n${tail}`,
+    `Postgres did not start (${ended() ?? 'no answer'}):\n${tail}`,
     `see ${cluster.logFile}; or set DATABASE_URL to a server of your own`,
   );
 }

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcessAlive, processStart } from './file-lock.mjs';
@@ -21,6 +21,18 @@ export async function waitForExit(process: RecordedProcess, timeoutMs: number): 
     await sleep(20);
   }
   return true;
+}
+
+/** How a child ended: why it did not start, its signal or its exit code; undefined while it runs. */
+export function endingOf(child: ChildProcess): () => string | undefined {
+  let ending: string | undefined;
+  child.once('error', (err) => {
+    ending = err.message;
+  });
+  child.once('exit', (code, signal) => {
+    ending = `exit ${signal ?? code}`;
+  });
+  return () => ending;
 }
 
 /** Sends a signal; a process that is already gone is no error. A negative pid names a process group. */

@@ -9,7 +9,7 @@ import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { isPortFree, randomFreePort } from './ports.ts';
 import { processesIn, type ServerTraits } from './predecessor.ts';
-import { type RecordedProcess, readState, recordProcess, stopProcess, writeState } from './processes.ts';
+import { endingOf, type RecordedProcess, readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { ensureRedisBinary } from './redis-binary.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
@@ -151,16 +151,10 @@ async function launch(
   });
   if (inBackground && child.pid) lowerPriority(child.pid, BACKGROUND);
   closeSync(log);
-  let ended: string | undefined;
-  child.once('error', (err) => {
-    ended = err.message;
-  });
-  child.once('exit', (code, signal) => {
-    ended = `exit ${signal ?? code}`;
-  });
+  const ended = endingOf(child);
   if (child.pid) writeState(instance.stateFile, { ...recordProcess(child.pid), port });
   const deadline = performance.now() + START_TIMEOUT_MS;
-  while (ended === undefined && performance.now() < deadline) {
+  while (ended() === undefined && performance.now() < deadline) {
     if (child.pid && (await askPid(instance, port)) === child.pid) {
       child.unref();
       return { url: urlOf(instance.password, port), startedByUs: true, process: recordProcess(child.pid) };
@@ -174,7 +168,7 @@ async function launch(
   if (child.pid) await stopProcess(recordProcess(child.pid), [['SIGTERM', 3_000]]);
   throw new StartError(
     'redis_not_started',
-    `Redis did not start (${ended ?? 'no answer'}):\n${tail}`,
+    `Redis did not start (${ended() ?? 'no answer'}):\n${tail}`,
     `see ${instance.logFile}; or set REDIS_URL to a server of your own`,
   );
 }
