@@ -1,30 +1,7 @@
 import { createHmac } from 'node:crypto';
+import type { SeedClient, SeedLogin } from '#services/domain/identity/seed/seed-demo.ts';
 
-export type DemoLogin = {
-  readonly email: string;
-  readonly name: string;
-  readonly password: string;
-  readonly roles: readonly string[];
-};
-
-export type DemoScenario = {
-  readonly user: DemoLogin;
-  readonly admin: DemoLogin;
-  readonly client: {
-    readonly clientId: string;
-    readonly clientSecret: string;
-    readonly name: string;
-    readonly grantTypes: readonly string[];
-    /** A loopback address may have any port. */
-    readonly redirectUris: readonly string[];
-    /** Scopes that a sign-in through the client may request. */
-    readonly scopes: readonly string[];
-    /** Scopes of its client-credentials tokens; those that are permissions are its own. */
-    readonly credentialScopes: readonly string[];
-    /** Audiences of its tokens; `*`: any. */
-    readonly audiences: readonly string[];
-  };
-};
+export type DemoScenario = { readonly user: SeedLogin; readonly admin: SeedLogin; readonly client: SeedClient };
 
 const PERMISSIONS = [
   'tokens:issue',

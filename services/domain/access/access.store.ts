@@ -70,10 +70,8 @@ export const readRoles = async (sql: Sql): Promise<string[]> =>
 export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
   sql.query<RolePermissionRow>(rolePermissionsRead);
 
-export type NewClient = {
-  readonly id: string;
-  readonly clientId: string;
-  readonly secretHash: string | null;
+/** What is registered of a client. */
+export type ClientRegistration = {
   readonly name: string;
   readonly authMethod: string;
   readonly grantTypes: readonly string[];
@@ -82,9 +80,18 @@ export type NewClient = {
   readonly redirectUris: readonly string[];
   readonly postLogoutRedirectUris: readonly string[];
   readonly audiences: readonly string[];
+  /** RFC 9449 §5.2. */
   readonly dpopBound: boolean;
+  /** RFC 8705 §3.4. */
   readonly certificateBound: boolean;
+  /** RFC 9126 §6. */
   readonly pushesRequests: boolean;
+};
+
+export type NewClient = ClientRegistration & {
+  readonly id: string;
+  readonly clientId: string;
+  readonly secretHash: string | null;
 };
 
 /** False if a client or a user already has the id. */

@@ -1,25 +1,11 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
-import type { ClientOrigin } from './access.store.ts';
+import type { ClientOrigin, ClientRegistration } from './access.store.ts';
 
-export type ClientDetailRow = {
+export type ClientDetailRow = ClientRegistration & {
   readonly clientId: string;
-  readonly name: string;
-  readonly authMethod: string;
   readonly hasSecret: boolean;
-  readonly grantTypes: readonly string[];
-  readonly scopes: readonly string[];
-  readonly credentialScopes: readonly string[];
-  readonly redirectUris: readonly string[];
-  readonly postLogoutRedirectUris: readonly string[];
-  readonly audiences: readonly string[];
-  /** RFC 9449 §5.2. */
-  readonly dpopBound: boolean;
-  /** RFC 8705 §3.4. */
-  readonly certificateBound: boolean;
-  /** RFC 9126 §6. */
-  readonly pushesRequests: boolean;
   readonly disabled: boolean;
   /** Its users are not asked for consent. */
   readonly skipsConsent: boolean;
@@ -90,16 +76,7 @@ const clientConsentsEnd = defineStatement(
 );
 
 export type ClientChanges = {
-  readonly name?: string | undefined;
-  readonly grantTypes?: readonly string[] | undefined;
-  readonly scopes?: readonly string[] | undefined;
-  readonly credentialScopes?: readonly string[] | undefined;
-  readonly redirectUris?: readonly string[] | undefined;
-  readonly postLogoutRedirectUris?: readonly string[] | undefined;
-  readonly audiences?: readonly string[] | undefined;
-  readonly dpopBound?: boolean | undefined;
-  readonly certificateBound?: boolean | undefined;
-  readonly pushesRequests?: boolean | undefined;
+  readonly [Member in Exclude<keyof ClientRegistration, 'authMethod'>]?: ClientRegistration[Member] | undefined;
 };
 
 export type ClientFilter = {

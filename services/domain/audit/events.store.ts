@@ -1,22 +1,9 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import type { LeafEvent } from './log/leaf.ts';
 
 /** A sealed event, times in RFC 3339 with microseconds. */
-export type EventRow = {
-  readonly seq: number;
-  readonly eventId: string;
-  readonly type: string;
-  readonly outcome: string;
-  readonly actorKind: string;
-  readonly actorId: string | null;
-  readonly targetKind: string | null;
-  readonly targetId: string | null;
-  readonly clientId: string | null;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly traceId: string | null;
-  readonly occurredAt: string;
-  readonly sealedAt: string;
-};
+export type EventRow = Omit<LeafEvent, 'detail' | 'personal'> & { readonly detail: Readonly<Record<string, unknown>> };
 
 /** `disclosed`: values not erased, by field: `actor`, `client_id`, `target` (`kind:id`, '' for none), `detail.<member>`. */
 export type ViewRow = EventRow & { readonly disclosed: Readonly<Record<string, string>> | null };

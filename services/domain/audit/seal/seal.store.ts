@@ -10,21 +10,16 @@ import {
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Json } from '../log/canonical-json.ts';
 import type { GrownTile } from '../log/grow-tree.ts';
-import type { PersonalValue } from '../log/leaf.ts';
+import type { LeafEvent, PersonalValue } from '../log/leaf.ts';
 
 /** An unsealed event. */
-export type OutboxRow = {
+export type OutboxRow = Pick<
+  LeafEvent,
+  'eventId' | 'type' | 'outcome' | 'actorKind' | 'actorId' | 'targetKind' | 'targetId' | 'clientId'
+> & {
   readonly id: number;
   /** Microseconds since 1970. Part of the primary key, with `id`. */
   readonly occurredAtMicros: number;
-  readonly eventId: string;
-  readonly type: string;
-  readonly outcome: string;
-  readonly actorKind: string;
-  readonly actorId: string | null;
-  readonly targetKind: string | null;
-  readonly targetId: string | null;
-  readonly clientId: string | null;
   readonly ipHash: string | null;
   readonly agentHash: string | null;
   readonly detail: { readonly [member: string]: Json };

@@ -1,22 +1,12 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { required } from '../better-auth/handover.ts';
-import type { AuthSession } from '../sessions/live-session.ts';
+import type { AuthSession, AuthUser } from '../sessions/live-session.ts';
 import { isInUse } from '../sessions/sessions.store.ts';
 import { lockUser as lockUserRow } from '../users/users.store.ts';
 
-export type AccountRow = {
-  readonly id: string;
-  readonly email: string;
-  readonly emailVerified: boolean;
-  readonly name: string | null;
-  readonly image: string | null;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-  readonly roles: readonly string[];
+export type AccountRow = Omit<AuthUser, 'disabledAt'> & {
   readonly isDisabled: boolean;
-  /** Incremented by every act that ends all sessions. */
-  readonly tokenEpoch: number;
   /** Null if the account never had a password. */
   readonly passwordChangedAt: Date | null;
   /** Browsers that signed in before this are unknown. */

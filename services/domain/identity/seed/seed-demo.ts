@@ -16,9 +16,13 @@ export type SeedClient = {
   readonly clientSecret: string;
   readonly name: string;
   readonly grantTypes: readonly string[];
+  /** A loopback address may have any port. */
   readonly redirectUris: readonly string[];
+  /** Scopes that a sign-in through the client may request. */
   readonly scopes: readonly string[];
+  /** Scopes of its client credentials tokens; those that are permissions are its own. */
   readonly credentialScopes: readonly string[];
+  /** Audiences of its tokens; `*`: any. */
   readonly audiences: readonly string[];
 };
 

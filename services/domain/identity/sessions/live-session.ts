@@ -7,6 +7,7 @@ export type AuthUser = {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly roles: readonly string[];
+  /** Incremented by every act that ends all sessions. */
   readonly tokenEpoch: number;
   readonly disabledAt: Date | null;
 };

@@ -6,7 +6,6 @@ import { type FamilyIdle, idleSecondsOf } from './family-idle.ts';
 import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
 import { sessionEnded } from './refresh-errors.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
-import type { RightsLimit } from './rights-limit.ts';
 
 export type NewFamily = {
   readonly userId: string;
@@ -27,23 +26,11 @@ export type NewFamily = {
   readonly codeId?: Buffer;
 };
 
-export type CreatedFamily = {
+export type CreatedFamily = NewFamilyRow & {
   readonly familyId: string;
   readonly refreshToken: string;
   readonly generation: 0;
   readonly refreshExpiresInSeconds: number;
-  readonly email: string;
-  readonly isEmailVerified: boolean;
-  readonly roles: readonly string[];
-  readonly userEpoch: number;
-  readonly clientEpoch: number;
-  /** Methods and assurance level of the session. */
-  readonly amr: string;
-  readonly acr: string | null;
-  /** Null when the user signed in. */
-  readonly rightsLimit: RightsLimit | null;
-  /** The access directory must have at least this version before roles become permissions. */
-  readonly accessVersion: number;
 };
 
 export type CreateFamilyPorts = Pick<Ports, 'random'> & {
