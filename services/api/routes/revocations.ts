@@ -9,7 +9,7 @@ import { bind, type RouteContext } from '../bind.ts';
 
 /** The revocation feed for outside verifiers. */
 export function revocationsRoutes(routes: RouteContext, deps: HasRevocationFeed & HasRevocationStreams): void {
-  // No 304: an unsigned statement of freshness could be replayed.
+  // No 304: an attacker could replay an unsigned answer.
   bind(routes, readRevocationsEndpoint, async ({ query }) => {
     const { jws } = await deps.revocationFeed.answer(query);
     return answer(200, jws, { 'content-type': 'application/revocations+jwt' });
