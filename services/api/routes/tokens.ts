@@ -13,6 +13,7 @@ import { readToken } from '#services/domain/tokens/metadata/read-token.ts';
 import { readTokenStatistics } from '#services/domain/tokens/metadata/read-token-statistics.ts';
 import { type RefreshTokenPorts, refreshToken } from '#services/domain/tokens/refresh/refresh-token.ts';
 import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { createEndOfTick } from '#services/domain/tokens/verify/end-of-tick.ts';
 import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
 import {
   answerToken,
@@ -41,6 +42,7 @@ function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
 }
 
 export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): void {
+  const endOfTick = createEndOfTick();
   bind(routes, issueTokensEndpoint, ({ body }, caller, { headers }) => {
     const idempotencyKey = headers['idempotency-key'] as string | undefined;
     const device = typeof body?.device === 'string' ? { name: body.device } : body?.device;
@@ -52,10 +54,14 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
   bindText(routes, validateTokenEndpoint, (text, parsed, request) => {
     const token = plainTokenOf(text);
     if (token === null) return answerValidate(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
-    const verdict = answerToken(ports, token);
-    // Only a token of three well-formed parts shows that the text around it was JSON.
-    if (verdict === MALFORMED) parsed();
-    return verdict;
+    const answer = (): string => {
+      const verdict = answerToken(ports, token);
+      // Only a token of three well-formed parts shows that the text around it was JSON.
+      if (verdict === MALFORMED) parsed();
+      return verdict;
+    };
+    // Signatures verified in a row cost half the CPU time of signatures verified between other work.
+    return ports.verifiedTokens.get(token) === undefined ? endOfTick().then(answer) : answer();
   });
   bind(
     routes,
