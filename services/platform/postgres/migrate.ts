@@ -49,7 +49,7 @@ export function migrationRefusal(states: readonly MigrationState[]): StartError 
     return new StartError(
       'migration_changed',
       `migration ${changed.name} was changed after it was applied`,
-      `restore its file, or start with ${EMPTY}`,
+      `use the version that made this database, or start with ${EMPTY}`,
     );
   const [first, ...others] = states.filter(({ state }) => state === 'unknown');
   // With nothing pending it is the database of a later version, which has to serve this one while copies are replaced.
