@@ -25,3 +25,14 @@ test('mails that were not sent are listed and shown, the newest without a name',
   expect((await sallyport('show')).out).toContain('Subject: Mail 2');
   expect((await sallyport('show', '1.eml')).out).toContain('Subject: Mail 1');
 });
+
+test('a link is shown whole, as a reader of the mail sees it, and the message itself as JSON', async () => {
+  const link = `https://auth.example.com/account/verify-email#${'x'.repeat(43)}`;
+  const text = `Zoë asked for it = confirm within ten minutes.\n\nConfirm this address:\n${link}`;
+  const outbox = createFileOutbox(mailFolderOf(harness.dataDir), 'no-reply@example.com');
+  await outbox.send({ id: '3', to: 'zoe@people.test', subject: 'Confirm', text, html: `<p>${link}</p>` });
+  const { out } = await sallyport('show', '3.eml');
+  expect(out.split('\n')).toEqual(expect.arrayContaining(['Subject: Confirm', 'To: zoe@people.test', link]));
+  expect(out).toContain('Zoë asked for it = confirm');
+  expect((await harness.json(['mail', 'show', '3.eml'])).mail).toContain('Content-Transfer-Encoding: quoted-printable');
+});

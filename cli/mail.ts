@@ -11,6 +11,25 @@ const folder = (): string => mailFolderOf(resolveDataDir());
 const headerOf = (mail: string, name: string): string =>
   new RegExp(`^${name}: (.*)$`, 'mi').exec(mail)?.[1]?.trim() ?? '';
 
+/** RFC 2045 §6.7 and §6.8. */
+function decoded(body: string, encoding: string): string {
+  if (encoding === 'base64') return Buffer.from(body, 'base64').toString('utf8');
+  if (encoding !== 'quoted-printable') return body;
+  const bytes = body
+    .replaceAll(/=\r?\n/g, '')
+    .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}
+
+/** The headers a reader sees and the plain text, with every link whole. */
+function readable(mail: string): string {
+  const headers = ['From', 'To', 'Subject', 'Date'].map((name) => `${name}: ${headerOf(mail, name)}`);
+  const [, fields = '', body = ''] =
+    /^(content-type: text\/plain[\s\S]*?)\r?\n\r?\n([\s\S]*?)(?:\r?\n--|$(?![\s\S]))/im.exec(mail) ?? [];
+  const text = decoded(body, headerOf(fields, 'content-transfer-encoding').toLowerCase());
+  return `${headers.join('\n')}\n\n${text.replaceAll('\r\n', '\n').trim()}`;
+}
+
 const list: Verb<GlobalOptions> = async (ports, output) => {
   const names = await listMailFiles(folder());
   const mails = await Promise.all(
@@ -35,7 +54,7 @@ async function show(name: string | undefined, options: GlobalOptions): Promise<v
       `no mail ${wanted ?? ''} in ${folder()}`,
       'see `sallyport mail list`',
     );
-  createOutput(options).data({ name: wanted, mail }, () => [mail]);
+  createOutput(options).data({ name: wanted, mail }, () => [readable(mail)]);
 }
 
 /** `sallyport mail list|show`: the mails of an installation without an SMTP server. */
@@ -49,7 +68,9 @@ export function registerMail(program: Command): void {
     .action((_own, command: Command) => onDatabase(command, list));
   mail
     .command('show')
-    .description('show one mail as it would have been sent; without a name the newest')
+    .description(
+      'show the text of one mail, without a name of the newest; --json: the message as it would have been sent',
+    )
     .argument('[name]', 'name of the mail, as `mail list` shows it')
     .action((name: string | undefined, _own, command: Command) => show(name, command.optsWithGlobals()));
 }
