@@ -66,7 +66,7 @@ describe('tail', () => {
     expect(events[0].seq).toBe(events[1].seq - 1);
   });
 
-  test('follows what is sealed, each event once, and ends on Ctrl-C', async () => {
+  test('follows the log, shows each event once, and ends on Ctrl-C', async () => {
     const emit = async (): Promise<void> => {
       await harness.emit(1, { type: 'test.followed' });
       await harness.emit(1, { type: 'test.other' });
@@ -104,7 +104,7 @@ describe('tail', () => {
 });
 
 describe('verify', () => {
-  test('reads all of the running log, the marks outside too, and says that it is valid', async () => {
+  test('reads the whole running log and the marks outside, and reports it as valid', async () => {
     expect(await json(['verify'])).toEqual({
       valid: true,
       checked: size,
@@ -135,7 +135,7 @@ describe('verify', () => {
     expect([report.code, JSON.parse(report.out).first_bad_id]).toEqual([1, seq]);
   });
 
-  test('a head that was published and is not there any more is named by its file', async () => {
+  test('names the file of a published head that the database does not have', async () => {
     const file = join(harness.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
     const note = readFileSync(file, 'utf8');
     const behind = await harness.raw<{ note: string }>('SELECT note FROM audit_checkpoints ORDER BY size LIMIT 1');
@@ -148,7 +148,7 @@ describe('verify', () => {
     expect(forged.err).toMatch(/is not signed by a key of the log/);
   });
 
-  test('a mark that the database does not reach is named', async () => {
+  test('reports a database behind its high-water mark', async () => {
     const mark = (await harness.logMark.read())!;
     const ahead = { ...mark, size: mark.size + 1 };
     await harness.logMark.swap(mark, ahead);
@@ -160,7 +160,7 @@ describe('verify', () => {
 });
 
 describe('prove', () => {
-  test('writes leaf, proof and key, and prints the command that checks them offline', async () => {
+  test('writes leaf, proof and key, and prints the command that verifies them offline', async () => {
     const out = join(folder, 'proof of 5');
     const rehearsal = await json(['prove', '5', '--out', out, '--dry-run']);
     expect(rehearsal).toEqual({ dry_run: true, would: `write leaf, proof and key of event 5 to ${out}` });
@@ -183,7 +183,7 @@ describe('export', () => {
     return readFileSync(join(out, '0.vkey'), 'utf8').trim();
   };
 
-  test('writes a log that verifies offline, as a folder and as a tar, with what lies behind its commitments', async () => {
+  test('writes a log that verifies offline, as a folder and as a tar, with the personal values', async () => {
     const out = join(folder, 'whole');
     const written = await json(['export', '--out', out]);
     expect(written.files).toBeGreaterThan(8);
@@ -202,7 +202,7 @@ describe('export', () => {
     expect(run.out).toMatch(/tile\/entries\/001 ends inside an entry/);
   });
 
-  test('of a stretch of events, by number or by time, with the tree whole and nothing personal if so wished', async () => {
+  test('writes a range of events, by number or by time, with the whole tree, and without personal values if requested', async () => {
     const out = join(folder, 'part');
     await json(['export', '--out', out, '--from', '300', '--to', '310', '--no-personal']);
     const { logs } = await json(['verify', out, '--vkey', await vkey()]);
@@ -216,7 +216,7 @@ describe('export', () => {
     expect(none).toMatchObject({ code: 2, out: '' });
   });
 
-  test('mixes with nothing that is there already', async () => {
+  test('refuses a folder that is not empty', async () => {
     const out = join(folder, 'taken');
     await json(['export', '--out', out]);
     const again = await sallyport(['export', '--out', out]);
@@ -226,7 +226,7 @@ describe('export', () => {
 });
 
 describe('report', () => {
-  test('as JSON and as CSV, both ends inclusive, a day being all of it', async () => {
+  test('reports a period as JSON and as CSV, both ends inclusive, a day as the whole day', async () => {
     const day = new Date().toISOString().slice(0, 10);
     const report = await json(['report', '--start', day, '--end', day]);
     expect(report.events).toHaveLength(report.total);
@@ -241,7 +241,7 @@ describe('report', () => {
 });
 
 describe('erase and continue', () => {
-  test('what was erased is gone from exports, and the log stays valid', async () => {
+  test('erased values are not in exports, and the log stays valid', async () => {
     expect((await sallyport(['erase', 'u2'])).code).toBe(4);
     expect(await json(['erase', 'u2', '--dry-run'])).toEqual({
       dry_run: true,
@@ -256,7 +256,7 @@ describe('erase and continue', () => {
     expect((await json(['verify'])).valid).toBe(true);
   });
 
-  test('a log that has lost nothing is not continued; one that has goes on under another name', async () => {
+  test('continues a log under another name after a loss, and refuses to without one', async () => {
     const refused = await sallyport(['continue', '--reason', 'test', '--yes']);
     expect(refused).toMatchObject({ code: 5, out: '' });
     const mark = (await harness.logMark.read())!;
@@ -291,20 +291,26 @@ describe('erase and continue', () => {
 
 describe('usage', () => {
   test.each([
-    ['a place that is none', ['prove', 'x'], {}, 2, /number of the log/],
+    ['an event number that is not a number', ['prove', 'x'], {}, 2, /number of the log/],
     ['an event that was never sealed', ['prove', '99999999'], {}, 2, /Event not found in the sealed log/],
     ['too many lines', ['tail', '-n', '101'], {}, 2, /1 to 100/],
-    ['a time that is none', ['report', '--start', 'monday', '--end', '2026-01-01'], {}, 2, /takes a day/],
-    ['a day that is none', ['report', '--start', '2026-13-01', '--end', '2026-01-01'], {}, 2, /takes a day/],
+    ['an invalid time', ['report', '--start', 'monday', '--end', '2026-01-01'], {}, 2, /takes a day/],
+    ['an invalid day', ['report', '--start', '2026-13-01', '--end', '2026-01-01'], {}, 2, /takes a day/],
     [
-      'a format that is none',
+      'an unknown format',
       ['report', '--start', '2026-01-01', '--end', '2026-01-01', '--format', 'xml'],
       {},
       2,
       /json or csv/,
     ],
-    ['mixed ends', ['export', '--out', '/tmp/x', '--from', '5', '--to', '2026-01-01'], {}, 2, /both/],
-    ['an export that is not there', ['verify', '/nowhere'], {}, 2, /is not there/],
+    [
+      'a range from a number to a time',
+      ['export', '--out', '/tmp/x', '--from', '5', '--to', '2026-01-01'],
+      {},
+      2,
+      /both/,
+    ],
+    ['a missing export', ['verify', '/nowhere'], {}, 2, /is not there/],
     ['options of an export without one', ['verify', '--complete'], {}, 2, /belong to an export/],
     ['no reason', ['continue'], {}, 2, /--reason/],
     ['no database', ['verify'], { DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none' }, 3, /does not answer/],

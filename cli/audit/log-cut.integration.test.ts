@@ -33,7 +33,7 @@ beforeAll(async () => {
   const { size: kept } = await sealEvents(harness, {}, testCaller);
   await harness.emit(44);
   await sealEvents(harness, {}, testCaller);
-  // To the bucket at once: a sink of it is told once a minute.
+  // Publishes to the bucket directly, because the sink's interval is a minute.
   await createS3Sink(bucket.settings).publish(
     { ...(await harness.head()), consistencyProof: async () => [] },
     AbortSignal.timeout(10_000),
@@ -77,7 +77,7 @@ async function verify(env: Readonly<Record<string, string>> = {}) {
   return { code, faults: faults.map((fault) => `${fault.code}: ${fault.message}`) };
 }
 
-test('a tail that the owner of the database cut off is missed by the mark and by each head in the folder', async () => {
+test('the high-water mark and each head in the folder reveal a tail that the database owner cut off', async () => {
   const { code, faults } = await verify();
   expect(code).toBe(1);
   const behind = faults.filter((fault) => fault.startsWith('log_behind_mark'));
@@ -87,7 +87,7 @@ test('a tail that the owner of the database cut off is missed by the mark and by
   expect(faults).toContainEqual(expect.stringMatching(`^log_forged_continuation: ${cut.origin} does not begin`));
 });
 
-test('without mark and folder it is the log itself that contradicts, and the heads in the bucket', async () => {
+test('without mark and folder, the log itself and the heads in the bucket reveal it', async () => {
   expect(await verify(bare())).toMatchObject({ code: 1, faults: [expect.stringMatching('^log_forged_continuation')] });
   const { code, faults } = await verify(overS3());
   expect(code).toBe(1);
@@ -96,7 +96,7 @@ test('without mark and folder it is the log itself that contradicts, and the hea
   );
 });
 
-test('a bucket that cannot be read is an error of its own, and no log is called valid', async () => {
+test('an unreadable bucket is an error, and the log is not reported as valid', async () => {
   bucket.fault = 503;
   const run = await sallyport(['audit', 'verify'], overS3());
   bucket.fault = undefined;
@@ -104,7 +104,7 @@ test('a bucket that cannot be read is an error of its own, and no log is called 
   expect(run.err).toContain('s3:ListBucket');
 });
 
-test('doctor fails, and says what to look at', async () => {
+test('doctor fails and names the runbook', async () => {
   const { code, out } = await sallyport(['doctor']);
   expect(code).toBe(1);
   const checks = JSON.parse(out).checks as { name: string; result: string; evidence: string; fix: string }[];

@@ -23,21 +23,21 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Judged = { readonly result: string; readonly evidence: string; readonly fix?: string };
+type CheckResult = { readonly result: string; readonly evidence: string; readonly fix?: string };
 
 /** What doctor says of the log and of its sinks. */
-async function doctor(env: Readonly<Record<string, string>> = {}): Promise<{ log: Judged; sinks: Judged }> {
+async function doctor(env: Readonly<Record<string, string>> = {}): Promise<{ log: CheckResult; sinks: CheckResult }> {
   const { out } = await runCli(['doctor', '--json'], {
     DATABASE_URL: database.url,
     SALLYPORT_DATA_DIR: folder,
     ...env,
   });
-  const checks = JSON.parse(out).checks as (Judged & { name: string })[];
-  const named = (name: string): Judged => checks.find((check) => check.name === name) as Judged;
+  const checks = JSON.parse(out).checks as (CheckResult & { name: string })[];
+  const named = (name: string): CheckResult => checks.find((check) => check.name === name) as CheckResult;
   return { log: named('audit log'), sinks: named('audit sinks') };
 }
 
-test('says that nothing is sealed yet, then what is, and how far each sink was told', async () => {
+test('shows that nothing is sealed yet, then the sealed events and the size at each sink', async () => {
   expect((await doctor()).log).toMatchObject({ result: 'warn', evidence: 'nothing has been sealed yet' });
   await harness.emit(5);
   const { size } = await sealEvents(harness, {}, testCaller);
@@ -51,14 +51,14 @@ test('says that nothing is sealed yet, then what is, and how far each sink was t
   expect(sinks).toMatchObject({ result: 'pass', evidence: `file; file has ${size}` });
 });
 
-test('warns where heads go nowhere', async () => {
+test('warns if no head leaves the machine', async () => {
   expect((await doctor({ AUDIT_CHECKPOINT_SINKS: '' })).sinks).toMatchObject({
     result: 'warn',
     fix: 'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
   });
 });
 
-test('fails where a sink cannot be told, events wait too long, or sealing has stopped', async () => {
+test('fails if a sink fails, events wait too long, or sealing has stopped', async () => {
   await harness.raw(`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`);
   expect((await doctor()).sinks).toMatchObject({
     result: 'fail',
@@ -82,14 +82,14 @@ test('fails where a sink cannot be told, events wait too long, or sealing has st
   });
 });
 
-test('a database out of reach is told once, and what hangs on it points there', async () => {
+test('reports an unreachable database once, and the checks that need it refer to that', async () => {
   const { code, out } = await runCli(['doctor', '--json'], {
     DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none',
     SALLYPORT_DATA_DIR: folder,
     KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
   });
   expect(code).toBe(1);
-  const evidence = (JSON.parse(out).checks as Judged[]).map((check) => check.evidence);
+  const evidence = (JSON.parse(out).checks as CheckResult[]).map((check) => check.evidence);
   expect(evidence.filter((text) => /PostgreSQL at .* does not answer/.test(text))).toHaveLength(1);
   expect(evidence.filter((text) => text === 'not checked: see postgres above').length).toBeGreaterThan(3);
 });

@@ -14,7 +14,7 @@ const event = defineAuditEvent({ type: 'test.event', durability: 'durable', outc
 let ports: OwnPorts;
 beforeAll(async () => {
   ports = await openTestPorts();
-  // A run waits for a lock no longer than a moment, which an automatic vacuum of the day's strays may take.
+  // A run waits for a lock only briefly, and autovacuum of the DEFAULT partition may hold it.
   await ports.raw('ALTER TABLE audit_outbox_default SET (autovacuum_enabled = false)');
 });
 afterAll(() => ports?.end());
@@ -28,7 +28,7 @@ const days = async (): Promise<string[]> =>
   (await ports.raw<{ day: string }>('SELECT day::text FROM audit_outbox_days() ORDER BY day')).map((row) => row.day);
 const countOf = async (table: string): Promise<number> =>
   (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
-/** Events of a day, the last `unsealed` of them without a place in the log. */
+/** Inserts events of a day, the last `unsealed` of them without a sequence number. */
 const insertEvents = (offset: number, sealed: number, unsealed = 0): Promise<unknown> =>
   ports.raw(
     `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at, seq)
@@ -45,15 +45,15 @@ beforeEach(async () => {
   for (let offset = -1; offset <= 7; offset += 1) await makeDay(offset);
 });
 
-describe('days to come', () => {
-  test('a partition stands ready for today and a week; one that is missing is made, and nothing else', async () => {
+describe('coming days', () => {
+  test('have partitions from today to a week ahead; a run creates only missing ones', async () => {
     expect(await maintain()).toEqual({ made: [], dropped: [], unsealed: [], stray: [] });
     await ports.raw(`DROP TABLE ${tableOf(3)}, ${tableOf(7)}`);
     expect(await maintain()).toEqual({ made: [day(3), day(7)], dropped: [], unsealed: [], stray: [] });
     expect(await days()).toEqual(Array.from({ length: 9 }, (_, index) => day(index - 1)));
   });
 
-  test('a made partition has what the table has: its indexes serve, an event id is taken once', async () => {
+  test('have partitions with the indexes of the table, which reject a repeated event id', async () => {
     await ports.raw(`DROP TABLE ${tableOf(0)}`);
     await maintain();
     const shape = (offset: number) =>
@@ -72,7 +72,7 @@ describe('days to come', () => {
     ).rejects.toMatchObject({ code: '23505' });
   });
 
-  test('events of a day without a partition are kept in DEFAULT; the days after it are made all the same', async () => {
+  test('whose events are in the DEFAULT partition get no partition; later days do', async () => {
     await ports.raw(`DROP TABLE ${tableOf(0)}, ${tableOf(5)}`);
     await recordEvent(ports.sql, testCaller, event, { outcome: 'ok' });
     expect(await countOf('audit_outbox_default')).toBe(1);
@@ -81,8 +81,8 @@ describe('days to come', () => {
   });
 });
 
-describe('days that are over', () => {
-  test('go with their table once every event is sealed and the days of keeping are over, and not before', async () => {
+describe('expired days', () => {
+  test('are dropped once every event is sealed and the retention has passed, and not before', async () => {
     for (const offset of [-5, -4, -3]) {
       await makeDay(offset);
       await insertEvents(offset, 10);
@@ -94,7 +94,7 @@ describe('days that are over', () => {
     expect(await maintain()).toMatchObject({ dropped: [] });
   });
 
-  test('stay for as long as one event of theirs is not sealed', async () => {
+  test('stay while one of their events is unsealed', async () => {
     await makeDay(-6);
     await insertEvents(-6, 10, 1);
     expect(await maintain()).toMatchObject({ dropped: [], unsealed: [day(-6)] });
@@ -102,7 +102,7 @@ describe('days that are over', () => {
     expect(await maintain()).toMatchObject({ dropped: [day(-6)], unsealed: [] });
   });
 
-  test('sealed strays of the DEFAULT partition go by rows, unsealed ones stay', async () => {
+  test('in the DEFAULT partition lose their sealed rows and keep the unsealed ones', async () => {
     await insertEvents(-9, 1_500, 3);
     await insertEvents(-2, 0);
     expect(await countOf('audit_outbox_default')).toBe(1_503);
@@ -111,7 +111,7 @@ describe('days that are over', () => {
     expect(await countOf('audit_outbox_default')).toBe(3);
   });
 
-  test('how late it is: from the end of the days of keeping', async () => {
+  test('count as overdue from the end of their retention', async () => {
     const lateDays = async () => Math.floor(((await outboxPurge(3).readOverdueMs(ports.sql)) ?? 0) / 86_400_000);
     expect(await lateDays()).toBeLessThan(0);
     await makeDay(-10);
@@ -119,12 +119,12 @@ describe('days that are over', () => {
   });
 });
 
-describe('beside other transactions', () => {
-  test('writers never wait: while the table is locked the run gives up, and the next run continues', async () => {
+describe('with concurrent transactions', () => {
+  test('a run gives up while the table is locked, so that writers never wait; the next run continues', async () => {
     await makeDay(-5);
     await insertEvents(-5, 10);
     let release = (): void => {};
-    const held = new Promise<void>((resolve) => {
+    const released = new Promise<void>((resolve) => {
       release = resolve;
     });
     let hasWritten = (): void => {};
@@ -134,7 +134,7 @@ describe('beside other transactions', () => {
     const writer = ports.transact(async (tx) => {
       await recordEvent(tx, testCaller, event, { outcome: 'ok' });
       hasWritten();
-      await held;
+      await released;
     });
     await written;
     await expect(maintain()).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -145,11 +145,11 @@ describe('beside other transactions', () => {
     expect(await countOf('audit_outbox')).toBe(2);
   });
 
-  test('events recorded while days come and go are all there', async () => {
-    let isOver = false;
+  test('no event is lost while partitions are created and dropped', async () => {
+    let isDone = false;
     let recorded = 0;
     const writers = Array.from({ length: 4 }, async () => {
-      while (!isOver) {
+      while (!isDone) {
         await recordEvent(ports.sql, testCaller, event, { outcome: 'ok' });
         recorded += 1;
       }
@@ -161,17 +161,17 @@ describe('beside other transactions', () => {
       for (const run of runs)
         if (run.status === 'rejected') expect(run.reason).toMatchObject({ code: 'store_unavailable' });
     }
-    isOver = true;
+    isDone = true;
     await Promise.all(writers);
     await maintain();
     expect(await countOf('audit_outbox')).toBe(recorded);
     expect(await days()).toEqual(Array.from({ length: 9 }, (_, index) => day(index - 1)));
   });
 
-  test('two runs at once do each step once', async () => {
+  test('two concurrent runs do each step once', async () => {
     await makeDay(-5);
     await ports.raw(`DROP TABLE ${tableOf(2)}`);
-    // Who does not get the lock at once leaves the rest to the other, or to the next run.
+    // A run that does not get the lock leaves the rest to the other one, or to the next run.
     const runs = await Promise.allSettled([maintain(), maintain()]);
     runs.push(...(await Promise.allSettled([maintain()])));
     const done = runs.flatMap((run) => (run.status === 'fulfilled' ? [run.value] : []));
@@ -183,7 +183,7 @@ describe('beside other transactions', () => {
     expect(await days()).toEqual(Array.from({ length: 9 }, (_, index) => day(index - 1)));
   });
 
-  test('killed before or after any statement, no unsealed event is lost and the next run finishes', async () => {
+  test('a run killed before or after any statement loses no unsealed event, and the next run finishes', async () => {
     let kills = 0;
     for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'maintain' })) {
       await makeDay(-5);

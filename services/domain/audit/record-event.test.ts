@@ -38,7 +38,7 @@ const recording = (): Sql & { calls: [string, readonly unknown[]][] } => {
 };
 
 describe('actor', () => {
-  test('address and agent are stored as keyed hashes that name their key version, never in clear', () => {
+  test('has address and agent as keyed hashes with their key version, never in clear', () => {
     const hashIdentifier = createIdentifierHashes(() => ({ version: 3, key }));
     const actor = auditActor({ ...user, request: { ...request, hashIdentifier } });
     expect(actor).toEqual({
@@ -53,11 +53,11 @@ describe('actor', () => {
     expect(JSON.stringify(actor)).not.toContain(request.userAgent);
   });
 
-  test('without a key there is no hash rather than a clear value', () => {
+  test('has neither hash nor clear value without a key', () => {
     expect(auditActor(user)).toMatchObject({ ip_hash: null, agent_hash: null });
   });
 
-  test('the same text hashes differently as address and as agent, and under another key', () => {
+  test('has different hashes for the same text as address and as agent, and for another key', () => {
     expect(keyedHash(key, 'ip', 'x')).not.toBe(keyedHash(key, 'agent', 'x'));
     expect(keyedHash(key, 'ip', 'x')).not.toBe(keyedHash(Buffer.alloc(32, 8), 'ip', 'x'));
   });
@@ -81,7 +81,7 @@ describe('events', () => {
     ]);
   });
 
-  test('a hostile string cannot fail the statement it shares with others', () => {
+  test('a string that Postgres rejects cannot fail the statement of a batch', () => {
     const row = auditRow(user, event, {
       outcome: 'refused',
       target: { kind: 'token', id: 'a\0b\ud800' },
@@ -93,7 +93,7 @@ describe('events', () => {
     expect(row[7]).toBe('other');
   });
 
-  test('row triggers learn actor and reason through settings of the transaction', async () => {
+  test('settings of the transaction pass actor and reason to the row triggers', async () => {
     const tx = recording();
     await setAuditContext(tx, user, 'sign_out');
     await setAuditContext(tx, { kind: 'anonymous', request: { ...request, traceparent: '' } });

@@ -22,7 +22,7 @@ const event: LeafEvent = {
 };
 
 describe('leaf', () => {
-  test('is one exact text: members in order, absent ones left out, personal fields as commitments', () => {
+  test('has one exact text: sorted members, null members omitted, personal fields as commitments', () => {
     const commitment = createHash('sha256')
       .update(
         Buffer.concat([
@@ -40,14 +40,14 @@ describe('leaf', () => {
     );
   });
 
-  test('holds no personal value, and the same value is committed to differently each time', () => {
+  test('contains no personal value, and equal values have different commitments', () => {
     expect(leafOf(event).toString()).not.toContain('1.abc');
     const one = { field: 'ip_hash', salt: Buffer.alloc(32, 1), value: 'x' };
     expect(commitmentOf(one)).not.toEqual(commitmentOf({ ...one, salt: Buffer.alloc(32, 2) }));
     expect(commitmentOf(one)).not.toEqual(commitmentOf({ ...one, field: 'agent_hash' }));
   });
 
-  test('fits its length prefix whatever an attacker made the event hold', () => {
+  test('fits its length prefix for any content of the event', () => {
     const longest = 'x'.repeat(128);
     const leaf = leafOf({
       ...event,
@@ -59,7 +59,7 @@ describe('leaf', () => {
     expect(leaf.length).toBeLessThanOrEqual(0xff_ff);
   });
 
-  test('a detail too large is sealed by its digest and size, never cut short', () => {
+  test('contains digest and size of a detail that is too large, never a truncated one', () => {
     const detail = { text: 'x'.repeat(40_000) };
     const text = canonicalJson(detail);
     expect(sealableDetail(detail)).toEqual({
@@ -71,7 +71,7 @@ describe('leaf', () => {
 });
 
 describe('canonical JSON (RFC 8785)', () => {
-  test('the example of §3.2.3: members by UTF-16 units', () => {
+  test('the example of §3.2.3: members sorted by UTF-16 code units', () => {
     const members = ['\u20ac', '\r', '\ufb33', '1', '\ud83d\ude00', '\u0080', '\u00f6'];
     const value = Object.fromEntries(members.map((member) => [member, 0]));
     expect(Object.keys(JSON.parse(canonicalJson(value)) as object).filter((member) => member !== '1')).toEqual([
@@ -93,7 +93,7 @@ describe('canonical JSON (RFC 8785)', () => {
     );
   });
 
-  test('reading it back gives the same value, and writing that the same text', () => {
+  test('parses to the same value, and serializes to the same text again', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const text = canonicalJson(value as Json);

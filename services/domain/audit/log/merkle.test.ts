@@ -25,7 +25,7 @@ type GoVectors = {
   readonly cosigned: string;
 };
 
-/** What golang.org/x/mod and transparency-dev say: scripts/tlog-vectors. */
+/** Results of golang.org/x/mod and transparency-dev, written by scripts/tlog-vectors. */
 const go = JSON.parse(
   readFileSync(new URL('../../../../scripts/tlog-vectors/vectors.json', import.meta.url), 'utf8'),
 ) as GoVectors;
@@ -49,7 +49,7 @@ class Tree {
 
 const base64 = (hashes: readonly Buffer[]): string[] => hashes.map((hash) => hash.toString('base64'));
 
-// RFC 6962 §2.1 word for word, without a thought for speed.
+// RFC 6962 §2.1 written as the definition, without optimization.
 const split = (count: number): number => 2 ** Math.ceil(Math.log2(count) - 1);
 function plainRoot(leaves: readonly Buffer[]): Buffer {
   if (leaves.length === 0) return createHash('sha256').digest();
@@ -95,7 +95,7 @@ describe('against the Go libraries', () => {
     'root, tiles and proofs of $size leaves',
     ({ size, root, tiles_sha256, inclusion, consistency }) => {
       const tree = new Tree();
-      // In batches that fall on no boundary.
+      // Batches that do not end at a tile boundary.
       for (let at = 0; at < size; at += 1_777) tree.grow(leafHashes.slice(at, Math.min(size, at + 1_777)));
       expect(edgeRoot(tree.edge).toString('hex')).toBe(root);
       expect(hashSpans([rootSpan(size)], tree)[0]?.toString('hex')).toBe(root);
@@ -114,7 +114,7 @@ describe('against the Go libraries', () => {
     },
   );
 
-  test('note, vkey, proof and cosignature are read as they are written', () => {
+  test('note, vkey, proof and cosignature parse, and format to the same text', () => {
     const key = parseVkey(go.log_vkey);
     expect(vkeyOf(key)).toBe(go.log_vkey);
     const { text, by } = openNote(go.note, [key]);
@@ -137,7 +137,7 @@ describe('properties', () => {
   const leaves = (count: number): Buffer[] =>
     Array.from({ length: count }, (_, at) => hashLeaf(Buffer.from(`leaf ${at}`)));
 
-  test('however a tree grows, its root, edge and every proof are those of RFC 6962', () => {
+  test('for any sequence of batches, root, edge and every proof equal those of RFC 6962', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 700 }), { minLength: 1, maxLength: 6 }),
@@ -160,7 +160,7 @@ describe('properties', () => {
           expect(hashSpans(inclusionSpans(index, size), tree)).toEqual(plainPath(index, all));
           const old = (oldDraw % size) + 1;
           expect(hashSpans(consistencySpans(old, size), tree)).toEqual(plainSubproof(old, all, true));
-          // Of an older head too, from today's tiles.
+          // Also against an older head, from the current tiles.
           expect(hashSpans([rootSpan(old)], tree)).toEqual([plainRoot(all.slice(0, old))]);
         },
       ),
@@ -168,7 +168,7 @@ describe('properties', () => {
     );
   });
 
-  test('a proof reads no tile but those it names, and one that is short or gone is named', () => {
+  test('a proof reads only the tiles of `tilesOf`, and the error names a missing or short tile', () => {
     const tree = new Tree();
     tree.grow(leaves(600));
     const spans = inclusionSpans(300, 600);
@@ -186,7 +186,7 @@ describe('properties', () => {
     expect(() => hashSpans(spans, tree)).toThrow('tile/0/001');
   });
 
-  test('no proof of a leaf that is not there', () => {
+  test('rejects a proof of a leaf that does not exist', () => {
     expect(() => inclusionSpans(3, 3)).toThrow(RangeError);
     expect(() => inclusionSpans(-1, 3)).toThrow(RangeError);
     expect(() => consistencySpans(4, 3)).toThrow(RangeError);
@@ -194,7 +194,7 @@ describe('properties', () => {
     expect(emptyRoot().toString('hex')).toBe(createHash('sha256').digest('hex'));
   });
 
-  test('sizes past 2^32 split as small ones do', () => {
+  test('sizes above 2^32 split like small ones', () => {
     expect(inclusionSpans(2 ** 40, 2 ** 40 + 1)).toEqual([[{ level: 40, index: 0 }]]);
     expect(rootSpan(2 ** 40 + 2)).toEqual([
       { level: 40, index: 0 },

@@ -9,7 +9,7 @@ const VKEY = 'sallyport.example/audit+3dbe7488+AepKbGPinFIKvvVQexMuxfmVR3auvr57k
 const ROOT = 'NmQuc8JUCrEh46a/lUWwokmCzYMOsT080Z3jzmwCHsE=';
 const SIGNED = 'Pb50iIRAmElEYK1S77OQqu3Tkv2iuRqUWuVbtxV7cw0sYKguuGP3Vcu6ExBBtcn+B0gi9syZhNVEg+O49a7jhEXmmQY=';
 
-// PrivateKeyInfo of Ed25519 before its seed (RFC 8410 §7).
+// PrivateKeyInfo of Ed25519, without the seed (RFC 8410 §7).
 const keyOfSeed = (byte: number): KeyObject =>
   createPrivateKey({
     key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, byte)]),
@@ -28,7 +28,7 @@ const signer = signerOf(7);
 const note = signNote(text, [signer]);
 
 describe('golden vector', () => {
-  test('key id, vkey and checkpoint are those of the Go libraries, byte for byte', () => {
+  test('key id, vkey and checkpoint equal those of the Go libraries, byte for byte', () => {
     expect(vkeyOf(signer.key)).toBe(VKEY);
     expect(note).toBe(`${NAME}\n3\n${ROOT}\n\n\u2014 ${NAME} ${SIGNED}\n`);
     expect(parseCheckpoint(text)).toEqual(checkpoint);
@@ -36,7 +36,7 @@ describe('golden vector', () => {
 });
 
 describe('opening', () => {
-  test('two keys of one name both sign while a key rolls over, and either verifier accepts', () => {
+  test('during a rotation the old and the new key of one name sign, and a verifier of either accepts', () => {
     const next = signerOf(8);
     const both = signNote(text, [signer, next]);
     expect(openNote(both, [signer.key]).by).toEqual([signer.key]);
@@ -44,13 +44,13 @@ describe('opening', () => {
     expect(openNote(both, [next.key, signer.key]).by).toEqual([signer.key, next.key]);
   });
 
-  test('signatures of unknown keys count for nothing; sixteen and more are read', () => {
+  test('ignores signatures of unknown keys, and reads more than sixteen signatures', () => {
     const strangers = Array.from({ length: 20 }, (_, at) => signerOf(20 + at, `stranger${at}`));
     expect(openNote(signNote(text, [...strangers, signer]), [signer.key]).by).toEqual([signer.key]);
     expect(() => openNote(signNote(text, strangers), [signer.key])).toThrow('no trusted key');
   });
 
-  test('one changed character of the text, or a trusted key’s signature over another, is refused', () => {
+  test('rejects a changed text, and a trusted key’s signature over another text', () => {
     expect(() => openNote(note.replace('\n3\n', '\n4\n'), [signer.key])).toThrow('is wrong');
     const forged = { key: signer.key, sign: signerOf(9).sign };
     expect(() => openNote(signNote(text, [forged]), [signer.key])).toThrow('is wrong');
@@ -70,11 +70,11 @@ describe('opening', () => {
 
 describe('strict forms', () => {
   test.each([`${VKEY} `, VKEY.replace('3dbe7488', '3dbe7489'), VKEY.replace('+Aep', '+Bep'), 'x', '', `${VKEY}A`])(
-    'no vkey: %j',
+    'rejects the vkey %j',
     (vkey) => expect(() => parseVkey(vkey)).toThrow(TypeError),
   );
 
-  test('a name with a space, a plus sign or a control character names no key', () => {
+  test('rejects a key name with a space, a plus sign or a control character', () => {
     expect(['a b', 'a+b', 'a\nb', '', '\u0000', 'a\u2003b'].filter(isKeyName)).toEqual([]);
     expect(isKeyName('sallyport.example/audit-ü')).toBe(true);
   });
@@ -97,7 +97,7 @@ describe('strict forms', () => {
     '',
   ])('%#: no proof', (broken) => expect(() => parseProof(broken)).toThrow(TypeError));
 
-  test('a proof may carry data of the application', () => {
+  test('reads data of the application in a proof', () => {
     const proof = parseProof(`c2sp.org/tlog-proof@v1\nextra aGk=\nindex 0\n\n${note}`);
     expect(proof).toEqual({ index: 0, hashes: [], checkpoint: note, extra: Buffer.from('hi') });
   });

@@ -13,7 +13,7 @@ describe('paths', () => {
     expect(parseTilePath(path)).toEqual(id);
   });
 
-  test('a path is read back as it was written', () => {
+  test('parses every path that it writes', () => {
     const level = fc.oneof(fc.integer({ min: 0, max: 7 }), fc.constant('entries' as const));
     fc.assert(
       fc.property(
@@ -43,7 +43,7 @@ describe('paths', () => {
   ])('no other text names a tile: %j', (path) => expect(parseTilePath(path)).toBeNull());
 });
 
-test('a tile is as wide as its tree gives it', () => {
+test('the width of a tile follows from the size of the tree', () => {
   expect([0, 1, 2].map((n) => tileWidth(0, n, 257))).toEqual([256, 1, 0]);
   expect(tileWidth(1, 0, 255)).toBe(0);
   expect(tileWidth(1, 0, 70_000)).toBe(256);
@@ -51,7 +51,7 @@ test('a tile is as wide as its tree gives it', () => {
   expect(tileWidth(2, 0, 70_000)).toBe(1);
 });
 
-test('a bundle has each leaf behind its length', () => {
+test('a bundle has each leaf after its length', () => {
   expect(
     entryBundle([Buffer.from('ab'), Buffer.alloc(0), Buffer.alloc(65_535)])
       .subarray(0, 8)
@@ -59,7 +59,7 @@ test('a bundle has each leaf behind its length', () => {
   ).toBe('000261620000ffff');
 });
 
-test('the beginning of a bundle is the bundle of its first leaves, whatever their lengths', () => {
+test('a prefix of a bundle is the bundle of its first leaves, for any lengths', () => {
   const leaf = fc.uint8Array({ maxLength: 600 });
   fc.assert(
     fc.property(fc.array(leaf, { minLength: 1, maxLength: 40 }), fc.nat(), (leaves, nat) => {

@@ -15,7 +15,7 @@ import { type AuditValidationResult, validateAuditTrail } from './validate-audit
 
 const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
 
-describe('a log as it is sealed', () => {
+describe('an intact log', () => {
   let harness: LogHarness;
   beforeAll(async () => {
     harness = await openLogHarness();
@@ -40,7 +40,7 @@ describe('a log as it is sealed', () => {
     expect(await validate()).toMatchObject({ valid: true, checked: before.checked + 1 });
   });
 
-  test('stays valid when another seals between any two of its statements', async () => {
+  test('stays valid when a sealer runs between any two statements of the validation', async () => {
     const sql: Sql = {
       query: async (statement, values) => {
         await harness.emit(1);
@@ -52,7 +52,7 @@ describe('a log as it is sealed', () => {
     expect((await validateAuditTrail(ports)).faults).toEqual([]);
   });
 
-  test('stays valid while another seals', async () => {
+  test('stays valid while a sealer runs', async () => {
     await harness.emit(500);
     const sealing = sealEvents(harness, {}, testCaller);
     for (let at = 0; at < 5; at += 1) expect((await validate()).faults).toEqual([]);
@@ -60,7 +60,7 @@ describe('a log as it is sealed', () => {
     expect((await validate()).valid).toBe(true);
   });
 
-  test('a database behind the mark outside is named, with its own log whole', async () => {
+  test('a database behind its high-water mark is reported, although its own log is consistent', async () => {
     const log = (await validate()).logs[0]!;
     const mark = (await harness.logMark.read())!;
     expect(mark).toMatchObject({ origin: TEST_ORIGIN, size: log.size });
@@ -75,7 +75,7 @@ describe('a log as it is sealed', () => {
   });
 });
 
-describe('what a superuser does to it is named', () => {
+describe('reports what a superuser changed', () => {
   const SIZE = 5_000;
   const signer = noteSigner('sallyport.example/audit', 7);
   let database: TestDatabase;
@@ -90,13 +90,13 @@ describe('what a superuser does to it is named', () => {
     };
   });
   const validate = () => validateAuditTrail({ sql: harness.sql, auditLogKeys: async () => [signer.key] });
-  /** Past the trigger that lets the table only grow. */
+  /** Runs statements with triggers off: a trigger makes the table append-only. */
   const tamper = (statements: string): Promise<unknown> =>
     harness.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
   const leafLiteral = (seq: number, change: object): string =>
     `'\\x${leafOf({ ...plainEvent(seq), ...change }).toString('hex')}'`;
 
-  test('nothing is found where nothing was done', async () => {
+  test('nothing, if nothing was changed', async () => {
     expect(await validate()).toEqual({
       valid: true,
       checked: SIZE,
@@ -113,7 +113,7 @@ describe('what a superuser does to it is named', () => {
     ['type', `type = 'token.refreshed'`],
     ['outcome', `outcome = 'refused'`],
     ['actor', `actor_id = 'client-2'`],
-    ['actor, taken away', 'actor_id = NULL'],
+    ['actor, removed', 'actor_id = NULL'],
     ['target', `target_id = 'another'`],
     ['client', `client_id = NULL`],
     ['detail', `detail = detail || '{"n": 1}'`],
@@ -130,14 +130,14 @@ describe('what a superuser does to it is named', () => {
     });
   });
 
-  test('a row edited with its sealed bytes', async () => {
+  test('a row edited together with its sealed bytes', async () => {
     await tamper(
       `UPDATE audit_events SET actor_id = 'client-2', leaf = ${leafLiteral(3_001, { actorId: 'client-2' })} WHERE seq = 3001`,
     );
     expect(await validate()).toMatchObject({ firstBadId: 3_001, faultCount: 1, faults: [{ code: 'row_edited' }] });
   });
 
-  test('a personal value put in place of another', async () => {
+  test('a replaced personal value', async () => {
     await tamper(`UPDATE audit_personal SET value = '1.other' WHERE event_id = '${plainEvent(300).eventId}'`);
     expect(await validate()).toMatchObject({ firstBadId: 300, faultCount: 1, faults: [{ code: 'row_edited' }] });
   });
@@ -164,7 +164,7 @@ describe('what a superuser does to it is named', () => {
     expect(await validate()).toMatchObject({ firstBadId: 4_990, gaps: [{ from: 4_999, to: 4_999 }] });
   });
 
-  test('two rows that changed places', async () => {
+  test('two swapped rows', async () => {
     await tamper(
       `UPDATE audit_events SET seq = -1 WHERE seq = 10; UPDATE audit_events SET seq = 10 WHERE seq = 4444; UPDATE audit_events SET seq = 4444 WHERE seq = -1`,
     );
@@ -174,7 +174,7 @@ describe('what a superuser does to it is named', () => {
     });
   });
 
-  test('a row that was put behind the log', async () => {
+  test('a row added after the end of the log', async () => {
     await tamper(
       `INSERT INTO audit_events SELECT 5000, gen_random_uuid(), type, outcome, actor_kind, actor_id, target_kind, target_id, client_id,
          detail, trace_id, occurred_at, sealed_at, leaf FROM audit_events WHERE seq = 1`,
@@ -182,7 +182,7 @@ describe('what a superuser does to it is named', () => {
     expect(await validate()).toMatchObject({ firstBadId: 5_000, faults: [{ code: 'row_added', seq: 5_000 }] });
   });
 
-  test('a flipped bit of a tile, low or high, names the tile', async () => {
+  test('a flipped bit of a tile, at level 0 or above, with the path of the tile', async () => {
     const flip = (level: number, n: number): Promise<unknown> =>
       tamper(
         `UPDATE audit_tiles SET hashes = set_bit(hashes, 9, 1 - get_bit(hashes, 9)) WHERE level = ${level} AND n = ${n}`,
@@ -200,7 +200,7 @@ describe('what a superuser does to it is named', () => {
     ]);
   });
 
-  test('a missing tile is named, and the rows still prove themselves', async () => {
+  test('a missing tile, and no fault of its rows', async () => {
     await tamper('DELETE FROM audit_tiles WHERE level = 0 AND n = 3');
     expect(await validate()).toMatchObject({
       firstBadId: 768,
@@ -209,7 +209,7 @@ describe('what a superuser does to it is named', () => {
     });
   });
 
-  test('rows and tree made to fit each other: the signed checkpoints bound the place', async () => {
+  test('changed rows with a rebuilt tree, as a range between two signed checkpoints', async () => {
     const rebuilt = await createTestDatabase();
     const other = await createLogHarness(rebuilt.url);
     const event = (seq: number) => (seq === 2_701 ? { ...plainEvent(seq), outcome: 'refused' } : plainEvent(seq));
@@ -233,7 +233,7 @@ describe('what a superuser does to it is named', () => {
     });
   });
 
-  test('a tail cut off is missed by the checkpoint that was signed over it', async () => {
+  test('a tail that was cut off, by the checkpoint that covers it', async () => {
     const [{ root } = { root: Buffer.alloc(0) }] = await harness.raw<{ root: Buffer }>(
       'SELECT root FROM audit_checkpoints WHERE size = 4000',
     );
@@ -242,7 +242,7 @@ describe('what a superuser does to it is named', () => {
     expect(await validate()).toMatchObject({ valid: false, checked: 4_000, faults: [{ code: 'log_truncated' }] });
   });
 
-  test('detects two signed roots of one size, and a checkpoint of another signer', async () => {
+  test('two signed roots of one size, and a checkpoint of another signer', async () => {
     const root = Buffer.alloc(32, 1);
     const put = async (size: number, by: typeof signer): Promise<unknown> => {
       const note = signNote(checkpointText({ origin: signer.key.name, size, root }), [by]);
@@ -260,7 +260,7 @@ describe('what a superuser does to it is named', () => {
     expect(codesOf(await validate())).toEqual(['checkpoint_forged']);
   });
 
-  test('a continued log is one trail, and the place of a fault is its place in it', async () => {
+  test('a fault in a continued log, by its number over both logs', async () => {
     const next = noteSigner('sallyport.example/audit/continued-00000000', 7);
     const first = { origin: signer.key.name, firstSeq: 0, edge: { ...emptyEdge, size: SIZE } };
     await continueInBulk(harness.sql, first, { signer: next, batches: [300] });
