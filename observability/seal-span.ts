@@ -12,10 +12,10 @@ const tracer = trace.getTracer('sallyport');
 const SAMPLED = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
 
 /**
- * The last part of each sampled request's trace: its event has been sealed. Each span is a child of
- * the event's own traceparent and links to the job that sealed it.
- *
- * @param startMs wall clock at which the batch began; `endMs`: when it was committed
+ * Adds a span to the trace of each sampled request when its event is sealed. The span is a child of the event's
+ * `traceparent` and links to the job that sealed it.
+ * @param startMs wall-clock time at which the batch began
+ * @param endMs wall-clock time at which it was committed
  */
 export function recordSealedSpans(
   events: readonly { readonly traceparent: string | null; readonly attributes: Attributes }[],

@@ -66,7 +66,7 @@ export const auditSinkFailures = defineCounter({
   labels: { sink: sinkKinds, reason: sinkFaults },
 });
 
-// Exists at zero from the start, so that alerts see the first one as a step.
+// Creates every series at zero, so that alerts see the first failure as an increase.
 for (const sink of sinkKinds) for (const reason of sinkFaults) auditSinkFailures.at({ sink, reason });
 
 export const auditSinkSkipped = defineCounter({

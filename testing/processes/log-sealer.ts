@@ -1,4 +1,4 @@
-// For tests only: a sealing run as a process of its own, which may be killed at any statement and round the mark.
+// For tests only: a sealing run in its own process, killed at any statement or around moving the high-water mark.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ export type SealerOptions = {
 
 type SealerReport = { readonly answer: SealAnswer; readonly statements: number };
 
-/** One run to its end. Null: it was killed, and nothing of it runs in the database any more. */
+/** Resolves when the run has ended. Null: it was killed, and its database sessions have ended. */
 export async function runSealer(options: SealerOptions): Promise<SealerReport | null> {
   const child = fork(fileURLToPath(import.meta.url), {
     execArgv: [],
@@ -42,7 +42,7 @@ export async function runSealer(options: SealerOptions): Promise<SealerReport | 
 const sessionName = (pid: number): string => `log-sealer-${pid}`;
 const die = (): void => void process.kill(process.pid, 'SIGKILL');
 
-function dyingMark(mark: LogMarkStore, kill: SealerKill | undefined): LogMarkStore {
+function killingMark(mark: LogMarkStore, kill: SealerKill | undefined): LogMarkStore {
   return {
     ...mark,
     swap: async (expected, next) => {
@@ -59,7 +59,7 @@ async function seal({ url, dataDir, kill }: SealerOptions): Promise<void> {
   const harness = await createLogHarness(url, {
     dataDir,
     applicationName: sessionName(process.pid),
-    logMark: (mark) => dyingMark(mark, kill),
+    logMark: (mark) => killingMark(mark, kill),
   });
   const answer = await sealEvents(harness, {}, testCaller);
   await harness.checkpointOutbox.settled();

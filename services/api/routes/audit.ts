@@ -34,8 +34,8 @@ const text = (body: string, cacheControl: string): Answer =>
 
 const HEAD_CACHE = 'public, max-age=1';
 const KEY_CACHE = 'public, max-age=300';
-// A tile never changes, but the address of the current log is another log's once this one is continued: caches keep it
-// only briefly.
+// A tile never changes. But after `audit continue` the path of the log in use serves another log, so caches keep its
+// tiles for an hour only.
 const CURRENT_TILE_CACHE = 'public, max-age=3600, immutable';
 const ORIGIN_TILE_CACHE = 'public, max-age=31536000, immutable';
 const PARTIAL_TILE_CACHE = 'public, max-age=60';
@@ -48,7 +48,7 @@ function tileAnswer({ bytes, isFull, etag }: PublicTile, choice: LogChoice, ifNo
     : answer(304, null, headers);
 }
 
-/** Events and proofs for auditors; the log itself, in the C2SP formats, for everyone. */
+/** Events and proofs for auditors. The log itself, in the C2SP formats, is public. */
 export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
   const tiles = createTileReader(deps, deps.tileMemoryBytes);
   const tile = async (choice: LogChoice, path: string, request: FastifyRequest): Promise<Answer> =>
