@@ -83,7 +83,7 @@ export function auditActor(caller: Caller): AuditActor {
 /**
  * Passes actor and reason to the row triggers, in settings that end with the transaction.
  * @param reason stored with sessions, families and revocations that end
- * @param rule the rule that ended them, where the reason is free text; stored with revocations
+ * @param rule the rule that ended them, if the reason is free text; stored with revocations
  */
 export async function setAuditContext(tx: Sql, caller: Caller, reason?: string, rule?: EndRule): Promise<void> {
   const actor = auditActor(caller);

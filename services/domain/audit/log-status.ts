@@ -18,7 +18,7 @@ export type StopReason = (typeof stopReasons)[number];
  */
 export type LogStatus = 'current' | 'swap' | StopReason;
 
-/** Reads from the database that not every decision needs. */
+/** Database reads that only some comparisons need. */
 export type LogHistory = {
   /** Root (base64) that the log had at this size, computed from its tiles. */
   rootAt(size: number): Promise<string>;

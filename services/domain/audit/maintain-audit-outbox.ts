@@ -29,7 +29,7 @@ export const outboxPurges = (outboxDays: number) => [outboxPurge(outboxDays)] as
 
 /**
  * Creates the outbox partitions of the next days, and drops those older than `outboxDays` whose events are all sealed.
- * Deletes sealed rows of the DEFAULT partition one by one. Never removes an unsealed event.
+ * Deletes the sealed rows of the DEFAULT partition, which is never dropped. Never removes an unsealed event.
  * Each step is a short transaction that waits for locks at most 100 ms. A run may be killed, repeated, or run beside
  * another one: the result is the same.
  * @throws storeUnavailable if another transaction has locked the table; the next run continues

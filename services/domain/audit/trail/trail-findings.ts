@@ -52,7 +52,7 @@ export class TrailFindings {
 /** A leaf whose row and tile have different hashes, in hex. Null: the row or the tile is missing. */
 export type DifferingLeaf = { readonly seq: number; readonly row: string | null; readonly tile: string | null };
 
-/** Adds a fault for each wrong row: edited, swapped or moved, judging by the tiles. Missing rows are gaps already. */
+/** Adds a fault for each wrong row: edited, swapped or moved, compared with the tiles. Missing rows are gaps already. */
 export function addRowFaults(
   leaves: readonly DifferingLeaf[],
   contradicting: ReadonlySet<number>,
