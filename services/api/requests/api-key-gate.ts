@@ -9,7 +9,7 @@ import type { Authenticators, CallerResolver } from './caller.ts';
 import { rawBodyOf } from './raw-body.ts';
 
 export type ApiKeyGate = {
-  /** The same authenticators, which also accept API keys where a bearer token is sent. */
+  /** Extends the authenticators to accept an API key as a bearer token. */
   withKeys(authenticators: Authenticators): Authenticators;
   /** Checks every API-key caller against the key's limit and, where the key requires one, the request signature. */
   guard(callers: CallerResolver): CallerResolver;

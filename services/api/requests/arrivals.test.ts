@@ -49,7 +49,7 @@ async function ask(socket: Socket, path: string): Promise<Seen> {
   return seen.at(-1) as Seen;
 }
 
-test('bytes that waited in a known connection while the process was stopped may have arrived at any time of the stop', async () => {
+test('bytes that waited on an open connection while the process was stopped may have arrived at any time during the stop', async () => {
   const socket = await connected();
   await ask(socket, '/before');
   const stoodStillAt = now();
@@ -62,7 +62,7 @@ test('bytes that waited in a known connection while the process was stopped may 
   expect(arrivals.hasStoodStillSince(stoodStillAt)).toBe(true);
 });
 
-test('so may bytes in connections that waited to be accepted, including the last of a long queue', async () => {
+test('bytes on a connection that waited to be accepted may have arrived during the stop too, even on the last of a long queue', async () => {
   const told = new SharedArrayBuffer(4);
   const flag = new Int32Array(told);
   const count = 60;
@@ -95,7 +95,7 @@ test('so may bytes in connections that waited to be accepted, including the last
   }
 });
 
-test('bytes that come after the backlog has been read are fresh, in known connections and in new ones', async () => {
+test('bytes that arrive after the backlog has been read are fresh, on open and on new connections', async () => {
   const socket = await connected();
   await ask(socket, '/before');
   standStill(PAUSE_MS);
@@ -121,7 +121,7 @@ test('the reported arrival is never later than the time of sending, however busy
   }
 });
 
-test('before it listens, nothing can have waited', () => {
+test('before the server listens, no request can have waited', () => {
   const silent = watchArrivals(createServer(), systemClock);
   const before = now();
   expect(silent.earliest({} as Socket)).toBeGreaterThanOrEqual(before);

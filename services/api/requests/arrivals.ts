@@ -17,7 +17,7 @@ export type Arrivals = {
 };
 
 /**
- * Bounds when a request arrived. The kernel does not report it, but every poll of the event loop reads all sockets that
+ * Gives a lower bound of the time a request arrived. The kernel does not report that time, but every poll of the event loop reads all sockets that
  * have bytes: what is read now arrived after the previous poll. A timer notes the time, and an immediate, which runs
  * after the next poll, confirms it. Nothing uses the wall clock.
  *

@@ -60,7 +60,7 @@ const codeOf = (work: Promise<Caller>): Promise<string> =>
 const basic = `Basic ${Buffer.from('c:s').toString('base64')}`;
 const everything = { accepts: ['bearer', 'client', 'session'] } as const;
 
-describe('who calls', () => {
+describe('the caller of a request', () => {
   test('a public endpoint needs no credential, and its caller has the facts of the request', async () => {
     const caller = await resolve('public', { authorization: 'Bearer bad', 'user-agent': 'x'.repeat(600) });
     expect(caller.kind).toBe('anonymous');

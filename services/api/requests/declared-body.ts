@@ -26,7 +26,7 @@ export function refuseDeclaredBody(
   const transfer = headers['transfer-encoding'];
   if (type === expected && coding === undefined && transfer === undefined) return;
   if (BODYLESS.has(method) || (transfer === undefined && (headers['content-length'] ?? '0') === '0')) return;
-  // Where such a body ends is a guess, so the connection ends.
+  // The server cannot know where such a body ends, so it closes the connection.
   if (transfer !== undefined && transfer.toLowerCase() !== 'chunked')
     return transferCodingUnsupported({ headers: { connection: 'close' } });
   // RFC 9110 §12.5.3: the answer names the acceptable codings.

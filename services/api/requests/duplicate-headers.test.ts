@@ -39,7 +39,7 @@ test('a request with two Host headers, even equal ones, is refused and its conne
   );
 });
 
-test('duplicate credentials are refused: neither the first nor the last is used', async () => {
+test('a request with duplicate credentials is refused', async () => {
   const [basic, bearer] = [`Basic ${Buffer.from('a:b').toString('base64')}`, 'Bearer x'];
   expect((await read(`Authorization: ${bearer}`))!.body.sent).toEqual({ kind: 'bearer', token: 'x' });
   for (const [first, second] of [

@@ -4,7 +4,7 @@ import { requestStale, shuttingDown, transferCodingUnsupported } from '#services
 
 const QUIET_MS = 1_000;
 
-/** Status 5xx, but nothing failed. */
+/** Errors with status 5xx that are not failures. */
 const EXPECTED = new Set([requestStale, shuttingDown, transferCodingUnsupported].map(({ definition }) => definition));
 
 /** True for an error that the server caused, not the client. */

@@ -19,7 +19,7 @@ const { limits: settings } = loadConfig({
 });
 const clock = { now: () => 960_000, monotonic: () => 0 };
 
-/** One copy with counts of its own: real windows, no Redis. */
+/** One copy with separate counts: real windows, no Redis. */
 function countersAlone(): RateCounters {
   const windows = new Map<string, WindowCounts>();
   const count = ({ name, windowSeconds }: RateBucket, key: string, requests?: number): RateCount => {

@@ -33,7 +33,7 @@ afterAll(() => harness?.close());
 
 const exposition = (): string => renderPrometheus(registry.collect());
 
-/** Each test has its own addresses; the windows outlive it. */
+/** Each test uses separate addresses, because rate limit windows outlive it. */
 const anyAddress = (): string => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`;
 
 /** The header as the trusted proxy forwards it. */
@@ -125,7 +125,7 @@ describe('every route', () => {
 });
 
 describe('each level limits independently', () => {
-  test('address: one is limited, the next is not', async () => {
+  test('address: a limited address does not affect another', async () => {
     const address = anyAddress();
     expect((await times(5, () => from(address, api, 'GET', '/docs'))).map(refusedBy).at(-1)).toBe('address');
     expect(refusedBy(await from(anyAddress(), api, 'GET', '/docs'))).toBeUndefined();
@@ -140,7 +140,7 @@ describe('each level limits independently', () => {
     expect((await times(5, validate)).map(refusedBy).at(-1)).toBe('validate');
   });
 
-  test('user: one is limited from any address; another is not', async () => {
+  test('user: a limited user is limited from any address; another user is not', async () => {
     const [user, neighbour] = [await newUser(), await newUser()];
     const ask = (bearer: string) =>
       from(anyAddress(), api, 'POST', '/v1/tokens/revoke', { bearer, json: { token: 'rubbish', reason: 'test' } });
@@ -148,7 +148,7 @@ describe('each level limits independently', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
     expect(refusedBy(answers[3]!)).toBe('user');
     expect(answers[0]?.headers.get('ratelimit-policy')).toBe('"token";q=4;w=60, "user";q=3;w=60');
-    // The user's cookie is no second allowance.
+    // The user's cookie counts in the same limit.
     const byCookie = { cookie: user.cookie, headers: { origin: 'http://api.sallyport.test' } };
     expect(refusedBy(await from(anyAddress(), api, 'POST', '/v1/tokens', byCookie))).toBe('user');
     expect((await ask(neighbour.bearer)).status).toBe(200);
@@ -162,7 +162,7 @@ describe('each level limits independently', () => {
     expect(refusedBy(answers[3]!)).toBe('user');
   });
 
-  test('client: one is limited from any address, by header or by form; another is not', async () => {
+  test('client: a limited client is limited from any address, by header or by form; another client is not', async () => {
     const [one, two] = [await harness.newClient(['tokens:read']), await harness.newClient(['tokens:read'])];
     const ask = (basic: ClientCredentials) => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic });
     expect((await times(4, () => ask(one))).map(refusedBy)).toEqual([undefined, undefined, undefined, 'client']);

@@ -118,7 +118,7 @@ export const identifyBy =
     try {
       return authenticators.bearer(sent.token, context, requestProof(sent, request));
     } catch {
-      // Its validity is unknown now, so it authenticates no caller.
+      // The validity of the token is unknown now, so it authenticates no caller.
       return null;
     }
   };
@@ -137,7 +137,7 @@ export const limitCallers = (callers: CallerResolver, limits: RequestLimits): Ca
         return caller;
       } catch (refusal) {
         const { identified } = request;
-        // Already counted where the limit itself refused.
+        // A request that the limit itself refused has been counted.
         if (identified && statusOf(refusal) === FORBIDDEN) await countCaller(limits, request, identified);
         throw refusal;
       }

@@ -9,7 +9,7 @@ import { BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
-    /** Monotonic milliseconds before which it cannot have arrived; undefined where it changes nothing. */
+    /** Lower bound of its arrival, monotonic milliseconds; undefined for a request that changes nothing. */
     arrivedAt: number | undefined;
     /**
      * The refusal of a request that must no longer be processed, null for every other; checked just before processing.

@@ -7,8 +7,9 @@ export type StillAllowed = (endpoint: Endpoint) => (request: FastifyRequest) => 
 
 /**
  * For long-lived answers: checks a request's credential again as on arrival (time, revocations, session, secret,
- * permission) against the current state. Counts nothing, refreshes no session, and requires no new proof of possession:
- * a proof belongs to one request and expires soon after it (RFC 9449 §11.1). Rejects (503) where validity is unknown.
+ * permission) against the current state. It does not count for rate limits, does not reset
+ * the idle time of the session, and requires no new proof of possession, because a proof belongs to one request and
+ * expires soon after it (RFC 9449 §11.1). Rejects (503) where validity is unknown.
  */
 export function createStillAllowed(authenticators: Authenticators): StillAllowed {
   const anew: Authenticators = {

@@ -9,9 +9,9 @@ export type ProofPorts = DpopPorts & Pick<Ports, 'hotSql'> & { readonly publicUr
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Uses up a DPoP proof once for every method that is not a read, on every copy, so that a recorded request changes
- * nothing when it is sent again (RFC 9449 §11.1). A read passes again while its proof is fresh: that costs no row, and
- * a repeat learns only what the first answer said.
+ * Makes every copy reject a DPoP proof after its first use in a request that is not a read, so that an attacker who
+ * repeats a recorded request changes nothing (RFC 9449 §11.1). A read may repeat its proof while that is fresh: this
+ * needs no row, and the attacker learns only what the first response contained.
  */
 export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): CallerResolver => ({
   forEndpoint(endpoint) {

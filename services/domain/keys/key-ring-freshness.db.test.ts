@@ -74,7 +74,7 @@ describe('freshness', () => {
     const ring = await harness.startRing('EdDSA', clock);
     moved.wall = 2 * 86_400_000;
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
-    // As after a suspended machine: the monotonic clock stood still, the wall clock is right.
+    // Simulates a suspended machine: the monotonic clock has stopped, and the wall clock is right.
     ring.confirm(ring.state().version, clock.monotonic(), clock.now());
     expect(ring.isFresh()).toBe(true);
   });

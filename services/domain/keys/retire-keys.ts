@@ -50,7 +50,7 @@ async function retirePrivateParts(tx: Tx, nowMs: number, caller: Caller): Promis
   return due.map((key) => key.kid);
 }
 
-/** A version expires when its successor has been in use for the longest lifetime of what the version made. */
+/** Destroys each version whose successor has been in use for the longest lifetime of the tokens made under the version. */
 async function retireSecrets(tx: Tx, policy: KeyPolicy, nowMs: number, caller: Caller): Promise<string[]> {
   const secrets = await readSecrets(tx);
   const successorOf = (secret: SecretRow): SecretRow | undefined =>

@@ -6,7 +6,7 @@ import type { KeyAlgorithm } from './key-timeline.ts';
 
 /** The threads of Node's pool. More signatures in flight would only queue there, before file and DNS work. */
 const POOL_LIMIT = 4;
-/** In a longer queue callers would time out. */
+/** Longest queue: callers in a longer one would time out. */
 const WAITING_LIMIT = 8_192;
 
 const signInPool = promisify<string, Buffer, KeyObject, Buffer>(sign);

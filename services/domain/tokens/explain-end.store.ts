@@ -25,7 +25,7 @@ export type EndRow = {
   readonly endedAt: string;
 };
 
-// By revocations_kind_value. Reads the first revocation: later ones changed nothing.
+// Uses revocations_kind_value. Reads the first revocation, because later ones changed nothing.
 const firstRevocationRead = defineStatement(
   'firstRevocationRead',
   `SELECT kind, reason, actor_kind AS "actorKind", actor_id AS "actorId", rule, ${placeTime('created_at')} AS "endedAt"
@@ -34,7 +34,7 @@ const firstRevocationRead = defineStatement(
      OR (kind = 'user' AND value = $4 AND token_epoch > $6) OR (kind = 'client' AND value = $5 AND token_epoch > $7)
    ORDER BY id LIMIT 1`,
 );
-// By primary key. The row of a family is kept longer than its revocations.
+// Uses the primary key. The row of a family is kept longer than its revocations.
 const familyEndRead = defineStatement(
   'familyEndRead',
   `SELECT 'family' AS kind, coalesce(revoke_reason, '') AS reason, NULL AS "actorKind", NULL AS "actorId",

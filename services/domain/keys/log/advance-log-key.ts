@@ -9,7 +9,7 @@ import { assertVaultFits, publishKey } from '../publish-key.ts';
 import { requirePolicy } from '../rotate-signing-keys.ts';
 
 const ROTATION_DAYS = 365;
-/** Both keys sign for this long: verifiers that pin the old key have this time to pin the new one. */
+/** How long both keys sign, so that verifiers that pin the old key can pin the new one. */
 const OVERLAP_SECONDS = 30 * 86_400;
 
 type LogKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault'>;

@@ -2,7 +2,7 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** By primary key. Of concurrent uses of a proof, on any copies, only one inserts a row. */
+/** Uses the primary key. Of concurrent uses of a proof, on any copies, only one inserts a row. */
 const proofConsume = defineStatement(
   'dpopProofConsume',
   `INSERT INTO dpop_proofs (proof_hash, expires_at) VALUES ($1::bytea, clock_timestamp() + make_interval(secs => $2::float8))

@@ -3,8 +3,8 @@ import { targetInvalid } from '../errors.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 
 /**
- * The audience of a token: the default one unless another is requested, which must be registered for the client (`*`
- * allows any). A client that could name any audience could get tokens for services it has nothing to do with (RFC 9700
+ * Returns the audience of a new token: the default one, or the requested one if it is registered for the client (`*`
+ * allows any). A client that could request any audience could get tokens for services that it must not call (RFC 9700
  * §2.3). Throws `target_invalid` (400).
  */
 export function allowedAudience(

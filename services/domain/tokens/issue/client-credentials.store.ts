@@ -28,7 +28,8 @@ const clientTokenRecordBatch = defineStatement(
 /**
  * Records issued client-credentials tokens, and refusals, in one commit. Every row carries its event id.
  * @param batch number of the batch: batches in sequence update different totals rows
- * @returns false when nothing was written, because the database is older than what was seen of it, or is another one
+ * @returns false when nothing was written, because the database is behind the state that this copy has seen, or is
+ * another database
  */
 export async function recordClientTokens(
   sql: Sql,
@@ -36,7 +37,7 @@ export async function recordClientTokens(
   batch: number,
   seen: Marks | null,
 ): Promise<boolean> {
-  // As one text, because the driver's encoding of arrays costs four times as much for each row.
+  // The rows are one JSON text, because the driver's encoding of arrays costs four times as much for each row.
   const values = [JSON.stringify(rows), batch % TOTAL_SLOTS, ...seenValues(seen)];
   return (await sql.query(clientTokenRecordBatch, values)).length > 0;
 }

@@ -14,13 +14,13 @@ export type GrantTokenInput = {
   readonly client_id?: string | undefined;
 };
 
-/** A pair of `token_type` DPoP is presented with a proof, because it is bound to a key (RFC 9449 §5). */
+/** A token of type DPoP is bound to a key, and the client presents it with a proof (RFC 9449 §5). */
 export type RefreshedPair = Omit<TokenPairAnswer, 'token_type'> & { readonly token_type: 'Bearer' | 'DPoP' };
 
-/** Keys that the client has proved with the request. */
+/** Keys whose possession the client has proved with the request. */
 export type ProvenKeys = { readonly jkt?: string; readonly x5t?: string };
 
-/** A client that may use the grant, with the keys it has proved by a DPoP proof or its certificate. */
+/** A client that may use the grant, with the keys of its DPoP proof and of its certificate. */
 export type AdmittedClient = { readonly client: OAuthClient; readonly keys: ProvenKeys };
 
 export type GrantTokenPorts = ClientTokenPorts & RefreshTokenPorts;
@@ -29,7 +29,7 @@ export type GrantTokenPorts = ClientTokenPorts & RefreshTokenPorts;
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 /**
- * The grants that involve no user: client credentials, else refresh token (RFC 6749 §4.4, §6).
+ * Processes the grants without user interaction: client credentials and refresh token (RFC 6749 §4.4, §6).
  * Throws what `issueClientToken` and `refreshToken` throw, and `request_invalid` (400) without a refresh token.
  */
 export async function grantToken(

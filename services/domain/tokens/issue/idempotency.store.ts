@@ -5,7 +5,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 /** Hours that a response is kept for its key. */
 const KEPT_HOURS = 24;
 
-// By primary key. A concurrent duplicate waits here for the commit of the first request. An expired row is replaced.
+// Uses the primary key. A concurrent duplicate waits here for the commit of the first request. An expired row is replaced.
 const idempotencyKeyClaim = defineStatement(
   'idempotencyKeyClaim',
   `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)

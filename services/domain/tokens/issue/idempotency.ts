@@ -19,7 +19,7 @@ const TAG_BYTES = 16;
 /** For an anonymous caller only an unguessable key protects the stored response, which may contain tokens. */
 const UNKNOWN_KEY_CHARACTERS = 16;
 
-/** A user through another client or with another kind of credential is another caller; so is an anonymous one from another network. */
+/** Identifies the caller of a key. The same user with another client or kind of credential is another caller; so is an anonymous caller from another network. */
 const callerId = (caller: Caller): string => {
   if (caller.kind === 'user')
     return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
@@ -72,7 +72,7 @@ function open({ sealingKey, keyHash }: IdempotentRequest, sealed: Buffer): strin
 export async function earlierResult<Result>(tx: Sql, request: IdempotentRequest): Promise<Result | null> {
   if (await claimIdempotencyKey(tx, request.keyHash, request.requestHash)) return null;
   const kept = await readIdempotencyKey(tx, request.keyHash);
-  // Expired and deleted between the two statements.
+  // The row expired and was deleted between the two statements.
   if (kept === undefined || kept.response === null) throw storeUnavailable({ retryAfterSeconds: 1 });
   if (!timingSafeEqual(kept.requestHash, request.requestHash)) throw idempotencyKeyReused();
   return JSON.parse(open(request, kept.response)) as Result;

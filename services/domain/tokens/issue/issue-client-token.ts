@@ -16,7 +16,7 @@ import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
 
-/** Group commit of the audit rows of client-credentials tokens: one commit for many, durable before the response. */
+/** Group commit of the audit rows of client-credentials tokens: one commit for several requests, before their responses. */
 export type ClientTokenLog = Batcher<AuditRow, void>;
 type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 

@@ -45,7 +45,7 @@ type Draft = {
   readonly refreshExpiresInSeconds: number;
 };
 
-/** As `auth_time` of a family without a sign-in: its tokens name the acting client (`act`) instead of a sign-in time. */
+/** `auth_time` of a family without a sign-in: its tokens name the acting client (`act`) instead of a sign-in time. */
 const NO_SIGN_IN = 0;
 
 type FamilyOwner = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
@@ -55,7 +55,7 @@ const mayIssueForAnyone = (caller: Caller): boolean =>
   caller.kind === 'system' ||
   ((caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:issue'));
 
-/** The user, session and client of the new family, or null when the caller may not have it. */
+/** Returns the user, session and client of the new family, or null when the caller may not create it. */
 function ownerFor(
   { clock, stepUp }: Pick<IssuePorts, 'clock' | 'stepUp'>,
   input: IssuePairInput,
@@ -72,7 +72,7 @@ function ownerFor(
   if (!mayIssueForAnyone(caller)) return null;
   assertRecentSignIn(caller, stepUp, { usesPermission: true });
   if (input.userId === undefined)
-    throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'name the user the pair is for' }] });
+    throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'is required: the id of the user of the pair' }] });
   return {
     userId: input.userId,
     sessionId: null,
@@ -140,8 +140,8 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
  * the same family once half of the lifetime of the first has passed.
  * Throws `permission_missing`, `step_up_required` (a user who issues for another), `role_not_held` (403), `user_unknown`
  * (404), `scope_invalid`, `target_invalid` (400), `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401,
- * for a client whose tokens must all be bound to a key),
- * `idempotency_key_reused` (422), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ * for a client whose tokens must all be bound to a key), `idempotency_key_reused` (422), `signing_unavailable`,
+ * `state_rewound`, `store_unavailable` (503).
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
   const startedAt = ports.clock.monotonic();

@@ -2,7 +2,7 @@ import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 
-/** The client of a request at an OAuth endpoint: a confidential one by its secret, a public one by its id only. */
+/** The client of a request to an OAuth endpoint: a confidential client by its secret, a public client by its id only. */
 export type OAuthClient = { readonly clientId: string; readonly isAuthenticated: boolean };
 
 /**

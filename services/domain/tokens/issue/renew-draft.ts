@@ -12,7 +12,7 @@ type KeptClaimsPorts = Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasAccess 
 /** The clocks of two copies that may sign differ by at most this much. */
 const SKEW_SECONDS = 10;
 
-/** Whether a retry can get the token of the first request: it is valid already and has half of its lifetime left. */
+/** Whether a retry can get the token of the first request: the token is valid and has at least half of its lifetime left. */
 function isReusable({ clock, tokenSettings }: KeptClaimsPorts, { iat, exp }: AccessTokenClaims): boolean {
   const now = clock.now() / 1_000;
   const lifeSeconds = exp - iat;

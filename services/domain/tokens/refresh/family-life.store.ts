@@ -18,13 +18,13 @@ export type NewFamilyRow = {
   readonly accessVersion: number;
 };
 
-/** Locks the session, so that it cannot end and no second family of the same client starts. By primary key. */
+/** Locks the session, so that it cannot end and no second family of the same client starts. Uses the primary key. */
 export const sessionLock = defineStatement(
   'familySessionLock',
   `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS "secondsLeft", acr FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
 );
 
-/** At most one row, by refresh_families_one_live. The caller has locked the session. */
+/** Returns at most one row, through refresh_families_one_live. The caller has locked the session. */
 export const familyEndPrevious = defineStatement(
   'familyEndPrevious',
   `UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = 'superseded'
@@ -34,7 +34,7 @@ export const familyEndPrevious = defineStatement(
 /**
  * Inserts the family with the current epochs of its user and client; no row when either is deleted or disabled. If an
  * epoch rises before this commits, the first refresh finds it, because it compares again. A family without a session and
- * without a sign-in ($14 is 0) gets the current permissions of its user as its limit. By the primary key of
+ * without a sign-in ($14 is 0) gets the current permissions of its user as its limit. Uses the primary key of
  * role_permissions.
  */
 export const familyInsert = defineStatement(
@@ -58,7 +58,7 @@ export const familyInsert = defineStatement(
     rights_limit AS "rightsLimit", (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
 );
 
-/** Waits for a rotation in flight. By primary key. No row for an unknown family. */
+/** Waits for a rotation in flight. Uses the primary key. Returns no row for an unknown family. */
 export const familyLock = defineStatement(
   'familyLock',
   `SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM refresh_families WHERE id = $1::uuid
@@ -99,7 +99,7 @@ export const familiesAtClientLock = defineStatement(
    ORDER BY id FOR NO KEY UPDATE`,
 );
 
-/** Ends the locked families and, by revocations, their access tokens. Ended families keep their reason. By primary key. */
+/** Ends the locked families and, by revocations, their access tokens. Ended families keep their reason. Uses the primary key. */
 export const familiesEnd = defineStatement(
   'familiesEnd',
   `WITH ended AS (
@@ -125,7 +125,7 @@ export const clientEpochRaise = defineStatement(
   `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1 RETURNING "tokenEpoch" AS epoch`,
 );
 
-/** The current facts of a family, for a new token of it. */
+/** The current facts of a family, for a new access token. */
 export type FamilyFactsRow = FamilyFacts & {
   readonly isLive: boolean;
   /** Whether the token that the new one replaces was revoked by its id, if that revocation is still kept. */
@@ -133,7 +133,7 @@ export type FamilyFactsRow = FamilyFacts & {
   readonly accessVersion: number;
 };
 
-/** By primary key of families and users, unique client id and revocations_kind_value. Locks nothing. */
+/** Uses the primary keys of families and users, the unique client id and revocations_kind_value. Locks nothing. */
 export const familyFactsRead = defineStatement(
   'familyFactsRead',
   `SELECT f.id AS "familyId", f.user_id AS "userId", f.sid AS "sessionId", f.client_id AS "clientId", f.scope, f.audience,
@@ -148,7 +148,7 @@ export const familyFactsRead = defineStatement(
    WHERE f.id = $1::uuid`,
 );
 
-/** The granted scope and audience, which never change. By primary key. */
+/** Reads the granted scope and audience, which never change. Uses the primary key. */
 export const familyGrantRead = defineStatement(
   'familyGrantRead',
   `SELECT scope, audience FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,

@@ -17,7 +17,7 @@ export type FamilyStatus = {
   readonly isLive: boolean;
 };
 
-// By primary key of families and users, and unique client id. Locks nothing.
+// Uses the primary keys of families and users, and the unique client id. Locks nothing.
 const familyStatusRead = defineStatement(
   'familyStatusRead',
   `SELECT f.user_id AS "userId", f.client_id AS "clientId", f.sid AS "sessionId", f.scope, f.audience, f.generation,
@@ -35,7 +35,7 @@ export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Bu
   return row ?? null;
 }
 
-// By primary key. Two generations back there is no grace: such a token is held by a second party.
+// Uses the primary key. A token two generations back is outside any grace, so a second party presents it.
 const familySupersededRead = defineStatement(
   'familySupersededRead',
   `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS "isSuperseded"
@@ -59,7 +59,7 @@ export type LiveFamilyRow = {
   readonly expiresAt: string;
 };
 
-// By refresh_families_one_live: a session has few families, and ended ones are not in the index.
+// Uses refresh_families_one_live: a session has few families, and ended ones are not in the index.
 const liveLoginsRead = defineStatement(
   'liveLoginsRead',
   `SELECT id, sid AS "sessionId", client_id AS "clientId", scope, device, ${placeTime('created_at')} AS "createdAt",
@@ -67,7 +67,7 @@ const liveLoginsRead = defineStatement(
    FROM refresh_families WHERE sid = ANY ($1::text[]) AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
    ORDER BY sid, created_at, id LIMIT 1000`,
 );
-// By refresh_families_user_id.
+// Uses refresh_families_user_id.
 const loginCountRead = defineStatement(
   'loginCountRead',
   `SELECT count(*)::int AS count FROM refresh_families

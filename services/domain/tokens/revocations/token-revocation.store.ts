@@ -21,7 +21,7 @@ const revocationEpochRead = defineStatement(
   'revocationEpochRead',
   `SELECT epoch FROM revocations WHERE kind = $1 AND value = $2 ORDER BY id DESC LIMIT 1`,
 );
-// By primary key. The trigger ends the families in id order and writes the revocation and the audit row.
+// Uses the primary key. The trigger ends the families in id order and writes the revocation and the audit row.
 const sessionDelete = defineStatement('tokenSessionDelete', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
 // Every writer locks in the order user, sessions, families.
 const userLock = defineStatement(

@@ -3,7 +3,7 @@ import { type PresentedProof, verifyProof } from '../dpop/use-dpop-proof.ts';
 import { evaluateToken, type ValidatePorts } from './validate-token.ts';
 
 /**
- * The caller of an access token, with the permissions in the token; null when the token is not active. A bound token is
+ * Returns the caller of an access token, with the permissions in the token; null when the token is not active. A bound token is
  * accepted only with its proof or certificate (RFC 8705 §3), and an unbound token is not accepted with a proof (RFC 9449
  * §7.1).
  * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), and `revocation_state_stale`, `state_rewound`, `clock_wrong`

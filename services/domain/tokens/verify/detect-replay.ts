@@ -8,8 +8,8 @@ import { noteFirstSeen } from './seen-tokens.cache.ts';
 export type ReplayContext = { readonly ip?: string | undefined; readonly userAgent?: string | undefined };
 
 /**
- * True when the token id was first seen from another address or user agent. Ordinary reuse is no replay. This is the
- * only check of validation that needs a shared store.
+ * Returns true when the token id was first seen from another address or user agent. Repeated use from the same ones is
+ * not a replay. No other check of validation needs a shared store.
  * Throws `replay_store_unavailable` (503) when Redis is unreachable.
  */
 export async function detectReplayAttack(

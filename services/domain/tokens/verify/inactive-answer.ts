@@ -5,5 +5,5 @@ const answers = Object.fromEntries(
   inactiveReasons.map((reason) => [reason, `{"active":false,"reason":"${reason}"}`]),
 ) as Readonly<Record<InactiveReason, string>>;
 
-/** The validate answer for a token that is not active, ready to send. */
+/** The validate response for an inactive token, as JSON text. */
 export const inactiveAnswer = (reason: InactiveReason): string => answers[reason];

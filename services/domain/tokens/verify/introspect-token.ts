@@ -32,11 +32,11 @@ const REFRESH_PREFIX = 'sp_rt_';
 export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & Pick<Ports, 'sql'>;
 
 /**
- * The answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. A token is inactive for the
+ * Returns the answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. A token is inactive for the
  * client unless its audience is the default one or is registered for the client by name (§4). An audience of `*` lets the
  * client request tokens for any audience, but does not count here. A refresh token is not used up; only its current
- * generation is active. Throws `client_unauthenticated` (401),
- * `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `store_unavailable` (503).
+ * generation is active. Throws `client_unauthenticated` (401), `revocation_state_stale`, `state_rewound`, `clock_wrong`,
+ * `key_ring_behind`, `store_unavailable` (503).
  */
 export function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): string | Promise<string> {
   const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;

@@ -10,7 +10,7 @@ import type { ReplayContext } from './detect-replay.ts';
 export type RecordReplay = (claims: AccessTokenClaims, shownBy: ReplayContext) => Promise<unknown>;
 export type HasReplayLog = { readonly recordReplay: RecordReplay };
 
-/** The request that presented the token. Address and user agent are those in the validate request, not of its sender. */
+/** The request that presented the token. Address and user agent are values in the validate request, not its sender's. */
 const presenting = (
   { ip = '', userAgent = '' }: ReplayContext,
   hashIdentifier: RequestContext['hashIdentifier'],

@@ -25,7 +25,7 @@ export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'> & HasRepl
 
 const PLAIN_START = '{"token":"';
 
-/** The token of a body that is `{"token":"…"}` and nothing else, without parsing it; null for any other text. */
+/** Returns the token of a body that is exactly `{"token":"…"}`, without a JSON parser; null for any other text. */
 export function plainTokenOf(body: string): string | null {
   const end = body.length - 2;
   if (!body.startsWith(PLAIN_START) || body.charCodeAt(end + 1) !== 0x7d) return null;
@@ -33,14 +33,14 @@ export function plainTokenOf(body: string): string | null {
   return body.slice(PLAIN_START.length, end);
 }
 
-/** The validate response, as JSON text, for a token that is checked against the default audience only. */
+/** Returns the validate response as JSON text for a token without further requirements. */
 export function answerToken(ports: ValidatePorts, token: string): string {
   const decision = evaluateToken(ports, token);
   return typeof decision === 'string' ? inactiveAnswer(decision) : decision.answer;
 }
 
 /**
- * The validate response as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
+ * Returns the validate response as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `replay_store_unavailable` (503).
  */
 export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {

@@ -19,7 +19,7 @@ export type IdVerdict =
   | { readonly active: true; readonly claims: KnownClaims }
   | { readonly active: false; readonly reason: InactiveReason };
 
-/** Signatures verified in one tick of the event loop, so that a batch of forged tokens from any client cannot block it. */
+/** Signatures verified in one tick of the event loop, so that a batch of forged tokens does not block other requests. */
 const TOKENS_A_TICK = 50;
 
 /** Evaluates tokens against the default audience; the answers are JSON texts, in order. */
@@ -86,9 +86,9 @@ export async function batchValidateTokens(
 export type ValidateBatchInput = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };
 
 /**
- * The batch response as JSON text. Any holder of a token may ask about it; token ids require tokens:read.
- * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`,
- * `key_ring_behind` (503).
+ * Returns the batch response as JSON text. Any caller may validate a token; validating token ids requires tokens:read.
+ * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`,
+ * `state_rewound`, `clock_wrong`, `key_ring_behind` (503).
  */
 export async function validateBatch(
   ports: ValidatePorts & Pick<Ports, 'redis'>,

@@ -22,7 +22,7 @@ import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts
 
 /** What a caller requires of a token. Each member is checked only when given. */
 export type TokenExpectations = {
-  /** Instead of the default audience. */
+  /** Replaces the default audience. */
   readonly audience?: string | undefined;
   /** More audiences that are accepted. */
   readonly audiences?: readonly string[];

@@ -16,7 +16,7 @@ export type VerifiedToken = {
   readonly answer: string;
 };
 
-/** Verified tokens by their whole text: tokens that differ in one character never share an entry. */
+/** Caches verified tokens by their whole text, so that tokens that differ in one character never share an entry. */
 export type VerifiedTokenCache = {
   get(token: string): VerifiedToken | undefined;
   /** Keeps the token if it was offered before, and if a full cache admits it. */
@@ -31,7 +31,7 @@ export type HasVerifiedTokens = { readonly verifiedTokens: VerifiedTokenCache };
 /** Fingerprints of tokens seen once; a power of two. */
 const SEEN_SLOTS = 131_072;
 
-/** Characters that name a token: the end of its signature, 192 random bits. */
+/** Length of the key of an entry, in characters: the end of the signature, 192 random bits. */
 const NAME_LENGTH = 32;
 
 /**
