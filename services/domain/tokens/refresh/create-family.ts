@@ -96,7 +96,7 @@ export async function createFamily(
 
 type LockedSession = { readonly secondsLeft: number; readonly acr: string };
 
-/** Locks a live session of the user until commit, so that it cannot end meanwhile. Undefined when it has ended. */
+/** Locks a live session of the user until commit, so that it cannot end meanwhile. Returns undefined when it has ended. */
 export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<LockedSession | undefined> {
   return (await tx.query<LockedSession>(sessionLock, [sessionId, userId]))[0];
 }

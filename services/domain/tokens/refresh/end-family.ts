@@ -13,13 +13,14 @@ import {
 } from './family-life.store.ts';
 
 /**
- * These end token families with their access tokens: they write families, revocations and audit rows in the caller's
- * transaction. Call `announceRevocations` after its commit. Several families are locked in id order, as by rotation.
+ * The functions of this file end token families with their access tokens. They write families, revocations and audit
+ * rows in the caller's transaction; call `announceRevocations` after its commit. They lock several families in id order,
+ * as the rotation does.
  */
 
 export type EndedFamily = { readonly userId: string; readonly clientId: string; readonly sessionId: string | null };
 
-/** Ends one family. Null when it does not exist. Ending an ended family again is no error. */
+/** Ends one family. Returns null when it does not exist. Ending an ended family again is no error. */
 export async function endFamily(tx: Tx, familyId: string, reason: string, caller: Caller): Promise<EndedFamily | null> {
   const [family] = await tx.query<EndedFamily>(familyLock, [familyId]);
   if (family === undefined) return null;

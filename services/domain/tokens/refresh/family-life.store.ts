@@ -66,8 +66,8 @@ export const familyLock = defineStatement(
 );
 
 /**
- * Ends the locked family and, by a revocation, its access tokens. A family that had ended keeps its reason. This is its
- * own statement, because the snapshot of the statement that waited would not show what a replay wrote meanwhile.
+ * Ends the locked family and, by a revocation, its access tokens. A family that had ended keeps its reason. It is a
+ * separate statement, because the snapshot of the statement that waited for the lock does not show the writes of a replay.
  */
 export const familyEnd = defineStatement(
   'familyEnd',
@@ -128,7 +128,7 @@ export const clientEpochRaise = defineStatement(
 /** The current facts of a family, for a new access token. */
 export type FamilyFactsRow = FamilyFacts & {
   readonly isLive: boolean;
-  /** Whether the token that the new one replaces was revoked by its id, if that revocation is still kept. */
+  /** Whether a stored revocation names the id of the token that the new one replaces. */
   readonly isTokenRevoked: boolean;
   readonly accessVersion: number;
 };

@@ -42,7 +42,7 @@ const familySupersededRead = defineStatement(
    FROM refresh_families WHERE id = $1::uuid`,
 );
 
-/** Whether a generation is older than any retry could be, or such a replay has ended the family. */
+/** Whether a generation is older than the previous one, or a replay has ended the family. */
 export async function isGenerationSuperseded(sql: Sql, familyId: string, generation: number): Promise<boolean> {
   const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
   return row?.isSuperseded ?? false;

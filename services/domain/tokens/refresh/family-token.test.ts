@@ -46,7 +46,7 @@ test('another client sees the address with the scope email and the roles with pr
   expect(seen('other', 'openid email')).toEqual(['u@people.test', null]);
   expect(seen('other', 'openid profile emails')).toEqual([null, ['admin']]);
   expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
-  // A client that registered itself never sees roles: they show which users are worth attacking.
+  // A client that registered itself never sees roles: they show an attacker which users have privileges.
   expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
 });
 

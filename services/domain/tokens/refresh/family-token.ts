@@ -6,7 +6,7 @@ import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
 import { type RightsLimit, withinLimit } from './rights-limit.ts';
 
-/** The facts of a family that its access tokens state, for a new and for a rotated family alike. */
+/** The facts of a new or rotated family that its access tokens contain. */
 export type FamilyFacts = {
   readonly familyId: string;
   readonly userId: string;
@@ -32,8 +32,8 @@ export type FamilyFacts = {
 };
 
 /**
- * The current scope of a family. For a client that no administrator has vetted, it is limited to what the current
- * settings allow. Removing a scope from a vetted client has ended its families already.
+ * Returns the current scope of a family. For a client that no administrator has vetted, it is limited to what the
+ * current settings allow. For a vetted client no check is needed, because removing a scope ends its families.
  */
 export function scopeNow(
   access: AccessDirectory,
@@ -59,8 +59,8 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: rea
 }
 
 /**
- * The keys that a token is bound to: the DPoP key of the request, else the certificate; both when all tokens of the client are
- * bound to a certificate (RFC 8705 §3.4).
+ * Returns the keys that a token is bound to: the DPoP key of the request, else the certificate; both when all tokens of
+ * the client must be bound to a certificate (RFC 8705 §3.4).
  */
 export function confirmationOf(
   client: Pick<Client, 'certificateBound'> | undefined,
@@ -79,7 +79,7 @@ export const maySee = (
   what: 'email' | 'profile',
 ): boolean => clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
 
-/** Roles need `profile` and a vetted client, because they tell an attacker which users are worth attacking. */
+/** Roles require the scope `profile` and a vetted client, because they show an attacker which users have privileges. */
 export const maySeeRoles = (
   client: Pick<Client, 'origin'> | undefined,
   facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
@@ -135,7 +135,7 @@ export const pairAnswer = (
   scope: minted.claims.scope as string,
 });
 
-/** Stores the metadata of an issued token for its lifetime, without waiting. Nothing depends on it. */
+/** Stores the metadata of an issued token for its lifetime, without waiting. A lost entry does no harm. */
 export function rememberToken(
   ports: Pick<Ports, 'clock'> & TokenMetadataPorts,
   minted: MintedToken,

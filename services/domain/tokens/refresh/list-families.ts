@@ -3,7 +3,7 @@ import { type LiveFamilyRow, readFamilyCount, readLiveFamilies } from './family-
 
 export type LiveFamily = LiveFamilyRow;
 
-/** The live families of sessions, by session: which clients have tokens, and since when. */
+/** Lists the live families of sessions, by session: which clients have tokens, and since when. */
 export async function familiesOfSessions(
   { sql }: Pick<Ports, 'sql'>,
   sessionIds: readonly string[],
@@ -12,6 +12,6 @@ export async function familiesOfSessions(
   return Map.groupBy(await readLiveFamilies(sql, sessionIds), ({ sessionId }) => sessionId);
 }
 
-/** How many live families a user has, with or without a session. */
+/** Counts the live families of a user, with or without a session. */
 export const countFamilies = ({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<number> =>
   readFamilyCount(sql, userId);

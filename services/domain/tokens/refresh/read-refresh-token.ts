@@ -11,16 +11,16 @@ export { isGenerationSuperseded } from './family-status.store.ts';
 export type PresentedFamily = FamilyStatus & {
   readonly familyId: string;
   readonly presentedGeneration: number;
-  /** Live, and this is its newest token. */
+  /** The family is live, and this is its newest token. */
   readonly isCurrent: boolean;
 };
 
 export type ReadRefreshTokenPorts = Pick<Ports, 'sql'> & HasKeyRing & HasRevocations & HasStateConfirmation;
 
 /**
- * Reads a refresh token without using it. Null, without a query, for a token that was not issued here or belongs to
+ * Reads a refresh token without using it up. Returns null, without a query, for a token that was not issued here or belongs to
  * another client. Throws `store_unavailable`, `key_ring_behind`, `state_rewound` (503).
- * @param clientId the calling client: finds families bound to it, and families bound to no client
+ * @param clientId the calling client: families that are bound to it or to no client are found
  */
 export async function readRefreshToken(
   ports: ReadRefreshTokenPorts,

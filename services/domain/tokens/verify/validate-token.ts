@@ -43,7 +43,7 @@ export type Verdict =
   | { readonly active: true; readonly claims: AccessTokenClaims }
   | { readonly active: false; readonly reason: InactiveReason };
 
-/** What validation may use. It contains no store, so validation cannot reach one. */
+/** What validation may use. It contains no store, so validation cannot query one. */
 export type ValidatePorts = Pick<Ports, 'clock'> &
   HasKeyRing &
   HasRevocations &
@@ -79,8 +79,8 @@ const isAccessTokenType = (typ: unknown): boolean => {
 export const ANSWER_START = '{"active":true,"claims":';
 
 /**
- * Verifies format, key and signature, then type and claim types: everything that neither time nor a revocation changes.
- * Before the signature is verified, no claim is used and no error depends on one.
+ * Verifies format, key and signature, then type and claim types. Neither time nor a revocation changes the result. No
+ * claim is used, and no error depends on a claim, before the signature is verified.
  */
 export function verifyToken(ports: HasKeyRing & HasTokenSettings, token: string): VerifiedToken | InactiveReason {
   const parsed = parseToken(token);
@@ -193,7 +193,7 @@ function objection(
   return null;
 }
 
-/** The cached token, if the key ring still has the key that verified it. */
+/** Returns the cached token if the key ring still has the key that verified it. */
 function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
   const known = ports.verifiedTokens.get(token);
   if (known === undefined) return undefined;
@@ -238,7 +238,7 @@ const isRingBehind = ({ keyRing, revocations }: ValidatePorts): boolean =>
   keyRing.state().ageMs > revocations.state().ageMs;
 
 /**
- * Evaluates an access token from memory alone: the verified token, or why it is inactive.
+ * Evaluates an access token from memory only. Returns the verified token, or why it is inactive.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when no decision is possible.
  */
 export function evaluateToken(
@@ -255,7 +255,8 @@ export function evaluateToken(
 }
 
 /**
- * The same, but an unknown key is looked up in the database before the token is rejected. Returns a promise only then.
+ * Like `evaluateToken`, but looks up an unknown key in the database before it rejects the token. Returns a promise only
+ * then.
  */
 export function evaluateTokenConfirmed(
   ports: ValidatePorts & HasStateConfirmation,
