@@ -17,8 +17,8 @@ export type CleanupResult = {
 };
 
 /**
- * Deletes expired token families, revocations, idempotency keys and DPoP proofs, in small batches, so that locks are short. Live
- * rows and revocations that are still needed stay. Running it twice, or twice at once, is harmless.
+ * Deletes expired token families, revocations, idempotency keys and DPoP proofs, in small batches, so that locks are
+ * short. Live rows and revocations that are still needed stay. Repeated and concurrent runs are harmless.
  */
 export async function cleanUpExpiredTokens(ports: PurgePorts): Promise<CleanupResult> {
   const { picked, removed, failures, durationMs } = await purge(ports, tokenPurges);
