@@ -80,7 +80,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     // With the existing one, also at another port of the host: nineteen.
     await fill(`'http://127.0.0.1' || CASE WHEN n > 9 THEN ':${port}' ELSE '' END || '/' || n`, 'document');
     expect((await fresh('twentieth')).text).toContain('Journal');
-    expect((await fresh('twenty-first')).text).toContain('no more room');
+    expect((await fresh('twenty-first')).text).toContain('limit on new applications');
     await harness.rows(`DELETE FROM oauth_clients WHERE "clientId" LIKE 'http://127.0.0.1/%'`);
     expect((await fresh('twenty-second')).text).toContain('Journal');
     await fill('kind || n', 'registration,document');
@@ -104,7 +104,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
        SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE origin = 'document' ON CONFLICT DO NOTHING`,
       [harness.user.id],
     );
-    expect((await fresh('twenty-fourth')).text).toContain('no more room');
+    expect((await fresh('twenty-fourth')).text).toContain('limit on new applications');
     const full = await harness.register({ redirect_uris: [NOTES_REDIRECT] });
     expect([full.status, full.body.error, full.body.code]).toEqual([
       503,

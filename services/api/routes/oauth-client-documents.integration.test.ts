@@ -125,7 +125,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     const shown = await host.askAt(harness.open, harness.user);
     host.answer = host.serve;
     expect([shown.status, shown.leftFor]).toEqual([400, null]);
-    expect(shown.text).toContain('cannot be admitted');
+    expect(shown.text).toContain('metadata document was refused');
   });
 
   test('without a signed-in user a known client is not read again: its request continues to sign-in', async () => {
@@ -177,7 +177,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       await harness.open.ports.access.load();
       for (const id of [host.url, `${host.url}/new`]) {
         const overdue = await host.askAt(harness.open, harness.user, id);
-        expect([overdue.status, overdue.text.includes('too many are being read')]).toEqual([400, true]);
+        expect([overdue.status, overdue.text.includes('Too many metadata documents')]).toEqual([400, true]);
       }
     } finally {
       vi.restoreAllMocks();

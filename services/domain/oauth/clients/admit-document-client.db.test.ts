@@ -3,7 +3,7 @@ import type { TestUser } from '#testing/flows/flows.ts';
 import { authorize } from '../authorize/authorize.ts';
 import { anonymousCaller, type GrantHarness, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
 import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';
-import { judgeClientDocument } from './client-document.ts';
+import { validateClientDocument } from './client-document.ts';
 import type { ReadDocument } from './read-client-document.ts';
 import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 
@@ -26,7 +26,7 @@ const query = (clientId: string, members: Record<string, string> = {}): string =
 /** Sets the response of the URL. */
 function publish(url: string, members: object = {}): void {
   const document = { client_id: url, client_name: 'Journal', redirect_uris: [REDIRECT], scope: 'openid', ...members };
-  const read = judgeClientDocument(url, JSON.stringify(document), ports.clientSettings.scopes);
+  const read = validateClientDocument(url, JSON.stringify(document), ports.clientSettings.scopes);
   harness.documents.set(url, { ...read, lifeSeconds: 600 } as ReadDocument);
 }
 const admit = (
@@ -68,23 +68,23 @@ test('a request without a session causes no fetch', async () => {
   const url = newAddress();
   publish(url);
   expect(await admit(url, { cookie: '' })).toMatchObject({ kind: 'login' });
-  // There the authorization itself says that nothing may be shown.
+  // With prompt=none the authorization returns the error, because no page may be shown.
   expect(await admit(url, { cookie: '', members: { prompt: 'none' } })).toBeNull();
   expect(await clientRow(url)).toBeUndefined();
 });
 
 test.each([
-  ['a name that is not a URL', 'plain-name', {}],
-  ['an address where no documents are read', newAddress(), { readsDocuments: false }],
-  ['an http address outside development', 'http://app.example/client.json', {}],
-])('%s is asked nothing', async (_what, clientId, settings) => {
+  ['that is not a URL', 'plain-name', {}],
+  ['if metadata documents are disabled', newAddress(), { readsDocuments: false }],
+  ['with http outside development', 'http://app.example/client.json', {}],
+])('a client id %s causes no fetch', async (_what, clientId, settings) => {
   publish(clientId);
   const clientSettings = { ...ports.clientSettings, ...settings };
   expect(await admit(clientId, {}, { clientSettings })).toBeNull();
   expect(await clientRow(clientId)).toBeUndefined();
 });
 
-test('a request that names two clients names none', async () => {
+test('a request with two client ids causes no fetch and creates no client', async () => {
   const url = newAddress();
   publish(url);
   const input = { query: `${query(url)}&client_id=other`, cookie: user.cookie };
@@ -96,32 +96,32 @@ test('an invalid document is shown to the user as an error and creates no client
   const url = newAddress();
   expect(await admit(url)).toEqual(because('it cannot be fetched'));
   publish(url, { client_secret: 's' });
-  expect(await admit(url)).toEqual(because('it names a secret'));
+  expect(await admit(url)).toEqual(because('it contains a client secret'));
   expect(await clientRow(url)).toBeUndefined();
 });
 
-test('a document is not read again within its time', async () => {
+test('a document is not fetched again before it expires', async () => {
   const url = await admitted();
   harness.documents.delete(url);
   expect(await admit(url)).toBeNull();
   expect(await admit(url, {}, later(601))).toEqual(because('it cannot be fetched'));
 });
 
-test('while no place is free to read one again the old one counts for an hour more, and a new one not at all', async () => {
+test('while the fetch limit is reached, an expired document is used for one more hour and a new client is refused', async () => {
   const [url, unknown] = [await admitted(), newAddress()];
   for (const each of [url, unknown]) harness.documents.set(each, { kind: 'busy' });
   expect(await admit(url, {}, later(700))).toBeNull();
-  expect(await admit(url, {}, later(600 + 3_601))).toEqual(because('too many are being read'));
-  expect(await admit(unknown)).toEqual(because('too many are being read'));
+  expect(await admit(url, {}, later(600 + 3_601))).toEqual(because('Too many metadata documents'));
+  expect(await admit(unknown)).toEqual(because('Too many metadata documents'));
 });
 
-test('one that is known and due is not read for who is not signed in: the request is judged as it was read', async () => {
+test('without a session an expired document is not fetched: the request is validated against the stored client', async () => {
   const url = await admitted();
   harness.documents.delete(url);
   expect(await admit(url, { cookie: '' }, later(700))).toBeNull();
 });
 
-test('a document that says what it said before is no change: consents stay, and the log says nothing', async () => {
+test('an unchanged document keeps its consents and writes no audit event', async () => {
   const url = await admitted();
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   expect(await admit(url, {}, later(700))).toBeNull();
@@ -134,7 +134,7 @@ test('a document that says what it said before is no change: consents stay, and 
 
 test.each([
   ['a scope', { scope: 'openid email' }],
-  ['an address', { redirect_uris: [REDIRECT, 'https://app.example.test/2'] }],
+  ['a redirect URI', { redirect_uris: [REDIRECT, 'https://app.example.test/2'] }],
 ])('a document that adds %s ends its consents, so that users are asked again', async (_what, members) => {
   const url = await admitted();
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
@@ -143,7 +143,7 @@ test.each([
   expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toEqual([]);
 });
 
-test('a document that takes a scope away or has another name is changed, and consents stay', async () => {
+test('a document that removes a scope or changes the name updates the client and keeps its consents', async () => {
   const url = await admitted({ scope: 'openid email' });
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   publish(url, { client_name: 'Diary' });
@@ -152,7 +152,7 @@ test('a document that takes a scope away or has another name is changed, and con
   expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
 });
 
-test('a document that another copy kept a moment ago is known to this one after it was read again', async () => {
+test('a client that another copy stored a moment ago is loaded by this copy after the fetch', async () => {
   const url = await admitted();
   const known = new Set<string>();
   const access = {
@@ -167,7 +167,7 @@ test('a document that another copy kept a moment ago is known to this one after 
   expect(access.client(url)).toMatchObject({ origin: 'document' });
 });
 
-test('one that was disabled is not read again', async () => {
+test('the document of a disabled client is not fetched', async () => {
   const url = await admitted();
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [url]);
   await ports.access.load();
@@ -175,14 +175,14 @@ test('one that was disabled is not read again', async () => {
   expect(await admit(url, {}, later(700))).toBeNull();
 });
 
-/** So many that were read before. */
+/** Inserts this many clients whose documents were fetched before. */
 const documentsInsert = `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin, "documentUntil", "userId", "updatedAt")
   SELECT $2 || n, $2 || n, '{https://a.example/cb}', 'document', now(), $3, now() - interval '1 day'
   FROM generate_series(1, $1::int) n`;
 const insertDocuments = (count: number, prefix: string, userId: string | null = null) =>
   harness.rows(documentsInsert, [count, prefix, userId]);
 
-test('links of another page use up nothing: of twenty that a person was led to the oldest gives its place', async () => {
+test('links on another site cannot use up a user’s daily limit: the oldest unused client is evicted', async () => {
   const led = await harness.newUser();
   await insertDocuments(20, 'https://links.example/', led.id);
   await harness.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '2 days' WHERE id = $1`, [
@@ -199,7 +199,7 @@ test('links of another page use up nothing: of twenty that a person was led to t
   expect(left).not.toContainEqual({ id: 'https://links.example/7' });
 });
 
-test('one user is the first to use twenty a day, and no more', async () => {
+test('one user can be the first to use at most twenty clients a day', async () => {
   const greedy = await harness.newUser();
   await insertDocuments(20, 'https://greedy.example/', greedy.id);
   await harness.rows(
@@ -214,15 +214,15 @@ test('one user is the first to use twenty a day, and no more', async () => {
   expect(await admit(url)).toBeNull();
 });
 
-test('one host has room for twenty, whatever its port', async () => {
+test('one host can have at most twenty clients, over all its ports', async () => {
   await insertDocuments(20, 'https://crowded.example:8443/');
   const url = 'https://crowded.example/one-more.json';
   publish(url);
-  expect(await admit(url)).toEqual(because('no more room'));
+  expect(await admit(url)).toEqual(because('limit on new applications'));
   expect(await clientRow(url)).toBeUndefined();
 });
 
-test('when the limit is reached a new client replaces an unused one', async () => {
+test('at the limit a new client replaces an unused one, and is refused if none is unused', async () => {
   await unlogged(harness.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
   const count = async () => (await harness.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
   const before = await count();
@@ -231,6 +231,6 @@ test('when the limit is reached a new client replaces an unused one', async () =
   await unlogged(harness.pool, `UPDATE oauth_clients SET disabled = true WHERE origin = 'document'`);
   const url = newAddress();
   publish(url);
-  expect(await admit(url)).toEqual(because('no more room'));
+  expect(await admit(url)).toEqual(because('limit on new applications'));
   expect(await clientRow(url)).toBeUndefined();
 });

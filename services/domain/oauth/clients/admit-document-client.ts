@@ -25,7 +25,7 @@ import {
 
 export type DocumentClientPorts = AuthorizePorts & HasAccessChanged & HasClientDocuments & HasClientSettings;
 
-/** How long an expired document is still used while no fetch slot is free. */
+/** An expired document remains in use for this long if too many others are being fetched to fetch it again. */
 const OVERDUE_MS = 3_600_000;
 /** Limits per host, and per user and day, so that neither can use up all document clients. */
 const PER_HOST_MAX = 20;
@@ -33,11 +33,14 @@ const PER_USER_AND_DAY_MAX = 20;
 
 const refusedStep = (host: string, why: string): AuthorizeStep => ({
   kind: 'page-error',
-  why: `The application at ${host} cannot be admitted. Its description: ${why}`,
+  why: `The application at ${host} cannot be used. ${why}`,
 });
+const TOO_MANY_FETCHES = 'Too many metadata documents are being fetched now. Try again in a minute.';
+const LIMIT_REACHED = 'The limit on new applications is reached. Try again later.';
+const DAILY_LIMIT_REACHED = 'You have used too many new applications within a day. Try again tomorrow.';
 
-/** The document URL if the request names exactly one client and its document must be read now; else undefined. */
-function addressIn({ access, clientSettings, clock }: DocumentClientPorts, query: string): string | undefined {
+/** Returns the document URL if the request names exactly one client and its document must be fetched; else undefined. */
+function documentUrlIn({ access, clientSettings, clock }: DocumentClientPorts, query: string): string | undefined {
   if (!clientSettings.readsDocuments) return undefined;
   const [clientId = '', ...others] = new URLSearchParams(query).getAll('client_id');
   if (others.length > 0 || !isClientDocumentUrl(clientId, clientSettings.documentsPrivate)) return undefined;
@@ -45,14 +48,14 @@ function addressIn({ access, clientSettings, clock }: DocumentClientPorts, query
   return known === undefined || isStale(known, clock.now()) ? clientId : undefined;
 }
 
-// A table constraint guarantees documentUntilMs for documents.
+// A table constraint guarantees that a client from a document has documentUntilMs.
 const isStale = ({ origin, disabled, documentUntilMs }: Client, nowMs: number): boolean =>
   origin === 'document' && !disabled && (documentUntilMs as number) <= nowMs;
 
 /**
  * Runs before an authorization request: if the client id is the URL of a metadata document, fetches the document and
- * stores the client like any other. Only for signed-in users, so that anonymous requests cause no fetch.
- * @returns the page to show instead; null to continue
+ * stores the client. Fetches only for a signed-in user, so that anonymous requests cause no fetch.
+ * @returns the page to show instead of the authorization; null to continue
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function admitDocumentClient(
@@ -60,47 +63,48 @@ export async function admitDocumentClient(
   { query, cookie }: AuthorizeInput,
   caller: Caller,
 ): Promise<AuthorizeStep | null> {
-  const url = addressIn(ports, query);
+  const url = documentUrlIn(ports, query);
   if (url === undefined) return null;
   assertMayIssue(ports.revocations);
   const live = await findByCookie(ports, cookie);
   if (live === null) {
-    // A known client, or prompt=none, gets its error from the authorization itself.
+    // The authorization handles a known client, and answers prompt=none with an error.
     if (ports.access.client(url) !== undefined || new URLSearchParams(query).get('prompt') === 'none') return null;
     return loginStep(ports, query);
   }
   const { host } = new URL(url);
   const document = await ports.clientDocuments.read(url, live.user.id);
   if (document.kind === 'busy') {
-    const lasts = (ports.access.client(url)?.documentUntilMs ?? 0) + OVERDUE_MS;
-    return ports.clock.now() < lasts ? null : refusedStep(host, 'too many are being read at the moment');
+    const usableUntilMs = (ports.access.client(url)?.documentUntilMs ?? 0) + OVERDUE_MS;
+    return ports.clock.now() < usableUntilMs ? null : refusedStep(host, TOO_MANY_FETCHES);
   }
-  if (document.kind === 'refused') return refusedStep(host, document.why);
-  const kept = await keep(ports, url, document, { caller: sessionCallerOf(live, ports, caller), userId: live.user.id });
-  if (kept === 'full') return refusedStep(host, 'there is no more room here.');
-  return kept === 'enough' ? refusedStep(host, 'you have used too many new applications within a day.') : null;
+  if (document.kind === 'refused') return refusedStep(host, `Its metadata document was refused: ${document.why}`);
+  const stored = await store(ports, url, document, { caller: sessionCallerOf(live, ports, caller), userId: live.user.id });
+  if (stored === 'full') return refusedStep(host, LIMIT_REACHED);
+  return stored === 'user-full' ? refusedStep(host, DAILY_LIMIT_REACHED) : null;
 }
 
-type Kept = 'full' | 'enough' | 'same' | 'changed';
+type Stored = 'full' | 'user-full' | 'same' | 'changed';
 
 /**
- * Checks the limits for a new client, and evicts an unused one if necessary. Links on another site can lead a user to any
- * number of new clients, so only used ones count towards the daily limit.
+ * Checks the limits for a new client, and evicts an unused one if necessary; returns the limit that is reached, or null.
+ * Links on another site can lead a user to any number of new clients, so a user at the daily limit is refused only if all
+ * of those clients are in use.
  */
-async function roomFor(tx: Tx, clientId: string, userId: string): Promise<'full' | 'enough' | null> {
+async function limitReached(tx: Tx, clientId: string, userId: string): Promise<'full' | 'user-full' | null> {
   if ((await countDocumentsBy(tx, userId)) >= PER_USER_AND_DAY_MAX && !(await evictDocumentClientOf(tx, userId)))
-    return 'enough';
+    return 'user-full';
   if ((await countDocumentsOf(tx, new URL(clientId).hostname)) >= PER_HOST_MAX) return 'full';
   const isFull = (await countUnvettedClients(tx, 'document', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX;
   return isFull && !(await evictDocumentClient(tx)) ? 'full' : null;
 }
 
-async function keep(
+async function store(
   ports: DocumentClientPorts,
   clientId: string,
   { metadata, lifeSeconds }: Extract<ReadDocument, { kind: 'client' }>,
   { caller, userId }: { readonly caller: Caller; readonly userId: string },
-): Promise<Kept> {
+): Promise<Stored> {
   const client = {
     clientId,
     name: metadata.name ?? new URL(clientId).host,
@@ -108,29 +112,29 @@ async function keep(
     audiences: ports.clientSettings.audiences,
     documentUntilMs: ports.clock.now() + lifeSeconds * 1_000,
   };
-  const kept = await ports.transact(async (tx): Promise<Kept> => {
+  const stored = await ports.transact(async (tx): Promise<Stored> => {
     await setAuditContext(tx, caller, 'client_document_read');
     const before = await lockDocumentClient(tx, clientId);
     if (before === undefined) {
-      const refusal = await roomFor(tx, clientId, userId);
-      if (refusal !== null) return refusal;
+      const reached = await limitReached(tx, clientId, userId);
+      if (reached !== null) return reached;
       const made = { ...client, id: ports.random.uuid(), secretHash: null, userId };
       await insertUnvettedClient(tx, { ...made, origin: 'document' });
       return 'changed';
     }
-    // Users have not consented to additions.
+    // Users have not consented to added scopes or redirect URIs.
     const adds =
       metadata.scopes.some((scope) => !before.scopes.includes(scope)) ||
       metadata.redirectUris.some((uri) => !before.redirectUris.includes(uri));
     if (adds) await endConsentsTo(tx, clientId);
     return (await updateDocumentClient(tx, client)) ? 'changed' : 'same';
   });
-  // An unchanged document only updates this copy: the others read it when they need it.
-  if (kept === 'same') {
-    // Another copy may have stored it a moment ago, before this copy loaded it.
+  // An unchanged document updates only this copy; other copies fetch it when they need it.
+  if (stored === 'same') {
+    // Another copy may have stored the client a moment ago, and this copy has not loaded it yet.
     if (ports.access.client(clientId) === undefined) await ports.access.load();
     ports.access.documentRead(clientId, client.documentUntilMs);
   }
-  if (kept === 'changed') await ports.accessChanged();
-  return kept;
+  if (stored === 'changed') await ports.accessChanged();
+  return stored;
 }

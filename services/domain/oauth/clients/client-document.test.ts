@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { documentLifeSeconds, isClientDocumentUrl, judgeClientDocument } from './client-document.ts';
+import { documentLifeSeconds, isClientDocumentUrl, validateClientDocument } from './client-document.ts';
 
 const URL_ = 'https://app.example/oauth/client.json';
 
-describe('client ids that are addresses (draft-ietf-oauth-client-id-metadata-document §3)', () => {
+describe('client ids that are document URLs (draft-ietf-oauth-client-id-metadata-document §3)', () => {
   test.each([URL_, 'https://app.example:8443/a', 'https://xn--bcher-kva.example/a/'])('%s', (url) => {
     expect(isClientDocumentUrl(url, false)).toBe(true);
   });
@@ -21,20 +21,20 @@ describe('client ids that are addresses (draft-ietf-oauth-client-id-metadata-doc
     ['a user', 'https://me@app.example/a'],
     ['a password', 'https://:me@app.example/a'],
     ['a dot segment', 'https://app.example/a/../b'],
-    ['a hidden dot segment', 'https://app.example/a/%2e%2e/b'],
+    ['a percent-encoded dot segment', 'https://app.example/a/%2e%2e/b'],
     ['capitals in the host', 'https://App.example/a'],
     ['a final dot of the host', 'https://app.example./a'],
     ['the default port', 'https://app.example:443/a'],
-    ['a number for an address', 'https://2130706433/a'],
+    ['an IPv4 address as one number', 'https://2130706433/a'],
     ['a backslash', 'https://app.example\\a'],
     ['a space', 'https://app.example/a b'],
     ['no host', 'https:///a'],
     ['too long', `${URL_}/${'a'.repeat(255)}`],
-  ])('%s is none', (_why, url) => {
+  ])('a client id is not a document URL: %s', (_why, url) => {
     expect(isClientDocumentUrl(url, false)).toBe(false);
   });
 
-  test('plain http is one where development says so', () => {
+  test('plain http is accepted only if the settings allow it', () => {
     expect(isClientDocumentUrl('http://127.0.0.1:4000/a', true)).toBe(true);
     expect(isClientDocumentUrl('ftp://127.0.0.1/a', true)).toBe(false);
   });
@@ -50,45 +50,45 @@ test.each([
   ['no-store', 300],
   ['no-cache, max-age=600', 300],
   ['s-maxage=9', 3_600],
-])('a document with %s is read again after %i s', (header, seconds) => {
+])('a document with Cache-Control %s is fetched again after %i s', (header, seconds) => {
   expect(documentLifeSeconds(header)).toBe(seconds);
 });
 
-describe('what a document says', () => {
+describe('a client’s metadata document', () => {
   const good = { client_id: URL_, client_name: 'Notes', redirect_uris: ['https://app.example/cb'] };
-  const judge = (document: unknown) => judgeClientDocument(URL_, JSON.stringify(document), ['openid']);
+  const validate = (document: unknown) => validateClientDocument(URL_, JSON.stringify(document), ['openid']);
 
-  test('a public client with what it may ask for', () => {
-    expect(judge({ ...good, scope: 'openid users:manage', logo_uri: 'x' })).toMatchObject({
+  test('describes a public client with the scopes it may request', () => {
+    expect(validate({ ...good, scope: 'openid users:manage', logo_uri: 'x' })).toMatchObject({
       kind: 'client',
       metadata: { name: 'Notes', authMethod: 'none', scopes: ['openid'], redirectUris: good.redirect_uris },
     });
   });
 
   test.each([
-    ['an array', [good], 'it is no object'],
-    ['null', null, 'it is no object'],
-    ['a text', 'x', 'it is no object'],
-    ['another client id', { ...good, client_id: `${URL_}2` }, 'its client_id is not its own address'],
-    ['no client id', { ...good, client_id: undefined }, 'its client_id is not its own address'],
-    ['a secret', { ...good, client_secret: 's' }, 'it names a secret'],
-    ['the end of a secret', { ...good, client_secret_expires_at: 0 }, 'it names a secret'],
+    ['an array', [good], 'it is not a JSON object'],
+    ['null', null, 'it is not a JSON object'],
+    ['a string', 'x', 'it is not a JSON object'],
+    ['another client id', { ...good, client_id: `${URL_}2` }, 'its client_id is not the URL of the document'],
+    ['no client id', { ...good, client_id: undefined }, 'its client_id is not the URL of the document'],
+    ['a secret', { ...good, client_secret: 's' }, 'it contains a client secret'],
+    ['the expiry of a secret', { ...good, client_secret_expires_at: 0 }, 'it contains a client secret'],
     [
-      'a method with a secret',
+      'an authentication method that uses a secret',
       { ...good, token_endpoint_auth_method: 'client_secret_basic' },
-      'token_endpoint_auth_method is not possible here.',
+      'token_endpoint_auth_method is not allowed.',
     ],
     [
-      'a method that is not there',
+      'an unsupported authentication method',
       { ...good, token_endpoint_auth_method: 'private_key_jwt' },
-      'token_endpoint_auth_method has a wrong form, or is not supported.',
+      'token_endpoint_auth_method is malformed or not supported.',
     ],
-    ['no redirect address', { ...good, redirect_uris: [] }, 'redirect_uris is missing'],
-  ])('%s is refused', (_what, document, why) => {
-    expect(judge(document)).toEqual({ kind: 'refused', why: expect.stringContaining(why) });
+    ['no redirect URI', { ...good, redirect_uris: [] }, 'redirect_uris is missing'],
+  ])('is refused: %s', (_what, document, why) => {
+    expect(validate(document)).toEqual({ kind: 'refused', why: expect.stringContaining(why) });
   });
 
-  test('what is no JSON is refused', () => {
-    expect(judgeClientDocument(URL_, '{', [])).toEqual({ kind: 'refused', why: 'it is no JSON' });
+  test('is refused if it is not valid JSON', () => {
+    expect(validateClientDocument(URL_, '{', [])).toEqual({ kind: 'refused', why: 'it is not valid JSON' });
   });
 });

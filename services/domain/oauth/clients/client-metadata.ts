@@ -3,7 +3,7 @@ import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
 import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
 
-/** What a client may say of itself (RFC 7591 §2), as far as it is kept. */
+/** The supported metadata of a client (RFC 7591 §2). */
 export type ClientMetadata = {
   readonly name: string | undefined;
   readonly redirectUris: readonly string[];
@@ -23,17 +23,17 @@ const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as co
 type AuthMethod = (typeof AUTH_METHODS)[number];
 
 export type MetadataRules = {
-  /** Where the client names none. */
+  /** Used if the client names none. */
   readonly defaultAuthMethod: AuthMethod;
   readonly authMethods: readonly AuthMethod[];
-  /** Scopes that it may request. */
+  /** Scopes that the client may request. */
   readonly scopes: readonly string[];
 };
 
-/** Grants that involve a user. Others give the client its own permissions, which only an administrator grants. */
+/** Grants that involve a user. Other grants use permissions of the client itself, which only an administrator gives. */
 const GRANTS = ['authorization_code', 'refresh_token', DEVICE_GRANT] as const;
 
-/** Shown to users: no invisible characters, and none that reverse the text around them. */
+/** Users see the name: it must not have invisible characters, or characters that reverse the text around them. */
 const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
@@ -56,41 +56,41 @@ function redirectUrisOf(given: unknown, isNeeded: boolean): string[] {
   const { data, success } = redirects.safeParse(given);
   if (!success)
     throw clientRedirectUriInvalid({
-      detail: 'redirect_uris is no list of up to 4 addresses of up to 512 characters.',
+      detail: 'redirect_uris must be a list of up to 4 URIs of up to 512 characters each.',
     });
   const at = data.findIndex((uri) => !isRedirectUri(uri));
-  if (at >= 0) throw clientRedirectUriInvalid({ detail: `redirect_uris[${at}] is not acceptable.` });
+  if (at >= 0) throw clientRedirectUriInvalid({ detail: `redirect_uris[${at}] is not an allowed redirect URI.` });
   if (isNeeded && data.length === 0)
-    throw clientRedirectUriInvalid({ detail: 'redirect_uris is missing, and the grant authorization_code needs one.' });
+    throw clientRedirectUriInvalid({ detail: 'redirect_uris is missing; the grant authorization_code requires one.' });
   return [...new Set(data)];
 }
 
-/** Asked-for scopes that are allowed; all of those where none is asked for. */
+/** Returns the requested scopes that are allowed; all allowed scopes if the client requests none. */
 function scopesOf(scope: string | undefined, allowed: readonly string[]): readonly string[] {
   if (scope === undefined) return allowed;
-  const asked = new Set(scope.split(' '));
-  const scopes = allowed.filter((name) => asked.has(name));
+  const requested = new Set(scope.split(' '));
+  const scopes = allowed.filter((name) => requested.has(name));
   if (scopes.length === 0) throw invalid('scope contains no scope that an unvetted client may request.');
   return scopes;
 }
 
 /**
- * Reads what a client says of itself: understood members strictly, others not at all (RFC 7591 §2). Scopes beyond those
- * that are allowed are left out, which §3.2.1 has the answer tell.
+ * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2). Scopes that are
+ * not allowed are left out; the response names the scopes that remain (§3.2.1).
  * Throws `client_metadata_invalid`, `client_redirect_uri_invalid` (400).
  */
 export function readClientMetadata(given: Readonly<Record<string, unknown>>, rules: MetadataRules): ClientMetadata {
   const { data, error } = shapes.safeParse(given);
-  if (error !== undefined) throw invalid(`${String(error.issues[0]?.path[0])} has a wrong form, or is not supported.`);
+  if (error !== undefined) throw invalid(`${String(error.issues[0]?.path[0])} is malformed or not supported.`);
   const grantTypes = [...new Set(data.grant_types ?? ['authorization_code'])];
   const hasCode = grantTypes.some((grant) => grant === 'authorization_code');
   const responseTypes = data.response_types ?? (hasCode ? ['code'] : []);
   if (hasCode !== responseTypes.length > 0)
-    throw invalid('response_types and grant_types contradict each other: code goes with authorization_code.');
+    throw invalid('The response type code and the grant type authorization_code require each other.');
   if (grantTypes.every((grant) => grant === 'refresh_token'))
-    throw invalid('grant_types has no grant that a sign-in could start with.');
+    throw invalid('grant_types must contain a grant other than refresh_token.');
   const authMethod = data.token_endpoint_auth_method ?? rules.defaultAuthMethod;
-  if (!rules.authMethods.includes(authMethod)) throw invalid('token_endpoint_auth_method is not possible here.');
+  if (!rules.authMethods.includes(authMethod)) throw invalid('token_endpoint_auth_method is not allowed.');
   return {
     name: data.client_name,
     redirectUris: redirectUrisOf(given.redirect_uris, hasCode),

@@ -15,7 +15,7 @@ const documentAt = (url: string) =>
   });
 const urlOf = (at: number): string => `https://app.example/${at}`;
 
-test('a document is asked for under the rules for strangers’ addresses, once however many want it', async () => {
+test('concurrent requests for a document share one fetch, which allows no internal address and limits size and time', async () => {
   const asked: unknown[] = [];
   const documents = createClientDocuments(settings, async (rules, url) => {
     asked.push([rules, url]);
@@ -25,15 +25,15 @@ test('a document is asked for under the rules for strangers’ addresses, once h
   expect(read[0]).toMatchObject({ kind: 'client', lifeSeconds: 900, metadata: { scopes: ['openid'] } });
   expect(read.every((each) => each === read[0])).toBe(true);
   expect(asked).toEqual([[{ allowsPrivate: false, answerBytesMax: 5_120, deadlineMs: 3_000 }, urlOf(1)]]);
-  // Nothing is kept here: the next asks again.
+  // The result is not cached: the next request fetches again.
   await documents.read(urlOf(1), 'user');
   expect(asked).toHaveLength(2);
 });
 
 test.each([
-  ['something else', { 'content-type': 'text/html' }],
-  ['nothing', {}],
-])('what its server calls %s is no document, whatever stands in it', async (_what, headers) => {
+  ['text/html', { 'content-type': 'text/html' }],
+  ['no content type', {}],
+])('a document served with %s is refused, even if its body is valid', async (_what, headers) => {
   const documents = createClientDocuments(settings, async (_rules, url) => {
     const bytes = new TextEncoder().encode(await documentAt(url).text());
     return new Response(bytes, { headers: { ...headers } });
@@ -41,7 +41,7 @@ test.each([
   expect(await documents.read(urlOf(1), 'user')).toEqual({ kind: 'refused', why: 'it is not served as JSON' });
 });
 
-test('slow addresses take thirty-two places and no more; what cannot be fetched is told without why', async () => {
+test('at most 32 fetches run at once, and a failed fetch does not say why it failed', async () => {
   const held = Promise.withResolvers<Response>();
   const documents = createClientDocuments(settings, () => held.promise);
   const of = (at: number) => documents.read(`https://app-${at}.example/c`, `user-${at}`);
@@ -49,11 +49,11 @@ test('slow addresses take thirty-two places and no more; what cannot be fetched 
   expect(await of(99)).toEqual({ kind: 'busy' });
   held.reject(new Error('connect ECONNREFUSED 10.0.0.7:443'));
   for (const each of waiting) expect(await each).toEqual({ kind: 'refused', why: 'it cannot be fetched' });
-  // The places are free again.
+  // Ended fetches no longer count.
   expect((await of(99)).kind).toBe('refused');
 });
 
-test('two of these places are the most that one user has, and one host, whatever its port', async () => {
+test('at most two fetches run at once for one user, and for one host over all its ports', async () => {
   const held = Promise.withResolvers<Response>();
   const documents = createClientDocuments(settings, () => held.promise);
   const begun = [
@@ -63,13 +63,13 @@ test('two of these places are the most that one user has, and one host, whatever
   ];
   expect(await documents.read('https://c.example/1', 'greedy')).toEqual({ kind: 'busy' });
   expect(await documents.read('https://a.example:8444/3', 'third')).toEqual({ kind: 'busy' });
-  // Who wants what is being read anyway takes no place.
+  // A user who requests a document that is already being fetched starts no other fetch.
   begun.push(documents.read('https://b.example/1', 'third'), documents.read('https://c.example/1', 'third'));
   held.reject(new Error('over'));
   expect((await Promise.all(begun)).map(({ kind }) => kind)).toEqual(Array(5).fill('refused'));
 });
 
-test('a fetch that never ends is given up, and its place is free again', async () => {
+test('a fetch that never ends is abandoned and no longer counts', async () => {
   vi.useFakeTimers();
   try {
     const documents = createClientDocuments(settings, () => new Promise<never>(() => {}));

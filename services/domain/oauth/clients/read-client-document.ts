@@ -1,33 +1,32 @@
 import type { ClientSettings } from '#services/platform/config/clients.ts';
-import { type DocumentVerdict, documentLifeSeconds, judgeClientDocument } from './client-document.ts';
+import { documentLifeSeconds, type ValidatedDocument, validateClientDocument } from './client-document.ts';
 
-/** What a document says, and for how long it counts. */
 export type ReadDocument =
-  /** No place is free: nothing was asked. */
+  /** Not fetched: the limit on concurrent fetches is reached. */
   | { readonly kind: 'busy' }
-  | (Extract<DocumentVerdict, { kind: 'client' }> & { readonly lifeSeconds: number })
-  | Extract<DocumentVerdict, { kind: 'refused' }>;
+  | (Extract<ValidatedDocument, { kind: 'client' }> & { readonly lifeSeconds: number })
+  | Extract<ValidatedDocument, { kind: 'refused' }>;
 
 export type ClientDocuments = {
-  /** Fetches and judges the document at a client id's address, for a user; never rejects. */
+  /** Fetches and validates the document at the URL that is the client's id, for this user; never rejects. */
   read(url: string, userId: string): Promise<ReadDocument>;
 };
 
 export type HasClientDocuments = { readonly clientDocuments: ClientDocuments };
 
 type FetchRules = { readonly allowsPrivate: boolean; readonly answerBytesMax: number; readonly deadlineMs: number };
-/** Rejects for whatever the rules do not let through; follows no redirect. */
+/** Rejects if the rules do not allow the request or its response; follows no redirect. */
 type GuardedFetch = (rules: FetchRules, url: string, init: RequestInit) => Promise<Response>;
 
-/** As the draft recommends (§6.6). */
+/** The maximum that the draft recommends (§6.6). */
 const BYTES_MAX = 5_120;
 const DEADLINE_MS = 3_000;
 /** Concurrent fetches per copy: slow URLs must not delay others for long. */
-const AT_ONCE_MAX = 32;
+const CONCURRENT_MAX = 32;
 /** Concurrent fetches per user, and per host. */
 const SHARE_MAX = 2;
-/** What a fetch gets that keeps neither its rules nor its deadline. */
-const GIVEN_UP_MS = DEADLINE_MS + 2_000;
+/** A fetch that has not ended by then, in spite of its deadline, is abandoned, so that it does not use up the limit. */
+const ABANDON_MS = DEADLINE_MS + 2_000;
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;|$)/i;
 
 type Reading = { readonly host: string; readonly userId: string; readonly read: Promise<ReadDocument> };
@@ -35,49 +34,50 @@ type Reading = { readonly host: string; readonly userId: string; readonly read: 
 const refused = (why: string): ReadDocument => ({ kind: 'refused', why });
 
 /**
- * Metadata documents of clients, fetched from addresses that strangers name: none of the inside, no redirect, 5 KiB,
- * 3 s, few at once for one user and from one host; who asks for the same one meanwhile gets the same answer. Nothing is kept of what cannot be read.
+ * Fetches the metadata documents of clients. An attacker can choose the URL, so internal addresses and redirects are
+ * refused, and size, time and concurrent fetches are limited. Concurrent requests for one URL share a fetch. Nothing is
+ * cached here.
  */
 export function createClientDocuments(
   { documentsPrivate, scopes }: ClientSettings,
   fetchGuarded: GuardedFetch,
 ): ClientDocuments {
-  const underWay = new Map<string, Reading>();
+  const running = new Map<string, Reading>();
   const rules = { allowsPrivate: documentsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
 
   async function fetchDocument(url: string): Promise<ReadDocument> {
     try {
       const answer = await fetchGuarded(rules, url, { headers: { accept: 'application/json' } });
-      if (answer.status !== 200) return refused(`it was answered with ${answer.status}`);
+      if (answer.status !== 200) return refused(`its server answered with status ${answer.status}`);
       if (!JSON_TYPE.test(answer.headers.get('content-type') ?? '')) return refused('it is not served as JSON');
-      const verdict = judgeClientDocument(url, await answer.text(), scopes);
-      return verdict.kind === 'refused'
-        ? verdict
-        : { ...verdict, lifeSeconds: documentLifeSeconds(answer.headers.get('cache-control')) };
+      const validated = validateClientDocument(url, await answer.text(), scopes);
+      return validated.kind === 'refused'
+        ? validated
+        : { ...validated, lifeSeconds: documentLifeSeconds(answer.headers.get('cache-control')) };
     } catch {
-      // Why is not told: it would say what there is on the inside.
+      // The reason would tell an attacker about the internal network.
       return refused('it cannot be fetched');
     }
   }
 
   return {
     read(url, userId) {
-      const begun = underWay.get(url);
+      const begun = running.get(url);
       if (begun !== undefined) return begun.read;
       const { hostname: host } = new URL(url);
-      const held = [...underWay.values()];
+      const readings = [...running.values()];
       const isFull =
-        held.length >= AT_ONCE_MAX ||
-        held.filter((reading) => reading.userId === userId).length >= SHARE_MAX ||
-        held.filter((reading) => reading.host === host).length >= SHARE_MAX;
+        readings.length >= CONCURRENT_MAX ||
+        readings.filter((reading) => reading.userId === userId).length >= SHARE_MAX ||
+        readings.filter((reading) => reading.host === host).length >= SHARE_MAX;
       if (isFull) return Promise.resolve({ kind: 'busy' });
-      const given = Promise.withResolvers<ReadDocument>();
-      const timer = setTimeout(() => given.resolve(refused('it cannot be fetched')), GIVEN_UP_MS);
-      const read = Promise.race([fetchDocument(url), given.promise]).finally(() => {
+      const abandoned = Promise.withResolvers<ReadDocument>();
+      const timer = setTimeout(() => abandoned.resolve(refused('it cannot be fetched')), ABANDON_MS);
+      const read = Promise.race([fetchDocument(url), abandoned.promise]).finally(() => {
         clearTimeout(timer);
-        underWay.delete(url);
+        running.delete(url);
       });
-      underWay.set(url, { host, userId, read });
+      running.set(url, { host, userId, read });
       return read;
     },
   };

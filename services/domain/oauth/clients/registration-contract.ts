@@ -14,7 +14,7 @@ import {
   registrationFull,
 } from '../client-errors.ts';
 
-/** Judged by `readClientMetadata`, whose refusals RFC 7591 §3.2.2 has names for; members beside these are not read. */
+/** Documents a member without validating it: `readClientMetadata` answers with the error codes of RFC 7591 §3.2.2. */
 const member = (description: string) => z.unknown().optional().meta({ description });
 
 export const selfRegisterClientEndpoint = defineEndpoint({

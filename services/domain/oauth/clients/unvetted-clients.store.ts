@@ -4,21 +4,21 @@ import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ClientMetadata } from './client-metadata.ts';
 
-/** By oauth_clients_unvetted; stops counting at the limit. */
+/** Uses oauth_clients_unvetted; stops counting at the limit. */
 const unvettedCount = defineStatement(
   'oauthUnvettedClientsCount',
   `SELECT count(*)::int AS count FROM (
      SELECT FROM oauth_clients WHERE origin <> 'admin' AND origin = $1 LIMIT $2) counted`,
 );
 
-/** Looks at no more than the first statement's limit, once for a client that is new. */
+/** Reads every document client, at most `UNVETTED_CLIENTS_MAX`; runs only when a new client is stored. */
 const documentsOfHostCount = defineStatement(
   'oauthDocumentsOfHostCount',
   `SELECT count(*)::int AS count FROM oauth_clients WHERE origin <> 'admin' AND origin = 'document'
      AND substring("clientId" FROM '^https?://(\\[[^\\]]*\\]|[^:/]*)') = $1`,
 );
 
-/** By oauth_clients_user_id. */
+/** Uses oauth_clients_user_id. */
 const documentsOfUserCount = defineStatement(
   'oauthDocumentsOfUserCount',
   `SELECT count(*)::int AS count FROM oauth_clients
@@ -47,7 +47,7 @@ const documentClientEvict = defineStatement(
      ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
 );
 
-/** The same of those that this user was the first to need. By oauth_clients_user_id. */
+/** The same among the clients that this user was the first to sign in to. Uses oauth_clients_user_id. */
 const documentClientOfUserEvict = defineStatement(
   'oauthDocumentClientOfUserEvict',
   `DELETE FROM oauth_clients WHERE id = (
@@ -58,8 +58,8 @@ const documentClientOfUserEvict = defineStatement(
 );
 
 /**
- * A client id that equals a user id would let one act as the other. A client that existed before continues above its
- * revoked epochs, so that its new tokens are not revoked.
+ * Refuses a client id that equals a user id: one could act as the other. If a deleted client had the same id, the new one
+ * starts at its last revoked epoch, so that the new tokens are not revoked.
  */
 const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
@@ -78,8 +78,8 @@ const documentClientLock = defineStatement(
   `SELECT scopes, "redirectUris" FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
 );
 /**
- * Row triggers write the audit row, and end what was issued where something was taken away. Copies look again when the
- * version moves: when no more than the time is new, it does not.
+ * Row triggers write the audit row, and end the tokens of a client that lost a right. They also raise the version that
+ * makes copies reload, unless only the times have changed.
  */
 const documentClientUpdate = defineStatement(
   'oauthDocumentClientUpdate',
@@ -92,8 +92,9 @@ const documentClientUpdate = defineStatement(
 );
 
 /**
- * Unvetted clients unused for a week: no token family, no consent, no document read since. Disabled ones stay, or they
- * could register again. Uses oauth_clients_unvetted, and the indexes by client of the other tables.
+ * Unvetted clients that were unused for a week: no token family, no consent, and no document fetched. Disabled clients are
+ * kept, because otherwise they could register again. Uses oauth_clients_unvetted, and the indexes by client of the other
+ * tables.
  */
 export const unvettedClientPurge = definePurge({
   kind: 'unvetted_clients',
@@ -114,15 +115,15 @@ export type NewUnvettedClient = {
   readonly metadata: ClientMetadata;
   readonly audiences: readonly string[];
   readonly origin: Exclude<ClientOrigin, 'admin'>;
-  /** Unix milliseconds; null but for documents. */
+  /** Unix milliseconds; null for a self-registered client. */
   readonly documentUntilMs: number | null;
-  /** The user who first signed in to it; null for a self-registered client. */
+  /** The user who was the first to sign in to the client; null for a self-registered client. */
   readonly userId: string | null;
-  /** Keyed hash of where it registered itself from without a credential. */
+  /** Keyed hash of the address from which the client registered itself without a credential. */
   readonly registeredFrom?: string | null;
 };
 
-/** @returns how many there are of this origin, `limit` at most */
+/** @returns the number of clients of this origin, at most `limit` */
 export const countUnvettedClients = async (
   sql: Sql,
   origin: NewUnvettedClient['origin'],
@@ -133,23 +134,23 @@ export const countUnvettedClients = async (
 export const countRegisteredFrom = async (sql: Sql, from: string, limit: number): Promise<number> =>
   (await sql.query<{ count: number }>(registeredFromCount, [from, limit]))[0]!.count;
 
-/** @returns how many were read from this host, at whatever port */
+/** @returns the number of clients whose document is at this host, at any port */
 export const countDocumentsOf = async (sql: Sql, hostname: string): Promise<number> =>
   (await sql.query<{ count: number }>(documentsOfHostCount, [hostname]))[0]!.count;
 
-/** @returns how many this user was the first to sign in to within a day */
+/** @returns the number of clients that this user was the first to sign in to within a day */
 export const countDocumentsBy = async (sql: Sql, userId: string): Promise<number> =>
   (await sql.query<{ count: number }>(documentsOfUserCount, [userId]))[0]!.count;
 
-/** Makes room for one more. False where every one is used. */
+/** Evicts one unused client; returns false if all are in use. */
 export const evictDocumentClient = async (tx: Sql): Promise<boolean> =>
   (await tx.query(documentClientEvict)).length === 1;
 
-/** The same by one that this user was the first to need. False where all of those are used. */
+/** Evicts one among the clients that this user was the first to sign in to; returns false if all are in use. */
 export const evictDocumentClientOf = async (tx: Sql, userId: string): Promise<boolean> =>
   (await tx.query(documentClientOfUserEvict, [userId])).length === 1;
 
-/** When it was made, Unix seconds; undefined where a client or a user has the id. */
+/** Returns the time of creation in Unix seconds; undefined if a client or a user already has the id. */
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
   const { metadata } = client;
   const rows = await tx.query<{ issuedAt: number }>(unvettedInsert, [
@@ -176,11 +177,11 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
 
 export type DocumentClient = { readonly scopes: readonly string[]; readonly redirectUris: readonly string[] };
 
-/** As it was read last, held until commit; undefined where no document of this address has been read. */
+/** Locks the stored client of a document until commit; undefined if there is none. */
 export const lockDocumentClient = async (tx: Sql, clientId: string): Promise<DocumentClient | undefined> =>
   (await tx.query<DocumentClient>(documentClientLock, [clientId]))[0];
 
-/** False where no more than the time is new. */
+/** Returns false if only the times have changed. */
 export async function updateDocumentClient(
   tx: Sql,
   client: Pick<NewUnvettedClient, 'clientId' | 'name' | 'metadata' | 'audiences' | 'documentUntilMs'>,
