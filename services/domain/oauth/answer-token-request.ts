@@ -39,7 +39,7 @@ const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 /**
- * Authenticates the client and its keys: checks in memory come first, the proof is consumed last.
+ * Verifies the client and its keys: checks that need no store come first, the DPoP proof is consumed last.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `refresh_token_invalid`, `dpop_proof_invalid`,
  * `dpop_nonce_required`, `client_certificate_unreadable`, `request_invalid` (400), `store_unavailable` (503).
  */
@@ -54,7 +54,7 @@ async function admit(
   const proof = presented === undefined ? undefined : verifyProof(ports, presented);
   const client = oauthClient(ports, given(input.client_id), caller);
   const registered = ports.access.client(client.clientId);
-  // Refused client-credentials requests get an audit row, which their own use-case writes.
+  // The client-credentials use-case checks this itself, because it writes an audit row for a refusal.
   if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
     throw grantNotAllowed();
   if (certificate === undefined && registered?.certificateBound)

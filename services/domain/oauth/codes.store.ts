@@ -12,8 +12,8 @@ const codeInsert = defineStatement(
 );
 
 /**
- * Consumes a code once, and only if everything matches its request; otherwise the code stays. Concurrent uses wait for the
- * first to commit and find no row. Uses the primary key.
+ * Consumes a code once, and only if everything matches its request; otherwise the row is kept. Concurrent redemptions wait
+ * for the first to commit and find no row. Uses the primary key.
  */
 const codeConsume = defineStatement(
   'oauthCodeConsume',
@@ -24,20 +24,20 @@ const codeConsume = defineStatement(
 );
 
 /**
- * Explains why a code could not be consumed: it is for another resource, or was already redeemed, and whether that token
- * family has already ended. Uses two unique indexes and the index of revocations by kind and value.
+ * Finds out why a code could not be consumed: it is for another resource, or was redeemed before. `isRevoked` says whether
+ * the token family of that redemption is revoked. Uses two unique indexes and the index of revocations by kind and value.
  */
 const codeTrace = defineStatement(
   'oauthCodeTrace',
   `SELECT (SELECT audience FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3
        AND code_challenge = $4 AND expires_at > clock_timestamp()) AS audience, f.id AS "familyId",
-     f.revoked_at IS NOT NULL AND EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text) AS "isOver"
+     f.revoked_at IS NOT NULL AND EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text) AS "isRevoked"
    FROM (SELECT) one LEFT JOIN refresh_families f ON f.code_id = $1::bytea AND f.client_id = $2`,
 );
 
 /**
- * Deletes unredeemed codes; waits for a concurrent redemption, and then finds none. Runs before the consents, because a
- * redemption locks the code first. Index: oauth_codes_user_id.
+ * Deletes unredeemed codes; waits for a concurrent redemption, and then finds none. Runs before the consents are deleted,
+ * because a redemption also locks the code before the consent. Index: oauth_codes_user_id.
  */
 const codesOfDelete = defineStatement(
   'oauthCodesOfDelete',
@@ -118,11 +118,11 @@ export async function consumeCode(tx: Sql, code: PresentedCode): Promise<Consume
   return (await tx.query<ConsumedCode>(codeConsume, values))[0];
 }
 
-/** Returns how many there were. */
+/** Returns the number of deleted codes. */
 export const deleteCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(codesOfDelete, [userId, clientId])).length;
 
-type CodeTrace = { readonly audience: string | null; readonly familyId: string | null; readonly isOver: boolean };
+type CodeTrace = { readonly audience: string | null; readonly familyId: string | null; readonly isRevoked: boolean };
 
 export async function traceCode(sql: Sql, code: PresentedCode): Promise<CodeTrace> {
   const [row] = await sql.query<CodeTrace>(codeTrace, valuesOf(code));

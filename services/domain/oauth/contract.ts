@@ -108,7 +108,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
-/** Only documents the parameter. */
+/** Documents a parameter without validating it. */
 const read = (description: string) => z.unknown().optional().meta({ description });
 
 /** The use-case parses the query: errors in parameters are answered as RFC 6749 §4.1.2.1 requires. */
@@ -202,7 +202,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
-/** A field that is repeated becomes a list, otherwise a string. */
+/** A form field that may be repeated: a string if sent once, otherwise a list. */
 const several = (maximum: number, most: number) =>
   z.union([z.string().max(maximum), z.array(z.string().max(maximum)).max(most)]).optional();
 

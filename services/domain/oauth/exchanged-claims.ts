@@ -17,19 +17,22 @@ const LONGEST_CHAIN = 4;
 const chainLength = (act: unknown): number =>
   typeof act === 'object' && act !== null ? 1 + chainLength((act as { act?: unknown }).act) : 0;
 
-/** Claims of a user's token that this client may act on. Throws `subject_token_invalid` (400), `key_ring_behind` (503). */
+/**
+ * Returns the claims of a user's token that this client may exchange. Throws `subject_token_invalid` (400),
+ * `key_ring_behind` (503).
+ */
 export async function subjectOf(
   ports: ValidatePorts & HasStateConfirmation,
   client: Client,
   token: string,
 ): Promise<AccessTokenClaims> {
   for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
-    const judged = await evaluateTokenConfirmed(ports, token, { audience });
-    if (judged === 'wrong_audience') continue;
+    const evaluated = await evaluateTokenConfirmed(ports, token, { audience });
+    if (evaluated === 'wrong_audience') continue;
     // A client-credentials token has no user.
-    if (typeof judged === 'string' || judged.claims.fid === undefined) break;
-    if (chainLength(judged.claims.act) >= LONGEST_CHAIN) break;
-    return judged.claims;
+    if (typeof evaluated === 'string' || evaluated.claims.fid === undefined) break;
+    if (chainLength(evaluated.claims.act) >= LONGEST_CHAIN) break;
+    return evaluated.claims;
   }
   throw subjectTokenInvalid();
 }
@@ -55,7 +58,7 @@ function seenBy<T extends Partial<AccessTokenClaims>>(
   };
 }
 
-/** Requested properties of the new token. */
+/** What the request asks of the new token. */
 export type ExchangeTerms = {
   /** Keys proved with the request, to which the token is bound. */
   readonly keys: ProvenKeys;
@@ -64,7 +67,7 @@ export type ExchangeTerms = {
   readonly audience: string | undefined;
 };
 
-/** RFC 8693 §2.1: a resource is a URI, an audience any name, and both name one. */
+/** RFC 8693 §2.1: a resource is a URI, an audience is any name; a request with both must name the same one. */
 function audienceFor(ports: HasTokenSettings, client: Client, { resource, audience }: ExchangeTerms): string {
   if (resource === undefined) return allowedAudience(ports, client, audience);
   const allowed = requestedAudience(ports, client, resource);
@@ -73,8 +76,8 @@ function audienceFor(ports: HasTokenSettings, client: Client, { resource, audien
 }
 
 /**
- * Claims of the token for the next service: no more scope than the subject's, no longer life, nothing that the client
- * may not see. Throws `scope_invalid`, `target_invalid` (400).
+ * Returns the claims of the token for the next service: no more scope than the subject token, no longer lifetime, and no
+ * claim that the client may not see. Throws `scope_invalid`, `target_invalid` (400).
  */
 export function exchangedClaims(
   ports: HasTokenSettings & Pick<Ports, 'clock' | 'random'>,
@@ -87,7 +90,7 @@ export function exchangedClaims(
   const scopes = scopesFor(client, subject, scope);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const confirmation = confirmationOf(client, keys);
-  // Drops the client context of the subject token: the new token is used from the service.
+  // The IP address and user agent of the subject token are dropped: the service uses the new token from another place.
   const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
   return {
     ...seenBy(client, scopes, kept),

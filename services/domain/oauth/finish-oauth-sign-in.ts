@@ -5,7 +5,7 @@ import { signIdToken } from './claims/id-token.ts';
 import { userClaims } from './claims/user-claims.ts';
 import type { OAuthSignIn, OAuthSignInPorts } from './oauth-sign-in.ts';
 
-/** RFC 6749 §5.1, with an ID token if the scope has openid, and a refresh token if the client may use one. */
+/** RFC 6749 §5.1; has an ID token if the scope contains openid, and a refresh token if the client may use one. */
 export type OAuthTokenAnswer = {
   readonly access_token: string;
   readonly token_type: 'Bearer' | 'DPoP';

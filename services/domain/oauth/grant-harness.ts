@@ -48,17 +48,17 @@ export type GrantHarness = Omit<PeopleHarness, 'access'> & {
   /** Responses for client document URLs; tests change them. */
   readonly documents: Map<string, ReadDocument>;
   newUser(): Promise<TestUser>;
-  /** A client with a secret that may have codes for `SCOPES` at `REDIRECT`, but for the changes. */
+  /** Creates a client with a secret, allowed to request codes for `SCOPES` at `REDIRECT`; `changes` replaces its settings. */
   newClient(changes?: Partial<CreateClientInput>): Promise<GrantClient>;
-  /** Of an authorization request. @param members in place of the ones it has; '' leaves one out */
+  /** Returns the query of an authorization request. @param members replace parameters; '' leaves one out */
   query(client: GrantClient, members?: Members): string;
-  /** An authorization code with the user's consent. */
+  /** Returns an authorization code; the user consents to it. */
   codeFor(user: TestUser, client: GrantClient, members?: Members): Promise<string>;
 };
 
 export type GrantHarnessOptions = { readonly clients?: Partial<ClientSettings>; readonly env?: Members };
 
-/** The members of an answer that goes to the client; none where the browser goes nowhere. */
+/** The parameters of a redirect to the client; empty if the step is a page. */
 export const answered = (step: AuthorizeStep): Record<string, string> =>
   step.kind === 'redirect' ? Object.fromEntries(new URL(step.location).searchParams) : {};
 

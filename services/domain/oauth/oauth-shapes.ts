@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 export const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 
-/** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */
+/** Excludes control characters and lone surrogates: PostgreSQL cannot store NUL or lone surrogates. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 
 /** Unknown parameters are ignored (RFC 6749 §3.2); a repeated one is not a string and is refused. */
@@ -10,5 +10,5 @@ export const optionalParameter = (maximum: number) => z.string().max(maximum).re
 
 export const formToken = z.string().max(128);
 
-/** `switch`: sign out and sign in as another user before deciding. */
+/** `switch`: the user signs out, and signs in as another user before deciding. */
 export const decision = z.enum(['allow', 'deny', 'switch']);

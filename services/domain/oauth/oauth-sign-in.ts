@@ -29,7 +29,7 @@ export type OAuthGrant = {
   /** Unix seconds. */
   readonly authTime: number;
   readonly codeId?: Buffer;
-  /** The user's epoch at the grant; omitted with a session, because whatever raises the epoch ends the session. */
+  /** The user's epoch at the grant; omitted with a session, because raising the epoch also ends the session. */
   readonly userEpoch?: number;
   /** The client's epoch at the grant. */
   readonly clientEpoch: number;
@@ -45,9 +45,9 @@ export type OAuthSignIn = {
 };
 
 /**
- * Creates the token family in the transaction that consumed the grant. Only its client can refresh it, and its token is
- * bound to the keys proved with the request. Throws `session_ended` if session, user or client is gone, or if all tokens
- * of user or client were revoked after the grant, when this family did not exist yet.
+ * Creates the token family in the transaction that consumed the grant. Only this client can refresh the family, and its
+ * access token is bound to the keys proved with the request. Throws `session_ended` if session, user or client no longer
+ * exists, or if all tokens of the user or client were revoked between the grant and this request.
  */
 export async function beginOAuthSignIn(
   tx: Tx,
@@ -58,7 +58,7 @@ export async function beginOAuthSignIn(
   caller: Caller,
 ): Promise<OAuthSignIn> {
   const { codeId, userId, sessionId, scope, audience, authTime } = grant;
-  // A withdrawn consent creates nothing; a device grant has its own row, which is already consumed.
+  // A code of a withdrawn consent creates no family. A device grant needs no consent: its own row is already consumed.
   const scopes = scope.split(' ');
   const needsConsent = codeId !== undefined && ports.access.client(clientId)?.skipConsent !== true;
   if (needsConsent && !(await lockConsent(tx, { userId, clientId, audience }, scopes))) throw sessionEnded();
@@ -76,7 +76,7 @@ export async function beginOAuthSignIn(
     ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
   const created = await createFamily(tx, ports, family, caller);
-  // The family has the current epochs; raising one later ends it like any other.
+  // The new family has the current epochs: different ones mean that tokens were revoked after the grant.
   if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
     throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);

@@ -6,14 +6,14 @@ import type { Caller, Clock, RequestContext } from '../ports.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { openRequestsFull } from './errors.ts';
 
-/** Maximum open requests per client: for a public client an attacker can send them too. */
+/** Maximum open requests per client. An attacker can send requests in the name of a public client. */
 const MOST = { vetted: 10_000, unvetted: 1_000 };
 /**
- * One address or IPv6 /64 may use a twentieth of these if the client sends no secret: one attacker cannot use up the
- * limit, and a whole office can still sign in.
+ * If the client sends no secret, one address or IPv6 /64 may use a twentieth of its limit: one attacker cannot use up the
+ * limit, and all users of an office can still sign in.
  */
 const SHARES = 20;
-/** From this number on, open requests are counted once a second instead of at every request. */
+/** With this many open requests or more, they are counted once a second instead of at every request. */
 const MANY = 500;
 const MANY_MS = 1_000;
 const RETRY_SECONDS = 60;

@@ -69,24 +69,24 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
   if (input.code === undefined) throw requestInvalid({ problems: [{ at: 'body/code', why: 'is required' }] });
   if (!codeForm.test(input.code)) throw codeInvalid();
   const presented = presentedOf(input.code, input);
-  const login = await ports.transact(async (tx) => {
+  const signIn = await ports.transact(async (tx) => {
     const consumed = await consumeCode(tx, presented);
     if (consumed === undefined) return null;
     const grant = { ...consumed, codeId: presented.codeHash };
     return beginOAuthSignIn(tx, ports, input.client, grant, input.keys, caller);
   });
-  if (login === null) return refuse(ports, presented, caller);
-  return finishOAuthSignIn(ports, login, caller);
+  if (signIn === null) return refuse(ports, presented, caller);
+  return finishOAuthSignIn(ports, signIn, caller);
 }
 
-/** Throws the refusal, and ends the token family of a code that was already redeemed (RFC 6749 §4.1.2, ASVS 10.4.2). */
+/** Ends the token family of a code that was already redeemed (RFC 6749 §4.1.2, ASVS 10.4.2), then throws the error. */
 async function refuse(ports: RedeemCodePorts, presented: PresentedCode, caller: Caller): Promise<never> {
-  const { audience, familyId, isOver } = await traceCode(ports.sql, presented);
+  const { audience, familyId, isRevoked } = await traceCode(ports.sql, presented);
   if (familyId !== null) {
     const target = { kind: 'family', id: familyId } as const;
     const event = { outcome: 'ended', target, clientId: presented.clientId } as const;
-    // Many concurrent reuses would wait for one family row: those that find it ended do not lock it.
-    if (isOver) await recordEvent(ports.sql, caller, codeReused, event);
+    // Many concurrent reuses would wait for one family row, so a family that is already revoked is not locked.
+    if (isRevoked) await recordEvent(ports.sql, caller, codeReused, event);
     else {
       await ports.transact(async (tx) => {
         await endFamily(tx, familyId, 'code_reused', caller);

@@ -49,12 +49,12 @@ function signedInFor(
   if (since !== null && user.authTime >= since) return user;
   if (request.prompts.has('login') || request.prompts.has('select_account')) return null;
   const { maxAgeSeconds } = request;
-  // 0 means prompt=login, even within the second of the sign-in (OpenID Connect Core §3.1.2.1).
+  // 0 means prompt=login, even in the same second as the sign-in (OpenID Connect Core §3.1.2.1).
   if (maxAgeSeconds !== undefined && (maxAgeSeconds === 0 || now - user.authTime > maxAgeSeconds)) return null;
   return user;
 }
 
-/** The sign-in page, which then repeats this request. */
+/** Shows the sign-in page, which repeats this request after the sign-in. */
 export const loginStep = (ports: AuthorizePorts, query: string): AuthorizeStep => ({
   kind: 'login',
   query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)),

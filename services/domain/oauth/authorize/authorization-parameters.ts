@@ -57,7 +57,7 @@ export function readParameters(query: string): Parameters | null {
   return { values, bad };
 }
 
-/** The supported parameters of a form as a query; leaves out anything else in the form, such as a secret or token. */
+/** Returns the supported parameters of a form as a query; all others, such as a secret or token, are left out. */
 export function queryOfForm(form: Readonly<Record<string, unknown>>): string {
   const query = new URLSearchParams();
   for (const name of Object.keys(LONGEST))

@@ -25,7 +25,7 @@ export type AuthorizationRequest = {
   readonly loginHint: string | undefined;
   /** RFC 9449 §10. */
   readonly dpopJkt: string | undefined;
-  /** Hash of the request_uri of a pushed request (RFC 9126), which a response consumes. */
+  /** Hash of the request_uri of a pushed request (RFC 9126); the response consumes the request. */
   readonly pushedHash: Buffer | undefined;
 };
 
@@ -87,8 +87,8 @@ function requestOf(
 }
 
 /**
- * Validates an authorization request. Until redirect_uri is verified as the client's, errors are shown on a page; after
- * that every error redirects there (RFC 6749 §4.1.2.1).
+ * Validates an authorization request. Until redirect_uri is verified as the client's, errors are shown on a page; later
+ * errors redirect to it (RFC 6749 §4.1.2.1).
  * @param query of the URL, without the question mark
  */
 export function parseAuthorizationRequest(

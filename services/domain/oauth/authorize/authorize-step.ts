@@ -16,7 +16,7 @@ export type AuthorizeStep =
   | { readonly kind: 'page-error'; readonly why: string }
   /** `location` carries code or error, `iss` and the client's state. */
   | { readonly kind: 'redirect'; readonly location: string }
-  /** An error for a client without the user's consent: the user decides whether to continue to its address. */
+  /** An error for a client that the user has not consented to: the user decides whether to continue to its address. */
   | { readonly kind: 'leave'; readonly why: string; readonly location: string }
   /** Sign in first, then come back with this query. */
   | { readonly kind: 'login'; readonly query: string }

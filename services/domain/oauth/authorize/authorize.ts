@@ -14,8 +14,8 @@ import { useRequest } from './pushed-requests.ts';
 
 /**
  * The authorization endpoint (RFC 6749 §4.1.1): issues a code if the user has consented before, else returns the page to
- * show. Another app could impersonate a public client without an https redirect URI, so its users are always asked
- * (RFC 6749 §10.2, RFC 8252 §8.6).
+ * show. Another app could impersonate a public client whose redirect URI is not https, so users of such a client are always
+ * asked (RFC 6749 §10.2, RFC 8252 §8.6).
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, caller: Caller): Promise<AuthorizeStep> {

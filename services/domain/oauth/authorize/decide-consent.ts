@@ -40,8 +40,8 @@ export async function decideConsent(
       return answerTo(ports, request, { error: 'access_denied', error_description: 'the user denied the request' });
     });
   return ports.transact(async (tx) => {
-    // A consent outlives its session, so an ended session, which the cached cookie may not show yet, must not grant one.
-    // Removing consents after an incident locks the user too, and so sees this one.
+    // A consent outlives its session, so an ended session must not grant one; the session cache may not know yet that it
+    // ended. The response to an incident locks the user before it removes consents, and so finds this one.
     await lockConsentOwner(tx, user.userId);
     if (!(await holdSession(tx, user.sessionId, user.userId))) return loginStep(ports, decision.query);
     if (!(await useRequest(tx, request))) return requestUsed;

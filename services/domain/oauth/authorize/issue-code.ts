@@ -8,7 +8,7 @@ import type { AuthorizationRequest } from './authorization-request.ts';
 /** RFC 6749 §4.1.2 recommends at most ten minutes; clients redeem their codes at once. */
 const CODE_SECONDS = 60;
 
-/** 256 random bits; a code in any other form is refused without a query. */
+/** Matches 256 random bits in base64url; any other code is refused without a query. */
 export const codeForm = /^[\w-]{43}$/;
 
 export const codeHashOf = (code: string): Buffer => hash('sha256', code, 'buffer');

@@ -5,9 +5,7 @@ const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(?::\d{1,5})?(?=[/?]
 
 const withoutPort = (uri: string): string => uri.replace(LOOPBACK, 'http://$1');
 
-/**
- * RFC 9700 §4.1.3: equal to a registered URI, character by character; only the port of a loopback address may vary.
- */
+/** Whether a URI equals a registered one exactly; only the port of a loopback address may differ (RFC 9700 §4.1.3). */
 export function matchesRedirectUri(registered: readonly string[], presented: string): boolean {
   if (!isSafeRedirectUri(presented)) return false;
   if (registered.includes(presented)) return true;
@@ -16,7 +14,7 @@ export function matchesRedirectUri(registered: readonly string[], presented: str
   return registered.some((uri) => LOOPBACK.test(uri) && withoutPort(uri) === wanted);
 }
 
-/** Whether a redirect certainly reaches the client's own server (RFC 8252 §8.6). */
+/** Whether only the client's own server can receive the redirect (RFC 8252 §8.6). */
 export const isClaimedRedirectUri = (uri: string): boolean => uri.startsWith('https:');
 
 /** CSP `form-action` source for a form that ends in this redirect: browsers apply the policy to redirects too. */

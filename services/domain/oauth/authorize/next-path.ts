@@ -20,8 +20,8 @@ export const safeNext = (next: string | undefined): string =>
 const HERE = 'http://localhost';
 
 /**
- * Where a form of our pages redirects to: an allowed `next` of a link, or the return address of a social sign-in that
- * then required a second factor. Both come back from the page, so both are validated again.
+ * Returns where a form of our pages redirects to: an allowed `next` of a link, or the return address of a social sign-in
+ * that then required a second factor. The page sends either of them back, so it is validated again.
  */
 export function formNext(browser: Pick<BrowserPolicy, 'trustedOrigins'>, next: string): string {
   if (safeNext(next) === next) return next;

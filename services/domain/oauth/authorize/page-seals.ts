@@ -4,8 +4,8 @@ import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 export type HasPageKeys = { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
 /**
- * Seals values that our pages send to themselves, so that no other site can forge them, and binds each to its purpose, so
- * that it cannot be used elsewhere. `<key version>.<mac>`.
+ * Computes a MAC over a value that our pages send back to us, so that no other site can forge it. The text names the
+ * purpose, so that a seal is not accepted for another one. `<key version>.<mac>`.
  */
 function seal({ keyRing }: HasPageKeys, text: string): string {
   const { version, key } = keyRing.secret('csrf');
@@ -36,9 +36,9 @@ export const formToken = (ports: HasPageKeys, ties: FormTies): string => seal(po
 export const isFormToken = (ports: HasPageKeys, token: string, ties: FormTies): boolean =>
   ties.pageCookie !== '' && isSealOf(ports, token, formText(ties));
 
-/** Our parameter: a sign-in after this time satisfies `prompt=login` and `max_age` of exactly this request. */
+/** A parameter that we add: a sign-in after this time satisfies `prompt=login` and `max_age` of this request only. */
 const MARKER = 'login_after';
-/** Long enough for one visit of the sign-in page. */
+/** Time for the user to complete the sign-in page. */
 const MARKER_SECONDS = 3_600;
 
 const bare = (query: string): string => {
@@ -47,7 +47,7 @@ const bare = (query: string): string => {
   return parameters.toString();
 };
 
-/** The query of the same request with a marker, for after the sign-in that it requires. */
+/** Returns the query with a marker: the user comes back with it after the sign-in that the request requires. */
 export function markedQuery(ports: HasPageKeys, query: string, nowSeconds: number): string {
   const request = bare(query);
   const parameters = new URLSearchParams(request);
@@ -55,7 +55,7 @@ export function markedQuery(ports: HasPageKeys, query: string, nowSeconds: numbe
   return parameters.toString();
 }
 
-/** The time after which a sign-in satisfies this request, Unix seconds; null without a valid marker. */
+/** Returns the time after which a sign-in satisfies this request, in Unix seconds; null without a valid marker. */
 export function markedSince(ports: HasPageKeys, query: string, nowSeconds: number): number | null {
   const [, seconds, marker] =
     /^(\d{1,12})\.([\d]{1,5}\.[\w-]{43})$/.exec(new URLSearchParams(query).get(MARKER) ?? '') ?? [];

@@ -15,7 +15,7 @@ const pushedShareCount = defineStatement(
   `SELECT count(*)::int AS count FROM (
      SELECT FROM oauth_pushed_requests WHERE client_id = $1 AND share = $2 AND expires_at > clock_timestamp() LIMIT $3) counted`,
 );
-/** The same for all shares, by the first column of the index. */
+/** The same for all shares of a client; uses the first column of the index. */
 const pushedCount = defineStatement(
   'oauthPushedRequestsCount',
   `SELECT count(*)::int AS count FROM (
@@ -29,7 +29,7 @@ const pushedRead = defineStatement(
    WHERE uri_hash = $1::bytea AND client_id = $2 AND expires_at > clock_timestamp()`,
 );
 
-/** Uses the primary key. Of concurrent responses the others wait for the first to commit, and find no row. */
+/** Uses the primary key. Concurrent responses wait for the first to commit, and find no row. */
 const pushedUse = defineStatement(
   'oauthPushedRequestUse',
   `DELETE FROM oauth_pushed_requests WHERE uri_hash = $1::bytea AND expires_at > clock_timestamp() RETURNING 1 AS used`,
@@ -48,7 +48,7 @@ export type NewPushedRequest = {
   readonly uriHash: Buffer;
   readonly clientId: string;
   readonly query: string;
-  /** Keyed hash of the address whose share it uses; null if it uses none. */
+  /** Keyed hash of the sender's address; null for an authenticated client, whose requests have no share. */
   readonly share: string | null;
   readonly lifeSeconds: number;
 };

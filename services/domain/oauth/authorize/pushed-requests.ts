@@ -19,7 +19,7 @@ export const requestUriHash = (requestUri: string): Buffer => hash('sha256', req
 export const REQUEST_EXPIRED =
   'This request has expired or was already used. Go back to the application and start again.';
 
-/** Client and request_uri hash of a query that refers to a pushed request; null for any other query. */
+/** Returns client and request_uri hash of a query that refers to a pushed request; null for any other query. */
 function pushedReference(query: string): { readonly clientId: string; readonly uriHash: Buffer } | null {
   const values = readParameters(query)?.values;
   const [clientId, requestUri] = [values?.get('client_id'), values?.get('request_uri')];
@@ -28,8 +28,8 @@ function pushedReference(query: string): { readonly clientId: string; readonly u
 }
 
 /**
- * Reads the authorization request of a query, or the pushed one that it refers to (RFC 9126 §4), whose parameters alone
- * apply. A request of another client is unknown. It is validated again, because the client may have changed since.
+ * Reads the authorization request of a query. If the query refers to a pushed request, only the pushed parameters apply
+ * (RFC 9126 §4); it must be of the same client, and is validated again, because the client may have changed since.
  * Throws `store_unavailable` (503).
  */
 export async function readAuthorizationRequest(
@@ -45,8 +45,8 @@ export async function readAuthorizationRequest(
 }
 
 /**
- * Consumes the request_uri of a pushed request, so that it gets one response however often its page is loaded. False if
- * another response was first; true for a request that was not pushed.
+ * Consumes the request_uri of a pushed request, so that the request gets one response, however often its page is loaded.
+ * Returns false if it was already answered; true for a request that was not pushed.
  */
 export const useRequest = async (tx: Sql, { pushedHash }: AuthorizationRequest): Promise<boolean> =>
   pushedHash === undefined || (await deletePushedRequest(tx, pushedHash));

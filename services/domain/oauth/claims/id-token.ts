@@ -19,7 +19,7 @@ export type IdTokenFacts = {
   readonly claims: UserClaims;
 };
 
-/** Left half of the algorithm's hash (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512. */
+/** Returns the at_hash: the left half of the algorithm's hash (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512. */
 export function accessTokenHash(accessToken: string, alg: string): string {
   const digest = hash(alg === 'EdDSA' ? 'sha512' : 'sha256', accessToken, 'buffer');
   return digest.subarray(0, digest.length / 2).toString('base64url');
@@ -48,6 +48,6 @@ export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: I
       },
     );
   const token = await sign('RS256');
-  // RS256 and ES256 use the same hash; only for an EdDSA key is the first token discarded.
+  // RS256 and ES256 use the same hash. A token signed by an EdDSA key has the wrong at_hash, and is signed again.
   return decodeProtectedHeader(token).alg === 'EdDSA' ? sign('EdDSA') : token;
 }

@@ -6,7 +6,7 @@ import { readUserProfile } from './user-claims.store.ts';
 import { type UserClaims, userClaims } from './user-claims.ts';
 
 /**
- * UserInfo (OpenID Connect Core §5.3): the user's claims that the scope of the access token allows.
+ * Returns the user's claims that the scope of the access token allows (OpenID Connect Core §5.3).
  * Throws `unauthenticated` (401), `openid_scope_missing` (403), `store_unavailable` (503).
  * @param token the access token that authenticated the caller, its proof of possession already verified
  */

@@ -20,7 +20,7 @@ const consentShape = z.object({
   client_name: z.string(),
   /** `registration` and `document` clients are unvetted. */
   client_origin: z.enum(['admin', 'registration', 'document']),
-  /** Granted scopes, for all audiences together. */
+  /** All granted scopes, of every audience. */
   scopes: z.array(z.string()),
   /** Audiences of its tokens. */
   audiences: z.array(z.string()),

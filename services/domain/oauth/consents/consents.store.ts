@@ -14,7 +14,7 @@ const consentAny = defineStatement(
   'SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 LIMIT 1',
 );
 
-/** Scopes accumulate: a later, narrower request removes none. */
+/** Adds scopes: a later request for fewer scopes removes none. */
 const consentUpsert = defineStatement(
   'oauthConsentUpsert',
   `INSERT INTO oauth_consents AS held (user_id, client_id, audience, scopes) VALUES ($1, $2, $3, $4)
@@ -22,19 +22,19 @@ const consentUpsert = defineStatement(
      scopes = ARRAY(SELECT DISTINCT unnest(held.scopes || EXCLUDED.scopes) ORDER BY 1)`,
 );
 
-/** Locks a consent to all these scopes until commit: a withdrawal waits. Uses the primary key. */
+/** Locks a consent that has all these scopes until commit, so that a withdrawal waits. Uses the primary key. */
 const consentLock = defineStatement(
   'oauthConsentLock',
   `SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3 AND scopes @> $4::text[] FOR KEY SHARE`,
 );
 
-/** Locked before consents and families, in the order in which deleting a user locks them. Uses the primary key. */
+/** Locks the user before consents and families: deleting a user locks in the same order. Uses the primary key. */
 const consentOwnerLock = defineStatement(
   'oauthConsentOwnerLock',
   'SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE',
 );
 
-/** All consents of a user to a client, in key order; waits for codes that are being redeemed. */
+/** Deletes all consents of a user to a client, in key order; waits for codes that are being redeemed. */
 const consentsDelete = defineStatement(
   'oauthConsentsDelete',
   `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
@@ -42,7 +42,7 @@ const consentsDelete = defineStatement(
    RETURNING 1`,
 );
 
-/** All consents to a client, in key order; index oauth_consents_client_id. */
+/** Deletes all consents to a client, in key order. Index: oauth_consents_client_id. */
 const consentsOfClientEnd = defineStatement(
   'oauthConsentsOfClientEnd',
   `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
@@ -50,7 +50,7 @@ const consentsOfClientEnd = defineStatement(
 );
 
 /**
- * Deletes whole consents of a user that were granted or widened since, in key order. Times are from the database's clock,
+ * Deletes consents of a user that were granted or widened since a time, in key order. Times are from the database's clock,
  * in milliseconds.
  */
 const consentsSinceDelete = defineStatement(
@@ -61,7 +61,7 @@ const consentsSinceDelete = defineStatement(
    RETURNING client_id AS "clientId"`,
 );
 
-/** Uses the key's first column and refresh_families_user_id: a user consents to few clients. */
+/** Uses the first column of the primary key, and refresh_families_user_id: a user consents to few clients. */
 const allowedClientsPage = defineStatement(
   'oauthAllowedClientsPage',
   `WITH allowed AS (
@@ -104,13 +104,13 @@ export async function lockConsent(
 /** Locks the user, so that changes to the user's consents run one after another. */
 export const lockConsentOwner = (tx: Sql, userId: string): Promise<unknown> => tx.query(consentOwnerLock, [userId]);
 
-/** Returns how many there were; the user stays locked until commit. */
+/** Returns the number of deleted consents; the user stays locked until commit. */
 export async function deleteConsents(tx: Sql, userId: string, clientId: string): Promise<number> {
   await lockConsentOwner(tx, userId);
   return (await tx.query(consentsDelete, [userId, clientId])).length;
 }
 
-/** Returns their clients. The caller has locked the user. */
+/** Deletes consents since a time and returns their clients. The caller has locked the user. */
 export const deleteConsentsSince = async (tx: Sql, userId: string, since: string): Promise<string[]> => {
   const rows = await tx.query<{ clientId: string }>(consentsSinceDelete, [userId, since]);
   return [...new Set(rows.map(({ clientId }) => clientId))];
@@ -135,7 +135,7 @@ export const readAllowedClients = (
 ): Promise<AllowedClientRow[]> =>
   sql.query<AllowedClientRow>(allowedClientsPage, [userId, FIRST_PARTY_CLIENT_ID, after, limit]);
 
-/** Ends all consents to the client: users are asked again. */
+/** Deletes all consents to the client, so that users are asked again. */
 export const endConsentsTo = async (tx: Sql, clientId: string): Promise<void> => {
   await tx.query(consentsOfClientEnd, [clientId]);
 };

@@ -12,8 +12,8 @@ import { deleteConsents, deleteConsentsSince } from './consents.store.ts';
 
 /**
  * Withdraws the caller's consent to a client: one transaction ends the consents, unredeemed codes and grants, token
- * families and their access tokens. A concurrent redemption either committed before, and its family ends here, or finds
- * no code.
+ * families and their access tokens. If a concurrent redemption commits first, this transaction ends its family; otherwise
+ * the redemption finds no code.
  * Throws `permission_missing` (403), `consent_unknown` (404), `store_unavailable` (503).
  */
 export async function withdrawConsent(
@@ -22,20 +22,20 @@ export async function withdrawConsent(
   caller: Caller,
 ): Promise<void> {
   const user = ownerAsking(caller);
-  // The first-party client's families belong to sessions, which are listed and ended as sessions.
+  // Families of the first-party client belong to sessions; users list and end those as sessions.
   if (clientId === FIRST_PARTY_CLIENT_ID) throw consentUnknown();
   const { userId } = user;
   await ports.transact(async (tx) => {
     const codes = await deleteCodesOf(tx, userId, clientId);
     const consents = await deleteConsents(tx, userId, clientId);
     const grants = await deleteDeviceGrantsOf(tx, userId, clientId);
-    const logins = await endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', user);
-    if (codes + consents + grants + logins === 0) throw consentUnknown();
+    const families = await endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', user);
+    if (codes + consents + grants + families === 0) throw consentUnknown();
     await recordEvent(tx, user, consentWithdrawn, {
       outcome: 'ok',
       target: { kind: 'client', id: clientId },
       clientId,
-      detail: { logins },
+      detail: { logins: families },
     });
     tx.afterCommit(ports.announceRevocations);
   });

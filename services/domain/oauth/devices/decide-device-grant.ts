@@ -13,7 +13,7 @@ import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './dev
 
 export type DeviceDecisionPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasAuth & HasRevocations;
 
-/** What the page of a device shows. */
+/** What the device page shows. */
 export type DeviceStep =
   | { readonly kind: 'login' }
   | { readonly kind: 'ask-code'; readonly isUnknown: boolean; readonly live: LiveSession }
@@ -29,8 +29,9 @@ export type DeviceStep =
 type DeviceInput = { readonly userCode: string | undefined; readonly cookie: string | undefined };
 
 /**
- * The page that a device sends its user to (RFC 8628 §3.3): sign in, enter the code, then see client and scopes. It is
- * shown regardless of earlier consents, because the code may come from an attacker's device (§5.4).
+ * Returns the step of the page that a device sends its user to (RFC 8628 §3.3): sign in, enter the code, then confirm
+ * client and scopes. The user confirms in spite of an earlier consent, because the code may come from an attacker's device
+ * (§5.4).
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function showDeviceGrant(ports: DeviceDecisionPorts, input: DeviceInput): Promise<DeviceStep> {
@@ -69,7 +70,7 @@ export async function answerDeviceGrant(
   const user = sessionCallerOf(step.live, ports, caller) as Caller & { readonly kind: 'user' };
   const { isAllowed } = input;
   const isDecided = await ports.transact(async (tx) => {
-    // The cookie may have been read from a cache: an ended session must not allow anything.
+    // The session may have been read from a cache, and an ended session must not allow a device.
     if (!(await holdSession(tx, step.live.session.id, user.userId))) return null;
     const status = isAllowed ? 'approved' : 'denied';
     const terms = await decideDeviceGrant(tx, step.userCode, { status, userId: user.userId, authTime: user.authTime });

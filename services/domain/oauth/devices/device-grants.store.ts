@@ -16,7 +16,7 @@ const deviceGrantShareCount = defineStatement(
   `SELECT count(*)::int AS count FROM (
      SELECT FROM oauth_device_grants WHERE client_id = $1 AND share = $2 AND expires_at > clock_timestamp() LIMIT $3) counted`,
 );
-/** The same of all, by its first column. */
+/** The same for all shares of a client; uses the first column of the index. */
 const deviceGrantCount = defineStatement(
   'oauthDeviceGrantsCount',
   `SELECT count(*)::int AS count FROM (
@@ -30,8 +30,9 @@ const deviceGrantRead = defineStatement(
 );
 
 /**
- * The first decision stands; of two at once one finds no row. The session of the decision is held by then, so that the
- * epochs are of before whatever ends it. By the unique user code and the keys of user and client.
+ * Stores the first decision; a concurrent second one finds no row. The caller has locked the session, so an event that
+ * ends the session raises the epochs only after they are read here. Uses the unique user code and the keys of user and
+ * client.
  */
 const deviceGrantDecide = defineStatement(
   'oauthDeviceGrantDecide',
@@ -43,7 +44,7 @@ const deviceGrantDecide = defineStatement(
    RETURNING g.client_id AS "clientId", g.scope, g.audience`,
 );
 
-/** Consumes an approved grant, once: parallel polls wait for the first to commit and find no row. By primary key. */
+/** Consumes an approved grant once: concurrent polls wait for the first to commit and find no row. Uses the primary key. */
 const deviceGrantConsume = defineStatement(
   'oauthDeviceGrantConsume',
   `DELETE FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 AND status = 'approved'
@@ -52,7 +53,10 @@ const deviceGrantConsume = defineStatement(
      extract(epoch FROM auth_time)::int8 AS "authTime"`,
 );
 
-/** Says why there is nothing yet. A poll within the interval makes it longer (RFC 8628 §3.5). By primary key. */
+/**
+ * Reads why a grant cannot be redeemed. A poll that comes too early lengthens the interval (RFC 8628 §3.5). Uses the
+ * primary key.
+ */
 const deviceGrantPoll = defineStatement(
   'oauthDeviceGrantPoll',
   `WITH held AS MATERIALIZED (
@@ -74,7 +78,7 @@ const deviceGrantsOfDelete = defineStatement(
    RETURNING 1`,
 );
 
-/** Expired grants, after their devices could learn of it. Index: oauth_device_grants_expires_at. */
+/** Expired grants are kept for ten minutes, so that their devices learn of it. Index: oauth_device_grants_expires_at. */
 export const deviceGrantPurge = definePurge({
   kind: 'oauth_device_grants',
   table: 'oauth_device_grants',
@@ -88,20 +92,20 @@ export type DeviceGrantTerms = { readonly clientId: string; readonly scope: stri
 export type NewDeviceGrant = DeviceGrantTerms & {
   readonly deviceCodeHash: Buffer;
   readonly userCode: string;
-  /** Keyed hash of the address whose share it uses; null if it uses none. */
+  /** Keyed hash of the sender's address; null for an authenticated client, whose requests have no share. */
   readonly share: string | null;
   readonly intervalSeconds: number;
   readonly lifeSeconds: number;
 };
 
-/** How many of the client are not over. */
+/** Counts the grants of the client that have not expired. */
 export const deviceGrantCounts = (sql: Sql, clientId: string): OpenRequestCount => ({
   ofShare: async (share, limit) =>
     (await sql.query<{ count: number }>(deviceGrantShareCount, [clientId, share, limit]))[0]!.count,
   ofClient: async (limit) => (await sql.query<{ count: number }>(deviceGrantCount, [clientId, limit]))[0]!.count,
 });
 
-/** False when another grant has the user code. */
+/** Returns false if another grant has the user code. */
 export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promise<boolean> {
   const rows = await sql.query(deviceGrantInsert, [
     grant.deviceCodeHash,
@@ -130,7 +134,7 @@ export async function decideDeviceGrant(
 
 export type ConsumedDeviceGrant = {
   readonly userId: string;
-  /** As they stood when the user agreed. */
+  /** The epochs at the user's decision. */
   readonly userEpoch: number;
   readonly clientEpoch: number;
   readonly scope: string;
@@ -146,7 +150,7 @@ export const consumeDeviceGrant = async (
 ): Promise<ConsumedDeviceGrant | undefined> =>
   (await tx.query<ConsumedDeviceGrant>(deviceGrantConsume, [deviceCodeHash, clientId]))[0];
 
-/** How many there were. */
+/** Returns the number of deleted grants. */
 export const deleteDeviceGrantsOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(deviceGrantsOfDelete, [userId, clientId])).length;
 

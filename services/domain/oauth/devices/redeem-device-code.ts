@@ -25,8 +25,8 @@ export type RedeemDeviceCodeInput = {
 };
 
 /**
- * Exchanges a device code (RFC 8628 §3.4) after its user allowed it: one transaction consumes it and creates the token
- * family, which outlives the browser session in which it was allowed, so that a television stays signed in. Revoking all
+ * Exchanges a device code (RFC 8628 §3.4) after the user allowed it: one transaction consumes it and creates the token
+ * family. The family outlives the browser session of the decision, so that a television stays signed in. Revoking all
  * tokens of the user or client between decision and exchange ends the grant too.
  * Throws `device_grant_pending`, `device_polls_too_fast`, `device_grant_denied`, `device_code_expired`,
  * `device_code_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
@@ -56,17 +56,17 @@ async function exchange(
   if (deviceCode === undefined) throw requestInvalid({ problems: [{ at: 'body/device_code', why: 'is required' }] });
   if (!codeForm.test(deviceCode)) throw deviceCodeInvalid();
   const deviceCodeHash = codeHashOf(deviceCode);
-  const login = await ports
+  const signIn = await ports
     .transact(async (tx) => {
       const consumed = await consumeDeviceGrant(tx, deviceCodeHash, client.clientId);
       if (consumed === undefined) return null;
       return beginOAuthSignIn(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
     })
     .catch((err: unknown) => {
-      // The grant stays where it was, and every later poll is told the same until it is cleared away.
+      // The transaction is rolled back, so the grant stays, and later polls get the same error until it is purged.
       throw isAppError(err) && err.definition === sessionEnded.definition ? deviceCodeExpired({ cause: err }) : err;
     });
-  if (login !== null) return finishOAuthSignIn(ports, login, caller);
+  if (signIn !== null) return finishOAuthSignIn(ports, signIn, caller);
   const poll = await pollDeviceGrant(ports.sql, deviceCodeHash, client.clientId);
   if (poll === undefined) throw deviceCodeInvalid();
   if (poll.isExpired) throw deviceCodeExpired();

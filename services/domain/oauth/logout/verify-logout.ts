@@ -23,7 +23,7 @@ export type LogoutStep =
   | { readonly kind: 'page-error'; readonly why: string }
   /** The browser has no session. */
   | ({ readonly kind: 'signed-out' } & Asked)
-  /** The hint is of this session, which only its client can have. */
+  /** The hint is an ID token of this session: only the client has it. */
   | ({ readonly kind: 'sign-out' } & Asked)
   | ({ readonly kind: 'ask'; readonly live: LiveSession } & Asked);
 
@@ -31,8 +31,8 @@ const isOf = (hint: IdTokenHint | null, { user, session }: LiveSession): boolean
   hint !== null && hint.userId === user.id && hint.sessionId === session.id;
 
 /**
- * Validates a sign-out request. Without an ID token of this session the user is asked, because any page can send a
- * browser here. The redirect URI must be registered for the client. Throws `store_unavailable` (503).
+ * Validates a sign-out request. Without an ID token of this session, the user is asked, because any site can send the
+ * browser to this endpoint. The redirect URI must be registered for the client. Throws `store_unavailable` (503).
  */
 export async function verifyLogout(
   ports: VerifyLogoutPorts,
