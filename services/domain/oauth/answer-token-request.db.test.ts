@@ -86,7 +86,7 @@ test('issues a client-credentials token to a client that authenticates with its 
   expect(claimsOf(answer)).toMatchObject({ sub: service.clientId, client_id: service.clientId });
 });
 
-test('exchanges a device code after its user allowed the device', async () => {
+test('exchanges a device code after the user allowed the device', async () => {
   const tv = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const input = { clientId: tv.clientId, scope: 'openid', resource: undefined };
   const { device_code, user_code } = await beginDeviceGrant(ports, input, anonymousCaller);
@@ -157,7 +157,7 @@ test('a service exchanges the token it received for one with less scope, which n
 test.each([
   ['no token', { subject_token: '' }],
   ['a token of another type', { subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' }],
-  ['another type wanted', { requested_token_type: 'urn:ietf:params:oauth:token-type:id_token' }],
+  ['a request for a token of another type', { requested_token_type: 'urn:ietf:params:oauth:token-type:id_token' }],
   ['an actor other than the client', { actor_token: 'a' }],
 ])('an exchange is refused: %s', async (_what, changes) => {
   await expect(exchange(changes)).rejects.toMatchObject({ code: 'request_invalid' });

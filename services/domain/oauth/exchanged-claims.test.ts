@@ -24,28 +24,28 @@ const exchanged = async (claims: Record<string, unknown> = {}, terms: Partial<Ex
   exchangedClaims(ports, by, await subjectOf(ports, by, harness.token(claims)), { ...nothing, ...terms });
 const actors = (depth: number): object => ({ sub: 'x', ...(depth > 1 ? { act: actors(depth - 1) } : {}) });
 
-describe('RFC 8693: whose token a service may exchange', () => {
+describe('tokens that a service may exchange (RFC 8693)', () => {
   test.each([
     ['for this installation', {}],
-    ['for an audience that is listed for it', { aud: OTHER }],
-    ['passed on three times', { act: actors(3) }],
-  ])('one %s', async (_name, claims) => {
+    ['for an audience registered for the service', { aud: OTHER }],
+    ['that has passed through three services', { act: actors(3) }],
+  ])('a service can exchange a token %s', async (_name, claims) => {
     expect((await subjectOf(ports, client, harness.token(claims))).sub).toBe(goodClaims().sub);
   });
 
   test.each([
-    ['for another audience: * allows none here', { aud: 'https://elsewhere.test' }],
+    ['for another audience, even if the client is registered for *', { aud: 'https://elsewhere.test' }],
     ['of a client', { fid: undefined, sub: 'sallyport' }],
-    ['passed on four times', { act: actors(4) }],
-    ['over', { exp: NOW - 60 }],
+    ['that has passed through four services', { act: actors(4) }],
+    ['that has expired', { exp: NOW - 60 }],
     ['bound to a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
-  ])('none %s', async (_name, claims) => {
+  ])('a service cannot exchange a token %s', async (_name, claims) => {
     expect(await outcomeOf(subjectOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
   });
 });
 
 describe('an exchanged token', () => {
-  test('names who acts and what it came from, for no longer and for no more scope than that', async () => {
+  test('names the acting client and its subject token, and has no longer lifetime and no more scope', async () => {
     const made = await exchanged(
       { scope: 'openid tasks:read keys:manage', permissions: ['tasks:read', 'keys:manage'], exp: NOW + 30, bip: 'b' },
       { audience: OTHER },
@@ -64,7 +64,7 @@ describe('an exchanged token', () => {
     for (const member of ['email', 'roles', 'bip', 'cnf']) expect(made).not.toHaveProperty(member);
   });
 
-  test('names every service it passed, nearest first', async () => {
+  test('names every service it has passed through, nearest first', async () => {
     const before = [{ jti: 'j', client_id: 'c', ce: 2 }];
     const made = await exchanged({ act: actors(1), origins: before, ce: undefined, scope: 'email' });
     expect(made.act).toEqual({ sub: 'service', act: { sub: 'x' } });
@@ -79,22 +79,22 @@ describe('an exchanged token', () => {
     expect(await exchanged(subject, {}, { ...wide, origin: 'document' })).not.toHaveProperty('roles');
   });
 
-  test('is bound to what its client proved', async () => {
+  test('is bound to the key that its client proved', async () => {
     expect((await exchanged({}, { keys: { x5t: 'thumb' } })).cnf).toEqual({ 'x5t#S256': 'thumb' });
     expect((await exchanged({}, { keys: { jkt: 'key', x5t: 'thumb' } })).cnf).toEqual({ jkt: 'key' });
   });
 
   test.each([
-    ['a scope that the subject has not', {}, { scope: 'openid tasks:read' }, 'scope_invalid'],
-    ['nothing where nothing is left', { scope: 'keys:manage' }, {}, 'scope_invalid'],
-    ['a scope of a token that has none', { scope: undefined, permissions: undefined }, {}, 'scope_invalid'],
-    ['a resource that is no address', {}, { resource: 'tasks' }, 'target_invalid'],
+    ['a scope that the subject token lacks', {}, { scope: 'openid tasks:read' }, 'scope_invalid'],
+    ['a subject token with no scope of the client', { scope: 'keys:manage' }, {}, 'scope_invalid'],
+    ['a subject token without scopes', { scope: undefined, permissions: undefined }, {}, 'scope_invalid'],
+    ['a resource that is not a URI', {}, { resource: 'tasks' }, 'target_invalid'],
     ['resource and audience that differ', {}, { resource: OTHER, audience: AUDIENCE }, 'target_invalid'],
-  ])('never %s', async (_name, claims, terms, code) => {
+  ])('is not issued for %s', async (_name, claims, terms, code) => {
     expect(await outcomeOf(exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
   });
 
-  test('a token without permissions gives none', async () => {
+  test('has no permissions if the subject token has none', async () => {
     expect((await exchanged({ permissions: undefined })).permissions).toEqual([]);
     expect((await exchanged({}, { resource: OTHER, audience: OTHER })).aud).toBe(OTHER);
   });

@@ -5,7 +5,7 @@ import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { exchangeToken } from './exchange-token.ts';
 import { redeemCode } from './redeem-code.ts';
 
-// Ports without a store.
+// These ports have no store: a test fails if a use-case reads or writes.
 const harness = tokenHarness();
 const ports = harness.ports as unknown as Parameters<typeof redeemCode>[0] & Parameters<typeof exchangeToken>[0];
 const client = { clientId: 'app', isAuthenticated: true };
@@ -27,7 +27,7 @@ test.each([
   ['a code', redeemCode],
   ['a device code', redeemDeviceCode],
   ['a subject token', exchangeToken],
-])('from a rewound database nothing is given for %s, and nothing is read or written', async (_name, redeem) => {
+])('with a rewound database %s is refused before any read or write', async (_name, redeem) => {
   harness.revocations.setRewound(true);
   await expect(redeem(ports, { client, keys: {}, ...left }, testCaller)).rejects.toMatchObject({
     code: 'state_rewound',

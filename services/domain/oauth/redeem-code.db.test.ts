@@ -77,15 +77,15 @@ test('a code creates a token family of its client in the session, with tokens of
 
 test.each([
   ['none', undefined, 'request_invalid'],
-  ['one of another form', 'short', 'authorization_code_invalid'],
-  ['one that was never given', 'A'.repeat(43), 'authorization_code_invalid'],
+  ['malformed', 'short', 'authorization_code_invalid'],
+  ['never issued', 'A'.repeat(43), 'authorization_code_invalid'],
 ])('a code is refused: %s', async (_what, code, refusal) => {
   await expect(redeem(code)).rejects.toMatchObject({ code: refusal });
 });
 
 test.each([
-  ['another address', { redirectUri: 'https://app.example.test/other' }],
-  ['no address', { redirectUri: undefined }],
+  ['another redirect URI', { redirectUri: 'https://app.example.test/other' }],
+  ['no redirect URI', { redirectUri: undefined }],
   ['another verifier', { codeVerifier: newVerifier() }],
   ['no verifier', { codeVerifier: undefined }],
   ['a verifier that is the challenge itself', { codeVerifier: code_challenge }],
@@ -162,7 +162,7 @@ test('reusing a code ends its token family, each time with an event', async () =
 test.each([
   ['the session it was allowed in', 'DELETE FROM sessions WHERE "userId" = $1'],
   ['the consent', 'DELETE FROM oauth_consents WHERE user_id = $1'],
-])('a code is refused once %s is gone', async (_what, ends) => {
+])('a code is refused after %s was deleted', async (_what, ends) => {
   const guest = await harness.newUser();
   const code = await codeAt(site, {}, guest);
   await harness.rows(ends, [guest.id]);

@@ -29,7 +29,7 @@ const agreed = async (members: Record<string, string> = {}, changes = {}): Promi
 
 test.each([
   ['an unknown client', { client_id: 'unknown' }, 'not registered'],
-  ['an address that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'not registered'],
+  ['a redirect URI that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'not registered'],
   ['a query that is too long', { state: 'x'.repeat(8_192) }, 'too long'],
 ])('%s is shown only to the user, without a redirect', async (_what, members, why) => {
   expect(await ask(harness.query(site, members))).toEqual({ kind: 'page-error', why: expect.stringContaining(why) });
@@ -86,7 +86,7 @@ test('without consent the user is asked, or prompt=none returns consent_required
   expect(answered(await ask(harness.query(site, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' });
 });
 
-test('with consent issues a code without asking: valid for a minute, stored as a hash, with an event', async () => {
+test('after an earlier consent a code is issued without asking: valid for a minute, stored as a hash, with an event', async () => {
   const client = await agreed();
   const step = await ask(harness.query(client, { prompt: 'none', nonce: 'n' }));
   const { code = '', ...others } = answered(step);
@@ -118,7 +118,7 @@ test('with consent issues a code without asking: valid for a minute, stored as a
   ]);
 });
 
-test('asks for scopes without consent, and for every scope with prompt=consent', async () => {
+test('the user is asked for scopes without consent, and for every scope with prompt=consent', async () => {
   const client = await agreed({ scope: 'openid' });
   expect((await ask(harness.query(client, { scope: 'openid' }))).kind).toBe('redirect');
   expect((await ask(harness.query(client, { scope: 'openid email' }))).kind).toBe('consent');

@@ -74,7 +74,7 @@ test('every URI that can be registered matches itself, so no registered client i
   expect(registrable.filter((uri) => !matchesRedirectUri([uri], uri))).toEqual([]);
 });
 
-test('only https URIs certainly reach the client’s own server', () => {
+test('only for an https URI is it certain that the client’s own server receives the redirect', () => {
   expect(isClaimedRedirectUri('https://a.test/')).toBe(true);
   for (const uri of ['http://127.0.0.1/', 'com.example:/cb']) expect(isClaimedRedirectUri(uri)).toBe(false);
 });

@@ -83,7 +83,7 @@ test('a client that must push its requests gets an error for one in a URL', asyn
 });
 
 test.each([
-  ['an address that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'request_invalid'],
+  ['a redirect URI that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'request_invalid'],
   ['no challenge', { code_challenge: '' }, 'request_invalid'],
   ['another response type', { response_type: 'token' }, 'response_type_unsupported'],
   ['a scope that is not registered', { scope: 'tasks:write' }, 'scope_invalid'],

@@ -57,15 +57,15 @@ test('open registration creates a public client, known to this copy at once and 
   ).toHaveLength(1);
 });
 
-test('one without a name is called so', async () => {
+test('a client without a name is called “An application without a name”', async () => {
   expect(await register()).toMatchObject({ client_name: 'An application without a name' });
 });
 
 test.each([
-  ['asks for one', { token_endpoint_auth_method: 'client_secret_post' }, 'open', 'client_secret_post'],
-  ['was let in by a token', {}, 'token', 'client_secret_basic'],
+  ['requests a secret', { token_endpoint_auth_method: 'client_secret_post' }, 'open', 'client_secret_post'],
+  ['registers with an initial access token', {}, 'token', 'client_secret_basic'],
 ] as const)(
-  'a client that %s has a secret, which this answer alone tells',
+  'a client that %s gets a secret, which only this response contains',
   async (_what, given, registration, method) => {
     const client = await register(given, registration);
     expect(client).toMatchObject({
@@ -85,13 +85,9 @@ test('registration is refused if it is off', async () => {
 });
 
 test.each([
-  ['a grant without a person', { grant_types: ['client_credentials'] }, 'client_metadata_invalid'],
-  [
-    'an address on the way to which others listen',
-    { redirect_uris: ['http://x.test/cb'] },
-    'client_redirect_uri_invalid',
-  ],
-])('%s is refused, and no client is made', async (_what, given, code) => {
+  ['a grant without a user', { grant_types: ['client_credentials'] }, 'client_metadata_invalid'],
+  ['a redirect URI without TLS', { redirect_uris: ['http://x.test/cb'] }, 'client_redirect_uri_invalid'],
+])('%s is refused, and no client is created', async (_what, given, code) => {
   const before = await harness.rows('SELECT "clientId" FROM oauth_clients');
   await expect(register(given)).rejects.toMatchObject({ code });
   expect(await harness.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
@@ -123,7 +119,7 @@ test('one address can have a twentieth of the limit as unused clients, without a
   await unlogged(harness.pool, `DELETE FROM oauth_clients WHERE id LIKE 'from-%'`);
 });
 
-test('there is room for ten thousand of them', async () => {
+test('registration is refused at ten thousand self-registered clients', async () => {
   await unlogged(
     harness.pool,
     `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin)

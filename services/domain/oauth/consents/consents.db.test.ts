@@ -26,7 +26,7 @@ afterAll(() => harness?.close());
 
 const callerOf = ({ id, sessionId }: TestUser): Caller =>
   userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });
-/** Signs the user in at this client, by a code. */
+/** Signs the user in at this client with an authorization code. */
 async function logInAt(user: TestUser, client: GrantClient): Promise<void> {
   const codeVerifier = newVerifier();
   const code = await harness.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
@@ -37,7 +37,7 @@ const listed = async (user: TestUser) => (await listConsents(ports, { limit: 10 
 const eventsOf = (clientId: string) =>
   harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
 
-test('a user lists the own consents with scopes and number of token families, and no other user’s', async () => {
+test('a user sees the user’s own consents, with scopes and number of token families, and no other user’s', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await logInAt(user, client);
   expect(await listed(user)).toEqual([
@@ -96,7 +96,7 @@ test('only users have consents', async () => {
   await expect(withdrawConsent(ports, clientId, anonymousCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
-test('an incident ends consents granted since, and keeps earlier ones', async () => {
+test('the response to an incident ends consents granted since the sign-in, and keeps earlier ones', async () => {
   const [user, before, after] = [await harness.newUser(), await harness.newClient(), await harness.newClient()];
   await harness.codeFor(user, before);
   await harness.codeFor(user, after);

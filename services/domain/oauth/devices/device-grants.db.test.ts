@@ -47,7 +47,7 @@ const redeem = (deviceCode: string | undefined, changes: Partial<GrantPorts> = {
     anonymousCaller,
   );
 
-/** Chance that makes these user codes, one letter each, and the last one from then on. */
+/** Randomness that makes these user codes, each of one repeated letter; the last one repeats. */
 function chance(...letters: readonly number[]): Pick<DeviceGrantPorts, 'random'> {
   let drawn = 0;
   const bytes = (count: number): Buffer =>
@@ -55,7 +55,7 @@ function chance(...letters: readonly number[]): Pick<DeviceGrantPorts, 'random'>
   return { random: { ...ports.random, bytes } };
 }
 
-test('a user code in use is drawn again, and the request fails if no free one is found', async () => {
+test('a user code in use is replaced by a new one, and the request fails if no free one is found', async () => {
   expect((await begin(chance(0))).user_code).toBe('BBBB-BBBB');
   expect((await begin(chance(0, 0, 1))).user_code).toBe('CCCC-CCCC');
   await expect(begin(chance(0, 1))).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -70,7 +70,7 @@ test('a malformed user code is unknown, like one that does not exist', async () 
   expect(await shown('')).toMatchObject({ kind: 'ask-code', isUnknown: false });
 });
 
-test('the first decision stands: an answer that comes second allows nothing and is in no log', async () => {
+test('the first decision is final: a second one changes nothing and writes no audit event', async () => {
   const grant = await begin();
   const code = grant.user_code.replace('-', '');
   const denied = `UPDATE oauth_device_grants SET status = 'denied', user_id = $1 WHERE user_code = '${code}'`;
@@ -81,7 +81,7 @@ test('the first decision stands: an answer that comes second allows nothing and 
   expect(await harness.rows(decided, [tv.clientId])).toEqual([]);
 });
 
-test('a database out of reach ends no grant: the device is told to come again, and then has its login', async () => {
+test('a grant survives an unreachable database: the device gets store_unavailable, then its tokens', async () => {
   const grant = await begin();
   expect(await answer(grant.user_code, true)).toEqual({ kind: 'done', isAllowed: true });
   const gone = createTestPorts(harness.databaseUrl);
@@ -92,14 +92,14 @@ test('a database out of reach ends no grant: the device is told to come again, a
   expect(await redeem(grant.device_code)).toMatchObject({ token_type: 'Bearer' });
 });
 
-/** The grant as it stands. */
+/** The stored grant. */
 const rowOf = async ({ user_code }: DeviceGrantAnswer) => {
   const text =
     'SELECT status, user_id, scope, audience, interval_seconds FROM oauth_device_grants WHERE user_code = $1';
   return (await harness.rows(text, [normaliseUserCode(user_code)]))[0];
 };
 
-test('a device is told its code, where to send its user and how often to ask; all scopes where it names none', async () => {
+test('a device gets its codes, the page for its user and the polling interval; without a scope it gets all scopes', async () => {
   const grant = await begin();
   expect(grant).toEqual({
     device_code: expect.stringMatching(/^[\w-]{43}$/),
@@ -116,20 +116,20 @@ test('a device is told its code, where to send its user and how often to ask; al
 
 test.each([
   ['an unknown client', { clientId: 'unknown' }, 'client_unauthenticated'],
-  ['a scope it has not registered', { scope: 'openid tasks:write' }, 'scope_invalid'],
-  ['a resource it may have no tokens for', { resource: 'https://other.example.test' }, 'target_invalid'],
-])('no grant begins for %s', async (_what, input, code) => {
+  ['a scope that is not registered for the client', { scope: 'openid tasks:write' }, 'scope_invalid'],
+  ['a resource that the client is not allowed', { resource: 'https://other.example.test' }, 'target_invalid'],
+])('a device grant is refused for %s', async (_what, input, code) => {
   await expect(begin({}, input)).rejects.toMatchObject({ code });
 });
 
-test('no grant begins for a client that may not have any', async () => {
+test('a device grant is refused for a client without that grant type', async () => {
   const site = await harness.newClient();
   await expect(begin({}, { clientId: site.clientId }, site.caller)).rejects.toMatchObject({
     code: 'grant_not_allowed',
   });
 });
 
-test('the page asks who is there, then for the code, then shows who asks for what', async () => {
+test('the page asks the user to sign in, then for the code, then shows client and scopes', async () => {
   const { user_code } = await begin({}, { scope: 'openid' });
   const show = (userCode: string | undefined, cookie?: string) => showDeviceGrant(ports, { userCode, cookie });
   expect(await show(user_code)).toEqual({ kind: 'login' });
@@ -143,7 +143,7 @@ test('the page asks who is there, then for the code, then shows who asks for wha
   });
 });
 
-test('the grant of a client disabled meanwhile is unknown and cannot be allowed', async () => {
+test('the grant of a client that was disabled meanwhile is unknown and cannot be allowed', async () => {
   const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
@@ -164,7 +164,7 @@ test('a decision needs a session that has not ended, even if its cookie is still
 test.each([
   [true, 'approved', 'ok'],
   [false, 'denied', 'denied'],
-])('what the user decides (%s) is kept as %s, with its event', async (isAllowed, status, outcome) => {
+])('the user’s decision (%s) is stored as %s, with its event', async (isAllowed, status, outcome) => {
   const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId, scope: 'openid' });
   expect(await answer(grant.user_code, isAllowed)).toEqual({ kind: 'done', isAllowed });
@@ -178,13 +178,13 @@ test('a device that polls before the decision must wait, and polling too fast le
   const grant = await begin();
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_pending' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 5 });
-  // However long this machine took since.
+  // The next poll counts as early, however much time has passed on this machine.
   await harness.rows('UPDATE oauth_device_grants SET polled_at = clock_timestamp() WHERE polled_at IS NOT NULL');
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_polls_too_fast' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 10 });
 });
 
-test('what was allowed is exchanged once: a login that outlives the session it was allowed in', async () => {
+test('an allowed grant is exchanged once, for a token family that outlives the session of the decision', async () => {
   const guest = await harness.newUser();
   const grant = await begin();
   await answer(grant.user_code, true, guest.cookie);
@@ -196,7 +196,7 @@ test('what was allowed is exchanged once: a login that outlives the session it w
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_invalid' });
 });
 
-test('of two exchanges at once one has the login', async () => {
+test('of two concurrent exchanges only one creates a token family', async () => {
   const guest = await harness.newUser();
   const grant = await begin();
   await answer(grant.user_code, true, guest.cookie);
@@ -208,13 +208,13 @@ test('of two exchanges at once one has the login', async () => {
 
 test.each([
   ['none', undefined, 'request_invalid'],
-  ['one of another form', 'short', 'device_code_invalid'],
-  ['one that was never given', 'A'.repeat(43), 'device_code_invalid'],
+  ['malformed', 'short', 'device_code_invalid'],
+  ['never issued', 'A'.repeat(43), 'device_code_invalid'],
 ])('a device code is refused: %s', async (_what, deviceCode, code) => {
   await expect(redeem(deviceCode)).rejects.toMatchObject({ code });
 });
 
-test('the device code of another client is of no use', async () => {
+test('a client cannot redeem the device code of another client', async () => {
   const rival = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin();
   await answer(grant.user_code, true);
@@ -222,7 +222,7 @@ test('the device code of another client is of no use', async () => {
   expect(await redeem(grant.device_code)).toHaveProperty('access_token');
 });
 
-test('a grant that ran out is exchanged no more, though it was allowed', async () => {
+test('an expired grant cannot be exchanged, even if the user allowed it', async () => {
   const grant = await begin();
   await answer(grant.user_code, true);
   await harness.rows(`UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1`, [
@@ -234,7 +234,7 @@ test('a grant that ran out is exchanged no more, though it was allowed', async (
 test.each([
   ['user', 'UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1'],
   ['client', 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1'],
-])('what ended every login of its %s since it was allowed ended the grant too', async (whose, ends) => {
+])('revoking all tokens of the %s after the decision ends the grant too', async (whose, ends) => {
   const guest = await harness.newUser();
   const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
@@ -244,7 +244,7 @@ test.each([
   expect(await harness.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [app.clientId])).toEqual([]);
 });
 
-test('a client without the grant refresh_token gets no refresh token, and no ID token where openid was not asked for', async () => {
+test('a client without the refresh grant gets no refresh token, and without the scope openid no ID token', async () => {
   const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId, scope: 'email' });
   await answer(grant.user_code, true);
