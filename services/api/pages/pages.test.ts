@@ -9,7 +9,7 @@ import {
   deviceConfirmPage,
   deviceDonePage,
   errorPage,
-  loginPage,
+  signInPage,
   signedInPage,
   signedOutPage,
   toProviderPage,
@@ -21,7 +21,7 @@ const unvetted = { address: HOSTILE };
 
 /** Every page with hostile text in every place that takes text. */
 const hostile: Readonly<Record<string, Page>> = {
-  login: loginPage({ formToken: HOSTILE, next: HOSTILE, email: HOSTILE, providers: [HOSTILE], problem: HOSTILE }),
+  login: signInPage({ formToken: HOSTILE, next: HOSTILE, email: HOSTILE, providers: [HOSTILE], problem: HOSTILE }),
   code: codePage({ formToken: HOSTILE, next: HOSTILE, challenge: HOSTILE, problem: HOSTILE }),
   provider: toProviderPage(HOSTILE, `https://a.test/?q=${HOSTILE}`),
   signedIn: signedInPage(HOSTILE, HOSTILE),
@@ -40,15 +40,15 @@ test.each(Object.entries(hostile))('hostile text in the page of %s is shown as t
 
 test('a problem is announced, and nothing is announced without one', () => {
   const form = { formToken: 't', next: '/', email: '', providers: [] };
-  expect(formPage(loginPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
-  expect(formPage(loginPage(form))).not.toContain('<p class="bad" role="alert">');
+  expect(formPage(signInPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
+  expect(formPage(signInPage(form))).not.toContain('<p class="bad" role="alert">');
   expect(formPage(deviceCodePage(true))).toContain('This code is unknown or has expired');
   expect(formPage(deviceCodePage(false))).not.toContain('role="alert"');
 });
 
 test('the sign-in page has a button for each provider under its public name, and no provider form without providers', () => {
   const shown = formPage(
-    loginPage({ formToken: 't', next: '/', email: '', providers: ['github', 'google', 'company'] }),
+    signInPage({ formToken: 't', next: '/', email: '', providers: ['github', 'google', 'company'] }),
   );
   for (const [value, name] of [
     ['github', 'GitHub'],
@@ -56,7 +56,7 @@ test('the sign-in page has a button for each provider under its public name, and
     ['company', 'Company'],
   ])
     expect(shown).toContain(`value="${value}">Continue with ${name}</button>`);
-  const without = formPage(loginPage({ formToken: 't', next: '/', email: '', providers: [] }));
+  const without = formPage(signInPage({ formToken: 't', next: '/', email: '', providers: [] }));
   expect(without).not.toContain('/login/provider');
 });
 

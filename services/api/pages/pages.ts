@@ -10,7 +10,7 @@ const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
 /** The passkey script shows this where the browser supports passkeys. */
 const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button">Sign in with a passkey</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
 
-export type LoginPage = {
+export type SignInPage = {
   readonly formToken: string;
   /** Path of ours to open after the sign-in. */
   readonly next: string;
@@ -42,7 +42,7 @@ export const toProviderPage = (provider: string, url: string): Page => ({
   body: html`<p>If nothing happens, <a href="${url}">continue to the sign-in page</a>.</p>`,
 });
 
-export const loginPage = ({ formToken, next, email, providers, problem }: LoginPage): Page => ({
+export const signInPage = ({ formToken, next, email, providers, problem }: SignInPage): Page => ({
   title: 'Sign in',
   script: PASSKEY_SCRIPT_PATH,
   body: html`${alertOf(problem)}

@@ -5,7 +5,7 @@ import { authorize } from '#services/domain/oauth/authorize/authorize.ts';
 import type { AuthorizeStep } from '#services/domain/oauth/authorize/authorize-step.ts';
 import { decideConsent } from '#services/domain/oauth/authorize/decide-consent.ts';
 import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
-import { authorizePathFor, loginPathFor, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import { authorizePathFor, signInPathFor, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import { admitDocumentClient, type DocumentClientPorts } from '#services/domain/oauth/clients/admit-document-client.ts';
 import {
   authorizeEndpoint,
@@ -33,10 +33,10 @@ import {
   type Unvetted,
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
-import { type LoginPagesPorts, loginPagesRoutes } from './login-pages.ts';
+import { type SignInPagesPorts, signInPagesRoutes } from './sign-in-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
 
-export type OAuthPagesPorts = DocumentClientPorts & LoginPagesPorts & LogoutPagesPorts;
+export type OAuthPagesPorts = DocumentClientPorts & SignInPagesPorts & LogoutPagesPorts;
 
 const queryOf = (request: FastifyRequest): string => {
   const mark = request.url.indexOf('?');
@@ -55,8 +55,8 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
       return showPage(400, leavePage(step.why, step.location));
     case 'redirect':
       return goTo(step.location);
-    case 'login':
-      return goTo(loginPathFor(step.query));
+    case 'sign-in':
+      return goTo(signInPathFor(step.query));
     case 'consent': {
       const { client, redirectUri, scopes } = step.request;
       const { token, setCookie } = tieForm(ports, request, query);
@@ -76,7 +76,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
 
 function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRequest): Answer {
   switch (step.kind) {
-    case 'login':
+    case 'sign-in':
       return goTo(
         `/login?${new URLSearchParams({ next: safeNext(request.method === 'GET' ? request.url : '/device') })}`,
       );
@@ -103,7 +103,7 @@ const listOf = (value: string | string[] | undefined): string[] => (value === un
 
 /** Pages of the authorization server: plain HTML that works without script. */
 export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): void {
-  loginPagesRoutes(routes, ports);
+  signInPagesRoutes(routes, ports);
   logoutPagesRoutes(routes, ports);
   bind(routes, authorizeEndpoint, (_input, caller, request) =>
     asPage(async () => {

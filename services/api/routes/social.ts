@@ -21,9 +21,9 @@ import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../pages/browser-form.ts';
-import { type LoginPagesPorts, showCode, showLogin } from './login-pages.ts';
+import { type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts';
 
-export type SocialRoutesDeps = LoginPagesPorts & MailPorts;
+export type SocialRoutesDeps = SignInPagesPorts & MailPorts;
 
 const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
 
@@ -35,7 +35,7 @@ function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppErr
   const { challenge, callbackURL = NO_NEXT } = error.options.members ?? {};
   if (typeof challenge === 'string')
     return showCode(deps, request, { next: formNext(deps.auth.browser, String(callbackURL)), challenge });
-  return error.code === loginLocked.definition.code ? showLogin(deps, request, NO_NEXT, { email: '', error }) : null;
+  return error.code === loginLocked.definition.code ? showSignIn(deps, request, NO_NEXT, { email: '', error }) : null;
 }
 
 /** Sign-in and account linking by other providers. */

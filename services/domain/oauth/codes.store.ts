@@ -12,8 +12,8 @@ const codeInsert = defineStatement(
 );
 
 /**
- * Consumes a code once, and only if everything matches its request; otherwise the row is kept. Concurrent redemptions wait
- * for the first to commit and find no row. Uses the primary key.
+ * Consumes a code once, and only if everything matches its request; otherwise the row is kept. Concurrent redemptions
+ * wait for the first to commit and find no row. Uses the primary key.
  */
 const codeConsume = defineStatement(
   'oauthCodeConsume',
@@ -24,8 +24,9 @@ const codeConsume = defineStatement(
 );
 
 /**
- * Finds out why a code could not be consumed: it is for another resource, or was redeemed before. `isRevoked` says whether
- * the token family of that redemption is revoked. Uses two unique indexes and the index of revocations by kind and value.
+ * Finds out why a code could not be consumed: it is for another resource, or was redeemed before. `isRevoked` says
+ * whether the token family of that redemption is revoked. Uses two unique indexes and the index of revocations by kind
+ * and value.
  */
 const codeTrace = defineStatement(
   'oauthCodeTrace',
@@ -36,8 +37,8 @@ const codeTrace = defineStatement(
 );
 
 /**
- * Deletes unredeemed codes; waits for a concurrent redemption, and then finds none. Runs before the consents are deleted,
- * because a redemption also locks the code before the consent. Index: oauth_codes_user_id.
+ * Deletes unredeemed codes; waits for a concurrent redemption, and then finds none. Runs before the consents are
+ * deleted, because a redemption also locks the code before the consent. Index: oauth_codes_user_id.
  */
 const codesOfDelete = defineStatement(
   'oauthCodesOfDelete',

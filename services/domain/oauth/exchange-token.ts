@@ -37,10 +37,10 @@ export type ExchangedToken = {
 };
 
 /**
- * Exchanges a user's token for one for the next service (RFC 8693): same token family, no more scope, no longer lifetime.
- * `act` names the client, `origins` the tokens it came from; revoking one of these revokes the new token too. A service may
- * only exchange tokens meant for it: for this installation, or for an audience registered for the service. A key-bound
- * token cannot be exchanged.
+ * Exchanges a user's token for one for the next service (RFC 8693): same token family, no more scope, no longer
+ * lifetime. `act` names the client, `origins` the tokens it came from; revoking one of these revokes the new token too.
+ * A service may only exchange tokens meant for it: for this installation, or for an audience registered for the
+ * service. A key-bound token cannot be exchanged.
  * Throws `client_unauthenticated` (401), `subject_token_invalid`, `scope_invalid`, `target_invalid`, `request_invalid`
  * (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`,
  * `store_unavailable` (503).

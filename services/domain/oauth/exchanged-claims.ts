@@ -76,8 +76,8 @@ function audienceFor(ports: HasTokenSettings, client: Client, { resource, audien
 }
 
 /**
- * Returns the claims of the token for the next service: no more scope than the subject token, no longer lifetime, and no
- * claim that the client may not see. Throws `scope_invalid`, `target_invalid` (400).
+ * Returns the claims of the token for the next service: no more scope than the subject token, no longer lifetime, and
+ * no claim that the client may not see. Throws `scope_invalid`, `target_invalid` (400).
  */
 export function exchangedClaims(
   ports: HasTokenSettings & Pick<Ports, 'clock' | 'random'>,

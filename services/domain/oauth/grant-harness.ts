@@ -48,7 +48,10 @@ export type GrantHarness = Omit<PeopleHarness, 'access'> & {
   /** Responses for client document URLs; tests change them. */
   readonly documents: Map<string, ReadDocument>;
   newUser(): Promise<TestUser>;
-  /** Creates a client with a secret, allowed to request codes for `SCOPES` at `REDIRECT`; `changes` replaces its settings. */
+  /**
+   * Creates a client with a secret, allowed to request codes for `SCOPES` at `REDIRECT`; `changes` replaces its
+   * settings.
+   */
   newClient(changes?: Partial<CreateClientInput>): Promise<GrantClient>;
   /** Returns the query of an authorization request. @param members replace parameters; '' leaves one out */
   query(client: GrantClient, members?: Members): string;

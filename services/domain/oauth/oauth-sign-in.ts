@@ -46,8 +46,8 @@ export type OAuthSignIn = {
 
 /**
  * Creates the token family in the transaction that consumed the grant. Only this client can refresh the family, and its
- * access token is bound to the keys proved with the request. Throws `session_ended` if session, user or client no longer
- * exists, or if all tokens of the user or client were revoked between the grant and this request.
+ * access token is bound to the keys proved with the request. Throws `session_ended` if session, user or client no
+ * longer exists, or if all tokens of the user or client were revoked between the grant and this request.
  */
 export async function beginOAuthSignIn(
   tx: Tx,

@@ -9,8 +9,8 @@ import { openRequestsFull } from './errors.ts';
 /** Maximum open requests per client. An attacker can send requests in the name of a public client. */
 const MOST = { vetted: 10_000, unvetted: 1_000 };
 /**
- * If the client sends no secret, one address or IPv6 /64 may use a twentieth of its limit: one attacker cannot use up the
- * limit, and all users of an office can still sign in.
+ * If the client sends no secret, one address or IPv6 /64 may use a twentieth of its limit: one attacker cannot use up
+ * the limit, and all users of an office can still sign in.
  */
 const SHARES = 20;
 /** With this many open requests or more, they are counted once a second instead of at every request. */

@@ -43,10 +43,10 @@ const presentedOf = (
 });
 
 /**
- * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): one transaction consumes the code and writes the token
- * family and audit rows. A code that was already redeemed ends the token family of its first use.
- * Throws `authorization_code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400), `signing_unavailable`,
- * `state_rewound`, `store_unavailable` (503).
+ * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): one transaction consumes the code and writes the
+ * token family and audit rows. A code that was already redeemed ends the token family of its first use.
+ * Throws `authorization_code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400),
+ * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function redeemCode(
   ports: RedeemCodePorts,

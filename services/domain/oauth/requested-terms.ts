@@ -12,7 +12,10 @@ export function requestedScopes(client: Client, scope: string | undefined): read
   return scopes.every((name) => client.scopes.includes(name)) ? scopes : null;
 }
 
-/** Returns the audience of a token: an absolute URI without a fragment (RFC 8707 §2); null if the client is not allowed it. */
+/**
+ * Returns the audience of a token: an absolute URI without a fragment (RFC 8707 §2); null if the client is not allowed
+ * it.
+ */
 export function requestedAudience(
   ports: HasTokenSettings,
   client: Client,

@@ -55,8 +55,8 @@ function signedInFor(
 }
 
 /** Shows the sign-in page, which repeats this request after the sign-in. */
-export const loginStep = (ports: AuthorizePorts, query: string): AuthorizeStep => ({
-  kind: 'login',
+export const signInStep = (ports: AuthorizePorts, query: string): AuthorizeStep => ({
+  kind: 'sign-in',
   query: markedQuery(ports, query, Math.floor(ports.clock.now() / 1_000)),
 });
 
@@ -80,5 +80,5 @@ export async function admitAuthorization(
   if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
   if (request.prompts.has('none'))
     return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);
-  return loginStep(ports, query);
+  return signInStep(ports, query);
 }

@@ -4,7 +4,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
-import { describeNext, formNext, loginPathFor, safeNext } from './next-path.ts';
+import { describeNext, formNext, signInPathFor, safeNext } from './next-path.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
 const client = {
@@ -179,7 +179,7 @@ describe('where the sign-in page redirects to', () => {
   });
 
   test('an authorization request is kept, and the form policy of the page allows its redirect', async () => {
-    const next = new URLSearchParams(loginPathFor(query({ login_hint: 'a@b.test' })).split('?')[1]).get(
+    const next = new URLSearchParams(signInPathFor(query({ login_hint: 'a@b.test' })).split('?')[1]).get(
       'next',
     ) as string;
     expect(safeNext(next)).toBe(next);

@@ -19,7 +19,7 @@ export type AuthorizeStep =
   /** An error for a client that the user has not consented to: the user decides whether to continue to its address. */
   | { readonly kind: 'leave'; readonly why: string; readonly location: string }
   /** Sign in first, then come back with this query. */
-  | { readonly kind: 'login'; readonly query: string }
+  | { readonly kind: 'sign-in'; readonly query: string }
   | { readonly kind: 'consent'; readonly request: AuthorizationRequest; readonly live: LiveSession };
 
 /** The request has already been answered, for example in another tab. */

@@ -46,34 +46,34 @@ test('an error of a known client redirects to it, with its state and the issuer'
 
 test('without a session the user must sign in, or prompt=none returns login_required', async () => {
   const query = harness.query(site);
-  expect(await ask(query, '')).toEqual({ kind: 'login', query: expect.stringContaining('login_after=') });
-  expect(await ask(query, 'better-auth.session_token=made-up')).toMatchObject({ kind: 'login' });
+  expect(await ask(query, '')).toEqual({ kind: 'sign-in', query: expect.stringContaining('login_after=') });
+  expect(await ask(query, 'better-auth.session_token=made-up')).toMatchObject({ kind: 'sign-in' });
   expect(answered(await ask(harness.query(site, { prompt: 'none' }), ''))).toMatchObject({ error: 'login_required' });
 });
 
 test.each(['login', 'select_account'])('prompt=%s requires one new sign-in', async (prompt) => {
   const first = await ask(harness.query(site, { prompt }));
-  const marked = first.kind === 'login' ? first.query : '';
+  const marked = first.kind === 'sign-in' ? first.query : '';
   expect(marked).not.toBe('');
   const { cookie } = await logIn(harness, user.id);
   expect((await ask(marked, cookie)).kind).toBe('consent');
   // The marker is valid neither for another request nor an hour later.
   const moved = new URLSearchParams(marked);
   moved.set('state', 'another');
-  expect((await ask(moved.toString(), cookie)).kind).toBe('login');
-  expect((await ask(marked, cookie, later(3_602))).kind).toBe('login');
+  expect((await ask(moved.toString(), cookie)).kind).toBe('sign-in');
+  expect((await ask(marked, cookie, later(3_602))).kind).toBe('sign-in');
 });
 
 test('a sign-in from before prompt=login does not satisfy it', async () => {
   const first = await ask(harness.query(site, { prompt: 'login' }), user.cookie, later(60));
-  expect((await ask(first.kind === 'login' ? first.query : '', user.cookie, later(61))).kind).toBe('login');
+  expect((await ask(first.kind === 'sign-in' ? first.query : '', user.cookie, later(61))).kind).toBe('sign-in');
 });
 
 test('max_age accepts a recent sign-in and requires a new one for an older sign-in or for 0', async () => {
   const of = (max_age: string) => harness.query(site, { max_age });
   expect((await ask(of('3600'))).kind).toBe('consent');
-  expect((await ask(of('3600'), user.cookie, later(7_200))).kind).toBe('login');
-  expect((await ask(of('0'))).kind).toBe('login');
+  expect((await ask(of('3600'), user.cookie, later(7_200))).kind).toBe('sign-in');
+  expect((await ask(of('0'))).kind).toBe('sign-in');
 });
 
 test('without consent the user is asked, or prompt=none returns consent_required', async () => {

@@ -13,9 +13,9 @@ import { isClaimedRedirectUri } from './match-redirect-uri.ts';
 import { useRequest } from './pushed-requests.ts';
 
 /**
- * The authorization endpoint (RFC 6749 §4.1.1): issues a code if the user has consented before, else returns the page to
- * show. Another app could impersonate a public client whose redirect URI is not https, so users of such a client are always
- * asked (RFC 6749 §10.2, RFC 8252 §8.6).
+ * The authorization endpoint (RFC 6749 §4.1.1): issues a code if the user has consented before, else returns the page
+ * to show. Another app could impersonate a public client whose redirect URI is not https, so users of such a client are
+ * always asked (RFC 6749 §10.2, RFC 8252 §8.6).
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, caller: Caller): Promise<AuthorizeStep> {

@@ -84,7 +84,7 @@ test.each([
 });
 
 test('a consent form sent without a session grants nothing and asks to sign in', async () => {
-  expect(await decide(harness.query(site), true, ['openid'], '')).toMatchObject({ kind: 'login' });
+  expect(await decide(harness.query(site), true, ['openid'], '')).toMatchObject({ kind: 'sign-in' });
   expect(await consentsOf(user.id, site)).toEqual([]);
 });
 
@@ -97,7 +97,7 @@ test('the request in the form is validated again: an unregistered redirect URI g
 test('an ended session grants nothing, even if its cookie is still cached', async () => {
   const guest = await harness.newUser();
   await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
-  expect((await decide(harness.query(site), true, ['openid'], guest.cookie)).kind).toBe('login');
+  expect((await decide(harness.query(site), true, ['openid'], guest.cookie)).kind).toBe('sign-in');
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
 
@@ -106,7 +106,7 @@ test('a session that ends while its consent is written grants nothing', async ()
   const step = await overtaken(harness.pool, guest.id, 'DELETE FROM sessions WHERE "userId" = $1', () =>
     decide(harness.query(site), true, ['openid'], guest.cookie),
   );
-  expect(step.kind).toBe('login');
+  expect(step.kind).toBe('sign-in');
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
 

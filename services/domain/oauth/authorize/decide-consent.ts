@@ -3,7 +3,7 @@ import type { Caller } from '#services/domain/ports.ts';
 import { holdSession } from '#services/domain/tokens/refresh/create-family.ts';
 import { authorizationDecided, consentGranted } from '../audit-events.ts';
 import { keepConsent, lockConsentOwner } from '../consents/consents.store.ts';
-import { type AuthorizePorts, admitAuthorization, loginStep } from './admit-authorization.ts';
+import { type AuthorizePorts, admitAuthorization, signInStep } from './admit-authorization.ts';
 import { type AuthorizeStep, answerTo, requestUsed } from './authorize-step.ts';
 import { issueCode } from './issue-code.ts';
 import { useRequest } from './pushed-requests.ts';
@@ -40,10 +40,10 @@ export async function decideConsent(
       return answerTo(ports, request, { error: 'access_denied', error_description: 'the user denied the request' });
     });
   return ports.transact(async (tx) => {
-    // A consent outlives its session, so an ended session must not grant one; the session cache may not know yet that it
-    // ended. The response to an incident locks the user before it removes consents, and so finds this one.
+    // A consent outlives its session, so an ended session must not grant one; the session cache may not know yet that
+    // it ended. The response to an incident locks the user before it removes consents, and so finds this one.
     await lockConsentOwner(tx, user.userId);
-    if (!(await holdSession(tx, user.sessionId, user.userId))) return loginStep(ports, decision.query);
+    if (!(await holdSession(tx, user.sessionId, user.userId))) return signInStep(ports, decision.query);
     if (!(await useRequest(tx, request))) return requestUsed;
     await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes);
     const detail = { scope: scopes.join(' '), audience: request.audience };

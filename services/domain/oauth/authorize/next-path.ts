@@ -20,8 +20,8 @@ export const safeNext = (next: string | undefined): string =>
 const HERE = 'http://localhost';
 
 /**
- * Returns where a form of our pages redirects to: an allowed `next` of a link, or the return address of a social sign-in
- * that then required a second factor. The page sends either of them back, so it is validated again.
+ * Returns where a form of our pages redirects to: an allowed `next` of a link, or the return address of a social
+ * sign-in that then required a second factor. The page sends either of them back, so it is validated again.
  */
 export function formNext(browser: Pick<BrowserPolicy, 'trustedOrigins'>, next: string): string {
   if (safeNext(next) === next) return next;
@@ -55,5 +55,5 @@ export async function describeNext(
 export const authorizePathFor = (query: string): string => AUTHORIZE + query;
 
 /** The sign-in page that continues with an authorization request. */
-export const loginPathFor = (query: string): string =>
+export const signInPathFor = (query: string): string =>
   `/login?${new URLSearchParams({ next: authorizePathFor(query) })}`;

@@ -45,9 +45,9 @@ const refusals: Readonly<Record<RequestErrorCode, (options: { readonly detail: s
 const given = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
 /**
- * Stores an authorization request that the client sends directly (RFC 9126) and returns its request_uri for the browser.
- * The request is validated like one in a URL. The user's decision is audited; the push is not, because it may be
- * unauthenticated. With a DPoP proof, the code is bound to the key of the proof (RFC 9449 §10.1).
+ * Stores an authorization request that the client sends directly (RFC 9126) and returns its request_uri for the
+ * browser. The request is validated like one in a URL. The user's decision is audited; the push is not, because it may
+ * be unauthenticated. With a DPoP proof, the code is bound to the key of the proof (RFC 9449 §10.1).
  * Throws `client_unauthenticated` (401), `request_invalid`, `grant_not_allowed`, `scope_invalid`, `target_invalid`,
  * `response_type_unsupported`, `request_object_unsupported`, `dpop_proof_invalid`, `dpop_nonce_required` (400),
  * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).

@@ -45,8 +45,8 @@ export async function readAuthorizationRequest(
 }
 
 /**
- * Consumes the request_uri of a pushed request, so that the request gets one response, however often its page is loaded.
- * Returns false if it was already answered; true for a request that was not pushed.
+ * Consumes the request_uri of a pushed request, so that the request gets one response, however often its page is
+ * loaded. Returns false if it was already answered; true for a request that was not pushed.
  */
 export const useRequest = async (tx: Sql, { pushedHash }: AuthorizationRequest): Promise<boolean> =>
   pushedHash === undefined || (await deletePushedRequest(tx, pushedHash));

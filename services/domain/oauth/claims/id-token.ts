@@ -26,7 +26,8 @@ export function accessTokenHash(accessToken: string, alg: string): string {
 }
 
 /**
- * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. Throws `signing_unavailable` (503).
+ * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. Throws `signing_unavailable`
+ * (503).
  */
 export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: IdTokenFacts): Promise<string> {
   const sign = (alg: string): Promise<string> =>

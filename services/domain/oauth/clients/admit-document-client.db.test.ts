@@ -67,7 +67,7 @@ test('a client whose document has no name is shown by its host', async () => {
 test('a request without a session causes no fetch', async () => {
   const url = newAddress();
   publish(url);
-  expect(await admit(url, { cookie: '' })).toMatchObject({ kind: 'login' });
+  expect(await admit(url, { cookie: '' })).toMatchObject({ kind: 'sign-in' });
   // With prompt=none the authorization returns the error, because no page may be shown.
   expect(await admit(url, { cookie: '', members: { prompt: 'none' } })).toBeNull();
   expect(await clientRow(url)).toBeUndefined();

@@ -6,7 +6,7 @@ import { sessionCallerOf } from '#services/domain/identity/sessions/open-session
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
-import { type AuthorizeInput, type AuthorizePorts, loginStep } from '../authorize/admit-authorization.ts';
+import { type AuthorizeInput, type AuthorizePorts, signInStep } from '../authorize/admit-authorization.ts';
 import type { AuthorizeStep } from '../authorize/authorize-step.ts';
 import { endConsentsTo } from '../consents/consents.store.ts';
 import { isClientDocumentUrl } from './client-document.ts';
@@ -39,7 +39,9 @@ const TOO_MANY_FETCHES = 'Too many metadata documents are being fetched now. Try
 const LIMIT_REACHED = 'The limit on new applications is reached. Try again later.';
 const DAILY_LIMIT_REACHED = 'You have used too many new applications within a day. Try again tomorrow.';
 
-/** Returns the document URL if the request names exactly one client and its document must be fetched; else undefined. */
+/**
+ * Returns the document URL if the request names exactly one client and its document must be fetched; else undefined.
+ */
 function documentUrlIn({ access, clientSettings, clock }: DocumentClientPorts, query: string): string | undefined {
   if (!clientSettings.readsDocuments) return undefined;
   const [clientId = '', ...others] = new URLSearchParams(query).getAll('client_id');
@@ -70,7 +72,7 @@ export async function admitDocumentClient(
   if (live === null) {
     // The authorization handles a known client, and answers prompt=none with an error.
     if (ports.access.client(url) !== undefined || new URLSearchParams(query).get('prompt') === 'none') return null;
-    return loginStep(ports, query);
+    return signInStep(ports, query);
   }
   const { host } = new URL(url);
   const document = await ports.clientDocuments.read(url, live.user.id);
@@ -87,9 +89,9 @@ export async function admitDocumentClient(
 type Stored = 'full' | 'user-full' | 'same' | 'changed';
 
 /**
- * Checks the limits for a new client, and evicts an unused one if necessary; returns the limit that is reached, or null.
- * Links on another site can lead a user to any number of new clients, so a user at the daily limit is refused only if all
- * of those clients are in use.
+ * Checks the limits for a new client, and evicts an unused one if necessary; returns the limit that is reached, or
+ * null. Links on another site can lead a user to any number of new clients, so a user at the daily limit is refused
+ * only if all of those clients are in use.
  */
 async function limitReached(tx: Tx, clientId: string, userId: string): Promise<'full' | 'user-full' | null> {
   if ((await countDocumentsBy(tx, userId)) >= PER_USER_AND_DAY_MAX && !(await evictDocumentClientOf(tx, userId)))

@@ -6,8 +6,8 @@ const LONGEST = 255;
 const LIFE_SECONDS = { min: 300, default: 3_600, max: 86_400 } as const;
 
 /**
- * Whether a client id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document §3): https, with a
- * path, without fragment, query, user part, dot segments or a final dot of the host. It must be in the form to which
+ * Whether a client id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document §3): https, with
+ * a path, without fragment, query, user part, dot segments or a final dot of the host. It must be in the form to which
  * browsers normalise it, so that one client has one id.
  * @param allowsPlain whether http is allowed too, for development
  */
@@ -34,7 +34,10 @@ export type ValidatedDocument =
 
 const refused = (why: string): ValidatedDocument => ({ kind: 'refused', why });
 
-/** Validates a client's metadata document. The client must be public (§4.1): a published document cannot contain a secret. */
+/**
+ * Validates a client's metadata document. The client must be public (§4.1): a published document cannot contain a
+ * secret.
+ */
 export function validateClientDocument(url: string, text: string, scopes: readonly string[]): ValidatedDocument {
   let document: unknown;
   try {

@@ -75,8 +75,8 @@ function scopesOf(scope: string | undefined, allowed: readonly string[]): readon
 }
 
 /**
- * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2). Scopes that are
- * not allowed are left out; the response names the scopes that remain (§3.2.1).
+ * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2). Scopes that
+ * are not allowed are left out; the response names the scopes that remain (§3.2.1).
  * Throws `client_metadata_invalid`, `client_redirect_uri_invalid` (400).
  */
 export function readClientMetadata(given: Readonly<Record<string, unknown>>, rules: MetadataRules): ClientMetadata {

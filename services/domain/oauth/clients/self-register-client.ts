@@ -37,10 +37,10 @@ export const UNUSED_FROM_ONE_ADDRESS_MAX = 500;
 const NAMELESS = 'An application without a name';
 
 /**
- * Registers a client at its own request (RFC 7591). Its users must consent, and the consent page says that the client is
- * unvetted; its scopes are limited, and it has no permissions of its own. With open registration, the client is public
- * unless it requests a secret. Otherwise the route requires the permission clients:register; the initial access token (RFC
- * 7591 §3) is an access token or API key that has it.
+ * Registers a client at its own request (RFC 7591). Its users must consent, and the consent page says that the client
+ * is unvetted; its scopes are limited, and it has no permissions of its own. With open registration, the client is
+ * public unless it requests a secret. Otherwise the route requires the permission clients:register; the initial access
+ * token (RFC 7591 §3) is an access token or API key that has it.
  * Throws `client_registration_closed` (403), `client_metadata_invalid`, `client_redirect_uri_invalid` (400),
  * `client_registration_full`, `store_unavailable` (503).
  */

@@ -58,8 +58,8 @@ const documentClientOfUserEvict = defineStatement(
 );
 
 /**
- * Refuses a client id that equals a user id: one could act as the other. If a deleted client had the same id, the new one
- * starts at its last revoked epoch, so that the new tokens are not revoked.
+ * Refuses a client id that equals a user id: one could act as the other. If a deleted client had the same id, the new
+ * one starts at its last revoked epoch, so that the new tokens are not revoked.
  */
 const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
@@ -92,9 +92,9 @@ const documentClientUpdate = defineStatement(
 );
 
 /**
- * Unvetted clients that were unused for a week: no token family, no consent, and no document fetched. Disabled clients are
- * kept, because otherwise they could register again. Uses oauth_clients_unvetted, and the indexes by client of the other
- * tables.
+ * Unvetted clients that were unused for a week: no token family, no consent, and no document fetched. Disabled clients
+ * are kept, because otherwise they could register again. Uses oauth_clients_unvetted, and the indexes by client of the
+ * other tables.
  */
 export const unvettedClientPurge = definePurge({
   kind: 'unvetted_clients',

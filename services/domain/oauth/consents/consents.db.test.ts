@@ -27,7 +27,7 @@ afterAll(() => harness?.close());
 const callerOf = ({ id, sessionId }: TestUser): Caller =>
   userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });
 /** Signs the user in at this client with an authorization code. */
-async function logInAt(user: TestUser, client: GrantClient): Promise<void> {
+async function signInAt(user: TestUser, client: GrantClient): Promise<void> {
   const codeVerifier = newVerifier();
   const code = await harness.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
   const input = { code, redirectUri: REDIRECT, codeVerifier, resource: undefined, keys: {} };
@@ -39,7 +39,7 @@ const eventsOf = (clientId: string) =>
 
 test('a user sees the user’s own consents, with scopes and number of token families, and no other user’s', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
-  await logInAt(user, client);
+  await signInAt(user, client);
   expect(await listed(user)).toEqual([
     {
       client_id: client.clientId,
@@ -70,7 +70,7 @@ test('a list longer than one page continues where the page ended', async () => {
 
 test('a withdrawal ends consents, unredeemed codes and every token family, with an event', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
-  await logInAt(user, client);
+  await signInAt(user, client);
   await harness.codeFor(user, client);
   await harness.codeFor(other, client);
   await withdrawConsent(ports, client.clientId, callerOf(user));

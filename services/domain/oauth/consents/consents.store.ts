@@ -50,8 +50,8 @@ const consentsOfClientEnd = defineStatement(
 );
 
 /**
- * Deletes consents of a user that were granted or widened since a time, in key order. Times are from the database's clock,
- * in milliseconds.
+ * Deletes consents of a user that were granted or widened since a time, in key order. Times are from the database's
+ * clock, in milliseconds.
  */
 const consentsSinceDelete = defineStatement(
   'oauthConsentsSinceDelete',

@@ -5,8 +5,8 @@ import type { ConsentView } from './consent-contract.ts';
 import { readAllowedClients } from './consents.store.ts';
 
 /**
- * Lists the clients that can act for the caller, by id, one page at a time: clients with a consent, and clients with only
- * a token family (devices). Throws `cursor_invalid` (400), `permission_missing` (403).
+ * Lists the clients that can act for the caller, by id, one page at a time: clients with a consent, and clients with
+ * only a token family (devices). Throws `cursor_invalid` (400), `permission_missing` (403).
  */
 export async function listConsents(
   { sql }: Pick<Ports, 'sql'>,

@@ -12,8 +12,8 @@ import { deleteConsents, deleteConsentsSince } from './consents.store.ts';
 
 /**
  * Withdraws the caller's consent to a client: one transaction ends the consents, unredeemed codes and grants, token
- * families and their access tokens. If a concurrent redemption commits first, this transaction ends its family; otherwise
- * the redemption finds no code.
+ * families and their access tokens. If a concurrent redemption commits first, this transaction ends its family;
+ * otherwise the redemption finds no code.
  * Throws `permission_missing` (403), `consent_unknown` (404), `store_unavailable` (503).
  */
 export async function withdrawConsent(

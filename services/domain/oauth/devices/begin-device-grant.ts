@@ -44,8 +44,8 @@ const INTERVAL_SECONDS = 5;
 const TRIES = 5;
 
 /**
- * Starts a device grant (RFC 8628 §3.1): issues a device code, and a user code for the user to enter. The user's decision
- * is audited; the request is not, because it may be unauthenticated.
+ * Starts a device grant (RFC 8628 §3.1): issues a device code, and a user code for the user to enter. The user's
+ * decision is audited; the request is not, because it may be unauthenticated.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
  * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).
  */

@@ -15,7 +15,7 @@ export type DeviceDecisionPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & 
 
 /** What the device page shows. */
 export type DeviceStep =
-  | { readonly kind: 'login' }
+  | { readonly kind: 'sign-in' }
   | { readonly kind: 'ask-code'; readonly isUnknown: boolean; readonly live: LiveSession }
   | {
       readonly kind: 'confirm';
@@ -30,14 +30,14 @@ type DeviceInput = { readonly userCode: string | undefined; readonly cookie: str
 
 /**
  * Returns the step of the page that a device sends its user to (RFC 8628 §3.3): sign in, enter the code, then confirm
- * client and scopes. The user confirms in spite of an earlier consent, because the code may come from an attacker's device
- * (§5.4).
+ * client and scopes. The user confirms in spite of an earlier consent, because the code may come from an attacker's
+ * device (§5.4).
  * Throws `state_rewound`, `store_unavailable` (503).
  */
 export async function showDeviceGrant(ports: DeviceDecisionPorts, input: DeviceInput): Promise<DeviceStep> {
   assertMayIssue(ports.revocations);
   const live = await findByCookie(ports, input.cookie);
-  if (live === null) return { kind: 'login' };
+  if (live === null) return { kind: 'sign-in' };
   if (input.userCode === undefined || input.userCode === '') return { kind: 'ask-code', isUnknown: false, live };
   const userCode = normaliseUserCode(input.userCode);
   const terms = userCode === null ? undefined : await readDeviceGrant(ports.sql, userCode);
@@ -83,6 +83,6 @@ export async function answerDeviceGrant(
     });
     return true;
   });
-  if (isDecided === null) return { kind: 'login' };
+  if (isDecided === null) return { kind: 'sign-in' };
   return isDecided ? { kind: 'done', isAllowed } : { kind: 'ask-code', isUnknown: true, live: step.live };
 }

@@ -132,7 +132,7 @@ test('a device grant is refused for a client without that grant type', async () 
 test('the page asks the user to sign in, then for the code, then shows client and scopes', async () => {
   const { user_code } = await begin({}, { scope: 'openid' });
   const show = (userCode: string | undefined, cookie?: string) => showDeviceGrant(ports, { userCode, cookie });
-  expect(await show(user_code)).toEqual({ kind: 'login' });
+  expect(await show(user_code)).toEqual({ kind: 'sign-in' });
   expect(await show(undefined, user.cookie)).toMatchObject({ kind: 'ask-code', isUnknown: false });
   expect(await show(user_code.toLowerCase(), user.cookie)).toMatchObject({
     kind: 'confirm',
@@ -154,10 +154,10 @@ test('the grant of a client that was disabled meanwhile is unknown and cannot be
 
 test('a decision needs a session that has not ended, even if its cookie is still cached', async () => {
   const grant = await begin();
-  expect(await answer(grant.user_code, true, '')).toEqual({ kind: 'login' });
+  expect(await answer(grant.user_code, true, '')).toEqual({ kind: 'sign-in' });
   const guest = await harness.newUser();
   await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
-  expect(await answer(grant.user_code, true, guest.cookie)).toEqual({ kind: 'login' });
+  expect(await answer(grant.user_code, true, guest.cookie)).toEqual({ kind: 'sign-in' });
   expect(await rowOf(grant)).toMatchObject({ status: 'pending', user_id: null });
 });
 

@@ -44,7 +44,9 @@ const deviceGrantDecide = defineStatement(
    RETURNING g.client_id AS "clientId", g.scope, g.audience`,
 );
 
-/** Consumes an approved grant once: concurrent polls wait for the first to commit and find no row. Uses the primary key. */
+/**
+ * Consumes an approved grant once: concurrent polls wait for the first to commit and find no row. Uses the primary key.
+ */
 const deviceGrantConsume = defineStatement(
   'oauthDeviceGrantConsume',
   `DELETE FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 AND status = 'approved'
@@ -69,7 +71,10 @@ const deviceGrantPoll = defineStatement(
    RETURNING g.status, h.is_early AS "isEarly", g.expires_at <= clock_timestamp() AS "isExpired"`,
 );
 
-/** Deletes approved grants that no device has redeemed; waits for a concurrent redemption. Index: oauth_device_grants_user_id. */
+/**
+ * Deletes approved grants that no device has redeemed; waits for a concurrent redemption. Index:
+ * oauth_device_grants_user_id.
+ */
 const deviceGrantsOfDelete = defineStatement(
   'oauthDeviceGrantsOfDelete',
   `DELETE FROM oauth_device_grants WHERE device_code_hash IN
@@ -78,7 +83,9 @@ const deviceGrantsOfDelete = defineStatement(
    RETURNING 1`,
 );
 
-/** Expired grants are kept for ten minutes, so that their devices learn of it. Index: oauth_device_grants_expires_at. */
+/**
+ * Expired grants are kept for ten minutes, so that their devices learn of it. Index: oauth_device_grants_expires_at.
+ */
 export const deviceGrantPurge = definePurge({
   kind: 'oauth_device_grants',
   table: 'oauth_device_grants',

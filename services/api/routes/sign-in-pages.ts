@@ -19,27 +19,27 @@ import {
   sendPasskeyEndpoint,
   sendProviderEndpoint,
   sendSignOutEndpoint,
-} from '#services/domain/oauth/login-pages-contract.ts';
+} from '#services/domain/oauth/sign-in-pages-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { codePage, loginPage, signedInPage, toProviderPage } from '../pages/pages.ts';
+import { codePage, signInPage, signedInPage, toProviderPage } from '../pages/pages.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
 /** The only script of our pages, as served to browsers. */
 const PASSKEY_SCRIPT = readFileSync(new URL('../pages/passkey-sign-in.js', import.meta.url), 'utf8');
 
-export type LoginPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
+export type SignInPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
 /** A failed attempt, as its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };
 
 /** The sign-in page, with advice after a failed attempt. */
-export async function showLogin(
-  ports: LoginPagesPorts,
+export async function showSignIn(
+  ports: SignInPagesPorts,
   request: FastifyRequest,
   next: string,
   again?: Again,
@@ -48,7 +48,7 @@ export async function showLogin(
   const { token, setCookie } = tieForm(ports, request);
   const problem = again && problemText(again.error);
   const { names: providers } = ports.socialProviders;
-  const page = loginPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', providers, problem });
+  const page = signInPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', providers, problem });
   return withErrorHeaders(
     showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets }),
     again?.error,
@@ -60,7 +60,7 @@ const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
 
 /** The page that asks for the second factor of an unfinished sign-in. */
 export async function showCode(
-  ports: LoginPagesPorts,
+  ports: SignInPagesPorts,
   request: FastifyRequest,
   asked: { readonly next: string; readonly challenge: string },
   error?: AppError,
@@ -77,11 +77,11 @@ export async function showCode(
  */
 async function goOn(
   next: string,
-  login: () => Promise<{ readonly setCookie: readonly string[] }>,
+  attempt: () => Promise<{ readonly setCookie: readonly string[] }>,
   onRefused: (error: AppError) => Promise<Answer>,
 ): Promise<Answer> {
   try {
-    return goTo(next, (await login()).setCookie);
+    return goTo(next, (await attempt()).setCookie);
   } catch (err) {
     if (!isAppError(err) || err.definition.status === 500) throw err;
     return onRefused(err);
@@ -90,8 +90,8 @@ async function goOn(
 
 type Tied = { readonly form_token: string; readonly next: string };
 
-function sendLogin(
-  ports: LoginPagesPorts,
+function sendSignIn(
+  ports: SignInPagesPorts,
   form: Tied & { readonly email: string; readonly password: string },
   caller: Caller,
   request: FastifyRequest,
@@ -107,14 +107,14 @@ function sendLogin(
       const challenge = error.options.members?.challenge;
       return error.code === secondFactorRequired.definition.code && typeof challenge === 'string'
         ? showCode(ports, request, { next, challenge })
-        : showLogin(ports, request, next, { email, error });
+        : showSignIn(ports, request, next, { email, error });
     },
   );
 }
 
 /** The second-factor page; without a valid challenge, the sign-in page. */
 function sendCode(
-  ports: LoginPagesPorts,
+  ports: SignInPagesPorts,
   form: Tied & { readonly challenge: string; readonly code: string },
   caller: Caller,
   request: FastifyRequest,
@@ -130,7 +130,7 @@ function sendCode(
     () => answerSecondFactor(ports, input, caller),
     (error) =>
       error.code === challengeOver.definition.code
-        ? showLogin(ports, request, next, { email: '', error })
+        ? showSignIn(ports, request, next, { email: '', error })
         : showCode(ports, request, { next, challenge }, error),
   );
 }
@@ -147,7 +147,7 @@ function assertionIn({ challenge, response }: { readonly challenge: string; read
 
 /** Submitted by the page's script, without password or code: a passkey replaces both. */
 function sendPasskey(
-  ports: LoginPagesPorts,
+  ports: SignInPagesPorts,
   form: Tied & { readonly challenge: string; readonly response: string },
   caller: Caller,
   request: FastifyRequest,
@@ -156,7 +156,7 @@ function sendPasskey(
   const next = formNext(ports.auth.browser, form.next);
   const { cookie } = request.headers;
   const assertion = assertionIn(form);
-  const onRefused = (error: AppError) => showLogin(ports, request, next, { email: '', error });
+  const onRefused = (error: AppError) => showSignIn(ports, request, next, { email: '', error });
   if (assertion === null) return onRefused(passkeyRefused());
   return goOn(
     next,
@@ -167,7 +167,7 @@ function sendPasskey(
 
 /** Redirects to another provider, which sends the browser back to the page that asked for the sign-in. */
 async function sendProvider(
-  ports: LoginPagesPorts,
+  ports: SignInPagesPorts,
   form: Tied & { readonly provider: string },
   caller: Caller,
   request: FastifyRequest,
@@ -180,23 +180,23 @@ async function sendProvider(
     return showPage(200, toProviderPage(form.provider, url), { setCookie });
   } catch (error) {
     if (!isAppError(error) || error.definition.status === 500) throw error;
-    return showLogin(ports, request, next, { email: '', error });
+    return showSignIn(ports, request, next, { email: '', error });
   }
 }
 
 /** Sign-in, second factor, passkey and sign-out as pages; everything but the passkey works without script. */
-export function loginPagesRoutes(routes: RouteContext, ports: LoginPagesPorts): void {
+export function signInPagesRoutes(routes: RouteContext, ports: SignInPagesPorts): void {
   bind(routes, showLoginEndpoint, ({ query }, _caller, request) =>
     asPage(async () => {
       const next = safeNext(query.next);
       const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
-      if (live === null) return showLogin(ports, request, next);
+      if (live === null) return showSignIn(ports, request, next);
       const { token, setCookie } = tieForm(ports, request);
       return showPage(200, signedInPage(token, live.user.email), { setCookie });
     }),
   );
   bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendLogin(ports, body, caller, request)),
+    asPage(async () => sendSignIn(ports, body, caller, request)),
   );
   bind(routes, sendLoginCodeEndpoint, ({ body }, caller, request) =>
     asPage(async () => sendCode(ports, body, caller, request)),
