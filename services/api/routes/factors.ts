@@ -61,8 +61,8 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
   bind(routes, preparePasskeyEndpoint, (_input, caller) => preparePasskey(deps, {}, caller));
   bind(routes, registerPasskeyEndpoint, async ({ body }, caller, { headers, signal }) => {
     const made = await registerPasskey(deps, { ...body, cookie: headers.cookie, signal }, caller);
-    const { body: login, setCookie } = made.login;
-    const whole = { ...login, passkey_id: made.passkeyId, recovery_codes: made.recoveryCodes };
+    const { body: signedIn, setCookie } = made.signedIn;
+    const whole = { ...signedIn, passkey_id: made.passkeyId, recovery_codes: made.recoveryCodes };
     return answer(201, whole, { 'set-cookie': setCookie });
   });
   bind(routes, askForPasskeyEndpoint, (_input, caller, { headers }) => {

@@ -108,7 +108,7 @@ async function prepareDemo(
   const children = config.identity.hasherChildren || 2;
   const hasher = createHasher({ pepper: keyRing.secret('pepper').key, children, maxWaitSeconds: 60 });
   try {
-    await seedDemo({ ...ports, hasher }, { logins: [scenario.user, scenario.admin], client: scenario.client }, CALLER);
+    await seedDemo({ ...ports, hasher }, { users: [scenario.user, scenario.admin], client: scenario.client }, CALLER);
   } finally {
     await hasher.close();
   }

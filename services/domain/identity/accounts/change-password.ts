@@ -22,9 +22,10 @@ export type ChangePasswordInput = {
 };
 
 /**
- * Changes the caller's password. Every existing session, token family and access token ends, including the caller's;
- * the result is a new session with its token pair, which expires when the old one would have. The password verifies one
- * factor: a two-factor session keeps its age (`auth_time`). A wrong current password counts as a failed sign-in.
+ * Changes the caller's password. Every existing session, token family and access token ends, including the caller's.
+ * The result is a new session with its token pair; it expires when the old session would have expired. The password
+ * verifies only one factor, so a two-factor session keeps its `auth_time`. A wrong current password counts as a failed
+ * sign-in.
  * @throws unauthenticated (401), currentPasswordWrong (403), loginLocked (429), the `passwordErrors` (400), hashingBusy
  *   (503)
  */
@@ -38,7 +39,7 @@ export async function changePassword(
   const owner = await verifyOwnPassword(ports, userId, { password: currentPassword, cookie, signal }, caller);
   const { hasSecondFactor: keepsSecondFactor } = owner;
   const digest = await newDigest(ports, { password: newPassword, owner, keepsSecondFactor, signal }, caller);
-  const login = await ports.auth.transact(async (tx) => {
+  const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_changed');
     // A password change in the meantime would have ended this session, so the verified password is still current.
     const { amr, acr, expiresAt, email } = await lockOwnSession(tx, caller);
@@ -53,5 +54,5 @@ export async function changePassword(
     return createSessionFamily(tx, ports, opened, caller);
   });
   // The password stays changed even if opening the session fails.
-  return finishOrEnd(ports, login, { cookie }, caller);
+  return finishOrEnd(ports, signedIn, { cookie }, caller);
 }

@@ -24,7 +24,7 @@ export type AnswerSecondFactorInput = SentCode & {
   readonly signal?: AbortSignal;
 };
 
-/** Using a recovery code rewrites the list that was read, so of two concurrent uses one has to read again. */
+/** Using a recovery code rewrites the list that was read, so of two concurrent uses one must read again. */
 const READS = 3;
 
 /**
@@ -56,8 +56,8 @@ async function attempt(ports: SignInPorts, input: AnswerSecondFactorInput, calle
   for (let read = 0; read < READS; read++) {
     const proof = await verifyCode(ports, asked.userId, input);
     if (!proof) break;
-    const login = await open(ports, input, asked, proof, caller);
-    if (login) return finishOrEnd(ports, login, { cookie: input.cookie }, userCaller(asked.userId, caller));
+    const signedIn = await open(ports, input, asked, proof, caller);
+    if (signedIn) return finishOrEnd(ports, signedIn, { cookie: input.cookie }, userCaller(asked.userId, caller));
     if (proof.factor === 'totp') break;
   }
   await ports.transact(async (tx) => {
@@ -70,7 +70,7 @@ async function attempt(ports: SignInPorts, input: AnswerSecondFactorInput, calle
   throw secondFactorRefused();
 }
 
-/** Null if another request has used the code. */
+/** Returns null if another request has used the code. */
 async function open(
   ports: SignInPorts,
   { challenge, cookie }: AnswerSecondFactorInput,

@@ -170,7 +170,7 @@ describe('removing a factor', () => {
     const { id, caller } = await harness.appHolder();
     const registered = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect(registered.recoveryCodes).toBeNull();
-    const strong = await harness.callerBy(cookieOf(registered.login));
+    const strong = await harness.callerBy(cookieOf(registered.signedIn));
     const without = await harness.callerBy(cookieOf(await removeTotpFactor(harness.deps, {}, strong)));
     expect(await listFactors(harness.deps, without)).toMatchObject({
       totp: false,

@@ -17,8 +17,8 @@ import { type OwnPassword, verifyOwnPassword } from './verify-own-password.ts';
 export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: readonly string[] };
 
 /**
- * A secret for an authenticator app and new recovery codes, returned once. The factor becomes active with its first
- * code (`confirmTotpEnrolment`); enrolling again before that replaces the secret.
+ * Creates a secret for an authenticator app and new recovery codes, and returns them once. The factor becomes active
+ * with its first code (`confirmTotpEnrolment`); enrolling again before that replaces the secret.
  * @throws unauthenticated (401), factorConflict (409) if one is confirmed, currentPasswordWrong (403), loginLocked
  *   (429), hashingBusy (503)
  */
@@ -52,7 +52,7 @@ export async function confirmTotpEnrolment(
   const secret = await ports.auth.factors.open(row.secret);
   const step = await matchingStep(secret, code, { nowMs: ports.clock.now(), lastUsedStep });
   if (step === null) throw factorCodeWrong();
-  const login = await ports.auth.transact(async (tx) => {
+  const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_enrolled');
     await lockOwnSession(tx, caller);
     const isFirst = await useStep(tx, userId, { secret: row.secret, step, isConfirmed: false });
@@ -62,5 +62,5 @@ export async function confirmTotpEnrolment(
     const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);
   });
-  return finishOrEnd(ports, login, { cookie }, caller);
+  return finishOrEnd(ports, signedIn, { cookie }, caller);
 }

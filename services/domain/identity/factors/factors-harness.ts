@@ -1,4 +1,4 @@
-// For tests only: people with second factors and passkeys, and the use-cases called where they are.
+// For tests only: users with second factors and passkeys, for tests that call the use-cases.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Caller } from '#services/domain/ports.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
@@ -27,23 +27,23 @@ export type Holder = {
   readonly cookie: string;
   readonly caller: PersonCaller;
 };
-/** With the authenticator app as `otpauth:`, and ten recovery codes. */
+/** A user with an authenticator app (`uri` is its `otpauth:` URI) and ten recovery codes. */
 export type AppHolder = Holder & { readonly uri: string; readonly codes: readonly string[] };
 type Authenticator = ReturnType<typeof createAuthenticator>;
 type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
 type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
 
 export type FactorsHarness = Pick<PeopleHarness, 'pool' | 'poll' | 'deps' | 'rows' | 'close'> & {
-  /** Of everybody here. */
+  /** The password of all users of this harness. */
   readonly password: string;
   readonly digest: string;
   /** The caller of a session cookie. */
   callerBy(cookie: string): Promise<PersonCaller>;
-  /** Signed in by a password, which is all there is. */
+  /** A signed-in user whose only factor is the password. */
   person(): Promise<Holder>;
-  /** Signed in with an authenticator app that has shown a code before. */
+  /** A user signed in with an authenticator app, one code of which is used. */
   appHolder(): Promise<AppHolder>;
-  /** Signed in with a passkey, the only second factor. */
+  /** A user signed in with a passkey, the only second factor. */
   keyHolder(key?: Authenticator): Promise<KeyHolder>;
   /** What a browser sends to register this key for the caller. */
   newKey(key: Authenticator, caller: Caller, ceremony?: Ceremony): Promise<PasskeyResponse & { readonly name: string }>;
@@ -113,8 +113,8 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
     keyHolder: async (key = createAuthenticator()) => {
       const { id, email, caller } = await person();
       const registered = await registerPasskey(deps, await newKey(key, caller), caller);
-      const cookie = cookieOf(registered.login);
-      const { session } = registered.login.body;
+      const cookie = cookieOf(registered.signedIn);
+      const { session } = registered.signedIn.body;
       return { id, email, sessionId: session.id, cookie, caller: await callerBy(cookie), key, registered };
     },
     assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps, {}, anonymous), ceremony),

@@ -105,7 +105,7 @@ describe('passkeys', () => {
     const { registered, key } = await harness.keyHolder(createAuthenticator({ isShared: true }));
     const amrOf = ({ tokens }: { readonly tokens: { readonly access_token: string } }) =>
       claimsIn(tokens.access_token).amr;
-    expect(amrOf(registered.login.body)).toEqual(['pwd', 'swk', 'user', 'mfa']);
+    expect(amrOf(registered.signedIn.body)).toEqual(['pwd', 'swk', 'user', 'mfa']);
     const opened = await signInWithPasskey(harness.deps, await harness.assertion(key), anonymous);
     expect(amrOf(opened.body)).toEqual(['swk', 'user', 'mfa']);
   });

@@ -46,15 +46,15 @@ describe('registering a passkey', () => {
     });
     const first = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect(new Set(first.recoveryCodes).size).toBe(10);
-    expect(claimsIn(first.login.body.tokens.access_token)).toMatchObject({
+    expect(claimsIn(first.signedIn.body.tokens.access_token)).toMatchObject({
       acr: 'aal2',
       amr: ['pwd', 'hwk', 'user', 'mfa'],
     });
     expect([await isLive(cookie), await isLive(other.cookie)]).toEqual([false, false]);
-    const strong = await harness.callerBy(cookieOf(first.login));
+    const strong = await harness.callerBy(cookieOf(first.signedIn));
     const second = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), strong), strong);
     expect(second.recoveryCodes).toBeNull();
-    const own = await harness.callerBy(cookieOf(second.login));
+    const own = await harness.callerBy(cookieOf(second.signedIn));
     expect(await listFactors(harness.deps, own)).toEqual({
       totp: false,
       passkeys: 2,

@@ -23,10 +23,10 @@ export type RegisteredPasskey = {
   readonly passkeyId: string;
   /** Returned once; null if the account already has codes. */
   readonly recoveryCodes: readonly string[] | null;
-  readonly login: SignInAnswer;
+  readonly signedIn: SignInAnswer;
 };
 
-/** Options for the browser to create a passkey for the caller; passkeys the caller already has are excluded. */
+/** Returns the options for the browser to create a passkey; they exclude the caller's existing passkeys. */
 export async function preparePasskey(ports: SignInPorts, _input: object, caller: Caller): Promise<PasskeyOptions> {
   const { userId } = await ownSession(ports, caller);
   if ((await readFactors(ports.sql, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
@@ -48,7 +48,7 @@ export async function registerPasskey(
   // The plugin requires a secret in the row; no authenticator app has this one.
   const secret = await ports.auth.factors.seal(ports.random.bytes(32).toString('base64url'));
   const backupCodes = await ports.auth.factors.seal(JSON.stringify(codes));
-  const { login, passkeyId, isNew } = await ports.auth
+  const { signedIn, passkeyId, isNew } = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, caller, 'factor_enrolled');
       await lockOwnSession(tx, caller);
@@ -56,13 +56,13 @@ export async function registerPasskey(
       const asked = { userId, challenge, response, name };
       const made = await ports.auth.factors.registerPasskey(asked, caller.request);
       const hasNewCodes = await insertRecoveryCodes(tx, { id: ports.random.uuid(), userId, secret, backupCodes });
-      return { login: await reopen(tx, made.methods), passkeyId: made.id, isNew: hasNewCodes };
+      return { signedIn: await reopen(tx, made.methods), passkeyId: made.id, isNew: hasNewCodes };
     })
     .catch((err: unknown) => {
       throw (err as { constraint?: unknown }).constraint === CREDENTIAL_UNIQUE ? factorConflict({ cause: err }) : err;
     });
-  const answer = await finishOrEnd(ports, login, { cookie }, caller);
-  return { passkeyId, recoveryCodes: isNew ? codes : null, login: answer };
+  const answer = await finishOrEnd(ports, signedIn, { cookie }, caller);
+  return { passkeyId, recoveryCodes: isNew ? codes : null, signedIn: answer };
 
   async function reopen(tx: Tx, methods: readonly string[]) {
     await endSessionIn(tx, ports, sessionId);

@@ -15,8 +15,8 @@ import { deletePasskey } from './passkeys.store.ts';
 type Cookie = { readonly cookie?: string | undefined; readonly signal?: AbortSignal };
 
 /**
- * Removes the caller's authenticator app: every existing session, token family and access token ends, and the result is
- * a new session. Requires a recent two-factor sign-in.
+ * Removes the caller's authenticator app, ends every existing session, token family and access token, and opens a new
+ * session. Requires a recent two-factor sign-in.
  * @throws factorConflict (409) if there is none, stepUpRequired (403)
  */
 export const removeTotpFactor = (ports: SignInPorts, input: Cookie, caller: Caller): Promise<SignInAnswer> =>
@@ -24,7 +24,7 @@ export const removeTotpFactor = (ports: SignInPorts, input: Cookie, caller: Call
     if (!(await removeTotp(tx, userId))) throw factorConflict();
   });
 
-/** Removes a passkey of the caller, and ends every session likewise. Throws `passkey_unknown` (404). */
+/** Removes a passkey of the caller, and ends and opens sessions in the same way. Throws `passkey_unknown` (404). */
 export const removePasskey = (
   ports: SignInPorts,
   { id, ...input }: Cookie & { readonly id: string },
@@ -42,7 +42,7 @@ async function removeFactor(
 ): Promise<SignInAnswer> {
   const session = await ownSession(ports, caller);
   const { userId, sessionId, amr, acr, expiresAt } = session;
-  const login = await ports.auth.transact(async (tx) => {
+  const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_removed');
     await lockOwnSession(tx, caller);
     await remove(tx, session);
@@ -53,7 +53,7 @@ async function removeFactor(
     const opened = await ports.auth.openSession({ userId, assurance: { amr, acr }, expiresAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);
   });
-  return finishOrEnd(ports, login, { cookie }, caller);
+  return finishOrEnd(ports, signedIn, { cookie }, caller);
 }
 
 /** Removes the factors that an account got since, with the recovery codes; every session ends if there was a factor. */

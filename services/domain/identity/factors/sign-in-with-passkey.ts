@@ -22,14 +22,15 @@ export type PasskeySignInInput = PasskeyResponse & {
 };
 
 /**
- * Options for the browser to request any passkey for this origin; the same for every user, so they reveal no account.
+ * Returns the options for the browser to request any passkey for this origin. They are the same for every user, so they
+ * reveal no account.
  */
 export const askForPasskey = (ports: HasAuth, _input: object, caller: Caller): Promise<PasskeyOptions> =>
   ports.auth.factors.passkeyAuthentication(caller.request);
 
 /**
- * Signs in with a passkey, for a two-factor session and its token pair. Nothing is typed, so no password is required
- * and no password lock applies.
+ * Signs in with a passkey, for a two-factor session and its token pair. No password is involved, so no lock for wrong
+ * passwords applies.
  * @throws passkeyRefused (401), storeUnavailable (503)
  */
 export async function signInWithPasskey(
@@ -58,10 +59,9 @@ async function attempt(ports: SignInPorts, input: PasskeySignInInput, caller: Ca
   assertMayIssue(ports.revocations);
   const { challenge, response, cookie } = input;
   const replaced = await findByCookie(ports, cookie);
-  const login = await ports.auth.transact(async (tx) => {
+  const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'sign_in');
-    // Lock the owner before the plugin reads the passkey: a passkey removed concurrently is gone by then and opens no
-    // session.
+    // Lock the owner before the plugin reads the passkey, so that a passkey that is being removed opens no session.
     const owner = await findPasskeyOwner(tx, String(response.id));
     if (owner === undefined || !(await lockUser(tx, owner))) throw passkeyRefused();
     const opened = await ports.auth.factors.signInWithPasskey({ challenge, response }, caller.request);
@@ -76,5 +76,5 @@ async function attempt(ports: SignInPorts, input: PasskeySignInInput, caller: Ca
     });
     return createSessionFamily(tx, ports, opened, actor);
   });
-  return finishOrEnd(ports, login, { cookie }, userCaller(login.user.id, caller));
+  return finishOrEnd(ports, signedIn, { cookie }, userCaller(signedIn.user.id, caller));
 }

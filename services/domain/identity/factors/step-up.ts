@@ -29,16 +29,16 @@ export type StepUpInput = SentCode & {
 type Opener = { readonly factor: string; open(tx: Tx): Promise<OpenedSession | null> };
 
 /**
- * Authenticates the user again: a new session with its own id and time replaces the caller's and expires when that one
- * would have. If the account has a second factor, the password alone is not enough.
+ * Authenticates the user again: a new session with its own id and time replaces the caller's, and expires when that
+ * session would have expired. If the account has a second factor, the password alone is not enough.
  * @throws secondFactorRequired, secondFactorRefused, passkeyRefused, unauthenticated (401), currentPasswordWrong (403),
  *   loginLocked, secondFactorLocked (429), hashingBusy, storeUnavailable (503)
  */
 export async function stepUp(ports: SignInPorts, input: StepUpInput, caller: Caller): Promise<SignInAnswer> {
   const session = await ownSession(ports, caller);
   const opener = await openerFor(ports, input, session, caller);
-  const login = opener && (await replaceSession(ports, session, opener, caller).catch(refusedPasskey));
-  if (login) return finishOrEnd(ports, login, { cookie: input.cookie }, caller);
+  const signedIn = opener && (await replaceSession(ports, session, opener, caller).catch(refusedPasskey));
+  if (signedIn) return finishOrEnd(ports, signedIn, { cookie: input.cookie }, caller);
   const isCode = input.passkey === undefined;
   const factor = isCode ? (input.totp === undefined ? 'recovery_code' : 'totp') : 'passkey';
   await ports.transact(async (tx) => {
@@ -53,7 +53,7 @@ function refusedPasskey(err: unknown): null {
   throw err;
 }
 
-/** Null if another request has used the code. */
+/** Returns null if another request has used the code. */
 async function replaceSession(
   ports: SignInPorts,
   session: LiveOwnSession,
@@ -64,7 +64,7 @@ async function replaceSession(
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'step_up');
     await lockUser(tx, userId);
-    // Enrolling or removing a factor ends every session; this one must not be restored here.
+    // Enrolling or removing a factor ends every session: a session that ended so must not be replaced by a new one.
     if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
     const opened = await opener.open(tx);
     if (!opened) return null;

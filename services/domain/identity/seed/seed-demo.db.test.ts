@@ -3,7 +3,7 @@ import { clientSecretHash } from '#services/domain/access/access-directory.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
-import { type SeedClient, type SeedLogin, seedDemo } from './seed-demo.ts';
+import { type SeedClient, type SeedUser, seedDemo } from './seed-demo.ts';
 
 let harness: FactorsHarness;
 beforeAll(async () => {
@@ -22,15 +22,15 @@ const client: SeedClient = {
   credentialScopes: ['tokens:read'],
   audiences: ['https://api.example.test'],
 };
-const login = (changes: Partial<SeedLogin> = {}): SeedLogin => ({
+const seedUser = (changes: Partial<SeedUser> = {}): SeedUser => ({
   email: newEmail(),
   name: 'Ada',
   password: harness.password,
   roles: [],
   ...changes,
 });
-const seed = (logins: readonly SeedLogin[], given = client) =>
-  seedDemo(harness.deps, { logins, client: given }, testCaller);
+const seed = (users: readonly SeedUser[], given = client) =>
+  seedDemo(harness.deps, { users, client: given }, testCaller);
 const personOf = async (email: string) =>
   (
     await harness.rows(
@@ -46,7 +46,7 @@ const clientOf = async () =>
   )[0];
 
 test('creates users and client: verified addresses, working passwords, roles, and the secret as a hash', async () => {
-  const [person, admin] = [login(), login({ name: 'Grace', roles: ['admin'] })];
+  const [person, admin] = [seedUser(), seedUser({ name: 'Grace', roles: ['admin'] })];
   await seed([person, admin]);
   const made = await personOf(person.email);
   expect(made).toMatchObject({ name: 'Ada', proven: true });
@@ -57,7 +57,7 @@ test('creates users and client: verified addresses, working passwords, roles, an
 });
 
 test('changes nothing when run again: the digest stays, and no event is written', async () => {
-  const person = login({ roles: ['auditor'] });
+  const person = seedUser({ roles: ['auditor'] });
   await seed([person]);
   const before = [await personOf(person.email), await clientOf()];
   const events = () => harness.rows('SELECT count(*)::int AS count FROM audit_outbox');
@@ -68,7 +68,7 @@ test('changes nothing when run again: the digest stays, and no event is written'
 });
 
 test('resets whatever changed to the scenario', async () => {
-  const person = login();
+  const person = seedUser();
   await seed([person]);
   const before = await personOf(person.email);
   await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [before.id]);
@@ -81,7 +81,7 @@ test('resets whatever changed to the scenario', async () => {
 });
 
 test('a changed password in the scenario opens the account', async () => {
-  const person = login();
+  const person = seedUser();
   await seed([person]);
   await seed([{ ...person, password: 'quite another password' }]);
   const { password: digest } = await personOf(person.email);
@@ -89,7 +89,7 @@ test('a changed password in the scenario opens the account', async () => {
 });
 
 test('two concurrent starts create one of each', async () => {
-  const person = login({ roles: ['auditor'] });
+  const person = seedUser({ roles: ['auditor'] });
   const given = { ...client, clientId: 'demo-twice' };
   await Promise.all([seed([person], given), seed([person], given)]);
   expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toHaveLength(1);

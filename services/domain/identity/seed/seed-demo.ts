@@ -4,7 +4,7 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { findCredential } from '../identity.store.ts';
 import { addRoles, lockSeed, upsertClient, upsertPassword, upsertUser } from './seed.store.ts';
 
-export type SeedLogin = {
+export type SeedUser = {
   readonly email: string;
   readonly name: string;
   readonly password: string;
@@ -29,24 +29,24 @@ export type SeedClient = {
 type SeedPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'>;
 
 /**
- * Creates users and a client with the given secrets, or updates existing ones. Idempotent, and safe when two processes
- * start at once. For development: a production start never calls it.
+ * Creates users and a client with the given secrets, or updates existing ones. It may run again, and in two processes
+ * at once. For development only: a production start never calls it.
  */
 export async function seedDemo(
   ports: SeedPorts,
-  scenario: { readonly logins: readonly SeedLogin[]; readonly client: SeedClient },
+  scenario: { readonly users: readonly SeedUser[]; readonly client: SeedClient },
   caller: Caller,
 ): Promise<void> {
-  // Hashing waits in a queue, so it finishes before the transaction begins.
-  const digests = await Promise.all(scenario.logins.map((login) => newDigest(ports, login)));
+  // Hashing may wait in a queue, so it finishes before the transaction begins.
+  const digests = await Promise.all(scenario.users.map((user) => newDigest(ports, user)));
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'seed');
     await lockSeed(tx);
-    for (const [index, login] of scenario.logins.entries()) {
-      const userId = await upsertUser(tx, { ...login, id: ports.random.uuid() });
+    for (const [index, user] of scenario.users.entries()) {
+      const userId = await upsertUser(tx, { ...user, id: ports.random.uuid() });
       const digest = digests[index];
       if (digest !== undefined) await upsertPassword(tx, ports.random.uuid(), userId, digest);
-      await addRoles(tx, userId, login.roles);
+      await addRoles(tx, userId, user.roles);
     }
     const { clientSecret, ...client } = scenario.client;
     await upsertClient(tx, { ...client, id: ports.random.uuid(), secretHash: clientSecretHash(clientSecret) });
@@ -54,7 +54,7 @@ export async function seedDemo(
 }
 
 /** The digest to store; undefined if the stored one already belongs to this password. */
-async function newDigest({ sql, hasher }: SeedPorts, { email, password }: SeedLogin): Promise<string | undefined> {
+async function newDigest({ sql, hasher }: SeedPorts, { email, password }: SeedUser): Promise<string | undefined> {
   const admission = { clientPrefix: 'seed', knownDevice: true };
   const known = await findCredential(sql, email);
   if (known?.digest && (await hasher.verify(password, known.digest, admission))) return undefined;

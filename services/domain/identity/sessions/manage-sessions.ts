@@ -14,21 +14,21 @@ type ListPorts = Pick<Ports, 'sql'> & {
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 type EndPorts = Pick<Ports, 'transact' | 'sql'> & EndSessionPorts;
 
-const sessionView = (row: SessionRow, logins: readonly LiveFamily[]): LiveSessionView => ({
+const sessionView = (row: SessionRow, families: readonly LiveFamily[]): LiveSessionView => ({
   id: row.id,
   user_id: row.userId,
   created_at: row.createdAt,
   expires_at: row.expiresAt,
   ip_address: row.ipAddress,
   user_agent: row.userAgent,
-  logins: logins.map((login) => ({
-    family_id: login.id,
-    client_id: login.clientId,
-    scope: login.scope,
-    device: { ...login.device },
-    created_at: login.createdAt,
-    refreshed_at: login.refreshedAt,
-    expires_at: login.expiresAt,
+  logins: families.map((family) => ({
+    family_id: family.id,
+    client_id: family.clientId,
+    scope: family.scope,
+    device: { ...family.device },
+    created_at: family.createdAt,
+    refreshed_at: family.refreshedAt,
+    expires_at: family.expiresAt,
   })),
 });
 
@@ -40,16 +40,16 @@ export async function listSessions(
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]) ?? [];
   const rows = await readSessionsPage(sql, input, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
   const { items, next } = pageOf(rows, input.limit, ({ createdAt, id }) => [createdAt, id]);
-  const logins = await familiesOfSessions(
+  const families = await familiesOfSessions(
     { sql },
     items.map(({ id }) => id),
   );
-  return { items: items.map((row) => sessionView(row, logins.get(row.id) ?? [])), next };
+  return { items: items.map((row) => sessionView(row, families.get(row.id) ?? [])), next };
 }
 
 /**
- * The caller's sessions; `current` is the one of the request. Throws `permission_missing` (403) if the caller is not a
- * user.
+ * Lists the caller's sessions; `current` is the id of the session that sent the request. Throws `permission_missing`
+ * (403) if the caller is not a user.
  */
 export async function listOwnSessions(
   ports: ListPorts,

@@ -20,7 +20,7 @@ export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
   HasRevocations &
   HasTokenSettings;
 
-/** A session and its token family, committed; the tokens are not signed yet. */
+/** A session and its token family; the tokens are not signed yet. */
 export type SessionWithFamily = OpenedSession & {
   readonly claims: AccessTokenClaims;
   readonly family: Pick<CreatedFamily, 'refreshToken' | 'refreshExpiresInSeconds'>;
@@ -59,14 +59,14 @@ export type SignInDraft = Pick<SessionWithFamily, 'claims' | 'family'> & {
   readonly setCookie: readonly string[];
 };
 
-export function draftSignIn(ports: HasCsrf, login: SessionWithFamily): SignInDraft {
-  const { session, family, claims } = login;
+export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignInDraft {
+  const { session, family, claims } = signedIn;
   const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - session.createdAt.getTime()) / 1_000));
   return {
     claims,
     family: { refreshToken: family.refreshToken, refreshExpiresInSeconds: family.refreshExpiresInSeconds },
-    body: liveSessionView(login),
-    setCookie: login.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
+    body: liveSessionView(signedIn),
+    setCookie: signedIn.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
   };
 }
 
@@ -90,9 +90,9 @@ export async function signDraft(
 /** Drafts and signs in one step. */
 export const completeSignIn = (
   ports: SessionTokenPorts & HasCsrf,
-  login: SessionWithFamily,
+  signedIn: SessionWithFamily,
   caller: Caller,
-): Promise<SignInAnswer> => signDraft(ports, draftSignIn(ports, login), caller);
+): Promise<SignInAnswer> => signDraft(ports, draftSignIn(ports, signedIn), caller);
 
 /** The caller of a live session. */
 export const sessionCallerOf = (

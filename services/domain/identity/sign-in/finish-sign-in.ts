@@ -13,7 +13,7 @@ import {
 } from '../sessions/open-session.ts';
 import { withDevice } from './device-cookie.ts';
 
-/** A user identified by id alone, as an audit actor without session or permissions. */
+/** Returns a caller for the audit log that names the user and has no session or permissions. */
 export const userCaller = (userId: string, { request }: Pick<Caller, 'request'>): Caller => ({
   kind: 'user',
   userId,
@@ -35,14 +35,14 @@ type FinishPorts = Pick<Ports, 'transact'> & SessionTokenPorts & HasAuth & HasCs
  */
 export const finishOrEnd = (
   ports: FinishPorts,
-  login: SessionWithFamily,
+  signedIn: SessionWithFamily,
   asked: { readonly cookie: string | undefined },
   caller: Caller,
-): Promise<SignInAnswer> => signOrEnd(ports, draftSignIn(ports, login), asked, caller);
+): Promise<SignInAnswer> => signOrEnd(ports, draftSignIn(ports, signedIn), asked, caller);
 
 /**
- * The same for a draft. The session of a draft stored for a retry stays open; a replay makes no browser known, because
- * the account may have another owner by now.
+ * The same for a draft. If the draft is stored for a retry (`isKept`), its session stays open. A replay makes no
+ * browser a known device, because the account may have another owner by now.
  */
 export async function signOrEnd(
   ports: FinishPorts,

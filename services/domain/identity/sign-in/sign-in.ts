@@ -98,11 +98,11 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
     return refuseUnverified(ports.sql, { ...admitted, userId: verified.userId }, caller);
   const actor = userCaller(verified.userId, caller);
   const replaced = await findByCookie(ports, input.cookie);
-  const login = await ports.auth
+  const signedIn = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, actor, 'sign_in');
-      // The digest that was verified is read again under this lock, so no session outlives a password change and no
-      // challenge is issued for an old password.
+      // The digest is read again under this lock and compared with the verified one, so that no session outlives a
+      // password change and no challenge is issued for an old password.
       await lockUser(tx, verified.userId);
       const current = await findCredential(tx, email);
       if (current?.userId !== verified.userId || current.digest !== verified.digest || current.isDisabled)
@@ -137,13 +137,13 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
       return (await isUpgradedSince(ports, email, verified)) ? null : refuse();
     });
   // Retry: a concurrent sign-in has upgraded the digest, which happens only once, or the devices were forgotten.
-  if (login === null) return attempt(ports, input, caller);
-  if (isAppError(login)) throw login;
+  if (signedIn === null) return attempt(ports, input, caller);
+  if (isAppError(signedIn)) throw signedIn;
   void upgradeDigest(ports, verified, input.password, actor);
-  return finishOrEnd(ports, login, { cookie: input.cookie }, actor);
+  return finishOrEnd(ports, signedIn, { cookie: input.cookie }, actor);
 }
 
-/** The credential if the password matches. Costs one verification in every case, whether or not the account exists. */
+/** Returns the credential if the password matches. Always verifies one digest, whether or not the account exists. */
 async function verifyPassword(
   ports: Pick<Ports, 'hasher'>,
   { password }: SignInInput,

@@ -138,7 +138,7 @@ async function signIn(
       target: { kind: 'user', id: userId },
       detail: { ...detail, ...sighting },
     });
-    return { userId, isNewUser, login: await createSessionFamily(tx, ports, opened, person) };
+    return { userId, isNewUser, signedIn: await createSessionFamily(tx, ports, opened, person) };
   });
   const begun = await attempted.catch(async (err: unknown) => {
     if (!(err instanceof ClosedAccountError)) throw err;
@@ -146,7 +146,7 @@ async function signIn(
     throw await lockedOut(ports.sql, { userId, detail }, userCaller(userId, caller));
   });
   if (begun.refused) throw withReturn(begun.refused, attempt.callbackUrl);
-  const { body, setCookie } = await finishOrEnd(ports, begun.login, { cookie }, userCaller(begun.userId, caller));
+  const { body, setCookie } = await finishOrEnd(ports, begun.signedIn, { cookie }, userCaller(begun.userId, caller));
   return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callbackUrl, setCookie };
 }
 
