@@ -34,7 +34,10 @@ export const accountDetailShape = accountShape.extend({
   password_changed_at: z.string().nullable(),
   /** Consecutive wrong passwords from unknown devices. */
   failed_logins: z.int(),
-  /** Until then, every password from an unknown device is refused unverified. Null unless a timed lock is active. */
+  /**
+   * Until this time, passwords from unknown devices are refused without verification. Null unless a timed lock is
+   * active.
+   */
   locked_until: z.string().nullable(),
   /**
    * Passwords from unknown devices are refused until a passkey, a mailed code, a known device or an administrator (POST
@@ -110,7 +113,7 @@ export const resetFactorsEndpoint = defineEndpoint({
   summary: 'Remove a lost authenticator app, and on request the passkeys, and end the account’s sessions and tokens',
   body: bodyReason.extend({
     /**
-     * If true, every passkey is removed too and only the password remains. If false, passkeys and recovery codes stay.
+     * True removes every passkey too, and only the password remains. False keeps passkeys and recovery codes.
      */
     passkeys: z.boolean().default(false),
   }),

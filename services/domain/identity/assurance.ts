@@ -8,7 +8,7 @@ export const UNNAMED: Assurance = { amr: [], acr: 'aal1' };
 
 const TWO_FACTORS = 'aal2';
 
-/** The methods of both factors without duplicates; the level becomes two factors. */
+/** Returns the methods of both factors without duplicates, at the two-factor level. */
 export const withSecondFactor = (before: readonly string[], methods: readonly string[]): Assurance => ({
   amr: [...new Set([...before.filter((method) => method !== 'mfa'), ...methods, 'mfa'])],
   acr: TWO_FACTORS,

@@ -19,7 +19,7 @@ export const emailShape = z
   .email()
   .max(254)
   .regex(/^[^@]{1,64}@/);
-// Only bounds the parser; the password policy has error codes of its own.
+// Only bounds the input; the password policy answers with error codes of its own.
 export const passwordShape = z.string().max(4_096);
 /** PostgreSQL stores neither NUL nor halves of surrogate pairs. */
 export const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
@@ -70,7 +70,7 @@ export const signUpEndpoint = defineEndpoint({
   limit: 'credential',
   body: signUpBody,
   idempotency: 'use_case',
-  // 200 where an address must be verified first: the same response for new and known addresses.
+  // 200 if addresses must be verified first; the response is the same for new and known addresses.
   responses: { 201: signInShape, 200: verificationRequired },
   errors: [
     requestInvalid,

@@ -9,8 +9,8 @@ const ADDRESS = /^(?=.{1,254}$)[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]+$
 export const isAddress = (email: string): boolean => ADDRESS.test(email);
 
 /**
- * The form in which an address is stored, compared and hashed. Only A to Z are lowercased: the lower case of some other
- * letters, such as the KELVIN SIGN, is ASCII, and those are not spellings of the same address.
+ * Returns the form in which an address is stored, compared and hashed. Only A to Z are lowercased: the lower case of
+ * some non-ASCII letters, such as the KELVIN SIGN, is ASCII, and an address with such a letter is another address.
  */
 export const normaliseEmail = (email: string): string =>
   email.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());

@@ -5,7 +5,7 @@ import { definePurge } from '../shared/purge.store.ts';
 export type Credential = {
   readonly userId: string;
   readonly digest: string | null;
-  /** Browsers that signed in before this are unknown: the password was changed or the devices were forgotten. */
+  /** Browsers that signed in before this time are unknown: the password was changed or the devices were forgotten. */
   readonly devicesSince: Date | null;
   readonly isDisabled: boolean;
   /** Whether the address is verified. */
@@ -59,13 +59,13 @@ export async function findCredential(sql: Sql, email: string): Promise<Credentia
   return row;
 }
 
-/** False if the password has changed in the meantime. */
+/** Returns false if the password has changed in the meantime. */
 export async function replaceDigest(tx: Sql, userId: string, verified: string, upgraded: string): Promise<boolean> {
   const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, verified, upgraded]);
   return row?.replaced ?? false;
 }
 
-/** The token of the ended session; undefined if it had ended before. */
+/** Ends a session and returns its token; undefined if it had already ended. */
 export async function deleteSession(tx: Sql, sessionId: string): Promise<string | undefined> {
   const [row] = await tx.query<{ token: string }>(sessionDeleteById, [sessionId]);
   return row?.token;

@@ -14,7 +14,7 @@ import { passwordErrors } from '../passwords/password-errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 
 const TAG = 'Accounts';
-// We issue 43 characters; the bound tolerates what a mail reader adds.
+// A code has 43 characters; the bound tolerates characters that a mail program adds.
 const token = z.string().max(128);
 const image = z
   .string()

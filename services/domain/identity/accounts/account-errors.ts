@@ -10,7 +10,7 @@ export const codeInvalid = defineError({
   retryable: false,
 });
 
-/** For a code without a session of its account. */
+/** The request has a code, but neither a session nor the password of its account. */
 export const passwordRequired = defineError({
   code: 'password_required',
   status: 400,

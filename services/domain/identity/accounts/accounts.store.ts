@@ -9,11 +9,11 @@ export type AccountRow = Omit<AuthUser, 'disabledAt'> & {
   readonly isDisabled: boolean;
   /** Null if the account never had a password. */
   readonly passwordChangedAt: Date | null;
-  /** Browsers that signed in before this are unknown. */
+  /** Browsers that signed in before this time are unknown. */
   readonly devicesSince: Date | null;
   /** Whether password sign-in requires a second factor. */
   readonly hasSecondFactor: boolean;
-  /** Of the password; null if the account has none. */
+  /** Digest of the password; null if the account has none. */
   readonly digest: string | null;
 };
 
@@ -43,7 +43,7 @@ const passwordInsert = defineStatement(
 );
 
 /**
- * The row trigger ends every session. The digest may have been upgraded since it was read, so any digest is replaced.
+ * The row trigger ends every session. Replaces any digest, because a sign-in may have upgraded it since it was read.
  */
 const passwordReplace = defineStatement(
   'passwordReplace',
@@ -104,14 +104,16 @@ export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | unde
 export const lockUser = async (tx: Tx, userId: string): Promise<boolean> =>
   (await lockUserRow(tx, userId)) !== undefined;
 
-/** Undefined if another account has the address. The address is verified unless `isVerified` is false. */
+/**
+ * Returns undefined if another account has the address. The address is stored as verified unless `isVerified` is false.
+ */
 export const insertUser = (
   tx: Tx,
   user: { readonly id: string; readonly email: string; readonly name: string; readonly isVerified?: boolean },
 ): Promise<InsertedUser | undefined> =>
   one(tx.query<InsertedUser>(userInsert, [user.id, user.email, user.name, user.isVerified ?? true]));
 
-/** The first password of an account. */
+/** Stores the first password of an account. */
 export const insertPassword = (tx: Tx, id: string, userId: string, digest: string): Promise<unknown> =>
   tx.query(passwordInsert, [id, userId, digest]);
 
@@ -135,7 +137,7 @@ export async function deleteFactors(tx: Tx, userId: string): Promise<void> {
   await tx.query(twoFactorsDelete, [userId]);
 }
 
-/** False if the address has changed or is already verified. */
+/** Returns false if the address has changed or is already verified. */
 export const markEmailVerified = (tx: Tx, userId: string, email: string): Promise<boolean> =>
   isDone(tx.query(emailProve, [userId, email]));
 

@@ -8,7 +8,7 @@ import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
 type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 
-/** The same response whether or not an account has the address. */
+/** The response is the same whether or not an account has the address. */
 export type MailAsked = { readonly status: 'mail_sent_if_known' };
 
 const askFor =
@@ -22,17 +22,17 @@ const askFor =
   };
 
 /**
- * Sends another verification code if the address is unverified. One insert in every case: nothing is looked up before
- * the response.
+ * Sends another verification code if the address is unverified. Before the response, every address costs one insert,
+ * and no account is looked up.
  */
 export const sendVerificationEmail = askFor((to) => ({ template: 'verify_email', to }));
 
-/** Sends a code for a new password if an account has the address. One insert in every case. */
+/** Sends a code for a new password if an account has the address. Every address costs one insert. */
 export const requestPasswordReset = askFor((to) => ({ template: 'reset_password', to }));
 
 /**
- * Sends an unlock code if an account has the address and wrong passwords are counted against it. One insert in every
- * case.
+ * Sends an unlock code if an account has the address and wrong passwords are counted against it. Every address costs
+ * one insert.
  */
 export const requestUnlock = askFor<AskPorts & HasKeyRing>((to, ports) => ({
   template: 'unlock_account',

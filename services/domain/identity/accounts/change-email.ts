@@ -5,9 +5,9 @@ import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockOwnSession } from './lock-own-session.ts';
 
 /**
- * Requests a new address. It takes effect when the code sent to it is redeemed, unless every session of the account has
- * ended before; the old address is then notified. If another account has the address, the response is the same and a
- * mail notifies its owner instead. Throws `unauthenticated` (401) if the caller's session has ended.
+ * Requests a new address. It takes effect when the code sent to it is redeemed, and the old address is then notified.
+ * Ending every session of the account voids the code. If another account has the address, the response is the same, and
+ * a mail notifies the owner of that account instead. Throws `unauthenticated` (401) if the caller's session has ended.
  */
 export async function changeEmail(
   ports: Pick<Ports, 'transact'> & MailPorts,

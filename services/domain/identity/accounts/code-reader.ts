@@ -37,9 +37,9 @@ export type Reader =
 export type ReaderOfAccount = Exclude<Reader, { readonly by: 'new_account' }>;
 
 /**
- * Verifies, outside of any transaction, what was sent with a code. Undefined if the account is deleted or disabled. For
- * a verified address, a wrong password counts as a failed sign-in. For an unverified address, it becomes the new
- * password, so each code allows one guess at most.
+ * Verifies, outside of any transaction, the credentials sent with a code. Returns undefined if the account is deleted
+ * or disabled. For a verified address, a wrong password counts as a failed sign-in. For an unverified address, a wrong
+ * password becomes the new password, so each code allows one guess at most.
  * @throws passwordRequired, the `passwordErrors` (400), currentPasswordWrong (403), loginLocked (429), hashingBusy
  *   (503)
  */

@@ -22,7 +22,7 @@ export const inviteUserEndpoint = defineEndpoint({
   body: z.strictObject({
     email: emailShape,
     name: nameShape.optional(),
-    /** Besides `user`; the caller must have the rights of these roles. */
+    /** Roles besides `user`; the caller must have their rights. */
     roles: z.array(roleName).max(20).optional(),
     /** A bcrypt, scrypt, argon2id or PBKDF2 digest in a common format; upgraded at the first sign-in. */
     password_hash: text(512).optional(),

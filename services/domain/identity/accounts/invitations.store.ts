@@ -3,7 +3,7 @@ import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type Invitation = {
-  /** Id of the mail that carries it. */
+  /** Id of the mail that carries the invitation. */
   readonly id: string;
   readonly userId: string;
   /** Granted only when the invitation is accepted. */
@@ -34,7 +34,7 @@ const grantedRolesDelete = defineStatement(
 export const insertInvitation = (tx: Tx, { id, userId, roles, lifeSeconds }: Invitation): Promise<unknown> =>
   tx.query(invitationInsert, [id, userId, roles, lifeSeconds]);
 
-/** The valid invitation. */
+/** Returns the valid invitation of a user. */
 export const readInvitation = async (sql: Sql, userId: string): Promise<Pick<Invitation, 'id' | 'roles'> | undefined> =>
   (await sql.query<Pick<Invitation, 'id' | 'roles'>>(invitationRead, [userId]))[0];
 
@@ -43,7 +43,7 @@ export const takeInvitation = async (tx: Tx, userId: string): Promise<readonly s
   (await tx.query<{ roles: string[] }>(invitationsDelete, [userId]))[0]?.roles;
 
 /**
- * Voids the invitation of an account whose address was verified by other means: it is deleted with every role that the
+ * Deletes the invitation of an account whose address was verified by other means, and removes every role that the
  * account was granted for the invited person. The caller has locked the user.
  */
 export async function voidInvitation(tx: Tx, userId: string): Promise<void> {
@@ -51,10 +51,10 @@ export async function voidInvitation(tx: Tx, userId: string): Promise<void> {
 }
 
 /**
- * Invitations a month after their code expired, and the accounts that were never used: never verified, never signed in
- * to, without a sign-in method. Disabled accounts stay. Users locked by another transaction are skipped, so that the
- * purge never waits while it locks an invitation. Invitations of users with a granted role stay: they ensure that a
- * person who verifies the address by other means gets none of the roles (`voidInvitation`). Index:
+ * Purges invitations a month after their code expired, with accounts that were never used: unverified, without a
+ * sign-in and without a sign-in method. Disabled accounts are kept. Users locked by another transaction are skipped, so
+ * that the purge never waits while it locks an invitation. Invitations of users with a granted role are kept:
+ * `voidInvitation` needs them if a person verifies the address by other means, who must get none of the roles. Index:
  * invitations_expires_at.
  */
 export const invitationPurge = definePurge({

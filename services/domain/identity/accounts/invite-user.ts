@@ -20,7 +20,7 @@ import { deleteCodesOf } from './one-time-codes.store.ts';
 export type NewInvitation = {
   readonly email: string;
   readonly name?: string | undefined;
-  /** Besides `user`, which every account has. Granted when the invitation is accepted, or at once with a password. */
+  /** Roles besides `user`, which every account has. Granted at once with `passwordHash`, otherwise on acceptance. */
   readonly roles?: readonly string[] | undefined;
   /**
    * A password digest from another system. The account signs in with that password, and the mail asks to verify the
@@ -38,7 +38,7 @@ export type HasInvitationRule = {
 type InvitePorts = MailPorts & HasInvitationRule;
 
 /**
- * Creates an account and mails its future owner a code with which they set its password and verify its address
+ * Creates an account and mails its future owner a code that sets the password and verifies the address
  * (`acceptInvitation`). The caller must have every right of the roles.
  * @throws passwordHashUnknown (400), rightsExceeded (403), roleUnknown (404), emailTaken (409)
  */
@@ -67,7 +67,7 @@ export async function inviteUser(
 }
 
 /**
- * Sends another invitation with its full lifetime, which replaces the previous ones. The caller must have every right
+ * Sends another invitation with the full lifetime; it replaces the previous ones. The caller must have every right that
  * it grants.
  * @throws invitationOver (409) if the address is verified or the account disabled; userUnknown (404), rightsExceeded
  *   (403)

@@ -4,8 +4,8 @@ import { lockUser } from './accounts.store.ts';
 import { ownAccount } from './own-account.ts';
 
 /**
- * Locks the caller's user until the end of the transaction, then reads the caller's session, so that an act that ended
- * it since the request arrived is seen. Throws `unauthenticated` (401) if it has ended.
+ * Locks the caller's user until the end of the transaction, then reads the caller's session again, because another
+ * request may have ended it since this one arrived. Throws `unauthenticated` (401) if the session has ended.
  */
 export async function lockOwnSession(tx: Tx, caller: Caller): Promise<LiveOwnSession> {
   await lockUser(tx, ownAccount(caller).userId);

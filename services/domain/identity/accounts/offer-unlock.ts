@@ -5,9 +5,9 @@ import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { deleteVoidedCodes } from './one-time-codes.store.ts';
 
 /**
- * Queues the unlock mail to the owner of an account that was locked without their doing, in the transaction that locks
- * it or voids the code of the previous mail. Accounts without a password get one too, because sign-in through their
- * providers is locked as well. Delivery drops the mail if the address is unverified.
+ * Queues an unlock mail that the owner did not request, in the transaction that locks the account or voids the code of
+ * the previous mail. Accounts without a password get the mail too, because sign-in through other providers is locked as
+ * well. Delivery drops the mail if the address is unverified.
  */
 export async function offerUnlock(tx: Tx, ports: MailPorts & HasKeyRing, to: string, caller: Caller): Promise<void> {
   await queueMail(
@@ -18,6 +18,6 @@ export async function offerUnlock(tx: Tx, ports: MailPorts & HasKeyRing, to: str
   );
 }
 
-/** Deletes unlock codes that the end of every session has just voided. Returns whether there were any. */
+/** Deletes the unlock codes that became void when every session ended. Returns whether there were any. */
 export const takeVoidedUnlock = (tx: Tx, userId: string): Promise<boolean> =>
   deleteVoidedCodes(tx, userId, 'unlock_account');

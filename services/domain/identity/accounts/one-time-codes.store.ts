@@ -13,25 +13,25 @@ export type CodePurpose =
 
 export type CodeRow = {
   readonly id: string;
-  /** Null: a sign-up whose account is created by redeeming the code. */
+  /** Null for a sign-up: redeeming the code creates the account. */
   readonly userId: string | null;
   readonly email: string;
   readonly sealed: string | null;
 };
 
-/** Valid codes for one address and purpose at once; more mails would only serve to flood a mailbox. */
+/** Maximum of valid codes for one address and purpose: an attacker cannot flood a mailbox. */
 const ALIVE_MAX = 3;
-/** For one address across all purposes, so that requesting several kinds of mail does not raise the limit. */
+/** Maximum for one address over all purposes, so that requesting several kinds of mail does not raise the limit. */
 const ALIVE_EVER_MAX = 5;
 /**
- * Invitation codes, which only an administrator creates, one for each account, are outside the limit: requests by
- * strangers do not use it up for them.
+ * Selects the codes that count towards the limits. Invitation codes do not: only administrators create them, one for
+ * each account, and requests by strangers must not prevent them.
  */
 const OF_STRANGERS = `purpose <> 'invitation'`;
 
 /**
- * Index: one_time_codes_email. $9: uncapped. Replaces the code of the same id, issued by an earlier attempt to send the
- * same mail.
+ * Index: one_time_codes_email. $9: without limits. Replaces the code of the same id, which an earlier attempt to send
+ * the same mail issued.
  */
 const codeIssue = defineStatement(
   'codeIssue',
@@ -46,9 +46,9 @@ const codeIssue = defineStatement(
 );
 
 /**
- * Of concurrent calls, exactly one gets the row. No call gets it once the user's sessions have ended. A change of
- * address is refused too if it was requested (its id contains the time, and the mail may have waited) before the
- * devices were forgotten.
+ * Of concurrent calls, exactly one gets the row; none does after all sessions of the user were ended. The code for a
+ * new address is refused too if it was requested before the devices were forgotten; the time of the request is in its
+ * id, because the mail may have waited.
  */
 const codeDelete = defineStatement(
   'codeDelete',
@@ -98,7 +98,7 @@ export async function insertCode(
     readonly hash: Buffer;
     readonly userEpoch: number | null;
     readonly lifeSeconds: number;
-    /** Issue it regardless of other valid codes for the address. */
+    /** Whether to issue the code regardless of other valid codes for the address. */
     readonly isUncapped: boolean;
   },
 ): Promise<boolean> {
@@ -122,18 +122,18 @@ export async function findNewestCode(sql: Sql, email: string, purpose: CodePurpo
   return row;
 }
 
-/** Every code of a user, and every code sent to an address. */
+/** Deletes every code of a user, and every code sent to an address. */
 export async function deleteCodes(tx: Sql, userId: string, email: string): Promise<void> {
   await tx.query(codesDelete, [userId, email]);
 }
 
-/** Every code of a user for one purpose. */
+/** Deletes every code of a user for one purpose. */
 export async function deleteCodesOf(tx: Sql, userId: string, purpose: CodePurpose): Promise<void> {
   await tx.query(codesOfPurposeDelete, [userId, purpose]);
 }
 
 /**
- * Unexpired codes of a user for one purpose that became void because the user's sessions ended. Returns whether there
+ * Deletes the unexpired codes of a user for one purpose that became void when all sessions ended. Returns whether there
  * were any.
  */
 export const deleteVoidedCodes = async (tx: Sql, userId: string, purpose: CodePurpose): Promise<boolean> =>

@@ -32,13 +32,13 @@ export type NewCode = {
   readonly userEpoch: number | null;
   readonly email: string;
   readonly lifeSeconds: number;
-  /** The mail was not requested by a user, so requests by strangers do not use up its limit. */
+  /** Whether no user requested the mail: the limits, which strangers can use up, do not apply then. */
   readonly isUnasked?: boolean;
   /** Data that takes effect when the code is redeemed; sealed at rest. */
   readonly carries?: object;
 };
 
-/** 256 random bits for one purpose, or null if this address has enough valid codes. Only the hash is stored. */
+/** Issues a code of 256 random bits; null if this address has enough valid codes. Only the hash is stored. */
 export async function issueCode(
   tx: Sql,
   { random, vault }: Pick<Ports, 'random' | 'vault'>,
@@ -63,9 +63,9 @@ export type RedeemedCode = {
 };
 
 /**
- * Redeems a code: of concurrent calls, exactly one succeeds. The user is locked first, in the same order as the acts
- * that delete users with their codes. Undefined if the code is wrong, expired, used, or older than the end of the
- * user's sessions.
+ * Redeems a code: of concurrent calls, exactly one succeeds. The user is locked before the code, as in use-cases that
+ * delete users with their codes. Returns undefined if the code is wrong, expired or used, or if all sessions of the
+ * user were ended since it was requested.
  */
 export async function redeemCode(
   tx: Tx,
@@ -83,7 +83,7 @@ export async function redeemCode(
   return undefined;
 }
 
-/** The unsealed data of a code. */
+/** Unseals the data of a code. */
 export const openCode = (
   { vault }: Pick<Ports, 'vault'>,
   { id, sealed }: { readonly id: string; readonly sealed: string | null },

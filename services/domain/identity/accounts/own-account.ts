@@ -7,8 +7,8 @@ export { findAccount, lockUser, readSessionRow } from './accounts.store.ts';
 export type OwnAccount = Caller & { readonly kind: 'user' };
 
 /**
- * A user acting on their own account, by session or by a token of the first-party client. A token issued to another
- * client, or an API key, may not change its owner's password or address. Throws `unauthenticated` (401),
+ * Returns the user who acts on their own account, by a session or a token of the first-party client. A token issued to
+ * another client, or an API key, may not change its owner's password or address. Throws `unauthenticated` (401),
  * `permission_missing` (403).
  */
 export function ownAccount(caller: Caller): OwnAccount {

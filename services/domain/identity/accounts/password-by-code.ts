@@ -45,7 +45,7 @@ const byCode =
     if (!owner) return refuseCode(ports.sql, caller);
     const invited = purpose === 'invitation' ? ((await readInvitation(ports.sql, owner.id))?.roles ?? []) : [];
     const ownerToBe = { ...owner, roles: [...owner.roles, ...invited] };
-    // For an unverified address, the factors are removed too (`resetCredentials`).
+    // If the address is unverified, `resetCredentials` removes the factors.
     const keepsSecondFactor = owner.hasSecondFactor && owner.emailVerified;
     const asked = { password: newPassword, owner: ownerToBe, keepsSecondFactor, signal };
     const digest = await newDigest(ports, asked, caller);
@@ -81,7 +81,7 @@ const byCode =
 export const resetPassword = byCode('reset_password', 'password_reset');
 
 /**
- * Sets the first password of an invited account by the invitation code; otherwise like a reset. Only here are the roles
- * of the invitation granted, except roles deleted since.
+ * Sets the first password of an invited account by the invitation code, like a reset. This alone grants the roles of
+ * the invitation, except roles that were deleted since.
  */
 export const acceptInvitation = byCode('invitation', 'invitation_accepted');

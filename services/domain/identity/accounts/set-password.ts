@@ -23,7 +23,8 @@ export type NewPassword = {
 };
 
 /**
- * The digest of an allowed password. Runs outside of transactions. Throws the `passwordErrors` (400), `hashing_busy`.
+ * Checks a new password and returns its digest; call it outside of transactions. Throws the `passwordErrors` (400),
+ * `hashing_busy`.
  */
 export async function newDigest(
   ports: NewPasswordPorts,
@@ -36,10 +37,9 @@ export async function newDigest(
 }
 
 /**
- * Sets the password of an account, ends every existing session and verifies an unverified address. An account with an
- * unverified address may have been created by an attacker, so its other sign-in methods and factors are removed, and so
- * is what was granted for a person who was invited to it. The caller has locked the user and read `account` under that
- * lock.
+ * Sets the password of an account, ends every existing session and verifies an unverified address. An attacker may have
+ * created an account with an unverified address, so its other sign-in methods, its factors and the roles granted for an
+ * invited person are removed. The caller has locked the user and read `account` under that lock.
  */
 export async function resetCredentials(
   tx: Tx,

@@ -14,9 +14,9 @@ type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'
 export type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] };
 
 /**
- * Unlocks password sign-in from any device by a mailed code: the consecutive failures are cleared, as when an
- * administrator unlocks the account. It signs no user in. The browser becomes a known device, because its user reads
- * the account's mail, which an attacker with only the password does not. Of concurrent calls with one code, exactly one
+ * Unlocks password sign-in from any device by a mailed code: clears the consecutive failures, as when an administrator
+ * unlocks the account, and opens no session. The browser becomes a known device, because its user can read the
+ * account's mail, and an attacker with only the password cannot. Of concurrent calls with one code, exactly one
  * succeeds. Throws `code_invalid` (400).
  */
 export async function unlockAccount(

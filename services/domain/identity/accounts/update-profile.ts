@@ -31,7 +31,10 @@ export async function updateProfile(
   });
 }
 
-/** The same for a user authenticated by the caller. Throws `unauthenticated` (401) if the user does not exist. */
+/**
+ * The same for a user whom the caller of this function has authenticated. Throws `unauthenticated` (401) if the user
+ * does not exist.
+ */
 export async function changeProfile(
   tx: Tx,
   ports: HasAuth,

@@ -39,9 +39,9 @@ const EVALUATION_SECONDS = 5;
 const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
 
 /**
- * Verifies an address by the code sent to it: for a sign-up, whose account is created now; for the current address of
- * an account; or for its new address. The person who entered the address may not be the person who reads its mail, so
- * the code is accepted with a session or the password of the account, or with a new password that ends all existing
+ * Verifies an address by the code sent to it: the address of a sign-up, whose account is then created, or the current
+ * or the new address of an account. The person who entered the address may not be the person who reads its mail, so the
+ * code must come with a session or the password of the account, or with a new password, which ends all existing
  * credentials and sessions. Opens no session. Of concurrent calls with one code, exactly one succeeds.
  * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays valid), currentPasswordWrong (403),
  *   emailTaken (409) if another account has taken the address in the meantime, hashingBusy (503), loginLocked (429; for
@@ -94,8 +94,8 @@ async function applyProof(
 }
 
 /**
- * Creates the account of a sign-up, or claims the unverified account that has its address: the password of the mail's
- * reader takes effect.
+ * Creates the account of a sign-up, or takes over the unverified account that has its address, with the password that
+ * the reader of the mail sent.
  */
 async function createAccount(
   tx: Tx,
@@ -129,12 +129,12 @@ async function verifyAddress(
   if (!account || account.isDisabled || !(await isStillValid(tx, account, reader))) return undefined;
   await forgetSessions(tx, ports, userId);
   if (purpose === 'change_email') {
-    // Otherwise the lock would be lost, because its key is the old address. The code stays valid until the account is
-    // unlocked.
+    // The key of the lock is the old address, so a new address would lose the lock. The code is accepted after the
+    // account is unlocked.
     if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))
       throw loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
-    // Nor before detections could lock it: an attacker who has replaced the address would receive the unlock mail, and
-    // the owner could not take the address back.
+    // Wait until detections have evaluated the last sign-in: if an attacker could replace the address first, the
+    // attacker would get the unlock mail, and the owner could not take the address back.
     if (await isSignInUnevaluated(tx, userId)) throw loginLocked({ retryAfterSeconds: EVALUATION_SECONDS });
     await replaceEmail(tx, userId, email);
     await deleteCodes(tx, userId, account.email);

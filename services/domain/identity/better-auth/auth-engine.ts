@@ -43,7 +43,7 @@ type EngineDeps = Pick<Ports, 'random' | 'clock'> & {
 
 const NEVER_TOO_LONG = 4_096;
 
-/** Better Auth's configuration: the features we use, and those we implement ourselves. */
+/** Configures Better Auth: the features that we use, and those that our code replaces. */
 export function createAuthEngine(
   { random, clock, authDatabase, cache, browser, handover }: EngineDeps,
   settings: EngineSettings,
@@ -60,7 +60,8 @@ export function createAuthEngine(
       minPasswordLength: 1,
       maxPasswordLength: NEVER_TOO_LONG,
       password: {
-        // Hashing waits in a queue, so it runs outside of Better Auth, whose calls may run inside a transaction.
+        // Better Auth may call this inside a transaction, and hashing may wait in a queue, so the use-case hashes
+        // before.
         hash: async () => required(handover.getStore()?.digest),
         verify: async ({ hash }) => hash === required(handover.getStore()?.verifiedDigest),
       },
@@ -114,7 +115,7 @@ export function createAuthEngine(
     },
     advanced: {
       database: { generateId: () => random.uuid() },
-      // Only `engineHeaders` writes this header; a header of the request never becomes an address.
+      // Only `engineHeaders` writes this header, so no header of the request becomes the client's address.
       ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
       useSecureCookies: false,
       defaultCookieAttributes: { secure: browser.secureCookies, httpOnly: true, sameSite: 'lax', path: '/' },

@@ -15,7 +15,7 @@ type Engine = ReturnType<typeof createAuthEngine>;
 /** Options for navigator.credentials (WebAuthn §5.4, §5.5), and the plugin's signed challenge. */
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
-/** The credential it returned, as JSON (WebAuthn §5.1), with the signed challenge. */
+/** The credential that the browser returned, as JSON (WebAuthn §5.1), with the signed challenge. */
 export type PasskeyResponse = {
   readonly challenge: string;
   readonly response: Readonly<Record<string, unknown>>;
@@ -26,22 +26,22 @@ export type AuthFactors = {
   /** Encrypts with the plugin's key, as the plugin does for its rows. */
   seal(plain: string): Promise<string>;
   open(sealed: string): Promise<string>;
-  /** A new secret and recovery codes, not confirmed yet, for the account whose password was verified. */
+  /** Creates a secret and recovery codes, not confirmed yet, for an account whose password was verified. */
   enableTotp(
     input: { readonly userId: string; readonly verifiedDigest: string },
     request: RequestContext,
   ): Promise<{ readonly totpUri: string; readonly recoveryCodes: readonly string[] }>;
   passkeyRegistration(input: { readonly userId: string }, request: RequestContext): Promise<PasskeyOptions>;
   /**
-   * The new passkey and the methods that its ceremony verified (RFC 8176). Call inside `transact`. Throws
-   * `passkey_refused`, `factor_conflict`.
+   * Registers a passkey, and returns it with the methods that its ceremony verified (RFC 8176). Call inside `transact`.
+   * Throws `passkey_refused`, `factor_conflict`.
    */
   registerPasskey(
     input: PasskeyResponse & { readonly userId: string; readonly name: string },
     request: RequestContext,
   ): Promise<{ readonly id: string; readonly methods: readonly string[] }>;
   passkeyAuthentication(request: RequestContext): Promise<PasskeyOptions>;
-  /** A two-factor session for the owner of the passkey. Call inside `transact`. Throws `passkey_refused`. */
+  /** Opens a two-factor session for the owner of the passkey. Call inside `transact`. Throws `passkey_refused`. */
   signInWithPasskey(
     input: PasskeyResponse & { readonly expiresAt?: Date },
     request: RequestContext,
@@ -50,7 +50,7 @@ export type AuthFactors = {
 
 const CHALLENGE_COOKIE = 'better-auth-passkey';
 
-/** Maps a refusal by the plugin to this error; other errors pass unchanged. */
+/** Replaces a refusal by the plugin with this error; other errors are unchanged. */
 const refusedAs =
   (refusal: ErrorFactory) =>
   (err: unknown): never => {
@@ -82,7 +82,8 @@ export function createAuthFactors(
   }
 
   /**
-   * The plugin keeps its signed challenge in a cookie; ours travels in the body, so that native apps can send it too.
+   * The plugin keeps its signed challenge in a cookie. Our endpoints have it in the body, so that native apps can send
+   * it.
    */
   async function withProof(
     { headers, response }: { headers: Headers | null | undefined; response: unknown },
@@ -148,7 +149,7 @@ export function createAuthFactors(
           .catch(refusedAs(passkeyRefused)),
       );
       const { userHandle } = response.response as { readonly userHandle?: unknown };
-      // WebAuthn §7.2 step 6: no user was identified before, so the user handle identifies the owner.
+      // WebAuthn §7.2 step 6: no user was identified before the ceremony, so the user handle must name the owner.
       if (userHandle !== userHandleOf(opened.user.id)) throw passkeyRefused();
       return opened;
     },

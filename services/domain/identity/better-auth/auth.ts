@@ -18,7 +18,7 @@ import { relyingParty } from './passkey-plugin.ts';
 export type AuthSettings = EngineSettings & {
   /** CORS_ORIGINS: origins besides ours whose pages may write with the session cookie. */
   readonly corsOrigins: readonly string[];
-  /** `__Host-` and `Secure`; off only under the development profile. */
+  /** Whether cookies are `__Host-` and `Secure`; false only under the development profile. */
   readonly secureCookies: boolean;
 };
 
@@ -27,9 +27,9 @@ export type Auth = {
   readonly browser: BrowserPolicy;
   /** Runs Better Auth's writes and ours in one transaction; its cache is written after the commit. */
   readonly transact: Transact;
-  /** Creates user, account and session. The digest is computed before. Call inside `transact`. */
+  /** Creates user, account and session with a digest computed before. Call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
-  /** A session for a user authenticated by a use-case. Call inside `transact`. */
+  /** Opens a session for a user whom a use-case has authenticated. Call inside `transact`. */
   openSession(
     input: {
       readonly userId: string;
@@ -40,8 +40,8 @@ export type Auth = {
     request: RequestContext,
   ): Promise<OpenedSession>;
   /**
-   * The live session of a signed cookie, from Redis, else Postgres; null if there is none. `isUse` resets its idle
-   * time. Throws `clock_wrong` (503).
+   * Returns the live session of a signed cookie, from Redis or else from Postgres; null if there is none. `isUse`
+   * resets its idle time. Throws `clock_wrong` (503).
    */
   findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
   readonly factors: AuthFactors;
@@ -132,7 +132,7 @@ export function createAuth(
   };
 }
 
-/** Better Auth's errors carry a status, so one caused by a defect of ours could pass for the client's fault. */
+/** Better Auth's errors have a status: this makes sure that a defect of ours is not answered as the client's fault. */
 function ownError(err: unknown): unknown {
   if (!isAPIError(err)) return err;
   if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();

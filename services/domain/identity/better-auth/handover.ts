@@ -14,7 +14,8 @@ export type Handover = {
   /** When the user authenticated; by default now. */
   readonly createdAt?: Date;
   /**
-   * The user a call acts for where the plugin requires a session; a use-case has authenticated them by cookie or token.
+   * The session of the user for whom a call acts if the plugin requires one; a use-case has authenticated the user by
+   * cookie or token.
    */
   readonly as?: LiveSession;
   opened?: LiveSession;

@@ -14,14 +14,12 @@ export function relyingParty(baseUrl: string): { readonly rpID: string; readonly
   return { rpID: 'localhost', origins: [origin, `${protocol}//localhost${port === '' ? '' : `:${port}`}`] };
 }
 
-/** Without user verification a passkey is one factor, no better than a password, and is not accepted. */
+/** Without user verification a passkey is only one factor, and is refused. */
 function assertVerified(isVerified: boolean | undefined): void {
   if (!isVerified) throw new APIError('UNAUTHORIZED', { code: 'USER_NOT_VERIFIED' });
 }
 
-/**
- * None of our pages runs a ceremony inside another page's frame: WebAuthn §7.1 steps 10 and 11, §7.2 steps 13 and 14.
- */
+/** Refuses a ceremony inside another page's frame: WebAuthn §7.1 steps 10 and 11, §7.2 steps 13 and 14. */
 function assertSameOrigin({ response }: { readonly response: { readonly clientDataJSON: string } }): void {
   const { crossOrigin, topOrigin } = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as {
     readonly crossOrigin?: unknown;

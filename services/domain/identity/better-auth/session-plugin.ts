@@ -8,8 +8,8 @@ import { lifeOf, type SessionLife } from '../sessions/session-life.ts';
 import { type Handover, required } from './handover.ts';
 
 /**
- * Opens a session for a user authenticated by a use-case; each of Better Auth's endpoints checks a credential
- * itself. Server-only: it has no path.
+ * Opens a session for a user whom a use-case has authenticated: each of Better Auth's own endpoints would verify a
+ * credential. It has no path, so no request reaches it.
  */
 export const sessionPlugin = () => ({
   id: 'sallyport-session',
@@ -28,8 +28,8 @@ export const sessionPlugin = () => ({
 });
 
 /**
- * Every session records how its user authenticated and gets the lifetime for it, whichever endpoint of Better Auth
- * creates it.
+ * Stores in every new session how its user authenticated, and sets the lifetime for that, whichever endpoint of Better
+ * Auth creates the session.
  */
 export const sessionFacts = (handover: AsyncLocalStorage<Handover>, clock: Clock, life: SessionLife) => ({
   create: {

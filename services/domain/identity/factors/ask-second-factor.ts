@@ -23,22 +23,23 @@ export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]>
 
 /**
  * Every sign-in method calls this after verifying its factor, before it opens a session and with the user locked
- * (`lockUser`). Null: the user has no second factor, and the sign-in continues. Otherwise `second_factor_required`
- * (401) with `challenge` and `factors`, to be thrown after the commit: no session was opened. The challenge is valid
- * for one sign-in, ten minutes and five attempts; a sixth challenge of one user replaces the oldest.
- * @param login.amr methods verified so far (RFC 8176)
+ * (`lockUser`). Returns null if the user has no second factor: the sign-in continues. Otherwise returns
+ * `second_factor_required` (401) with `challenge` and `factors`, which the caller throws after the commit without
+ * opening a session. The challenge is valid for one sign-in, ten minutes and five attempts; a sixth challenge of one
+ * user replaces the oldest.
+ * @param first.amr methods verified so far (RFC 8176)
  */
 export async function askSecondFactor(
   tx: Tx,
   { random }: Pick<Ports, 'random'>,
-  login: {
+  first: {
     readonly userId: string;
     readonly amr: readonly string[];
     readonly detail: Readonly<Record<string, unknown>>;
   },
   caller: Caller,
 ): Promise<AppError | null> {
-  const { userId, amr, detail } = login;
+  const { userId, amr, detail } = first;
   const factors = await factorsOf(tx, userId);
   if (factors.length === 0) return null;
   const challenge = random.bytes(CHALLENGE_BYTES).toString('base64url');

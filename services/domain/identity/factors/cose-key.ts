@@ -68,7 +68,7 @@ function jwkOf(members: ReadonlyMap<number, Value>): JsonWebKey | null {
 const P = 2n ** 255n - 19n;
 const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 const Y_OF_ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n;
-/** y of the points of order 1, 2, 4 and 8: a signature by such a key needs no private key. */
+/** y of the points of order 1, 2, 4 and 8: an attacker can sign for such a key without a private key. */
 const SMALL_ORDER = new Set([0n, 1n, P - 1n, Y_OF_ORDER_8, P - Y_OF_ORDER_8]);
 
 function power(base: bigint, exponent: bigint): bigint {

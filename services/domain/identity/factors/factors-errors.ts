@@ -1,8 +1,8 @@
 import { defineError } from '#services/platform/define/error.ts';
 
 /**
- * The response contains `challenge` and `factors`: what to answer and with which factors. After another provider it
- * also contains `callbackURL`, if one was sent: where to go next.
+ * The response contains the `challenge` to answer and the `factors` that can answer it. After a sign-in with another
+ * provider it also contains the `callbackURL`, if one was sent.
  */
 export const secondFactorRequired = defineError({
   code: 'second_factor_required',

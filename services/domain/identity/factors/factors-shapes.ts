@@ -14,7 +14,7 @@ export const TAG = 'Second factors';
 export const own = { accepts: ['session', 'bearer'] } as const;
 export const ownFresh = { ...own, stepUp: true } as const;
 
-// Only bounds the parser: text in any other format is refused as a wrong code.
+// Only bounds the input: text in another format is refused as a wrong code.
 export const totp = z.string().max(16);
 export const recovery_code = z.string().max(32);
 export const password = z.string().max(4_096);

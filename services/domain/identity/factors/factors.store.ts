@@ -99,7 +99,7 @@ const passkeysRemove = defineStatement(
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
 );
 
-/** Only passkeys created since. Their time, like the times below, is the database's, in milliseconds. */
+/** Passkeys created since a time. This time, like the times below, is from the database's clock, in milliseconds. */
 const passkeysRemoveSince = defineStatement(
   'factorsPasskeysRemoveSince',
   `DELETE FROM passkeys WHERE id IN (
@@ -143,7 +143,7 @@ export type OwnSession = {
   readonly amr: readonly string[];
   readonly acr: 'aal1' | 'aal2';
   readonly expiresAt: Date;
-  /** This and the following fields belong to the user. */
+  /** This and the following fields are of the user. */
   readonly email: string;
   readonly roles: readonly string[];
   readonly tokenEpoch: number;
@@ -182,13 +182,14 @@ export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>
 
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));
-/** Returns how many were removed. */
+/** Returns the number of removed passkeys. */
 export const removePasskeys = async (tx: Tx, userId: string): Promise<number> =>
   (await tx.query(passkeysRemove, [userId])).length;
 export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.query(codesRemove, [userId]);
 
 /**
- * Removes passkeys, authenticator app and recovery codes that the account got since. The caller has locked the user.
+ * Removes passkeys, authenticator app and recovery codes that the account got since a time. The caller has locked the
+ * user.
  */
 export async function removeFactorsSince(tx: Tx, userId: string, since: string): Promise<void> {
   await tx.query(passkeysRemoveSince, [userId, since]);
@@ -197,7 +198,7 @@ export async function removeFactorsSince(tx: Tx, userId: string, since: string):
   await tx.query(codesVoidSince, [userId, since]);
 }
 
-/** False if the user already has codes. */
+/** Returns false if the user already has codes. */
 export const insertRecoveryCodes = (
   tx: Tx,
   row: { readonly id: string; readonly userId: string; readonly secret: string; readonly backupCodes: string },
@@ -206,7 +207,7 @@ export const insertRecoveryCodes = (
 export const replaceRecoveryCodes = (tx: Tx, userId: string, backupCodes: string): Promise<boolean> =>
   isDone(tx.query(codesReplace, [userId, backupCodes]));
 
-/** Undefined if the session has ended or belongs to another user. */
+/** Returns undefined if the session has ended or belongs to another user. */
 export async function readOwnSession(sql: Sql, sessionId: string, userId: string): Promise<OwnSession | undefined> {
   const [row] = await sql.query<OwnSession>(ownSessionRead, [sessionId, userId]);
   return row;

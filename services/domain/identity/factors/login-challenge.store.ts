@@ -3,10 +3,10 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** Time between the two factors: enough to find the phone, but only a few attempts. */
+/** Time between the two factors, for the user to find the phone. */
 const CHALLENGE_SECONDS = 600;
 const CHALLENGE_ATTEMPTS = 5;
-/** Concurrent challenges of one user: at most five times five attempts. */
+/** Maximum of valid challenges of one user, which allow five times five attempts together. */
 const CHALLENGES_AT_ONCE = 5;
 
 export type LoginChallenge = {
@@ -36,7 +36,7 @@ const challengeAttempt = defineStatement(
    RETURNING user_id AS "userId", user_epoch AS "userEpoch", amr`,
 );
 
-/** Redeems the challenge. No row: another request was faster, or the user has changed since. */
+/** Redeems the challenge. Returns no row if another request has redeemed it, or if the user has changed since. */
 const challengeConsume = defineStatement(
   'loginChallengeConsume',
   `DELETE FROM login_challenges c USING users u WHERE c.hash = $1 AND c.expires_at > now() AND u.id = c.user_id

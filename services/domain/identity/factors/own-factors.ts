@@ -18,7 +18,10 @@ const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow):
   created_at: createdAt.toISOString(),
 });
 
-/** The caller's second factors, remaining recovery codes, and whether one of their roles requires a second factor. */
+/**
+ * Returns the caller's second factors, the number of remaining recovery codes, and whether a role requires a second
+ * factor.
+ */
 export async function listFactors(
   { sql, access }: Pick<Ports, 'sql'> & HasAccess,
   caller: Caller,

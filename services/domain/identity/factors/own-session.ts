@@ -6,8 +6,8 @@ import { type OwnSession, readOwnSession } from './factors.store.ts';
 export type LiveOwnSession = OwnSession & { readonly userId: string; readonly sessionId: string };
 
 /**
- * The caller's live session, by cookie or by a token of the first-party client. Throws `unauthenticated` (401) if it
- * has ended or there is none, `permission_missing` (403) for another client.
+ * Returns the caller's live session, by cookie or by a token of the first-party client. Throws `unauthenticated` (401)
+ * if it has ended or there is none, `permission_missing` (403) for another client.
  */
 export async function ownSession({ sql }: { readonly sql: Sql }, caller: Caller): Promise<LiveOwnSession> {
   const { userId, sessionId } = ownAccount(caller);

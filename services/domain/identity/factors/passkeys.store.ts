@@ -40,7 +40,7 @@ export const findPasskeyOwner = async (sql: Sql, credentialId: string): Promise<
 export const readPasskeys = (sql: Sql, userId: string): Promise<PasskeyRow[]> =>
   sql.query<PasskeyRow>(passkeysRead, [userId]);
 
-/** Undefined if this user has no such passkey, even if another user has it. */
+/** Returns undefined if this user has no such passkey, even if another user has it. */
 export async function renamePasskeyRow(
   sql: Sql,
   userId: string,

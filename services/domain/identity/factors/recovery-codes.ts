@@ -2,12 +2,12 @@ import type { Random } from '#services/domain/ports.ts';
 
 const RECOVERY_CODES = 10;
 const CHARACTERS = 'abcdefghijkmnpqrstuvwxyz23456789ABCDEFGHJKLMNPQRSTUVWXYZ';
-/** 69 bits: from 64 bits on, attempts need no rate limit (NIST SP 800-63B-4 §3.1.2.2). */
+/** Twelve characters have 69 bits; with 64 bits or more, attempts need no limit (NIST SP 800-63B-4 §3.1.2.2). */
 const LENGTH = 12;
 /** The largest multiple of the alphabet size in a byte: larger values would make some characters more likely. */
 const FAIR_BELOW = 256 - (256 % CHARACTERS.length);
 
-/** Ten codes of 69 bits each, without characters that look alike. */
+/** Generates ten codes of 69 bits each, without characters that look alike. */
 export function newRecoveryCodes(random: Pick<Random, 'bytes'>): string[] {
   return Array.from({ length: RECOVERY_CODES }, () => {
     let code = '';

@@ -8,7 +8,8 @@ import { ownSession } from './own-session.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';
 
 /**
- * Ten new recovery codes, returned once; previous ones become invalid. Throws `factor_conflict` (409) without a factor.
+ * Creates ten new recovery codes and returns them once; earlier codes become invalid. Throws `factor_conflict` (409) if
+ * the caller has no factor.
  */
 export async function renewRecoveryCodes(
   ports: SignInPorts,

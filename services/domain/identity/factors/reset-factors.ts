@@ -9,10 +9,10 @@ import { removeIdleCodes, removePasskeys, removeTotp } from './factors.store.ts'
 import { factorsAbsent } from './factors-errors.ts';
 
 /**
- * Removes lost factors of an account: the authenticator app and, on request, every passkey; the recovery codes go with
- * the last factor. Every session, token family and token ends, and a mail notifies the owner, so that social
- * engineering of an administrator is noticed. Throws `factors_absent` (409) if there is nothing to remove, and the
- * errors of `actOnUser`.
+ * Removes lost factors of an account: the authenticator app and, on request, every passkey. Recovery codes are removed
+ * with the last factor. Every session, token family and token ends. A mail notifies the owner, who can notice that an
+ * attacker persuaded an administrator. Throws `factors_absent` (409) if there is nothing to remove, and the errors of
+ * `actOnUser`.
  */
 export async function resetFactors(
   ports: UserPorts & MailPorts,
@@ -20,7 +20,7 @@ export async function resetFactors(
   caller: Caller,
 ): Promise<AccountDetailView> {
   await actOnUser(ports, input, caller, async (tx, { id, email: to }) => {
-    // Passkeys first: the recovery codes of an authenticator app stay if a passkey needs them.
+    // Remove the passkeys first: removing the authenticator app keeps the recovery codes while there is a passkey.
     const passkeys = input.passkeys ? await removePasskeys(tx, id) : 0;
     const totp = await removeTotp(tx, id);
     if (!totp && passkeys === 0) throw factorsAbsent();

@@ -1,12 +1,12 @@
 import { createOTP } from '@better-auth/utils/otp';
 
-/** RFC 6238 §5.2; the default of authenticator apps. */
+/** RFC 6238 §5.2; authenticator apps use it by default. */
 const STEP_SECONDS = 30;
 const CODE = /^\d{6}$/;
 
 /**
- * The newest of the steps −1, 0, +1 around now whose code this is and which is later than the last used step; null for
- * any other code. All three codes are computed in every case.
+ * Returns the newest of the steps −1, 0 and +1 around now that has this code and is later than the last used step; null
+ * for any other code. Always computes all three codes.
  */
 export async function matchingStep(
   secret: string,

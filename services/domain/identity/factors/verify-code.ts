@@ -18,7 +18,7 @@ export type SentCode = { readonly totp?: string | undefined; readonly recoveryCo
 /** A correct code. It is accepted only if `use` returns true in the transaction that opens the session. */
 export type VerifiedCode = {
   readonly factor: 'totp' | 'recovery_code';
-  /** False: another request has used the code. */
+  /** Returns false if another request has used the code. */
   use(tx: Tx): Promise<boolean>;
 };
 
@@ -27,9 +27,9 @@ const DAY_SECONDS = 86_400;
 type VerifyPorts = Pick<Ports, 'sql' | 'clock'> & HasAuth;
 
 /**
- * Verifies a code outside of any transaction; null if it is wrong or the user has no such factor. A TOTP attempt is
- * counted as wrong first and cleared when the code is used. A wrong recovery code is not counted: it is too long to
- * guess, and must not lock the owner's authenticator.
+ * Verifies a code outside of any transaction; returns null if it is wrong or the user has no such factor. A TOTP
+ * attempt is first counted as wrong; using its code clears the count. A wrong recovery code is not counted: recovery
+ * codes are too long to guess, and must not lock the owner's authenticator.
  * @throws secondFactorLocked (429) for a TOTP code after too many wrong ones
  */
 export async function verifyCode(ports: VerifyPorts, userId: string, sent: SentCode): Promise<VerifiedCode | null> {
@@ -48,7 +48,7 @@ async function verifyTotp(
 ): Promise<VerifiedCode | null> {
   if (!row.isVerified) return null;
   if (!(await takeTotpTry(ports.sql, userId))) {
-    // No lock in the row: it began after the row was read.
+    // The row has no lock if the lock began after the row was read.
     const lockedSeconds = row.failures >= FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds || LOCK_SECONDS;
     throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
   }

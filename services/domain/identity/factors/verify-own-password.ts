@@ -17,7 +17,7 @@ export type OwnPassword = {
 export type VerifiedAccount = AccountRow & { readonly digest: string };
 
 /**
- * Verifies the caller's password and returns the account with its digest. A wrong one counts as a failed sign-in.
+ * Verifies the caller's password and returns the account with its digest. A wrong password counts as a failed sign-in.
  * @throws unauthenticated (401) if the account is deleted or disabled, currentPasswordWrong (403), loginLocked (429),
  *   hashingBusy (503)
  */

@@ -10,9 +10,9 @@ export type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' |
   readonly mailTransport: MailTransport;
 };
 
-/** Mails taken and sent at once, over as many connections as the transport keeps. */
+/** Mails sent concurrently; the transport keeps as many connections. */
 const BATCH = 8;
-/** Longer than any attempt. A mail whose worker died is taken again after it. */
+/** Longer than any attempt. If the worker dies, another one takes the mail after this time. */
 const LEASE_SECONDS = 120;
 const FIRST_PAUSE_SECONDS = 5;
 const LONGEST_PAUSE_SECONDS = 3_600;

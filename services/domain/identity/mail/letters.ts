@@ -15,7 +15,7 @@ const UNITS = [
   ['minute', 60, 0],
 ] as const;
 
-/** The lifetime in words, rounded down: two or more of the largest unit, so that little is lost. */
+/** Writes a lifetime in words, rounded down, in the largest unit of which it has at least two. */
 function inWords(seconds: number): string {
   const [unit, length] = UNITS.find(([, , least]) => seconds >= least) as (typeof UNITS)[number];
   return `${Math.floor(seconds / length)} ${unit}s`;

@@ -18,7 +18,7 @@ const mailInsert = defineStatement(
   `INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`,
 );
 
-/** Takes due mails for the longest time an attempt may last. Index: mail_outbox_due. */
+/** Leases due mails for longer than any attempt takes. Index: mail_outbox_due. */
 const mailsTake = defineStatement(
   'mailsTake',
   `WITH due AS MATERIALIZED (
@@ -34,8 +34,7 @@ const mailsTake = defineStatement(
 );
 
 /**
- * An attempt may change the mail only until a later attempt takes it, so a worker frozen past its lease changes
- * nothing.
+ * Locks a mail only for its latest attempt, so a worker that was delayed past its lease changes nothing.
  */
 const mailLock = defineStatement(
   'mailLock',
@@ -43,7 +42,7 @@ const mailLock = defineStatement(
 );
 const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1 AND attempts = $2`);
 
-/** Null seconds: the mail is given up. */
+/** Gives the mail up if the seconds are null. */
 const mailPostpone = defineStatement(
   'mailPostpone',
   `UPDATE mail_outbox SET failure = $3, next_attempt_at = clock_timestamp() + make_interval(secs => $4)
@@ -59,7 +58,7 @@ const mailBacklogRead = defineStatement(
    FROM mail_outbox`,
 );
 
-/** Mails given up are kept this long; a mail that is still retried is younger. Index: mail_outbox_created_at. */
+/** Mails given up are kept for this time; mails that are still retried are younger. Index: mail_outbox_created_at. */
 export const mailPurge = definePurge({
   kind: 'mails',
   table: 'mail_outbox',
@@ -79,7 +78,7 @@ export const takeMails = (tx: Sql, limit: number, leaseSeconds: number): Promise
 /** One attempt to send a mail. */
 type MailTry = Pick<MailRow, 'id' | 'attempts'>;
 
-/** Locks the mail for the transaction. False if a later attempt has taken it or it was deleted. */
+/** Locks the mail for the transaction; returns false if a later attempt has taken it or it was deleted. */
 export const lockMail = async (tx: Sql, { id, attempts }: MailTry): Promise<boolean> =>
   (await tx.query(mailLock, [id, attempts])).length > 0;
 

@@ -40,13 +40,13 @@ export type MailRequest =
       readonly isUnasked?: true;
     }
   /**
-   * To an invited user; the address may belong to another account by the time the mail is sent. `lifeSeconds`: lifetime
-   * of its code.
+   * For an invited user; when the mail is sent, the address may already belong to another account. `lifeSeconds`:
+   * lifetime of its code.
    */
   | { readonly template: 'invitation'; readonly to: string; readonly userId: string; readonly lifeSeconds: number }
   /**
-   * `userEpoch`: of the requesting user, read in the transaction of the request; the mail is sent only while it is
-   * unchanged.
+   * `userEpoch`: epoch of the requesting user, read in the transaction of the request; the mail is sent only while it
+   * is unchanged.
    */
   | { readonly template: 'change_email'; readonly to: string; readonly userId: string; readonly userEpoch: number }
   | { readonly template: 'password_changed'; readonly to: string }
@@ -70,7 +70,7 @@ type WritePorts = Pick<Ports, 'vault' | 'random'>;
 type Write<R extends MailRequest> = (tx: Tx, ports: WritePorts, mail: StoredMail<R>) => Promise<Letter | null>;
 type MailOf<T extends MailTemplate> = Extract<MailRequest, { readonly template: T }>;
 
-/** A code for an existing account; null if it has too many valid codes. */
+/** Issues a code for an existing account; null if it has too many valid codes. */
 async function codeFor(
   tx: Tx,
   ports: WritePorts,
@@ -84,7 +84,7 @@ async function codeFor(
   return code === null ? null : { url: publicUrl, code, lifeSeconds };
 }
 
-/** The mail of a sign-up; its account is created when the code is redeemed. */
+/** Writes the mail of a sign-up; redeeming its code creates the account. */
 async function signUpLetter(
   tx: Tx,
   ports: WritePorts,
@@ -105,13 +105,13 @@ async function resetMail(
   about: Pick<Letter, 'subject' | 'paragraphs'>,
 ): Promise<Letter | null> {
   const { isDisabled, passwordChangedAt } = account;
-  // A retried mail must not restore access that a new password has ended.
+  // A new password ends access by earlier codes: a retried mail must not give it back.
   if (isDisabled || (passwordChangedAt !== null && passwordChangedAt > mail.askedAt)) return null;
   const coded = await codeFor(tx, ports, 'reset_password', mail, account, CODE_SECONDS.reset_password);
   return coded && resetLetter(coded, about);
 }
 
-/** How each mail is written when it is sent. Null: no mail is sent. */
+/** Writes each mail when it is sent; null sends no mail. */
 const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
   sign_up: async (tx, ports, mail) => {
     const account = await findAccountByEmail(tx, mail.to);
@@ -131,7 +131,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     return account ? resetMail(tx, ports, mail, account, resetWords(mail.publicUrl)) : null;
   },
   unlock_account: async (tx, ports, mail) => {
-    // Nothing to unlock. Written long after the response, so the response reveals nothing.
+    // There is nothing to unlock. The response was sent before, so it does not reveal this.
     if (!(await readCounters(tx, [mail.counter])).some(({ failures }) => failures > 0)) return null;
     const found = await findAccountByEmail(tx, mail.to);
     // An act that ends every session either finds this code and voids it, or commits before this code is issued.
@@ -145,7 +145,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     return coded && unlockLetter(coded, (isUnasked ? closedWords : lockedWords)(coded.url));
   },
   invitation: async (tx, ports, mail) => {
-    // Serialises with accepting or repeating the invitation, so that a replaced invitation gets no code.
+    // The lock makes acceptance and repetition of the invitation wait, so that a replaced invitation gets no code.
     await lockUser(tx, mail.userId);
     if ((await readInvitation(tx, mail.userId))?.id !== mail.id) return null;
     const account = await findAccount(tx, mail.userId);

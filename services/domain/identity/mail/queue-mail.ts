@@ -20,8 +20,8 @@ export type HasVerificationRule = {
 export type MailPorts = Pick<Ports, 'vault' | 'random'> & HasMailer;
 
 /**
- * Queues a mail in the transaction that causes it. One row for every recipient, whether or not an account has the
- * address, so that neither the response nor its timing reveals it. The text is decided when the mail is sent.
+ * Queues a mail in the transaction that causes it. Writes one row whether or not an account has the address, so that
+ * neither the response nor its timing reveals it. The text is decided when the mail is sent.
  * @returns the id of the mail and of the code it will carry
  */
 export async function queueMail(tx: Tx, ports: MailPorts, mail: MailRequest, caller: Caller): Promise<string> {

@@ -13,7 +13,7 @@ export type Letter = {
   };
 };
 
-/** Plain text and the same as simple HTML: no images, no external styles, no tracking. */
+/** Renders a mail as plain text and as simple HTML without images, external styles or tracking. */
 export function renderMail({ subject, paragraphs, link }: Letter): { subject: string; text: string; html: string } {
   const url = link && `${link.page}#${link.code}`;
   const text = [...paragraphs, ...(link ? [`${link.label}:\n${url}`] : [])].join('\n\n');

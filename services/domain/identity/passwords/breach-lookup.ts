@@ -5,8 +5,8 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { passwordBreachUnchecked } from '../audit-events.ts';
 
 /**
- * Range lookup of breached passwords: five of the forty hex digits of a SHA-1 are sent, and every suffix under that
- * prefix is returned, so the service does not learn which password was meant (k-anonymity).
+ * Range lookup of breached passwords: the request has five of the forty hex digits of a SHA-1, and the service returns
+ * every suffix with that prefix, so it does not learn the password (k-anonymity).
  */
 export type BreachRanges = {
   /**
@@ -19,8 +19,8 @@ export type BreachRanges = {
 const PREFIX_DIGITS = 5;
 
 /**
- * Whether this password is known to be breached. If the service is unreachable, the password is accepted: the failure
- * is logged, counted and recorded, and the result is false.
+ * Whether this password is known to be breached. If the service is unreachable, the password is accepted (false), and
+ * the failure is logged, counted and recorded.
  */
 export async function isBreached(
   { breachRanges, sql, log }: Pick<Ports, 'sql' | 'log'> & { readonly breachRanges: BreachRanges },

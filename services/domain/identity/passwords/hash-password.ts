@@ -3,14 +3,14 @@ import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/por
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { hashingBusy } from '../errors.ts';
 
-/** @param knownDevice the browser has signed in before and keeps its place when other requests flood the queue */
+/** @param knownDevice whether the browser has signed in before; the queue then keeps a place for it under a flood */
 export const admissionOf = ({ request }: Caller, signal?: AbortSignal, knownDevice = false): HashAdmission => ({
   clientPrefix: clientPrefixOf(request.ip),
   knownDevice,
   ...(signal ? { signal } : {}),
 });
 
-/** Call before work that is useless without hashing: throws `hashing_busy` (503) if the queue is full. */
+/** Throws `hashing_busy` (503) if the queue is full; called before any work that a full queue would waste. */
 export function assertQueueHasPlace(hasher: Pick<PasswordHasher, 'refusalOf'>, admission: HashAdmission): void {
   const refusal = hasher.refusalOf(admission);
   if (refusal !== undefined) throw asBusy(refusal);

@@ -8,9 +8,9 @@ export type PasswordOwner = {
 };
 
 const PRODUCT = 'sallyport';
-/** Shorter words occur in any text. */
+/** Shorter words occur in passwords by chance. */
 const WORD_MIN = 4;
-/** From this length on, the part before the @ does not occur in a password by chance. */
+/** With this length or more, the part before the @ does not occur in a password by chance. */
 const LOCAL_PART_MIN = 5;
 /** The rest of the password without the word must still be hard to guess. */
 const REST_MIN = 8;
@@ -25,8 +25,8 @@ const folded = (text: string): string =>
 const restOf = (password: string, word: string): number => [...password.replaceAll(word, '')].length;
 
 /**
- * The rule that the password breaks because it is derived from its owner or this service, or null (ASVS 6.2.11). The
- * password may not contain the part before the @; it may contain other words if it has eight more characters.
+ * Returns the error for a password derived from its owner or this service, or null (ASVS 6.2.11). The password must not
+ * contain the part before the @; it may contain other words if it has eight more characters.
  */
 export function contextRuleOf(password: string, { email, name = '' }: PasswordOwner): ErrorFactory | null {
   const given = folded(password);

@@ -87,7 +87,7 @@ export function assertPasswordForm(password: string, least: number): void {
   if (characters > CHARACTERS_MAX || Buffer.byteLength(normal) > BYTES_MAX) throw passwordTooLong();
 }
 
-/** Whether a password can be hashed; one that cannot is no account's password. */
+/** Whether a password can be hashed; a password that cannot be hashed belongs to no account. */
 export function isHashable(password: string): boolean {
   return password !== '' && password.isWellFormed() && Buffer.byteLength(password.normalize('NFKC')) <= BYTES_MAX;
 }

@@ -24,7 +24,7 @@ export async function upgradeDigest(
     const upgraded = await ports.hasher.hash(password, admissionOf(caller));
     const isReplaced = await ports.transact(async (tx) => {
       await setAuditContext(tx, caller, 'hash_upgrade');
-      // A transaction that reads a digest with the user locked relies on it until its end.
+      // A transaction that has locked the user relies on the digest that it read, until it ends.
       await lockUser(tx, userId);
       const replaced = await replaceDigest(tx, userId, digest, upgraded);
       if (replaced)

@@ -17,7 +17,7 @@ export type BrowserHeaders = {
   readonly [name: string]: string | string[] | undefined;
 };
 
-/** The value of one cookie (RFC 6265 §5.4), percent-decoded; the first if the name occurs twice. */
+/** Returns the percent-decoded value of a cookie (RFC 6265 §5.4), the first one if the name occurs twice. */
 export function cookieValue(header: string | undefined, name: string): string | undefined {
   for (const pair of (header ?? '').split(';')) {
     const equals = pair.indexOf('=');
@@ -50,8 +50,9 @@ function isTokenOf({ auth, keyRing }: HasCsrf, token: string, cookieHeader: stri
 }
 
 /**
- * Whether a write authenticated by the session cookie comes from a page that may send it: by our or a listed Origin,
- * or, without an Origin, by the double-submit token. Call it once the session is known to be live.
+ * Whether a write authenticated by the session cookie comes from a page that may send it: one with our or a listed
+ * Origin, or, without an Origin, one that sends the double-submit token. Call it after the session was found to be
+ * live.
  */
 export function csrfPasses(deps: HasCsrf, headers: BrowserHeaders): boolean {
   if (headers.origin !== undefined) return deps.auth.browser.trustedOrigins.has(headers.origin);
@@ -60,8 +61,8 @@ export function csrfPasses(deps: HasCsrf, headers: BrowserHeaders): boolean {
 }
 
 /**
- * Another site must not sign a visitor in as another user. Throws `origin_refused` (403). A request without Origin
- * comes from no page.
+ * Refuses a sign-in that a page of another site sends, which could sign its visitor in as another user (login CSRF). A
+ * request without Origin does not come from a page. Throws `origin_refused` (403).
  */
 export function assertOwnPage({ auth }: HasAuth, headers: BrowserHeaders): void {
   if (headers.origin !== undefined && !auth.browser.trustedOrigins.has(headers.origin)) throw originRefused();

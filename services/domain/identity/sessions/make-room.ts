@@ -10,7 +10,7 @@ export type HasSessionLimit = {
   readonly sessionsPerAccount: number;
 };
 
-/** After the limit was lowered, the excess ends over several sign-ins, so that none takes long. */
+/** Maximum of sessions that one sign-in ends: if the limit was lowered, several sign-ins share the work. */
 const AT_ONCE = 100;
 
 type Arrival = {
@@ -19,14 +19,15 @@ type Arrival = {
   readonly replaced: LiveSession | null;
   /** The new session, if it is already open. */
   readonly openedId?: string;
-  /** Reason of the sign-in, restored in the audit context afterwards. */
+  /** Reason of the sign-in; the audit context gets it back after the sessions have ended. */
   readonly reason: string;
 };
 
 /**
- * Ends the sessions that a new one replaces: the browser's previous session and, if the account has reached its limit,
- * those unused for longest, with their token families and tokens. The caller has locked the user, so concurrent
- * sign-ins see each other's sessions, and has authenticated the user: a refused sign-in ends no session.
+ * Ends the sessions that a new one replaces, with their token families and tokens: the browser's previous session and,
+ * if the account has reached its limit, the sessions unused for longest. The caller has authenticated the user, because
+ * a refused sign-in must end no session, and has locked the user, so that concurrent sign-ins see each other's
+ * sessions.
  */
 export async function makeRoom(
   tx: Tx,

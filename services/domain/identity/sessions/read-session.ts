@@ -8,7 +8,7 @@ import { cookieValue } from './csrf.ts';
 import type { LiveSession } from './live-session.ts';
 import { sessionCallerOf } from './open-session.ts';
 
-/** The live session of a signed cookie, or null. By default, reading it counts as a use. */
+/** Returns the live session of a signed cookie, or null. By default, reading the session counts as a use. */
 export async function findByCookie(
   { auth }: HasAuth,
   cookieHeader: string | undefined,

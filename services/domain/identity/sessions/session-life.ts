@@ -13,19 +13,19 @@ export type SessionLife = {
   readonly twoFactorIdleSeconds: number;
 };
 
-/** A use is written this many times at most within the idle limit, so that reading a session rarely writes. */
+/** Within the idle limit, at most this many uses are written, so that reading a session rarely writes. */
 const USES_WRITTEN = 6;
 
-/** Expiry of a session that would otherwise expire at `expiresAt`. */
+/** Returns the expiry of a session that would otherwise expire at `expiresAt`. */
 export const lifeOf = (
   { twoFactorSeconds }: Pick<SessionLife, 'twoFactorSeconds'>,
   { acr, expiresAt, nowMs }: { readonly acr: string; readonly expiresAt: Date; readonly nowMs: number },
 ): Date => (isTwoFactors(acr) ? new Date(Math.min(expiresAt.getTime(), nowMs + twoFactorSeconds * 1_000)) : expiresAt);
 
 /**
- * The last use of a session whose cookie was just received, or null if it exceeded the idle limit; with `isUse` that is
- * now. Postgres decides, because the cached copy may not know the last use; if Postgres is unreachable, the cached copy
- * decides.
+ * Returns the last use of a session whose cookie was just received (now, with `isUse`); null if the session exceeded
+ * its idle limit. Postgres decides, because the cached copy may not know the last use; if Postgres is unreachable, the
+ * cached copy decides.
  */
 export async function usedSession(
   { sql, clock }: Pick<Ports, 'sql' | 'clock'>,

@@ -29,8 +29,8 @@ const LIST_PREFIX = 'active-sessions-';
 const SESSION_PREFIX = '{"session":';
 const DEFAULT_TTL_SECONDS = 604_800;
 /**
- * How long a cached session is used, by our clock, before Postgres is read again. Shorter than revocations are kept
- * (five minutes beyond the longest access token), so a stale copy expires before its revocation does.
+ * Seconds, by our clock, for which a cached session is used before Postgres is read again. Revocations are kept for
+ * longer (five minutes beyond the longest access token), so a stale copy expires before its revocation.
  */
 const SESSION_SECONDS = 300;
 
@@ -44,9 +44,9 @@ const isSession = (value: unknown): value is CachedSession => {
 
 /**
  * Redis as Better Auth's secondary storage. Values are sealed to their key: an attacker who reads Redis learns nothing,
- * and one who writes to it cannot replace one user's session with another's. Never throws: without Redis every read is
- * a miss and Postgres answers. A cached session that `isTrusted` rejects is a miss too, so a stale copy restores no
- * access; so is a value of another database incarnation, which a restored database may not know.
+ * and an attacker who writes to it cannot replace one user's session with another's. Never throws: without Redis every
+ * read is a miss and Postgres answers. Two more cases are a miss: a session that `isTrusted` rejects, so that a stale
+ * copy restores no access, and a value of another database incarnation, which a restored database may not know.
  */
 export function createSessionCache(
   {

@@ -70,14 +70,14 @@ const sessionUseRead = defineStatement('sessionUseRead', `SELECT "updatedAt" FRO
 export const useSession = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
   (await sql.query<{ updatedAt: Date }>(sessionUse, [id, idleSeconds]))[0]?.updatedAt ?? null;
 
-/** The last use; null as above. */
+/** Returns the last use without recording one; null if the session has ended or exceeded the idle limit. */
 export const readSessionUse = async (sql: Sql, id: string, idleSeconds: number): Promise<Date | null> =>
   (await sql.query<{ updatedAt: Date }>(sessionUseRead, [id, idleSeconds]))[0]?.updatedAt ?? null;
 
 /**
- * Live sessions beyond the most recently used ones, by their cookie or one of their token families. Index:
- * sessions_user_id, for families refresh_families_one_live. For an account with few sessions, only the count is
- * executed.
+ * Reads the live sessions of a user except the most recently used ones; using the cookie or a token family of a session
+ * counts as a use. Index: sessions_user_id, for families refresh_families_one_live. For an account with few sessions,
+ * only the count is executed.
  */
 const sessionsOldestUsed = defineStatement(
   'sessionsOldestUsed',
@@ -89,7 +89,7 @@ const sessionsOldestUsed = defineStatement(
    OFFSET $3 LIMIT $4`,
 );
 
-/** Sessions in id order, then their token families in id order, as every writer of several locks them. */
+/** Locks sessions in id order; their token families follow in id order. Every writer of several sessions locks so. */
 const sessionsLock = defineStatement('sessionsLock', 'SELECT FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE');
 const sessionFamiliesLock = defineStatement(
   'sessionFamiliesLock',
@@ -112,6 +112,6 @@ export async function lockSessions(tx: Sql, ids: readonly string[]): Promise<voi
   await tx.query(sessionFamiliesLock, [ids]);
 }
 
-/** Returns the tokens of the sessions that had not ended before. */
+/** Ends sessions, and returns the tokens of those that had not ended before. */
 export const deleteSessions = async (tx: Sql, ids: readonly string[]): Promise<string[]> =>
   (await tx.query<{ token: string }>(sessionsDelete, [ids])).map(({ token }) => token);

@@ -12,7 +12,7 @@ type DevicePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'sec
 
 /** Seconds for which a browser stays known after its last sign-in. */
 export const DEVICE_COOKIE_SECONDS = 180 * 86_400;
-/** Users who share a browser; the one who signed in longest ago is forgotten first. */
+/** Maximum of users for whom one browser is known; the user who signed in longest ago is forgotten first. */
 const DEVICES_PER_BROWSER = 4;
 const COOKIE = 'sallyport.device';
 const ENTRY = /^(\d{1,5})\.(\d{1,12})\.([\w-]{22})\.([\w-]{43})$/;
@@ -30,8 +30,8 @@ const entriesIn = (cookieHeader: string | undefined, isSecure: boolean): RegExpE
     .filter((parts) => parts !== null);
 
 /**
- * The known device of a browser for this e-mail address, or null. Costs the same for every address: nothing is looked
- * up, and every entry is verified.
+ * Returns the known device of a browser for this e-mail address, or null. Takes the same time for every address: it
+ * reads no store, and verifies every entry.
  */
 export function knownDevice(
   { clock, keyRing }: DevicePorts,
@@ -45,7 +45,8 @@ export function knownDevice(
     readonly isSecure: boolean;
     readonly email: string;
     /**
-     * Older cookies, compared in whole seconds, are not accepted, so collected cookies give an attacker no attempts.
+     * Cookies from before this time (in whole seconds) are not accepted, so collected cookies give an attacker no
+     * attempts.
      */
     readonly since?: Date | null | undefined;
   },

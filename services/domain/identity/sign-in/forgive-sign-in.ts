@@ -5,7 +5,7 @@ import { ASK_AGAIN_SECONDS, accountKeyOf, FAILURES_EVER, LOCK_POLICY } from './s
 import { deleteCounter, forgiveFailures, spendCounter } from './sign-in-failures.store.ts';
 import type { AdmittedSignIn } from './sign-in-guard.ts';
 
-/** A network from which so many accounts failed within 15 minutes is not a household. */
+/** If this many accounts failed from one network within 15 minutes, the network is suspect: a household has fewer. */
 export const STUFFING_NAMES = 50;
 
 /**
@@ -28,14 +28,15 @@ export async function forgiveSignIn(tx: Tx, admitted: AdmittedSignIn): Promise<{
 }
 
 /**
- * Deletes the counter of an account: its password is new, a mailed code was redeemed, or an administrator unlocked it.
+ * Deletes the failure counter of an account, because it has a new password, a mailed code was redeemed, or an
+ * administrator unlocked it.
  */
 export const clearSignInFailures = (tx: Tx, ports: HasKeyRing, email: string): Promise<number | undefined> =>
   deleteCounter(tx, accountKeyOf(ports, email));
 
 /**
- * Disables password sign-in of an account, as after its hundredth failure, until one of the above or a sign-in from a
- * device that became known otherwise. The caller has locked the user. Returns whether this call disabled it.
+ * Disables password sign-in of an account, as after its hundredth failure, until `clearSignInFailures` or a sign-in
+ * from a known device. The caller has locked the user. Returns whether this call disabled it.
  */
 export const disablePasswordSignIn = (
   tx: Tx,

@@ -11,10 +11,10 @@ import { isSteppedUp } from './sign-in-failures.store.ts';
 import { isFromKnownDevice } from './sign-in-origin.ts';
 
 /**
- * Every single-factor sign-in method except the password calls this before it opens a session, with the user locked.
- * After the act `step_up` of an incident, an unknown device cannot sign in with a single factor: if this returns true,
- * the caller rolls back its work and calls `lockedOut`. Wrong passwords alone lock no other sign-in method; otherwise
- * an attacker could lock users out by guessing.
+ * Whether the act `step_up` of an incident refuses this sign-in: an unknown device cannot sign in with a single factor
+ * then. Every single-factor sign-in method except the password calls this before it opens a session, with the user
+ * locked; if it returns true, the caller rolls back its work and calls `lockedOut`. Wrong passwords alone lock no other
+ * sign-in method; otherwise an attacker could lock users out by guessing.
  */
 export async function isClosedTo(
   tx: Tx,

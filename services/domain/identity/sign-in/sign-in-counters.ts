@@ -11,15 +11,15 @@ export const LOCK_POLICY: LockPolicy = {
   firstLockSeconds: 900,
   longestLockSeconds: 86_400,
 };
-/** NIST SP 800-63B-4 §3.2.2: after so many consecutive failures, the password alone is not accepted any more. */
+/** After this many consecutive failures the password alone is no longer accepted (NIST SP 800-63B-4 §3.2.2). */
 export const FAILURES_EVER = 100;
-/** A known device with so many consecutive failures is treated as unknown. */
+/** A known device with this many consecutive failures is treated as unknown. */
 const DEVICE_FAILURES_EVER = 10;
 /** Retry-After of a lock that does not expire. */
 export const ASK_AGAIN_SECONDS = 86_400;
 
 /**
- * Always keyed with the first version of the secret, which is kept for ever: a rotation must not reset the counters.
+ * Always uses the first version of the secret, which is never deleted: a rotation must not reset the counters.
  */
 export function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'network', value: string): string {
   const key = keyRing.secretVersion('identifier', 1) ?? keyRing.secret('identifier').key;
@@ -33,7 +33,7 @@ export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
 export const isDeviceSpent = (deviceKeys: readonly string[], counters: readonly CounterState[]): boolean =>
   counters.some(({ key, failures }) => deviceKeys.includes(key) && failures >= DEVICE_FAILURES_EVER);
 
-/** For how many seconds the counters refuse an attempt; 0: it is allowed. */
+/** Returns for how many seconds the counters refuse an attempt; 0 if it is allowed. */
 export function refusedSeconds(lockingKeys: readonly string[], counters: readonly CounterState[]): number {
   const seconds = counters
     .filter(({ key }) => lockingKeys.includes(key))

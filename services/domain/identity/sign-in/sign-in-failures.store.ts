@@ -6,7 +6,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type CounterState = {
   readonly key: string;
   readonly failures: number;
-  /** Until its lock ends; 0 without a lock. */
+  /** Seconds until the lock of the counter ends; 0 without a lock. */
   readonly lockedSeconds: number;
 };
 
@@ -62,8 +62,8 @@ const loginFailuresDelete = defineStatement(
 );
 
 /**
- * Index: the primary key. The counter stays disabled until it is deleted. Returns a row if it was not yet disabled for
- * this user.
+ * Index: the primary key. Disables password sign-in until the counter is deleted. Returns a row if it was not yet
+ * disabled for this user.
  */
 const loginFailuresSpend = defineStatement(
   'loginFailuresSpend',
@@ -152,8 +152,8 @@ export async function forgiveFailures(
 }
 
 /**
- * Raises the counter of an account to at least `failures` and marks that an incident did so. False if it was already
- * marked.
+ * Raises the counter of an account to at least `failures`, and records that an incident did so. Returns false if that
+ * was already recorded.
  */
 export const spendCounter = async (tx: Sql, key: string, failures: number, userId: string): Promise<boolean> =>
   (await tx.query(loginFailuresSpend, [key, failures, userId])).length > 0;
@@ -166,7 +166,7 @@ export const isSteppedUp = async (sql: Sql, key: string): Promise<boolean> =>
 export const readTriedNames = async (sql: Sql, key: string, windowSeconds: number): Promise<number> =>
   (await sql.query<{ names: number }>(triedNamesRead, [key, windowSeconds]))[0]?.names ?? 0;
 
-/** Returns how many failures it had counted, or undefined. */
+/** Deletes a counter and returns its number of failures, or undefined if there was none. */
 export async function deleteCounter(tx: Sql, key: string): Promise<number | undefined> {
   const [row] = await tx.query<{ failures: number }>(loginFailuresDelete, [key]);
   return row?.failures;

@@ -1,4 +1,4 @@
-// For tests only: two copies of identity on one database, against which passwords are guessed.
+// For tests only: two copies of identity on one database, for tests that guess passwords.
 import { randomBytes } from 'node:crypto';
 import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
 import { type HttpAnswer, type IdentityHarness, startIdentityHarness } from '#testing/harness/identity.ts';
@@ -12,18 +12,18 @@ import { readSignInStatus } from './sign-in-status.ts';
 export type GuardHarness = {
   readonly one: IdentityHarness;
   readonly other: IdentityHarness;
-  /** With what passwords were let into the hashing queue. */
+  /** The admissions with which passwords entered the hashing queue. */
   readonly admissions: HashAdmission[];
   /** Runs while a password is being verified. */
   whileHashing: (() => Promise<unknown>) | undefined;
-  /** A hasher whose verifications the two members above observe. */
+  /** Wraps a hasher, so that `admissions` and `whileHashing` observe its verifications. */
   watched(real: PasswordHasher): PasswordHasher;
   rows(text: string, values?: unknown[]): Promise<Json[]>;
   /** A network for each account, so that a test that locks one does not affect another test. */
   homeOf(email: string): Caller;
-  /** One wrong password, as the use-case counts it, without the time a hash takes. */
+  /** Counts one wrong password as the use-case does, without hashing it. */
   fail(at: IdentityHarness, email: string, caller?: Caller, cookie?: string): Promise<'refused' | 'locked'>;
-  /** At both copies in turn. */
+  /** Calls `fail` at both copies alternately. */
   failTimes(times: number, email: string, caller?: Caller): Promise<void>;
   statusOf(email: string): ReturnType<typeof readSignInStatus>;
   close(): Promise<void>;

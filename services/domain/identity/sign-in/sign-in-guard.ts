@@ -24,7 +24,7 @@ export type AdmittedSignIn = {
 
 export type HasSignInGuard = {
   readonly signInGuard: {
-    /** Off for load tests from one machine; accounts are locked all the same. */
+    /** False for load tests from one machine; accounts are locked even then. */
     readonly locksNetworks: boolean;
   };
 };
@@ -34,13 +34,13 @@ type GuardPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing & HasAuth & HasSignI
 type SignInAttempt = {
   readonly email: string;
   readonly cookie?: string | undefined;
-  /** Of the account, if there is one: devices that signed in before this are unknown. */
+  /** Devices that signed in before this time are unknown; undefined without an account. */
   readonly devicesSince?: Date | null | undefined;
 };
 
 /**
- * Whether the cookie alone identifies a known device, before the account is read: it may have forgotten its devices
- * since.
+ * Whether the cookie alone identifies a known device. The account, which is not read yet, may have forgotten its
+ * devices since the cookie was set.
  */
 export const mayBeKnownDevice = (ports: GuardPorts, { email, cookie }: SignInAttempt): boolean =>
   knownDevice(ports, { cookie, isSecure: ports.auth.browser.secureCookies, email }) !== null;
@@ -76,7 +76,7 @@ export async function admitSignIn(
   return admitted;
 }
 
-/** Records that an attempt was refused because of a lock, before or instead of the result of the password. */
+/** Records that an attempt was refused because of a lock, whether or not its password was verified. */
 export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
   recordEvent(sql, caller, userLogin, {
     outcome: 'locked',

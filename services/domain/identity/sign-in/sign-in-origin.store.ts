@@ -5,8 +5,8 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type Elsewhere = { readonly sessionId: string; readonly ip: string | null; readonly agent: string | null };
 
 /**
- * Index: sessions_user_id. A session keeps the address and time of its sign-in: a phone that signed in on the road last
- * week and refreshes at home is not in another place.
+ * Index: sessions_user_id. A session keeps the IP address and time of its sign-in, so only recent sign-ins are
+ * compared: a phone that signed in on the road last week and is at home now is not in another place.
  */
 const elsewhereRead = defineStatement(
   'loginElsewhereRead',
@@ -19,7 +19,7 @@ const elsewhereRead = defineStatement(
 /** See migration security, which defines the detections. */
 const loginWaits = defineStatement('userLoginWaits', `SELECT 1 WHERE user_login_waits($1)`);
 
-/** At most twenty, begun within this many seconds. */
+/** Reads at most twenty sessions that began within this many seconds. */
 export const readElsewhere = (
   sql: Sql,
   { userId, id }: { readonly userId: string; readonly id: string },
@@ -27,15 +27,15 @@ export const readElsewhere = (
 ): Promise<Elsewhere[]> => sql.query(elsewhereRead, [userId, id, withinSeconds]);
 
 /**
- * Cookies issued just now become invalid too: another copy's clock may be five seconds ahead (the bound of the key
- * ring), and a cookie stores whole seconds. A browser that signs in meanwhile becomes known a few seconds later.
+ * Sets a time a few seconds ahead, because another copy's clock may be five seconds ahead (the bound of the key ring),
+ * and a cookie stores whole seconds. A browser that signs in within these seconds does not become known.
  */
 const devicesForget = defineStatement(
   'userDevicesForget',
   `UPDATE users SET "devicesSince" = date_trunc('second', clock_timestamp()) + interval '6 seconds' WHERE id = $1 RETURNING email`,
 );
 
-/** The address of the account; undefined if it does not exist. */
+/** Forgets the devices and returns the address of the account; undefined if it does not exist. */
 export const forgetDevicesRow = async (tx: Sql, userId: string): Promise<string | undefined> =>
   (await tx.query<{ email: string }>(devicesForget, [userId]))[0]?.email;
 

@@ -14,7 +14,7 @@ import { type Elsewhere, forgetDevicesRow, readElsewhere } from './sign-in-origi
 type SignInOrigin = {
   readonly session_id: string;
   readonly known_device: boolean;
-  /** Sign-in to many other accounts failed from its network lately. */
+  /** Sign-ins to many other accounts recently failed from the same network. */
   readonly suspect_network?: true;
   /** Another session of the same user, from another place. */
   readonly elsewhere?: string;
@@ -23,7 +23,8 @@ type SignInOrigin = {
 const ELSEWHERE_SECONDS = 600;
 
 /**
- * Recorded while the session is opened, so that ending it at once hides nothing from the detections.
+ * Reads the origin in the transaction that opens the session, so that ending the session at once hides nothing from the
+ * detections.
  * @param session just opened in this transaction
  */
 export async function readSignInOrigin(
@@ -70,7 +71,10 @@ export async function isFromKnownDevice(
 const isSpent = async (sql: Sql, deviceKey: string): Promise<boolean> =>
   isDeviceSpent([deviceKey], await readCounters(sql, [deviceKey]));
 
-/** Another network and another user agent: either alone is a phone that leaves the house, or a second browser. */
+/**
+ * Whether both network and user agent differ. If only one differs, it may be a phone that left the house, or a second
+ * browser.
+ */
 export function isAnotherPlace(
   own: { readonly ipAddress: string | null; readonly userAgent: string | null },
   { ip, agent }: Pick<Elsewhere, 'ip' | 'agent'>,

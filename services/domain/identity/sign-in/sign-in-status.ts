@@ -8,7 +8,7 @@ export type SignInStatus = {
   readonly failedLogins: number;
   /** RFC 3339; null without a timed lock. */
   readonly lockedUntil: string | null;
-  /** The lock does not expire: a known device, a passkey, a mailed code or an administrator ends it. */
+  /** Whether the lock does not expire: only a known device, a passkey, a mailed code or an administrator ends it. */
   readonly isSpent: boolean;
 };
 

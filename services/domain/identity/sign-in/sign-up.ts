@@ -30,7 +30,7 @@ const EMAIL_UNIQUE = 'users_email_key';
 
 export type SignUpPorts = SignInPorts & MailPorts;
 
-/** The same for new and known addresses: only the mail differs. */
+/** The response is the same for new and known addresses; only the mail differs. */
 export type SignUpPending = {
   readonly body: { readonly status: 'verification_required' };
   readonly setCookie: readonly string[];
@@ -38,7 +38,7 @@ export type SignUpPending = {
 
 /**
  * Creates user, account, session and token family in one transaction; the password is hashed before it. If addresses
- * must be verified first, only a mail is queued, and all of them are created when its code is redeemed.
+ * must be verified first, this only queues a mail, and redeeming its code creates the account.
  * @throws the `passwordErrors`, requestInvalid for the key (400), emailTaken (409), idempotencyKeyReused (422),
  *   sessionEnded (401, of a retry), hashingBusy, signingUnavailable, storeUnavailable
  */
@@ -65,7 +65,7 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
   const request = key === undefined ? null : idempotentRequest(ports, caller, key, 'signUp', { email, password, name });
   await assertPasswordAllowed(ports, password, { email, name, caller });
   if (ports.verificationRequired) {
-    // The reader of the mail chooses the password again, so that one chosen by an attacker never becomes the owner's.
+    // The reader of the mail chooses a password again, so that an attacker's password never becomes the owner's.
     const asked = { request, status: 200 };
     await ports.transact((tx) =>
       workOnce(tx, ports.random, asked, async () => {
@@ -97,7 +97,7 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
   return signOrEnd(ports, draft, { cookie: input.cookie, isKept: request !== null, isReplay }, caller);
 }
 
-/** A concurrent sign-up was faster: the unique index found it, Better Auth's lookup did not. */
+/** Whether the unique index refused the address: a concurrent sign-up committed after Better Auth looked it up. */
 function isUniqueEmail(err: unknown): boolean {
   const { code, constraint } = err as { code?: unknown; constraint?: unknown };
   return code === '23505' && constraint === EMAIL_UNIQUE;

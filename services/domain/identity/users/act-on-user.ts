@@ -10,7 +10,7 @@ import { assertAdminStays } from './assert-admin-stays.ts';
 import type { ShowUserPorts } from './read-users.ts';
 import { lockAdminRole, lockUser, type UserRow } from './users.store.ts';
 
-/** `auth` is absent where sessions are not cached (command line). */
+/** `auth` is absent in the command line, which caches no sessions. */
 export type UserPorts = Pick<Ports, 'transact'> &
   ShowUserPorts &
   HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
@@ -19,8 +19,8 @@ export type UserAct = { readonly userId: string; readonly reason: string };
 type RuledAct = UserAct & { readonly rule?: EndRule };
 
 /**
- * Runs one act on an account. The caller must have every right of its user. Locks role, user, sessions, families, in
- * this order. Throws `user_unknown` (404), `rights_exceeded` (403).
+ * Runs an administrator's act on an account. The caller must have every right of the user. Locks role, user, sessions
+ * and families, in this order. Throws `user_unknown` (404), `rights_exceeded` (403).
  */
 export async function actOnUser(
   ports: UserPorts,

@@ -3,8 +3,8 @@ import { lastAdmin } from '../errors.ts';
 import { hasOtherAdmin } from './users.store.ts';
 
 /**
- * An installation without an administrator cannot get one back. Call it with the role `admin` and then the user locked
- * (`lockAdminRole`): when two administrators leave concurrently, the second sees that the first has left. Throws
+ * Keeps one administrator, because an installation without one cannot get one back. The caller has locked the role
+ * `admin` (`lockAdminRole`) and then the user, so that of two concurrent removals the second sees the first. Throws
  * `last_admin` (409).
  */
 export async function assertAdminStays(

@@ -25,7 +25,7 @@ export async function grantRole(
     },
     (tx) => lockRoleForGrant(tx, input.role),
   );
-  // A cached session still has the previous roles; nothing else about the user changes.
+  // Cached sessions have the previous roles, so they are dropped; nothing else about the user changes.
   const tokens = await readSessionTokens(ports.sql, input.userId);
   await Promise.all(tokens.map((token) => ports.auth?.forget(token)));
   return showUser(ports, input.userId);

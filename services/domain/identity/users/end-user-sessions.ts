@@ -6,7 +6,7 @@ import type { UserAct, UserPorts } from './act-on-user.ts';
 import { deleteSessionsOf, lockUser } from './users.store.ts';
 
 /**
- * Ends every session, token family and token of a user. Returns how many sessions there were. Throws `user_unknown`
+ * Ends every session, token family and token of a user, and returns the number of sessions. Throws `user_unknown`
  * (404).
  */
 export const endUserSessions = (ports: UserPorts, input: UserAct, caller: Caller): Promise<number> =>

@@ -26,12 +26,12 @@ export type UserFilter = {
   readonly createdTo?: string | undefined;
 };
 
-/** Sorts after every text that begins with the prefix, byte for byte. */
+/** A prefix followed by this character sorts, byte for byte, after every text that begins with the prefix. */
 const AFTER_ALL = '\u{10ffff}';
 
 /**
  * Newest first. Indexes: users_created_at; for an address users_email_prefix, for a role user_roles_role, for disabled
- * accounts users_disabled. One statement for each set of filters, because a plan shared by all would suit none.
+ * accounts users_disabled. Each set of filters has its own statement, because they need different plans.
  */
 export function readUsersPage(
   sql: Sql,
@@ -79,7 +79,7 @@ const userRead = defineStatement(
      ${placeTime('u."lastLoginAt"')} AS "lastLoginAt", ${placeTime('u."passwordChangedAt"')} AS "passwordChangedAt"
    FROM users u WHERE u.id = $1`,
 );
-/** Taken first: acts that may remove the last administrator run one after another and see each other's result. */
+/** The first lock of acts that may remove the last administrator: they run one after another. */
 const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR UPDATE`);
 const userLock = defineStatement('managedUserLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
 const otherAdminRead = defineStatement(
@@ -127,7 +127,7 @@ export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow 
 export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);
 };
-/** The user, locked until commit. */
+/** Locks and returns the user until commit. */
 export const lockUser = async (tx: Sql, userId: string): Promise<UserRow | undefined> =>
   (await tx.query<UserRow>(userLock, [userId]))[0];
 /** Whether another, enabled user has the role `admin`. */
@@ -145,6 +145,6 @@ export const removeUserRole = (tx: Sql, userId: string, role: string): Promise<u
 export const readSessionTokens = async (sql: Sql, userId: string): Promise<string[]> =>
   (await sql.query<{ token: string }>(userSessionTokensRead, [userId])).map(({ token }) => token);
 
-/** Returns how many there were. */
+/** Returns the number of deleted sessions. */
 export const deleteSessionsOf = async (tx: Sql, userId: string): Promise<number> =>
   (await tx.query<{ count: number }>(userSessionsDelete, [userId]))[0]?.count ?? 0;
