@@ -17,8 +17,8 @@ type Copy = {
   readonly stores: { readonly pools: { readonly main: pg.Pool } };
 };
 
-/** Signs in a user who exists. @param assurance what it proved; a password unless given */
-export async function logIn(
+/** Opens a session for an existing user. @param assurance how the user authenticated; by default with a password */
+export async function openSessionFor(
   { ports }: Pick<Copy, 'ports'>,
   userId: string,
   assurance: Assurance = PASSWORD_ALONE,
@@ -26,16 +26,16 @@ export async function logIn(
   const { hashIdentifier } = ports;
   const request = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '', hashIdentifier };
   const anonymous = { kind: 'anonymous', request } as const;
-  const login = await ports.auth.transact(async (tx) => {
+  const family = await ports.auth.transact(async (tx) => {
     const opened = await ports.auth.openSession({ userId, assurance }, request);
     return createSessionFamily(tx, ports, opened, anonymous);
   });
-  const { body, setCookie }: SignInAnswer = await completeSignIn(ports, login, anonymous);
+  const { body, setCookie }: SignInAnswer = await completeSignIn(ports, family, anonymous);
   const cookie = setCookie.map((line) => line.split(';', 1)[0]).join('; ');
   return { sessionId: body.session.id, cookie, tokens: body.tokens };
 }
 
-/** Inserts a new user. @param digest of a password; without it none opens the account */
+/** Inserts a new user. @param digest of a password; without it, no password opens the account */
 export async function insertPerson({ stores }: Pick<Copy, 'stores'>, email: string, digest?: string): Promise<string> {
   const id = randomUUID();
   const rows = stores.pools.main;
@@ -51,5 +51,5 @@ export async function insertPerson({ stores }: Pick<Copy, 'stores'>, email: stri
 /** A new user who has signed in, for tests that are not about passwords. */
 export async function newSignedIn(copy: Copy, email = newEmail()): Promise<TestUser> {
   const id = await insertPerson(copy, email);
-  return { id, email, password: '', ...(await logIn(copy, id)) };
+  return { id, email, password: '', ...(await openSessionFor(copy, id)) };
 }

@@ -15,7 +15,7 @@ import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { isVerificationRequired } from '#services/platform/config/identity.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { newEmail, newPassword } from '../flows/flows.ts';
-import { insertPerson, logIn } from '../flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '../flows/signed-in.ts';
 import type { Json } from '../http-client.ts';
 import { type Copy, type CopyOptions, openCopy } from './copy.ts';
 import { testCaller } from './ports.ts';
@@ -101,7 +101,7 @@ export async function startPeopleHarness(options: PeopleHarnessOptions): Promise
 
 type UserCaller = Caller & { readonly kind: 'user' };
 
-/** A caller who has not signed in, at the address of `logIn`. */
+/** A caller who has not signed in, at the address of `openSessionFor`. */
 export const anonymous: Caller = {
   kind: 'anonymous',
   request: { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '' },
@@ -142,7 +142,7 @@ export async function openPeopledHarness() {
   /** A user with a session, and the caller that it authenticates. */
   async function signedIn(who: NewUserOptions = {}, assurance?: Assurance) {
     const person = await newUser(who);
-    const login = await logIn({ ports: deps }, person.id, assurance);
+    const login = await openSessionFor({ ports: deps }, person.id, assurance);
     return { ...person, ...login, caller: await callerOf(login) };
   }
 

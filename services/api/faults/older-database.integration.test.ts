@@ -66,7 +66,7 @@ const untilReady = ({ copies }: Installation): Promise<unknown> =>
   );
 
 /** Token families from before the backup: one stays valid, the others are revoked after it. */
-async function logInMany({ copies: [copy], person }: Installation): Promise<Pair[]> {
+async function signInMany({ copies: [copy], person }: Installation): Promise<Pair[]> {
   return Promise.all(Array.from({ length: REVOKED + 1 }, () => issueFor(copy!, person.id)));
 }
 
@@ -135,7 +135,7 @@ async function acceptLoss({ copies, stores, address, person, env }: Installation
 test('an older data directory restored under running copies: no sign-in, token, refresh or revocation succeeds', async () => {
   const all = await openInstallation();
   const backup = join(all.folder, 'backup');
-  const [live, ...revoked] = (await logInMany(all)) as [Pair, ...Pair[]];
+  const [live, ...revoked] = (await signInMany(all)) as [Pair, ...Pair[]];
   await copyOfPostgres(all.stores, backup);
   await untilReady(all);
   await revokeAtBoth(all, revoked);
@@ -158,7 +158,7 @@ test('a lagging standby promoted at the same address: no sign-in, token, refresh
   const link = closed(await startTcpProxy(stores.databaseUrl), (proxy) => proxy.cut());
   const standby = closed(await startStandby(replica, link.url), (each) => each.stop());
   await untilReady(all);
-  const [live, ...revoked] = (await logInMany(all)) as [Pair, ...Pair[]];
+  const [live, ...revoked] = (await signInMany(all)) as [Pair, ...Pair[]];
   await standby.caughtUp();
 
   // From here on the standby receives nothing: what is acknowledged meanwhile exists only on the primary.

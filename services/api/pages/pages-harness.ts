@@ -7,7 +7,7 @@ import type { ApiCopy } from '#testing/harness/api.ts';
 import { PAGES_ORIGIN } from '#testing/harness/browser.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 
-export type Login = { readonly email: string; readonly password: string };
+export type Credentials = { readonly email: string; readonly password: string };
 
 export const button = (page: Page, name: string): Locator => page.getByRole('button', { name, exact: true });
 
@@ -19,7 +19,7 @@ export const heading = (page: Page): Promise<string> => textOf(page.getByRole('h
 /** The visible text of a page. */
 export const seen = (page: Page): Promise<string> => textOf(page.locator('main'));
 
-export async function signInOn(page: Page, { email, password }: Login): Promise<void> {
+export async function signInOn(page: Page, { email, password }: Credentials): Promise<void> {
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(password);
   await button(page, 'Sign in').click();

@@ -21,7 +21,7 @@ import {
   discoverIssuer,
   formPage,
   heading,
-  type Login,
+  type Credentials,
   newAuthorization,
   newPagesClient,
   reachByTab,
@@ -53,7 +53,7 @@ afterAll(() => harness?.close());
 
 const discover = () => discoverIssuer(harness.api);
 const authorization = () => newAuthorization(harness.api, client, redirectUri, SCOPES);
-const logIn = (page: Page, login: Login = user) => signInOn(page, login);
+const submitSignIn = (page: Page, credentials: Credentials = user) => signInOn(page, credentials);
 const alertOn = (page: Page) => textOf(page.getByRole('alert').first());
 
 /** From a client through sign-in and consent and back; returns what was shown. @param look called on each page */
@@ -66,14 +66,14 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
   };
   await page.goto(address);
   await pass();
-  await logIn(page, { ...user, password: 'not the right password' });
+  await submitSignIn(page, { ...user, password: 'not the right password' });
   await pass();
   expect(await alertOn(page)).toBe(
     'E-mail or password is wrong. Check the e-mail address and the password, and try again.',
   );
   expect(await page.getByLabel('E-mail').inputValue()).toBe(user.email);
   expect(await page.getByLabel('Password').inputValue()).toBe('');
-  await logIn(page);
+  await submitSignIn(page);
   await pass();
   await page.getByLabel('use tasks:read for you').uncheck();
   await button(page, 'Allow').click();
@@ -117,7 +117,7 @@ describe('sign-in and consent', () => {
     await button(page, 'Use another account').click();
     expect(await heading(page)).toBe('Sign in');
     expect((await send(harness.api.url, 'GET', '/api/auth/session', { cookie: leaver.cookie })).status).toBe(401);
-    await logIn(page);
+    await submitSignIn(page);
     expect(await seen(page)).toContain(user.email);
     await button(page, 'Deny').click();
     await page.waitForURL(`${redirectUri}?*error=access_denied*`);
@@ -149,7 +149,7 @@ describe('sign-in and consent', () => {
     const { person, uri } = await enrolled(harness.api);
     const { page, context, complaints } = await harness.visit();
     await page.goto((await authorization()).address);
-    await logIn(page, { ...user, ...person });
+    await submitSignIn(page, { ...user, ...person });
     await expectReadable(page);
     const field = page.getByLabel('The code in your authenticator app, or a recovery code');
     await field.fill('wrong-recovery-code');
@@ -309,7 +309,7 @@ test('a locked account is unlocked on the page of its mail, which can send a new
   const { id: userId, email } = owner;
   await harness.api.ports.transact((tx) => disablePasswordSignIn(tx, harness.api.ports, { userId, email }));
   await page.goto('/login');
-  await logIn(page, owner);
+  await submitSignIn(page, owner);
   expect(await alertOn(page)).toContain('ask for an unlock mail at /account/unlock');
   await page.goto('/account/unlock');
   await page.getByLabel('If you have no code, enter your e-mail address').fill(email);
@@ -322,7 +322,7 @@ test('a locked account is unlocked on the page of its mail, which can send a new
   await button(page, 'Unlock').click();
   await page.getByText('Your account is unlocked. You can sign in again.').waitFor();
   await page.goto('/login');
-  await logIn(page, owner);
+  await submitSignIn(page, owner);
   expect(await heading(page)).toBe('Signed in');
   expect(complaints).toEqual([]);
   await mails.close();

@@ -1,7 +1,7 @@
 // For tests only: accounts on two copies of the API, and the mails they receive.
 
 import { newEmail, newPassword, patiently, type TestUser } from '#testing/flows/flows.ts';
-import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
@@ -69,7 +69,7 @@ export async function openAccountHarness(): Promise<AccountHarness> {
     person: async (email = newEmail()) => {
       const id = await insertPerson(open, email, await digest);
       await post('send-verification-email', { email });
-      return { id, email, password, ...(await logIn(open, id)) };
+      return { id, email, password, ...(await openSessionFor(open, id)) };
     },
     isAlive: async ({ cookie, tokens }) => {
       const [session, validated, refreshed] = await Promise.all([

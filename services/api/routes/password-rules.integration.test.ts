@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, patiently } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
@@ -77,7 +77,7 @@ async function person({ isProved = true, factor = '' } = {}): Promise<{ id: stri
 
 async function changing(about: Parameters<typeof person>[0] = {}): Promise<Way> {
   const { id } = await person(about);
-  const { cookie, sessionId } = await logIn(api, id);
+  const { cookie, sessionId } = await openSessionFor(api, id);
   if (['app', 'passkey'].includes(about.factor ?? '')) {
     await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
     await api.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));

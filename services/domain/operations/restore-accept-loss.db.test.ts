@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import type { MarkStore } from '../ports.ts';
 import { type DetectionHarness, openDetectionHarness } from '../security/detection-harness.ts';
@@ -61,7 +61,7 @@ describe('comparing a database with its high-water marks', () => {
 
   test('refuses to accept a loss if nothing was lost, and keeps every session', async () => {
     const { id } = await harness.person();
-    await logIn({ ports: harness.deps }, id);
+    await openSessionFor({ ports: harness.deps }, id);
     const { database } = await planRestore(ports());
     await marks.raise({ ...database, revocationEpoch: 0, beat: 0 });
     await expect(accept()).rejects.toMatchObject({ code: 'nothing_to_accept' });
@@ -73,7 +73,7 @@ describe('comparing a database with its high-water marks', () => {
 describe('accepting the loss', () => {
   test('ends every session and token family, raises every epoch, and writes an event for each', async () => {
     const users = [await harness.person(), await harness.person()];
-    for (const { id } of users) await logIn({ ports: harness.deps }, id);
+    for (const { id } of users) await openSessionFor({ ports: harness.deps }, id);
     await marksAhead(1_000_000);
     const { live } = await planRestore(ports());
     const [before] = await harness.rows<{ at: string }>('SELECT coalesce(max(id), 0)::text AS at FROM audit_outbox');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newEmail } from '#testing/flows/flows.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
@@ -49,7 +49,7 @@ describe('the profile', () => {
     expect(await nameSeen()).toBe('Countess');
   });
 
-  test('without a change is returned as it is, and nothing is recorded', async () => {
+  test('without a change is returned unchanged, and no event is written', async () => {
     const user = await harness.signedIn();
     const before = await harness.accountOf(user.id);
     expect((await updateProfile(harness.deps, {}, user.caller)).user).toMatchObject({ name: 'Ada', image: null });
@@ -57,7 +57,7 @@ describe('the profile', () => {
     expect(await typesOf(user.id)).not.toContain('user.profile_changed');
   });
 
-  test('of a deleted user is neither read nor changed: unauthenticated', async () => {
+  test('of a deleted user can be neither read nor changed: unauthenticated', async () => {
     const user = await harness.signedIn();
     await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
     const change = { name: 'Ghost' };
@@ -104,7 +104,7 @@ describe('a new address', () => {
     expect(await harness.accountOf(user.id)).toMatchObject({ email: user.email });
   });
 
-  test('that another account has gets the same response and queues the same mail', async () => {
+  test('of another account gets the same response and queues the same mail', async () => {
     const [user, other] = [await harness.signedIn(), await harness.newUser()];
     const asked = await changeEmail(harness.deps, { newEmail: other.email }, user.caller);
     expect(asked).toEqual({ status: 'verification_sent' });
@@ -113,9 +113,9 @@ describe('a new address', () => {
 });
 
 describe('an account deleted by its owner', () => {
-  test('ends with its sessions and tokens, and a mail notifies its address', async () => {
+  test('loses its sessions and tokens, and a mail notifies its address', async () => {
     const user = await harness.signedIn();
-    const second = await logIn({ ports: harness.deps }, user.id);
+    const second = await openSessionFor({ ports: harness.deps }, user.id);
     expect(await deleteAccount(harness.deps, {}, user.caller)).toEqual({ success: true });
     expect(await harness.accountOf(user.id)).toBeUndefined();
     for (const { cookie } of [user, second]) expect(await harness.deps.auth.findSession(cookie, true)).toBeNull();

@@ -4,7 +4,7 @@ import { createAccessDirectory } from '#services/domain/access/access-directory.
 import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { newEmail } from '#testing/flows/flows.ts';
-import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
@@ -57,7 +57,7 @@ const newPerson = async (digest?: string): Promise<{ readonly id: string; readon
 };
 const newSession = async (assurance: Assurance = PASSWORD_ALONE) => {
   const { id } = await newPerson();
-  const { sessionId, cookie } = await logIn({ ports: harness.deps }, id, assurance);
+  const { sessionId, cookie } = await openSessionFor({ ports: harness.deps }, id, assurance);
   return { userId: id, sessionId, cookie };
 };
 const sessionsOf = (userId: string) => rows('SELECT id FROM sessions WHERE "userId" = $1', [userId]);
@@ -65,17 +65,17 @@ const rename = (userId: string) => rows(`UPDATE users SET name = 'Grace' WHERE i
 const nameBy = async (copy: Auth, cookie: string) => (await copy.findSession(cookie, false))?.user.name;
 
 describe('Better Auth behind our interface', () => {
-  test('opening a session for an unknown user is an internal error, not a refusal', async () => {
+  test('opening a session for an unknown user is an internal error, not a 4xx', async () => {
     const open = auth.transact(() => auth.openSession({ userId: randomUUID(), assurance: PASSWORD_ALONE }, request));
     await expect(open).rejects.toThrow('a required value is missing');
   });
 
-  test('a refusal that is not the client’s fault becomes an internal error, whatever its status', async () => {
+  test('an error of Better Auth that is not the client’s fault becomes an internal error, whatever its status', async () => {
     const join = auth.transact(() => auth.signUp({ email: 'no address', name: '', digest: 'a digest' }, request));
     await expect(join).rejects.toMatchObject({ code: 'internal_error' });
   });
 
-  test('a sign-in at a copy that has not read its clients yet fails, because its tokens would have no scope', async () => {
+  test('a copy that has not loaded its clients yet refuses sign-ins, because their tokens would have no scope', async () => {
     const { id } = await newPerson();
     const access = createAccessDirectory(harness.deps);
     const login = auth.transact(async (tx) => {
@@ -127,7 +127,7 @@ describe('the session of a cookie', () => {
     expect(await nameBy(otherCopy(known), cookie)).toBe('Grace');
   });
 
-  test('is rejected once the copy knows that it ended, although both stores have it', async () => {
+  test('is rejected if the copy knows that it has ended, even if both stores still have it', async () => {
     const { sessionId, cookie } = await newSession();
     expect(await otherCopy({ isSessionEnded: (sid) => sid === sessionId }).findSession(cookie, true)).toBeNull();
     expect(await otherCopy({ isSessionEnded: () => false }).findSession(cookie, true)).not.toBeNull();
@@ -141,7 +141,7 @@ describe('the session of a cookie', () => {
     expect(await sessionsOf(userId)).toHaveLength(1);
   });
 
-  test('is refused to a user disabled when it was opened', async () => {
+  test('is not opened for a disabled user', async () => {
     const { id } = await newPerson();
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
     const opened = await auth.transact(() => auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));
@@ -160,7 +160,7 @@ describe('the session of a cookie', () => {
     expect(await auth.findSession(cookie, true)).toBeNull();
   });
 
-  test('with two factors ends after its idle limit; a use before is written to both stores', async () => {
+  test('with two factors ends after its idle limit; an earlier use is written to both stores', async () => {
     const [used, rested] = [
       await newSession(withSecondFactor(['pwd'], ['otp'])),
       await newSession(withSecondFactor(['pwd'], ['otp'])),
@@ -182,14 +182,14 @@ describe('the session of a cookie', () => {
     expect(found?.session.updatedAt).toEqual(after);
   });
 
-  test('is refused by a copy with rewound state, which may have lost revocations', async () => {
+  test('is refused by a copy with a rewound database, which may have lost revocations', async () => {
     const { cookie } = await newSession();
     const rewound = otherCopy({ issuingRefusal: () => 'state_rewound' });
     await expect(rewound.findSession(cookie, true)).rejects.toMatchObject({ code: 'state_rewound' });
   });
 });
 
-test('outside development the cookie is Secure and __Host-, no other is read, and listed origins are trusted', async () => {
+test('outside development only a Secure cookie with the prefix __Host- is set and read, and listed origins are trusted', async () => {
   const secure = otherCopy({}, true);
   const { id } = await newPerson();
   const opened = await secure.transact(() => secure.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));

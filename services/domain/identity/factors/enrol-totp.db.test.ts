@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { deleteFactors } from '../accounts/accounts.store.ts';
@@ -33,9 +33,9 @@ const eventsOf = async (id: string) =>
 const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
 
 describe('enrolling an authenticator app', () => {
-  test('becomes active with its first code, which ends every existing session for a two-factor one', async () => {
+  test('the factor becomes active with its first code; a two-factor session replaces all existing sessions', async () => {
     const { id, cookie, caller } = await harness.person();
-    const other = await logIn({ ports: harness.deps }, id);
+    const other = await openSessionFor({ ports: harness.deps }, id);
     expect(await outcomeOf(enrolTotp(harness.deps, { password: 'not the right one' }, caller))).toBe(
       'current_password_wrong',
     );
@@ -69,7 +69,7 @@ describe('enrolling an authenticator app', () => {
     expect(await outcomeOf(confirmTotpEnrolment(harness.deps, again, strong))).toBe('factor_conflict');
   });
 
-  test('enrolling again gives another secret, and rejects codes of the first', async () => {
+  test('enrolling again gives another secret, and codes of the first are rejected', async () => {
     const { caller } = await harness.person();
     const asks = () => enrolTotp(harness.deps, { password: harness.password }, caller);
     const [first, second] = [await asks(), await asks()];
@@ -92,7 +92,7 @@ describe('enrolling an authenticator app', () => {
   test('an account without a password cannot enrol by password', async () => {
     const { id, caller } = await harness.person();
     await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [id]);
-    const session = await logIn({ ports: harness.deps }, id);
+    const session = await openSessionFor({ ports: harness.deps }, id);
     const again = await harness.callerBy(session.cookie);
     expect(caller.userId).toBe(again.userId);
     expect(await outcomeOf(enrolTotp(harness.deps, { password: harness.password }, again))).toBe(
@@ -100,7 +100,7 @@ describe('enrolling an authenticator app', () => {
     );
   });
 
-  test('a role that requires a second factor is reported until there is one', async () => {
+  test('a role that requires a second factor is reported until the user has one', async () => {
     const { id, caller } = await harness.person();
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
     expect(await listFactors(harness.deps, caller)).toMatchObject({ totp: false, required: true });
@@ -126,7 +126,7 @@ describe('renewing recovery codes', () => {
 describe('removing a factor', () => {
   test('removes the app with its codes and every existing session; the new session still has two factors', async () => {
     const { id, cookie, caller } = await harness.appHolder();
-    const other = await logIn({ ports: harness.deps }, id);
+    const other = await openSessionFor({ ports: harness.deps }, id);
     const removed = await removeTotpFactor(harness.deps, { cookie }, caller);
     expect(claimsIn(removed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
     expect([await isLive(cookie), await isLive(other.cookie), await isLive(cookieOf(removed))]).toEqual([
@@ -157,7 +157,7 @@ describe('removing a factor', () => {
     expect(await flag()).toEqual([{ flag: false }]);
   });
 
-  test('a single-factor session removes none, even if let through', async () => {
+  test('a single-factor session removes no factor, even if the route lets it through', async () => {
     const { id, caller } = await harness.appHolder();
     await harness.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
     expect(await outcomeOf(removeTotpFactor(harness.deps, {}, caller))).toBe('step_up_required');
@@ -166,7 +166,7 @@ describe('removing a factor', () => {
     ]);
   });
 
-  test('recovery codes stay for a remaining passkey and go with it', async () => {
+  test('recovery codes stay while a passkey remains, and are removed with it', async () => {
     const { id, caller } = await harness.appHolder();
     const registered = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
     expect(registered.recoveryCodes).toBeNull();
@@ -181,7 +181,7 @@ describe('removing a factor', () => {
     expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
   });
 
-  test('another user’s passkey is unknown, and stays', async () => {
+  test('another user’s passkey is passkey_unknown, and stays', async () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const remove = removePasskey(harness.deps, { id: other.registered.passkeyId }, one.caller);
     expect(await outcomeOf(remove)).toBe('passkey_unknown');
@@ -199,7 +199,7 @@ describe('resetting lost factors', () => {
          (SELECT count(*)::int FROM two_factors WHERE "userId" = $1) AS codes`,
       [id],
     );
-  const told = (id: string) =>
+  const resetEventsOf = (id: string) =>
     harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.factors_reset' AND target_id = $1 ORDER BY id`, [
       id,
     ]);
@@ -211,7 +211,7 @@ describe('resetting lost factors', () => {
     expect(await reset(id, false)).toMatchObject({ id });
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 0 }]);
     expect(await isLive(cookie)).toBe(false);
-    expect(await told(id)).toEqual([{ detail: { totp: true, passkeys: 0, reason: 'lost the telephone' } }]);
+    expect(await resetEventsOf(id)).toEqual([{ detail: { totp: true, passkeys: 0, reason: 'lost the telephone' } }]);
     expect(await mails()).toBe(before + 1);
   });
 
@@ -221,7 +221,7 @@ describe('resetting lost factors', () => {
     expect(await isLive(cookie)).toBe(true);
     await reset(id, true);
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 0 }]);
-    expect(await told(id)).toEqual([{ detail: { totp: false, passkeys: 1, reason: 'lost the telephone' } }]);
+    expect(await resetEventsOf(id)).toEqual([{ detail: { totp: false, passkeys: 1, reason: 'lost the telephone' } }]);
     expect(await outcomeOf(reset(id, true))).toBe('factors_absent');
   });
 

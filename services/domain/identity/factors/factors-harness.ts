@@ -4,7 +4,7 @@ import type { Caller } from '#services/domain/ports.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { uriOf } from '#testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { PASSWORD_ALONE, withSecondFactor } from '../assurance.ts';
@@ -67,7 +67,7 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
     return caller;
   }
   async function opened(id: string, email: string, assurance = PASSWORD_ALONE): Promise<Holder> {
-    const { sessionId, cookie } = await logIn(copy, id, assurance);
+    const { sessionId, cookie } = await openSessionFor(copy, id, assurance);
     return { id, email, sessionId, cookie, caller: await callerBy(cookie) };
   }
   const signed = (

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cbor, cbor, createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import type { PasskeyResponse } from '../better-auth/auth-factors.ts';
@@ -36,9 +36,9 @@ const UNFIT = [
 ];
 
 describe('registering a passkey', () => {
-  test('the first returns ten recovery codes and a two-factor session and ends every existing one; the second does neither', async () => {
+  test('the first passkey returns ten recovery codes and a two-factor session and ends every earlier session; the second does not', async () => {
     const { id, cookie, caller } = await harness.person();
-    const other = await logIn({ ports: harness.deps }, id);
+    const other = await openSessionFor({ ports: harness.deps }, id);
     const asked = await preparePasskey(harness.deps, {}, caller);
     expect(asked.options).toMatchObject({
       rp: { name: 'Sallyport' },
@@ -114,7 +114,7 @@ describe('registering a passkey', () => {
     expect(await register(rsa(-257, modulus))).toBe('ok');
   });
 
-  test('one registered to another user conflicts, and changes neither account', async () => {
+  test('a passkey registered to another user conflicts, and changes neither account', async () => {
     const holder = await harness.keyHolder();
     const { id, cookie, caller } = await harness.person();
     const made = await harness.newKey(holder.key, caller);
@@ -123,7 +123,7 @@ describe('registering a passkey', () => {
     expect(await isLive(cookie)).toBe(true);
   });
 
-  test('allows at most twenty, even for a ceremony started before the last', async () => {
+  test('allows at most twenty passkeys, even for a ceremony started before the last registration', async () => {
     const { id, caller } = await harness.keyHolder();
     const made = await harness.newKey(createAuthenticator(), caller);
     await harness.rows(
@@ -137,7 +137,7 @@ describe('registering a passkey', () => {
 });
 
 describe('signing in with a passkey', () => {
-  test('opens a two-factor session for its owner, ends the browser’s previous one, and is recorded', async () => {
+  test('opens a two-factor session for the owner, ends the browser’s previous session, and is recorded', async () => {
     const { id, cookie, key } = await harness.keyHolder();
     const opened = await signIn(await harness.assertion(key), cookie);
     expect(opened.body.user.id).toBe(id);
@@ -177,7 +177,7 @@ describe('signing in with a passkey', () => {
     expect(await sessionsOf(id)).toBe(2);
   });
 
-  test('rejects a passkey that names another owner, or none', async () => {
+  test('rejects a passkey that names another owner or no owner', async () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const handleOf = (id: string) => Buffer.from(id).toString('base64url');
     for (const userHandle of [handleOf(other.id), handleOf('unknown'), '', null])

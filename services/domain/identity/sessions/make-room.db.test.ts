@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
-import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { whileItWaits } from '#testing/overtaken.ts';
@@ -19,12 +19,12 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
-type Login = Awaited<ReturnType<typeof logIn>>;
+type SignedIn = Awaited<ReturnType<typeof openSessionFor>>;
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
-const sorted = (logins: readonly (Login | undefined)[]): unknown[] => logins.map((login) => login?.sessionId).sort();
-const live = async (login: Login | undefined): Promise<LiveSession> =>
-  (await findByCookie(harness.deps, login?.cookie)) as LiveSession;
+const sorted = (signIns: readonly (SignedIn | undefined)[]): unknown[] => signIns.map((signedIn) => signedIn?.sessionId).sort();
+const live = async (signedIn: SignedIn | undefined): Promise<LiveSession> =>
+  (await findByCookie(harness.deps, signedIn?.cookie)) as LiveSession;
 const endingsOf = (userId: string) =>
   rows(
     `SELECT target_id AS id, detail->>'reason' AS reason FROM audit_outbox
@@ -35,17 +35,17 @@ const endingsOf = (userId: string) =>
 /** A user at the session limit; the session unused for longest comes first. */
 async function atTheLimit() {
   const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, `${randomUUID()}@people.test`);
-  const logins: Login[] = [];
+  const signIns: SignedIn[] = [];
   for (let n = 0; n < LIMIT; n += 1) {
-    const login = await logIn({ ports: harness.deps }, userId);
+    const signedIn = await openSessionFor({ ports: harness.deps }, userId);
     await rows(
       `WITH s AS (UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1)
        UPDATE refresh_families SET rotated_at = now() - make_interval(mins => $2) WHERE sid = $1`,
-      [login.sessionId, LIMIT - n],
+      [signedIn.sessionId, LIMIT - n],
     );
-    logins.push(login);
+    signIns.push(signedIn);
   }
-  return { userId, logins };
+  return { userId, signIns };
 }
 type Arrival = { readonly replaced?: LiveSession; readonly openedId?: string; readonly limit?: number };
 const arrive = (userId: string, { limit = LIMIT, replaced, ...arrival }: Arrival = {}): Promise<void> =>
@@ -57,9 +57,9 @@ const arrive = (userId: string, { limit = LIMIT, replaced, ...arrival }: Arrival
   });
 
 describe('an account at the session limit', () => {
-  test('loses the session unused for longest, by cookie or token family, with its families and tokens', async () => {
-    const { userId, logins } = await atTheLimit();
-    const [oldest, middle, newest] = logins;
+  test('loses the session whose cookie and token families were unused for longest, with its families and tokens', async () => {
+    const { userId, signIns } = await atTheLimit();
+    const [oldest, middle, newest] = signIns;
     await rows('UPDATE refresh_families SET rotated_at = now() WHERE sid = $1', [oldest?.sessionId]);
     await arrive(userId);
     expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
@@ -75,16 +75,16 @@ describe('an account at the session limit', () => {
   });
 
   test('loses only the browser’s own session when that browser signs in again', async () => {
-    const { userId, logins } = await atTheLimit();
-    const [oldest, middle, newest] = logins;
+    const { userId, signIns } = await atTheLimit();
+    const [oldest, middle, newest] = signIns;
     await arrive(userId, { replaced: await live(newest) });
     expect(await sessionsOf(userId)).toEqual(sorted([oldest, middle]));
     expect(await endingsOf(userId)).toEqual([{ id: newest?.sessionId, reason: 'sign_in' }]);
   });
 
-  test('loses the browser’s own and the excess, each for its own reason, when it was above the limit', async () => {
-    const { userId, logins } = await atTheLimit();
-    const [oldest, middle, newest] = logins;
+  test('above the limit loses the browser’s own session and the excess, each for its own reason', async () => {
+    const { userId, signIns } = await atTheLimit();
+    const [oldest, middle, newest] = signIns;
     await arrive(userId, { replaced: await live(newest), limit: 2 });
     expect(await sessionsOf(userId)).toEqual(sorted([middle]));
     expect(await endingsOf(userId)).toEqual([
@@ -93,25 +93,25 @@ describe('an account at the session limit', () => {
     ]);
   });
 
-  test('keeps the new session, however old it appears', async () => {
-    const { userId, logins } = await atTheLimit();
-    const [oldest, , newest] = logins;
+  test('keeps the new session even if its time looks old', async () => {
+    const { userId, signIns } = await atTheLimit();
+    const [oldest, , newest] = signIns;
     await arrive(userId, { openedId: oldest?.sessionId as string, limit: 2 });
     expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
   });
 
-  test('loses none if one has expired, or without a limit', async () => {
-    const { userId, logins } = await atTheLimit();
+  test('loses no session if one has expired, or without a limit', async () => {
+    const { userId, signIns } = await atTheLimit();
     await arrive(userId, { limit: 0 });
-    expect(await sessionsOf(userId)).toEqual(sorted(logins));
-    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [logins[2]?.sessionId]);
+    expect(await sessionsOf(userId)).toEqual(sorted(signIns));
+    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [signIns[2]?.sessionId]);
     await arrive(userId);
-    expect(await sessionsOf(userId)).toEqual(sorted(logins));
+    expect(await sessionsOf(userId)).toEqual(sorted(signIns));
     expect(await endingsOf(userId)).toEqual([]);
   });
 
-  test('loses one for each of two concurrent sign-ins', async () => {
-    const { userId, logins } = await atTheLimit();
+  test('loses one session for each of two concurrent sign-ins', async () => {
+    const { userId, signIns } = await atTheLimit();
     const signIn = () =>
       harness.deps.auth.transact(async (tx) => {
         await lockUser(tx, userId);
@@ -119,15 +119,15 @@ describe('an account at the session limit', () => {
         return harness.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
       });
     const opened = await Promise.all([signIn(), signIn()]);
-    expect(await sessionsOf(userId)).toEqual([logins[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
+    expect(await sessionsOf(userId)).toEqual([signIns[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
   });
 
   test('locks the families of all ended sessions in id order, without deadlock with refresh batches', async () => {
-    const { userId, logins } = await atTheLimit();
-    const [oldest, middle, newest] = logins.map(({ sessionId }) => sessionId);
+    const { userId, signIns } = await atTheLimit();
+    const [oldest, middle, newest] = signIns.map(({ sessionId }) => sessionId);
     const families = 'SELECT id FROM refresh_families WHERE sid = ANY ($1) ORDER BY id';
     const [one, other] = (await rows(families, [[oldest, middle]])).map(({ id }) => id);
-    // The lower session has the higher family, and the other way round.
+    // The session with the lower id has the family with the higher id, and the reverse.
     const [low, high] = [oldest, middle].sort();
     await rows('UPDATE refresh_families SET sid = NULL WHERE id = ANY ($1)', [[one, other]]);
     await rows('UPDATE refresh_families SET sid = CASE WHEN id = $1 THEN $2 ELSE $3 END WHERE id = ANY ($4)', [

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
 import type { Json } from '#testing/http-client.ts';
 
@@ -23,7 +23,7 @@ async function atTheLimit() {
   const first = await signUp(harness, person);
   const userId: string = first.body.user.id;
   const later = [];
-  while (later.length < LIMIT - 1) later.push(await logIn({ ports: harness.deps }, userId));
+  while (later.length < LIMIT - 1) later.push(await openSessionFor({ ports: harness.deps }, userId));
   const past = `now() - interval '1 minute'`;
   await rows(
     `WITH s AS (UPDATE sessions SET "updatedAt" = ${past} WHERE id = $1)
@@ -34,12 +34,12 @@ async function atTheLimit() {
   return { person, userId, ids, cookie: first.cookie };
 }
 
-test('a user at the session limit signs in once more: the session unused for longest ends, recorded as their own act', async () => {
+test('a sign-in at the session limit ends the session unused for longest, recorded as an act of the user', async () => {
   const { person, userId, ids, cookie } = await atTheLimit();
   const [oldest, ...others] = ids;
-  const login = await signIn(harness, person);
-  expect(login.status).toBe(200);
-  expect(await sessionsOf(userId)).toEqual([...others, idOf(login)].sort());
+  const signedIn = await signIn(harness, person);
+  expect(signedIn.status).toBe(200);
+  expect(await sessionsOf(userId)).toEqual([...others, idOf(signedIn)].sort());
   expect((await readSession(harness, cookie)).status).toBe(401);
   const ended = await rows(
     `SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'session.ended' AND target_id = $1`,
@@ -58,7 +58,7 @@ test('a browser that signs in again loses its own session only, and a wrong pass
 
 test('many concurrent sign-ins leave no more sessions than the limit', async () => {
   const { person, userId } = await atTheLimit();
-  const logins = await Promise.all(Array.from({ length: 4 }, () => signIn(harness, person)));
-  expect(logins.map(({ status }) => status)).toEqual(Array(4).fill(200));
+  const signIns = await Promise.all(Array.from({ length: 4 }, () => signIn(harness, person)));
+  expect(signIns.map(({ status }) => status)).toEqual(Array(4).fill(200));
   expect(await sessionsOf(userId)).toHaveLength(LIMIT);
 });

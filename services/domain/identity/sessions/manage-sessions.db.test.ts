@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { logIn, newSignedIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor, newSignedIn } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
@@ -26,16 +26,16 @@ const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller
   ({ ...userCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
 const familiesOf = (sessionId: string) =>
   rows('SELECT revoked_at IS NULL AS "isLive", revoke_reason AS why FROM refresh_families WHERE sid = $1', [sessionId]);
-/** A user with so many sessions, a minute apart; newest first. */
+/** A user with this many sessions, a minute apart; newest first. */
 async function personWith(sessions: number): Promise<{ person: TestUser; ids: string[] }> {
   const person = await newPerson();
   const ids = [person.sessionId];
-  while (ids.length < sessions) ids.unshift((await logIn({ ports }, person.id)).sessionId);
+  while (ids.length < sessions) ids.unshift((await openSessionFor({ ports }, person.id)).sessionId);
   for (const [minutes, id] of ids.entries())
     await rows('UPDATE sessions SET "createdAt" = now() - make_interval(mins => $2) WHERE id = $1', [id, minutes]);
   return { person, ids };
 }
-/** Makes the session unused by cookie and token family for so long; no copy stays in Redis. */
+/** Makes cookie and token families of the session unused for this time, and deletes its copy in Redis. */
 async function rest({ sessionId }: { readonly sessionId: string }, minutes: number): Promise<void> {
   const [{ token }] = await rows(
     'UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1 RETURNING token',
@@ -80,7 +80,7 @@ describe('a list of sessions', () => {
     await expect(refused).rejects.toMatchObject({ code: 'cursor_invalid' });
   });
 
-  test('of all users filters by a client’s live token families; a session whose families ended has none', async () => {
+  test('of all users can be filtered by clients with live token families', async () => {
     const { person, ids } = await personWith(2);
     await rows(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'test' WHERE sid = $1`, [ids[0]]);
     const at = async (clientId?: string) =>
@@ -93,7 +93,7 @@ describe('a list of sessions', () => {
 
   test('omits idle two-factor sessions, unless one of their token families is in use', async () => {
     const person = await newPerson();
-    const [idle, used] = [await logIn({ ports }, person.id, twoFactors), await logIn({ ports }, person.id, twoFactors)];
+    const [idle, used] = [await openSessionFor({ ports }, person.id, twoFactors), await openSessionFor({ ports }, person.id, twoFactors)];
     for (const login of [person, idle, used]) await rest(login, 61);
     await rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
       idle.sessionId,
@@ -102,7 +102,7 @@ describe('a list of sessions', () => {
     expect(items.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
   });
 
-  test('is refused except to a user at the first-party client: permission_missing', async () => {
+  test('is refused to all callers but a user of the first-party client: permission_missing', async () => {
     const owner = callerOf(await newPerson());
     const others: Caller[] = [testCaller, { ...owner, clientId: 'another' }, { ...owner, by: 'api_key' }];
     for (const caller of others) {
@@ -114,9 +114,9 @@ describe('a list of sessions', () => {
 });
 
 describe('ending a session', () => {
-  test('of the caller ends its token families and tokens with it, in one event; others stay', async () => {
+  test('of the caller ends its token families and tokens too, with one event; other sessions stay', async () => {
     const person = await newPerson();
-    const other = await logIn({ ports }, person.id);
+    const other = await openSessionFor({ ports }, person.id);
     await endOwnSession(ports, { sessionId: other.sessionId }, callerOf(person));
     expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([{ id: person.sessionId }]);
     expect(await familiesOf(other.sessionId)).toEqual([{ isLive: false, why: 'ended_by_user' }]);
@@ -132,14 +132,14 @@ describe('ending a session', () => {
     expect((await readSession(ports, { cookie: person.cookie })).session.id).toBe(person.sessionId);
   });
 
-  test('of another user is answered like an unknown one: session_unknown', async () => {
+  test('of another user gets the same answer as an unknown session: session_unknown', async () => {
     const [one, two] = [await newPerson(), await newPerson()];
     for (const sessionId of [two.sessionId, 'no-such-session'])
       await expect(endOwnSession(ports, { sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
     expect(await familiesOf(two.sessionId)).toEqual([{ isLive: true, why: null }]);
   });
 
-  test('of any user by an administrator records the reason, and happens once', async () => {
+  test('of any user by an administrator records the reason; a second attempt finds no session', async () => {
     const person = await newPerson();
     const end = () => endAnySession(ports, { sessionId: person.sessionId, reason: 'lost phone' }, testCaller);
     await end();
@@ -148,7 +148,7 @@ describe('ending a session', () => {
     await expect(end()).rejects.toMatchObject(unknown);
   });
 
-  test('that has ended is not an error for a caller that ends it without looking', async () => {
+  test('that has already ended is not an error in endSession', async () => {
     const { sessionId } = await newPerson();
     for (const _ of ['first', 'again']) await endSession(ports, { sessionId, reason: 'test' }, testCaller);
     expect(await familiesOf(sessionId)).toEqual([{ isLive: false, why: 'test' }]);
@@ -156,7 +156,7 @@ describe('ending a session', () => {
 });
 
 describe('a session by its cookie', () => {
-  test('returns its user without its token, and is a caller with the rights of their roles', async () => {
+  test('returns the user without the session token, and authenticates a caller with the rights of the user’s roles', async () => {
     const person = await newPerson();
     const { user, session } = await readSession(ports, { cookie: person.cookie });
     expect([user.id, session.id]).toEqual([person.id, person.sessionId]);
@@ -173,7 +173,7 @@ describe('a session by its cookie', () => {
     });
   });
 
-  test('that is missing, has another name or a foreign signature is rejected: unauthenticated', async () => {
+  test('is rejected if the cookie is missing, has another name or is signed by another key: unauthenticated', async () => {
     const { cookie } = await newPerson();
     const forged = cookie.replace(/(session_token=[^.]+\.)[^;]+/, '$1AAAA');
     expect(forged).not.toBe(cookie);
@@ -190,9 +190,9 @@ describe('a session by its cookie', () => {
     expect(await sessionCaller(ports, cookie, request)).toBeNull();
   });
 
-  test('with two factors records its use only when used; after an idle hour it ended for both', async () => {
+  test('with two factors records only reads that count as a use, and ends after an idle hour', async () => {
     const { id } = await newPerson();
-    const login = await logIn({ ports }, id, twoFactors);
+    const login = await openSessionFor({ ports }, id, twoFactors);
     const isFresh = async (): Promise<boolean> =>
       (
         await rows(`SELECT "updatedAt" > now() - interval '1 minute' AS fresh FROM sessions WHERE id = $1`, [

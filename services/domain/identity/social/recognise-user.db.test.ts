@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
-import { insertPerson, logIn } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { issueCode } from '../accounts/one-time-codes.ts';
@@ -61,13 +61,13 @@ const meanwhile = <T>(id: string, change: string, request: () => Promise<T>): Pr
   whileItWaits(harness.pool, [userHeld(id)], request, (holder) => holder.query(change, [id]));
 
 describe('an address verified here', () => {
-  test('finds its user in any case, keeps their other sign-in methods, and mails them about the new one', async () => {
+  test('finds its user in any case, keeps the other sign-in methods, and a mail notifies the user of the new one', async () => {
     const { id, email } = await newUser();
     await rows(
       `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
       [id],
     );
-    const { sessionId } = await logIn({ ports }, id);
+    const { sessionId } = await openSessionFor({ ports }, id);
     const before = await waitingMails();
     expect(await recognise(email.toUpperCase())).toEqual({ userId: id, isNewUser: false });
     expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1 ORDER BY 1', [id])).toEqual([
@@ -130,7 +130,7 @@ describe('an address not verified here', () => {
     await ports.transact((tx) =>
       issueCode(tx, ports, { id, purpose: 'reset_password', userId, userEpoch: 0, email, lifeSeconds: 600 }),
     );
-    await logIn({ ports }, userId);
+    await openSessionFor({ ports }, userId);
     await rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
       [id, userId],
@@ -182,7 +182,7 @@ describe('an address not verified here', () => {
 });
 
 describe('a linked account', () => {
-  test('is found by the provider’s account id, whatever its address is now; tokens are replaced, none in clear', async () => {
+  test('is found by the provider’s account id even after its address changed; its tokens are replaced and sealed', async () => {
     const profile = {
       ...profileOf(`${randomUUID()}@people.test`),
       tokens: { accessToken: 'first', scopes: ['a', 'b'] },
@@ -200,7 +200,7 @@ describe('a linked account', () => {
     expect(JSON.stringify([before, after])).not.toMatch(/first|second/);
   });
 
-  test('opens no session if unlinked in the meantime, and is not linked again: social_sign_in_refused', async () => {
+  test('that was unlinked in the meantime opens no session and is not linked again: social_sign_in_refused', async () => {
     const profile = profileOf(`${randomUUID()}@people.test`);
     const { userId } = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
     const again = () => ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
@@ -239,7 +239,7 @@ describe('callbacks', () => {
     expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
   });
 
-  test('from a provider no longer configured is 404, without an event of a failed sign-in', async () => {
+  test('from a provider that is no longer configured is 404, without an event of a failed sign-in', async () => {
     const events = () => rows(`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`);
     const before = await events();
     await expect(handleOAuthCallback(ports, { provider: 'gone', state: 's', code: 'c' }, caller)).rejects.toMatchObject(
@@ -249,7 +249,7 @@ describe('callbacks', () => {
   });
 });
 
-test('unlinking one of two accounts at a provider removes only the named one', async () => {
+test('unlinking one of two accounts at a provider removes only that account', async () => {
   const { id, email } = await newUser();
   const [one, two] = [profileOf(email), profileOf(email)];
   for (const profile of [one, two]) await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
@@ -24,22 +24,22 @@ const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
 const adminsLeft = async () => (await harness.rows(`SELECT user_id FROM user_roles WHERE role = 'admin'`)).length;
 
 describe('a disabled account', () => {
-  test('loses its sessions and has none after it is enabled again; both are recorded with actor and reason', async () => {
+  test('loses its sessions, and has none after it is enabled again; both acts are recorded with actor and reason', async () => {
     const [by, user] = [await admin(), await harness.signedIn()];
     const disabled = await disableUser(harness.deps, { userId: user.id, reason }, by.caller);
     expect(disabled).toMatchObject({ id: user.id, disabled_at: expect.any(String), sessions: 0, logins: 0 });
     expect(await harness.deps.auth.findSession(user.cookie, true)).toBeNull();
     const enabled = await enableUser(harness.deps, { userId: user.id, reason: 'came back' }, by.caller);
     expect(enabled).toMatchObject({ disabled_at: null, sessions: 0 });
-    const told = await harness.eventsOf(user.id);
+    const events = await harness.eventsOf(user.id);
     const byAdmin = { actor_kind: 'user', actor_id: by.id };
-    expect(told).toContainEqual(expect.objectContaining({ type: 'user.disabled', ...byAdmin, detail: { reason } }));
-    expect(told).toContainEqual(
+    expect(events).toContainEqual(expect.objectContaining({ type: 'user.disabled', ...byAdmin, detail: { reason } }));
+    expect(events).toContainEqual(
       expect.objectContaining({ type: 'user.enabled', ...byAdmin, detail: { reason: 'came back' } }),
     );
   });
 
-  test('records in its revocation the rule that ended its tokens', async () => {
+  test('has a revocation that names the rule that ended its tokens', async () => {
     const user = await harness.signedIn();
     await disableUser(harness.deps, { userId: user.id, reason }, harness.system);
     const revoked = `SELECT reason, rule FROM revocations WHERE kind = 'user' AND value = $1`;
@@ -62,7 +62,7 @@ test('deleting an account ends its sessions and revokes its tokens', async () =>
 });
 
 describe('acting on a user with more rights than the caller is refused: rights_exceeded, and nothing changes', () => {
-  test('to disable, enable, delete, or take a role away', async () => {
+  test('to disable, enable or delete the account, or to remove a role', async () => {
     const [by, target] = [await harness.signedIn({ roles: ['operator'] }), await admin()];
     await admin();
     const given = { userId: target.id, reason };
@@ -90,7 +90,7 @@ describe('an installation always keeps an administrator', () => {
     ['disabled', (userId: string) => disableUser(harness.deps, { userId, reason }, harness.system)],
     ['deleted', (userId: string) => deleteUser(harness.deps, { userId, reason }, harness.system)],
     [
-      'put out of the role',
+      'removed from the role',
       (userId: string) => removeRole(harness.deps, { userId, reason, role: 'admin' }, harness.system),
     ],
   ])('the only one cannot be %s: last_admin; with another one they can', async (_what, act) => {
@@ -109,7 +109,7 @@ describe('an installation always keeps an administrator', () => {
     expect(await outcomeOf(deleteUser(harness.deps, { userId: disabled.id, reason }, harness.system))).toBe('ok');
   });
 
-  test('of two disabled concurrently one stays', async () => {
+  test('of two administrators disabled concurrently, one stays', async () => {
     const [one, other] = [await admin(), await admin()];
     const acts = [one, other].map(({ id: userId }) =>
       outcomeOf(disableUser(harness.deps, { userId, reason }, harness.system)),
@@ -120,7 +120,7 @@ describe('an installation always keeps an administrator', () => {
     ).toHaveLength(1);
   });
 
-  test('another role can be removed from the only one', async () => {
+  test('another role can be removed from the only administrator', async () => {
     const only = await harness.newUser({ roles: ['admin', 'operator'] });
     const taken = await removeRole(harness.deps, { userId: only.id, reason, role: 'operator' }, harness.system);
     expect([taken.roles, await adminsLeft()]).toEqual([['admin', 'user'], 1]);
@@ -140,21 +140,21 @@ describe('a role', () => {
     );
   });
 
-  test('can be granted from the command line, where no session is cached', async () => {
+  test('can be granted by the command line, which caches no sessions', async () => {
     const { id: userId } = await harness.newUser();
     const { auth: _auth, ...ports } = harness.deps;
     const given = await grantRole(ports, { userId, reason, role: 'auditor' }, harness.system);
     expect(given.roles).toEqual(['auditor', 'user']);
   });
 
-  test('when granted twice exists and is recorded once', async () => {
+  test('when granted twice is stored and recorded once', async () => {
     const { id: userId } = await harness.newUser();
     for (let n = 0; n < 2; n += 1) await grantRole(harness.deps, { userId, reason, role: 'auditor' }, harness.system);
     expect(await rolesOf(userId)).toEqual(['auditor', 'user']);
     expect((await typesOf(userId)).filter((type) => type === 'user.role_granted')).toHaveLength(1);
   });
 
-  test('when removed ends the tokens issued before, with its rule', async () => {
+  test('when removed ends the tokens issued before, and the revocation names the rule', async () => {
     const user = await harness.signedIn({ roles: ['auditor'] });
     const shown = await removeRole(harness.deps, { userId: user.id, reason, role: 'auditor' }, harness.system);
     expect(shown).toMatchObject({ roles: ['user'], logins: 0 });
@@ -187,7 +187,7 @@ describe('an unknown account', () => {
     expect(await Promise.all(acts.map(outcomeOf))).toEqual(acts.map(() => 'user_unknown'));
   });
 
-  test('includes one deleted while the act waits for it', async () => {
+  test('is also an account that is deleted while the act waits for it', async () => {
     const { id } = await harness.newUser();
     const act = () => outcomeOf(disableUser(harness.deps, { userId: id, reason }, harness.system));
     expect(await overtaken(harness.pool, id, 'DELETE FROM users WHERE id = $1', act)).toBe('user_unknown');
@@ -197,7 +197,7 @@ describe('an unknown account', () => {
 describe('the sessions of a user', () => {
   test('all end together with every token family and token; the count is returned', async () => {
     const [user, other] = [await harness.signedIn(), await harness.signedIn()];
-    const second = await logIn({ ports: harness.deps }, user.id);
+    const second = await openSessionFor({ ports: harness.deps }, user.id);
     expect(await endUserSessions(harness.deps, { userId: user.id, reason }, harness.system)).toBe(2);
     expect(await showUser(harness.deps, user.id)).toMatchObject({ sessions: 0, logins: 0 });
     const ended = `SELECT target_id FROM audit_outbox WHERE type = 'session.ended' AND detail ->> 'reason' = $1 AND target_id = ANY ($2)`;
@@ -206,7 +206,7 @@ describe('the sessions of a user', () => {
     expect(await endUserSessions(harness.deps, { userId: user.id, reason }, harness.system)).toBe(0);
   });
 
-  test('includes one opened while they are being ended', async () => {
+  test('include a session opened while they are being ended', async () => {
     const user = await harness.signedIn();
     const begin = `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES (gen_random_uuid(), $1, gen_random_uuid(), now() + interval '1 hour')`;
     const end = () => endUserSessions(harness.deps, { userId: user.id, reason }, harness.system);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { anonymousCaller, answered, type GrantClient, type GrantHarness, openGrantHarness } from '../grant-harness.ts';
 import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';
@@ -55,7 +55,7 @@ test.each(['login', 'select_account'])('prompt=%s requires one new sign-in', asy
   const first = await ask(harness.query(site, { prompt }));
   const marked = first.kind === 'sign-in' ? first.query : '';
   expect(marked).not.toBe('');
-  const { cookie } = await logIn(harness, user.id);
+  const { cookie } = await openSessionFor(harness, user.id);
   expect((await ask(marked, cookie)).kind).toBe('consent');
   // The marker is valid neither for another request nor an hour later.
   const moved = new URLSearchParams(marked);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { logIn } from '#testing/flows/signed-in.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import {
   challengeOf,
   type GrantClient,
@@ -47,7 +47,7 @@ test('an ID token of this session signs out without asking and redirects with th
 });
 
 test('an ID token of another session of the same user asks first', async () => {
-  const { cookie } = await logIn(harness, user.id);
+  const { cookie } = await openSessionFor(harness, user.id);
   expect(await verify({ idTokenHint }, cookie)).toMatchObject({ kind: 'ask', client: { clientId: site.clientId } });
 });
 
