@@ -76,7 +76,7 @@ describe('half-done sign-ins', () => {
     },
   );
 
-  test('a failing event of the session end keeps the session: sign-out is not 200', async () => {
+  test('a session whose end cannot be recorded stays, and the sign-out is not 200', async () => {
     const { cookie, body } = await signUp(harness);
     await whileRefused('session.ended', DISK_FULL, async () => {
       expect((await signOut(harness, cookie)).status).toBe(503);
@@ -87,14 +87,14 @@ describe('half-done sign-ins', () => {
     ]);
   });
 
-  test('a failed sign-in whose event cannot be written is not 401', async () => {
+  test('a failed sign-in that cannot be recorded is not 401', async () => {
     await whileRefused('user.login', DISK_FULL, async () => {
       const answer = await signIn(harness, newPerson());
       expect([answer.status, answer.body.code]).toEqual([503, 'store_unavailable']);
     });
   });
 
-  test('answers 503 without a cookie when the tokens cannot be signed, and ends the session that was opened', async () => {
+  test('if the tokens cannot be signed, answers 503 without a cookie and ends the session', async () => {
     const person = newPerson();
     await signUp(harness, person);
     canSign = false;
@@ -115,7 +115,7 @@ describe('half-done sign-ins', () => {
     expect((await signIn(harness, newcomer)).status).toBe(200);
   });
 
-  test('reports the signing failure and sends no cookie even if that session cannot be ended', async () => {
+  test('if that session cannot be ended either, still answers the signing failure without a cookie', async () => {
     const person = newPerson();
     await signUp(harness, person);
     canSign = false;
@@ -141,7 +141,7 @@ describe('half-done sign-ins', () => {
     ['whose password has changed since', `UPDATE accounts SET password = password || ' ' WHERE "userId" = $1`],
     ['disabled since', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
     ['deleted since', `DELETE FROM users WHERE id = $1`],
-  ])('refuses an account with a correct password, %s, like any other', async (_what, change) => {
+  ])('refuses a correct password of an account %s like a wrong password', async (_what, change) => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const { verify } = harness.deps.hasher;

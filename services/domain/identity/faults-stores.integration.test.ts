@@ -49,7 +49,7 @@ describe('Redis unreachable', () => {
     await redis.restore();
   });
 
-  test('after signing out with Redis down, its old copy coming back gives 401, on this copy and on one that starts later', async () => {
+  test('after a sign-out with Redis down, the stale session in Redis is 401 once Redis is back, on this copy and on a new one', async () => {
     const { cookie, body } = await signUp(harness);
     expect((await readSession(harness, cookie)).status).toBe(200);
     await redis.cut();
@@ -72,7 +72,7 @@ describe('Redis unreachable', () => {
     }
   });
 
-  test('a frozen Redis delays responses but changes none', async () => {
+  test('a frozen Redis delays responses and does not change them', async () => {
     const person = newPerson();
     const { cookie } = await signUp(harness, person);
     redis.freeze();
@@ -85,7 +85,7 @@ describe('Redis unreachable', () => {
 });
 
 describe('Postgres unreachable', () => {
-  test('answers 503 with Retry-After to every write, never confirms a sign-out falsely, and recovers unchanged', async () => {
+  test('answers every write with 503 and Retry-After, confirms no sign-out that did not happen, and recovers', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     await postgres.cut();
@@ -104,7 +104,7 @@ describe('Postgres unreachable', () => {
     expect((await readSession(harness, cookie)).status).toBe(401);
   });
 
-  test('a copy that may have missed revocations trusts no cached session: 503, then the actual state', async () => {
+  test('a copy that may have missed revocations trusts no cached session: it answers 503 until it knows the state', async () => {
     const { cookie, body } = await signUp(harness);
     await postgres.cut();
     await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBe('revocation_state_stale');

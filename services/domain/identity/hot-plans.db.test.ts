@@ -137,55 +137,55 @@ const newFamily = [
   null,
 ];
 
-describe('the hot statements read big tables by index only', () => {
+describe('the hot statements scan no large table', () => {
   test.each<[string, () => Promise<unknown>]>([
-    ['the poll of the revocation feed', () => readFeed(sql, ROWS - 5)],
+    ['polling the revocation feed', () => readFeed(sql, ROWS - 5)],
     [
-      'a revocation',
+      'inserting a revocation',
       () =>
         insertTokenRevocation(sql, { tokenId: 'new', reason: 'test', userId: 'u7', clientId: 'c', expiresAt: null }),
     ],
-    ['the number of a revocation', () => readRevocationEpoch(sql, 'jti', 'j7')],
-    ['whose login it is', () => readFamilyOwner(sql, family(7))],
-    ['the rows of client tokens', () => recordClientTokens(sql, [], 1, null)],
-    ['the session of a new login', () => sql.query(sessionLock, ['s7', 'u7'])],
-    ['the end of the login before', () => sql.query(familyEndPrevious, ['s7', 'sallyport'])],
+    ['reading the epoch of a revocation', () => readRevocationEpoch(sql, 'jti', 'j7')],
+    ['reading the owner of a token family', () => readFamilyOwner(sql, family(7))],
+    ['inserting client tokens', () => recordClientTokens(sql, [], 1, null)],
+    ['locking the session of a new token family', () => sql.query(sessionLock, ['s7', 'u7'])],
+    ['ending the previous token family of a session', () => sql.query(familyEndPrevious, ['s7', 'sallyport'])],
     [
-      'a new login',
+      'creating a token family',
       async () => {
         await sql.query(familyEndPrevious, ['s7', 'sallyport']);
         await sql.query(familyInsert, newFamily);
       },
     ],
     [
-      'the end of a login',
+      'ending a token family',
       async () => {
         await sql.query(familyLock, [family(7)]);
         await sql.query(familyEnd, [family(7), 'test']);
       },
     ],
-    ['the end of logins of a client', () => sql.query(familiesEnd, [[family(7), family(8)], 'test'])],
-    ['the end of the logins of a session', () => sql.query(familiesEndBySession, ['s7', 'test', 'u7'])],
-    ['a session by its id', () => findSessionRow(sql, 's7')],
-    ['the use of a session', () => useSession(sql, 's7', 3_600)],
-    ['sessions beyond those used last', () => readOldestUsed(sql, 'u7', { except: ['s8'], kept: 99, atOnce: 100 })],
+    ['ending the token families of a client', () => sql.query(familiesEnd, [[family(7), family(8)], 'test'])],
+    ['ending the token families of a session', () => sql.query(familiesEndBySession, ['s7', 'test', 'u7'])],
+    ['reading a session by its id', () => findSessionRow(sql, 's7')],
+    ['recording the use of a session', () => useSession(sql, 's7', 3_600)],
+    ['reading all sessions but the most recently used', () => readOldestUsed(sql, 'u7', { except: ['s8'], kept: 99, atOnce: 100 })],
     [
-      'the end of sessions beyond',
+      'ending those sessions',
       async () => {
         await lockSessions(sql, ['s7', 's8']);
         await deleteSessions(sql, ['s7', 's8']);
       },
     ],
-    ['the password of an address', () => findCredential(sql, '7@example.test')],
-    ['login counters read', () => readCounters(sql, ['account:7', 'network:x'])],
-    ['login counters counted', () => countFailure(sql, ['account:7', 'network:x'], { who: 'w', userId: 'u7' }, policy)],
+    ['reading the password of an address', () => findCredential(sql, '7@example.test')],
+    ['reading the counters of failed sign-ins', () => readCounters(sql, ['account:7', 'network:x'])],
+    ['counting a failed sign-in', () => countFailure(sql, ['account:7', 'network:x'], { accountKey: 'w', userId: 'u7' }, policy)],
     [
-      'login counters forgiven',
+      'clearing the counters after a correct password',
       () => forgiveFailures(sql, ['account:7'], ['account:7'], { failuresEver: 100, windowSeconds: 900 }),
     ],
-    ['the names tried from a network', () => readTriedNames(sql, 'network:x', 900)],
+    ['counting the accounts tried from a network', () => readTriedNames(sql, 'network:x', 900)],
     [
-      'an idempotency key',
+      'claiming and reading an idempotency key',
       async () => {
         await claimIdempotencyKey(sql, Buffer.alloc(32, 1), Buffer.alloc(32));
         await readIdempotencyKey(sql, Buffer.alloc(32, 1));
@@ -195,11 +195,11 @@ describe('the hot statements read big tables by index only', () => {
     expect(await wholeReads(work)).toEqual([]);
   });
 
-  test('a rotation', async () => {
+  test('rotating refresh tokens', async () => {
     expect(await seqScansOfPlan(refreshFamilyRotateBatch.text)).toEqual([]);
   });
 
-  test('a session by its token, as Better Auth asks when Redis does not know it', async () => {
+  test('reading a session by its token, as Better Auth does if Redis does not have it', async () => {
     const asked: string[] = [];
     const database = createPrismaDatabase(pool, () => {});
     pool.on('connect', (connection) => {

@@ -24,7 +24,7 @@ const invitationsOf = (id: string) =>
 const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
 
 describe('an invited user', () => {
-  test('has an account without password, verified address or the pending roles; the mail is sent to the address', async () => {
+  test('has an account without password, verified address or the pending roles, and a mail to the address', async () => {
     const email = newEmail();
     const view = await invite({
       email: email.toUpperCase(),
@@ -45,7 +45,7 @@ describe('an invited user', () => {
     expect(await invite()).toMatchObject({ name: '', roles: ['user'], invited_roles: [] });
   });
 
-  test('with an imported password has it and the roles at once, and is asked to verify the address', async () => {
+  test('with an imported password gets the password and the roles at once, and a mail asks to verify the address', async () => {
     const email = newEmail();
     const view = await invite({ email, roles: ['auditor'], passwordHash: harness.digest });
     expect(view).toMatchObject({ email_verified_at: null, roles: ['auditor', 'user'], invited_roles: [] });
@@ -55,7 +55,7 @@ describe('an invited user', () => {
   });
 
   test.each([
-    ['of an unknown format', 'a digest from elsewhere'],
+    ['with an unknown format', 'a digest from elsewhere'],
     ['that would take seconds to verify', `$2b$31$${'a'.repeat(53)}`],
   ])('is rejected with a password hash %s: password_hash_unknown', async (_what, passwordHash) => {
     const email = newEmail();
@@ -63,7 +63,7 @@ describe('an invited user', () => {
     expect(await idOf(email)).toBeUndefined();
   });
 
-  test('is rejected at an address that an account has: email_taken, and its owner gets no mail', async () => {
+  test('is rejected if an account has the address: email_taken, and its owner gets no mail', async () => {
     const { email } = await harness.newUser();
     expect(await outcomeOf(invite({ email: email.toUpperCase() }))).toBe('email_taken');
     expect(await harness.mailsTo(email)).toEqual([]);
@@ -107,7 +107,7 @@ describe('repeating an invitation', () => {
     expect(await harness.mailsTo(email)).toMatchObject([{ template: 'invitation' }, { template: 'invitation' }]);
   });
 
-  test('an invitation of an account with an imported password does not expire with its code', async () => {
+  test('keeps the invitation of an account with an imported password after its code has expired', async () => {
     const { id, email } = await invite({ roles: ['auditor'], passwordHash: harness.digest });
     expect(await again(id)).toMatchObject({ roles: ['auditor', 'user'], invited_roles: [] });
     expect(await invitationsOf(id)).toMatchObject([{ roles: [], endless: true }]);

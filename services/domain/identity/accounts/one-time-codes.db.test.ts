@@ -35,7 +35,7 @@ const issued = async (...given: Parameters<typeof issue>): Promise<string> => {
 };
 const redeem = (code: string, ...purposes: CodePurpose[]) =>
   ports.transact((tx) => redeemCode(tx, ports, purposes, code));
-const endLogins = (id: string) => ports.raw('SELECT user_every_login_end($1)', [id]);
+const endSessions = (id: string) => ports.raw('SELECT user_every_login_end($1)', [id]);
 
 describe('a code', () => {
   test('has 256 bits; neither the code nor its data is stored in clear', async () => {
@@ -91,7 +91,7 @@ describe('a code', () => {
   test('is invalid after the user’s sessions have ended', async () => {
     const user = await person();
     const code = await issued('verify_email', user);
-    await endLogins(user.id);
+    await endSessions(user.id);
     expect(await redeem(code, 'verify_email')).toBeUndefined();
     const newer = await issued('verify_email', user, { userEpoch: 1 });
     expect(await redeem(newer, 'verify_email')).toBeDefined();
@@ -112,7 +112,7 @@ describe('a code', () => {
     expect(await redeem(reset, 'reset_password')).toBeDefined();
   });
 
-  test('of a retried mail replaces the previous one', async () => {
+  test('of a retried mail replaces the previous code', async () => {
     const user = await person();
     const id = ports.random.uuid();
     const [first, second] = [await issued('verify_email', user, { id }), await issued('verify_email', user, { id })];
@@ -130,7 +130,7 @@ describe('a code', () => {
 });
 
 describe('valid codes for one address', () => {
-  test('are limited to three for one purpose and five in total, so that strangers cannot flood a mailbox', async () => {
+  test('are limited to three for one purpose and five in total, so that an attacker cannot flood a mailbox', async () => {
     const user = await person();
     const purposes = ['verify_email', 'verify_email', 'verify_email', 'verify_email', 'reset_password'] as const;
     const got: boolean[] = [];
@@ -141,7 +141,7 @@ describe('valid codes for one address', () => {
     expect(await issue('verify_email', await person())).not.toBeNull();
   });
 
-  test('leave room for invitations and unrequested mails, which are exempt', async () => {
+  test('do not prevent invitations and unrequested mails, which are exempt from the limit', async () => {
     const user = await person();
     for (let n = 0; n < 4; n += 1) expect(await issue('invitation', user)).not.toBeNull();
     for (let n = 0; n < 3; n += 1) expect(await issue('unlock_account', user)).not.toBeNull();
@@ -149,7 +149,7 @@ describe('valid codes for one address', () => {
     expect(await issue('unlock_account', user, { isUnasked: true })).not.toBeNull();
   });
 
-  test('make room once they expire', async () => {
+  test('no longer count towards the limit once they have expired', async () => {
     const user = await person();
     for (let n = 0; n < 3; n += 1) await issued('reset_password', user, { lifeSeconds: 0 });
     expect(await issue('reset_password', user)).not.toBeNull();
@@ -157,7 +157,7 @@ describe('valid codes for one address', () => {
 });
 
 describe('deleted codes', () => {
-  test('are all of a user and all of an address, or those for one purpose', async () => {
+  test('are all codes of a user and an address, or only those for one purpose', async () => {
     const [user, other] = [await person(), await person()];
     const own = await issued('change_email', { ...user, email: newEmail() });
     const toAddress = await issued('sign_up', { id: null, email: user.email });
@@ -171,12 +171,12 @@ describe('deleted codes', () => {
     expect(await findCode(ports.sql, 'verify_email', kept)).toBeDefined();
   });
 
-  test('are, among unlock codes, only those voided by the end of every session; the result says whether there were any', async () => {
+  test('are only those unlock codes that became void when every session ended; the result says whether there were any', async () => {
     const user = await person();
     const take = () => ports.transact((tx) => takeVoidedUnlock(tx, user.id));
     await issued('unlock_account', user);
     expect(await take()).toBe(false);
-    await endLogins(user.id);
+    await endSessions(user.id);
     const newer = await issued('unlock_account', user, { userEpoch: 1 });
     expect([await take(), await take()]).toEqual([true, false]);
     expect(await redeem(newer, 'unlock_account')).toBeDefined();

@@ -53,7 +53,7 @@ describe('a password row deleted by hand while a new password is being set', () 
   const deletionOf = ({ id }: { readonly id: string }) => ['DELETE FROM accounts WHERE "userId" = $1', [id]] as const;
   const NOTHING_REPLACED = 'a required value is missing';
 
-  test('rolls back a change: the session lives and no mail is sent', async () => {
+  test('rolls back a password change: the session stays and no mail is sent', async () => {
     const user = await person();
     const caller = await harness.callerOf(user);
     const change = () =>
@@ -65,7 +65,7 @@ describe('a password row deleted by hand while a new password is being set', () 
     expect(await harness.callerOf(user)).toEqual(caller);
   });
 
-  test('rolls back a reset, whose code stays valid and then sets the password', async () => {
+  test('rolls back a password reset, and its code stays valid', async () => {
     const user = await person();
     const token = await harness.codeFor('reset_password', user);
     const newOne = newPassword();
@@ -101,7 +101,7 @@ describe('a code that verifies an address', () => {
   const verify = (token: string, given: object) => () =>
     outcomeOf(verifyEmail(harness.deps, { token, ...given }, anonymous));
 
-  test('is rejected if the session sent with it ends first, or the address is verified otherwise', async () => {
+  test('is rejected if the session sent with it ends first, or the address is verified by other means', async () => {
     const [signedOut, proved] = [await person({ hasPassword: false }), await person({ hasPassword: false })];
     const first = verify(await harness.codeFor('verify_email', signedOut), signedOut);
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
@@ -155,7 +155,7 @@ describe('a code that verifies an address', () => {
     }
   });
 
-  test('stays valid if the database fails halfway: 503, and the same code is accepted afterwards', async () => {
+  test('stays valid after a 503 because the database failed halfway', async () => {
     const user = await person({ hasPassword: false });
     const ask = verify(await harness.codeFor('verify_email', user), user);
     expect(await cutOff(harness.pool, user.id, ask)).toBe('store_unavailable');
@@ -179,21 +179,21 @@ describe('invitations', () => {
     acceptInvitation(harness.deps, { token, newPassword: newPassword() }, anonymous);
   const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
 
-  test('does not grant a role removed from the invitation while it is being accepted', async () => {
+  test('do not grant a role that is removed from them while they are being accepted', async () => {
     const { id, token } = await invited();
     const takeOut = `UPDATE invitations SET roles = '{}' WHERE user_id = $1`;
     expect(await overtaken(harness.pool, id, takeOut, accept(token))).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
 
-  test('with a code whose invitation is deleted, sets a password and grants no role', async () => {
+  test('that were deleted grant no role: their code only sets a password', async () => {
     const { id, token } = await invited();
     await harness.rows('DELETE FROM invitations WHERE user_id = $1', [id]);
     expect(await accept(token)()).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
 
-  test('a user who signed up without verifying the address can be invited, without roles', async () => {
+  test('can be sent to a user who signed up without verifying the address, without roles', async () => {
     const user = await person();
     const again = await inviteAgain(
       { ...harness.deps, invitationSeconds: 600 },
@@ -211,8 +211,8 @@ test('an unlock code succeeds for an account already unlocked, and reports no cl
   const key = accountKeyOf(harness.deps, user.email);
   expect(await harness.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
   expect((await unlockAccount(harness.deps, { token }, anonymous)).body).toEqual({ status: 'unlocked' });
-  const told = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
+  const events = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
     user.id,
   ]);
-  expect(told).toEqual([{ detail: expect.objectContaining({ failures: 0, reason: 'mailed_code' }) }]);
+  expect(events).toEqual([{ detail: expect.objectContaining({ failures: 0, reason: 'mailed_code' }) }]);
 });

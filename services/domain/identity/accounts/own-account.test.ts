@@ -14,7 +14,7 @@ const codeOf = (caller: Caller): unknown => {
   }
 };
 
-test('only the user acts on their account, not another client or an API key in their name', () => {
+test('only the user can act on the account, not another client or an API key of the user', () => {
   expect(codeOf(person)).toBe(person);
   const client = { kind: 'client', clientId: 'sallyport', permissions: new Set<string>(), by: 'client' } as const;
   expect(codeOf({ ...client, isVetted: true, request })).toBe(unauthenticated.definition.code);

@@ -57,7 +57,7 @@ describe('a password reset code', () => {
     expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toHaveLength(1);
   });
 
-  test('sets nothing on a database older than its high-water marks, and stays valid', async () => {
+  test('sets no password on a database older than its high-water marks, and stays valid', async () => {
     const person = await harness.newUser();
     const input = { token: await harness.codeFor('reset_password', person), newPassword: newPassword() };
     expect(await outcomeOf(resetPassword(rewoundDeps(), input, anonymous))).toBe('state_rewound');
@@ -109,7 +109,7 @@ describe('an invitation code', () => {
     expect(await harness.accountOf(id)).toMatchObject({ emailVerified: null, roles: ['user'] });
   });
 
-  test('is invalid once the address is verified otherwise, and grants no role', async () => {
+  test('is invalid after the address was verified by other means, and grants no role', async () => {
     const { id, token } = await invited(['auditor'], true);
     expect(await accept(token)).toBe('code_invalid');
     expect(await harness.accountOf(id)).toMatchObject({ roles: ['user'] });
@@ -121,7 +121,7 @@ describe('a password change', () => {
   const change = (caller: Parameters<typeof changePassword>[2], currentPassword = harness.password) =>
     changePassword(harness.deps, { currentPassword, newPassword: newPassword() }, caller);
 
-  test('ends every existing session; the new one expires when the old one would have, and a mail notifies the address', async () => {
+  test('ends every session; the new session keeps the expiry of the old one, and a mail notifies the address', async () => {
     const person = await harness.signedIn({ hasPassword: true });
     const ends = `UPDATE sessions SET "expiresAt" = date_trunc('second', now()) + interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`;
     const [session] = await harness.rows(ends, [person.sessionId]);

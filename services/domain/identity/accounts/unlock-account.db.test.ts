@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** A user with so many counted wrong passwords. */
+/** A user with this many counted wrong passwords. */
 async function locked(failures = 7) {
   const person = await harness.newUser();
   const counted = 'INSERT INTO login_failures (key, failures, user_id) VALUES ($1, $2, $3)';

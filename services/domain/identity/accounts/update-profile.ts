@@ -32,7 +32,7 @@ export async function updateProfile(
 }
 
 /**
- * The same for a user whom the caller of this function has authenticated. Throws `unauthenticated` (401) if the user
+ * The same for a user that the caller of this function has authenticated. Throws `unauthenticated` (401) if the user
  * does not exist.
  */
 export async function changeProfile(

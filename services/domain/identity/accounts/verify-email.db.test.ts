@@ -55,7 +55,7 @@ describe('a sign-up code', () => {
     expect(await outcomeOf(verifyEmail(harness.deps, input, anonymous))).toBe('ok');
   });
 
-  test('requires an allowed password, and stays valid without one', async () => {
+  test('requires an allowed password, and stays valid if there is none', async () => {
     const email = newEmail();
     const token = await harness.codeFor('sign_up', { id: null, email });
     expect(await verify(token)).toBe('password_required');
@@ -64,7 +64,7 @@ describe('a sign-up code', () => {
     expect(await verify(token, { password: newPassword() })).toBe('ok');
   });
 
-  test('claims an unverified account: everything an attacker added to it is removed, roles of an invitation too', async () => {
+  test('takes over an unverified account and removes everything that an attacker added to it, and the roles of an invitation', async () => {
     const person = await harness.signedIn({ hasPassword: true, isVerified: false, roles: ['auditor'] });
     await harness.rows(passkey, [person.id]);
     await harness.rows(link, [person.id]);
@@ -79,7 +79,7 @@ describe('a sign-up code', () => {
     expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
   });
 
-  test('claims neither a verified nor a disabled account', async () => {
+  test('takes over neither a verified nor a disabled account', async () => {
     const [proved, disabled] = [await harness.signedIn(), await harness.newUser({ isVerified: false })];
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     for (const { id, email } of [proved, disabled]) {
@@ -92,7 +92,7 @@ describe('a sign-up code', () => {
 });
 
 describe('a code that verifies an account’s address', () => {
-  test('is accepted with a session of the account, which stays and shows the verified address at once', async () => {
+  test('is accepted with a session of the account; the session stays and shows the verified address at once', async () => {
     const person = await harness.signedIn({ isVerified: false });
     const seen = async () => (await harness.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
     expect(await seen()).toBe(false);
@@ -101,7 +101,7 @@ describe('a code that verifies an account’s address', () => {
     expect(await typesOf(person.id)).toContain('user.email_verified');
   });
 
-  test('is accepted with the password, and ends no session and clears no failures', async () => {
+  test('is accepted with the password, ends no session and clears no failures', async () => {
     const person = await harness.signedIn({ hasPassword: true, isVerified: false });
     await countFailures(person);
     const { password } = harness;
@@ -110,7 +110,7 @@ describe('a code that verifies an account’s address', () => {
     expect(await failuresOf(person.email)).toBe(7);
   });
 
-  test('sets a new password that is sent with it, ends everything before and clears the failures', async () => {
+  test('sets a new password that is sent with it, ends all earlier sessions and credentials, and clears the failures', async () => {
     const person = await harness.signedIn({ hasPassword: true, isVerified: false });
     await countFailures(person);
     const password = newPassword();
@@ -154,7 +154,7 @@ describe('a code sent to a new address', () => {
   }
   const emailOf = async (id: string) => (await harness.accountOf(id))?.email;
 
-  test('replaces the old address, which is notified and whose codes become invalid', async () => {
+  test('replaces the old address; a mail notifies the old address, and its codes become invalid', async () => {
     const { id, email, to, token, cookie } = await moving();
     await harness.codeFor('reset_password', { id, email });
     expect(await verify(token, { cookie })).toBe('ok');

@@ -14,7 +14,7 @@ afterAll(() => harness?.close());
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 
-test('a user without name, picture, address and agent is returned so, from Postgres and from Redis', async () => {
+test('a session without name, picture, IP address and user agent is the same from Postgres and from Redis', async () => {
   const { body, cookie } = await signUp(harness, newPerson());
   await rows('UPDATE users SET name = NULL, "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [body.user.id]);
   await rows('UPDATE sessions SET "ipAddress" = NULL, "userAgent" = NULL WHERE id = $1', [body.session.id]);

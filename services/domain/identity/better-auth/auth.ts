@@ -29,7 +29,7 @@ export type Auth = {
   readonly transact: Transact;
   /** Creates user, account and session with a digest computed before. Call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
-  /** Opens a session for a user whom a use-case has authenticated. Call inside `transact`. */
+  /** Opens a session for a user that a use-case has authenticated. Call inside `transact`. */
   openSession(
     input: {
       readonly userId: string;

@@ -3,7 +3,7 @@ import { ADDRESS_HEADER, engineHeaders, required } from './handover.ts';
 
 const request = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
 
-test('Better Auth gets address and agent of a request and nothing else, and no address if there is none', () => {
+test('Better Auth gets only IP address and user agent of a request, and no address if there is none', () => {
   expect(Object.fromEntries(engineHeaders(request))).toEqual({
     'user-agent': 'browser/1',
     [ADDRESS_HEADER]: '192.0.2.1',

@@ -14,7 +14,7 @@ export type Handover = {
   /** When the user authenticated; by default now. */
   readonly createdAt?: Date;
   /**
-   * The session of the user for whom a call acts if the plugin requires one; a use-case has authenticated the user by
+   * The session that a call acts for if the plugin requires one; a use-case has authenticated the user by
    * cookie or token.
    */
   readonly as?: LiveSession;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { relyingParty } from './passkey-plugin.ts';
 
-test('the relying party is the host of the API; on a loopback address it is localhost, whose pages are accepted', () => {
+test('the relying party is the host of the API; on a loopback address it is localhost, and pages of localhost are accepted', () => {
   expect(relyingParty('https://auth.example.org')).toEqual({
     rpID: 'auth.example.org',
     origins: ['https://auth.example.org'],

@@ -8,7 +8,7 @@ import { lifeOf, type SessionLife } from '../sessions/session-life.ts';
 import { type Handover, required } from './handover.ts';
 
 /**
- * Opens a session for a user whom a use-case has authenticated: each of Better Auth's own endpoints would verify a
+ * Opens a session for a user that a use-case has authenticated: each of Better Auth's own endpoints would verify a
  * credential. It has no path, so no request reaches it.
  */
 export const sessionPlugin = () => ({

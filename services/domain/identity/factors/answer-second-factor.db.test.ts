@@ -53,13 +53,13 @@ const failed = ({ id }: AppHolder, count: number) =>
   ]);
 
 describe('after the first factor', () => {
-  test('requires nothing of a user without a second factor, and stores no challenge', async () => {
+  test('a user without a second factor needs no challenge', async () => {
     const { id } = await harness.person();
     expect(await ask(id)).toBeNull();
     expect(await harness.rows('SELECT 1 FROM login_challenges WHERE user_id = $1', [id])).toEqual([]);
   });
 
-  test('names each factor of the account, a passkey besides the app too, and records the request', async () => {
+  test('the challenge names every factor of the account, including a passkey beside the app, and is recorded', async () => {
     const { id, caller } = await harness.appHolder();
     expect((await ask(id))?.factors).toEqual(['totp', 'recovery_code']);
     await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), caller), caller);
@@ -68,7 +68,7 @@ describe('after the first factor', () => {
     expect(await events(id)).toEqual([asked, asked]);
   });
 
-  test('the sixth challenge of a user replaces the oldest, and none is stored in clear', async () => {
+  test('the sixth challenge of a user replaces the oldest, and no challenge is stored in clear', async () => {
     const { id, uri } = await harness.appHolder();
     const first = await challengeFor(id);
     await harness.rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE user_id = $1`, [
@@ -84,7 +84,7 @@ describe('after the first factor', () => {
 });
 
 describe('answering a challenge', () => {
-  test('the code opens a session with both methods and uses up the challenge and itself', async () => {
+  test('the code opens a session with both methods, and neither code nor challenge works again', async () => {
     const holder = await harness.appHolder();
     const asked = await ask(holder.id, ['fed']);
     const challenge = asked?.challenge ?? '';
@@ -110,7 +110,7 @@ describe('answering a challenge', () => {
     ]);
   });
 
-  test('a wrong code opens no session and is recorded; one of the app is counted', async () => {
+  test('a wrong code opens no session and is recorded; a wrong app code is counted', async () => {
     const holder = await harness.appHolder();
     const before = await sessionsOf(holder.id);
     const challenge = await challengeFor(holder.id);
@@ -148,7 +148,7 @@ describe('answering a challenge', () => {
     ]);
   });
 
-  test('a factor removed since the challenge, or never confirmed, is not accepted', async () => {
+  test('a factor that was removed since the challenge, or never confirmed, is not accepted', async () => {
     const { id, uri, codes } = await harness.appHolder();
     const challenge = await challengeFor(id);
     await harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id]);
@@ -168,7 +168,7 @@ describe('answering a challenge', () => {
     expect(await sessionsOf(id)).toHaveLength(1);
   });
 
-  test('a database failure halfway is 503, and neither code nor challenge is used', async () => {
+  test('a database failure halfway is 503 and uses neither code nor challenge', async () => {
     const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
     const send = () => refused({ challenge, totp: codeOf(uri) });
@@ -180,7 +180,7 @@ describe('answering a challenge', () => {
 });
 
 describe('recovery codes', () => {
-  test('each opens one session, typed with spaces or not; the others stay valid', async () => {
+  test('each code opens one session, typed with or without spaces; the other codes stay valid', async () => {
     const { id, codes } = await harness.appHolder();
     const opened = await answer({ challenge: await challengeFor(id), recoveryCode: ` ${codes[3]} ` });
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
@@ -243,7 +243,7 @@ describe('consecutive wrong codes', () => {
     expect(await refused({ challenge, totp: codeOf(holder.uri) })).toBe('ok');
   });
 
-  test('after a hundred, app codes are no longer verified, and Retry-After is a day', async () => {
+  test('after a hundred wrong codes, app codes are no longer verified, and Retry-After is a day', async () => {
     const holder = await harness.appHolder();
     await failed(holder, 100);
     const challenge = await challengeFor(holder.id);

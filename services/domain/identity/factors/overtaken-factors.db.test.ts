@@ -37,7 +37,7 @@ describe('a session that ends while it changes the factors of its account', () =
     ]);
   });
 
-  test('gets no authenticator app or recovery codes by a password verified before it ended, nor does a deleted account', async () => {
+  test('gets no authenticator app or recovery codes for a password verified before it ended; nor does a deleted account', async () => {
     const { id, caller } = await harness.keyHolder();
     const enrol = () => outcomeOf(enrolTotp(harness.deps, { password: harness.password }, caller));
     const codes = () => harness.rows('SELECT "backupCodes", secret FROM two_factors WHERE "userId" = $1', [id]);
@@ -60,7 +60,7 @@ describe('a session that ends while it changes the factors of its account', () =
     expect(await passkeysOf(id)).toBe(0);
   });
 
-  test('removes none, and cannot start another ceremony', async () => {
+  test('removes no factor, and cannot start another ceremony', async () => {
     const { id, caller, registered } = await harness.keyHolder();
     const remove = () => outcomeOf(removePasskey(harness.deps, { id: registered.passkeyId }, caller));
     expect(await overtaken(harness.pool, id, END_SESSIONS, remove)).toBe('unauthenticated');
@@ -110,7 +110,7 @@ describe('passkeys', () => {
     expect(amrOf(opened.body)).toEqual(['swk', 'user', 'mfa']);
   });
 
-  test('a user with twenty cannot start a ceremony for another', async () => {
+  test('a user with twenty passkeys cannot start a ceremony for another', async () => {
     const { id, caller } = await harness.keyHolder();
     await harness.rows(
       `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
@@ -143,7 +143,7 @@ describe('passkeys', () => {
   });
 });
 
-test('a user without recovery codes left is not offered them', async () => {
+test('a user without remaining recovery codes is not offered them', async () => {
   const { id } = await harness.person();
   await harness.rows(
     `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', true, 0)`,

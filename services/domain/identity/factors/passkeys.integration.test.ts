@@ -54,7 +54,7 @@ async function holder(): Promise<{
 }
 
 describe('registering a passkey', () => {
-  test('returns a two-factor session and, with the first, recovery codes, and ends every existing session', async () => {
+  test('returns a two-factor session, with recovery codes for the first passkey, and ends every earlier session', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     const other = await signIn(harness, person);
@@ -128,7 +128,7 @@ describe('signing in with a passkey', () => {
 });
 
 describe('renaming and removing', () => {
-  test('only the caller’s own: another user’s is 404 and stays; removing one ends every other session', async () => {
+  test('works only for the caller’s passkeys: another user’s is 404 and stays; removing one ends every other session', async () => {
     const { person, userId, registered } = await holder();
     const stranger = await holder();
     const path = `/api/auth/passkeys/${registered.body.passkey_id}`;

@@ -94,7 +94,7 @@ async function manyChallenges(userId: string, count: number): Promise<(n: number
 }
 
 describe('signing in with a second factor', () => {
-  test('GHSA-xg6x-h9c9-2m83 the password alone opens nothing: no row, cookie or token; the code completes the sign-in', async () => {
+  test('GHSA-xg6x-h9c9-2m83 the password alone creates no session, cookie or token; the code completes the sign-in', async () => {
     const { person, userId, uri, cookie } = await enrolled(harness);
     await act(harness, cookie, '/api/auth/signout');
     await nextStep(userId);
@@ -131,7 +131,7 @@ describe('signing in with a second factor', () => {
     expect((await answer(harness, { challenge: second.body.challenge, totp })).body.code).toBe('second_factor_refused');
   });
 
-  test('its session lives a day, and at most an hour unused', async () => {
+  test('its session lives a day, and ends after an hour without use', async () => {
     const { confirmed, cookie } = await enrolled(harness);
     const sessionOf = async (of: string) => (await rows('SELECT * FROM sessions WHERE id = $1', [of]))[0];
     const { id, createdAt, expiresAt, token } = await sessionOf(confirmed.body.session.id);
@@ -209,7 +209,7 @@ describe('signing in with a second factor', () => {
     ]);
   });
 
-  test('ten wrong codes lock the authenticator for a while, a hundred permanently; a recovery code still works', async () => {
+  test('ten wrong codes lock the authenticator for a while, a hundred lock it permanently; a recovery code still works', async () => {
     const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
     await rows('UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = $1', [userId]);

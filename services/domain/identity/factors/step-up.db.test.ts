@@ -52,7 +52,7 @@ test('a wrong password, a code of an unknown factor and an empty request leave t
   ]);
 });
 
-test('with a second factor, the right password is answered with the required factors and opens no session', async () => {
+test('with a second factor, the response to the right password names the required factors and opens no session', async () => {
   const { cookie, caller } = await harness.appHolder();
   await expect(stepUp(harness.deps, { password: harness.password }, caller)).rejects.toMatchObject({
     code: 'second_factor_required',
@@ -61,7 +61,7 @@ test('with a second factor, the right password is answered with the required fac
   expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
 });
 
-test('an app code and a recovery code each step up once; a wrong recovery code is not counted against the app', async () => {
+test('an app code or a recovery code steps up once; a wrong recovery code is not counted against the app', async () => {
   const { id, uri, codes, caller } = await harness.appHolder();
   const totp = codeOf(uri);
   const first = await stepUp(harness.deps, { totp }, caller);
@@ -75,7 +75,7 @@ test('an app code and a recovery code each step up once; a wrong recovery code i
   expect((await events(id)).map(({ outcome }) => outcome)).toEqual(['ok', 'refused', 'ok', 'refused']);
 });
 
-test('a code used, or a session ended, while a step-up waits opens no session', async () => {
+test('a step-up opens no session if its code was used, or its session ended, while it waited', async () => {
   const { id, uri, cookie, caller } = await harness.appHolder();
   const asks = () => refused({ totp: codeOf(uri) }, caller);
   const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';

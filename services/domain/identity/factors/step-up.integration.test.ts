@@ -23,7 +23,7 @@ async function age(sessionId: string): Promise<void> {
   await harness.deps.auth.forget(token);
 }
 
-test('a sign-in eleven minutes old enrols nothing; the password gives a new session with its own time, and the old one ends', async () => {
+test('a session eleven minutes old cannot enrol a factor; the password replaces it by a new session with its own time', async () => {
   const person = newPerson();
   const { cookie, body } = await signUp(harness, person);
   const before = body.session;
@@ -45,7 +45,7 @@ test('a sign-in eleven minutes old enrols nothing; the password gives a new sess
   expect(enabled.status).toBe(200);
 });
 
-test('a user with a second factor must use it: 401 for the password, 200 for an app code, a recovery code or a passkey', async () => {
+test('a user with a second factor cannot step up with the password, only with an app code, a recovery code or a passkey', async () => {
   const { person, userId, uri, codes, cookie } = await enrolled(harness);
   await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
   const password = await stepUp(cookie, { password: person.password });

@@ -18,7 +18,7 @@ test('accepts codes of RFC 6238 in their thirty-second step and its neighbours o
   expect(await at('287083', AT_59)).toBeNull();
 });
 
-test('rejects a code of the last used step and of earlier ones', async () => {
+test('rejects codes of the last used step and of earlier steps', async () => {
   expect(await at('287082', AT_59, 1)).toBeNull();
   expect(await at('287082', AT_59, 2)).toBeNull();
 });

@@ -51,7 +51,7 @@ const away = transport(() => {
 });
 
 describe('a queued mail', () => {
-  test('exists only if its transaction committed, and wakes the workers then', async () => {
+  test('exists only if its transaction commits, and then wakes the workers', async () => {
     const mail = notice('reader@people.test');
     const failed = ports.transact(async (tx) => {
       await queueMail(tx, { ...ports, mailer }, mail, testCaller);
@@ -63,7 +63,7 @@ describe('a queued mail', () => {
     expect([(await rows()).length, woken]).toEqual([1, [1]]);
   });
 
-  test('is sent once by concurrent runs and leaves nothing behind', async () => {
+  test('is sent once by concurrent runs, and is then deleted', async () => {
     for (let n = 0; n < 20; n += 1) await ask(notice(`p${n}@people.test`));
     const taken: string[] = [];
     // Of two concurrent runs, the older one is superseded between two batches.
@@ -90,7 +90,7 @@ describe('a queued mail', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('is given up after a permanent rejection or a day; both are kept for operators for a while', async () => {
+  test('is given up after a permanent rejection or a day, and kept for operators for a while', async () => {
     await ask(notice('refused@people.test'));
     await mails.deliver(
       transport(() => {
@@ -109,7 +109,7 @@ describe('a queued mail', () => {
     expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
   });
 
-  test('one that cannot be unsealed does not block others', async () => {
+  test('does not block others if it cannot be unsealed', async () => {
     await ask(notice('first@people.test'));
     await ports.raw(`UPDATE mail_outbox SET sealed = 'v1.AAAA'`);
     await ask(notice('second@people.test'));
@@ -117,7 +117,7 @@ describe('a queued mail', () => {
     expect((await rows()).map(({ attempts }) => attempts)).toEqual([1]);
   });
 
-  test('only the newest code of a retried mail is valid, and it uses one of three places', async () => {
+  test('has one valid code however often it is retried, and counts once towards the limit of codes', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`);
     await ask({ template: 'reset_password', to: 'tried@people.test' });
     for (let n = 0; n < 5; n += 1) {
@@ -153,7 +153,7 @@ describe('a queued mail', () => {
     expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
   });
 
-  test('one taken by a later attempt is neither sent nor changed by a worker delayed past its lease', async () => {
+  test('is neither sent nor changed by a worker delayed past its lease, if a later attempt has taken it', async () => {
     await ask(notice('reader@people.test'));
     const sent: string[] = [];
     let begun = 0;
@@ -174,7 +174,7 @@ describe('a queued mail', () => {
     expect(await rows()).toMatchObject([{ attempts: 2, failure: 'EENVELOPE' }]);
   });
 
-  test('sends nothing for a change to the address that the account already has', async () => {
+  test('is not sent for a change to the address that the account already has', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('u3', 'same@people.test')`);
     await ask({ template: 'change_email', to: 'same@people.test', userId: 'u3', userEpoch: 0 });
     expect(await mails.to('same@people.test')).toEqual([]);

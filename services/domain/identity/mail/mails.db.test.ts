@@ -53,7 +53,7 @@ describe('a sign-up', () => {
     expect(await codesOf(email)).toEqual([{ purpose: 'reset_password', user_id: id }]);
   });
 
-  test('sends no more to an address with enough valid codes', async () => {
+  test('sends no mail to an address with enough valid codes', async () => {
     const to = stranger();
     const sent = [];
     for (let n = 0; n < 4; n += 1) sent.push((await write({ template: 'sign_up', to, name: 'Ada' })) !== null);
@@ -139,7 +139,7 @@ describe('an unlock mail', () => {
     for (const { email } of [open, deleted, disabled]) expect(await codesOf(email)).toEqual([]);
   });
 
-  test('when unrequested is sent to a verified address only, explains why, and strangers’ requests use none of its places', async () => {
+  test('when no user requested it is sent only to a verified address, explains why, and is exempt from the limit of codes', async () => {
     const unproven = await locked({ isVerified: false });
     expect(await unlock(unproven.email, unproven.counter, true)).toBeNull();
     const { email, counter } = await locked();
@@ -166,7 +166,7 @@ describe('an invitation', () => {
     expect(await findCode(ports.sql, 'invitation', letter?.link?.code ?? '')).toMatchObject({ userId: id });
   });
 
-  test('is not sent once replaced or accepted', async () => {
+  test('is not sent after it was replaced or accepted', async () => {
     const { email, mail, id } = await invited();
     expect(await write(mail)).toBeNull();
     await ports.raw('DELETE FROM invitations WHERE user_id = $1', [id]);
@@ -200,14 +200,14 @@ describe('another address', () => {
     });
   });
 
-  test('of another user tells them that they have an account, and gives the requester no code', async () => {
+  test('that belongs to another user gets a mail about the existing account, and the requester gets no code', async () => {
     const [one, other] = [await newUser(), await newUser()];
     const letter = await change(other.email, one.id);
     expect(letter?.subject).toBe('You already have an account');
     expect(await codesOf(other.email)).toEqual([{ purpose: 'reset_password', user_id: other.id }]);
   });
 
-  test('gets no code if the user is deleted, disabled or has ended all sessions since', async () => {
+  test('gets no code if the user was deleted or disabled, or has ended all sessions since', async () => {
     const [disabled, ended] = [await newUser({ isDisabled: true }), await newUser()];
     await ports.raw('UPDATE users SET "tokenEpoch" = 1 WHERE id = $1', [ended.id]);
     for (const userId of [randomUUID(), disabled.id, ended.id]) {
@@ -220,7 +220,7 @@ describe('another address', () => {
 
 test('notifications carry no code, and name the provider or installation they concern', async () => {
   const to = stranger();
-  const told: [MailRequest, string][] = [
+  const notifications: [MailRequest, string][] = [
     [{ template: 'password_changed', to }, 'every earlier session was ended.'],
     [{ template: 'factors_reset', to }, `your account at ${PUBLIC_URL}`],
     [{ template: 'email_changed', to }, 'another e-mail address'],
@@ -234,7 +234,7 @@ test('notifications carry no code, and name the provider or installation they co
       `can no longer sign in to your account at ${PUBLIC_URL} with company`,
     ],
   ];
-  for (const [mail, words] of told) {
+  for (const [mail, words] of notifications) {
     const letter = await write(mail);
     expect(letter?.paragraphs.join(' '), mail.template).toContain(words);
     expect(letter?.link, mail.template).toBeUndefined();

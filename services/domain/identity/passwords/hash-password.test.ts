@@ -10,7 +10,7 @@ test('a full queue becomes hashing_busy with its Retry-After; other failures pas
   await expect(inQueue(Promise.resolve(1))).resolves.toBe(1);
 });
 
-test('an address hashes the same in any case, and differently under another key', () => {
+test('the identifier of an address ignores case and depends on the key', () => {
   const secret = { version: 4, key: Buffer.alloc(32, 4) };
   const hash = identifierHash(secret, normaliseEmail('Ada@People.Test'));
   expect(hash).toMatch(/^4\.[\w-]{22}$/);

@@ -62,7 +62,7 @@ describe('length and format', () => {
     expect(() => assertPasswordForm(password, 12)).toThrow(code);
   });
 
-  test('accepts twelve to 256 characters of any kind, spaces and four-byte characters included: no composition rules', () => {
+  test('accepts twelve to 256 characters of any kind, including spaces and four-byte characters', () => {
     for (const password of ['x'.repeat(12), 'x'.repeat(256), '\u{20000}'.repeat(256), ' '.repeat(12), 'ǻǻǻǻǻǻǻǻǻǻǻǻ'])
       expect(() => assertPasswordForm(password, 12)).not.toThrow();
   });
@@ -89,7 +89,7 @@ describe('length and format', () => {
     expect(await refusal('fifteen chars !', { roles: [role] })).toBe('ok');
   });
 
-  test('a role without a rule requires nothing more, whatever its name', () => {
+  test('a role without a rule does not change the minimum length, whatever its name', () => {
     expect(charactersMin('default', { roles: ['user', 'constructor', '__proto__'] })).toBe(12);
     expect(charactersMin('default', {})).toBe(12);
   });
@@ -133,7 +133,7 @@ describe('breached passwords', () => {
   const password = 'stolen elsewhere';
   const digest = hash('sha1', password).toUpperCase();
 
-  test('sends five digits of the hash; a suffix in the answer rejects, padding and other suffixes do not', async () => {
+  test('sends five digits of the hash, and rejects the password if its suffix is in the answer and is not padding', async () => {
     const asked: string[] = [];
     const answering = (text: string): BreachRanges => ({
       suffixesOf: async (prefix) => {
@@ -142,18 +142,18 @@ describe('breached passwords', () => {
       },
     });
     const recorded = { rows: [], lines: [] };
-    const judge = (text: string) =>
+    const check = (text: string) =>
       assertPasswordAllowed(portsOf(recorded, 'default', answering(text)), password, owner);
     const other = '0'.repeat(35);
-    await expect(judge(`${other}:7\r\n${digest.slice(5)}:3\r\n`)).rejects.toMatchObject({ code: 'password_breached' });
-    await expect(judge(`${digest.slice(5).toLowerCase()}:1`)).rejects.toMatchObject({ code: 'password_breached' });
-    await judge(`${other}:7\r\n${digest.slice(5)}:0\r\n`);
-    await judge('');
+    await expect(check(`${other}:7\r\n${digest.slice(5)}:3\r\n`)).rejects.toMatchObject({ code: 'password_breached' });
+    await expect(check(`${digest.slice(5).toLowerCase()}:1`)).rejects.toMatchObject({ code: 'password_breached' });
+    await check(`${other}:7\r\n${digest.slice(5)}:0\r\n`);
+    await check('');
     expect(new Set(asked)).toEqual(new Set([digest.slice(0, 5)]));
     expect(recorded).toEqual({ rows: [], lines: [] });
   });
 
-  test('an unreachable list blocks no user: it is logged and recorded, neither with the password', async () => {
+  test('an unreachable list blocks no user; log and event name the failure, not the password', async () => {
     const recorded: Recorded = { rows: [], lines: [] };
     const down: BreachRanges = { suffixesOf: () => Promise.reject(new Error('out of reach')) };
     await assertPasswordAllowed(portsOf(recorded, 'default', down), password, owner);

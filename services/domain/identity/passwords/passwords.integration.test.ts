@@ -69,7 +69,7 @@ async function importedAccount(digest: string): Promise<{ email: string; passwor
 
 describe('imported digests', () => {
   test.each(Object.entries(IMPORTED))(
-    '%s: a successful sign-in upgrades the digest without a password change: its session lives',
+    '%s: a successful sign-in upgrades the digest, and sessions stay because the password is unchanged',
     async (_name, digest) => {
       const account = await importedAccount(digest);
       const before = await eventsOf(account.userId);
@@ -126,7 +126,7 @@ describe('new passwords', () => {
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toEqual([]);
   });
 
-  test('a breached one is rejected with the reason, the same for known and unknown addresses', async () => {
+  test('a breached password is rejected with the reason, the same for known and unknown addresses', async () => {
     const [known, unknown] = [newPerson(), newPerson()];
     expect((await signUp(harness, known)).status).toBe(201);
     stolen.add('stolen somewhere else');
@@ -186,10 +186,10 @@ describe('after a correct password', () => {
     await put(hashSync(password, { cost: 4, version: '2b' }));
     let proofs = 0;
     const verify: PasswordHasher['verify'] = async (...given) => {
-      const verdict = await harness.deps.hasher.verify(...given);
+      const matches = await harness.deps.hasher.verify(...given);
       proofs += 1;
       if (proofs === 1) await put(strong);
-      return verdict;
+      return matches;
     };
     const hasher = { ...harness.deps.hasher, verify };
     expect((await enter({ ...harness.deps, hasher }, { email, password }, from('10.2.0.3'))).body.user.id).toBe(userId);

@@ -38,7 +38,7 @@ const epochOf = async (userId: string) =>
   (await harness.rows('SELECT "tokenEpoch", "passwordChangedAt" FROM users WHERE id = $1', [userId]))[0];
 
 describe('a digest that has verified a password', () => {
-  test('is replaced by a current one; the audit log records it, and it is no password change', async () => {
+  test('is replaced by a current digest; the audit log records an upgrade, not a password change', async () => {
     const { userId } = await account(weak);
     const before = await epochOf(userId);
     await upgrade(userId, weak);
@@ -92,7 +92,7 @@ describe('a digest that has verified a password', () => {
 /** Well-formed, but matches no password. */
 const otherStrong = (): string => `${harness.digest.slice(0, 7)}${'a'.repeat(53)}`;
 
-describe('detecting that another sign-in has upgraded the digest', () => {
+describe('whether another sign-in has upgraded the digest', () => {
   const since = (email: string, digest: string) => isUpgradedSince(harness.deps, email, { userId: 'any', digest });
 
   test('is true if a strong digest replaced a weak one', async () => {
@@ -100,12 +100,12 @@ describe('detecting that another sign-in has upgraded the digest', () => {
   });
 
   test.each([
-    ['the verified digest was strong: another one is another password', otherStrong, () => harness.digest],
-    ['it is still stored', () => weak, () => weak],
+    ['the verified digest was strong, so another digest is another password', otherStrong, () => harness.digest],
+    ['the verified digest is still stored', () => weak, () => weak],
     ['the stored digest is weak as well', () => hashSync('another password', { cost: 4 }), () => weak],
-  ])('is false if %s', async (_why, stands, proven) => {
-    const { email } = await account(stands());
-    expect(await since(email, proven())).toBe(false);
+  ])('is false if %s', async (_why, stored, verified) => {
+    const { email } = await account(stored());
+    expect(await since(email, verified())).toBe(false);
   });
 
   test('is false if the account or its password was deleted', async () => {

@@ -56,7 +56,7 @@ test('creates users and client: verified addresses, working passwords, roles, an
   expect(await clientOf()).toMatchObject({ clientSecret: clientSecretHash('demo secret'), scopes: ['openid'] });
 });
 
-test('changes nothing when run again: the digest stays, and no event is written', async () => {
+test('running again changes no digest and writes no event', async () => {
   const person = seedUser({ roles: ['auditor'] });
   await seed([person]);
   const before = [await personOf(person.email), await clientOf()];
@@ -67,7 +67,7 @@ test('changes nothing when run again: the digest stays, and no event is written'
   expect(await events()).toEqual(written);
 });
 
-test('resets whatever changed to the scenario', async () => {
+test('resets changed users and clients to the scenario', async () => {
   const person = seedUser();
   await seed([person]);
   const before = await personOf(person.email);
@@ -80,7 +80,7 @@ test('resets whatever changed to the scenario', async () => {
   expect((await clientOf()).clientSecret).toBe(clientSecretHash('another secret'));
 });
 
-test('a changed password in the scenario opens the account', async () => {
+test('after the password in the scenario changed, it opens the account', async () => {
   const person = seedUser();
   await seed([person]);
   await seed([{ ...person, password: 'quite another password' }]);
@@ -88,7 +88,7 @@ test('a changed password in the scenario opens the account', async () => {
   expect(await harness.deps.hasher.verify('quite another password', digest, admission)).toBe(true);
 });
 
-test('two concurrent starts create one of each', async () => {
+test('two concurrent starts create each user and client once', async () => {
   const person = seedUser({ roles: ['auditor'] });
   const given = { ...client, clientId: 'demo-twice' };
   await Promise.all([seed([person], given), seed([person], given)]);

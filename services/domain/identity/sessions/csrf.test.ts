@@ -43,7 +43,7 @@ test('accepts our and listed origins; rejects every other, null and look-alikes,
     expect(csrfPasses(deps, { origin, cookie, 'x-csrf-token': token })).toBe(false);
 });
 
-test('without Origin, requires the token of this very session', () => {
+test('without Origin, requires the CSRF token of the same session', () => {
   expect(csrfPasses(deps, { cookie, 'x-csrf-token': token })).toBe(true);
   for (const wrong of [
     undefined,
@@ -73,7 +73,7 @@ test('accepts a sign-in without Origin, and rejects one from another site’s pa
   expect(() => assertOwnPage(deps, { origin: 'null' })).toThrow('origin_refused');
 });
 
-test('the double-submit cookie belongs to the session cookie set with it', () => {
+test('the double-submit cookie is valid only with the session cookie set in the same response', () => {
   const line = csrfSetCookie(deps, 'better-auth.session_token=token.sig%3D; Path=/; HttpOnly', 60);
   expect(line).toBe(`__Host-sallyport.csrf=${token}; Path=/; Max-Age=60; SameSite=Lax; Secure`);
   const ofNone = csrfSetCookie(deps, 'another=token.sig%3D; Path=/', 60);
@@ -82,7 +82,7 @@ test('the double-submit cookie belongs to the session cookie set with it', () =>
   expect(csrfPasses(deps, { cookie, 'x-csrf-token': sent })).toBe(false);
 });
 
-test('reads a cookie by exact name, the first of two, whatever the rest of the header', () => {
+test('reads the first cookie with exactly this name, whatever else the header contains', () => {
   expect(cookieValue(cookie, 'better-auth.session_token')).toBe('token.sig=');
   expect(cookieValue('x=1;x=2', 'x')).toBe('1');
   expect(cookieValue('xx=1; =; ;;x', 'x')).toBeUndefined();
@@ -90,7 +90,7 @@ test('reads a cookie by exact name, the first of two, whatever the rest of the h
   expect(cookieValue(undefined, 'x')).toBeUndefined();
 });
 
-test('signing out clears both cookies, with the attributes that each was set with', () => {
+test('signing out clears both cookies with the attributes with which they were set', () => {
   expect(clearedCookies(deps)).toEqual([
     'better-auth.session_token=; HttpOnly; Path=/; Max-Age=0; SameSite=Lax; Secure',
     '__Host-sallyport.csrf=; Path=/; Max-Age=0; SameSite=Lax; Secure',

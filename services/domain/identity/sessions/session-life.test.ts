@@ -22,7 +22,7 @@ function postgres(answer: Date | null | Error) {
 const use = (sql: Sql, acr: string, rested: number, settings = life) =>
   usedSession({ sql, clock }, settings, { id: 's', acr, updatedAt: ago(rested) }, true);
 
-test('a two-factor session lives at most a day, a single-factor one as long as configured', () => {
+test('a two-factor session lives at most a day, a single-factor session as long as configured', () => {
   const expiresAt = new Date(nowMs + 2_592_000_000);
   expect(lifeOf(life, { acr: 'aal1', expiresAt, nowMs })).toBe(expiresAt);
   expect(lifeOf(life, { acr: 'aal2', expiresAt, nowMs })).toEqual(new Date(nowMs + 86_400_000));
@@ -40,7 +40,7 @@ test('a two-factor session ends after an idle hour; a single-factor session has 
   expect(asked).toEqual([]);
 });
 
-test('a use is written at most every ten minutes; an outdated copy is corrected', async () => {
+test('a use is written at most every ten minutes; an outdated cached copy is corrected', async () => {
   const { sql, asked } = postgres(ago(0));
   expect(await use(sql, 'aal2', 599)).toEqual(ago(599));
   expect(asked).toEqual([]);

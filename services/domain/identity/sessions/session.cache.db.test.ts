@@ -56,7 +56,7 @@ test('caches a session read from Postgres until it expires, and none that has ex
   expect(await cache.get('short')).toBeNull();
 });
 
-test('treats an untrusted session, one of a database restored since, and other data as a miss', async () => {
+test('treats as a miss: an untrusted session, a session of a database restored since, and other data', async () => {
   await cacheOf().set('of-now', session, 60);
   expect(await cacheOf({ isTrusted: false }).get('of-now')).toBeNull();
   expect(await cacheOf({ incarnation: 'two' }).get('of-now')).toBeNull();
@@ -67,7 +67,7 @@ test('treats an untrusted session, one of a database restored since, and other d
   }
 });
 
-test('stores neither key nor value in clear in Redis, and a value moved to another key opens nothing', async () => {
+test('stores neither key nor value in clear in Redis, and a value copied to another key is a miss', async () => {
   const cache = cacheOf();
   await cache.set('mine', session, 60);
   const sealed = (await redis.get(keyOf('mine'))) as string;
@@ -76,7 +76,7 @@ test('stores neither key nor value in clear in Redis, and a value moved to anoth
   expect(await cache.get('theirs')).toBeNull();
 });
 
-test('keeps other values for the given time, and gives one to exactly one of many callers', async () => {
+test('keeps other values for the given time, and of many concurrent takers exactly one gets a value', async () => {
   const cache = cacheOf();
   await cache.set('challenge', 'value', 600);
   nowMs += 599_000;

@@ -62,7 +62,7 @@ describe('sessions', () => {
     expect((await readSession(harness, ours.cookie)).status).toBe(200);
   });
 
-  test('nothing else of Better Auth is reachable', async () => {
+  test('no other endpoint of Better Auth is reachable', async () => {
     const { cookie } = await signUp(harness, newPerson());
     for (const path of [
       'list-sessions',
@@ -100,7 +100,7 @@ describe('sessions', () => {
     expect(answer.headers.getSetCookie()).toEqual([]);
   });
 
-  test('reading a session queries no Postgres while Redis has it', async () => {
+  test('reading a session does not query Postgres while Redis has it', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
     let queries = 0;
     const { query, connect } = harness.pool;
@@ -137,7 +137,7 @@ describe('sessions', () => {
     }
   });
 
-  test('accepts only the signed cookie: a session token from a dump, unsigned or with a foreign signature, is refused', async () => {
+  test('a session token from a database dump is refused, unsigned or signed by another key', async () => {
     const { cookie } = await signUp(harness, newPerson());
     const token = sessionTokenOf(cookie);
     const other = await signUp(harness, newPerson());
@@ -149,7 +149,7 @@ describe('sessions', () => {
     expect((await readSession(harness, cookie)).status).toBe(200);
   });
 
-  test('stores neither token nor address in clear in Redis, and a value moved to another session opens nothing', async () => {
+  test('stores neither token nor address in clear in Redis, and a value copied to another session is rejected', async () => {
     const mine = await signUp(harness, newPerson());
     const theirs = await signUp(harness, newPerson());
     const sealed = (await harness.redis.get(redisKeyOf(theirs.cookie))) ?? '';
@@ -170,7 +170,7 @@ describe('sessions', () => {
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toHaveLength(1);
   });
 
-  test('a deleted user has no session and no live family, a cached session included', async () => {
+  test('a deleted user has no session, not even a cached one, and no live family', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
     await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
     await harness.poll.wake();
@@ -194,7 +194,7 @@ describe('sessions', () => {
     );
   });
 
-  test('below its user’s epoch a cached session is not trusted: Postgres answers with the current roles', async () => {
+  test('a cached session below the epoch of its user is not trusted: Postgres answers with the current roles', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
     await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
     await flush();
@@ -228,7 +228,7 @@ describe('signing out', () => {
     expect(event).toMatchObject({ actor_kind: 'user', actor_id: body.user.id, detail: { reason: 'sign_out' } });
   });
 
-  test('without a live session it is 401, a second time included', async () => {
+  test('without a live session, also after a first sign-out, it is 401', async () => {
     expect((await send(harness, 'POST', '/api/auth/signout')).status).toBe(401);
     const { cookie } = await signUp(harness, newPerson());
     await signOut(harness, cookie);
@@ -261,7 +261,7 @@ describe('pages of other sites', () => {
     expect((await signOut(harness, other.cookie)).status).toBe(200);
   });
 
-  test('a foreign or null Origin signs no user in or up (login CSRF)', async () => {
+  test('an Origin of another site or null signs no user in or up (login CSRF)', async () => {
     const person = newPerson();
     await signUp(harness, person);
     for (const origin of ['https://evil.test', 'null'])

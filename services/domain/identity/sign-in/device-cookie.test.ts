@@ -58,7 +58,7 @@ describe('the cookie of a known device', () => {
     expect(knows('ada@people.test', cookie(), false)).toBeNull();
   });
 
-  test('is rejected with one changed byte, a deleted key or another format', () => {
+  test('is rejected if a byte is changed, its key is deleted or its format differs', () => {
     const { signIn, knows, cookie } = browser();
     signIn('ada@people.test');
     const sent = cookie() as string;
@@ -104,7 +104,7 @@ describe('the cookie of a known device', () => {
     expect(since(1_000)).not.toBeNull();
   });
 
-  test('four users share a browser; a fifth replaces the one who came first', () => {
+  test('a browser remembers four users; a fifth replaces the first', () => {
     const { signIn, knows } = browser();
     const people = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}@people.test`);
     for (const email of people) signIn(email);

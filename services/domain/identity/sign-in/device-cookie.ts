@@ -12,7 +12,7 @@ type DevicePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'sec
 
 /** Seconds for which a browser stays known after its last sign-in. */
 export const DEVICE_COOKIE_SECONDS = 180 * 86_400;
-/** Maximum of users for whom one browser is known; the user who signed in longest ago is forgotten first. */
+/** Maximum of users that one browser is known for; the user who signed in longest ago is forgotten first. */
 const DEVICES_PER_BROWSER = 4;
 const COOKIE = 'sallyport.device';
 const ENTRY = /^(\d{1,5})\.(\d{1,12})\.([\w-]{22})\.([\w-]{43})$/;

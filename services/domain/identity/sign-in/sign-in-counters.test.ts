@@ -10,7 +10,7 @@ const ring = (versions: readonly number[]): KeyRing =>
     secretVersion: (_: string, version: number) => (versions.includes(version) ? Buffer.alloc(32, version) : undefined),
   }) as unknown as KeyRing;
 
-test('a counter is keyed with the first version of its secret, so a rotation resets nothing; without it with the current one', () => {
+test('a counter is keyed with the first version of its secret, so that a rotation resets nothing, or else with the current version', () => {
   const first = counterKey(ring([1, 2]), 'account', 'a@b.test');
   expect(first).toMatch(/^account:[\w-]{22}$/);
   expect(counterKey(ring([1]), 'account', 'a@b.test')).toBe(first);
@@ -19,7 +19,7 @@ test('a counter is keyed with the first version of its secret, so a rotation res
   expect(counterKey(ring([1]), 'device', 'a@b.test').slice(7)).not.toBe(first.slice(8));
 });
 
-test('the longest lock decides; a hundred failures disable a password, but no network', () => {
+test('the longest lock applies; a hundred failures disable a password, but not a network', () => {
   const counter = (key: string, failures: number, lockedSeconds: number) => ({ key, failures, lockedSeconds });
   expect(refusedSeconds([], [counter('account:a', FAILURES_EVER, 900)])).toBe(0);
   expect(refusedSeconds(['account:a', 'network:n'], [counter('account:a', 5, 60), counter('network:n', 9, 90)])).toBe(

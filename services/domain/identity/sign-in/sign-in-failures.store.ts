@@ -120,18 +120,18 @@ export const readCounters = (sql: Sql, keys: readonly string[]): Promise<Counter
   sql.query(loginFailuresRead, [keys]);
 
 /**
- * @param attempt.who keyed hash of the account that was tried
+ * @param attempt.accountKey keyed hash of the account that was tried
  * @param attempt.userId id of the account, if there is one: its counters are kept as long as the account
  */
 export const countFailure = (
   sql: Sql,
   keys: readonly string[],
-  { who, userId }: { readonly who: string; readonly userId: string | undefined },
+  { accountKey, userId }: { readonly accountKey: string; readonly userId: string | undefined },
   policy: LockPolicy,
 ): Promise<CountedFailure[]> =>
   sql.query(loginFailuresCount, [
     keys,
-    who,
+    accountKey,
     userId ?? null,
     policy.windowSeconds,
     policy.failuresToLock,

@@ -36,7 +36,7 @@ const comparable = (answer: HttpAnswer) => ({
 });
 
 describe('a guessed password', () => {
-  test('five wrong ones lock the account for unknown devices: the sixth is refused even if right, before it is hashed', async () => {
+  test('five wrong passwords lock the account for unknown devices: the sixth is refused before it is hashed, even if it is right', async () => {
     const person = newPerson();
     const { cookie } = await signUp(harness, person);
     const unknown = { ...newPerson(), password: 'not the password at all' };
@@ -80,7 +80,7 @@ describe('a guessed password', () => {
     expect((await signIn(harness, person, sent)).status).toBe(429);
   });
 
-  test('devices forgotten while the password of a known one was verified: it is evaluated again as unknown', async () => {
+  test('a device that was forgotten while its password was verified is evaluated again as unknown', async () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     const { id: userId, email } = body.user;
@@ -99,7 +99,7 @@ describe('a guessed password', () => {
     expect(await guard.statusOf(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
   });
 
-  test('failures of an account name its user, for the purge; those of an unknown address name none', async () => {
+  test('counters of an account name its user, so that they are not purged; counters of an unknown address name none', async () => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const owner = async (email: string) =>
@@ -133,7 +133,7 @@ describe('a guessed password', () => {
     expect((await names(1_800)).triedNames).toBe(3);
   });
 
-  test('every attempt is one event, and the lock is one more that names no account in the clear log', async () => {
+  test('each attempt writes one event and the lock another one, and the public log names no account', async () => {
     const email = newPerson().email;
     await guard.failTimes(7, email);
     const { identifier } = await admitSignIn(harness.deps, { email: newPerson().email }, guard.homeOf(email));
@@ -154,16 +154,16 @@ describe('a guessed password', () => {
     ]);
   });
 
-  test('fifty concurrent failures on two copies count fifty, and at most five learn whether the password was right', async () => {
+  test('fifty concurrent failures on two copies are all counted, and at most five reveal whether the password was right', async () => {
     const { email } = newPerson();
     const home = guard.homeOf(email);
     const admitted = await crowd(50, (n) => admitSignIn((n % 2 ? harness : other).deps, { email }, home));
-    const told = await crowd(50, (n) =>
+    const lockedSeconds = await crowd(50, (n) =>
       (n % 2 ? harness : other).deps.transact((tx) =>
         countSignInFailure(tx, admitted[n] as AdmittedSignIn, undefined, home),
       ),
     );
-    expect(told.filter((seconds) => seconds === 0)).toHaveLength(5);
+    expect(lockedSeconds.filter((seconds) => seconds === 0)).toHaveLength(5);
     expect(await guard.statusOf(email)).toMatchObject({ failedLogins: 50 });
     const [{ locks }] = await guard.rows('SELECT locks FROM login_failures WHERE key = $1', [
       accountKeyOf(harness.deps, email),
@@ -171,7 +171,7 @@ describe('a guessed password', () => {
     expect(locks, 'failures during a lock do not extend it').toBe(1);
   });
 
-  test('a correct password is refused when the lock began while it was being verified', async () => {
+  test('a correct password is refused if a lock began while it was being verified', async () => {
     const person = newPerson();
     await signUp(harness, person);
     guard.whileHashing = () =>
@@ -186,7 +186,7 @@ describe('a guessed password', () => {
     ).toHaveLength(1);
   });
 
-  test('a wrong one too: the response reports the lock instead of whether it was right', async () => {
+  test('a wrong password gets the same response, if a lock began while it was being verified', async () => {
     const { email } = newPerson();
     guard.whileHashing = () =>
       Promise.all(Array.from({ length: 5 }, () => guard.fail(other, email, callerAt('203.0.113.9'))));
@@ -207,7 +207,7 @@ describe('a guessed password', () => {
     expect(seconds).toEqual([900, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 86_400]);
   });
 
-  test('four wrong ones an hour lock no account, but are counted permanently', async () => {
+  test('four wrong passwords an hour lock no account, but are counted permanently', async () => {
     const { email } = newPerson();
     for (let hour = 0; hour < 5; hour += 1) {
       await guard.failTimes(4, email);

@@ -55,9 +55,9 @@ export async function openGuardHarness(): Promise<GuardHarness> {
     needsUpgrade: (digest) => real.needsUpgrade(digest),
     verify: async (password, digest, admission) => {
       admissions.push(admission);
-      const verdict = await real.verify(password, digest, admission);
+      const matches = await real.verify(password, digest, admission);
       await harness.whileHashing?.();
-      return verdict;
+      return matches;
     },
   });
 

@@ -48,7 +48,7 @@ const events = (): Promise<{ type: string; outcome: string; target_id: string | 
   rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
 
 describe('a guessed password', () => {
-  test('five wrong ones lock the account: the sixth attempt is refused before its password is verified', async () => {
+  test('five wrong passwords lock the account: the sixth is refused before it is verified', async () => {
     const email = newName();
     await failTimes(4, email);
     expect(await statusOf(email)).toEqual({ failedLogins: 4, lockedUntil: null, isSpent: false });
@@ -62,18 +62,18 @@ describe('a guessed password', () => {
     expect(refused.options.retryAfterSeconds).toBeLessThanOrEqual(900);
   });
 
-  test('of concurrent ones, five learn about the password, the others only about the lock', async () => {
+  test('of concurrent attempts, five learn whether the password was right, the others only that the account is locked', async () => {
     const email = newName();
     const home = newHome();
     const admitted = await Promise.all(Array.from({ length: 8 }, () => admitSignIn(ports, { email }, home)));
-    const told = await Promise.all(
+    const lockedSeconds = await Promise.all(
       admitted.map((each) => ports.transact((tx) => countSignInFailure(tx, each, undefined, home))),
     );
-    expect(told.filter((seconds) => seconds === 0)).toHaveLength(5);
+    expect(lockedSeconds.filter((seconds) => seconds === 0)).toHaveLength(5);
     expect(await statusOf(email)).toMatchObject({ failedLogins: 8 });
   });
 
-  test('every attempt is one event, the lock one more; the log has the address as a hash, and the user it concerns', async () => {
+  test('each attempt writes one event and the lock another one, with a hash of the address and the id of the user', async () => {
     const email = newName();
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
     const before = await events();
@@ -100,7 +100,7 @@ describe('a guessed password', () => {
     expect(JSON.stringify(written)).not.toContain(email);
   });
 
-  test('the same for an unknown address names no account', async () => {
+  test('the events of an unknown address name no account', async () => {
     const before = await events();
     await failTimes(5, newName());
     const written = (await events()).slice(before.length);
@@ -108,7 +108,7 @@ describe('a guessed password', () => {
     expect(written.map(({ target_id }) => target_id)).toEqual(Array(6).fill(null));
   });
 
-  test('the hundredth disables the password alone: waiting does not help', async () => {
+  test('the hundredth wrong password disables the password alone, and waiting does not help', async () => {
     const email = newName();
     await fail(email);
     await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
@@ -124,7 +124,7 @@ describe('a guessed password', () => {
     });
   });
 
-  test('no device is known for an address that was never tried', async () => {
+  test('a guess for an unused address comes from an unknown device', async () => {
     expect(await statusOf(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
   });
 });
@@ -145,7 +145,7 @@ describe('a correct password', () => {
     expect(await statusOf(email)).toMatchObject({ failedLogins: 5 });
   });
 
-  test('from a network with many other failed accounts is suspect, and from elsewhere is not', async () => {
+  test('from a network with failures for many other accounts is suspect, and from another network is not', async () => {
     const home = newHome();
     for (let n = 0; n < STUFFING_NAMES; n += 1) await fail(newName(), { home });
     const email = newName();
@@ -155,7 +155,7 @@ describe('a correct password', () => {
 });
 
 describe('a network', () => {
-  test('that failed a hundred times is refused for every account, except for known devices and where networks are not locked', async () => {
+  test('that failed a hundred times is refused for every account, except for known devices or if locking networks is disabled', async () => {
     const home = newHome();
     const { lockingKeys } = await admitSignIn(ports, { email: newName() }, home);
     await fail(newName(), { home });
@@ -175,7 +175,7 @@ describe('a network', () => {
     expect(await admitSignIn(unlocked, { email }, home)).toMatchObject({ isKnownDevice: false });
   });
 
-  test('with an unknown address has no counter: only the account’s is evaluated', async () => {
+  test('without a known IP address has no counter, and only the counter of the account applies', async () => {
     const email = newName();
     const { lockingKeys, clearedKeys } = await admitSignIn(ports, { email }, callerAt(''));
     expect([lockingKeys, clearedKeys]).toEqual([[accountKeyOf(ports, email)], [accountKeyOf(ports, email)]]);
@@ -183,7 +183,7 @@ describe('a network', () => {
 });
 
 describe('a known device', () => {
-  test('is not locked out by guesses from elsewhere, and locks no other device by its own', async () => {
+  test('is not locked out by guesses from other devices, and its own failures lock no other device', async () => {
     const [email, other] = [newName(), newName()];
     const cookie = deviceOf(email);
     await failTimes(5, email);
@@ -194,7 +194,7 @@ describe('a known device', () => {
     expect(await admitSignIn(ports, { email: other, cookie }, newHome())).toMatchObject({ isKnownDevice: false });
   });
 
-  test('that failed ten consecutive times is unknown', async () => {
+  test('is treated as unknown after ten consecutive failures', async () => {
     const email = newName();
     const cookie = deviceOf(email);
     const home = newHome();
@@ -204,7 +204,7 @@ describe('a known device', () => {
     expect(await admitSignIn(ports, { email, cookie }, home)).toMatchObject({ isKnownDevice: false });
   });
 
-  test('is known until its account forgets its devices; the cookie alone does not show it', async () => {
+  test('is known until its account forgets its devices, which the cookie alone does not show', async () => {
     const email = newName();
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
     const cookie = deviceOf(email);
@@ -219,7 +219,7 @@ describe('a known device', () => {
   });
 });
 
-test('a new password, a mailed code or an administrator clears a lock and returns the count', async () => {
+test('clearing a lock (new password, mailed code, administrator) returns the number of failures', async () => {
   const email = newName();
   await failTimes(5, email);
   const clear = () => ports.transact((tx) => clearSignInFailures(tx, ports, email.toUpperCase()));

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => guard?.close());
 
-test('a known device that failed five times is locked even with the correct password, and gets a new cookie once it is let in', async () => {
+test('a known device that failed five times is locked even with the correct password, and gets a new cookie after the lock', async () => {
   const person = newPerson();
   const cookie = deviceOf(await signUp(harness, person));
   const key = `key LIKE 'device:%'`;
@@ -30,7 +30,7 @@ test('a known device that failed five times is locked even with the correct pass
 });
 
 describe('a network', () => {
-  test('with a hundred failed accounts across copies is locked, and at most 64 of them are stored', async () => {
+  test('is locked after failures for a hundred accounts over all copies, and stores at most 64 of the names', async () => {
     const caller = callerAt('198.51.100.7');
     await crowd(100, (n) => guard.fail(n % 2 ? harness : other, newPerson().email, caller));
     await expect(admitSignIn(harness.deps, { email: newPerson().email }, caller)).rejects.toMatchObject({

@@ -63,7 +63,7 @@ describe('an account locked by an incident', () => {
     expect(await isClosed(person.id, person.cookie)).toBe(true);
   });
 
-  test('does not apply to an account locked by wrong passwords only, disabled or unknown: other checks refuse those', async () => {
+  test('is not an account locked by wrong passwords only, nor a disabled or unknown one: other checks refuse those', async () => {
     const guessed = await newUser();
     await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [accountKeyOf(ports, guessed.email)]);
     const disabled = await closed();
@@ -87,7 +87,7 @@ describe('the recorded origin of a sign-in', () => {
       .transact((tx) => readSignInOriginOf(tx, ports, opened, cookie, callerAt(ip)))
       .then((seen) => ({ ...seen, person }));
 
-  test('from a known browser says so, and nothing about other places', async () => {
+  test('names a known browser, and then no other place', async () => {
     const person = await newUser();
     await open(person, '192.0.2.1', 'Firefox');
     const opened = await open(person, '203.0.113.1', 'Safari');
@@ -98,7 +98,7 @@ describe('the recorded origin of a sign-in', () => {
     });
   });
 
-  test('from an unknown one names the user’s concurrent session elsewhere', async () => {
+  test('from an unknown browser names the user’s recent session in another place', async () => {
     const person = await newUser();
     const other = await open(person, '192.0.2.1', 'Firefox');
     const opened = await open(person, '203.0.113.1', 'Safari');
@@ -118,14 +118,14 @@ describe('the recorded origin of a sign-in', () => {
     expect(await sight(person, opened, '203.0.113.1')).not.toHaveProperty('elsewhere');
   });
 
-  test('for a user deleted in the meantime knows no browser', async () => {
+  test('of a user deleted in the meantime has no known browser', async () => {
     const person = await newUser();
     const opened = await open(person, '203.0.113.1', 'Safari');
     await rows('DELETE FROM users WHERE id = $1', [person.id]);
     expect(await sight(person, opened, '203.0.113.1')).toMatchObject({ known_device: false });
   });
 
-  test('flags a network with many recently failed accounts, and not once they are long ago', async () => {
+  test('flags a network with recent failures for many accounts, and no longer when they are old', async () => {
     const person = await newUser();
     const ip = '198.51.100.77';
     const key = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
@@ -137,7 +137,7 @@ describe('the recorded origin of a sign-in', () => {
     expect(await sight(person, opened, ip)).not.toHaveProperty('suspect_network');
   });
 
-  test('by password is what its counters reported', async () => {
+  test('of a password sign-in comes from its counters', async () => {
     const person = await newUser();
     const { session } = await open(person, '203.0.113.1', 'Safari');
     const said = (isKnownDevice: boolean, suspectNetwork: boolean) =>
@@ -147,7 +147,7 @@ describe('the recorded origin of a sign-in', () => {
   });
 });
 
-test('a browser is known for the address it signed in with, until it has failed too often', async () => {
+test('a browser is known for the address with which it signed in, until it has failed too often', async () => {
   const person = await newUser();
   const isKnown = (email: string, devicesSince: Date | null = null): Promise<boolean> =>
     isFromKnownDevice(ports.sql, ports, { email, devicesSince }, person.cookie);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { isAnotherPlace } from './sign-in-origin.ts';
 
-test('another place is another network together with another agent; either alone is ordinary', () => {
+test('another place is another network together with another user agent; a difference in only one is ordinary', () => {
   const own = { ipAddress: '192.0.2.1', userAgent: 'Firefox' };
   const is = (ip: string | null, agent: string | null, at = own) => isAnotherPlace(at, { ip, agent });
   expect(is('203.0.113.1', 'Safari')).toBe(true);

@@ -112,7 +112,7 @@ describe('the correct password', () => {
     expect((await enter({ email: person.email }, strict)).body.user.id).toBe(person.id);
   });
 
-  test('with a weak digest is accepted, and the digest upgraded; its session lives', async () => {
+  test('with a weak digest is accepted and the digest is upgraded, which ends no session', async () => {
     const person = await withWeakDigest();
     const { body } = await enter({ email: person.email });
     await expect.poll(() => digestOf(person)).toMatch(/^\$2b\$12\$/);
@@ -121,7 +121,7 @@ describe('the correct password', () => {
 });
 
 describe('a refusal', () => {
-  test('is the same for a wrong password, an unknown address, an account disabled or without password, and an impossible password', async () => {
+  test('is the same for a wrong or unhashable password, an unknown address, and an account that is disabled or has no password', async () => {
     const [person, disabled, social] = [await harness.person(), await harness.person(), await harness.person()];
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
     await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [social.id]);
@@ -146,7 +146,7 @@ describe('a refusal', () => {
     expect(await sessionsOf(person.id)).toEqual(before);
   });
 
-  test('the fifth time locks the account for unknown browsers, even with the correct password; a known one still gets in', async () => {
+  test('for the fifth time locks the account for unknown browsers, even with the correct password, but not for a known browser', async () => {
     const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     for (let tries = 0; tries < 5; tries += 1)
@@ -160,7 +160,7 @@ describe('a refusal', () => {
     expect((await enter({ email: person.email, cookie: cookieOf({ setCookie }) })).body.user.id).toBe(person.id);
   });
 
-  test('by a full hashing queue comes before anything is read or counted; known devices keep their places', async () => {
+  test('for a full hashing queue happens before any read or count, and the queue keeps places for known devices', async () => {
     const person = await harness.person();
     const cookie = cookieOf(await enter({ email: person.email }));
     const refusalOf = ({ knownDevice }: HashAdmission) => (knownDevice ? undefined : new HasherBusyError('full', 3));
@@ -175,7 +175,7 @@ describe('a refusal', () => {
     expect((await loginsOf(person.id)).map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
   });
 
-  test('by a copy with rewound state comes first, because it may have lost revocations', async () => {
+  test('by a copy with a rewound database happens first, because the copy may have lost revocations', async () => {
     const person = await harness.person();
     const { revocations: real } = harness.deps;
     const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
@@ -208,7 +208,7 @@ describe('between verification of the password and the session', () => {
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused' }]);
   });
 
-  test('an account that forgets its devices has the browser evaluated again, as unknown', async () => {
+  test('if the account forgets its devices, the browser is evaluated again as unknown', async () => {
     const person = await harness.person();
     const { setCookie } = await enter({ email: person.email });
     const forget = `UPDATE users SET "devicesSince" = now() + interval '1 hour' WHERE id = $1`;
@@ -228,7 +228,7 @@ describe('between verification of the password and the session', () => {
     expect(await digestOf(person)).toBe(harness.digest);
   });
 
-  test('an internal failure is no refusal, and counts against no user', async () => {
+  test('an internal failure is not answered as a wrong password and is not counted', async () => {
     const person = await harness.person();
     const unread = createAccessDirectory(harness.deps);
     await expect(enter({ email: person.email }, { access: unread })).rejects.toThrow('a required value is missing');
@@ -270,7 +270,7 @@ describe('a session whose tokens cannot be signed', () => {
     expect(family).toEqual({ revoke_reason: 'issue_failed' });
   });
 
-  test('that cannot be ended either reports the signing failure', async () => {
+  test('is answered as a signing failure even if it cannot be ended', async () => {
     const person = await harness.person();
     const transact = () => Promise.reject(new Error('no store'));
     await expect(enter({ email: person.email }, { ...unsigned(), transact })).rejects.toMatchObject({

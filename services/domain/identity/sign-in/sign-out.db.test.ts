@@ -17,7 +17,7 @@ const liveOf = (userId: string) =>
     [userId],
   );
 
-test('ends the session with its token family and notifies every copy; its cookie is rejected, another session lives', async () => {
+test('ends the session with its token family on every copy, and no other session', async () => {
   const [person, other] = [await harness.person(), await harness.person()];
   const announced: number[] = [];
   const ports = { ...harness.deps, announceRevocations: () => void announced.push(1) };

@@ -119,7 +119,7 @@ describe('signing up', () => {
     expect(await rows('SELECT 1 FROM users WHERE email = $1', [String(person.email)])).toEqual([]);
   });
 
-  test('accepts 256 characters up to 1,024 bytes, uses every byte of them, and treats NFKC-equal forms as equal', async () => {
+  test('accepts 256 characters of up to 1,024 bytes, hashes every byte, and treats NFKC-equal forms as equal', async () => {
     const long = { ...newPerson(), password: `${'p'.repeat(99)}1` };
     await signUp(harness, long);
     expect((await signIn(harness, { ...long, password: `${'p'.repeat(99)}2` })).status).toBe(401);
@@ -148,7 +148,7 @@ describe('signing in', () => {
     ]);
   });
 
-  test('answers a wrong password, an unknown account, a disabled one and an impossible password the same', async () => {
+  test('answers a wrong or unhashable password, an unknown account and a disabled account the same', async () => {
     const person = newPerson();
     await signUp(harness, person);
     const disabled = newPerson();

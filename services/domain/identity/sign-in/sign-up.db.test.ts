@@ -91,7 +91,7 @@ describe('signing up', () => {
     expect(family).toEqual({ revoke_reason: 'sign_up' });
   });
 
-  test('with a known address is refused, and the account keeps its password', async () => {
+  test('with the address of an account is refused, and the account keeps its password', async () => {
     const { id, email } = await harness.person();
     await expect(join({ ...newPerson(), email })).rejects.toMatchObject({ code: 'email_taken' });
     const accounts = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
@@ -99,7 +99,7 @@ describe('signing up', () => {
     expect(await sessionsOf(email)).toHaveLength(1);
   });
 
-  test('concurrent with the same address: the first to commit has it, and nothing is left of the other', async () => {
+  test('of two concurrent sign-ups with one address, the first to commit succeeds and the other leaves nothing', async () => {
     const person = newPerson();
     const first = randomUUID();
     const insert = `INSERT INTO users (id, email) VALUES ($1, '${person.email}')`;
@@ -131,7 +131,7 @@ describe('signing up', () => {
     expect(await usersOf(person.email)).toEqual([]);
   });
 
-  test('is refused by a copy with rewound state', async () => {
+  test('is refused by a copy with a rewound database', async () => {
     const { revocations: real } = harness.deps;
     const revocations = { ...real, issuingRefusal: () => 'state_rewound' as const };
     await expect(join(newPerson(), { revocations })).rejects.toMatchObject({ code: 'state_rewound' });
@@ -156,7 +156,7 @@ describe('signing up', () => {
 describe('with required verification', () => {
   const strict = () => ({ verificationRequired: true, ...hashesNothing() });
 
-  test('only a mail is queued, the same for known and unknown addresses, and no password is hashed', async () => {
+  test('only a mail is queued for known and unknown addresses alike, and no password is hashed', async () => {
     const { email } = await harness.person();
     const unknown = newPerson();
     for (const person of [unknown, { ...newPerson(), email }])
@@ -211,7 +211,7 @@ describe('a retry with the same Idempotency-Key', () => {
     expect([await usersOf(lost.email), await sessionsOf(lost.email)]).toEqual([[expect.anything()], []]);
   });
 
-  test('gets a new token of its family if the first was stamped by a clock that was stepped', async () => {
+  test('gets a new token of its family if the first was issued by a clock that was then corrected', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() + 3_600_000;
     await expect(join(person, { clock: { ...harness.deps.clock, now } })).rejects.toMatchObject({
@@ -230,7 +230,7 @@ describe('a retry with the same Idempotency-Key', () => {
     await expect(join(person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 
-  test('is the first one if the copy could not sign: nothing was created', async () => {
+  test('creates the account if the first request failed before creating it, because the copy could not sign', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const assertSigns = (): void => {
       throw signingUnavailable({ retryAfterSeconds: 1 });

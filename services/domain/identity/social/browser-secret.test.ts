@@ -17,7 +17,7 @@ test('outside of development the secret of a browser is bound to its host and ne
   expect(browserSecretIn(auth(true), plain.split(';', 1)[0])).toBeNull();
 });
 
-test('tabs of a browser share its secret; a malformed one is replaced', () => {
+test('tabs of a browser share its secret; a malformed secret is replaced', () => {
   const ports = { auth: auth(false), random };
   expect(browserSecretFor(ports, `sallyport.social=${own}`)).toBe(own);
   for (const cookie of [undefined, 'other=1', 'sallyport.social=', `sallyport.social=${own}x`]) {

@@ -44,15 +44,15 @@ const loginEvents = (): Promise<{ outcome: string; target_id: string | null; det
 const someone = () => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 
 /** The callback of the browser, with the cookies set at the start. */
-async function back(who: ProviderAccount, asked: Partial<StartSocialInput> = {}): Promise<CallbackInput> {
+async function back(profile: ProviderAccount, asked: Partial<StartSocialInput> = {}): Promise<CallbackInput> {
   const begun = await startSocialSignIn(ports, { provider: 'company', ...asked }, caller);
-  const { state = '', code, iss: issuer } = Object.fromEntries((await oidc.signIn(begun.url, who)).searchParams);
+  const { state = '', code, iss: issuer } = Object.fromEntries((await oidc.signIn(begun.url, profile)).searchParams);
   const own = begun.setCookie.map((line) => line.split(';', 1)[0]);
   return { provider: 'company', state, code, issuer, cookie: [asked.cookie ?? '', ...own].join('; ') };
 }
 const finish = (input: CallbackInput): Promise<CallbackAnswer> => handleOAuthCallback(ports, input, caller);
-const signIn = async (who: ProviderAccount, asked?: Partial<StartSocialInput>): Promise<CallbackAnswer> =>
-  finish(await back(who, asked));
+const signIn = async (profile: ProviderAccount, asked?: Partial<StartSocialInput>): Promise<CallbackAnswer> =>
+  finish(await back(profile, asked));
 const idIn = ({ result }: CallbackAnswer): string => result?.user.id as string;
 
 describe('a code from a provider', () => {
@@ -70,11 +70,11 @@ describe('a code from a provider', () => {
     });
   });
 
-  test('from a signed-in browser ends its previous session, and knows the browser', async () => {
-    const who = account();
-    const first = await signIn(who);
+  test('from a signed-in browser ends its previous session, and the browser is a known device', async () => {
+    const profile = account();
+    const first = await signIn(profile);
     const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
-    const second = await signIn(who, { cookie });
+    const second = await signIn(profile, { cookie });
     expect(second.result).toMatchObject({ isNewUser: false, user: { id: idIn(first) } });
     expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [idIn(first)])).toEqual([
       { id: second.result?.session.id },
@@ -83,16 +83,16 @@ describe('a code from a provider', () => {
   });
 
   test('of a user with a second factor requires it, opens no session, and passes on the return address', async () => {
-    const who = account();
-    const userId = idIn(await signIn(who));
+    const profile = account();
+    const userId = idIn(await signIn(profile));
     await rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
       [randomUUID(), userId],
     );
     await rows('DELETE FROM sessions WHERE "userId" = $1', [userId]);
     const members = { challenge: expect.stringMatching(/^[\w-]{43}$/), factors: expect.arrayContaining(['totp']) };
-    await expect(signIn(who)).rejects.toMatchObject({ code: 'second_factor_required', options: { members } });
-    await expect(signIn(who, { callbackUrl: '/welcome' })).rejects.toMatchObject({
+    await expect(signIn(profile)).rejects.toMatchObject({ code: 'second_factor_required', options: { members } });
+    await expect(signIn(profile, { callbackUrl: '/welcome' })).rejects.toMatchObject({
       code: 'second_factor_required',
       options: { members: { ...members, callbackURL: '/welcome' } },
     });
@@ -100,13 +100,13 @@ describe('a code from a provider', () => {
     expect((await loginEvents()).at(-1)).toMatchObject({ outcome: 'second_factor_asked', target_id: userId });
   });
 
-  test('for an account locked by an incident is refused to an unknown browser only, and leaves one event', async () => {
-    const who = account();
-    const first = await signIn(who);
+  test('for an account locked by an incident is refused for an unknown browser only, with one event', async () => {
+    const profile = account();
+    const first = await signIn(profile);
     const userId = idIn(first);
-    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: who.email as string }));
+    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: profile.email as string }));
     const before = await loginEvents();
-    await expect(signIn(who)).rejects.toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
+    await expect(signIn(profile)).rejects.toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
     expect((await loginEvents()).slice(before.length)).toEqual([
       {
         outcome: 'locked',
@@ -115,7 +115,7 @@ describe('a code from a provider', () => {
       },
     ]);
     const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
-    expect(idIn(await signIn(who, { cookie }))).toBe(userId);
+    expect(idIn(await signIn(profile, { cookie }))).toBe(userId);
   });
 });
 
@@ -153,7 +153,7 @@ describe('GHSA-wxw3-q3m9-c3jr mismatched callbacks are refused, with an event wi
   });
 });
 
-test('an unavailable provider is no refusal of the user, and no event', async () => {
+test('an unavailable provider is not answered as a refused sign-in, and writes no event', async () => {
   const leaving = await startOidcProvider([`${OWN}/api/auth/callback/leaving`]);
   const { issuer, clientId, clientSecret } = leaving;
   const settings = { leaving: { issuer, clientId, clientSecret, allowPrivateAddresses: true } };
@@ -173,25 +173,25 @@ test('an unavailable provider is no refusal of the user, and no event', async ()
 describe('linking', () => {
   const waysOf = (userId: string) => rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId]);
 
-  test('adds a sign-in method for the user who started it, once, opens no session and mails its owner', async () => {
+  test('adds one sign-in method for the user who started it, opens no session, and a mail notifies the owner', async () => {
     const person = await someone();
     const asked = { linkUserId: person.id, cookie: person.cookie, callbackUrl: '/ways' };
-    const who = account();
+    const profile = account();
     const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_linked'`);
     const [{ mails: before }] = await mails();
     for (const _ of ['first', 'again'])
-      expect(await signIn(who, asked)).toEqual({ result: null, callbackUrl: '/ways', setCookie: [] });
+      expect(await signIn(profile, asked)).toEqual({ result: null, callbackUrl: '/ways', setCookie: [] });
     expect(await waysOf(person.id)).toEqual([{ providerId: 'company' }]);
     expect(await mails()).toEqual([{ mails: before + 1 }]);
-    expect(idIn(await signIn(who))).toBe(person.id);
+    expect(idIn(await signIn(profile))).toBe(person.id);
   });
 
   test('an account linked to another user is refused: social_account_taken', async () => {
-    const who = account();
-    await signIn(who);
+    const profile = account();
+    await signIn(profile);
     const person = await someone();
     const asked = { linkUserId: person.id, cookie: person.cookie };
-    await expect(signIn(who, asked)).rejects.toMatchObject({ code: 'social_account_taken' });
+    await expect(signIn(profile, asked)).rejects.toMatchObject({ code: 'social_account_taken' });
     expect(await waysOf(person.id)).toEqual([]);
   });
 

@@ -26,40 +26,40 @@ const signed = (claims: JWTPayload = {}, by = key): Promise<string> =>
     .setProtectedHeader({ alg: 'ES256' })
     .sign(by);
 
-const judge = (provider: OAuthProvider, idToken: string | undefined, isNonceNeeded: boolean): Promise<unknown> =>
+const check = (provider: OAuthProvider, idToken: string | undefined, isNonceNeeded: boolean): Promise<unknown> =>
   checkIdToken(provider, idToken, { clientId: 'us', nonce: NONCE, isNonceNeeded });
 const refused = { code: 'social_sign_in_refused' };
 
 describe('an ID token', () => {
   test.each([true, false])('of this attempt is accepted (nonce required: %s)', async (isNeeded) => {
-    await expect(judge(openId, await signed({ nonce: NONCE }), isNeeded)).resolves.toBe('a1');
+    await expect(check(openId, await signed({ nonce: NONCE }), isNeeded)).resolves.toBe('a1');
   });
 
   test.each([true, false])('of another attempt is rejected (nonce required: %s)', async (isNeeded) => {
     for (const nonce of ['m'.repeat(43), '', 7])
-      await expect(judge(openId, await signed({ nonce }), isNeeded), String(nonce)).rejects.toMatchObject(refused);
+      await expect(check(openId, await signed({ nonce }), isNeeded), String(nonce)).rejects.toMatchObject(refused);
   });
 
   test('without a nonce is accepted only if none is required', async () => {
-    await expect(judge(openId, await signed(), false)).resolves.toBe('a1');
-    await expect(judge(openId, await signed(), true)).rejects.toMatchObject(refused);
+    await expect(check(openId, await signed(), false)).resolves.toBe('a1');
+    await expect(check(openId, await signed(), true)).rejects.toMatchObject(refused);
   });
 
   test.each<[string, () => Promise<string>]>([
     ['signed by another key', () => signed({ nonce: NONCE }, other)],
     ['of another issuer', () => signed({ nonce: NONCE, iss: 'https://evil.example' })],
     ['for another client', () => signed({ nonce: NONCE, aud: 'them' })],
-    ['of the past', () => signed({ nonce: NONCE, exp: 1 })],
-    ['that is none', async () => 'no.token.here'],
+    ['that has expired', () => signed({ nonce: NONCE, exp: 1 })],
+    ['that is not a JWT', async () => 'no.token.here'],
     ['without claims', async () => ''],
   ])('%s is refused', async (_what, made) => {
     for (const isNeeded of [true, false])
-      await expect(judge(openId, await made(), isNeeded)).rejects.toMatchObject(refused);
+      await expect(check(openId, await made(), isNeeded)).rejects.toMatchObject(refused);
   });
 });
 
 // OpenID Connect Core §2 and §3.1.3.7, steps 3 to 5, 9 and 10.
-describe('of the claims of an ID token', () => {
+describe('claims of an ID token', () => {
   test.each<[string, object]>([
     ['a subject that is a number', { sub: 7 }],
     ['an empty subject', { sub: '' }],
@@ -79,7 +79,7 @@ describe('of the claims of an ID token', () => {
     ['a malformed authorized party', { azp: ['us'] }],
   ])('%s is refused', async (_what, claims) => {
     const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
-    await expect(judge(openId, made, true)).rejects.toMatchObject(refused);
+    await expect(check(openId, made, true)).rejects.toMatchObject(refused);
   });
 
   test.each<[string, object]>([
@@ -89,13 +89,13 @@ describe('of the claims of an ID token', () => {
     ['a provider whose clock is a little ahead', { iat: now() + 20 }],
   ])('%s passes', async (_what, claims) => {
     const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
-    await expect(judge(openId, made, true)).resolves.toBe('a1');
+    await expect(check(openId, made, true)).resolves.toBe('a1');
   });
 });
 
-test('an ID token that is not a JWT is rejected, even if the provider may issue such', async () => {
+test('an ID token that is not a JWT is rejected, even if the provider may issue such tokens', async () => {
   const opaque = { ...openId, idToken: { ...openId.idToken, allowOpaqueToken: true } } as OAuthProvider;
-  await expect(judge(opaque, 'an opaque token', false)).rejects.toMatchObject(refused);
+  await expect(check(opaque, 'an opaque token', false)).rejects.toMatchObject(refused);
 });
 
 test('without an ID token or keys to verify it, a provider that must return a nonce is refused', async () => {
@@ -104,7 +104,7 @@ test('without an ID token or keys to verify it, a provider that must return a no
     [withoutTokens, undefined],
     [withoutTokens, await signed({ nonce: NONCE })],
   ] as const) {
-    await expect(judge(provider, idToken, false)).resolves.toBeNull();
-    await expect(judge(provider, idToken, true)).rejects.toMatchObject(refused);
+    await expect(check(provider, idToken, false)).resolves.toBeNull();
+    await expect(check(provider, idToken, true)).rejects.toMatchObject(refused);
   }
 });

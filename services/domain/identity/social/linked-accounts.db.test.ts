@@ -76,7 +76,7 @@ test('only the user sees or removes their sign-in methods', async () => {
   expect(await waysOf(owner)).toEqual(['company', 'credential']);
 });
 
-test('removing one writes an event and mails its owner, whose session stays', async () => {
+test('removing a sign-in method writes an event and mails the owner, whose session stays', async () => {
   const owner = await personWith(['credential', 'company']);
   const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_unlinked'`);
   const [{ mails: before }] = await mails();
@@ -89,7 +89,7 @@ test('removing one writes an event and mails its owner, whose session stays', as
   expect(await rows(events, [owner.userId])).toEqual([{ actor_id: owner.userId, provider: 'company' }]);
 });
 
-test('a password, an account not linked, or another user’s cannot be unlinked: linked_account_unknown', async () => {
+test('a password, an account that is not linked, and another user’s account cannot be unlinked: linked_account_unknown', async () => {
   const owner = await personWith(['credential', 'company']);
   const other = await personWith(['company', 'other']);
   for (const providerId of ['credential', 'other'])
@@ -104,7 +104,7 @@ test('a password, an account not linked, or another user’s cannot be unlinked:
   ]);
 });
 
-test('the last sign-in method stays: last_way_in; with a passkey it is not the last', async () => {
+test('the last sign-in method cannot be removed: last_way_in; a passkey is another sign-in method', async () => {
   const owner = await personWith(['company']);
   await expect(unlink(owner, 'company')).rejects.toMatchObject({ code: 'last_way_in' });
   expect(await waysOf(owner)).toEqual(['company']);

@@ -21,7 +21,7 @@ test('a profile contains what the account needs, and nothing else of the answer'
   });
 });
 
-test('values that a provider omits are not invented; an account id may be a number', () => {
+test('values that a provider omits stay empty; an account id may be a number', () => {
   const nothing = { email: undefined, emailVerified: undefined, name: null, tokens: {} };
   expect(shaped({ ...nothing, subject: 7 })).toEqual({
     providerId: 'company',

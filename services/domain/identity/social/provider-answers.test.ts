@@ -62,7 +62,7 @@ const redeem = (name: string): Promise<Profile | undefined> =>
   Promise.resolve(providers.provider(name)?.redeem({ ...proof, code: 'a-code' }));
 
 describe('a provider without ID tokens', () => {
-  test('is trusted by its answer to the token of this exchange', async () => {
+  test('is trusted for the answer to the token of this exchange', async () => {
     expect(await redeem('gitlab')).toMatchObject({
       providerId: 'gitlab',
       accountId: '7',
@@ -93,12 +93,12 @@ describe('a provider without ID tokens', () => {
     await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
   });
 
-  test('values that it omits are not invented', async () => {
+  test('values that it omits stay empty', async () => {
     answers.set(USER, { id: 7, state: 'active' });
     expect(await redeem('gitlab')).toMatchObject({ email: null, isEmailVerified: false, name: '' });
   });
 
-  test('that refuses the code refuses the sign-in; one that fails or hangs up is unavailable', async () => {
+  test('that refuses the code makes the sign-in refused; if it fails or hangs up, it is unavailable', async () => {
     answers.set(TOKEN, 400);
     await expect(redeem('gitlab')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
     for (const fault of [500, 'nothing'] as const) {
@@ -135,7 +135,7 @@ describe('an OpenID provider', () => {
     expect(await outcomeOf(redeemed)).toBe(outcome);
   });
 
-  test('that returns no ID token is refused, whatever its user info says', async () => {
+  test('that returns no ID token is refused, whatever its user info contains', async () => {
     answers.set(USER, { sub: 'a1', email: 'ada@people.test', email_verified: true });
     await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
     expect(asked.map(({ path }) => path)).not.toContain(USER);

@@ -4,7 +4,7 @@ import { createSocialProviders, socialProviderProblems } from './providers.ts';
 const BASE = 'https://auth.example.test';
 const client = { clientId: 'id', clientSecret: 'secret' };
 
-test('an unknown name requires an issuer; the name of the password is reserved', () => {
+test('an unknown provider name requires an issuer; the name `credential` is reserved', () => {
   for (const name of ['acme', 'constructor', '__proto__', 'credential'])
     expect(() => createSocialProviders(Object.fromEntries([[name, client]]), BASE)).toThrow(name);
   expect(() => createSocialProviders({ credential: { ...client, issuer: BASE } }, BASE)).toThrow('credential');

@@ -4,7 +4,7 @@ import { returnAddress } from './return-address.ts';
 const OWN = 'https://own.test';
 const browser = { trustedOrigins: new Set([OWN, 'https://listed.test']) };
 
-test('accepts a path of ours, or an address on a listed origin, as written', () => {
+test('accepts a path of ours or an address on a listed origin, and does not change it', () => {
   for (const good of ['/', '/welcome', '/a?next=//evil.test', '/a/../b#c', '/@evil.test'])
     expect(returnAddress(browser, OWN, good)).toBe(good);
   expect(returnAddress(browser, OWN, 'https://listed.test/a?b=c')).toBe('https://listed.test/a?b=c');

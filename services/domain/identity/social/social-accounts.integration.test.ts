@@ -85,33 +85,33 @@ describe('CVE-2026-53516 matching accounts by address', () => {
     expect(body).toMatchObject({ isNewUser: false, user: { id: person.id } });
     expect((await harness.ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
     expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
-    const told = (await harness.mails.to(person.email)).filter(({ subject }) =>
+    const mails = (await harness.mails.to(person.email)).filter(({ subject }) =>
       subject.includes('sign-in method was added'),
     );
-    expect(told.map(({ text }) => text.includes('with company'))).toEqual([true]);
+    expect(mails.map(({ text }) => text.includes('with company'))).toEqual([true]);
   });
 
   test('a disabled account is refused, and one with a second factor gets no session from the first factor alone', async () => {
-    const who = providerAccount();
-    const { body } = await harness.signInAs(who);
+    const profile = providerAccount();
+    const { body } = await harness.signInAs(profile);
     await harness.rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
       [randomUUID(), body.user.id],
     );
-    const asked = await harness.signInAs(who);
+    const asked = await harness.signInAs(profile);
     expectRefusedSignIn(asked, 401, 'second_factor_required');
     expect(asked.body).toMatchObject({ factors: expect.arrayContaining(['totp']), challenge: expect.any(String) });
     await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
-    const disabled = await harness.signInAs(who);
+    const disabled = await harness.signInAs(profile);
     expect(disabled.status).toBe(401);
     expect(disabled.headers.getSetCookie()).toEqual([]);
   });
 });
 
 describe('linking by a signed-in user', () => {
-  const link = async (person: { cookie: string }, who: ProviderAccount): Promise<Received> => {
+  const link = async (person: { cookie: string }, profile: ProviderAccount): Promise<Received> => {
     const begun = await harness.begin({ cookie: person.cookie, path: '/api/auth/link-social' });
-    return harness.ask('GET', await harness.comeBack(begun, who), { cookie: begun.cookie });
+    return harness.ask('GET', await harness.comeBack(begun, profile), { cookie: begun.cookie });
   };
   const accountsOf = async ({ cookie }: { cookie: string }): Promise<string[]> =>
     (await harness.ask('GET', '/api/auth/list-accounts', { cookie })).body.accounts.map(
@@ -120,17 +120,17 @@ describe('linking by a signed-in user', () => {
   const unlink = (cookie: string, providerId: string): Promise<Received> =>
     harness.ask('POST', '/api/auth/unlink-account', { json: { providerId }, cookie, headers: { origin: API_URL } });
 
-  test('both methods then reach the same user; after unlinking, one does not', async () => {
+  test('both methods open the same account; after unlinking, one no longer does', async () => {
     const person = await signUp({ api: harness.copy.url });
-    const who = providerAccount();
-    expect((await link(person, who)).body).toEqual({ linked: true });
-    expect((await link(person, who)).body).toEqual({ linked: true });
+    const profile = providerAccount();
+    expect((await link(person, profile)).body).toEqual({ linked: true });
+    expect((await link(person, profile)).body).toEqual({ linked: true });
     expect(await accountsOf(person)).toEqual(['credential', 'company']);
-    expect((await harness.signInAs(who)).body.user.id).toBe(person.id);
+    expect((await harness.signInAs(profile)).body.user.id).toBe(person.id);
     expect((await unlink(person.cookie, 'company')).body).toEqual({ status: 'unlinked' });
     expectRefusedSignIn(await unlink(person.cookie, 'company'), 404, 'linked_account_unknown');
     expectRefusedSignIn(await unlink(person.cookie, 'credential'), 404, 'linked_account_unknown');
-    expect((await harness.signInAs(who)).body).toMatchObject({ isNewUser: true });
+    expect((await harness.signInAs(profile)).body).toMatchObject({ isNewUser: true });
     // One mail for each change, to the address of the account.
     expect((await harness.mails.to(person.email)).map(({ subject }) => subject)).toEqual([
       'Confirm your e-mail address',
@@ -139,11 +139,11 @@ describe('linking by a signed-in user', () => {
     ]);
   });
 
-  test('an account linked to a user cannot be linked to another: 409; nor can another session complete linking', async () => {
-    const who = providerAccount();
-    await harness.signInAs(who);
+  test('an account linked to a user cannot be linked to another (409), and another session cannot complete linking', async () => {
+    const profile = providerAccount();
+    await harness.signInAs(profile);
     const [one, two] = [await signUp({ api: harness.copy.url }), await signUp({ api: harness.copy.url })];
-    expectRefusedSignIn(await link(one, who), 409, 'social_account_taken');
+    expectRefusedSignIn(await link(one, profile), 409, 'social_account_taken');
     const begun = await harness.begin({ cookie: one.cookie, path: '/api/auth/link-social' });
     const [, secret = ''] = begun.cookie.split('; sallyport.social=');
     const swapped = `${two.cookie}; sallyport.social=${secret}`;
@@ -159,10 +159,10 @@ describe('linking by a signed-in user', () => {
 
   test('a sign-in method removed during a sign-in with it opens no session, and is not linked again', async () => {
     const person = await signUp({ api: harness.copy.url });
-    const who = providerAccount();
-    await link(person, who);
+    const profile = providerAccount();
+    await link(person, profile);
     const begun = await harness.begin();
-    const path = await harness.comeBack(begun, who);
+    const path = await harness.comeBack(begun, profile);
     const takeAway = `DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'company'`;
     const answer = await overtaken(harness.copy.stores.pools.main, person.id, takeAway, () =>
       harness.ask('GET', path, { cookie: begun.cookie }),

@@ -38,7 +38,7 @@ test('a provider with missing settings is refused at start with name and fix, no
 });
 
 describe('a provider that answers with form_post, as Apple does', () => {
-  test('has its cross-site POST, which carries no cookie, redirected to the GET, which verifies the state', async () => {
+  test('its cross-site POST, which carries no cookie, is redirected to the GET, which verifies the state', async () => {
     const begun = await harness.begin();
     const back = new URL(await harness.comeBack(begun, providerAccount()), API_URL);
     const form = { ...Object.fromEntries(back.searchParams), user: '{"name":"Ada"}', id_token: 'not-in-an-address' };
@@ -65,12 +65,12 @@ describe('a provider that answers with form_post, as Apple does', () => {
 
 describe('exchanging a code for a user, a session and a token pair', () => {
   test('creates an account the first time, and finds it the second time', async () => {
-    const who = providerAccount();
-    const first = await harness.signInAs(who);
+    const profile = providerAccount();
+    const first = await harness.signInAs(profile);
     expect(first.status, first.text).toBe(200);
     expect(first.body).toMatchObject({
       isNewUser: true,
-      user: { email: who.email, emailVerified: true, name: 'Ada' },
+      user: { email: profile.email, emailVerified: true, name: 'Ada' },
       session: { userId: first.body.user.id },
       tokens: { token_type: 'Bearer' },
     });
@@ -78,8 +78,8 @@ describe('exchanging a code for a user, a session and a token pair', () => {
       first.body.user.id,
     );
     expect(await verdictOn({ api: harness.copy.url }, first.body.tokens.access_token)).toBe('active');
-    const second = await harness.signInAs({ ...who, email: 'moved@people.test' });
-    expect(second.body).toMatchObject({ isNewUser: false, user: { id: first.body.user.id, email: who.email } });
+    const second = await harness.signInAs({ ...profile, email: 'moved@people.test' });
+    expect(second.body).toMatchObject({ isNewUser: false, user: { id: first.body.user.id, email: profile.email } });
     const events = await harness.rows(
       `SELECT type, outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`,
       [first.body.user.id],
@@ -122,16 +122,16 @@ describe('exchanging a code for a user, a session and a token pair', () => {
 
 describe('mismatched callbacks', () => {
   test('GHSA-wxw3-q3m9-c3jr a state that is wrong, used, expired, or from another browser is refused', async () => {
-    const who = providerAccount();
+    const profile = providerAccount();
     const used = await harness.begin();
-    const path = await harness.comeBack(used, who);
+    const path = await harness.comeBack(used, profile);
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => harness.ask('GET', path, { cookie: used.cookie })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array.from({ length: 7 }, () => 400)]);
 
     const wrong = await harness.begin();
-    const good = new URL(await harness.comeBack(wrong, who), harness.copy.url);
+    const good = new URL(await harness.comeBack(wrong, profile), harness.copy.url);
     good.searchParams.set('state', randomUUID());
     expectRefusedSignIn(
       await harness.ask('GET', good.pathname + good.search, { cookie: wrong.cookie }),
@@ -143,19 +143,19 @@ describe('mismatched callbacks', () => {
     for (const cookie of ['', stranger.cookie]) {
       const begun = await harness.begin();
       expectRefusedSignIn(
-        await harness.ask('GET', await harness.comeBack(begun, who), { cookie }),
+        await harness.ask('GET', await harness.comeBack(begun, profile), { cookie }),
         400,
         'social_sign_in_refused',
       );
     }
 
     const late = await harness.begin();
-    const latePath = await harness.comeBack(late, who);
+    const latePath = await harness.comeBack(late, profile);
     await harness.rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
     expectRefusedSignIn(await harness.ask('GET', latePath, { cookie: late.cookie }), 400, 'social_sign_in_refused');
   });
 
-  test('an answer of one provider to a request for another is refused (mix-up), as is another issuer (RFC 9207)', async () => {
+  test('an answer by another provider is refused (mix-up), and so is another issuer (RFC 9207)', async () => {
     const begun = await harness.begin();
     const path = await harness.comeBack(begun, providerAccount());
     const elsewhere = path.replace('/callback/company', '/callback/other');
@@ -211,7 +211,7 @@ describe('the provider’s server', () => {
     }
   });
 
-  test('unavailable between request and answer is not the user’s fault, and opens no session', async () => {
+  test('if it becomes unavailable during a sign-in, the answer is 503, not a refusal, and no session is opened', async () => {
     const begun = await harness.begin({ provider: 'leaving' });
     const path = await harness.comeBack(begun, providerAccount(), harness.leaving);
     await harness.leaving.close();

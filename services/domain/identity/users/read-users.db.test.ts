@@ -106,7 +106,7 @@ describe('one account', () => {
     expect(JSON.stringify(shown)).not.toContain(harness.digest);
   });
 
-  test('never signed in to has no sign-in, password or failure', async () => {
+  test('without a sign-in shows no sign-in, password or failure', async () => {
     const { id } = await harness.newUser({ isVerified: false });
     expect(await showUser(harness.deps, id)).toMatchObject({
       email_verified_at: null,
@@ -119,7 +119,7 @@ describe('one account', () => {
     });
   });
 
-  test('with a hundred wrong passwords is locked for passwords, regardless of time', async () => {
+  test('with a hundred wrong passwords is locked for passwords permanently', async () => {
     const { id, email } = await harness.newUser();
     const spent = 'INSERT INTO login_failures (key, failures) VALUES ($1, 100)';
     await harness.rows(spent, [accountKeyOf(harness.deps, email)]);
