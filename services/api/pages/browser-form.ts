@@ -12,19 +12,19 @@ import { problemAdvice, problemTitle } from './problems.ts';
 
 export type HasForms = HasAuth & HasPageKeys;
 
-/** A day, so that a page left open overnight can still be sent. */
+/** A day, so that a form left open overnight can still be submitted. */
 const PAGE_COOKIE_SECONDS = 86_400;
 
 const cookieName = ({ auth }: HasAuth): string => `${auth.browser.secureCookies ? '__Host-' : ''}sallyport.page`;
 
-/** Binds a form to the browser that loaded it and to the user signed in there. */
+/** Binds a form to the browser that loaded it and to the user signed in in that browser. */
 export type FormTie = { readonly token: string; readonly setCookie: readonly string[] };
 
 const sessionCookie = ({ auth }: HasAuth, request: FastifyRequest): string =>
   cookieValue(request.headers.cookie, auth.browser.sessionCookie) ?? '';
 
 /**
- * The form's binding token; sets the page cookie where the browser has none.
+ * Returns the form's binding token, and sets the page cookie if the browser has none.
  * @param about the request that the page shows, which its form sends back
  */
 export function tieForm(ports: HasForms, request: FastifyRequest, about = ''): FormTie {
@@ -57,7 +57,7 @@ export const showPage = (
     ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
   });
 
-/** Redirects by GET, whatever the method was: a 307 would resend a password (RFC 9700 §4.12). */
+/** Redirects to a GET after any method: a 307 would resend a password (RFC 9700 §4.12). */
 export const goTo = (location: string, setCookie: readonly string[] = []): Answer =>
   answer(303, '', {
     location,
@@ -76,7 +76,7 @@ export const expiredForm = (): Answer =>
     ),
   );
 
-/** An error in words for users: what went wrong, and what to do next. */
+/** Shows an error to users: what went wrong, and what to do next. */
 const problemOf = (error: AppError): Answer => {
   const { status } = error.definition;
   const { body, headers } = showPage(status, errorPage(problemTitle(error), null, problemAdvice(error)));
@@ -84,7 +84,7 @@ const problemOf = (error: AppError): Answer => {
 };
 
 /**
- * `Retry-After` and `WWW-Authenticate` (RFC 9110 §15.5.2) where they apply; browsers open no dialog for this challenge.
+ * Returns `Retry-After` and `WWW-Authenticate` (RFC 9110 §15.5.2) if they apply; browsers open no dialog for `Bearer`.
  */
 export const errorHeaders = ({ definition: { status }, options }: AppError): Record<string, string> => ({
   ...(status === 401 ? { 'www-authenticate': 'Bearer realm="sallyport"' } : {}),
@@ -97,15 +97,15 @@ export const errorHeaders = ({ definition: { status }, options }: AppError): Rec
 export const wantsPage = ({ headers }: FastifyRequest): boolean => headers.accept?.includes('text/html') ?? false;
 
 /**
- * The page for an error raised before a page handler ran: a limit, an unreadable form, a stop. Null for clients that
- * want no page, and for addresses that have none.
+ * Returns the page for an error raised before a page handler ran: a rate limit, an unreadable form, a shutdown. Null if
+ * the client does not accept HTML or the endpoint has no pages.
  */
 export function problemPage(error: AppError, request: FastifyRequest): Answer | null {
   const endpoint = request.routeOptions?.config?.endpoint;
   return wantsPage(request) && endpoint !== undefined && isPage(endpoint) ? problemOf(error) : null;
 }
 
-/** Shows errors as pages to browsers. A defect stays a defect, for the log. */
+/** Shows errors as pages. A defect is thrown on, so that it is logged. */
 export async function asPage(work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();

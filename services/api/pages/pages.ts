@@ -12,7 +12,7 @@ const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button
 
 export type SignInPage = {
   readonly formToken: string;
-  /** Path of ours to open after the sign-in. */
+  /** Path of our page to open after the sign-in. */
   readonly next: string;
   readonly email: string;
   /** Names of the providers that users may sign in with. */
@@ -77,11 +77,11 @@ export const signedInPage = (formToken: string, email: string): Page => ({
 
 export type AskSignOutPage = {
   readonly formToken: string;
-  /** Sent back with the form, like the three members after it; '' where absent. */
+  /** The form sends this and the next two members back; '' if absent. */
   readonly clientId: string;
   readonly redirectUri: string;
   readonly state: string;
-  /** Null where the request names no client. */
+  /** Null if the request names no client. */
   readonly clientName: string | null;
   readonly email: string;
 };
@@ -146,7 +146,7 @@ export const consentPage = (asked: ConsentPage): Page => ({
 <p class="dim">Is this not your account?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
 });
 
-/** A failure shown to the user, never sent to the address that a request names. @param advice what to do next */
+/** Shows an error to the user, instead of redirecting to a URI from the request. @param advice what to do next */
 export const errorPage = (
   title: string,
   why: string | null,
@@ -156,13 +156,13 @@ export const errorPage = (
   body: html`<div role="alert">${why === null ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
 });
 
-/** Names the target of an address: its host, or an app's scheme. */
+/** Returns the host of a URI, or the scheme of a URI without one. */
 export const hostOf = (address: string): string => {
   const { protocol, host } = new URL(address);
   return host === '' ? protocol : host;
 };
 
-/** @param location the address of an unvetted client, with the error in the form that it expects */
+/** @param location the redirect URI of an unvetted client with the error response */
 export const leavePage = (why: string, location: string): Page => ({
   title: 'This request cannot be answered',
   body: html`<div role="alert"><p>The application that sent you here sent a request that cannot be answered: ${why}.</p></div>

@@ -1,4 +1,4 @@
-// The script of the sign-in page. Without it, or without passkeys in the browser, the page works unchanged.
+// The script of the sign-in page. The page also works without it, and in browsers without passkeys.
 const form = document.querySelector('form[action^="/login"]');
 const box = document.getElementById('passkey');
 const said = document.getElementById('passkey-problem');

@@ -2,7 +2,7 @@ import { loginLocked } from '#services/domain/identity/errors.ts';
 import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 
-/** What a user of a page does next; the registry's `fix` addresses developers. */
+/** What the user of a page can do next; the `fix` of an error is for developers. */
 const ADVICE: Readonly<Record<string, string>> = {
   login_refused: 'Check the e-mail address and the password, and try again.',
   login_locked:

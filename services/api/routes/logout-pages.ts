@@ -39,8 +39,9 @@ const afterwards = (location: string | null, setCookie: readonly string[] = []):
   location === null ? showPage(200, signedOutPage, { setCookie }) : goTo(location, setCookie);
 
 /**
- * Sent from another site, the form carries no cookie of ours (SameSite=Lax); a GET does, and asks the user to confirm:
- * a token has no place in an address.
+ * Returns the GET path of a sign-out that another site sent as a form. Such a form carries no cookie of ours
+ * (SameSite=Lax), but the GET does, and asks the user to confirm. The ID token is left out, because it must not be in a
+ * URL.
  */
 function pathWithoutToken({ client }: Extract<LogoutStep, { kind: 'signed-out' }>, asked: LogoutRequest): string {
   const members = { client_id: client?.clientId, post_logout_redirect_uri: asked.redirectUri, state: asked.state };
@@ -87,19 +88,19 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
         return askPage(ports, step, asked, request);
     }
   }
-  const judge = (asked: LogoutRequest, { headers }: FastifyRequest): Promise<LogoutStep> =>
+  const verify = (asked: LogoutRequest, { headers }: FastifyRequest): Promise<LogoutStep> =>
     verifyLogout(ports, asked, headers.cookie);
 
   bind(routes, signOutForClientEndpoint, ({ query }, caller, request) =>
     asPage(async () => {
       const asked = requestOf(query);
-      return show(await judge(asked, request), asked, caller, request);
+      return show(await verify(asked, request), asked, caller, request);
     }),
   );
   bind(routes, sendSignOutForClientEndpoint, ({ body }, caller, request) =>
     asPage(async () => {
       const asked = requestOf(body);
-      const step = await judge(asked, request);
+      const step = await verify(asked, request);
       return step.kind === 'signed-out' ? goTo(pathWithoutToken(step, asked)) : show(step, asked, caller, request);
     }),
   );
@@ -107,7 +108,7 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
     asPage(async () => {
       if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
       const asked = requestOf(body);
-      const step = await judge(asked, request);
+      const step = await verify(asked, request);
       return show(step.kind === 'ask' ? { ...step, kind: 'sign-out' } : step, asked, caller, request);
     }),
   );
