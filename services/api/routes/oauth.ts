@@ -43,7 +43,7 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
     typeof headers.dpop === 'string'
       ? { proof: headers.dpop, htm: 'POST', htu: `${ports.publicUrl}${path}` }
       : undefined;
-  /** With the nonce for the next request of a client that proves a key (RFC 9449 §8.2). */
+  /** Adds the nonce for the next request of a client that sends a DPoP proof (RFC 9449 §8.2). */
   const answerProved = (status: number, body: unknown, proof: PresentedProof | undefined): Answer =>
     answer(status, body, {
       // For caches of HTTP/1.0 (RFC 6749 §5.1).
