@@ -69,20 +69,20 @@ describe('a form', () => {
     expect(isOwnForm(ports, requestWith({ cookie: page }), token)).toBe(false);
   });
 
-  test('leaves the browser’s page cookie as it is, and sets one only where it is missing', () => {
+  test('keeps the browser’s page cookie, and sets one only if it is missing', () => {
     const { page } = shownForm();
     expect(tieForm(ports, requestWith({ cookie: page })).setCookie).toEqual([]);
     expect(tieForm(ports, requestWith({ cookie: 'sallyport.page=planted' })).setCookie).toHaveLength(1);
   });
 
-  test('is bound by a cookie that no script can read and that is limited to this host where the API is served by TLS', () => {
+  test('is bound by a cookie that scripts cannot read and, with TLS, is limited to this host', () => {
     expect(tieForm(ports, requestWith({})).setCookie[0]).toMatch(/^sallyport\.page=.*; HttpOnly; SameSite=Lax$/);
     expect(tieForm(portsWith(true), requestWith({})).setCookie[0]).toMatch(
       /^__Host-sallyport\.page=[\w-]{22}; Path=\/; .*; Secure$/,
     );
   });
 
-  test('answers an expired form with what to do next', () => {
+  test('an expired form says what to do next', () => {
     expect(expiredForm()).toMatchObject({ status: 403, body: expect.stringContaining('This form has expired') });
   });
 });
@@ -103,7 +103,7 @@ describe('an error', () => {
     expect(problemPage(rateLimited(), requestWith(looking))).toBeNull();
   });
 
-  test('raised while a page is built is shown as a page, but a defect stays a defect', async () => {
+  test('raised while a page is built is shown as a page, but a defect is thrown', async () => {
     const failing = (error: Error) => asPage(() => Promise.reject(error));
     await expect(failing(storeUnavailable())).resolves.toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     await expect(failing(internalError())).rejects.toMatchObject({ code: 'internal_error' });

@@ -199,7 +199,7 @@ describe('passkeys', () => {
         response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
       }),
     ],
-  ])('a response that is not a known passkey is refused on the page, in words: %s', async (_name, response) => {
+  ])('a response without a known passkey is refused by a message on the page: %s', async (_name, response) => {
     const browser = openBrowser(harness.api.url, PAGES_ORIGIN);
     const login = await browser.open('/login');
     const form = { ...login, text: login.text.replace('action="/login"', 'action="/login/passkey"') };
@@ -258,7 +258,7 @@ describe('a page of another site', () => {
     await context.close();
   });
 
-  test('can neither sign a user in nor decide for one: its forms are refused, and nothing changes', async () => {
+  test('can neither sign a user in nor decide for a user: its forms are refused, and nothing changes', async () => {
     const { page, context } = await harness.visit({}, user);
     await page.goto('/login?next=/device');
     const token = await page.locator('input[name=form_token]').inputValue();

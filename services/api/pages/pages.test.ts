@@ -38,7 +38,7 @@ test.each(Object.entries(hostile))('hostile text in the page of %s is shown as t
   expect(document).toContain('&lt;script&gt;');
 });
 
-test('a problem is announced, and nothing is announced without one', () => {
+test('a problem is announced as an alert, and a page without a problem has no alert', () => {
   const form = { formToken: 't', next: '/', email: '', providers: [] };
   expect(formPage(signInPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
   expect(formPage(signInPage(form))).not.toContain('<p class="bad" role="alert">');
@@ -60,7 +60,7 @@ test('the sign-in page has a button for each provider under its public name, and
   expect(without).not.toContain('/login/provider');
 });
 
-test('an unvetted client is shown as unvetted, with the address that identifies it', () => {
+test('an unvetted client is shown as unvetted, with the host of its document', () => {
   const asked = {
     formToken: 't',
     query: 'q',
@@ -79,7 +79,7 @@ test('an unvetted client is shown as unvetted, with the address that identifies 
   );
 });
 
-test('scopes are described in words, and unknown ones by name', () => {
+test('known scopes are described in words, unknown scopes by name', () => {
   const page = formPage(
     deviceConfirmPage({
       formToken: 't',
@@ -94,13 +94,13 @@ test('scopes are described in words, and unknown ones by name', () => {
   expect(page).toContain('use <code>things:read</code> for you');
 });
 
-test('the sign-out page names the client that asks, where it is known', () => {
+test('the sign-out page names the requesting client, if it is known', () => {
   const asked = { formToken: 't', clientId: '', redirectUri: '', state: '', email: 'a@b.test' };
   expect(formPage(askSignOutPage({ ...asked, clientName: 'App' }))).toContain('<strong>App</strong> asks you');
   expect(formPage(askSignOutPage({ ...asked, clientName: null }))).not.toContain('asks you to sign out');
 });
 
-test('a page says what was decided, and an error says what to do next', () => {
+test('a page says what the user decided, and an error says what to do next', () => {
   expect(formPage(deviceDonePage(true))).toContain('Device connected');
   expect(formPage(deviceDonePage(false))).toContain('The device did not get access.');
   expect(formPage(signedOutPage)).toContain('You are signed out.');
@@ -109,14 +109,14 @@ test('a page says what was decided, and an error says what to do next', () => {
   expect(page).not.toContain('<p></p>');
 });
 
-test('a page redirects only where it says so', () => {
+test('a page redirects only to the address that it names', () => {
   expect(formPage(toProviderPage('google', 'https://a.test/x?a=1&b=2'))).toContain(
     '<meta http-equiv="refresh" content="0;url=https://a.test/x?a=1&amp;b=2">',
   );
   expect(formPage(signedOutPage)).not.toContain('http-equiv');
 });
 
-test('its headers allow forms to our own origin and to the named ones, and its script where it has one', () => {
+test('the headers of a page allow forms to our origin and the given ones, and its script if it has one', () => {
   const bare = formPageHeaders({});
   expect(bare['content-security-policy']).toContain("form-action 'self';");
   expect(bare['content-security-policy']).not.toContain('script-src');
@@ -130,7 +130,7 @@ test('its headers allow forms to our own origin and to the named ones, and its s
   expect(own['content-security-policy']).toContain("script-src 'self'");
 });
 
-test('a template keeps what is markup already, and leaves out absent values', () => {
+test('a template does not escape markup again, and leaves out absent values', () => {
   expect(html`${html`<b>${1}</b>`}${[html`<i>`, html`</i>`]}${null}${undefined}${false}${'<&'}`.text).toBe(
     '<b>1</b><i></i>&lt;&amp;',
   );

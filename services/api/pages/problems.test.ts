@@ -28,7 +28,7 @@ const ALL = [
   socialProviderUnavailable,
 ];
 
-test('each problem of a page says what happened and what to do next, in whole sentences and without our terms', () => {
+test('each problem on a page says what happened and what to do next, in whole sentences without internal terms', () => {
   for (const make of [...ALL, rateLimited, storeUnavailable, requestInvalid, internalError]) {
     const text = problemText(make());
     expect(text, make.definition.code).toMatch(/^[A-Z][^.]+\. ([A-Z][^.]+\.)( [A-Z][^.]+\.)?$/);
@@ -40,9 +40,9 @@ test('each problem of a page says what happened and what to do next, in whole se
   expect(problemTitle(storeUnavailable())).toBe(storeUnavailable.definition.title);
 });
 
-test('a user who must wait is shown how long', () => {
+test('a user who must wait is told how long', () => {
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 900 }))).toMatch(/^Try again in 15 minutes\. You can use /);
-  // Where waiting does not help, no time is given.
+  // If waiting does not help, no time is shown.
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_400 }))).toMatch(/^You can use a passkey, /);
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
   expect(problemAdvice(loginLocked())).toContain('ask for an unlock mail at /account/unlock');

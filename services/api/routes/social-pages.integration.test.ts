@@ -76,7 +76,7 @@ describe('a browser that comes back from a provider', () => {
     expect([done.leftFor, done.text.includes('You are signed in as')]).toEqual([null, true]);
   });
 
-  test('shows what went wrong and what to do next on a page; a program gets a code', async () => {
+  test('is shown on a page what went wrong and what to do next; a program gets an error code', async () => {
     const who = providerAccount({ email_verified: false });
     const [shown] = await sentBack(who);
     expect([shown.status, shown.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8']);
@@ -86,7 +86,7 @@ describe('a browser that comes back from a provider', () => {
     expect((await harness.signInAs(who)).body).toMatchObject({ code: 'social_email_unproven' });
   });
 
-  test('as a program gets the address to continue at with the challenge', async () => {
+  test('gets the return address with the challenge, if it is a program', async () => {
     const { who } = await linkedWithApp();
     const [to, nowhere] = [await harness.signInAs(who, { callbackURL: '/welcome' }), await harness.signInAs(who)];
     expect(to.body).toMatchObject({ code: 'second_factor_required', callbackURL: '/welcome' });
@@ -95,7 +95,7 @@ describe('a browser that comes back from a provider', () => {
   });
 });
 
-describe('the login page', () => {
+describe('the sign-in page', () => {
   const AUTHORIZE = `/oauth2/authorize?${new URLSearchParams({ client_id: 'unknown', state: 'kept' })}`;
 
   test('offers the configured providers and continues to the page that asked for the sign-in', async () => {
@@ -111,7 +111,7 @@ describe('the login page', () => {
     expect(done.headers.getSetCookie().join()).toContain('session_token=');
   });
 
-  test('without a page to continue to says who is signed in', async () => {
+  test('without a page to continue to names the signed-in user', async () => {
     const browser = openBrowser(harness.copy.url, API_URL);
     const left = await browser.submit(await browser.open('/login'), { provider: 'company' }, '/login/provider');
     const back = await harness.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
