@@ -18,10 +18,10 @@ import { openMailFolder } from '#testing/mail-folder.ts';
 import {
   addAuthenticator,
   button,
+  type Credentials,
   discoverIssuer,
   formPage,
   heading,
-  type Credentials,
   newAuthorization,
   newPagesClient,
   reachByTab,

@@ -9,9 +9,9 @@ import {
   deviceConfirmPage,
   deviceDonePage,
   errorPage,
-  signInPage,
   signedInPage,
   signedOutPage,
+  signInPage,
   toProviderPage,
 } from './pages.ts';
 

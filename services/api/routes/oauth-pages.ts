@@ -5,7 +5,7 @@ import { authorize } from '#services/domain/oauth/authorize/authorize.ts';
 import type { AuthorizeStep } from '#services/domain/oauth/authorize/authorize-step.ts';
 import { decideConsent } from '#services/domain/oauth/authorize/decide-consent.ts';
 import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
-import { authorizePathFor, signInPathFor, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import { authorizePathFor, safeNext, signInPathFor } from '#services/domain/oauth/authorize/next-path.ts';
 import { admitDocumentClient, type DocumentClientPorts } from '#services/domain/oauth/clients/admit-document-client.ts';
 import {
   authorizeEndpoint,
@@ -33,8 +33,8 @@ import {
   type Unvetted,
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
-import { type SignInPagesPorts, signInPagesRoutes } from './sign-in-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
+import { type SignInPagesPorts, signInPagesRoutes } from './sign-in-pages.ts';
 
 export type OAuthPagesPorts = DocumentClientPorts & SignInPagesPorts & LogoutPagesPorts;
 

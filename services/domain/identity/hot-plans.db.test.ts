@@ -168,7 +168,10 @@ describe('the hot statements scan no large table', () => {
     ['ending the token families of a session', () => sql.query(familiesEndBySession, ['s7', 'test', 'u7'])],
     ['reading a session by its id', () => findSessionRow(sql, 's7')],
     ['recording the use of a session', () => useSession(sql, 's7', 3_600)],
-    ['reading all sessions but the most recently used', () => readOldestUsed(sql, 'u7', { except: ['s8'], kept: 99, atOnce: 100 })],
+    [
+      'reading all sessions but the most recently used',
+      () => readOldestUsed(sql, 'u7', { except: ['s8'], kept: 99, atOnce: 100 }),
+    ],
     [
       'ending those sessions',
       async () => {
@@ -178,7 +181,10 @@ describe('the hot statements scan no large table', () => {
     ],
     ['reading the password of an address', () => findCredential(sql, '7@example.test')],
     ['reading the counters of failed sign-ins', () => readCounters(sql, ['account:7', 'network:x'])],
-    ['counting a failed sign-in', () => countFailure(sql, ['account:7', 'network:x'], { accountKey: 'w', userId: 'u7' }, policy)],
+    [
+      'counting a failed sign-in',
+      () => countFailure(sql, ['account:7', 'network:x'], { accountKey: 'w', userId: 'u7' }, policy),
+    ],
     [
       'clearing the counters after a correct password',
       () => forgiveFailures(sql, ['account:7'], ['account:7'], { failuresEver: 100, windowSeconds: 900 }),

@@ -22,7 +22,8 @@ const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values)
 type SignedIn = Awaited<ReturnType<typeof openSessionFor>>;
 const sessionsOf = async (userId: string): Promise<string[]> =>
   (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
-const sorted = (signIns: readonly (SignedIn | undefined)[]): unknown[] => signIns.map((signedIn) => signedIn?.sessionId).sort();
+const sorted = (signIns: readonly (SignedIn | undefined)[]): unknown[] =>
+  signIns.map((signedIn) => signedIn?.sessionId).sort();
 const live = async (signedIn: SignedIn | undefined): Promise<LiveSession> =>
   (await findByCookie(harness.deps, signedIn?.cookie)) as LiveSession;
 const endingsOf = (userId: string) =>
@@ -119,7 +120,9 @@ describe('an account at the session limit', () => {
         return harness.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
       });
     const opened = await Promise.all([signIn(), signIn()]);
-    expect(await sessionsOf(userId)).toEqual([signIns[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort());
+    expect(await sessionsOf(userId)).toEqual(
+      [signIns[2]?.sessionId, ...opened.map(({ session }) => session.id)].sort(),
+    );
   });
 
   test('locks the families of all ended sessions in id order, without deadlock with refresh batches', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { openSessionFor, newSignedIn } from '#testing/flows/signed-in.ts';
+import { newSignedIn, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
@@ -93,7 +93,10 @@ describe('a list of sessions', () => {
 
   test('omits idle two-factor sessions, unless one of their token families is in use', async () => {
     const person = await newPerson();
-    const [idle, used] = [await openSessionFor({ ports }, person.id, twoFactors), await openSessionFor({ ports }, person.id, twoFactors)];
+    const [idle, used] = [
+      await openSessionFor({ ports }, person.id, twoFactors),
+      await openSessionFor({ ports }, person.id, twoFactors),
+    ];
     for (const login of [person, idle, used]) await rest(login, 61);
     await rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
       idle.sessionId,

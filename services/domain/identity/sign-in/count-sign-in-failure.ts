@@ -16,7 +16,12 @@ export async function countSignInFailure(
   userId: string | undefined,
   caller: Caller,
 ): Promise<number> {
-  const counted = await countFailure(tx, admitted.lockingKeys, { accountKey: admitted.accountKey, userId }, LOCK_POLICY);
+  const counted = await countFailure(
+    tx,
+    admitted.lockingKeys,
+    { accountKey: admitted.accountKey, userId },
+    LOCK_POLICY,
+  );
   const met = counted.map(({ wasLocked, ...counter }) => ({
     ...counter,
     failures: counter.failures - 1,

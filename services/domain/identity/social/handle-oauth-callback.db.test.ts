@@ -106,7 +106,10 @@ describe('a code from a provider', () => {
     const userId = idIn(first);
     await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: profile.email as string }));
     const before = await loginEvents();
-    await expect(signIn(profile)).rejects.toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
+    await expect(signIn(profile)).rejects.toMatchObject({
+      code: 'login_locked',
+      options: { retryAfterSeconds: 86_400 },
+    });
     expect((await loginEvents()).slice(before.length)).toEqual([
       {
         outcome: 'locked',

@@ -4,7 +4,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
-import { describeNext, formNext, signInPathFor, safeNext } from './next-path.ts';
+import { describeNext, formNext, safeNext, signInPathFor } from './next-path.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
 const client = {

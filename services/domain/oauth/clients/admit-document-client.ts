@@ -81,7 +81,10 @@ export async function admitDocumentClient(
     return ports.clock.now() < usableUntilMs ? null : refusedStep(host, TOO_MANY_FETCHES);
   }
   if (document.kind === 'refused') return refusedStep(host, `Its metadata document was refused: ${document.why}`);
-  const stored = await store(ports, url, document, { caller: sessionCallerOf(live, ports, caller), userId: live.user.id });
+  const stored = await store(ports, url, document, {
+    caller: sessionCallerOf(live, ports, caller),
+    userId: live.user.id,
+  });
   if (stored === 'full') return refusedStep(host, LIMIT_REACHED);
   return stored === 'user-full' ? refusedStep(host, DAILY_LIMIT_REACHED) : null;
 }
