@@ -45,7 +45,7 @@ const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
  * credentials and sessions. Opens no session. Of concurrent calls with one code, exactly one succeeds.
  * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays valid), currentPasswordWrong (403),
  *   emailTaken (409) if another account has taken the address in the meantime, hashingBusy (503), loginLocked (429; for
- *   a new address also after the act `step_up`, or before detections have evaluated a sign-in; the code stays valid)
+ *   a new address also after the action `step_up`, or before detections have evaluated a sign-in; the code stays valid)
  */
 export async function verifyEmail(
   ports: VerifyPorts,

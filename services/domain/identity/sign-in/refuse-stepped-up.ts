@@ -11,7 +11,7 @@ import { isSteppedUp } from './sign-in-failures.store.ts';
 import { isFromKnownDevice } from './sign-in-origin.ts';
 
 /**
- * Whether the act `step_up` of an incident refuses this sign-in: an unknown device cannot sign in with a single factor
+ * Whether the action `step_up` of an incident refuses this sign-in: an unknown device cannot sign in with a single factor
  * then. Every single-factor sign-in method except the password calls this before it opens a session, with the user
  * locked; if it returns true, the caller rolls back its work and calls `lockedOut`. Wrong passwords alone lock no other
  * sign-in method; otherwise an attacker could lock users out by guessing.
