@@ -25,7 +25,7 @@ import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { codePage, signInPage, signedInPage, toProviderPage } from '../pages/pages.ts';
+import { codePage, signedInPage, signInPage, toProviderPage } from '../pages/pages.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 

@@ -42,8 +42,8 @@ export async function withdrawConsent(
 }
 
 /**
- * Ends consents that a user granted since. The caller has locked the user, but no session or family yet: redeeming a code
- * locks the consent before these.
+ * Deletes the consents that a user granted since a time. The caller has locked the user, but no session or family yet:
+ * redeeming a code locks the consent before these.
  */
 export async function endConsentsSince(
   tx: Tx,
