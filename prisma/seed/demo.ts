@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
-import type { SeedClient, SeedLogin } from '#services/domain/identity/seed/seed-demo.ts';
+import type { SeedClient, SeedUser } from '#services/domain/identity/seed/seed-demo.ts';
 
-export type DemoScenario = { readonly user: SeedLogin; readonly admin: SeedLogin; readonly client: SeedClient };
+export type DemoScenario = { readonly user: SeedUser; readonly admin: SeedUser; readonly client: SeedClient };
 
 const PERMISSIONS = [
   'tokens:issue',
