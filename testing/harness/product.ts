@@ -105,6 +105,12 @@ export type ProductOptions = {
   readonly dataDir?: string;
   /** The new cluster that its data directory begins with, which it would else make. */
   readonly clusterDir?: string;
+  /** How long it may take until it is ready; a test's patience unless given. */
+  readonly readyWithinMs?: number;
+  /** Asks it to drain and stop, at any time from its spawn. */
+  readonly stopSignal?: AbortSignal;
+  /** Is given its log as it is written. */
+  readonly onLog?: (text: string) => void;
 };
 
 export type Product = {
@@ -120,7 +126,7 @@ export type Product = {
   workerPids(): Readonly<Record<string, number>>;
   /** Of the stores the product brought; undefined for given ones. */
   storePid(store: 'postgres' | 'redis'): number | undefined;
-  /** Everything the product wrote to its two outputs. */
+  /** What the product wrote to its two outputs; of very much, the end. */
   output(): string;
   /** Exit code of the supervisor, or the signal that ended it; waits for it. */
   ended(): Promise<number | string>;
@@ -157,6 +163,10 @@ async function endStores(dataDir: string): Promise<void> {
   }
 }
 
+/** Load can make a product write without end. */
+const OUTPUT_KEPT = 8_000_000;
+const keep = (text: string): string => (text.length > 2 * OUTPUT_KEPT ? text.slice(-OUTPUT_KEPT) : text);
+
 /**
  * Starts the product on free ports and resolves when it says that it is ready.
  * @throws when it ends before, with its last words
@@ -183,10 +193,11 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (part: Buffer) => {
-    stdout += part;
+    stdout = keep(stdout + part);
   });
   child.stderr?.on('data', (part: Buffer) => {
-    stderr += part;
+    stderr = keep(stderr + part);
+    options.onLog?.(part.toString());
   });
   let ending: number | string | undefined;
   const ended = new Promise<number | string>((done) => {
@@ -197,6 +208,9 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   });
   const killGroup = (): void => sendSignal(-child.pid!, 'SIGKILL');
   process.once('exit', killGroup);
+  options.stopSignal?.addEventListener('abort', () => {
+    if (ending === undefined) sendSignal(-child.pid!, 'SIGTERM');
+  });
 
   const children = () =>
     readRunRecords(dataDir)
@@ -217,11 +231,15 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
 
   let ready: ReadyLine;
   try {
-    ready = await eventually('the ready line', () => {
-      const line = stdout.split('\n').find((text) => text.startsWith('{"event":"ready"') && text.endsWith('}'));
-      if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending})`);
-      return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
-    });
+    ready = await eventually(
+      'the ready line',
+      () => {
+        const line = stdout.split('\n').find((text) => text.startsWith('{"event":"ready"') && text.endsWith('}'));
+        if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending})`);
+        return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
+      },
+      options.readyWithinMs,
+    );
   } catch (cause) {
     await dispose();
     throw new Error(`${(cause as Error).message}\n${stderr}`, { cause });
