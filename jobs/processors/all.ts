@@ -1,17 +1,50 @@
-import { auditProcessors } from './audit.ts';
-import { identityProcessors } from './identity.ts';
-import { keysProcessors } from './keys.ts';
-import { mailProcessors } from './mail.ts';
-import type { Processor } from './run.ts';
-import { securityProcessors } from './security.ts';
-import { tokensProcessors } from './tokens.ts';
+import { apiKeyPurges } from '#services/domain/api-keys/api-key-purges.ts';
+import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
+import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
+import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
+import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
+import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
+import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
+import { securityPurges } from '#services/domain/security/security-purges.ts';
+import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
+import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
+import type { WorkerPorts } from '#services/worker/ports.ts';
+import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
+import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
+import { advanceKeyRingJob } from '../contracts/keys.ts';
+import { deliverMailJob } from '../contracts/mail.ts';
+import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
+import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
+import { fenced, type Processor, run } from './run.ts';
+
+/** Only the jobs of the sealed log use its database role. */
+const asSealer = (ports: WorkerPorts): WorkerPorts => ({ ...ports, ...ports.sealing });
 
 /** The jobs that a worker runs. */
 export const processors: readonly Processor[] = [
-  ...auditProcessors,
-  ...keysProcessors,
-  ...tokensProcessors,
-  ...identityProcessors,
-  ...securityProcessors,
-  ...mailProcessors,
+  run(maintainAuditOutboxJob, (ports, _payload, { fence, signal }) =>
+    maintainAuditOutbox(fenced(asSealer(ports), fence), { outboxDays: ports.config.audit.outboxDays }, signal),
+  ),
+  run(thinAuditCheckpointsJob, (ports, _payload, { fence, signal }) =>
+    thinCheckpoints(fenced(asSealer(ports), fence), signal),
+  ),
+  run(sealAuditEventsJob, (ports, _payload, { fence, signal, caller }) =>
+    sealEvents(asSealer(ports), { fence, signal }, caller),
+  ),
+  run(advanceKeyRingJob, (ports, _payload, { fence, caller }) => advanceKeyRing(fenced(ports, fence), caller)),
+  run(cleanUpExpiredTokensJob, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), [...tokenPurges, ...apiKeyPurges], signal),
+  ),
+  run(cleanUpExpiredSessionsJob, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), [...sessionPurges, ...oauthPurges], signal),
+  ),
+  run(detectIncidentsJob, (ports, _payload, { fence, signal, caller }) =>
+    detectIncidents(fenced(ports, fence), { signal }, caller),
+  ),
+  run(cleanUpIncidentsJob, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), securityPurges, signal),
+  ),
+  run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
 ];
