@@ -79,7 +79,7 @@ const securitySchemes = (sessionCookie: string) =>
       type: 'apiKey',
       in: 'cookie',
       name: sessionCookie,
-      description: `\`${PLAIN_SESSION_COOKIE}\`, over https and in production \`__Host-${PLAIN_SESSION_COOKIE}\`.`,
+      description: `The session cookie: \`__Host-${PLAIN_SESSION_COOKIE}\` over https and in production, otherwise \`${PLAIN_SESSION_COOKIE}\`.`,
     },
   }) as const;
 

@@ -15,7 +15,7 @@ const request = {
   ),
   client_id: parameter(255, 'The client id, if there is no ID token.'),
   post_logout_redirect_uri: parameter(2_048, 'Where to redirect afterwards; must be registered for the client.'),
-  state: parameter(4_096, 'Returned unchanged.'),
+  state: parameter(4_096, 'Opaque value that is returned to the client unchanged.'),
 };
 
 export const signOutForClientEndpoint = defineEndpoint({
