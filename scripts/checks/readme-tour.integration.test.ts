@@ -45,7 +45,7 @@ test('the README tour runs as it stands', { timeout: 180_000 }, async ({ signal 
   const blocks = [...readme.matchAll(/```bash tour\n([\s\S]*?)```/g)].map(([, block]) => block);
   expect(blocks.length).toBeGreaterThanOrEqual(4);
   const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir }, signal);
-  expect(output).toContain('the same successor');
+  expect(output).toContain('the same token');
   expect(output).toMatch(/^revoked$/m);
   expect(output).toMatch(/^active$/m);
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
