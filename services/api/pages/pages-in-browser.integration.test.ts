@@ -279,7 +279,7 @@ describe('a page of another site', () => {
         button(page, 'Send').click(),
       ]);
       expect([path, answer.status()]).toEqual([path, 403]);
-      expect(await seen(page)).toContain('Go back to the application and start again.');
+      expect(await seen(page)).toContain('Go back to the application and begin again.');
     }
     await expectReadable(page);
     expect(await context.cookies()).toEqual(before);
