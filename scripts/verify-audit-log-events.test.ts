@@ -58,7 +58,7 @@ describe('entries as events', () => {
     ]);
   });
 
-  test('a key that the log itself tells of is trusted from then on, and no other', async () => {
+  test('a key that the log announces is trusted from then on, and no other key', async () => {
     const next = tlogSigner(signer.name, 9);
     const x = Buffer.from(next.vkey.split('+').slice(2).join('+'), 'base64').subarray(1).toString('base64url');
     const kid = createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url');

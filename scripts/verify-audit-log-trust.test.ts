@@ -118,7 +118,7 @@ describe('what was last seen', () => {
     expect(checkpoint).toContain('\n300\n');
   });
 
-  test('a log that lost its tail is named, though signed again, and both checkpoints are kept', async () => {
+  test('reports a log that lost its tail and was signed again, and keeps both checkpoints', async () => {
     const files = buildTlog(plainLeaves(300), signer);
     await verifyFiles(files, raw, ...state());
     const run = await verifyFiles(buildTlog(plainLeaves(290), signer), raw, ...state());
@@ -140,7 +140,7 @@ describe('what was last seen', () => {
     for (const note of proof.checkpoints) expect(note).toMatch(/\n300\n/);
   });
 
-  test('two checkpoints of one size beside the log too, without any state', async () => {
+  test('reports two contradicting checkpoints of one size in the log itself, without a state file', async () => {
     const files = buildTlog(plainLeaves(300), signer);
     files.set('checkpoints/200', buildTlog(plainLeaves(200), signer).get('checkpoint')!);
     const other = [...plainLeaves(199), Buffer.from('another story')];
@@ -296,7 +296,7 @@ describe('--since a checkpoint that was verified before', () => {
     expect(run.code).toBe(0);
   });
 
-  test('another past is no continuation, whatever it is signed with; nor is a shorter log or another root', async () => {
+  test('does not accept another history, a shorter log or another root as a continuation, whatever key signed it', async () => {
     const old = checkpointOf(buildTlog(plainLeaves(300), signer));
     const [first = Buffer.alloc(0), ...others] = plainLeaves(700);
     const story = [Buffer.from('another story'), ...others];
@@ -311,7 +311,7 @@ describe('--since a checkpoint that was verified before', () => {
     }
   });
 
-  test('hashes of the past that were changed do not give the signed root', async () => {
+  test('reports changed hashes of earlier entries, which do not give the signed root', async () => {
     const old = checkpointOf(buildTlog(plainLeaves(600), signer));
     const files = buildTlog(plainLeaves(700), signer);
     const tile = Buffer.from(files.get('tile/1/000.p/2') as Buffer);

@@ -89,7 +89,7 @@ describe('what happened to an entry is said, with its index', () => {
     expect(run.code).toBe(1);
   });
 
-  test('two swapped entries, in one bundle or in two', async () => {
+  test('reports two swapped entries, in one bundle or in two', async () => {
     for (const [one, other] of [
       [10, 11],
       [3, 699],
@@ -106,7 +106,7 @@ describe('what happened to an entry is said, with its index', () => {
     }
   });
 
-  test('a deleted entry whose followers moved up, and nothing more', async () => {
+  test('reports a deleted entry whose followers moved up, and no other fault', async () => {
     const run = await verifyFiles(withEntries(changed((entries) => entries.splice(300, 1))), raw);
     const codes = faultsOf(run).map((fault) => fault.code);
     expect(faultsOf(run)[0]).toMatchObject({ code: 'entry_missing', index: 300 });

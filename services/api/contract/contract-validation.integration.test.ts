@@ -142,7 +142,7 @@ describe('POST /v1/tokens/validate-batch', () => {
     );
   });
 
-  test('at most a thousand, all of one kind', async () => {
+  test('a batch has at most a thousand tokens or ids, all of one kind', async () => {
     const many = Array.from({ length: 1_001 }, () => 'x');
     expectProblem(await harness.post('/v1/tokens/validate-batch', { tokens: many }), 400, 'request_invalid');
     expectProblem(

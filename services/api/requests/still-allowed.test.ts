@@ -38,7 +38,7 @@ test('an error of the check is passed on instead of a decision', async () => {
   await expect(allowedBy({ bearer })(asked(token))).rejects.toMatchObject({ code: 'store_unavailable' });
 });
 
-test('a check is no use of the session: its idle time continues', async () => {
+test('checking a session does not count as use: its idle time continues', async () => {
   const uses: (boolean | undefined)[] = [];
   const session: Authenticators['session'] = async (_request, _context, isUse) => {
     uses.push(isUse);

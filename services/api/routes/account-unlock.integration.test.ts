@@ -20,7 +20,7 @@ describe('an account that wrong passwords have locked', () => {
     );
   };
 
-  test('is unlocked by a mailed code, which works once among twenty concurrent uses and opens no session', async () => {
+  test('a locked account is unlocked by a mailed code, which works once among twenty concurrent uses and opens no session', async () => {
     const user = await harness.person();
     await lock(user.email);
     const { email, password } = user;

@@ -90,7 +90,7 @@ describe('clients', () => {
     ]);
   });
 
-  test('its tokens are for the installation, or for the audiences listed for it', async () => {
+  test('a client gets tokens for the installation and for its listed audiences only', async () => {
     const { body: client } = await harness.register({ audiences: ['https://tasks.example'] });
     const audienceOf = async (form: Record<string, string>) => {
       const answer = await harness.tokenBy(client, form);

@@ -119,7 +119,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       (_request, response) =>
         response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(host.document)),
     ],
-  ])('refused, even if it was read before: %s', async (_what, listener) => {
+  ])('a client document is refused, even if it was accepted before: %s', async (_what, listener) => {
     await expire();
     host.answer = listener;
     const shown = await host.askAt(harness.open, harness.user);

@@ -136,7 +136,7 @@ describe('at the token endpoint', () => {
     expect(count).toBeGreaterThan(0);
   });
 
-  test('without a nonce 400 use_dpop_nonce with one, which the next answer renews', async () => {
+  test('a proof without a nonce gets 400 use_dpop_nonce with a nonce, and each answer has a new one', async () => {
     const form = { grant_type: 'client_credentials' };
     const first = await askToken(other, site, form, dpop(maker.proof('POST', TOKEN_URL)));
     expect([first.status, first.body.error]).toEqual([400, 'use_dpop_nonce']);

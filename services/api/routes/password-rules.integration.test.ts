@@ -134,7 +134,7 @@ describe('wherever a user chooses a password', () => {
   });
 });
 
-describe('under the NIST profile', () => {
+describe('passwords under the NIST profile', () => {
   test.each([
     ['sign-up', signingUp],
     ['an invitation', invited],

@@ -176,7 +176,7 @@ describe('rights', () => {
     },
   );
 
-  test('nor with a token that another client was given, whatever that client’s scope', async () => {
+  test('a user’s token that another client holds issues no permission beyond its own, whatever that client’s scope', async () => {
     const { rows: sql } = harness;
     const admin = await newUser();
     const holder = await newUser();

@@ -64,7 +64,7 @@ describe('strength', () => {
     expect(() => assertStrength(short, verificationKeyOf(vault, short, 'a').key)).toThrow(KeyMaterialError);
   });
 
-  test('a key works with one algorithm: P-256 not with RS256, RSA not with EdDSA', async () => {
+  test('a key works with one algorithm only: P-256 not with RS256, RSA not with EdDSA', async () => {
     const ec = await makeKeyPair(vault, 'access', 'ES256');
     const rsa = await makeKeyPair(vault, 'access', 'RS256');
     const publicOf = (key: SealedKey) => createPublicKey({ key: publicJwkOf(key), format: 'jwk' });

@@ -227,7 +227,7 @@ describe('bearer', () => {
   });
 });
 
-describe('security of a payload', () => {
+describe('validateTokenSecurity compares session, address and user agent as the settings say', () => {
   const metadata = { sessionId: 's1', ipHash: '1.a', userAgentHash: '1.b' };
   const payload: Pick<AccessTokenClaims, 'sid' | 'bip' | 'bua'> = { sid: 's1', bip: '1.a', bua: '1.b' };
   const off = { requireSessionBinding: false, enableIpValidation: false, enableUserAgentValidation: false };

@@ -24,7 +24,7 @@ function refused(env: Record<string, string>): string[] {
   }
 }
 
-describe('what is unsafe does not start', () => {
+describe('unsafe settings stop the start', () => {
   test('a proper production configuration starts, and so does nothing at all in development', () => {
     expect(refused(production())).toEqual([]);
     expect(refused({})).toEqual([]);

@@ -79,7 +79,7 @@ test('transactions at once stay apart: neither sees what the other has not commi
   );
 });
 
-test('a boolean is written as the moment of proof, and read as one, by create, update, where and join', async () => {
+test('emailVerified is written as the time of verification and read as a boolean, by create, update, where and join', async () => {
   const ada = person();
   const made = await client.user.create({ data: { ...ada, emailVerified: verified(true) } });
   expect(made.emailVerified).toBe(true);

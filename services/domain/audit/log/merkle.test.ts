@@ -85,7 +85,7 @@ describe('golden vectors', () => {
   });
 });
 
-describe('against the Go libraries', () => {
+describe('trees and proofs equal those of the Go libraries', () => {
   const leafHashes: Buffer[] = [];
   beforeAll(() => {
     for (let at = 0; at < 70_000; at += 1) leafHashes.push(hashLeaf(Buffer.from(`sallyport leaf ${at}`)));

@@ -234,7 +234,7 @@ describe('a page of the list', () => {
   });
 });
 
-describe('generateAuditReport', () => {
+describe('generateAuditReport covers a period, both ends included', () => {
   const [start, end] = [plainEvent(1_000).occurredAt, plainEvent(4_499).occurredAt];
   const textOf = async (parts: AsyncIterable<string>): Promise<string> => (await listOf(parts)).join('');
 

@@ -138,7 +138,7 @@ describe('sealing', () => {
   });
 });
 
-describe('any order of commits', () => {
+describe('events are sealed whatever the order in which they commit', () => {
   test('seals an event whose transaction commits after later events were sealed', async () => {
     const slow = new pg.Client({ connectionString: harness.databaseUrl });
     await slow.connect();

@@ -27,7 +27,7 @@ describe('an intact log', () => {
     return validateAuditTrail(ports, head ? [{ where: 'the mark', head }] : []);
   };
 
-  test('is valid, also after a subject was erased', async () => {
+  test('an unchanged audit trail is valid, also after a subject was erased', async () => {
     await harness.emit(300, { userId: 'u1', detail: { identifier: 'x' } });
     await harness.emit(300, { userId: 'u2' });
     await sealEvents(harness, { limit: 250 }, testCaller);

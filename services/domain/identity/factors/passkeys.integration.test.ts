@@ -109,7 +109,7 @@ describe('signing in with a passkey', () => {
     });
   });
 
-  test('works for an account locked by a hundred wrong passwords, and keeps their count', async () => {
+  test('a passkey works for an account locked by a hundred wrong passwords, and the count stays', async () => {
     const { person, userId, authenticator } = await holder();
     const key = accountKeyOf(harness.deps, person.email);
     await rows(

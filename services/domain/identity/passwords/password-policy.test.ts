@@ -129,7 +129,7 @@ describe('passwords derived from their owner (ASVS 6.2.11)', () => {
   });
 });
 
-describe('breached passwords', () => {
+describe('passwords that the breach list contains', () => {
   const password = 'stolen elsewhere';
   const digest = hash('sha1', password).toUpperCase();
 

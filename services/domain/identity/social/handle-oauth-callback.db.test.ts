@@ -55,7 +55,7 @@ const signIn = async (profile: ProviderAccount, asked?: Partial<StartSocialInput
   finish(await back(profile, asked));
 const idIn = ({ result }: CallbackAnswer): string => result?.user.id as string;
 
-describe('a code from a provider', () => {
+describe('signing in with a code from a provider', () => {
   test('opens a session with its token pair and cookies, returns the return address, and is one event with its origin', async () => {
     const answer = await signIn(account(), { callbackUrl: '/welcome' });
     expect(answer.callbackUrl).toBe('/welcome');

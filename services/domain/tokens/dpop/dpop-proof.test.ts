@@ -14,7 +14,7 @@ const check = (proof: string, changes: Partial<DpopExpectations> = {}) =>
   checkDpopProof(proofKeys, proof, { ...expected, ...changes });
 const proofWith = (changes: ProofChanges = {}, htu = HTU) => maker.proof('POST', htu, changes);
 
-describe('a proof of possession (RFC 9449 §4.3)', () => {
+describe('a DPoP proof of possession (RFC 9449 §4.3)', () => {
   test.each(['ES256', 'EdDSA', 'RS256'] as const)('%s: its key is known by the thumbprint of RFC 7638', async (alg) => {
     const { jwk, proof } = newProofMaker(alg, () => NOW);
     const held = check(proof('POST', HTU, { nonce: 'n' }));

@@ -203,7 +203,7 @@ describe('revocation', () => {
   });
 });
 
-describe('binding switches, each on its own', () => {
+describe('each binding setting works independently', () => {
   const bound = (harness: TokenHarness) => {
     const hash = (label: 'ip' | 'agent', value: string) => {
       for (const [version] of harness.secrets) {
