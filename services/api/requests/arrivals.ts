@@ -17,9 +17,9 @@ export type Arrivals = {
 };
 
 /**
- * Gives a lower bound of the time a request arrived. The kernel does not report that time, but every poll of the event loop reads all sockets that
- * have bytes: what is read now arrived after the previous poll. A timer notes the time, and an immediate, which runs
- * after the next poll, confirms it. Nothing uses the wall clock.
+ * Gives a lower bound of the time a request arrived. The kernel does not report that time, but every poll of the event
+ * loop reads all sockets that have bytes: what is read now arrived after the previous poll. A timer notes the time, and
+ * an immediate, which runs after the next poll, confirms it. No step uses the wall clock.
  *
  * Each poll accepts one connection, so bytes of a new connection may be older: they arrived after the last poll that
  * found nothing to accept, and after the connection that was `BACKLOG` places ahead was accepted.

@@ -19,7 +19,10 @@ const TAG_BYTES = 16;
 /** For an anonymous caller only an unguessable key protects the stored response, which may contain tokens. */
 const UNKNOWN_KEY_CHARACTERS = 16;
 
-/** Identifies the caller of a key. The same user with another client or kind of credential is another caller; so is an anonymous caller from another network. */
+/**
+ * Identifies the caller of a key. The same user with another client or kind of credential is another caller; so is an
+ * anonymous caller from another network.
+ */
 const callerId = (caller: Caller): string => {
   if (caller.kind === 'user')
     return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
