@@ -36,13 +36,13 @@ const actors = (type: string, target: string) =>
   ]);
 const by = (name: string) => [{ actor_id: `sallyport ${name}`, reason: 'because of the test' }];
 
-test('users are listed and shown, disabled and enabled, given roles and deleted; the audit log says why', async () => {
+test('users lists, shows, disables, enables, gives roles to and deletes accounts, and records the reason in the audit log', async () => {
   const id = await newUser();
   const { users } = await json('users', 'list', '--email-prefix', id.slice(0, 8));
   expect(users).toMatchObject([{ id, roles: ['user'], disabled_at: null }]);
   expect((await sallyport('users', 'show', id)).out).toMatch(
     new RegExp(
-      `^${id}  \\S+  enabled   user  \\S+\\nsessions 1  logins 0  last login \\d\\S+\\npassword open  wrong 0  changed never\\nfactors totp no  passkeys 0  recovery codes 0`,
+      `^${id}  \\S+  enabled   user  \\S+\\nsessions 1  token families 0  last sign-in \\d\\S+\\npassword not locked  wrong 0  changed never\\nfactors totp no  passkeys 0  recovery codes 0`,
     ),
   );
   const rehearsal = await sallyport('users', 'disable', id, ...reason, '--dry-run', '--json');
@@ -68,7 +68,7 @@ test('users are listed and shown, disabled and enabled, given roles and deleted;
   expect(await actors('user.deleted', id)).toEqual(by('users'));
 });
 
-test('a lost second factor is reset: its owner is told, and the audit log says why', async () => {
+test('users reset-factors removes a lost second factor, notifies the owner and records the reason in the audit log', async () => {
   const id = await newUser();
   await ports.raw(
     `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'secret', 'codes', true)`,
@@ -86,7 +86,7 @@ test('a lost second factor is reset: its owner is told, and the audit log says w
   expect(await sallyport('users', 'reset-factors', id, ...reason, '--yes')).toMatchObject({ code: 5 });
 });
 
-test('users are invited and invited again; the mail waits for a worker, and the audit log says why', async () => {
+test('users invite and invite-again leave the mail to a worker and record the reason in the audit log', async () => {
   const email = `${randomUUID()}@example.test`;
   const invited = await json('users', 'invite', email.toUpperCase(), '--name', 'Grace', '--role', 'auditor', ...reason);
   expect(invited).toMatchObject({
@@ -106,7 +106,7 @@ test('users are invited and invited again; the mail waits for a worker, and the 
   expect((await sallyport('users', 'invite', 'unknown', ...reason, '--yes')).err).toContain('email: ');
 });
 
-test('sessions are listed and ended, one or all of a user', async () => {
+test('sessions lists sessions and ends one, or all sessions of a user', async () => {
   const [one, two] = [await newUser(), await newUser()];
   expect((await json('sessions', 'list', '--user', one)).sessions).toMatchObject([
     { id: `session-${one}`, logins: [] },
@@ -123,7 +123,7 @@ test('sessions are listed and ended, one or all of a user', async () => {
   ).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
 });
 
-test('clients are made with a secret shown once, given another, disabled and deleted', async () => {
+test('clients creates a client and shows its secret once, replaces the secret, disables and deletes the client', async () => {
   const made = await json(
     'clients',
     'create',
@@ -184,7 +184,7 @@ test('clients are made with a secret shown once, given another, disabled and del
   expect(await actors('client.secret_rotated', made.client_id)).toEqual([...by('clients'), ...by('clients')]);
 });
 
-test('roles are made, set and deleted; lines show what each may do', async () => {
+test('roles creates, changes and deletes roles, and lists the permissions of each', async () => {
   const made = await json('roles', 'create', 'desk', 'keys:read', '--description', 'Helps', ...reason);
   expect(made).toMatchObject({ name: 'desk', permissions: ['keys:read'] });
   expect((await json('roles', 'set', 'desk', 'tokens:read', ...reason)).permissions).toEqual(['tokens:read']);
@@ -196,7 +196,7 @@ test('roles are made, set and deleted; lines show what each may do', async () =>
   expect(await actors('role.deleted', 'desk')).toEqual(by('roles'));
 });
 
-test('what cannot be done ends with its exit code and one fix', async () => {
+test('a refused command ends with the exit code of the refusal and one fix', async () => {
   const last = await newUser('admin');
   for (const [args, code, message] of [
     [

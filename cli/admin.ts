@@ -5,18 +5,18 @@ import { confirm } from './confirm.ts';
 import { type DatabasePorts, withDatabase } from './database-ports.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
-/** Shared parts of verbs that run use-cases directly on the database. */
+/** Helpers of the verbs that run use-cases directly on the database. */
 
 const LIMIT_MAX = 100;
 
 export type ListOptions = GlobalOptions & { readonly limit: string; readonly cursor?: string };
 export type ActOptions = GlobalOptions & { readonly reason: string };
-/** Running copies see a change at their next poll, a quarter of a second away. */
+/** A no-op: running copies see a change at their next poll, within a quarter of a second. */
 export const untold = { announceRevocations: async (): Promise<void> => {}, accessChanged: (): void => {} };
 
 export type Verb<O> = (ports: DatabasePorts, output: Output, options: O) => Promise<void>;
 
-/** Runs a verb directly on the database; refusals of a use-case end with their exit code and fix. */
+/** Runs a verb directly on the database; an error of a use-case ends the command with its exit code and fix. */
 export async function onDatabase<O extends GlobalOptions>(command: Command, verb: Verb<O>): Promise<void> {
   const options = command.optsWithGlobals<O>();
   try {
@@ -26,7 +26,7 @@ export async function onDatabase<O extends GlobalOptions>(command: Command, verb
   }
 }
 
-/** The same for verbs that show accounts: their locks have keyed names. */
+/** The same for verbs that show accounts: they need the key of the names under which account locks are stored. */
 export const onAccounts = <O extends GlobalOptions>(command: Command, verb: Verb<O>): Promise<void> =>
   onDatabase<O>(command, async (ports, output, options) => {
     await ports.keyRing.load();
@@ -46,7 +46,7 @@ export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number
   ...(cursor === undefined ? {} : { cursor }),
 });
 
-/** One page of a list, under the API's name for it, and the cursor of the next page. */
+/** Prints one page of a list, under the API's name for the list, and the cursor of the next page. */
 export function listPage<T>(
   output: Output,
   name: string,
@@ -58,7 +58,7 @@ export function listPage<T>(
 }
 
 /**
- * With --dry-run reports what would be done, with --json also as data.
+ * With --dry-run, reports what the command would do (with --json also as data).
  * @param what as in "would …; nothing was done"
  * @returns whether it was a dry run
  */

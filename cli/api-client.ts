@@ -10,7 +10,7 @@ export type Credentials = {
   readonly client: { readonly client_id: string; readonly client_secret: string };
 };
 
-/** The development credentials of the data directory. Throws CommandError (3) where there are none. */
+/** Reads the development credentials of the data directory. Throws CommandError (3) if there are none. */
 export function readCredentials(env: NodeJS.ProcessEnv = process.env): Credentials & { readonly file: string } {
   const file = join(resolveDataDir(env), 'dev-credentials.json');
   try {
@@ -20,7 +20,7 @@ export function readCredentials(env: NodeJS.ProcessEnv = process.env): Credentia
   }
 }
 
-/** Where the API is: `--api`, SALLYPORT_API, or what runs from the data directory. */
+/** URL of the API: `--api`, SALLYPORT_API, or the API that runs from the data directory. */
 export function findApi(given: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
   const running = readRunRecords(resolveDataDir(env)).find((record) => record.alive && record.ready)?.api;
   const api = given ?? env.SALLYPORT_API ?? running;
@@ -32,7 +32,7 @@ export function findApi(given: string | undefined, env: NodeJS.ProcessEnv = proc
   );
 }
 
-/** Client id and secret for calls: CLIENT_ID and CLIENT_SECRET, else the demo client's. */
+/** Basic credentials for calls: CLIENT_ID and CLIENT_SECRET, else those of the demo client. */
 export function clientAuthorization(env: NodeJS.ProcessEnv = process.env): string {
   const { CLIENT_ID: id, CLIENT_SECRET: secret } = env;
   const pair = id && secret ? { client_id: id, client_secret: secret } : readCredentials(env).client;
@@ -49,7 +49,7 @@ type Problem = {
   readonly error_description?: string;
 };
 
-/** Calls the API; an error answer becomes a CommandError with its code and fix: 3 unreachable or 503, 5 refused. */
+/** Calls the API. An error response becomes a CommandError with its code and fix: 3 if unreachable or 503, else 5. */
 export async function callApi(
   api: string,
   path: string,

@@ -15,7 +15,7 @@ const json = (...args: string[]) => harness.json(['api-keys', ...args]);
 const UNKNOWN_ID = '00000000-0000-7000-8000-000000000000';
 
 describe('sallyport api-keys', () => {
-  test('makes, rotates, lists and revokes keys; a secret is printed once, and the acts are recorded', async () => {
+  test('creates, rotates, lists and revokes keys, prints a secret once, and records each change in the audit log', async () => {
     const why = ['--reason', 'nightly jobs'];
     const named = ['create', '--user', 'ada', '--name', 'nightly', '--permission', 'keys:read', '--days', '7'];
     expect((await sallyport(...named)).err).toContain('--reason');
@@ -55,7 +55,7 @@ describe('sallyport api-keys', () => {
     });
   });
 
-  test('says where a long list goes on, and does nothing on trial', async () => {
+  test('prints the cursor of the next page, and --dry-run changes nothing', async () => {
     await ports.raw(`INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
       SELECT gen_random_uuid(), n::text, 'client', 'sallyport', 0, '{}', sha256(n::text::bytea), 1, 60, now() FROM generate_series(1, 101) n`);
     const { out, err } = await sallyport('list', '--client', 'sallyport', '--limit', '100');
@@ -72,7 +72,7 @@ describe('sallyport api-keys', () => {
     });
   });
 
-  test('what is refused ends with its exit code and one fix, and prints nothing', async () => {
+  test('a refused command ends with its exit code and one fix, and prints no data', async () => {
     const why = ['--reason', 'x'];
     const refused: readonly (readonly [name: string, args: string[], code: number, message: RegExp])[] = [
       ['no owner', ['create', '--name', 'x', ...why], 2, /--user or --client/],
@@ -85,7 +85,7 @@ describe('sallyport api-keys', () => {
       ['an unknown owner', ['create', '--name', 'x', '--user', 'unknown', ...why], 5, /api_key_over/],
       ['no name', ['create', '--name', '', '--user', 'ada', ...why], 2, /name: /],
       [
-        'a life of a thousand days',
+        'a lifetime of a thousand days',
         ['create', '--name', 'x', '--user', 'ada', '--days', '1000', ...why],
         2,
         /--days takes a whole number from 1 to 366/,

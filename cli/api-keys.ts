@@ -23,7 +23,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
 const caller = systemCaller('sallyport api-keys') as Caller & { readonly kind: 'system' };
-// Running copies see the change at their next poll, a quarter of a second away.
+// Running copies see the change at their next poll, within a quarter of a second.
 const apiKeysChanged = (): void => {};
 
 const LISTING = 'sallyport api-keys list';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-/** Parsers of arguments and options; each throws CommandError (2) that names the expected form. */
+/** Parsers of arguments and options; each throws a CommandError (2) that names the expected form. */
 
 const REASON_MAX = 256;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -17,7 +17,7 @@ export function uuidOf(id: string, listing: string): string {
   return id;
 }
 
-/** @param option as it is typed, `--limit` */
+/** @param option as the user types it, `--limit` */
 export function wholeNumberOf(option: string, text: string, minimum: number, maximum: number): number {
   const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (number >= minimum && number <= maximum) return number;

@@ -41,7 +41,7 @@ test('unreadable keys and high-water marks become command errors; an unexpected 
   expect(asCommandError(away)).toMatchObject({ exitCode: 3, message: expect.stringContaining('http_403') });
 });
 
-test('arguments out of bounds are usage errors that say what is wanted', () => {
+test('arguments out of bounds are usage errors that name the expected form', () => {
   const id = '00000000-0000-7000-8000-00000000000A';
   expect([uuidOf(id, 'list'), wholeNumberOf('-n', '1', 1, 2)]).toEqual([id, 1]);
   requireReason('x'.repeat(256));

@@ -5,7 +5,7 @@ import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/plat
 import { UNFIT_STORE_FIX } from '../services/platform/process/fatal.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 
-/** Exit codes by error: wrong input, refused, or unreachable; any other error is a failed check. */
+/** Exit codes by error code: wrong input, refused, or unreachable; every other error is a failed check. */
 const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
   400: exitCodes.usage,
   404: exitCodes.usage,
@@ -18,9 +18,11 @@ const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
 export function asCommandError(err: unknown): unknown {
   if (err instanceof KeyMaterialError) return new CommandError(exitCodes.refused, err.message, err.fix, { cause: err });
   if (err instanceof MarksUnreadableError)
-    return new CommandError(exitCodes.refused, err.message, 'see that file or object', { cause: err });
+    return new CommandError(exitCodes.refused, err.message, 'check that file or object', { cause: err });
   if (err instanceof MarkStoreUnavailableError)
-    return new CommandError(exitCodes.unreachable, err.message, 'see MARK_S3_URL and its credentials', { cause: err });
+    return new CommandError(exitCodes.unreachable, err.message, 'check MARK_S3_URL and its credentials', {
+      cause: err,
+    });
   if (err instanceof MarkStoreUnfitError)
     return new CommandError(exitCodes.refused, err.message, UNFIT_STORE_FIX, { cause: err });
   if (!isAppError(err)) return err;

@@ -1,4 +1,4 @@
-// For tests only: a database and a data directory, and the command line that works on them.
+// For tests only: a database, a data directory, and the command line running on both.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { type OwnPorts, openTestPorts } from '../testing/harness/stores.ts';
 import type { Json } from '../testing/http-client.ts';
 import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
 
-/** The key-encryption key of every run. */
+/** Key-encryption key of every run. */
 export const KEK = Buffer.alloc(32, 5);
 
 type Env = Readonly<Record<string, string>>;
@@ -17,12 +17,12 @@ export type CliHarness = {
   readonly dataDir: string;
   /** @param env settings of this run alone */
   sallyport(args: readonly string[], env?: Env): Promise<CliRun>;
-  /** What a run that must end well prints with --json. */
+  /** Runs a command that must succeed, and returns what it prints with --json. */
   json(args: readonly string[], env?: Env): Promise<Json>;
   close(): Promise<void>;
 };
 
-/** Opens a harness: one per test file. @param env settings of every run */
+/** Opens a harness, one per test file. @param env settings of every run */
 export async function openCliHarness(env: Env = {}): Promise<CliHarness> {
   const ports = await openTestPorts({ keyEncryptionKey: KEK });
   const dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-'));

@@ -13,7 +13,7 @@ export type AskedOptions = ActOptions & {
   readonly pushesRequests?: boolean;
 };
 
-/** The same as members of the API's request bodies. */
+/** Converts the options to members of the API's request bodies. */
 export const askedOf = (options: AskedOptions) => ({
   grant_types: options.grants,
   scopes: options.scopes,

@@ -92,14 +92,14 @@ type Filters = ListOptions & {
   readonly namePrefix?: string;
 };
 
-/** A client with everything that it may do. */
+/** Lines that show a client and everything it may do. */
 const lines = (client: ClientView): string[] => [
   line(client),
-  `scopes ${client.scopes.join(' ') || 'none'}  of its own ${client.credential_scopes.join(' ') || 'none'}`,
+  `scopes ${client.scopes.join(' ') || 'none'}  client credentials ${client.credential_scopes.join(' ') || 'none'}`,
   `audiences ${client.audiences.join(' ') || 'the installation only'}`,
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
-  `bound to a key ${yes(client.dpop_bound_access_tokens)}  to a certificate ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}`,
+  `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}`,
 ];
 const yes = (is: boolean): string => (is ? 'yes' : 'no');
 

@@ -3,7 +3,7 @@ import { Argument, type Command } from 'commander';
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** What may follow the verbs typed so far, `''` for none: more verbs, and options. */
+/** Verbs and options that may follow each path of verbs; `''` is the empty path. */
 function wordsByPath(program: Command): Map<string, string[]> {
   const words = new Map<string, string[]>();
   const optionsOf = ({ options }: Command): string[] => options.flatMap(({ long }) => long ?? []);
@@ -23,13 +23,13 @@ function wordsByPath(program: Command): Map<string, string[]> {
   return words;
 }
 
-/** The longest path first: what comes after a verb's own arguments is still of that verb. */
+/** Longest path first: words after a verb's arguments still belong to that verb. */
 function bash(words: Map<string, string[]>): string[] {
   const paths = [...words].sort(([one], [two]) => two.length - one.length);
   return [
     '_sallyport() {',
     '  local path= word words cur=$2',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash expands it, when the script runs
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash expands it when the script runs
     '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do case "$word" in -*) ;; *) path="$path $word" ;; esac; done',
     '  case "$path " in',
     ...paths.map(([path, own]) => `    "${path} "*) words='${own.join(' ')}' ;;`),
@@ -40,7 +40,7 @@ function bash(words: Map<string, string[]>): string[] {
   ];
 }
 
-/** fish asks for each word whether it may come now. */
+/** fish evaluates a condition for each word. */
 function fish(words: Map<string, string[]>): string[] {
   return [
     'function __sallyport_at',

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 /**
- * Asks on the terminal, and returns after a yes.
+ * Asks for confirmation on the terminal; returns only if the user answers yes.
  * @throws CommandError (4) without a terminal, (5) after any other answer
  */
 export async function confirm(question: string): Promise<void> {

@@ -23,8 +23,8 @@ afterEach(async () => {
 const credentials = (urls: Record<string, string>): void =>
   writeFileSync(join(dataDir, 'dev-credentials.json'), JSON.stringify(urls));
 
-describe('what a verb works on', { timeout: 60_000 }, () => {
-  test('the environment comes first, then the running local servers, then the credentials file', async () => {
+describe('the stores of a verb', { timeout: 60_000 }, () => {
+  test('are those of the environment, else the running local servers, else those of the credentials file', async () => {
     const given = {
       databaseUrl: inject('templateUrl').replace('sallyport_template', 'postgres'),
       redisUrl: inject('redisUrl'),
@@ -45,7 +45,7 @@ describe('what a verb works on', { timeout: 60_000 }, () => {
     expect(await openContext(['databaseUrl', 'redisUrl'], set)).toEqual({ dataDir, ...given });
   });
 
-  test('nothing known is exit code 3 with a fix, and only for what the verb needs', async () => {
+  test('end the command with exit code 3 and a fix if an address that the verb needs is unknown', async () => {
     const env = { SALLYPORT_DATA_DIR: dataDir, REDIS_URL: inject('redisUrl') };
     await expect(openContext(['databaseUrl'], env)).rejects.toMatchObject({
       exitCode: 3,
@@ -55,10 +55,10 @@ describe('what a verb works on', { timeout: 60_000 }, () => {
     expect(await openContext([], env)).toEqual({ dataDir });
   });
 
-  test('a Redis that cannot write to its disk is told apart: the fix is room, not a start', async () => {
+  test('a Redis that cannot write to its disk is reported with disk space as the fix, not a start', async () => {
     services.push(await startRedis({ dataDir, say: () => {} }));
     const redis = new Redis(services[0]!.url);
-    // Where the snapshot goes, something else is in the way.
+    // A directory takes the path of the snapshot.
     mkdirSync(join(dataDir, 'redis/dump.rdb'), { recursive: true });
     await redis.config('SET', 'save', '3600 1');
     await redis.bgsave();
@@ -68,12 +68,12 @@ describe('what a verb works on', { timeout: 60_000 }, () => {
       message: 'Redis refuses (MISCONF)',
       fix: expect.stringContaining('make room'),
     });
-    // Or it would not stop without having saved.
+    // Otherwise Redis would not stop without a snapshot.
     await redis.config('SET', 'save', '');
     redis.disconnect();
   });
 
-  test('a server that does not answer is exit code 3, and its password is not in the message', async () => {
+  test('a server that does not answer ends the command with exit code 3 and a message without its password', async () => {
     const port = await randomFreePort();
     const env = {
       SALLYPORT_DATA_DIR: dataDir,

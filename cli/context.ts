@@ -10,7 +10,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 
 export type Context = {
   dataDir: string;
-  /** Owner rights; never print it. */
+  /** Has owner rights; never print it. */
   databaseUrl: string;
   redisUrl: string;
 };
@@ -34,9 +34,9 @@ function fromCredentials(dataDir: string, url: Url): string | undefined {
 
 /**
  * The stores a verb works on: `DATABASE_URL` and `REDIS_URL` from the environment, else the running local servers of
- * the data directory, else those named in its `dev-credentials.json`. Only those in `needs` are resolved and tried.
+ * the data directory, else those named in its `dev-credentials.json`. Only the stores in `needs` are resolved and probed.
  *
- * @throws CommandError with exit code 3 when a needed one is not known or does not answer
+ * @throws CommandError (3) if a needed store is unknown or does not answer
  */
 export async function openContext<const N extends Url>(
   needs: readonly N[],

@@ -17,7 +17,7 @@ import { createPool, createSql, createTransact } from '../services/platform/post
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-/** What a verb needs to run use-cases directly on the database. */
+/** Ports of a verb that runs use-cases directly on the database. */
 export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> &
   /** Empty until it is loaded. */
   HasKeyRing;
@@ -42,14 +42,14 @@ export function previousVault(fromAuthSecret: boolean, env: NodeJS.ProcessEnv = 
   );
 }
 
-/** The actor of what a command does. */
+/** The actor of a command in audit events. */
 export const systemCaller = (name: string): Caller => ({
   kind: 'system',
   name,
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 });
 
-/** The development secret, as the API of this data directory uses it; never made here. */
+/** The development secret that the API of this data directory uses; never created here. */
 function authSecretOf(dataDir: string, given: string | undefined): string {
   const file = join(dataDir, 'auth-secret');
   return given ?? (existsSync(file) ? readFileSync(file, 'utf8').trim() : '');
@@ -74,7 +74,7 @@ export async function withDatabase<T>(
       `no key-encryption key for ${dataDir}`,
       'set KEY_ENCRYPTION_KEY or BETTER_AUTH_SECRET as the API has them, or SALLYPORT_DATA_DIR',
     );
-  // Writes to an outdated database would be lost after the command had reported success.
+  // Writes to a database behind its high-water marks would be lost after the command had reported success.
   const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
   const pool = createPool({
     url: databaseUrl,

@@ -12,7 +12,7 @@ import { testCaller } from '../testing/harness/ports.ts';
 import { runCli } from '../testing/processes/run-cli.ts';
 import { createProgram } from './program.ts';
 
-/** --dry-run says what would be done and does nothing: every verb that writes is rehearsed here, by the list of verbs. */
+/** Runs every verb that writes with --dry-run, by the list of verbs: each reports what it would do and changes nothing. */
 
 const READS = [
   'api-keys list',
@@ -42,7 +42,7 @@ const READS = [
   'users list',
   'users show',
 ];
-/** Rehearsed where what they need is at hand: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`. */
+/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',
@@ -123,7 +123,7 @@ const leaves = (command: Command, path: string[] = []): string[] =>
     ? [path.join(' ')]
     : command.commands.flatMap((verb) => leaves(verb, [...path, verb.name()]));
 
-/** Every row of every table, but for what running copies write by themselves. */
+/** Every row of every table, except those that running copies write by themselves. */
 async function everything(): Promise<Record<string, string>> {
   const tables = await harness.rows(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^(job_|_prisma|feed_state)' ORDER BY 1`,
@@ -138,11 +138,11 @@ async function everything(): Promise<Record<string, string>> {
   return state;
 }
 
-test('each verb only reads, or is rehearsed', async () => {
+test('each verb only reads, or is run here with --dry-run', async () => {
   expect(leaves(await createProgram()).sort()).toEqual([...READS, ...ELSEWHERE, ...Object.keys(acts)].sort());
 });
 
-test('no rehearsal changes a row or a file, and each says what would be done', async () => {
+test('--dry-run changes no row and no file, and reports what the verb would do', async () => {
   const env = {
     DATABASE_URL: harness.databaseUrl,
     REDIS_URL: harness.redisUrl,

@@ -16,7 +16,7 @@ const write = (text: string, name = '.env'): string => {
 };
 
 describe('.env', () => {
-  test('gives what is not given, and says where it came from', () => {
+  test('sets only variables that are not set, and returns the path of the file', () => {
     const path = write(
       '# a comment\n\nexport PORT=3100\r\nHOST = 0.0.0.0 # all\nMAIL_FROM="Ann <a@example.test>"\nEMPTY=\n',
     );
@@ -25,14 +25,14 @@ describe('.env', () => {
     expect(env).toEqual({ PORT: '3200', HOST: '0.0.0.0', MAIL_FROM: 'Ann <a@example.test>', EMPTY: '' });
   });
 
-  test('a value in quotes goes over several lines', () => {
+  test('a quoted value may span several lines', () => {
     write("CERT='one\ntwo # no comment\n'\nPORT=1");
     const env: NodeJS.ProcessEnv = {};
     readEnvFile(env, root);
     expect(env).toEqual({ CERT: 'one\ntwo # no comment\n', PORT: '1' });
   });
 
-  test('absent it changes nothing', () => {
+  test('an absent file changes nothing', () => {
     const env: NodeJS.ProcessEnv = { PORT: '1' };
     expect(readEnvFile(env, root)).toBeUndefined();
     expect(env).toEqual({ PORT: '1' });
@@ -41,9 +41,9 @@ describe('.env', () => {
   test.each([
     ['a word without a value', 'PORT=1\nKEY_ENCRYPTION_KEY s3cret-value\n', 2],
     ['a quote that never ends', 'PORT=1\n\n# x\nJWT_SECRET="s3cret-value\n', 4],
-    ['a name that is none', '3PORT=s3cret-value\n', 1],
+    ['an invalid name', '3PORT=s3cret-value\n', 1],
     ['something after the quotes', "A='one\ntwo'\nB='three' s3cret-value\n", 3],
-  ])('%s is refused by its line, unread and unshown', (_what, text, line) => {
+  ])('refuses the file for %s, naming the line and setting and showing nothing', (_what, text, line) => {
     write(text);
     const env: NodeJS.ProcessEnv = {};
     expect(() => readEnvFile(env, root)).toThrow(new RegExp(`^line ${line} of \\S+\\.env is not a setting$`));
@@ -51,7 +51,7 @@ describe('.env', () => {
     expect(env).toEqual({});
   });
 
-  test('SALLYPORT_ENV_FILE names another, which must be there; empty it stands for none', () => {
+  test('SALLYPORT_ENV_FILE names another file, which must exist; an empty value means no file', () => {
     write('PORT=1\n');
     const other = write('PORT=2\n', 'staging.env');
     const env: NodeJS.ProcessEnv = { SALLYPORT_ENV_FILE: other };

@@ -20,7 +20,7 @@ export function readEnvFile(env: NodeJS.ProcessEnv = process.env, root = reposit
   const text = textOf(path, named !== undefined);
   if (text === undefined) return undefined;
   const line = firstUnreadableLine(text);
-  // The line itself is not shown: it may hold a secret.
+  // The message does not show the line: it may hold a secret.
   if (line !== undefined)
     throw new CommandError(
       exitCodes.refused,
@@ -36,7 +36,7 @@ function textOf(path: string, isNamed: boolean): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (err) {
     if (!isNamed && (err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    const fix = 'make it a file that this user can read, or unset SALLYPORT_ENV_FILE';
+    const fix = 'make it readable for this user, or unset SALLYPORT_ENV_FILE';
     throw new CommandError(exitCodes.refused, `cannot read ${path}: ${(err as Error).message}`, fix, { cause: err });
   }
 }

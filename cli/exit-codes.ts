@@ -1,4 +1,4 @@
-/** Exit codes; the same for every verb. */
+/** Exit codes of every verb. */
 export const exitCodes = {
   ok: 0,
   checkFailed: 1,
@@ -10,7 +10,7 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** Ends the command with this exit code and its message on stderr; `fix` is one exact thing to do. */
+/** Ends the command with this exit code and prints its message to stderr; `fix` is one exact action. */
 export class CommandError extends Error {
   readonly exitCode: ExitCode;
   readonly fix: string | undefined;

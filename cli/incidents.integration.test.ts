@@ -60,7 +60,7 @@ test('sallyport incidents lists, shows, acknowledges and closes; each change is 
     expect((await sallyport('incidents', ...wrong)).code, wrong.join(' ')).toBe(2);
 });
 
-test('sallyport incidents names the events that could not be judged, and has one judged again with its reason in the audit log', async () => {
+test('sallyport incidents lists events that detections could not evaluate, retries one, and records the reason in the audit log', async () => {
   await ports.raw(
     `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
      SELECT seq, gen_random_uuid(), 'user.login', 'ok', 'system', '{}', now(), now(), '' FROM (VALUES (7), (9)) event (seq)`,
@@ -83,7 +83,7 @@ test('sallyport incidents names the events that could not be judged, and has one
   expect((await sallyport(...retry('x'))).code).toBe(2);
 });
 
-test('sallyport users unlock forgets the wrong passwords of an account', async () => {
+test('sallyport users unlock clears the failed sign-ins of an account', async () => {
   const config = loadConfig({});
   const authSecret = 'a-secret-of-more-than-thirty-two-characters';
   await ensureKeys(ports, { keys: config.keys, tokens: config.tokens, authSecret, audience: null }, testCaller);

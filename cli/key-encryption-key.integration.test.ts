@@ -26,7 +26,7 @@ const start = (env: Readonly<Record<string, string>>): Promise<Product> =>
     },
   });
 
-test('a start with another key-encryption key: refused without the previous one, and with it every token and login lives on', async () => {
+test('a start with another key-encryption key is refused without the previous one, and with it keeps every token and token family', async () => {
   const first = await start({ KEY_ENCRYPTION_KEY: FIRST! });
   const { tokens, id, email } = await signIn(first, first.credentials.user);
   const other = await issueFor(first, id);

@@ -35,7 +35,7 @@ describe('sallyport keys', () => {
     const [kid] = await kids();
     expect(await json(['list'])).toMatchObject({ keys: [{ kid, state: 'active', alg: 'EdDSA' }] });
     const { out, err } = await sallyport(['list']);
-    expect(out).toMatch(new RegExp(`^active +EdDSA +${kid} +signs \\S+ to open\\n$`));
+    expect(out).toMatch(new RegExp(`^active +EdDSA +${kid} +signs from \\S+\\n$`));
     expect(err).toBe('');
   });
 
@@ -60,7 +60,7 @@ describe('sallyport keys', () => {
     expect(actors).toEqual([{ actor_kind: 'system', actor_id: 'sallyport keys' }]);
   });
 
-  test('rotate before its day, or as a rehearsal, does nothing', async () => {
+  test('rotate --when-due before the rotation day, or with --dry-run, changes nothing', async () => {
     expect(await json(['rotate', '--when-due'])).toMatchObject({ outcome: 'not_due' });
     const rehearsal = await sallyport(['rotate', '--dry-run', '--json']);
     expect(JSON.parse(rehearsal.out)).toEqual({ dry_run: true, would: 'publish', key: null });
@@ -70,7 +70,7 @@ describe('sallyport keys', () => {
     expect((await sallyport(['rotate', '--dry-run'])).err).toMatch(/nothing to do: .* is waiting/);
   });
 
-  test('compromise asks a person, and says who signs now', async () => {
+  test('compromise asks for confirmation, and names the key that signs from now on', async () => {
     const [kid = ''] = await kids();
     const asked = await sallyport(['compromise', kid, '--reason', 'leaked']);
     expect(asked).toMatchObject({ code: 4, out: '' });
@@ -84,7 +84,7 @@ describe('sallyport keys', () => {
     expect((await sallyport(['compromise', kid, '--reason', 'again', '--yes'])).err).toMatch(/without the hold/);
   });
 
-  test('rewrap seals everything again under the new key-encryption key, once, and says what to do next', async () => {
+  test('rewrap re-encrypts everything under the new key-encryption key once, and prints the next step', async () => {
     const [fresh, previous] = [Buffer.alloc(32, 6).toString('base64'), KEK.toString('base64')];
     const env = { KEY_ENCRYPTION_KEY: fresh, KEY_ENCRYPTION_KEY_PREVIOUS: previous };
     expect((await sallyport(['rewrap', '--dry-run'], env)).err).toMatch(/would re-encrypt (\d+) of \1 values/);
@@ -98,7 +98,7 @@ describe('sallyport keys', () => {
     expect(await sallyport(['rotate'])).toMatchObject({ code: 5 });
   });
 
-  test('rewrap takes over from the key that a start without any derives from the auth secret', async () => {
+  test('rewrap --from-auth-secret replaces the key that a start derives from the auth secret', async () => {
     const env = { KEY_ENCRYPTION_KEY: '', BETTER_AUTH_SECRET: 'a-secret-of-more-than-thirty-two-characters' };
     const back = { ...env, KEY_ENCRYPTION_KEY_PREVIOUS: KEK.toString('base64') };
     expect(await sallyport(['rewrap'], back)).toMatchObject({ code: 0 });

@@ -13,7 +13,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import type { GlobalOptions, Output } from './output.ts';
 
 const caller = systemCaller('sallyport keys');
-// Running copies see the change at their next poll, a quarter of a second away.
+// Running copies see the change at their next poll, within a quarter of a second.
 const keysChanged = (): void => {};
 
 /** `sallyport keys list|rotate|compromise|timeline|rewrap`, directly on the database. */
@@ -86,7 +86,7 @@ const rewrap: Verb<GlobalOptions & { fromAuthSecret?: boolean }> = async (ports,
   if (rewrapped === 0) output.say(`nothing to do: KEY_ENCRYPTION_KEY opens all ${sealed} values`);
   else if (onlyLook) output.say(`would re-encrypt ${rewrapped} of ${sealed} values; nothing was done`);
   else output.say(`re-encrypted ${rewrapped} of ${sealed} values; unset KEY_ENCRYPTION_KEY_PREVIOUS`);
-  output.data(answer, () => [`sealed ${sealed}  rewrapped ${rewrapped}`]);
+  output.data(answer, () => [`encrypted ${sealed}  re-encrypted ${rewrapped}`]);
 };
 
 async function compromise(ports: DatabasePorts, output: Output, options: ActOptions, kid: string): Promise<void> {
@@ -109,6 +109,6 @@ const line = (key: KeyView): string =>
     key.state.padEnd(11),
     key.alg.padEnd(5),
     key.kid,
-    `signs ${key.activates_at} to ${key.signs_until ?? 'open'}`,
+    `signs from ${key.activates_at}${key.signs_until === null ? '' : ` to ${key.signs_until}`}`,
     ...(key.alg === 'HS256' ? [key.purpose] : []),
   ].join('  ');

@@ -10,7 +10,7 @@ afterAll(() => harness?.close());
 
 const sallyport = (...args: string[]) => harness.sallyport(['mail', ...args]);
 
-test('mails that were not sent are listed and shown, the newest without a name', async () => {
+test('mail lists the unsent mails, shows one by name, and shows the newest without a name', async () => {
   const none = await sallyport('show');
   expect([none.code, none.err]).toEqual([1, expect.stringContaining('no mail')]);
   const outbox = createFileOutbox(mailFolderOf(harness.dataDir), 'no-reply@example.com');

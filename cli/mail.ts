@@ -52,7 +52,7 @@ async function show(name: string | undefined, options: GlobalOptions): Promise<v
     throw new CommandError(
       exitCodes.checkFailed,
       `no mail ${wanted ?? ''} in ${folder()}`,
-      'see `sallyport mail list`',
+      'choose one from `sallyport mail list`',
     );
   createOutput(options).data({ name: wanted, mail }, () => [readable(mail)]);
 }
@@ -64,7 +64,7 @@ export function registerMail(program: Command): void {
     .description('read mails that were written to files because SMTP_URL is not set: list, show');
   mail
     .command('list')
-    .description('list the mails in the data directory, and how many wait or were given up')
+    .description('list the mails in the data directory, with the number of waiting and given-up mails')
     .action((_own, command: Command) => onDatabase(command, list));
   mail
     .command('show')

@@ -3,7 +3,7 @@ import { findApi } from './api-client.ts';
 
 type Mailer = { readonly publicUrl: string; readonly wake: () => void };
 
-/** Links in mails use the public URL of the API; the worker finds the mail by itself. */
+/** Links in mails use the public URL of the API; the worker finds the stored mail at its next poll. */
 export const mailer = (): { readonly mailer: Mailer } => ({
   mailer: { publicUrl: loadConfig(process.env).server.publicUrl ?? findApi(undefined), wake: () => {} },
 });

@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(join(dataDir, '..'), { recursive: true, force: true }));
 
-/** Runs the command line; an ending is an answer, not an error. */
+/** Runs the command line and returns its exit code and output. */
 function sallyport(
   args: string[],
   env: NodeJS.ProcessEnv = {},
@@ -42,13 +42,13 @@ describe('exit codes', { timeout: 60_000 }, () => {
     expect(answer.stderr).not.toBe('');
   });
 
-  test('--help is no error', async () => {
+  test('--help ends with 0', async () => {
     const answer = await sallyport(['--help']);
     expect(answer.code).toBe(0);
     for (const verb of ['start', 'status', 'doctor', 'keys', 'token']) expect(answer.stdout).toContain(`\n  ${verb}`);
   });
 
-  test('status of what does not run is 3, with its state as one line of JSON on stdout and the fix on stderr', async () => {
+  test('status with nothing running ends with 3, prints one line of JSON to stdout and the fix to stderr', async () => {
     const answer = await sallyport(['--json', 'status']);
     expect(answer.code).toBe(3);
     expect(JSON.parse(answer.stdout)).toEqual({
@@ -61,7 +61,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
     expect(answer.stderr).toContain('npm start');
   });
 
-  test('a start that its profile refuses is 5, names the variable and its fix, and touches nothing', async () => {
+  test('a start with settings that the profile refuses ends with 5, names the variable and its fix, and changes nothing', async () => {
     const answer = await sallyport(['start'], { SALLYPORT_PROFILE: 'production', BETTER_AUTH_SECRET: '' });
     expect([answer.code, answer.stdout]).toEqual([5, '']);
     expect(answer.stderr).toMatch(/BETTER_AUTH_SECRET is not set under production\n {2}fix: generate one/);
@@ -69,7 +69,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
   });
 
   test.each(['start', 'keys'])(
-    '%s with an unreadable setting ends as refused, under a launcher that holds a channel',
+    '%s with an unreadable setting ends with 5, even under a launcher that holds an IPC channel',
     async (verb) => {
       const child = spawn(process.execPath, [main, ...(verb === 'keys' ? ['keys', 'list'] : ['start'])], {
         env: { ...process.env, SALLYPORT_DATA_DIR: dataDir, JWT_ACCESS_EXPIRY: 'abc' },
@@ -86,13 +86,13 @@ describe('exit codes', { timeout: 60_000 }, () => {
     },
   );
 
-  test('a value that cannot be read stops the start by its name', async () => {
+  test('a start with an unreadable value is refused, and the message names the variable', async () => {
     const answer = await sallyport(['start'], { PORT: 'many' });
     expect(answer.code).toBe(5);
     expect(answer.stderr).toMatch(/PORT .*whole number/);
   });
 
-  test('a given database that does not answer is 3, named without its password', async () => {
+  test('a start with a database that does not answer ends with 3, and the message holds no password', async () => {
     const port = await randomFreePort();
     const answer = await sallyport(['start'], {
       DATABASE_URL: `postgres://u:hidden-word@127.0.0.1:${port}/d`,
@@ -106,7 +106,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
     expect(answer.stderr).not.toContain('hidden-word');
   });
 
-  test('start --dry-run says what would be done and does nothing', async () => {
+  test('start --dry-run prints what a start would do, and does nothing', async () => {
     const answer = await sallyport(['start', '--dry-run', '--json']);
     expect(answer.code).toBe(0);
     expect(JSON.parse(answer.stdout)).toMatchObject({ data_dir: dataDir, postgres: 'embedded', redis: 'private' });
@@ -119,7 +119,7 @@ describe('exit codes', { timeout: 60_000 }, () => {
     expect(given.stdout).not.toContain('secret');
   });
 
-  test('start says which file of settings it read, and what is given already wins over it', async () => {
+  test('start names the file of settings that it read; variables that are set take precedence', async () => {
     mkdirSync(dataDir);
     const file = join(dataDir, 'own.env');
     writeFileSync(file, 'DATABASE_URL=postgres://u@h/d\nREDIS_URL=redis://h\nPORT=many\n');

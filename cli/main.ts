@@ -20,7 +20,7 @@ try {
     })
     .parseAsync();
 } catch (err) {
-  // Whatever still holds the event loop (a pool, the launcher's channel) must not hold the process.
+  // An open handle (a pool, the launcher's IPC channel) must not keep the process alive.
   process.exit(tell(err));
 }
 

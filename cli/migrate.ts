@@ -8,7 +8,7 @@ async function status(options: GlobalOptions): Promise<void> {
   const { databaseUrl } = await openContext(['databaseUrl']);
   const migrations = await migrationStates(databaseUrl);
   createOutput(options).data({ migrations }, () => migrations.map(({ name, state }) => `${state.padEnd(8)} ${name}`));
-  // `unknown` alone means a later version's migrations, which this version can run with (a rolling deploy).
+  // `unknown` alone means migrations of a later version, as in a rolling deploy: this version can run with them.
   if (migrations.some(({ state }) => state === 'pending' || state === 'changed'))
     process.exitCode = exitCodes.checkFailed;
 }

@@ -1,4 +1,4 @@
-/** Options every verb understands. */
+/** Options of every verb. */
 export type GlobalOptions = {
   json?: boolean;
   quiet?: boolean;
@@ -6,17 +6,17 @@ export type GlobalOptions = {
   dryRun?: boolean;
 };
 
-/** Data goes to stdout, messages to stderr. */
+/** Prints data to stdout and messages to stderr. */
 export type Output = {
-  /** With `--json` the value as one line of JSON, else the lines that `render` gives. */
+  /** Prints the value as one line of JSON with `--json`, else the lines that `render` returns. */
   data<T>(value: T, render: (value: T) => readonly string[]): void;
-  /** Prints a part of the data immediately; nothing with `--json`, where `json` prints everything. */
+  /** Prints a part of the data immediately; prints nothing with `--json`, since `json` prints everything. */
   lines(lines: readonly string[]): void;
-  /** The whole as one line of JSON; nothing without `--json`. */
+  /** Prints all data as one line of JSON with `--json`, else nothing. */
   json(value: unknown): void;
   /** Prints a message for the operator; silent with `--quiet`. */
   say(text: string): void;
-  /** Bold text where colour is wanted: a terminal, and no NO_COLOR. */
+  /** Makes text bold on a terminal, unless NO_COLOR is set. */
   bold(text: string): string;
 };
 

@@ -15,7 +15,7 @@ const helpOf = (...path: string[]): string => {
   return help;
 };
 
-describe('what --help says', () => {
+describe('--help', () => {
   test.each(groups.map((group) => [group.name(), group] as const))('%s names each of its verbs', (_name, group) => {
     const named = group.description().split(/[^a-z-]+/);
     for (const verb of group.commands) expect(named, verb.name()).toContain(verb.name());
@@ -27,7 +27,7 @@ describe('what --help says', () => {
   });
 });
 
-test('only the verb that is named is loaded; all of them, where none is or another could be meant', async () => {
+test('loads only the named verb; loads all verbs if the arguments name none or an unknown one', async () => {
   const loaded = async (...args: string[]) => (await createProgram(args)).commands.map((verb) => verb.name());
   const all = program.commands.map((verb) => verb.name());
   expect(await loaded('--json', 'token', 'issue')).toEqual(['token']);
@@ -44,7 +44,7 @@ describe('completion', () => {
     return out.split('\n').filter((line) => line !== '');
   };
 
-  test('bash completes verbs, their options and their choices, after arguments too', () => {
+  test('bash completes verbs, their options and their choices, also after arguments', () => {
     expect(completed('rest')).toEqual(['restore']);
     expect(completed('clients', 'up')).toEqual(['update']);
     expect(completed('clients', 'update', 'an-id', '--no-d')).toEqual(['--no-dpop-bound']);
@@ -52,7 +52,7 @@ describe('completion', () => {
     expect(completed('completion', 'f')).toEqual(['fish']);
   });
 
-  test.each(['bash', 'zsh', 'fish'])('%s is given every verb', (shell) => {
+  test.each(['bash', 'zsh', 'fish'])('the completion script for %s names every verb', (shell) => {
     const out = execFileSync(process.execPath, ['cli/main.ts', 'completion', shell], {
       encoding: 'utf8',
       cwd: `${import.meta.dirname}/..`,

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 
 type Register = (program: Command) => void;
 
-// A verb is a file that exports a function which adds itself to the program.
+// Each verb is a file that exports a function that adds the verb to the program.
 const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   start: async () => (await import('./start.ts')).registerStart,
   status: async () => (await import('./status.ts')).registerStatus,
@@ -28,7 +28,7 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
 /** Options allowed before a verb. */
 const FOR_ALL = ['--json', '-q', '--quiet', '-y', '--yes', '--dry-run'];
 
-/** The verbs to load for these arguments: the named one, or all, for help, completion and suggestions. */
+/** The verbs to load for these arguments: the named one, or all of them for help, completion and suggestions. */
 function verbsOf(args: readonly string[]): string[] {
   const asked = args.find((arg) => !FOR_ALL.includes(arg));
   const isOne = asked !== undefined && asked !== 'completion' && Object.hasOwn(verbs, asked);
@@ -36,7 +36,7 @@ function verbsOf(args: readonly string[]): string[] {
 }
 
 /**
- * The command line; Commander's exits become errors.
+ * Builds the command line; Commander throws errors instead of exiting.
  * @param args loads only the verb that they name, since loading is most of a short run's cost; without them all
  */
 export async function createProgram(args: readonly string[] = []): Promise<Command> {

@@ -47,7 +47,7 @@ const startWorker = async (work: () => Promise<void>) => {
   return worker;
 };
 
-/** Jobs that were refused for good. */
+/** Jobs that failed for good. */
 async function deadLetters(...ids: readonly string[]): Promise<void> {
   const worker = await startWorker(async () => {
     throw permissionMissing({ detail: 'not for the list' });
@@ -66,7 +66,7 @@ const changes = () =>
     `SELECT actor_id, target_id, detail FROM audit_outbox WHERE type = 'operations.queue_changed' ORDER BY id`,
   );
 
-test('a database that is behind its high-water marks is told nothing, and the queue stays as it is', async () => {
+test('no verb writes to a database that is behind its high-water marks, and the queue stays as it is', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'kept' });
   const [state] = await queryRows(database.url, 'SELECT incarnation, beat FROM feed_state');
   const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-queue-'));
@@ -82,7 +82,7 @@ test('a database that is behind its high-water marks is told nothing, and the qu
   expect(await changes()).toEqual([]);
 });
 
-test('list shows queues with their workers, the timetable and dead letters by code', async () => {
+test('list prints queues with their workers, the timetable, and dead letters with their codes', async () => {
   await deadLetters('refused');
   const scheduled = `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, created_at)
      VALUES ('clean-up-expired-tokens', 'token-cleanup', 3600, now(), now() - interval '1 day')`;
@@ -120,7 +120,7 @@ test('list shows queues with their workers, the timetable and dead letters by co
   expect(text.out + text.err).not.toContain('not for the list');
 });
 
-test('retry gives a dead letter its tries again, and says so in the audit log', async () => {
+test('retry gives a dead letter all its attempts again, and records that in the audit log', async () => {
   await deadLetters('one', 'two', 'three');
   expect((await json('retry', effectJobId('two'))).retried).toMatchObject([
     { job_id: effectJobId('two'), queue: 'audit-seal' },
@@ -136,7 +136,7 @@ test('retry gives a dead letter its tries again, and says so in the audit log', 
   ]);
 });
 
-test('drain removes what waits, after a yes; --dry-run and no terminal remove nothing', async () => {
+test('drain removes waiting jobs after a confirmation; it removes nothing with --dry-run or without a terminal', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'waiting' });
   await producer.enqueue(effectJob, {}, { jobId: 'delayed', delayMs: 60_000 });
   expect(await json('drain', 'audit-seal', '--dry-run')).toEqual({ queue: 'audit-seal', removed: 0, would_remove: 2 });

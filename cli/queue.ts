@@ -29,7 +29,7 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 const caller = systemCaller('sallyport queue');
 const DEAD_MAX = 1_000;
 const CONNECT_MS = 3_000;
-/** A worker takes due jobs within seconds. */
+/** Jobs that are due start within seconds; a longer wait is marked LATE. */
 const LATE_MS = 60_000;
 
 type QueuePorts = Pick<Ports, 'transact' | 'sql'> & { readonly queueAdmin: QueueAdmin };
@@ -57,7 +57,9 @@ export function registerQueue(program: Command): void {
     );
   queue
     .command('drain')
-    .description('remove waiting jobs of a queue; running jobs continue, and scheduled runs come back')
+    .description(
+      'remove the waiting jobs of a queue; running jobs continue, and the timetable adds scheduled runs again',
+    )
     .argument('<queue>')
     .action((name: string, _own, command: Command) =>
       run(command, (ports, output, options) => drain(ports, output, options, name)),
@@ -131,7 +133,7 @@ async function list(ports: QueuePorts, output: Output, options: Options): Promis
   ]);
 }
 
-/** Workers of this data directory that run but do not answer; Redis counts them while their connection is open. */
+/** Workers of this data directory that run but do not answer; Redis counts them as long as their connection is open. */
 async function silentWorkers(): Promise<string[]> {
   const records = readRunRecords(resolveDataDir()).filter((record) => record.alive);
   const health = await Promise.all(records.map(askHealth));
@@ -154,11 +156,11 @@ async function retry(ports: QueuePorts, output: Output, options: Options, jobId?
   if (jobId !== undefined && letters.length === 0)
     throw new CommandError(exitCodes.usage, 'unknown dead letter', 'sallyport queue list');
   if (options.dryRun) {
-    output.say(`would retry ${letters.length}; nothing was done`);
+    output.say(`would retry ${letters.length} dead letters; nothing was done`);
     return output.data({ retried: [], would_retry: letters }, ({ would_retry }) => would_retry.map(deadLine));
   }
   const retried = await retryDeadLetters(ports, letters, caller);
-  output.say(`${retried.length} of ${letters.length} are back in their queues`);
+  output.say(`${retried.length} of ${letters.length} dead letters are back in their queues`);
   output.data({ retried }, () => retried.map(({ queue, job_id }) => `${queue}  ${job_id}`));
 }
 
@@ -166,12 +168,12 @@ async function drain(ports: QueuePorts, output: Output, options: Options, name: 
   requireQueue(name);
   const { waiting = 0, delayed = 0 } = (await ports.queueAdmin.queues()).find((queue) => queue.name === name) ?? {};
   if (options.dryRun) {
-    output.say(`would remove ${waiting + delayed}; nothing was done`);
+    output.say(`would remove ${waiting + delayed} waiting jobs; nothing was done`);
     return output.data({ queue: name, removed: 0, would_remove: waiting + delayed }, () => []);
   }
   if (!options.yes) await confirm(`Remove ${waiting + delayed} waiting jobs of ${name}?`);
   const removed = await drainQueue(ports, name, caller);
-  output.say('scheduled runs come back with the next check of the timetable');
+  output.say('the next check of the timetable adds the scheduled runs again');
   output.data({ queue: name, removed }, () => [`${name}  removed ${removed}`]);
 }
 

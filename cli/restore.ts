@@ -13,12 +13,12 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const caller = systemCaller('sallyport restore');
 
-/** Revoking every token family of a large installation is one long transaction. */
+/** One hour: revoking every token family of a large installation is one long transaction. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 type RestoreOptions = GlobalOptions & { acceptLoss?: boolean; force?: boolean };
 
-const STANDING_TEXT = {
+const STATE_TEXT = {
   new: 'there are no high-water marks for it: a loss cannot be detected',
   current: 'it matches its high-water marks: nothing was lost',
   replaced: 'the loss of the state in its high-water marks was accepted',
@@ -70,14 +70,14 @@ async function restore(ports: RestorePorts, options: RestoreOptions): Promise<vo
   output.data({ ...rest, keys_compromised: keysCompromised, keys_created: keysCreated }, () => [
     `incarnation   ${done.incarnation}`,
     ...countLines('ended', done.ended),
-    `keys          ${keysCompromised.length} compromised, ${keysCreated.length} made`,
+    `keys          ${keysCompromised.length} compromised, ${keysCreated.length} created`,
   ]);
 }
 
 function report(output: Output, plan: RestorePlan, options: RestoreOptions): void {
   const { standing, database, marks, live } = plan;
   output.data({ standing, database: placeJson(database), marks: marks && placeJson(marks), live }, () => [
-    `database      ${STANDING_TEXT[standing]}`,
+    `database      ${STATE_TEXT[standing]}`,
     `database at   ${place(database)}`,
     `marks at      ${marks ? place(marks) : 'none'}`,
     ...countLines('live', live),
@@ -103,14 +103,14 @@ const place = (at: Place): string =>
   `incarnation ${at.incarnation}, revocation epoch ${at.revocationEpoch}, beat ${at.beat}`;
 
 const countLines = (word: string, { sessions, families, users, clients }: RestorePlan['live']): string[] => [
-  `${word.padEnd(13)} ${sessions} sessions, ${families} logins`,
+  `${word.padEnd(13)} ${sessions} sessions, ${families} token families`,
   `epochs        of ${users} users, ${clients} clients`,
 ];
 
 async function confirm(output: Output, { standing, live }: RestorePlan): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new CommandError(exitCodes.waitsForHuman, 'this command asks for confirmation', 'add --yes');
-  output.say(`the database: ${STANDING_TEXT[standing]}`);
+  output.say(`the database: ${STATE_TEXT[standing]}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const reply = await terminal.question(`End ${live.sessions} sessions and revoke every token? [y/N] `);
   terminal.close();

@@ -25,7 +25,7 @@ const line = (session: LiveSessionView): string =>
     session.user_id,
     session.created_at,
     `until ${session.expires_at}`,
-    `logins ${session.logins.map(({ client_id }) => client_id).join(',') || 'none'}`,
+    `token families of ${session.logins.map(({ client_id }) => client_id).join(',') || 'none'}`,
   ].join('  ');
 
 /** `sallyport sessions list|revoke`, directly on the database. */
@@ -52,7 +52,7 @@ export function registerSessions(program: Command): void {
     .action((sessionId: string | undefined, _own, command: Command) =>
       onDatabase<ActOptions & { user?: string }>(command, async (ports, output, options) => {
         const { user: userId, reason } = options;
-        // No cached copy of an ended session is accepted: the revocation covers it.
+        // The revocation also covers cached copies of the session: none is accepted afterwards.
         const tools = { ...ports, ...untold, auth: { forget: async () => {} } };
         if (sessionId !== undefined && userId === undefined) {
           const act = async () => {

@@ -11,7 +11,7 @@ afterAll(() => product?.dispose());
 
 const ask = async (...args: string[]) => runCli(args, { SALLYPORT_DATA_DIR: product.dataDir });
 
-test('a worker that stands still is silent in status and queue list, and well again when it goes on', {
+test('status and queue list report a stopped worker as silent, and as ready again once it continues', {
   timeout: 60_000,
 }, async () => {
   const [name, pid] = Object.entries(product.workerPids())[0]!;
@@ -36,7 +36,7 @@ test('a worker that stands still is silent in status and queue list, and well ag
   expect(JSON.parse((await ask('queue', 'list', '--json')).out).silent_workers).toEqual([]);
 });
 
-test('stores given by URL are named with host and port, without their passwords', async () => {
+test('status names stores given by URL with host and port, without their passwords', async () => {
   const given = { DATABASE_URL: 'postgres://u:hidden-word@db.example/d', REDIS_URL: 'redis://:hidden-word@cache:6380' };
   const { out: stdout } = await runCli(['status'], { SALLYPORT_DATA_DIR: product.dataDir, ...given });
   expect(stdout).toMatch(/postgres {2}given: db\.example:5432\nredis {5}given: cache:6380\n/);

@@ -91,14 +91,14 @@ async function isActive({ api }: ReadyEvent, token: string): Promise<boolean> {
   return ((await answer.json()) as { active: boolean }).active;
 }
 
-/** As an editor that saves a file without a change. */
+/** Acts as an editor that saves a file without a change. */
 function touch(path: string): void {
   const now = new Date();
   utimesSync(join(repositoryRoot, path), now, now);
 }
 
 describe('sallyport start', { timeout: 180_000 }, () => {
-  test('an empty data directory becomes a platform on which the demo user signs in; a second start reuses it, and under --watch a changed source or migration starts the children again', async () => {
+  test('start on an empty data directory lets the demo user sign in; a second start reuses the directory, and --watch restarts the processes when a source or migration changes', async () => {
     const dataDir = join(folder, 'data');
     const first = await start([], { env });
     expect(first.credentials_file).toBe(join(dataDir, 'dev-credentials.json'));
@@ -141,23 +141,26 @@ describe('sallyport start', { timeout: 180_000 }, () => {
     expect(await stop()).toBe(0);
   });
 
-  // A repository that is closed to others (under /root) cannot be started by them at all.
+  // Other users cannot start a repository whose path they cannot enter (under /root).
   const canTry = process.getuid?.() === 0 && userCan(unprivileged, '-r', main);
 
-  test.runIf(canTry)('an ordinary user starts all of it in a directory of his own, and signs in', async () => {
-    const home = join(folder, 'home');
-    mkdirSync(home);
-    chownSync(home, unprivileged.uid, unprivileged.gid);
-    const own = { ...env, HOME: home, TMPDIR: home, SALLYPORT_DATA_DIR: join(home, 'data'), NODE_V8_COVERAGE: '' };
-    const ready = await start([], { env: own, uid: unprivileged.uid, gid: unprivileged.gid });
-    expect(await isActive(ready, await signIn(ready, credentialsOf(ready).user))).toBe(true);
-    const owners = [child!.pid, ready.pids.api, ready.pids.worker].map((pid) => statSync(`/proc/${pid}`).uid);
-    expect(owners).toEqual([unprivileged.uid, unprivileged.uid, unprivileged.uid]);
-    expect(await stop()).toBe(0);
-    expect([findPostgresUrl(join(home, 'data')), findRedisUrl(join(home, 'data'))]).toEqual([undefined, undefined]);
-  });
+  test.runIf(canTry)(
+    'a user without root rights starts the whole product in a separate data directory, and signs in',
+    async () => {
+      const home = join(folder, 'home');
+      mkdirSync(home);
+      chownSync(home, unprivileged.uid, unprivileged.gid);
+      const own = { ...env, HOME: home, TMPDIR: home, SALLYPORT_DATA_DIR: join(home, 'data'), NODE_V8_COVERAGE: '' };
+      const ready = await start([], { env: own, uid: unprivileged.uid, gid: unprivileged.gid });
+      expect(await isActive(ready, await signIn(ready, credentialsOf(ready).user))).toBe(true);
+      const owners = [child!.pid, ready.pids.api, ready.pids.worker].map((pid) => statSync(`/proc/${pid}`).uid);
+      expect(owners).toEqual([unprivileged.uid, unprivileged.uid, unprivileged.uid]);
+      expect(await stop()).toBe(0);
+      expect([findPostgresUrl(join(home, 'data')), findRedisUrl(join(home, 'data'))]).toEqual([undefined, undefined]);
+    },
+  );
 
-  test('a start that fails before anything answered speaks of no requests', async () => {
+  test('a start that fails before it is ready prints nothing about requests in flight', async () => {
     const nowhere = {
       DATABASE_URL: 'postgres://absent:x@127.0.0.1:1/none',
       REDIS_URL: 'redis://127.0.0.1:1/0',
@@ -172,7 +175,7 @@ describe('sallyport start', { timeout: 180_000 }, () => {
     expect(stderr).toContain('DATABASE_URL');
   });
 
-  test('NODE_ENV=production without a profile is told aloud that demo people come with it; with one it is not', async () => {
+  test('start warns about demo users if NODE_ENV is production and no profile is set; a set profile silences it', async () => {
     const said = async (changes: NodeJS.ProcessEnv): Promise<string> =>
       (await promisify(execFile)(process.execPath, [main, 'start', '--dry-run'], { env: { ...env, ...changes } }))
         .stderr;

@@ -41,7 +41,7 @@ export function registerStart(program: Command): void {
       } catch (err) {
         throw startError(err);
       }
-      // Whatever still holds the event loop (an abandoned step, a pool) must not hold the process.
+      // An open handle (an abandoned step, a pool) must not keep the process alive.
       process.exit(exitCodes.ok);
     });
 }
@@ -69,7 +69,7 @@ async function start(options: StartOptions, output: Output): Promise<void> {
       restarting = restarting
         .then(() => (requests.isStopping() ? undefined : startAgain()))
         .catch((err: Error) => {
-          if (!requests.isStopping()) output.say(`not started again: ${err.message}`);
+          if (!requests.isStopping()) output.say(`not restarted: ${err.message}`);
         });
     });
     void requests.stop.then(() => watcher.close());
@@ -89,7 +89,7 @@ async function welcome(state: ReadyState): Promise<void> {
   console.log(banner(state, keyRing, auditHead).join('\n'));
 }
 
-/** The settings that a start would use, without starting. @throws ConfigError */
+/** Prints the settings that a start would use, without starting. @throws ConfigError */
 function describeStart(output: Output): void {
   const { env } = process;
   const config = loadConfig(env);

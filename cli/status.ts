@@ -17,14 +17,14 @@ export function registerStatus(program: Command): void {
 
 type Child = { readonly name: string; readonly pid: number; readonly ready: boolean; readonly health: string | null };
 
-/** A stopped process keeps its pid and its connections: only a health request shows its state. */
+/** A stopped process keeps its pid and its connections: only a health request reveals that it is stopped. */
 const wordOf = ({ pid, ready, health }: Child): string => {
   if (health === 'silent') return `silent: it does not answer (ps -o stat= -p ${pid}; state T: kill -CONT ${pid})`;
   if (!ready) return 'not ready';
   return health === 'stalled' ? 'ready, stalled: npx sallyport doctor' : 'ready';
 };
 
-/** Where a store is: given by URL, or the data directory's own. */
+/** State of a store: given by URL, or run from the data directory. */
 const placeOfStore = (store: StoreName, given: string | undefined, own: string | undefined): string =>
   given ? `given: ${placeOf(store, given)}` : own ? 'running' : 'not running here';
 

@@ -17,12 +17,12 @@ type TokenOptions = GlobalOptions & {
 
 const optionsOf = (command: Command): TokenOptions => command.optsWithGlobals<TokenOptions>();
 
-/** Tokens come by standard input, never by argument: arguments show in process lists and shell histories. */
+/** Reads a token from standard input, never from an argument: process lists and shell histories show arguments. */
 async function tokenFrom(argument: string): Promise<string> {
   if (argument !== '-')
     throw new CommandError(exitCodes.usage, 'a token is read from standard input', 'pass `-` and pipe the token in');
   const token = (await text(process.stdin)).trim();
-  if (token === '') throw new CommandError(exitCodes.usage, 'standard input has no token', 'pipe one in');
+  if (token === '') throw new CommandError(exitCodes.usage, 'standard input holds no token', 'pipe the token in');
   return token;
 }
 
@@ -53,10 +53,10 @@ async function inspect(command: Command, argument: string): Promise<void> {
   try {
     view = { header: decodeProtectedHeader(token), claims: decodeJwt(token) };
   } catch {
-    throw new CommandError(exitCodes.checkFailed, 'this is not a JWT; a refresh token shows nothing by design');
+    throw new CommandError(exitCodes.checkFailed, 'this is not a JWT; a refresh token has no readable content');
   }
   const output = createOutput(optionsOf(command));
-  output.say('read, not verified: `sallyport token validate -` verifies');
+  output.say('the token is not verified; to verify it: sallyport token validate -');
   output.data(view, () => [JSON.stringify(view, null, 2)]);
 }
 
@@ -86,7 +86,8 @@ async function revoke(command: Command, argument: string): Promise<void> {
   createOutput(options).data(body, () => [`revoked at epoch ${body.epoch}`]);
 }
 
-const SPEAKER = '\nAuthenticates as CLIENT_ID with CLIENT_SECRET from the environment, else as the demo client.';
+const CREDENTIALS_HELP =
+  '\nAuthenticates as CLIENT_ID with CLIENT_SECRET from the environment, else as the demo client.';
 
 /** `sallyport token issue|inspect|validate|revoke`, over HTTP as the client CLIENT_ID or the demo client. */
 export function registerToken(program: Command): void {
@@ -99,7 +100,7 @@ export function registerToken(program: Command): void {
     .option('--user <id>', 'issue a token pair for this user (needs the permission tokens:issue)')
     .option('--scope <scopes>', 'space separated')
     .option('--audience <uri>', 'audience of the token')
-    .addHelpText('after', SPEAKER)
+    .addHelpText('after', CREDENTIALS_HELP)
     .action((_own, command: Command) => issue(command));
   token
     .command('inspect')
@@ -112,7 +113,7 @@ export function registerToken(program: Command): void {
     .argument('<token>', 'the token, or `-` to read it from standard input')
     .addOption(api())
     .option('--audience <uri>', 'expected audience')
-    .option('--required-scope <scopes>', 'space separated')
+    .option('--required-scope <scopes>', 'scopes the token must have, separated by spaces')
     .action((argument: string, _own, command: Command) => validate(command, argument));
   token
     .command('revoke')

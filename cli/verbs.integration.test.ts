@@ -25,7 +25,7 @@ const sallyport = (args: readonly string[], env: Readonly<Record<string, string>
 
 const piped = (args: readonly string[], token: string): Promise<CliRun> => sallyport(args, {}, `${token}\n`);
 
-/** What a verb that ends well prints with --json: one line. */
+/** Runs a verb that must succeed, and returns the one line that it prints with --json. */
 async function json(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const { code, out, err } = await sallyport([...args, '--json'], env);
   expect(code, out + err).toBe(0);
@@ -54,7 +54,7 @@ async function demoUserId(): Promise<string> {
 }
 
 describe('on a running product', () => {
-  test('doctor finds nothing failing, in both shapes', async () => {
+  test('doctor reports no failure, as text and as JSON', async () => {
     const { checks } = (await json(['doctor'])) as { checks: { name: string; result: string; evidence: string }[] };
     expect(checks.map(({ name }) => name)).toEqual([
       'configuration',
@@ -81,14 +81,14 @@ describe('on a running product', () => {
     expect(plain.out).not.toMatch(/^fail/m);
   });
 
-  test('doctor names the variable that a start would refuse, and ends with 1', async () => {
+  test('doctor names a variable that a start would refuse, and ends with 1', async () => {
     const { code, out } = await sallyport(['doctor'], { JWT_ACCESS_EXPIRY: 'abc' });
     expect(code).toBe(1);
     expect(out).toMatch(/^fail +configuration +JWT_ACCESS_EXPIRY must be a whole number/m);
     expect(out).toMatch(/fix: JWT_ACCESS_EXPIRY: /);
   });
 
-  test('status says what runs, with its pids', async () => {
+  test('status prints the running processes with their pids', async () => {
     expect(await json(['status'])).toMatchObject({
       data_dir: product.dataDir,
       postgres: 'running',
@@ -110,21 +110,21 @@ describe('on a running product', () => {
     expect(plain.out).toContain(`${product.api}  ready  (supervisor pid ${product.supervisorPid}`);
   });
 
-  test('keys list shows the one key that signs, which is the one the API publishes', async () => {
+  test('keys list prints the active key that the API publishes', async () => {
     const { keys } = await json(['keys', 'list']);
     expect(keys).toMatchObject([{ state: 'active' }]);
     const [header] = (await issued()).split('.');
     expect(JSON.parse(Buffer.from(header ?? '', 'base64url').toString()).kid).toBe(keys[0].kid);
   });
 
-  test('migrate status lists everything as applied, and up finds nothing to do', async () => {
+  test('migrate status lists every migration as applied, and migrate up has nothing to do', async () => {
     const { migrations } = (await json(['migrate', 'status'])) as { migrations: { state: string }[] };
     expect(migrations.length).toBeGreaterThan(0);
     expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['applied']));
     expect(await sallyport(['migrate', 'up'])).toMatchObject({ code: 0, out: 'nothing to do\n' });
   });
 
-  test('migrate up --dry-run leaves an empty database as it is; migrate up fills it', async () => {
+  test('migrate up --dry-run leaves an empty database as it is; migrate up creates the schema', async () => {
     const empty = await createEmptyDatabase(product.credentials.database_url);
     try {
       const env = { DATABASE_URL: empty.url };
@@ -136,7 +136,7 @@ describe('on a running product', () => {
       expect(await json(['migrate', 'up'], env)).toEqual({ applied: migrations.map(({ name }) => name) });
       expect(await queryRows(empty.url, 'SELECT * FROM users')).toEqual([]);
       expect((await sallyport(['migrate', 'status'], env)).code).toBe(0);
-      // A later version went first, as in a rolling deploy: this one still serves.
+      // A later version migrated first, as in a rolling deploy: this version can still run.
       await queryRows(
         empty.url,
         `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '29990101_later')`,
@@ -148,7 +148,7 @@ describe('on a running product', () => {
     }
   });
 
-  test('a database of other migrations is refused with its fix, by migrate up and by the doctor', async () => {
+  test('migrate up and doctor refuse a database with other migrations, and name the fix', async () => {
     const other = await createEmptyDatabase(product.credentials.database_url);
     try {
       const env = { DATABASE_URL: other.url };
@@ -170,7 +170,7 @@ describe('on a running product', () => {
     }
   });
 
-  test('demo env gives a shell what the tour needs', async () => {
+  test('demo env prints the variables of the tour for a shell', async () => {
     const { user, client } = product.credentials;
     expect(await json(['demo', 'env'])).toMatchObject({
       API: product.api,
@@ -184,7 +184,7 @@ describe('on a running product', () => {
     expect(out.trimEnd().split('\n')).toHaveLength(8);
   });
 
-  test('demo seed makes a missing demo person again, with the same password', async () => {
+  test('demo seed creates a missing demo user again, with the same password', async () => {
     const { database_url, user } = product.credentials;
     expect((await signIn()).status).toBe(200);
     await queryRows(database_url, 'DELETE FROM users WHERE email = $1', [user.email]);
@@ -199,7 +199,7 @@ describe('on a running product', () => {
 });
 
 describe('tokens', () => {
-  test('an issued token is active until it is revoked; a rehearsal revokes nothing', async () => {
+  test('an issued token is active until it is revoked; revoke --dry-run revokes nothing', async () => {
     const token = await issued();
     const active = await piped(['token', 'validate', '-'], token);
     expect(active.code, active.err).toBe(0);
@@ -220,7 +220,7 @@ describe('tokens', () => {
     expect(inactive.out).toMatch(/^inactive: \S+\n$/);
   });
 
-  test('a pair for a user is of that user, and inspect reads it without verifying', async () => {
+  test('issue --user issues a pair for that user, and inspect reads it without verification', async () => {
     const id = await demoUserId();
     const pair = await json(['token', 'issue', '--user', id]);
     expect(pair.access_token).toMatch(JWT);
@@ -234,15 +234,15 @@ describe('tokens', () => {
   });
 
   test.each([
-    ['given as an argument', 'abc', ''],
-    ['with nothing on standard input', '-', '\n'],
+    ['passed as an argument', 'abc', ''],
+    ['missing on standard input', '-', '\n'],
   ])('a token %s is a usage error: 2', async (_, argument, input) => {
     const run = await sallyport(['token', 'validate', argument], {}, input);
     expect(run).toMatchObject({ code: 2, out: '' });
     expect(run.err).toContain('standard input');
   });
 
-  test('a refusal of the API is 5, with its code', async () => {
+  test('a refusal by the API ends the command with 5 and the code of the error', async () => {
     const run = await sallyport(['token', 'issue'], { CLIENT_ID: 'unknown', CLIENT_SECRET: 'nothing' });
     expect(run).toMatchObject({ code: 5, out: '' });
     expect(run.err).toContain('(client_unauthenticated)');
@@ -252,7 +252,7 @@ describe('tokens', () => {
 describe('config', () => {
   const canary = 'canary-4f7b1c9e-of-more-than-thirty-two-characters';
 
-  test('print marks what is set and never shows a secret, in both shapes', async () => {
+  test('print marks the settings that are set and never shows a secret, as text and as JSON', async () => {
     const env = { BETTER_AUTH_SECRET: canary, PORT: '4123' };
     const plain = await sallyport(['config', 'print'], env);
     expect(plain.code, plain.err).toBe(0);
@@ -265,14 +265,14 @@ describe('config', () => {
     expect(JSON.stringify(settings)).not.toContain(canary);
   });
 
-  test('print of what a start would refuse is 1', async () => {
+  test('print ends with 1 if a start would refuse the settings', async () => {
     const run = await sallyport(['config', 'print'], { PORT: 'many' });
     expect(run.code).toBe(1);
     expect(run.out).toMatch(/^\* PORT=unreadable: /m);
     expect(run.err).toContain('PORT');
   });
 
-  test('explain tells the value and the use of one setting; of none, 2', async () => {
+  test('explain prints the value and the use of one setting, and ends with 2 for an unknown one', async () => {
     const run = await sallyport(['config', 'explain', 'port']);
     expect(run).toEqual({ code: 0, out: 'PORT=3000  (default)\nPort the API listens on.\n', err: '' });
     const unknown = await sallyport(['config', 'explain', 'nope']);
@@ -285,7 +285,7 @@ test.each([
   [['token', 'issue'], 3],
   [['doctor'], 1],
   [['status'], 3],
-])('with nothing running %j ends with %i and says how to start', async (args, code) => {
+])('with nothing running, %j ends with %i and names the fix', async (args, code) => {
   const run = await sallyport(args, { SALLYPORT_DATA_DIR: join(folder, 'data') });
   expect(run.code, run.out + run.err).toBe(code);
   expect(run.out + run.err).toContain('npm start');

@@ -50,12 +50,12 @@ const json = async (args: readonly string[]) => {
   expect(code, err).toBe(0);
   return JSON.parse(out);
 };
-/** Past the trigger that lets the table only grow. */
+/** Bypasses the trigger that makes the table append-only. */
 const tamper = (statements: string): Promise<unknown> =>
   harness.raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statements}; END $$`);
 
 describe('tail', () => {
-  test('shows the newest events in order: lines, or one JSON line', async () => {
+  test('tail prints the newest events in order, as lines or as one line of JSON', async () => {
     const { out, err, code } = await sallyport(['tail', '-n', '3']);
     expect([code, err]).toEqual([0, '']);
     const lines = out.trim().split('\n');
@@ -83,7 +83,7 @@ describe('tail', () => {
     });
     const ended = new Promise((done) => child.once('close', done));
     const lines = (): number => out.split('\n').length - 1;
-    await eventually('what was there', () => lines() === 1);
+    await eventually('the existing events', () => lines() === 1);
     for (let at = 0; at < 5; at += 1) await emit();
     await eventually('what came', () => lines() === 6);
     child.kill('SIGINT');
@@ -121,7 +121,7 @@ describe('verify', () => {
   test.each([
     ['an edited event', `UPDATE audit_events SET outcome = 'forged' WHERE seq = 321`, /FAULT.*row_edited.*321/, 321],
     ['a deleted event', 'DELETE FROM audit_events WHERE seq = 322', /GAP +event 322 is missing/, 322],
-  ])('%s is named, and the command ends with 1', async (_, statement, line, seq) => {
+  ])('verify names %s, and ends with 1', async (_, statement, line, seq) => {
     await tamper('CREATE TABLE kept AS SELECT * FROM audit_events WHERE seq IN (321, 322)');
     await tamper(statement);
     const run = await sallyport(['verify']);

@@ -61,7 +61,7 @@ const FOLLOW_PAGE = 500;
 
 async function tail(ports: AuditPorts, output: Output, options: TailOptions): Promise<void> {
   const limit = wholeNumberOf('--lines', options.lines, 1, 100);
-  // Read before the list: events sealed in between are then in the list, and no event is shown twice or skipped.
+  // The position is read before the list, so that an event sealed in between is neither shown twice nor skipped.
   const [newest] = (await listEvents(ports, { limit: 1 })).events;
   const { events } = await listEvents(ports, { limit, type: options.type });
   const shown = events.reverse();
@@ -89,7 +89,7 @@ async function follow(
       isAway = false;
     } catch (err) {
       if (!isAppError(err) || !err.definition.retryable) throw err;
-      if (!isAway) output.say('Postgres does not answer; waiting for it');
+      if (!isAway) output.say('Postgres does not answer; retrying');
       isAway = true;
     }
     await sleep(POLL_MS);
@@ -135,6 +135,6 @@ async function erase(ports: AuditPorts, output: Output, options: GlobalOptions, 
   if (!options.yes) await confirm(`Erase the personal values of every event of ${userId}? This cannot be undone.`);
   const { values, unsealed } = await erasePersonal(ports, { subject: userId }, caller);
   output.data({ user_id: userId, values, unsealed }, () => [
-    `erased  ${values} values, of ${unsealed} events not sealed yet`,
+    `erased  ${values} values; ${unsealed} of the events are not sealed yet`,
   ]);
 }

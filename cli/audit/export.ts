@@ -69,7 +69,7 @@ async function exportLog(ports: AuditPorts, output: Output, options: ExportOptio
   ]);
 }
 
-/** Numbers as they are; times as the events of that time. */
+/** Takes sequence numbers as they are, and converts times to the events of that time. */
 async function rangeOf(
   ports: AuditPorts,
   { from, to }: ExportOptions,

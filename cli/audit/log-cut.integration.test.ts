@@ -19,7 +19,7 @@ let folder: string;
 let harness: LogHarness;
 let whole: LogMark;
 let cut: CutLog;
-/** The product is stopped: nothing runs but the commands. */
+/** The product is stopped: only the commands run. */
 beforeAll(async () => {
   database = await createTestDatabase();
   bucket = await startS3Server();
@@ -58,7 +58,7 @@ const sallyport = (args: readonly string[], env: Readonly<Record<string, string>
     HOME: folder,
     ...env,
   });
-/** Another host, which has neither mark nor folder. */
+/** Another host, which has neither the high-water mark nor the folder of heads. */
 const bare = (): Record<string, string> => ({
   SALLYPORT_DATA_DIR: join(folder, 'bare'),
   AUDIT_CHECKPOINT_DIR: join(folder, 'no heads'),

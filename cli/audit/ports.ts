@@ -16,7 +16,7 @@ import { asCommandError } from '../as-command-error.ts';
 import { openContext } from '../context.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 
-/** Ports for reading and repairing the audit log: no key and no secret. */
+/** Ports for reading and repairing the audit log; they hold no key and no secret. */
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasAuditLogKeys & {
     readonly logMark: LogMarkStore;
@@ -77,7 +77,7 @@ async function markedHeads(logMark: LogMarkStore): Promise<OutsideHead[]> {
   ];
 }
 
-/** Every head in the readable sinks, of every log. Heads of witnesses cannot be read. */
+/** Every head of every log in the sinks that can be read; a witness cannot be read. */
 async function publishedHeads(
   keysOf: HasAuditLogKeys['auditLogKeys'],
   { audit }: Config,
@@ -94,14 +94,14 @@ async function publishedHeads(
       throw new CommandError(
         exitCodes.unreachable,
         `the heads in ${audit.s3Url} cannot be read`,
-        'see that it answers and that the key may list (s3:ListBucket) and get objects',
+        'check that the bucket answers, and that the access key may list (s3:ListBucket) and get objects',
         { cause },
       );
     });
   return heads;
 }
 
-/** @throws CommandError if no key of the log has signed it; a fork of another installation is ignored */
+/** @throws CommandError if no key of the log has signed the head; a fork of another installation is ignored */
 async function headIn(
   { where, note, isFork }: PublishedNote,
   keysOf: HasAuditLogKeys['auditLogKeys'],
@@ -123,7 +123,7 @@ async function headIn(
   }
 }
 
-/** A place in the log from the command line. */
+/** Parses an event number from the command line. */
 export function seqOf(text: string, name: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new CommandError(exitCodes.usage, `${name} takes a number of the log, from 0`, 'sallyport audit tail');

@@ -89,7 +89,7 @@ const resultLines = ({ valid, checked, logs, gaps, faults, faultCount, losses }:
   ...(faultCount > faults.length ? [`FAULT    and ${faultCount - faults.length} more`] : []),
 ];
 
-/** The verifier that shares no code with the sealer, with its own exit code. */
+/** Runs the verifier that shares no code with the sealer; the command ends with its exit code. */
 function verifyFile(file: string, options: VerifyOptions): Promise<void> {
   const args = [
     ...(options.vkey ?? []).flatMap((key) => ['--vkey', key]),

@@ -3,13 +3,13 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import { withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
-/** Sealing runs every second: an event that waits longer than this is blocked. */
+/** Sealing runs every second: if an event waits longer than this, sealing does not work. */
 const WAIT_BOUND_SECONDS = 60;
 
 const FIX = {
   database_behind: 'restore the newer database, or accept the loss: npx sallyport audit continue --reason …',
   forked: 'find out who wrote the other history, then: npx sallyport audit continue --reason …',
-  tiles_damaged: 'npx sallyport audit verify names the place',
+  tiles_damaged: 'run npx sallyport audit verify: it names the damaged place',
   continued_elsewhere: 'if an operator continued the log, accept it here: npx sallyport audit continue --reason …',
   log_forged_continuation: 'treat it as tampering: see docs/runbooks/AuditSealingStopped.md',
 } as const;
@@ -21,7 +21,10 @@ function logResult(log: LogDescription | null): Result {
   const stopped = status === 'current' || status === 'swap' ? stoppedReason : status;
   if (stopped !== null) return fail(`${evidence}; sealing has stopped (${stopped})`, FIX[stopped]);
   if (contradictions.length > 0)
-    return fail(`${evidence}; ${contradictions.join('; ')}`, 'npx sallyport audit verify names what is missing');
+    return fail(
+      `${evidence}; ${contradictions.join('; ')}`,
+      'run npx sallyport audit verify: it names the missing events',
+    );
   if (waiting.oldestAgeSeconds > WAIT_BOUND_SECONDS)
     return fail(
       `${evidence}, the oldest for ${Math.round(waiting.oldestAgeSeconds)} s`,
@@ -29,7 +32,7 @@ function logResult(log: LogDescription | null): Result {
     );
   if (waiting.stray > 0)
     return warn(
-      `${evidence}, ${waiting.stray} in no day's partition`,
+      `${evidence}, ${waiting.stray} outside every daily partition`,
       'check that the clean-up job runs: npx sallyport queue list',
     );
   return pass(evidence);

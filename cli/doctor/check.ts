@@ -1,7 +1,7 @@
 export type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
 export type Check = {
   readonly name: string;
-  /** Skipped once this store has failed to answer another check. */
+  /** The check is skipped if this store did not answer an earlier check. */
   readonly needs?: 'databaseUrl' | 'redisUrl';
   readonly run: () => Promise<Result>;
 };

@@ -81,7 +81,7 @@ const checks: readonly Check[] = [
     run: () =>
       withDatabase(async ({ sql }) => {
         const [facts] = await sql.query<ServerFacts>(serverFacts);
-        if (!facts) return fail('gives no answer', 'check DATABASE_URL');
+        if (!facts) return fail('PostgreSQL does not answer', 'check DATABASE_URL');
         const evidence = `version ${Math.floor(facts.version / 10_000)}, fsync ${facts.fsync}, synchronous_commit ${facts.synchronous_commit}`;
         const refusal = await writeRefusal(sql, facts.read_only === 'on');
         if (refusal) return fail(`${evidence}; ${refusal.what}`, refusal.fix);
@@ -91,7 +91,7 @@ const checks: readonly Check[] = [
         if (facts.standbys === '')
           return warn(
             `${evidence}, no synchronous standby`,
-            'losing nothing when a server is lost needs synchronous_standby_names',
+            'set synchronous_standby_names to lose no commit when a server is lost',
           );
         return pass(evidence);
       }),
@@ -119,7 +119,8 @@ const checks: readonly Check[] = [
       if (refusal) return fail(refusal.message, refusal.fix);
       const [pending, later] = [namesOf('pending'), namesOf('unknown')];
       if (pending.length > 0) return fail(`pending: ${pending.join(', ')}`, 'npx sallyport migrate up');
-      if (later.length > 0) return warn(`of a later version: ${later.join(', ')}`, 'replace this copy by that version');
+      if (later.length > 0)
+        return warn(`applied by a later version: ${later.join(', ')}`, 'upgrade this copy to that version');
       return pass('all applied');
     },
   },
@@ -159,12 +160,12 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** Failures reported already, by message, and by store that did not answer. */
-type Told = Map<string, string>;
+/** The check that first reported a failure, by message and by store that did not answer. */
+type Reported = Map<string, string>;
 
-async function outcomeOf(check: Check, told: Told): Promise<Result> {
+async function outcomeOf(check: Check, reported: Reported): Promise<Result> {
   const notChecked = (first: string): Result => fail(`not checked: see ${first} above`, 'fix that first');
-  const lost = check.needs && told.get(check.needs);
+  const lost = check.needs && reported.get(check.needs);
   if (lost) return notChecked(lost);
   try {
     return await check.run();
@@ -172,22 +173,22 @@ async function outcomeOf(check: Check, told: Told): Promise<Result> {
     if (err instanceof ConfigError)
       return fail('not checked: the configuration is refused', 'fix it first (see above)');
     const { message, fix, exitCode } = err as CommandError;
-    const first = told.get(message);
+    const first = reported.get(message);
     if (first !== undefined) return notChecked(first);
-    told.set(message, check.name);
-    if (check.needs && exitCode === exitCodes.unreachable) told.set(check.needs, check.name);
+    reported.set(message, check.name);
+    if (check.needs && exitCode === exitCodes.unreachable) reported.set(check.needs, check.name);
     return fail(message, fix ?? 'see the message');
   }
 }
 
 async function doctor(output: Output): Promise<void> {
   const results: ({ name: string } & Result)[] = [];
-  const told: Told = new Map();
+  const reported: Reported = new Map();
   for (const check of checks) {
-    const outcome = await outcomeOf(check, told);
+    const outcome = await outcomeOf(check, reported);
     results.push({ name: check.name, ...outcome });
     const { result, evidence, fix } = outcome;
-    // Printed one by one: a store that does not answer takes until its timeout.
+    // Results are printed one by one: a check of a store that does not answer takes until its timeout.
     output.lines([
       `${output.bold(result.padEnd(4))}  ${check.name.padEnd(14)}  ${evidence}`,
       ...(fix ? [`      ${' '.repeat(14)}  fix: ${fix}`] : []),
@@ -197,7 +198,7 @@ async function doctor(output: Output): Promise<void> {
   if (results.some(({ result }) => result === 'fail')) process.exitCode = exitCodes.checkFailed;
 }
 
-/** `sallyport doctor`: per check pass, warn or fail, the evidence and one exact fix; exit code 1 on a fail. */
+/** `sallyport doctor`: prints pass, warn or fail for each check, with evidence and one exact fix; exit code 1 on a fail. */
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')

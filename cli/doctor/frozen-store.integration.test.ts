@@ -24,7 +24,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-test('a PostgreSQL that does not answer is asked once, named with host, port and cause, and what needs it is not checked', {
+test('doctor probes a PostgreSQL that does not answer once, names host, port and cause, and skips the checks that need it', {
   timeout: 60_000,
 }, async () => {
   const { code, out } = await runCli(['doctor', '--json'], env);
@@ -37,7 +37,7 @@ test('a PostgreSQL that does not answer is asked once, named with host, port and
   expect(evidenceOf('redis')).toMatch(/^version /);
 });
 
-test('answers are printed as they come', { timeout: 60_000 }, async () => {
+test('doctor prints each result as soon as it is known', { timeout: 60_000 }, async () => {
   const child = startCli(['doctor'], env);
   child.stdin.end();
   const parts: string[] = [];

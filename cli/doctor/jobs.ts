@@ -9,7 +9,7 @@ import { type Check, fail, pass, warn } from './check.ts';
 
 const CONNECT_MS = 3_000;
 
-/** Whether jobs move: every schedule in time, workers on every queue, no dead letters. */
+/** Checks that every schedule is in time, every queue has workers, and no queue has dead letters. */
 export const jobChecks: readonly Check[] = [
   {
     name: 'jobs',
@@ -26,7 +26,7 @@ export const jobChecks: readonly Check[] = [
         await producer.ready(CONNECT_MS);
         const queues = await createQueueAdmin(producer).queues();
         const idle = queues.filter(({ workers }) => workers === 0).map(({ name }) => name);
-        if (idle.length > 0) return warn(`no worker takes from ${idle.join(', ')}`, 'start a worker: npm start');
+        if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');
         const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
         if (dead > 0) return warn(`${dead} dead letters`, 'npx sallyport queue list, then queue retry');
         return pass(`${rows.length} schedules in time, ${queues.length} queues with workers`);

@@ -15,14 +15,14 @@ const production = {
   KEY_ENCRYPTION_KEY: 'ZG9jdG9yLWxpbWl0cy0wMTIzNDU2Nzg5LWFiY2RlZmdoaWprbA==',
 };
 
-test('production that trusts no proxy is a warning with its fix: every client would be one address', async () => {
+test('warns about production without a trusted proxy, where all clients would share one address', async () => {
   expect(await judge({ ...production, TRUSTED_PROXIES: '' })).toMatchObject({
     result: 'warn',
     fix: expect.stringContaining('TRUSTED_PROXIES'),
   });
 });
 
-test('says where addresses come from', async () => {
+test('reports the source of client addresses', async () => {
   expect(await judge({ TRUSTED_PROXIES: '' })).toEqual({
     result: 'pass',
     evidence: 'address of the connection; rate limits default',

@@ -9,11 +9,11 @@ import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 type Backlog = Awaited<ReturnType<typeof readMailBacklog>>;
 
-/** A requested mail is sent within seconds. */
+/** Mails are sent within seconds; one that waits longer than this is late. */
 const LATE_SECONDS = 300;
 
-/** @param way where mails are sent; @param failure a code, if the SMTP server could not be used */
-export function judgeMail(
+/** @param way how mails are sent; @param failure the error code, if the SMTP server could not be used */
+export function mailResult(
   { waiting, givenUp, oldestSeconds }: Backlog,
   { way, isFolder, isDevelopment, failure }: MailWay,
 ): Result {
@@ -22,7 +22,7 @@ export function judgeMail(
     return fail(`${evidence}; ${failure}`, 'check SMTP_URL: host, port, TLS, user and password');
   if (oldestSeconds > LATE_SECONDS)
     return warn(
-      `${evidence}, the oldest since ${Math.round(oldestSeconds / 60)} min`,
+      `${evidence}, the oldest for ${Math.round(oldestSeconds / 60)} min`,
       'see the worker log for the cause',
     );
   if (isFolder && !isDevelopment) return warn(`${evidence}: they are not delivered`, 'set SMTP_URL');
@@ -32,25 +32,25 @@ export function judgeMail(
 
 type MailWay = {
   readonly way: string;
-  /** Mails are files: there is no server. */
+  /** True if mails are written to files because no server is set. */
   readonly isFolder: boolean;
   readonly isDevelopment: boolean;
   readonly failure?: string | undefined;
 };
 
-/** Whether mails can be sent, and are sent. */
+/** Checks that mails can be sent and that none waits. */
 export const mailCheck: Check = {
   name: 'mail',
   run: async () => {
     const { mail, server } = loadConfig(process.env);
     const { smtpUrl, from } = mail;
     const isDevelopment = server.profile === 'development';
-    const standing = await withDatabase(readMailBacklog);
+    const backlog = await withDatabase(readMailBacklog);
     if (smtpUrl === undefined)
-      return judgeMail(standing, { way: `files in ${mailFolderOf(resolveDataDir())}`, isFolder: true, isDevelopment });
+      return mailResult(backlog, { way: `files in ${mailFolderOf(resolveDataDir())}`, isFolder: true, isDevelopment });
     const failure = await trySmtp({ url: smtpUrl, from, requireTls: !isLocalSmtp(smtpUrl) });
     const { hostname, port } = new URL(smtpUrl);
     const way = `SMTP ${hostname}${port === '' ? '' : `:${port}`}`;
-    return judgeMail(standing, { way, isFolder: false, isDevelopment, failure });
+    return mailResult(backlog, { way, isFolder: false, isDevelopment, failure });
   },
 };

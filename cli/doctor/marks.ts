@@ -7,7 +7,7 @@ import { asCommandError } from '../as-command-error.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
-// One row. Command lines and starts come and go.
+// One row. Short-lived processes (the command line, a start) are not counted.
 const stateFacts = defineStatement(
   'doctorStateFacts',
   `SELECT incarnation::text, revocation_epoch AS epoch, beat,
@@ -19,7 +19,7 @@ const stateFacts = defineStatement(
 
 type StateFacts = { incarnation: string; epoch: number; beat: number; hosts: number };
 
-export function judgeMarks(store: 'file' | 's3', marks: Marks | null, state: StateFacts): Result {
+export function marksResult(store: 'file' | 's3', marks: Marks | null, state: StateFacts): Result {
   if (!marks) return warn(`none yet (${store}): the database is trusted as it is`, 'start the API once');
   const isBehind =
     state.incarnation !== marks.incarnation || state.epoch < marks.revocationEpoch || state.beat < marks.beat;
@@ -51,7 +51,7 @@ export const marksCheck: Check = {
         });
       const [state] = await sql.query<StateFacts>(stateFacts);
       return state
-        ? judgeMarks(config.store, marks, state)
+        ? marksResult(config.store, marks, state)
         : fail('the database has no state', 'npx sallyport migrate up');
     }),
 };

@@ -3,14 +3,14 @@ import { judgeRedis } from './redis.ts';
 
 const facts = { version: '7.0.15', evictionPolicy: 'noeviction', isAppendOnly: true };
 
-test('a Redis that would throw jobs away when memory is short fails, and the fix is named', () => {
+test('fails with the fix on a Redis that evicts keys, and so jobs, when memory is short', () => {
   expect(judgeRedis({ ...facts, evictionPolicy: 'allkeys-lru' })).toMatchObject({
     result: 'fail',
     fix: 'set maxmemory-policy noeviction',
   });
 });
 
-test('one that forgets its jobs at a restart is a warning, one that keeps them passes', () => {
+test('warns about a Redis that loses its jobs at a restart, and passes one that keeps them', () => {
   expect(judgeRedis({ ...facts, isAppendOnly: false }).result).toBe('warn');
   expect(judgeRedis(facts)).toEqual({
     result: 'pass',

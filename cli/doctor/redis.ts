@@ -3,11 +3,11 @@ import { type RedisFacts, readRedisFacts } from '#services/platform/redis/facts.
 import { openContext } from '../context.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
-/** Losing all of Redis is harmless; losing single keys is not: missing jobs would go unnoticed for too long. */
+/** Losing all of Redis is harmless. Losing single keys is not: a missing job would go unnoticed for too long. */
 export function judgeRedis({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {
   const evidence = `version ${version}, maxmemory-policy ${evictionPolicy}, append-only file ${isAppendOnly ? 'on' : 'off'}`;
   if (evictionPolicy !== 'noeviction') return fail(evidence, 'set maxmemory-policy noeviction');
-  if (!isAppendOnly) return warn(evidence, 'set appendonly yes: without it a restart loses the waiting jobs');
+  if (!isAppendOnly) return warn(evidence, 'set appendonly yes; without it, a restart loses the waiting jobs');
   return pass(evidence);
 }
 

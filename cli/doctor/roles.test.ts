@@ -3,7 +3,7 @@ import { judgeRoles, type RoleFacts } from './roles.ts';
 
 const owner: RoleFacts = { login: 'sally"port', roles: 2, isMember: true, isOwner: true };
 
-test('a login of its own passes; one that owns the tables passes in development and is told in production', () => {
+test('a separate database user passes; one that owns the tables passes in development and is a warning in production', () => {
   expect(judgeRoles({ ...owner, isOwner: false }, true)).toMatchObject({ result: 'pass' });
   expect(judgeRoles(owner, false)).toMatchObject({ result: 'pass' });
   expect(judgeRoles(owner, true)).toMatchObject({
@@ -16,7 +16,7 @@ test('a login of its own passes; one that owns the tables passes in development 
 test.each([
   ['are missing', { roles: 0, isMember: false }],
   ['have no rights in this database', { roles: 1 }],
-])('where the roles %s the statements that mend it are shown', (_, facts) => {
+])('shows the statements that fix it if the roles %s', (_, facts) => {
   expect(judgeRoles({ ...owner, ...facts }, false)).toMatchObject({
     result: 'warn',
     fix: expect.stringMatching(
@@ -25,7 +25,7 @@ test.each([
   });
 });
 
-test('where another database of the server brought the roles, no statement makes them again', () => {
+test('shows no statement that creates the roles if another database of the cluster has them', () => {
   expect(judgeRoles({ ...owner, isMember: false }, false)).toMatchObject({
     result: 'warn',
     evidence: expect.stringContaining('is no member of sallyport_sealer'),

@@ -16,7 +16,7 @@ const roleFacts = defineStatement(
 
 export type RoleFacts = {
   readonly login: string;
-  /** How many of the two roles have rights in this database. */
+  /** Number of the two roles that have rights in this database. */
   readonly roles: number;
   readonly isMember: boolean;
   /** Also true for a superuser. */
@@ -29,7 +29,7 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
   if (roles === 2 && isOwner && !isMember)
     return warn(
-      `processes run as ${login}, which may change sealed events: it is no member of sallyport_sealer`,
+      `processes run as ${login}, which may change sealed events: it is not a member of sallyport_sealer`,
       `as a superuser: GRANT sallyport_sealer TO ${quoted(login)};`,
     );
   if (roles < 2)
@@ -46,7 +46,7 @@ export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isPro
   return pass(evidence);
 }
 
-/** The rights of the processes on the audit log. */
+/** Checks the rights of the processes on the audit log. */
 export const rolesCheck: Check = {
   name: 'database roles',
   run: () =>

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { queryRows } from '#testing/harness/ports.ts';
 import { openCliHarness } from '../cli-harness.ts';
 
-test('fails on a database that refuses to write, with what to look at', async () => {
+test('fails with a fix on a database that refuses to write', async () => {
   const { ports, sallyport, close } = await openCliHarness();
   onTestFinished(close);
   const postgres = async (): Promise<unknown> => {

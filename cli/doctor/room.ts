@@ -3,13 +3,13 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { fail, pass, type Result, warn } from './check.ts';
 
 const MEGABYTE = 1_048_576;
-/** Less than this fills up with one night's dump or log. */
+/** One dump or one night's log can fill less than this. */
 const LITTLE_MEGABYTES = 1_024;
-/** With less than this the next WAL segment may not fit. */
+/** The next WAL segment may not fit into less than this. */
 const LEAST_MEGABYTES = 128;
 
-/** @param freeBytes what may still be written into the directory */
-export function judgeRoom(directory: string, freeBytes: number): Result {
+/** @param freeBytes bytes that can still be written into the directory */
+export function roomResult(directory: string, freeBytes: number): Result {
   const megabytes = Math.floor(freeBytes / MEGABYTE);
   const evidence = `${directory}, ${megabytes.toLocaleString('en')} MB free`;
   const fix = `free space on its file system: df -h ${directory}`;
@@ -17,15 +17,15 @@ export function judgeRoom(directory: string, freeBytes: number): Result {
   return megabytes < LITTLE_MEGABYTES ? warn(evidence, fix) : pass(evidence);
 }
 
-/** Writes new pages to the disk, dropped at the end of the transaction: a full disk refuses these first. */
+/** Writes new pages, dropped at the end of the transaction: a full disk refuses new pages first. */
 const TAKE_ROOM = defineStatement(
   'doctorTakeRoom',
   `CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`,
 );
 
 /**
- * Why the database would refuse to write, found by trying it on its data disk; undefined when it would not.
- * @param isReadOnly as the database says of its transactions
+ * Finds out by a test write on the data disk why the database would refuse to write; undefined if it would not.
+ * @param isReadOnly whether the database reports its transactions as read-only
  */
 export async function writeRefusal(
   sql: Sql,
@@ -40,7 +40,7 @@ export async function writeRefusal(
     await sql.query(TAKE_ROOM);
     return undefined;
   } catch (err) {
-    // The trouble of a database comes as the cause of an answer, a right that is missing as it is.
+    // The pool wraps an unavailable database in an error with a cause; it passes a missing right on unchanged.
     const { code, cause } = err as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };
     // Without the right to create temporary tables the result is unknown.
     if (code === '42501') return undefined;

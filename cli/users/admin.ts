@@ -40,16 +40,16 @@ const line = (user: AccountView): string =>
     user.email,
   ].join('  ');
 
-/** A summary for support staff. */
-function standing(user: AccountDetailView): string[] {
+/** Summary of an account for support staff. */
+function accountState(user: AccountDetailView): string[] {
   const { totp, passkeys, recovery_codes_left: codes } = user.factors;
   const lock = user.password_closed
-    ? 'closed until unlocked'
+    ? 'locked until an administrator or the owner unlocks it'
     : user.locked_until === null
-      ? 'open'
+      ? 'not locked'
       : `locked until ${user.locked_until}`;
   return [
-    `sessions ${user.sessions}  logins ${user.logins}  last login ${user.last_login_at ?? 'never'}`,
+    `sessions ${user.sessions}  token families ${user.logins}  last sign-in ${user.last_login_at ?? 'never'}`,
     `password ${lock}  wrong ${user.failed_logins}  changed ${user.password_changed_at ?? 'never'}`,
     `factors totp ${totp ? 'yes' : 'no'}  passkeys ${passkeys}  recovery codes ${codes}`,
   ];
@@ -83,7 +83,7 @@ export function registerUserAdmin(users: Command): void {
     .argument('<user_id>')
     .action((userId: string, _own, command: Command) =>
       onAccounts<GlobalOptions>(command, async (ports, output) => {
-        output.data(await showUser(ports, userId), (user) => [line(user), ...standing(user)]);
+        output.data(await showUser(ports, userId), (user) => [line(user), ...accountState(user)]);
       }),
     );
   for (const [verb, work, description] of [
@@ -110,7 +110,7 @@ export function registerUserAdmin(users: Command): void {
         const { reason, passkeys = false } = options;
         const act = () => resetFactors({ ...ports, ...untold, ...mailer() }, { userId, reason, passkeys }, caller);
         const what = `remove the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`;
-        await actAsked(output, options, what, act, (user) => [line(user), ...standing(user)]);
+        await actAsked(output, options, what, act, (user) => [line(user), ...accountState(user)]);
       }),
     );
   addReason(users.command('delete'))

@@ -14,7 +14,7 @@ const inviter = () => ({ ...mailer(), invitationSeconds: loadConfig(process.env)
 
 type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
 
-/** Refuses what the API would refuse. */
+/** Validates the input as the API does. */
 function checked(email: string, { name, role, reason }: InviteOptions) {
   const parsed = inviteUserEndpoint.body?.safeParse({ email, name, roles: role, reason });
   if (parsed?.success) return parsed.data;
