@@ -1,6 +1,6 @@
 import { defineError } from './define/error.ts';
 
-/** Errors that belong to no module: the request's form and the stores behind everything. */
+/** Errors that belong to no module: malformed requests and unavailable stores. */
 
 export const requestInvalid = defineError({
   code: 'request_invalid',
@@ -126,7 +126,7 @@ export const queueUnavailable = defineError({
   retryable: true,
 });
 
-/** The worker lost its lock: another run of the same job has begun, and this one must not change anything. */
+/** The worker lost its lock: another run of the same job has begun, so this run must not write. */
 export const runSuperseded = defineError({
   code: 'run_superseded',
   status: 409,
@@ -167,7 +167,7 @@ export const internalError = defineError({
   retryable: true,
 });
 
-/** Raised with the limit's own headers; `options.retryAfterSeconds` is when its window ends. */
+/** Thrown with the headers of the limit; `options.retryAfterSeconds` is the time until its window ends. */
 export const rateLimited = defineError({
   code: 'rate_limited',
   status: 429,
@@ -179,7 +179,7 @@ export const rateLimited = defineError({
   retryable: true,
 });
 
-/** No usable credential. `options.detail` says what was expected, never what was wrong with a secret. */
+/** No valid credential. `options.detail` says what was expected, never what was wrong with a secret. */
 export const unauthenticated = defineError({
   code: 'unauthenticated',
   status: 401,
@@ -240,7 +240,7 @@ export const originRefused = defineError({
   retryable: false,
 });
 
-/** A cursor that does not belong to this list. */
+/** A cursor of another list, or a changed one. */
 export const cursorInvalid = defineError({
   code: 'cursor_invalid',
   status: 400,

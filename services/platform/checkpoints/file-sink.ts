@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { CheckpointForkError, type CheckpointSink, type LogMark } from '#services/domain/ports.ts';
 import { writeDurably } from '../marks/durable-file.ts';
 
-/** A head is kept for good this often; in between only the newest is. */
+/** One head an hour is kept for good; between two of them only the newest exists. */
 const KEEP_MS = 3_600_000;
 
 /**
- * Checkpoints as files, for whatever carries them off this machine: `<folder>/<origin>/checkpoint` is the newest,
- * `<milliseconds>-<size>.checkpoint` one an hour. Where the newest is of another history it stays, and the other is put
- * beside it as `<size>-<root>.fork`.
+ * Writes checkpoints as files, to be copied off this machine: `<folder>/<origin>/checkpoint` is the newest,
+ * `<milliseconds>-<size>.checkpoint` is kept once an hour. If a new head contradicts the newest file, that file stays,
+ * and the new head is written beside it as `<size>-<root>.fork`.
  */
 export function createFileSink(folder: string, now: () => number = Date.now): CheckpointSink {
   return {
@@ -29,7 +29,7 @@ export function createFileSink(folder: string, now: () => number = Date.now): Ch
         await writeDurably(join(home, `${checkpoint.size}-${root}.fork`), checkpoint.note);
         throw new CheckpointForkError(held);
       }
-      // Another worker has published a later one.
+      // Another worker has published a later head.
       if (held !== null && headOf(held).size > checkpoint.size) return [];
       await writeDurably(newest, checkpoint.note);
       if (await isKeepingTime(home, now())) await writeDurably(keptPath(home, now(), checkpoint.size), checkpoint.note);
@@ -43,7 +43,7 @@ function headOf(note: string): LogMark {
   return { origin, size: Number(size), root };
 }
 
-/** Whether the two heads can be of one history: of one size they have one root. */
+/** Whether two heads can belong to one history: heads of the same size must have the same root. */
 const continues = (one: LogMark, other: LogMark): boolean => one.size !== other.size || one.root === other.root;
 
 const KEPT = /^(\d+)-(\d+)\.checkpoint$/;

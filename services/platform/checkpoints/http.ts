@@ -4,7 +4,7 @@ const ANSWER_BYTES_MAX = 65_536;
 
 export type SinkAnswer = { readonly status: number; readonly text: string; readonly headers: Headers };
 
-/** One request to a sink: no redirects, an answer of bounded size. Throws what is not HTTP as it comes. */
+/** Sends one request to a sink, without redirects and with a bounded answer. Throws network errors unchanged. */
 export async function ask(url: string, init: RequestInit, signal: AbortSignal): Promise<SinkAnswer> {
   const response = await fetch(url, { ...init, signal, redirect: 'error' });
   const chunks: Uint8Array[] = [];
@@ -17,7 +17,7 @@ export async function ask(url: string, init: RequestInit, signal: AbortSignal): 
   return { status: response.status, text: Buffer.concat(chunks).toString('utf8'), headers: response.headers };
 }
 
-/** 4xx will not pass by waiting; everything else may. */
+/** A 4xx answer is permanent; any other failure may pass. */
 export function failed({ status }: SinkAnswer): Error {
   return status >= 400 && status < 500 && status !== 408 && status !== 429
     ? new SinkRefusedError(`http_${status}`)

@@ -25,7 +25,7 @@ async function headsIn(notes: AsyncIterable<PublishedNote>): Promise<string[]> {
   return heads.sort();
 }
 
-test('of the file sink every head of every log is read: the newest, those kept by the hour, and forks', async () => {
+test('reads every head of every log from the file sink: the newest, the hourly ones and forks', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-notes-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   let nowMs = 0;
@@ -50,7 +50,7 @@ test('of the file sink every head of every log is read: the newest, those kept b
   expect(await headsIn(readFileNotes(join(folder, 'none')))).toEqual([]);
 });
 
-test('of the s3 sink every object of every log is read, page after page, and nothing else of the bucket', async () => {
+test('reads every head of every log from the s3 sink, page by page, and no other object of the bucket', async () => {
   const server = await startS3Server();
   onTestFinished(() => server.close());
   const sink = createS3Sink(server.settings);
@@ -64,7 +64,7 @@ test('of the s3 sink every object of every log is read, page after page, and not
   expect(heads).toContain('a.example/log 119');
 });
 
-test('a bucket that cannot be listed is an error, never a bucket without heads', async () => {
+test('a bucket that cannot be listed is an error, never an empty result', async () => {
   const server = await startS3Server();
   onTestFinished(() => server.close());
   const { settings } = server;

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { failed } from './http.ts';
 import { createS3Requests, type S3Settings } from './s3-requests.ts';
 
-/** A signed head as a sink has it. */
+/** A signed head as a sink stores it. */
 export type PublishedNote = {
   readonly where: string;
   readonly note: string;
-  /** Put beside the newest because it is of another history, perhaps another installation's. */
+  /** Stored beside the newest head because it belongs to another history, perhaps of another installation. */
   readonly isFork: boolean;
 };
 
 const NOTE_FILE = /^(checkpoint|\d+-\d+\.checkpoint|\d+-[0-9a-f]+\.fork)$/;
 
-/** Every head in the folder of the file sink, of every log. */
+/** Every head of every log in the folder of the file sink. */
 export async function* readFileNotes(folder: string): AsyncGenerator<PublishedNote> {
   for (const origin of await namesIn(folder))
     for (const name of await namesIn(join(folder, origin))) {
@@ -23,7 +23,7 @@ export async function* readFileNotes(folder: string): AsyncGenerator<PublishedNo
     }
 }
 
-/** None where there is no such folder. */
+/** Names in a folder; empty if the folder does not exist. */
 const namesIn = async (folder: string): Promise<string[]> =>
   (
     await readdir(folder).catch((err: NodeJS.ErrnoException) => {
@@ -33,12 +33,12 @@ const namesIn = async (folder: string): Promise<string[]> =>
   ).sort();
 
 const TIMEOUT_MS = 10_000;
-/** A page of names stays below the largest answer that is read. */
+/** Keeps a page of names below the largest answer that is read. */
 const PAGE = 100;
 const READ_AT_ONCE = 16;
 const NOTE_OBJECT = /\/\d{16}$/;
 
-/** Every head below the prefix of the s3 sink, of every log. Listing takes the right `s3:ListBucket`. */
+/** Every head of every log below the prefix of the s3 sink. Listing needs the right `s3:ListBucket`. */
 export async function* readS3Notes(settings: S3Settings, now?: () => number): AsyncGenerator<PublishedNote> {
   const send = createS3Requests(settings, now);
   for await (const names of listedNames(settings, now)) {
@@ -69,8 +69,8 @@ async function* listedNames(settings: S3Settings, now?: () => number): AsyncGene
 type Place = { readonly bucket: S3Settings; readonly prefix: string };
 
 /**
- * The bucket and the prefix in the address: path-style has the bucket as its first segment, virtual-hosted style has it
- * in the host. Only the right one of the two answers with a list.
+ * Splits the address into bucket and prefix. Path style has the bucket as its first segment, virtual-hosted style has it
+ * in the host; only the style that the store uses answers with a list.
  */
 async function bucketOf(settings: S3Settings, now?: () => number): Promise<Place> {
   const { origin, pathname } = new URL(settings.url);
@@ -103,7 +103,7 @@ async function listPage(
   const send = createS3Requests(bucket, now);
   const answer = await send({ method: 'GET', name: '', query }, AbortSignal.timeout(TIMEOUT_MS));
   if (answer.status !== 200) throw failed(answer);
-  if (!answer.text.includes('<ListBucketResult')) throw new Error('the answer is no list of a bucket');
+  if (!answer.text.includes('<ListBucketResult')) throw new Error('the answer is not a bucket listing');
   return {
     keys: [...answer.text.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key = '']) => unescaped(key)),
     isCutShort: answer.text.includes('<IsTruncated>true</IsTruncated>'),

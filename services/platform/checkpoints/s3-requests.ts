@@ -8,7 +8,7 @@ export type S3Settings = {
   readonly credentials: S3Credentials;
 };
 
-/** As sections of settings name them; that all are set is checked when settings are read. */
+/** The settings of an S3 section; the configuration check ensures that all are set. */
 export const s3SettingsOf = (section: {
   readonly s3Url: string | undefined;
   readonly s3Region: string;
@@ -25,25 +25,25 @@ export const s3SettingsOf = (section: {
 
 type S3Request = {
   readonly method: 'PUT' | 'GET';
-  /** Below the prefix; encoded already. Empty: the bucket itself. */
+  /** Percent-encoded name below the prefix; empty for the bucket itself. */
   readonly name: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Signed as well; names in lower case. */
+  /** Also signed; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
 };
 
 const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** In the order and the spelling that are signed. */
+/** In the order and spelling in which it is signed. */
 const queryText = (query: Readonly<Record<string, string>>): string =>
   Object.entries(query)
     .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     .sort()
     .join('&');
 
-/** Signed requests to the objects below one prefix of an S3-style store. */
+/** Sends signed requests to the objects below one prefix of an S3-compatible store. */
 export function createS3Requests({ url, region, credentials }: S3Settings, now: () => number = Date.now) {
   return (
     { method, name, query = {}, body = '', headers = {} }: S3Request,

@@ -17,7 +17,7 @@ const checkpoint = (size: number, rootByte = 1): OutgoingCheckpoint => {
 const publish = (what: OutgoingCheckpoint, settings = server.settings) =>
   createS3Sink(settings).publish(what, AbortSignal.timeout(5_000));
 
-test('puts one object for each head, signed, only where none is', async () => {
+test('puts one object for each head, signed, and overwrites none', async () => {
   await publish(checkpoint(7));
   await publish(checkpoint(8));
   await publish(checkpoint(8));
@@ -27,7 +27,7 @@ test('puts one object for each head, signed, only where none is', async () => {
   expect(server.answers).toEqual([200, 200, 412, 200]);
 });
 
-test('another root of a size that is there is a fork, and what is there stays', async () => {
+test('another root of a published size is a fork, and the published object stays', async () => {
   await publish(checkpoint(7));
   const fork = await publish(checkpoint(7, 2)).catch((err: unknown) => err);
   expect(fork).toBeInstanceOf(CheckpointForkError);
@@ -35,7 +35,7 @@ test('another root of a size that is there is a fork, and what is there stays', 
   expect(server.objects.size).toBe(1);
 });
 
-test('a refusal is told from a sink that is out of reach', async () => {
+test('distinguishes a refusal from an unreachable sink', async () => {
   const { settings } = server;
   const stranger = { ...settings, credentials: { ...settings.credentials, secretAccessKey: 'wrong' } };
   await expect(publish(checkpoint(7), stranger)).rejects.toBeInstanceOf(SinkRefusedError);

@@ -2,13 +2,13 @@ import { CheckpointForkError, type CheckpointSink } from '#services/domain/ports
 import { failed } from './http.ts';
 import { createS3Requests, type S3Settings } from './s3-requests.ts';
 
-/** How often an object is put. */
+/** Interval between two objects. */
 const INTERVAL_MS = 60_000;
 const SIZE_DIGITS = 16;
 
 /**
- * One object for each checkpoint, `<prefix>/<origin>/<size>`, put only where none is: with object lock on the bucket
- * it cannot be deleted. An existing object must have the same head.
+ * Puts one object for each checkpoint, `<prefix>/<origin>/<size>`, and overwrites none: with object lock on the bucket
+ * it cannot be deleted. An existing object must hold the same head.
  */
 export function createS3Sink(settings: S3Settings, now: () => number = Date.now): CheckpointSink {
   const send = createS3Requests(settings, now);

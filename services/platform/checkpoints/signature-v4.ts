@@ -9,7 +9,7 @@ export type S3Credentials = {
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
-/** Of a path only what RFC 3986 leaves unreserved, and its slashes, stand for themselves. */
+/** Encodes a path: only slashes and the unreserved characters of RFC 3986 stay as they are. */
 const encodePath = (path: string): string =>
   path
     .split('/')
@@ -22,10 +22,10 @@ const encodePath = (path: string): string =>
     .join('/');
 
 /**
- * Headers that sign a request to an S3-style service (AWS Signature Version 4, one chunk). A query is in the order and
- * the spelling that are signed.
+ * Headers that sign a request to an S3-compatible service (AWS Signature Version 4, one chunk). The query must be in
+ * the order and spelling in which it is signed.
  * @param headers further headers to sign, names in lower case
- * @returns all headers to send, but `host`
+ * @returns all headers to send, except `host`
  */
 export function signV4(
   request: {

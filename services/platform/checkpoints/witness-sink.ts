@@ -7,7 +7,7 @@ import {
 } from '#services/domain/ports.ts';
 import { ask, failed, type SinkAnswer } from './http.ts';
 
-/** How often a witness is asked to cosign. */
+/** Interval between two requests for a cosignature. */
 const INTERVAL_MS = 5_000;
 
 export type WitnessSettings = {
@@ -18,11 +18,11 @@ export type WitnessSettings = {
 };
 
 /**
- * A witness (c2sp.org/tlog-witness): asked to cosign with a proof that the new head extends the last one it saw. Which
- * that was it says itself, by 409.
+ * Asks a witness (c2sp.org/tlog-witness) for a cosignature, with a proof that the new head extends the last head that it
+ * saw. If we assume the wrong last head, the witness answers 409 with the right one.
  */
 export function createWitnessSink({ vkey, url }: WitnessSettings): CheckpointSink {
-  /** What it has seen of this log, as far as we know. */
+  /** Size of the log that the witness last saw, as far as we know. */
   let known = 0;
   let origin: string | undefined;
 
@@ -47,7 +47,7 @@ export function createWitnessSink({ vkey, url }: WitnessSettings): CheckpointSin
         if (known > checkpoint.size) throw new SinkAheadError(known);
         answer = await submit(checkpoint, signal);
       }
-      // 422: the proof does not lead from its root to ours. 409 without a size: another root of this size.
+      // 422: the proof does not lead from the witness' root to ours. 409 without a size: it saw another root of this size.
       if (answer.status === 422 || answer.status === 409)
         throw new CheckpointForkError(`old ${known}: ${answer.status}`);
       if (answer.status !== 200) throw failed(answer);

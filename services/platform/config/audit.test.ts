@@ -13,7 +13,7 @@ const refused = (env: Record<string, string>): string[] => {
   return [];
 };
 
-test('without any setting, heads go to files', () => {
+test('heads are written to files by default', () => {
   expect(loadConfig({}).audit).toMatchObject({ sinks: ['file'], witnesses: [], logOrigin: undefined });
 });
 
@@ -33,14 +33,14 @@ test.each<[Record<string, string>, string]>([
   [{ AUDIT_CHECKPOINT_SINKS: 'file,paper' }, 'AUDIT_CHECKPOINT_SINKS'],
   [{ AUDIT_CHECKPOINT_SINKS: 'witness' }, 'AUDIT_WITNESSES'],
   [{ AUDIT_WITNESSES: VKEY }, 'AUDIT_WITNESSES'],
-  // A log's own key does not cosign.
+  // The key of a log, which cannot cosign.
   [{ AUDIT_WITNESSES: `${VKEY.replace('+BP', '+AP')} https://witness.example` }, 'AUDIT_WITNESSES'],
   [{ AUDIT_LOG_ORIGIN: 'two words' }, 'AUDIT_LOG_ORIGIN'],
   [{ AUDIT_LOG_ORIGIN: 'a+b' }, 'AUDIT_LOG_ORIGIN'],
   [{ AUDIT_S3_URL: 'ftp://x' }, 'AUDIT_S3_URL'],
-])('%o is refused by name: %s', (env, name) => expect(refused(env)).toEqual([name]));
+])('%o is refused, and the problem names %s', (env, name) => expect(refused(env)).toEqual([name]));
 
-test('S3 needs its address and credentials, and production a sink', () => {
+test('the s3 sink needs address and credentials, and production needs a sink', () => {
   expect(refused({ AUDIT_CHECKPOINT_SINKS: 's3' })).toEqual([
     'AUDIT_S3_URL',
     'AUDIT_S3_ACCESS_KEY_ID',

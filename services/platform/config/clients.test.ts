@@ -26,7 +26,7 @@ test.each([
   ['UNVETTED_CLIENT_SCOPES', { UNVETTED_CLIENT_SCOPES: 'a"b' }],
   ['UNVETTED_CLIENT_AUDIENCES', { UNVETTED_CLIENT_AUDIENCES: 'https://api.example/mcp, *' }],
   ['CLIENT_DOCUMENTS_PRIVATE', { CLIENT_DOCUMENTS_PRIVATE: 'true', SALLYPORT_PROFILE: 'staging' }],
-])('%s is refused where it is unsafe or cannot be read', (env, changes) => {
+])('%s is refused if it is unsafe or unreadable', (env, changes) => {
   try {
     loadConfig({ ...base, ...changes });
     expect.unreachable();

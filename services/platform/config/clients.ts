@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { flag, oneOf } from './shapes.ts';
 
-/** Words of RFC 6749 §3.3 scopes or of audiences: printable ASCII without space, quote and backslash. */
+/** Scopes (RFC 6749 §3.3) or audiences: printable ASCII without space, quote and backslash. */
 const words = (fallback: string) =>
   z
     .string()
@@ -16,7 +16,7 @@ const words = (fallback: string) =>
       return z.NEVER;
     });
 
-/** Unvetted clients: clients that register themselves, and client metadata documents. */
+/** Settings of unvetted clients: clients that register themselves, and client metadata documents. */
 export const clientSettings = defineSettings({
   registration: {
     env: 'CLIENT_REGISTRATION',
@@ -40,7 +40,7 @@ export const clientSettings = defineSettings({
   },
   audiences: {
     env: 'UNVETTED_CLIENT_AUDIENCES',
-    // For a client `*` means every audience, which an unvetted client must not have.
+    // In a client's audiences `*` means every audience, which an unvetted client must not have.
     schema: words('').refine((audiences) => !audiences.includes('*'), '"*" means every audience: list them'),
     use: 'Audiences that tokens of unvetted clients may have besides JWT_AUDIENCE, comma separated.',
   },

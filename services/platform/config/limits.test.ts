@@ -28,7 +28,7 @@ describe('rate limits as configured', () => {
       expect(() => limitsOf({ RATE_LIMIT_CREDENTIAL_PER_MINUTE: value }), value).toThrow(ConfigError);
   });
 
-  test('role factors are pairs of a role and a number; anything else is refused by name', () => {
+  test('role factors are pairs of a role and a number; any other value is refused', () => {
     expect([...limitsOf({ RATE_LIMIT_ROLE_FACTORS: 'agent=5, operator=0.5' }).roleFactors]).toEqual([
       ['agent', 5],
       ['operator', 0.5],
@@ -38,7 +38,7 @@ describe('rate limits as configured', () => {
   });
 });
 
-test('production without TRUSTED_PROXIES is told that all clients behind a proxy would be one', () => {
+test('production without TRUSTED_PROXIES gets a warning that all clients behind a proxy share one address', () => {
   expect(unresolvedAddressWarning({ profile: 'production', trustedProxies: [] })).toContain('set TRUSTED_PROXIES');
   expect(unresolvedAddressWarning({ profile: 'production', trustedProxies: ['10.0.0.1'] })).toBeNull();
   expect(unresolvedAddressWarning({ profile: 'development', trustedProxies: [] })).toBeNull();

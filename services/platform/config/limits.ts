@@ -66,9 +66,9 @@ export const limitSettings = defineSettings({
 export type RateLimitConfig = SettingsOf<typeof limitSettings>;
 
 export const UNRESOLVED_ADDRESS_FIX =
-  'set TRUSTED_PROXIES to the addresses of your load balancer; nothing to do if clients connect directly';
+  'set TRUSTED_PROXIES to the addresses of your load balancer; if clients connect directly, no action is needed';
 
-/** A problem with the resolution of client addresses, or null: behind an unlisted proxy all clients share one address. */
+/** A warning, or null. Behind a proxy that is not listed, all clients share one address. */
 export const unresolvedAddressWarning = (server: {
   readonly profile: string;
   readonly trustedProxies: readonly string[];

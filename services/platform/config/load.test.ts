@@ -13,7 +13,7 @@ const production = (): Record<string, string> => ({
   KEY_ENCRYPTION_KEY: secret(),
 });
 
-/** The variables a start is refused for, once for each problem; empty where it is not. */
+/** The variables for which a start is refused, once for each problem; empty if it is not refused. */
 function refused(env: Record<string, string>): string[] {
   try {
     loadConfig(env);
@@ -44,7 +44,7 @@ describe('unsafe settings stop the start', () => {
     ['KEY_PREPUBLISH_SECONDS', '59', { JWKS_MAX_AGE_SECONDS: '60' }],
     ['JWT_REFRESH_ABSOLUTE_EXPIRY', '3599', { JWT_REFRESH_EXPIRY: '3600' }],
     ['RATE_LIMIT_PROFILE', 'load'],
-  ])('production refuses %s=%s by name', (env, value, beside?: Record<string, string>) => {
+  ])('production refuses %s=%s and names the variable', (env, value, beside?: Record<string, string>) => {
     expect(refused({ ...production(), ...beside, [env]: value })).toEqual([env]);
   });
 
@@ -53,13 +53,13 @@ describe('unsafe settings stop the start', () => {
     ['JWT_REFRESH_ABSOLUTE_EXPIRY', '3600', { JWT_REFRESH_EXPIRY: '3600' }],
     ['REFRESH_GRACE_SECONDS', '1', {}],
     ['REFRESH_GRACE_USES', '1', {}],
-    // So that a client can be tested against expiry without a wait.
+    // A short lifetime lets a client be tested against expiry without a wait.
     ['JWT_ACCESS_EXPIRY', '1', {}],
-  ])('and takes %s=%s: the bound itself is safe', (env, value, beside) => {
+  ])('production accepts %s=%s: the bound itself is safe', (env, value, beside) => {
     expect(refused({ ...production(), ...beside, [env]: value })).toEqual([]);
   });
 
-  test('staging needs the same secrets as production, and may do without TLS and a public URL', () => {
+  test('staging needs the same secrets as production, but neither TLS nor a public URL', () => {
     const staging = { SALLYPORT_PROFILE: 'staging', BETTER_AUTH_SECRET: secret(), KEY_ENCRYPTION_KEY: secret() };
     expect(refused(staging)).toEqual([]);
     expect(refused({ ...staging, KEY_ENCRYPTION_KEY: '' })).toEqual(['KEY_ENCRYPTION_KEY']);
@@ -67,7 +67,7 @@ describe('unsafe settings stop the start', () => {
     expect(refused({ ...staging, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: '/run/secrets/key' })).toEqual([]);
   });
 
-  test('HS256 outside development needs a secret of its own, and in production to be asked for', () => {
+  test('HS256 needs a separate secret outside development, and an explicit permission in production', () => {
     expect(refused({ JWT_ALGORITHM: 'HS256' })).toEqual([]);
     const shared = { ...production(), JWT_ALGORITHM: 'HS256' };
     expect(refused({ ...shared, SALLYPORT_PROFILE: 'staging' })).toEqual(['JWT_SECRET']);
@@ -76,7 +76,7 @@ describe('unsafe settings stop the start', () => {
     expect(refused({ ...shared, JWT_SECRET: secret(), ALLOW_HS256_IN_PRODUCTION: 'true' })).toEqual([]);
   });
 
-  test.each(['production', 'staging'])('%s refuses one secret for two purposes, and names both', async (profile) => {
+  test.each(['production', 'staging'])('%s refuses one secret for two purposes and names both variables', async (profile) => {
     const one = secret();
     const twice = { ...production(), SALLYPORT_PROFILE: profile, BETTER_AUTH_SECRET: one };
     const names = 'KEY_ENCRYPTION_KEY: is the same secret as BETTER_AUTH_SECRET';
@@ -89,12 +89,12 @@ describe('unsafe settings stop the start', () => {
     await writeFile(file, `${one}\n`);
     const fromFile = { ...twice, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: file };
     expect(refused(fromFile)).toEqual(['KEY_ENCRYPTION_KEY_FILE']);
-    // The way out: sealed again under another key.
+    // Allowed, so that an operator can re-encrypt under another key.
     expect(refused({ ...twice, KEY_ENCRYPTION_KEY_PREVIOUS: one })).toEqual([]);
     expect(refused({ BETTER_AUTH_SECRET: one, KEY_ENCRYPTION_KEY: one })).toEqual([]);
   });
 
-  test('production names every secret that is not set', () => {
+  test('production names every secret that is missing', () => {
     expect(refused({ SALLYPORT_PROFILE: 'production' })).toEqual([
       'BETTER_AUTH_SECRET',
       'KEY_ENCRYPTION_KEY',
@@ -102,12 +102,12 @@ describe('unsafe settings stop the start', () => {
     ]);
   });
 
-  test('a start without any process is refused; workers alone are not', () => {
+  test('a start without any process is refused; a start with workers only is not', () => {
     expect(refused({ API_COPIES: '0', WORKER_COPIES: '0' })).toEqual(['API_COPIES']);
     expect(refused({ API_COPIES: '0', WORKER_COPIES: '1' })).toEqual([]);
   });
 
-  test('NODE_ENV=production without a profile is told that it starts the development one, and how to mend it', () => {
+  test('NODE_ENV=production without a profile gives a warning that the development profile starts, with the fix', () => {
     expect(profileWarning({ NODE_ENV: 'production' })).toMatch(/development.*SALLYPORT_PROFILE=production/);
     expect(profileWarning({ NODE_ENV: 'production', SALLYPORT_PROFILE: '' })).toBeDefined();
     for (const profile of ['development', 'staging', 'production'])
@@ -122,7 +122,7 @@ describe('unsafe settings stop the start', () => {
   });
 });
 
-describe('whose pages may write', () => {
+describe('CORS_ORIGINS: pages that may write', () => {
   test.each([
     'null',
     '*',
@@ -130,7 +130,7 @@ describe('whose pages may write', () => {
     'https://app.example.test/',
     'https://App.example.test',
     'javascript:x',
-  ])('CORS_ORIGINS=%s is refused: no origin a browser sends for one site', (origin) => {
+  ])('CORS_ORIGINS=%s is refused: browsers send no such origin', (origin) => {
     expect(refused({ CORS_ORIGINS: `https://good.example.test,${origin}` })).toEqual(['CORS_ORIGINS']);
   });
 
@@ -140,7 +140,7 @@ describe('whose pages may write', () => {
   });
 });
 
-describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
+describe('CVE-2026-92395: proxies whose X-Forwarded-For is trusted', () => {
   test.each([
     'nonsense',
     '0.0.0.0/0',
@@ -154,12 +154,12 @@ describe('CVE-2026-92395: whose X-Forwarded-For is believed', () => {
     expect(refused({ TRUSTED_PROXIES: range })).toEqual(['TRUSTED_PROXIES']);
   });
 
-  test('addresses, ranges and the names of local ranges are kept', () => {
+  test('addresses, ranges and the names of local ranges are accepted', () => {
     const ranges = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::ffff:10.0.0.0/104', 'loopback'];
     expect(loadConfig({ TRUSTED_PROXIES: ranges.join(', ') }).server.trustedProxies).toEqual(ranges);
   });
 
-  test('a header of client certificates needs a name and a trusted proxy', () => {
+  test('a header for client certificates needs a valid name and a trusted proxy', () => {
     const proxy = { TRUSTED_PROXIES: '10.0.0.1' };
     expect(loadConfig({ ...proxy, CLIENT_CERT_HEADER: 'Client-Cert' }).server.clientCertHeader).toBe('client-cert');
     expect(loadConfig({ CLIENT_CERT_HEADER: '' }).server.clientCertHeader).toBeUndefined();
@@ -175,7 +175,7 @@ test.each([
   ['DATABASE_URL', 'postgres://u:hidden word#@h:x/d', /^is not a URL/],
   ['REDIS_URL', 'foo', /^is not a URL; write it as redis:/],
   ['REDIS_URL', 'http://:hidden-word@h', /^must begin with redis:\/\/ or rediss:\/\//],
-])('%s=%s is refused in words, without its value', (env, value, words) => {
+])('%s=%s is refused with an explanation, without its value', (env, value, words) => {
   try {
     loadConfig({ [env]: value });
   } catch (err) {

@@ -15,7 +15,7 @@ import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 
-/** Every setting, by section: the only list. */
+/** Every setting, by section. */
 export const sections = {
   server: serverSettings,
   stores: storeSettings,
@@ -36,7 +36,7 @@ export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof
 
 export type ConfigProblem = { readonly env: string; readonly problem: string; readonly fix: string };
 
-/** Unsafe or unreadable settings; names every variable at once. */
+/** Unsafe or unreadable settings; the message names every variable. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   constructor(problems: readonly ConfigProblem[]) {
@@ -46,7 +46,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the environment once. Throws `ConfigError` naming every bad variable. */
+/** Reads the environment once. Throws a `ConfigError` that names every bad variable. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: ConfigProblem[] = [];
   const config: Record<string, Record<string, unknown>> = {};
@@ -162,7 +162,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
 }
 
 /**
- * Two settings with the same secret: a leak of one is a leak of the other. The previous key-encryption key is not
+ * Refuses two settings with the same secret: a leak of one is a leak of the other. The previous key-encryption key is not
  * compared, so that an installation can move away from a shared secret.
  */
 function sharedSecrets({ identity, keys }: Config): ConfigProblem[] {
@@ -181,7 +181,7 @@ function sharedSecrets({ identity, keys }: Config): ConfigProblem[] {
   });
 }
 
-/** Undefined if the file cannot be read: the start reports that separately. */
+/** Content of a secret's file; undefined if it cannot be read, which the start reports separately. */
 function contentOf(file: string | undefined): string | undefined {
   if (file === undefined) return undefined;
   try {
@@ -191,11 +191,11 @@ function contentOf(file: string | undefined): string | undefined {
   }
 }
 
-/** Public origin of the API; unset, the address it listens on. */
+/** Public origin of the API: BETTER_AUTH_URL, else the address it listens on. */
 export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://${server.host}:${server.port}`;
 
 /**
- * The key-encryption key: from its variable, its file, or (development) from the auth secret.
+ * The key-encryption key: from its variable, its file, or (in development) derived from the auth secret.
  * @returns at least 32 bytes
  */
 export function keyEncryptionKeyOf(config: Config, authSecret: string): Buffer {
@@ -203,13 +203,13 @@ export function keyEncryptionKeyOf(config: Config, authSecret: string): Buffer {
   return givenKey('KEY_ENCRYPTION_KEY', keyEncryptionKey, keyEncryptionKeyFile) ?? derivedKeyEncryptionKey(authSecret);
 }
 
-/** The previous key-encryption key, if set; values it sealed are re-encrypted under the current one. */
+/** The previous key-encryption key, if set; values sealed with it are re-encrypted under the current one. */
 export function previousKeyEncryptionKeyOf(config: Config): Buffer | undefined {
   const { previousKeyEncryptionKey, previousKeyEncryptionKeyFile } = config.keys;
   return givenKey('KEY_ENCRYPTION_KEY_PREVIOUS', previousKeyEncryptionKey, previousKeyEncryptionKeyFile);
 }
 
-/** The key-encryption key of a start without KEY_ENCRYPTION_KEY. */
+/** Derives the key-encryption key of a start without KEY_ENCRYPTION_KEY. */
 export const derivedKeyEncryptionKey = (authSecret: string): Buffer =>
   createHash('sha256').update('sallyport development key-encryption key\0').update(authSecret).digest();
 

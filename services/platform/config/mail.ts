@@ -22,7 +22,7 @@ type Problem = { readonly env: string; readonly problem: string; readonly fix: s
 const isSmtpUrl = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname, search } = new URL(value);
-  // nodemailer reads options from the query, and one of them could disable encryption.
+  // nodemailer reads options from the query; one of them could disable encryption.
   return /^smtps?:$/.test(protocol) && hostname !== '' && search === '';
 };
 
@@ -44,6 +44,6 @@ export function mailProblems(mail: MailConfig): Problem[] {
   return problems;
 }
 
-/** Whether the server is on this machine, so that mails to it cross no network. */
+/** True if the server is on this machine: mails to it cross no network. */
 export const isLocalSmtp = (url: string): boolean =>
   /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(new URL(url).hostname);

@@ -17,11 +17,11 @@ const refused = (env: Record<string, string>): string[] => {
   return [];
 };
 
-test('without any setting, marks are files', () => {
+test('high-water marks are files by default', () => {
   expect(loadConfig({}).marks).toMatchObject({ store: 'file', s3Url: undefined });
 });
 
-test('an object store needs its address and credentials, and TLS under production', () => {
+test('MARK_STORE=s3 needs address and credentials, and TLS under production', () => {
   expect(loadConfig(s3).marks).toMatchObject({ store: 's3', s3Url: 'https://bucket.example/marks' });
   expect(refused({ MARK_STORE: 's3' })).toEqual(['MARK_S3_URL', 'MARK_S3_ACCESS_KEY_ID', 'MARK_S3_SECRET_ACCESS_KEY']);
   expect(refused({ MARK_STORE: 'paper' })).toEqual(['MARK_STORE']);

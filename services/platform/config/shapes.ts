@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 
-/** Shapes of environment values: text in, a checked value out; the default is part of the shape. */
+/** Shapes of environment values: each parses a text into a validated value, and holds the default. */
 
 export const text = (fallback: string, maximum = 2_048) => z.string().max(maximum).default(fallback);
 
@@ -12,7 +12,7 @@ export const optionalText = (maximum = 4_096) =>
     .optional()
     .transform((value) => (value === undefined || value === '' ? undefined : value));
 
-/** A URL of one of these protocols (`redis:`), or, where `path` says so, the path of a socket. */
+/** A URL of one of these protocols (`redis:`) or, if `path` allows it, the path of a socket. */
 export const storeUrl = (protocols: readonly string[], example: string, path = false) =>
   optionalText().superRefine((value, context) => {
     if (value === undefined || (path && value.startsWith('/'))) return;
@@ -59,7 +59,7 @@ export const flag = (fallback: boolean) =>
       return z.NEVER;
     });
 
-/** `flag` without a default: undefined where nothing is set. */
+/** `flag` without a default: undefined if unset. */
 export const optionalFlag = () =>
   z
     .string()
@@ -104,7 +104,7 @@ export const originList = () =>
 
 const PROXY_RANGE_NAMES = new Set(['loopback', 'linklocal', 'uniquelocal']);
 
-/** A range wide enough to hold a client would let it name its own address, as would an IPv4 range spelt in IPv6. */
+/** A range so wide that it holds clients would let a client choose its own address; so would an IPv4 range written in IPv6. */
 function isProxyRange(text: string): boolean {
   if (PROXY_RANGE_NAMES.has(text)) return true;
   const [address = '', prefix, ...rest] = text.split('/');
@@ -119,7 +119,7 @@ function isProxyRange(text: string): boolean {
 export const proxyRangeList = () =>
   refusing(isProxyRange, (item) => `"${item.slice(0, 64)}" is not an address or CIDR range of a proxy`);
 
-/** An absolute http(s) URL without query or fragment, as it was written: an issuer is compared byte for byte. */
+/** An absolute http(s) URL without query or fragment, kept unchanged: an issuer is compared byte for byte. */
 export const optionalIssuer = () =>
   z
     .string()
@@ -134,10 +134,10 @@ export const optionalIssuer = () =>
       return z.NEVER;
     });
 
-/** The same without slashes at its end: paths are added to it. */
+/** The same without trailing slashes, so that paths can be appended. */
 export const optionalUrl = () => optionalIssuer().transform((value) => value?.replace(/\/+$/, ''));
 
-/** Name of a request header, in lower case as requests are read; none unless set. */
+/** Name of a request header, in lower case; undefined if unset. */
 export const optionalHeader = () =>
   z
     .string()
@@ -149,7 +149,7 @@ export const optionalHeader = () =>
       return z.NEVER;
     });
 
-/** Some of these words, separated by commas. */
+/** One or more of these words, separated by commas. */
 export const someOf = <const T extends string>(values: readonly T[], fallback: string) =>
   z
     .string()
@@ -159,7 +159,7 @@ export const someOf = <const T extends string>(values: readonly T[], fallback: s
       const words = text.split(',').map((word) => word.trim());
       const chosen = words.filter((word): word is T => values.some((value) => value === word));
       if (chosen.length === words.filter((word) => word !== '').length) return chosen;
-      context.addIssue({ code: 'custom', message: `must be some of ${values.join(', ')}, separated by commas` });
+      context.addIssue({ code: 'custom', message: `must be one or more of ${values.join(', ')}, separated by commas` });
       return z.NEVER;
     });
 

@@ -12,11 +12,11 @@ const refused = (env: Record<string, string>): string[] => {
   return [];
 };
 
-test('without settings there is no provider, and the start is clean', () => {
+test('without settings there is no provider and no problem', () => {
   expect(socialProvidersOf(loadConfig({}).social)).toEqual({});
 });
 
-test('providers are those of the short settings and of the JSON, the short ones first', () => {
+test('providers come from the short settings first, then from the JSON', () => {
   const { social } = loadConfig({
     GOOGLE_CLIENT_ID: 'a',
     GOOGLE_CLIENT_SECRET: 'b',
@@ -40,7 +40,7 @@ test('providers are those of the short settings and of the JSON, the short ones 
   expect(socialProvidersOf(secret).oidc).toMatchObject({ clientSecret: 's' });
 });
 
-test('options are scalars under plain names', () => {
+test('options are scalars with identifiers as names', () => {
   const of = (options: unknown) => ({ SOCIAL_PROVIDERS: JSON.stringify({ cognito: { clientId: 'x', options } }) });
   const options = { domain: 'login.example.test', requireClientSecret: true, n: 1 };
   expect(socialProvidersOf(loadConfig(of(options)).social).cognito).toEqual({ clientId: 'x', options });
@@ -81,9 +81,9 @@ test.each<[Record<string, string>, string]>([
   [{ SOCIAL_PROVIDERS: '{"a":{}}' }, 'SOCIAL_PROVIDERS'],
   [{ SOCIAL_PROVIDERS: '{"A/b":{"clientId":"x"}}' }, 'SOCIAL_PROVIDERS'],
   [{ SOCIAL_PROVIDERS: '{"a":{"clientId":"x","issuer":"nonsense"}}' }, 'SOCIAL_PROVIDERS'],
-])('%o is refused by name: %s', (env, name) => expect(refused(env)).toEqual([name]));
+])('%o is refused, and the problem names %s', (env, name) => expect(refused(env)).toEqual([name]));
 
-test('outside development no issuer is without TLS', () => {
+test('an issuer without TLS is refused outside development', () => {
   const env = { OIDC_ISSUER: 'http://login.example.test', OIDC_CLIENT_ID: 'x' };
   expect(refused(env)).toEqual([]);
   expect(refused({ ...env, SALLYPORT_PROFILE: 'production' })).toContain('SOCIAL_PROVIDERS');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { optionalText, optionalUrl } from './shapes.ts';
 
-/** Options set by Sallyport, or functions, which JSON cannot express. */
+/** Options that cannot be set: Sallyport sets them, or they are functions, which JSON cannot express. */
 const OWN_OPTIONS = new Set([
   'clientId',
   'clientSecret',
@@ -13,7 +13,7 @@ const OWN_OPTIONS = new Set([
   'verifyIdToken',
 ]);
 
-/** Names and scalars as Better Auth's provider of that name takes them. */
+/** Options of the Better Auth provider of that name; scalars only. */
 const options = z
   .record(
     z
@@ -27,13 +27,13 @@ const options = z
 const provider = z.strictObject({
   clientId: z.string().min(1).max(512),
   clientSecret: z.string().min(1).max(4_096).optional(),
-  /** Issuer of an OpenID provider; without it the name must be one that Better Auth knows. */
+  /** Issuer of an OpenID provider; if unset, the name must be one that Better Auth knows. */
   issuer: z.url().max(512).optional(),
   /** Requested in addition to the scopes that a sign-in needs. */
   scopes: z.array(z.string().min(1).max(128)).max(20).optional(),
   /** Further options of a provider that Better Auth knows: `tenantId`, `userPoolId`, … */
   options: options.optional(),
-  /** Lets this provider be on a private network. */
+  /** Allows this provider on a private network. */
   allowPrivateAddresses: z.boolean().optional(),
 });
 const providers = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), provider);
@@ -105,7 +105,7 @@ export const socialSettings = defineSettings({
 
 type Social = SettingsOf<typeof socialSettings>;
 
-/** Every provider that is configured, by name. */
+/** Every configured provider, by name. */
 export function socialProvidersOf(social: Social): Readonly<Record<string, SocialProviderSettings>> {
   const named: Record<string, SocialProviderSettings> = { ...social.providers };
   if (social.googleClientId && social.googleClientSecret)
@@ -121,7 +121,7 @@ export function socialProvidersOf(social: Social): Readonly<Record<string, Socia
   return named;
 }
 
-/** Incomplete pairs, and issuers without TLS, which an attacker on the network could impersonate. */
+/** Problems: incomplete pairs, and issuers without TLS, which an attacker on the network could impersonate. */
 export function socialProblems(
   social: Social,
   isDevelopment: boolean,

@@ -5,14 +5,14 @@ export const storeSettings = defineSettings({
   databaseUrl: {
     env: 'DATABASE_URL',
     schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://user:password@host:5432/database'),
-    use: 'PostgreSQL; unset: the embedded one.',
+    use: 'URL of PostgreSQL; unset: the embedded one.',
     secret: true,
     example: 'postgresql://username:password@localhost:5432/dbname',
   },
   redisUrl: {
     env: 'REDIS_URL',
     schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true),
-    use: 'Redis; unset: a private one.',
+    use: 'URL of Redis; unset: a private one.',
     secret: true,
     example: 'redis://localhost:6379',
   },

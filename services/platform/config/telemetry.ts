@@ -2,8 +2,8 @@ import { defineSettings } from '../define/setting.ts';
 import { optionalText } from './shapes.ts';
 
 /**
- * Read by `observability/` before anything else is loaded, so that a mistake here is named in the log and never stops a
- * process; listed here for the reference.
+ * `observability/` reads these before anything else is loaded. A mistake in them is logged and never stops a process.
+ * They are listed here for the reference.
  */
 export const telemetrySettings = defineSettings({
   otlpEndpoint: {

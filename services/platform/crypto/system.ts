@@ -8,7 +8,7 @@ const UUID_BYTES = 16;
 const pool = Buffer.alloc(256 * UUID_BYTES);
 let taken = pool.length;
 
-/** Random bytes for one id, drawn in bulk: a system call each would cost an id ten times what making it does. */
+/** Random bytes for one id, drawn in bulk: one system call for each id would cost ten times as much as the id itself. */
 function idBytes(): Uint8Array {
   if (taken === pool.length) {
     randomFillSync(pool);

@@ -3,7 +3,7 @@ import type { Vault } from '#services/domain/ports.ts';
 
 const FORMAT = 'v1';
 
-/** Raised when a sealed value does not open: another key-encryption key, another context, or changed bytes. */
+/** A sealed value cannot be opened: the key-encryption key or the context is another, or the bytes were changed. */
 class VaultOpenError extends Error {
   constructor(context: string) {
     super(`sealed value for ${context} does not open with this key-encryption key`);
@@ -13,7 +13,7 @@ class VaultOpenError extends Error {
 
 /**
  * AES-256-GCM under a key derived from the key-encryption key. The context is authenticated with the value,
- * so a row's sealed value moved to another row does not open.
+ * so a sealed value that was moved to another row cannot be opened.
  * @param keyEncryptionKey at least 32 bytes
  */
 export function createVault(keyEncryptionKey: Uint8Array): Vault {

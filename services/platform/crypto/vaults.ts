@@ -2,7 +2,7 @@ import type { Vault } from '#services/domain/ports.ts';
 import { type Config, keyEncryptionKeyOf, previousKeyEncryptionKeyOf } from '../config/load.ts';
 import { createVault } from './vault.ts';
 
-/** The vault of these settings, and the one whose values a start seals again. @throws ConfigError */
+/** The vault of these settings, and the previous one, whose values a start re-encrypts. @throws ConfigError */
 export function vaultsOf(
   config: Config,
   authSecret: string,

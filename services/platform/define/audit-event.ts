@@ -1,10 +1,10 @@
 /**
- * How sure an event is before the answer leaves.
- * `durable`: its row is committed before the answer. `counted`: a metric and a per-minute summary row.
+ * How an event is guaranteed before the response is sent.
+ * `durable`: its row is committed before the response. `counted`: it is counted in a metric and a per-minute summary row.
  */
 type AuditDurability = 'durable' | 'counted';
 
-/** An audit event: closed outcomes, so that every row can be counted and every claim tested. */
+/** An audit event with a closed list of outcomes, so that every outcome can be counted and tested. */
 export type AuditEvent<Outcome extends string = string> = {
   readonly type: string;
   readonly durability: AuditDurability;

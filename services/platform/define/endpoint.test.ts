@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { rateClassOf } from './endpoint.ts';
 
-test('every endpoint has a rate class: the declared one, else by path and method', () => {
+test('every endpoint has a rate class: the declared one, else one derived from path and method', () => {
   expect(rateClassOf({ method: 'GET', path: '/v1/keys' })).toBe('read');
   expect(rateClassOf({ method: 'DELETE', path: '/v1/keys' })).toBe('write');
   expect(rateClassOf({ method: 'GET', path: '/v1/admin/users' })).toBe('admin');

@@ -1,4 +1,4 @@
-/** An error code or class name; messages may hold what must not be stored. */
+/** The error's code or class name, for storage; a message may hold secrets or personal data. */
 export function errorCodeOf(failure: unknown): string {
   if (!(failure instanceof Error)) return typeof failure;
   const { code } = failure as { code?: unknown };

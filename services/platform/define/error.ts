@@ -21,15 +21,15 @@ type OAuthErrorCode =
   | 'server_error'
   | 'temporarily_unavailable';
 
-/** One entry of the error registry: everything a client, a document or an SDK needs to know of an error. */
+/** One entry of the error registry: everything that clients, documents and SDKs need to know about an error. */
 export type ErrorDefinition = {
   /** Stable, snake_case, never reused for another meaning. */
   readonly code: string;
   readonly status: number;
-  /** Status at the OAuth endpoints where it differs (RFC 6749 answers 400 for most). */
+  /** Status at the OAuth endpoints, if it differs (RFC 6749 uses 400 for most errors). */
   readonly oauthStatus?: number;
   readonly oauthError?: OAuthErrorCode;
-  /** Public, the same in every answer: no token, no account hint. */
+  /** Public text, the same in every response: no token, no hint about an account. */
   readonly title: string;
   readonly cause: string;
   readonly fix: string;
@@ -41,17 +41,17 @@ export type AppErrorOptions = {
   readonly detail?: string;
   readonly retryAfterSeconds?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Which inputs were wrong, as JSON pointers with a reason each. */
+  /** The wrong inputs, as JSON pointers with a reason each. */
   readonly problems?: readonly { readonly at: string; readonly why: string }[];
-  /** More members of the problem details (RFC 9457 §3.2); nothing that `code` has not announced. */
+  /** Extension members of the problem details (RFC 9457 §3.2), as documented for `code`. */
   readonly members?: Readonly<Record<string, unknown>>;
   /** For the log only. */
   readonly cause?: unknown;
-  /** The use-case has already written an audit event for this refusal: it is not recorded again. */
+  /** True if the use-case has already written an audit event for this refusal: it is not recorded again. */
   readonly isRecorded?: boolean;
 };
 
-/** The one error class that becomes an answer; anything else is a 500 without details. */
+/** The only error class with its own response; any other error becomes a 500 without details. */
 export class AppError extends Error {
   readonly definition: ErrorDefinition;
   readonly options: AppErrorOptions;

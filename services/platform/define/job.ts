@@ -1,22 +1,22 @@
 import type { z } from 'zod';
 import type { JobName, QueueName } from '#observability/metrics/queue.ts';
 
-/** A job: what it is called, where it waits, what it is given and how often it may fail. */
+/** A job: its name, queue, payload and retries. */
 export type Job<Payload extends z.ZodType = z.ZodType> = {
-  /** Verb-noun, as the use-case it runs. */
+  /** Verb-noun, the name of the use-case it runs. */
   readonly name: JobName;
-  /** Jobs of one queue run one after the other, over all workers. */
+  /** Jobs of one queue run one at a time, across all workers. */
   readonly queue: QueueName;
-  /** Ids, never facts: readable by the previous release, free of secrets and personal data. `{}` where it is scheduled. */
+  /** Ids only, readable by the previous release, without secrets and personal data. `{}` for a scheduled job. */
   readonly payload: Payload;
   /** Attempts before it becomes a dead letter. */
   readonly attempts: number;
-  /** Before the second attempt; doubles with each. */
+  /** Delay before the second attempt; doubles with each attempt. */
   readonly backoffSeconds: number;
   readonly schedule?: { readonly everySeconds: number };
-  /** Scheduled: health turns bad when the last success is older. Otherwise: when the oldest one waits longer. */
+  /** Health fails if the last success of a scheduled job is older, or if any other job waits longer. */
   readonly staleAfterSeconds: number;
-  /** A run that takes longer is aborted and retried. */
+  /** A longer run is aborted and retried. */
   readonly timeoutSeconds: number;
   readonly meaning: string;
 };
@@ -31,17 +31,17 @@ export function defineJob<Payload extends z.ZodType>(job: Job<Payload>): Job<Pay
 export const isScheduled = (job: Job): job is ScheduledJob => job.schedule !== undefined;
 
 export type EnqueueOptions = {
-  /** The same id of the same job is added once, for as long as it is known: letters, digits, `.`, `-`, `_`. */
+  /** A job with this id is added only once while Redis knows it. Letters, digits, `.`, `-`, `_`. */
   readonly jobId?: string;
-  /** While one of this name waits no other is added; while one runs, one more is. */
+  /** At most one job with this key waits; another may run at the same time. */
   readonly dedupe?: string;
   readonly delayMs?: number;
-  /** W3C traceparent the job's span belongs to; that of the request or job in progress unless given. */
+  /** W3C traceparent of the job's span; by default that of the current request or job. */
   readonly traceparent?: string;
 };
 
 /**
- * Hands a job to Redis. Fails within half a second where Redis is out of reach: what must happen is first a row.
+ * Adds a job to Redis. Fails within half a second if Redis is unreachable: work that must happen is first stored in a row.
  * @throws queueUnavailable
  */
 export type Enqueue = <Payload extends z.ZodType>(

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 
-/** One setting: its environment name, its shape, what it does and how it may be unsafe. */
+/** One setting: its environment variable, shape and description. */
 export type Setting<T = unknown> = {
   readonly env: string;
   readonly schema: z.ZodType<T, string | undefined>;
