@@ -76,23 +76,26 @@ describe('unsafe settings stop the start', () => {
     expect(refused({ ...shared, JWT_SECRET: secret(), ALLOW_HS256_IN_PRODUCTION: 'true' })).toEqual([]);
   });
 
-  test.each(['production', 'staging'])('%s refuses one secret for two purposes and names both variables', async (profile) => {
-    const one = secret();
-    const twice = { ...production(), SALLYPORT_PROFILE: profile, BETTER_AUTH_SECRET: one };
-    const names = 'KEY_ENCRYPTION_KEY: is the same secret as BETTER_AUTH_SECRET';
-    expect(() => loadConfig({ ...twice, KEY_ENCRYPTION_KEY: one })).toThrow(names);
-    expect(refused({ ...twice, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
-    expect(refused({ ...production(), KEY_ENCRYPTION_KEY: one, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
-    const folder = await mkdtemp(join(tmpdir(), 'sallyport-config-'));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const file = join(folder, 'key');
-    await writeFile(file, `${one}\n`);
-    const fromFile = { ...twice, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: file };
-    expect(refused(fromFile)).toEqual(['KEY_ENCRYPTION_KEY_FILE']);
-    // Allowed, so that an operator can re-encrypt under another key.
-    expect(refused({ ...twice, KEY_ENCRYPTION_KEY_PREVIOUS: one })).toEqual([]);
-    expect(refused({ BETTER_AUTH_SECRET: one, KEY_ENCRYPTION_KEY: one })).toEqual([]);
-  });
+  test.each(['production', 'staging'])(
+    '%s refuses one secret for two purposes and names both variables',
+    async (profile) => {
+      const one = secret();
+      const twice = { ...production(), SALLYPORT_PROFILE: profile, BETTER_AUTH_SECRET: one };
+      const names = 'KEY_ENCRYPTION_KEY: is the same secret as BETTER_AUTH_SECRET';
+      expect(() => loadConfig({ ...twice, KEY_ENCRYPTION_KEY: one })).toThrow(names);
+      expect(refused({ ...twice, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
+      expect(refused({ ...production(), KEY_ENCRYPTION_KEY: one, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
+      const folder = await mkdtemp(join(tmpdir(), 'sallyport-config-'));
+      onTestFinished(() => rm(folder, { recursive: true }));
+      const file = join(folder, 'key');
+      await writeFile(file, `${one}\n`);
+      const fromFile = { ...twice, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: file };
+      expect(refused(fromFile)).toEqual(['KEY_ENCRYPTION_KEY_FILE']);
+      // Allowed, so that an operator can re-encrypt under another key.
+      expect(refused({ ...twice, KEY_ENCRYPTION_KEY_PREVIOUS: one })).toEqual([]);
+      expect(refused({ BETTER_AUTH_SECRET: one, KEY_ENCRYPTION_KEY: one })).toEqual([]);
+    },
+  );
 
   test('production names every secret that is missing', () => {
     expect(refused({ SALLYPORT_PROFILE: 'production' })).toEqual([

@@ -17,9 +17,12 @@ test.each(['mail.example.com', 'http://mail.example.com', 'smtp://', 'smtp://mai
   },
 );
 
-test.each(['', 'unknown', 'a@b\r\nBcc: c@d', 'A <a@b> <c@d>', 'a@b, c@d'])('MAIL_FROM %j is refused: it is not a sender', (from) => {
-  expect(problemsOf(undefined, from)).toEqual(['MAIL_FROM']);
-});
+test.each(['', 'unknown', 'a@b\r\nBcc: c@d', 'A <a@b> <c@d>', 'a@b, c@d'])(
+  'MAIL_FROM %j is refused: it is not a sender',
+  (from) => {
+    expect(problemsOf(undefined, from)).toEqual(['MAIL_FROM']);
+  },
+);
 
 test.each(['no-reply@example.com', 'Sallyport Accounts <no-reply@example.com>'])('MAIL_FROM %s is accepted', (from) => {
   expect(problemsOf(undefined, from)).toEqual([]);

@@ -1,12 +1,12 @@
-/** PROCESS. Hashes on its main thread, the only one whose priority the parent lowers; ends with its parent. */
+/** PROCESS. Hashes on its main thread, since the parent lowers the priority of that thread only; ends with its parent. */
 import { serveChild } from './serve-child.ts';
 
-// A Ctrl-C or a service manager signals the whole group: sign-ins in flight must outlive the parent's drain.
+// Ctrl-C and service managers signal the whole group, but the child must finish sign-ins while the parent drains.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 process.on('disconnect', () => process.exit(0));
 if (!process.connected) process.exit(0);
-// The parent may exit between a request and its answer: then the answer is dropped.
+// If the parent exits between a request and its answer, the answer is dropped.
 process.on(
   'message',
   serveChild((message) => process.send?.(message, undefined, {}, () => {})),

@@ -1,4 +1,4 @@
-/** The queue's clock, so that tests can control it. */
+/** Clock of the queue; tests replace it. */
 export type HasherClock = {
   /** Monotonic. */
   nowMs(): number;

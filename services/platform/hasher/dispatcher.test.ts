@@ -45,7 +45,7 @@ function hashJob(dispatcher: Dispatcher, password: string, admission: Partial<Ad
     { kind: 'hash', password },
     { clientPrefix: password, knownDevice: false, ...admission },
   );
-  result.catch(() => {}); // Each test looks at the ones it is about.
+  result.catch(() => {}); // Each test awaits the results that it asserts.
   return result;
 }
 
@@ -53,7 +53,7 @@ function busyWith(reason: HasherBusyReason, retryAfterSeconds = expect.any(Numbe
   return expect.objectContaining({ name: 'HasherBusyError', reason, retryAfterSeconds });
 }
 
-/** Lets the child answer its request, and names what it was. */
+/** Lets the child answer its request, and returns the password of the request. */
 function answer(worker: FakeWorker): string | undefined {
   const password = worker.requests.at(-1)?.password;
   worker.reply({ kind: 'hashed', digest: `digest of ${password}` });
@@ -61,7 +61,7 @@ function answer(worker: FakeWorker): string | undefined {
 }
 
 describe('dispatcher', () => {
-  it('gives a job to a child as soon as one is ready, one job at a time', async () => {
+  it('gives each ready child one job at a time', async () => {
     const { dispatcher, workers } = house({ workers: 2 });
     const results = ['a', 'b', 'c'].map((password) => hashJob(dispatcher, password));
     expect(dispatcher.counts()).toEqual({ queued: 3, running: 0 });
@@ -78,7 +78,7 @@ describe('dispatcher', () => {
     expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
   });
 
-  it('lets a second client in after one job of a flooding one', () => {
+  it('serves a second client after one job of a flooding client', () => {
     const { dispatcher, workers } = house();
     for (const password of ['a1', 'a2', 'a3']) hashJob(dispatcher, password, { clientPrefix: 'a' });
     hashJob(dispatcher, 'b1', { clientPrefix: 'b' });
@@ -86,7 +86,7 @@ describe('dispatcher', () => {
     expect([1, 2, 3, 4].map(() => answer(workers[0]!))).toEqual(['a1', 'b1', 'a2', 'a3']);
   });
 
-  it('refuses a job for which there is no place, saying how long the work ahead takes', async () => {
+  it('refuses a job when the queue is full, with the time the queued work takes', async () => {
     const { dispatcher, workers } = house({ workers: 2, capacity: 16, reservedForKnown: 4 });
     workers[0]?.ready(0.4);
     workers[1]?.ready(0.4);
@@ -102,7 +102,7 @@ describe('dispatcher', () => {
     await expect(hashJob(dispatcher, 'late known', { knownDevice: true })).rejects.toEqual(busyWith('full', 4));
   });
 
-  it('follows the speed it measures when it says how long to wait', async () => {
+  it('estimates the waiting time from the measured speed', async () => {
     const { dispatcher, workers, clock } = house({ capacity: 4, reservedForKnown: 0 });
     workers[0]?.ready(1);
     hashJob(dispatcher, 'slow');
@@ -113,7 +113,7 @@ describe('dispatcher', () => {
     await expect(hashJob(dispatcher, 'late')).rejects.toEqual(busyWith('full', 10));
   });
 
-  it('takes the place of the newest job of a flooding prefix for another client, and tells the one that lost it', async () => {
+  it('displaces the newest job of a flooding prefix for another client, and refuses the displaced job', async () => {
     const { dispatcher, workers, clock } = house({ capacity: 3, reservedForKnown: 0 });
     const flood = ['a1', 'a2', 'a3'].map((password) => hashJob(dispatcher, password, { clientPrefix: 'a' }));
     const other = hashJob(dispatcher, 'b1', { clientPrefix: 'b' });
@@ -124,7 +124,7 @@ describe('dispatcher', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('drops a job that waited two seconds, and not a moment before', async () => {
+  it('drops a job after exactly two seconds of waiting', async () => {
     const { dispatcher, workers, clock, waits } = house();
     workers[0]?.ready();
     hashJob(dispatcher, 'running');
@@ -142,7 +142,7 @@ describe('dispatcher', () => {
     expect(waits).toEqual([0, 1.999]);
   });
 
-  it('drops a waiting job when its client leaves, and takes none of a client that left', async () => {
+  it('drops a waiting job when its client disconnects, and accepts none of a disconnected client', async () => {
     const { dispatcher, workers, clock } = house();
     const client = new AbortController();
     const leaving = hashJob(dispatcher, 'leaving', { signal: client.signal });
@@ -154,7 +154,7 @@ describe('dispatcher', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('finishes a running job whose client leaves, for the child cannot stop half-way', async () => {
+  it('finishes a running job whose client disconnects, since a child cannot abort a hash', async () => {
     const { dispatcher, workers } = house();
     const client = new AbortController();
     workers[0]?.ready();
@@ -167,7 +167,7 @@ describe('dispatcher', () => {
     expect(workers[0]?.requests.at(-1)?.password).toBe('next');
   });
 
-  it('runs the job of a lost child once more in another, before everyone who waits', async () => {
+  it('retries the job of a lost child in another child, before all waiting jobs', async () => {
     const { dispatcher, workers, hashes } = house({ workers: 2 });
     workers[0]?.ready();
     workers[1]?.ready();
@@ -182,7 +182,7 @@ describe('dispatcher', () => {
     expect(hashes.map(([, outcome]) => outcome)).toEqual(['lost', 'hashed', 'hashed']);
   });
 
-  it('fails a job that lost two children instead of feeding it to a third', async () => {
+  it('fails a job that lost two children, without a third attempt', async () => {
     const { dispatcher, workers, clock } = house();
     const poison = hashJob(dispatcher, 'poison');
     for (const round of [0, 1]) {
@@ -195,7 +195,7 @@ describe('dispatcher', () => {
     expect(workers[2]?.requests).toEqual([]);
   });
 
-  it('does not retry for a client that left, and drops a retry that waits too long or whose client leaves', async () => {
+  it('does not retry for a disconnected client, and drops a retry that waits too long or whose client disconnects', async () => {
     const { dispatcher, workers, clock } = house({ workers: 3 });
     for (const worker of workers) worker.ready();
     const early = new AbortController();
@@ -213,7 +213,7 @@ describe('dispatcher', () => {
     expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
   });
 
-  it('reports what a child could not do, and goes on', async () => {
+  it('reports a failed job and continues with the next', async () => {
     const { dispatcher, workers, hashes, clock } = house();
     workers[0]?.ready();
     const failing = hashJob(dispatcher, 'failing');
@@ -232,7 +232,7 @@ describe('dispatcher', () => {
     ]);
   });
 
-  it('ignores an answer to nothing', () => {
+  it('ignores an answer without a request', () => {
     const { dispatcher, workers, hashes } = house();
     workers[0]?.ready();
     workers[0]?.reply({ kind: 'hashed', digest: 'stray' });
@@ -240,7 +240,7 @@ describe('dispatcher', () => {
     expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
   });
 
-  it('replaces a child that died at once, and one that cannot start ever later, up to five seconds', () => {
+  it('replaces a dead child immediately, and one that cannot start after growing delays of at most five seconds', () => {
     const { workers, clock, children } = house();
     workers[0]?.ready();
     workers[0]?.end();
@@ -265,7 +265,7 @@ describe('dispatcher', () => {
     ]);
   });
 
-  it('tries again when the system has no room for a process', async () => {
+  it('tries again when the system cannot start a process', async () => {
     const { workers, startWorker } = createFakeWorkers();
     let refusals = 2;
     const { dispatcher, clock, children } = house({
@@ -284,7 +284,7 @@ describe('dispatcher', () => {
     expect(children.map(({ kind }) => kind)).toEqual(['ended', 'ended', 'started']);
   });
 
-  it('kills a child that holds one job for thirty seconds, and retries the job', async () => {
+  it('kills a child that runs one job for thirty seconds, and retries the job', async () => {
     const { dispatcher, workers, clock } = house();
     workers[0]?.ready();
     const stuck = hashJob(dispatcher, 'stuck');
@@ -301,7 +301,7 @@ describe('dispatcher', () => {
     expect(workers[1]?.kills).toBe(0);
   });
 
-  it('closes after the running jobs: waiting ones are dropped, new ones refused, every child stopped', async () => {
+  it('close finishes running jobs, drops waiting ones, refuses new ones and stops every child', async () => {
     const { dispatcher, workers, clock } = house({ workers: 2 });
     workers[0]?.ready();
     const running = hashJob(dispatcher, 'running');
@@ -327,7 +327,7 @@ describe('dispatcher', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('closes while a child waits to be replaced and another is starting', async () => {
+  it('close ends while one child waits for its replacement and another is starting', async () => {
     const { dispatcher, workers, clock } = house({ workers: 2 });
     workers[0]?.end();
     const closed = dispatcher.close();
@@ -339,7 +339,7 @@ describe('dispatcher', () => {
     expect(workers).toHaveLength(2);
   });
 
-  it('works without any hook', async () => {
+  it('works without hooks', async () => {
     const { dispatcher, workers } = house({ onQueueWait: undefined, onHash: undefined, onChild: undefined });
     workers[0]?.ready();
     const result = hashJob(dispatcher, 'quiet');

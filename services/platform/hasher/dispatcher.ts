@@ -33,7 +33,7 @@ export type FinishedReply = Exclude<HashReply, { kind: 'failed' }>;
 
 export type Dispatcher = {
   submit(request: HashRequest, admission: Admission): Promise<FinishedReply>;
-  /** The error that a job of this place would be refused with now. */
+  /** The error with which a job of this place would be refused now, if any. */
   refusalOf(place: Place): HasherBusyError | undefined;
   /** The report of the first child that is ready. */
   readonly firstReady: Promise<ReadyMessage>;
@@ -59,22 +59,22 @@ type Slot = {
   cancelTimer: () => void;
 };
 
-// A child that runs one job this long is stuck, not slow: the costliest accepted digest takes about two seconds.
+// A child that runs one job for this long is stuck: the costliest accepted digest takes about two seconds.
 const STUCK_AFTER_MS = 30_000;
 const NEWEST_WEIGHT = 0.2;
 const nothing = (): void => {};
 
-/** Moves jobs from the bounded queue to the workers, restarts workers that end, and estimates the waiting time. */
+/** Moves jobs from the bounded queue to the workers, replaces workers that end, and estimates the waiting time. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { clock } = options;
   const queue = createFairQueue<Job>(options.capacity, options.reservedForKnown);
-  const retries: Job[] = []; // At most one per worker, served first: they have already been started once.
+  const retries: Job[] = []; // At most one per worker; served first, because they have already run once.
   const slots = Array.from({ length: options.workers }, emptySlot);
   const firstReady = Promise.withResolvers<ReadyMessage>();
   const allEnded = Promise.withResolvers<void>();
   let meanHashSeconds: number | undefined;
   let closing = false;
-  firstReady.promise.catch(nothing); // Closing before any child is ready must not be an unhandled rejection.
+  firstReady.promise.catch(nothing); // Prevents an unhandled rejection when it closes before a child is ready.
   for (const slot of slots) startWorker(slot);
 
   function submit(request: HashRequest, admission: Admission): Promise<FinishedReply> {
@@ -224,7 +224,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       firstReady.reject(busy('closing'));
       for (const job of [...retries.splice(0), ...queue.drain()]) drop(job, 'closing');
       for (const slot of slots) {
-        if (slot.job) continue; // A busy worker stops after its answer.
+        if (slot.job) continue; // A busy worker is stopped after its answer.
         slot.cancelTimer();
         slot.worker?.stop();
       }

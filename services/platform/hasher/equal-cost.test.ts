@@ -2,7 +2,7 @@ import { hashSync } from '@node-rs/bcrypt';
 import { describe, expect, it } from 'vitest';
 import { createEqualCost, stepsFor } from './equal-cost.ts';
 
-/** A meter that only work moves: a bcrypt hash of cost 12 is 4,096 on it, and the hashes that fill are written down. */
+/** A fake meter that only work advances: a bcrypt hash of cost 12 adds 4,096; it records the filling hashes. */
 function meter() {
   const filled: number[] = [];
   let spent = 1_000_000;
@@ -20,7 +20,7 @@ function meter() {
 }
 
 describe('equal cost', () => {
-  it('fills what is left with hashes that halve, and never by more than is left', () => {
+  it('fills the remaining time with hashes of halving cost, and never exceeds it', () => {
     expect(stepsFor(4_096, 4_096)).toEqual([12]);
     expect(stepsFor(4_095, 4_096)).toEqual([11, 10, 9, 8, 7, 6, 5, 4]);
     expect(stepsFor(3_072, 4_096)).toEqual([11, 10]);
@@ -30,9 +30,9 @@ describe('equal cost', () => {
   });
 
   it.each([
-    ['bcrypt: the hash of ours is the measure', 'bcrypt', 4_096, [], 4_096],
-    ['argon2id that is cheaper than bcrypt: a digest of before is', 'argon2id', 1_024, [10], 4_096],
-    ['argon2id that costs more: it is', 'argon2id', 6_144, [10], 6_144],
+    ['bcrypt: our own hash is the target cost', 'bcrypt', 4_096, [], 4_096],
+    ['argon2id cheaper than bcrypt: an older bcrypt digest is the target cost', 'argon2id', 1_024, [10], 4_096],
+    ['argon2id costlier than bcrypt: argon2id is the target cost', 'argon2id', 6_144, [10], 6_144],
   ] as const)('%s', (_name, algorithm, ownMicros, measured, wholeMicros) => {
     const { work, filled, costs, spentMicros } = meter();
     const { result, equalCost } = createEqualCost(algorithm, work(ownMicros, 'the first hash'), costs);
@@ -41,13 +41,13 @@ describe('equal cost', () => {
     for (const micros of [0, 100, 1_024, wholeMicros - 16, wholeMicros - 1, wholeMicros]) {
       const from = spentMicros();
       expect(equalCost(work(micros, micros))).toBe(micros);
-      // The smallest hash there is takes 16: what is short of it is not filled.
+      // The cheapest hash adds 16: a smaller remainder is not filled.
       expect(wholeMicros - (spentMicros() - from), `after ${micros}`).toBeGreaterThanOrEqual(0);
       expect(wholeMicros - (spentMicros() - from), `after ${micros}`).toBeLessThan(16);
     }
   });
 
-  it('a cheap verification is filled in halves, a whole or costlier one not at all', () => {
+  it('fills a cheap verification up to the target cost, and adds nothing to one at or above it', () => {
     const { work, filled, costs } = meter();
     const { equalCost } = createEqualCost('bcrypt', work(4_096, ''), costs);
     equalCost(work(1_024, ''));
@@ -58,7 +58,7 @@ describe('equal cost', () => {
     expect(filled).toEqual([]);
   });
 
-  it('measures the processor and burns real hashes unless told otherwise', () => {
+  it('measures processor time and computes real hashes by default', () => {
     const { result, equalCost } = createEqualCost('argon2id', () => hashSync('password', { cost: 4, version: '2b' }));
     expect(result).toMatch(/^\$2b\$04\$/);
     expect(equalCost(() => 42)).toBe(42);

@@ -1,13 +1,13 @@
 import { hashSync } from '@node-rs/bcrypt';
 import { BCRYPT_COST, type HashAlgorithm } from './schemes.ts';
 
-/** Does the work, then adds work up to the cost of our own verification: timing does not reveal a cheaper digest. */
+/** Runs a verification, then adds work up to the cost of our own, so that timing does not reveal a cheaper digest. */
 export type EqualCost = <T>(work: () => T) => T;
 
 const COST_MIN = 4;
 const MEASURED_COST = 10;
 
-/** Processor time of this process, microseconds: time spent waiting for a core does not count as cost. */
+/** Processor time of this process, microseconds; it excludes time spent waiting for a core. */
 function processorMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
@@ -18,15 +18,15 @@ const burnBcrypt = (cost: number): void => {
 };
 
 type Costs = {
-  /** What has been spent so far, microseconds. */
+  /** Processor time so far, microseconds. */
   readonly spentMicros: () => number;
-  /** One bcrypt hash of this cost. */
+  /** Computes one bcrypt hash of this cost. */
   readonly burn: (cost: number) => void;
 };
 
 /**
  * Measures the cost of one of our hashes with `hashOne`.
- * With Argon2id, older digests (bcrypt of cost 12) may be costlier: then their cost is used.
+ * With Argon2id, older digests (bcrypt of cost 12) may be costlier; in that case their cost is used.
  */
 export function createEqualCost<T>(
   algorithm: HashAlgorithm,
@@ -54,7 +54,7 @@ export function createEqualCost<T>(
   };
 }
 
-/** Costs of bcrypt hashes that together take `leftMicros`, where one of cost 12 takes `bcryptMicros`: each is half the one before. */
+/** Costs of bcrypt hashes, halving, that together take `leftMicros`; a hash of cost 12 takes `bcryptMicros`. */
 export function stepsFor(leftMicros: number, bcryptMicros: number): number[] {
   const steps: number[] = [];
   let left = leftMicros;

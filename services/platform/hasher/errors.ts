@@ -1,11 +1,11 @@
-/** Why a job was not queued, or was dropped: nothing was hashed, and the same call may succeed later. */
+/** Why a job was not queued or was dropped. Nothing was hashed, and the same call may succeed later. */
 export type HasherBusyReason = 'full' | 'waited_too_long' | 'client_left' | 'closing';
 
 /** The queue is full, or the job was dropped from it. Callers answer 503 with `Retry-After`. */
 export class HasherBusyError extends Error {
   override readonly name = 'HasherBusyError';
   readonly reason: HasherBusyReason;
-  /** Whole seconds, at least one: the queued work at the measured speed. */
+  /** Whole seconds, at least one: the time the queued work takes at the measured speed. */
   readonly retryAfterSeconds: number;
 
   constructor(reason: HasherBusyReason, retryAfterSeconds: number) {
@@ -15,7 +15,7 @@ export class HasherBusyError extends Error {
   }
 }
 
-/** A child could not do the job, or two children were lost while doing it. */
+/** A child failed the job, or two children died during it. */
 export class HasherFailedError extends Error {
   override readonly name = 'HasherFailedError';
 }
@@ -25,7 +25,7 @@ export class UnknownDigestError extends Error {
   override readonly name = 'UnknownDigestError';
 
   constructor() {
-    super('stored password digest is of no known scheme');
+    super('stored password digest has an unknown scheme');
   }
 }
 

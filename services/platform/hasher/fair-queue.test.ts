@@ -23,7 +23,7 @@ function takeAll(queue: { take(): TestJob | undefined }): string[] {
 }
 
 describe('fair queue', () => {
-  it('serves client prefixes in turn, each in order of arrival', () => {
+  it('serves client prefixes round-robin, each in order of arrival', () => {
     const queue = createFairQueue<TestJob>(10, 0);
     for (const job of [unknownJob('a1', 'a'), unknownJob('a2', 'a'), unknownJob('a3', 'a')]) queue.offer(job);
     for (const job of [unknownJob('b1', 'b'), unknownJob('c1', 'c'), unknownJob('b2', 'b')]) queue.offer(job);
@@ -31,7 +31,7 @@ describe('fair queue', () => {
     expect(queue.size).toBe(0);
   });
 
-  it('serves known devices in turn with unknown ones, however many unknown ones wait', () => {
+  it('alternates known devices with unknown ones, however many unknown ones wait', () => {
     const queue = createFairQueue<TestJob>(10, 2);
     for (const name of ['u1', 'u2', 'u3', 'u4']) queue.offer(unknownJob(name));
     queue.offer(knownJob('k1'));
@@ -39,7 +39,7 @@ describe('fair queue', () => {
     expect(takeAll(queue)).toEqual(['k1', 'u1', 'k2', 'u2', 'u3', 'u4']);
   });
 
-  it('keeps the reserved places from unknown devices and gives them to known ones', () => {
+  it('reserves places for known devices', () => {
     const queue = createFairQueue<TestJob>(4, 1);
     for (const name of ['u1', 'u2', 'u3']) expect(queue.offer(unknownJob(name))).toBeUndefined();
     const refused = unknownJob('u4');
@@ -50,14 +50,14 @@ describe('fair queue', () => {
     expect(queue.size).toBe(4);
   });
 
-  it('lets known devices use every place that is free', () => {
+  it('lets known devices use every free place', () => {
     const queue = createFairQueue<TestJob>(4, 1);
     for (const name of ['k1', 'k2', 'k3', 'k4']) expect(queue.offer(knownJob(name))).toBeUndefined();
     const refused = unknownJob('u1');
     expect(queue.offer(refused)).toBe(refused);
   });
 
-  it('takes the newest place of a flooding prefix for another prefix, never so far that the two would trade places', () => {
+  it('displaces the newest job of a flooding prefix for another prefix, but never so that two prefixes displace each other', () => {
     const queue = createFairQueue<TestJob>(4, 0);
     const flood = ['a1', 'a2', 'a3', 'a4'].map((name) => unknownJob(name, 'a'));
     for (const job of flood) queue.offer(job);
@@ -68,7 +68,7 @@ describe('fair queue', () => {
     expect(takeAll(queue)).toEqual(['a1', 'b1', 'a2', 'b2']);
   });
 
-  it('forgets a removed job, and is unmoved by the removal of one it does not hold', () => {
+  it('forgets a removed job, and ignores the removal of a job it does not hold', () => {
     const queue = createFairQueue<TestJob>(4, 0);
     const [first, second, alone] = [unknownJob('a1', 'a'), unknownJob('a2', 'a'), unknownJob('b1', 'b')];
     for (const job of [first, second, alone]) queue.offer(job);
@@ -80,7 +80,7 @@ describe('fair queue', () => {
     expect(takeAll(queue)).toEqual(['a2']);
   });
 
-  it('drains to empty', () => {
+  it('is empty after drain', () => {
     const queue = createFairQueue<TestJob>(4, 1);
     queue.offer(unknownJob('u1'));
     queue.offer(knownJob('k1'));
@@ -89,7 +89,7 @@ describe('fair queue', () => {
     expect(queue.take()).toBeUndefined();
   });
 
-  it('never exceeds its bounds, loses a job or serves one twice, whatever is offered, taken and removed', () => {
+  it('never exceeds its bounds, loses a job or serves one twice, in any order of operations', () => {
     const step = fc.oneof(
       fc.record({ act: fc.constant('offer' as const), prefix: fc.constantFrom('a', 'b', 'c'), known: fc.boolean() }),
       fc.record({ act: fc.constant('take' as const) }),
@@ -106,7 +106,7 @@ describe('fair queue', () => {
             waiting.add(job);
             const hasSeat = queue.hasSeatFor(job);
             const left = queue.offer(job);
-            expect(left === job, 'what it says beforehand').toBe(!hasSeat);
+            expect(left === job, 'the prediction').toBe(!hasSeat);
             if (left) expect(waiting.delete(left)).toBe(true);
             if (left) expect(left.knownDevice).toBe(job.knownDevice);
           } else if (next.act === 'take') {

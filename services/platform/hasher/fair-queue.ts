@@ -1,7 +1,7 @@
 export type Place = {
-  /** Addresses that count as one client: an IPv4 address, an IPv6 /64. */
+  /** Address of the client: an IPv4 address or an IPv6 /64. */
   readonly clientPrefix: string;
-  /** A device that signed in here before. */
+  /** True for a device that signed in here before. */
   readonly knownDevice: boolean;
 };
 
@@ -110,7 +110,7 @@ function createRing<T extends Place>(): Ring<T> {
       const own = jobsByPrefix.get(clientPrefix)?.length ?? 0;
       let greediest: T[] = [];
       for (const jobs of jobsByPrefix.values()) if (jobs.length > greediest.length) greediest = jobs;
-      // Only a prefix that keeps at least as many jobs is displaced, or two prefixes would evict each other forever.
+      // A prefix loses a job only if it still has at least as many as the other; else two prefixes would evict each other forever.
       return greediest.length > own + 1 ? greediest.at(-1) : undefined;
     },
     drain() {

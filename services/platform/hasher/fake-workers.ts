@@ -2,7 +2,7 @@ import type { HasherClock } from './clock.ts';
 import type { HashReply, HashRequest } from './protocol.ts';
 import type { HashingWorker, StartWorker, WorkerEvents } from './worker-process.ts';
 
-/** For tests: a clock that moves when told. */
+/** For tests: a clock that the test advances. */
 export type FakeClock = HasherClock & {
   advance(ms: number): void;
   readonly pendingTimers: number;
@@ -34,7 +34,7 @@ export function createFakeClock(): FakeClock {
   };
 }
 
-/** For tests: a worker whose child the test plays. */
+/** For tests: a worker whose replies the test sends. */
 export type FakeWorker = HashingWorker & {
   readonly requests: HashRequest[];
   readonly stops: number;

@@ -9,15 +9,15 @@ import { hashingWorkers } from './worker-process.ts';
 
 const pepper = randomBytes(32);
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
-const patientSeconds = 60; // The machine may be busy: no test here is about the two seconds.
+const patientSeconds = 60; // The machine may be busy, and no test here covers the limit of two seconds.
 
-/** Waits for a fact of the system; the test's own limit ends a wait for one that never comes. */
+/** Waits for a condition of the system; the timeout of the test ends the wait. */
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await sleep(10);
 }
 
 function isAlive(pid: number): boolean {
-  // A dead child that its parent has not yet waited for is a zombie, not a survivor.
+  // A dead child that its parent has not yet reaped is a zombie, not a survivor.
   const stat = `/proc/${pid}/stat`;
   return existsSync(stat) && statFields(stat)[0] !== 'Z';
 }
@@ -59,7 +59,7 @@ async function openHasher(): Promise<void> {
   await bothReady();
 }
 
-/** One that still starts has no job to lose, and signals would end it. */
+/** Waits until both run: a child that still starts has no job to lose, and a signal would end it. */
 async function bothReady(): Promise<void> {
   const digests: Promise<string>[] = [];
   await until(() => {
@@ -85,7 +85,7 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
   beforeEach(forgetJobs);
   afterAll(closeHasher, 60_000);
 
-  it('hashes with bcrypt cost 12 and tells right from wrong', async () => {
+  it('hashes with bcrypt cost 12, and verifies the right password only', async () => {
     const digest = await hasher.hash('correct horse battery', admission);
     expect(digest).toMatch(/^\$2b\$12\$/);
     const verdicts = await Promise.all([
@@ -98,7 +98,7 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
     expect(waits).toHaveLength(3);
   });
 
-  it('truncates nothing: neighbours over 72 bytes and behind a NUL differ', async () => {
+  it('truncates nothing: passwords that differ after 72 bytes or a NUL do not match', async () => {
     const [long, withNul] = await Promise.all([
       hasher.hash(`${'x'.repeat(99)}A`, admission),
       hasher.hash('horse\0A', admission),
@@ -113,12 +113,12 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
     expect(verdicts).toEqual([true, false, true, false]);
   });
 
-  it('lets every NFKC-equal form of a password in', async () => {
+  it('accepts every NFKC-equal form of a password', async () => {
     const digest = await hasher.hash('pa\u0308ssword \u2160', admission);
     expect(await hasher.verify('p\u00e4ssword I', digest, admission)).toBe(true);
   });
 
-  it('verifies an unknown account against a digest of the same scheme and cost, always in vain', async () => {
+  it('verifies an unknown account against a dummy digest of the same scheme and cost, which never matches', async () => {
     const dummy = await hasher.dummyDigest();
     expect(dummy).toMatch(/^\$2b\$12\$[./A-Za-z0-9]{53}$/);
     expect(hasher.needsUpgrade(dummy)).toBe(false);
@@ -131,7 +131,7 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
     for (const pid of pids) expect(statFields(`/proc/${pid}/stat`)[16]).toBe('19');
   });
 
-  it('gives its children neither the environment nor the pepper to show', () => {
+  it('shows neither environment nor pepper in the /proc files of its children', () => {
     for (const pid of pids) {
       const visible = readFileSync(`/proc/${pid}/environ`, 'utf8') + readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       expect(visible).not.toContain('must not be inherited');
@@ -152,7 +152,7 @@ describe('children that end', { timeout: 120_000 }, () => {
 
   it('retries the job of a child killed in the middle of it, with the right result, and replaces the child', async () => {
     const digest = await hasher.hash('correct horse battery', admission);
-    // Stopped, it can only be in the middle of the job when it is killed.
+    // A stopped child is in the middle of its job when it is killed.
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
     const [right, wrong] = [
       hasher.verify('correct horse battery', digest, admission),
@@ -169,7 +169,7 @@ describe('children that end', { timeout: 120_000 }, () => {
     expect(outcomes.filter((outcome) => outcome === 'lost')).toHaveLength(1);
   });
 
-  it('goes on after every child was killed', async () => {
+  it('continues after every child was killed', async () => {
     for (const pid of [...pids]) process.kill(pid, 'SIGKILL');
     await until(() => pids.length === 4);
     expect(await hasher.hash('correct horse battery', admission)).toMatch(/^\$2b\$12\$/);
@@ -185,7 +185,7 @@ describe('children that end', { timeout: 120_000 }, () => {
     expect(events.filter(({ kind }) => kind === 'ended')).toEqual([]);
   });
 
-  it('leaves no child behind when closed, and lets the running job finish first', async () => {
+  it('close finishes the running job and leaves no child behind', async () => {
     const running = hasher.hash('correct horse battery', admission);
     await hasher.close();
     expect(await running).toMatch(/^\$2b\$12\$/);
@@ -194,8 +194,8 @@ describe('children that end', { timeout: 120_000 }, () => {
   });
 });
 
-describe('children of others', { timeout: 120_000 }, () => {
-  it('leaves no child behind when closed before the children have started', async () => {
+describe('the end of children', { timeout: 120_000 }, () => {
+  it('close before the children have started leaves no child behind', async () => {
     const early: number[] = [];
     const shortLived = createHasher({
       pepper,
@@ -209,7 +209,7 @@ describe('children of others', { timeout: 120_000 }, () => {
     expect(early.filter(isAlive)).toEqual([]);
   });
 
-  it('kills a child that does not end when asked', async () => {
+  it('kills a child that does not stop when asked', async () => {
     const ended = Promise.withResolvers<unknown>();
     const worker = hashingWorkers(pepper, 50)({ onReady: () => {}, onReply: () => {}, onEnd: ended.resolve });
     process.kill(worker.pid!, 'SIGSTOP');
@@ -230,7 +230,7 @@ describe('children of others', { timeout: 120_000 }, () => {
   });
 });
 
-/** A process with a hasher of two ready children, one of them at work, that prints their pids. */
+/** A process with a hasher of two ready children, one of them hashing; it prints their pids. */
 function startParent(): ChildProcess {
   const script = `
     import { createHasher } from ${JSON.stringify(new URL('./hasher.ts', import.meta.url).href)};

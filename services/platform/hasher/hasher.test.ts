@@ -23,7 +23,7 @@ describe('createHasher', () => {
     }
   });
 
-  it('has eight places per child, a quarter of them for known devices', async () => {
+  it('queues eight jobs per child, a quarter of them for known devices only', async () => {
     const { hasher } = fakeHasher(2);
     expect(hasher.stats()).toEqual({ queued: 0, running: 0, capacity: 16 });
     for (let index = 0; index < 20; index += 1) {
@@ -33,7 +33,7 @@ describe('createHasher', () => {
     expect(hasher.stats()).toEqual({ queued: 12, running: 0, capacity: 16 });
   });
 
-  it('hands the child the normalised password, to hash and to verify', async () => {
+  it('sends the child the normalised password, to hash and to verify', async () => {
     const { hasher, workers } = fakeHasher();
     workers[0]?.ready();
     const hashed = hasher.hash('pa\u0308ss', admission);
@@ -48,7 +48,7 @@ describe('createHasher', () => {
     ]);
   });
 
-  it('spends no place on what cannot be hashed or verified', async () => {
+  it('does not queue what cannot be hashed or verified', async () => {
     const { hasher } = fakeHasher();
     await expect(hasher.hash('', admission)).rejects.toBeInstanceOf(UnhashablePasswordError);
     await expect(hasher.verify('x'.repeat(1_025), digest, admission)).rejects.toBeInstanceOf(UnhashablePasswordError);
@@ -57,7 +57,7 @@ describe('createHasher', () => {
     expect(hasher.stats().queued).toBe(0);
   });
 
-  it('takes no answer to another question for one: never true by accident', async () => {
+  it('rejects an answer of the wrong kind, so that no verification succeeds by accident', async () => {
     const { hasher, workers } = fakeHasher();
     workers[0]?.ready();
     const verified = hasher.verify('x', digest, admission);
@@ -68,7 +68,7 @@ describe('createHasher', () => {
     await expect(hashed).rejects.toBeInstanceOf(HasherFailedError);
   });
 
-  it('has its dummy digest once a child is ready', async () => {
+  it('provides the dummy digest once a child is ready', async () => {
     const { hasher, workers } = fakeHasher(2);
     workers[1]?.ready();
     workers[0]?.ready();

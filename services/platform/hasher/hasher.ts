@@ -12,7 +12,7 @@ export * from './errors.ts';
 export type HasherOptions = {
   /** At least 32 bytes. Passwords over 72 bytes verify with this key only: losing it resets them. */
   readonly pepper: Uint8Array;
-  /** Child processes; by default one per core, so that hashing alone can use the whole machine. */
+  /** Number of child processes; by default one per core, so that hashing can use the whole machine. */
   readonly children?: number | undefined;
   /** Waiting jobs; by default eight per child, about what they hash in two seconds. */
   readonly capacity?: number | undefined;
@@ -32,19 +32,19 @@ export type HasherOptions = {
 
 export type Hasher = {
   /**
-   * A digest of the password: `$2b$12$…`, or `$sp1$$2b$12$…` when it has over 72 bytes or a NUL; `$argon2id$…` where
+   * Returns a digest of the password: `$2b$12$…`, or `$sp1$$2b$12$…` if it has over 72 bytes or a NUL; `$argon2id$…` if
    * that is the algorithm.
    * @throws UnhashablePasswordError, HasherBusyError, HasherFailedError
    */
   hash(password: string, admission: Admission): Promise<string>;
   /**
-   * Whether the digest is of this password.
+   * Whether the password matches the digest.
    * @throws UnhashablePasswordError, UnknownDigestError, HasherBusyError, HasherFailedError
    */
   verify(password: string, digest: string, admission: Admission): Promise<boolean>;
   /**
-   * The error that a job with this admission would get now, if any: callers check it before other work. The queue may
-   * still be full when the job arrives.
+   * The error with which this job would be refused now, if any. Callers check it before other work; the queue may
+   * nevertheless be full when the job arrives.
    */
   refusalOf(admission: Admission): HasherBusyError | undefined;
   /**
@@ -66,7 +66,7 @@ const PEPPER_BYTES_MIN = 32;
 const QUEUED_PER_CHILD = 8;
 
 /**
- * Password hashing off this process: bcrypt cost 12 (or Argon2id) in children at the lowest OS priority behind a bounded, fair queue.
+ * Hashes passwords outside this process: bcrypt cost 12 (or Argon2id) in low-priority children behind a bounded, fair queue.
  * @example
  * const hasher = createHasher({ pepper });
  * const digest = await hasher.hash('correct horse', { clientPrefix: '192.0.2.1', knownDevice: false });

@@ -14,7 +14,7 @@ const IMPORTED: readonly (readonly [name: string, digest: string, password?: str
   ],
   ['scrypt, PHC', '$scrypt$ln=12,r=8,p=1$yMnKy8zNzs/Q0dLT1NXW1w$0XRoUC+a+vcSI4vmLWUyNEhkftxfxaVexz2FSN8VeFg'],
   [
-    'argon2id, two lanes',
+    'argon2id, parallelism 2',
     '$argon2id$v=19$m=4096,t=2,p=2$c2l4dGVlbiBieXRlIHNsdA$OfKduR2a7eANqOHBeuI6Y1K1DTZN62O/3h5krDbViuE',
   ],
   [
@@ -32,9 +32,9 @@ const IMPORTED: readonly (readonly [name: string, digest: string, password?: str
   ],
 ];
 
-describe('digests made elsewhere', () => {
+describe('digests of other systems', () => {
   it.each(IMPORTED.map(([name, digest, password = 'imported password']) => ({ name, digest, password })))(
-    '$name: the right password passes, another does not, and a new digest is due',
+    '$name: accepts only the right password, and asks for a new digest',
     ({ digest, password }) => {
       expect(verifyPassword(password, digest, pepper)).toBe(true);
       expect(verifyPassword(`${password}!`, digest, pepper)).toBe(false);
@@ -45,19 +45,19 @@ describe('digests made elsewhere', () => {
 
   it.each([
     ['4 GB of memory', `$argon2id$v=19$m=4194304,t=1,p=1$${salt}$${key}`],
-    ['more memory than digits hold', `$argon2id$v=19$m=99999999999,t=1,p=1$${salt}$${key}`],
+    ['more memory than a number can hold', `$argon2id$v=19$m=99999999999,t=1,p=1$${salt}$${key}`],
     ['a thousand passes', `$argon2id$v=19$m=65536,t=999,p=1$${salt}$${key}`],
     ['no pass', `$argon2id$v=19$m=65536,t=0,p=1$${salt}$${key}`],
     ['no lane', `$argon2id$v=19$m=65536,t=1,p=0$${salt}$${key}`],
-    ['less memory than its lanes need', `$argon2id$v=19$m=64,t=1,p=16$${salt}$${key}`],
+    ['less memory than its parallelism needs', `$argon2id$v=19$m=64,t=1,p=16$${salt}$${key}`],
     ['another Argon2', `$argon2i$v=19$m=65536,t=3,p=1$${salt}$${key}`],
     ['an old version', `$argon2id$v=16$m=65536,t=3,p=1$${salt}$${key}`],
     ['a second set of parameters', `$argon2id$v=19$m=65536,t=3,p=1,m=1$${salt}$${key}`],
     ['scrypt of 4 GB', `$scrypt$ln=22,r=8,p=1$${salt}$${key}`],
     ['scrypt of 2^99', `$scrypt$ln=99,r=8,p=1$${salt}$${key}`],
-    ['scrypt of 99 lanes', `$scrypt$ln=15,r=8,p=99$${salt}$${key}`],
-    ['scrypt without a block', `$scrypt$ln=15,r=0,p=1$${salt}$${key}`],
-    ['a thousand million rounds', `$pbkdf2-sha256$1000000000$${salt}$${key}`],
+    ['scrypt of parallelism 99', `$scrypt$ln=15,r=8,p=99$${salt}$${key}`],
+    ['scrypt without a block size', `$scrypt$ln=15,r=0,p=1$${salt}$${key}`],
+    ['a billion rounds', `$pbkdf2-sha256$1000000000$${salt}$${key}`],
     ['99,999,999 rounds', `pbkdf2_sha256$99999999$Q2hhcmxpZTEy$${key}`],
     ['no round', `$pbkdf2-sha256$0$${salt}$${key}`],
     ['a negative count', `$pbkdf2-sha256$-1$${salt}$${key}`],
@@ -65,15 +65,15 @@ describe('digests made elsewhere', () => {
     ['an empty key', `$pbkdf2-sha256$1000$${salt}$`],
     ['a PBES2 header', '{"alg":"PBES2-HS256+A128KW","p2c":2147483647}'],
     ['a megabyte', `$pbkdf2-sha256$1000$${salt}$${'A'.repeat(1_000_000)}`],
-    ['Better Auth, short', `${'a'.repeat(32)}:${'b'.repeat(64)}`],
-  ])('refuses %s unread, and never repeats it', (_name, digest) => {
+    ['a truncated digest of Better Auth', `${'a'.repeat(32)}:${'b'.repeat(64)}`],
+  ])('refuses %s without hashing, and the error never repeats the digest', (_name, digest) => {
     expect(() => findScheme(digest)).toThrow(UnknownDigestError);
-    expect(() => verifyPassword('any', digest, pepper)).toThrow(/^stored password digest is of no known scheme$/);
+    expect(() => verifyPassword('any', digest, pepper)).toThrow(/^stored password digest has an unknown scheme$/);
   });
 });
 
 describe('Argon2id by configuration', () => {
-  it('makes Argon2id of 64 MiB and three passes, whatever the length: nothing is cut', () => {
+  it('makes Argon2id digests of 64 MiB and three passes, and truncates no password', () => {
     const long = 'x'.repeat(100);
     const digest = hashPassword(`${long}A`, pepper, 'argon2id');
     expect(digest).toMatch(/^\$argon2id\$v=19\$m=65536,t=3,p=1\$/);
@@ -83,7 +83,7 @@ describe('Argon2id by configuration', () => {
     expect(findScheme(digest).isCurrent(digest)).toBe(false);
   });
 
-  it('then asks for an upgrade of bcrypt, pre-hashed or not', () => {
+  it('asks for an upgrade of bcrypt digests, pre-hashed or not', () => {
     const body = 'a'.repeat(53);
     for (const digest of [`$2b$12$${body}`, `$sp1$$2b$12$${body}`])
       expect(findScheme(digest).isCurrent(digest, 'argon2id')).toBe(false);

@@ -1,16 +1,16 @@
 import { pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto';
 import { hashSync as argon2HashSync, verifySync as argon2VerifySync } from '@node-rs/argon2';
 
-/** A kind of digest: its form, its allowed cost, and how to verify a password. */
+/** A kind of digest: its form, its permitted cost, and its verification. */
 export type DigestKind = {
   /** False for another kind, a malformed digest, and parameters that would block a child for seconds or exhaust its memory. */
   isWellFormed(digest: string): boolean;
-  /** Blocks its thread for the whole verification. Call it with well-formed digests only. */
+  /** Verifies a password; blocks its thread. Takes well-formed digests only. */
   verify(password: string, digest: string): boolean;
 };
 
 const KIBIBYTES_MAX = 262_144;
-// Memory × passes: what a computation takes, in KiB. A gibibyte is about a second.
+// Memory × passes in KiB is the cost of a computation; one GiB takes about a second.
 const ARGON2_WORK_MAX = 1_048_576;
 const SCRYPT_WORK_MAX = 1_048_576;
 const PBKDF2_ROUNDS_MAX = 2_000_000;
@@ -20,7 +20,7 @@ const ARGON2ID_CURRENT = { memoryCost: 65_536, timeCost: 3, parallelism: 1 } as 
 const ARGON2ID_PREFIX = '$argon2id$v=19$';
 export const argon2idCurrentPrefix = `${ARGON2ID_PREFIX}m=65536,t=3,p=1$`;
 
-// Bounded digits: a number too long to be one is no digest.
+// The number of digits is bounded, so that no parameter exceeds a safe integer.
 const argon2idForm =
   /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}$/;
 
@@ -74,7 +74,7 @@ export const scrypt: DigestKind = {
   },
 };
 
-/** What Better Auth writes by itself: `salt:key` in hex, of which the salt is used as text; N 16,384, r 16, p 1. */
+/** Better Auth's own digests: `salt:key` in hex, with the hex text itself as the salt; N 16,384, r 16, p 1. */
 const BETTER_AUTH: ScryptWork = { n: 16_384, r: 16, p: 1 };
 const betterAuthForm = /^([0-9a-f]{32}):([0-9a-f]{128})$/;
 
@@ -123,6 +123,6 @@ export const pbkdf2: DigestKind = {
 };
 
 function required<T>(value: T | null): T {
-  if (value === null) throw new Error('a digest of another kind');
+  if (value === null) throw new Error('the digest is of another kind');
   return value;
 }

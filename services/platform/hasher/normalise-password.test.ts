@@ -11,7 +11,7 @@ describe('normalisePassword', () => {
     expect(normalisePassword('p\u00e4ssword')).toBe('pässword');
   });
 
-  it('takes up to 1,024 bytes as they are after NFKC, and not one more', () => {
+  it('accepts at most 1,024 bytes, counted after NFKC', () => {
     expect(normalisePassword('x'.repeat(1_024))).toHaveLength(1_024);
     expect(normalisePassword('\u{1d4ea}'.repeat(1_024))).toBe('a'.repeat(1_024));
     expect(() => normalisePassword('x'.repeat(1_025))).toThrow(refusal('too_long'));
@@ -29,7 +29,7 @@ describe('normalisePassword', () => {
     expect(() => normalisePassword('\udc00 correct horse')).toThrow(refusal('ill_formed'));
   });
 
-  it('never makes less than one byte of two UTF-16 units, so the early refusal refuses nothing hashable', () => {
+  it('needs at least one byte for two UTF-16 units, so that the early length check refuses no valid password', () => {
     for (let codePoint = 0; codePoint <= 0x10ffff; codePoint += 1) {
       if (codePoint >= 0xd800 && codePoint <= 0xdfff) continue;
       const character = String.fromCodePoint(codePoint);
@@ -38,7 +38,7 @@ describe('normalisePassword', () => {
     }
   });
 
-  it('says nothing of the password in its error', () => {
+  it('does not repeat the password in its error', () => {
     expect(() => normalisePassword(`secret${'x'.repeat(2_000)}`)).toThrow(/^password cannot be hashed \(too_long\)$/);
   });
 });

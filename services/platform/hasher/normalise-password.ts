@@ -2,7 +2,7 @@ import { UnhashablePasswordError } from './errors.ts';
 
 const PASSWORD_BYTES_MAX = 1024;
 
-// NFKC makes at least one byte of every two UTF-16 units, so anything longer is refused unread.
+// After NFKC two UTF-16 units take at least one byte, so a longer text is refused without normalising it.
 const passwordUnitsMax = 2 * PASSWORD_BYTES_MAX;
 
 /**

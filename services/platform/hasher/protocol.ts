@@ -1,6 +1,6 @@
 import type { HashAlgorithm } from './schemes.ts';
 
-/** The messages between the hasher and one child. A child has one request at a time, so replies carry no id. */
+/** Messages between the hasher and one child. A child has one request at a time, so replies carry no id. */
 
 type InitMessage = {
   readonly kind: 'init';
@@ -13,7 +13,7 @@ export type HashRequest =
   | { readonly kind: 'hash'; readonly password: string }
   | { readonly kind: 'verify'; readonly password: string; readonly digest: string };
 
-/** Sent once: the digest of a random password, which also shows that this child can hash, and how long it took. */
+/** Sent once: the digest of a random password and the time it took. It also shows that the child can hash. */
 export type ReadyMessage = {
   readonly kind: 'ready';
   readonly dummyDigest: string;

@@ -8,20 +8,20 @@ const pepper = randomBytes(32);
 const bcryptPart = '[./A-Za-z0-9]{53}$';
 
 describe('digest schemes', () => {
-  it('stores bcrypt of cost 12 for up to 72 bytes, and its own prefix beyond', () => {
+  it('stores plain bcrypt of cost 12 for up to 72 bytes, and a pre-hash with its own prefix for more', () => {
     expect(hashPassword('x'.repeat(72), pepper)).toMatch(new RegExp(`^\\$2b\\$12\\$${bcryptPart}`));
     expect(hashPassword('x'.repeat(73), pepper)).toMatch(new RegExp(`^\\$sp1\\$\\$2b\\$12\\$${bcryptPart}`));
     expect(hashPassword('ä'.repeat(37), pepper)).toMatch(/^\$sp1\$/);
   });
 
-  it('tells passwords apart that agree in their first 72 bytes', () => {
+  it('distinguishes passwords with the same first 72 bytes', () => {
     const [stored, other] = [`${'x'.repeat(99)}A`, `${'x'.repeat(99)}B`];
     const digest = hashPassword(stored, pepper);
     expect(verifyPassword(stored, digest, pepper)).toBe(true);
     expect(verifyPassword(other, digest, pepper)).toBe(false);
   });
 
-  it('tells a 72-byte password from its longer neighbours, both ways', () => {
+  it('distinguishes a password of 72 bytes from longer ones that begin with it, in both directions', () => {
     const [short, long] = ['x'.repeat(72), 'x'.repeat(73)];
     const digestOfShort = hashPassword(short, pepper);
     expect(verifyPassword(short, digestOfShort, pepper)).toBe(true);
@@ -29,7 +29,7 @@ describe('digest schemes', () => {
     expect(verifyPassword(short, hashPassword(long, pepper), pepper)).toBe(false);
   });
 
-  it('tells a password from itself followed or repeated behind a NUL', () => {
+  it('distinguishes a password from itself with a NUL and more text appended', () => {
     const digest = hashPassword('horse', pepper);
     expect(verifyPassword('horse\0', digest, pepper)).toBe(false);
     expect(verifyPassword('horse\0horse', digest, pepper)).toBe(false);
@@ -40,12 +40,12 @@ describe('digest schemes', () => {
     expect(verifyPassword('horse', digestWithNul, pepper)).toBe(false);
   });
 
-  it('needs the pepper for a pre-hashed password: a stolen table alone cannot be guessed at', () => {
+  it('needs the pepper for a pre-hashed password, so that an attacker cannot guess it from a stolen table alone', () => {
     const digest = hashPassword('x'.repeat(80), pepper);
     expect(verifyPassword('x'.repeat(80), digest, randomBytes(32))).toBe(false);
   });
 
-  it('verifies what other bcrypt libraries wrote, and asks for an upgrade', () => {
+  it('verifies digests of other bcrypt libraries, and asks for an upgrade', () => {
     for (const version of ['2a', '2y', '2b'] as const) {
       const digest = hashSync('imported', { cost: 4, version });
       expect(verifyPassword('imported', digest, pepper)).toBe(true);
@@ -54,7 +54,7 @@ describe('digest schemes', () => {
     }
   });
 
-  it('asks for no upgrade of its own digests, and for one of a pre-hash of lower cost', () => {
+  it('asks for no upgrade of its own digests, except of a pre-hash of lower cost', () => {
     const body = `${'a'.repeat(21)}u${'b'.repeat(31)}`;
     const isCurrent = (digest: string): boolean => findScheme(digest).isCurrent(digest);
     expect(isCurrent(`$2b$12$${body}`)).toBe(true);
@@ -64,7 +64,7 @@ describe('digest schemes', () => {
     expect(isCurrent(`$sp1$$2b$10$${body}`)).toBe(false);
   });
 
-  it('refuses a digest of no known scheme, a broken one and one of ruinous cost, never repeating it', () => {
+  it('refuses an unknown, malformed or too costly digest, and the error never repeats it', () => {
     const body = 'a'.repeat(53);
     const refused = ['', 'plain', '$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA', `$2x$12$${body}`, `$2b$12$${body}a`];
     for (const digest of [
@@ -80,7 +80,7 @@ describe('digest schemes', () => {
     expect(() => findScheme(`$sp1$${body}`)).toThrow(UnknownDigestError);
     expect(() => findScheme(`$sp2$$2b$12$${body}`)).toThrow(UnknownDigestError);
     expect(() => verifyPassword('any', `$sp1$$sp1$$2b$12$${body}`, pepper)).toThrow(
-      /^stored password digest is of no known scheme$/,
+      /^stored password digest has an unknown scheme$/,
     );
   });
 });

@@ -11,7 +11,7 @@ import {
   scrypt,
 } from './imported.ts';
 
-/** Algorithm of new digests; every known kind verifies with either. */
+/** Algorithm of new digests; digests of every known kind are verified with either setting. */
 export type HashAlgorithm = 'bcrypt' | 'argon2id';
 
 export const BCRYPT_COST = 12;
@@ -35,7 +35,7 @@ const bcrypt = {
   isWellFormed: (digest: string): boolean => bcryptDigest.test(digest),
   isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
     algorithm === 'bcrypt' && digest.startsWith(currentBcryptPrefix),
-  // A password that plain bcrypt would truncate never matches, and costs as much as any other.
+  // A password that plain bcrypt would truncate never matches, but takes as long as any other.
   verify: (password: string, digest: string, pepper: Uint8Array): boolean => {
     if (fitsBcrypt(password)) return verifySync(password, digest);
     verifySync(prehash(password, pepper), digest);
@@ -58,7 +58,7 @@ const argon2 = {
     algorithm === 'argon2id' && digest.startsWith(argon2idCurrentPrefix),
 };
 
-/** An imported digest: verifies, and is replaced at the first successful sign-in. */
+/** A scheme of imported digests, which are replaced at the first successful sign-in. */
 const imported = (kind: DigestKind): Scheme => ({ ...kind, isCurrent: () => false });
 
 const schemes: readonly Scheme[] = [
@@ -70,7 +70,7 @@ const schemes: readonly Scheme[] = [
   imported(pbkdf2),
 ];
 
-/** @throws UnknownDigestError when no scheme has this form, or its parameters are too costly. */
+/** @throws UnknownDigestError if no scheme has this form, or if its parameters are too costly */
 export function findScheme(digest: string): Scheme {
   const scheme = schemes.find((each) => each.isWellFormed(digest));
   if (!scheme) throw new UnknownDigestError();
@@ -96,7 +96,7 @@ function bcryptHash(key: string): string {
   return hashSync(key, { cost: BCRYPT_COST, version: '2b', rejectLongPasswords: true });
 }
 
-// bcrypt repeats its key after a closing NUL, so "a" and "a\0a" are one key to it, even without truncation.
+// bcrypt repeats its key after a closing NUL, so "a" and "a\0a" are the same key even without truncation.
 function fitsBcrypt(password: string): boolean {
   return Buffer.byteLength(password) <= BCRYPT_BYTES_MAX && !password.includes('\0');
 }

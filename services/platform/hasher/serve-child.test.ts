@@ -5,7 +5,7 @@ import { hashPassword, verifyPassword } from './schemes.ts';
 import { serveChild } from './serve-child.ts';
 
 describe('serveChild', () => {
-  it('proves that it can hash before it says that it is ready, then answers with the pepper it was given', () => {
+  it('hashes once before it reports ready, then answers with the pepper it received', () => {
     const sent: FromChild[] = [];
     const pepper = randomBytes(32);
     const serve = serveChild((message) => sent.push(message));
@@ -22,7 +22,7 @@ describe('serveChild', () => {
     expect(sent[2]).toEqual({ kind: 'verified', matches: true });
   });
 
-  it('answers about a digest of another kind, and makes new ones by the algorithm it was given', () => {
+  it('verifies digests of other kinds, and makes new ones with the algorithm it received', () => {
     const sent: FromChild[] = [];
     const serve = serveChild((message) => sent.push(message));
     serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64'), algorithm: 'argon2id' });
@@ -44,7 +44,7 @@ describe('serveChild', () => {
     expect(sent).toEqual([{ kind: 'failed' }]);
   });
 
-  it('says no more than that it failed when a request makes it throw', () => {
+  it('reports a request that throws as failed, without details', () => {
     const sent: FromChild[] = [];
     const serve = serveChild((message) => sent.push(message));
     serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64') });

@@ -32,6 +32,6 @@ function answer(request: HashRequest, child: Child | undefined): HashReply {
     const isUsualCost = algorithm === 'bcrypt' && findScheme(request.digest).isCurrent(request.digest, algorithm);
     return { kind: 'verified', matches: isUsualCost ? verify() : equalCost(verify) };
   } catch {
-    return { kind: 'failed' }; // The cause could name the password or the digest: it stays here.
+    return { kind: 'failed' }; // Without the cause, which could contain the password or the digest.
   }
 }

@@ -45,7 +45,7 @@ export function hashingWorkers(
 }
 
 function startChildWorker(init: ToChild, stopGraceMs: number, events: WorkerEvents): HashingWorker {
-  // Never detached: Linux may share the processor by session first, and then a priority counts only within one.
+  // Not detached: Linux may divide the processor by session first, and then a priority counts only within its session.
   const child = fork(childPath, [], {
     env: {},
     execArgv: [],
@@ -60,7 +60,7 @@ function startChildWorker(init: ToChild, stopGraceMs: number, events: WorkerEven
     clearTimeout(stopTimer);
     events.onEnd(detail);
   };
-  // A message to a child that just died fails here; its end is reported by 'exit'.
+  // A message to a child that has just died fails here; the 'exit' event reports its end.
   const send = (message: ToChild): void => {
     child.send(message, undefined, {}, () => {});
   };
@@ -76,7 +76,7 @@ function startChildWorker(init: ToChild, stopGraceMs: number, events: WorkerEven
   });
 
   if (child.pid !== undefined) {
-    // Before the child has run any code, so that its threads inherit the priority.
+    // Set before the child has run any code, so that its threads inherit the priority.
     lowerPriority(child.pid, LOWEST);
     send(init);
   }

@@ -5,8 +5,8 @@ import { pageHeaders } from './page-headers.ts';
 const STYLE = styleOf(`body{background:var(--card);max-width:28rem;margin:15vh auto 0;padding:0 1rem}
 label{display:block;margin:1rem 0 .25rem}input,button{font:inherit;padding:.55rem .7rem;width:100%}button{margin-top:1.25rem;cursor:pointer}`);
 
-// The code comes in the fragment, which stays in the browser, and goes out in a body. It is taken from the address
-// bar at once, so that no bookmark and no history keeps it.
+// The code arrives in the fragment, which the browser does not send, and is sent in a body. The script removes it from
+// the address bar immediately, so that neither bookmarks nor history keep it.
 const SCRIPT = `const said=document.getElementById('said'),code=location.hash.slice(1);
 if(code){document.forms[0].elements.token.value=code;history.replaceState(null,'',location.pathname)}
 for(const form of document.forms)form.addEventListener('submit',async(event)=>{event.preventDefault();form.elements.send.disabled=true;
@@ -32,14 +32,14 @@ const PAGES = {
     title: 'Confirm your e-mail address',
     to: '/api/auth/verify-email',
     done: 'Your address is confirmed. You can sign in now.',
-    // Shown when no user is signed in to the account of the code: a disabled field is not sent.
+    // Disabled (and so not sent) until the page learns that no user is signed in to the account of the code.
     fields: html`<div id="more" hidden><label for="password">Password to sign in with</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256" disabled></div>`,
     button: 'Confirm',
   },
   reset: {
     title: 'Choose a new password',
     to: '/api/auth/reset-password',
-    done: 'Your password is changed, and everything that was signed in before is signed out.',
+    done: 'Your password is changed, and you are signed out on all devices.',
     fields: html`<label for="password">New password</label><input id="password" name="new_password" type="password" autocomplete="new-password" required minlength="12" maxlength="256">`,
     button: 'Change password',
   },
@@ -75,7 +75,7 @@ const pageOf = ({ title, to, done, fields, button, ask }: PageWords): string =>
     body: html`<main><h1>${title}</h1><p id="said" role="status" tabindex="-1"></p><noscript><p>This page needs JavaScript. Allow it for this page, or send the code from the mail as JSON to <code>POST ${to}</code>.</p></noscript><form data-to="${to}" data-done="${done}"><label for="token">Code from the mail</label><input id="token" name="token" autocomplete="one-time-code" required maxlength="128">${fields}<button name="send">${button}</button></form>${ask && askForm(ask)}</main><script>${raw(SCRIPT)}</script>`,
   });
 
-/** The page a mailed link opens. It is the same for every user: the personal code stays in the fragment, off the server. */
+/** The page that a mailed link opens. It is the same for every user: the personal code stays in the fragment. */
 export const codePage = (page: keyof typeof PAGES): string => pageOf(PAGES[page]);
 
 export const codePageHeaders = (): Record<string, string> => ({

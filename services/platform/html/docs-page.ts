@@ -4,7 +4,7 @@ import { type JsonSchema, jsonSchemaOf } from '../http/schema.ts';
 import { type Html, html } from './html.ts';
 import { documentOf, styleOf } from './page.ts';
 
-/** The pages' only style element, letter by letter: their policy names its hash. */
+/** Exact text of the pages' only style element: their policy contains its hash. */
 export const DOCS_STYLE = styleOf(`body{background:var(--card);margin:0 auto;max-width:60rem;padding:1.5rem}
 h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{margin:2rem 0 .25rem;font-size:1.05rem}
 code,pre{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}pre{border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap}
@@ -59,7 +59,7 @@ function operation(endpoint: Endpoint, api: string): Html {
   const who =
     auth === 'public'
       ? 'public'
-      : `${auth.optional ? 'anyone, or ' : ''}${auth.accepts.join(' or ')}${auth.permission ? ` with ${auth.permission}` : ''}`;
+      : `${auth.optional ? 'no credential, or ' : ''}${auth.accepts.join(' or ')}${auth.permission ? ` with ${auth.permission}` : ''}`;
   const errors = endpoint.errors.map(
     ({ definition }, index) =>
       html`${index > 0 && ' · '}<a href="/docs/errors#${definition.code}"><code>${definition.code}</code></a> <span class="dim">${definition.status}</span>`,
@@ -68,7 +68,7 @@ function operation(endpoint: Endpoint, api: string): Html {
 ${shape('Query', endpoint.query && jsonSchemaOf(endpoint.query))}${shape('Body', endpoint.body && jsonSchemaOf(endpoint.body))}<pre>${curlOf(endpoint, api)}</pre>${errors.length > 0 && html`<p class="dim">Errors: ${errors}</p>`}`;
 }
 
-/** The reference page: plain HTML made once from the contracts; no script, no remote part. */
+/** The reference page: plain HTML made once from the contracts, without scripts and remote resources. */
 export function docsPage(endpoints: readonly Endpoint[], api: string): string {
   const tags = Map.groupBy(
     [...endpoints].sort((a, b) => a.path.localeCompare(b.path)),
@@ -86,7 +86,7 @@ export function docsPage(endpoints: readonly Endpoint[], api: string): string {
   );
 }
 
-/** One anchor per error code: where `type` of a problem points. */
+/** The error page, with one anchor per error code: `type` of a problem links to it. */
 export function errorsDocsPage(errors: readonly ErrorDefinition[]): string {
   const entries = errors.map(
     (error) =>

@@ -1,4 +1,4 @@
-/** Text that is HTML already: made by `html`, or by `raw` where it was written by us. */
+/** Text that is already HTML: made by `html`, or by `raw` from our own text. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -8,7 +8,7 @@ export class Html {
 
 type Part = string | number | Html | readonly Html[] | null | undefined | false;
 
-/** Text as an element or a quoted attribute of HTML holds it. */
+/** Escapes text for an element or a quoted attribute. */
 export const escapeHtml = (text: string): string =>
   text
     .replaceAll('&', '&amp;')
@@ -28,5 +28,5 @@ function textOf(part: Part): string {
 export const html = (strings: TemplateStringsArray, ...parts: Part[]): Html =>
   new Html(strings.reduce((text, string, index) => text + textOf(parts[index - 1]) + string));
 
-/** Text that is not escaped: styles and scripts of our own, never anything that a request or a row holds. */
+/** Marks text as HTML without escaping: only for our own styles and scripts, never for data of a request or a row. */
 export const raw = (text: string): Html => new Html(text);

@@ -6,7 +6,7 @@ import { pageHeaders } from './page-headers.ts';
 const policyOf = (headers: Record<string, string>): string[] => headers['content-security-policy']!.split('; ');
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
-test('a page runs and shows nothing unless it is said', () => {
+test('a page may load nothing by default', () => {
   const headers = pageHeaders({});
   expect(policyOf(headers)).toEqual([
     "default-src 'none'",
@@ -18,7 +18,7 @@ test('a page runs and shows nothing unless it is said', () => {
   expect(headers['cross-origin-opener-policy']).toBe('same-origin');
 });
 
-test('what is written in it runs by its hash, files of ours by their origin, and nothing by both', () => {
+test('inline scripts and styles are allowed by hash, and our files by origin, never both', () => {
   expect(policyOf(pageHeaders({ styles: ['a{}'], scripts: ['go()', 'stop()'], connects: true }))).toEqual(
     expect.arrayContaining([
       `style-src ${hashOf('a{}')}`,
@@ -30,7 +30,7 @@ test('what is written in it runs by its hash, files of ours by their origin, and
   expect(policyOf(pageHeaders({ scripts: [] }))).toContain("script-src 'none'");
 });
 
-test('its forms go where that is said, and its opener keeps a hold only where that is said', () => {
+test('forms may be sent only to declared targets, and an opener keeps its window reference only if declared', () => {
   const headers = pageHeaders({ formAction: "'self'", keepsOpener: true });
   expect(policyOf(headers)).toContain("form-action 'self'");
   expect(headers).not.toHaveProperty('cross-origin-opener-policy');
@@ -41,25 +41,22 @@ test.each([
   ['reset', '/api/auth/reset-password'],
   ['unlock', '/api/auth/unlock'],
   ['invitation', '/api/auth/accept-invitation'],
-] as const)(
-  'the page of %s sends its code in a body, and its headers let its own script run and no other',
-  (page, to) => {
-    const html = codePage(page);
-    expect(html).toContain(`data-to="${to}"`);
-    const scripts = [...html.matchAll(/<script>(.*?)<\/script>/gs)].map(([, text]) => text!);
-    const styles = [...html.matchAll(/<style>(.*?)<\/style>/gs)].map(([, text]) => text!);
-    expect(policyOf(codePageHeaders())).toEqual(
-      expect.arrayContaining([
-        `script-src ${scripts.map(hashOf).join(' ')}`,
-        `style-src ${styles.map(hashOf).join(' ')}`,
-      ]),
-    );
-    expect(codePageHeaders()['referrer-policy']).toBe('no-referrer');
-    expect(html).not.toMatch(/ on\w+=|href=|src=/);
-  },
-);
+] as const)('the page of %s sends its code in a body, and its headers allow only its own script', (page, to) => {
+  const html = codePage(page);
+  expect(html).toContain(`data-to="${to}"`);
+  const scripts = [...html.matchAll(/<script>(.*?)<\/script>/gs)].map(([, text]) => text!);
+  const styles = [...html.matchAll(/<style>(.*?)<\/style>/gs)].map(([, text]) => text!);
+  expect(policyOf(codePageHeaders())).toEqual(
+    expect.arrayContaining([
+      `script-src ${scripts.map(hashOf).join(' ')}`,
+      `style-src ${styles.map(hashOf).join(' ')}`,
+    ]),
+  );
+  expect(codePageHeaders()['referrer-policy']).toBe('no-referrer');
+  expect(html).not.toMatch(/ on\w+=|href=|src=/);
+});
 
-test('only the page of a locked account lets a user without a code ask for one', () => {
+test('only the page of a locked account offers a new mail to a user without a code', () => {
   expect(codePage('unlock')).toContain('/api/auth/request-unlock');
   expect(codePage('reset')).not.toContain('name="email"');
 });

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 
 export type PageParts = {
-  /** Text of each style element, letter by letter. */
+  /** Exact text of each style element. */
   readonly styles?: readonly string[];
-  /** Text of each script element, letter by letter; `own`: files of our origin. What is not given falls to `default-src`. */
+  /** Exact text of each script element; `own`: files of our origin. If absent, `default-src` applies. */
   readonly scripts?: readonly string[] | 'own';
-  /** Whether its scripts may ask our own origin. */
+  /** Whether its scripts may send requests to our origin. */
   readonly connects?: boolean;
-  /** Where the page's forms may be sent; nowhere unless given. */
+  /** Targets to which the page's forms may be sent; none by default. */
   readonly formAction?: string;
-  /** Whether the page that opened it may keep its `window` reference, as one that opens the sign-in in a popup. */
+  /** Whether the page that opened it keeps its `window` reference, as needed for sign-in in a popup. */
   readonly keepsOpener?: boolean;
 };
 
@@ -20,7 +20,7 @@ function sourcesOf(texts: readonly string[] | 'own'): string {
 }
 
 /**
- * Headers of an HTML page: it runs and shows only its inline content (CSP Level 3 §2.3.1), no page may frame it, and the
+ * Headers of an HTML page: it may use only its inline content (CSP Level 3 §2.3.1), no page may frame it, and the
  * page that opened it loses its `window` reference unless allowed.
  */
 export const pageHeaders = ({

@@ -1,28 +1,28 @@
 import { type Html, html, raw } from './html.ts';
 
-/** Colours in light and dark, text and focus: what every page shares. */
+/** Styles of every page: colours in light and dark, text and focus. */
 const BASE_STYLE = `:root{color-scheme:light dark;--ink:#16202e;--dim:#51607a;--ground:#eef1f6;--card:#fff;--line:#c3ccda;--accent:#0b57c2;--on:#fff;--bad:#a4161a}
 @media(prefers-color-scheme:dark){:root{--ink:#e8edf5;--dim:#a6b3c8;--ground:#0f151e;--card:#182130;--line:#38465c;--accent:#8ab8ff;--on:#08111f;--bad:#ff9a9a}}
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}a{color:var(--accent)}
 .dim{color:var(--dim)}.bad{color:var(--bad);font-weight:600}[hidden]{display:none}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 `;
 
-/** The text of a page's only style element: the page's policy names its hash, so both take it from here. */
+/** Text of a page's only style element. The page and the hash in its policy must both use it. */
 export const styleOf = (ownRules: string): string => BASE_STYLE + ownRules;
 
 export type HtmlDocument = {
   readonly title: string;
   /** Made by `styleOf`. */
   readonly style: string;
-  /** More of the head. */
+  /** Further elements of the head. */
   readonly head?: Html | undefined;
   readonly body: Html;
 };
 
-/** A whole document, complete with its style: a page fetches nothing. */
+/** A whole document with its style inline: a page fetches nothing. */
 export const documentOf = ({ title, style, head, body }: HtmlDocument): string =>
   html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${raw(style)}</style>${head}</head><body>${body}</body></html>`
     .text;
 
-/** For the head of a page that search engines are to leave out. */
+/** For the head of a page that search engines must not index. */
 export const NO_INDEX: Html = html`<meta name="robots" content="noindex">`;

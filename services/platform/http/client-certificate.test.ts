@@ -4,13 +4,13 @@ import { certificateThumbprint } from './client-certificate.ts';
 
 const der = derOf(CERTIFICATE);
 
-describe('a client certificate as proxies pass it on', () => {
+describe('a client certificate as proxies forward it', () => {
   test.each([
     ['RFC 9440', `:${der}:`],
     ['nginx: percent-encoded PEM', encodeURIComponent(CERTIFICATE.pem)],
     ['AWS: PEM with its own safe characters', encodeURI(CERTIFICATE.pem)],
     ['HAProxy, Traefik: base64 of the DER', der],
-  ])('%s has the thumbprint that openssl gives it', (_form, header) => {
+  ])('%s gives the thumbprint that openssl computes', (_form, header) => {
     expect(certificateThumbprint(header)).toBe(CERTIFICATE.thumbprint);
     expect(certificateThumbprint(header), 'asked again').toBe(CERTIFICATE.thumbprint);
     expect(certificateThumbprint(`:${derOf(OTHER_CERTIFICATE)}:`)).toBe(OTHER_CERTIFICATE.thumbprint);
@@ -20,17 +20,17 @@ describe('a client certificate as proxies pass it on', () => {
     ['nothing', ''],
     ['no base64', 'nonsense!'],
     ['no certificate', Buffer.from('nonsense').toString('base64')],
-    ['half a percent code', '%E'],
+    ['an incomplete percent code', '%E'],
     ['one colon', `:${der}`],
     ['two headers in one', `:${der}:, :${der}:`],
     ['a chain', encodeURIComponent(CERTIFICATE.pem + OTHER_CERTIFICATE.pem)],
-    ['bytes after it', Buffer.concat([Buffer.from(der, 'base64'), Buffer.from('x')]).toString('base64')],
+    ['bytes after the certificate', Buffer.concat([Buffer.from(der, 'base64'), Buffer.from('x')]).toString('base64')],
     ['too long', 'A'.repeat(12_289)],
   ])('%s is none', (_form, header) => {
     expect(certificateThumbprint(header)).toBeNull();
   });
 
-  test('a thousand are remembered, no more', () => {
+  test('at most a thousand headers are cached', () => {
     for (let index = 0; index < 1_001; index += 1) expect(certificateThumbprint(`no certificate ${index}`)).toBeNull();
     expect(certificateThumbprint(der)).toBe(CERTIFICATE.thumbprint);
   });

@@ -1,12 +1,12 @@
 import { hash, X509Certificate } from 'node:crypto';
 
-/** A certificate of a 4,096-bit key with a full name, percent-encoded, is half of it. */
+/** Twice the size of a percent-encoded certificate with a 4,096-bit key and a full name. */
 const LONGEST = 12_288;
 const PEM = /^-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*$/;
-/** Base64 of the DER bytes, between colons where it is a byte sequence of RFC 9440 §2.1. */
+/** Base64 of the DER bytes; in colons if it is a byte sequence of RFC 9440 §2.1. */
 const BASE64 = /^(:?)([A-Za-z0-9+/]+={0,2})\1$/;
 
-/** Thumbprints by header: clients keep their certificates, and reading one costs as much as a signature. */
+/** Thumbprints by header: clients reuse their certificates, and parsing one costs as much as a signature. */
 const known = new Map<string, string | null>();
 const KNOWN_MAXIMUM = 1_000;
 
@@ -33,9 +33,9 @@ function thumbprintOf(header: string): string | null {
 }
 
 /**
- * SHA-256 thumbprint (RFC 8705 §3.1) of the certificate that a proxy passes on: `Client-Cert` of RFC 9440, a
+ * SHA-256 thumbprint (RFC 8705 §3.1) of the certificate that a proxy forwards: `Client-Cert` of RFC 9440, a
  * percent-encoded PEM (nginx `$ssl_client_escaped_cert`, AWS `X-Amzn-Mtls-Clientcert`) or bare base64 of the DER
- * (HAProxy, Traefik). Null for anything else, several certificates among it.
+ * (HAProxy, Traefik). Null for any other header, also for several certificates.
  */
 export function certificateThumbprint(header: string): string | null {
   const found = known.get(header);

@@ -87,7 +87,7 @@ const document = openApiOf(endpoints, '1.0.0', { serverUrl: 'https://api.test', 
 const operation = (path: string, method: string): Operation => document.paths[path]?.[method] as Operation;
 
 describe('the OpenAPI document', () => {
-  test('has every endpoint with its parameters, body and ways in', () => {
+  test('has every endpoint with its parameters, body and security schemes', () => {
     expect(Object.keys(document.paths)).toEqual([
       '/oauth2/grant',
       '/page',
@@ -114,7 +114,7 @@ describe('the OpenAPI document', () => {
     ]);
   });
 
-  test('names every error an endpoint may answer with, in its form', () => {
+  test('names every error of an endpoint, in its content type', () => {
     expect(Object.keys(operation('/v1/things/{id}', 'get').responses)).toEqual(
       expect.arrayContaining(['200', '400', '403', '500', '503']),
     );
@@ -127,7 +127,7 @@ describe('the OpenAPI document', () => {
     expect(openApiOf(endpoints, '1.0.0')).not.toHaveProperty('servers');
   });
 
-  test('an answer that is declared and an error of its status are both there, each in its content type', () => {
+  test('has both a declared response and an error of the same status, each in its content type', () => {
     const { responses } = operation('/page', 'get');
     const typesOf = (status: number) => Object.keys(responses[status]?.content ?? {}).sort();
     expect(typesOf(503)).toEqual(['application/json', 'application/problem+json', 'text/html; charset=utf-8']);
@@ -135,7 +135,7 @@ describe('the OpenAPI document', () => {
     // A request for text/html gets every error as a page.
     for (const status of [400, 429, 500])
       expect([status, typesOf(status)]).toEqual([status, ['application/problem+json', 'text/html; charset=utf-8']]);
-    // Not where nothing was read.
+    // Not for errors before the request was read.
     for (const status of [408, 417, 431])
       expect([status, typesOf(status)]).toEqual([status, ['application/problem+json']]);
     expect(Object.keys(operation('/v1/things', 'post').responses[500]?.content ?? {})).toEqual([
@@ -143,7 +143,7 @@ describe('the OpenAPI document', () => {
     ]);
   });
 
-  test('headers are told where they are read', () => {
+  test('declares a header on each operation that reads it', () => {
     const headers = (path: string, method: string) =>
       (operation(path, method).parameters ?? []).filter((one) => one.in === 'header').map(({ name }) => name);
     expect(headers('/page', 'get')).toEqual(['If-None-Match', 'Last-Event-ID']);
@@ -152,23 +152,23 @@ describe('the OpenAPI document', () => {
     expect(headers('/oauth2/grant', 'post')).toEqual([]);
   });
 
-  test('credentials are called as they are sent here', () => {
+  test('describes credentials as this installation expects them', () => {
     expect(document.components.securitySchemes).toMatchObject({
       session: { in: 'cookie', name: '__Host-c' },
       apiKey: { in: 'header', name: 'X-API-Key' },
       dpop: { type: 'http', scheme: 'dpop' },
     });
-    // An API key is no account's owner: what asks for no permission is not for keys to change.
+    // An API key may not change what needs the account's owner: endpoints without a permission.
     expect(operation('/v1/session', 'patch').security).toEqual([{ bearer: [] }, { dpop: [] }]);
   });
 
-  test('an operationId names one operation: a second one of the name is refused', () => {
+  test('refuses two operations with one operationId', () => {
     const twice = [...endpoints, { ...own, path: '/v1/other' }] as unknown as Endpoint[];
     expect(() => openApiOf(twice, '1.0.0')).toThrow('readOwn names two operations');
   });
 });
 
-test('the page shows each operation with a command line, and no markup of a definition comes through', () => {
+test('the docs page shows each operation with a command line, and escapes markup in definitions', () => {
   const page = docsPage(endpoints, 'https://api.test');
   for (const { operation: id } of endpoints) expect(page).toContain(`id="${id}"`);
   expect(page).toContain('A &lt;thing&gt;.');
@@ -178,19 +178,21 @@ test('the page shows each operation with a command line, and no markup of a defi
   expect(page).toContain('authorization: Bearer $ACCESS_TOKEN');
 });
 
-test('every error has an anchor where its type points', () => {
+test('every error has the anchor to which its type links', () => {
   expect(errorsDocsPage([permissionMissing.definition])).toContain('id="permission_missing"');
 });
 
-test('what an API key of a user is refused is told where bearers may not simply use a permission', () => {
-  const told = (changes: Partial<Endpoint>): boolean => {
+test('names the refusal of API keys on endpoints that need a user or a recent sign-in', () => {
+  const hasKeyRefusal = (changes: Partial<Endpoint>): boolean => {
     const api = JSON.stringify(openApiOf([{ ...read, errors: [], ...changes } as Endpoint], '1.0.0'));
     return api.includes('`api_key_not_accepted`');
   };
   const bearer = { accepts: ['bearer'] } as const;
-  expect(told({ auth: bearer })).toBe(false);
-  expect(told({ method: 'DELETE', auth: bearer })).toBe(true);
-  expect(told({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage' } })).toBe(false);
-  expect(told({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage', stepUp: true } })).toBe(true);
-  expect(told({ method: 'DELETE', auth: { accepts: ['session', 'client'] } })).toBe(false);
+  expect(hasKeyRefusal({ auth: bearer })).toBe(false);
+  expect(hasKeyRefusal({ method: 'DELETE', auth: bearer })).toBe(true);
+  expect(hasKeyRefusal({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage' } })).toBe(false);
+  expect(hasKeyRefusal({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage', stepUp: true } })).toBe(
+    true,
+  );
+  expect(hasKeyRefusal({ method: 'DELETE', auth: { accepts: ['session', 'client'] } })).toBe(false);
 });

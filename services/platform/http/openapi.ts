@@ -87,7 +87,7 @@ const PLAIN_SESSION_COOKIE = 'better-auth.session_token';
 
 const acceptsOf = ({ auth }: Endpoint): ReadonlySet<Credential> => new Set(auth === 'public' ? [] : auth.accepts);
 
-/** Errors of reading the caller, by what the endpoint accepts. */
+/** Authentication errors, by the credentials that the endpoint accepts. */
 function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
   const { auth, method } = endpoint;
   if (auth === 'public') return [];
@@ -104,16 +104,16 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
   ];
 }
 
-/** Errors of malformed requests: answered before any route, and never as a page. */
+/** Errors of malformed requests; they are returned before any route runs, and never as a page. */
 const UNREADABLE = [requestUnreadable, requestTooSlow, expectationUnsupported, headersTooLarge];
 const isUnreadable = new Set(UNREADABLE.map(({ definition }) => definition));
 
-/** Errors any endpoint may answer with, by what it reads. */
+/** Errors of every endpoint, by the parts of the request that it reads. */
 function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
   const factories = [
     ...endpoint.errors,
     ...callerErrors(endpoint),
-    // An endpoint refuses what its query does not know.
+    // An endpoint refuses unknown query parameters.
     requestInvalid,
     ...(endpoint.method === 'GET'
       ? []
@@ -169,7 +169,7 @@ function declaredResponses(endpoint: Endpoint): Record<string, Response> {
   );
 }
 
-/** Declared answers and errors; a status that is both has the forms of both. */
+/** Declared responses and errors; a status that has both has the content types of both. */
 function responsesOf(endpoint: Endpoint): Record<string, Response> {
   const responses = declaredResponses(endpoint);
   for (const [status, error] of Object.entries(errorResponses(endpoint))) {
@@ -274,15 +274,15 @@ function operationOf(endpoint: Endpoint): Record<string, unknown> {
 
 /** Facts about the serving installation; the committed reference has none. */
 export type OpenApiPlace = {
-  /** Where the API answers. */
+  /** URL of the API. */
   readonly serverUrl?: string;
-  /** Name of the session cookie there. */
+  /** Name of its session cookie. */
   readonly sessionCookie?: string;
 };
 
 /**
  * The OpenAPI 3.1 document of the contracts.
- * @throws Error where two of them have one operation name
+ * @throws Error if two of them have the same operation name
  */
 export function openApiOf(
   endpoints: readonly Endpoint[],
@@ -308,6 +308,6 @@ export function openApiOf(
       securitySchemes: securitySchemes(sessionCookie),
     },
   };
-  // Text in UTF-8 has no half of a pair, and readers in other languages cannot write one in a pattern.
+  // UTF-8 text has no lone surrogates, and other languages cannot express them in a pattern.
   return JSON.parse(JSON.stringify(document).replaceAll('\\\\ud800-\\\\udfff', '')) as Record<string, unknown>;
 }

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-test('addresses that not everybody could reach are private, IPv4 wrapped in IPv6 among them', () => {
+test('addresses that are not globally reachable are private, also IPv4 embedded in IPv6', () => {
   for (const address of ['1.1.1.1', '8.8.8.8', '172.32.0.1', '2606:4700:4700::1111', '2a00:1450::1'])
     expect([address, isPublicAddress(address)]).toEqual([address, true]);
   const inside =
@@ -37,7 +37,7 @@ test('addresses that not everybody could reach are private, IPv4 wrapped in IPv6
   for (const address of inside.split(' ')) expect([address, isPublicAddress(address)]).toEqual([address, false]);
 });
 
-test('neither a private address, nor a name that leads to one, nor plain http is asked', async () => {
+test('SSRF: refuses a private address, a name that resolves to one, and plain http', async () => {
   const strict = { allowsPrivate: false };
   for (const url of [
     base,
@@ -53,7 +53,7 @@ test('neither a private address, nor a name that leads to one, nor plain http is
     await expect(guardedFetch(strict, url), url).rejects.toThrow('outbound request refused');
 });
 
-test('where a private network is configured, redirects, large and compressed answers are refused still', async () => {
+test('refuses redirects, large and compressed answers even if a private network is allowed', async () => {
   const lenient = { allowsPrivate: true };
   const echoed = await guardedFetch(lenient, base, { method: 'POST', body: 'a=b' });
   expect([await echoed.text(), echoed.headers.get('x-method'), echoed.status]).toEqual(['a=b', 'POST', 200]);
@@ -68,11 +68,11 @@ test('where a private network is configured, redirects, large and compressed ans
   await expect(guardedFetch({ ...lenient, answerBytesMax: 2 }, base, { method: 'POST', body: 'a=b' })).rejects.toThrow(
     'too large',
   );
-  // Headers at once, then a byte now and then.
+  // Sends the headers immediately, then a byte from time to time.
   await expect(guardedFetch({ ...lenient, deadlineMs: 50 }, `${base}/drip`)).rejects.toThrow();
 });
 
-test('an answer that is none ends the request, and its connection; so does one that is refused', async () => {
+test('a non-HTTP answer or a refused one ends the request and closes the connection', async () => {
   const closed: Promise<unknown>[] = [];
   const answering: Record<string, string> = {
     '/upgrade': 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
@@ -92,7 +92,7 @@ test('an answer that is none ends the request, and its connection; so does one t
   raw.listen(0, '127.0.0.1');
   await once(raw, 'listening');
   const at = `http://127.0.0.1:${(raw.address() as AddressInfo).port}`;
-  // No deadline that helps.
+  // A deadline too long to end the request.
   const patient = { allowsPrivate: true, deadlineMs: 3_600_000 };
   for (const path of Object.keys(answering)) await expect(guardedFetch(patient, at + path), path).rejects.toThrow();
   expect(closed).toHaveLength(4);
@@ -100,9 +100,9 @@ test('an answer that is none ends the request, and its connection; so does one t
   raw.close();
 });
 
-describe('names are asked of name servers, not of the system', () => {
+describe('names are resolved by name servers, not by the system resolver', () => {
   const A = 1;
-  /** What each name has, by type; a name that is not here is never answered. */
+  /** Records of each name, by type; the server never answers for other names. */
   const zone: Record<string, Record<number, readonly number[]>> = {
     'inside.example': { [A]: [10, 0, 0, 7] },
     'both.example': { [A]: [1, 1, 1, 1], 28: [...Array(15).fill(0), 1] },
@@ -143,28 +143,28 @@ describe('names are asked of name servers, not of the system', () => {
     expect(asked).toContain(name);
   });
 
-  test('a name server that is dead leaves time for the next', async () => {
+  test('a dead name server leaves time for the next one', async () => {
     const dead = createSocket('udp4');
     dead.bind(0, '127.0.0.1');
     await once(dead, 'listening');
     const nameServers = [`127.0.0.1:${dead.address().port}`, ...rules.nameServers];
-    // The documents of clients have three seconds in all.
+    // Client metadata documents have a deadline of three seconds in total.
     const look = guardedFetch({ ...rules, nameServers, deadlineMs: 1_900 }, 'https://inside.example/a');
     await expect(look).rejects.toThrow('private address');
     dead.close();
   });
 
-  test('this machine’s own name is not looked up', async () => {
+  test('localhost is not resolved', async () => {
     await expect(guardedFetch(rules, 'https://a.localhost/')).rejects.toThrow('names a private address');
     expect(asked).not.toContain('a.localhost');
   });
 
-  test('one that is silent is waited for until the deadline, and then no more', async () => {
+  test('a silent name server is waited for until the deadline only', async () => {
     await expect(guardedFetch({ ...rules, deadlineMs: 100 }, 'https://silent.example/')).rejects.toThrow('timeout');
     expect(asked).toContain('silent.example');
   });
 
-  test('the connection asks for no name again: it goes to what was found', () => {
+  test('DNS rebinding: the connection uses the checked addresses without a second lookup', () => {
     const found = [
       { address: '1.1.1.1', family: 4 },
       { address: '2606:4700:4700::1111', family: 6 },
@@ -180,7 +180,7 @@ describe('names are asked of name servers, not of the system', () => {
   });
 });
 
-test('only the work it is given is guarded', async () => {
+test('guardingFetch guards only the work passed to it', async () => {
   await expect(guardingFetch({ allowsPrivate: false }, () => fetch(base))).rejects.toThrow('outbound request refused');
   expect((await fetch(`${base}/empty`)).status).toBe(204);
 });

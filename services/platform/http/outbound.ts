@@ -6,17 +6,17 @@ import { request as tlsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 export type OutboundRules = {
-  /** True where this server is configured to be on a private network; plain http is allowed there too. */
+  /** True if the remote server may be on a private network; plain http is then allowed too. */
   readonly allowsPrivate: boolean;
-  /** 1 MiB unless said. */
+  /** 1 MiB by default. */
   readonly answerBytesMax?: number;
-  /** For the whole answer; 8 s unless said. */
+  /** Deadline of the whole answer; 8 s by default. */
   readonly deadlineMs?: number;
-  /** Who is asked for public names, `address:port`; the system's unless said. */
+  /** Name servers for public names, `address:port`; the system's by default. */
   readonly nameServers?: readonly string[];
 };
 
-/** Raised for an address, answer or delay that the guard rejects. */
+/** The guard rejected an address, an answer or a delay. */
 class OutboundRefused extends Error {
   constructor(why: string) {
     super(`outbound request refused: ${why}`);
@@ -26,10 +26,10 @@ class OutboundRefused extends Error {
 
 const ANSWER_BYTES_MAX = 1_048_576;
 const DEADLINE_MS = 8_000;
-/** For one name server, which may have to ask others; of several, each: after two that are dead there is time left for a third. */
+/** Deadline of each name server, so that after two dead ones there is still time for a third. */
 const LOOKUP_MS = { only: 2_000, each: 700 };
 
-// IANA special-purpose registries (RFC 6890 and its updates): whatever is not reachable for everybody.
+// IANA special-purpose registries (RFC 6890 and its updates): every range that is not globally reachable.
 const special = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -48,7 +48,7 @@ for (const [network, prefix] of [
   ['224.0.0.0', 3],
 ] as const)
   special.addSubnet(network, prefix, 'ipv4');
-// Of IPv6 only 2000::/3 is given out, and within it these are not for everybody, or wrap an IPv4 address.
+// Of IPv6 only 2000::/3 is allocated; these ranges within it are not globally reachable, or embed an IPv4 address.
 const global6 = new BlockList();
 global6.addSubnet('2000::', 3, 'ipv6');
 for (const [network, prefix] of [
@@ -67,9 +67,9 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * The addresses of a name, and only when every one is public: a rebound name finds no way round. Not by the system's
- * look-up, which cannot be called off and holds a thread of all that read files or hash for as long as a name server
- * likes to be silent.
+ * Resolves a name, and accepts its addresses only if every one is public, which defeats DNS rebinding. It does not use
+ * the system's resolver: that cannot be cancelled, and blocks a thread of the pool that files and hashes share for as
+ * long as a name server is silent.
  */
 async function publicAddresses(
   hostname: string,
@@ -85,15 +85,15 @@ async function publicAddresses(
     const found = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
     signal.throwIfAborted();
     const addresses = found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-    if (addresses.length === 0) throw new OutboundRefused('its name leads nowhere');
-    if (!addresses.every(isPublicAddress)) throw new OutboundRefused('its name leads to a private address');
+    if (addresses.length === 0) throw new OutboundRefused('its name has no address');
+    if (!addresses.every(isPublicAddress)) throw new OutboundRefused('its name resolves to a private address');
     return addresses.map((address) => ({ address, family: isIP(address) }));
   } finally {
     signal.removeEventListener('abort', cancel);
   }
 }
 
-/** What was found, instead of another look that might find something else. */
+/** Returns the checked addresses instead of a second lookup, which might find others. */
 export const pinnedLookup =
   (addresses: readonly LookupAddress[]): LookupFunction =>
   (_hostname, options, done) => {
@@ -106,8 +106,8 @@ const rulesHere = new AsyncLocalStorage<OutboundRules>();
 let isInstalled = false;
 
 /**
- * Runs work whose every `fetch` is guarded: public addresses alone, https, no redirect followed, answers up to 1 MiB
- * within 8 s, uncompressed. For libraries that fetch by themselves; the rest of the process is untouched.
+ * Runs work and guards every `fetch` in it: public addresses only, https, no redirect followed, answers up to 1 MiB
+ * within 8 s, uncompressed. For libraries that call `fetch` themselves; it does not affect the rest of the process.
  */
 export function guardingFetch<T>(rules: OutboundRules, work: () => T): T {
   if (!isInstalled) {
@@ -131,9 +131,9 @@ export async function guardedFetch(
   const url = new URL(asked.url);
   if (url.protocol !== 'https:' && !(allowsPrivate && url.protocol === 'http:'))
     throw new OutboundRefused('it is not https');
-  // Addresses written as such are not looked up.
+  // The lookup is not called for literal addresses, so they are checked here.
   const literal = url.hostname.replace(/^\[|\]$/g, '');
-  // Nor is localhost, which must not be sent to a name server (RFC 6761 §6.3).
+  // localhost is also checked here: it must not be sent to a name server (RFC 6761 §6.3).
   const isInside = isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
   if (!allowsPrivate && isInside) throw new OutboundRefused('it names a private address');
   const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
@@ -173,7 +173,7 @@ function send(url: URL, { asked, body, signal, lookup }: Sent): Promise<Incoming
         ...(body === undefined ? {} : { 'content-length': body.byteLength }),
       },
       signal,
-      // A separate connection, closed afterwards: no state of one remote server is kept for the next.
+      // A separate connection for each request, so that no state of one remote server is kept for the next.
       agent: false,
       ...(lookup === undefined ? {} : { lookup }),
     });
@@ -181,7 +181,7 @@ function send(url: URL, { asked, body, signal, lookup }: Sent): Promise<Incoming
       .once('response', done)
       .once('error', fail)
       .once('upgrade', (_answer, socket) => socket.destroy())
-      // An answer that is none (101) ends without either; after an answer this changes nothing.
+      // A 101 answer ends with neither event; after a complete answer this has no effect.
       .once('close', () => fail(new OutboundRefused('it was not answered')))
       .end(body);
   });

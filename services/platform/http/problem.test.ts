@@ -19,7 +19,7 @@ const challengeOf = (error: ReturnType<typeof unauthenticated>, more: Partial<Er
   errorAnswer(error, { ...context, ...more }).headers['www-authenticate'];
 
 describe('the form of an error', () => {
-  test('is RFC 9457, with what went wrong, what to do and where to look', () => {
+  test('is RFC 9457, with the cause, the fix and a link to the documentation', () => {
     const problems = [{ at: 'body/a', why: 'is too long' }];
     expect(errorAnswer(requestInvalid({ problems, detail: 'One member.' }), context)).toEqual({
       status: 400,
@@ -38,7 +38,7 @@ describe('the form of an error', () => {
     });
   });
 
-  test('is RFC 6749 §5.2 at an OAuth endpoint, with its own status', () => {
+  test('is RFC 6749 §5.2 at an OAuth endpoint, with the OAuth status', () => {
     const said = errorAnswer(grantRefused({ detail: 'It is over.' }), { ...context, oauth: true });
     expect(said).toMatchObject({
       status: 400,
@@ -53,14 +53,14 @@ describe('the form of an error', () => {
     expect(errorAnswer(grantRefused(), context)).toMatchObject({ status: 403, body: { status: 403 } });
   });
 
-  test('says when to come again wherever that is the answer, and never at once', () => {
+  test('has Retry-After for every retryable error, at least one second', () => {
     expect(errorAnswer(rateLimited({ retryAfterSeconds: 2.1 }), context).headers['retry-after']).toBe('3');
     expect(errorAnswer(rateLimited({ retryAfterSeconds: 0 }), context).headers['retry-after']).toBe('1');
     expect(errorAnswer(storeUnavailable(), context).headers['retry-after']).toBe('1');
     expect(errorAnswer(requestInvalid(), context).headers['retry-after']).toBeUndefined();
   });
 
-  test('carries headers and members of its own', () => {
+  test('carries the headers and extension members of the error', () => {
     const own = grantRefused({ headers: { 'x-own': '1', 'cache-control': 'private' }, members: { left: 2 } });
     expect(errorAnswer(own, context)).toMatchObject({
       headers: { 'x-own': '1', 'cache-control': 'private' },
@@ -70,18 +70,18 @@ describe('the form of an error', () => {
 });
 
 describe('a challenge', () => {
-  test('names an error only for a credential that was sent (RFC 6750 §3)', () => {
+  test('the challenge names an error only if a credential was sent (RFC 6750 §3)', () => {
     expect(challengeOf(unauthenticated(), {})).toBe('Bearer realm="sallyport"');
     expect(challengeOf(unauthenticated(), { sent: 'bearer' })).toBe('Bearer realm="sallyport", error="invalid_token"');
   });
 
-  test('says where the resource describes itself (RFC 9728 §5.1)', () => {
+  test('the challenge names the metadata of the resource (RFC 9728 §5.1)', () => {
     expect(challengeOf(unauthenticated(), { resourceMetadata: 'https://a.test/m' })).toBe(
       'Bearer realm="sallyport", resource_metadata="https://a.test/m"',
     );
   });
 
-  test('is Basic for a client', () => {
+  test('the challenge for a client is Basic', () => {
     const basic = 'Basic realm="sallyport"';
     expect(challengeOf(clientUnauthenticated(), {})).toBe(basic);
     expect(challengeOf(unauthenticated(), { sent: 'basic' })).toBe(basic);
@@ -89,7 +89,7 @@ describe('a challenge', () => {
     expect(challengeOf(unauthenticated(), { oauth: true })).toBe('Bearer realm="sallyport"');
   });
 
-  test('of DPoP says which proof is wanted, by which algorithms (RFC 9449 §7.1)', () => {
+  test('the DPoP challenge names the error and the algorithms of proofs (RFC 9449 §7.1)', () => {
     const dpop = (why: string) => `DPoP realm="sallyport", algs="ES256 RS256 EdDSA", error="${why}"`;
     expect(challengeOf(unauthenticated(), { sent: 'dpop' })).toBe(dpop('invalid_token'));
     expect(challengeOf(proofWrong(), { sent: 'dpop' })).toBe(dpop('invalid_dpop_proof'));

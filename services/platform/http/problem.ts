@@ -8,15 +8,15 @@ export type ErrorAnswer = {
 
 export type ErrorAnswerContext = {
   readonly traceId: string;
-  /** OAuth endpoints keep RFC 6749 §5.2's members. */
+  /** True at OAuth endpoints, which use the members of RFC 6749 §5.2. */
   readonly oauth: boolean;
-  /** What the request carried: a challenge names an error only for a credential that was sent (RFC 6750 §3). */
+  /** The credential that the request carried: a challenge names an error only if one was sent (RFC 6750 §3). */
   readonly sent: 'none' | 'bearer' | 'dpop' | 'basic';
-  /** Where this resource describes itself (RFC 9728 §5.1), for Bearer challenges. */
+  /** URL of the resource metadata (RFC 9728 §5.1), for Bearer challenges. */
   readonly resourceMetadata?: string | undefined;
 };
 
-/** Of DPoP proofs (RFC 9449 §7.1). */
+/** Algorithms of DPoP proofs (RFC 9449 §7.1). */
 const PROOF_ALGORITHMS = 'ES256 RS256 EdDSA';
 const PROBLEM_BASE = '/docs/errors#';
 
@@ -34,7 +34,7 @@ function challenge(error: AppError, { sent, oauth, resourceMetadata }: ErrorAnsw
   return `Bearer ${realm}${sent === 'bearer' ? ', error="invalid_token"' : ''}${metadata}`;
 }
 
-/** One mapping of every error: RFC 9457 problem details, or RFC 6749 §5.2 at the OAuth endpoints. */
+/** Maps every error to RFC 9457 problem details, or to RFC 6749 §5.2 at the OAuth endpoints. */
 export function errorAnswer(error: AppError, context: ErrorAnswerContext): ErrorAnswer {
   const { definition, options } = error;
   const asOAuth = context.oauth && definition.oauthError !== undefined;

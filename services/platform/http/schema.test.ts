@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { compileValidator } from './schema.ts';
 
 test.each(['body', 'querystring'])(
-  'lengths in a %s count code points, and are refused in the words of Ajv',
+  'lengths in a %s count code points, and errors have the messages of Ajv',
   (httpPart) => {
     const text = { type: 'string', minLength: 2, maxLength: 3 };
     const validate = compileValidator({ schema: { type: 'object', properties: { text } }, httpPart });

@@ -10,13 +10,13 @@ export type JsonSchema = Record<string, unknown>;
 
 const cache = new WeakMap<z.ZodType, Map<string, JsonSchema>>();
 
-/** The same pattern for readers of the contract whose regular expressions know no Unicode categories. */
+/** The same pattern without Unicode categories, which some regular expression engines lack. */
 const portable = (pattern: string): string =>
   pattern.replaceAll('\\p{Cc}', '\\u0000-\\u001f\\u007f-\\u009f').replaceAll('\\p{Cs}', '\\ud800-\\udfff');
 
 /**
- * The JSON Schema of a zod shape, made once.
- * `input` is what a client sends; `output` what it is answered.
+ * The JSON Schema of a zod shape, cached.
+ * `input` is the shape that a client sends; `output` the shape that it receives.
  */
 export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'): JsonSchema {
   const byIo = cache.get(schema) ?? new Map<string, JsonSchema>();
@@ -35,22 +35,22 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'
   return made;
 }
 
-// Bodies keep their types: "1" is not 1. Path and query arrive as text and are read by their schema.
+// Bodies keep their types: "1" is not 1. Path and query arrive as text and are converted by their schema.
 const shared = { allErrors: false, useDefaults: true, removeAdditional: false, strict: false } as const;
 const strict = new Ajv({ ...shared, coerceTypes: false });
 const reading = new Ajv({ ...shared, coerceTypes: 'array' });
 addFormats(strict);
 addFormats(reading);
 
-/** Code points of a text, as JSON Schema counts them. */
+/** Length of a text in code points, as JSON Schema counts. */
 function countOf(text: string): number {
   let count = 0;
   for (const _point of text) count += 1;
   return count;
 }
 
-// Ajv counts the code points of every text, which for a token costs more than the rest of its validation. A code point is
-// one or two UTF-16 units: their number, known at once, mostly settles it.
+// Ajv counts the code points of every text; for a token that costs more than the rest of its validation. A code point is
+// one or two UTF-16 units, so the number of units, which is known, usually decides.
 for (const ajv of [strict, reading])
   for (const keyword of ['minLength', 'maxLength'] as const) {
     ajv.removeKeyword(keyword);
@@ -77,7 +77,7 @@ for (const ajv of [strict, reading])
 
 type Validator = ((value: unknown) => boolean) & { errors?: ValidateFunction['errors'] };
 
-/** Fastify's validator compiler: unknown members are refused, never dropped in silence. */
+/** Fastify's validator compiler: it refuses unknown members instead of dropping them. */
 export function compileValidator(part: { schema: unknown; httpPart?: string }): Validator {
   const schema = part.schema as JsonSchema;
   if (part.httpPart === 'body') return strict.compile(schema) as Validator;
@@ -86,7 +86,7 @@ export function compileValidator(part: { schema: unknown; httpPart?: string }): 
 
 const PLAIN_INTEGER = /^-?\d+$/;
 
-/** Reading text, Ajv takes `0x10`, `1e1` and ` 1` for numbers too: they are refused before it does. */
+/** Refuses `0x10`, `1e1` and ` 1` in text, which Ajv would convert to numbers. */
 function withPlainIntegers(validate: Validator, { properties = {} }: JsonSchema): Validator {
   const names = Object.entries(properties as Record<string, JsonSchema>)
     .filter(([, { type }]) => type === 'integer')
