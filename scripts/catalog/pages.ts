@@ -22,7 +22,7 @@ const page = (title: string, intro: string, body: string): string => `${HEAD}# $
 const whoMay = ({ auth }: Endpoint): string => {
   if (auth === 'public') return 'public';
   const ways = auth.accepts.join(' or ');
-  return [auth.optional ? `anyone, or ${ways}` : ways, auth.permission && `with \`${auth.permission}\``]
+  return [auth.optional ? `no credential, or ${ways}` : ways, auth.permission && `with \`${auth.permission}\``]
     .filter(Boolean)
     .join(' ');
 };

@@ -48,7 +48,7 @@ export type RateBucket = {
   readonly windowSeconds: number;
   readonly counting: 'shared' | 'here';
   /** A local count is sent to the other copies each time it has grown by this many. */
-  readonly toldEvery: number;
+  readonly sentEvery: number;
 };
 
 /** Requests of one key in its window, including those just counted, and when the window ends. */

@@ -30,7 +30,7 @@ describe('a preparation step', () => {
     const { runs, log } = await runFailing([slow(), slow()]);
     expect(runs).toBe(3);
     expect(log).toEqual([
-      'PostgreSQL at db:5432 does not answer: timed out; retrying for up to 30 s (fix: see that it runs and is not overloaded, and check host and port in DATABASE_URL)',
+      'PostgreSQL at db:5432 does not answer: timed out; retrying for up to 30 s (fix: check that it runs and is not overloaded, and check host and port in DATABASE_URL)',
     ]);
   });
 

@@ -21,7 +21,7 @@ const bucket = {
   limit: 5,
   windowSeconds: 60,
   counting: 'here',
-  toldEvery: 1,
+  sentEvery: 1,
 } as const;
 
 let key: LiveApiKey;

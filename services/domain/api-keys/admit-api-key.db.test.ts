@@ -34,7 +34,7 @@ beforeAll(async () => {
         limit,
         windowSeconds: 60,
         counting: 'here',
-        toldEvery: limit,
+        sentEvery: limit,
       }),
     },
     apiKeyUses: { add: (id) => void used.push(id) },

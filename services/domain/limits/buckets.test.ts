@@ -48,8 +48,8 @@ describe('default limits', () => {
   });
 
   test('copies exchange counts at a hundredth of the limit, and at every request for a small limit', () => {
-    expect(buckets.byAddress.validate[0]?.toldEvery).toBe(600);
-    expect(bucketsOf({ RATE_LIMIT_VALIDATE_PER_MINUTE: '3' }).byAddress.validate[0]?.toldEvery).toBe(1);
+    expect(buckets.byAddress.validate[0]?.sentEvery).toBe(600);
+    expect(bucketsOf({ RATE_LIMIT_VALIDATE_PER_MINUTE: '3' }).byAddress.validate[0]?.sentEvery).toBe(1);
   });
 });
 

@@ -28,7 +28,7 @@ const LOAD_PROFILE_FACTOR = 1_000;
 const MINUTE = 60;
 
 /** Copies send each other what they counted in memory once it reaches this share of the limit. */
-const TOLD_SHARE = 0.01;
+const SENT_SHARE = 0.01;
 
 /** Several addresses must exceed this at once before requests from another address are refused. */
 const ADDRESS_SHARE = 0.25;
@@ -48,7 +48,7 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
     windowSeconds = MINUTE,
   ): LimitBucket => {
     const scaled = limit * factor;
-    return { name, level, limit: scaled, windowSeconds, counting, toldEvery: Math.ceil(scaled * TOLD_SHARE) };
+    return { name, level, limit: scaled, windowSeconds, counting, sentEvery: Math.ceil(scaled * SENT_SHARE) };
   };
   const address = bucket('address', 'address', config.addressPerMinute, 'shared');
   const credential = bucket('credential', 'class', config.credentialPerMinute, 'shared');

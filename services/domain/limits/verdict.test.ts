@@ -3,7 +3,7 @@ import type { LimitBucket } from './buckets.ts';
 import { type Counted, rateLimitHeaders, refusalOf, resultOf, usedUp } from './verdict.ts';
 
 const counted = (name: string, used: number, limit: number, resetMs = 60_000): Counted => ({
-  bucket: { name, level: 'class', limit, windowSeconds: 60, counting: 'here', toldEvery: 1 } satisfies LimitBucket,
+  bucket: { name, level: 'class', limit, windowSeconds: 60, counting: 'here', sentEvery: 1 } satisfies LimitBucket,
   count: { used, resetMs },
 });
 

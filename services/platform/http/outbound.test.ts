@@ -137,7 +137,7 @@ describe('names are resolved by name servers, not by the system resolver', () =>
   test.each([
     ['inside.example', 'private address'],
     ['both.example', 'private address'],
-    ['empty.example', 'leads nowhere'],
+    ['empty.example', 'has no address'],
   ])('%s is refused: %s', async (name, why) => {
     await expect(guardedFetch(rules, `https://${name}/a`)).rejects.toThrow(why);
     expect(asked).toContain(name);

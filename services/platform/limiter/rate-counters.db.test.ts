@@ -9,7 +9,7 @@ import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { systemClock } from '../crypto/system.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
 
-const bucket: RateBucket = { name: 'test', limit: 5, windowSeconds: 60, counting: 'shared', toldEvery: 1 };
+const bucket: RateBucket = { name: 'test', limit: 5, windowSeconds: 60, counting: 'shared', sentEvery: 1 };
 const secret = randomBytes(16).toString('hex');
 const anyAddress = (): string => `198.51.100.${randomBytes(8).toString('hex')}`;
 
@@ -38,8 +38,8 @@ const countedAlone = (): number =>
   registry.collect().find(({ name }) => name === 'sallyport_rate_limit_counts_alone')?.series[0]?.value ?? 0;
 
 describe('two copies', () => {
-  test('share one count through Redis, each answer being right at once', async () => {
-    // A command past its deadline is counted alone: on a busy machine another address is tried.
+  test('copies share one count through Redis, and each answer includes all requests so far', async () => {
+    // A copy counts alone if a command misses its deadline, as on a busy machine: then the test tries another address.
     await expect
       .poll(async () => {
         const address = anyAddress();
@@ -50,7 +50,7 @@ describe('two copies', () => {
       .toEqual([1, 2, 3, 4, 5]);
   });
 
-  test('a window is one for all: it ends where it began first', async () => {
+  test('copies share one window, which ends as the earliest copy began it', async () => {
     const long = { ...bucket, name: 'long' };
     await expect
       .poll(async () => {
@@ -61,7 +61,7 @@ describe('two copies', () => {
       .toBeLessThanOrEqual(100_000);
   });
 
-  test('what is counted in memory is told in the background, without a wait', async () => {
+  test('counts in memory are sent to Redis in the background, without delaying the request', async () => {
     const address = anyAddress();
     for (let turn = 0; turn < 7; turn += 1) expect(first.countHere(bucket, address).used).toBe(turn + 1);
     let own = 0;
@@ -69,8 +69,8 @@ describe('two copies', () => {
     await expect.poll(() => first.countHere(bucket, address).used).toBeGreaterThan(7 + own);
   });
 
-  test('a count below its share is not told: many addresses cost Redis nothing', async () => {
-    const quiet: RateBucket = { ...bucket, name: 'quiet', toldEvery: 100 };
+  test('a count below the share of one copy is not sent: many addresses cost Redis nothing', async () => {
+    const quiet: RateBucket = { ...bucket, name: 'quiet', sentEvery: 100 };
     const [busy, other] = [anyAddress(), anyAddress()];
     for (let turn = 0; turn < 99; turn += 1) first.countHere(quiet, other);
     for (let turn = 0; turn < 100; turn += 1) first.countHere(quiet, busy);
@@ -81,7 +81,7 @@ describe('two copies', () => {
     expect(second.countHere(quiet, other).used).toBe(1);
   });
 
-  test('names in Redis are keyed hashes, and none outlives its window', async () => {
+  test('names in Redis are keyed hashes, and expire with their window', async () => {
     const address = '192.0.2.77';
     await second.countShared(bucket, address);
     const keys = await redis.keys('limits:*');
@@ -95,7 +95,7 @@ describe('two copies', () => {
 });
 
 describe('Redis lost', () => {
-  test('cut off: a used-up limit stays used up, and a fresh address is counted', async () => {
+  test('Redis disconnected: a used-up limit stays used up, and a new address is counted', async () => {
     const address = anyAddress();
     for (let turn = 0; turn < 5; turn += 1) await first.countShared(bucket, address);
     const alone = countedAlone();
@@ -109,10 +109,10 @@ describe('Redis lost', () => {
     await untilShared();
   });
 
-  test('silent: counting goes on alone, and one wait is not paid by each request', async () => {
+  test('Redis silent: each copy counts alone, and not every request waits for Redis', async () => {
     const address = anyAddress();
     await first.countShared(bucket, address);
-    // On a busy machine that may have been counted alone.
+    // On a busy machine the copy may have counted this alone.
     await untilShared();
     proxy.freeze();
     errors.length = 0;
@@ -124,17 +124,17 @@ describe('Redis lost', () => {
     await untilShared();
   });
 
-  test('what could not be told is told when Redis is back', async () => {
+  test('counts that could not be sent are sent when Redis is back', async () => {
     const address = anyAddress();
     await proxy.cut();
     for (let turn = 0; turn < 4; turn += 1) first.countHere(bucket, address);
     await proxy.restore();
-    // An answer lost on the way is counted twice: more than there were is no error, fewer would be.
+    // A lost reply counts twice: a count that is too high is permitted, one that is too low is not.
     let own = 0;
     await expect.poll(() => second.countHere(bucket, address).used - ++own).toBeGreaterThanOrEqual(4);
   });
 
-  test('what ended while Redis was away is not told any more', async () => {
+  test('counts whose window ended during an outage of Redis are not sent', async () => {
     const short: RateBucket = { ...bucket, name: 'short', windowSeconds: 1 };
     const address = anyAddress();
     await proxy.cut();
@@ -150,7 +150,7 @@ describe('Redis lost', () => {
     expect(await redis.keys('limits:{short:*')).toEqual([]);
   });
 
-  test('emptied: this copy knows what it has counted', async () => {
+  test('Redis emptied: a copy keeps its own counts', async () => {
     const address = anyAddress();
     for (let turn = 0; turn < 5; turn += 1) await first.countShared(bucket, address);
     await redis.flushdb();

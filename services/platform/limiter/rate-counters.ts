@@ -9,23 +9,23 @@ export type RateCountersOptions = {
   readonly redisUrl: string;
   readonly onRedisError: (err: Error) => void;
   readonly clock: Clock;
-  /** Keys the names in Redis; the same in every copy. */
+  /** Key of the hashed names in Redis; the same in every copy. */
   readonly secret: string;
 };
 
 export type RedisRateCounters = RateCounters & {
-  /** Whether Redis answers, so that copies count together. */
+  /** True while Redis answers, so that copies share their counts. */
   isShared(): boolean;
   close(): Promise<void>;
 };
 
-/** A limit that waits longer than this for Redis is worse than one counted alone. */
+/** Waiting longer than this for Redis is worse than counting alone. */
 const COMMAND_TIMEOUT_MS = 200;
-/** After a failure Redis is left alone this long: a hanging one costs one wait a second, not one a request. */
+/** Pause after a failure: a Redis that hangs costs one wait a second, not one for each request. */
 const AWAY_MS = 1_000;
-const TELL_EVERY_MS = 100;
+const SEND_EVERY_MS = 100;
 
-type Untold = { readonly bucket: RateBucket; readonly key: string; readonly held: WindowCount };
+type Unsent = { readonly bucket: RateBucket; readonly key: string; readonly held: WindowCount };
 
 /**
  * Counts in Redis by rate-limiter-flexible, and always in memory too: when Redis does not answer, this copy continues
@@ -35,12 +35,12 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
   const { clock } = options;
   const client = connectClient(options.redisUrl, { maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS });
   client.on('error', options.onRedisError);
-  // Points are compared by the caller, who knows the limit of this very request.
+  // The caller compares the points, because it knows the limit of this request.
   const points = Number.MAX_SAFE_INTEGER;
   const shared = new RateLimiterRedis({ storeClient: client, keyPrefix: 'limits', points, duration: 60 });
   const hashKey = hash('sha256', `sallyport rate limits\0${options.secret}`, 'buffer');
   const windows = new Map<string, WindowCounts>();
-  const untold = new Map<WindowCount, Untold>();
+  const unsent = new Map<WindowCount, Unsent>();
   let awayUntilMs = 0;
 
   const isShared = (): boolean => client.status === 'ready' && clock.monotonic() >= awayUntilMs;
@@ -57,7 +57,7 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     return window.add(key, nowMs, requests);
   }
 
-  /** Adds to the count in Redis; null where Redis does not answer. Never rejects. */
+  /** Adds to the count in Redis; null if Redis does not answer. Never rejects. */
   async function addShared(bucket: RateBucket, key: string, points: number): Promise<RateLimiterRes | null> {
     if (!isShared()) return null;
     try {
@@ -69,7 +69,7 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     }
   }
 
-  /** A window ends with that of Redis, which all copies share; an emptied Redis makes none longer. */
+  /** Ends a window when the shared window in Redis ends; an emptied Redis extends no window. */
   function endWith(held: WindowCount, answer: RateLimiterRes): void {
     if (held.isCrowd) return;
     held.endsAtMs = Math.min(held.endsAtMs, clock.monotonic() + answer.msBeforeNext);
@@ -80,45 +80,45 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     resetMs: Math.max(0, held.endsAtMs - nowMs),
   });
 
-  async function tell(one: Untold): Promise<void> {
+  async function send(one: Unsent): Promise<void> {
     const { bucket, key, held } = one;
-    const points = held.own - held.told;
+    const points = held.own - held.sent;
     if (points <= 0 || held.endsAtMs <= clock.monotonic()) return;
     const endsAtMs = held.endsAtMs;
-    held.told += points;
+    held.sent += points;
     const answer = await addShared(bucket, key, points);
-    // Another window has begun meanwhile: this result does not apply to it.
+    // A new window has begun meanwhile; this result does not apply to it.
     if (held.endsAtMs !== endsAtMs) return;
     if (answer === null) {
-      held.told -= points;
-      untold.set(held, one);
+      held.sent -= points;
+      unsent.set(held, one);
       return;
     }
-    held.others = Math.max(0, answer.consumedPoints - held.told);
+    held.others = Math.max(0, answer.consumedPoints - held.sent);
     endWith(held, answer);
   }
 
-  /** While Redis is away only counts of current windows wait for it. */
-  function tellAll(): void {
-    if (untold.size === 0) return;
-    const waiting = [...untold.values()];
+  /** While Redis is unreachable, only counts of current windows are kept for it. */
+  function sendAll(): void {
+    if (unsent.size === 0) return;
+    const waiting = [...unsent.values()];
     if (isShared()) {
-      untold.clear();
-      for (const one of waiting) void tell(one);
+      unsent.clear();
+      for (const one of waiting) void send(one);
       return;
     }
     const nowMs = clock.monotonic();
-    for (const { held } of waiting) if (held.endsAtMs <= nowMs) untold.delete(held);
+    for (const { held } of waiting) if (held.endsAtMs <= nowMs) unsent.delete(held);
   }
-  const teller = setInterval(tellAll, TELL_EVERY_MS);
-  teller.unref();
+  const timer = setInterval(sendAll, SEND_EVERY_MS);
+  timer.unref();
 
   return {
     countHere(bucket, key, requests) {
       const nowMs = clock.monotonic();
       const held = addHere(bucket, key, nowMs, requests);
-      const isDue = held.own - held.told >= bucket.toldEvery && !held.isCrowd;
-      if (isDue && !untold.has(held)) untold.set(held, { bucket, key, held });
+      const isDue = held.own - held.sent >= bucket.sentEvery && !held.isCrowd;
+      if (isDue && !unsent.has(held)) unsent.set(held, { bucket, key, held });
       return countOf(held, held.own + held.others, nowMs);
     },
     async countShared(bucket, key) {
@@ -130,7 +130,7 @@ export function createRateCounters(options: RateCountersOptions): RedisRateCount
     },
     isShared,
     close: async () => {
-      clearInterval(teller);
+      clearInterval(timer);
       client.disconnect();
     },
   };

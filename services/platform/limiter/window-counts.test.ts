@@ -7,21 +7,21 @@ describe('counts in windows', () => {
   test('a window begins with its first request and ends whole', () => {
     const counts = new WindowCounts(WINDOW_MS, 0);
     expect(counts.add('a', 900)).toMatchObject({ own: 1, endsAtMs: 1_900 });
-    // Past a turn of generations, and still the same window.
+    // A generation has been dropped meanwhile, but the window is the same.
     expect(counts.add('a', 1_899)).toMatchObject({ own: 2, endsAtMs: 1_900 });
-    expect(counts.add('a', 1_900)).toMatchObject({ own: 1, told: 0, others: 0, endsAtMs: 2_900 });
+    expect(counts.add('a', 1_900)).toMatchObject({ own: 1, sent: 0, others: 0, endsAtMs: 2_900 });
   });
 
-  test('what others have told ends with the window', () => {
+  test('counts of other copies end with the window', () => {
     const counts = new WindowCounts(WINDOW_MS, 0);
     const held = counts.add('a', 0);
     held.others = 7;
-    held.told = 1;
-    expect(counts.add('a', 999)).toMatchObject({ own: 2, others: 7, told: 1 });
-    expect(counts.add('a', 1_000)).toMatchObject({ own: 1, others: 0, told: 0 });
+    held.sent = 1;
+    expect(counts.add('a', 999)).toMatchObject({ own: 2, others: 7, sent: 1 });
+    expect(counts.add('a', 1_000)).toMatchObject({ own: 1, others: 0, sent: 0 });
   });
 
-  test('keys not asked for are forgotten after their window, without a timer', () => {
+  test('keys without requests are forgotten after their window, without a timer', () => {
     const counts = new WindowCounts(WINDOW_MS, 0);
     for (let key = 0; key < 100; key += 1) counts.add(String(key), 500);
     counts.add('a', 1_200);
@@ -33,7 +33,7 @@ describe('counts in windows', () => {
     expect(counts.keys).toBe(1);
   });
 
-  test('a crowd of addresses costs no more memory than is set aside, and each of it is counted', () => {
+  test('many addresses use bounded memory, and every request is counted', () => {
     const counts = new WindowCounts(WINDOW_MS, 0, 10);
     const known = counts.add('0', 0);
     for (let key = 1; key < 10; key += 1) counts.add(String(key), 0);

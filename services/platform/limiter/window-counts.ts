@@ -1,14 +1,14 @@
-/** One key in its window, which began with its first request. */
+/** Counts of one key in its current window, which began with its first request. */
 export type WindowCount = {
-  /** Counted here. */
+  /** Requests counted by this copy. */
   own: number;
   /** Of these, already sent to the other copies. */
-  told: number;
+  sent: number;
   /** Counts received from the other copies. */
   others: number;
   /** Monotonic milliseconds. */
   endsAtMs: number;
-  /** Shared by all keys for which there was no room; it says nothing about a single key. */
+  /** True for the count that all keys beyond the bound share; it says nothing about a single key. */
   readonly isCrowd: boolean;
 };
 
@@ -25,12 +25,12 @@ export class WindowCounts {
   readonly #keysMax: number;
   #young = new Map<string, WindowCount>();
   #old = new Map<string, WindowCount>();
-  #turnsAtMs: number;
+  #dropsAtMs: number;
 
   constructor(windowMs: number, nowMs: number, keysMax = KEYS_MAX) {
     this.#windowMs = windowMs;
     this.#keysMax = keysMax;
-    this.#turnsAtMs = nowMs + windowMs;
+    this.#dropsAtMs = nowMs + windowMs;
   }
 
   get keys(): number {
@@ -42,7 +42,7 @@ export class WindowCounts {
     const held = this.#of(key, nowMs);
     if (held.endsAtMs <= nowMs) {
       held.own = 0;
-      held.told = 0;
+      held.sent = 0;
       held.others = 0;
       held.endsAtMs = nowMs + this.#windowMs;
     }
@@ -51,7 +51,7 @@ export class WindowCounts {
   }
 
   #of(key: string, nowMs: number): WindowCount {
-    if (nowMs >= this.#turnsAtMs) this.#turn(nowMs);
+    if (nowMs >= this.#dropsAtMs) this.#dropEndedGeneration(nowMs);
     const young = this.#young.get(key);
     if (young !== undefined) return young;
     const old = this.#old.get(key);
@@ -62,15 +62,15 @@ export class WindowCounts {
     }
     if (this.keys >= this.#keysMax && key !== CROWD) return this.#of(CROWD, nowMs);
     const endsAtMs = nowMs + this.#windowMs;
-    const made: WindowCount = { own: 0, told: 0, others: 0, endsAtMs, isCrowd: key === CROWD };
+    const made: WindowCount = { own: 0, sent: 0, others: 0, endsAtMs, isCrowd: key === CROWD };
     this.#young.set(key, made);
     return made;
   }
 
   /** A window not read for its whole length has ended. */
-  #turn(nowMs: number): void {
-    this.#old = nowMs >= this.#turnsAtMs + this.#windowMs ? new Map() : this.#young;
+  #dropEndedGeneration(nowMs: number): void {
+    this.#old = nowMs >= this.#dropsAtMs + this.#windowMs ? new Map() : this.#young;
     this.#young = new Map();
-    this.#turnsAtMs = nowMs + this.#windowMs;
+    this.#dropsAtMs = nowMs + this.#windowMs;
   }
 }

@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A clone that only root can enter, with its own copy of the Postgres binaries. */
+/** A clone that only root can enter, with a separate copy of the Postgres binaries. */
 function closedClone(): string {
   const home = join(folder, 'root');
   const clone = join(home, 'clone');
@@ -54,8 +54,8 @@ function closedClone(): string {
   return clone;
 }
 
-describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { timeout: 120_000 }, () => {
-  test('a clone under a folder of mode 700 starts, keeps its data, opens no folder, and says where things are', async () => {
+describe.runIf(isRoot)('a path that the Postgres user cannot enter', { timeout: 120_000 }, () => {
+  test('a clone under a folder of mode 700 starts, keeps its data, widens no permission, and prints where binaries and data are', async () => {
     const clone = closedClone();
     const dataDir = join(clone, '.sallyport');
     writeFileSync(
@@ -72,7 +72,7 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
          await postgres.stop();
        }`,
     );
-    // Otherwise a temporary data directory, whose outside part is temporary too.
+    // A data directory in the temporary folder would have its outside part there too.
     const env = { ...process.env, TMPDIR: join(folder, 'tmp') };
     mkdirSync(env.TMPDIR);
     const { stdout } = await run(process.execPath, [join(clone, 'run.mjs')], { cwd: clone, env });
@@ -86,7 +86,7 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
     expect(statSync(join(folder, 'root')).mode & 0o777).toBe(0o700);
   });
 
-  test('a closed data directory that is temporary has its data beside it in the temporary folder', () => {
+  test('the data of a closed, temporary data directory is kept beside it in the temporary folder', () => {
     const closed = join(folder, 'closed');
     ensureDataDir(join(closed, 'data'));
     chmodSync(closed, 0o700);
@@ -96,7 +96,7 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
     rmSync(place, { recursive: true });
   });
 
-  test('an open path is used as it is, and nothing is copied', () => {
+  test('a path that the user can enter is used directly, and nothing is copied', () => {
     const dataDir = join(folder, 'data');
     ensureDataDir(dataDir);
     const user = unprivileged;
@@ -106,7 +106,7 @@ describe.runIf(isRoot)('a path that is closed to the user Postgres runs as', { t
     expect(existsSync(outsideRoot)).toBe(!isReachable);
   });
 
-  test('data that was made before its path was closed is named with its fix, not replaced by an empty database', () => {
+  test('a path that was closed after the database was created is an error with a fix, not an empty database', () => {
     const closed = join(folder, 'closed');
     const dataDir = join(closed, 'data');
     ensureDataDir(dataDir);

@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('starters at once agree on one secret, of 32 random bytes and mode 0600', async () => {
+test('concurrent starts agree on one secret of 32 random bytes and mode 0600', async () => {
   const code = `import { ensureAuthSecret } from ${JSON.stringify(new URL('./data-dir.ts', import.meta.url).href)};
     process.stdout.write(ensureAuthSecret(${JSON.stringify(folder)}));`;
   const answers = await Promise.all(
@@ -27,7 +27,7 @@ test('starters at once agree on one secret, of 32 random bytes and mode 0600', a
   expect(statSync(join(folder, 'auth-secret')).mode & 0o777).toBe(0o600);
 });
 
-test('an existing secret is kept, and another data directory gets another one', () => {
+test('an existing secret is kept, and another data directory gets another secret', () => {
   writeFileSync(join(folder, 'auth-secret'), 'kept-as-it-is\n');
   expect(ensureAuthSecret(folder)).toBe('kept-as-it-is');
   const other = join(folder, 'other');
@@ -35,7 +35,7 @@ test('an existing secret is kept, and another data directory gets another one', 
   expect(ensureAuthSecret(other)).not.toBe(createSecretFile(join(folder, 'b'), ensureAuthSecret(folder)));
 });
 
-test('only the owner can list the data directory, whatever mode it was made with', () => {
+test('only the owner can list the data directory, whatever mode it had before', () => {
   const path = join(folder, 'data');
   ensureDataDir(path);
   chmodSync(path, 0o755);
@@ -44,14 +44,14 @@ test('only the owner can list the data directory, whatever mode it was made with
   expect(statSync(join(path, 'run')).mode & 0o777).toBe(0o700);
 });
 
-test('a data directory that cannot be made is an error with a fix, not a stack', () => {
+test('a data directory that cannot be created is an error with a fix, not a stack trace', () => {
   writeFileSync(join(folder, 'file'), '');
   expect(() => ensureDataDir(join(folder, 'file', 'data'))).toThrow(
     expect.objectContaining({ code: 'data_dir_not_writable', fix: expect.stringContaining('SALLYPORT_DATA_DIR') }),
   );
 });
 
-test('SALLYPORT_DATA_DIR names it, else it is .sallyport in the repository, from wherever one starts', () => {
+test('the data directory is SALLYPORT_DATA_DIR, else .sallyport in the repository, whatever the working directory', () => {
   expect(resolveDataDir({ SALLYPORT_DATA_DIR: '/some/where' })).toBe('/some/where');
   expect(resolveDataDir({})).toBe(join(repositoryRoot, '.sallyport'));
   expect(JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')).name).toBe('sallyport');

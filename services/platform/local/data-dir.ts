@@ -20,14 +20,14 @@ import { StartError } from './errors.ts';
 /** The repository's root folder. */
 export const repositoryRoot: string = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
-/** Where this installation keeps its state: `SALLYPORT_DATA_DIR`, else `.sallyport` in the repository; absolute. */
+/** Absolute path of the state of this installation: `SALLYPORT_DATA_DIR`, else `.sallyport` in the repository. */
 export function resolveDataDir(env: NodeJS.ProcessEnv = process.env): string {
   return env.SALLYPORT_DATA_DIR ? resolve(env.SALLYPORT_DATA_DIR) : join(repositoryRoot, '.sallyport');
 }
 
 /**
- * Creates the data directory and its `run` folder. As root the directory may be passed through (not listed) by
- * others, because Postgres runs as an ordinary user below it; every secret in it is a file of mode 0600.
+ * Creates the data directory and its `run` folder. If we are root, other users may enter (not list) the directory,
+ * because Postgres runs as an ordinary user in it; every secret in it is a file of mode 0600.
  *
  * @throws StartError `data_dir_not_writable`
  */
@@ -44,7 +44,7 @@ export function ensureDataDir(dataDir: string): void {
     throw new StartError(
       'data_dir_not_writable',
       `cannot write to the data directory ${dataDir} (${code})`,
-      'start as the user who made it, or set SALLYPORT_DATA_DIR to a place of your own',
+      'start as the user who created it, or set SALLYPORT_DATA_DIR to a folder that you can write',
       { cause },
     );
   }
@@ -57,7 +57,7 @@ export function randomSecret(bytes = 32): string {
 
 /**
  * Writes `content` to `path` with mode 0600 unless the file exists, and returns what the file then holds. The whole
- * content appears at once, so of two starters the slower reads the faster one's secret and never half of it.
+ * content appears atomically, so of two concurrent starts the slower reads the whole secret of the faster one.
  */
 export function createSecretFile(path: string, content: string): string {
   const candidate = `${path}.${process.pid}.${randomSecret(6)}`;

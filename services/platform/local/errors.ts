@@ -1,4 +1,4 @@
-/** A start-up problem that the reader can mend: what is wrong, and one exact fix. */
+/** A start-up problem that the operator can fix: what is wrong, and one exact fix. */
 export class StartError extends Error {
   readonly code: string;
   readonly fix: string;

@@ -1,4 +1,4 @@
-// Plain JavaScript, because the bootstrap takes this lock under the system's Node before anything is installed.
+// Plain JavaScript, because the bootstrap takes this lock on the system's Node before anything is installed.
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ const pollMs = 50;
 const abandonedBreakMs = 10_000;
 
 /**
- * The boot of this machine. A process start is counted in ticks since then: after a reboot another process may have
+ * Id of the current boot. Process start times are ticks since boot, so after a reboot another process may have
  * the same pid and the same ticks.
  * @type {string | undefined}
  */
@@ -25,8 +25,8 @@ function currentBoot() {
 }
 
 /**
- * When a process started, as an opaque text that differs when its pid is used again, also after a reboot; undefined
- * when it has ended, as a zombie too.
+ * Opaque start time of a process, which differs if its pid is reused, also after a reboot; undefined if the process
+ * has ended, also if it is a zombie.
  * @param {number} pid
  * @returns {string | undefined}
  */
@@ -35,7 +35,7 @@ export function processStart(pid) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      // A killed server of several threads is a zombie first, while its other threads still hold its port.
+      // A killed server with several threads is a zombie while its other threads still hold its port.
       const hasEnded = fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
       return hasEnded ? undefined : `${currentBoot()}:${fields[19]}`;
     } catch {
@@ -50,7 +50,7 @@ export function processStart(pid) {
 }
 
 /**
- * Whether the very process that was recorded (not a later one with its pid) still lives.
+ * Whether the recorded process, not a later one with its pid, still runs.
  * @param {{ pid: number, start?: string | undefined }} holder
  */
 export function isSameProcessAlive(holder) {
@@ -60,7 +60,7 @@ export function isSameProcessAlive(holder) {
 
 /**
  * The holder of the lock; undefined when it is free. A lock file appears with its whole content, so one that
- * cannot be parsed was cut short by a crash of the machine: its holder (pid 0) is dead.
+ * cannot be parsed was truncated by a crash of the machine: its holder (pid 0) is dead.
  * @param {string} path
  * @returns {{ pid: number, start?: string } | undefined}
  */
@@ -91,7 +91,7 @@ function tryLink(path, candidate) {
   }
 }
 
-/** What a process that was killed while waiting or holding left beside the lock. @param {string} path  @param {number} pid */
+/** Removes files that a process killed while waiting or holding left beside the lock. @param {string} path  @param {number} pid */
 function removeCandidates(path, pid) {
   for (const name of readdirSync(dirname(path))) {
     if (name.startsWith(`${basename(path)}.${pid}.`)) rmSync(join(dirname(path), name), { force: true });
@@ -99,8 +99,8 @@ function removeCandidates(path, pid) {
 }
 
 /**
- * Removes a lock whose holder is dead. Two waiters may come to that verdict at once, and the slower must not remove
- * the faster one's new lock: so the verdict is repeated under a second, momentary lock.
+ * Removes a lock whose holder is dead. Two waiters may decide that at the same time, and the slower must not remove
+ * the new lock of the faster: so each checks again under a second, short lock.
  * @param {string} path  @param {string} candidate
  */
 function breakAbandoned(path, candidate) {
@@ -109,7 +109,7 @@ function breakAbandoned(path, candidate) {
     try {
       if (Date.now() - statSync(breaker).ctimeMs > abandonedBreakMs) rmSync(breaker, { force: true });
     } catch {
-      // Gone meanwhile.
+      // Another waiter has removed it.
     }
     return;
   }
@@ -125,11 +125,11 @@ function breakAbandoned(path, candidate) {
 }
 
 /**
- * Runs `work` while holding the lock file at `path`; waits for a live holder, takes over from a dead one.
+ * Runs `work` while holding the lock file at `path`. Waits for a live holder, and takes over from a dead one.
  * @template T
  * @param {string} path  a file in an existing directory
  * @param {() => Promise<T> | T} work
- * @param {(holderPid: number) => void} [onWait]  called once when another live process holds it
+ * @param {(holderPid: number) => void} [onWait]  called once if another live process holds the lock
  * @returns {Promise<T>}
  */
 export async function withFileLock(path, work, onWait) {

@@ -37,7 +37,7 @@ const deadPid = async (): Promise<number> => {
   return Number(stdout);
 };
 
-test('processes never hold it at once, even when all of them find it left by a dead one', async () => {
+test('only one process holds the lock at a time, even if all find it left by a dead process', async () => {
   writeFileSync(join(folder, 'count'), '0');
   const dead = await deadPid();
   for (const name of [lock, `${lock}.${dead}.candidate`])
@@ -47,13 +47,13 @@ test('processes never hold it at once, even when all of them find it left by a d
   expect(readdirSync(folder)).toEqual(['count']);
 });
 
-test('a live process with the pid of a dead holder does not keep it', async () => {
+test('a live process with the pid of a dead holder does not keep the lock', async () => {
   writeFileSync(lock, JSON.stringify({ pid: process.pid, start: 'long ago' }));
   expect(await withFileLock(lock, () => 'held')).toBe('held');
 });
 
 test.each(['', '{"pid":4', '{}', 'null'])(
-  'a lock that a crash of the machine left as %j is taken over',
+  'takes over a lock that a crash of the machine left as %j',
   async (content) => {
     writeFileSync(lock, content);
     expect(await withFileLock(lock, () => 'held')).toBe('held');
@@ -62,7 +62,7 @@ test.each(['', '{"pid":4', '{}', 'null'])(
 );
 
 test.runIf(process.platform === 'linux')(
-  'a holder of another boot is dead, whatever has its pid and ticks now',
+  'a holder of an earlier boot is dead, even if a process has its pid and ticks now',
   async () => {
     const [, ticks] = processStart(process.pid)!.split(':');
     const other = { pid: process.pid, start: `another-boot:${ticks}` };
@@ -72,7 +72,7 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
-test('it waits for a live holder, says so once, and is given back when the work throws', async () => {
+test('waits for a live holder, reports that once, and releases the lock if the work throws', async () => {
   const gate = Promise.withResolvers<void>();
   const first = withFileLock(lock, async () => {
     await gate.promise;
@@ -96,17 +96,17 @@ test('it waits for a live holder, says so once, and is given back when the work 
   expect(existsSync(lock)).toBe(false);
 });
 
-test('a process is known by its start, not its pid alone', async () => {
+test('identifies a process by its start time, not by its pid alone', async () => {
   const start = processStart(process.pid);
   expect(isSameProcessAlive({ pid: process.pid, start })).toBe(true);
   expect(isSameProcessAlive({ pid: process.pid, start: `${start}0` })).toBe(false);
   expect(isSameProcessAlive({ pid: await deadPid() })).toBe(false);
 });
 
-test('a process that finds no room for its lock leaves nothing behind', async () => {
+test('a process on a full disk leaves no lock file behind', async () => {
   const take = `import { withFileLock } from ${JSON.stringify(module_)};
     await withFileLock(${JSON.stringify(lock)}, () => {}).catch((err) => console.log(err.code));`;
-  // No file may grow: as on a full disk, a file is made and its content is refused.
+  // With a file size limit of 0, as on a full disk, a file is created and its content is refused.
   const limited = ['-c', 'ulimit -f 0; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', take];
   expect((await run('sh', limited)).stdout.trim()).toBe('EFBIG');
   expect(readdirSync(folder)).toEqual([]);

@@ -7,12 +7,12 @@ import { isPortFree, randomFreePort } from './ports.ts';
 
 const HOST = '127.0.0.1';
 
-test('a free port is below those that connections are given, so that it stays free while its server is stopped', async () => {
+test('a free port is below the ephemeral range, so that it stays free while its server is stopped', async () => {
   const ports = await Promise.all(Array.from({ length: 20 }, () => randomFreePort()));
   expect(Math.max(...ports)).toBeLessThan(32_768);
 });
 
-test('a port is taken while a process listens on it, and free afterwards', async () => {
+test('a port is not free while a process listens on it, and free afterwards', async () => {
   const port = await randomFreePort();
   const server = createServer();
   await new Promise<void>((done) => server.listen(port, HOST, done));
@@ -21,10 +21,10 @@ test('a port is taken while a process listens on it, and free afterwards', async
   expect(await isPortFree(port, HOST)).toBe(true);
 });
 
-test('an address of another machine is refused by name', async () => {
+test('an address of another machine is an error that names it', async () => {
   await expect(isPortFree(0, '192.0.2.1')).rejects.toMatchObject({
     code: 'host_unusable',
-    message: '192.0.2.1 is no address of this machine (EADDRNOTAVAIL)',
+    message: '192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)',
   });
 });
 
@@ -37,7 +37,7 @@ const firstOpenPort = (): number => {
 };
 
 test.runIf(process.getuid?.() === 0 && firstOpenPort() > 81)(
-  'a port below those of ordinary users is refused by name, not passed over',
+  'a privileged port is an error that names it, not a taken port',
   async () => {
     const script = `process.setgid(65534); process.setuid(65534);
       await isPortFree(81, '127.0.0.1').catch((err) => console.log(err.code, err.message, err.fix));`;

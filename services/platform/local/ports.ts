@@ -2,11 +2,11 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { StartError } from './errors.ts';
 
-// Below the ports that systems give to connections: one of those may be taken by any client while its server is stopped.
+// Below the ephemeral ports: any client connection may take one of those while its server is stopped.
 const [LOWEST, HIGHEST] = [20_000, 32_767];
 const TRIES = 1_000;
 
-/** Why this port could not be had at any time, and what to do; undefined where it may be free later. */
+/** Why this port can never be used, with the fix; undefined if it may be free later. */
 function hopeless(port: number, host: string, code: string | undefined): StartError | undefined {
   if (code === 'EACCES')
     return new StartError(
@@ -17,15 +17,15 @@ function hopeless(port: number, host: string, code: string | undefined): StartEr
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return new StartError(
       'host_unusable',
-      `${host} is no address of this machine (${code})`,
+      `${host} is not an address of this machine (${code})`,
       'set HOST to 127.0.0.1, 0.0.0.0 or an address of this machine',
     );
   return undefined;
 }
 
 /**
- * Whether a server could listen on this address now. Asked without `reusePort`, so a shared port counts as taken.
- * @throws StartError where it never could
+ * Whether a server could listen on this address now. Tests without `reusePort`, so a shared port counts as taken.
+ * @throws StartError if it never could
  */
 export function isPortFree(port: number, host: string): Promise<boolean> {
   return new Promise((done, fail) => {
@@ -38,7 +38,7 @@ export function isPortFree(port: number, host: string): Promise<boolean> {
   });
 }
 
-/** A free port that no connection is given by itself: free it stays until a server takes it. */
+/** A free port outside the ephemeral range: it stays free until a server takes it. */
 export async function randomFreePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const port = randomInt(LOWEST, HIGHEST + 1);

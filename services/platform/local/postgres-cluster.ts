@@ -10,30 +10,30 @@ import { giveTo, postgresUser, type ServiceUser } from './service-user.ts';
 export const CLUSTER_OWNER = 'sallyport';
 
 export type LocalPostgresOptions = {
-  /** Absolute path; created if absent. */
+  /** Absolute path of the data directory; created if absent. */
   dataDir: string;
   say: (text: string) => void;
   /** Whether the server runs at a lower priority than the processes that it serves. */
   inBackground?: boolean;
-  /** How long a server that is already there may take to answer, or to be gone; a minute unless said. */
+  /** How long a running server may take to answer or to end; one minute by default. */
   waitMs?: number;
-  /** Where binaries and data go when the user Postgres runs as cannot reach their usual places. */
+  /** Folder for binaries and data if the Postgres user cannot enter their usual folders. */
   outsideRoot?: string;
 };
 
 export type Cluster = {
   home: PostgresHome;
-  /** Undefined: as ourselves. */
+  /** Undefined: our own user. */
   user: ServiceUser | undefined;
   password: string;
   logFile: string;
   stateFile: string;
 };
 
-/** Nothing of our own environment (it may hold secrets) reaches the server. */
+/** The server inherits nothing from our environment, which may hold secrets. */
 export const serverEnv: NodeJS.ProcessEnv = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 
-/** An existing cluster runs as its owner, whatever user a new one would get. */
+/** An existing cluster runs as its owner; the chosen user applies only to a new one. */
 function clusterUser(data: string, chosen: ServiceUser | undefined): ServiceUser | undefined {
   const stat = statSync(data, { throwIfNoEntry: false });
   if (!stat) return chosen;
@@ -42,7 +42,7 @@ function clusterUser(data: string, chosen: ServiceUser | undefined): ServiceUser
     throw new StartError(
       'data_dir_of_another_user',
       `${data} belongs to another user (uid ${stat.uid})`,
-      'start as that user, or set SALLYPORT_DATA_DIR to a new place',
+      'start as that user, or set SALLYPORT_DATA_DIR to another folder',
     );
   }
   return stat.uid === 0 || stat.uid === chosen.uid ? chosen : { name: `uid ${stat.uid}`, uid: stat.uid, gid: stat.gid };
@@ -69,7 +69,7 @@ function runInitdb({ home, user }: Cluster, data: string, passwordFile: string):
   });
 }
 
-/** Removes what a making that was killed half-way left behind. */
+/** Removes the remains of an interrupted cluster creation. */
 function sweepPartials(data: string): void {
   const folder = dirname(data);
   for (const name of readdirSync(folder)) {
@@ -77,7 +77,7 @@ function sweepPartials(data: string): void {
   }
 }
 
-/** Makes a new cluster beside its final place and moves it there whole, so an interrupted one is never half there. */
+/** Creates a new cluster beside its final path and renames it, so that an incomplete cluster is never used. */
 async function initialise(cluster: Cluster): Promise<void> {
   const { home, user, password } = cluster;
   sweepPartials(home.data);
@@ -93,7 +93,7 @@ async function initialise(cluster: Cluster): Promise<void> {
     const problem = await runInitdb(cluster, partial, passwordFile);
     if (problem !== undefined) {
       const message = `Postgres could not create ${home.data}: ${problem}`;
-      throw new StartError('initdb_failed', message, 'mend that, or set DATABASE_URL to a server of your own');
+      throw new StartError('initdb_failed', message, 'fix that, or set DATABASE_URL to an existing server');
     }
     renameSync(partial, home.data);
   } finally {
@@ -102,7 +102,7 @@ async function initialise(cluster: Cluster): Promise<void> {
   }
 }
 
-/** Finds the cluster of a data directory, and makes it the first time. */
+/** Finds the cluster of a data directory, or creates it. */
 export async function openCluster({ dataDir, say, outsideRoot }: LocalPostgresOptions): Promise<Cluster> {
   const chosen = postgresUser(say);
   const home = postgresHome({ dataDir, user: chosen, say, outsideRoot: outsideRoot ?? '/var/lib/sallyport' });

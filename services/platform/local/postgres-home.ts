@@ -18,7 +18,7 @@ import { randomSecret, repositoryRoot } from './data-dir.ts';
 import { StartError } from './errors.ts';
 import { type ServiceUser, userCan } from './service-user.ts';
 
-/** Named by the major version: a newer server refuses an older one's files. */
+/** Contains the major version, because a newer server refuses the files of an older one. */
 const DATA_FOLDER = 'postgres-18';
 
 export type PostgresHome = {
@@ -49,20 +49,20 @@ const sharedFile = (binaries: string): string => join(binaries, 'share/postgresq
 
 export type HomeOptions = {
   dataDir: string;
-  /** Undefined: Postgres runs as ourselves, who reach everything. */
+  /** Undefined: Postgres runs as our own user. */
   user: ServiceUser | undefined;
   outsideRoot: string;
   say: (text: string) => void;
 };
 
-/** A folder that others may pass through, whatever our umask. */
+/** Creates a folder that other users may enter, whatever our umask. */
 function makePassable(folder: string, mode: number): void {
   if (existsSync(folder)) return;
   mkdirSync(folder, { recursive: true });
   chmodSync(folder, mode);
 }
 
-/** A readable copy of the binaries at a place that every user can reach, made once per version. */
+/** Copies the binaries to a folder that every user can enter, once per version. */
 function reachableBinaries(folder: string, version: string, { outsideRoot, say }: HomeOptions): string {
   const target = join(outsideRoot, `postgres-binaries-${version}`);
   if (existsSync(join(target, 'bin/postgres'))) return target;
@@ -80,7 +80,7 @@ function reachableBinaries(folder: string, version: string, { outsideRoot, say }
   return target;
 }
 
-/** The data directory, linked from `<data dir>/postgres-18` to a place under `outsideRoot` when it must lie there. */
+/** The data directory; if it must lie under `outsideRoot`, `<data dir>/postgres-18` is a symbolic link to it. */
 function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOptions): string {
   const inside = join(dataDir, DATA_FOLDER);
   if (lstatSync(inside, { throwIfNoEntry: false })?.isSymbolicLink()) {
@@ -92,10 +92,10 @@ function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOpt
     throw new StartError(
       'data_dir_unreachable',
       `the user "${user.name}", which Postgres runs as, can no longer enter ${dataDir}`,
-      `let others pass through the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to another place`,
+      `let other users enter the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to another folder`,
     );
   }
-  // What belongs to a temporary directory stays temporary.
+  // The data of a temporary data directory stays in the temporary folder.
   const temporary = realpathSync(tmpdir());
   const isTemporary = realpathSync(dataDir).startsWith(`${temporary}/`) && userCan(user, '-x', temporary);
   const data = join(isTemporary ? temporary : outsideRoot, `sallyport-data-${randomSecret(9)}`, DATA_FOLDER);
@@ -110,11 +110,11 @@ function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOpt
 }
 
 /**
- * Where the server's binaries and data lie, such that the user it runs as can reach them.
+ * Finds folders for the server's binaries and data that its user can enter.
  *
- * Normally that is `node_modules` and `<data dir>/postgres-18`. When we are root and the path to either is closed to
- * that user (a clone under /root), the binaries are copied and the data kept under `outsideRoot`, with
- * `<data dir>/postgres-18` a symbolic link to it: no permission of an existing folder is widened.
+ * Normally these are `node_modules` and `<data dir>/postgres-18`. If we are root and that user cannot enter one of them
+ * (a clone under /root), the binaries are copied to `outsideRoot` and the data is kept there, with
+ * `<data dir>/postgres-18` as a symbolic link to it; the permissions of existing folders stay as they are.
  */
 export function postgresHome(options: HomeOptions): PostgresHome {
   const { dataDir, user } = options;

@@ -61,7 +61,7 @@ const serverUser = (): { uid: number; gid: number } => {
   const { uid, gid } = statSync(join(dataDir, 'postgres-18'));
   return { uid, gid };
 };
-/** The lock file as a postmaster with this pid would have left it. */
+/** Writes the lock file that a postmaster with this pid would leave. */
 const writeLockFile = (pid: number): void => {
   const lines = [pid, join(dataDir, 'postgres-18'), 1, state().port, '', '127.0.0.1', '', 'ready', ''];
   writeFileSync(join(dataDir, 'postgres-18/postmaster.pid'), lines.join('\n'));
@@ -72,7 +72,7 @@ const processGroup = (pid: number): number => {
 };
 
 describe('embedded Postgres', { timeout: 120_000 }, () => {
-  test('it is durable, private to this machine, and asks everybody for the password', async () => {
+  test('Postgres is durable, listens on this machine only, and requires the password from every client', async () => {
     const { url, startedByUs } = await start();
     expect(startedByUs).toBe(true);
     const rows = await query<{ name: string; setting: string }>(
@@ -98,12 +98,12 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(statSync(join(dataDir, 'postgres-18')).mode & 0o777).toBe(0o700);
   });
 
-  test('a signal for our process group does not reach it: it leads its own', async () => {
+  test('a signal to our process group does not reach Postgres, which leads its own', async () => {
     await start();
     expect(processGroup(state().pid)).toBe(state().pid);
   });
 
-  test('values of a failed statement stay out of the log', async () => {
+  test('the log holds no values of a failed statement', async () => {
     const { url } = await start();
     await query(url, 'CREATE TABLE person (email text PRIMARY KEY)');
     await query(url, "INSERT INTO person VALUES ('someone@example.test')");
@@ -117,7 +117,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(log).not.toContain('someone@example.test');
   });
 
-  test('a stopped one is gone, and the next start finds its data, password and port', async () => {
+  test('stop ends Postgres, and the next start uses the same data, password and port', async () => {
     const first = await start();
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS id');
     await first.stop();
@@ -129,7 +129,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(findPostgresUrl(dataDir)).toBe(second.url);
   });
 
-  test('when another program has the remembered port, it takes a new one', async () => {
+  test('Postgres takes a new port if another program uses the previous one', async () => {
     const first = await start();
     await first.stop();
     const occupier = createServer();
@@ -140,7 +140,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     occupier.close();
   });
 
-  test('a postmaster that was killed outright leaves a lock file, and the next start recovers what was committed', async () => {
+  test('after SIGKILL of the postmaster the next start ignores the stale lock file and recovers committed data', async () => {
     const first = await start();
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS id');
     await stopProcess(state(), []);
@@ -151,7 +151,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
   });
 
   test.each(['/bin/sleep', '/usr/lib/postgresql/bin/postgres'])(
-    'a lock file whose pid is another program (%s) by now does not stop the start',
+    'a stale lock file whose pid now belongs to another program (%s) does not prevent the start',
     async (argv0) => {
       const first = await start();
       await first.stop();
@@ -164,10 +164,10 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     },
   );
 
-  test('a killed postmaster whose parent never asks for its exit status does not stop the start', async () => {
+  test('a killed postmaster that its parent never reaps does not prevent the start', async () => {
     const first = await start();
     await first.stop();
-    // The shell becomes a program that never waits: its child stays a zombie for as long as that program lives.
+    // The shell executes a program that never waits, so its child stays a zombie as long as that program runs.
     const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 600'], {
       ...serverUser(),
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -179,7 +179,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     parent.kill('SIGKILL');
   });
 
-  test('a backend that outlives its killed postmaster is ended, and what was committed is recovered', async () => {
+  test('a backend that outlives its killed postmaster is ended, and committed data is recovered', async () => {
     const first = await start();
     const client = new pg.Client({ connectionString: first.url });
     client.on('error', () => {});
@@ -187,7 +187,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     await client.query('CREATE TABLE kept AS SELECT 42 AS id');
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const backend = recordProcess(rows[0]!.pid);
-    // Standing still, it cannot notice by itself that the postmaster is gone.
+    // A stopped backend cannot notice that its postmaster has ended.
     sendSignal(backend.pid, 'SIGSTOP');
     sendSignal(state().pid, 'SIGKILL');
     const second = await start();
@@ -196,7 +196,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(await query(second.url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
   });
 
-  test('a server that stands still is named with its host, port and cause, and left alone', async () => {
+  test('a stopped server is reported with host, port and cause, and is not ended', async () => {
     const first = await start();
     const { pid, port } = state();
     sendSignal(pid, 'SIGSTOP');
@@ -208,10 +208,10 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(await query(first.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  // SALLYPORT_CRASHES=200 shows the same for as many.
+  // SALLYPORT_CRASHES=200 repeats it more often.
   const crashes = Number(process.env.SALLYPORT_CRASHES ?? 5);
   test(
-    `after each of ${crashes} crashes in a row the next start finds what was committed`,
+    `after each of ${crashes} crashes in a row the next start finds the committed data`,
     async () => {
       const first = await start();
       const { port } = state();
@@ -222,7 +222,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
         client.on('error', () => {});
         await client.connect();
         await client.query('INSERT INTO kept VALUES ($1)', [crash]);
-        // At work when its postmaster dies: it notices at its next wait.
+        // Busy when its postmaster dies: it notices at its next wait.
         client.query('SELECT count(*) FROM generate_series(1, 2000000)').catch(() => {});
         busy.push(client);
         sendSignal(state().pid, 'SIGKILL');
@@ -235,7 +235,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     60_000 + crashes * 10_000,
   );
 
-  test('of two users the first to stop leaves it running for the other', async () => {
+  test('Postgres keeps running when the first of two users stops', async () => {
     const [one, two] = await Promise.all([start(), start()]);
     expect([one.startedByUs, two.startedByUs].sort()).toEqual([false, true]);
     expect(one.url).toBe(two.url);
@@ -246,7 +246,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(isSameProcessAlive(state())).toBe(false);
   });
 
-  test('a making that was killed half-way is swept up, and the next start makes a whole cluster', async () => {
+  test('the next start removes an incomplete cluster and creates a complete one', async () => {
     dataDir = join(folder, 'new');
     const script = `import { startPostgres } from ${JSON.stringify(new URL('./postgres.ts', import.meta.url).href)};
       await startPostgres({ dataDir: ${JSON.stringify(dataDir)}, say: () => {} });`;
@@ -261,7 +261,7 @@ describe('embedded Postgres', { timeout: 120_000 }, () => {
     expect(partials()).toEqual([]);
   });
 
-  test('a lost password is named with its fix, and the cluster is left as it is', async () => {
+  test('a lost password is an error with its fix, and the cluster stays unchanged', async () => {
     const first = await start();
     await first.stop();
     rmSync(join(dataDir, 'postgres-password'));

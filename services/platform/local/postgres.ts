@@ -14,9 +14,9 @@ import { type LocalService, type RunningServer, shareServer } from './shared-ser
 
 const DATABASE_NAME = 'sallyport';
 const START_TIMEOUT_MS = 60_000;
-/** How long a process that ends may take to be gone. */
+/** How long a process may take to end. */
 const LEAVING_MS = 10_000;
-/** Backends notice by themselves that their postmaster is dead, at their next wait: after this they are ended. */
+/** Backends notice the death of their postmaster at their next wait; those that run longer than this are ended. */
 const ORPHANS_MS = 2_000;
 const PORT_ATTEMPTS = 5;
 
@@ -50,7 +50,7 @@ function readPostmaster(data: string): { pid: number; port: number; status: stri
   }
 }
 
-/** The data directory of the server at `port`, asked with our password; undefined when it does not answer yet. */
+/** Asks the server at `port`, with our password, for its data directory; undefined if it does not answer yet. */
 async function askDataDirectory(cluster: Cluster, port: number): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: urlOf(cluster, port, 'postgres'), connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
@@ -73,13 +73,13 @@ async function askDataDirectory(cluster: Cluster, port: number): Promise<string 
   }
 }
 
-/** The server and its backends alike: all of them work in the data directory. */
+/** Matches the server and its backends: all of them have the data directory as working directory. */
 export const traitsOf = ({ home }: { readonly home: Pick<Cluster['home'], 'data'> }): ServerTraits => ({
   folder: home.data,
   program: /(^|\/)postgres(?=[: ]|$)/,
 });
 
-/** A server that a predecessor left running on our data directory, once it answers; undefined when there is none. */
+/** The server that an earlier supervisor left running on our data directory, once it answers; undefined if none runs. */
 async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServer | undefined> {
   const lockFile = join(cluster.home.data, 'postmaster.pid');
   const startedAt = performance.now();
@@ -90,8 +90,8 @@ async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServe
     const waitedMs = performance.now() - startedAt;
     const state = judgePredecessor(found.pid, traitsOf(cluster));
     if (state === 'gone' || state === 'another_program' || (state === 'leaving' && waitedMs > LEAVING_MS)) {
-      // Postgres asks `kill(pid, 0)` alone, which takes a zombie, and a program that has the pid by now, for a live
-      // server. Whether backends of a crash still use the shared memory it finds by the data directory itself.
+      // Postgres checks only `kill(pid, 0)`, which succeeds for a zombie and for another program that has the pid by
+      // now. It detects backends of a crashed server that still use the shared memory by the data directory itself.
       rmSync(lockFile, { force: true });
       return undefined;
     }
@@ -105,7 +105,7 @@ async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServe
       throw new StartError(
         'postgres_not_answering',
         `Postgres (pid ${found.pid}) on 127.0.0.1:${found.port} runs on this data directory and does not answer: timed out after ${Math.round(waitMs / 1_000)} s`,
-        `look at it (ps -o pid,state,args -p ${found.pid}; state T: kill -CONT ${found.pid}) and at ${cluster.logFile}, or end it with kill -QUIT ${found.pid}`,
+        `check its state (ps -o pid,state,args -p ${found.pid}; state T: kill -CONT ${found.pid}) and ${cluster.logFile}, or end it with kill -QUIT ${found.pid}`,
       );
     await sleep(100);
   }
@@ -119,14 +119,14 @@ function logTail(cluster: Cluster): string {
   }
 }
 
-/** Postgres' own words for a data directory that something of the server before still holds. */
+/** Postgres' message for a data directory that processes of the previous server still use. */
 const heldByPredecessor = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/;
 
 type Launched = RunningServer | 'port_taken' | 'held';
 
 /**
- * One attempt on one port: `port_taken` when another program was faster, `held` while a crashed server is not wholly
- * gone, else throws with the server's own words.
+ * Makes one attempt on one port. Returns `port_taken` if another program was faster, `held` while processes of a crashed
+ * server remain; otherwise throws with the server's message.
  */
 async function launch(cluster: Cluster, port: number, inBackground: boolean): Promise<Launched> {
   const { home, user } = cluster;
@@ -135,7 +135,7 @@ async function launch(cluster: Cluster, port: number, inBackground: boolean): Pr
     `${name}=${value}`,
   ]);
   const log = openSync(cluster.logFile, 'w', 0o600);
-  // A group of its own: a Ctrl-C in the terminal must not reach the server before the API has drained.
+  // A separate process group: Ctrl-C in the terminal must not stop the server before the API has drained.
   const child = spawn(join(home.binaries, 'bin/postgres'), ['-D', home.data, ...args], {
     ...(user ? { uid: user.uid, gid: user.gid } : {}),
     cwd: '/',
@@ -187,7 +187,7 @@ async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServe
   return running;
 }
 
-/** Adopts the server that runs, or starts one as soon as nothing of a crashed one holds the data directory. */
+/** Adopts the running server, or starts one as soon as no process of a crashed server uses the data directory. */
 async function settle(cluster: Cluster, inBackground: boolean, waitMs: number): Promise<RunningServer> {
   const startedAt = performance.now();
   for (;;) {
@@ -221,8 +221,8 @@ async function launchOnFreePort(cluster: Cluster, inBackground: boolean): Promis
 }
 
 /**
- * The embedded Postgres of a data directory: adopted when a predecessor left it running, else started (and made, the
- * first time). It listens on 127.0.0.1 only and outlives a killed supervisor; `url` carries owner rights.
+ * The embedded Postgres of a data directory: adopted if an earlier supervisor left it running, else started (and created
+ * the first time). It listens on 127.0.0.1 only and outlives a killed supervisor; `url` has owner rights.
  *
  * @throws StartError with the fix in its text
  */
@@ -240,7 +240,7 @@ export function startPostgres(options: LocalPostgresOptions): Promise<LocalServi
   });
 }
 
-/** The connection URL of a running embedded Postgres of this data directory, or undefined; starts nothing. */
+/** Connection URL of the embedded Postgres of this data directory if it runs, else undefined; starts nothing. */
 export function findPostgresUrl(dataDir: string): string | undefined {
   const data = join(dataDir, 'postgres-18');
   const found = readPostmaster(data);

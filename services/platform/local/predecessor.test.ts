@@ -45,7 +45,7 @@ async function run(program: string, args: readonly string[], argv0?: string): Pr
 }
 
 describe.runIf(process.platform === 'linux').each(servers)('in the folder of $server', ({ traits, own, look }) => {
-  test('a program of an operator that names its files is none of its processes, and is not ended', async () => {
+  test('an operator’s program with the server’s files in its arguments is not one of its processes, and is not ended', async () => {
     const pid = await run('tail', ['-f', look]);
     const operator = recordProcess(pid);
     expect(judgePredecessor(pid, traits())).toBe('another_program');

@@ -1,18 +1,18 @@
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { commandOf, programOf, type RecordedProcess, recordProcess, stopProcess } from './processes.ts';
 
-/** How a server left behind is recognised. */
+/** Traits by which the processes of an earlier server are recognised. */
 export type ServerTraits = {
-  /** The folder that the server makes its working directory. */
+  /** Working directory of the server. */
   folder: string;
-  /** What it runs: a program of an operator may work in the folder too, and have the name of a file there. */
+  /** Tells its command lines from those of an operator's program, which may work in the folder and name files in it. */
   program: RegExp;
 };
 
-/** What has become of the process that a lock or state file names. */
+/** State of the process that a lock or state file names. */
 export type Predecessor = 'gone' | 'leaving' | 'another_program' | 'running';
 
-/** The working directory of a process; undefined where it cannot be read (another user's, or no Linux). */
+/** Working directory of a process; undefined if it cannot be read (another user's process, or not on Linux). */
 function workingFolder(pid: number): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/cwd`);
@@ -29,11 +29,11 @@ const realFolder = (folder: string): string | undefined => {
   }
 };
 
-/** A pid may be another program's by now: only a server that works in our folder is the one that we look for. */
+/** The pid may belong to another program by now: only a server whose working directory is our folder counts. */
 export function judgePredecessor(pid: number, { folder, program }: ServerTraits): Predecessor {
   if (recordProcess(pid).start === undefined) return 'gone';
   const running = programOf(pid);
-  // A process that ends has no memory, hence no command line, before it has no pid.
+  // An ending process loses its memory, and so its command line, before its pid is released.
   if (running === '') return 'leaving';
   if (!program.test(running)) return 'another_program';
   const works = workingFolder(pid);
@@ -41,7 +41,7 @@ export function judgePredecessor(pid: number, { folder, program }: ServerTraits)
   return isOurs ? 'running' : 'another_program';
 }
 
-/** Processes of a server that work in this folder, as far as they can be seen; none on another system than Linux. */
+/** Visible processes of a server that work in this folder; on other systems than Linux, none. */
 export function processesIn(traits: ServerTraits): RecordedProcess[] {
   if (process.platform !== 'linux') return [];
   const folder = realFolder(traits.folder);
@@ -53,7 +53,7 @@ export function processesIn(traits: ServerTraits): RecordedProcess[] {
     .map(recordProcess);
 }
 
-/** Ends what a dead server left running in its folder: as the server's own crash would have, then outright. */
+/** Ends the processes that a dead server left running in its folder, first with the signal of a server crash, then with SIGKILL. */
 export async function endOrphans(traits: ServerTraits): Promise<void> {
   await Promise.all(processesIn(traits).map((orphan) => stopProcess(orphan, [['SIGQUIT', 1_000]])));
 }

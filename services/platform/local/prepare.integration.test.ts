@@ -12,7 +12,7 @@ import { prepare } from './prepare.ts';
 let admin: pg.Client;
 let databaseUrl: string;
 let dataDir: string;
-// Each start hashes or checks two passwords: slow on a machine that is busy with other tests.
+// Each start hashes or verifies two passwords, which is slow while other tests run.
 vi.setConfig({ testTimeout: 300_000 });
 
 const redisUrl = testRedisUrl();
@@ -48,7 +48,7 @@ async function rows(text: string): Promise<Record<string, unknown>[]> {
   return answer.rows;
 }
 
-test('two starts at once on an empty database: one migration run, one key, one of each demo row', async () => {
+test('two concurrent starts on an empty database run the migrations once, and create one key and one of each demo row', async () => {
   const [one, two] = await Promise.all([start(), start()]);
   expect(one.migrations.length + two.migrations.length).toBe((await rows('SELECT 1 FROM _prisma_migrations')).length);
   expect(one.keysCreated.length + two.keysCreated.length).toBe(1);
@@ -60,7 +60,7 @@ test('two starts at once on an empty database: one migration run, one key, one o
   expect(await rows(`SELECT count(*)::int FROM accounts`)).toEqual([{ count: 2 }]);
 });
 
-test('the credentials work, are 0600, and are the same at the next start, which changes nothing', async () => {
+test('dev-credentials.json works, has mode 0600, and stays the same at the next start', async () => {
   await start();
   const first = await credentials();
   expect((await stat(join(dataDir, 'dev-credentials.json'))).mode & 0o777).toBe(0o600);
@@ -95,7 +95,7 @@ test('the credentials work, are 0600, and are the same at the next start, which 
   }
 });
 
-test('another secret means other passwords, and the database follows it', async () => {
+test('a start with another secret gives the demo users other passwords', async () => {
   await start({ BETTER_AUTH_SECRET: 'a'.repeat(40), KEY_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') });
   const first = await credentials();
   await start({ BETTER_AUTH_SECRET: 'b'.repeat(40), KEY_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') });
@@ -107,7 +107,7 @@ test('another secret means other passwords, and the database follows it', async 
   ]);
 });
 
-test('outside the development profile there are keys, and no demo people, client or file', async () => {
+test('a start outside the development profile creates keys, but no demo users, client or credentials file', async () => {
   const prepared = await start({
     SALLYPORT_PROFILE: 'staging',
     BETTER_AUTH_SECRET: 'c'.repeat(40),
@@ -120,7 +120,7 @@ test('outside the development profile there are keys, and no demo people, client
   await expect(stat(join(dataDir, 'dev-credentials.json'))).rejects.toThrow('ENOENT');
 });
 
-test('under production a second data directory is refused while the first one’s processes run; elsewhere it is not', async () => {
+test('under production only, a second data directory is refused while processes of the first one run', async () => {
   const settings = {
     BETTER_AUTH_SECRET: randomSecret(),
     KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),

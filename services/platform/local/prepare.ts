@@ -21,20 +21,20 @@ export type PrepareOptions = {
   databaseUrl: string;
   redisUrl: string;
   dataDir: string;
-  /** Default: BETTER_AUTH_SECRET, else the data directory's own. */
+  /** Default: BETTER_AUTH_SECRET, else the secret of the data directory. */
   authSecret?: string;
   env?: NodeJS.ProcessEnv;
   log: (text: string) => void;
 };
 
 export type Prepared = {
-  /** Names of migrations applied now. */
+  /** Names of the migrations that this start applied. */
   migrations: readonly string[];
-  /** Kids of signing keys made now. */
+  /** Kids of the signing keys that this start created. */
   keysCreated: readonly string[];
-  /** What an operator should know of the key ring, a sentence each. */
+  /** Warnings about the key ring for the operator, one sentence each. */
   warnings: readonly string[];
-  /** Null except under the development profile, which alone has demo people. */
+  /** Null except under the development profile: only that has demo users. */
   credentialsFile: string | null;
 };
 
@@ -45,9 +45,9 @@ const CALLER: Caller = {
 };
 
 /**
- * Brings a database to where the API can start: migrations, first keys and server secrets, and under the development
- * profile the demo people, their client and `dev-credentials.json`. Safe to run twice, and in two starts at once.
- * @throws ConfigError, KeyMaterialError, or what Postgres says
+ * Prepares a database so that the API can start: migrations, first keys and server secrets, and under the development
+ * profile the demo users, their client and `dev-credentials.json`. Safe to repeat and to run concurrently.
+ * @throws ConfigError, KeyMaterialError, or the error of Postgres
  */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const env = options.env ?? process.env;
@@ -73,7 +73,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     };
     await makeOutboxPartitions(ports);
     if (config.server.profile === 'production') await claimMarkPlace(ports, config.marks, options.dataDir);
-    // Before the first key: a database that never issued anything cannot be rewound, whatever the marks named before.
+    // Runs before the first key is created: a database that never issued a token cannot be rewound, whatever the marks say.
     await claimUnusedDatabase({ ...ports, marks: createMarks(config.marks, options.dataDir) });
     const { created, warnings } = await ensureKeys(
       ports,
@@ -92,7 +92,7 @@ const keySettingsOf = (config: Config, authSecret: string): Parameters<typeof en
   keys: config.keys,
   tokens: config.tokens,
   authSecret,
-  // Null: only the API itself knows the address it will answer under.
+  // Null: only the API knows the address it will listen on.
   audience: config.tokens.audience ?? config.server.publicUrl ?? null,
 });
 
@@ -115,7 +115,7 @@ async function prepareDemo(
   return writeCredentials(dataDir, { scenario, databaseUrl, redisUrl });
 }
 
-/** `dev-credentials.json`, mode 0600, whole at once; its URLs carry owner rights. */
+/** Writes `dev-credentials.json` atomically with mode 0600; its URLs have owner rights. */
 function writeCredentials(
   dataDir: string,
   { scenario, databaseUrl, redisUrl }: { scenario: DemoScenario; databaseUrl: string; redisUrl: string },

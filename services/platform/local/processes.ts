@@ -8,12 +8,12 @@ export type RecordedProcess = {
   start?: string | undefined;
 };
 
-/** A process by pid and start time, so that a later process with the same pid is never taken for it. */
+/** A process, identified by pid and start time, so that a later process with the same pid is not mistaken for it. */
 export function recordProcess(pid: number): RecordedProcess {
   return { pid, start: processStart(pid) };
 }
 
-/** Waits until the process is gone; false when it still lives after `timeoutMs`. */
+/** Waits until the process has ended; false if it still runs after `timeoutMs`. */
 export async function waitForExit(process: RecordedProcess, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while (isSameProcessAlive(process)) {
@@ -44,7 +44,7 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Sends each signal in turn, waiting its own time for the end, and SIGKILL last. */
+/** Sends the signals one after another, each with its time to end, and SIGKILL last. */
 export async function stopProcess(target: RecordedProcess, steps: readonly [NodeJS.Signals, number][]): Promise<void> {
   for (const [signal, waitMs] of steps) {
     if (!isSameProcessAlive(target)) return;
@@ -65,7 +65,7 @@ export function commandOf(pid: number): string {
   }
 }
 
-/** What a process runs, by the first word of its command line or the title that it gave itself; or an empty text. */
+/** The program of a process: the first word of its command line, or its own title; else an empty text. */
 export function programOf(pid: number): string {
   try {
     if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0', 1)[0] as string;
@@ -75,7 +75,7 @@ export function programOf(pid: number): string {
   }
 }
 
-/** A local server as it was last started. */
+/** The last start of a local server. */
 export type ServerState = RecordedProcess & {
   port: number;
 };

@@ -14,7 +14,7 @@ export const REDIS: SystemProgram = {
 };
 
 /**
- * The path of a Redis or Valkey server: from PATH, else installed by the system's package manager when we are root.
+ * Path of a Redis or Valkey server: from PATH, else installed by the system's package manager if we are root.
  *
  * @throws StartError `no_redis` with the exact command to run
  */

@@ -37,7 +37,7 @@ async function ask<T>(url: string, question: (client: Redis) => Promise<T>): Pro
   }
 }
 
-/** The first bytes of the server's answer to one inline command. */
+/** First bytes of the server's reply to one inline command. */
 const rawAnswer = (port: number, command: string): Promise<string> =>
   new Promise((done, fail) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`));
@@ -51,7 +51,7 @@ const rawAnswer = (port: number, command: string): Promise<string> =>
 const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/redis.json'))!;
 
 describe('private Redis', { timeout: 60_000 }, () => {
-  test('it keeps an append-only file, evicts nothing, and answers no client without the password', async () => {
+  test('Redis keeps an append-only file, evicts no key, and refuses clients without the password', async () => {
     const { url, startedByUs } = await start();
     expect(startedByUs).toBe(true);
     const settings = await ask(url, (client) => client.config('GET', 'appendonly', 'maxmemory-policy', 'bind'));
@@ -63,7 +63,7 @@ describe('private Redis', { timeout: 60_000 }, () => {
     expect(await rawAnswer(port, 'AUTH wrong')).toMatch(/^-WRONGPASS/);
   });
 
-  test('every file it writes is closed to other users, and it leads its own process group', async () => {
+  test('other users can read no file of Redis, and Redis leads its own process group', async () => {
     const { url } = await start();
     await ask(url, (client) => client.set('key', 'value'));
     const files = readdirSync(join(dataDir, 'redis'), { recursive: true, encoding: 'utf8' });
@@ -73,7 +73,7 @@ describe('private Redis', { timeout: 60_000 }, () => {
     expect(Number(group)).toBe(state().pid);
   });
 
-  test('what was written survives a stop, and the next start has the same address', async () => {
+  test('data survives a stop, and the next start has the same address', async () => {
     const first = await start();
     await ask(first.url, (client) => client.set('kept', '42'));
     await first.stop();
@@ -85,7 +85,7 @@ describe('private Redis', { timeout: 60_000 }, () => {
     expect(findRedisUrl(dataDir)).toBe(second.url);
   });
 
-  test('a killed one is started again; a live one is taken over and stops with its last user', async () => {
+  test('a killed Redis is restarted; a running one is adopted and stops with its last user', async () => {
     await start();
     await stopProcess(state(), []);
     const second = await start();
@@ -95,7 +95,7 @@ describe('private Redis', { timeout: 60_000 }, () => {
     expect(isSameProcessAlive(state())).toBe(false);
   });
 
-  test('one whose start was killed before it noted the pid is taken over: never two on one append-only file', async () => {
+  test('a Redis whose start was killed before the pid was recorded is adopted, so that two never share one append-only file', async () => {
     const first = await start();
     const { pid, port } = state();
     rmSync(join(dataDir, 'run/redis.json'));
@@ -104,7 +104,7 @@ describe('private Redis', { timeout: 60_000 }, () => {
     expect(state()).toMatchObject({ pid, port });
   });
 
-  test('a server that stands still is named with its host, port and cause, and left alone', async () => {
+  test('a stopped server is reported with host, port and cause, and is not ended', async () => {
     const first = await start();
     const { pid, port } = state();
     sendSignal(pid, 'SIGSTOP');
@@ -118,7 +118,7 @@ describe('private Redis', { timeout: 60_000 }, () => {
 
   const crashes = Number(process.env.SALLYPORT_CRASHES ?? 5);
   test(
-    `after each of ${crashes} crashes in a row the next start finds what was written`,
+    `after each of ${crashes} crashes in a row the next start finds the written data`,
     async () => {
       const { url } = await start();
       for (let crash = 1; crash <= crashes; crash += 1) {

@@ -17,12 +17,12 @@ const START_TIMEOUT_MS = 30_000;
 const PORT_ATTEMPTS = 5;
 
 export type LocalRedisOptions = {
-  /** Absolute path; created if absent. */
+  /** Absolute path of the data directory; created if absent. */
   dataDir: string;
   say: (text: string) => void;
   /** Whether the server runs at a lower priority than the processes that it serves. */
   inBackground?: boolean;
-  /** How long a server that is already there may take to answer, or to be gone; half a minute unless said. */
+  /** How long a running server may take to answer or to end; 30 s by default. */
   waitMs?: number;
 };
 
@@ -45,7 +45,7 @@ const instanceOf = (dataDir: string, password: string): Instance => ({
 const urlOf = (password: string, port: number): string =>
   `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}/0`;
 
-/** The pid of the Redis at `port` if it takes our password and works in our folder; undefined otherwise. */
+/** Pid of the Redis at `port` if it accepts our password and works in our folder, else undefined. */
 async function askPid(instance: Instance, port: number): Promise<number | undefined> {
   const client = new Redis(urlOf(instance.password, port), {
     lazyConnect: true,
@@ -77,10 +77,10 @@ const notAnswering = (instance: Instance, pid: number, port: number, waitMs: num
   new StartError(
     'redis_not_answering',
     `Redis (pid ${pid}) on 127.0.0.1:${port} runs on this data directory and does not answer: timed out after ${Math.round(waitMs / 1_000)} s`,
-    `look at it (ps -o pid,state,args -p ${pid}; state T: kill -CONT ${pid}) and at ${instance.logFile}, or end it with kill ${pid}`,
+    `check its state (ps -o pid,state,args -p ${pid}; state T: kill -CONT ${pid}) and ${instance.logFile}, or end it with kill ${pid}`,
   );
 
-/** The port of the last configuration that was written. */
+/** Port in the last written configuration. */
 function configuredPort({ configFile }: Instance): number {
   try {
     return Number(/^port (\d+)$/m.exec(readFileSync(configFile, 'utf8'))?.[1] ?? 0);
@@ -90,8 +90,8 @@ function configuredPort({ configFile }: Instance): number {
 }
 
 /**
- * A Redis that runs on our folder: the one of the state file, or, where a start was killed before it wrote that, one
- * that is found at work in the folder. Two of them would write one append-only file.
+ * A Redis that runs on our folder: the one in the state file or, if a start was killed before it wrote that file, one
+ * that is found working in the folder. Two servers must not write one append-only file.
  */
 function findLive(instance: Instance): { process: RecordedProcess; port: number } | undefined {
   const state = readState(instance.stateFile);
@@ -115,7 +115,7 @@ async function adoptLive(instance: Instance, waitMs: number): Promise<RunningSer
   }
 }
 
-/** Password and port go by file, never by argument: arguments are public on the machine. */
+/** Passes password and port in a file, because every user of the machine can read arguments. */
 function writeConfig(instance: Instance, port: number): void {
   const lines = [
     'bind 127.0.0.1',
@@ -142,7 +142,7 @@ async function launch(
 ): Promise<RunningServer | 'port_taken'> {
   writeConfig(instance, port);
   const log = openSync(instance.logFile, 'w', 0o600);
-  // Through the shell for its umask; a group of its own, so that Ctrl-C does not reach it before the API has drained.
+  // Uses a shell to set the umask, and a separate process group so that Ctrl-C does not stop it before the API has drained.
   const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$1"', binary, instance.configFile], {
     cwd: instance.folder,
     detached: true,
@@ -191,8 +191,8 @@ async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> 
 }
 
 /**
- * The private Redis of a data directory: adopted when a predecessor left it running, else started. It listens on
- * 127.0.0.1 only, asks for a generated password, keeps an append-only file and evicts nothing.
+ * The private Redis of a data directory: adopted if an earlier supervisor left it running, else started. It listens on
+ * 127.0.0.1 only, requires a generated password, keeps an append-only file and evicts no key.
  *
  * @throws StartError with the fix in its text
  */
@@ -206,7 +206,7 @@ export function startRedis(options: LocalRedisOptions): Promise<LocalService> {
   });
 }
 
-/** The connection URL of a running private Redis of this data directory, or undefined; starts nothing. */
+/** Connection URL of the private Redis of this data directory if it runs, else undefined; starts nothing. */
 export function findRedisUrl(dataDir: string): string | undefined {
   const state = readState(join(dataDir, 'run/redis.json'));
   if (!state || !isSameProcessAlive(state)) return undefined;

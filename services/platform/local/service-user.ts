@@ -24,10 +24,10 @@ const creators: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 /**
- * Postgres refuses to run as root. Undefined when we are not root (it runs as ourselves), else the user `postgres`,
+ * The user for Postgres, which refuses to run as root. Undefined if we are not root, else the user `postgres`,
  * else `sallyport` (created if need be), else `nobody`.
  *
- * @throws StartError `no_service_user` when none of them can be had
+ * @throws StartError `no_service_user` if none of them is available
  */
 export function postgresUser(say: (text: string) => void): ServiceUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -41,17 +41,17 @@ export function postgresUser(say: (text: string) => void): ServiceUser | undefin
   }
   const unprivileged = lookUp('nobody');
   if (unprivileged) {
-    say('that system user could not be created: running Postgres as "nobody"');
+    say('the system user "sallyport" could not be created; running Postgres as "nobody"');
     return unprivileged;
   }
   throw new StartError(
     'no_service_user',
-    'Postgres refuses to run as root, and there is no ordinary user to run it as',
+    'Postgres refuses to run as root, and no ordinary user is available to run it',
     'create one with "useradd --system sallyport", or run "npm start" as an ordinary user, or set DATABASE_URL',
   );
 }
 
-/** Whether `user` (undefined: ourselves) passes the shell's `test` with this flag (`-x`, `-r`, `-w`) on `path`. */
+/** Whether `test` with this flag (`-x`, `-r`, `-w`) on `path` succeeds for `user` (undefined: our own user). */
 export function userCan(user: ServiceUser | undefined, flag: '-r' | '-w' | '-x', path: string): boolean {
   const identity = user ? { uid: user.uid, gid: user.gid } : {};
   return (

@@ -6,13 +6,13 @@ import { type RecordedProcess, recordProcess } from './processes.ts';
 
 /** A local server that several supervisors of one data directory may share. */
 export type LocalService = {
-  /** Connection URL with its password: never log it. Changes only when `revive` answers `moved`. */
+  /** Connection URL with its password: never log it. Changes only if `revive` returns `moved`. */
   readonly url: string;
-  /** False when a live one was found and taken over. */
+  /** False if a running server was adopted. */
   readonly startedByUs: boolean;
-  /** Starts it again if it has died: `moved` when it had to take another port, so that `url` is a new one. */
+  /** Starts the server again if it has died; `moved` if it had to take another port, so that `url` has changed. */
   revive(): Promise<'alive' | 'revived' | 'moved'>;
-  /** Releases it; the last user of the data directory thereby stops it. Safe to call twice. */
+  /** Releases the server; it stops when its last user releases it. Safe to call twice. */
   stop(): Promise<void>;
 };
 
@@ -25,14 +25,14 @@ export type RunningServer = {
 export type SharedServer = {
   dataDir: string;
   name: 'postgres' | 'redis';
-  /** Adopts a live server or starts one; called under this service's lock. */
+  /** Adopts a running server or starts one; called under this service's lock. */
   start: () => Promise<RunningServer>;
-  /** Stops the server; called under the lock, and only by its last user. */
+  /** Stops the server; called under the lock, by the last user only. */
   end: (server: RunningServer) => Promise<void>;
   say: (text: string) => void;
 };
 
-/** The user records of live processes; records that a killed process left behind are removed. */
+/** User records of running processes; removes the records of killed processes. */
 function liveUsers(folder: string, prefix: string): string[] {
   return readdirSync(folder).filter((file) => {
     if (!file.startsWith(prefix)) return false;
@@ -40,14 +40,14 @@ function liveUsers(folder: string, prefix: string): string[] {
     try {
       if (isSameProcessAlive(JSON.parse(readFileSync(path, 'utf8')) as RecordedProcess)) return true;
     } catch {
-      // Unreadable: left by a process that died while writing it.
+      // Unreadable: its process died while writing it.
     }
     rmSync(path, { force: true });
     return false;
   });
 }
 
-/** Starts or joins the one server `name` of a data directory, and counts its users across processes. */
+/** Starts or joins the server `name` of a data directory, and counts its users across processes. */
 export async function shareServer(server: SharedServer): Promise<LocalService> {
   ensureDataDir(server.dataDir);
   const folder = join(server.dataDir, 'run');
@@ -55,7 +55,7 @@ export async function shareServer(server: SharedServer): Promise<LocalService> {
   const prefix = `${server.name}.user-`;
   const own = join(folder, `${prefix}${process.pid}-${randomSecret(6)}`);
   const onWait = (pid: number): void =>
-    server.say(`waiting for another start (pid ${pid}) to bring up ${server.name} …`);
+    server.say(`waiting until another start (pid ${pid}) has started ${server.name} …`);
 
   let running = await withFileLock(
     lock,

@@ -20,7 +20,7 @@ function program(place: string, name: string, mode = 0o755, script = ''): string
   return path;
 }
 
-test('redis-server and valkey-server are found on PATH, in its order; a file that is not executable is no server', () => {
+test('finds redis-server or valkey-server in the order of PATH, and ignores files that are not executable', () => {
   program('a', 'redis-server', 0o644);
   const valkey = program('b', 'valkey-server');
   program('c', 'redis-server');
@@ -33,18 +33,18 @@ test.each([
   ['dnf', 'sudo dnf install -y redis', 'chromium'],
   ['apk', 'sudo apk add --no-cache redis', 'chromium'],
   ['brew', 'brew install valkey', '--cask google-chrome'],
-])('where there is %s, the reader is told the exact command', (manager, typed, browser) => {
+])('names the exact command of %s', (manager, typed, browser) => {
   const command = program('bin', manager);
   expect(installerOf(REDIS, join(folder, 'bin'))).toEqual({ manager, command, typed });
   const [, before = ''] = /^(.+ )\S+$/.exec(typed) ?? [];
   expect(installerOf(CHROMIUM, join(folder, 'bin'))?.typed).toBe(before + browser);
 });
 
-test('without a known package manager no command is invented', () => {
+test('names no command without a known package manager', () => {
   expect(installerOf(REDIS, folder)).toBeUndefined();
 });
 
-describe('a server that is not there', () => {
+describe('a missing server', () => {
   const said: string[] = [];
   beforeEach(() => {
     said.length = 0;
@@ -55,7 +55,7 @@ describe('a server that is not there', () => {
       path: bin(),
       isRoot,
     });
-  /** Notes what it is asked, and brings `server` where it is asked for the package. */
+  /** A fake package manager: records its arguments, and installs `server` if asked for the package. */
   const fakeManager = (manager: string, brought?: { readonly package: string; readonly server: string }): string =>
     program(
       'bin',
@@ -69,23 +69,23 @@ exit 100
     );
   const asked = (): string[] => readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n');
 
-  test('is installed by the package manager where we are root, after its index was read; what and why is said before', async () => {
+  test('is installed by the package manager if we are root, after an index update and a message with the reason', async () => {
     fakeManager('apt-get', { package: 'redis-server', server: 'redis-server' });
     expect(await ensure(true)).toBe(join(bin(), 'redis-server'));
     expect(asked()).toEqual(['update -q', 'install -y -q --no-install-recommends redis-server']);
     expect(said).toEqual([
-      'installing redis-server on this machine, as root: jobs and rate limits need a Redis, and PATH has none',
+      'installing redis-server on this machine, as root: jobs and rate limits need a Redis, and none is on PATH',
       'running "apt-get install -y -q --no-install-recommends redis-server"; to prevent this, stop here, set REDIS_URL, and start again …',
     ]);
   });
 
-  test('may be valkey-server: from the next package where the first is unknown', async () => {
+  test('is installed from the next package if the first is unknown, as for valkey-server', async () => {
     fakeManager('apk', { package: 'valkey', server: 'valkey-server' });
     expect(await ensure(true)).toBe(join(bin(), 'valkey-server'));
     expect(asked()).toEqual(['add --no-cache redis', 'add --no-cache valkey']);
   });
 
-  test('once installed is found, and nothing is asked', async () => {
+  test('is found once installed, without a call of the package manager', async () => {
     fakeManager('apt-get');
     const valkey = program('bin', 'valkey-server');
     expect(await ensure(true)).toBe(valkey);
@@ -94,31 +94,34 @@ exit 100
 
   test.each([
     [
-      'is not installed by others than root',
+      'is not installed if we are not root',
       'apt-get',
       false,
       'sudo apt-get install -y -q --no-install-recommends redis-server',
       false,
     ],
-    ['is not installed by brew, which refuses root', 'brew', true, 'brew install valkey', false],
+    ['is not installed by brew, which refuses to run as root', 'brew', true, 'brew install valkey', false],
     [
-      'that the manager cannot bring',
+      'is missing from the package manager',
       'apt-get',
       true,
       'sudo apt-get install -y -q --no-install-recommends redis-server',
       true,
     ],
-  ])('%s: no_redis with the exact command, and the other way out', async (_title, manager, isRoot, typed, isAsked) => {
-    fakeManager(manager);
-    await expect(ensure(isRoot)).rejects.toMatchObject({
-      code: 'no_redis',
-      message: 'no redis-server or valkey-server on PATH',
-      fix: `run "${typed}", or set REDIS_URL`,
-    });
-    expect(existsSync(join(folder, 'asked'))).toBe(isAsked);
-  });
+  ])(
+    '%s: no_redis with the exact command and the alternative setting',
+    async (_title, manager, isRoot, typed, isAsked) => {
+      fakeManager(manager);
+      await expect(ensure(isRoot)).rejects.toMatchObject({
+        code: 'no_redis',
+        message: 'no redis-server or valkey-server on PATH',
+        fix: `run "${typed}", or set REDIS_URL`,
+      });
+      expect(existsSync(join(folder, 'asked'))).toBe(isAsked);
+    },
+  );
 
-  test('where no package manager is known: no_redis, and no command is invented', async () => {
+  test('no known package manager: no_redis without a command', async () => {
     await expect(ensure(true)).rejects.toMatchObject({
       code: 'no_redis',
       fix: 'run "the command that installs redis-server on this system", or set REDIS_URL',

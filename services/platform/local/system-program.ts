@@ -3,18 +3,18 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { StartError } from './errors.ts';
 
-/** A program that comes with the system, not with npm. */
+/** A program that the system's package manager installs, not npm. */
 export type SystemProgram = {
-  /** Names of its executable, the best first. */
+  /** Names of its executable, in order of preference. */
   readonly names: readonly string[];
-  /** Where it may lie beside PATH and the usual folders. */
+  /** Paths to check besides PATH and the usual folders. */
   readonly folders?: readonly string[];
-  /** Packages that bring it, by package manager; each list is tried in turn. */
+  /** Packages that contain it, by package manager; tried in order. */
   readonly packages: Readonly<Record<PackageManager, readonly string[]>>;
-  /** Why we install it, as a clause: "jobs need a Redis". */
+  /** Why we install it, as a clause: "jobs and rate limits need a Redis". */
   readonly why: string;
   readonly errorCode: string;
-  /** What else the reader may do, as in "or set REDIS_URL". */
+  /** The alternative, as in "or set REDIS_URL". */
   readonly orElse: string;
 };
 
@@ -37,7 +37,7 @@ function findExecutable(names: readonly string[], path: string): string | undefi
         accessSync(join(folder, name), constants.X_OK);
         return join(folder, name);
       } catch {
-        // Next one.
+        // Not there, or not executable: try the next one.
       }
     }
   }
@@ -47,13 +47,13 @@ function findExecutable(names: readonly string[], path: string): string | undefi
 const searchPath = (folders: readonly string[] = []): string =>
   [process.env.PATH ?? '', ...usualFolders, ...folders].join(delimiter);
 
-/** Its path, or undefined. @param path folders to look into, as in PATH */
+/** Path of the program, or undefined. @param path folders to search, as in PATH */
 export const findProgram = (
   { names, folders }: SystemProgram,
   path: string = searchPath(folders),
 ): string | undefined => findExecutable(names, path);
 
-/** The package manager found on `path`, and the command that would install the program, as a person would type it. */
+/** The package manager on `path`, and the command that installs the program as an operator would type it. */
 export function installerOf(
   { packages }: SystemProgram,
   path: string = searchPath(),
@@ -77,15 +77,15 @@ function runToStderr(command: string, args: readonly string[]): Promise<boolean>
 }
 
 type Where = {
-  /** Folders to look into, as in PATH. */
+  /** Folders to search, as in PATH. */
   readonly path: string;
-  /** Whether we may install. */
+  /** True if we may install packages. */
   readonly isRoot: boolean;
 };
 
 /**
- * The path of a program: from PATH, else installed by the system's package manager when we are root.
- * @param where this system and ourselves, unless given
+ * Path of a program: from PATH, else installed by the system's package manager if we are root.
+ * @param where this system and our own user by default
  *
  * @throws StartError with the exact command to run
  */
@@ -102,7 +102,7 @@ export async function ensureProgram(
     const { manager, command } = installer;
     const { prepare, install } = MANAGERS[manager];
     const typed = installer.typed.replace(/^sudo /, '');
-    say(`installing ${name} on this machine, as root: ${program.why}, and PATH has none`);
+    say(`installing ${name} on this machine, as root: ${program.why}, and none is on PATH`);
     say(`running "${typed}"; to prevent this, stop here, ${program.orElse.replace(/^or /, '')}, and start again …`);
     if (prepare) await runToStderr(command, prepare);
     for (const each of program.packages[manager]) {

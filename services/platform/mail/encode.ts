@@ -1,17 +1,17 @@
 import MailComposer from 'nodemailer/lib/mail-composer';
 import type { OutgoingMail } from '#services/domain/ports.ts';
 
-/** What every mail of ours has besides its words; nothing of it is read from a file or fetched. */
+/** Fields of every mail besides its text; nothing in it is read from a file or fetched. */
 export function mailOptionsOf(mail: OutgoingMail, from: string) {
   const host = /@([^\s<>@]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
   return {
     from,
-    // As an object: an address is never parsed for more addresses.
+    // An object, so that nodemailer does not parse the address as a list.
     to: { name: '', address: mail.to },
     subject: mail.subject,
     text: mail.text,
     html: mail.html,
-    // The same at every attempt, so that a recipient can recognise a duplicate.
+    // The same at every attempt, so that mail programs recognise a duplicate.
     messageId: `<${mail.id}@${host}>`,
     // RFC 3834 §5: suppresses automatic replies.
     headers: { 'Auto-Submitted': 'auto-generated' },

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { MailTransport } from '#services/domain/ports.ts';
 import { encodeMail } from './encode.ts';
 
-/** Files that stay; of more the oldest go. */
+/** Maximum number of files; the oldest are deleted. */
 const KEPT = 200;
 const NAME = /^[\w-]{1,128}\.eml$/;
 
-/** Where mails lie that are not sent, below the data directory. */
+/** Folder of the unsent mails in the data directory. */
 export const mailFolderOf = (dataDir: string): string => join(dataDir, 'mail');
 
 /** Mails as `.eml` files of mode 0600, for an installation without an SMTP server. Names sort by time. */
@@ -16,7 +16,7 @@ export function createFileOutbox(folder: string, from: string): MailTransport {
   return {
     send: async (mail) => {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      // Ids are UUIDv7: names sort as the mails were asked for. Whole or not there.
+      // Ids are UUIDv7, so names sort by the time of the request. The rename makes the file appear atomically.
       const part = join(folder, `.${randomUUID()}`);
       await writeFile(part, await encodeMail(mail, from), { mode: 0o600 });
       await rename(part, join(folder, `${mail.id}.eml`));
@@ -33,7 +33,7 @@ export async function listMailFiles(folder: string): Promise<string[]> {
   return names.filter((name) => NAME.test(name)).sort();
 }
 
-/** One mail as it would have been sent; undefined where there is none of that name. */
+/** One mail as it would have been sent; undefined if there is none of that name. */
 export async function readMailFile(folder: string, name: string): Promise<string | undefined> {
   if (!NAME.test(name)) return undefined;
   return readFile(join(folder, name), 'utf8').catch(() => undefined);

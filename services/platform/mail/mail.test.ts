@@ -25,7 +25,7 @@ describe('mails by SMTP', () => {
   });
   afterAll(() => server.close());
 
-  test('arrive with their words, a fixed id and the mark that no absence answers them', async () => {
+  test('arrive with their text, a fixed message id and the header that suppresses automatic replies', async () => {
     const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
     await transport.send(mail());
     await transport.close();
@@ -37,7 +37,7 @@ describe('mails by SMTP', () => {
     expect(taken?.data).toContain('multipart/alternative');
   });
 
-  test('an address is one address: what looks like a list or a header reaches no other address', async () => {
+  test('header injection: an address that contains a list or a header reaches no other address', async () => {
     const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
     const before = server.taken.length;
     await transport.send(mail({ to: 'a@people.test,b@people.test' })).catch(() => {});
@@ -49,7 +49,7 @@ describe('mails by SMTP', () => {
     }
   });
 
-  test('a refusal for good says so; one for now, and a server that is away, are tried again', async () => {
+  test('a permanent refusal is not retried; a temporary one and an unreachable server are', async () => {
     const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: false });
     await expect(transport.send(mail({ to: 'gone@people.test' }))).rejects.toMatchObject({
       name: 'MailRefusedError',
@@ -64,7 +64,7 @@ describe('mails by SMTP', () => {
     await away.close();
   });
 
-  test('over a network nothing leaves in clear: a server without STARTTLS gets no mail', async () => {
+  test('a server on a network without STARTTLS gets no mail, since it would be sent unencrypted', async () => {
     const before = server.taken.length;
     const transport = createSmtpTransport({ url: server.url, from: FROM, requireTls: true });
     await expect(transport.send(mail())).rejects.toThrow();
@@ -72,7 +72,7 @@ describe('mails by SMTP', () => {
     expect(server.taken.length).toBe(before);
   });
 
-  test('whether a server can be used is told without a mail: undefined, or why not', async () => {
+  test('trySmtp reports without sending a mail whether a server can be used', async () => {
     const settings = { url: server.url, from: FROM, requireTls: false };
     const before = server.taken.length;
     expect(await trySmtp(settings)).toBeUndefined();
@@ -89,7 +89,7 @@ describe('mails as files', () => {
   });
   afterAll(() => rm(parent, { recursive: true, force: true }));
 
-  test('are for their owner alone, listed oldest first, and read by name and by no path', async () => {
+  test('are readable by their owner only, listed oldest first, and opened by name but not by path', async () => {
     const folder = mailFolderOf(parent);
     expect(await listMailFiles(folder)).toEqual([]);
     const outbox = createFileOutbox(folder, FROM);
@@ -104,7 +104,7 @@ describe('mails as files', () => {
     expect(await readMailFile(folder, '../auth-secret')).toBeUndefined();
   });
 
-  test('the oldest go when there are too many; nothing half-written stays', async () => {
+  test('the oldest are deleted beyond the maximum, and no partial file remains', async () => {
     const folder = join(parent, 'many');
     const outbox = createFileOutbox(folder, FROM);
     for (let n = 0; n < 203; n += 1) await outbox.send(mail({ id: String(1_000 + n) }));

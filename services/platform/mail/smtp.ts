@@ -3,10 +3,10 @@ import { MailRefusedError, type MailTransport } from '#services/domain/ports.ts'
 import { mailOptionsOf } from './encode.ts';
 
 export type SmtpSettings = {
-  /** `smtp://` or `smtps://`, with user and password where the server asks for them. */
+  /** `smtp://` or `smtps://`, with user and password if the server requires them. */
   readonly url: string;
   readonly from: string;
-  /** False only for a server on this machine: elsewhere a mail leaves encrypted or not at all (STARTTLS, RFC 3207). */
+  /** False only for a server on this machine; to any other, mail is sent encrypted or not at all (STARTTLS, RFC 3207). */
   readonly requireTls: boolean;
 };
 
@@ -22,7 +22,7 @@ const optionsOf = ({ url, requireTls }: SmtpSettings) => ({
   logger: false as const,
 });
 
-/** Whether the server can be reached, has the required TLS and accepts the credentials: undefined, or a code. */
+/** Tests whether the server can be reached, offers the required TLS and accepts the credentials: undefined, or an error code. */
 export async function trySmtp(settings: SmtpSettings): Promise<string | undefined> {
   const transport = createTransport(optionsOf(settings));
   try {
@@ -36,7 +36,7 @@ export async function trySmtp(settings: SmtpSettings): Promise<string | undefine
   }
 }
 
-/** Mails by SMTP, over a few connections that are kept. */
+/** Sends mails by SMTP over a small pool of connections. */
 export function createSmtpTransport(settings: SmtpSettings): MailTransport {
   const { from } = settings;
   const transport = createTransport({ ...optionsOf(settings), pool: true, maxConnections: CONNECTIONS });
@@ -46,7 +46,7 @@ export function createSmtpTransport(settings: SmtpSettings): MailTransport {
         await transport.sendMail(mailOptionsOf(mail, from));
       } catch (err) {
         const { responseCode, command } = err as { responseCode?: unknown; command?: unknown };
-        // RFC 5321 §4.2.1: 5yz stays so, for this recipient or this mail. Refused credentials can be corrected.
+        // RFC 5321 §4.2.1: 5yz is permanent for this recipient or mail, but an operator can correct refused credentials.
         const isFinal = typeof responseCode === 'number' && responseCode >= 550 && responseCode < 560;
         if (isFinal && command !== 'AUTH' && command !== 'CONN') throw new MailRefusedError(`smtp_${responseCode}`);
         throw err;

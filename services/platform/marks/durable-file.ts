@@ -12,7 +12,7 @@ async function synced(open: Promise<FileHandle>, work: (file: FileHandle) => Pro
   }
 }
 
-/** Replaces a file: whole or not at all, and on the disk before it resolves: file, then name. */
+/** Replaces a file atomically; when it resolves, file and directory entry are on the disk. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const candidate = `${path}.${process.pid}.${randomUUID()}`;
   try {

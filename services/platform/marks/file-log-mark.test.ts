@@ -18,7 +18,7 @@ const markOf = (size: number, byte = size % 251): LogMark => ({
   root: Buffer.alloc(32, byte).toString('base64'),
 });
 
-test('is swapped only from what is held, whichever part of it differs', async () => {
+test('a swap succeeds only if every part of the expected mark matches', async () => {
   const mark = createFileLogMark(dataDir);
   expect(await mark.read()).toBeNull();
   expect(await mark.swap(markOf(1), markOf(2))).toBe(false);
@@ -30,7 +30,7 @@ test('is swapped only from what is held, whichever part of it differs', async ()
   expect(await createFileLogMark(dataDir).read()).toEqual(markOf(2));
 });
 
-test('moves to another log only by following it, and keeps what was the last head of each', async () => {
+test('the mark moves to another log only by continuing its own, and keeps the last head of each log', async () => {
   const mark = createFileLogMark(dataDir);
   const next = { ...markOf(3), origin: 'a.example/log/continued-00000000' };
   await mark.swap(null, markOf(1));
@@ -46,7 +46,7 @@ test('moves to another log only by following it, and keeps what was the last hea
   expect(await mark.readEarlier()).toEqual([markOf(2), { ...next, size: 4 }]);
 });
 
-test('of any number who swap at once from one mark, one succeeds', async () => {
+test('exactly one of many concurrent swaps from one mark succeeds', async () => {
   await createFileLogMark(dataDir).swap(null, markOf(0));
   for (let round = 0; round < 10; round += 1) {
     const stores = Array.from({ length: 8 }, () => createFileLogMark(dataDir));
@@ -58,14 +58,14 @@ test('of any number who swap at once from one mark, one succeeds', async () => {
   }
 });
 
-test('is its owner’s alone, and nothing is left beside it', async () => {
+test('only the owner can read the file, and no other file remains beside it', async () => {
   await createFileLogMark(dataDir).swap(null, markOf(1));
   expect((await readdir(dataDir)).filter((name) => name.startsWith('audit'))).toEqual(['audit-mark.json']);
   expect((await stat(join(dataDir, 'audit-mark.json'))).mode & 0o777).toBe(0o600);
 });
 
 test.each(['', '{', '{"origin":"a","size":-1,"root":""}', '[]', '{"origin":"a","size":1,"root":"AA=="}'])(
-  'unreadable (%j) it is no mark at all, and says which file',
+  'an unreadable mark (%j) is an error that names the file, not an absent mark',
   async (text) => {
     await writeFile(join(dataDir, 'audit-mark.json'), text);
     const mark = createFileLogMark(dataDir);

@@ -28,7 +28,7 @@ async function readHeld(path: string): Promise<HeldLogMark | null> {
  * The high-water mark of the audit log in `<data dir>/audit-mark.json`: outside the database and its backups, for one
  * host. Any number of its processes may swap it, in any number of containers that share the folder: a lock makes
  * compare and write atomic.
- * Throws `MarksUnreadableError` when the file exists and cannot be parsed.
+ * Throws `MarksUnreadableError` if the file exists and cannot be parsed.
  */
 export function createFileLogMark(dataDir: string): LogMarkStore {
   const path = join(dataDir, FILE_NAME);

@@ -15,14 +15,14 @@ afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 const one = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
 
-test('there are no marks before the first are raised', async () => {
+test('high-water marks are absent until they are first raised', async () => {
   const marks = createFileMarks(dataDir);
   expect(await marks.read()).toBeNull();
   expect(await marks.raise(one)).toEqual(one);
   expect(await marks.read()).toEqual(one);
 });
 
-test('no counter of the high-water marks ever falls, and raising them returns the marks in force', async () => {
+test('no counter of the high-water marks decreases, and raise returns the resulting marks', async () => {
   const marks = createFileMarks(dataDir);
   await marks.raise(one);
   expect(await marks.raise({ ...one, revocationEpoch: 4, beat: 11 })).toEqual({ ...one, beat: 11 });
@@ -30,30 +30,30 @@ test('no counter of the high-water marks ever falls, and raising them returns th
   expect(await marks.read()).toEqual({ ...one, beat: 11 });
 });
 
-test('another incarnation takes over only where it names the one it replaces', async () => {
+test('another incarnation takes over only if it names the one it replaces', async () => {
   const marks = createFileMarks(dataDir);
   await marks.raise(one);
   const two = { incarnation: 'i2', revocationEpoch: 1, beat: 1 };
   expect(await marks.raise(two)).toEqual(one);
   expect(await marks.raise(two, ['i0'])).toEqual(one);
   expect(await marks.raise(two, ['i0', 'i1'])).toEqual(two);
-  // A straggler of the old one changes nothing.
+  // A late raise of the old incarnation changes nothing.
   expect(await marks.raise({ ...one, revocationEpoch: 99 })).toEqual(two);
 });
 
 test.each([
   ['half a file', '{"incarnation":"i1","revo'],
   ['nothing', ''],
-  ['a number too low', '{"incarnation":"i1","revocation_epoch":-1,"beat":1}'],
-  ['a member too many', '{"incarnation":"i1","revocation_epoch":1,"beat":1,"x":1}'],
-])('unreadable marks are an error, never taken for none: %s', async (_what, text) => {
+  ['a negative number', '{"incarnation":"i1","revocation_epoch":-1,"beat":1}'],
+  ['an extra member', '{"incarnation":"i1","revocation_epoch":1,"beat":1,"x":1}'],
+])('unreadable marks are an error, not absent marks: %s', async (_what, text) => {
   await writeFile(join(dataDir, 'marks.json'), text);
   const marks = createFileMarks(dataDir);
   await expect(marks.read()).rejects.toThrow(MarksUnreadableError);
   await expect(marks.raise(one)).rejects.toThrow(MarksUnreadableError);
 });
 
-test('the file is its owner’s alone, and nothing is left beside it', async () => {
+test('only the owner can read the file, and no other file remains beside it', async () => {
   const marks = createFileMarks(dataDir);
   await Promise.all(Array.from({ length: 20 }, (_, beat) => marks.raise({ ...one, beat })));
   expect((await stat(join(dataDir, 'marks.json'))).mode & 0o777).toBe(0o600);
@@ -61,7 +61,7 @@ test('the file is its owner’s alone, and nothing is left beside it', async () 
   expect((await marks.read())?.beat).toBe(19);
 });
 
-test('several processes raising at once never lower the marks', async () => {
+test('concurrent raises of several processes never lower the marks', async () => {
   const child = fileURLToPath(new URL('raise-marks-child.ts', import.meta.url));
   const marks = createFileMarks(dataDir);
   await marks.raise({ incarnation: 'i1', revocationEpoch: 0, beat: 0 });
@@ -93,6 +93,6 @@ test('several processes raising at once never lower the marks', async () => {
   isRunning = false;
   expect(codes).toEqual([0, 0, 0]);
   expect(await watching).toBeGreaterThan(10);
-  // The highest that any of them gave, though it came early from one and never from the others.
+  // The highest value that any process raised, although one raised it early and the others never.
   expect(await marks.read()).toEqual({ incarnation: 'i1', revocationEpoch: 303, beat: 1_003 });
 });

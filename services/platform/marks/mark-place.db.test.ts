@@ -23,14 +23,14 @@ afterEach(async () => {
 const file = loadConfig({}).marks;
 const claim = (at: number, store: 'file' | 's3' = 'file') =>
   claimMarkPlace(ports, { ...file, store }, folders[at] as string);
-/** As if processes of an API ran somewhere on this database. */
+/** Opens a connection that looks like an API process on this database. */
 async function whileRunning(applicationName: string, work: () => Promise<void>): Promise<void> {
   const others = createTestPorts(ports.databaseUrl, { applicationName });
   await others.transact(work);
   await others.end();
 }
 
-test('file marks of a second machine are refused while the first is at work; with the same folder, or with s3, they are not', async () => {
+test('file marks of a second machine are refused while processes of the first run; the same folder or s3 is accepted', async () => {
   await claim(0);
   await whileRunning('sallyport-main', async () => {
     await claim(0);
@@ -44,9 +44,9 @@ test('file marks of a second machine are refused while the first is at work; wit
   });
 });
 
-test('a machine that takes the place of one that has ended may start, and then the old one may not', async () => {
+test('a machine may replace one whose processes have ended, and the old machine is then refused', async () => {
   await claim(0);
-  // Command lines come and go and hold no marks.
+  // Command lines are short-lived and keep no marks.
   await whileRunning('sallyport-cli', () => claim(1));
   await whileRunning('sallyport-worker', async () => {
     await expect(claim(0)).rejects.toMatchObject({ name: 'ConfigError' });

@@ -8,7 +8,7 @@ import { createSecretFile } from '../local/data-dir.ts';
 
 const FILE_NAME = 'marks-place';
 
-/** One row. Serialises concurrent starts. */
+/** One row. Its lock serialises concurrent starts. */
 const markPlaceHold = defineStatement('markPlaceHold', 'SELECT mark_place AS place FROM feed_state FOR UPDATE');
 
 const markPlaceSet = defineStatement('markPlaceSet', 'UPDATE feed_state SET mark_place = $1');

@@ -51,7 +51,7 @@ export const isSameMarks = (one: Marks | null, other: Marks | null): boolean =>
   one?.revocationEpoch === other?.revocationEpoch &&
   one?.beat === other?.beat;
 
-/** The mark, and the last head of each log that was continued. */
+/** The mark, and the last head of each earlier log that was continued. */
 export type HeldLogMark = { readonly mark: LogMark; readonly earlier: readonly LogMark[] };
 
 /** @throws MarksUnreadableError */
@@ -60,7 +60,7 @@ export function parseLogMark(place: string, text: string): HeldLogMark {
   return { mark, earlier };
 }
 
-/** The stored text after the mark has moved within its log. Throws when `next` is of another log. */
+/** The stored text after the mark has moved within its log. Throws if `next` belongs to another log. */
 export function movedLogMark(held: HeldLogMark | null, next: LogMark): HeldLogMark {
   if (held !== null && held.mark.origin !== next.origin)
     throw new Error(`the mark of ${held.mark.origin} moves to ${next.origin} by \`sallyport audit continue\` alone`);

@@ -1,4 +1,4 @@
-// Raises marks up and down in an order of its own: one of several processes of a test.
+// One of several processes of a test: raises marks to higher and lower values in a different order.
 import { createFileMarks } from './file-marks.ts';
 
 const [, , dataDir, seedText] = process.argv;

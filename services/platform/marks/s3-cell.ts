@@ -2,7 +2,7 @@ import { failed, type SinkAnswer } from '../checkpoints/http.ts';
 import { createS3Requests, type S3Settings } from '../checkpoints/s3-requests.ts';
 
 const TIMEOUT_MS = 3_000;
-/** An empty object, written to check that the store honours conditions. */
+/** An empty object, written to test that the store honours conditions. */
 const PROBE = 'condition-probe';
 
 /** The object store does not answer, or refuses: the high-water marks are unknown. */
@@ -29,18 +29,18 @@ export class MarkStoreUnfitError extends Error {
 
 type Version = { readonly text: string; readonly etag: string };
 
-/** One object as a register that is compared and swapped by its ETag (RFC 9110 §13.1). */
+/** One object, used as a compare-and-swap register by its ETag (RFC 9110 §13.1). */
 export type S3Cell = {
-  /** What errors name. */
+  /** Name of the object in errors. */
   readonly place: string;
   read(): Promise<Version | null>;
-  /** Durable once it resolves. False, and nothing written, where another version than `from` is there. */
+  /** Writes the text, durable once it resolves. False, and nothing is written, if the stored version is not `from`. */
   write(text: string, from: Version | null): Promise<boolean>;
 };
 
 /**
- * Every call throws `MarkStoreUnavailableError` where the store does not answer as it must, and `MarkStoreUnfitError`
- * where it was seen to ignore conditions. A write that threw may have happened: read before another.
+ * Every call throws `MarkStoreUnavailableError` if the store does not answer as it must, and `MarkStoreUnfitError`
+ * if it ignores conditions. A write that threw may nevertheless have been stored: read before the next write.
  */
 export function createS3Cell(settings: S3Settings, name: string, now?: () => number): S3Cell {
   const place = `${settings.url}/${name}`;
@@ -52,11 +52,11 @@ export function createS3Cell(settings: S3Settings, name: string, now?: () => num
     return send({ method: 'PUT', name: object, body, headers }, AbortSignal.timeout(TIMEOUT_MS));
   };
 
-  /** True: written. False: the condition failed. */
+  /** True if written, false if the condition failed. */
   async function putIf(object: string, body: string, etag: string | null): Promise<boolean> {
     const answer = await put(object, body, etag);
     if (answer.status >= 200 && answer.status < 300) return true;
-    // 409: another conditional write of it was under way. 404: it was to be a version of an object that is gone.
+    // 409: another conditional write of the object was in progress. 404: the object to replace was deleted.
     if (answer.status === 412 || answer.status === 409 || (answer.status === 404 && etag !== null)) return false;
     throw failed(answer);
   }

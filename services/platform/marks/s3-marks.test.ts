@@ -12,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 const logMark = () => createS3LogMark(server.settings);
-/** Another process, on another machine. */
+/** A process on another machine. */
 const marksOf = () => createS3Marks(server.settings, 0);
 const markOf = (size: number, byte = size % 251): LogMark => ({
   origin: 'a.example/log',
@@ -23,7 +23,7 @@ const one: Marks = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
 const objectOf = (name: string): string => [...server.objects.keys()].find((key) => key.endsWith(name)) as string;
 
 describe('the head of the log in an object store', () => {
-  test('is swapped only from what is held, whichever part of it differs', async () => {
+  test('a swap succeeds only if every part of the expected mark matches', async () => {
     const mark = logMark();
     expect(await mark.read()).toBeNull();
     expect(await mark.swap(markOf(1), markOf(2))).toBe(false);
@@ -35,7 +35,7 @@ describe('the head of the log in an object store', () => {
     expect(await logMark().read()).toEqual(markOf(2));
   });
 
-  test('moves to another log only by following it, and keeps what was the last head of each', async () => {
+  test('the mark moves to another log only by continuing its own, and keeps the last head of each log', async () => {
     const mark = logMark();
     const next = { ...markOf(3), origin: 'a.example/log/continued-00000000' };
     await mark.swap(null, markOf(1));
@@ -51,7 +51,7 @@ describe('the head of the log in an object store', () => {
     expect(await mark.readEarlier()).toEqual([markOf(2), { ...next, size: 4 }]);
   });
 
-  test('of any number who swap at once from one mark, one succeeds', async () => {
+  test('exactly one of many concurrent swaps from one mark succeeds', async () => {
     await logMark().swap(null, markOf(0));
     const hosts = Array.from({ length: 8 }, logMark);
     for (let round = 0; round < 10; round += 1) {
@@ -63,7 +63,7 @@ describe('the head of the log in an object store', () => {
     }
   });
 
-  test('a swap whose answer was lost is an error, and the next look shows what became of it', async () => {
+  test('a swap whose response was lost is an error, and the next read shows whether it succeeded', async () => {
     const mark = logMark();
     await mark.swap(null, markOf(1));
     Object.assign(server, { fault: 'loses answers', faultAt: 'PUT' });
@@ -73,7 +73,7 @@ describe('the head of the log in an object store', () => {
     expect(await mark.swap(markOf(1), markOf(3))).toBe(false);
   });
 
-  test.each([404, 409, 412])('a write that was overtaken (%i) swaps nothing', async (status) => {
+  test.each([404, 409, 412])('a write that lost to another write (%i) swaps nothing', async (status) => {
     const mark = logMark();
     await mark.swap(null, markOf(1));
     Object.assign(server, { fault: status, faultAt: 'PUT' });
@@ -82,32 +82,32 @@ describe('the head of the log in an object store', () => {
 });
 
 describe('marks in an object store', () => {
-  test('there are none before the first are raised, and other machines see them', async () => {
+  test('are absent until they are first raised, and other machines see them', async () => {
     expect(await marksOf().read()).toBeNull();
     expect(await marksOf().raise(one)).toEqual(one);
     expect(await marksOf().read()).toEqual(one);
   });
 
-  test('no counter ever falls, and raising them returns the marks in force', async () => {
+  test('no counter decreases, and raise returns the resulting marks', async () => {
     await marksOf().raise(one);
     expect(await marksOf().raise({ ...one, revocationEpoch: 4, beat: 11 })).toEqual({ ...one, beat: 11 });
     const { length } = server.answers;
     const marks = marksOf();
     expect(await marks.raise({ ...one, revocationEpoch: 1, beat: 1 })).toEqual({ ...one, beat: 11 });
-    // Three to see that conditions are heeded, one to look: nothing to write.
+    // Three requests test that conditions are honoured, one reads; nothing is written.
     expect(server.answers.slice(length)).toEqual([412, 412, 412, 200]);
   });
 
-  test('another incarnation takes over only where it names the one it replaces', async () => {
+  test('another incarnation takes over only if it names the one it replaces', async () => {
     await marksOf().raise(one);
     const two = { incarnation: 'i2', revocationEpoch: 1, beat: 1 };
     expect(await marksOf().raise(two, ['i0'])).toEqual(one);
     expect(await marksOf().raise(two, ['i0', 'i1'])).toEqual(two);
-    // A straggler of the old one changes nothing.
+    // A late raise of the old incarnation changes nothing.
     expect(await marksOf().raise({ ...one, revocationEpoch: 99 })).toEqual(two);
   });
 
-  test('raised by many at once they hold the highest of each', async () => {
+  test('concurrent raises leave the highest value of each counter', async () => {
     const hosts = Array.from({ length: 6 }, marksOf);
     for (let round = 0; round < 5; round += 1)
       await Promise.all(
@@ -116,14 +116,14 @@ describe('marks in an object store', () => {
     expect(await marksOf().read()).toEqual({ incarnation: 'i1', revocationEpoch: 45, beat: 49 });
   });
 
-  test('a store that rejects every conditional write is an error, not an endless retry', async () => {
+  test('a store that rejects every conditional write causes an error, not an endless retry', async () => {
     const marks = marksOf();
     await marks.raise(one);
     Object.assign(server, { fault: 412, faultAt: 'PUT' });
     await expect(marks.raise({ ...one, beat: 11 })).rejects.toThrow('contended');
   });
 
-  test('one process raises them no oftener than told', async () => {
+  test('one process raises the marks at most once per interval', async () => {
     const marks = createS3Marks(server.settings, 200);
     const startedAtMs = performance.now();
     await marks.raise(one);
@@ -133,9 +133,9 @@ describe('marks in an object store', () => {
   });
 });
 
-describe('closed rather than open', () => {
+describe('fails closed', () => {
   test.each(['', '{', '{"origin":"a","size":-1,"root":""}', '[]'])(
-    'what cannot be read (%j) is no mark at all, and says which object',
+    'an unreadable mark (%j) is an error that names the object, not an absent mark',
     async (text) => {
       await logMark().swap(null, markOf(1));
       await marksOf().raise(one);
@@ -155,7 +155,7 @@ describe('closed rather than open', () => {
     expect([...server.objects.keys()].filter((name) => !name.endsWith('/condition-probe'))).toEqual([]);
   });
 
-  test('a store whose tags cannot be compared is refused', async () => {
+  test('a store without strong ETags is refused', async () => {
     const mark = logMark();
     await mark.swap(null, markOf(1));
     server.fault = 'weak tags';
@@ -163,18 +163,18 @@ describe('closed rather than open', () => {
     expect(server.objects.get(objectOf('/audit-mark.json'))).toContain('"size":1');
   });
 
-  test.each([403, 500, 503] as const)('an answer of %i is never taken for “no marks”', async (status) => {
+  test.each([403, 500, 503] as const)('a response of %i is an error, not absent marks', async (status) => {
     await logMark().swap(null, markOf(1));
     const mark = logMark();
     server.fault = status;
     await expect(mark.read()).rejects.toThrow(`http_${status}`);
     await expect(mark.swap(null, markOf(1))).rejects.toBeInstanceOf(MarkStoreUnavailableError);
     server.fault = undefined;
-    // And a first try that failed is not the last.
+    // A failed first attempt does not prevent later ones.
     expect(await mark.read()).toEqual(markOf(1));
   });
 
-  test('wrong credentials and a store that is gone are errors with their reason, without the secret', async () => {
+  test('wrong credentials and an unreachable store are errors with the reason, without the secret', async () => {
     const { settings } = server;
     const wrong = { ...settings, credentials: { ...settings.credentials, secretAccessKey: 'not-the-secret' } };
     await expect(createS3Marks(wrong, 0).read()).rejects.toThrow('http_403');

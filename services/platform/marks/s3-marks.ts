@@ -15,7 +15,7 @@ import {
 } from './mark-texts.ts';
 import { createS3Cell, MarkStoreUnavailableError } from './s3-cell.ts';
 
-/** Minimum time between two raises of a copy: each is one or two requests. */
+/** Minimum time between two raises of a copy; each takes one or two requests. */
 const RAISE_INTERVAL_MS = 1_000;
 /** Each lost attempt means that another writer succeeded. */
 const TRIES = 20;

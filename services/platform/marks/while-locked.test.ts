@@ -45,7 +45,7 @@ async function startHolder(): Promise<ChildProcess> {
   return holder;
 }
 
-test('processes never hold it at once', async () => {
+test('only one process holds the lock at a time', async () => {
   await Promise.all(Array.from({ length: 4 }, () => run(process.execPath, counting())));
   expect(count()).toBe(80);
 });
@@ -53,12 +53,12 @@ test('processes never hold it at once', async () => {
 const unshare = ['--pid', '--fork', '--kill-child'];
 const canUnshare = spawnSync('unshare', [...unshare, 'true']).status === 0;
 
-test.runIf(canUnshare)('processes never hold it at once where each has process ids of its own', async () => {
+test.runIf(canUnshare)('only one process holds the lock at a time across pid namespaces', async () => {
   await Promise.all(Array.from({ length: 4 }, () => run('unshare', [...unshare, process.execPath, ...counting()])));
   expect(count()).toBe(80);
 });
 
-test('calls of one process never hold it at once', async () => {
+test('only one call within a process holds the lock at a time', async () => {
   let holders = 0;
   const calls = Array.from({ length: 20 }, () =>
     whileLocked(lock, async () => {
@@ -71,7 +71,7 @@ test('calls of one process never hold it at once', async () => {
   await Promise.all(calls);
 });
 
-test('a holder that was killed leaves it free, also for many who wait', async () => {
+test('a killed holder releases the lock, also if many processes wait', async () => {
   const holder = await startHolder();
   const waiting = Array.from({ length: 3 }, () => run(process.execPath, counting()));
   await new Promise((done) => setTimeout(done, 300));
@@ -81,7 +81,7 @@ test('a holder that was killed leaves it free, also for many who wait', async ()
   expect(count()).toBe(60);
 });
 
-test('a holder that was stopped keeps it', async () => {
+test('a stopped holder (SIGSTOP) keeps the lock', async () => {
   const holder = await startHolder();
   holder.kill('SIGSTOP');
   let isIn = false;
@@ -94,7 +94,7 @@ test('a holder that was stopped keeps it', async () => {
   await waiting;
 });
 
-test('it is given back when the work throws, and a file that is no lock is an error', async () => {
+test('the lock is released if the work throws, and a file that is not a lock is an error', async () => {
   await expect(whileLocked(lock, () => Promise.reject(new Error('work failed')))).rejects.toThrow('work failed');
   expect(await whileLocked(lock, async () => 'held')).toBe('held');
   writeFileSync(lock, 'another file '.repeat(100));

@@ -19,9 +19,9 @@ function tryLock(path: string): DatabaseSync | undefined {
 
 /**
  * Runs `work` while this call alone holds the lock at `path`, among all threads, processes and containers of one
- * kernel. The lock is the operating system's, on an SQLite database that stays empty: it ends with the process that
+ * kernel. It is an operating-system lock on an SQLite database that stays empty: it ends with the process that
  * holds it, however that process ends. Never open the file in another way: closing it would end the lock.
- * @throws what SQLite says where the file system has no record locks
+ * @throws the error of SQLite if the file system has no record locks
  */
 export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
   for (;;) {

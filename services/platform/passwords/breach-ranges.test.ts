@@ -21,14 +21,14 @@ afterAll(() => {
   server.close();
 });
 
-test('asks the configured address for a prefix, with padding, and gives the lines back', async () => {
+test('requests the padded range of a prefix from the configured address, and returns its lines', async () => {
   answer = (_request, response) => response.end('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n');
   const text = await createBreachRanges(url).suffixesOf('21BD1');
   expect(text).toBe('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n');
   expect(asked.at(-1)).toEqual({ path: '/range/21BD1', padding: 'true' });
 });
 
-test('goes nowhere else: a redirect is a failure, and its target is never asked', async () => {
+test('SSRF: a redirect is a failure, and its target is never requested', async () => {
   answer = (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end();
   await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow();
   expect(asked.at(-1)?.path).toBe('/range/21BD1');
@@ -39,7 +39,7 @@ test.each([500, 404, 429])('an answer of %i is a failure', async (status) => {
   await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow(String(status));
 });
 
-test('an endless answer is cut, and a silent server given up', async () => {
+test('aborts an endless response, and times out on a silent server', async () => {
   answer = (_request, response) => {
     const more = (): void => {
       while (response.write('0'.repeat(65_536)));

@@ -3,9 +3,9 @@ const DEADLINE_MS = 1_500;
 const ANSWER_BYTES_MAX = 262_144;
 
 /**
- * The range look-up of a service that speaks the form of Pwned Passwords. Asks the configured host alone: a redirect is
- * a failure, and nothing of the request chooses where it goes.
- * @param url what the five digits are appended to, e.g. `https://api.pwnedpasswords.com/range`
+ * Range lookup at a service with the API of Pwned Passwords. It asks only the configured host: a redirect is
+ * a failure, and no input of a request chooses the host.
+ * @param url address to which the five digits are appended, e.g. `https://api.pwnedpasswords.com/range`
  */
 export function createBreachRanges(
   url: string,
@@ -21,7 +21,7 @@ export function createBreachRanges(
       });
       if (response.status !== 200) {
         await response.body?.cancel();
-        throw new Error(`the list of stolen passwords answered ${response.status}`);
+        throw new Error(`the service of breached passwords answered ${response.status}`);
       }
       return readAtMost(response, ANSWER_BYTES_MAX);
     },
@@ -33,7 +33,7 @@ async function readAtMost(response: Response, bytesMax: number): Promise<string>
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > bytesMax) throw new Error('the answer of the list of stolen passwords is too large');
+    if (bytes > bytesMax) throw new Error('the answer of the service of breached passwords is too large');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

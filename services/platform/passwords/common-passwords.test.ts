@@ -7,7 +7,7 @@ import { createCommonPasswords, holdsLine } from './common-passwords.ts';
 const common = createCommonPasswords();
 
 describe('common passwords', () => {
-  test('the shipped list is what its script makes, sorted by bytes, at most 300 KB', () => {
+  test('the shipped list equals the output of its script, sorted by bytes, at most 300 KB', () => {
     const packed = readFileSync(TARGET);
     expect(packed.length).toBeLessThan(300_000);
     const lines = brotliDecompressSync(packed).toString('utf8').trimEnd().split('\n');
@@ -40,7 +40,7 @@ describe('common passwords', () => {
     'Philadelphia1!',
     'asdf1234asdf1234',
     'qwer1234qwer',
-    // Full-width letters are the same ones after NFKC.
+    // Full-width letters become ASCII letters under NFKC.
     'ｐassword1234',
   ])('knows %s', (password) => {
     expect(common.has(password)).toBe(true);
@@ -61,7 +61,7 @@ describe('common passwords', () => {
     expect(common.has(password)).toBe(false);
   });
 
-  test('finds every line of a list, the first and the last too, and nothing between them', () => {
+  test('finds every line of a list, also the first and the last, and no text between two lines', () => {
     const lines = ['a', 'ab', 'b', 'é', '語'];
     const sorted = Buffer.from(`${lines.join('\n')}\n`);
     for (const line of lines) expect(holdsLine(sorted, line)).toBe(true);

@@ -5,7 +5,7 @@ const LIST = new URL('./common-passwords.txt.br', import.meta.url);
 const NEWLINE = 0x0a;
 const CLOSING_MARKS = /[^\p{L}\p{N}]{1,2}$/u;
 
-/** What people write in place of letters. */
+/** Digits and signs that users write instead of letters. */
 const STANDS_FOR: Readonly<Record<string, string>> = {
   '@': 'a',
   '4': 'a',
@@ -18,12 +18,12 @@ const STANDS_FOR: Readonly<Record<string, string>> = {
   '7': 't',
 };
 
-/** The most common passwords; loaded into memory at the first call of `has`. */
+/** The most common passwords, loaded at the first call of `has`. */
 export type CommonPasswords = { has(password: string): boolean };
 
 /**
- * The list that ships with the product (`scripts/common-passwords.mjs` makes it): 2.8 MB of memory once it is asked for.
- * Letters count in either case, digits and signs for the letters they stand for, and a mark or two at the end not at all.
+ * The shipped list (made by `scripts/common-passwords.mjs`); it takes 2.8 MB of memory once it is used.
+ * Case is ignored, digits and signs count as the letters they replace, and up to two punctuation marks at the end are ignored.
  */
 export function createCommonPasswords(): CommonPasswords {
   let sorted: Buffer | undefined;
@@ -36,20 +36,20 @@ export function createCommonPasswords(): CommonPasswords {
   };
 }
 
-/** The ways in which the list may hold a password. */
+/** The forms of a password that are looked up in the list. */
 function spellings(text: string): string[] {
   const bare = text.replace(CLOSING_MARKS, '');
   return [...new Set([text, bare, lettersOf(text), lettersOf(bare)])];
 }
 
-/** `p@ssw0rd2024` as `password2024`: the number at the end stays one. */
+/** `p@ssw0rd2024` becomes `password2024`: the number at the end is kept. */
 function lettersOf(text: string): string {
   const number = /\d*$/.exec(text)?.[0] ?? '';
   const head = text.slice(0, text.length - number.length);
   return head.replaceAll(/[@431!0$57]/g, (sign) => STANDS_FOR[sign] ?? sign) + number;
 }
 
-/** Whether one line of sorted bytes is this text: a binary search over positions. */
+/** Whether sorted bytes contain this text as a line, by binary search over positions. */
 export function holdsLine(sorted: Buffer, text: string): boolean {
   const wanted = Buffer.from(text, 'utf8');
   let low = 0;

@@ -25,7 +25,7 @@ const note = (name: string): Promise<unknown> =>
   );
 const statesBut = async (usual: string) => (await migrationStates(database.url)).filter(({ state }) => state !== usual);
 
-test('a database that another line of migrations made is refused, named, and left as it is', async () => {
+test('refuses a database with unknown migrations, names them and leaves the database unchanged', async () => {
   await client.end();
   await database.drop();
   await use(await createEmptyDatabase(inject('templateUrl')));
@@ -45,13 +45,13 @@ test('a database that another line of migrations made is refused, named, and lef
   expect(rows).toEqual([{ users: null }]);
 });
 
-test('a database that a later version has migrated still serves this one', async () => {
+test('accepts a database that a later version has migrated', async () => {
   await note('99990101000000_later');
   expect(await migrate(database.url)).toEqual([]);
   expect(await statesBut('applied')).toEqual([{ name: '99990101000000_later', state: 'unknown' }]);
 });
 
-test('a migration whose file is not the one that was applied is refused', async () => {
+test('refuses a migration whose file was changed after it was applied', async () => {
   const { rows } = await client.query(
     `UPDATE _prisma_migrations SET checksum = '' WHERE migration_name LIKE '%_access' RETURNING migration_name AS name`,
   );

@@ -8,7 +8,7 @@ const MIGRATIONS = fileURLToPath(new URL('../../../prisma/migrations/', import.m
 const LOCK = 72_707_369;
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** `unknown`: applied, and no file here has that name. */
+/** `unknown`: applied, but this version has no file of that name. */
 export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
 
 type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
@@ -42,7 +42,7 @@ async function statesOf(db: pg.Client, migrations: readonly Migration[]): Promis
 
 const EMPTY = 'an empty database: another SALLYPORT_DATA_DIR or DATABASE_URL';
 
-/** Why nothing may be applied to a database of these states; undefined where all is well. */
+/** Why no migration may be applied to a database with these states; undefined if they may. */
 export function migrationRefusal(states: readonly MigrationState[]): StartError | undefined {
   const changed = states.find(({ state }) => state === 'changed');
   if (changed)
@@ -52,17 +52,17 @@ export function migrationRefusal(states: readonly MigrationState[]): StartError 
       `use the version that made this database, or start with ${EMPTY}`,
     );
   const [first, ...others] = states.filter(({ state }) => state === 'unknown');
-  // With nothing pending it is the database of a later version, which has to serve this one while copies are replaced.
+  // If nothing is pending, a later version migrated the database; this version must run with it during a rolling deploy.
   if (!first || states.every(({ state }) => state !== 'pending')) return undefined;
   const more = others.length > 0 ? ` and ${others.length} more` : '';
   return new StartError(
     'migrations_diverged',
     `the database holds migrations that this version does not have (${first.name}${more}), and lacks some that it has`,
-    `use the version that made it, or start with ${EMPTY}`,
+    `use the version that migrated it, or start with ${EMPTY}`,
   );
 }
 
-// The table `prisma migrate` keeps, so that its commands and this runner agree.
+// The table of `prisma migrate`, so that its commands and this runner agree.
 const HISTORY = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
   logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`;
@@ -75,7 +75,7 @@ async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Pr
   });
   await db.connect();
   try {
-    // Session lock: a second starter waits here, then finds nothing to do.
+    // Session lock: a concurrent start waits here, then finds nothing to do.
     await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
     // A database user that owns no tables may not run CREATE TABLE IF NOT EXISTS, even if the table exists.
     const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS "isNew"`);
@@ -88,8 +88,8 @@ async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Pr
 
 /**
  * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
- * @returns names applied now
- * @throws StartError as `migrationRefusal` says
+ * @returns names of the migrations that this call applied
+ * @throws StartError of `migrationRefusal`
  */
 export async function migrate(url: string): Promise<string[]> {
   const migrations = await migrationsOnDisk();
@@ -113,7 +113,7 @@ export async function migrate(url: string): Promise<string[]> {
   });
 }
 
-/** What is applied, pending, changed or unknown, without applying anything. */
+/** State of each migration (applied, pending, changed, unknown); applies nothing. */
 export async function migrationStates(url: string): Promise<MigrationState[]> {
   const migrations = await migrationsOnDisk();
   return withLock(url, (db) => statesOf(db, migrations));

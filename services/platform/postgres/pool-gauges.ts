@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { type PoolName, poolConnections } from '#observability/metrics/postgres.ts';
 
-/** Shows the connections of a pool, read when metrics are collected. */
+/** Gauges of a pool's connections, read when metrics are collected. */
 export function observePool(pool: PoolName, of: Pick<Pool, 'totalCount' | 'idleCount' | 'waitingCount'>): void {
   poolConnections.at({ pool, state: 'used' }).observe(() => of.totalCount - of.idleCount);
   poolConnections.at({ pool, state: 'idle' }).observe(() => of.idleCount);

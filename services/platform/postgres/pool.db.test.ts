@@ -16,7 +16,7 @@ afterAll(() => database.drop());
 
 const ownPid = defineStatement('testPid', 'SELECT pg_backend_pid() AS pid');
 
-test('a connection that dies between two statements of a transaction is 503 for that request, not the end of the process', async () => {
+test('a connection lost between two statements of a transaction is 503 for that request, and does not end the process', async () => {
   const pool = createPatientPool({ url: database.url, connections: 2, applicationName: 'test' });
   const transact = createTransact(pool, () => {});
   const killer = new pg.Client({ connectionString: database.url });
@@ -24,7 +24,7 @@ test('a connection that dies between two statements of a transaction is 503 for 
   const attempt = transact(async (tx) => {
     const [row] = await tx.query<{ pid: number }>(ownPid);
     await killer.query('SELECT pg_terminate_backend($1, 60000)', [row!.pid]);
-    // The socket's end is an event of its own, before anybody asks the connection again.
+    // The socket's end is a separate event, emitted before the next statement uses the connection.
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     await tx.query(ownPid);
   });
@@ -34,7 +34,7 @@ test('a connection that dies between two statements of a transaction is 503 for 
   await pool.end();
 });
 
-/** How often each reason was counted, as an operator reads it. */
+/** Count of each reason in the metrics. */
 const refusals = (): Record<string, number> =>
   Object.fromEntries(
     [
@@ -47,7 +47,7 @@ const counted = (before: Readonly<Record<string, number>>, reason: string): numb
 const write = defineStatement('testWrite', `UPDATE feed_state SET beat = beat`);
 const noRoom = defineStatement('testNoRoom', `DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$`);
 
-test('a database that is read-only or has no room is 503 and counted under that reason', async () => {
+test('a read-only database or a full disk is 503, and counted under that reason', async () => {
   const own = await createTestDatabase();
   const admin = new pg.Client({ connectionString: own.url });
   await admin.connect();
@@ -73,7 +73,7 @@ test('a database that is read-only or has no room is 503 and counted under that 
   await own.drop();
 });
 
-test('a lost connection is told before its statement fails, whether idle, at work or refused; an error of SQL is none', async () => {
+test('onLost is called before the statement fails for an idle, busy or refused connection, and not for an SQL error', async () => {
   const proxy = await startTcpProxy(database.url);
   let lost = 0;
   const onLost = (): void => {
@@ -84,7 +84,7 @@ test('a lost connection is told before its statement fails, whether idle, at wor
   const killer = new pg.Client({ connectionString: database.url });
   await killer.connect();
   const pidOf = async () => (await sql.query<{ pid: number }>(ownPid))[0]!.pid;
-  /** How often it was told until the work failed. */
+  /** Number of calls until the work failed. */
   const toldWith = async (work: () => Promise<unknown>): Promise<number> => {
     const before = lost;
     await expect(work()).rejects.toMatchObject({ code: expect.stringMatching(/^(store_unavailable|22012|57014)$/) });

@@ -5,7 +5,7 @@ import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#service
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
 
-// int8 as number: epochs, counts and sizes stay far below 2^53.
+// Parses int8 as a number: epochs, counts and sizes stay far below 2^53.
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format: 'text' | 'binary') =>
     oid === pg.types.builtins.INT8
@@ -13,26 +13,26 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
 };
 
-/** Group roles of the database: the rights of a process, whatever its database user may do. */
+/** Group roles of the database; they limit the rights of a process, whatever its database user may do. */
 export type DatabaseRole = 'sallyport_app' | 'sallyport_sealer';
 
 export type PoolSettings = {
   readonly url: string;
-  /** Role of its connections, if it exists and the database user may assume it; by default the database user itself. */
+  /** Role of the connections, if it exists and the database user may assume it; by default the database user itself. */
   readonly role?: DatabaseRole;
   readonly connections: number;
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
-  /** How long a caller waits for a connection; 900 unless said. */
+  /** How long a caller waits for a connection; 900 by default. */
   readonly connectTimeoutMs?: number;
-  /** How long a transaction may say nothing before the server ends it; 5,000 unless said. */
+  /** How long a transaction may be idle before the server ends it; 5,000 by default. */
   readonly idleInTransactionTimeoutMs?: number;
-  /** For statements whose plan must not follow the statistics: one generic plan, index scans only. */
+  /** True for statements whose plan must not depend on statistics: one generic plan, index scans only. */
   readonly genericPlans?: boolean;
   /** Called with the time each caller waited for a connection, and whether the wait was given up. */
   readonly onWait?: (waitMs: number, isGivenUp: boolean) => void;
-  /** Called when a connection was lost, or could not be had: the next one may lead to another database. */
+  /** Called when a connection was lost or could not be opened: the next one may reach another database. */
   readonly onLost?: () => void;
 };
 
@@ -59,9 +59,9 @@ export function createPool(settings: PoolSettings): pg.Pool {
     types,
     ...(settings.role === undefined ? {} : { onConnect: (client: pg.ClientBase) => takeRole(client, settings.role) }),
   });
-  // An idle connection that dies is not an event of any request; the next one opens another.
+  // The loss of an idle connection affects no request; the next request opens another.
   pool.on('error', () => {});
-  // Nor is one that dies between two statements of a transaction: without a listener it would end the process; the
+  // Without a listener, a connection lost between two statements of a transaction would end the process; the
   // next statement reports it.
   pool.on('connect', (client) => client.on('error', () => settings.onLost?.()));
   // A server that stops answering, or ends the session, is reported to the caller before the connection's error.
@@ -90,7 +90,7 @@ export function setConnectTimeout(pool: pg.Pool, timeoutMs: number): void {
   pool.options.connectionTimeoutMillis = timeoutMs;
 }
 
-/** What a connection was given back with: true, or the error of its last statement. */
+/** Value with which a connection is released: true, or the error of its last statement. */
 function isConnectionLost(err: unknown): boolean {
   if (err === true) return true;
   if (!(err instanceof Error)) return false;
@@ -125,14 +125,14 @@ function watchConnects(pool: pg.Pool, { onWait, onLost }: Pick<PoolSettings, 'on
 // Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 40xxx retryable.
 const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006)$/;
 
-/** What only an operator can end, by SQLSTATE. */
+/** Conditions that only an operator can end, by SQLSTATE. */
 const refusals = new Map<unknown, CounterSeries>([
   ['53100', postgresRefusals.at({ reason: 'disk_full' })],
   ['25006', postgresRefusals.at({ reason: 'read_only' })],
   ['53300', postgresRefusals.at({ reason: 'connections_used_up' })],
 ]);
 
-/** True where the database, not the statement, is the trouble: the same request may succeed later. */
+/** True if the database, not the statement, caused the error: the same request may succeed later. */
 function isUnavailable(err: unknown): boolean {
   if (!(err instanceof Error)) return false;
   const code = (err as { code?: unknown }).code;
@@ -140,7 +140,7 @@ function isUnavailable(err: unknown): boolean {
   return /timeout|terminated|Connection|not queryable|Cannot use a pool/i.test(err.message);
 }
 
-/** The error as an answer: `storeUnavailable` where the database is the trouble, itself otherwise. */
+/** `storeUnavailable` if the database caused the error, else the error itself. */
 export function translate(err: unknown): unknown {
   if (!isUnavailable(err)) return err;
   refusals.get((err as { code?: unknown }).code)?.add(1);
@@ -153,7 +153,7 @@ async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, val
 }
 
 /**
- * Single statements on a pool.
+ * Runs single statements on a pool.
  * @param guard checked before statements that write: each then runs in a separate transaction
  */
 export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
@@ -172,7 +172,7 @@ export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
 
 export type ConnectionTransact = <T>(work: (tx: Tx, connection: pg.PoolClient) => Promise<T>) => Promise<T>;
 
-/** Transactions on a pool. `afterCommit` actions run in order once COMMIT has answered; their failures are theirs. */
+/** Runs transactions on a pool. `afterCommit` actions run in order after COMMIT; their failures do not affect the result. */
 export function createTransact(
   pool: pg.Pool,
   onAfterCommitError: (err: unknown) => void,
@@ -181,11 +181,11 @@ export function createTransact(
   return createConnectionTransact(pool, onAfterCommitError, guard);
 }
 
-// One message, so that the comparison costs no round trip of its own.
+// One message, so that the comparison needs no extra round trip.
 const BEGIN_SHOWING_STATE =
   'BEGIN; SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state';
 
-/** Begins a transaction; with a guard, only on a database that shows no less than its process has seen. */
+/** Begins a transaction; with a guard, only if the database is not behind the state that the process has seen. */
 async function begin(client: pg.PoolClient, guard: DatabaseGuard | undefined): Promise<void> {
   if (guard === undefined) {
     await client.query('BEGIN');
@@ -196,7 +196,7 @@ async function begin(client: pg.PoolClient, guard: DatabaseGuard | undefined): P
   guard.check(results[1]?.rows[0], expected);
 }
 
-/** As `createTransact`, for an adapter that must speak on the transaction's own connection. */
+/** Like `createTransact`, for an adapter that needs the transaction's connection. */
 export function createConnectionTransact(
   pool: pg.Pool,
   onAfterCommitError: (err: unknown) => void,
@@ -215,11 +215,11 @@ export function createConnectionTransact(
     try {
       await begin(client, guard);
       result = await work(tx, client);
-      // After a swallowed failure COMMIT rolls back, and says so only here.
+      // If the caller swallowed a failure, COMMIT rolls back; only its command tag shows it.
       if ((await client.query('COMMIT')).command === 'ROLLBACK') throw new Error('the transaction was rolled back');
       client.release();
     } catch (err) {
-      // A connection in an unknown state is destroyed, not returned: the server rolls back with it.
+      // A connection in an unknown state is destroyed, not returned, so that the server rolls back.
       const rolledBack = await client.query('ROLLBACK').then(
         () => true,
         () => false,

@@ -37,7 +37,7 @@ const person = () => {
 // Better Auth's adapter writes booleans where the column is a timestamp.
 const verified = (isVerified: boolean) => isVerified as unknown as Date;
 
-test('its queries and ours share one transaction: both or neither', async () => {
+test('queries of Prisma and ours share one transaction: both commit or neither', async () => {
   const ada = person();
   const work = prisma.transact(async (tx) => {
     await client.user.create({ data: ada });
@@ -55,7 +55,7 @@ test('its queries and ours share one transaction: both or neither', async () => 
   expect(() => prisma.currentTx()).toThrow('no transaction');
 });
 
-test('transactions at once stay apart: neither sees what the other has not committed', async () => {
+test('concurrent transactions are isolated: neither sees uncommitted rows of the other', async () => {
   const people = Array.from({ length: 12 }, person);
   await Promise.all(
     people.map((one, index) =>
@@ -97,7 +97,7 @@ test('emailVerified is written as the time of verification and read as a boolean
   expect(unproven.map(({ id }) => id)).toContain(ada.id);
 });
 
-test('a failure that the library swallows or hides is still the transaction’s, and nothing commits', async () => {
+test('a query failure that the library hides still fails the transaction, and nothing is committed', async () => {
   const ada = person();
   await client.user.create({ data: ada });
   const other = person();
@@ -113,7 +113,7 @@ test('a failure that the library swallows or hides is still the transaction’s,
   await expect(masked).rejects.toMatchObject({ constraint: 'users_email_key' });
 });
 
-test('Postgres out of reach is store_unavailable, inside and outside of a transaction', async () => {
+test('an unreachable Postgres is store_unavailable, inside and outside a transaction', async () => {
   await proxy.cut();
   const hidden = () =>
     client.user.findFirst({ where: { id: 'x' } }).catch(() => Promise.reject(new Error('something went wrong')));
@@ -123,11 +123,11 @@ test('Postgres out of reach is store_unavailable, inside and outside of a transa
   await expect.poll(() => prisma.unmask(hidden).catch(() => 'away'), { timeout: 60_000 }).toBeNull();
 });
 
-test('what Prisma would run on another connection is refused', async () => {
+test('refuses queries that Prisma would run on another connection', async () => {
   await expect(client.user.findUnique({ where: { id: 'x' } })).rejects.toThrow('findFirst');
 });
 
-test('where the database is older than expected nothing is written, in a transaction or alone; reading goes on', async () => {
+test('a database older than expected accepts no writes, in a transaction or alone, but reads', async () => {
   const older = () => {
     throw Object.assign(new Error('older'), { code: 'state_rewound' });
   };

@@ -5,17 +5,17 @@ import type { DatabaseGuard, Transact, Tx } from '#services/domain/ports.ts';
 import { PrismaClient } from './generated/client.ts';
 import { type ConnectionTransact, createConnectionTransact, translate } from './pool.ts';
 
-/** What a library that only knows Prisma is given, and how its queries join our transactions. */
+/** A Prisma client for a library, and the functions by which its queries join our transactions. */
 export type PrismaDatabase = {
-  /** For the library. Its queries inside `transact` run on that transaction's connection. */
+  /** Client for the library. Its queries inside `transact` run on that transaction's connection. */
   readonly client: object;
-  /** One transaction for the library's queries and for SQL of our own; joins the one that is open. */
+  /** Runs the library's queries and our SQL in one transaction; joins the open one. */
   readonly transact: Transact;
-  /** The open transaction of this call chain. Throws outside of one. */
+  /** The open transaction of this call chain. Throws if there is none. */
   currentTx(): Tx;
   /**
-   * Runs library code that hides a failed query behind an error of its own: the query's error is thrown instead,
-   * `storeUnavailable` (503) where the database is the trouble.
+   * Runs library code that replaces the error of a failed query by another error, and throws the query's error,
+   * `storeUnavailable` (503) if the database caused it.
    */
   unmask<T>(work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -24,8 +24,8 @@ export type PrismaDatabase = {
 type Scope = { readonly connection: pg.PoolClient | null; readonly tx: Tx | null; failure: unknown };
 
 /**
- * Prisma on our pool, for Better Auth. One place turns `emailVerified` (a timestamp) into the boolean that
- * Better Auth keeps, and back.
+ * Prisma on our pool, for Better Auth. Converts `emailVerified` between our timestamp and the boolean that
+ * Better Auth expects.
  */
 export function createPrismaDatabase(
   pool: pg.Pool,
@@ -40,7 +40,8 @@ export function createPrismaDatabase(
       $allModels: {
         async $allOperations({ operation, args, query }) {
           // Prisma batches unique reads of concurrent callers: one would run in the transaction of another.
-          if (operation.startsWith('findUnique')) throw new Error('use findFirst: findUnique leaves its transaction');
+          if (operation.startsWith('findUnique'))
+            throw new Error('use findFirst: findUnique may run in another transaction');
           return withProofAsBoolean(await query(withProofAsTimestamp(args)));
         },
       },
@@ -48,13 +49,13 @@ export function createPrismaDatabase(
   });
 
   const inScope = async <T>(scope: Scope, work: () => Promise<T>): Promise<T> => {
-    // A query of Prisma begins when it is awaited: that must happen inside the scope.
+    // A Prisma query starts when it is awaited, which must happen inside the scope.
     const result = await scopes
       .run(scope, async () => await work())
       .catch((err: unknown) => {
         throw scope.failure ?? err;
       });
-    // A swallowed failure inside a transaction would let COMMIT roll back in silence.
+    // A swallowed failure inside a transaction would make COMMIT roll back without an error.
     if (scope.failure !== undefined) throw scope.failure;
     return result;
   };
@@ -89,8 +90,8 @@ const isWrite = (query: unknown): boolean =>
   /^\s*(insert|update|delete)\b/i.test(typeof query === 'string' ? query : String((query as { text?: unknown }).text));
 
 /**
- * The pool as Prisma sees it: queries go to the scope's connection, and their failures are remembered there.
- * @param writeAlone gives a write outside of a transaction one of its own
+ * The pool for Prisma: queries go to the scope's connection, and the scope records their failures.
+ * @param writeAlone runs a write outside a transaction in a separate one
  */
 function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>, writeAlone?: ConnectionTransact): pg.Pool {
   const query = async (...args: Parameters<pg.Pool['query']>): Promise<unknown> => {
@@ -105,7 +106,7 @@ function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>, writeAlone
     }
   };
   const connect = (): never => {
-    throw new Error('a transaction of Prisma would be none of ours');
+    throw new Error('transactions of Prisma are not supported: use transact');
   };
   return new Proxy(pool, {
     get: (target, key) => {

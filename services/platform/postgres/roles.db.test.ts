@@ -74,7 +74,7 @@ const APPLICATION_MAY_NOT = [
   `SELECT audit_outbox_drop('2020-01-01')`,
 ];
 
-describe('what a process may not do', () => {
+describe('rights that a process does not have', () => {
   test.each([
     ...NEITHER_MAY.flatMap((statement) => [
       ['sallyport_app', statement] as const,
@@ -85,7 +85,7 @@ describe('what a process may not do', () => {
     await expect(pools[role].query(statement)).rejects.toMatchObject({ code: '42501' });
   });
 
-  test('a role that was made by no one is not missed: the login does the work', async () => {
+  test('a database without the roles works: processes run as the database user', async () => {
     const [row] = await queryRows<{ role: string }>(harness.databaseUrl, 'SELECT current_user AS role');
     const other = open('sallyport_none' as DatabaseRole, harness.databaseUrl);
     expect((await other.query('SELECT current_user AS role')).rows).toEqual([row]);
@@ -93,7 +93,7 @@ describe('what a process may not do', () => {
   });
 });
 
-describe('a login of its own', () => {
+describe('a separate database user', () => {
   const login = `t_${randomBytes(6).toString('hex')}`;
   const address = (): string => {
     const url = new URL(harness.databaseUrl);
@@ -103,7 +103,7 @@ describe('a login of its own', () => {
   beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_app`));
   afterAll(() => queryRows(harness.databaseUrl, `DROP ROLE ${login}`));
 
-  test('starts on a database where nothing is pending, and writes what the application may', async () => {
+  test('starts on a database without pending migrations, and writes the tables of the application', async () => {
     expect(await migrate(address())).toEqual([]);
     const pool = open('sallyport_app', address());
     expect((await pool.query('SELECT current_user AS role, session_user AS login')).rows).toEqual([
@@ -113,7 +113,7 @@ describe('a login of its own', () => {
     await pool.end();
   });
 
-  test('takes no more rights than its role has, whichever role it asks for', async () => {
+  test('cannot gain more rights than its role has, whichever role it assumes', async () => {
     const pool = open('sallyport_sealer', address());
     expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
     for (const statement of ['SET ROLE sallyport_sealer', ...NEITHER_MAY, ...APPLICATION_MAY_NOT])
@@ -122,8 +122,8 @@ describe('a login of its own', () => {
   });
 });
 
-describe('a login that is no superuser, as hosted databases give it', () => {
-  test('migrates an empty database; its processes run as roles that it could make, or as itself', async () => {
+describe('a database user that is not a superuser, as on hosted databases', () => {
+  test('migrates an empty database; its processes run as the roles if it can create them, else as itself', async () => {
     const stores = await startOwnStores();
     try {
       for (const role of ['sallyport_sealer', 'sallyport_app'])
@@ -150,7 +150,7 @@ describe('a login that is no superuser, as hosted databases give it', () => {
     }
   });
 
-  test('connects as itself where it may give a role away and not take it', async () => {
+  test('connects as itself if it may grant a role but not assume it', async () => {
     const login = `t_${randomBytes(6).toString('hex')}`;
     await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
     await queryRows(
@@ -166,13 +166,13 @@ describe('a login that is no superuser, as hosted databases give it', () => {
   });
 });
 
-describe('what it may', () => {
+describe('rights that a process has', () => {
   test('each connection runs as its role', async () => {
     for (const [role, pool] of Object.entries(pools))
       expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
   });
 
-  test('the application reads and writes every other table, and reports an event', async () => {
+  test('the application reads and writes every other table, and records an event', async () => {
     const tables = await queryRows<{ name: string; may: boolean }>(
       harness.databaseUrl,
       `SELECT relname AS name, has_table_privilege('sallyport_app', oid, 'SELECT')
@@ -186,11 +186,11 @@ describe('what it may', () => {
     await pools.sallyport_app.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
   });
 
-  test('a day that is made and dropped stays out of reach of both roles', async () => {
+  test('neither role can change a daily partition, also when partitions are created and dropped', async () => {
     const { sallyport_sealer: sealer } = pools;
     expect((await sealer.query(`SELECT audit_outbox_partition('2020-01-01') AS done`)).rows).toEqual([{ done: true }]);
     await expect(sealer.query('DELETE FROM audit_outbox_20200101')).rejects.toMatchObject({ code: '42501' });
-    // A table of the caller's own does not stand in for one of the log.
+    // A table that the caller created cannot replace a partition of the log.
     const client = await sealer.connect();
     await client.query('CREATE TEMP TABLE audit_outbox (seq bigint)');
     expect((await client.query(`SELECT audit_outbox_detach('2020-01-01') AS done`)).rows).toEqual([{ done: true }]);

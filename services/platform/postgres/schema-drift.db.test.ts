@@ -30,7 +30,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The statements by which Prisma would make the tables of its models in an empty database. */
+/** Statements with which Prisma would create the tables of its models in an empty database. */
 async function sqlOfModels(): Promise<string> {
   const files = readdirSync(MODELS).map((path) => ({
     path,
@@ -46,7 +46,7 @@ async function sqlOfModels(): Promise<string> {
   return stdout ?? '';
 }
 
-/** Two spellings of one thing, and what models cannot say: collations and storage parameters of indexes. */
+/** Normalises equivalent spellings, and removes what models cannot express: collations and storage parameters of indexes. */
 const SPELLINGS: readonly (readonly [RegExp, string])[] = [
   [/\b(public|models)\./g, ''],
   [/\bnow\(\)/, 'CURRENT_TIMESTAMP'],
@@ -58,9 +58,9 @@ const SPELLINGS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * The tables of a schema as lines: columns with type, nullability and default, primary and foreign keys, indexes
- * (unique constraints are these too). Models know no partitions, triggers, functions, CHECK and EXCLUDE constraints,
- * nor whether a list may be null or how a row's number is drawn.
+ * Describes the tables of a schema as lines: columns with type, nullability and default, primary and foreign keys, indexes
+ * (which include unique constraints). Models have no partitions, triggers, functions, CHECK and EXCLUDE constraints,
+ * nullable lists or identity options.
  */
 async function tablesOf(schema: 'public' | 'models'): Promise<string[]> {
   await client.query(`SET search_path = ${schema}`);
@@ -110,7 +110,7 @@ test.each([
     'ALTER TABLE users ADD CONSTRAINT added FOREIGN KEY (image) REFERENCES users',
     'users: added FOREIGN KEY (image) REFERENCES users(id)',
   ],
-])('%s that only the migrations, or only the models have, is a difference', async (_what, change, line) => {
+])('%s that only the migrations or only the models have is reported as a difference', async (_what, change, line) => {
   for (const schema of ['public', 'models'] as const) {
     const other = schema === 'public' ? 'models' : 'public';
     await client.query('BEGIN');
@@ -122,7 +122,7 @@ test.each([
   }
 });
 
-test('Prisma and our runner agree on what is applied', async () => {
+test('Prisma and our runner agree on the applied migrations', async () => {
   const folders = readdirSync(MIGRATIONS).sort();
   const history = await engine.diagnoseMigrationHistory({
     migrationsList: {

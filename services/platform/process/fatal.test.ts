@@ -4,7 +4,7 @@ import { MarksUnreadableError } from '../marks/mark-texts.ts';
 import { MarkStoreUnfitError } from '../marks/s3-cell.ts';
 import { fatalOf } from './fatal.ts';
 
-test('a start that another try would not mend names its cause and fix', () => {
+test('a start failure that a retry cannot fix has its cause and fix', () => {
   const config = new ConfigError([
     { env: 'PORT', problem: 'must be a number', fix: 'set one' },
     { env: 'HOST', problem: 'is empty', fix: 'unset it' },
@@ -20,7 +20,7 @@ test('a start that another try would not mend names its cause and fix', () => {
   expect(fatalOf(Object.assign(new Error('taken'), { code: 'EADDRINUSE' }))).toMatchObject({ code: 'port_taken' });
 });
 
-test('anything else is worth another try', () => {
+test('every other start failure is retried', () => {
   expect(fatalOf(new Error('no answer'))).toMatchObject({ code: 'start_failed', message: 'no answer' });
   expect(fatalOf('text')).toMatchObject({ code: 'start_failed', message: 'text' });
 });

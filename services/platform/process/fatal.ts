@@ -9,11 +9,11 @@ export type FatalMessage = {
 
 export const UNFIT_STORE_FIX = 'use an object store with conditional writes, or unset MARK_STORE on one machine';
 
-/** Errors of a start that another try would not mend, as their classes name themselves. */
+/** Start errors that a retry cannot fix, by name of their class. */
 const FIXES: Readonly<Record<string, { readonly code: string; readonly fix: string }>> = {
   KeyMaterialError: {
     code: 'key_material_unreadable',
-    fix: 'use the KEY_ENCRYPTION_KEY (or, in development, the BETTER_AUTH_SECRET or data directory) this database was made with; to change it, give that one as KEY_ENCRYPTION_KEY_PREVIOUS',
+    fix: 'use the KEY_ENCRYPTION_KEY (or, in development, the BETTER_AUTH_SECRET or data directory) with which this database was created; to change the key, set KEY_ENCRYPTION_KEY_PREVIOUS to the old one',
   },
   MarksUnreadableError: {
     code: 'marks_unreadable',
@@ -22,7 +22,7 @@ const FIXES: Readonly<Record<string, { readonly code: string; readonly fix: stri
   MarkStoreUnfitError: { code: 'mark_store_unfit', fix: UNFIT_STORE_FIX },
 };
 
-/** What to tell the supervisor of a failed start. `code: 'start_failed'` is worth another try. */
+/** The message about a failed start for the supervisor. It retries only `code: 'start_failed'`. */
 export function fatalOf(err: unknown): FatalMessage {
   if (err instanceof ConfigError)
     return {
@@ -48,7 +48,7 @@ export function fatalOf(err: unknown): FatalMessage {
   };
 }
 
-/** True where starting again could help: the supervisor's back-off decides then. */
+/** True if a restart could help; the supervisor then restarts with back-off. */
 const isWorthAnotherTry = (fatal: FatalMessage): boolean => fatal.code === 'start_failed';
 
 export function tellSupervisor(message: FatalMessage | { readonly type: 'ready' }): void {

@@ -17,11 +17,11 @@ const inputsOf = (env: Record<string, string>) => processInputsOf(loadConfig({ S
 test.each([
   ['DATABASE_URL', { REDIS_URL: given.REDIS_URL }],
   ['REDIS_URL', { DATABASE_URL: given.DATABASE_URL }],
-])('without %s nothing is composed, and the fix is named', (name, env) => {
+])('refuses to start without %s, and names the fix', (name, env) => {
   expect(() => inputsOf(env as Record<string, string>)).toThrow(new RegExp(`^${name}: is not set \\(start with`));
 });
 
-test('a secret of its own making is kept for the next start, and a given one is taken as it is', () => {
+test('a generated secret is kept for the next start, and a configured secret is used unchanged', () => {
   const first = inputsOf(given);
   expect(first).toMatchObject({ dataDir: folder, databaseUrl: given.DATABASE_URL, redisUrl: given.REDIS_URL });
   expect(first.authSecret.length).toBeGreaterThanOrEqual(32);

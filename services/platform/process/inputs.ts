@@ -6,11 +6,11 @@ import { createMarks } from '../marks/mark-stores.ts';
 function required(value: string | undefined, env: string): string {
   if (value) return value;
   throw new ConfigError([
-    { env, problem: 'is not set', fix: 'start with `npm start`, which brings its own, or set it' },
+    { env, problem: 'is not set', fix: 'start with `npm start`, which starts a local server, or set it' },
   ]);
 }
 
-/** What every process of ours is composed from, whatever it does. Throws `ConfigError`. */
+/** Configuration and secrets that every process needs. Throws `ConfigError`. */
 export function processInputsOf(config: Config) {
   const dataDir = resolve(config.server.dataDir);
   return {

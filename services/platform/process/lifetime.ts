@@ -4,7 +4,7 @@ import type { Telemetry } from '#observability/otel.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { fatalOf, tellSupervisor } from './fatal.ts';
 
-/** What `telemetry.ts` of a process has started before everything else. */
+/** The telemetry that `telemetry.ts` of a process started first. */
 export type Instruments = {
   readonly telemetry: Pick<Telemetry, 'warnings' | 'shutdown'>;
   readonly errorReports: Pick<ErrorReports, 'warnings' | 'report' | 'close'>;
@@ -12,15 +12,15 @@ export type Instruments = {
 
 /** How to stop a process that has started. */
 export type Running = {
-  /** Ends everything that was started, in order. */
+  /** Stops everything that was started, in order. */
   stop(): Promise<void>;
-  /** After this the process ends with whatever is left. */
+  /** Deadline after which the process exits. */
   readonly stopSeconds: number;
 };
 
 /**
- * The life of a process of ours: configured from its environment, started, and stopped once, by a signal, with its
- * supervisor, or at a defect, which is logged without its words; the supervisor then starts it again.
+ * Runs a process: configures it from its environment, starts it, and stops it once, at a signal, with its
+ * supervisor, or at an uncaught error, which is logged without its message; the supervisor then restarts the process.
  */
 export async function runProcess(
   service: `sallyport-${string}`,

@@ -1,7 +1,7 @@
 import type { MetricsServerOptions } from '#observability/metrics/server.ts';
 import type { Config } from '../config/load.ts';
 
-/** Where a process serves its metrics: to its supervisor on a socket, else on METRICS_PORT under its own name. */
+/** Address at which a process serves its metrics: the supervisor's socket, else METRICS_PORT with its own service name. */
 export const metricsPlaceOf = (
   { metricsSocket, metricsPort, host }: Config['server'],
   process: 'api' | 'worker',

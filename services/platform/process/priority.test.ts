@@ -7,7 +7,7 @@ import { BACKGROUND, LOWEST, lowerPriority } from './priority.ts';
 
 const started: ChildProcess[] = [];
 
-/** A process of Node that ran `code` and says so. */
+/** Starts a Node process that runs `code`, and waits until it has. */
 async function idler(code = ''): Promise<number> {
   const priority = JSON.stringify(new URL('./priority.ts', import.meta.url).href);
   const child = spawn(process.execPath, [
@@ -23,7 +23,7 @@ afterEach(() => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
 });
 
-test('lowers the priority of another process, and never raises one that is already lower', async () => {
+test('lowers the priority of another process, and never raises a lower one', async () => {
   const pid = await idler();
   lowerPriority(pid, BACKGROUND);
   expect(getPriority(pid)).toBe(BACKGROUND);
@@ -40,7 +40,7 @@ test.runIf(process.platform === 'linux')('threads that a process starts later in
   expect(pool.map((thread) => getPriority(Number(thread)))).toEqual(Array(4).fill(BACKGROUND));
 });
 
-test('a refusal is logged once, the end of a process not at all, and neither is thrown', async () => {
+test('a refusal is logged once and an ended process is ignored; neither throws', async () => {
   const warnings: Error[] = [];
   const onWarning = (warning: Error): number => warnings.push(warning);
   process.on('warning', onWarning);
@@ -52,7 +52,7 @@ test('a refusal is logged once, the end of a process not at all, and neither is 
   const outOfRange = 2 ** 40;
   lowerPriority(outOfRange, LOWEST);
   lowerPriority(outOfRange, LOWEST);
-  // Node emits a warning in the next tick.
+  // Node emits warnings in the next tick.
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', onWarning);
   expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining(`process ${outOfRange} stays`)]);

@@ -1,6 +1,6 @@
 import { getPriority, setPriority } from 'node:os';
 
-/** Nice values: the worker and the local stores serve the API; password hashing may wait for everything else. */
+/** Nice values: worker and local stores yield to the API, and password hashing yields to every other process. */
 export const BACKGROUND = 10;
 export const LOWEST = 19;
 
@@ -15,7 +15,8 @@ export function lowerPriority(pid: number, nice: number): void {
     if (getPriority(pid) < nice) setPriority(pid, nice);
   } catch (err) {
     const hasEnded = (err as { info?: { code?: string } }).info?.code === 'ESRCH';
-    if (!hasEnded && !isReported) process.emitWarning(`the priority of process ${pid} stays as it is: ${String(err)}`);
+    if (!hasEnded && !isReported)
+      process.emitWarning(`the priority of process ${pid} cannot be lowered: ${String(err)}`);
     isReported ||= !hasEnded;
   }
 }

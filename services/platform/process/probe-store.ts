@@ -4,7 +4,7 @@ import pg from 'pg';
 export const PROBE_TIMEOUT_SECONDS = 3;
 const timeoutMs = PROBE_TIMEOUT_SECONDS * 1_000;
 
-/** Asks a PostgreSQL for a sign of life. Rejects with its own error or the network's. */
+/** Probes a PostgreSQL. Rejects with the error of the server or the network. */
 export async function probePostgres(url: string): Promise<void> {
   const client = new pg.Client({
     connectionString: url,
@@ -17,12 +17,12 @@ export async function probePostgres(url: string): Promise<void> {
     await client.connect();
     await client.query('SELECT 1');
   } finally {
-    // A server that does not answer does not take leave either.
+    // A server that does not answer does not close the connection either.
     client.end().catch(() => {});
   }
 }
 
-/** The same of a Redis. */
+/** Probes a Redis likewise. */
 export async function probeRedis(url: string): Promise<void> {
   const client = new Redis(url, {
     lazyConnect: true,
@@ -31,7 +31,7 @@ export async function probeRedis(url: string): Promise<void> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
-  // `connect` says only that the connection is closed; why, says the event.
+  // `connect` rejects with "connection is closed" only; the error event has the cause.
   let why: Error | undefined;
   client.on('error', (err) => {
     why ??= err;

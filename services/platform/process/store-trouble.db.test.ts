@@ -11,7 +11,7 @@ const databaseUrl = inject('templateUrl').replace('sallyport_template', 'postgre
 const redisUrl = inject('redisUrl');
 const probes = { PostgreSQL: probePostgres, Redis: probeRedis };
 
-/** What is said of a store that the probe cannot use. */
+/** The reported trouble of a store that the probe cannot use. */
 async function trouble(store: StoreName, url: string): Promise<ReturnType<typeof troubleOf>> {
   const err = await probes[store](url).then(
     () => expect.unreachable('it answered'),
@@ -26,7 +26,7 @@ const changed = (url: string, change: (parts: URL) => void): string => {
   return parts.href;
 };
 
-describe('a store that refuses us is named with host, port and cause, and never waited for', () => {
+describe('a store that refuses us is reported with host, port and cause, and not waited for', () => {
   test('PostgreSQL: wrong password', async () => {
     const url = changed(databaseUrl, (parts) => {
       parts.password = 'hidden-word';
@@ -76,7 +76,7 @@ describe('a store that refuses us is named with host, port and cause, and never 
   });
 });
 
-describe('a store that is away is named with host, port and cause, and may be waited for', () => {
+describe('an unreachable store is reported with host, port and cause, and may be waited for', () => {
   test.each(['PostgreSQL', 'Redis'] as const)('%s: nothing listens', async (store) => {
     const port = await randomFreePort();
     const url = `${store === 'Redis' ? 'redis' : 'postgres'}://u:hidden-word@127.0.0.1:${port}/0`;
@@ -112,7 +112,7 @@ describe('a store that is away is named with host, port and cause, and may be wa
     });
   });
 
-  test('a pool whose connection takes too long says so, through the answer that a request would get', async () => {
+  test('a connection timeout of a pool is recognised in the error that a request would get', async () => {
     const proxy = await startTcpProxy(databaseUrl);
     proxy.freeze();
     const pool = createPool({
@@ -144,7 +144,7 @@ describe('a store that is away is named with host, port and cause, and may be wa
   });
 });
 
-test('an error that is no trouble with the store stays what it is', () => {
+test('an error that the store did not cause is not reported as trouble with the store', () => {
   for (const err of [new Error('a defect'), Object.assign(new Error('x'), { code: '42P01' }), 'text', undefined])
     expect(troubleOf('PostgreSQL', 'postgres://u@h/d', err)).toBeUndefined();
 });

@@ -2,12 +2,12 @@ import { codeOf, isError, meaningOf } from '#observability/log-errors.ts';
 
 export type StoreName = 'PostgreSQL' | 'Redis';
 
-/** What is wrong between us and a store. */
+/** A problem with a store. */
 export type StoreTrouble = {
   /** Store, host, port and cause in one sentence; never a password. */
   readonly sentence: string;
   readonly fix: string;
-  /** Waiting may help: the store is away, starts or is slow. False where it refuses us. */
+  /** True if waiting may help: the store is unreachable, starting or slow. False if it refuses us. */
   readonly mayPass: boolean;
 };
 
@@ -16,7 +16,7 @@ const usualPorts = { PostgreSQL: 5_432, Redis: 6_379 } as const satisfies Record
 
 /** The parts of a store's URL that may be shown. */
 function partsOf(store: StoreName, url: string): { place: string; user: string; database: string } {
-  // A socket's path, after which ioredis takes a password.
+  // The path of a socket, after which ioredis accepts a password.
   if (!URL.canParse(url))
     return { place: store === 'Redis' ? url.replace(/\?.*/s, '') : 'its socket', user: '', database: '' };
   const { hostname, port, username, pathname, searchParams } = new URL(url);
@@ -28,10 +28,10 @@ function partsOf(store: StoreName, url: string): { place: string; user: string; 
   };
 }
 
-/** Host and port of a store's URL, to be shown. */
+/** Host and port of a store's URL, for display. */
 export const placeOf = (store: StoreName, url: string): string => partsOf(store, url).place;
 
-/** What lies under the errors that wrap it, and under the first of several addresses that were tried. */
+/** The innermost cause of an error; of several addresses tried, that of the first. */
 function rootOf(err: unknown, depth = 5): Error | undefined {
   if (!isError(err)) return undefined;
   const { cause, errors } = err as { cause?: unknown; errors?: unknown };
@@ -48,17 +48,17 @@ const networkWords: Readonly<Record<string, { cause: string; fix: string }>> = {
   ENETUNREACH: { cause: 'no route to the network', fix: 'correct the host, or check the network' },
   ECONNRESET: { cause: 'it closed the connection', fix: 'check its log, and host and port' },
   EPIPE: { cause: 'it closed the connection', fix: 'check its log, and host and port' },
-  ENOENT: { cause: 'its socket is not there', fix: 'start it, or correct the path' },
+  ENOENT: { cause: 'its socket does not exist', fix: 'start it, or correct the path' },
 };
 
 const timedOut = /timeout|timed out/i;
 const connectionLost = /^Connection (terminated|is closed)|not queryable|max retries per request|Client was closed/i;
-/** PostgreSQL: away, starting, stopping, out of room, over a deadline, read-only, or a conflict that passes. */
+/** PostgreSQL is unreachable, starting, stopping, full, too slow or read-only, or has a temporary conflict. */
 const passingState = /^(08...|53...|57P0.|57014|55P03|25006|40...)$/;
 const passingReply = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN']);
 const certificate = /CERT|ERR_TLS|ERR_SSL|does not support SSL/;
 
-/** In words, where an error is the store's or the way to it; undefined for any other error. */
+/** Describes an error of the store or of the network to it; undefined for any other error. */
 export function troubleOf(
   store: StoreName,
   url: string,
@@ -96,13 +96,13 @@ export function troubleOf(
     return refused(`asks for a password (${code})`, `add it to ${variable}: redis://:password@host:port`);
   if (code === 'NOPERM')
     return refused(
-      `forbids user "${user || 'default'}" a command (${code})`,
+      `denies user "${user || 'default'}" a command (${code})`,
       'give that user the rights it needs (ACL SETUSER)',
     );
   if (root.name === 'ParserError') return refused('speaks another protocol', `correct host and port in ${variable}`);
   if (certificate.test(code) || certificate.test(root.message))
     return refused(
-      `and we do not agree on TLS (${code || 'no TLS'})`,
+      `failed the TLS handshake (${code || 'no TLS'})`,
       `correct the TLS options in ${variable}, or the certificate`,
     );
   const network = networkWords[code];
@@ -110,7 +110,7 @@ export function troubleOf(
   if (code === 'ETIMEDOUT' || (timedOut.test(root.message) && !passingState.test(code)))
     return away(
       `timed out${timeoutSeconds ? ` after ${timeoutSeconds} s` : ''}`,
-      `see that it runs and is not overloaded, and check host and port in ${variable}`,
+      `check that it runs and is not overloaded, and check host and port in ${variable}`,
     );
   if (code === '57P03') return away(`it is starting or stopping (${code})`, 'wait, or see its log');
   if (passingReply.has(code)) return away(`it is busy (${code})`, 'wait, or see its log');

@@ -29,7 +29,7 @@ const wait = (
   return waitForStore(work, { store: 'PostgreSQL', url, waitSeconds, say, isWanted });
 };
 
-test('a store that refuses connections for a while is waited for, and named once', async () => {
+test('a start waits for a store that refuses connections for a while, and reports it once', async () => {
   const { host } = new URL(proxy.url);
   await proxy.cut();
   await wait({ onSay: () => setTimeout(() => void proxy.restore(), 500) });
@@ -39,13 +39,13 @@ test('a store that refuses connections for a while is waited for, and named once
   ]);
 });
 
-test('a store that is connected and silent is waited for', async () => {
+test('a start waits for a store that accepts connections but does not answer', async () => {
   proxy.freeze();
   await wait({ onSay: () => proxy.thaw() });
   expect(said.length).toBe(1);
 });
 
-test('when time is up it names store, host, port and cause', async () => {
+test('the error after the deadline names store, host, port and cause', async () => {
   const { host } = new URL(proxy.url);
   await proxy.cut();
   await expect(wait({ waitSeconds: 1 })).rejects.toMatchObject({
@@ -55,14 +55,14 @@ test('when time is up it names store, host, port and cause', async () => {
   });
 });
 
-test('a store that refuses us is not tried again', async () => {
+test('a store that refuses us is not retried', async () => {
   const url = new URL(databaseUrl);
   url.password = 'wrong';
   await expect(wait({ url: url.href })).rejects.toMatchObject({ code: 'store_refused' });
   expect([tries, said]).toEqual([1, []]);
 });
 
-test('an error of the work itself is not tried again', async () => {
+test('an error of the work itself is not retried', async () => {
   const defect = new Error('a defect');
   const work = (): Promise<never> => {
     tries += 1;

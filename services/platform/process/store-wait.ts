@@ -6,23 +6,23 @@ import { type StoreName, troubleOf } from './store-trouble.ts';
 export type StoreWait = {
   readonly store: StoreName;
   readonly url: string;
-  /** From the first try to giving up. */
+  /** Time from the first attempt to giving up. */
   readonly waitSeconds: number;
-  /** Called with what the start waits for, whenever that changes. */
+  /** Called with the reason for waiting whenever it changes. */
   readonly say: (text: string) => void;
-  /** False ends the waiting. */
+  /** Returning false ends the wait. */
   readonly isWanted?: () => boolean;
-  /** Of one try, to be named. */
+  /** Timeout of one attempt, for the message. */
   readonly timeoutSeconds?: number;
 };
 
 const retry = { firstMs: 100, capMs: 2_000 };
 
 /**
- * Runs what a start needs of a store, again with back-off while the store is away or slow. `work` must be safe to run
- * twice; an error that is not the store's is thrown as it is.
+ * Runs work of a start on a store, and retries with back-off while the store is unreachable or slow. `work` must be safe to run
+ * twice; an error that the store did not cause is thrown unchanged.
  *
- * @throws StartError `store_refused` at once where waiting would not help, `store_unreachable` when time is up
+ * @throws StartError `store_refused` immediately if waiting would not help, `store_unreachable` at the deadline
  */
 export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): Promise<T> {
   const deadline = performance.now() + wait.waitSeconds * 1_000;

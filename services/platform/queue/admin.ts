@@ -7,7 +7,7 @@ import { lookAtQueue } from './queue-state.ts';
 
 export const isQueueName = (text: string): text is QueueName => (queueNames as readonly string[]).includes(text);
 
-/** Whatever goes wrong between us and Redis, as an answer. */
+/** Converts any error of Redis to `queueUnavailable`. */
 export const reach = async <T>(work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
@@ -16,7 +16,7 @@ export const reach = async <T>(work: () => Promise<T>): Promise<T> => {
   }
 };
 
-/** The queues as `services/domain/operations/manage-queues.ts` handles them. */
+/** The queue port of `services/domain/operations/manage-queues.ts`. */
 export function createQueueAdmin(producer: Producer) {
   const named = (queue: string): Queue<JobData> => {
     if (!isQueueName(queue)) throw new Error(`no queue ${queue}`);

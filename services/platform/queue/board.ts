@@ -29,18 +29,18 @@ export type BoardAnswer = {
   readonly body: string | Buffer;
 };
 
-/** What changes a job or a queue, for the audit log. */
+/** A change to a job or a queue, for the audit log. */
 type BoardChange = { readonly action: string; readonly queue: string; readonly jobId: string | undefined };
 
 export type Board = {
-  /** The change a request asks for; undefined for one that only looks. */
+  /** The change that a request makes; undefined for a read. */
   changeOf(request: BoardRequest): BoardChange | undefined;
-  /** Undefined where there is nothing. @throws queueUnavailable */
+  /** Undefined if the path does not exist. @throws queueUnavailable */
   answer(request: BoardRequest): Promise<BoardAnswer | undefined>;
 };
 
 /**
- * Changes the board may make. Left out is what could forge a job, rewrite one, or undo "one at a time": adding, editing,
+ * Changes that the board may make. Excluded are changes that could forge or rewrite a job, or run two at once: adding, editing,
  * obliterating, concurrency, rates, schedules.
  */
 const CHANGES: ReadonlySet<string> = new Set([
@@ -70,7 +70,7 @@ type Route = {
   readonly handle: AppControllerRoute['handler'];
 };
 
-/** Takes what Bull Board would give to a web framework. */
+/** Collects the configuration that Bull Board passes to a web framework. */
 class Collected implements IServerAdapter {
   queues: BullBoardQueues = new Map();
   uiConfig: UIConfig = {};
@@ -168,7 +168,7 @@ const decoded = (text: string): string => {
   }
 };
 
-/** Names of files as the package has them: no dots that lead elsewhere, nothing percent-encoded. */
+/** File names of the package; the pattern prevents path traversal and percent-encoding. */
 async function staticFile(files: string, path: string): Promise<BoardAnswer | undefined> {
   const contentType = TYPES[extname(path)];
   if (contentType === undefined || !/^\/static(\/[\w-]+)*\/[\w-]+(\.[\w-]+)+$/.test(path)) return undefined;
@@ -176,7 +176,7 @@ async function staticFile(files: string, path: string): Promise<BoardAnswer | un
   return body && { status: 200, contentType, body };
 }
 
-/** Bull Board's page with its few values put in; its web fonts, which a stranger's server would see asked for, left out. */
+/** Bull Board's page with its values filled in, without its web fonts, which would be requested from a third party. */
 async function renderPage({ entry, uiConfig }: Collected, file: string, basePath: string): Promise<BoardAnswer> {
   const template = await readFile(file, 'utf8');
   const values = (entry as AppViewRoute).handler({ basePath, uiConfig }).params as Record<string, string>;

@@ -6,13 +6,13 @@ export const QUEUE_PREFIX = '{sallyport}';
 const common: RedisOptions = {
   connectTimeout: 1_000,
   retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
-  // A replica that was the primary until a moment ago: the next connection meets the new one.
+  // READONLY: the server has just become a replica; the next connection reaches the new primary.
   reconnectOnError: (err) => (err.message.startsWith('READONLY') ? 1 : false),
 };
 
 export type QueueConnection = Redis;
 
-/** For adding jobs and looking at queues: every command answers or fails within half a second. */
+/** Connection for adding jobs and reading queues: every command succeeds or fails within half a second. */
 export function connectProducer(url: string, onError: (err: Error) => void): QueueConnection {
   const client = new Redis(url, {
     ...common,
@@ -24,7 +24,7 @@ export function connectProducer(url: string, onError: (err: Error) => void): Que
   return client;
 }
 
-/** For taking jobs: waits for Redis as long as it takes. */
+/** Connection for taking jobs: waits for Redis without a limit. */
 export function connectConsumer(url: string, onError: (err: Error) => void): QueueConnection {
   const client = new Redis(url, { ...common, maxRetriesPerRequest: null });
   client.on('error', onError);

@@ -4,7 +4,7 @@ import type { QueueName } from '#observability/metrics/queue.ts';
 import { connectConsumer, QUEUE_PREFIX } from './connection.ts';
 import type { JobData } from './job-data.ts';
 
-/** One try of one job. */
+/** One attempt at one job. */
 export type Delivery = {
   readonly id: string;
   readonly name: string;
@@ -14,7 +14,7 @@ export type Delivery = {
   readonly attempts: number;
   /** Unix milliseconds by the producer's clock. */
   readonly dueAtMs: number;
-  /** Aborts when the lock is lost: another worker may have the job. */
+  /** Aborted when the lock is lost, because another worker may then run the job. */
   readonly signal: AbortSignal;
   progress(percent: number): Promise<void>;
 };
@@ -22,7 +22,7 @@ export type Delivery = {
 /** `code` is stored with the job: an error code or class name, never a message. */
 export type Verdict =
   | { readonly kind: 'done' }
-  /** Back to the head of the queue; counts as no try. */
+  /** Returns the job to the head of the queue, without counting an attempt. */
   | { readonly kind: 'later' }
   | { readonly kind: 'retry'; readonly code: string }
   | { readonly kind: 'dead'; readonly code: string };
@@ -33,7 +33,7 @@ export type ConsumerOptions = {
   /** How long a lock on a job lasts without renewal. After that another worker takes the job. */
   readonly lockMs: number;
   readonly handle: (delivery: Delivery) => Promise<Verdict>;
-  /** A job that ended as a dead letter without a run here: its workers died too often. */
+  /** Called for a job that became a dead letter without a run here, because its workers died too often. */
   readonly onStalledToDeath: (name: string, id: string) => void;
   readonly onStalled: () => void;
   readonly onError: (err: Error) => void;
@@ -42,19 +42,19 @@ export type ConsumerOptions = {
 export type Consumer = {
   readonly queue: QueueName;
   readonly isRunning: () => boolean;
-  /** Takes no more jobs; resolves when the running ones have ended. */
+  /** Stops taking jobs; resolves when the running ones have ended. */
   close(): Promise<void>;
 };
 
-/** How often a job may take its worker down before it is the job that is at fault. */
+/** Number of times a job's worker may die before the job becomes a dead letter. */
 const STALLS_MAX = 3;
 
-/** Takes jobs of one queue, one at a time, until closed; waits for Redis as long as it takes. */
+/** Takes jobs of one queue, one at a time, until closed; waits for Redis without a limit. */
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { queue, lockMs, onError } = options;
   const connection = connectConsumer(options.redisUrl, onError);
   let runningCount = 0;
-  // BullMQ hands over a signal only to a function that declares three parameters.
+  // BullMQ passes the signal only to a function that declares three parameters.
   const process = async (job: BullJob<JobData>, token?: string, signal?: AbortSignal): Promise<void> => {
     runningCount += 1;
     const verdict = await options.handle({
@@ -74,7 +74,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       throw new WaitingError();
     }
     const failure = verdict.kind === 'dead' ? new UnrecoverableError(verdict.code) : new Error(verdict.code);
-    // Stored in Redis with the job: no frames, no paths.
+    // BullMQ stores the stack in Redis with the job; it must contain no frames and paths.
     failure.stack = verdict.code;
     throw failure;
   };
@@ -86,7 +86,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     lockDuration: lockMs,
     stalledInterval: Math.max(100, Math.floor(lockMs / 3)),
     maxStalledCount: STALLS_MAX,
-    // Seconds a free worker waits before it looks again, and milliseconds after a lost connection.
+    // Seconds for which an idle worker blocks before it polls again, and milliseconds after a lost connection.
     drainDelay: 2,
     runRetryDelay: 500,
   });
@@ -104,7 +104,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     isRunning: () => worker.isRunning() && !worker.closing,
     close: async () => {
       const closed = worker.close().catch(onError);
-      // BullMQ waits for a Redis that is away; with nothing running there is nothing to tell it.
+      // BullMQ would wait for an unreachable Redis; with no running job a forced close loses nothing.
       const isPointless = async (): Promise<void> => {
         while (runningCount > 0 || connection.status === 'ready') await sleep(50);
       };

@@ -2,7 +2,7 @@ import type { Fence, Sql, Tx } from '#services/domain/ports.ts';
 import { defineStatement } from '../define/statement.ts';
 import { runSuperseded } from '../errors.ts';
 
-/** Waits for a write of the previous run that has already passed its fence; served by the primary key. */
+/** Waits for a write of the previous run that has already passed its fence check. By the primary key. */
 const jobFenceNext = defineStatement(
   'jobFenceNext',
   `INSERT INTO job_fences AS f (job, fence) VALUES ($1, 1)
@@ -15,7 +15,7 @@ const jobFenceHold = defineStatement(
   'SELECT fence FROM job_fences WHERE job = $1 AND fence = $2 FOR UPDATE',
 );
 
-/** Takes the next fence of a job, from now on the only one that may write. */
+/** Takes the next fence of a job; from now on only the run with this fence may write. */
 export async function takeFence(sql: Sql, job: string): Promise<Fence> {
   const [row] = await sql.query<{ fence: number }>(jobFenceNext, [job]);
   const number = (row as { fence: number }).fence;

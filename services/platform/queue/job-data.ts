@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a job carries in Redis. */
+/** Data of a job in Redis. */
 export const jobDataSchema = z.strictObject({
   payload: z.unknown(),
   traceparent: z
@@ -12,18 +12,18 @@ export const jobDataSchema = z.strictObject({
 export type JobData = z.input<typeof jobDataSchema>;
 
 /**
- * The id in Redis of a job with an id of its own. The name stands before it: ids lie among the queue's own keys, where
- * a job called `delayed` would take the place of the delayed jobs.
+ * The Redis id of a job with a caller-given id. It begins with the job's name, because ids share the queue's key space, in
+ * which a job with the id `delayed` would overwrite the list of delayed jobs.
  */
 export function jobIdOf(job: string, ownId: string): string {
   if (!/^[\w.-]{1,128}$/.test(ownId)) throw new TypeError('a job id takes letters, digits, dot, dash and underscore');
   return `${job}-${ownId}`;
 }
 
-/** The own id of one scheduled run: added any number of times, it is there once. */
+/** Id of one scheduled run; adding it again has no effect. */
 export const slotIdOf = (slotMs: number): string => String(slotMs);
 
-/** Unix milliseconds of the slot a scheduled run was made for; undefined for every other job id. */
+/** Unix milliseconds of the slot of a scheduled run; undefined for every other job id. */
 export function slotOf(job: string, jobId: string): number | undefined {
   const slot = jobId.startsWith(`${job}-`) ? jobId.slice(job.length + 1) : '';
   return /^\d{1,15}$/.test(slot) ? Number(slot) : undefined;

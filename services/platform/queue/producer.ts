@@ -7,16 +7,16 @@ import { queueUnavailable } from '../errors.ts';
 import { connectProducer, QUEUE_PREFIX } from './connection.ts';
 import { type JobData, jobIdOf } from './job-data.ts';
 
-/** Of finished jobs a few are kept, to look at and to tell a repeated id; dead letters for a month. */
+/** A few finished jobs are kept for inspection and to recognise a repeated id; dead letters are kept for a month. */
 const KEEP_COMPLETED = { age: 86_400, count: 200 };
 const KEEP_DEAD = { age: 30 * 86_400, count: 10_000 };
 
 export type Producer = {
   readonly enqueue: Enqueue;
-  /** The queue of this name, for looking at it; its commands fail fast too. */
+  /** The queue of this name, for reading; its commands also fail fast. */
   readonly queue: (name: QueueName) => Queue<JobData>;
   readonly isReady: () => boolean;
-  /** Resolves once Redis answers. @throws queueUnavailable after so long */
+  /** Resolves once Redis answers. @throws queueUnavailable after the timeout */
   ready(withinMs: number): Promise<void>;
   close(): Promise<void>;
 };
@@ -30,14 +30,14 @@ const optionsOf = (job: Job): JobsOptions => ({
   sizeLimit: 65_536,
 });
 
-/** Connects in the background; while Redis is out of reach, adding fails within half a second and nothing is kept. */
+/** Connects in the background; while Redis is unreachable, adding fails within half a second and buffers nothing. */
 export function createProducer(redisUrl: string, onError: (err: Error) => void): Producer {
   const connection = connectProducer(redisUrl, onError);
   const queues = new Map<QueueName, Queue<JobData>>();
   const queue = (name: QueueName): Queue<JobData> => {
     let known = queues.get(name);
     if (known === undefined) {
-      // Without skipWaitingForReady, adding waits for a Redis that was never there.
+      // Without skipWaitingForReady, adding would wait for a Redis that has never answered.
       known = new Queue<JobData>(name, {
         connection,
         prefix: QUEUE_PREFIX,

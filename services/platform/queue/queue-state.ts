@@ -9,7 +9,7 @@ export type QueueState = {
   readonly oldestAgeMs: number;
 };
 
-/** What a queue holds now. Rejects within half a second where Redis is out of reach. */
+/** Current state of a queue. Rejects within half a second if Redis is unreachable. */
 export async function lookAtQueue(queue: Queue, nowMs: number): Promise<QueueState> {
   const counts = await queue.getJobCounts('wait', 'prioritized', 'active', 'delayed', 'failed');
   const [oldest] = await queue.getJobs(['wait'], 0, 0, true);

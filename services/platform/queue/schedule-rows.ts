@@ -14,19 +14,19 @@ export type ScheduleRow = {
   readonly lastFinishedAtMs: number | null;
   readonly lastSucceededAtMs: number | null;
   readonly lastOutcome: 'completed' | 'dead' | null;
-  /** Since the last success, or since the row was made. */
+  /** Time since the last success, or since the row was created. */
   readonly sinceSuccessMs: number;
-  /** Since a worker last declared its contract. */
+  /** Time since a worker last declared the job's contract. */
   readonly sinceDeclaredMs: number;
 };
 
-/** One reconciliation at a time, over all workers; held for four short statements. */
+/** Serialises reconciliation across all workers; held for four short statements. */
 const jobScheduleLock = defineStatement(
   'jobScheduleLock',
   `SELECT pg_advisory_xact_lock(hashtext('sallyport/job_schedules'))`,
 );
 
-/** A run further away than its interval is what a stepped clock or a shortened interval leaves: it is drawn near. */
+/** Moves a run that is further away than its interval, as after a clock step or a shortened interval, to now plus the interval. */
 const jobScheduleDeclare = defineStatement(
   'jobScheduleDeclare',
   `INSERT INTO job_schedules AS s (job, queue, every_seconds, next_run_at)
@@ -37,7 +37,7 @@ const jobScheduleDeclare = defineStatement(
      next_run_at = least(s.next_run_at, clock_timestamp() + make_interval(secs => EXCLUDED.every_seconds))`,
 );
 
-/** Rows that no running worker declares any more; a few dozen at most. */
+/** Rows that no running worker declares any more. Without an index: a few dozen rows at most. */
 const jobScheduleForget = defineStatement(
   'jobScheduleForget',
   `DELETE FROM job_schedules
@@ -65,7 +65,7 @@ const jobScheduleDueIn = defineStatement(
    FROM job_schedules WHERE job = $1 AND next_run_at = to_timestamp($2::float8 / 1000)::timestamptz(3)`,
 );
 
-/** Compares the slot, so that a run reported twice advances the timetable once. By the primary key. */
+/** Compares the slot, so that a run that is reported twice advances the timetable only once. By the primary key. */
 const jobScheduleFinish = defineStatement(
   'jobScheduleFinish',
   `UPDATE job_schedules SET
@@ -78,7 +78,7 @@ const jobScheduleFinish = defineStatement(
    RETURNING (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs", every_seconds AS "everySeconds"`,
 );
 
-/** Writes the timetable of these contracts, and gives what then holds. */
+/** Writes the timetable of these contracts, and returns the resulting rows. */
 export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): Promise<ScheduleRow[]> {
   await tx.query(jobScheduleLock);
   await tx.query(jobScheduleDeclare, [
@@ -93,10 +93,10 @@ export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): P
 export const forgetSchedule = async (sql: Sql, job: string, afterMs: number): Promise<boolean> =>
   (await sql.query(jobScheduleForget, [job, afterMs])).length > 0;
 
-/** The timetable as it is. */
+/** Reads the timetable. */
 export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<ScheduleRow>(jobScheduleList);
 
-/** How long until a slot is due; undefined when it has passed. */
+/** Time until a slot is due; undefined if it has passed. */
 export async function readDueIn(sql: Sql, job: string, slotMs: number): Promise<number | undefined> {
   const [row] = await sql.query<{ dueInMs: number }>(jobScheduleDueIn, [job, slotMs]);
   return row?.dueInMs;

@@ -26,7 +26,7 @@ const queue = () => harness.queue();
 const shift = (interval: string) =>
   harness.rows(`UPDATE job_schedules SET next_run_at = next_run_at + interval '${interval}'`);
 
-test('any number of workers keep one timetable: a slot runs once, and one next run waits', async () => {
+test('several workers share one timetable: each slot runs once, and one next run waits', async () => {
   await Promise.all([startWorker(), startWorker(), startWorker()]);
   await harness.untilEffects(1);
   await harness.untilPlaced();
@@ -36,7 +36,7 @@ test('any number of workers keep one timetable: a slot runs once, and one next r
   expect(await queue().getJobCounts('wait', 'active', 'delayed')).toMatchObject({ wait: 0, active: 0, delayed: 1 });
 });
 
-test('a slot that is over and placed again is not run again', async () => {
+test('a slot that has run is not run again if it is added again', async () => {
   await startWorker();
   await harness.untilEffects(1);
   await harness.untilPlaced();
@@ -46,11 +46,11 @@ test('a slot that is over and placed again is not run again', async () => {
   expect(await harness.begun()).toBe(1);
 });
 
-test('the database two days ahead: one run at once, then the ordinary pace', async () => {
+test('a database clock two days ahead causes one immediate run, then the usual interval', async () => {
   await startWorker();
   await harness.untilEffects(1);
   await harness.untilPlaced();
-  // What is due at 12 is two days overdue when the clock says so.
+  // After the clock step the next run is two days overdue.
   await shift('-2 days');
   await harness.untilEffects(2);
   const row = await harness.untilPlaced();
@@ -59,7 +59,7 @@ test('the database two days ahead: one run at once, then the ordinary pace', asy
   expect(row.dueInMs).toBeGreaterThan(0);
 });
 
-test('the database two days back: the next run is drawn near instead of waiting two days, and none runs early', async () => {
+test('a database clock two days back does not delay the next run by two days, and no run is early', async () => {
   await startWorker();
   await harness.untilEffects(1);
   await harness.untilPlaced();
@@ -72,7 +72,7 @@ test('the database two days back: the next run is drawn near instead of waiting 
   expect(await harness.begun()).toBe(1);
 });
 
-test('a run that sits in Redis behind a stepped clock is let go when the database says it is due', async () => {
+test('a run that a clock step delays in Redis is released when the database clock says it is due', async () => {
   await startWorker();
   await harness.untilEffects(1);
   await harness.untilPlaced();
@@ -86,7 +86,7 @@ test('a run that sits in Redis behind a stepped clock is let go when the databas
   await harness.untilEffects(2);
 });
 
-test('a scheduled run that ended as a dead letter is noted, and the next one is in place', async () => {
+test('a scheduled run that becomes a dead letter is recorded, and the next run is scheduled', async () => {
   await startWorker();
   await harness.untilEffects(1);
   await harness.untilPlaced();
@@ -101,7 +101,7 @@ test('a scheduled run that ended as a dead letter is noted, and the next one is 
   expect(await harness.begun()).toBe(1);
 });
 
-test('a job that no contract holds any more leaves the timetable and Redis; a run of it that was due is no dead letter', async () => {
+test('a job without a contract is removed from timetable and Redis, and its due run does not become a dead letter', async () => {
   const [next, due] = [Date.now() + 3_600_000, Date.now() - 1_000];
   const add = (slot: number, delay: number) =>
     queue().add('gone', { payload: {}, traceparent: '' }, { jobId: `gone-${slot}`, delay });
@@ -113,13 +113,15 @@ test('a job that no contract holds any more leaves the timetable and Redis; a ru
     [next],
   );
   await startWorker();
-  await eventually('the end of it', async () => (await harness.schedules()).every(({ job }) => job !== 'gone'));
+  await eventually('the removal from the timetable', async () =>
+    (await harness.schedules()).every(({ job }) => job !== 'gone'),
+  );
   expect(await queue().getJobState(`gone-${next}`)).toBe('unknown');
   await eventually('the run that was due', async () => (await queue().getJobState(`gone-${due}`)) === 'completed');
   expect(await queue().getFailedCount()).toBe(0);
 });
 
-test('a shorter interval counts from the next check on', async () => {
+test('a shorter interval applies from the next check on', async () => {
   const first = await startWorker();
   await harness.untilEffects(1);
   await harness.untilPlaced();
@@ -128,11 +130,11 @@ test('a shorter interval counts from the next check on', async () => {
   await harness.untilEffects(3);
 });
 
-test('without Postgres nothing is lost: the check says so once and goes on', async () => {
+test('the check logs an unreachable Postgres once, and continues afterwards', async () => {
   const warnings: string[] = [];
   const say = (): void => {};
   let calls = 0;
-  // Takes the call and hangs up, as a server that is going down.
+  // Accepts the connection and closes it, like a server that shuts down.
   const server = createServer((socket) => {
     calls += 1;
     socket.destroy();
@@ -143,7 +145,7 @@ test('without Postgres nothing is lost: the check says so once and goes on', asy
     processors: [effectProcessor(scheduledEffectJob)],
     log: { debug: say, info: say, error: say, warn: (_fields, message) => void warnings.push(message) },
   });
-  // Others of the worker ask at its start alone; from then on it is the timetable that goes on trying.
+  // Other parts of the worker use Postgres only at its start; afterwards only the timetable retries.
   await eventually('many tries', () => calls > 20);
   expect(warnings.filter((text) => text.includes('schedule reconciliation failed'))).toHaveLength(1);
   await harness.reset();

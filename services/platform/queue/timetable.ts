@@ -8,13 +8,13 @@ import { declareSchedules, finishScheduledRun, forgetSchedule, readDueIn, type S
 export type Timetable = {
   /** Writes the timetable, and ensures that the next run of each job is in Redis. Never rejects. */
   reconcile(): Promise<void>;
-  /** Notes the end of the run with this job id and puts the next one in place; nothing for ids that are no slot. */
+  /** Records the end of the run with this job id and schedules the next one; ignores ids that are not a slot. */
   finish(job: string, jobId: string, outcome: 'completed' | 'dead', tookMs: number): Promise<void>;
-  /** How long until the slot with this job id is due; 0 for any other id, undefined for a slot that has passed. */
+  /** Time until the slot with this job id is due; 0 for any other id, undefined for a slot that has passed. */
   dueInMs(job: string, jobId: string): Promise<number | undefined>;
-  /** As last read, with the time added that has passed since; undefined before the first time. */
+  /** The timetable as last read, with the elapsed time added; undefined before the first read. */
   rows(): readonly ScheduleRow[] | undefined;
-  /** Since Postgres last gave the timetable, or since this one was made. */
+  /** Time since the last successful read of the timetable, or since this object was created. */
   silentMs(): number;
   start(): void;
   close(): Promise<void>;
@@ -24,18 +24,18 @@ export type TimetableOptions = {
   readonly ports: Pick<Ports, 'transact' | 'sql' | 'clock'>;
   readonly producer: Producer;
   readonly jobs: readonly ScheduledJob[];
-  /** Every queue consumed here, with or without schedules. */
+  /** Every queue that this worker consumes, with or without schedules. */
   readonly queues: readonly QueueName[];
   readonly checkMs: number;
   readonly log: Log;
 };
 
-/** So many checks without a word from any worker, and a job is no longer scheduled. */
+/** A job that no worker has declared for this many checks is no longer scheduled. */
 const FORGET_AFTER_CHECKS = 4;
 
 /**
  * The timetable is a table; Redis holds one delayed job for the next slot of each line, under the slot's own id. Any
- * number of workers may add it, and add it again after Redis was lost; it moves on when a run has ended, and only once.
+ * number of workers may add it, also again after Redis lost it; the row advances once, when the run has ended.
  */
 export function createTimetable({ ports, producer, jobs, queues, checkMs, log }: TimetableOptions): Timetable {
   const byName = new Map<string, ScheduledJob>(jobs.map((job) => [job.name, job]));
@@ -47,7 +47,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
   let wasFailing = false;
 
   const silentMs = (): number => ports.clock.monotonic() - readAtMs;
-  /** A reading grows old: a worker that Postgres does not answer knows of no later success. */
+  /** Ages the last reading: while Postgres does not answer, the worker learns of no later success. */
   const rows = (): readonly ScheduleRow[] | undefined => {
     const passedMs = silentMs();
     return known?.map((row) => ({
@@ -65,26 +65,26 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     const [job, slotMs] = [byName.get(name), slotOf(name, jobId)];
     if (job === undefined || slotMs === undefined) return;
     const next = await finishScheduledRun(ports.sql, { job: name, slotMs, outcome, tookMs });
-    // Should Redis be away just now, the next check places it.
+    // If Redis is unreachable now, the next check adds the run.
     if (next) await place(job, next.nextRunAtMs, next.everySeconds * 1_000).catch(() => {});
   };
 
-  /** A slot past due may sit in Redis behind a stepped clock, have come too early, or have died without a word to us. */
+  /** Handles a slot past due whose run was delayed by a clock step, was skipped as too early, or died unreported. */
   const unblock = async (job: ScheduledJob, row: ScheduleRow): Promise<void> => {
     const jobId = jobIdOf(job.name, slotIdOf(row.nextRunAtMs));
     const placed = await producer.queue(job.queue).getJob(jobId);
     const state = await placed?.getState();
     if (state === 'delayed' && placed?.attemptsMade === 0 && row.dueInMs < -checkMs) await placed.promote();
     if (state === 'failed') await finish(job.name, jobId, 'dead', 0);
-    // A finished run advanced the timetable before its job completed, so its slot has passed by now. A slot that has not
-    // passed came too early, and its run was skipped.
+    // A completed run advances the timetable before its job completes. So if the job is completed and the slot has not
+    // passed, the run came too early and was skipped.
     if (state === 'completed' && (await readDueIn(ports.sql, job.name, row.nextRunAtMs)) !== undefined) {
       await placed?.remove();
       await place(job, row.nextRunAtMs, 0);
     }
   };
 
-  /** Its next run goes first: should this be as far as it comes, the line is still there for the next check. */
+  /** Removes the next run before the row: if this fails in between, the next check finds the row again. */
   const forget = async (row: ScheduleRow): Promise<void> => {
     const afterMs = checkMs * FORGET_AFTER_CHECKS;
     if (row.sinceDeclaredMs < afterMs) return;
@@ -99,7 +99,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     known = read;
     readAtMs = askedAtMs;
     show(read, byName);
-    // Lost with Redis, like the jobs themselves: one at a time, over all workers.
+    // Redis loses the concurrency limit together with the jobs, so it is set at every check.
     for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
     for (const row of read) {
       const job = byName.get(row.job);
@@ -118,7 +118,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
       if (wasFailing) log.info({}, 'schedule reconciliation succeeds again');
       wasFailing = false;
     } catch (err) {
-      // One line for a state, not one for each check.
+      // Logs a change of state, not every check.
       if (!wasFailing) log.warn({ err }, 'schedule reconciliation failed; retrying');
       wasFailing = true;
     }

@@ -4,7 +4,7 @@ import type { Redis } from '#services/domain/ports.ts';
 /** Deadline of a command: a slow Redis is of no use as a cache. */
 const COMMAND_TIMEOUT_MS = 500;
 
-/** How often Redis is asked whether it still answers. */
+/** Interval of the probe that tests whether Redis still answers. */
 const BEAT_MS = 1_000;
 
 const common: RedisOptions = {
@@ -14,7 +14,7 @@ const common: RedisOptions = {
   retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
 };
 
-/** A connection for an adapter with commands of its own: without waiting queue, it comes back by itself. */
+/** A connection for an adapter with its own commands: it queues none while disconnected, and reconnects by itself. */
 export const connectClient = (url: string, options: RedisOptions): Client => new Client(url, { ...common, ...options });
 
 const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n`;
@@ -22,12 +22,12 @@ const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.ca
 const SET_MANY = `for i, key in ipairs(KEYS) do redis.call('SET', key, ARGV[2 * i - 1], 'EX', ARGV[2 * i]) end`;
 
 export type RedisConnection = Redis & {
-  /** Connected, and answering within the deadline of a command: a frozen server keeps its connections. */
+  /** True if Redis is connected and answers within the deadline of a command: a frozen server keeps its connections. */
   readonly isReady: () => boolean;
   close(): Promise<void>;
 };
 
-/** Connects in the background; commands reject at once while there is no connection. */
+/** Connects in the background; commands reject immediately while there is no connection. */
 export function connectRedis(
   url: string,
   onError: (err: Error) => void,
@@ -48,7 +48,7 @@ export function connectRedis(
   const followers = new Set<Client>();
 
   const follow: Redis['follow'] = (stream, onEntry) => {
-    // A blocking read holds its connection: it gets its own, without the command deadline.
+    // A blocking read occupies its connection, so it gets a separate one without the command deadline.
     const reader = new Client(url, { ...common, maxRetriesPerRequest: 0 });
     reader.on('error', onError);
     followers.add(reader);
@@ -63,7 +63,7 @@ export function connectRedis(
             onEntry(Object.fromEntries(pairs(fields)));
           }
         } catch {
-          // What was appended meanwhile is found by the caller's own poll.
+          // The caller's own poll finds entries that were appended meanwhile.
           last = '$';
           if (!ended) await new Promise((resolve) => setTimeout(resolve, 100));
         }
