@@ -20,7 +20,7 @@ import { mailCheck } from './mail.ts';
 import { marksCheck } from './marks.ts';
 import { redisCheck } from './redis.ts';
 import { rolesCheck } from './roles.ts';
-import { judgeRoom, writeRefusal } from './room.ts';
+import { roomResult, writeRefusal } from './room.ts';
 
 const LEAST_POSTGRES = 150_000;
 const CLOCK_BOUND_MS = 5_000;
@@ -70,7 +70,7 @@ const checks: readonly Check[] = [
       if (mode === undefined) return warn(`${dataDir} does not exist yet`, 'npm start creates it');
       if (mode & 0o022) return fail(`${dataDir} can be written by others`, `chmod go-w ${dataDir}`);
       const { bavail, bsize } = await statfs(dataDir);
-      return judgeRoom(dataDir, bavail * bsize);
+      return roomResult(dataDir, bavail * bsize);
     },
   },
   limitsCheck,
