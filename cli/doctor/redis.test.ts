@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
-import { judgeRedis } from './redis.ts';
+import { redisResult } from './redis.ts';
 
 const facts = { version: '7.0.15', evictionPolicy: 'noeviction', isAppendOnly: true };
 
 test('fails with the fix on a Redis that evicts keys, and so jobs, when memory is short', () => {
-  expect(judgeRedis({ ...facts, evictionPolicy: 'allkeys-lru' })).toMatchObject({
+  expect(redisResult({ ...facts, evictionPolicy: 'allkeys-lru' })).toMatchObject({
     result: 'fail',
     fix: 'set maxmemory-policy noeviction',
   });
 });
 
 test('warns about a Redis that loses its jobs at a restart, and passes one that keeps them', () => {
-  expect(judgeRedis({ ...facts, isAppendOnly: false }).result).toBe('warn');
-  expect(judgeRedis(facts)).toEqual({
+  expect(redisResult({ ...facts, isAppendOnly: false }).result).toBe('warn');
+  expect(redisResult(facts)).toEqual({
     result: 'pass',
     evidence: 'version 7.0.15, maxmemory-policy noeviction, append-only file on',
   });

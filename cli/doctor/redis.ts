@@ -4,7 +4,7 @@ import { openContext } from '../context.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** Losing all of Redis is harmless. Losing single keys is not: a missing job would go unnoticed for too long. */
-export function judgeRedis({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {
+export function redisResult({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {
   const evidence = `version ${version}, maxmemory-policy ${evictionPolicy}, append-only file ${isAppendOnly ? 'on' : 'off'}`;
   if (evictionPolicy !== 'noeviction') return fail(evidence, 'set maxmemory-policy noeviction');
   if (!isAppendOnly) return warn(evidence, 'set appendonly yes; without it, a restart loses the waiting jobs');
@@ -17,7 +17,7 @@ export const redisCheck: Check = {
   run: async () => {
     const { redisUrl } = await openContext(['redisUrl']);
     try {
-      return judgeRedis(await readRedisFacts(redisUrl));
+      return redisResult(await readRedisFacts(redisUrl));
     } catch (err) {
       const trouble = troubleOf('Redis', redisUrl, err);
       return fail(trouble?.sentence ?? 'Redis does not answer INFO', trouble?.fix ?? 'check REDIS_URL');

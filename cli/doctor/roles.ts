@@ -26,7 +26,7 @@ export type RoleFacts = {
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** @param isProduction then the database user should be one that cannot regain its rights */
-export function judgeRoles({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
+export function rolesResult({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
   if (roles === 2 && isOwner && !isMember)
     return warn(
       `processes run as ${login}, which may change sealed events: it is not a member of sallyport_sealer`,
@@ -53,7 +53,7 @@ export const rolesCheck: Check = {
     withDatabase(
       async ({ sql }) => {
         const [facts] = await sql.query<RoleFacts>(roleFacts);
-        return judgeRoles(facts as RoleFacts, loadConfig(process.env).server.profile === 'production');
+        return rolesResult(facts as RoleFacts, loadConfig(process.env).server.profile === 'production');
       },
       process.env,
       { isHeldToMarks: false },

@@ -1,4 +1,4 @@
-/** What a use-case may answer beyond a body with the endpoint's first success status. */
+/** A response of a use-case that is more than a body with the endpoint's first success status. */
 export class Answer {
   readonly status: number;
   readonly body: unknown;

@@ -38,7 +38,7 @@ declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     trace: RequestTrace;
-    /** Whether it has been counted, and its span ended. */
+    /** Whether the request has been counted and its span ended. */
     isAccounted: boolean;
   }
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
@@ -48,18 +48,18 @@ declare module 'fastify' {
   }
 }
 
-/** The status in metrics and traces for an answer whose client has disconnected. */
+/** Status in metrics and traces for a request whose client has disconnected. */
 const CALLER_LEFT = 499;
 
 export type AppOptions = {
   readonly log: Log;
-  /** Addresses of proxies whose X-Forwarded-For is trusted; empty: the peer's address is the client's. */
+  /** Addresses of proxies whose X-Forwarded-For is trusted; if empty, the peer is the client. */
   readonly trustedProxies: readonly string[];
-  /** Header in which these proxies pass on client certificates; none unless given. */
+  /** Header in which these proxies forward client certificates; none by default. */
   readonly clientCertHeader?: string | undefined;
   /** URL of the protected resource metadata, named by Bearer challenges. */
   readonly resourceMetadata?: string;
-  /** What pages of other origins may do and read; nothing unless given. */
+  /** What pages of other origins may do and read; nothing by default. */
   readonly browsers?: BrowserRules;
   /** Rate limits of every request. */
   readonly limiting?: RequestLimiting;
@@ -98,8 +98,8 @@ export function createApp(options: AppOptions): App {
     return503OnClosing: false,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
-    // Node's own refusal has no error code; ours follows below. Of a duplicate Host or Authorization Node would keep
-    // the first.
+    // Node's own refusal has no error code; ours is below. Node would keep only the first of several Host or
+    // Authorization headers.
     http: { requireHostHeader: false, joinDuplicateHeaders: true },
     routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: LONGEST_PARAM },
     frameworkErrors: (error, request, reply) => {
@@ -109,7 +109,7 @@ export function createApp(options: AppOptions): App {
         sendError(refusal, request, reply);
         endServerSpan(request.trace, reply.statusCode);
       };
-      // No hook runs for these, so they are counted here.
+      // No hook runs for these requests, so they are counted here.
       const counted = options.limiting ? admitUnrouted(options.limiting, request) : Promise.resolve();
       counted.then(
         () => refuse(fromFramework(error)),
@@ -124,7 +124,7 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRoute', ({ method, url, config }) => {
     for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
   });
-  /** Records a finished request once, whichever of its two endings comes first. */
+  /** Records a finished request once, at its response or at its disconnection, whichever comes first. */
   function account(request: FastifyRequest, reply: FastifyReply, status: number): void {
     if (request.isAccounted) return;
     request.isAccounted = true;
@@ -176,7 +176,7 @@ export function createApp(options: AppOptions): App {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
     browsers.apply(request, reply);
     inFlight.add(reply);
-    // Fastify calls no onResponse where the client disconnects before the answer, or in the middle of the body.
+    // Fastify does not call onResponse if the client disconnects before or during the response.
     reply.raw.once('close', () => {
       inFlight.delete(reply);
       account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT);
@@ -212,7 +212,7 @@ export function createApp(options: AppOptions): App {
       resourceMetadata: options.resourceMetadata,
     });
     const page = problemPage(error, request);
-    // Serialised here: the route's own schemas describe success.
+    // Serialised here, because the route's schemas describe successful responses only.
     reply.code(status).headers(headers).serializer(String);
     if (page === null) reply.send(JSON.stringify(body));
     else reply.headers(page.headers as Record<string, string>).send(page.body);
@@ -221,7 +221,7 @@ export function createApp(options: AppOptions): App {
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
     if (known.code === 'body_too_large') passOver(request, reply);
-    // The body is not at fault where no route would have read it.
+    // If no route matches, the error is the missing route, not the body.
     if (request.is404 && !isAppError(error)) return answerUnknown(request, reply);
     if (isFailure(known)) logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     sendError(known, request, reply);
@@ -268,7 +268,7 @@ export function createApp(options: AppOptions): App {
 }
 
 /**
- * Most bytes of a too large body that are read and discarded, so that its client, still writing, receives the answer.
+ * Maximum bytes of a too large body to read and discard, so that the client finishes writing and receives the response.
  */
 const PASSED_OVER_MAX = 16 * 1_048_576;
 
@@ -301,7 +301,7 @@ type FrameworkError = {
   readonly validationContext?: string;
 };
 
-/** Maps Fastify's errors to ours; an error not known to be the client's is a server error. */
+/** Maps Fastify's errors to ours; any error that the client did not cause is a server error. */
 function fromFramework(error: FrameworkError & Error): AppError {
   if (error.validation) {
     const [first] = error.validation as readonly {

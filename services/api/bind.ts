@@ -22,15 +22,15 @@ declare module 'fastify' {
   }
 }
 
-/** What a route needs from its process. */
+/** Dependencies of routes. */
 export type RouteContext = {
   readonly app: FastifyInstance;
   readonly callers: CallerResolver;
   /** Every bound endpoint, for OpenAPI, 405 answers and the route-table tests. */
   readonly bound: Endpoint[];
-  /** Keeps answers for their `Idempotency-Key`; without it nothing is bound that does. */
+  /** Stores responses by `Idempotency-Key`; if absent, no endpoint that needs it can be bound. */
   readonly once?: OncePorts;
-  /** Writes refusals to the audit log before they are answered. */
+  /** Writes refusals to the audit log before the response is sent. */
   readonly recordDenial?: RecordDenial;
 };
 
@@ -41,9 +41,9 @@ type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request
 
 const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-urlencoded' } as const;
 const DEFAULT_BODY_LIMIT = 65_536;
-/** An endpoint that names no query accepts none: a member ignored today could mean something tomorrow. */
+/** An endpoint without a declared query accepts none: an ignored parameter could get a meaning later. */
 const NO_QUERY = z.strictObject({});
-/** Except on public routes: probes and caches add members of their own. */
+/** Public routes are excepted: probes and caches add their own parameters. */
 const ANY_QUERY = z.looseObject({});
 
 const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
@@ -85,11 +85,11 @@ function register({ bound }: RouteContext, endpoint: AnyEndpoint): void {
   bound.push(endpoint);
 }
 
-/** A stream opened without a reader would keep its place until it ends. */
+/** Answers HEAD without opening the stream, which would occupy its place without a reader. */
 const headOfStream = (reply: FastifyReply): FastifyReply =>
   reply.header('content-type', 'text/event-stream; charset=utf-8').send(Readable.from([]));
 
-/** What every route of a contract needs: address, limits, schemas, content type. */
+/** Options of every route of a contract: address, limits, schemas, content type. */
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
   const isOpen = isOpenRead(endpoint);
@@ -175,18 +175,18 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
 export function bindOnce<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: WorkOnce<E>): void {
   const ports = routes.once;
   if (ports === undefined || endpoint.idempotency !== 'answer')
-    throw new Error(`${endpoint.operation} keeps no answers`);
+    throw new Error(`${endpoint.operation} does not honour Idempotency-Key`);
   bind(routes, endpoint, (input, caller, request) =>
     answerOnce(ports, { endpoint, caller, request }, (once) => Promise.resolve(work(input, caller, once, request))),
   );
 }
 
-/** The validated body; undefined where none was sent. Throws 400 for an invalid one. */
+/** The validated body; undefined if none was sent. Throws 400 for an invalid one. */
 type ParseBody<E> = () => EndpointInput<E>['body'] | undefined;
 
 /**
  * Binds a public contract that is called thousands of times a second: the handler gets the body as text, parses it
- * only where it must, and returns JSON text, synchronously where it can.
+ * only if needed, and returns JSON text, synchronously if possible.
  */
 export function bindText<E extends AnyEndpoint>(
   routes: RouteContext,

@@ -28,12 +28,12 @@ export function composeTokens(
       needsSecondFactor: config.server.profile === 'production',
       clock: outside.clock,
     },
-    // This copy before the answer, the others at once where a revocation was written, else at their next poll.
+    // Updates this copy before the response; other copies immediately after a revocation, else at their next poll.
     keysChanged: async () => {
       await keyRing.load();
       void poll.announce();
     },
-    // The same of roles and clients.
+    // The same for roles and clients.
     accessChanged: async () => {
       await Promise.all([access.load(), poll.announce()]);
     },

@@ -28,21 +28,21 @@ export type ComposeInput = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly authSecret: string;
-  /** The API's base URL without a trailing slash: issuer, audience and own origin unless set otherwise. */
+  /** Base URL of the API without a trailing slash: the default of issuer, audience and own origin. */
   readonly publicUrl: string;
   readonly marks: MarkStore;
   readonly log: Log;
 };
 
-/** What a caller replaces of the outside world, as tests do. */
+/** Ports of the outside world that a caller, such as a test, replaces. */
 export type Outside = {
   readonly stores?: Stores | undefined;
   readonly clock?: Clock | undefined;
-  /** How long a request waits for a confirmed state; the product's own time unless given. */
+  /** How long a request waits for a confirmed state; by default the product's value. */
   readonly confirmMs?: number | undefined;
 };
 
-/** The stores of an API process and what it keeps in memory of them, empty until `load`. */
+/** The stores of an API process and its in-memory views of them, which are empty until `load`. */
 export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
   const { clock = systemClock, confirmMs } = replaced;
@@ -79,7 +79,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   });
   const announceRevocations = (): Promise<void> => poll.announce();
   const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations }, confirmMs);
-  /** What a database must hold before anything is issued from it: keys, and how long revocations are kept. */
+  /** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
   const prepare = async (): Promise<void> => {
     await keepRevocations(outside, config.tokens);
     const { audience } = tokenSettings;
@@ -88,7 +88,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     for (const warning of warnings) log.warn({ warning }, 'key ring');
     await retireKeys(outside, STARTING);
   };
-  /** Prepares the database and loads the views, as soon as PostgreSQL answers; from then on requests set the deadlines. */
+  /** Waits for PostgreSQL, prepares the database and loads the views; then switches to the deadlines of requests. */
   const load = async (): Promise<void> => {
     const work = async (): Promise<void> => {
       await prepare();
@@ -118,5 +118,5 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   };
 }
 
-/** What an API process needs of stores and views. */
+/** Opens the stores and views of an API process. */
 export type Views = ReturnType<typeof composeViews>;

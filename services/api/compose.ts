@@ -19,7 +19,7 @@ import { createApiKeyGate } from './requests/api-key-gate.ts';
 import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
 
-/** Builds and loads the ports and in-memory views of one API process. Throws where it cannot start. */
+/** Builds and loads the ports and in-memory views of one API process. Throws if it cannot start. */
 export async function compose(input: ComposeInput) {
   const { config, publicUrl } = input;
   await assertSocialProviders(config, publicUrl);

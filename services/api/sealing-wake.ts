@@ -7,7 +7,7 @@ import type { Enqueue } from '../platform/define/job.ts';
 const WAKE_EVERY_MS = 250;
 
 /**
- * Requests sealing soon: at once after a quiet time, else at the end of the current interval, in the trace of the
+ * Requests sealing soon: immediately after a quiet time, else at the end of the current interval, in the trace of the
  * request that caused it. Never waits or fails: without Redis the timetable seals.
  */
 export function createSealingWake({ enqueue, clock }: { readonly enqueue: Enqueue; readonly clock: Clock }) {
@@ -21,7 +21,7 @@ export function createSealingWake({ enqueue, clock }: { readonly enqueue: Enqueu
 
   return {
     wake: (trace: RequestTrace): void => {
-      // The wake already scheduled comes after these events too.
+      // The wake that is already scheduled also covers these events.
       if (timer !== undefined) return;
       const waitMs = lastAtMs + WAKE_EVERY_MS - clock.monotonic();
       const traceparent = traceparentOf(trace);

@@ -21,12 +21,12 @@ export type Stores = {
   readonly pollSql: Sql;
   readonly authDatabase: PrismaDatabase;
   readonly redis: RedisConnection;
-  /** Which database these connections reach: doubted when one is lost, confirmed by the poll. */
+  /** The identity of the connected database: in doubt after a lost connection until the poll confirms it. */
   readonly databaseGuard: PolledGuard;
   /** Logs once a minute that Redis is unreachable, whichever connection notices. */
   readonly onRedisError: (err: Error) => void;
   readonly pools: Readonly<Record<'main' | 'refresh' | 'revocations' | 'identity', pg.Pool>>;
-  /** Ends the longer deadlines of the start: from now on a connection is waited for as long as a request waits. */
+  /** Replaces the longer deadlines of the start by those of requests. */
   started(): void;
   close(): Promise<void>;
 };
@@ -34,9 +34,9 @@ export type Stores = {
 /** While a copy starts, no request waits, so connecting may take longer on a busy machine. */
 const START_CONNECT_TIMEOUT_MS = 10_000;
 
-/** Two for batches of the group commit, and two for the members of a batch that failed. */
+/** Two for batches of the group commit, and two for single members of failed batches. */
 const REFRESH_CONNECTIONS = 4;
-/** As many as it may have statements in flight: each request uses one. */
+/** As many as there may be statements in flight: each request uses one. */
 const REFRESH_CONNECTIONS_SINGLE = 8;
 
 export function openStores(
@@ -85,11 +85,11 @@ export function openStores(
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
   let lastRedisError = 0;
   const onRedisError = (err: Error): void => {
-    // One line a minute: a missing Redis is a state, not a stream of events.
+    // Logged once a minute: an unreachable Redis is a state, not a stream of events.
     const now = performance.now();
     if (lastRedisError !== 0 && now - lastRedisError < 60_000) return;
     lastRedisError = now;
-    log.warn({ err }, 'redis is out of reach: going on without it');
+    log.warn({ err }, 'redis is unreachable; continuing without it');
   };
   const redis = connectRedis(urls.redis, onRedisError);
   return {

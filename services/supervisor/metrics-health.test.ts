@@ -48,7 +48,7 @@ test('GET /healthz reports the health of each process: 200 while all are healthy
   // The API reports its health on its own port.
   const well = { status: 'ok', reasons: [] };
   expect(await ask()).toEqual([200, { status: 'ok', processes: { 'worker-1': well, 'worker-2': well } }]);
-  reasons = ['mail: jobs wait and none is taken'];
+  reasons = ['mail: jobs wait and no worker takes them'];
   expect(await ask()).toEqual([
     503,
     { status: 'stalled', processes: { 'worker-1': well, 'worker-2': { status: 'stalled', reasons } } },

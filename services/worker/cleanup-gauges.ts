@@ -20,7 +20,7 @@ export function watchCleanup(
   const look = async (): Promise<void> => {
     for (const purge of purges) {
       const atMs = clock.monotonic();
-      // Without rows nothing becomes overdue before the next query.
+      // Without overdue rows, none becomes overdue before the next query.
       const overdueMs = (await purge.readOverdueMs(sql)) ?? Number.NEGATIVE_INFINITY;
       known.set(purge.kind, { overdueMs, atMs });
     }

@@ -39,13 +39,13 @@ export type ComposeInput = {
   /** Where high-water marks and checkpoints are stored, outside the database. */
   readonly dataDir: string;
   readonly log: Log;
-  /** The jobs it runs; the product's own unless given. */
+  /** The jobs that the worker runs; all jobs of the product by default. */
   readonly processors?: readonly Processor[];
 };
 
 /** Statements of jobs may take longer than those of requests; batches still keep each short. */
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** One for the transaction, and one for reads and external publication meanwhile. */
+/** One connection for the transaction, and one for concurrent reads and external publication. */
 const SEAL_CONNECTIONS = 3;
 /** At most a quarter of the time after which a queue counts as stalled. */
 const SAMPLE_MS = 5_000;
@@ -79,7 +79,7 @@ export function compose(input: ComposeInput) {
   });
   observePool('main', pool);
   showMailsGivenUp();
-  const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is out of reach: jobs wait'));
+  const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
@@ -151,7 +151,7 @@ export function compose(input: ComposeInput) {
             onStalledToDeath: (name, id) => {
               const job = jobs.find((each) => each.name === name);
               if (job) jobRuns.add(1, { queue, job: job.name, outcome: 'dead' });
-              log.error({ job: job?.name, job_id: id }, 'a job took its workers down and is kept as a dead letter');
+              log.error({ job: job?.name, job_id: id }, 'a job made its workers crash and is kept as a dead letter');
             },
             onError: onRedisError,
           }),

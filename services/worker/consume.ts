@@ -23,14 +23,14 @@ export type ConsumeDeps = {
   readonly clock: Clock;
   readonly log: Log;
   readonly timetable: Timetable;
-  /** Aborts when the process has no more time for its running jobs. */
+  /** Aborted when the drain time of the process is over. */
   readonly stopping: AbortSignal;
 };
 
-/** How long an aborted run may take to stop before it is left behind. */
+/** How long the worker waits for an aborted run to stop. */
 const SETTLE_MS = 2_000;
 /**
- * A scheduled run that is early by at most this waits; an earlier one is dropped, and the timetable enqueues it again.
+ * A scheduled run that is early by at most this waits until it is due. An earlier run is skipped, and the timetable enqueues it again.
  */
 const EARLY_MAX_MS = 2_000;
 
@@ -48,7 +48,7 @@ class RunStopped extends Error {
 export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<Verdict> {
   const { clock, log } = deps;
   const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
-  // Created at zero, so that panels and alerts see the first failure as a step.
+  // Counters start at zero, so that panels and alerts see the first failure as an increase.
   for (const { job } of deps.processors) for (const outcome of OUTCOMES) jobRuns.at(labelsOf(job, outcome));
 
   return async (delivery) => {
@@ -77,7 +77,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
       const fields = { err: failure, job: job.name, job_id: delivery.id, attempt: delivery.attempt };
       if (outcome === 'interrupted') return { kind: 'later' };
       if (outcome === 'retried') {
-        log.warn(fields, 'a job did not succeed and is tried again');
+        log.warn(fields, 'a job failed and will be retried');
         return { kind: 'retry', code };
       }
       log.error(fields, 'a job failed for good and is kept as a dead letter');
@@ -136,7 +136,7 @@ async function runOnce(
 async function untilDue(deps: ConsumeDeps, job: Job, delivery: Delivery): Promise<void> {
   const dueInMs = await deps.timetable.dueInMs(job.name, delivery.id);
   if (dueInMs === undefined) {
-    // Enqueued by a worker that read the timetable before the slot was done. A retry was requested explicitly.
+    // A worker that read the timetable before the slot was done enqueued this. An explicit retry runs in any case.
     if (delivery.attempt === 1) throw new RunStopped('job_over');
     return;
   }

@@ -46,7 +46,7 @@ test('waiting jobs that are not taken make a worker unhealthy, until they move',
   await untilOk(worker);
   await harness.queue().pause();
   await harness.producer.enqueue(effectJob, { effect: 'stuck' });
-  await untilReason(worker, /^audit-seal: jobs wait and none is taken$/);
+  await untilReason(worker, /^audit-seal: jobs wait and no worker takes them$/);
   await harness.queue().resume();
   await untilOk(worker);
 });
@@ -65,7 +65,7 @@ test('Redis silent past the limit is a stall, which ends when it is back', async
   const worker = await startWorker();
   await untilOk(worker);
   await proxy.cut();
-  await untilReason(worker, /^audit-seal: Redis is out of reach$/);
+  await untilReason(worker, /^audit-seal: Redis is unreachable$/);
   await proxy.restore();
   await untilOk(worker);
 });

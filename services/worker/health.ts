@@ -9,7 +9,7 @@ import { isStale, type Timetable } from '../platform/queue/timetable.ts';
 
 export type Health = {
   readonly status: 'ok' | 'stalled';
-  /** What is stalled, one phrase each. */
+  /** The stalled parts, one phrase each. */
   readonly reasons: readonly string[];
 };
 
@@ -26,8 +26,8 @@ export type HealthDeps = {
 };
 
 /**
- * Healthy means that jobs move: nothing due waits too long, no schedule is stale, both stores answer. For alerts and
- * operators, not for ending the process, which would only abort its running jobs.
+ * Healthy means that jobs make progress: no due job waits too long, no schedule is stale, both stores answer. For alerts and
+ * operators, not for restarting the process, which would only abort its running jobs.
  */
 export function createHealth(deps: HealthDeps) {
   const { clock, sampleMs, stallSeconds } = deps;
@@ -52,10 +52,10 @@ export function createHealth(deps: HealthDeps) {
   const reasonsOf = (name: QueueName): string[] => {
     const known = states.get(name);
     const silentMs = clock.monotonic() - (known?.atMs ?? startedAt);
-    if (silentMs > stallSeconds * 1_000) return [`${name}: Redis is out of reach`];
-    // Behind a running job it only waits; the running job's own time limit ends that.
+    if (silentMs > stallSeconds * 1_000) return [`${name}: Redis is unreachable`];
+    // A job behind a running one only waits; the time limit of the running job bounds that wait.
     const isLate = known !== undefined && known.state.oldestAgeMs > stallSeconds * 1_000;
-    if (isLate && known.state.active === 0) return [`${name}: jobs wait and none is taken`];
+    if (isLate && known.state.active === 0) return [`${name}: jobs wait and no worker takes them`];
     return [];
   };
 
@@ -64,9 +64,11 @@ export function createHealth(deps: HealthDeps) {
   const read = (): Health => {
     const rows = deps.timetable.rows() ?? [];
     const reasons = [
-      ...deps.consumers.filter((consumer) => !consumer.isRunning()).map(({ queue }) => `${queue}: not consumed here`),
+      ...deps.consumers
+        .filter((consumer) => !consumer.isRunning())
+        .map(({ queue }) => `${queue}: this worker does not consume it`),
       ...queues.flatMap(reasonsOf),
-      ...(isPostgresSilent() ? ['Postgres is out of reach'] : []),
+      ...(isPostgresSilent() ? ['Postgres is unreachable'] : []),
       ...deps.jobs.filter(isScheduled).flatMap((job) => {
         const row = rows.find((each) => each.job === job.name);
         return row && isStale(row, job) ? [`${job.name}: no successful run in time`] : [];

@@ -9,6 +9,6 @@ export function createMailTransport({ mail, server }: Config, dataDir: string, l
   const { smtpUrl, from } = mail;
   if (smtpUrl !== undefined) return createSmtpTransport({ url: smtpUrl, from, requireTls: !isLocalSmtp(smtpUrl) });
   if (server.profile !== 'development')
-    log.warn({ setting: 'SMTP_URL' }, 'no SMTP server is set: mails are files below the data directory');
+    log.warn({ setting: 'SMTP_URL' }, 'no SMTP server is set; mails are written to files in the data directory');
   return createFileOutbox(mailFolderOf(dataDir), from);
 }

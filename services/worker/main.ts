@@ -9,7 +9,7 @@ import { BACKGROUND, lowerPriority } from '../platform/process/priority.ts';
 import { compose } from './compose.ts';
 import * as instruments from './telemetry.ts';
 
-/** The part of the drain time reserved for aborted work. */
+/** Part of the drain time that is reserved for aborted jobs to stop. */
 const STOP_MS = 2_500;
 
 lowerPriority(0, BACKGROUND);
@@ -24,7 +24,7 @@ await runProcess('sallyport-worker', instruments, async (config, log) => {
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'worker'), exemplars: true, health });
   await worker.start();
   return {
-    // What still runs then goes to another worker once its lock expires.
+    // Another worker takes the jobs that still run then, once their locks expire.
     stopSeconds: workerDrainSeconds,
     stop: async () => {
       await worker.drain(Math.max(0, workerDrainSeconds * 1_000 - STOP_MS));

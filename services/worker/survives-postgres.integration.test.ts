@@ -70,7 +70,7 @@ test('with Postgres away past the limit a worker reports that jobs are stalled, 
   await stores.end('postgres', 'SIGKILL');
   // Its only try is used up, and no worker can enqueue the next slot.
   await eventually('the dead run', async () => (await harness.queue().getFailedCount()) === 1);
-  const reasons = ['Postgres is out of reach', 'seal-audit-events: no successful run in time'];
+  const reasons = ['Postgres is unreachable', 'seal-audit-events: no successful run in time'];
   await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([0, 1]);
   await stores.revive('postgres');

@@ -17,7 +17,7 @@ export type Page = {
   /** Path of one of our scripts; a page works without it. */
   readonly script?: string;
   /**
-   * External address to which the browser is sent at once: the redirect target of a form must be listed in the policy.
+   * External address to which the page redirects immediately: the policy must list the redirect target of a form.
    */
   readonly goesOnTo?: string;
 };

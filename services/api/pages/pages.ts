@@ -7,7 +7,7 @@ const alertOf = (problem: string | undefined): Html | null =>
   problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`;
 
 const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
-/** The passkey script shows this where the browser supports passkeys. */
+/** Hidden until the passkey script finds that the browser supports passkeys. */
 const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button">Sign in with a passkey</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
 
 export type SignInPage = {

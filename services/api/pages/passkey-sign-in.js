@@ -9,7 +9,7 @@ const PROBLEMS = {
   SecurityError: 'Passkeys do not work at this address. Sign in with your password.',
 };
 
-/** Asks for a passkey and submits it as an ordinary form: the answer is a page or a redirect. */
+/** Asks for a passkey and submits it as an ordinary form; the response is a page or a redirect. */
 async function signIn() {
   const asked = await fetch('/api/auth/passkey/sign-in/options', { method: 'POST' });
   if (!asked.ok) throw new Error(String(asked.status));

@@ -35,10 +35,10 @@ export function waitText(seconds: number): string {
   return `in ${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
-/** What went wrong, in a few words. */
+/** What went wrong, in one phrase. */
 export const problemTitle = ({ code, definition }: AppError): string => TITLES[code] ?? definition.title;
 
-/** What to do next, in whole sentences; never reveals whether an account exists. */
+/** What to do next, in full sentences; never reveals whether an account exists. */
 export function problemAdvice({ code, definition, options }: AppError): string {
   const { retryAfterSeconds } = options;
   const waits = definition.status === 429 || definition.status === 503;
@@ -48,5 +48,5 @@ export function problemAdvice({ code, definition, options }: AppError): string {
   return `${again} ${advice}`.trim();
 }
 
-/** Both texts, for a page that is shown again after its form failed. */
+/** Title and advice in one text, for a form that is shown again after it failed. */
 export const problemText = (error: AppError): string => `${problemTitle(error)}. ${problemAdvice(error)}`;

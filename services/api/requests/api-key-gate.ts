@@ -11,7 +11,7 @@ import { rawBodyOf } from './raw-body.ts';
 export type ApiKeyGate = {
   /** Extends the authenticators to accept an API key as a bearer token. */
   withKeys(authenticators: Authenticators): Authenticators;
-  /** Checks every API-key caller against the key's limit and, where the key requires one, the request signature. */
+  /** Checks every API-key caller against the key's limit and, if the key requires it, verifies the request signature. */
   guard(callers: CallerResolver): CallerResolver;
 };
 

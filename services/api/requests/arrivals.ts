@@ -10,9 +10,9 @@ const BACKLOG = 512;
 export const STANDSTILL_MS = 1_000;
 
 export type Arrivals = {
-  /** Monotonic milliseconds before which what is now read from the socket cannot have arrived; now before `listen`. */
+  /** Monotonic milliseconds: bytes now read from the socket cannot have arrived earlier. The current time before `listen`. */
   earliest(socket: Socket): number;
-  /** Whether the process was stopped at any time since then. */
+  /** Whether the process has been stopped since that time. */
   hasStoodStillSince(arrivedAt: number): boolean;
 };
 
@@ -75,7 +75,7 @@ export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): 
   return {
     earliest: (socket) => {
       const connection = accepted.get(socket);
-      // A poll since it was accepted would have read what waited in it.
+      // A poll after the connection was accepted would have read its waiting bytes.
       const isNew = connection !== undefined && connection.at > polledAt;
       return Math.min(clock.monotonic(), isNew ? connection.arrivedAfter : polledAt);
     },

@@ -6,19 +6,19 @@ import { methodNotAllowed, originRefused, routeUnknown } from '#services/platfor
 export type BrowserSettings = {
   /** The API's own origin and the listed ones (CORS_ORIGINS), compared byte for byte. */
   readonly origins: readonly string[];
-  /** True where this API is reached over TLS alone: HSTS then forbids browsers to use anything else. */
+  /** True if this API is served over TLS only: HSTS then forbids browsers to use plain http. */
   readonly isTlsOnly: boolean;
 };
 
 export type BrowserRules = {
-  /** Headers of every answer, including answers to unreadable requests. */
+  /** Headers of every response, including responses to unreadable requests. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sets those headers, and what the requesting page may read (Fetch §3.3 CORS). */
   apply(request: FastifyRequest, reply: FastifyReply): void;
-  /** True for a preflight, which a browser sends by itself before a request (Fetch §4.8). */
+  /** True for a CORS preflight (Fetch §4.8). */
   isPreflight(request: FastifyRequest): boolean;
   /**
-   * Answers a preflight, or returns why not: `route_unknown`, `origin_refused`, `method_not_allowed`. `methods` are
+   * Answers a preflight, or returns the error: `route_unknown`, `origin_refused`, `method_not_allowed`. `methods` are
    * those of the path; `isForAnyone` says whether every page may read it.
    */
   preflight(request: FastifyRequest, reply: FastifyReply, path: PathRules): AppError | null;
@@ -47,7 +47,7 @@ const ALWAYS = {
 export const isForAnyone = ({ auth, method, cacheControl }: Endpoint): boolean =>
   auth === 'public' && method === 'GET' && cacheControl !== undefined;
 
-/** The safety headers of every answer; called once at boot. */
+/** The security headers of every response; called once at boot. */
 export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): BrowserRules {
   const trusted = new Set(origins);
   const headers: Readonly<Record<string, string>> = isTlsOnly
@@ -59,7 +59,7 @@ export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): Bro
     'cross-origin-resource-policy': 'cross-origin',
   };
 
-  /** The headers that let the requesting page read the answer; none where it may not. */
+  /** The headers that let the requesting page read the response; none if it may not. */
   function permission(origin: string | undefined): Record<string, string> {
     if (origin === undefined || !trusted.has(origin)) return {};
     return {

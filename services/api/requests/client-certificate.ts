@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 /**
  * Whether the peer itself is a trusted proxy. `ips` continues past the peer only while each address is trusted, so it
- * has more than one entry exactly where the peer is trusted and names its client (X-Forwarded-For).
+ * has more than one entry if and only if the peer is trusted and names its client (X-Forwarded-For).
  */
 const isFromProxy = ({ ips = [] }: FastifyRequest): boolean => ips.length > 1;
 

@@ -10,7 +10,7 @@ export type SentCredential =
   | { readonly kind: 'none' }
   | { readonly kind: 'bearer' | 'dpop'; readonly token: string }
   | { readonly kind: 'basic'; readonly clientId: string; readonly clientSecret: string }
-  /** Present but unreadable: refused, never guessed at. */
+  /** Present but unreadable: the request is refused. */
   | { readonly kind: 'malformed' };
 
 /**
@@ -31,7 +31,7 @@ const formDecoded = (text: string): string | null => {
   }
 };
 
-/** Another header for a bearer, for API keys only. */
+/** Another header for bearer credentials; API keys only. */
 const sentApiKey = (header: string | string[]): SentCredential =>
   typeof header === 'string' && /^sp_ak_\w{1,128}$/.test(header)
     ? { kind: 'bearer', token: header }

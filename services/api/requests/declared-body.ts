@@ -10,11 +10,11 @@ const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/gi;
 /** Bodies are read as UTF-8, which includes US-ASCII. */
 const READ_CHARSET = /^(?:utf-?8|us-ascii)$/i;
 
-/** RFC 9110 §8.3.1 media type, or '' where the header is not one. */
+/** RFC 9110 §8.3.1 media type, or '' if the header is not one. */
 const mediaType = (header: string): string => MEDIA_TYPE.exec(header)?.[1]?.toLowerCase() ?? '';
 
 /**
- * The error for a body that the server would misread, or undefined: a type other than the expected one or a charset
+ * The error for a body that the server would read wrongly, or undefined: a type other than the expected one or a charset
  * other than UTF-8 (415), compressed (415, RFC 9110 §8.4, or 501, RFC 9112 §6.1).
  */
 export function refuseDeclaredBody(
@@ -29,7 +29,7 @@ export function refuseDeclaredBody(
   // The server cannot know where such a body ends, so it closes the connection.
   if (transfer !== undefined && transfer.toLowerCase() !== 'chunked')
     return transferCodingUnsupported({ headers: { connection: 'close' } });
-  // RFC 9110 §12.5.3: the answer names the acceptable codings.
+  // RFC 9110 §12.5.3: the response names the acceptable codings.
   if (coding !== undefined && coding.toLowerCase() !== 'identity')
     return contentTypeUnsupported({ detail: 'Expected no coding.', headers: { 'accept-encoding': 'identity' } });
   if (type === expected) return;

@@ -11,8 +11,8 @@ const EXPECTED = new Set([requestStale, shuttingDown, transferCodingUnsupported]
 export const isFailure = ({ definition }: AppError): boolean => definition.status >= 500 && !EXPECTED.has(definition);
 
 /**
- * Logs failed requests. A defect (500) always; an unavailable state (503) once a second and code, with the number of
- * equal failures: while a store is away every request fails alike, and the log must stay readable.
+ * Logs failed requests: a defect (500) always, an unavailable state (503) once a second for each code, with the number of
+ * equal failures. While a store is unreachable, every request fails alike, and the log must stay readable.
  */
 export function createFailureLog(
   log: Log,

@@ -4,14 +4,14 @@ import { bodyMalformed } from '#services/platform/errors.ts';
 /** A `%` that begins no escape is literal (URL Standard §5.1). */
 const STRAY_PERCENT = /%(?![0-9a-f]{2})/gi;
 
-/** Has no inherited members, like `Object.create(null)`, and keeps the fast form of an object. */
+/** Has no inherited members, like `Object.create(null)`, but keeps V8's fast object representation. */
 function Fields(this: Record<string, unknown>): void {}
 Fields.prototype = Object.create(null);
 const NewFields = Fields as unknown as new () => Record<string, unknown>;
 
 /**
  * The fields of a form (application/x-www-form-urlencoded); a repeated field is a list. Throws `body_malformed` (400)
- * for bytes that are not UTF-8, percent-encoded or not: none is replaced.
+ * for bytes that are not UTF-8, percent-encoded or not, instead of replacing them.
  */
 export function parseForm(bytes: Buffer): Record<string, unknown> {
   if (!isUtf8(bytes)) throw bodyMalformed();

@@ -11,7 +11,7 @@ import { sentCredential } from './credentials.ts';
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
-    /** The limits that counted this request; null where nothing is limited. */
+    /** The limits that counted this request; null if none did. */
     admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
     /** The caller, once authenticated for a limit or a route. Permissions are not checked yet. */
     identified: Caller | null;
@@ -20,7 +20,7 @@ declare module 'fastify' {
 
 export type RequestLimiting = {
   readonly limits: RequestLimits;
-  /** The caller that the headers authenticate, from memory; null where there is none. */
+  /** The caller that the headers authenticate, from memory; null if there is none. */
   readonly identify: (request: FastifyRequest, accepts: readonly Credential[]) => Caller | null;
 };
 

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 
 const kept = new WeakMap<object, Buffer>();
 
-/** Keeps the bytes of a body sent with a digest: a signature covers bytes, not what they parse to. */
+/** Keeps the bytes of a body sent with a digest, because a signature covers bytes, not parsed values. */
 export function keepRawBody(request: FastifyRequest, bytes: Buffer): void {
   if (request.headers['content-digest'] !== undefined) kept.set(request, bytes);
 }

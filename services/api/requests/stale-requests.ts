@@ -12,14 +12,14 @@ declare module 'fastify' {
     /** Lower bound of its arrival, monotonic milliseconds; undefined for a request that changes nothing. */
     arrivedAt: number | undefined;
     /**
-     * The refusal of a request that must no longer be processed, null for every other; checked just before processing.
+     * The error for a request that must no longer be processed, else null; checked just before processing.
      */
     staleness(): AppError | null;
   }
 }
 
 /**
- * A request that may have waited this long is processed only after another poll has shown that its client is connected.
+ * A request that may have waited this long is processed only after another poll shows that its client is still connected.
  */
 const LOOK_AGAIN_MS = 2 * BEAT_MS;
 

@@ -79,7 +79,7 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
   ): Promise<Answer> {
     switch (step.kind) {
       case 'page-error':
-        return showPage(400, errorPage('This request cannot be answered', step.why, 'To sign out, open /login here.'));
+        return showPage(400, errorPage('This request cannot be processed', step.why, 'To sign out, open /login here.'));
       case 'signed-out':
         return afterwards(step.location);
       case 'sign-out':

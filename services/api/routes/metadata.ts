@@ -17,7 +17,7 @@ import { bind, type RouteContext } from '../bind.ts';
 
 export type MetadataRoutesDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;
 
-/** The issuer's path, if it has one that is literal in a route. */
+/** The issuer's path, if it can be used literally in a route. */
 const pathOf = (issuer: string): string | undefined => /^((?:\/[\w.~-]+)+)\/?$/.exec(new URL(issuer).pathname)?.[1];
 
 const ofIssuer = <E extends Endpoint>(endpoint: E, path: Endpoint['path']): E => ({
@@ -26,7 +26,7 @@ const ofIssuer = <E extends Endpoint>(endpoint: E, path: Endpoint['path']): E =>
   operation: `${endpoint.operation}OfIssuer`,
 });
 
-/** Discovery for clients and resource servers, also at the issuer's path where it has one. */
+/** Discovery for clients and resource servers, also at the issuer's path if it has one. */
 export function metadataRoutes(routes: RouteContext, deps: MetadataRoutesDeps): void {
   const server = readServerMetadataEndpoint;
   const openId = readOpenIdConfigurationEndpoint;

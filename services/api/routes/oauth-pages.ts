@@ -50,7 +50,7 @@ const unvettedOf = ({ origin, clientId }: Client): Unvetted | null =>
 function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, request: FastifyRequest): Answer {
   switch (step.kind) {
     case 'page-error':
-      return showPage(400, errorPage('This request cannot be answered', step.why));
+      return showPage(400, errorPage('This request cannot be processed', step.why));
     case 'leave':
       return showPage(400, leavePage(step.why, step.location));
     case 'redirect':
@@ -114,10 +114,10 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
     }),
   );
   bind(routes, sendAuthorizationEndpoint, ({ body }) => {
-    // A form from another site carries no cookie of ours (SameSite=Lax); the GET that follows does.
+    // A browser sends no cookie of ours with a form from another site (SameSite=Lax), but sends it with the GET that follows.
     const query = queryOfForm(body);
     return readParameters(query) === null
-      ? showPage(400, errorPage('This request cannot be answered', 'The request is too long.'))
+      ? showPage(400, errorPage('This request cannot be processed', 'The request is too long.'))
       : goTo(authorizePathFor(query));
   });
   bind(routes, decideConsentEndpoint, ({ body }, caller, request) =>

@@ -14,7 +14,7 @@ import type { Producer } from '#services/platform/queue/producer.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** Scripts and connections of this origin alone; Bull Board's styles are partly inline. */
+/** Allows scripts and connections of this origin only; Bull Board's styles are partly inline. */
 const HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy':
@@ -30,7 +30,7 @@ export function queuesRoutes(
 ): void {
   const base = queueBoardEndpoint.path;
   let loading: Promise<Board> | undefined;
-  // Loaded on first use: most copies never show it.
+  // Loaded on first use, because most copies never serve it.
   const board = (): Promise<Board> => {
     loading ??= import('#services/platform/queue/board.ts').then(({ createQueueBoard }) =>
       createQueueBoard(deps.producer, `${base}/`),
@@ -56,6 +56,6 @@ export function queuesRoutes(
   for (const endpoint of [queueBoardEndpoint, readQueueBoardEndpoint, changeQueueEndpoint]) bind(routes, endpoint, ask);
 }
 
-/** Gives Bull Board's refusals a code; the text that its page shows is kept. */
+/** Adds a code to Bull Board's errors, and keeps the text that its page shows. */
 const refusalOf = ({ status, body }: BoardAnswer): AppError =>
   (status === 404 ? routeUnknown : queueChangeRefused)({ members: JSON.parse(String(body)) });

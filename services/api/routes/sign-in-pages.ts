@@ -34,7 +34,7 @@ const PASSKEY_SCRIPT = readFileSync(new URL('../pages/passkey-sign-in.js', impor
 
 export type SignInPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
-/** A failed attempt, as its page is shown again. */
+/** A failed attempt, after which its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };
 
 /** The sign-in page, with advice after a failed attempt. */
@@ -165,7 +165,7 @@ function sendPasskey(
   );
 }
 
-/** Redirects to another provider, which sends the browser back to the page that asked for the sign-in. */
+/** Redirects to a social provider, which sends the browser back to the page that asked for the sign-in. */
 async function sendProvider(
   ports: SignInPagesPorts,
   form: Tied & { readonly provider: string },

@@ -28,8 +28,8 @@ export type SocialRoutesDeps = SignInPagesPorts & MailPorts;
 const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
 
 /**
- * Where a browser back from a provider continues without being signed in yet: a page of ours, because a navigation
- * shows no JSON. Null where only the error remains to be shown.
+ * Path at which a browser that returns from a provider continues if it is not signed in yet: one of our pages, because a
+ * browser navigation should not show JSON. Null if only the error can be shown.
  */
 function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppError): Promise<Answer> | null {
   const { challenge, callbackURL = NO_NEXT } = error.options.members ?? {};
@@ -52,7 +52,7 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void
     return begun(await startSocialSignIn(deps, input, caller));
   });
   bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, request) => {
-    // An error from the provider has no code of ours, whatever else it says.
+    // An error response of the provider carries no authorization code, whatever other parameters it has.
     const code = query.error === undefined ? query.code : undefined;
     const { state, iss: issuer } = query;
     const input = { provider: params.provider, state, code, issuer, cookie: request.headers.cookie };

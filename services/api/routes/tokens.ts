@@ -34,7 +34,7 @@ const BY_NOBODY = { clientId: null, isAuthenticated: false } as const;
 
 const MALFORMED = inactiveAnswer('malformed');
 
-/** Exactly one member beside `reason`: the schema ensures it. */
+/** Exactly one member besides `reason`, as the schema ensures. */
 function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
   const { reason, ...named } = body;
   const [[kind, value] = ['token', '']] = Object.entries(named);
