@@ -32,7 +32,7 @@ describe('an address', () => {
 });
 
 describe('an answer', () => {
-  test('names a refusal’s code; a defect’s answer says nothing of the defect, and the log has it once', async () => {
+  test('the response to a refusal has its code; the response to a defect has no details, which are logged once', async () => {
     const served = serve();
     bind(served.routes, made({ operation: 'sell', path: '/sell' }), () => {
       throw thingSold();

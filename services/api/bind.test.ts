@@ -70,7 +70,7 @@ describe('a body', () => {
     ['no JSON', '{"size":'],
     ['a prototype', '{"__proto__":{"size":2}}'],
     ['a constructor', '{"constructor":{"prototype":{"size":2}}}'],
-    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22])],
+    ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22])],
   ])('of %s is malformed', async (_what, payload) => {
     expect(await serveSizes().ask('POST', '/things', json(payload))).toMatchObject({
       status: 400,
@@ -248,7 +248,7 @@ describe('a text body', () => {
   test.each([
     ['no JSON', '{"size"', 'body_malformed'],
     ['a prototype', '{"__proto__":1}', 'body_malformed'],
-    ['bytes that are no UTF-8', Buffer.from([0xff]), 'body_malformed'],
+    ['bytes that are not UTF-8', Buffer.from([0xff]), 'body_malformed'],
     ['a wrong type', '{"size":"1"}', 'request_invalid'],
   ])('of %s is refused like everywhere else', async (_what, payload, code) => {
     expect(await serveText().ask('POST', '/things', json(payload))).toMatchObject({ status: 400, body: { code } });

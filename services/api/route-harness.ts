@@ -30,7 +30,7 @@ export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>):
   ...endpoint,
 });
 
-/** An app, what its log is told as failures, and `ask`: one request to it. The type is inferred: it is said by what it is made of. */
+/** An app, the failures in its log, and `ask`, which sends one request to it. The return type is inferred. */
 export function serve(options: Partial<AppOptions> = {}) {
   const failures: string[] = [];
   const log = { ...quietLog, error: (_about: object, message: string) => failures.push(message) };

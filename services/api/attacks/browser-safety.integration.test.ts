@@ -128,7 +128,7 @@ test('every error response carries the same headers: unknown, malformed, unreada
   }
 });
 
-test('a page runs and shows only what is written in it', async () => {
+test('a page may run and load only its inline content', async () => {
   for (const path of ['/docs', '/docs/errors']) {
     const page = await send(copy.url, 'GET', path);
     const policy = page.headers.get('content-security-policy')!;

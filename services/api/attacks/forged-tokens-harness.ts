@@ -81,7 +81,7 @@ export async function expectRejected(
   if (!/^[\x21-\x7e]+$/.test(token)) return;
   const route = await send(product.api, 'GET', '/v1/keys', { bearer: token });
   expect([label, route.status]).toEqual([label, 401]);
-  // A value without even the form of a bearer token is treated as no credential (RFC 6750 §3.1).
+  // A value that does not have the form of a bearer token is treated as no credential (RFC 6750 §3.1).
   if (/^[\w.~+/-]+=*$/.test(token)) expect(route.headers.get('www-authenticate')).toContain('error="invalid_token"');
 }
 

@@ -79,7 +79,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** What a user has beside an account: each by the name that its path gives it. */
+/** A user's resources besides the account, by their names in paths. */
 async function thingsOf(userId: string): Promise<Record<string, string>> {
   const owner = { kind: 'user', id: userId } as const;
   const { api_key } = await createApiKeyFor(

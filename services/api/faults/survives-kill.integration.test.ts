@@ -172,7 +172,7 @@ describe('kill -9 of the API between commit and response', () => {
   });
 });
 
-test('kill -9 in the middle of many refreshes, again and again: no login is lost, doubled or killed', async () => {
+test('repeated kill -9 during many refreshes: no token family is lost, duplicated or revoked', async () => {
   const pairs = await Promise.all(Array.from({ length: 16 }, () => issueFor(witness, user.id)));
   const held = new Map(pairs.map((pair) => [claimsIn(pair.access_token).fid as string, pair.refresh_token]));
   let isOver = false;

@@ -9,7 +9,7 @@ import { type Arrivals, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 const PAUSE_MS = STANDSTILL_MS + 100;
 const now = systemClock.monotonic;
 const head = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`;
-/** Blocks this process; the kernel goes on accepting. */
+/** Blocks this process; the kernel continues to accept connections. */
 const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 type Seen = { readonly path: string; readonly earliest: number };
