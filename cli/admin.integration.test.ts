@@ -169,7 +169,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\n.*to a key no .*pushes requests yes\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes\n$/,
   );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);

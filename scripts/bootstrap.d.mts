@@ -2,7 +2,7 @@
 export const root: string;
 /** Node 24, from the npm package `node`. */
 export const node24: string;
-/** Ensures dependencies and generated code; idempotent and safe to run twice at once. Throws with a fix in its text. */
+/** Ensures dependencies and generated code; idempotent and safe to run concurrently. Throws an error with a fix. */
 export function ensureReady(): Promise<void>;
-/** Ends this process with the error's text, without a stack. */
+/** Ends this process with the error's message, without a stack trace. */
 export function fail(err: unknown): never;

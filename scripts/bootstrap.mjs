@@ -1,5 +1,5 @@
-// Makes a bare clone runnable: dependencies installed, Prisma client generated. Runs under any Node >= 20, needs no
-// package, and costs a few milliseconds when there is nothing to do. All talk goes to stderr.
+// Makes a bare clone runnable: installs dependencies and generates the Prisma client. Runs on any Node >= 20, needs no
+// package, and takes a few milliseconds when there is nothing to do. All messages go to stderr.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -46,8 +46,8 @@ const sha256 = (parts) =>
 const lockHash = () => sha256([readFileSync(join(root, 'package-lock.json'), 'utf8')]);
 
 /**
- * Whether what npm says it installed is what package-lock.json asks for, so that a developer's own `npm install` is
- * not thrown away. Packages for another platform, and development ones in a production install, may be absent.
+ * Whether the installed packages match package-lock.json, so that a developer's own `npm install` is
+ * kept. Packages for another platform, and development packages in a production install, may be absent.
  */
 function installedMatchesLock() {
   const installed = JSON.parse(readText(join(root, 'node_modules/.package-lock.json')) ?? 'null')?.packages;
@@ -63,7 +63,7 @@ function installedMatchesLock() {
 
 const isProduction = () => process.env.NODE_ENV === 'production';
 
-/** PATH without our own node_modules/.bin: npm must not run on the very Node that it is about to replace. */
+/** PATH without our node_modules/.bin: npm must not run on the Node that it is about to replace. */
 function outerPath() {
   const own = join(root, 'node_modules');
   return (process.env.PATH ?? '')
@@ -72,8 +72,8 @@ function outerPath() {
     .join(delimiter);
 }
 
-// Prisma's installer and command line insist on a native schema engine, which nothing here uses. Never leave this set
-// for `prisma migrate`: it would apply nothing and say nothing.
+// Prisma's installer and command line require a native schema engine, which is not used here. Never leave this set
+// for `prisma migrate`, which would then apply no migration and report no error.
 const noSchemaEngine = {
   PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true',
   CHECKPOINT_DISABLE: '1',
@@ -81,7 +81,7 @@ const noSchemaEngine = {
 };
 
 /**
- * Runs a command quietly; its words are part of the error when it fails.
+ * Runs a command quietly; if it fails, the error contains its output.
  * @param {string} command  @param {string[]} args  @param {NodeJS.ProcessEnv} env
  * @returns {Promise<void>}
  */
@@ -104,7 +104,7 @@ function run(command, args, env) {
 }
 
 async function installDependencies() {
-  say('installing dependencies (npm ci); the first time takes about a minute …');
+  say('installing dependencies (npm ci); this takes about a minute the first time …');
   const started = Date.now();
   try {
     await run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], {
@@ -120,7 +120,7 @@ async function installDependencies() {
   say(`dependencies installed in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
 
-/** What was installed may have been removed since. Throws with the names and the fix. */
+/** Checks that no installed package was removed since. Throws with the names and the fix. */
 function assertComplete() {
   const { dependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const missing = Object.keys(dependencies).filter(
@@ -130,7 +130,7 @@ function assertComplete() {
     throw new Error(`node_modules is incomplete: ${missing.join(', ')} missing\n  fix: npm ci (in ${root})`);
 }
 
-// npm links no package's own bin into its own node_modules; without this link `npx sallyport` would ask the registry.
+// npm does not link a package's own bin into its node_modules; without this link `npx sallyport` would ask the registry.
 function linkOwnBin() {
   const link = join(root, 'node_modules/.bin/sallyport');
   if (lstatSync(link, { throwIfNoEntry: false })) return;
@@ -159,7 +159,7 @@ async function generateClient(hash) {
   writeFileSync(clientStamp, hash);
 }
 
-/** Ensures dependencies and generated code; idempotent and safe to run twice at once. Throws with a fix in its text. */
+/** Ensures dependencies and generated code; idempotent and safe to run concurrently. Throws an error with a fix. */
 export async function ensureReady() {
   const isInstalled = () => readText(depsStamp) === lockHash();
   const isGenerated = () => {
@@ -191,7 +191,7 @@ export async function ensureReady() {
   assertComplete();
 }
 
-/** Ends this process with the error's text, without a stack. @param {unknown} err @returns {never} */
+/** Ends this process with the error's message, without a stack trace. @param {unknown} err @returns {never} */
 export function fail(err) {
   say(err instanceof Error ? err.message : String(err));
   process.exit(1);

@@ -21,8 +21,8 @@ const run = promisify(execFile);
 let clone: string;
 
 /**
- * A clone in small: our real scripts, and a package whose only dependency is a local folder named `node` that runs this
- * very Node, so that npm installs it without a network.
+ * A small clone: our real scripts, and a package whose only dependency is a local folder named `node` that runs this
+ * Node, so that npm installs it without a network.
  */
 beforeEach(() => {
   clone = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-clone-')));
@@ -60,7 +60,7 @@ const sallyport = (...args: string[]): Promise<{ stdout: string; stderr: string 
   run(process.execPath, [join(clone, 'scripts/sallyport.mjs'), ...args], { cwd: clone });
 
 describe('a bare clone', { timeout: 60_000 }, () => {
-  test('the first run installs, aloud, and passes its arguments on; the second says nothing and installs nothing', async () => {
+  test('the first run installs with messages and forwards its arguments; the second installs nothing and prints no message', async () => {
     const first = await sallyport('start', '--a b');
     expect(first.stdout).toBe(`["start","--a b"] ${process.versions.node}\n`);
     expect(first.stderr).toMatch(/installing dependencies[\s\S]*dependencies installed/);
@@ -70,13 +70,13 @@ describe('a bare clone', { timeout: 60_000 }, () => {
     expect(statSync(join(clone, 'node_modules/.package-lock.json')).mtimeMs).toBe(installedAt);
   });
 
-  test('two first runs at once install once', async () => {
+  test('two concurrent first runs install once', async () => {
     const [one, two] = await Promise.all([sallyport(), sallyport()]);
     expect((one.stderr + two.stderr).match(/dependencies installed/g)).toHaveLength(1);
     expect(one.stdout).toBe(two.stdout);
   });
 
-  test('a changed lock installs again, unless what is installed already is what it asks for', async () => {
+  test('a changed lock installs again, unless the installed packages already match it', async () => {
     await sallyport();
     writeLock('1.0.1');
     expect((await sallyport()).stderr).toBe('');
@@ -91,13 +91,13 @@ describe('a bare clone', { timeout: 60_000 }, () => {
     expect((await sallyport()).stderr).toContain('dependencies installed');
   });
 
-  test('afterwards npx finds the command without a registry', async () => {
+  test('after the installation npx finds the command without a registry', async () => {
     await sallyport();
     const answer = await run('npx', ['--offline', 'sallyport', 'status'], { cwd: clone });
     expect(answer.stdout).toBe(`["status"] ${process.versions.node}\n`);
   });
 
-  test('an installation that fails names its fix, ends with 1 and is tried again by the next run', async () => {
+  test('a failed installation names its fix, ends with 1, and the next run retries it', async () => {
     const lock = readFileSync(join(clone, 'package-lock.json'), 'utf8');
     write('package-lock.json', JSON.stringify({ lockfileVersion: 3, packages: {} }));
     await expect(sallyport()).rejects.toMatchObject({
@@ -130,7 +130,7 @@ describe('a bare clone', { timeout: 60_000 }, () => {
   });
 });
 
-test('a package that was removed from node_modules is named, with the fix', async () => {
+test('a package that was removed from node_modules is reported with the fix', async () => {
   await sallyport();
   rmSync(join(clone, 'node_modules/node/package.json'));
   write(
@@ -144,7 +144,7 @@ test('a package that was removed from node_modules is named, with the fix', asyn
 });
 
 describe('the launcher', { timeout: 60_000 }, () => {
-  /** Counts the signals it gets, and ends with the exit code 40 + count when told to by SIGUSR2 or a closed channel. */
+  /** Counts the signals it receives, and exits with 40 + count at SIGUSR2 or when the channel closes. */
   const counter = `
     let count = 0;
     const end = (why: string): void => { console.log(why, count); process.exit(40 + count); };
@@ -177,7 +177,7 @@ describe('the launcher', { timeout: 60_000 }, () => {
   }
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    '%s to it or to its group reaches the command exactly once, and its exit code comes back',
+    '%s to it or to its group reaches the command exactly once, and it returns the exit code of the command',
     async (signal) => {
       process.kill(-launcher.pid!, signal);
       await said(/got one/);
@@ -189,10 +189,10 @@ describe('the launcher', { timeout: 60_000 }, () => {
     },
   );
 
-  test('killed outright, it does not leave the command running', async () => {
+  test('after SIGKILL of the launcher the command does not keep running', async () => {
     process.kill(-launcher.pid!, 'SIGKILL');
     await said(/disconnected 0/);
-    // The command alone still holds the pipe: it closes when the command is gone.
+    // Only the command still holds the pipe, which closes when the command ends.
     if (!launcher.stdout!.closed) await once(launcher.stdout!, 'close');
   });
 });

@@ -1,4 +1,4 @@
-// Rebuilds services/platform/passwords/common-passwords.txt.br: what people choose when twelve characters are asked for.
+// Rebuilds services/platform/passwords/common-passwords.txt.br: common passwords of at least twelve characters.
 // The words and patterns below are our own compilation and contain no other list, so they ship under our
 // licence. Run: node scripts/common-passwords.mjs
 import { writeFileSync } from 'node:fs';
@@ -6,13 +6,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 
 export const TARGET = new URL('../services/platform/passwords/common-passwords.txt.br', import.meta.url);
-/** Twelve with the mark or two at the end that a look-up leaves out. */
+/** Minimum length: twelve with the one or two punctuation marks at the end that a lookup ignores. */
 const CHARACTERS_MIN = 10;
 const CHARACTERS_MAX = 64;
 
 const split = (/** @type {string} */ text) => text.trim().split(/\s+/);
 
-/** What a password is built around. */
+/** Words on which passwords are based. */
 const WORDS = split(`
   password passwort passwords passphrase mypassword motdepasse contrasena senha parola wachtwoord heslo haslo salasana
   pass passwd passcode secret topsecret mysecret private access login logmein letmein welcome welcomeback willkommen
@@ -48,7 +48,7 @@ const WORDS = split(`
   covid covid19 corona vaccine quarantine lockdown
 `);
 
-/** What is put behind it. */
+/** Suffixes appended to a word. */
 const NUMBERS = split(`
   1 2 3 4 5 6 7 8 9 0 00 01 07 10 11 12 13 21 22 23 33 42 44 55 66 69 77 88 99 000 007 100 101 111 121 123 222 234 321
   333 404 420 444 456 555 666 777 789 888 911 987 999 1000 1111 1212 1122 1221 1234 1313 1337 2222 2580 3333 4321 4444
@@ -59,7 +59,7 @@ const NUMBERS = split(`
 const YEARS = Array.from({ length: 2031 - 1975 }, (_, index) => String(1975 + index));
 const LETTER_TAILS = ['abc', 'abcd', 'qwerty', 'xyz', 'aaa', 'me', 'us'];
 
-/** Every stretch of ten or more keys of one of these is a walk over the keyboard, the alphabet or the numbers. */
+/** Every run of ten or more characters of one of these is a keyboard walk, or a part of the alphabet or the digits. */
 const WALKS = split(`
   12345678901234567890123456789012 09876543210987654321098765432109 01234567890123456789012345678901
   abcdefghijklmnopqrstuvwxyzabcdefghijkl zyxwvutsrqponmlkjihgfedcbazyxwvu
@@ -78,7 +78,7 @@ const WALKS = split(`
   314159265358979323846264 27182818284590452353 11235813213455 !@#$%^&*()_+!@#$%^&*() )(*&^%$#@!
 `);
 
-/** Units that are typed again and again. */
+/** Units that are repeated. */
 const UNITS = split(`
   12 123 1234 12345 123456 21 321 4321 01 012 10 100 11 69 69420 007 777 abc abcd ab asd asdf qwe qwer qwerty zxc zxcv
   ha haha la lala lol lmao xo xoxo love test pass password admin root qaz wsx 1qaz 1q2w q1w2 aa aaa 1a a1 a1b2 abc123
@@ -86,7 +86,7 @@ const UNITS = split(`
   asdf1234 qwer1234 zxcv1234 1234asdf 1234qwer 987654 9876543 98765432 987654321 0987654321 147258 147852 159753
 `);
 
-/** Long enough as they stand: where twelve characters are asked for, one word of a dictionary is tried by itself. */
+/** Single words of a dictionary that are long enough by themselves. */
 const LONG_WORDS = split(`
   unbelievable international relationship relationships understanding administration congratulations entertainment
   independence championship championships professional communication communications organization organisation
@@ -112,7 +112,7 @@ const LONG_WORDS = split(`
   neverwinternights harleydavidson lamborghini volkswagen mercedesbenz rollsroyce astonmartin alfaromeo whatthefuck whatthehell
 `);
 
-/** Written together; with a number or a mark behind them too. */
+/** Phrases written as one word, also with a number or punctuation mark at the end. */
 const PHRASES = split(`
   iloveyouforever iloveyousomuch iloveyoubaby iloveyoumore iloveyoutoo iloveyou4ever iloveyou3000 iloveyouall
   ilovemyself ilovemyfamily ilovemymom ilovemydad ilovemywife ilovemydog ilovemycat ilovemylife ilovejesus ilovegod
@@ -146,7 +146,7 @@ const PHRASES = split(`
   123456password 123456789password password123password qwertypassword passwordqwerty
 `).map((phrase) => phrase.toLowerCase());
 
-/** Every password, sorted, none twice. @returns {string[]} */
+/** Every password, sorted, without duplicates. @returns {string[]} */
 export function allPasswords() {
   const found = new Set();
   const add = (/** @type {string} */ text) => {

@@ -6,7 +6,7 @@ const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta
   readonly packages: Readonly<Record<string, Entry>>;
 };
 
-// A registry mirror may keep the packages of its own platform alone; npm then writes a lock that installs on no other.
+// A registry mirror may serve only the packages of its own platform; npm then writes a lock that fails on others.
 test('package-lock.json holds the optional packages of every platform', () => {
   const asked = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>
     Object.entries(optionalDependencies)

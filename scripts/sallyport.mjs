@@ -11,8 +11,8 @@ await ensureReady().catch(fail);
 if (realpathSync(process.execPath) === realpathSync(node24)) {
   await import(main.href);
 } else {
-  // In a process group of its own the child hears a signal to our group only through us, hence exactly once; should
-  // we be killed outright, the closing channel tells it.
+  // In a separate process group, the child receives a signal to our group only from us, so exactly once. If we are
+  // killed with SIGKILL, the closing channel notifies it.
   const child = spawn(node24, [main.pathname, ...process.argv.slice(2)], {
     cwd: process.cwd(),
     detached: true,

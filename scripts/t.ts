@@ -1,12 +1,12 @@
-// Runs test files alone, on the Node and against the stores that all tests use.
+// Runs single test files with the Node version and the stores that all tests use.
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 
-const HELP = `Runs test files alone, on the Node and against the stores that all tests use.
+const HELP = `Runs single test files with the Node version and the stores that all tests use.
 
   npm run t -- <file> [<file> ...]     a path, or a part of one
-  npm run t -- <file> -t <title>       those tests whose title holds these words (a regular expression)
-  npm run t -- <file> --watch          again at every change; every other option of vitest works too
+  npm run t -- <file> -t <title>       only tests whose title matches this regular expression
+  npm run t -- <file> --watch          run again at every change; other options of vitest also work
 `;
 
 const ROOT = resolve(import.meta.dirname, '..');

@@ -6,12 +6,12 @@ import { coverageGroups } from './checks/coverage-groups.ts';
 import { failuresOf, type TestReport } from './checks/failed-tests.ts';
 import { testsReachedSince } from './checks/reach.ts';
 
-const HELP = `Runs everything the project promises offline, and ends in a line of counts.
+const HELP = `Runs every check and every test, offline, and prints the counts at the end.
 
-  npm test                    all of it
+  npm test                    every step
   npm test -- unit            some steps, by name: types lint boundaries catalogue dead-code alerts compose unit unit-db integration chaos coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
-  npm test -- --changed main  the same of all changes since this branch left main
+  npm test -- --changed main  the same for all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
 
 --changed follows imports, and files and folders that a source names in a string: programs it starts, migrations it
@@ -34,14 +34,14 @@ type Env = Readonly<Record<string, string>>;
 
 const environment = (env: Env) => ({ cwd: ROOT, env: { ...process.env, ...env } });
 
-/** Runs a program that says what it does as it does it. */
+/** Runs a program and shows its output immediately. */
 const run = (args: readonly string[], env: Env = {}): Promise<Ran> =>
   new Promise((done, fail) => {
     const child = spawn(resolve(BIN, 'node'), args, { ...environment(env), stdio: 'inherit' });
     child.once('error', fail).once('exit', (code) => done({ status: code ?? 1, output: '' }));
   });
 
-/** Runs a program beside others: what it says is told when it has ended. */
+/** Runs a program concurrently with others; its output is shown when it has ended. */
 const runQuietly = (command: string, args: readonly string[], env: Env = {}): Promise<Ran> =>
   new Promise((done, fail) => {
     const child = spawn(resolve(BIN, command), args, { ...environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
@@ -53,7 +53,7 @@ const runQuietly = (command: string, args: readonly string[], env: Env = {}): Pr
 const VITEST = resolve(ROOT, 'node_modules/vitest/vitest.mjs');
 const reportOf = (suite: string): string => resolve(OUT, suite, 'vitest/coverage-final.json');
 
-/** Runs projects of vitest, measured. @param workers how many files at once */
+/** Runs vitest projects with coverage. @param workers number of concurrent test files */
 async function vitest(suite: string, projects: readonly string[], workers: number): Promise<Ran> {
   const folder = resolve(OUT, suite);
   const report = resolve(folder, 'tests.json');
@@ -94,7 +94,7 @@ async function coverage(): Promise<Ran> {
   return { status: low, output: `${lines.join('\n')}\n` };
 }
 
-/** The test files that changes since a commit can reach, unmeasured. */
+/** Runs the test files that changes since a commit can reach, without coverage. */
 async function reached(ref: string): Promise<Ran> {
   const files = testsReachedSince(ref);
   process.stdout.write(`${files.length} test files can be reached by what changed since ${ref}\n`);
@@ -102,7 +102,7 @@ async function reached(ref: string): Promise<Ran> {
   return files.length === 0 ? { status: 0, output: '' } : run([VITEST, 'run', ...files], env);
 }
 
-/** They read the sources alone, and run side by side. What they keep in `CACHE` they check against each file. */
+/** Steps that only read sources, and run concurrently. They verify their `CACHE` against each file. */
 const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   types: ['tsc', ['--noEmit', '--incremental', '--tsBuildInfoFile', `${CACHE}/types.tsbuildinfo`]],
   lint: ['biome', ['check', '--error-on-warnings', '--max-diagnostics=50']],
@@ -130,14 +130,14 @@ const suites: Readonly<Record<string, () => Promise<Ran>>> = {
   unit: () => vitest('unit', ['unit', 'unit-alone'], 1),
   'unit-db': () => vitest('unit-db', ['unit-db'], 1),
   integration: () => vitest('integration', ['integration'], 3),
-  // Draws a seed of its own each time, and prints it.
+  // Chooses a new seed each time, and prints it.
   chaos: () => run([resolve(ROOT, 'chaos/main.ts'), '--seconds', '10'], { CI: 'true' }),
   coverage,
 };
 
 const steps = [...Object.keys(checks), ...Object.keys(suites)];
 
-/** One step, its output told when it has ended unless it was told before. */
+/** Runs one step, and prints its output at the end unless it was already shown. */
 async function step(name: string, work: () => Promise<Ran>): Promise<void> {
   const startedMs = performance.now();
   const { status, output } = await work();
@@ -153,7 +153,7 @@ async function runSuites(names: readonly string[]): Promise<void> {
   for (const name of names) await step(name, suites[name] as () => Promise<Ran>);
 }
 
-/** Integration tests mostly wait: what computes runs beside them, one after the other. */
+/** Integration tests mostly wait, so the computing steps run beside them, one after another. */
 async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
   const beside = async (): Promise<void> => {
     await runChecks(Object.keys(checks).filter(isWanted));

@@ -73,7 +73,7 @@ const transport = (send: () => Promise<void> | void): MailTransport => ({
 });
 const deliver = async (mailTransport: MailTransport, through: TestPorts = ports) =>
   deliverMails({ ...through, mailTransport }, { fence: await takeFence(ports.sql, 'deliver-mail'), signal: never });
-/** As if the worker that took it were frozen past its lease, and another worker had given the mail up meanwhile. */
+/** As if the worker with the lease were frozen until it expired, and another worker had given the mail up. */
 const giveUp = async (): Promise<void> => {
   await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
   await deliver(
@@ -88,19 +88,22 @@ const mails = () => ports.raw('SELECT attempts, failure, next_attempt_at FROM ma
 test.each([
   ['fails', () => Promise.reject(Object.assign(new Error('450'), { code: 'smtp_450' }))],
   ['succeeds', () => Promise.resolve()],
-])('a try of a mail that %s after its lease changes nothing: what the later try said stays', async (_what, end) => {
-  await ports.raw('DELETE FROM mail_outbox');
-  const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
-  const mail = { template: 'password_changed', to: 'user@people.test' } as const;
-  await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
-  await deliver(
-    transport(async () => {
-      await giveUp();
-      return end();
-    }),
-  );
-  expect(await mails()).toEqual([givenUp]);
-});
+])(
+  'an attempt at a mail that %s after its lease changes nothing: the result of the later attempt stays',
+  async (_what, end) => {
+    await ports.raw('DELETE FROM mail_outbox');
+    const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
+    const mail = { template: 'password_changed', to: 'user@people.test' } as const;
+    await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
+    await deliver(
+      transport(async () => {
+        await giveUp();
+        return end();
+      }),
+    );
+    expect(await mails()).toEqual([givenUp]);
+  },
+);
 
 test('a worker frozen between taking a mail and writing it writes and sends none when it resumes', async () => {
   await ports.raw('DELETE FROM mail_outbox');

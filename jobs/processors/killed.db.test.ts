@@ -36,7 +36,7 @@ afterAll(async () => {
 const never = { signal: new AbortController().signal };
 const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
 let users = 0;
-/** Sealed events of one new user that are one sighting each: two without an action, one that closes the account. */
+/** Sealed events of one new user, one sighting each: two without an action, one that locks the account. */
 async function threeSightings(): Promise<string> {
   users += 1;
   const user = `user-${users}`;
@@ -63,7 +63,7 @@ test('detection, killed at every statement: each event is evaluated exactly once
   for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'detect' })) {
     const user = await threeSightings();
     if ((await run()) === null) kills += 1;
-    // Another worker goes on where it ended.
+    // Another worker continues where the first one died.
     await detectIncidents(
       { ...harness, keyRing: createKeyRing(harness, loadConfig({}).keys), mailer },
       never,
@@ -99,7 +99,7 @@ test('delivery, killed at every statement: every mail is sent, and none stays be
     for (let n = 0; n < 2; n += 1)
       asked.push(await harness.transact((tx) => queueMail(tx, { ...harness, mailer }, mail, testCaller)));
     if ((await run()) === null) kills += 1;
-    // The leases of the dead worker are over.
+    // The leases of the dead worker have expired.
     await harness.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
     await deliverMails(
       { ...harness, mailTransport },

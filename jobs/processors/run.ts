@@ -20,7 +20,7 @@ export function run<Payload extends z.ZodType>(
   return { job, work: (ports, payload, jobRun) => work(ports, job.payload.parse(payload), jobRun) };
 }
 
-/** The same ports for a use-case without a fence: once a newer run has begun, none of its transactions commits. */
+/** Ports for a use-case that takes no fence: once a newer run has begun, none of its transactions commits. */
 export const fenced = <P extends Pick<WorkerPorts, 'transact'>>(ports: P, fence: Fence): P => ({
   ...ports,
   transact: (work) =>

@@ -7,7 +7,7 @@ import type { ErrorDefinition, ErrorFactory } from '#services/platform/define/er
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** Every value exported by the files of a pattern, with the file it came from. */
+/** Every value that the files of a pattern export, with its file. */
 async function exportsOf(pattern: string): Promise<{ file: string; value: unknown }[]> {
   const files: string[] = [];
   for await (const file of glob(pattern, { cwd: ROOT })) if (!/(\.test|-harness)\.ts$/.test(file)) files.push(file);

@@ -63,7 +63,7 @@ async function pages(): Promise<Record<string, string>> {
 const HELP = `Rewrites docs/reference, the dashboards and .env.example from the definitions.
 
   npm run catalog            write
-  npm run catalog -- --check exit 1 when a page is not what the definitions say
+  npm run catalog -- --check exit 1 if a page does not match the definitions
 `;
 
 const wanted = process.argv.slice(2);
@@ -83,7 +83,7 @@ if (wanted.includes('--help')) {
   }
   for (const path of stale) process.stderr.write(`${check ? 'stale' : 'wrote'} ${path}\n`);
   if (check && stale.length > 0) {
-    process.stderr.write('The reference does not say what the definitions say. Run: npm run catalog\n');
+    process.stderr.write('The reference does not match the definitions. Run: npm run catalog\n');
     process.exitCode = 1;
   }
 }

@@ -5,7 +5,7 @@ import { configurationPage, envExample } from './pages.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-test('no generated page shows an object where a value belongs', () => {
+test('no generated page shows an object instead of a value', () => {
   const files = ['.env.example', ...globSync('docs/reference/*', { cwd: ROOT })];
   expect(files.length).toBeGreaterThan(5);
   const pages = [configurationPage(), envExample(), ...files.map((file) => readFileSync(resolve(ROOT, file), 'utf8'))];

@@ -1,4 +1,4 @@
-/** The alert rules are valid, and do what their tests say: `promtool check rules` and `promtool test rules`. */
+/** Checks that the alert rules are valid and pass their tests: `promtool check rules` and `promtool test rules`. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';

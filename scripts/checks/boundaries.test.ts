@@ -14,7 +14,7 @@ const from = (specifier: string): string => `import { value } from '${specifier}
 const typeFrom = (specifier: string): string =>
   `import type { value } from '${specifier}';\nexport type Use = typeof value;\n`;
 
-/** One planted violation per rule: files of a small tree that breaks each sentence once. */
+/** One planted violation per rule: files of a small tree that breaks each rule once. */
 const planted: Record<string, string> = {
   'services/domain/audit/a.ts': from('./b.ts'),
   'services/domain/audit/b.ts': from('./a.ts'),
@@ -111,11 +111,11 @@ const cruise = (cwd: string, ...folders: string[]) => {
   };
 };
 
-test('every boundary rule is broken by the violation planted for it', () => {
+test('every boundary rule reports the violation planted for it', () => {
   const { summary } = cruise(root, 'services', 'observability', 'jobs', 'testing', 'load-tests');
   const broken = new Set(summary.violations.map((violation) => violation.rule.name));
   expect(rules.filter((name) => !broken.has(name))).toEqual([]);
-  // A store in a folder of its module is as private as one beside its contract; those of no module are for modules.
+  // A store in a subfolder is as private as one beside the contract; stores outside a module are for modules only.
   const breakersOf = (name: string): string[] =>
     summary.violations.flatMap(({ rule, from: file }) => (rule.name === name ? [file] : [])).sort();
   expect(breakersOf('stores and caches are private to their module')).toEqual([
@@ -127,14 +127,14 @@ test('every boundary rule is broken by the violation planted for it', () => {
     'services/api/uses-store.ts',
     'services/worker/uses-shared-store.ts',
   ]);
-  // A harness beside the tests it serves is no more shipped than one of the testing folder.
+  // A harness beside its tests is not shipped either.
   expect(breakersOf('nothing shipped imports a test or its helpers')).toEqual([
     'services/api/uses-shared-test.ts',
     'services/platform/http/uses-test.ts',
   ]);
 });
 
-test('the house itself breaks none', () => {
+test('this repository breaks no boundary rule', () => {
   const { summary } = cruise(ROOT, 'services', 'observability', 'cli', 'jobs', 'testing', 'chaos', 'load-tests');
   expect(summary.totalCruised).toBeGreaterThan(60);
   expect(summary.violations.map((violation) => `${violation.rule.name}: ${violation.from}`)).toEqual([]);

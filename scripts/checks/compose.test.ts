@@ -43,14 +43,14 @@ describe('docker-compose.yml', () => {
       Object.entries(compose.services[name]?.depends_on ?? {}).map(([on, { condition }]) => [on, condition]),
     );
 
-  test('has a migration, two APIs behind a load balancer, two workers, stores and telemetry', () => {
+  test('docker-compose.yml has a migration, two APIs behind a load balancer, two workers, stores and telemetry', () => {
     const expected = 'api collector grafana loki migrate nginx postgres prometheus redis secrets tempo worker';
     expect(Object.keys(compose.services).sort()).toEqual(expected.split(' '));
     expect([compose.services.api?.deploy?.replicas, compose.services.worker?.deploy?.replicas]).toEqual([2, 2]);
     expect(readFileSync(join(root, 'deploy/nginx/upstream.conf'), 'utf8')).toContain('server api:3000 resolve');
   });
 
-  test('each container runs one role of ours, and the image knows the role', () => {
+  test('each of our containers runs one role that the image knows', () => {
     const entry = readFileSync(join(root, 'deploy/container/entry.mjs'), 'utf8');
     for (const role of ['api', 'worker', 'migrate']) {
       expect(compose.services[role]).toMatchObject({ command: [role], init: true, image: 'sallyport:local' });
@@ -71,7 +71,7 @@ describe('docker-compose.yml', () => {
     expect(dependsOn('nginx')).toEqual({ api: 'service_healthy' });
   });
 
-  test('each role is asked for its own health, and stops within the time it is given', () => {
+  test('each role has a health check, and a stop grace period longer than its drain time', () => {
     const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
     expect(image).toMatch(/HEALTHCHECK .*\\\n.*\/readyz/);
     expect(compose.services.api?.healthcheck).toBeUndefined();
@@ -90,21 +90,21 @@ describe('docker-compose.yml', () => {
     },
   );
 
-  test.each(services)('%s has no right it does not need, and is reached from this machine alone', (name, service) => {
+  test.each(services)('%s has no unneeded right, and is reachable from this machine only', (name, service) => {
     expect([service.privileged, service.user]).toEqual([undefined, undefined]);
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:/);
-    // Postgres and Redis start as root and step down by themselves; they are reached by our processes alone.
+    // Postgres and Redis start as root and drop their rights themselves; only our processes can reach them.
     if (name === 'postgres' || name === 'redis') expect(service.networks).toEqual(['stores']);
     else expect([name, service.read_only, service.cap_drop]).toEqual([name, true, ['ALL']]);
-    // Under a processor quota hashing delays every request of its copy.
+    // With a processor quota, hashing would delay every request of its copy.
     expect(service.deploy?.resources).toBeUndefined();
   });
 
-  test('the stores are on a network without a way out', () => {
+  test('the network of the stores has no route to the outside', () => {
     expect(compose.networks.stores?.internal).toBe(true);
   });
 
-  test('no secret is written in it: only files that are made at the first start', () => {
+  test('the file contains no secret: secrets are files that the first start creates', () => {
     const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
     for (const [, { environment = {} }] of services) {
       for (const [name, value] of Object.entries(environment)) {
@@ -117,7 +117,7 @@ describe('docker-compose.yml', () => {
     expect(text).not.toMatch(/:\/\/[^\s/]*:[^\s/]*@/);
   });
 
-  test('each service is given its own secrets and no others', async () => {
+  test('each service mounts its own secrets only', async () => {
     const mounted = services.flatMap(([name, { volumes = [] }]) =>
       volumes.flatMap((volume) => (/^([\w-]*secrets):/.test(volume) ? [`${name} ${volume.split(':')[0]}`] : [])),
     );
@@ -129,7 +129,7 @@ describe('docker-compose.yml', () => {
       'worker product-secrets',
       'grafana grafana-secrets',
     ]);
-    // A volume takes its owner from the folder of the image that it is first mounted over.
+    // A new volume takes the owner of the image's folder at its mount point.
     const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
     for (const volume of compose.services.secrets?.volumes ?? [])
       expect(image).toContain(`COPY --from=build --chown=nonroot:nonroot /empty ${volume.split(':')[1]}\n`);
@@ -160,7 +160,7 @@ describe('docker-compose.yml', () => {
     expect(read()).toEqual(made);
   });
 
-  test('what a caller claims of its address or its certificate is not handed on', () => {
+  test('nginx does not forward address or certificate headers of a caller', () => {
     const locations = readFileSync(join(root, 'deploy/nginx/nginx.conf'), 'utf8')
       .split(/^ {4}location /m)
       .slice(1);
@@ -171,7 +171,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('whatever it mounts is there', () => {
+  test('every mounted file exists', () => {
     for (const [name, { volumes = [] }] of services) {
       for (const volume of volumes) {
         const [source = ''] = volume.split(':');
@@ -188,7 +188,7 @@ describe('docker-compose.yml', () => {
   });
 });
 
-describe('what it mounts', () => {
+describe('mounted configuration', () => {
   test('Prometheus loads every rule file and no test, and scrapes the API, the workers and the collector', () => {
     const prometheus = readYaml('deploy/prometheus/prometheus.yml') as {
       rule_files: string[];
@@ -198,7 +198,7 @@ describe('what it mounts', () => {
       (file) => file.endsWith('.yaml') && !file.endsWith('.test.yaml'),
     );
     expect([...prometheus.rule_files].sort()).toEqual(rules.map((file) => `alerts/${file}`).sort());
-    // Every container by itself, by the address of its service.
+    // Prometheus finds every container by the DNS name of its service.
     const [api, worker, collector] = prometheus.scrape_configs;
     for (const [job, name] of [[api, 'api'] as const, [worker, 'worker'] as const])
       expect(job).toMatchObject({
@@ -209,7 +209,7 @@ describe('what it mounts', () => {
     expect(prometheus.scrape_configs).toHaveLength(3);
   });
 
-  test('Grafana has each data source that a dashboard names, and finds the dashboards', () => {
+  test('Grafana has every data source that a dashboard names, and finds the dashboards', () => {
     const { datasources } = readYaml('deploy/grafana/provisioning/datasources/sources.yaml') as {
       datasources: { uid: string; type: string }[];
     };
@@ -230,7 +230,7 @@ describe('what it mounts', () => {
     expect(compose.services.collector?.image).toBe(`otel/opentelemetry-collector-contrib:${dist.version}`);
   });
 
-  test.each(['tempo-loki.yaml', 'files.yaml'])('%s says where every pipeline of the collector ends', (file) => {
+  test.each(['tempo-loki.yaml', 'files.yaml'])('%s names an exporter for every pipeline of the collector', (file) => {
     const { service } = readYaml('observability/collector/collector.yaml') as {
       service: { pipelines: Record<string, unknown> };
     };

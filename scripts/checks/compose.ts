@@ -1,4 +1,4 @@
-/** docker-compose.yml is read by Compose's own parser: `docker compose config`, else compose-go built with Go. */
+/** Validates docker-compose.yml with Compose's own parser: `docker compose config`, else compose-go built with Go. */
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { goProgram, onPath } from './debian-package.ts';
@@ -20,7 +20,5 @@ if (docker && spawnSync(docker, ['compose', 'version'], { stdio: 'ignore' }).sta
     say('compose-go finds it valid');
   else process.exitCode = 1;
 } else {
-  say(
-    'NOT checked by a parser of Compose: there is neither `docker compose` nor Go here (its rules of ours are, in unit)',
-  );
+  say('NOT validated by Compose: neither `docker compose` nor Go is installed (the unit tests check our own rules)');
 }

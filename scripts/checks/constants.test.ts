@@ -11,7 +11,7 @@ const sources = (): string[] =>
     .split('\n')
     .filter((file) => file !== '' && !/\.test\.ts$|harness|^testing\/|^load-tests\/(scenarios|lib)\//.test(file));
 
-test('a number or text that a module names once is written in capitals', () => {
+test('a constant number or text of a module is named in capitals', () => {
   const lowerCase = sources().flatMap((file) =>
     [...readFileSync(resolve(ROOT, file), 'utf8').matchAll(LITERAL)].map(([, name]) => `${file}: ${name}`),
   );

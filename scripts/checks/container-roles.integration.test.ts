@@ -15,7 +15,7 @@ let folder: string;
 let settings: Record<string, string>;
 const started: ChildProcess[] = [];
 
-/** What a container runs: secrets as files, everything else as docker-compose.yml says. */
+/** Starts the process of a container: secrets as files, the other settings as in docker-compose.yml. */
 function startRole(
   words: readonly string[],
   env: Record<string, string> = {},
@@ -63,10 +63,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('a container migrates and ends, then serves or works by itself, and drains at SIGTERM', async () => {
+test('the migrate role migrates and ends; the API and worker roles serve, and drain at SIGTERM', async () => {
   expect(await exitOf(startRole(['migrate']))).toBe(0);
   expect(existsSync(join(folder, 'data/dev-credentials.json'))).toBe(true);
-  // Once more, as each `docker compose up` does.
+  // Again, as each `docker compose up` does.
   expect(await exitOf(startRole(['migrate']))).toBe(0);
 
   const [port, apiMetrics, workerMetrics] = [await randomFreePort(), await randomFreePort(), await randomFreePort()];
@@ -90,7 +90,7 @@ test('a container migrates and ends, then serves or works by itself, and drains 
   }
 });
 
-test('a migration that cannot be done ends with its reason and fix, and not with 0', async () => {
+test('a failed migration prints its reason and fix, and does not end with 0', async () => {
   const failed = startRole(['migrate'], { SALLYPORT_PROFILE: 'production' });
   await once(failed.child, 'exit');
   expect(failed.child.exitCode).toBe(1);

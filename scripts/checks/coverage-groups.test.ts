@@ -6,7 +6,7 @@ import { coverageGroups } from './coverage-groups.ts';
 const cwd = resolve(import.meta.dirname, '../..');
 const patterns = new Set(coverageGroups.flatMap(({ include, exclude }) => [...include, ...exclude]));
 
-// A pattern of a folder that was renamed would demand nothing of it, and say nothing.
+// The pattern of a renamed folder would silently require no coverage.
 test.each([...patterns])('the coverage pattern %s matches a file', (pattern) => {
   expect(globSync(pattern, { cwd, exclude: (path) => /node_modules/.test(path) })).not.toEqual([]);
 });

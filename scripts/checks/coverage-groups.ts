@@ -1,6 +1,6 @@
 import type { CoverageGroup } from './coverage.ts';
 
-/** Stores, caches, routes, processes and adapters: what only the real outside can prove. */
+/** Stores, caches, routes, processes and adapters, which only tests on real stores can cover. */
 const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
@@ -15,7 +15,7 @@ const OUTSIDE = [
   'cli/**',
 ];
 
-/** What decides who gets in: every line, function and branch. A new file of these folders is one of them at once. */
+/** Code that decides about access: every line, function and branch. New files in these folders are included. */
 const AUTHENTICATION = [
   'services/domain/{access,api-keys,identity,jws,keys,limits,oauth,tokens}/**',
   'services/api/requests/{browser-rules,caller,client-certificate,credentials,still-allowed}.ts',
@@ -25,7 +25,7 @@ const AUTHENTICATION = [
   'services/platform/http/client-certificate.ts',
 ];
 
-/** What connects those decisions and takes none: Better Auth's settings and plugins, mails, purges, middleware. */
+/** Code that connects those decisions: Better Auth's settings and plugins, mails, purges, middleware. */
 const WIRING = [
   'services/domain/identity/{better-auth,mail,seed}/**',
   'services/domain/identity/views.ts',

@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 export type CoverageGroup = {
   readonly name: string;
-  /** Whose coverage counts: of all tests, of a module's own tests (nothing starts the API), of those on real stores. */
+  /** The tests whose coverage counts: all tests, a module's own tests (which start no API), or tests on real stores. */
   readonly by: 'all' | 'unit' | 'stores';
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -21,11 +21,11 @@ export type CoverageFigure = {
   readonly functions: number;
   readonly branches: number;
   readonly passed: boolean;
-  /** One line for each file that is not covered whole. */
+  /** One line for each file that is not fully covered. */
   readonly missing: readonly string[];
 };
 
-/** What these reports of vitest (`coverage-final.json`) cover together; each holds every file of ours, loaded or not. */
+/** Merges reports of vitest (`coverage-final.json`); each contains every file of ours, loaded or not. */
 export async function coverageOf(reports: readonly string[]): Promise<CoverageMap> {
   const map = coverage.createCoverageMap({});
   for (const report of reports) map.merge(JSON.parse(await readFile(report, 'utf8')) as CoverageMapData);
@@ -35,7 +35,7 @@ export async function coverageOf(reports: readonly string[]): Promise<CoverageMa
 const matchesAny = (path: string, patterns: readonly string[]): boolean =>
   patterns.some((pattern) => matchesGlob(path, pattern));
 
-/** Rounded down: 100 % is everything. */
+/** Rounded down, so that 100 % means full coverage. */
 const percent = ({ total, covered }: { readonly total: number; readonly covered: number }): number =>
   total === 0 ? 100 : Math.floor((covered / total) * 10_000) / 100;
 

@@ -23,11 +23,11 @@ const run = (command: string, args: readonly string[], cwd: string): boolean =>
 export type DebianProgram = {
   package: string;
   name: string;
-  /** Where the package has it. */
+  /** Path of the program in the package. */
   path: string;
 };
 
-/** Unpacked in a folder of ours: nothing is installed and no service is started. */
+/** Unpacks the package into our own folder: nothing is installed and no service is started. */
 function unpack(program: DebianProgram): string | undefined {
   if (!onPath('apt-get') || !onPath('dpkg-deb')) return undefined;
   const folder = join(cacheFolder, program.package);
@@ -44,7 +44,7 @@ function unpack(program: DebianProgram): string | undefined {
     : undefined;
 }
 
-/** Path of a program: PATH, else as unpacked before, else from Debian's package. Throws with the command to run. */
+/** Path of a program: from PATH, else unpacked earlier, else from Debian's package. Throws an error with the command to run. */
 export function ensureProgram(program: DebianProgram): string {
   const kept = join(cacheFolder, program.package, program.path);
   const found = onPath(program.name) ?? (existsSync(kept) ? kept : unpack(program));

@@ -16,7 +16,7 @@ test('the heading of each decision has the number of its file, and no two have t
   }
 });
 
-test('the index says of every missing number which decision replaced it', () => {
+test('the index names the decision that replaced every missing number', () => {
   const [, withdrawn = ''] = /^Withdrawn numbers are not reused: (.*)$/m.exec(index) ?? [];
   const named = [...withdrawn.matchAll(/(\d+) \(see (\d+)\)/g)].map(([, number, by]) => [Number(number), Number(by)]);
   const present = new Set(decisions.map(numberOf));
@@ -25,7 +25,7 @@ test('the index says of every missing number which decision replaced it', () => 
   expect(named.filter(([, by = 0]) => !present.has(by))).toEqual([]);
 });
 
-test('the index of decisions has each of them once, by its number', () => {
+test('the index has each decision once, with its number', () => {
   const linked = [...index.matchAll(/\[(\d+)\]\((0[^)]+\.md)\)/g)].map(([, number, file]) => [Number(number), file]);
   const there = decisions.map((file) => [numberOf(file), basename(file)]);
   expect(linked.sort(([a], [b]) => Number(a) - Number(b))).toEqual(there);

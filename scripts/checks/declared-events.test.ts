@@ -23,8 +23,8 @@ test('every event that a row trigger writes is declared, with its durability', a
   expect([...types].filter((type) => !declared.has(type as string))).toEqual([]);
 });
 
-// Planted past `recordEvent`, which would not compile with another outcome; `test.…` is of no use-case.
-test('every event that a test plants by SQL is declared, with the outcome it has', async () => {
+// Inserted without `recordEvent`, which would not compile with another outcome; no use-case writes `test.…`.
+test('every event that a test inserts by SQL is declared with its outcome', async () => {
   const outcomes = new Map((await collectAuditEvents()).map((event) => [event.type, event.outcomes]));
   let planted = 0;
   const wrong: string[] = [];

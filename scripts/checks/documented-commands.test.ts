@@ -10,7 +10,7 @@ const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation}/*.md', 
   exclude: (path) => /generated|(\.test|-harness)\.ts$/.test(path),
 });
 
-/** Every `npx sallyport …` that a page, or what the product itself says, tells a reader to run, up to its end. */
+/** Every complete `npx sallyport …` command in a page or in a message of the product. */
 const commands = new Set(
   pages.flatMap((page) =>
     [...readFileSync(join(root, page), 'utf8').matchAll(/npx sallyport ([a-z][^`\n|)';$…]+)/g)].map(([, words]) =>
@@ -19,7 +19,7 @@ const commands = new Set(
   ),
 );
 
-/** The page of help for the verbs a command begins with; of the first one, where the second is an argument of it. */
+/** The help of the verbs with which a command begins; if the second word is an argument, that of the first verb. */
 function helpOf(verbs: readonly string[]): string {
   let found = program;
   for (const verb of verbs) found = found.commands.find((command) => command.name() === verb) ?? found;
@@ -39,7 +39,7 @@ describe('commands in runbooks and guides', () => {
     const verbs = words.slice(0, words.findIndex((word) => !/^[a-z]+(-[a-z]+)*$/.test(word)) >>> 0).slice(0, 2);
     const help = helpOf(verbs);
     const usage = `Usage: sallyport ${verbs.join(' ')}`;
-    // A verb with an argument in place of a second verb shows the first one's page.
+    // If an argument stands in place of a second verb, the help is that of the first verb.
     expect(help.startsWith(usage) || help.startsWith(`Usage: sallyport ${verbs[0]} [options]`)).toBe(true);
     for (const option of words.filter((word) => word.startsWith('-') && word !== '-' && !everywhere.includes(word)))
       expect(help, option).toMatch(new RegExp(`(^|[\\s,])${option}[\\s,]`, 'm'));

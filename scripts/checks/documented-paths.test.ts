@@ -14,12 +14,12 @@ const folders = new Set(
       .map((name) => `${name}/`),
   ),
 );
-/** Without what is generated and what only keeps a result. */
+/** Excludes generated pages and pages that only record results. */
 const pages = files.filter((file) => file.endsWith('.md') && !/(^|\/)(results|reference)\//.test(file)).sort();
 
-/** Files that are somewhere else: in the data directory or a bucket, and in the reader's own project. */
+/** Files outside the repository: in the data directory or a bucket, or in the reader's own project. */
 const ELSEWHERE = new Set(['marks.json', 'audit-mark.json', 'dev-credentials.json', 'verifier.mjs', 'run/']);
-/** Where a path of a page may begin, beside the root and the folder of the page. */
+/** Folders in which a path of a page may begin, besides the root and the folder of the page. */
 const SHORTENED = ['services', 'services/domain', 'services/platform', 'services/api', 'load-tests'];
 
 const looksLikePath = (word: string): boolean =>
@@ -47,7 +47,7 @@ function patternOf(path: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-/** As written, below a folder that pages leave out, or by its name alone; `<name>`, `…`, `*` and `{a,b}` stand for any. */
+/** Matches a path as written, below a folder that pages omit, or by its name alone; `<name>`, `…`, `*` and `{a,b}` are wildcards. */
 function isThere(path: string, page: string): boolean {
   if (ELSEWHERE.has(path) || folders.has(path)) return true;
   // A suffix, as `.db.test.ts`.
@@ -62,12 +62,12 @@ function isThere(path: string, page: string): boolean {
   );
 }
 
-test.each(pages)('every file and folder that %s names is there', (page) => {
+test.each(pages)('every file and folder that %s names exists', (page) => {
   const missing = pathsIn(readFileSync(join(root, page), 'utf8')).filter((path) => !isThere(path, page));
   expect(missing).toEqual([]);
 });
 
-test('paths are looked for at all, and one that is not there is found', () => {
+test('the check finds paths, and reports one that does not exist', () => {
   expect(pages).toContain('docs/how-to/operate.md');
   expect(pages.flatMap((page) => pathsIn(readFileSync(join(root, page), 'utf8'))).length).toBeGreaterThan(300);
   const text =
@@ -76,7 +76,7 @@ test('paths are looked for at all, and one that is not there is found', () => {
   expect(pathsIn(text).filter((path) => !isThere(path, 'README.md'))).toEqual(['a/gone.ts']);
 });
 
-test('the test that operators are shown for what telemetry leaves out is the one that plants secrets in every route', () => {
+test('the test to which operators are referred for telemetry is the one that plants secrets in every route', () => {
   const [, file = ''] =
     /`([^`]+)` plants canaries/.exec(readFileSync(join(root, 'docs/how-to/operate.md'), 'utf8')) ?? [];
   expect(readFileSync(join(root, file), 'utf8')).toContain('no secret sent through any route');

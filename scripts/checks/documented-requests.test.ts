@@ -21,10 +21,10 @@ type Shown = {
 };
 
 const INLINE = /`(GET|POST|PUT|PATCH|DELETE) ([^`\s]*\/[^`\s]*)`(?: `(\{[^`]*\})`)?([^`\n.;]{0,80})/g;
-/** A request's body, not the answer's. */
+/** A body of a request, not of a response. */
 const JSON_BLOCK = /`POST ([^`\s]+)`(?:(?! answers )[^\n])*:\n\n```json\n([\s\S]*?)```/g;
 const CURL = /curl (?:[^`\n\\]|\\\n|\\")+/g;
-/** Where pages reach the API. */
+/** Names by which pages address the API. */
 const API = /(?:\$API|\$BETTER_AUTH_URL|localhost:(?:3000|8080)|<host>:3000)(\/[^\s"')|]*)/;
 const UUID = '0190b1d4-0000-7000-8000-000000000000';
 
@@ -61,7 +61,7 @@ function requestsOf(page: string): Shown[] {
 
 const segmentsOf = (path: string): string[] => path.split('/').map((part) => (/^[{<].*[}>]$/.test(part) ? '*' : part));
 
-/** The endpoints a shown address may mean: one, unless it begins with `…`. */
+/** The endpoints that a shown address may mean: one, unless it begins with `…`. */
 function endpointsOf({ method, address }: Shown): Endpoint[] {
   const path = segmentsOf((address.split('?')[0] as string).replace(/^…/, ''));
   return endpoints.filter((endpoint) => {
@@ -73,7 +73,7 @@ function endpointsOf({ method, address }: Shown): Endpoint[] {
 
 type ObjectSchema = JsonSchema & { properties?: Record<string, unknown>; required?: string[]; anyOf?: ObjectSchema[] };
 
-/** Why a schema does not take a body of these names, of which those with a `?` may be left out; null where it does. */
+/** Why a schema refuses a body with these members, of which those with a `?` are optional; null if it accepts it. */
 function misfitOf(schema: ObjectSchema, body: string): string | null {
   if (schema.anyOf !== undefined && !schema.properties)
     return schema.anyOf.some((one) => misfitOf(one, body) === null) ? null : 'fits none of its forms';
@@ -90,7 +90,7 @@ function misfitOf(schema: ObjectSchema, body: string): string | null {
   return missing === undefined ? null : `needs "${missing}" too`;
 }
 
-/** What is wrong with a shown request by the contract of one endpoint; null where it fits. */
+/** Why a shown request violates the contract of one endpoint; null if it matches. */
 function faultOf(shown: Shown, endpoint: Endpoint): string | null {
   const query = new URLSearchParams(shown.address.split('?')[1] ?? '');
   const known = endpoint.query === undefined ? {} : (jsonSchemaOf(endpoint.query) as ObjectSchema).properties;
@@ -110,13 +110,13 @@ const pages = globSync(['README.md', 'docs/{how-to,runbooks,explanation}/*.md'],
 const shown = pages.flatMap(requestsOf);
 
 describe('requests in guides and runbooks', () => {
-  test('there are some, of every kind', () => {
+  test('the pages contain requests of every kind', () => {
     expect(shown.length).toBeGreaterThan(60);
     expect(shown.filter(({ body }) => body !== undefined).length).toBeGreaterThan(15);
     expect(shown.filter(({ status }) => status !== undefined).length).toBeGreaterThan(2);
   });
 
-  test('a wrong path, member, value, query or status is found', () => {
+  test('the check reports a wrong path, member, value, query or status', () => {
     const find = (text: Partial<Shown>): string | null => {
       const one = {
         page: '',

@@ -3,7 +3,7 @@ import { failuresOf } from './failed-tests.ts';
 
 const passed = { fullName: 'adds', status: 'passed', failureMessages: [] };
 
-test('a failed test is told by its file, its name and the first lines of why', () => {
+test('a failed test is reported with its file, its name and the first lines of its message', () => {
   const why = ['Error: expected 3', ...Array.from({ length: 40 }, (_, line) => `    at line ${line}`)].join('\n');
   const [failure, ...others] = failuresOf(
     {
@@ -22,13 +22,13 @@ test('a failed test is told by its file, its name and the first lines of why', (
   expect(failure?.split('\n')).toHaveLength(13);
 });
 
-test('a file that failed outside its tests is told by itself, with its message', () => {
+test('a file that failed outside its tests is reported with its message', () => {
   const file = { name: '/here/sum.test.ts', status: 'failed', message: 'no database', assertionResults: [passed] };
   expect(failuresOf({ testResults: [file] }, '/here')).toEqual(['sum.test.ts\n    no database']);
   expect(failuresOf({ testResults: [{ ...file, message: undefined }] }, '/here')).toEqual(['sum.test.ts\n    ']);
 });
 
-test('nothing is told of what passed, nor of a report that is not there', () => {
+test('passed tests and a missing report are not reported', () => {
   const file = { name: '/here/sum.test.ts', status: 'passed', assertionResults: [passed] };
   expect(failuresOf({ testResults: [file] }, '/here')).toEqual([]);
   expect(failuresOf({}, '/here')).toEqual([]);

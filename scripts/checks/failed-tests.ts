@@ -1,4 +1,4 @@
-/** What vitest's JSON report tells of a run, as far as it is read here. */
+/** The members of vitest's JSON report that are read here. */
 export type TestReport = {
   readonly numPassedTests?: number;
   readonly numFailedTests?: number;
@@ -24,8 +24,8 @@ const firstLines = (text: string): string =>
     .join('\n');
 
 /**
- * Every failure of a run as text: `file › test` and the first lines of why, or the file alone where it failed
- * outside its tests. A log of thousands of lines is cut somewhere; its last lines are what everybody sees.
+ * Every failure of a run as text: `file › test` and the first lines of the message, or the file alone if it failed
+ * outside its tests. They are printed last, because a log of thousands of lines may be truncated before its end.
  */
 export function failuresOf(report: TestReport, root: string): string[] {
   return (report.testResults ?? []).flatMap((file) => {

@@ -55,7 +55,7 @@ const bySeries = new Map(catalogue().flatMap((metric) => seriesNames(metric).map
 
 const routes = new Set((await collectEndpoints()).map(({ path }) => path));
 
-/** The values a label may have; null where they are not known here. */
+/** The possible values of a label; null if they are unknown here. */
 function valuesOf(metric: MetricInfo, label: string): readonly string[] | null {
   if (label === 'route') return [...routes];
   return metric.labels[label] ?? null;
@@ -88,11 +88,11 @@ function faultsOf({ metric, matchers }: Selector): string[] {
 }
 
 describe('queries', () => {
-  test('there are some', () => {
+  test('the dashboards and alerts contain queries', () => {
     expect(queries.length).toBeGreaterThan(60);
   });
 
-  test.each(queries)('$where asks for metrics, labels and values that exist', ({ expr }) => {
+  test.each(queries)('$where uses metrics, labels and values that exist', ({ expr }) => {
     const query = readPromQuery(expr);
     expect(query.errors).toEqual([]);
     expect(query.selectors.length).toBeGreaterThan(0);
@@ -105,7 +105,7 @@ describe('queries', () => {
     expect(query.groupings.filter((label) => !known.has(label))).toEqual([]);
   });
 
-  test('a query of a metric, label or value that does not exist is found', () => {
+  test('the check reports a query of a metric, label or value that does not exist', () => {
     const faults = (expr: string): string[] => readPromQuery(expr).selectors.flatMap(faultsOf);
     expect(faults('rate(sallyport_logins[5m])')).toEqual(['no metric sallyport_logins']);
     expect(faults('sallyport_logins_total{result="ok"}')).toEqual(['sallyport_logins_total has no label result']);
@@ -121,7 +121,7 @@ describe('queries', () => {
 });
 
 describe('dashboards', () => {
-  test('are six, each panel with a title of its own, a description, a unit and a query', () => {
+  test('are six, and each panel has a unique title, a description, a unit and a query', () => {
     expect(new Set(dashboards.map(({ uid }) => uid)).size).toBe(6);
     for (const panel of panels) {
       expect(panel.description.length, panel.title).toBeGreaterThan(30);
@@ -173,7 +173,7 @@ describe('alerts', () => {
     for (const part of ['Means', 'Confirm', 'Do', 'Do not']) expect(runbook).toContain(`\n## ${part}\n`);
   });
 
-  test('each is tested for when it fires and for when it does not', () => {
+  test('each alert has tests in which it fires and does not fire', () => {
     const tested = filesOf('.test.yaml').flatMap((file) =>
       readYaml<TestFile>(file).tests.flatMap((each) => each.alert_rule_test),
     );
@@ -186,7 +186,7 @@ describe('alerts', () => {
     expect(names.filter((name) => !quiet.has(name))).toEqual([]);
   });
 
-  test('every rule file has its test file and no runbook is without its alert', () => {
+  test('every rule file has a test file, and every runbook has an alert', () => {
     expect(
       filesOf('.test.yaml')
         .map((file) => file.replace('.test.yaml', '.yaml'))

@@ -2,17 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** What every test stands on: a change there reaches all of them. */
+/** Files that every test depends on: a change of one reaches all tests. */
 const EVERYTHING = /^(package(-lock)?\.json|tsconfig\.json|vitest\.config\.ts|\.npmrc)$/;
 /** Tests that read the whole repository by patterns, as a linter does. */
 const READS_ALL = /^scripts\/checks\/[^/.]+\.test\.ts$/;
 const SOURCE = /\.(ts|mts|mjs|js)$/;
-/** Types are the type checker's; comments name files for their readers. */
+/** Removes type imports, which the type checker covers, and comments, which name files for readers only. */
 const UNSEEN = /^(import|export) type [^;]*;|^\s*(\/\/|\/?\*).*$/gm;
 const NAMED = /(['"`])([^'"`\n\\$]{2,120})\1/g;
 
 /**
- * What a source names in strings, relative to itself or to the root (`#`): the modules it imports, the programs it
+ * The paths that a source names in strings, relative to itself or to the root (`#`): the modules it imports, the programs it
  * starts, the pages it reads, and folders, as that of the migrations.
  */
 function namedBy(path: string, text: string): string[] {
@@ -20,7 +20,7 @@ function namedBy(path: string, text: string): string[] {
   return names.flatMap((name) => [join(dirname(path), name), normalize(name)]).map((place) => place.replace(/\/$/, ''));
 }
 
-/** A file, and every folder that holds it. */
+/** A file, and every folder that contains it. */
 function withFolders(path: string): string[] {
   const parts = path.split('/');
   return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
@@ -38,7 +38,7 @@ export function testsReachedBy(
   const isTest = (path: string): boolean => path.endsWith('.test.ts');
   if (changed.some((path) => EVERYTHING.test(path))) return files.filter(isTest);
   const sources = files.filter((path) => SOURCE.test(path));
-  // A folder of sources is named by words that mean something else.
+  // The name of a source folder is also an ordinary word.
   const codeFolders = new Set(sources.flatMap((path) => withFolders(path).slice(0, -1)));
   const namers = new Map<string, Set<string>>();
   for (const path of sources)
@@ -55,7 +55,7 @@ const git = (...args: readonly string[]): string[] =>
     .split('\0')
     .filter(Boolean);
 
-/** The same of this repository: what changed since it left a commit, what is not committed yet included. */
+/** The same for this repository: changes since it branched from a commit, including uncommitted ones. */
 export function testsReachedSince(ref: string): string[] {
   const untracked = git('ls-files', '--others', '--exclude-standard');
   const deleted = new Set(git('ls-files', '--deleted'));

@@ -11,7 +11,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 let product: Product;
 beforeAll(async () => {
-  // A reader has no other limits than these.
+  // Rate limits stay as a reader has them.
   product = await startProduct({ clusterDir: inject('clusterDir'), env: { RATE_LIMIT_PROFILE: 'default' } });
 });
 afterAll(() => product?.dispose());
@@ -22,13 +22,13 @@ function bash(
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<{ code: number | null; output: string }> {
-  // What a reader keeps of `mktemp`.
+  // The folders that `mktemp` creates.
   const temporary = mkdtempSync(join(tmpdir(), 'sallyport-shell-'));
   return new Promise<{ code: number | null; output: string }>((done, fail) => {
     const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
       cwd: ROOT,
       env: { ...process.env, TMPDIR: temporary, ...env },
-      // A bash that reads from a socket takes itself for a remote shell's, and reads the start-up files of its machine.
+      // A bash whose input is a socket believes that it is a remote shell, and reads start-up files.
       stdio: ['ignore', 'pipe', 'pipe'],
       signal,
     });
@@ -40,7 +40,7 @@ function bash(
 }
 
 // Some twenty commands, each a process of its own.
-test('the README tour runs as it stands', { timeout: 180_000 }, async ({ signal }) => {
+test('the README tour runs as printed', { timeout: 180_000 }, async ({ signal }) => {
   const readme = await readFile(resolve(ROOT, 'README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```bash tour\n([\s\S]*?)```/g)].map(([, block]) => block);
   expect(blocks.length).toBeGreaterThanOrEqual(4);
@@ -64,7 +64,7 @@ test('the five lines of the banner end in a token validated, revoked, refused, a
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
 });
 
-/** Shows tokens to the verifier; what is ended is refused after the next reading of the feed. */
+/** Passes tokens to the verifier; it refuses a revoked token after its next poll of the feed. */
 const USE_OF_VERIFIER = `
 import { check, follow } from './verifier.mjs';
 const { API, DEMO_EMAIL: email, DEMO_PASSWORD: password } = process.env;
@@ -93,7 +93,9 @@ await tell('its user ended', second);
 process.exit(0);
 `;
 
-test('the verifier of check-tokens.md takes good tokens, and refuses them once they are ended', async ({ signal }) => {
+test('the verifier of check-tokens.md accepts valid tokens, and refuses them once they are revoked', async ({
+  signal,
+}) => {
   const page = await readFile(resolve(ROOT, 'docs/how-to/check-tokens.md'), 'utf8');
   const [, verifier = ''] = /```js verifier\n([\s\S]*?)```/.exec(page) ?? [];
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-verifier-'));
@@ -117,7 +119,7 @@ test('the verifier of check-tokens.md takes good tokens, and refuses them once t
   }
 });
 
-test('every file the README and CONTRIBUTING name is there', async () => {
+test('every file that README and CONTRIBUTING name exists', async () => {
   for (const page of ['README.md', 'CONTRIBUTING.md']) {
     const text = await readFile(resolve(ROOT, page), 'utf8');
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path as string);

@@ -14,12 +14,12 @@ const rows = [...page.matchAll(/^- \*\*([A-Z][A-Z0-9-]*\d)\*\* .+\n((?: {2}- .+\
 }));
 const ids = rows.map(({ id }) => id);
 const titles = testTitles(root);
-/** An id as a word of its own: `U1` is neither in `U10` nor in `x-U1`. */
+/** An id as a whole word: `U1` is neither in `U10` nor in `x-U1`. */
 const namesAnId = (text: string): boolean =>
   text.match(LONG_ID) !== null || new RegExp(`(?<![\\w-])(?:${ids.join('|')})(?![\\w-])`).test(text);
 
 describe('the page of requirements', () => {
-  test('has each id once, the OWASP API Top 10 among the sources', () => {
+  test('has each id once, and names the OWASP API Top 10 among the sources', () => {
     expect(rows.length).toBeGreaterThan(130);
     expect(rows).toHaveLength(page.match(/^- /gm)?.length ?? 0);
     expect(new Set(ids).size).toBe(ids.length);
@@ -27,7 +27,7 @@ describe('the page of requirements', () => {
     expect([...covered].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  test('names for each id one to three tests, each by a title that exactly one test has', () => {
+  test('names one to three tests for each id, each by a title that exactly one test has', () => {
     const files = Map.groupBy(titles, ({ title }) => title);
     const wrong = rows.flatMap(({ id, titles: named }) => [
       ...(named.length < 1 || named.length > 3 ? [`${id}: ${named.length} tests`] : []),
@@ -38,7 +38,7 @@ describe('the page of requirements', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('is the one place of the ids: no title, no comment and no other document has one', () => {
+  test('is the only place of the ids: no title, comment or other document contains one', () => {
     expect(['J7: a token', 'a password (U1, ASVS 6.2.1)', 'A-TOK-04', '(D-MWA-16)'].every(namesAnId)).toBe(true);
     expect(['U10: x', 'xU1', 'RS256', 'UTF8'].some(namesAnId)).toBe(false);
     const inTitles = titles.filter(({ title }) => namesAnId(title)).map(({ file, title }) => `${file}: ${title}`);

@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.t
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** What pages hand to psql: after `-c`, and between the marks of a here-document. */
+/** SQL that pages pass to psql: after `-c`, and in here-documents. */
 const statements = globSync('docs/{runbooks,how-to}/*.md', { cwd: root }).flatMap((page) => {
   const text = readFileSync(resolve(root, page), 'utf8');
   return [
@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 describe('SQL in runbooks', () => {
-  test('there is some, of both kinds', () => {
+  test('the pages contain SQL of both kinds', () => {
     expect(statements.length).toBeGreaterThan(10);
     expect(statements.some(({ sql }) => sql.includes('COMMIT'))).toBe(true);
   });
@@ -38,7 +38,7 @@ describe('SQL in runbooks', () => {
   });
 });
 
-test('AuditOutboxStrayRows: its last step makes the partition that rows in the way of it kept from being made', async () => {
+test('AuditOutboxStrayRows: the last step creates the partition that stray rows prevented', async () => {
   const day = '2031-05-05';
   const sql = statements.find(
     (each) => each.page.endsWith('AuditOutboxStrayRows.md') && each.sql.includes('COMMIT'),
@@ -50,6 +50,6 @@ test('AuditOutboxStrayRows: its last step makes the partition that rows in the w
   const make = async () => (await client.query('SELECT audit_outbox_partition($1) AS made', [day])).rows;
   expect(await make()).toEqual([{ made: null }]);
   await client.query(sql.replaceAll('2026-11-20', day).replaceAll('2026-11-21', '2031-05-06'));
-  // There already.
+  // The partition exists already.
   expect(await make()).toEqual([{ made: false }]);
 });

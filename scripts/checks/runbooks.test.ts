@@ -8,7 +8,7 @@ import { sections } from '#services/platform/config/load.ts';
 const root = resolve(import.meta.dirname, '../..');
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');
 const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation,adr}/*.md'], { cwd: root }).sort();
-/** What an operator follows to the letter. */
+/** Pages that an operator follows step by step. */
 const guides = pages.filter((page) => /^docs\/(runbooks|how-to)\//.test(page));
 
 type Mention = { readonly uid: string; readonly title: string };
@@ -55,7 +55,7 @@ function brokenLinks(page: string): string[] {
 
 /** Variables that are not ours, or that are made of a name the operator chooses. */
 const FOREIGN = /^(NODE_|OTEL_|XDG_|PG|OIDC_|GOOGLE_|GITHUB_|CLIENT_(ID|SECRET)$|ON_ERROR_STOP$)/;
-/** What a container reads from files, by the list of its entry point. */
+/** Secrets that a container reads from files, by the list of its entry point. */
 const fromFiles = [...textOf('deploy/container/entry.mjs').matchAll(/'([A-Z_]+)'/g)].map(([, name]) => `${name}_FILE`);
 const settings = new Set([
   ...Object.values(sections).flatMap((section) => Object.values(section).map(({ env }: { env: string }) => env)),
@@ -83,7 +83,7 @@ describe('pages for operators', () => {
     ).toEqual([]);
   });
 
-  test('panels are looked for at all, and one that does not exist is found', () => {
+  test('the check finds panels, and reports one that does not exist', () => {
     expect(guides.flatMap((page) => panelsIn(textOf(page))).length).toBeGreaterThan(40);
     expect(panelsIn('_One_ and _Two_ on [a](/d/sallyport-a), _Three_ on [b](/d/sallyport-b)')).toEqual([
       { uid: 'sallyport-a', title: 'One' },
@@ -97,13 +97,13 @@ test.each(pages)('every link of %s leads to a page, and to a heading of it', (pa
   expect(brokenLinks(page)).toEqual([]);
 });
 
-/** What `docker compose logs … | grep '…'` looks for, without the JSON around it. */
+/** The text that `docker compose logs … | grep '…'` searches for, without the JSON around it. */
 const searchesIn = (page: string): string[] =>
   [...textOf(page).matchAll(/docker compose logs[^\n|]*\| grep (?:-\w+ )?'([^'<]+)'/g)].map(([, text = '']) =>
     text.replace(/^"msg":"/, '').replace(/"$/, ''),
   );
 
-test('every log line that a runbook searches for is one that the product writes', () => {
+test('the product writes every log line that a runbook searches for', () => {
   const sources = globSync('{services,cli,jobs}/**/*.ts', { cwd: root, exclude: (path) => path.endsWith('.test.ts') });
   const product = sources.map(textOf).join('\n');
   const searches = guides.flatMap((page) => searchesIn(page).map((text) => ({ page, text })));

@@ -9,7 +9,7 @@ import { send } from '#testing/http-client.ts';
 import { smoke, smokeOfDefect } from '../stack/smoke.ts';
 import { readPromQuery } from './promql.ts';
 
-/** Metrics of dashboards and alerts without a series after a run in which all is well, each with the reason. */
+/** Metrics of dashboards and alerts without a series after a run without failures, each with the reason. */
 const silentWhenWell: Readonly<Record<string, string>> = {
   sallyport_rate_limit_refusals_total: 'no client exceeds a limit',
 };
@@ -22,7 +22,7 @@ const rules = readdirSync(folder)
   .flatMap((group) => group.rules);
 const panels = dashboards.flatMap(({ rows }) => rows.flatMap((row) => row.panels));
 const exprs = [...rules.map(({ expr }) => expr), ...panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))];
-/** What Prometheus makes itself: recorded, and whether a target answers. */
+/** Metrics that Prometheus creates itself: recorded ones, and `up`. */
 const own = new Set(['up', ...rules.flatMap(({ record }) => record ?? [])]);
 const named = [...new Set(exprs.flatMap((expr) => readPromQuery(expr).selectors.map(({ metric }) => metric)))]
   .filter((metric) => !own.has(metric))
@@ -49,6 +49,6 @@ test('every metric that a dashboard or an alert names has a series with a value 
     missing = named.filter((metric) => !scraped.has(metric));
     return missing.every((metric) => metric in silentWhenWell);
   }).catch(() => expect(missing, 'metrics without a series').toEqual(Object.keys(silentWhenWell)));
-  // A reason outlives its metric nowhere.
+  // No reason may remain for a metric that has a series.
   expect(Object.keys(silentWhenWell).filter((metric) => !named.includes(metric))).toEqual([]);
 });

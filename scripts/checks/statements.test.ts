@@ -9,7 +9,7 @@ const shippedOf = (pattern: string) =>
     .filter((file) => !/(\.test|-harness)\.ts$|\/(testing|generated|define)\//.test(file))
     .map((file) => ({ file, text: readFileSync(resolve(ROOT, file), 'utf8') }));
 
-test('no two statements share a name: a connection that has prepared the one refuses the other', () => {
+test('no two statements share a name: a connection that has prepared one refuses the other', () => {
   const names = shippedOf('{services,cli,jobs}/**/*.ts').flatMap(({ text }) =>
     [...text.matchAll(/defineStatement\(\s*'(\w+)'/g)].map(([, name]) => name),
   );

@@ -22,7 +22,7 @@ const one = (settings: ReadonlyMap<string, readonly string[]>, key: string): str
   settings.get(key)?.[0];
 
 describe('units of systemd', () => {
-  test('there is one for each role of the container’s entry point, and one file for what they share', () => {
+  test('there is one unit for each role of the container’s entry point, and one file with their common settings', () => {
     expect(globSync('**/*.{service,conf}', { cwd: folder }).sort()).toEqual(
       [shared, ...roles.map((role) => `sallyport-${role}.service`)].sort(),
     );
@@ -35,7 +35,7 @@ describe('units of systemd', () => {
     accessSync(join(root, 'node_modules/.bin/node'), constants.X_OK);
   });
 
-  test('no unit has a right it does not need', () => {
+  test('no unit has an unneeded right', () => {
     expect(Object.fromEntries([...common].map(([key, values]) => [key, values.at(-1)]))).toMatchObject({
       User: 'sallyport',
       NoNewPrivileges: 'yes',
@@ -53,7 +53,7 @@ describe('units of systemd', () => {
     for (const settings of [common, ...roles.map(unitOf)]) expect(settings.has('MemoryDenyWriteExecute')).toBe(false);
   });
 
-  test('secrets are credentials of the unit, never text in it or variables of its environment', () => {
+  test('secrets are credentials of the unit, never text or environment variables in it', () => {
     for (const role of roles) {
       const unit = unitOf(role);
       const given = [...(common.get('LoadCredential') ?? []), ...(unit.get('LoadCredential') ?? [])];
@@ -78,7 +78,7 @@ describe('units of systemd', () => {
     }
   });
 
-  test('requests go before jobs, and each process has a metrics port of its own', () => {
+  test('the API has a higher priority than the worker, and each process has a separate metrics port', () => {
     const [api, worker] = [unitOf('api'), unitOf('worker')];
     expect(Number(one(api, 'CPUWeight'))).toBeGreaterThan(Number(one(worker, 'CPUWeight')));
     expect(Number(one(worker, 'Nice'))).toBeGreaterThan(Number(one(api, 'Nice') ?? 0));
@@ -90,7 +90,7 @@ describe('units of systemd', () => {
   });
 
   const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
-  test.runIf(hasSystemd)('systemd itself finds nothing wrong, and rates the exposure of each at 2.0 or less', () => {
+  test.runIf(hasSystemd)('systemd reports no error, and rates the exposure of each unit at 2.0 or less', () => {
     const copy = mkdtempSync(join(tmpdir(), 'sallyport-units-'));
     try {
       cpSync(folder, copy, { recursive: true });
@@ -104,7 +104,7 @@ describe('units of systemd', () => {
       for (const role of roles) {
         const unit = join(copy, `sallyport-${role}.service`);
         const { status, stdout, stderr } = analyze('verify', '--man=no', unit);
-        // An unknown key is a line on stderr, and no failure.
+        // systemd reports an unknown key on stderr, but does not fail.
         expect([status, stdout, stderr]).toEqual([0, '', '']);
         const security = analyze('security', '--offline=true', '--threshold=20', '--no-pager', unit);
         expect([security.status, security.stdout.match(/exposure level .*: ([\d.]+)/)?.[1]]).toEqual([

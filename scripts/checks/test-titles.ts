@@ -7,11 +7,11 @@ const TITLE = /\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,\s*(?:async\b|function\b|
 // A test of promtool.
 const NAME = /^\s*- name: (.+)$/gm;
 
-/** Every file of the repository's own that a pattern matches. */
+/** Every file of this repository that a pattern matches. */
 export const sourceFiles = (root: string, pattern: string): string[] =>
   globSync(pattern, { cwd: root, exclude: (path) => /(^|\/)(node_modules|\.[a-z]+|generated)(\/|$)/.test(path) });
 
-/** The titles of every test and group of tests of the repository, as written. */
+/** The titles of all tests and groups of tests in this repository, as written. */
 export function testTitles(root: string): TestTitle[] {
   const titlesIn = (files: string[], form: RegExp, group: number): TestTitle[] =>
     files.flatMap((file) =>

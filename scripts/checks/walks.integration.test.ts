@@ -47,7 +47,7 @@ const everyWrite = (): string[] => filesIn(/\*\*A request that writes\*\*.*/.exe
 /** Enqueues the sealing of the audit event, before or after the response. */
 const AFTERWARDS = 'services/platform/queue/producer.ts';
 
-/** Files that ran without being named, but for those that run with no request too, and files named that did not run. */
+/** Files that ran but are not named (except files that also run without a request), and named files that did not run. */
 function differences(name: string, named: readonly string[]) {
   const ran = run[name] ?? [];
   const idle = [...(run.idle ?? []), AFTERWARDS];

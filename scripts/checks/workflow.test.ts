@@ -15,7 +15,7 @@ type Workflow = {
 const workflow = parse(read('.github/workflows/ci.yml')) as Workflow;
 const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
 
-test('continuous integration runs .ci/run on every pull request, and on the Node of .nvmrc', () => {
+test('continuous integration runs .ci/run for every pull request, on the Node of .nvmrc', () => {
   expect(Object.keys(workflow.on)).toEqual(['push', 'pull_request']);
   expect(steps.filter(({ run }) => run === '.ci/run')).toHaveLength(1);
   accessSync(join(root, '.ci/run'), constants.X_OK);
@@ -25,7 +25,7 @@ test('continuous integration runs .ci/run on every pull request, and on the Node
   expect(dependencies.node.split('.')[0]).toBe(read('.nvmrc').trim());
 });
 
-test('the workflow may only read, keeps no credentials, and names a version of every action', () => {
+test('the workflow may only read, keeps no credentials, and pins the version of every action', () => {
   expect(workflow.permissions).toEqual({ contents: 'read' });
   for (const job of Object.values(workflow.jobs)) expect(job.permissions).toBeUndefined();
   for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^actions\/[a-z-]+@v\d+$/);

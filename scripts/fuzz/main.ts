@@ -14,19 +14,19 @@ const HELP = `npm run fuzz -- [options]
 Starts products on databases of their own, asks for tokens, and lets Schemathesis ${VERSION} (from PyPI, in a virtual
 environment under .sallyport/) send fitting and unfitting requests to every operation of /openapi.json as each role, by
 a browser's session and by an API key. Exits 1 when an answer is a fault, has an undocumented status, content type or
-header, or does not fit its schema, and when a credential was dead at the end of its run.
+header, or does not match its schema, and if a credential is no longer accepted at the end of its run.
 
   --as <name>         ${Object.keys(REQUESTERS).join(', ')}; repeatable (all)
-  --examples <n>      most test cases of one operation (40)
+  --examples <n>      maximum number of test cases per operation (40)
   --seed <n>          repeats a run (1)
-  --only <regex>      operation ids to ask (all)
-  --url <url>         a running development product in place of a new one; --credentials names its file
+  --only <regex>      operations to test, by operationId (all)
+  --url <url>         use a running development product instead of a new one; --credentials names its file
   --credentials <f>   dev-credentials.json of that product
 `;
 
-/** Endless answers. */
+/** Endpoints that stream without end. */
 const STREAMS = ['streamRevocations', 'streamSecurityEvents'];
-/** What may end the run's own credential: ids of answers come back in later requests. */
+/** Operations that may revoke the run's own credential, since later requests reuse ids from responses. */
 const ENDING = [
   'compromiseKey',
   'deleteClient',
@@ -46,14 +46,14 @@ const ENDING = [
   'signOut',
   'signOutAlias',
 ];
-/** What ends it for certain. */
+/** Operations that always revoke it. */
 const LAST = ['deleteOwnUser', 'deleteUserAlias'];
 
 type Pass = { readonly filter: readonly string[]; readonly survives: boolean };
 
 const anyOf = (operations: readonly string[]): string => `^(${operations.join('|')})$`;
 
-/** Which operations are asked together: first all that leave the credential alive, then what may not. */
+/** Groups of operations: first all that keep the credential valid, then the others. */
 function passesOf(only: string | undefined): Pass[] {
   const wanted = new RegExp(only ?? '');
   const rest = [...(only === undefined ? [] : ['--include-operation-id-regex', only])];
@@ -78,20 +78,20 @@ const CHECKS = [
   'ignored_auth',
 ].join(',');
 
-// A full queue and a store that is being restarted say so; every other 5xx is a fault.
-const CONFIG = `# Each role comes with its own credential.
+// A 503 for a full queue or a restarting store is allowed; every other 5xx is a failure.
+const CONFIG = `# Each role has its own credential.
 [auth]
 auto-signup = false
 
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", "503"]
 
-# A body or an address past its limit is refused before it is read.
+# A body or an address over its limit is refused before it is read.
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "431", "503"]
 `;
 
-/** One login lasts a pass, and is fresh enough for it. */
+/** One sign-in stays recent enough for a whole pass. */
 const LASTING = { JWT_ACCESS_EXPIRY: '7200', STEP_UP_SECONDS: '7200' };
 
 const NAMES = Object.keys(REQUESTERS) as RequesterName[];
@@ -103,7 +103,7 @@ function run(command: string, args: readonly string[], cwd: string): Promise<num
   });
 }
 
-/** Path of the program, installed on first use. Throws where Python or PyPI is out of reach. */
+/** Path of the program, installed on first use. Throws if Python or PyPI is unavailable. */
 async function schemathesis(folder: string): Promise<string> {
   const program = join(folder, 'bin/schemathesis');
   if (existsSync(program)) return program;
@@ -147,12 +147,12 @@ async function main(): Promise<number> {
   const failed = new Set<string>();
   for (const name of names)
     for (const { filter, survives } of passesOf(values.only)) {
-      // Each pass has a product of its own: what one ends, another may need.
+      // Each pass has a separate product, because one pass may revoke what another needs.
       const own = given === undefined ? await startProduct({ env: LASTING }) : undefined;
       try {
         const target = (given ?? own) as Target;
         const requester = await REQUESTERS[name](target);
-        if (!(await requester.isAlive())) throw new Error(`what was to be sent as ${name} opens nothing`);
+        if (!(await requester.isAlive())) throw new Error(`the credential of ${name} is not accepted`);
         process.stderr.write(`\nfuzz: as ${name}\n`);
         const status = await run(
           program,
@@ -173,7 +173,7 @@ async function main(): Promise<number> {
             '1',
             '--suppress-health-check',
             'all',
-            // A rubbish cookie beside a good token changes nothing, and is no bad credential.
+            // An invalid cookie beside a valid token has no effect, so it is not an invalid credential.
             '--generation-with-security-parameters',
             'false',
             '--generation-database',
@@ -183,7 +183,7 @@ async function main(): Promise<number> {
           folder,
         );
         if (status !== 0) failed.add(name);
-        if (survives && !(await requester.isAlive())) failed.add(`${name} (its credential is dead)`);
+        if (survives && !(await requester.isAlive())) failed.add(`${name} (its credential is no longer accepted)`);
       } finally {
         await own?.dispose();
       }

@@ -4,12 +4,12 @@ import { basicHeader, cookieOf, type Received, type Sent, send } from '#testing/
 
 export type Target = Pick<Product, 'api' | 'credentials'>;
 
-/** A caller that requests are sent as: its headers, and whether they are still accepted. */
+/** A caller: the headers of its requests, and whether they are still accepted. */
 export type Requester = { readonly headers: readonly string[]; isAlive(): Promise<boolean> };
 
 type Login = { readonly email: string; readonly password: string };
 
-/** Throws for another answer than what is needed to go on. */
+/** Sends a request that must succeed; throws for any other response. */
 async function ask(api: string, method: string, path: string, sent: Sent): Promise<Received> {
   const answer = await send(api, method, path, sent);
   if (answer.status >= 300) throw new Error(`${method} ${path} was refused: ${answer.status} ${answer.text}`);
@@ -29,7 +29,7 @@ async function asPerson({ api }: Target, login: Login): Promise<Requester> {
   return { headers: [`Authorization: Bearer ${bearer}`], isAlive: opens(api, '/api/auth/user', { bearer }) };
 }
 
-/** A browser of a page of ours. */
+/** A browser on one of our pages. */
 async function asBrowser({ api, credentials }: Target): Promise<Requester> {
   const cookie = cookieOf(await signIn(api, credentials.user));
   return {
@@ -38,7 +38,7 @@ async function asBrowser({ api, credentials }: Target): Promise<Requester> {
   };
 }
 
-/** A new account with one role beside `user`, which an administrator gives it. */
+/** A new account to which an administrator has granted one role besides `user`. */
 const asHolderOf =
   (role: string) =>
   async (target: Target): Promise<Requester> => {
@@ -53,7 +53,7 @@ const asHolderOf =
     return asPerson(target, login);
   };
 
-/** A key that may whatever an administrator may give away. */
+/** A key with every permission that an administrator may grant. */
 async function asApiKey({ api, credentials }: Target): Promise<Requester> {
   const bearer = await bearerOf(api, credentials.admin);
   const { roles } = (await ask(api, 'GET', '/v1/admin/roles?limit=100', { bearer })).body;
@@ -67,7 +67,7 @@ async function asClient({ api, credentials: { client } }: Target): Promise<Reque
   return { headers: [`Authorization: ${basicHeader(client)}`], isAlive: opens(api, '/v1/keys', { basic: client }) };
 }
 
-/** Who asks, by name, in the order of the run. */
+/** The callers by name, in the order of the run. */
 export const REQUESTERS = {
   anonymous: async (): Promise<Requester> => ({ headers: [], isAlive: async () => true }),
   user: (target: Target) => asPerson(target, target.credentials.user),

@@ -22,7 +22,7 @@ const PROVED = [0, 1, 255, 256, 599, 65_535, 65_536, 69_999];
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-conformance-'));
 const program = join(folder, 'tlog-conformance');
 
-/** Builds the program; a reason where this machine cannot. Never waits longer than the limits. */
+/** Builds the program, or returns why this machine cannot. Never waits longer than the limits. */
 function build(): string | null {
   const go = (args: readonly string[], limitSeconds: number) =>
     spawnSync(goProgram() ?? 'go', args, { cwd: import.meta.dirname, timeout: limitSeconds * 1_000, encoding: 'utf8' });
@@ -30,7 +30,7 @@ function build(): string | null {
   if (go(['mod', 'download'], 15).status !== 0) return 'its modules are neither here nor reachable';
   const built = go(['build', '-o', program, '.'], 30);
   if (built.error) return 'building takes too long on this machine';
-  // A program that does not compile is a failure, not a reason to skip.
+  // A program that does not compile is a failure; the test is not skipped.
   if (built.status !== 0) throw new Error(built.stderr);
   return null;
 }
@@ -47,7 +47,7 @@ beforeAll(async () => {
   auditor = await newClient(api, ['audit:read']);
   const [signer] = await createLogSigner(api.ports).signers(ORIGIN);
   const batches = [...HEADS, SIZE].map((size, at) => size - (HEADS[at - 1] ?? 0));
-  // The application's role may not seal.
+  // The database role of the application may not seal.
   const owner = createTestPorts(database.url);
   await sealInBulk(owner.sql, { signer: signer as NoteSigner, batches });
   await owner.end();
@@ -86,13 +86,13 @@ test.skipIf(absent !== null)(
       consistency: HEADS.length + 1,
     });
 
-    // Without the two folders it reads the log alone, whatever lies where it is run.
+    // Without the two folders it reads only the log, whatever its working directory contains.
     const elsewhere = join(folder, 'elsewhere');
     mkdirSync(elsewhere);
     for (const name of ['main.go', '1.tlog-proof']) writeFileSync(join(elsewhere, name), 'not of a log');
     const alone = await run(program, args, { cwd: elsewhere });
     expect(JSON.parse(alone.stdout)).toMatchObject({ size: SIZE, entries: SIZE, proofs: 0, consistency: 0 });
-    // A folder that is not there is not an empty one.
+    // A missing folder is an error, not an empty folder.
     await expect(run(program, [...args, '-earlier', join(folder, 'absent')])).rejects.toThrow(/no such file/);
 
     writeFileSync(join(proofs, '1.leaf'), 'another leaf');
