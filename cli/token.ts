@@ -98,7 +98,7 @@ export function registerToken(program: Command): void {
     .description('issue an access token for the client, or a token pair for a user')
     .addOption(api())
     .option('--user <id>', 'issue a token pair for this user (needs the permission tokens:issue)')
-    .option('--scope <scopes>', 'space separated')
+    .option('--scope <scopes>', 'scopes, separated by spaces')
     .option('--audience <uri>', 'audience of the token')
     .addHelpText('after', CREDENTIALS_HELP)
     .action((_own, command: Command) => issue(command));
@@ -121,6 +121,6 @@ export function registerToken(program: Command): void {
     .argument('<token>', 'the token, or `-` to read it from standard input')
     .addOption(api())
     .option('--reason <text>', 'reason, for the audit log')
-    .addHelpText('after', SPEAKER)
+    .addHelpText('after', CREDENTIALS_HELP)
     .action((argument: string, _own, command: Command) => revoke(command, argument));
 }
