@@ -28,7 +28,7 @@ test.each([
 test('shows no statement that creates the roles if another database of the cluster has them', () => {
   expect(rolesResult({ ...owner, isMember: false }, false)).toMatchObject({
     result: 'warn',
-    evidence: expect.stringContaining('is no member of sallyport_sealer'),
+    evidence: expect.stringContaining('is not a member of sallyport_sealer'),
     fix: 'as a superuser: GRANT sallyport_sealer TO "sally""port";',
   });
 });

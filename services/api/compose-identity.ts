@@ -66,7 +66,7 @@ export async function assertSocialProviders({ social }: Config, publicUrl: strin
     problems.map(({ name, problem }) => ({
       env: 'SOCIAL_PROVIDERS',
       problem: `cannot configure ${name}: ${problem}`,
-      fix: `give ${name} its clientId and clientSecret, and under "options" what Better Auth's page on ${name} asks for beside, or take it out`,
+      fix: `set clientId and clientSecret of ${name}, and under "options" the other options that Better Auth's page on ${name} requires, or remove the provider`,
     })),
   );
 }

@@ -55,5 +55,7 @@ test('a refusal is logged once and an ended process is ignored; neither throws',
   // Node emits warnings in the next tick.
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', onWarning);
-  expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining(`process ${outOfRange} stays`)]);
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining(`process ${outOfRange} cannot be lowered`),
+  ]);
 });
