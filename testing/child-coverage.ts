@@ -6,7 +6,7 @@ import { afterAll } from 'vitest';
 
 const SUFFIX = '.written';
 
-/** False while it is being written, and for one whose process was killed at it. */
+/** False while the report is being written, and if its process was killed during the write. */
 function isWhole(path: string): boolean {
   try {
     JSON.parse(readFileSync(path, 'utf8'));

@@ -1,4 +1,4 @@
-// A file of tests begins on empty Redis databases: jobs that an earlier file left in a queue would run in this one's.
+// Each test file starts with empty Redis databases, so that jobs left in a queue by an earlier file do not run in it.
 import { Redis } from 'ioredis';
 import { inject } from 'vitest';
 import { redisDatabases } from './harness/stores.ts';

@@ -1,7 +1,7 @@
-// For tests only: waiting for what comes when it comes.
+// For tests only: waits until a condition holds.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A test's own patience: no guarantee of speed. */
+/** Default timeout of a test; it asserts nothing about speed. */
 const PATIENCE_MS = 60_000;
 
 /**

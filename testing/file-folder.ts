@@ -1,4 +1,4 @@
-// Each file of tests has a temporary folder of its own, and fails when it leaves something there.
+// Each test file has a separate temporary folder, and fails if it leaves files there.
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';

@@ -1,4 +1,4 @@
-// For tests only: requests as clients send them, and as attackers do.
+// For tests only: requests of clients and of attackers.
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';

@@ -1,4 +1,4 @@
-// For tests only: whether answers are what /openapi.json promises.
+// For tests only: checks that responses match /openapi.json.
 import AjvModule, { type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import { expect } from 'vitest';

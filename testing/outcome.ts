@@ -1,4 +1,4 @@
-// For tests only: how some work ends.
+// For tests only: the outcome of some work.
 const codeIn = (err: unknown): string => String((err as { code?: unknown }).code ?? err);
 
 /** `ok`, or the code of the error that the work ends with; of an error without one, what it says. */

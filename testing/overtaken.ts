@@ -1,4 +1,4 @@
-// For tests only: what a request does when something happens to its user or client while it is under way.
+// For tests only: runs a request while its user or client is changed concurrently.
 import type pg from 'pg';
 import { expect } from 'vitest';
 

@@ -4,11 +4,11 @@ import { createHash, createSign, generateKeyPairSync, type KeyObject, randomByte
 type Options = { readonly challenge: string; readonly rp?: { readonly id: string }; readonly rpId?: string };
 type Ceremony = {
   readonly origin: string;
-  /** What it looks at beside a touch: finger, face or PIN. */
+  /** User verification besides a touch: finger, face or PIN. */
   readonly verifiesUser?: boolean;
   /** Signs for another relying party than the options name. */
   readonly rpId?: string;
-  /** As a browser tells of a frame within a page of another origin. */
+  /** As a browser reports a frame in a page of another origin. */
   readonly crossOrigin?: boolean;
   readonly topOrigin?: string;
   /** Names another owner of the passkey, or none. */
@@ -37,7 +37,7 @@ const FLAGS = { present: 0x01, verified: 0x04, shared: 0x18, attested: 0x40 };
 
 type Made = {
   readonly isShared?: boolean;
-  /** What it shows as its public key; that of ES256 unless said. */
+  /** The public key that it presents; an ES256 key by default. */
   readonly coseKey?: Buffer;
 };
 
@@ -105,7 +105,7 @@ export function createAuthenticator({ isShared = false, coseKey }: Made = {}) {
         userHandle: ceremony.userHandle === undefined ? userHandle : ceremony.userHandle,
       });
     },
-    /** As a clone of it would count: behind the original. */
+    /** Sets the counter back, like a clone that is behind the original. */
     rewind(): void {
       counter = 0;
     },

@@ -1,4 +1,4 @@
-// For tests only: two self-signed client certificates, and what openssl says of them. Nobody has their keys.
+// For tests only: two self-signed client certificates, and their thumbprints by openssl. Their keys were discarded.
 const pem = (...lines: readonly string[]): string =>
   ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 

@@ -1,4 +1,4 @@
-// For tests only: DPoP proofs as honest clients make them, and as others do.
+// For tests only: DPoP proofs of honest clients and of attackers.
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 export type ProofMaker = {

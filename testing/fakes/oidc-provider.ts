@@ -1,4 +1,4 @@
-// For tests only: an OpenID Provider of its own, and a browser that signs in there.
+// For tests only: a separate OpenID Provider, and a browser that signs in there.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Context, type Grant, Provider } from 'oidc-provider';
@@ -18,7 +18,7 @@ export type TestProvider = {
   readonly clientSecret: string;
   /** Follows an authorization request as this account's browser; where the provider then sends it. */
   signIn(authorizationUrl: string, account: ProviderAccount): Promise<URL>;
-  /** What its token endpoint gave, the last first. */
+  /** Responses of its token endpoint, newest first. */
   readonly tokens: readonly GivenTokens[];
   close(): Promise<void>;
 };
@@ -46,7 +46,7 @@ export async function startOidcProvider(redirectUris: readonly string[]): Promis
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_context: Context, { uid }: { uid: string }) => `/interaction/${uid}` },
     findAccount: (_context: Context, sub: string) => ({ accountId: sub, claims: () => accounts.get(sub) }),
-    // Everybody agrees to everything.
+    // Every user consents to every scope.
     loadExistingGrant: async ({ oidc }: Context): Promise<Grant> => {
       const grant = new provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
       grant.addOIDCScope('openid email profile');

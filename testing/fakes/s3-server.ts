@@ -1,4 +1,4 @@
-// For tests only: objects over HTTP as an S3-style store keeps them, strict about signatures and conditions. It shares no
+// For tests only: an S3-compatible object store over HTTP, strict about signatures and conditions. It shares no
 // code with what it tests.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -20,7 +20,7 @@ export type S3Server = {
   readonly markEnv: Readonly<Record<string, string>>;
   /** By path, bucket first. */
   readonly objects: Map<string, string>;
-  /** Status of each answer so far. */
+  /** Status of each response so far. */
   readonly answers: number[];
   /**
    * Every request (or, with `faultAt`, every write) from now on is answered so: `ignores conditions` writes whatever they say, `loses answers` does as it

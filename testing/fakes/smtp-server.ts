@@ -1,16 +1,16 @@
-// For tests only: a server that speaks as much SMTP (RFC 5321) as a client needs to hand over a mail.
+// For tests only: a server with as much SMTP (RFC 5321) as a client needs to deliver a mail.
 
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 
 export type SmtpServer = {
   readonly url: string;
-  /** Mails taken, as they came over the wire. */
+  /** Accepted mails, as received. */
   readonly taken: { readonly to: string; readonly data: string }[];
   close(): Promise<void>;
 };
 
-/** @param refuse the answer to a recipient that is not taken */
+/** @param refuse the reply to a recipient that is refused */
 export async function startSmtpServer(
   refuse: (to: string) => string | undefined = () => undefined,
 ): Promise<SmtpServer> {

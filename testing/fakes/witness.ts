@@ -41,7 +41,7 @@ function isConsistent(
 
 export type TestWitness = {
   readonly url: string;
-  /** What it has cosigned last. */
+  /** The head that it cosigned last. */
   readonly seen: { size: number; root: Buffer };
   /** Requests so far, as status codes. */
   readonly answers: readonly number[];

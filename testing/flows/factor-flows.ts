@@ -1,4 +1,4 @@
-// For tests only: what people do with second factors.
+// For tests only: actions of users with second factors.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { codeOf } from '../fakes/totp.ts';

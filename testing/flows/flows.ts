@@ -1,4 +1,4 @@
-// For tests only: what users and clients do with a running product, over HTTP alone.
+// For tests only: actions of users and clients on a running product, over HTTP only.
 
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';

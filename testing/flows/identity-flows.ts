@@ -1,4 +1,4 @@
-// For tests only: what people's browsers do with the routes of identity.
+// For tests only: requests of browsers to the routes of identity.
 import { createHash } from 'node:crypto';
 import { type HttpAnswer, newPerson, send } from '../harness/identity.ts';
 

@@ -1,4 +1,4 @@
-// For tests only: a browser as far as the pages of the authorization server need one. No script, as they promise.
+// For tests only: a minimal browser without scripts for the pages of the authorization server.
 import { expect } from 'vitest';
 import { type Received, send } from '../http-client.ts';
 

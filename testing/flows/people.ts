@@ -1,4 +1,4 @@
-// For tests only: people with roles, signed in without what a password costs.
+// For tests only: users with roles, signed in without the cost of password hashing.
 import type pg from 'pg';
 import { type IssuePorts, issuePair } from '#services/domain/tokens/issue/issue-pair.ts';
 import { insertSession, insertUser } from '../fixtures/families.ts';

@@ -1,4 +1,4 @@
-// For tests only: a user signed in as by a password, with session, cookie and pair, without hashing a password.
+// For tests only: signs a user in with session, cookie and token pair, without hashing a password.
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { type Assurance, PASSWORD_ALONE } from '#services/domain/identity/assurance.ts';

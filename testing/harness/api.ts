@@ -18,7 +18,7 @@ import type { ClientCredentials, Json } from '../http-client.ts';
 import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
-/** One installation: copies of the API on a database of their own. */
+/** One installation: copies of the API on a separate database. */
 export type ApiHarness = {
   readonly databaseUrl: string;
   readonly redisUrl: string;

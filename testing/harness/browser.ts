@@ -14,7 +14,7 @@ export const PAGES_ORIGIN = 'http://sallyport.localhost';
 export type Visit = {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** What the browser complained of: refused by a policy, thrown by a script, or shown as a dialog. */
+  /** Problems reported by the browser: policy violations, script errors and dialogs. */
   readonly complaints: string[];
 };
 

@@ -1,4 +1,4 @@
-// For tests only: real workers with jobs that a test holds, lets go and watches.
+// For tests only: real workers with jobs that a test can block, release and observe.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -52,7 +52,7 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
      GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates TO sallyport_app`,
   );
 
-/** Lets a held job go on. */
+/** Releases a blocked job. */
 export const openGate = (databaseUrl: string, effect: string): Promise<unknown> =>
   queryRows(databaseUrl, 'INSERT INTO gates (effect) VALUES ($1)', [effect]);
 
@@ -119,7 +119,7 @@ export type JobHarness = {
   forkWorker(env?: Readonly<Record<string, string>>): Promise<ChildProcess>;
   /** Rows of one statement in the database of the jobs. */
   rows<R extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>;
-  /** The timetable as it is. */
+  /** Reads the timetable. */
   schedules(): Promise<ScheduleRow[]>;
   /** How often a job has begun, its effect or not. */
   begun(): Promise<number>;

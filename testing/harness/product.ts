@@ -23,7 +23,7 @@ export type ProductHarness = {
   readonly operations: readonly Operation[];
   /** One request whose answer must be documented. */
   call(method: string, path: string, sent?: Sent): Promise<Received>;
-  /** The same with a JSON body. */
+  /** One request with a JSON body. */
   post(path: string, json: unknown, sent?: Sent): Promise<Received>;
   /** What its client sends to be known. */
   readonly byClient: Sent;
@@ -138,7 +138,7 @@ export type Product = {
 
 const STORES = ['postgres', 'redis'] as const;
 
-/** Settings of the one who runs the tests must not reach the product. */
+/** Settings of the developer who runs the tests must not reach the product. */
 function ownEnv(): NodeJS.ProcessEnv {
   const kept = /^(PATH|HOME|USER|LANG|TZ|TMPDIR|LC_.*|NODE_V8_COVERAGE|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS)$/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));

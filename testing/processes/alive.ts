@@ -1,4 +1,4 @@
-// For tests only: which processes live.
+// For tests only: finds running processes.
 import { readdirSync, readFileSync } from 'node:fs';
 import { recordProcess } from '#services/platform/local/processes.ts';
 

@@ -1,4 +1,4 @@
-// For tests only: a Postgres and a Redis that the test stops, freezes and starts again, and that nobody else revives.
+// For tests only: a Postgres and a Redis that the test stops, freezes and restarts, and that no supervisor restarts.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export type OwnStores = {
   end(store: 'postgres' | 'redis', signal: 'SIGKILL' | 'SIGINT'): Promise<void>;
   /** Starts it again on its port. */
   revive(store: 'postgres' | 'redis'): Promise<void>;
-  /** Stops every process of Postgres where it stands: connections stay open and nothing answers. */
+  /** Stops every process of Postgres with SIGSTOP: connections stay open, and Postgres does not answer. */
   freezePostgres(): () => void;
   freezeRedis(): () => void;
   dispose(): Promise<void>;

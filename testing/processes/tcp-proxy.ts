@@ -2,7 +2,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 
-/** A store as clients reach it, which a test can take out of reach and bring back with its data. */
+/** A proxy in front of a store, with which a test can disconnect the store and reconnect it with its data. */
 export type TcpProxy = {
   /** The target's URL through the proxy. */
   readonly url: string;
@@ -11,7 +11,7 @@ export type TcpProxy = {
   restore(): Promise<void>;
   /** Connections from now on go to the server of another URL, under the address that clients know. */
   lead(targetUrl: string): void;
-  /** Holds every byte in both directions: connected, and silent. */
+  /** Holds every byte in both directions, so that connections stay open but silent. */
   freeze(): void;
   /** Holds what the server answers to a message that contains this text, and all that follows it on its connection. */
   holdAnswersTo(text: string): void;
