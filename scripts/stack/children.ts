@@ -21,8 +21,10 @@ export type Children = {
 /** @param onLine told of each line a child writes to standard error */
 export function createChildren(onLine: (name: string, line: string) => void): Children {
   const running: Child[] = [];
+  let isStopping = false;
   return {
     start(name, command, args, env = {}) {
+      if (isStopping) throw new Error(`not started, because the rest is being stopped: ${name}`);
       const child = spawn(command, args, {
         cwd: root,
         // Of its own group: a Ctrl-C here is for us, who end them in order.
@@ -49,6 +51,7 @@ export function createChildren(onLine: (name: string, line: string) => void): Ch
       return started;
     },
     async stop() {
+      isStopping = true;
       for (const { process: child } of running.reverse()) {
         if (child.exitCode !== null || child.signalCode !== null) continue;
         const ended = new Promise((done) => child.once('exit', done));

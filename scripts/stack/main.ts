@@ -45,8 +45,18 @@ async function run(): Promise<void> {
   sendLog = (name, line) => driver.send(`sallyport.${name.split('-')[0]}`, line);
 
   ensureDataDir(dataDir);
-  const [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
-  stopStores.push(postgres.stop, redis.stop);
+  const starting = [startPostgres({ dataDir, say }), startRedis({ dataDir, say })] as const;
+  // A store that is still starting when Ctrl-C comes is stopped too.
+  stopStores.push(
+    ...starting.map(
+      (store) => () =>
+        store.then(
+          ({ stop }) => stop(),
+          () => undefined,
+        ),
+    ),
+  );
+  const [postgres, redis] = await Promise.all(starting);
   const [port, ...ports] = await Promise.all(Array.from({ length: 9 }, () => randomFreePort()));
   const url = `http://127.0.0.1:${port}`;
   const settings = (at: number): Record<string, string> => ({
@@ -101,13 +111,15 @@ async function run(): Promise<void> {
   say('all is well');
   if (values.keep) {
     say('running until Ctrl-C');
-    await new Promise((stop) => process.once('SIGINT', stop).once('SIGTERM', stop));
+    await stopRequest;
   }
   driver.close();
 }
 
+const stopRequest = new Promise<void>((stop) => process.once('SIGINT', stop).once('SIGTERM', stop));
+
 try {
-  await run();
+  await Promise.race([run(), stopRequest.then(() => say('stopping …'))]);
 } catch (err) {
   process.stderr.write(`stack: ${(err as Error).message}\n`);
   process.exitCode = 1;
