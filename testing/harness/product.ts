@@ -209,6 +209,8 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const killGroup = (): void => sendSignal(-child.pid!, 'SIGKILL');
   process.once('exit', killGroup);
   options.stopSignal?.addEventListener('abort', () => {
+    // It stops by itself, with its stores, even if this process ends first.
+    process.off('exit', killGroup);
     if (ending === undefined) sendSignal(-child.pid!, 'SIGTERM');
   });
 
