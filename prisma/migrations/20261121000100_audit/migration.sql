@@ -1,4 +1,4 @@
--- The outbox of all security events, and the sealed log to which they are moved.
+-- The outbox that every security event goes through, and the sealed log that it is read from afterwards.
 
 -- Every security event, written in the transaction of the change it reports. Sealing numbers rows from here; sealed rows
 -- leave with their day's partition.
@@ -17,16 +17,16 @@ CREATE TABLE audit_outbox (
   detail       jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(detail) = 'object'),
   traceparent  text,
   occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- A time that RFC 3339 cannot express would block the sealing of every later row.
+  -- One row that cannot be written as RFC 3339 would hold up every later one.
   CHECK (occurred_at >= timestamptz '1970-01-01 00:00:00+00' AND occurred_at < timestamptz '9999-01-01 00:00:00+00'),
   seq          bigint,                                   -- place in the sealed log; null: not sealed yet
   PRIMARY KEY (id, occurred_at),
-  -- An id given by the writer (UUIDv7) also determines the row's time, so that a repeated write conflicts with the first; see audit_event_at().
+  -- A given id (UUIDv7) fixes the row's time too, so that a repeated write meets its first; see audit_event_at().
   UNIQUE (event_id, occurred_at)
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX audit_outbox_unsealed ON audit_outbox (occurred_at, id) WHERE seq IS NULL;
 
--- Rows of days without a partition. It should stay empty: a partition cannot be added for a day that has rows here.
+-- Rows of days that nobody made a partition for. Should stay empty: a partition cannot be added over rows in here.
 CREATE TABLE audit_outbox_default PARTITION OF audit_outbox DEFAULT;
 
 CREATE FUNCTION audit_outbox_name(day date) RETURNS text LANGUAGE sql IMMUTABLE AS
@@ -60,7 +60,7 @@ CREATE FUNCTION audit_outbox_days() RETURNS TABLE (day date, attached boolean) L
     AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'audit_outbox'::regclass)
 $$;
 
--- Detaches the partition of a day if all its rows are sealed. False if one is not; null if the day has no attached partition.
+-- Takes a day out of the table whose every row is sealed. False where one is not, null where the day is not in it.
 -- Writers of any day wait for as long as this takes, which is a look at an index; the parent is locked first, as they do.
 CREATE FUNCTION audit_outbox_detach(day date) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE name text := audit_outbox_name(day); is_sealed boolean;
@@ -76,7 +76,7 @@ BEGIN
   RETURN is_sealed;
 END $$;
 
--- Drops a detached day. A separate step, because removing large files takes longer than writers should wait.
+-- Drops a day that was taken out: apart, since removing big files takes longer than writers should wait.
 CREATE FUNCTION audit_outbox_drop(day date) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE name text := audit_outbox_name(day);
 BEGIN
@@ -93,11 +93,11 @@ CREATE FUNCTION audit_event_at(event_id uuid) RETURNS timestamptz LANGUAGE sql V
 $$ SELECT CASE WHEN event_id IS NULL THEN clock_timestamp()
   ELSE to_timestamp(('x' || translate(left(event_id::text, 13), '-', ''))::bit(48)::bigint::numeric / 1000) END $$;
 
--- Actor and trace of row triggers, from settings of the transaction; absent if another program changes a row.
+-- The actor and trace of row triggers: settings of the transaction, absent when a row changes behind our back.
 CREATE FUNCTION audit_context(field text) RETURNS text LANGUAGE sql STABLE AS
 $$ SELECT nullif(current_setting('sallyport.' || field, true), '') $$;
 
--- Reason of the change, if the caller gave one.
+-- Why a row changes, where somebody said.
 CREATE FUNCTION audit_reason() RETURNS jsonb LANGUAGE sql STABLE AS
 $$ SELECT jsonb_strip_nulls(jsonb_build_object('reason', audit_context('reason'))) $$;
 
@@ -110,7 +110,7 @@ $$;
 
 -- The sealed log: every event once, in an order without gaps, under a Merkle tree (RFC 6962) in C2SP forms.
 
--- At most one log is open. A log that lost leaves is closed, and the first leaf of the next log names the lost head.
+-- One open log at a time. A log that lost leaves is closed, and the next one's first leaf names what was lost.
 CREATE TABLE audit_log (
   origin     text PRIMARY KEY,
   first_seq  bigint NOT NULL,                            -- seq of the tree's leaf 0
@@ -118,10 +118,10 @@ CREATE TABLE audit_log (
   root       bytea NOT NULL CHECK (length(root) = 32),
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   closed_at  timestamptz,
-  previous   text,                                       -- origin of the log that it continues
+  previous   text,                                       -- origin of the head it takes the place of
   previous_size bigint,
   previous_root bytea,
-  stopped_at timestamptz,                                -- time at which sealing stopped; stopped_reason says why
+  stopped_at timestamptz,                                -- since when nothing is sealed, and why
   stopped_reason text,
   erasures   bigint NOT NULL DEFAULT 0,                  -- a batch read before one of them is not written after it
   EXCLUDE USING btree ((closed_at IS NULL) WITH =) WHERE (closed_at IS NULL)
@@ -147,13 +147,13 @@ CREATE UNIQUE INDEX audit_events_event_id ON audit_events (event_id);
 CREATE INDEX audit_events_occurred_at ON audit_events (occurred_at, seq);
 CREATE INDEX audit_events_type ON audit_events (type, seq);
 
--- Values behind the salted commitments of a leaf. Deleting a row erases the value, and every proof stays valid.
+-- Values behind the salted commitments of a leaf. What is deleted here is forgotten, and every proof stays good.
 CREATE TABLE audit_personal (
   event_id uuid NOT NULL,
   field    text NOT NULL,
   salt     bytea NOT NULL CHECK (length(salt) = 32),
   value    text NOT NULL,
-  subject  text,                                         -- the user to whom the value belongs, if known
+  subject  text,                                         -- the user it is about, where one is known
   PRIMARY KEY (event_id, field)
 );
 CREATE INDEX audit_personal_subject ON audit_personal (subject) WHERE subject IS NOT NULL;
@@ -179,7 +179,7 @@ CREATE TABLE audit_checkpoints (
   PRIMARY KEY (origin, size, root)
 );
 
--- The last head that each sink received.
+-- How far each place outside has been told.
 CREATE TABLE audit_sinks (
   sink          text PRIMARY KEY,
   origin        text NOT NULL,
@@ -189,7 +189,7 @@ CREATE TABLE audit_sinks (
   failures      bigint NOT NULL DEFAULT 0
 );
 
--- The log is append-only. A superuser can bypass this trigger, but cannot forge the proofs.
+-- The log only grows. A superuser gets round this; the proofs are what he does not get round.
 CREATE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'audit_events only grows' USING ERRCODE = 'restrict_violation';

@@ -4,14 +4,14 @@
 CREATE TABLE feed_state (
   id               boolean PRIMARY KEY DEFAULT true CHECK (id),
   incarnation      uuid NOT NULL DEFAULT gen_random_uuid(),
-  -- Incarnations whose loss was accepted: high-water marks that name one of them are replaced by this database's.
+  -- Incarnations whose loss was accepted: marks that name one of them give way to this database.
   replaced         uuid[] NOT NULL DEFAULT '{}',
   revocation_epoch bigint NOT NULL DEFAULT 0,
   keys_version     bigint NOT NULL DEFAULT 0,
   access_version   bigint NOT NULL DEFAULT 0,
   beat             bigint NOT NULL DEFAULT 0,
   beat_at          timestamptz NOT NULL DEFAULT now(),
-  -- Id of the folder of high-water marks, if they are files: the same for all machines.
+  -- The folder that holds the marks where they are files: one for all machines.
   mark_place       uuid
 ) WITH (fillfactor = 50);
 INSERT INTO feed_state DEFAULT VALUES;
@@ -21,15 +21,15 @@ CREATE TABLE revocations (
   epoch       bigint UNIQUE,
   kind        text NOT NULL CHECK (kind IN ('jti', 'sid', 'family', 'user', 'client', 'key')),
   value       text NOT NULL,
-  -- For user and client: tokens issued with a lower epoch are refused.
+  -- For user and client: tokens born with a lower epoch are refused.
   token_epoch integer CHECK ((token_epoch IS NOT NULL) = (kind IN ('user', 'client'))),
   reason      text NOT NULL,
-  -- Owner of the token, if known: a later epoch of the owner covers this row, which can then be deleted.
+  -- Whose token it was, where the writer knows: a later epoch of theirs covers the row, which can then be dropped.
   user_id     text,
   client_id   text,
   created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at  timestamptz NOT NULL,
-  -- The actor who revoked it, and the cause if `reason` is a text that the actor wrote.
+  -- Who ended it, for those who ask why, and what decided it where `reason` is somebody's own words.
   actor_kind  text DEFAULT audit_context('actor_kind'),
   actor_id    text DEFAULT audit_context('actor_id'),
   rule        text DEFAULT audit_context('rule')

@@ -1,9 +1,9 @@
--- Users, their sessions, and the functions that end both. The functions name tables of later migrations, and run only after all migrations.
+-- People, their sessions, and what ends both. Functions here name tables of later migrations: none runs before all are in.
 
 -- Better Auth's tables under the names of the requirements, plus what our tokens need of a user.
 CREATE TABLE users (
   id                  text PRIMARY KEY,
-  -- ASCII only: other alphabets have letters that case folding maps to ASCII.
+  -- ASCII alone: another alphabet has letters that fold into these.
   email               text NOT NULL UNIQUE CONSTRAINT users_email_ascii CHECK (octet_length(email) = char_length(email)),
   "emailVerified"     timestamptz(3),
   name                text,
@@ -17,7 +17,7 @@ CREATE TABLE users (
   -- Both kept by the triggers below.
   "passwordChangedAt" timestamptz(3),
   "lastLoginAt"       timestamptz(3),
-  -- Device cookies issued before this time are not accepted. Set when an attacker may hold one.
+  -- A cookie of a browser that signed in before this is of nobody. Set when somebody else is thought to hold one.
   "devicesSince"      timestamptz(3),
   "twoFactorEnabled"  boolean NOT NULL DEFAULT false
 );
@@ -35,7 +35,7 @@ CREATE TABLE sessions (
   "updatedAt" timestamptz(3) NOT NULL DEFAULT now(),
   "ipAddress" text,
   "userAgent" text,
-  -- Methods (RFC 8176) and assurance of the sign-in; copied to its token families.
+  -- Methods (RFC 8176) and assurance of the login; its token families repeat them.
   amr         text[] NOT NULL DEFAULT '{}',
   acr         text NOT NULL DEFAULT 'aal1',
   -- By the clock here. "createdAt" is of the copy that opened it, whose clock may be seconds behind, or of an older login.
@@ -74,7 +74,7 @@ CREATE TABLE verifications (
 CREATE INDEX verifications_identifier ON verifications (identifier);
 CREATE INDEX verifications_expires_at ON verifications ("expiresAt");
 
--- Every start and end of a session writes an audit row; ending a session revokes its token families and access tokens.
+-- A session never comes or goes without its audit row; ending one ends its families and its access tokens.
 CREATE FUNCTION session_created() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE users SET "lastLoginAt" = now() WHERE id = NEW."userId";
@@ -83,7 +83,7 @@ BEGIN
 END $$;
 CREATE TRIGGER sessions_created AFTER INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION session_created();
 
--- A session that expired so long ago that none of its tokens can be valid is deleted without an audit row.
+-- A session whose time ran out so long ago that no token of it can live has ended by itself: its row goes in silence.
 CREATE FUNCTION session_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE why text := coalesce(audit_context('reason'), 'session_deleted');
 BEGIN
@@ -115,7 +115,7 @@ BEGIN
   PERFORM 1 FROM sessions WHERE "userId" = subject ORDER BY id FOR UPDATE;
 END $$;
 
--- Ends every session and token family of a user. Locks in the order of user_sessions_lock: user, sessions, families.
+-- Ends every login of a user. Locks in the order of user_sessions_lock: user, sessions, families.
 CREATE FUNCTION user_every_login_end(subject text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM users WHERE id = subject FOR NO KEY UPDATE;
@@ -124,7 +124,7 @@ BEGIN
   DELETE FROM sessions WHERE "userId" = subject;
 END $$;
 
--- A higher epoch revokes every token family of the user and every token issued before.
+-- A higher epoch ends every family of the user and refuses every token born before it.
 CREATE FUNCTION user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE why text := coalesce(audit_context('reason'), 'user_changed');
 BEGIN
@@ -155,7 +155,7 @@ END $$;
 CREATE TRIGGER users_enabled AFTER UPDATE ON users FOR EACH ROW
   WHEN (OLD."disabledAt" IS NOT NULL AND NEW."disabledAt" IS NULL) EXECUTE FUNCTION user_enabled();
 
--- Runs before the row is deleted, so that the cascade finds all rows locked in order.
+-- Before the row goes: the cascade then finds everything locked in order.
 CREATE FUNCTION user_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM user_sessions_lock(OLD.id);
@@ -197,7 +197,7 @@ END $$;
 CREATE CONSTRAINT TRIGGER accounts_dated AFTER INSERT ON accounts DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW WHEN (NEW."providerId" <> 'credential') EXECUTE FUNCTION account_dated();
 
--- Replaces the digest of a password that was just verified. False if the password was changed meanwhile.
+-- Puts another digest of the same, just proved password in place. False when the password is another one by now.
 CREATE FUNCTION account_password_upgrade(subject text, proven text, upgraded text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE account text;
 BEGIN

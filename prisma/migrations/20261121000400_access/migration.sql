@@ -1,6 +1,6 @@
--- Roles and permissions. Copies keep roles and clients in memory; a new `access_version` makes them read again.
+-- Who may do what. Copies hold roles and clients in memory; `access_version` tells them when to look again.
 CREATE TABLE roles (
-  -- A name is part of keys, tokens and URLs, so it has a strict format.
+  -- A name is part of keys, tokens and addresses: no spaces, no surprises.
   name        text PRIMARY KEY CONSTRAINT roles_name_form CHECK (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
   description text NOT NULL
 );
@@ -20,7 +20,7 @@ CREATE TABLE user_roles (
 );
 CREATE INDEX user_roles_role ON user_roles (role, user_id);
 
--- Inserted before the triggers exist, so that the initial data writes no audit events.
+-- Before the triggers: what an installation begins with is no change of it, and no event.
 INSERT INTO permissions (name, description) VALUES
   ('tokens:issue', 'Issue a token pair for any user'),
   ('tokens:read', 'Read token metadata, statistics and status by id'),
@@ -72,7 +72,7 @@ CREATE CONSTRAINT TRIGGER roles_version AFTER INSERT OR UPDATE OR DELETE ON role
 CREATE CONSTRAINT TRIGGER role_permissions_version AFTER INSERT OR UPDATE OR DELETE ON role_permissions
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION access_changed();
 
--- Removing a permission revokes the tokens issued with it; adding one does not.
+-- Taking a right away ends what was issued with it; adding one does not.
 CREATE FUNCTION user_roles_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE subject text := CASE WHEN TG_OP = 'DELETE' THEN OLD.user_id ELSE NEW.user_id END;
 BEGIN
@@ -83,7 +83,7 @@ BEGIN
 END $$;
 CREATE TRIGGER user_roles_copied AFTER INSERT OR UPDATE OR DELETE ON user_roles FOR EACH ROW EXECUTE FUNCTION user_roles_changed();
 
--- The initial role of an account, and the roles removed by its deletion, write no separate events.
+-- The role that comes with an account is part of its making, and those that go with it of its deletion.
 CREATE FUNCTION user_role_recorded() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP <> 'INSERT' AND EXISTS (SELECT FROM users WHERE id = OLD.user_id) THEN
@@ -105,7 +105,7 @@ BEGIN
 END $$;
 CREATE TRIGGER roles_recorded AFTER INSERT OR DELETE ON roles FOR EACH ROW EXECUTE FUNCTION role_recorded();
 
--- Revokes all tokens of these users. Locks users, then families, each in id order, like every writer of several.
+-- Ends what these users were given before. Users, then families, each in id order, as every writer of several.
 CREATE FUNCTION users_rights_shrink(subjects text[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM users WHERE id = ANY (subjects) ORDER BY id FOR NO KEY UPDATE;
@@ -126,7 +126,7 @@ END $$;
 CREATE TRIGGER role_permissions_added AFTER INSERT ON role_permissions
   REFERENCING NEW TABLE AS given FOR EACH STATEMENT EXECUTE FUNCTION role_permissions_added();
 
--- The deletion of a role writes its own event.
+-- A role that goes says so itself.
 CREATE FUNCTION role_permissions_removed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM users_rights_shrink(role_holders(ARRAY(SELECT role FROM taken)));
@@ -138,7 +138,7 @@ END $$;
 CREATE TRIGGER role_permissions_removed AFTER DELETE ON role_permissions
   REFERENCING OLD TABLE AS taken FOR EACH STATEMENT EXECUTE FUNCTION role_permissions_removed();
 
--- Replacing a permission by another is also a removal.
+-- A right exchanged for another is one taken away.
 CREATE FUNCTION role_permissions_exchanged() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM users_rights_shrink(role_holders(ARRAY(

@@ -37,31 +37,31 @@ CREATE TABLE oauth_clients (
   "referenceId"                      text,
   metadata                           jsonb,
   "tokenEpoch"                       integer NOT NULL DEFAULT 0,
-  -- Audiences besides the installation for which it may request tokens; `*`: any.
+  -- For whom else than itself the installation it may ask for tokens; `*`: for anybody.
   audiences                          text[] NOT NULL DEFAULT '{}',
-  -- RFC 9126 §6: it must push its authorization requests.
+  -- RFC 9126 §6: its authorization requests come no other way.
   "requirePushedRequests"            boolean NOT NULL DEFAULT false,
-  -- RFC 8705 §3.4: each of its tokens is bound to a certificate.
+  -- RFC 8705 §3.4: its every token is bound to a certificate.
   "certificateBoundAccessTokens"     boolean NOT NULL DEFAULT false,
   -- Made by whoever manages clients, registered by itself (RFC 7591), or read from the document that its id is the
   -- address of. Nobody here has looked at the latter two.
   origin                             text NOT NULL DEFAULT 'admin' CHECK (origin IN ('admin', 'registration', 'document')),
-  -- The document is fetched again after this time.
+  -- The document is read again after this.
   "documentUntil"                    timestamptz(3),
   -- Keyed hash of the address that a client registered itself from, without a credential.
   "registeredFrom"                   text,
-  -- The previous secret, valid until this time.
+  -- The secret before, good until then.
   "previousSecret"                   text,
   "previousSecretUntil"              timestamptz(3),
   CHECK ((origin = 'document') = ("documentUntil" IS NOT NULL)),
   CHECK (("previousSecret" IS NULL) = ("previousSecretUntil" IS NULL))
 );
 CREATE INDEX oauth_clients_user_id ON oauth_clients ("userId");
--- For counting unvetted clients, and for removing unused ones.
+-- For their number, and for removing those that nobody uses.
 CREATE INDEX oauth_clients_unvetted ON oauth_clients ("updatedAt") WHERE origin <> 'admin';
 CREATE INDEX oauth_clients_registered_from ON oauth_clients ("registeredFrom");
 
--- First-party pages and apps. A public client that may only refresh.
+-- Our own pages and apps: tokens of a login. A public client that may use nothing but refresh.
 INSERT INTO oauth_clients (id, "clientId", name, "tokenEndpointAuthMethod", "grantTypes", scopes, audiences)
 VALUES ('sallyport', 'sallyport', 'Sallyport first party', 'none', '{refresh_token}', '{openid,profile,email,offline_access}', '{*}');
 

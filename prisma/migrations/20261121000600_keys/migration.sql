@@ -1,4 +1,4 @@
--- Keys and secrets with their lifecycle.
+-- Keys, secrets, and where each stands in its life.
 
 -- Signing keys. When a key signs is a range in its row: two signers of one purpose at once cannot be written,
 -- and every copy changes over at the same moment without a message.
@@ -14,14 +14,14 @@ CREATE TABLE jwks (
   longest_token_seconds integer NOT NULL,                -- of any token it signed
   compromised_at    timestamptz,
   compromise_reason text,
-  -- A signing key needs its private part; it may be destroyed only after a closed range or a compromise.
+  -- A signer needs its private part; only a closed range or a compromise lets go of it.
   CHECK ("privateKey" <> '' OR compromised_at IS NOT NULL OR NOT upper_inf(signs)),
   CHECK ((compromised_at IS NULL) = (compromise_reason IS NULL)),
   EXCLUDE USING gist (int8range(hashtextextended(purpose, 0), hashtextextended(purpose, 0), '[]') WITH &&, signs WITH &&)
     WHERE (compromised_at IS NULL)
 );
 
--- Settings of the running API, so that a command line with another environment follows the same rules.
+-- What the running API was configured with: a command line without its environment follows the same rules.
 CREATE TABLE key_policy (
   id                    boolean PRIMARY KEY DEFAULT true CHECK (id),
   algorithm             text NOT NULL CHECK (algorithm IN ('RS256', 'ES256', 'EdDSA')),  -- of new asymmetric keys
@@ -30,7 +30,7 @@ CREATE TABLE key_policy (
   longest_token_seconds integer NOT NULL,
   leeway_seconds        integer NOT NULL,
   ring_bound_seconds    integer NOT NULL,
-  refresh_seconds       integer NOT NULL                 -- maximum absolute lifetime of a token family
+  refresh_seconds       integer NOT NULL                 -- longest absolute life of a login
 );
 
 -- Symmetric secrets of the server itself: refresh MAC, password pepper, keyed hashes.

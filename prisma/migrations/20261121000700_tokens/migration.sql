@@ -1,19 +1,19 @@
--- Token families, and the functions that revoke them with their access tokens.
+-- Logins that are refreshed, and what ends them with the access tokens they gave.
 
--- A token family is one row, however often it is refreshed. No column that rotation writes has an index, so every rotation is a HOT update.
+-- A login is one row, however often it is refreshed. No index on a column that rotation writes: every rotation is HOT.
 CREATE TABLE refresh_families (
   id              uuid PRIMARY KEY,
   generation      integer NOT NULL DEFAULT 0,
   rotated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   grace_uses      smallint NOT NULL DEFAULT 0,
-  grace_streak    smallint NOT NULL DEFAULT 0,            -- consecutive contested generations
+  grace_streak    smallint NOT NULL DEFAULT 0,            -- contested generations running
   idle_expires_at timestamptz NOT NULL,
   expires_at      timestamptz NOT NULL,
   revoked_at      timestamptz,
   revoke_reason   text,
   nonce_hash      bytea NOT NULL CHECK (length(nonce_hash) = 32),
   kv              smallint NOT NULL,                     -- server key of the current generation's MAC
-  prev_kv         smallint NOT NULL,                     -- key of the previous generation's MAC
+  prev_kv         smallint NOT NULL,                     -- and of the one before
   client_id       text NOT NULL,
   client_bound    boolean NOT NULL,                      -- refreshed only by that client, authenticated
   jkt             text,                                  -- DPoP key thumbprint (RFC 9449 §6.1)
@@ -83,7 +83,7 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
 
--- Counters for statistics: tokens without a row, and families and revocations that were purged.
+-- What statistics must not forget: tokens that leave no row of their own, and families and revocations cleaned up.
 -- Sixteen rows so that concurrent commits rarely meet; readers add them up.
 CREATE TABLE token_totals (
   slot      smallint PRIMARY KEY,

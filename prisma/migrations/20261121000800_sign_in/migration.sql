@@ -1,15 +1,15 @@
--- Sign-in: address verification, failure counters, second factors and other providers.
+-- What stands between a person and a session: proved addresses, counted failures, second factors, other providers.
 
--- Single-use codes that verify an address. Only hashes are stored, so a reader of this table can redeem none.
+-- Codes that prove an address, once. Only the hash is here: whoever reads this table can redeem nothing.
 CREATE TABLE one_time_codes (
   id         uuid PRIMARY KEY,
   purpose    text NOT NULL CHECK (purpose ~ '^[a-z_]{1,40}$'),
   hash       bytea NOT NULL CHECK (length(hash) = 32),
-  -- Null: a sign-up whose account is created by the verification.
+  -- Null: a sign-up whose account begins with the proof.
   user_id    text REFERENCES users (id) ON DELETE CASCADE,
   -- Of that user when it was asked for: what ends every login ends the code.
   user_epoch integer,
-  -- The address to which it was sent, and which it verifies.
+  -- The address it was sent to, and proves.
   email      text NOT NULL,
   -- What takes effect with the proof (the name of a sign-up), under the key-encryption key.
   sealed     text,
@@ -29,7 +29,7 @@ CREATE TABLE invitations (
   id         uuid PRIMARY KEY,
   user_id    text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   roles      text[] NOT NULL DEFAULT '{}',
-  -- Null: the invitation was accepted, and the account has its password and roles.
+  -- Null: the account has its password, and its roles, already.
   expires_at timestamptz
 );
 CREATE INDEX invitations_user_id ON invitations (user_id);
@@ -44,7 +44,7 @@ CREATE TABLE mail_outbox (
   traceparent     text,
   attempts        smallint NOT NULL DEFAULT 0,
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- Null: given up; kept for a while for operators.
+  -- Null: given up, and kept a while for operators.
   next_attempt_at timestamptz DEFAULT clock_timestamp(),
   failure         text
 );
@@ -70,7 +70,7 @@ CREATE TABLE login_failures (
   stepped_up      boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 80);
 CREATE INDEX login_failures_user_id ON login_failures (user_id) WHERE user_id IS NOT NULL;
--- Index for clean-up, since expired rows lie among current ones.
+-- What clean-up removes lies among what stays.
 CREATE INDEX login_failures_networks ON login_failures (last_failed_at) WHERE key LIKE 'network:%';
 CREATE INDEX login_failures_devices ON login_failures (last_failed_at) WHERE key LIKE 'device:%';
 CREATE INDEX login_failures_names ON login_failures (last_failed_at) WHERE key LIKE 'account:%' AND user_id IS NULL;
@@ -187,7 +187,7 @@ CREATE FUNCTION user_factors(subject text) RETURNS integer LANGUAGE sql STABLE A
     + (SELECT count(*)::int FROM passkeys WHERE "userId" = subject)
 $$;
 
--- Ends sessions that were opened before the first factor was added, or with a removed factor.
+-- What was open before the first factor, or with one that is gone, ends.
 CREATE FUNCTION factor_enrolled(subject text, factor text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM audit_record('factor.enrolled', 'ok', 'user', subject, jsonb_build_object('factor', factor));
@@ -209,7 +209,7 @@ BEGIN
     NEW."codesMadeAt" := clock_timestamp();
   END IF;
   IF NEW.verified AND NOT OLD.verified THEN NEW."verifiedAt" := clock_timestamp(); END IF;
-  -- A new secret has no accepted code yet.
+  -- Another secret has shown no code yet.
   IF NEW.secret <> OLD.secret THEN NEW."lastUsedStep" := 0; END IF;
   RETURN NEW;
 END $$;
@@ -270,7 +270,7 @@ CREATE TABLE social_sign_ins (
   browser_hash bytea NOT NULL CHECK (octet_length(browser_hash) = 32),
   provider     text NOT NULL,
   callback_url text,
-  -- The user who links a provider account; null for a sign-in.
+  -- Who links an account to their own; null for a sign-in.
   link_user_id text REFERENCES users (id) ON DELETE CASCADE,
   expires_at   timestamptz(6) NOT NULL
 );

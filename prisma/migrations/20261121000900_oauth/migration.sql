@@ -1,4 +1,4 @@
--- Requests, codes, consents and device grants of OAuth clients.
+-- What an OAuth client asks for on its way to a code.
 
 -- Authorization requests that clients sent ahead of their browsers (RFC 9126). One conditional DELETE uses one up.
 CREATE TABLE oauth_pushed_requests (
@@ -31,7 +31,7 @@ CREATE INDEX oauth_codes_expires_at ON oauth_codes (expires_at);
 -- Who withdraws what a client may do ends the codes that it has not exchanged.
 CREATE INDEX oauth_codes_user_id ON oauth_codes (user_id, client_id);
 
--- Consents of users to clients; kept until withdrawn, or until user or client is deleted.
+-- What people let a client do; kept until it is withdrawn or either of them is gone.
 CREATE TABLE oauth_consents (
   user_id    text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   client_id  text NOT NULL REFERENCES oauth_clients ("clientId") ON DELETE CASCADE,
@@ -51,7 +51,7 @@ END $$;
 CREATE TRIGGER users_consents_end AFTER UPDATE OF "emailVerified" ON users FOR EACH ROW
   WHEN (OLD."emailVerified" IS NULL AND NEW."emailVerified" IS NOT NULL) EXECUTE FUNCTION user_consents_end();
 
--- Device grants (RFC 8628): requested by a device, decided by a user in a browser.
+-- Device grants (RFC 8628): decided by a person in a browser, asked for by a device.
 CREATE TABLE oauth_device_grants (
   device_code_hash bytea PRIMARY KEY CHECK (length(device_code_hash) = 32),
   user_code        text NOT NULL UNIQUE,
@@ -75,7 +75,7 @@ CREATE INDEX oauth_device_grants_share ON oauth_device_grants (client_id, share,
 -- Who withdraws what a client may do ends the device grants that it has not fetched.
 CREATE INDEX oauth_device_grants_user_id ON oauth_device_grants (user_id, client_id) WHERE user_id IS NOT NULL;
 
--- Used proofs of possession (RFC 9449 §11.1): inserting the unique row marks a proof as used.
+-- Proofs of possession that were used (RFC 9449 §11.1): the unique insert is the use.
 CREATE TABLE dpop_proofs (
   proof_hash bytea PRIMARY KEY CHECK (length(proof_hash) = 32),      -- SHA-256 of key thumbprint and jti
   expires_at timestamptz(3) NOT NULL

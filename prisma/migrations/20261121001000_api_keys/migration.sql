@@ -1,4 +1,4 @@
--- API keys, the nonces of their signatures, and the functions that revoke them.
+-- API keys, the signatures they were shown with, and what ends them.
 
 -- Keys that speak for a user or a client, narrowed to some of its rights. Copies hold them in memory: `version` is the
 -- access_version of their last change, so a copy reads only what changed since it last looked.
@@ -6,10 +6,10 @@ CREATE TABLE api_keys (
   id                  uuid PRIMARY KEY,
   name                text NOT NULL,
   owner_kind          text NOT NULL CHECK (owner_kind IN ('user', 'client')),
-  -- Null once the owner is deleted; the row is kept for a while for investigations.
+  -- Null once the owner is deleted: the row stays for a while, for those who look back.
   user_id             text REFERENCES users (id) ON DELETE SET NULL,
   client_id           text REFERENCES oauth_clients ("clientId") ON DELETE SET NULL,
-  -- Epoch of the owner at creation; a later epoch revokes the key.
+  -- Epoch of the owner that it was made under; a later one ends it.
   owner_epoch         integer NOT NULL,
   permissions         text[] NOT NULL,
   -- SHA-256 of 256 random bits.
