@@ -43,3 +43,11 @@ test('a percent sign that begins no escape is literal; bytes that are not UTF-8 
   for (const bytes of [Buffer.from('a=%ff'), Buffer.from([0x61, 0x3d, 0xff])])
     expect(() => parseForm(bytes)).toThrow(expect.objectContaining({ code: 'body_malformed' }));
 });
+
+test('a body full of one repeated name costs milliseconds, like any other of its size', () => {
+  const repetitions = 32_768;
+  const startedAt = performance.now();
+  const { a } = parsed('a&'.repeat(repetitions));
+  expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(a).toHaveLength(repetitions);
+});

@@ -33,7 +33,10 @@ export function parseForm(bytes: Buffer): Record<string, unknown> {
     const name = decode(end < 0 ? pair : pair.slice(0, end));
     const value = end < 0 ? '' : decode(pair.slice(end + 1));
     const known = fields[name];
-    fields[name] = known === undefined ? value : [known, value].flat();
+    if (known === undefined) fields[name] = value;
+    // In place: a copy for each repetition would take seconds for a body full of them.
+    else if (Array.isArray(known)) known.push(value);
+    else fields[name] = [known, value];
   }
   if (!isText) throw bodyMalformed();
   return fields;
