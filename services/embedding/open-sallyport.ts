@@ -1,13 +1,14 @@
 import { createLogger } from '#observability/logger.ts';
 import { type Composed, compose } from '../api/compose.ts';
-import { createCallerResolver } from '../api/requests/caller.ts';
+import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';
+import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 
 export { isAppError } from '../platform/define/error.ts';
 
 export type Sallyport = Pick<Composed, 'ports' | 'authenticators'> & {
-  readonly callers: ReturnType<typeof createCallerResolver>;
+  readonly callers: CallerResolver;
   /** Writes what is still in memory, and closes the connections to Postgres and Redis. */
   close(): Promise<void>;
 };
@@ -30,5 +31,5 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   });
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
-  return { ports, authenticators, callers: createCallerResolver(authenticators), close };
+  return { ports, authenticators, callers: useProofsOnce(ports, createCallerResolver(authenticators)), close };
 }

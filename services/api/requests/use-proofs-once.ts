@@ -13,21 +13,28 @@ const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
  * repeats a recorded request changes nothing (RFC 9449 §11.1). A read may repeat its proof while that is fresh: this
  * needs no row, and the attacker learns only what the first response contained.
  */
-export const useProofsOnce = (ports: ProofPorts, callers: CallerResolver): CallerResolver => ({
-  forEndpoint(endpoint) {
-    const resolve = callers.forEndpoint(endpoint);
-    if (endpoint.auth === 'public' || READS.has(endpoint.method)) return resolve;
-    const resolveProved = async (request: FastifyRequest): Promise<Caller> => {
-      const caller = await resolve(request);
-      const sent = sentCredential(request.headers);
-      const proof = requestProof(sent, request);
-      if (sent.kind === 'dpop' && proof !== undefined) {
-        const presented = { ...proof, htu: ports.publicUrl + proof.path };
-        await consumeProof(ports, verifyProof(ports, presented, sent.token));
-      }
-      return caller;
-    };
-    return (request) =>
-      request.headers.authorization?.startsWith('Basic ') ? resolve(request) : resolveProved(request);
-  },
-});
+export function useProofsOnce(ports: ProofPorts, callers: CallerResolver): CallerResolver {
+  // A route of an embedding application may authenticate one request several times.
+  const consumed = new WeakSet<FastifyRequest>();
+  return {
+    forEndpoint(endpoint) {
+      const resolve = callers.forEndpoint(endpoint);
+      if (endpoint.auth === 'public') return resolve;
+      const resolveProved = async (request: FastifyRequest): Promise<Caller> => {
+        const caller = await resolve(request);
+        const sent = sentCredential(request.headers);
+        const proof = requestProof(sent, request);
+        if (sent.kind === 'dpop' && proof !== undefined && !consumed.has(request)) {
+          const presented = { ...proof, htu: ports.publicUrl + proof.path };
+          await consumeProof(ports, verifyProof(ports, presented, sent.token));
+          consumed.add(request);
+        }
+        return caller;
+      };
+      return (request) =>
+        READS.has(request.method) || request.headers.authorization?.startsWith('Basic ')
+          ? resolve(request)
+          : resolveProved(request);
+    },
+  };
+}
