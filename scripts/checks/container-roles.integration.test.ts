@@ -96,3 +96,29 @@ test('a failed migration prints its reason and fix, and does not end with 0', as
   expect(failed.child.exitCode).toBe(1);
   expect(failed.said()).toMatch(/KEY_ENCRYPTION_KEY(.|\n)+fix: /);
 });
+
+test('under production neither an API nor a worker starts beside marks of another machine, though only `migrate` claims them', async () => {
+  const own = `${database}_place`;
+  await onServer((admin) => admin.query(`CREATE DATABASE ${own}`));
+  const url = new URL(inject('templateUrl'));
+  url.pathname = `/${own}`;
+  const production = {
+    SALLYPORT_PROFILE: 'production',
+    DATABASE_URL: url.href,
+    KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    BETTER_AUTH_URL: 'https://auth.sallyport.test',
+    SALLYPORT_DATA_DIR: join(folder, 'first'),
+  };
+  try {
+    expect(await exitOf(startRole(['migrate'], production))).toBe(0);
+    for (const role of ['api', 'worker']) {
+      const ports = { PORT: String(await randomFreePort()), METRICS_PORT: String(await randomFreePort()) };
+      const second = startRole([role], { ...production, ...ports, SALLYPORT_DATA_DIR: join(folder, 'second') });
+      if (second.child.exitCode === null) await once(second.child, 'exit');
+      expect(second.child.exitCode, second.said()).toBe(1);
+      expect(second.said()).toMatch(/MARK_STORE is file under production(.|\n)+fix: /);
+    }
+  } finally {
+    await onServer((admin) => admin.query(`DROP DATABASE ${own} WITH (FORCE)`));
+  }
+});

@@ -14,6 +14,7 @@ import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
+import { assertMarkPlace } from '../platform/marks/mark-place.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores, type Stores } from './stores.ts';
 
@@ -81,6 +82,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations }, confirmMs);
   /** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
   const prepare = async (): Promise<void> => {
+    await assertMarkPlace(outside, config);
     await keepRevocations(outside, config.tokens);
     const { audience } = tokenSettings;
     const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };

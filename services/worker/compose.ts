@@ -17,8 +17,10 @@ import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled } from '../platform/define/job.ts';
+import { assertMarkPlace } from '../platform/marks/mark-place.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
+import { waitForStore } from '../platform/process/store-wait.ts';
 import { type Consumer, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
@@ -136,8 +138,14 @@ export function compose(input: ComposeInput) {
   const watches: { close(): void }[] = [];
   return {
     health,
-    /** Starts even before Postgres and Redis are available. */
+    /** Starts even before Postgres and Redis are available; where the place of the marks counts, after Postgres. */
     start: async () => {
+      await waitForStore(() => assertMarkPlace(timing, config), {
+        store: 'PostgreSQL',
+        url: input.databaseUrl,
+        waitSeconds: config.stores.waitSeconds,
+        say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
+      });
       await timetable.reconcile();
       timetable.start();
       for (const queue of queues)

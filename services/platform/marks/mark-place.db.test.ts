@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { loadConfig } from '../config/load.ts';
-import { claimMarkPlace } from './mark-place.ts';
+import { assertMarkPlace, claimMarkPlace } from './mark-place.ts';
 
 let ports: OwnPorts;
 let folders: string[];
@@ -51,4 +51,23 @@ test('a machine may replace one whose processes have ended, and the old machine 
   await whileRunning('sallyport-worker', async () => {
     await expect(claim(0)).rejects.toMatchObject({ name: 'ConfigError' });
   });
+});
+
+test('a process beside another folder than the claimed one is refused in production, whether or not others run', async () => {
+  const run = (at: number, store: 'file' | 's3' = 'file', profile: 'production' | 'staging' = 'production') =>
+    assertMarkPlace(ports, { marks: { ...file, store }, server: { profile, dataDir: folders[at] as string } });
+  await claim(0);
+  await run(0);
+  await expect(run(1)).rejects.toMatchObject({
+    problems: [
+      { env: 'MARK_STORE', problem: expect.stringContaining('another'), fix: expect.stringContaining('migrate') },
+    ],
+  });
+  await run(1, 's3');
+  await run(1, 'file', 'staging');
+  await claim(1);
+  await run(1);
+  await expect(run(0)).rejects.toMatchObject({ name: 'ConfigError' });
+  await ports.raw('UPDATE feed_state SET mark_place = NULL');
+  await run(0);
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Ports } from '#services/domain/ports.ts';
-import { ConfigError } from '../config/load.ts';
+import { type Config, ConfigError } from '../config/load.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createSecretFile } from '../local/data-dir.ts';
@@ -11,6 +11,8 @@ const FILE_NAME = 'marks-place';
 /** One row. Its lock serialises concurrent starts. */
 const markPlaceHold = defineStatement('markPlaceHold', 'SELECT mark_place AS place FROM feed_state FOR UPDATE');
 
+const markPlaceRead = defineStatement('markPlaceRead', 'SELECT mark_place AS place FROM feed_state');
+
 const markPlaceSet = defineStatement('markPlaceSet', 'UPDATE feed_state SET mark_place = $1');
 
 /** Reads pg_stat_activity; command lines and starts are left out. */
@@ -19,6 +21,8 @@ const othersRead = defineStatement(
   `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
      AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare') LIMIT 1`,
 );
+
+const ownPlace = (dataDir: string): string => createSecretFile(join(dataDir, FILE_NAME), randomUUID()).trim();
 
 /**
  * Ensures that all machines use the same folder of high-water marks: a machine without marks trusts any database, and
@@ -32,7 +36,7 @@ export async function claimMarkPlace(
   dataDir: string,
 ): Promise<void> {
   if (store !== 'file') return;
-  const own = createSecretFile(join(dataDir, FILE_NAME), randomUUID()).trim();
+  const own = ownPlace(dataDir);
   await transact(async (tx) => {
     const [held] = await tx.query<{ place: string | null }>(markPlaceHold);
     if (held?.place === own) return;
@@ -41,9 +45,31 @@ export async function claimMarkPlace(
         {
           env: 'MARK_STORE',
           problem: 'is file under production while processes with another data directory use the database',
-          fix: 'set MARK_STORE=s3 on every machine, or let all of them share SALLYPORT_DATA_DIR',
+          fix: 'set MARK_STORE=s3 on every machine, or, on one machine, let all processes share SALLYPORT_DATA_DIR',
         },
       ]);
     await tx.query(markPlaceSet, [own]);
   });
+}
+
+/**
+ * Refuses to run an API or worker process beside a folder of high-water marks that is not the one of the database: only
+ * the step that prepares the database claims a folder, and one machine may have run it for all.
+ * @throws ConfigError under production if another folder is claimed
+ */
+export async function assertMarkPlace(
+  { sql }: Pick<Ports, 'sql'>,
+  { marks, server }: { readonly marks: MarkConfig; readonly server: Pick<Config['server'], 'profile' | 'dataDir'> },
+): Promise<void> {
+  if (server.profile !== 'production' || marks.store !== 'file') return;
+  const own = ownPlace(resolve(server.dataDir));
+  const [claimed] = await sql.query<{ place: string | null }>(markPlaceRead);
+  if (!claimed?.place || claimed.place === own) return;
+  throw new ConfigError([
+    {
+      env: 'MARK_STORE',
+      problem: 'is file under production while the database is used with another data directory',
+      fix: 'set MARK_STORE=s3 on every machine; or, to move to this machine, stop the processes of the other directory and run `migrate` with this SALLYPORT_DATA_DIR',
+    },
+  ]);
 }
