@@ -119,7 +119,7 @@ describe('with every request sampled', () => {
     await signIn(traceId);
     try {
       const failed = await eventually('a failed run', () =>
-        lines().find(({ service, msg }) => service === 'sallyport-worker' && msg?.includes('tried again')),
+        lines().find(({ service, msg }) => service === 'sallyport-worker' && msg?.includes('will be retried')),
       );
       expect(failed.trace_id).toMatch(/^[0-9a-f]{32}$/);
       await eventually('its span', () =>
