@@ -5,12 +5,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
-const FOLDER = resolve(import.meta.dirname, '../../prisma/migrations');
+const FOLDER = resolve(import.meta.dirname, '../../prisma');
 
 test('no migration differs from its line in SHA256SUMS, and each has a line', () => {
-  const files = readdirSync(FOLDER, { withFileTypes: true })
+  const files = readdirSync(`${FOLDER}/migrations`, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map(({ name }) => `${name}/migration.sql`)
+    .map(({ name }) => `migrations/${name}/migration.sql`)
     .sort();
   const sums = files.map(
     (file) =>
