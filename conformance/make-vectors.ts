@@ -1,0 +1,78 @@
+// Writes vectors.json: tokens, how a verifier is configured, and the code that it must answer. The keys are fixed and
+// every signature is deterministic, so the file is the same in every run.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { bindingVectors } from './cases/bindings.ts';
+import { claimVectors } from './cases/claims.ts';
+import { feeds } from './cases/feeds.ts';
+import { forms } from './cases/forms.ts';
+import { revocationVectors } from './cases/revocations.ts';
+import { signatures } from './cases/signatures.ts';
+import { AUDIENCE, ISSUER, keys, type Vector } from './cases/world.ts';
+import { keyNamed, SECRET } from './signing.ts';
+
+const HELP = `Writes conformance/vectors.json.
+
+  node conformance/make-vectors.ts          write
+  node conformance/make-vectors.ts --check  exit 1 if the file does not match the cases
+`;
+
+const file = new URL('./vectors.json', import.meta.url);
+const jwk = (name: string, changes: object = {}): object => ({ ...keyNamed(name).jwk, ...changes });
+const without = (object: object, name: string): object =>
+  Object.fromEntries(Object.entries(object).filter(([member]) => member !== name));
+
+const keySets = {
+  stable: [keys.rs.jwk, keys.es.jwk, keys.ed.jwk],
+  before: [jwk('rs-1')],
+  published: [jwk('rs-1'), jwk('rs-2')],
+  after: [jwk('rs-2')],
+  'to ES256': [jwk('rs-1'), jwk('es-2')],
+  'to EdDSA': [jwk('rs-1'), jwk('ed-2')],
+  'with a weak key': [jwk('rs-1'), jwk('rs-weak')],
+  'with a key for encryption': [jwk('rs-1'), jwk('rs-2', { use: 'enc' })],
+  'with a key without algorithm': [jwk('rs-1'), without(jwk('rs-2'), 'alg')],
+  'with a key of another algorithm': [jwk('rs-1'), jwk('rs-2', { alg: 'PS256' })],
+};
+
+const vectors: readonly Vector[] = [...signatures, ...forms, ...claimVectors, ...revocationVectors, ...bindingVectors];
+
+function assertSound(): void {
+  const names = new Set(vectors.map(({ name }) => name));
+  const twice = vectors.filter(({ name }, at) => vectors.findIndex((one) => one.name === name) !== at);
+  if (names.size !== vectors.length) throw new Error(`names used twice: ${twice.map(({ name }) => name).join(', ')}`);
+  for (const { name, options } of vectors) {
+    if (options.keys !== undefined && !(options.keys in keySets))
+      throw new Error(`${name}: no key set ${options.keys}`);
+    if (options.feed !== undefined && !(options.feed in feeds)) throw new Error(`${name}: no feed ${options.feed}`);
+  }
+}
+
+const text = (): string =>
+  `${JSON.stringify(
+    {
+      about: 'Tokens and the code that a verifier must answer. Format and use: README.md. Made by make-vectors.ts.',
+      version: 1,
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      secret: SECRET,
+      keySets: Object.fromEntries(Object.entries(keySets).map(([name, set]) => [name, { keys: set }])),
+      feeds,
+      vectors,
+    },
+    null,
+    1,
+  )}\n`;
+
+const wanted = process.argv.slice(2);
+if (wanted.includes('--help')) process.stdout.write(HELP);
+else {
+  assertSound();
+  const made = text();
+  if (!wanted.includes('--check')) {
+    writeFileSync(file, made);
+    process.stderr.write(`${vectors.length} vectors\n`);
+  } else if (readFileSync(file, 'utf8') !== made) {
+    process.stderr.write('conformance/vectors.json does not match its cases. Run: node conformance/make-vectors.ts\n');
+    process.exitCode = 1;
+  }
+}

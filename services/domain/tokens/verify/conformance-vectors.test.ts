@@ -1,0 +1,190 @@
+import { createPublicKey, createSecretKey, type JsonWebKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { VectorOptions } from '#conformance/cases/world.ts';
+import type { VerificationKey } from '#services/domain/jws/verify-signature.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { quietLog } from '#testing/harness/ports.ts';
+import { tokenHarness } from '#testing/harness/token.ts';
+import type { RevocationEntry, RevocationKind } from '../revocations/revocation-log.ts';
+import { createRevocationSet, type RevocationMemory } from '../revocations/revocation-set.ts';
+import { type TokenExpectations, type ValidatePorts, validateToken } from './validate-token.ts';
+import { createVerifiedTokenCache } from './verified-token-cache.ts';
+
+type Answer = {
+  readonly incarnation: string;
+  readonly epoch: number;
+  readonly issued_at: number;
+  readonly max_staleness_s: number;
+  readonly complete: boolean;
+  readonly entries: readonly {
+    readonly epoch: number;
+    readonly kind: RevocationKind;
+    readonly value: string;
+    readonly token_epoch?: number;
+    readonly reason?: string;
+    readonly expires_at: number;
+  }[];
+};
+type Step = { readonly at: number; readonly jws: string; readonly accepted: boolean };
+type Vector = {
+  readonly name: string;
+  readonly token: string;
+  readonly options: VectorOptions;
+  readonly now: number;
+  readonly code: string;
+};
+
+const file = JSON.parse(readFileSync(new URL('../../../../conformance/vectors.json', import.meta.url), 'utf8')) as {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly keySets: Readonly<Record<string, { readonly keys: readonly (JsonWebKey & { kid: string })[] }>>;
+  readonly feeds: Readonly<Record<string, readonly Step[]>>;
+  readonly vectors: readonly Vector[];
+};
+
+const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
+const BOUND_SECONDS = 2;
+const harness = tokenHarness();
+
+/** The key ring that publishes the vector's key set; a ring never holds the keys that a verifier must ignore. */
+function ringOf({
+  keys = 'stable',
+  algorithms = ALGORITHMS,
+  secret,
+  audience = file.audience,
+}: VectorOptions): KeyRing {
+  const ring = new Map<string, VerificationKey>();
+  for (const jwk of file.keySets[keys]?.keys ?? []) {
+    const alg = jwk.alg as VerificationKey['alg'];
+    if (!algorithms.includes(alg) || jwk.use !== 'sig') continue;
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    if (alg === 'RS256' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2_048) continue;
+    ring.set(jwk.kid, { kid: jwk.kid, alg, key });
+  }
+  if (secret !== undefined)
+    ring.set('hs-1', { kid: 'hs-1', alg: 'HS256', key: createSecretKey(Buffer.from(secret)), audience });
+  return {
+    ...harness.ports.keyRing,
+    find: (kid: string) => {
+      const key = ring.get(kid);
+      return key && { key, compromised: false };
+    },
+    isClockRight: () => true,
+    state: () => ({ ageMs: 0, clockOffsetMs: 0, version: 1 }),
+  };
+}
+
+const entryOf = (entry: Answer['entries'][number]): RevocationEntry => ({
+  epoch: entry.epoch,
+  kind: entry.kind,
+  value: entry.value,
+  tokenEpoch: entry.token_epoch ?? null,
+  isReuse: entry.reason === 'refresh_token_reused',
+  userId: null,
+  clientId: null,
+  expiresAtMs: entry.expires_at * 1_000,
+});
+
+const payloadOf = ({ jws }: Step): Answer =>
+  JSON.parse(Buffer.from(jws.split('.')[1] as string, 'base64url').toString()) as Answer;
+
+/** Brings a copy into the state in which the accepted answers of the feed leave a verifier. */
+function read(revocations: RevocationMemory, steps: readonly Step[], skewSeconds: number): void {
+  let incarnation = '';
+  let parts: Answer[] = [];
+  const apply = (): void => {
+    const next = parts[0]?.incarnation ?? incarnation;
+    if (next !== incarnation) revocations.reset(next);
+    incarnation = next;
+    for (const { entries } of parts) revocations.apply(entries.map(entryOf));
+    parts = [];
+  };
+  for (const step of steps.filter(({ accepted }) => accepted)) {
+    const answer = payloadOf(step);
+    parts.push(answer);
+    if (!answer.complete) continue;
+    apply();
+    const asOfMs = Math.min(step.at, answer.issued_at + skewSeconds) * 1_000;
+    revocations.confirm(answer.epoch, asOfMs, asOfMs);
+  }
+}
+
+function portsOf({ options, now }: Vector): ValidatePorts {
+  const { feed, clockSkew = 5, maxStale = 0, audience = file.audience } = options;
+  const clock = { now: () => now * 1_000, monotonic: () => now * 1_000 };
+  // The product never serves from stale revocations, so it is compared as of the moment when they were fresh.
+  const isServed = options.onStale === 'serve';
+  const stalenessBoundMs = isServed ? Number.MAX_SAFE_INTEGER : (BOUND_SECONDS + maxStale) * 1_000;
+  const revocations = createRevocationSet({ clock, log: quietLog, stalenessBoundMs, budget: 1_000 });
+  if (feed === undefined) {
+    revocations.reset('none');
+    revocations.confirm(0, clock.monotonic(), clock.now());
+  } else read(revocations, file.feeds[feed] as readonly Step[], clockSkew);
+  return {
+    ...harness.ports,
+    clock,
+    revocations,
+    keyRing: ringOf(options),
+    verifiedTokens: createVerifiedTokenCache(1_000_000),
+    tokenSettings: {
+      ...harness.ports.tokenSettings,
+      issuer: file.issuer,
+      audience,
+      leewaySeconds: clockSkew,
+      requireSessionBinding: true,
+    },
+  };
+}
+
+function codeOf(ports: ValidatePorts, { token, options }: Vector): string {
+  const { dpop, certificate, requiredScopes } = options;
+  const expectations: TokenExpectations = {
+    ...(dpop ? { dpop: { proof: dpop.proof, htm: dpop.method, htu: dpop.url } } : {}),
+    x5t: certificate,
+    requiredScope: requiredScopes?.join(' '),
+  };
+  try {
+    const verdict = validateToken(ports, token, expectations);
+    return verdict.active ? 'active' : verdict.reason;
+  } catch (err) {
+    if (isAppError(err)) return err.code;
+    throw err;
+  }
+}
+
+describe('the conformance vectors', () => {
+  test('are at least 250 and contain every code that a verifier can answer from memory', () => {
+    expect(file.vectors.length).toBeGreaterThanOrEqual(250);
+    expect([...new Set(file.vectors.map(({ code }) => code))].sort()).toEqual([
+      'active',
+      'bad_signature',
+      'binding_mismatch',
+      'expired',
+      'family_reused',
+      'insufficient_scope',
+      'key_compromised',
+      'malformed',
+      'not_yet_valid',
+      'revocation_state_stale',
+      'revoked',
+      'session_ended',
+      'unknown_key',
+      'wrong_audience',
+      'wrong_issuer',
+      'wrong_type',
+    ]);
+  });
+
+  test('have the codes that validation answers, at first and from its cache', () => {
+    const wrong = file.vectors.flatMap((vector) => {
+      const ports = portsOf(vector);
+      const codes = [1, 2, 3].map(() => codeOf(ports, vector));
+      return codes.every((code) => code === vector.code)
+        ? []
+        : [`${vector.name}: ${codes.join(', ')}, not ${vector.code}`];
+    });
+    expect(wrong).toEqual([]);
+  });
+});
