@@ -2,7 +2,6 @@ import type { Caller } from '../ports.ts';
 import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { rememberToken } from '../tokens/refresh/family-token.ts';
 import { signIdToken } from './claims/id-token.ts';
-import { userClaims } from './claims/user-claims.ts';
 import type { OAuthSignIn, OAuthSignInPorts } from './oauth-sign-in.ts';
 
 /** RFC 6749 §5.1; has an ID token if the scope contains openid, and a refresh token if the client may use one. */
@@ -19,23 +18,21 @@ export type OAuthTokenAnswer = {
 /** Signs the tokens of a committed sign-in. Throws `signing_unavailable` (503). */
 export async function finishOAuthSignIn(
   ports: OAuthSignInPorts,
-  { grant, clientId, claims, refresh, profile }: OAuthSignIn,
+  { grant, clientId, claims, refresh }: OAuthSignIn,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
-  const idToken =
-    profile === undefined
-      ? undefined
-      : await signIdToken(ports, {
-          ...grant,
-          clientId,
-          accessToken: minted.token,
-          issuedAt: claims.iat,
-          amr: claims.amr,
-          acr: claims.acr,
-          claims: userClaims(profile, new Set(grant.scope.split(' '))),
-        });
+  const idToken = grant.scope.split(' ').includes('openid')
+    ? await signIdToken(ports, {
+        ...grant,
+        clientId,
+        accessToken: minted.token,
+        issuedAt: claims.iat,
+        amr: claims.amr,
+        acr: claims.acr,
+      })
+    : undefined;
   return {
     access_token: minted.token,
     token_type: tokenTypeOf(claims),

@@ -9,7 +9,6 @@ import { familyTokenFacts } from '../tokens/refresh/family-token.ts';
 import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
 import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { readUserProfile, type UserProfile } from './claims/user-claims.store.ts';
 import { lockConsent } from './consents/consents.store.ts';
 
 export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
@@ -41,7 +40,6 @@ export type OAuthSignIn = {
   readonly clientId: string;
   readonly claims: AccessTokenClaims;
   readonly refresh: { readonly refresh_token: string; readonly refresh_expires_in: number } | null;
-  readonly profile: UserProfile | undefined;
 };
 
 /**
@@ -80,13 +78,11 @@ export async function beginOAuthSignIn(
   if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
     throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);
-  const profile = scopes.includes('openid') ? await readUserProfile(tx, userId) : undefined;
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
   const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') === true;
   return {
     grant,
     clientId,
-    profile,
     claims: accessTokenClaims(
       ports,
       familyTokenFacts(ports.access, { ...family, ...created, ...bound }),

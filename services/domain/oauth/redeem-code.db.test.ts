@@ -4,6 +4,7 @@ import type { TestUser } from '#testing/flows/flows.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
+import { readUserInfo } from './claims/read-user-info.ts';
 import {
   challengeOf,
   type GrantClient,
@@ -66,13 +67,15 @@ test('a code creates a token family of its client in the session, with tokens of
     id_token: expect.any(String),
   });
   expect(decodeJwt(tokens.access_token)).toMatchObject({ sub: user.id, client_id: site.clientId, sid: user.sessionId });
-  expect(decodeJwt(tokens.id_token as string)).toMatchObject({
-    sub: user.id,
-    aud: site.clientId,
-    nonce: 'n',
-    email: user.email,
-  });
+  expect(decodeJwt(tokens.id_token as string)).toMatchObject({ sub: user.id, aud: site.clientId, nonce: 'n' });
   expect(await familyOf(code)).toMatchObject({ user_id: user.id, client_bound: true, jkt: null, revoked_at: null });
+});
+
+test('an ID token has no e-mail address and no name, which UserInfo returns for its access token (Core §5.4)', async () => {
+  const { access_token, id_token } = await redeem(await codeAt(site, { scope: 'openid profile email' }));
+  for (const claim of ['email', 'email_verified', 'name', 'picture', 'updated_at'])
+    expect(decodeJwt(id_token as string)).not.toHaveProperty(claim);
+  expect(await readUserInfo(ports, access_token)).toMatchObject({ email: user.email, updated_at: expect.any(Number) });
 });
 
 test.each([

@@ -20,7 +20,6 @@ const facts = {
   nonce: null,
   accessToken: 'a',
   issuedAt: 10,
-  claims: {},
 };
 
 /** A fake key ring with this algorithm, which only encodes header and claims. */

@@ -2,7 +2,6 @@ import { hash } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
-import type { UserClaims } from './user-claims.ts';
 
 export type IdTokenFacts = {
   readonly userId: string;
@@ -16,7 +15,6 @@ export type IdTokenFacts = {
   /** Authentication methods of the sign-in, as in the access token. */
   readonly amr?: readonly string[] | undefined;
   readonly acr?: string | undefined;
-  readonly claims: UserClaims;
 };
 
 /** Returns the at_hash: the left half of the algorithm's hash (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512. */
@@ -26,8 +24,8 @@ export function accessTokenHash(accessToken: string, alg: string): string {
 }
 
 /**
- * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. Throws `signing_unavailable`
- * (503).
+ * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. It has no e-mail address and no
+ * name: an access token always comes with it, so UserInfo returns them (§5.4). Throws `signing_unavailable` (503).
  */
 export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: IdTokenFacts): Promise<string> {
   const sign = (alg: string): Promise<string> =>
@@ -45,7 +43,6 @@ export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: I
         ...(facts.acr === undefined ? {} : { acr: facts.acr }),
         at_hash: accessTokenHash(facts.accessToken, alg),
         ...(facts.sessionId === null ? {} : { sid: facts.sessionId }),
-        ...facts.claims,
       },
     );
   const token = await sign('RS256');
