@@ -2,6 +2,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from '
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signUp, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL } from '#testing/harness/api.ts';
 import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth.ts';
 import { send } from '#testing/http-client.ts';
@@ -68,18 +69,22 @@ describe('an outside client (oauth4webapi)', () => {
       requireIdToken: true,
     });
     const claims = oauth.getValidatedIdTokenClaims(tokens);
-    expect(claims).toMatchObject({
-      sub: harness.user.id,
-      email: harness.user.email,
-      email_verified: false,
-      auth_time: expect.any(Number),
-    });
+    expect(claims).toMatchObject({ sub: harness.user.id, auth_time: expect.any(Number) });
+    // OpenID Connect Core §5.4: with an access token, what the scope email asks for comes from UserInfo alone.
+    expect(claims).not.toHaveProperty('email');
+    expect(claims).not.toHaveProperty('email_verified');
     const info = await oauth.userInfoRequest(as, client, tokens.access_token, viaApi);
     expect(await oauth.processUserInfoResponse(as, client, harness.user.id, info)).toEqual({
       sub: harness.user.id,
       email: harness.user.email,
       email_verified: false,
     });
+    const hinted = new URLSearchParams([...query, ['prompt', 'none'], ['id_token_hint', tokens.id_token as string]]);
+    const silent = `${new URL(as.authorization_endpoint as string).pathname}?${hinted}`;
+    const seen = (await browserOf(harness.api, await newSignedIn(harness.api)).open(silent)).leftFor as URL;
+    expect(() => oauth.validateAuthResponse(as, client, seen, state)).toThrow(
+      expect.objectContaining({ error: 'login_required' }),
+    );
     const again = await oauth.refreshTokenGrantRequest(as, client, auth, tokens.refresh_token as string, viaApi);
     const refreshed = await oauth.processRefreshTokenResponse(as, client, again);
     expect(decodeJwt(refreshed.access_token)).toMatchObject({

@@ -178,7 +178,7 @@ describe('a request_uri', () => {
 
 describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
   test('POST /oauth2/authorize redirects to the GET of the same request, without other form fields', async () => {
-    const form = { ...request(), client_id: site.client_id, access_token: 'secret', id_token_hint: 'secret' };
+    const form = { ...request(), client_id: site.client_id, access_token: 'secret', code_verifier: 'secret' };
     const foreign = { form, headers: { origin: 'https://app.example.test' } };
     const { status, headers } = await send(api.url, 'POST', '/oauth2/authorize', foreign);
     const location = headers.get('location') as string;

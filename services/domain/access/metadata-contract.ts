@@ -56,6 +56,7 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
       userinfo_endpoint: url,
       end_session_endpoint: url,
       claims_supported: z.array(z.string()),
+      acr_values_supported: z.array(z.string()),
       prompt_values_supported: z.array(z.string()),
       claims_parameter_supported: z.literal(false),
       request_parameter_supported: z.literal(false),

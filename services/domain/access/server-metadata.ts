@@ -104,6 +104,7 @@ export function openIdConfiguration(
   readonly userinfo_endpoint: string;
   readonly end_session_endpoint: string;
   readonly claims_supported: readonly string[];
+  readonly acr_values_supported: readonly string[];
   readonly prompt_values_supported: readonly string[];
   readonly claims_parameter_supported: false;
   readonly request_parameter_supported: false;
@@ -120,6 +121,7 @@ export function openIdConfiguration(
     end_session_endpoint: `${ports.publicUrl}/oauth2/end_session`,
     subject_types_supported: ['public'],
     claims_supported: CLAIMS,
+    acr_values_supported: ['aal1', 'aal2'],
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
     claims_parameter_supported: false,
     request_parameter_supported: false,

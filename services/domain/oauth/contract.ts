@@ -134,6 +134,12 @@ export const authorizeEndpoint = defineEndpoint({
     prompt: read('`none`, `login`, `consent`, `select_account` (OpenID Connect Core §3.1.2.1).'),
     max_age: read('Maximum age of the sign-in in seconds.'),
     login_hint: read('The email address to fill in on the sign-in page.'),
+    id_token_hint: read(
+      'An ID token of this client; if another user is signed in, the user must sign in, or `login_required` is returned with `prompt=none`.',
+    ),
+    acr_values: read(
+      'Accepted and without effect: a sign-in uses every factor that the account has, and `acr` in the ID token names the level reached.',
+    ),
     resource: read('The audience of the token (RFC 8707).'),
     dpop_jkt: read('Thumbprint of the key to bind the code to (RFC 9449 §10).'),
   }),
@@ -178,6 +184,8 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
     prompt: optionalParameter(64),
     max_age: optionalParameter(10),
     login_hint: optionalParameter(254),
+    id_token_hint: optionalParameter(4_096),
+    acr_values: optionalParameter(256),
     resource: optionalParameter(512),
     dpop_jkt: optionalParameter(43),
     request: optionalParameter(8_192),

@@ -6,6 +6,7 @@ import { findByCookie } from '#services/domain/identity/sessions/read-session.ts
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import { type HintPorts, readIdTokenHint } from '../claims/id-token-hint.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { type AuthorizeStep, answerError, answerRefusal } from './authorize-step.ts';
 import { type HasPageKeys, markedQuery, markedSince } from './page-seals.ts';
@@ -15,6 +16,7 @@ export type AuthorizePorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'clock'
   HasAccess &
   HasAuth &
   HasPageKeys &
+  HintPorts &
   HasRevocations &
   HasTokenSettings;
 
@@ -34,11 +36,27 @@ export type Admitted = {
   readonly live: LiveSession;
 };
 
+/**
+ * The user that the request's ID token names. Null for a token that cannot be verified: of another issuer or client, or
+ * signed by a key that has been retired. Undefined if the request has none.
+ */
+function hintedUser(ports: HintPorts, { client, idTokenHint }: AuthorizationRequest): string | null | undefined {
+  if (idTokenHint === undefined) return undefined;
+  const hint = readIdTokenHint(ports, idTokenHint);
+  return hint !== null && hint.clientId === client.clientId ? hint.userId : null;
+}
+
+type Asked = {
+  readonly request: AuthorizationRequest;
+  readonly query: string;
+  /** As `hintedUser` returns it. */
+  readonly hinted: string | null | undefined;
+};
+
 /** The session's caller if the sign-in is recent enough for the request; null if the user must sign in (again). */
 function signedInFor(
   ports: AuthorizePorts,
-  request: AuthorizationRequest,
-  query: string,
+  { request, query, hinted }: Asked,
   live: LiveSession | null,
   caller: Caller,
 ): BrowserCaller | null {
@@ -48,6 +66,8 @@ function signedInFor(
   const since = markedSince(ports, query, now);
   if (since !== null && user.authTime >= since) return user;
   if (request.prompts.has('login') || request.prompts.has('select_account')) return null;
+  // Also for a token that names no user: a new sign-in shows who the user is.
+  if (hinted !== undefined && hinted !== user.userId) return null;
   const { maxAgeSeconds } = request;
   // 0 means prompt=login, even in the same second as the sign-in (OpenID Connect Core §3.1.2.1).
   if (maxAgeSeconds !== undefined && (maxAgeSeconds === 0 || now - user.authTime > maxAgeSeconds)) return null;
@@ -76,7 +96,11 @@ export async function admitAuthorization(
   const userId = live?.user.id ?? null;
   if (parsed.kind === 'refused') return answerRefusal(ports, parsed, userId);
   const { request } = parsed;
-  const user = signedInFor(ports, request, query, live, caller);
+  const hinted = hintedUser(ports, request);
+  const user = signedInFor(ports, { request, query, hinted }, live, caller);
+  // The user was asked to sign in, and signed in as another user than the client expects (OpenID Connect Core §3.1.2.1).
+  if (user !== null && typeof hinted === 'string' && hinted !== user.userId)
+    return answerError(ports, request, { error: 'login_required', why: 'another user signed in' }, userId);
   if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
   if (request.prompts.has('none'))
     return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);

@@ -27,6 +27,8 @@ const LONGEST: Readonly<Record<string, number>> = {
   prompt: 64,
   max_age: 10,
   login_hint: 254,
+  id_token_hint: 4_096,
+  acr_values: 256,
   resource: 512,
   dpop_jkt: 43,
   request: 8_192,

@@ -65,6 +65,8 @@ describe('authorization requests', () => {
           prompt: 'login consent',
           nonce: 'n',
           login_hint: 'a@b.test',
+          id_token_hint: 'h',
+          acr_values: 'aal2',
           dpop_jkt: 'j'.repeat(43),
           resource: 'https://other.test/a',
         }),
@@ -76,6 +78,7 @@ describe('authorization requests', () => {
         prompts: new Set(['login', 'consent']),
         nonce: 'n',
         loginHint: 'a@b.test',
+        idTokenHint: 'h',
         dpopJkt: 'j'.repeat(43),
         audience: 'https://other.test/a',
       },
@@ -149,7 +152,7 @@ describe('a client that must push its requests (RFC 9126 §6)', () => {
 
 describe('a request sent as a form', () => {
   test('becomes the equivalent query, without fields that are not parameters of a request', () => {
-    const form = { ...good, access_token: 'a', client_secret: 's', id_token_hint: 'i', login_after: 'x' };
+    const form = { ...good, access_token: 'a', client_secret: 's', code_verifier: 'v', login_after: 'x' };
     const made = new URLSearchParams(queryOfForm(form));
     expect(Object.fromEntries(made)).toEqual(good);
     expect(parse(made.toString())).toEqual(parse(query()));

@@ -23,6 +23,8 @@ export type AuthorizationRequest = {
   readonly prompts: ReadonlySet<Prompt>;
   readonly maxAgeSeconds: number | undefined;
   readonly loginHint: string | undefined;
+  /** An ID token of the user that the client expects; not verified yet. */
+  readonly idTokenHint: string | undefined;
   /** RFC 9449 §10. */
   readonly dpopJkt: string | undefined;
   /** Hash of the request_uri of a pushed request (RFC 9126); the response consumes the request. */
@@ -80,6 +82,7 @@ function requestOf(
       prompts: asked,
       maxAgeSeconds: maxAge === undefined ? undefined : Number(maxAge),
       loginHint: values.get('login_hint'),
+      idTokenHint: values.get('id_token_hint'),
       dpopJkt: values.get('dpop_jkt'),
       pushedHash: typeof source === 'string' ? undefined : source.pushedHash,
     },

@@ -1,7 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { openSessionFor } from '#testing/flows/signed-in.ts';
-import { anonymousCaller, answered, type GrantClient, type GrantHarness, openGrantHarness } from '../grant-harness.ts';
+import {
+  anonymousCaller,
+  answered,
+  challengeOf,
+  type GrantClient,
+  type GrantHarness,
+  newVerifier,
+  openGrantHarness,
+  REDIRECT,
+} from '../grant-harness.ts';
+import { redeemCode } from '../redeem-code.ts';
 import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';
 import { codeHashOf } from './issue-code.ts';
@@ -74,6 +84,69 @@ test('max_age accepts a recent sign-in and requires a new one for an older sign-
   expect((await ask(of('3600'))).kind).toBe('consent');
   expect((await ask(of('3600'), user.cookie, later(7_200))).kind).toBe('sign-in');
   expect((await ask(of('0'))).kind).toBe('sign-in');
+});
+
+describe('id_token_hint (OpenID Connect Core §3.1.2.1)', () => {
+  /** An ID token of this user for the client; the user has consented to the client then. */
+  async function idTokenOf(by: TestUser, client: GrantClient): Promise<string> {
+    const codeVerifier = newVerifier();
+    const code = await harness.codeFor(by, client, { code_challenge: challengeOf(codeVerifier) });
+    const at = { clientId: client.clientId, isAuthenticated: true };
+    const input = { code, codeVerifier, client: at, redirectUri: REDIRECT, resource: undefined, keys: {} };
+    return (await redeemCode(harness.ports, input, client.caller)).id_token as string;
+  }
+  let client: GrantClient;
+  let other: TestUser;
+  /** ID tokens of the user, of another user, and of the user for another client. */
+  let hints: { readonly own: string; readonly others: string; readonly elsewhere: string };
+  beforeAll(async () => {
+    [client, other] = await Promise.all([harness.newClient(), harness.newUser()]);
+    const rival = await harness.newClient();
+    hints = {
+      own: await idTokenOf(user, client),
+      others: await idTokenOf(other, client),
+      elsewhere: await idTokenOf(user, rival),
+    };
+  });
+  const by = (id_token_hint: string, members: Record<string, string> = {}) =>
+    harness.query(client, { id_token_hint, ...members });
+
+  test('the ID token of the signed-in user continues, also without a page and after it has expired', async () => {
+    expect(answered(await ask(by(hints.own)))).toHaveProperty('code');
+    expect(answered(await ask(by(hints.own, { prompt: 'none' }), user.cookie, later(7_200)))).toHaveProperty('code');
+  });
+
+  test.each(['others', 'elsewhere'] as const)(
+    'the token of another user or client (%s) gives no code without a sign-in, and login_required with prompt=none',
+    async (which) => {
+      expect((await ask(by(hints[which]))).kind).toBe('sign-in');
+      expect(answered(await ask(by(hints[which], { prompt: 'none' })))).toMatchObject({ error: 'login_required' });
+    },
+  );
+
+  test.each(['no token', 'e30.e30.e30'])('so does one that this issuer did not sign: %s', async (forged) => {
+    expect((await ask(by(forged))).kind).toBe('sign-in');
+    expect(answered(await ask(by(forged, { prompt: 'none' })))).toMatchObject({ error: 'login_required' });
+  });
+
+  test('after the sign-in the expected user gets a code, and the client of another user gets login_required', async () => {
+    const step = await ask(by(hints.others));
+    const marked = step.kind === 'sign-in' ? step.query : '';
+    const expected = await openSessionFor(harness, other.id);
+    expect(answered(await ask(marked, expected.cookie))).toHaveProperty('code');
+    const again = await openSessionFor(harness, user.id);
+    expect(answered(await ask(marked, again.cookie))).toMatchObject({ error: 'login_required', state: 's' });
+  });
+
+  test('after a sign-in a token that names no user does not stop the user', async () => {
+    const step = await ask(by('no token'));
+    const again = await openSessionFor(harness, user.id);
+    expect(answered(await ask(step.kind === 'sign-in' ? step.query : '', again.cookie))).toHaveProperty('code');
+  });
+});
+
+test('acr_values is accepted and changes nothing', async () => {
+  expect((await ask(harness.query(site, { acr_values: 'aal2 aal1' }))).kind).toBe('consent');
 });
 
 test('without consent the user is asked, or prompt=none returns consent_required', async () => {

@@ -15,8 +15,8 @@ export type IdTokenHint = {
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
 /**
- * Reads an id_token_hint (OpenID Connect RP-Initiated Logout §2). Returns null unless it is an ID token (not an access
- * token) that this issuer signed. Its expiry is ignored, because the session may outlive it.
+ * Reads an id_token_hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). Returns null unless it is an ID token
+ * (not an access token) that this issuer signed. Its expiry is ignored, because the session may outlive it.
  */
 export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: string): IdTokenHint | null {
   const parsed = parseToken(token);
