@@ -100,6 +100,13 @@ export const signedOutPage: Page = {
   body: html`<p>You are signed out. You can close this window.</p>`,
 };
 
+/** For an unvetted client: the user decides whether to continue to its address. */
+export const signedOutLeavePage = (location: string): Page => ({
+  title: 'Signed out',
+  body: html`<p>You are signed out. You can close this window.</p>
+<p>No administrator has checked the application that sent you here. <a href="${location}" rel="noreferrer">Continue to ${hostOf(location)}</a></p>`,
+});
+
 /** What each scope means, for users who are asked to consent. */
 const SCOPES: Readonly<Record<string, string>> = {
   openid: 'know who you are',

@@ -16,7 +16,7 @@ import type { Caller } from '#services/domain/ports.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { askSignOutPage, errorPage, signedOutPage } from '../pages/pages.ts';
+import { askSignOutPage, errorPage, signedOutLeavePage, signedOutPage } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
 export type LogoutPagesPorts = SignInPorts & VerifyLogoutPorts;
@@ -35,8 +35,12 @@ const requestOf = (parameters: Parameters): LogoutRequest => ({
   state: given(parameters.state),
 });
 
-const afterwards = (location: string | null, setCookie: readonly string[] = []): Answer =>
-  location === null ? showPage(200, signedOutPage, { setCookie }) : goTo(location, setCookie);
+type Afterwards = Pick<Extract<LogoutStep, { kind: 'signed-out' }>, 'location' | 'isDirect'>;
+
+function afterwards({ location, isDirect }: Afterwards, setCookie: readonly string[] = []): Answer {
+  if (location === null) return showPage(200, signedOutPage, { setCookie });
+  return isDirect ? goTo(location, setCookie) : showPage(200, signedOutLeavePage(location), { setCookie });
+}
 
 /**
  * Returns the GET path of a sign-out that another site sent as a form. Such a form carries no cookie of ours
@@ -81,9 +85,9 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
       case 'page-error':
         return showPage(400, errorPage('This request cannot be processed', step.why, 'To sign out, open /login here.'));
       case 'signed-out':
-        return afterwards(step.location);
+        return afterwards(step);
       case 'sign-out':
-        return afterwards(step.location, await signOutHere(ports, request, caller));
+        return afterwards(step, await signOutHere(ports, request, caller));
       case 'ask':
         return askPage(ports, step, asked, request);
     }

@@ -34,14 +34,25 @@ describe('clients that register themselves (RFC 7591)', () => {
     } as const;
     const issuer = new URL(API_URL);
     const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, via));
-    const asked = { client_name: 'Notes <i>', redirect_uris: [NOTES_REDIRECT], scope: 'openid email users:manage' };
+    const bye = 'https://notes.example/bye';
+    const asked = {
+      client_name: 'Notes <i>',
+      redirect_uris: [NOTES_REDIRECT],
+      post_logout_redirect_uris: [bye],
+      scope: 'openid email users:manage',
+    };
     const client = await oauth.processDynamicClientRegistrationResponse(
       await oauth.dynamicClientRegistrationRequest(as, asked, via),
     );
-    expect(client).toMatchObject({ token_endpoint_auth_method: 'none', scope: 'openid email' });
-    expect(client).not.toHaveProperty('client_secret');
+    expect(client).toMatchObject({
+      token_endpoint_auth_method: 'client_secret_basic',
+      post_logout_redirect_uris: [bye],
+      scope: 'openid email',
+    });
+    const auth = oauth.ClientSecretBasic(client.client_secret as string);
     const verifier = newVerifier();
-    const browser = browserOf(harness.open, harness.user);
+    const person = await newSignedIn(harness.open);
+    const browser = browserOf(harness.open, person);
     const page = await browser.open(unvettedPath(client.client_id, verifier));
     expect(page.text).toContain('No administrator has checked this application');
     const { leftFor } = await browser.submit(page, { decision: 'allow', scope: ['openid', 'email'] });
@@ -49,17 +60,36 @@ describe('clients that register themselves (RFC 7591)', () => {
     const tokens = await oauth.processAuthorizationCodeResponse(
       as,
       client,
-      await oauth.authorizationCodeGrantRequest(as, client, oauth.None(), parameters, NOTES_REDIRECT, verifier, via),
+      await oauth.authorizationCodeGrantRequest(as, client, auth, parameters, NOTES_REDIRECT, verifier, via),
     );
     expect(tokens).toMatchObject({ scope: 'openid email' });
     expect(tokens.refresh_token).toBeUndefined();
-    const consents = await send(harness.open.url, 'GET', '/v1/consents', { bearer: harness.user.tokens.access_token });
+    const consents = await send(harness.open.url, 'GET', '/v1/consents', { bearer: person.tokens.access_token });
     expect(consents.body.consents).toMatchObject([{ client_id: client.client_id, client_origin: 'registration' }]);
     const [event] = await harness.rows(
       `SELECT actor_kind, detail FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`,
       [client.client_id],
     );
     expect(event).toEqual({ actor_kind: 'anonymous', detail: { origin: 'registration' } });
+    const leave = `/oauth2/end_session?${new URLSearchParams({
+      id_token_hint: tokens.id_token as string,
+      post_logout_redirect_uri: bye,
+      state: 'out',
+    })}`;
+    const own = browserOf(harness.open, await newSignedIn(harness.open));
+    const asks = await own.open(leave);
+    expect(asks.text).toContain('asks you to sign out');
+    // This user has not consented to the client: its address needs a click.
+    const out = await own.submit(asks, {});
+    expect([out.status, out.leftFor]).toEqual([200, null]);
+    expect(out.text).toContain(`<a href="${bye}?state=out" rel="noreferrer">Continue to notes.example</a>`);
+    expect((await browser.open(leave)).leftFor?.href).toBe(`${bye}?state=out`);
+  });
+
+  test('a client that asks for it is public: it gets no secret', async () => {
+    const { body } = await harness.register({ redirect_uris: [NOTES_REDIRECT], token_endpoint_auth_method: 'none' });
+    expect(body).toMatchObject({ token_endpoint_auth_method: 'none' });
+    expect(body).not.toHaveProperty('client_secret');
   });
 
   describe('an open redirect', () => {
@@ -194,6 +224,7 @@ describe('clients that register themselves (RFC 7591)', () => {
       await harness.register(
         {
           redirect_uris: [LOOPBACK_REDIRECT],
+          token_endpoint_auth_method: 'none',
           grant_types: ['authorization_code', 'refresh_token'],
           scope: 'openid email tasks:read',
         },

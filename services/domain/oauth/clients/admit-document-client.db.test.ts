@@ -135,6 +135,7 @@ test('an unchanged document keeps its consents and writes no audit event', async
 test.each([
   ['a scope', { scope: 'openid email' }],
   ['a redirect URI', { redirect_uris: [REDIRECT, 'https://app.example.test/2'] }],
+  ['an address for after the sign-out', { post_logout_redirect_uris: ['https://app.example.test/bye'] }],
 ])('a document that adds %s ends its consents, so that users are asked again', async (_what, members) => {
   const url = await admitted();
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });

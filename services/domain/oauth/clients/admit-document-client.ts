@@ -128,9 +128,9 @@ async function store(
       return 'changed';
     }
     // Users have not consented to added scopes or redirect URIs.
-    const adds =
-      metadata.scopes.some((scope) => !before.scopes.includes(scope)) ||
-      metadata.redirectUris.some((uri) => !before.redirectUris.includes(uri));
+    const adds = (['scopes', 'redirectUris', 'postLogoutRedirectUris'] as const).some((member) =>
+      metadata[member].some((value) => !before[member].includes(value)),
+    );
     if (adds) await endConsentsTo(tx, clientId);
     return (await updateDocumentClient(tx, client)) ? 'changed' : 'same';
   });

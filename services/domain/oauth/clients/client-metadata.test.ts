@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type MetadataRules, readClientMetadata } from './client-metadata.ts';
 
 const REDIRECT = 'https://app.example/cb';
+const BYE = 'https://app.example/bye';
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const rules: MetadataRules = {
   defaultAuthMethod: 'none',
@@ -16,6 +17,7 @@ describe('client metadata (RFC 7591 §2)', () => {
     expect(read({ jwks: 7, 'client_name#de': 1, contacts: ['a@b.test'], software_statement: {} })).toEqual({
       name: undefined,
       redirectUris: [REDIRECT],
+      postLogoutRedirectUris: [],
       grantTypes: ['authorization_code'],
       responseTypes: ['code'],
       authMethod: 'none',
@@ -32,6 +34,7 @@ describe('client metadata (RFC 7591 §2)', () => {
       read({
         client_name: ' Notes ',
         redirect_uris: [REDIRECT, 'http://127.0.0.1/cb', 'com.example.notes:/cb', REDIRECT],
+        post_logout_redirect_uris: [BYE, BYE],
         grant_types: ['authorization_code', 'refresh_token', 'refresh_token'],
         response_types: ['code', 'code'],
         token_endpoint_auth_method: 'client_secret_post',
@@ -43,6 +46,7 @@ describe('client metadata (RFC 7591 §2)', () => {
     ).toEqual({
       name: 'Notes',
       redirectUris: [REDIRECT, 'http://127.0.0.1/cb', 'com.example.notes:/cb'],
+      postLogoutRedirectUris: [BYE],
       grantTypes: ['authorization_code', 'refresh_token'],
       responseTypes: ['code'],
       authMethod: 'client_secret_post',
@@ -85,6 +89,9 @@ describe('client metadata (RFC 7591 §2)', () => {
     ['a scope with a quote', { scope: 'open"id' }],
     ['no allowed scope', { scope: 'users:manage' }],
     ['a flag that is not a boolean', { dpop_bound_access_tokens: 'yes' }],
+    ['a sign-out address that is no list', { post_logout_redirect_uris: BYE }],
+    ['a sign-out address without TLS', { post_logout_redirect_uris: ['http://app.example/bye'] }],
+    ['one sign-out address too many', { post_logout_redirect_uris: Array(5).fill(BYE) }],
   ])('%s is invalid_client_metadata', (_why, members) => {
     expect(() => read(members)).toThrow(expect.objectContaining({ code: 'client_metadata_invalid' }));
   });

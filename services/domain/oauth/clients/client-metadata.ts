@@ -7,6 +7,8 @@ import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-error
 export type ClientMetadata = {
   readonly name: string | undefined;
   readonly redirectUris: readonly string[];
+  /** OpenID Connect RP-Initiated Logout §3.1. */
+  readonly postLogoutRedirectUris: readonly string[];
   readonly grantTypes: readonly string[];
   readonly responseTypes: readonly string[];
   readonly authMethod: AuthMethod;
@@ -65,6 +67,15 @@ function redirectUrisOf(given: unknown, isNeeded: boolean): string[] {
   return [...new Set(data)];
 }
 
+/** As strict as redirect URIs, but not an error of RFC 7591's `invalid_redirect_uri`, which is about codes. */
+function postLogoutUrisOf(given: unknown): string[] {
+  const { data, success } = redirects.safeParse(given);
+  if (!success) throw invalid('post_logout_redirect_uris must be a list of up to 4 URIs of up to 512 characters each.');
+  const at = data.findIndex((uri) => !isRedirectUri(uri));
+  if (at >= 0) throw invalid(`post_logout_redirect_uris[${at}] is not an allowed redirect URI.`);
+  return [...new Set(data)];
+}
+
 /** Returns the requested scopes that are allowed; all allowed scopes if the client requests none. */
 function scopesOf(scope: string | undefined, allowed: readonly string[]): readonly string[] {
   if (scope === undefined) return allowed;
@@ -94,6 +105,7 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
   return {
     name: data.client_name,
     redirectUris: redirectUrisOf(given.redirect_uris, hasCode),
+    postLogoutRedirectUris: postLogoutUrisOf(given.post_logout_redirect_uris),
     grantTypes,
     responseTypes: [...new Set(responseTypes)],
     authMethod,

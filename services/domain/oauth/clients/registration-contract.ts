@@ -29,7 +29,8 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   bodyLimit: 32_768,
   body: z.looseObject({
     redirect_uris: member('Up to 4 URIs of up to 512 characters; https, loopback, or a private-use scheme.'),
-    token_endpoint_auth_method: member('none, client_secret_basic or client_secret_post.'),
+    post_logout_redirect_uris: member('Where it may send users after they sign out; limits as for redirect_uris.'),
+    token_endpoint_auth_method: member('client_secret_basic by default; also client_secret_post, or none.'),
     grant_types: member('authorization_code by default; also refresh_token and the device grant.'),
     response_types: member('code, with authorization_code.'),
     client_name: member('Shown to users; up to 128 characters.'),
@@ -53,6 +54,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       client_secret_expires_at: z.literal(0).optional(),
       client_name: z.string(),
       redirect_uris: z.array(z.string()),
+      post_logout_redirect_uris: z.array(z.string()),
       token_endpoint_auth_method: z.string(),
       grant_types: z.array(z.string()),
       response_types: z.array(z.string()),

@@ -18,6 +18,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const redirect_uris = ['https://notes.example/cb'];
+const post_logout_redirect_uris = ['https://notes.example/bye'];
 const register = (
   given: Record<string, unknown> = {},
   registration: ClientSettings['registration'] = 'open',
@@ -28,13 +29,15 @@ const register = (
     anonymousCaller,
   );
 
-test('open registration creates a public client, known to this copy at once and audited', async () => {
-  const client = await register({ client_name: 'Notes', scope: 'openid tasks:write' });
+test('open registration creates a public client if asked for, known to this copy at once and audited', async () => {
+  const given = { client_name: 'Notes', scope: 'openid tasks:write', post_logout_redirect_uris };
+  const client = await register({ ...given, token_endpoint_auth_method: 'none' });
   expect(client).toEqual({
     client_id: expect.stringMatching(/^[\da-f-]{36}$/),
     client_id_issued_at: expect.any(Number),
     client_name: 'Notes',
     redirect_uris,
+    post_logout_redirect_uris,
     token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code'],
     response_types: ['code'],
@@ -45,6 +48,7 @@ test('open registration creates a public client, known to this copy at once and 
   });
   expect(ports.access.client(client.client_id)).toMatchObject({
     origin: 'registration',
+    postLogoutRedirectUris: post_logout_redirect_uris,
     secretHash: null,
     scopes: ['openid'],
     skipConsent: false,
@@ -63,6 +67,7 @@ test('a client without a name is called “An application without a name”', as
 
 test.each([
   ['requests a secret', { token_endpoint_auth_method: 'client_secret_post' }, 'open', 'client_secret_post'],
+  ['names no method (RFC 7591 §2)', {}, 'open', 'client_secret_basic'],
   ['registers with an initial access token', {}, 'token', 'client_secret_basic'],
 ] as const)(
   'a client that %s gets a secret, which only this response contains',

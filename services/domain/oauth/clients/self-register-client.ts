@@ -21,6 +21,7 @@ export type RegisteredClient = {
   readonly client_secret_expires_at?: 0;
   readonly client_name: string;
   readonly redirect_uris: readonly string[];
+  readonly post_logout_redirect_uris: readonly string[];
   readonly token_endpoint_auth_method: string;
   readonly grant_types: readonly string[];
   readonly response_types: readonly string[];
@@ -38,9 +39,9 @@ const NAMELESS = 'An application without a name';
 
 /**
  * Registers a client at its own request (RFC 7591). Its users must consent, and the consent page says that the client
- * is unvetted; its scopes are limited, and it has no permissions of its own. With open registration, the client is
- * public unless it requests a secret. Otherwise the route requires the permission clients:register; the initial access
- * token (RFC 7591 §3) is an access token or API key that has it.
+ * is unvetted; its scopes are limited, and it has no permissions of its own. Unless registration is open, the route
+ * requires the permission clients:register; the initial access token (RFC 7591 §3) is an access token or API key that
+ * has it.
  * Throws `client_registration_closed` (403), `client_metadata_invalid`, `client_redirect_uri_invalid` (400),
  * `client_registration_full`, `store_unavailable` (503).
  */
@@ -52,8 +53,8 @@ export async function selfRegisterClient(
   const { registration, scopes, audiences } = ports.clientSettings;
   if (registration === 'off') throw registrationClosed();
   const metadata = readClientMetadata(given, {
-    // The default of RFC 7591 §2 is client_secret_basic, but most self-registering apps cannot keep a secret.
-    defaultAuthMethod: registration === 'open' ? 'none' : 'client_secret_basic',
+    // RFC 7591 §2; an application that cannot keep a secret asks for `none`.
+    defaultAuthMethod: 'client_secret_basic',
     authMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     scopes,
   });
@@ -90,6 +91,7 @@ export async function selfRegisterClient(
     ...(secret === null ? {} : { client_secret: secret, client_secret_expires_at: 0 }),
     client_name: name,
     redirect_uris: metadata.redirectUris,
+    post_logout_redirect_uris: metadata.postLogoutRedirectUris,
     token_endpoint_auth_method: metadata.authMethod,
     grant_types: metadata.grantTypes,
     response_types: metadata.responseTypes,

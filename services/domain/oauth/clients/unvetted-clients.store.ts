@@ -65,17 +65,18 @@ const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
      scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
-     "certificateBoundAccessTokens", "userId", "registeredFrom")
+     "certificateBoundAccessTokens", "userId", "registeredFrom", "postLogoutRedirectUris")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
      coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
-     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, $18
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
 
 const documentClientLock = defineStatement(
   'oauthDocumentClientLock',
-  `SELECT scopes, "redirectUris" FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
+  `SELECT scopes, "redirectUris", coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris"
+   FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
 );
 /**
  * Row triggers write the audit row, and end the tokens of a client that lost a right. They also raise the version that
@@ -85,7 +86,7 @@ const documentClientUpdate = defineStatement(
   'oauthDocumentClientUpdate',
   `UPDATE oauth_clients SET name = $2, "grantTypes" = $3, "responseTypes" = $4, scopes = $5, "redirectUris" = $6, audiences = $7,
      "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000),
-     "certificateBoundAccessTokens" = $11, "updatedAt" = now()
+     "certificateBoundAccessTokens" = $11, "postLogoutRedirectUris" = $12, "updatedAt" = now()
    WHERE "clientId" = $1
    RETURNING ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[])
      IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[])) AS "isChanged"`,
@@ -171,11 +172,12 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     metadata.certificateBound,
     client.userId,
     client.registeredFrom ?? null,
+    metadata.postLogoutRedirectUris,
   ]);
   return rows[0]?.issuedAt;
 }
 
-export type DocumentClient = { readonly scopes: readonly string[]; readonly redirectUris: readonly string[] };
+export type DocumentClient = Pick<ClientMetadata, 'scopes' | 'redirectUris' | 'postLogoutRedirectUris'>;
 
 /** Locks the stored client of a document until commit; undefined if there is none. */
 export const lockDocumentClient = async (tx: Sql, clientId: string): Promise<DocumentClient | undefined> =>
@@ -199,6 +201,7 @@ export async function updateDocumentClient(
     metadata.pushesRequests,
     client.documentUntilMs,
     metadata.certificateBound,
+    metadata.postLogoutRedirectUris,
   ]);
   return rows[0]?.isChanged === true;
 }

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { openSessionFor } from '#testing/flows/signed-in.ts';
+import { selfRegisterClient } from '../clients/self-register-client.ts';
 import {
+  anonymousCaller,
   challengeOf,
   type GrantClient,
   type GrantHarness,
@@ -79,6 +81,20 @@ test.each([
   ['registered only for codes', () => ({ clientId: site.clientId, redirectUri: REDIRECT })],
 ])('never redirects to a URI that is %s', async (_what, asked) => {
   expect(await verify(asked())).toMatchObject({ kind: 'page-error' });
+});
+
+test('the address of an unvetted client needs a click, unless the user in this browser consented to the client', async () => {
+  const { client_id: clientId } = await selfRegisterClient(
+    harness.ports,
+    { redirect_uris: [REDIRECT], post_logout_redirect_uris: [AFTERWARDS], token_endpoint_auth_method: 'none' },
+    anonymousCaller,
+  );
+  const asked = { clientId, redirectUri: AFTERWARDS };
+  expect(await verify(asked, '')).toMatchObject({ kind: 'signed-out', location: AFTERWARDS, isDirect: false });
+  expect(await verify(asked)).toMatchObject({ kind: 'ask', isDirect: false });
+  await harness.codeFor(user, { clientId, caller: anonymousCaller });
+  expect(await verify(asked)).toMatchObject({ kind: 'ask', location: AFTERWARDS, isDirect: true });
+  expect(await verify(asked, (await harness.newUser()).cookie)).toMatchObject({ kind: 'ask', isDirect: false });
 });
 
 test('never redirects to a disabled client', async () => {

@@ -2,10 +2,12 @@ import type { Client, HasAccess } from '#services/domain/access/access-directory
 import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
 import type { LiveSession } from '#services/domain/identity/sessions/live-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import type { Ports } from '#services/domain/ports.ts';
 import { matchesRedirectUri, redirectWith } from '../authorize/match-redirect-uri.ts';
-import { type HintPorts, type IdTokenHint, readIdTokenHint } from './id-token-hint.ts';
+import { type HintPorts, type IdTokenHint, readIdTokenHint } from '../claims/id-token-hint.ts';
+import { hasConsented } from '../consents/consents.store.ts';
 
-export type VerifyLogoutPorts = HasAccess & HasAuth & HintPorts;
+export type VerifyLogoutPorts = Pick<Ports, 'sql'> & HasAccess & HasAuth & HintPorts;
 
 /** The supported parameters of a sign-out request (OpenID Connect RP-Initiated Logout §2). */
 export type LogoutRequest = {
@@ -15,8 +17,13 @@ export type LogoutRequest = {
   readonly state: string | undefined;
 };
 
-/** The client, if known, and where to redirect afterwards. */
-type Asked = { readonly client: Client | undefined; readonly location: string | null };
+type Asked = {
+  readonly client: Client | undefined;
+  /** Where to send the browser afterwards. */
+  readonly location: string | null;
+  /** Whether the browser goes there without a click of the user. */
+  readonly isDirect: boolean;
+};
 
 export type LogoutStep =
   /** Shown only to the user: the redirect URI is not verified as the client's (RP-Initiated Logout §3). */
@@ -29,6 +36,16 @@ export type LogoutStep =
 
 const isOf = (hint: IdTokenHint | null, { user, session }: LiveSession): boolean =>
   hint !== null && hint.userId === user.id && hint.sessionId === session.id;
+
+/**
+ * No administrator has vetted the addresses of a client that registered itself or comes from a document. Only users who
+ * consented to it go there without a click; otherwise links to this endpoint would be open redirects.
+ */
+const isTrusted = async (
+  { sql }: Pick<Ports, 'sql'>,
+  { clientId, origin }: Client,
+  live: LiveSession | null,
+): Promise<boolean> => origin === 'admin' || (live !== null && (await hasConsented(sql, live.user.id, clientId)));
 
 /**
  * Validates a sign-out request. Without an ID token of this session, the user is asked, because any site can send the
@@ -52,7 +69,10 @@ export async function verifyLogout(
     };
   const location = redirectUri === undefined ? null : redirectWith(redirectUri, { state });
   const live = await findByCookie(ports, cookie);
-  if (live === null) return { kind: 'signed-out', client, location };
-  if (isOf(hint, live)) return { kind: 'sign-out', client, location };
-  return { kind: 'ask', client, location, live };
+  // Only a known client has an address.
+  const isDirect = location === null || (await isTrusted(ports, client as Client, live));
+  const asked = { client, location, isDirect };
+  if (live === null) return { kind: 'signed-out', ...asked };
+  if (isOf(hint, live)) return { kind: 'sign-out', ...asked };
+  return { kind: 'ask', ...asked, live };
 }
