@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { openIdConfiguration } from '#services/domain/access/server-metadata.ts';
+import { collectEndpoints } from '../catalog/collect.ts';
+
+const PAGE = 'docs/reference/specifications.md';
+const text = readFileSync(join(resolve(import.meta.dirname, '../..'), PAGE), 'utf8');
+
+/** The document of a server with every optional feature enabled. */
+const metadata: Readonly<Record<string, unknown>> = openIdConfiguration({
+  issuer: 'https://i.test',
+  publicUrl: 'https://i.test',
+  bindsCertificates: true,
+  access: { client: () => undefined, permissions: () => new Set(['keys:read']) },
+  clientSettings: { registration: 'open', readsDocuments: true },
+  keyRing: { list: () => [{ alg: 'RS256', state: 'active' }] },
+} as unknown as Parameters<typeof openIdConfiguration>[0]);
+
+const rows = [...text.matchAll(/^\| (?!Specification|---)(.+?) \| (\w+) \| (.+) \|$/gm)].map(
+  ([, name, state, what]) => ({
+    name: name as string,
+    state: state as string,
+    spans: [...(what as string).matchAll(/`([^`]+)`/g)].map(([, span]) => span as string),
+  }),
+);
+
+/** `member`, or `member: value, value`. */
+function faultOf(span: string): string | null {
+  const [member = '', values] = span.split(': ', 2);
+  if (!(member in metadata) && !/_(supported|endpoint)$/.test(member)) return null;
+  const value = metadata[member] ?? false;
+  if (values === 'false') return value === false ? null : `${member} is ${JSON.stringify(value)}`;
+  if (value === false || (Array.isArray(value) && value.length === 0)) return `${member} is not there`;
+  if (values === undefined) return null;
+  return JSON.stringify(value) === JSON.stringify(values.split(', ')) ? null : `${member} is ${JSON.stringify(value)}`;
+}
+
+test('the page has a row for each specification of OAuth and OpenID Connect that clients ask for', () => {
+  const rfcs = [
+    6749, 6750, 7009, 7521, 7523, 7591, 7592, 7636, 7662, 8252, 8414, 8628, 8693, 8705, 8707, 9068, 9101, 9126, 9207,
+    9396, 9449, 9700, 9701, 9728,
+  ];
+  const others = ['Core', 'Discovery', 'Dynamic Client Registration', 'RP-Initiated Logout', 'Front-Channel Logout'];
+  const fapi = ['Back-Channel Logout', 'FAPI 2.0 Security Profile', 'FAPI 2.0 Message Signing'];
+  for (const name of [...rfcs.map((rfc) => `RFC ${rfc}`), ...others, ...fapi])
+    expect([name, rows.filter((row) => row.name.startsWith(name)).length]).toEqual([name, 1]);
+  for (const { name, state } of rows) expect([name, ['Yes', 'Partly', 'No'].includes(state)]).toEqual([name, true]);
+});
+
+test('the check reports a member that is missing, refused or has another value', () => {
+  expect(faultOf('token_endpoint')).toBeNull();
+  expect(faultOf('a word')).toBeNull();
+  expect(faultOf('response_types_supported: code')).toBeNull();
+  expect(faultOf('response_types_supported: code, token')).toContain('["code"]');
+  expect(faultOf('claims_parameter_supported: false')).toBeNull();
+  expect(faultOf('claims_parameter_supported')).toContain('not there');
+  expect(faultOf('check_session_endpoint')).toContain('not there');
+  expect(faultOf('authorization_response_iss_parameter_supported: false')).toContain('true');
+});
+
+test.each(rows)('$name: the metadata says the same', ({ state, spans }) => {
+  expect(spans.map(faultOf).filter((fault) => fault !== null)).toEqual([]);
+  // What is refused as a whole has no member that says otherwise.
+  if (state === 'No') for (const span of spans) expect(metadata[span] ?? false).toBe(false);
+});
+
+test('every member of the metadata is on the page', () => {
+  const named = new Set(rows.flatMap(({ spans }) => spans.map((span) => span.split(': ', 1)[0])));
+  expect(Object.keys(metadata).filter((member) => !named.has(member))).toEqual([]);
+});
+
+test('every path on the page is one of the API', async () => {
+  const paths = new Set((await collectEndpoints()).map(({ method, path }) => `${method} ${path}`));
+  const shown = [...text.matchAll(/`((?:GET|POST) \/[^`]+)`/g)].map(([, path]) => path as string);
+  expect(shown.length).toBeGreaterThan(1);
+  expect(shown.filter((path) => !paths.has(path))).toEqual([]);
+});
