@@ -36,7 +36,7 @@ const types: Group = Object.entries(wrong).flatMap(([name, values]) =>
 
 const optional = ['sid', 'fid', 'scope', 'roles', 'permissions', 'email', 'email_verified', 'auth_time', 'ue', 'ce'];
 
-const audience = 'https://tasks.example';
+const TASKS = 'https://tasks.example';
 const asked: readonly (readonly [string, unknown, string | undefined, boolean])[] = [
   ['another audience', 'https://other.example', undefined, false],
   ['the issuer as audience', ISSUER, undefined, false],
@@ -45,9 +45,9 @@ const asked: readonly (readonly [string, unknown, string | undefined, boolean])[
   ['an audience that begins with ours', `${AUDIENCE}.attacker.example`, undefined, false],
   ['a wildcard as audience', '*', undefined, false],
   ['other audiences', ['https://a.example', 'https://b.example'], undefined, false],
-  ['the configured audience', audience, audience, true],
-  ['the configured audience among several', ['https://a.example', audience], audience, true],
-  ['the default audience where another is configured', AUDIENCE, audience, false],
+  ['the configured audience', TASKS, TASKS, true],
+  ['the configured audience among several', ['https://a.example', TASKS], TASKS, true],
+  ['the default audience where another is configured', AUDIENCE, TASKS, false],
 ];
 
 const issuers = [

@@ -95,6 +95,17 @@ export async function newAuthorization(
   };
 }
 
+/** Returns what UserInfo says of the token's user (OpenID Connect Core §5.3). */
+export async function userInfoOf(
+  api: ApiCopy,
+  client: oauth.Client,
+  tokens: oauth.TokenEndpointResponse,
+): Promise<oauth.UserInfoResponse> {
+  const as = await discoverIssuer(api);
+  const sent = await oauth.userInfoRequest(as, client, tokens.access_token, viaApi(api));
+  return oauth.processUserInfoResponse(as, client, oauth.skipSubjectCheck, sent);
+}
+
 /** The browser's virtual authenticator, which always confirms presence (WebDriver extension of WebAuthn §11). */
 export async function addAuthenticator(page: Page): Promise<void> {
   const devtools = await page.context().newCDPSession(page);

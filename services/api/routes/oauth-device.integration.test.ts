@@ -77,7 +77,9 @@ describe('device grant (RFC 8628)', () => {
     expect(confirm.text).toContain('Tasks &lt;b&gt;');
     expect((await browser.submit(confirm, { decision: 'allow' })).text).toContain('Device connected');
     const tokens = await ask();
-    expect(oauth.getValidatedIdTokenClaims(tokens)).toMatchObject({ sub: own.id, email: own.email });
+    expect(oauth.getValidatedIdTokenClaims(tokens)).toMatchObject({ sub: own.id });
+    const info = await oauth.userInfoRequest(as, client, tokens.access_token, via);
+    expect(await oauth.processUserInfoResponse(as, client, own.id, info)).toMatchObject({ email: own.email });
     expect(decodeJwt(tokens.access_token)).not.toHaveProperty('sid');
     const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     await send(api.url, 'POST', '/api/auth/signout', { cookie, headers: { origin: API_URL } });
