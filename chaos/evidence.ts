@@ -2,15 +2,15 @@ import { scheduledJobs } from '../jobs/schedules.ts';
 import type { ScheduledJob } from '../services/platform/define/job.ts';
 import { readEvents, readRoots, untilSealed } from './audit-log.ts';
 import {
+  acceptedRevokedTokens,
+  answersOfOlderDatabase,
   auditedActs,
   doubleSuccessors,
   forks,
   type Gate,
-  giftsOfOlderDatabase,
+  ineffectiveRevocations,
   serverErrors,
-  untrueEnds,
-  wrongAccepts,
-  wrongfulEnds,
+  wrongfulRefusals,
 } from './gates.ts';
 import type { Ledger } from './ledger.ts';
 import type { System } from './system.ts';
@@ -72,18 +72,18 @@ async function health(system: System): Promise<Gate> {
 }
 
 /** Everything that the ledger and the database say once faults and load are over. */
-export async function judge(system: System, ledger: Ledger): Promise<Gate[]> {
+export async function checkGates(system: System, ledger: Ledger): Promise<Gate[]> {
   const well = await health(system);
   const sealed = await sealedLog(system);
   const events = await readEvents(system.stores);
   const rootAt = await readRoots(system.stores, ledger);
   return [
-    wrongAccepts(ledger),
+    acceptedRevokedTokens(ledger),
     doubleSuccessors(ledger),
-    wrongfulEnds(ledger),
-    untrueEnds(ledger),
+    wrongfulRefusals(ledger),
+    ineffectiveRevocations(ledger),
     auditedActs(ledger, events),
-    giftsOfOlderDatabase(ledger),
+    answersOfOlderDatabase(ledger),
     serverErrors(ledger),
     sealed,
     forks(ledger, rootAt),

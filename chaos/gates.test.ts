@@ -1,35 +1,43 @@
 import { describe, expect, test } from 'vitest';
 import {
+  acceptedRevokedTokens,
+  answersOfOlderDatabase,
   auditedActs,
   doubleSuccessors,
   forks,
-  giftsOfOlderDatabase,
+  ineffectiveRevocations,
   serverErrors,
-  untrueEnds,
-  wrongAccepts,
-  wrongfulEnds,
+  wrongfulRefusals,
 } from './gates.ts';
-import { type Access, type Act, createLedger, given, type Ledger, type Refresh, type Showing } from './ledger.ts';
+import {
+  type Access,
+  type Act,
+  createLedger,
+  type Ledger,
+  type Refresh,
+  recordTokens,
+  type TokenCheck,
+} from './ledger.ts';
 
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const FAMILY = '01a20686-5f10-76ff-9ad0-3a7a29880b75';
 
 function accessIn(ledger: Ledger, jti = 'token-1', generation = 0): Access {
   const access_token = `${part({ kid: 'key-1' })}.${part({ jti, fid: FAMILY, sub: 'user-1' })}.signature`;
-  return given(ledger, { access_token, refresh_token: `sp_rt_1.family.${generation}.nonce.mac` }, 1_000);
+  return recordTokens(ledger, { access_token, refresh_token: `sp_rt_1.family.${generation}.nonce.mac` }, 1_000);
 }
 
-const showing = (access: Access, over: Partial<Showing> = {}): Showing => ({
+const tokenCheck = (access: Access, over: Partial<TokenCheck> = {}): TokenCheck => ({
   access,
   copy: 'A',
   sentAtMs: 8_000,
   answeredAtMs: 8_010,
-  verdict: 'active',
+  result: 'active',
   ...over,
 });
 
-const refresh = ({ login }: Access, over: Partial<Refresh> = {}): Refresh => ({
-  login,
+const refresh = ({ family }: Access, over: Partial<Refresh> = {}): Refresh => ({
+  family,
   generation: 0,
   copy: 'A',
   sentAtMs: 8_000,
@@ -51,64 +59,64 @@ const act = (over: Partial<Act> = {}): Act => ({
   ...over,
 });
 
-const broken = ({ findings }: { readonly findings: readonly unknown[] }): number => findings.length;
+const findingsOf = ({ findings }: { readonly findings: readonly unknown[] }): number => findings.length;
 const revoked = { cause: 'revocation', sentAtMs: 4_900, ackedAtMs: 5_000 };
 
 describe('wrong accepts', () => {
   test.each([
     ['before', 2_000, 1],
     ['while', 500, 0],
-  ])('a login given %s everything was ended', (_, sentAtMs, findings) => {
+  ])('a family given %s everything was ended', (_, sentAtMs, findings) => {
     const ledger = createLedger();
-    ledger.showings.push(showing(accessIn(ledger)));
-    ledger.totalEndings.push({ cause: 'accepted loss', sentAtMs, ackedAtMs: 3_000 });
-    expect(broken(wrongAccepts(ledger))).toBe(findings);
+    ledger.tokenChecks.push(tokenCheck(accessIn(ledger)));
+    ledger.globalRevocations.push({ cause: 'accepted loss', sentAtMs, ackedAtMs: 3_000 });
+    expect(findingsOf(acceptedRevokedTokens(ledger))).toBe(findings);
   });
 
   test.each([
     ['an active token, shown two seconds after its revocation was acknowledged', 7_000, 'active', 1],
     ['a refused one', 7_000, 'revoked', 0],
     ['an active one within two seconds', 6_999, 'active', 0],
-  ])('%s', (_, sentAtMs, verdict, findings) => {
+  ])('%s', (_, sentAtMs, result, findings) => {
     const ledger = createLedger();
     const access = accessIn(ledger);
-    access.endings.push(revoked);
-    ledger.showings.push(showing(access, { sentAtMs, verdict }));
-    expect(broken(wrongAccepts(ledger))).toBe(findings);
+    access.revocations.push(revoked);
+    ledger.tokenChecks.push(tokenCheck(access, { sentAtMs, result }));
+    expect(findingsOf(acceptedRevokedTokens(ledger))).toBe(findings);
   });
 
   test('an end that was not acknowledged binds the product to nothing', () => {
     const ledger = createLedger();
     const access = accessIn(ledger);
-    access.endings.push({ cause: 'revocation', sentAtMs: 1 });
-    ledger.showings.push(showing(access));
-    expect(wrongAccepts(ledger)).toMatchObject({ checked: 0, findings: [] });
+    access.revocations.push({ cause: 'revocation', sentAtMs: 1 });
+    ledger.tokenChecks.push(tokenCheck(access));
+    expect(acceptedRevokedTokens(ledger)).toMatchObject({ checked: 0, findings: [] });
   });
 
-  test.each(['login', 'key', 'everything'] as const)('ends with its %s', (of) => {
+  test.each(['family', 'key', 'everything'] as const)('ends with its %s', (of) => {
     const ledger = createLedger();
     const access = accessIn(ledger);
-    if (of === 'login') access.login.endings.push(revoked);
-    if (of === 'key') ledger.keyEndings.set('key-1', [revoked]);
-    if (of === 'everything') ledger.totalEndings.push(revoked);
-    ledger.showings.push(showing(access));
-    expect(broken(wrongAccepts(ledger))).toBe(1);
+    if (of === 'family') access.family.revocations.push(revoked);
+    if (of === 'key') ledger.keyRevocations.set('key-1', [revoked]);
+    if (of === 'everything') ledger.globalRevocations.push(revoked);
+    ledger.tokenChecks.push(tokenCheck(access));
+    expect(findingsOf(acceptedRevokedTokens(ledger))).toBe(1);
   });
 
-  test('a refresh of an ended login, at once', () => {
+  test('a refresh of an ended family, at once', () => {
     const ledger = createLedger();
     const access = accessIn(ledger);
-    access.login.endings.push(revoked);
+    access.family.revocations.push(revoked);
     ledger.refreshes.push(refresh(access, { sentAtMs: 5_000 }), refresh(access, { sentAtMs: 4_999 }));
-    expect(broken(wrongAccepts(ledger))).toBe(1);
+    expect(findingsOf(acceptedRevokedTokens(ledger))).toBe(1);
   });
 
-  test('a compromised key ends no login', () => {
+  test('a compromised key ends no family', () => {
     const ledger = createLedger();
     const access = accessIn(ledger);
-    ledger.keyEndings.set('key-1', [revoked]);
+    ledger.keyRevocations.set('key-1', [revoked]);
     ledger.refreshes.push(refresh(access));
-    expect(broken(wrongAccepts(ledger))).toBe(0);
+    expect(findingsOf(acceptedRevokedTokens(ledger))).toBe(0);
   });
 });
 
@@ -119,7 +127,7 @@ test.each([
   const ledger = createLedger();
   const access = accessIn(ledger);
   ledger.refreshes.push(refresh(access), refresh(access, { copy: 'B', successor }));
-  expect(broken(doubleSuccessors(ledger))).toBe(findings);
+  expect(findingsOf(doubleSuccessors(ledger))).toBe(findings);
 });
 
 describe('wrongful ends', () => {
@@ -128,17 +136,17 @@ describe('wrongful ends', () => {
     ['after an end that was asked for, acknowledged or not', { endedAtMs: 7_000 }, 0],
     ['before that end was asked for', { endedAtMs: 9_000 }, 1],
     ['of a client that gave up', { isAbandoned: true }, 0],
-    ['of a user whose tokens thieves have', { isExposed: true }, 0],
+    ['of a user whose tokens attackers have', { isExposed: true }, 0],
   ] as [string, { endedAtMs?: number; isAbandoned?: boolean; isExposed?: boolean }, number][])(
     '%s',
     (_, { endedAtMs, isAbandoned, isExposed }, findings) => {
       const ledger = createLedger();
       const access = accessIn(ledger);
-      if (endedAtMs) access.login.endings.push({ cause: 'revocation', sentAtMs: endedAtMs });
-      if (isAbandoned) access.login.isAbandoned = true;
+      if (endedAtMs) access.family.revocations.push({ cause: 'revocation', sentAtMs: endedAtMs });
+      if (isAbandoned) access.family.isAbandoned = true;
       if (isExposed) ledger.exposedUsers.add('user-1');
       ledger.refreshes.push(refresh(access, { status: 401, code: 'refresh_token_reused' }));
-      expect(broken(wrongfulEnds(ledger))).toBe(findings);
+      expect(findingsOf(wrongfulRefusals(ledger))).toBe(findings);
     },
   );
 
@@ -146,10 +154,10 @@ describe('wrongful ends', () => {
     ['family_reused', 1],
     ['expired', 0],
     ['active', 0],
-  ])('a good access token that is %s', (verdict, findings) => {
+  ])('a good access token that is %s', (result, findings) => {
     const ledger = createLedger();
-    ledger.showings.push(showing(accessIn(ledger), { verdict }));
-    expect(broken(wrongfulEnds(ledger))).toBe(findings);
+    ledger.tokenChecks.push(tokenCheck(accessIn(ledger), { result }));
+    expect(findingsOf(wrongfulRefusals(ledger))).toBe(findings);
   });
 });
 
@@ -166,7 +174,7 @@ describe('audited acts', () => {
   ] as [string, Act, number, number][])('%s', (_, done, written, findings) => {
     const ledger = createLedger();
     ledger.acts.push(done);
-    expect(broken(auditedActs(ledger, events(written)))).toBe(findings);
+    expect(findingsOf(auditedActs(ledger, events(written)))).toBe(findings);
   });
 
   test.each([
@@ -176,23 +184,23 @@ describe('audited acts', () => {
     const { ackedAtMs: _unused, ...unanswered } = act();
     const ledger = createLedger();
     ledger.acts.push(unanswered);
-    expect(broken(auditedActs(ledger, events(written)))).toBe(findings);
+    expect(findingsOf(auditedActs(ledger, events(written)))).toBe(findings);
   });
 
   test('what an accepted loss took is not missing; what came before the backup is', () => {
     const ledger = createLedger();
     ledger.rewinds.push({ backupAtMs: 2_050, startedAtMs: 3_000, acceptedAtMs: 4_000 });
     ledger.acts.push(act());
-    expect(broken(auditedActs(ledger, events(0)))).toBe(0);
+    expect(findingsOf(auditedActs(ledger, events(0)))).toBe(0);
     ledger.acts.push(act({ sentAtMs: 1_000, ackedAtMs: 2_000 }), act({ sentAtMs: 4_001, ackedAtMs: 4_100 }));
-    expect(broken(auditedActs(ledger, events(0)))).toBe(2);
+    expect(findingsOf(auditedActs(ledger, events(0)))).toBe(2);
   });
 });
 
 describe('an older database', () => {
   test.each([
     ['a refresh', (ledger: Ledger) => ledger.refreshes.push(refresh(accessIn(ledger))), 1],
-    ['a new login', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 7_500, ackedAtMs: 7_600 })), 1],
+    ['a new family', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 7_500, ackedAtMs: 7_600 })), 1],
     ['nothing', (ledger: Ledger) => ledger.refreshes.push(refresh(accessIn(ledger), { status: 503 })), 0],
     ['what was asked before it', (ledger: Ledger) => ledger.acts.push(act()), 0],
     [
@@ -205,7 +213,7 @@ describe('an older database', () => {
     const ledger = createLedger();
     ledger.rewinds.push({ backupAtMs: 1_000, startedAtMs: 7_000, acceptingAtMs: 8_900, acceptedAtMs: 9_000 });
     fill(ledger);
-    expect(broken(giftsOfOlderDatabase(ledger))).toBe(findings);
+    expect(findingsOf(answersOfOlderDatabase(ledger))).toBe(findings);
   });
 });
 
@@ -217,7 +225,7 @@ test.each([
 ])('an answer of %i %s, with Retry-After: %s', (status, code, hasRetryAfter, findings) => {
   const ledger = createLedger();
   ledger.serverErrors.push({ copy: 'A', path: '/', status, code, hasRetryAfter, traceId: '', atMs: 0 });
-  expect(broken(serverErrors(ledger))).toBe(findings);
+  expect(findingsOf(serverErrors(ledger))).toBe(findings);
 });
 
 test.each([
@@ -227,16 +235,16 @@ test.each([
 ])('heads: %s', (_, roots, findings) => {
   const ledger = createLedger();
   for (const root of roots) ledger.heads.push({ copy: 'A', origin: 'log', size: 3, root, atMs: 0 });
-  expect(broken(forks(ledger, () => 'root'))).toBe(findings);
+  expect(findingsOf(forks(ledger, () => 'root'))).toBe(findings);
 });
 
 test.each([
   ['still active', 'active', 1],
   ['refused', 'revoked', 0],
-])('a token whose end was acknowledged is %s when all is well again', (_, verdict, findings) => {
+])('a token whose end was acknowledged is %s when all is well again', (_, result, findings) => {
   const ledger = createLedger();
   const access = accessIn(ledger);
-  access.endings.push(revoked);
-  ledger.showings.push(showing(access, { sentAtMs: 7_500 }), showing(access, { sentAtMs: 60_000, verdict }));
-  expect(broken(untrueEnds(ledger))).toBe(findings);
+  access.revocations.push(revoked);
+  ledger.tokenChecks.push(tokenCheck(access, { sentAtMs: 7_500 }), tokenCheck(access, { sentAtMs: 60_000, result }));
+  expect(findingsOf(ineffectiveRevocations(ledger))).toBe(findings);
 });

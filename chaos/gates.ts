@@ -1,19 +1,19 @@
 import {
   type Act,
-  deadSince,
-  endingsOf,
-  endingsOfLogin,
   isLost,
   type Ledger,
-  type Login,
-  mayBeDead,
-  type Showing,
+  mayBeRevoked,
+  revocationsOf,
+  revocationsOfFamily,
+  revokedSince,
+  type TokenCheck,
+  type TokenFamily,
 } from './ledger.ts';
 
 export type Finding = { readonly text: string; readonly subject?: { readonly history: readonly string[] } };
 export type Gate = {
   readonly name: string;
-  /** How many facts it judged: a gate that judged none shows nothing. */
+  /** How many facts the gate checked: one that checked none shows nothing. */
   readonly checked: number;
   readonly findings: readonly Finding[];
 };
@@ -25,31 +25,31 @@ const seconds = (atMs: number): string => `${(atMs / 1_000).toFixed(3)} s`;
 
 const REFUSED_FOR_GOOD = new Set(['revoked', 'session_ended', 'family_reused', 'key_compromised']);
 
-const causeOf = (ledger: Ledger, { access }: Showing): string =>
-  endingsOf(ledger, access)
-    .filter((ending) => ending.ackedAtMs !== undefined)
-    .map((ending) => `${ending.cause} acknowledged at ${seconds(ending.ackedAtMs!)}`)
+const causeOf = (ledger: Ledger, { access }: TokenCheck): string =>
+  revocationsOf(ledger, access)
+    .filter((revocation) => revocation.ackedAtMs !== undefined)
+    .map((revocation) => `${revocation.cause} acknowledged at ${seconds(revocation.ackedAtMs!)}`)
     .join(', ');
 
 /** No token is accepted that was ended more than two seconds before it was shown, and no refresh succeeds after the end. */
-export function wrongAccepts(ledger: Ledger): Gate {
+export function acceptedRevokedTokens(ledger: Ledger): Gate {
   const findings: Finding[] = [];
   let checked = 0;
-  for (const showing of ledger.showings) {
-    const endedAtMs = deadSince(endingsOf(ledger, showing.access));
-    if (showing.sentAtMs < endedAtMs + REVOCATION_BOUND_MS) continue;
+  for (const tokenCheck of ledger.tokenChecks) {
+    const endedAtMs = revokedSince(revocationsOf(ledger, tokenCheck.access));
+    if (tokenCheck.sentAtMs < endedAtMs + REVOCATION_BOUND_MS) continue;
     checked += 1;
-    if (showing.verdict !== 'active') continue;
-    const text = `${showing.access.jti} active at ${showing.copy}, shown at ${seconds(showing.sentAtMs)}: ${causeOf(ledger, showing)}`;
-    findings.push({ text, subject: showing.access.login });
+    if (tokenCheck.result !== 'active') continue;
+    const text = `${tokenCheck.access.jti} active at ${tokenCheck.copy}, shown at ${seconds(tokenCheck.sentAtMs)}: ${causeOf(ledger, tokenCheck)}`;
+    findings.push({ text, subject: tokenCheck.access.family });
   }
-  for (const { login, copy, sentAtMs, status, generation } of ledger.refreshes) {
-    const endedAtMs = deadSince(endingsOfLogin(ledger, login));
+  for (const { family, copy, sentAtMs, status, generation } of ledger.refreshes) {
+    const endedAtMs = revokedSince(revocationsOfFamily(ledger, family));
     if (sentAtMs < endedAtMs) continue;
     checked += 1;
     if (status !== 200) continue;
-    const text = `refresh token ${generation} of ended login ${login.id} answered 200 at ${copy}, sent at ${seconds(sentAtMs)}`;
-    findings.push({ text, subject: login });
+    const text = `refresh token ${generation} of ended family ${family.id} answered 200 at ${copy}, sent at ${seconds(sentAtMs)}`;
+    findings.push({ text, subject: family });
   }
   return { name: 'wrong accepts', checked, findings };
 }
@@ -59,42 +59,42 @@ export function doubleSuccessors(ledger: Ledger): Gate {
   const findings: Finding[] = [];
   const known = new Map<string, string>();
   let checked = 0;
-  for (const { login, generation, successor } of ledger.refreshes) {
+  for (const { family, generation, successor } of ledger.refreshes) {
     if (successor === undefined) continue;
     checked += 1;
-    const key = `${login.id} ${generation}`;
+    const key = `${family.id} ${generation}`;
     const first = known.get(key);
     if (first === undefined) known.set(key, successor);
     else if (first !== successor)
-      findings.push({ text: `refresh token ${generation} of ${login.id} has two successors`, subject: login });
+      findings.push({ text: `refresh token ${generation} of ${family.id} has two successors`, subject: family });
   }
   return { name: 'double successors', checked, findings };
 }
 
-/** An honest login is refused only after something ended it. */
-export function wrongfulEnds(ledger: Ledger): Gate {
+/** An honest family is refused only after something ended it. */
+export function wrongfulRefusals(ledger: Ledger): Gate {
   const findings: Finding[] = [];
-  const seen = new Set<Login>();
+  const seen = new Set<TokenFamily>();
   let checked = 0;
-  const judge = (login: Login, isRefused: boolean, isExplained: boolean, text: string): void => {
-    if (ledger.exposedUsers.has(login.userId)) return;
+  const check = (family: TokenFamily, isRefused: boolean, isExplained: boolean, text: string): void => {
+    if (ledger.exposedUsers.has(family.userId)) return;
     checked += 1;
-    if (!isRefused || isExplained || seen.has(login)) return;
-    seen.add(login);
-    findings.push({ text, subject: login });
+    if (!isRefused || isExplained || seen.has(family)) return;
+    seen.add(family);
+    findings.push({ text, subject: family });
   };
-  for (const { login, status, code, copy, answeredAtMs, generation } of ledger.refreshes) {
-    const isExplained = login.isAbandoned || mayBeDead(endingsOfLogin(ledger, login), answeredAtMs);
-    const text = `honest login ${login.id} refused ${code} with refresh token ${generation} at ${copy}, ${seconds(answeredAtMs)}`;
-    judge(login, status === 400 || status === 401, isExplained, text);
+  for (const { family, status, code, copy, answeredAtMs, generation } of ledger.refreshes) {
+    const isExplained = family.isAbandoned || mayBeRevoked(revocationsOfFamily(ledger, family), answeredAtMs);
+    const text = `honest family ${family.id} refused ${code} with refresh token ${generation} at ${copy}, ${seconds(answeredAtMs)}`;
+    check(family, status === 400 || status === 401, isExplained, text);
   }
-  for (const showing of ledger.showings) {
-    const { access, verdict, copy, answeredAtMs } = showing;
-    const isExplained = access.login.isAbandoned || mayBeDead(endingsOf(ledger, access), answeredAtMs);
-    const text = `good token ${access.jti} refused ${verdict} at ${copy}, ${seconds(answeredAtMs)}`;
-    judge(access.login, REFUSED_FOR_GOOD.has(verdict), isExplained, text);
+  for (const tokenCheck of ledger.tokenChecks) {
+    const { access, result, copy, answeredAtMs } = tokenCheck;
+    const isExplained = access.family.isAbandoned || mayBeRevoked(revocationsOf(ledger, access), answeredAtMs);
+    const text = `good token ${access.jti} refused ${result} at ${copy}, ${seconds(answeredAtMs)}`;
+    check(access.family, REFUSED_FOR_GOOD.has(result), isExplained, text);
   }
-  return { name: 'wrongful ends of logins', checked, findings };
+  return { name: 'wrongful ends of families', checked, findings };
 }
 
 /** Events of the log: how often each type was written in each trace. */
@@ -113,7 +113,7 @@ export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
     const subject = act.subject === null ? {} : { subject: act.subject };
     for (const type of act.events) {
       const written = writtenOf(act, type, events);
-      const text = `${act.kind} of ${seconds(act.sentAtMs)} (${act.subject?.id ?? 'no login'}, traces ${act.traceIds.join(', ')})`;
+      const text = `${act.kind} of ${seconds(act.sentAtMs)} (${act.subject?.id ?? 'no family'}, traces ${act.traceIds.join(', ')})`;
       if (act.ackedAtMs !== undefined && written === 0) findings.push({ text: `missing ${type}: ${text}`, ...subject });
       const most = act.isRepeatable ? act.traceIds.length : 1;
       if (written > most) findings.push({ text: `${written} times ${type}: ${text}`, ...subject });
@@ -123,18 +123,18 @@ export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
 }
 
 /** An older database gives nothing before an operator begins to accept its loss. */
-export function giftsOfOlderDatabase(ledger: Ledger): Gate {
+export function answersOfOlderDatabase(ledger: Ledger): Gate {
   const findings: Finding[] = [];
   let checked = 0;
   for (const { startedAtMs, acceptingAtMs = Number.POSITIVE_INFINITY } of ledger.rewinds) {
     const isWithin = (sentAtMs: number): boolean => sentAtMs >= startedAtMs && sentAtMs < acceptingAtMs;
-    for (const { login, sentAtMs, answeredAtMs, status, copy } of ledger.refreshes) {
+    for (const { family, sentAtMs, answeredAtMs, status, copy } of ledger.refreshes) {
       if (!isWithin(sentAtMs) || answeredAtMs >= acceptingAtMs) continue;
       checked += 1;
       if (status === 200)
         findings.push({
-          text: `login ${login.id} refreshed at ${copy} by the older database, ${seconds(sentAtMs)}`,
-          subject: login,
+          text: `family ${family.id} refreshed at ${copy} by the older database, ${seconds(sentAtMs)}`,
+          subject: family,
         });
     }
     for (const { kind, sentAtMs, ackedAtMs, subject } of ledger.acts) {
@@ -180,11 +180,11 @@ export function forks(ledger: Ledger, rootAt: (origin: string, size: number) => 
 }
 
 /** An end that was acknowledged and did not happen shows as a token that is active when all is well again. */
-export function untrueEnds(ledger: Ledger): Gate {
-  const lastShown = new Map<string, (typeof ledger.showings)[number]>();
-  for (const showing of ledger.showings) lastShown.set(`${showing.access.jti} ${showing.copy}`, showing);
+export function ineffectiveRevocations(ledger: Ledger): Gate {
+  const lastShown = new Map<string, (typeof ledger.tokenChecks)[number]>();
+  for (const tokenCheck of ledger.tokenChecks) lastShown.set(`${tokenCheck.access.jti} ${tokenCheck.copy}`, tokenCheck);
   const ended = [...lastShown.values()].filter(({ access, sentAtMs }) =>
-    access.endings.some(
+    access.revocations.some(
       ({ ackedAtMs }) => ackedAtMs !== undefined && sentAtMs > ackedAtMs + 2_000 && !isLost(ledger, ackedAtMs),
     ),
   );
@@ -192,7 +192,7 @@ export function untrueEnds(ledger: Ledger): Gate {
     name: 'acknowledged ends that did not happen',
     checked: ended.length,
     findings: ended
-      .filter(({ verdict }) => verdict === 'active')
-      .map(({ access, copy }) => ({ text: `${access.jti} is still active at ${copy}`, subject: access.login })),
+      .filter(({ result }) => result === 'active')
+      .map(({ access, copy }) => ({ text: `${access.jti} is still active at ${copy}`, subject: access.family })),
   };
 }

@@ -2,7 +2,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 
 /** Something that ends tokens. From `sentAtMs` on they may be refused, after `ackedAtMs` they must be. */
-export type Ending = { readonly cause: string; readonly sentAtMs: number; ackedAtMs?: number };
+export type Revocation = { readonly cause: string; readonly sentAtMs: number; ackedAtMs?: number };
 
 export type CopyName = 'A' | 'B';
 
@@ -11,20 +11,20 @@ export type Access = {
   readonly token: string;
   readonly jti: string;
   readonly kid: string;
-  readonly login: Login;
-  readonly givenAtMs: number;
-  readonly endings: Ending[];
+  readonly family: TokenFamily;
+  readonly issuedAtMs: number;
+  readonly revocations: Revocation[];
 };
 
 /** A refresh token family as its client knows it. */
-export type Login = {
+export type TokenFamily = {
   readonly id: string;
   readonly userId: string;
-  readonly givenAtMs: number;
+  readonly issuedAtMs: number;
   /** The newest refresh token that the client has; older ones by generation. */
   refreshToken: string;
   readonly older: Map<number, string>;
-  readonly endings: Ending[];
+  readonly revocations: Revocation[];
   readonly access: Access[];
   /** What happened to it, for a reader of a failed run. */
   readonly history: string[];
@@ -35,17 +35,17 @@ export type Login = {
 };
 
 /** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
-export type Showing = {
+export type TokenCheck = {
   readonly access: Access;
   readonly copy: CopyName;
   readonly sentAtMs: number;
   readonly answeredAtMs: number;
-  readonly verdict: string;
+  readonly result: string;
 };
 
 /** A refresh token presented, and the answer. */
 export type Refresh = {
-  readonly login: Login;
+  readonly family: TokenFamily;
   readonly generation: number;
   readonly copy: CopyName;
   readonly sentAtMs: number;
@@ -63,7 +63,7 @@ export type Act = {
   /** Whether retries may repeat the act: each of them has an event then. */
   readonly isRepeatable: boolean;
   readonly traceIds: string[];
-  readonly subject: Login | null;
+  readonly subject: TokenFamily | null;
   readonly sentAtMs: number;
   ackedAtMs?: number;
 };
@@ -99,34 +99,34 @@ export type Rewind = {
 };
 
 export type Ledger = {
-  readonly logins: Map<string, Login>;
+  readonly families: Map<string, TokenFamily>;
   readonly tokens: Map<string, Access>;
-  readonly showings: Showing[];
+  readonly tokenChecks: TokenCheck[];
   readonly refreshes: Refresh[];
   readonly acts: Act[];
   readonly serverErrors: ServerError[];
   readonly heads: Head[];
   readonly rewinds: Rewind[];
   /** Of signing keys, by key id. */
-  readonly keyEndings: Map<string, Ending[]>;
+  readonly keyRevocations: Map<string, Revocation[]>;
   /** Of everything given before them. */
-  readonly totalEndings: Ending[];
-  /** Users whose tokens thieves have: an incident may end their other logins too. */
+  readonly globalRevocations: Revocation[];
+  /** Users whose tokens attackers have: an incident may end their other families too. */
   readonly exposedUsers: Set<string>;
   readonly counts: Map<string, number>;
 };
 
 export const createLedger = (): Ledger => ({
-  logins: new Map(),
+  families: new Map(),
   tokens: new Map(),
-  showings: [],
+  tokenChecks: [],
   refreshes: [],
   acts: [],
   serverErrors: [],
   heads: [],
   rewinds: [],
-  keyEndings: new Map(),
-  totalEndings: [],
+  keyRevocations: new Map(),
+  globalRevocations: [],
   exposedUsers: new Set(),
   counts: new Map(),
 });
@@ -135,9 +135,9 @@ export const now = (): number => performance.now();
 
 const HISTORY_LENGTH = 120;
 
-export function note(login: Login, text: string, atMs = now()): void {
-  login.history.push(`${(atMs / 1_000).toFixed(3)} s  ${text}`);
-  if (login.history.length > HISTORY_LENGTH) login.history.splice(1, 1);
+export function note(family: TokenFamily, text: string, atMs = now()): void {
+  family.history.push(`${(atMs / 1_000).toFixed(3)} s  ${text}`);
+  if (family.history.length > HISTORY_LENGTH) family.history.splice(1, 1);
 }
 
 export const count = ({ counts }: Ledger, what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
@@ -146,64 +146,69 @@ type Claims = { readonly jti: string; readonly fid: string; readonly sub: string
 
 export const generationOf = (refreshToken: string): number => Number(refreshToken.split('.')[2]);
 
-/** A token pair as its client received it: of a login already known, or the first of a new one. */
-export function given(
+/** A token pair as its client received it: of a family already known, or the first of a new one. */
+export function recordTokens(
   ledger: Ledger,
   pair: { readonly access_token: string; readonly refresh_token: string },
   atMs = now(),
 ): Access {
   const { jti, fid, sub } = decodeJwt<Claims>(pair.access_token);
   const { kid } = decodeProtectedHeader(pair.access_token) as { kid: string };
-  let login = ledger.logins.get(fid);
-  if (login === undefined) {
-    login = {
+  let family = ledger.families.get(fid);
+  if (family === undefined) {
+    family = {
       id: fid,
       userId: sub,
-      givenAtMs: atMs,
+      issuedAtMs: atMs,
       refreshToken: pair.refresh_token,
       older: new Map(),
-      endings: [],
+      revocations: [],
       access: [],
       history: [],
       isBusy: false,
       isAbandoned: false,
     };
-    ledger.logins.set(fid, login);
+    ledger.families.set(fid, family);
   }
   const generation = generationOf(pair.refresh_token);
-  if (generation > generationOf(login.refreshToken)) {
-    login.older.set(generationOf(login.refreshToken), login.refreshToken);
-    login.refreshToken = pair.refresh_token;
+  if (generation > generationOf(family.refreshToken)) {
+    family.older.set(generationOf(family.refreshToken), family.refreshToken);
+    family.refreshToken = pair.refresh_token;
   }
-  const access = { token: pair.access_token, jti, kid, login, givenAtMs: atMs, endings: [] };
+  const access = { token: pair.access_token, jti, kid, family, issuedAtMs: atMs, revocations: [] };
   ledger.tokens.set(jti, access);
-  login.access.push(access);
-  note(login, `given access token ${jti} (key ${kid.slice(0, 6)}) and refresh token ${generation}`, atMs);
+  family.access.push(access);
+  note(family, `given access token ${jti} (key ${kid.slice(0, 6)}) and refresh token ${generation}`, atMs);
   return access;
 }
 
-/** All that ends a login. One that was given while everything was being ended may be of before or of after. */
-export const endingsOfLogin = ({ totalEndings }: Ledger, login: Login): Ending[] => [
-  ...login.endings,
-  ...totalEndings
-    .filter(({ ackedAtMs = Number.POSITIVE_INFINITY }) => login.givenAtMs <= ackedAtMs)
-    .map((ending) => (login.givenAtMs <= ending.sentAtMs ? ending : { ...ending, ackedAtMs: undefined })),
+/** All that ends a family. One that was given while everything was being ended may be of before or of after. */
+export const revocationsOfFamily = ({ globalRevocations }: Ledger, family: TokenFamily): Revocation[] => [
+  ...family.revocations,
+  ...globalRevocations
+    .filter(({ ackedAtMs = Number.POSITIVE_INFINITY }) => family.issuedAtMs <= ackedAtMs)
+    .map((revocation) =>
+      family.issuedAtMs <= revocation.sentAtMs ? revocation : { ...revocation, ackedAtMs: undefined },
+    ),
 ];
 
-/** All that ends an access token: its own, its login's, its signing key's. */
-export const endingsOf = (ledger: Ledger, access: Access): Ending[] => [
-  ...access.endings,
-  ...(ledger.keyEndings.get(access.kid) ?? []),
-  ...endingsOfLogin(ledger, access.login),
+/** All that ends an access token: its own, its family's, its signing key's. */
+export const revocationsOf = (ledger: Ledger, access: Access): Revocation[] => [
+  ...access.revocations,
+  ...(ledger.keyRevocations.get(access.kid) ?? []),
+  ...revocationsOfFamily(ledger, access.family),
 ];
 
 /** When the first of these was acknowledged; infinitely late when none was. */
-export const deadSince = (endings: readonly Ending[]): number =>
-  Math.min(Number.POSITIVE_INFINITY, ...endings.map((ending) => ending.ackedAtMs ?? Number.POSITIVE_INFINITY));
+export const revokedSince = (revocations: readonly Revocation[]): number =>
+  Math.min(
+    Number.POSITIVE_INFINITY,
+    ...revocations.map((revocation) => revocation.ackedAtMs ?? Number.POSITIVE_INFINITY),
+  );
 
 /** Whether something may have ended it before this moment. */
-export const mayBeDead = (endings: readonly Ending[], atMs: number): boolean =>
-  endings.some((ending) => ending.sentAtMs <= atMs);
+export const mayBeRevoked = (revocations: readonly Revocation[], atMs: number): boolean =>
+  revocations.some((revocation) => revocation.sentAtMs <= atMs);
 
 /** Whether this moment lies where a database was lost that the product had acknowledged from. */
 export const isLost = ({ rewinds }: Ledger, atMs: number): boolean =>

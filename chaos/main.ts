@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { headOf, watchHeads } from './audit-log.ts';
 import { cases } from './cases/all.ts';
-import { Broken } from './cases/case.ts';
-import { judge } from './evidence.ts';
+import { GuaranteeViolated } from './cases/case.ts';
+import { checkGates } from './evidence.ts';
 import { allFaults } from './faults/all.ts';
 import { footprintOf, processesThatLeak, quietFootprint } from './footprint.ts';
 import type { Finding, Gate } from './gates.ts';
@@ -14,7 +14,7 @@ import { type Credentials, createClients } from './load/clients.ts';
 import { createLoad } from './load/load.ts';
 import { HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
 import { createRandom, type Random } from './random.ts';
-import { type FaultRun, isBroken, jsonOf, markdownOf, type Report } from './report.ts';
+import { type FaultRun, isFailed, jsonOf, markdownOf, type Report } from './report.ts';
 import { rewindDatabase, type Scene } from './rewinds.ts';
 import { planFaults } from './schedule.ts';
 import { type Stopped, type System, startSystem } from './system.ts';
@@ -39,11 +39,11 @@ async function start(): Promise<System> {
 async function untilServed(scene: Scene): Promise<number> {
   const from = performance.now();
   for (;;) {
-    const login = await scene.clients.issue(scene.load.caseUser().id);
-    const access = login?.access.at(-1);
+    const family = await scene.clients.issue(scene.load.caseUser().id);
+    const access = family?.access.at(-1);
     if (access) {
-      const verdicts = await Promise.all([scene.clients.validate(access, 'A'), scene.clients.validate(access, 'B')]);
-      if (verdicts.every((verdict) => verdict === 'active')) return performance.now() - from;
+      const results = await Promise.all([scene.clients.validate(access, 'A'), scene.clients.validate(access, 'B')]);
+      if (results.every((result) => result === 'active')) return performance.now() - from;
     }
     if (performance.now() - from > 90_000) return performance.now() - from;
     await sleep(100);
@@ -65,8 +65,8 @@ async function runCase(name: string, work: () => Promise<void>): Promise<Gate> {
     say(`held: ${name}`);
     return { name, checked: 1, findings: [] };
   } catch (err) {
-    if (!(err instanceof Broken)) throw err;
-    say(`BROKEN: ${name}: ${err.message}`);
+    if (!(err instanceof GuaranteeViolated)) throw err;
+    say(`VIOLATED: ${name}: ${err.message}`);
     return { name, checked: 1, findings: [{ text: err.message, subject: err }] };
   }
 }
@@ -87,7 +87,7 @@ async function runFaults(scene: Scene, random: Random, options: Options): Promis
     say(`${fault.name} (${copy})`);
     const startedMs = performance.now();
     const detail = await fault.run({ system: scene.system, random, copy }).catch((err: unknown) => {
-      if (!(err instanceof Broken)) throw err;
+      if (!(err instanceof GuaranteeViolated)) throw err;
       findings.push({ text: `${fault.name} at ${atSeconds} s: ${err.message}`, subject: err });
       return err.message;
     });
@@ -95,7 +95,7 @@ async function runFaults(scene: Scene, random: Random, options: Options): Promis
     runs.push({ name: fault.name, atSeconds, detail, lastedMs, backMs: await untilServed(scene) });
     await sleep(Math.max(0, Math.min(next, until) - performance.now()));
   }
-  return { faults: runs, recovered: { name: 'faults that left something broken', checked: runs.length, findings } };
+  return { faults: runs, recovered: { name: 'recovery after every fault', checked: runs.length, findings } };
 }
 
 async function run(options: Options): Promise<Report> {
@@ -141,10 +141,10 @@ async function run(options: Options): Promise<Report> {
     await untilServed(scene);
     await load.refreshAllLive();
     await sleep(2_000);
-    await load.showAllDead();
+    await load.presentAllRevoked();
     await stopWatching();
     const stoppedMs = performance.now();
-    const evidence = await judge(system, ledger);
+    const evidence = await checkGates(system, ledger);
     await sleep(Math.max(0, stoppedMs + SETTLE_MS - performance.now()));
     const footprints = await quietFootprint(begin, () => footprintOf(system));
     const gates = [...caseGates, ...evidence, recovered, processesThatLeak(footprints)];
@@ -171,9 +171,9 @@ async function main(): Promise<void> {
   const markdown = markdownOf(report);
   if (options.report) writeFileSync(options.report, markdown);
   process.stdout.write(options.isJson ? `${jsonOf(report)}\n` : markdown);
-  const broken = report.gates.filter(isBroken);
+  const broken = report.gates.filter(isFailed);
   if (broken.length === 0) return say(`held: ${report.gates.length} gates, seed ${options.seed}`);
-  say(`BROKEN with seed ${options.seed}: ${broken.map(({ name }) => name).join('; ')}`);
+  say(`VIOLATED with seed ${options.seed}: ${broken.map(({ name }) => name).join('; ')}`);
   process.exitCode = 1;
 }
 

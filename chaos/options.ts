@@ -6,7 +6,7 @@ import type { RewindKind } from './rewinds.ts';
 export const HELP = `npm run chaos [-- --seconds 120] [--seed N] [--faults a,b] [--cases yes|no] [--report FILE] [--json]
 
 Starts two copies of the product (supervisor, API and worker each) on a PostgreSQL and a Redis of their own, lets clients
-work while things break, and checks everything that was acknowledged. Ends with 1 when a promise was broken.
+work while things break, and checks everything that was acknowledged. Ends with 1 if a guarantee was violated.
 
   --seconds N     how long faults happen, one every ten seconds (default 120)
   --seed N        draws faults and requests (default: drawn, and printed)

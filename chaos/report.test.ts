@@ -18,9 +18,9 @@ const report: Report = {
   },
 };
 
-test('a report names seed, gates, findings with the history of their login, and faults', () => {
+test('a report names seed, gates, findings with the history of their family, and faults', () => {
   const text = markdownOf(report);
-  for (const words of ['seed 42', '--seed 42', 'BROKEN: 1', 'held', 'token-1 active', 'given', 'kill-api', '5.6 s'])
+  for (const words of ['seed 42', '--seed 42', 'VIOLATED: 1', 'held', 'token-1 active', 'given', 'kill-api', '5.6 s'])
     expect(text).toContain(words);
   expect(JSON.parse(jsonOf(report)).gates[0]).toEqual({
     name: 'wrong accepts',

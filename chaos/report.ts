@@ -20,7 +20,7 @@ export type Report = {
   readonly footprints: Footprints;
 };
 
-export const isBroken = (gate: Gate): boolean => gate.findings.length > 0;
+export const isFailed = (gate: Gate): boolean => gate.findings.length > 0;
 
 const SHOWN = 20;
 
@@ -57,7 +57,7 @@ function footprintTable({ begin, end }: Footprints): string[] {
 
 const slowest = (faults: readonly FaultRun[]): number => Math.max(0, ...faults.map(({ backMs }) => backMs));
 
-/** The report as Markdown: gates, figures, faults; of each broken gate what broke it, with the login's history. */
+/** The report as Markdown: gates, figures, faults; of each violated gate the findings, with the family's history. */
 export function markdownOf(report: Report): string {
   const { gates, faults, counts } = report;
   return [
@@ -68,10 +68,10 @@ export function markdownOf(report: Report): string {
     '| gate | facts | result |',
     '| --- | --- | --- |',
     ...gates.map(
-      (gate) => `| ${gate.name} | ${gate.checked} | ${isBroken(gate) ? `BROKEN: ${gate.findings.length}` : 'held'} |`,
+      (gate) => `| ${gate.name} | ${gate.checked} | ${isFailed(gate) ? `VIOLATED: ${gate.findings.length}` : 'held'} |`,
     ),
     '',
-    ...gates.filter(isBroken).flatMap(findingsOf),
+    ...gates.filter(isFailed).flatMap(findingsOf),
     `Clients: ${Object.entries(counts)
       .map(([what, n]) => `${n} ${what}`)
       .join(', ')}.`,
@@ -88,7 +88,7 @@ export function markdownOf(report: Report): string {
   ].join('\n');
 }
 
-/** The same as data, without the logins behind findings. */
+/** The same as data, without the families behind findings. */
 export const jsonOf = ({ gates, ...rest }: Report): string =>
   JSON.stringify({
     ...rest,

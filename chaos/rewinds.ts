@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../testing/eventually.ts';
 import { startTcpProxy } from '../testing/processes/tcp-proxy.ts';
-import { type CopyName, type Login, now, type Rewind } from './ledger.ts';
+import { type CopyName, now, type Rewind, type TokenFamily } from './ledger.ts';
 import type { Clients } from './load/clients.ts';
 import type { Load } from './load/load.ts';
 import type { System } from './system.ts';
@@ -18,13 +18,13 @@ export type Scene = {
 export type RewindKind = 'older-database' | 'lagging-standby' | 'lagging-standby-and-compromise';
 
 /** Lets the product acknowledge what the older database does not have. */
-async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromises: boolean): Promise<Login[]> {
-  const logins: Login[] = [];
+async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromises: boolean): Promise<TokenFamily[]> {
+  const families: TokenFamily[] = [];
   for (let at = 0; at < 8; at += 1) {
-    const login = load.liveLogins().find((each) => !each.isBusy && !logins.includes(each));
-    if (!login) break;
-    logins.push(login);
-    await clients.revokeLogin(login);
+    const family = load.liveFamilies().find((each) => !each.isBusy && !families.includes(each));
+    if (!family) break;
+    families.push(family);
+    await clients.revokeFamily(family);
   }
   if (compromises && (await clients.admin.signIn())) {
     const newest = [...clients.ledger.tokens.values()].at(-1);
@@ -32,20 +32,24 @@ async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromis
   }
   await sleep(2_000);
   system.relink();
-  return logins;
+  return families;
 }
 
 /** Clients present what was ended and what was not, all at once: nothing may be given. */
-async function tryEverything({ clients, load }: Scene, ended: readonly Login[], isOver: () => boolean): Promise<void> {
-  const live = load.liveLogins().slice(0, 8);
+async function tryEverything(
+  { clients, load }: Scene,
+  ended: readonly TokenFamily[],
+  isOver: () => boolean,
+): Promise<void> {
+  const live = load.liveFamilies().slice(0, 8);
   // They are presented at both copies at once, again and again, as no honest client would.
-  for (const login of live) login.isAbandoned = true;
+  for (const family of live) family.isAbandoned = true;
   const tryAt = async (copy: CopyName): Promise<void> => {
     while (!isOver()) {
       await Promise.all(
-        [...ended, ...live].map((login) => clients.present(login, login.refreshToken, copy, { timeoutMs: 2_000 })),
+        [...ended, ...live].map((family) => clients.present(family, family.refreshToken, copy, { timeoutMs: 2_000 })),
       );
-      await clients.tryToIssue(load.people[0]!.id, copy);
+      await clients.tryToIssue(load.users[0]!.id, copy);
       await sleep(50);
     }
   };
@@ -65,7 +69,7 @@ export async function rewindDatabase(scene: Scene, kind: RewindKind): Promise<vo
     ledger.rewinds.push({ backupAtMs, startedAtMs });
   };
   let backupAtMs = now();
-  let ended: Login[];
+  let ended: TokenFamily[];
   let replace: () => Promise<void>;
   if (kind === 'older-database') {
     const backup = join(system.folder, `backup-${ledger.rewinds.length}`);
@@ -81,7 +85,7 @@ export async function rewindDatabase(scene: Scene, kind: RewindKind): Promise<vo
     ended = await acknowledgeWhatIsLost(scene, kind === 'lagging-standby-and-compromise');
     replace = () => standby.promote(onEnded);
   }
-  load.hold();
+  load.pause();
   let isReplaced = false;
   const trying = tryEverything(scene, ended, () => isReplaced);
   await replace();
@@ -95,13 +99,13 @@ export async function rewindDatabase(scene: Scene, kind: RewindKind): Promise<vo
 async function acceptLoss({ system, clients, load }: Scene): Promise<void> {
   const { ledger } = clients;
   const rewind = ledger.rewinds.at(-1) as Rewind;
-  const ending = { cause: 'accepted loss', sentAtMs: now() };
-  rewind.acceptingAtMs = ending.sentAtMs;
-  ledger.totalEndings.push(ending);
+  const revocation = { cause: 'accepted loss', sentAtMs: now() };
+  rewind.acceptingAtMs = revocation.sentAtMs;
+  ledger.globalRevocations.push(revocation);
   const run = await system.sallyport(['restore', '--accept-loss', '--yes']);
   if (run.code !== 0) throw new Error(`restore --accept-loss ended with ${run.code}: ${run.err || run.out}`);
   rewind.acceptedAtMs = now();
-  Object.assign(ending, { ackedAtMs: rewind.acceptedAtMs });
+  Object.assign(revocation, { ackedAtMs: rewind.acceptedAtMs });
   const log = await system.sallyport(['audit', 'continue', '--reason', 'fault suite', '--yes']);
   if (log.code !== 0 && !/nothing|not behind|no loss/i.test(log.err + log.out))
     throw new Error(`audit continue ended with ${log.code}: ${log.err || log.out}`);
@@ -113,6 +117,6 @@ async function acceptLoss({ system, clients, load }: Scene): Promise<void> {
       ),
     );
   // Nothing old lives: clients begin anew.
-  await Promise.all(load.people.flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
+  await Promise.all(load.users.flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
   load.resume();
 }

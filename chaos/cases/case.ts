@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#testing/eventually.ts';
 import { REVOCATION_BOUND_MS } from '../gates.ts';
-import type { Access, CopyName, Login } from '../ledger.ts';
+import type { Access, CopyName, TokenFamily } from '../ledger.ts';
 import type { Scene } from '../rewinds.ts';
 
 /** A fault and a promise, in a fixed order, before the load begins. */
@@ -12,24 +12,24 @@ export type Case = {
   run(scene: Scene): Promise<void>;
 };
 
-/** Ends a case: the promise was broken. */
-export class Broken extends Error {
-  /** What had happened to the login until then. */
+/** Ends a case: a guarantee was violated. */
+export class GuaranteeViolated extends Error {
+  /** What had happened to the family until then. */
   readonly history: readonly string[];
-  constructor(message: string, subject?: Login) {
+  constructor(message: string, subject?: TokenFamily) {
     super(message);
     this.history = subject === undefined ? [] : [...subject.history];
   }
 }
 
-/** A new login of a user that no other part of the run touches. */
-export async function newLogin({ clients, load }: Scene, copy: CopyName = 'A'): Promise<Login> {
-  const login = await clients.issue(load.caseUser().id, copy);
-  if (!login) throw new Error('no copy gave a login');
-  return login;
+/** A new family of a user that no other part of the run touches. */
+export async function newFamily({ clients, load }: Scene, copy: CopyName = 'A'): Promise<TokenFamily> {
+  const family = await clients.issue(load.caseUser().id, copy);
+  if (!family) throw new Error('no copy gave a family');
+  return family;
 }
 
-export const newest = (login: Login): Access => login.access.at(-1)!;
+export const newest = (family: TokenFamily): Access => family.access.at(-1)!;
 
 /** B's clock as its answers show it. */
 async function isAt(url: string, offsetSeconds: number): Promise<boolean> {
@@ -61,16 +61,16 @@ export const bothServe = async ({ clients }: Scene, access: Access): Promise<voi
 };
 
 /** An acknowledged end is an end: shown at both copies once the bound is over. */
-export async function expectDead(scene: Scene, ended: readonly Access[]): Promise<void> {
+export async function expectRevoked(scene: Scene, ended: readonly Access[]): Promise<void> {
   await sleep(REVOCATION_BOUND_MS);
   for (const access of ended)
     for (const copy of ['A', 'B'] as const) {
       // A copy that is behind says so; it serves again by itself.
-      const verdict = await eventually(`a verdict of ${copy}`, async () => {
+      const result = await eventually(`a result of ${copy}`, async () => {
         const said = await scene.clients.validate(access, copy);
         return !/^\d+$|stale|unavailable|behind/.test(said) && said;
       });
-      if (verdict === 'active')
-        throw new Broken(`active at ${copy} after its revocation was acknowledged`, access.login);
+      if (result === 'active')
+        throw new GuaranteeViolated(`active at ${copy} after its revocation was acknowledged`, access.family);
     }
 }

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { eventually } from '#testing/eventually.ts';
-import { Broken, bothServe, type Case, expectDead, newest, newLogin, withClock } from './case.ts';
+import { bothServe, type Case, expectRevoked, GuaranteeViolated, newest, newFamily, withClock } from './case.ts';
 
 const HOUR = 3_600;
 
@@ -12,13 +12,13 @@ export const clockCases: readonly Case[] = [
     name: 'a revocation acknowledged by a copy whose clock is an hour ahead has happened',
     needsClock: true,
     run: async (scene) => {
-      const [first, second] = [newest(await newLogin(scene)), newest(await newLogin(scene))];
+      const [first, second] = [newest(await newFamily(scene)), newest(await newFamily(scene))];
       await withClock(scene, HOUR, async () => {
         await scene.clients.revokeToken(first, 'B');
-        await scene.clients.revokeLogin(second.login, 'B');
+        await scene.clients.revokeFamily(second.family, 'B');
       });
       await bothServe(scene, first);
-      await expectDead(scene, [first, second]);
+      await expectRevoked(scene, [first, second]);
     },
   },
   {
@@ -38,12 +38,13 @@ export const clockCases: readonly Case[] = [
           statuses.push(answer.status);
           return answer.status !== 503 && answer.status !== 0 && answer;
         });
-        if (retry.status >= 500) throw new Broken(`answered ${statuses.join(', ')} with the clock ${offset} s off`);
+        if (retry.status >= 500)
+          throw new GuaranteeViolated(`answered ${statuses.join(', ')} with the clock ${offset} s off`);
         if (retry.status !== 201) continue;
         const { jti = '' } = decodeJwt(retry.body.access_token);
         const access = clients.ledger.tokens.get(jti)!;
-        const verdict = await clients.validate(access, 'A');
-        if (verdict !== 'active') throw new Broken(`the retry gave a token that is ${verdict}`, access.login);
+        const result = await clients.validate(access, 'A');
+        if (result !== 'active') throw new GuaranteeViolated(`the retry gave a token that is ${result}`, access.family);
       }
     },
   },
@@ -52,7 +53,7 @@ export const clockCases: readonly Case[] = [
     needsClock: true,
     run: async (scene) => {
       const { clients } = scene;
-      const access = newest(await newLogin(scene));
+      const access = newest(await newFamily(scene));
       await withClock(scene, HOUR, async () => {
         const asks = [clients.introspect, clients.validate] as const;
         for (const ask of asks) {
@@ -61,11 +62,12 @@ export const clockCases: readonly Case[] = [
             async () => !/inactive|expired|unknown_key/.test(await ask(access, 'B')),
             20_000,
           ).catch(() => {
-            throw new Broken('called dead by a copy whose clock is an hour ahead, for 20 s', access.login);
+            throw new GuaranteeViolated('called dead by a copy whose clock is an hour ahead, for 20 s', access.family);
           });
           for (let at = 0; at < ASKED_AFTER; at += 1) {
-            const verdict = await ask(access, 'B');
-            if (/inactive|expired|unknown_key/.test(verdict)) throw new Broken(`called ${verdict}`, access.login);
+            const result = await ask(access, 'B');
+            if (/inactive|expired|unknown_key/.test(result))
+              throw new GuaranteeViolated(`called ${result}`, access.family);
           }
         }
       });

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#testing/eventually.ts';
-import { Broken } from '../cases/case.ts';
+import { GuaranteeViolated } from '../cases/case.ts';
 import { type Fault, fault } from './fault.ts';
 
 const FULL_MS = 6_000;
@@ -22,7 +22,7 @@ const unfinishedIn = (dataDir: string): string[] =>
 
 async function promised(what: string, isSo: () => boolean): Promise<void> {
   await eventually(what, isSo).catch((err: Error) => {
-    throw new Broken(`after the data directory was full, ${err.message}`);
+    throw new GuaranteeViolated(`after the data directory was full, ${err.message}`);
   });
 }
 

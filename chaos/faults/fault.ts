@@ -7,7 +7,7 @@ export type Fault = {
   readonly name: string;
   /** What not every machine gives the suite. */
   readonly needs?: 'clock' | 'disk';
-  /** Resolves with what it was done to, where that is not all; rejects with `Broken` when the product did not recover as promised. */
+  /** Resolves with what it was done to, where that is not all; rejects with `GuaranteeViolated` when the product did not recover as promised. */
   run(at: FaultSite): Promise<string>;
 };
 

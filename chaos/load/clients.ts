@@ -5,14 +5,14 @@ import {
   type Act,
   type CopyName,
   count,
-  type Ending,
-  endingsOf,
   generationOf,
-  given,
   type Ledger,
-  type Login,
   note,
   now,
+  type Revocation,
+  recordTokens,
+  revocationsOf,
+  type TokenFamily,
 } from '../ledger.ts';
 import type { Random } from '../random.ts';
 
@@ -26,25 +26,25 @@ export type Clients = {
   readonly ledger: Ledger;
   readonly ask: Ask;
   /** An account, by sign-up: `undefined` when no copy answered. */
-  signUp(): Promise<Person | undefined>;
-  signIn(person: Person): Promise<Login | undefined>;
-  /** Signs a person in and out again: the login ends. */
-  signOut(person: Person, login: Login, cookie: string): Promise<void>;
-  changePassword(person: Person): Promise<void>;
-  /** A login of a user without a session, by a client, with an idempotency key over all its retries. */
-  issue(userId: string, copy?: CopyName): Promise<Login | undefined>;
-  /** One request for a login, and no more than that. */
+  signUp(): Promise<User | undefined>;
+  signIn(user: User): Promise<TokenFamily | undefined>;
+  /** Signs a user in and out again: the family ends. */
+  signOut(user: User, family: TokenFamily, cookie: string): Promise<void>;
+  changePassword(user: User): Promise<void>;
+  /** A family of a user without a session, by a client, with an idempotency key over all its retries. */
+  issue(userId: string, copy?: CopyName): Promise<TokenFamily | undefined>;
+  /** One request for a family, and no more than that. */
   tryToIssue(userId: string, copy: CopyName, request?: Partial<Request>): Promise<Answer>;
   /** An honest client renews its pair: it hangs up, goes to the other copy and comes again until it has an answer. */
-  refresh(login: Login, copy?: CopyName): Promise<void>;
+  refresh(family: TokenFamily, copy?: CopyName): Promise<void>;
   /** Two tabs present the same refresh token at both copies. */
-  refreshInTwoTabs(login: Login): Promise<void>;
+  refreshInTwoTabs(family: TokenFamily): Promise<void>;
   /** One request to refresh, and what came of it. */
-  present(login: Login, refreshToken: string, copy: CopyName, request?: Partial<Request>): Promise<Answer>;
-  /** A thief shows a refresh token from before. */
-  replay(login: Login): Promise<void>;
+  present(family: TokenFamily, refreshToken: string, copy: CopyName, request?: Partial<Request>): Promise<Answer>;
+  /** A attacker shows a refresh token from before. */
+  replay(family: TokenFamily): Promise<void>;
   revokeToken(access: Access, copy?: CopyName): Promise<void>;
-  revokeLogin(login: Login, copy?: CopyName): Promise<void>;
+  revokeFamily(family: TokenFamily, copy?: CopyName): Promise<void>;
   validate(access: Access, copy: CopyName): Promise<string>;
   introspect(access: Access, copy: CopyName): Promise<string>;
   admin: {
@@ -58,7 +58,7 @@ export type Clients = {
   idle(): Promise<void>;
 };
 
-export type Person = {
+export type User = {
   readonly id: string;
   readonly email: string;
   password: string;
@@ -90,7 +90,7 @@ export function createClients(
   };
   let bearer = '';
 
-  /** The same request at one copy, then the other, until one of them gives a verdict. */
+  /** The same request at one copy, then the other, until one of them gives a result. */
   async function attempt(
     what: Pick<Act, 'kind' | 'events' | 'isRepeatable' | 'subject'>,
     request: (attempt: number) => Request,
@@ -119,26 +119,27 @@ export function createClients(
   /** The same of an act that ends tokens. */
   async function end(
     cause: string,
-    endings: readonly Ending[][],
+    revocations: readonly Revocation[][],
     what: Pick<Act, 'events' | 'subject'>,
     request: () => Request,
     isDone: (answer: Answer) => boolean,
     copy?: CopyName,
   ): Promise<boolean> {
-    const ending: Ending = { cause, sentAtMs: now() };
-    for (const each of endings) each.push(ending);
+    const revocation: Revocation = { cause, sentAtMs: now() };
+    for (const each of revocations) each.push(revocation);
     const { act } = await attempt({ kind: cause, isRepeatable: true, ...what }, request, isDone, copy);
     if (act.ackedAtMs !== undefined) {
-      ending.ackedAtMs = act.ackedAtMs;
+      revocation.ackedAtMs = act.ackedAtMs;
       count(ledger, cause);
     }
     return act.ackedAtMs !== undefined;
   }
 
-  const loginsOf = (userId: string): Login[] => [...ledger.logins.values()].filter((login) => login.userId === userId);
+  const familiesOf = (userId: string): TokenFamily[] =>
+    [...ledger.families.values()].filter((family) => family.userId === userId);
 
   async function present(
-    login: Login,
+    family: TokenFamily,
     refreshToken: string,
     copy: CopyName,
     request: Partial<Request> = {},
@@ -146,9 +147,9 @@ export function createClients(
     const generation = generationOf(refreshToken);
     const answer = await ask(copy, { path: '/v1/tokens/refresh', json: { refresh_token: refreshToken }, ...request });
     const { status, body, sentAtMs, answeredAtMs, traceId } = answer;
-    note(login, `refresh ${generation} at ${copy}: ${status} ${body?.code ?? ''} (trace ${traceId})`);
+    note(family, `refresh ${generation} at ${copy}: ${status} ${body?.code ?? ''} (trace ${traceId})`);
     ledger.refreshes.push({
-      login,
+      family,
       generation,
       copy,
       sentAtMs,
@@ -159,13 +160,13 @@ export function createClients(
     });
     if (status === 200) {
       count(ledger, 'refresh');
-      given(ledger, body, answeredAtMs);
+      recordTokens(ledger, body, answeredAtMs);
       ledger.acts.push({
         kind: 'refresh',
         events: ['token.refreshed'],
         isRepeatable: false,
         traceIds: [traceId],
-        subject: login,
+        subject: family,
         sentAtMs,
         ackedAtMs: answeredAtMs,
       });
@@ -173,39 +174,40 @@ export function createClients(
     return answer;
   }
 
-  async function refresh(login: Login, first: CopyName = anyCopy()): Promise<void> {
-    if (login.isBusy) return;
-    login.isBusy = true;
+  async function refresh(family: TokenFamily, first: CopyName = anyCopy()): Promise<void> {
+    if (family.isBusy) return;
+    family.isBusy = true;
     const startedAtMs = now();
     let copy = first;
     try {
       for (let at = 0; ; at += 1) {
         const isAbandoned = at === 0 && random.chance(0.1);
-        const answer = await present(login, login.refreshToken, copy, {
+        const answer = await present(family, family.refreshToken, copy, {
           timeoutMs: random.between(1_500, 4_000),
           ...(isAbandoned ? { abandonMs: random.between(1, 60) } : {}),
         });
-        if (answer.status === 400 || answer.status === 401) login.endings.push({ cause: 'refused', sentAtMs: now() });
+        if (answer.status === 400 || answer.status === 401)
+          family.revocations.push({ cause: 'refused', sentAtMs: now() });
         if (!RETRIED.has(answer.status)) return;
         if (now() - startedAtMs > TOTAL_PATIENCE_MS || (isStopping() && at > 2)) {
-          login.isAbandoned = true;
+          family.isAbandoned = true;
           return;
         }
         if (answer.status !== 0) await sleep(random.between(50, 500));
         copy = otherCopy(copy);
       }
     } finally {
-      login.isBusy = false;
+      family.isBusy = false;
     }
   }
 
-  const shown = (access: Access, answer: Answer, verdict: string): string => {
+  const shown = (access: Access, answer: Answer, result: string): string => {
     const { copy, sentAtMs, answeredAtMs, status } = answer;
     if (status === 200) {
-      ledger.showings.push({ access, copy, sentAtMs, answeredAtMs, verdict });
-      count(ledger, verdict === 'active' ? 'tokens shown: active' : 'tokens shown: refused');
-    } else count(ledger, 'tokens shown: no verdict');
-    return status === 200 ? verdict : (answer.body?.code ?? `${status}`);
+      ledger.tokenChecks.push({ access, copy, sentAtMs, answeredAtMs, result });
+      count(ledger, result === 'active' ? 'tokens shown: active' : 'tokens shown: refused');
+    } else count(ledger, 'tokens shown: no result');
+    return status === 200 ? result : (answer.body?.code ?? `${status}`);
   };
 
   async function validate(access: Access, copy: CopyName): Promise<string> {
@@ -215,9 +217,9 @@ export function createClients(
 
   const asAdmin = (request: Request): Request => ({ ...request, headers: { authorization: `Bearer ${bearer}` } });
 
-  const signedIn = (answer: Answer, person: Person): Login => {
-    person.cookie = answer.cookie;
-    return given(ledger, answer.body.tokens, answer.answeredAtMs).login;
+  const signedIn = (answer: Answer, user: User): TokenFamily => {
+    user.cookie = answer.cookie;
+    return recordTokens(ledger, answer.body.tokens, answer.answeredAtMs).family;
   };
 
   const clients: Clients = {
@@ -225,46 +227,46 @@ export function createClients(
     ask,
     signUp: async () => {
       const [email, password] = [
-        `chaos-${ledger.logins.size}-${random.between(0, 1e9)}@example.test`,
+        `chaos-${ledger.families.size}-${random.between(0, 1e9)}@example.test`,
         `long enough ${random.between(0, 1e9)}`,
       ];
       const answer = await ask(anyCopy(), { path: '/api/auth/signup', json: { email, password }, timeoutMs: 10_000 });
       if (answer.status !== 201) return undefined;
-      const person = { id: answer.body.user.id, email, password, cookie: '', isBusy: false };
-      signedIn(answer, person);
+      const user = { id: answer.body.user.id, email, password, cookie: '', isBusy: false };
+      signedIn(answer, user);
       count(ledger, 'sign-up');
-      return person;
+      return user;
     },
-    signIn: async (person) => {
+    signIn: async (user) => {
       const { answer, act } = await attempt(
         { kind: 'sign-in', events: ['user.login', 'token.family_created'], isRepeatable: true, subject: null },
         () => ({
           path: '/api/auth/signin',
-          json: { email: person.email, password: person.password },
+          json: { email: user.email, password: user.password },
           timeoutMs: 8_000,
         }),
         ({ status }) => status === 200,
       );
       if (act.ackedAtMs === undefined) return undefined;
       count(ledger, 'sign-in');
-      return signedIn(answer, person);
+      return signedIn(answer, user);
     },
-    signOut: async (person, login, cookie) => {
+    signOut: async (user, family, cookie) => {
       await end(
         'sign-out',
-        [login.endings],
-        { events: ['session.ended'], subject: login },
+        [family.revocations],
+        { events: ['session.ended'], subject: family },
         () => ({ path: '/api/auth/signout', json: {}, headers: { cookie, origin: 'http://auth.chaos.test' } }),
         ({ status }) => status === 200,
       );
-      person.cookie = '';
+      user.cookie = '';
     },
-    changePassword: async (person) => {
-      const next = `${person.password.slice(0, 30)} ${random.between(0, 1e6)}`;
-      const { cookie, password } = person;
+    changePassword: async (user) => {
+      const next = `${user.password.slice(0, 30)} ${random.between(0, 1e6)}`;
+      const { cookie, password } = user;
       const isDone = await end(
         'password change',
-        loginsOf(person.id).map(({ endings }) => endings),
+        familiesOf(user.id).map(({ revocations }) => revocations),
         { events: ['account.password_changed'], subject: null },
         () => ({
           path: '/api/auth/change-password',
@@ -274,8 +276,8 @@ export function createClients(
         }),
         ({ status }) => status === 200,
       );
-      if (isDone) person.password = next;
-      person.cookie = '';
+      if (isDone) user.password = next;
+      user.cookie = '';
     },
     issue: async (userId, copy) => {
       const key = `chaos-${random.between(0, 2 ** 31)}-${ledger.acts.length}`;
@@ -292,7 +294,7 @@ export function createClients(
       );
       if (act.ackedAtMs === undefined) return undefined;
       count(ledger, 'issue');
-      return given(ledger, answer.body, act.ackedAtMs).login;
+      return recordTokens(ledger, answer.body, act.ackedAtMs).family;
     },
     tryToIssue: async (userId, copy, request = {}) => {
       const act: Act = {
@@ -314,36 +316,36 @@ export function createClients(
       act.traceIds.push(answer.traceId);
       if (answer.status !== 201) return answer;
       act.ackedAtMs = answer.answeredAtMs;
-      given(ledger, answer.body, answer.answeredAtMs);
+      recordTokens(ledger, answer.body, answer.answeredAtMs);
       return answer;
     },
-    refresh: (login, copy) => track(refresh(login, copy)),
-    refreshInTwoTabs: async (login) => {
-      if (login.isBusy) return;
-      login.isBusy = true;
+    refresh: (family, copy) => track(refresh(family, copy)),
+    refreshInTwoTabs: async (family) => {
+      if (family.isBusy) return;
+      family.isBusy = true;
       try {
-        const { refreshToken } = login;
-        await Promise.all([present(login, refreshToken, 'A'), present(login, refreshToken, 'B')]);
+        const { refreshToken } = family;
+        await Promise.all([present(family, refreshToken, 'A'), present(family, refreshToken, 'B')]);
       } finally {
-        login.isBusy = false;
+        family.isBusy = false;
       }
     },
     present,
-    replay: async (login) => {
-      const stale = login.older.get(generationOf(login.refreshToken) - 2);
-      if (stale === undefined || login.isBusy) return;
-      const ending: Ending = { cause: 'replay', sentAtMs: now() };
-      login.endings.push(ending);
-      const answer = await present(login, stale, anyCopy());
-      if (answer.status === 401 || answer.status === 400) ending.ackedAtMs = answer.answeredAtMs;
+    replay: async (family) => {
+      const stale = family.older.get(generationOf(family.refreshToken) - 2);
+      if (stale === undefined || family.isBusy) return;
+      const revocation: Revocation = { cause: 'replay', sentAtMs: now() };
+      family.revocations.push(revocation);
+      const answer = await present(family, stale, anyCopy());
+      if (answer.status === 401 || answer.status === 400) revocation.ackedAtMs = answer.answeredAtMs;
       count(ledger, 'replay');
     },
     revokeToken: async (access, copy) => {
       const events = ['token.revoked'];
       await end(
         'revocation of a token',
-        [access.endings],
-        { events, subject: access.login },
+        [access.revocations],
+        { events, subject: access.family },
         () => ({
           path: '/v1/tokens/revoke',
           json: { token: access.token, reason: REASON },
@@ -353,14 +355,14 @@ export function createClients(
         copy,
       );
       // What something else may have ended until the answer is not ended again, and has no event.
-      if (endingsOf(ledger, access).length > 1) events.length = 0;
+      if (revocationsOf(ledger, access).length > 1) events.length = 0;
     },
-    revokeLogin: async (login, copy) => {
-      const { refreshToken } = login;
+    revokeFamily: async (family, copy) => {
+      const { refreshToken } = family;
       await end(
-        'revocation of a login',
-        [login.endings],
-        { events: [], subject: login },
+        'revocation of a family',
+        [family.revocations],
+        { events: [], subject: family },
         () => ({ path: '/oauth2/revoke', form: { token: refreshToken }, headers: { authorization } }),
         ({ status }) => status === 200,
         copy,
@@ -384,7 +386,7 @@ export function createClients(
         if (grant.status !== 200) return;
         await end(
           'removal of a role',
-          loginsOf(userId).map(({ endings }) => endings),
+          familiesOf(userId).map(({ revocations }) => revocations),
           // Of a retry after a lost answer, which finds it done.
           { events: ['user.role_removed'], subject: null },
           () => asAdmin({ method: 'DELETE', path: `${path}?reason=${encodeURIComponent(REASON)}` }),
@@ -395,7 +397,7 @@ export function createClients(
         const path = `/v1/admin/users/${userId}`;
         await end(
           'disabling of a user',
-          loginsOf(userId).map(({ endings }) => endings),
+          familiesOf(userId).map(({ revocations }) => revocations),
           { events: ['user.disabled'], subject: null },
           () => asAdmin({ path: `${path}/disable`, json: { reason: REASON } }),
           ({ status }) => status === 200,
@@ -415,11 +417,11 @@ export function createClients(
         if (act.ackedAtMs !== undefined) count(ledger, 'key rotation');
       },
       compromise: (kid, copy) => {
-        const endings = ledger.keyEndings.get(kid) ?? [];
-        ledger.keyEndings.set(kid, endings);
+        const revocations = ledger.keyRevocations.get(kid) ?? [];
+        ledger.keyRevocations.set(kid, revocations);
         return end(
           'compromise of a key',
-          [endings],
+          [revocations],
           { events: ['key.compromised'], subject: null },
           () => asAdmin({ path: `/v1/keys/${kid}/compromise`, json: { reason: REASON } }),
           ({ status }) => status === 202,

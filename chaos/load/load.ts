@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Access,
   type CopyName,
-  deadSince,
-  endingsOf,
-  endingsOfLogin,
-  type Login,
-  mayBeDead,
+  mayBeRevoked,
   now,
+  revocationsOf,
+  revocationsOfFamily,
+  revokedSince,
+  type TokenFamily,
 } from '../ledger.ts';
 import type { Random } from '../random.ts';
-import type { Clients, Person } from './clients.ts';
+import type { Clients, User } from './clients.ts';
 
 /** How often each of these is begun, a second, at full pace. */
 const RATES = {
@@ -34,71 +34,72 @@ type Kind = keyof typeof RATES;
 const TICK_MS = 50;
 /** More than these wait for an answer: the machine has enough. */
 const MOST_IN_FLIGHT = 48;
-const ADMIN_LOGIN_MS = 60_000;
+const ADMIN_SIGN_IN_MS = 60_000;
 /** Tokens near their expiry prove nothing any more. */
 const TOKEN_LIFE_MS = 800_000;
-const MOST_LOGINS = 400;
-const MOST_SHOWN = 1_500;
+const FAMILIES_MAX = 400;
+const RECENT_TOKENS_MAX = 1_500;
 
 export type Load = {
-  /** Makes the people and first logins. */
+  /** Makes the users and first families. */
   prepare(): Promise<void>;
   start(): void;
-  /** Begins nothing that makes or ends logins; tokens are shown on. */
-  hold(): void;
+  /** Begins nothing that makes or ends families; tokens are shown on. */
+  pause(): void;
   resume(): void;
   /** Begins nothing more, and waits for the answers that are on their way. */
   stop(): Promise<void>;
-  /** Shows every ended token at both copies, and every ended login's refresh token at one. */
-  showAllDead(): Promise<void>;
-  /** Every honest login that lives is refreshed once more. */
+  /** Shows every ended token at both copies, and every ended family's refresh token at one. */
+  presentAllRevoked(): Promise<void>;
+  /** Every honest family that lives is refreshed once more. */
   refreshAllLive(): Promise<void>;
-  liveLogins(): Login[];
-  readonly people: readonly Person[];
-  /** A user whose logins the load leaves alone. */
-  caseUser(): Person;
+  liveFamilies(): TokenFamily[];
+  readonly users: readonly User[];
+  /** A user whose families the load leaves alone. */
+  caseUser(): User;
 };
 
 export function createLoad(clients: Clients, random: Random, { pace }: { readonly pace: number }): Load {
   const { ledger } = clients;
-  /** Users of honest logins; of victims of thieves, whose users incidents may act on; and those that administrators end. */
-  const people: Person[] = [];
-  const victims: Person[] = [];
-  const ended: Person[] = [];
-  const untouched: Person[] = [];
+  /** Users of honest families; of victims of attackers, whose users incidents may act on; and those that administrators end. */
+  const users: User[] = [];
+  const victims: User[] = [];
+  const ended: User[] = [];
+  const untouched: User[] = [];
   const due = new Map<Kind, number>();
   const running = new Set<Promise<unknown>>();
   let isRunning = false;
-  let isHeld = false;
+  let isPaused = false;
   let adminSince = Number.NEGATIVE_INFINITY;
   let loop = Promise.resolve();
 
   const anyCopy = (): CopyName => (random.chance(0.5) ? 'A' : 'B');
-  const isFresh = ({ givenAtMs }: Access): boolean => now() - givenAtMs < TOKEN_LIFE_MS;
-  const isLive = (login: Login): boolean => !login.isAbandoned && !mayBeDead(endingsOfLogin(ledger, login), now());
-  const loginsOf = (of: readonly Person[]): Login[] => {
+  const isFresh = ({ issuedAtMs }: Access): boolean => now() - issuedAtMs < TOKEN_LIFE_MS;
+  const isLive = (family: TokenFamily): boolean =>
+    !family.isAbandoned && !mayBeRevoked(revocationsOfFamily(ledger, family), now());
+  const familiesOf = (of: readonly User[]): TokenFamily[] => {
     const ids = new Set(of.map(({ id }) => id));
-    return [...ledger.logins.values()].filter((login) => ids.has(login.userId));
+    return [...ledger.families.values()].filter((family) => ids.has(family.userId));
   };
-  const liveLogins = (of = people): Login[] => loginsOf(of).filter(isLive);
-  const idle = (of: readonly Person[]): Person | undefined => random.pick(of.filter(({ isBusy }) => !isBusy));
+  const liveFamilies = (of = users): TokenFamily[] => familiesOf(of).filter(isLive);
+  const idle = (of: readonly User[]): User | undefined => random.pick(of.filter(({ isBusy }) => !isBusy));
 
-  /** Nothing else makes logins of this person meanwhile, so that what ends is known. */
-  const alone = async (person: Person | undefined, work: (person: Person) => Promise<unknown>): Promise<void> => {
-    if (person === undefined || person.isBusy) return;
-    person.isBusy = true;
+  /** Nothing else makes families of this user meanwhile, so that what ends is known. */
+  const alone = async (user: User | undefined, work: (user: User) => Promise<unknown>): Promise<void> => {
+    if (user === undefined || user.isBusy) return;
+    user.isBusy = true;
     try {
-      await work(person);
+      await work(user);
     } finally {
-      person.isBusy = false;
+      user.isBusy = false;
     }
   };
 
   /** Two in five have been ended: those are to be refused. */
   function pickToken(): Access | undefined {
     const wantsDead = random.chance(0.4);
-    const recent = [...ledger.tokens.values()].slice(-MOST_SHOWN).filter(isFresh);
-    const fitting = recent.filter((access) => deadSince(endingsOf(ledger, access)) < now() === wantsDead);
+    const recent = [...ledger.tokens.values()].slice(-RECENT_TOKENS_MAX).filter(isFresh);
+    const fitting = recent.filter((access) => revokedSince(revocationsOf(ledger, access)) < now() === wantsDead);
     return random.pick(fitting.length > 0 ? fitting : recent);
   }
   let shown: Access[] = [];
@@ -115,40 +116,40 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
       await (random.chance(0.15) ? clients.introspect(access, anyCopy()) : clients.validate(access, anyCopy()));
     },
     refresh: async () => {
-      const login = random.pick(liveLogins([...people, ...victims, ...ended]));
-      if (login) await clients.refresh(login);
+      const family = random.pick(liveFamilies([...users, ...victims, ...ended]));
+      if (family) await clients.refresh(family);
     },
     issue: () => {
-      const pool = random.pick([people, people, victims, ended]) ?? people;
-      // The pool is as large as the clients' memory: who has many logins ends some.
-      if (ledger.logins.size > MOST_LOGINS && liveLogins(pool).length > MOST_LOGINS / 4) return acts.revoke();
-      const person = random.pick(pool);
-      return alone(person, ({ id }) => clients.issue(id));
+      const pool = random.pick([users, users, victims, ended]) ?? users;
+      // The pool is as large as the clients' memory: who has many families ends some.
+      if (ledger.families.size > FAMILIES_MAX && liveFamilies(pool).length > FAMILIES_MAX / 4) return acts.revoke();
+      const user = random.pick(pool);
+      return alone(user, ({ id }) => clients.issue(id));
     },
     revoke: async () => {
-      const login = random.pick(liveLogins());
-      if (!login) return;
-      const access = login.access.at(-1);
+      const family = random.pick(liveFamilies());
+      if (!family) return;
+      const access = family.access.at(-1);
       if (random.chance(0.6) && access) await clients.revokeToken(access);
-      else await clients.revokeLogin(login);
+      else await clients.revokeFamily(family);
     },
     twoTabs: async () => {
-      const login = random.pick(liveLogins());
-      if (login) await clients.refreshInTwoTabs(login);
+      const family = random.pick(liveFamilies());
+      if (family) await clients.refreshInTwoTabs(family);
     },
     replay: async () => {
-      const login = random.pick(liveLogins(victims).filter(({ older }) => older.size >= 2));
-      if (login) await clients.replay(login);
+      const family = random.pick(liveFamilies(victims).filter(({ older }) => older.size >= 2));
+      if (family) await clients.replay(family);
     },
-    signIn: () => alone(idle(people), (person) => clients.signIn(person)),
+    signIn: () => alone(idle(users), (user) => clients.signIn(user)),
     signOut: () =>
-      alone(idle(people), async (person) => {
-        const login = await clients.signIn(person);
-        if (login) await clients.signOut(person, login, person.cookie);
+      alone(idle(users), async (user) => {
+        const family = await clients.signIn(user);
+        if (family) await clients.signOut(user, family, user.cookie);
       }),
     password: () =>
-      alone(idle(ended), async (person) => {
-        if (await clients.signIn(person)) await clients.changePassword(person);
+      alone(idle(ended), async (user) => {
+        if (await clients.signIn(user)) await clients.changePassword(user);
       }),
     role: () => alone(idle(ended), ({ id }) => clients.admin.removeRole(id)),
     disable: () => alone(idle(ended), ({ id }) => clients.admin.disable(id)),
@@ -162,7 +163,7 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
   const NEEDS_ADMIN = new Set<Kind>(['role', 'disable', 'rotate', 'compromise']);
 
   async function begin(kind: Kind): Promise<void> {
-    if (NEEDS_ADMIN.has(kind) && now() - adminSince > ADMIN_LOGIN_MS) {
+    if (NEEDS_ADMIN.has(kind) && now() - adminSince > ADMIN_SIGN_IN_MS) {
       if (!(await clients.admin.signIn())) return;
       adminSince = now();
     }
@@ -176,7 +177,7 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
       const elapsed = Math.min(0.5, (now() - last) / 1_000);
       last = now();
       for (const [kind, rate] of Object.entries(RATES) as [Kind, number][]) {
-        if (isHeld && kind !== 'validate') continue;
+        if (isPaused && kind !== 'validate') continue;
         const owed = (due.get(kind) ?? random.next()) + elapsed * rate * pace;
         due.set(kind, owed % 1);
         for (let left = Math.floor(owed); left > 0; left -= 1) {
@@ -190,32 +191,32 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
   }
 
   return {
-    people,
+    users,
     prepare: async () => {
       for (const [pool, size] of [
-        [people, 4],
+        [users, 4],
         [victims, 2],
         [ended, 3],
         [untouched, 1],
       ] as const)
         for (let at = 0; at < size; at += 1) {
-          const person = await clients.signUp();
-          if (person) pool.push(person);
+          const user = await clients.signUp();
+          if (user) pool.push(user);
         }
       for (const { id } of victims) ledger.exposedUsers.add(id);
-      if (people.length === 0 || untouched.length === 0)
+      if (users.length === 0 || untouched.length === 0)
         throw new Error('no sign-up was answered before the first fault');
-      await Promise.all([...people, ...victims, ...ended].flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
+      await Promise.all([...users, ...victims, ...ended].flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
     },
     start: () => {
       isRunning = true;
       loop = run();
     },
-    hold: () => {
-      isHeld = true;
+    pause: () => {
+      isPaused = true;
     },
     resume: () => {
-      isHeld = false;
+      isPaused = false;
       adminSince = Number.NEGATIVE_INFINITY;
     },
     stop: async () => {
@@ -224,26 +225,28 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
       while (running.size > 0) await Promise.all(running);
       await clients.idle();
     },
-    showAllDead: async () => {
+    presentAllRevoked: async () => {
       const dead = [...ledger.tokens.values()].filter(
-        (access) => isFresh(access) && deadSince(endingsOf(ledger, access)) < now(),
+        (access) => isFresh(access) && revokedSince(revocationsOf(ledger, access)) < now(),
       );
       for (let at = 0; at < dead.length; at += 16)
         await Promise.all(
           dead.slice(at, at + 16).flatMap((access) => [clients.validate(access, 'A'), clients.validate(access, 'B')]),
         );
-      const over = [...ledger.logins.values()].filter((login) => deadSince(endingsOfLogin(ledger, login)) < now());
+      const over = [...ledger.families.values()].filter(
+        (family) => revokedSince(revocationsOfFamily(ledger, family)) < now(),
+      );
       for (let at = 0; at < over.length; at += 16)
         await Promise.all(
-          over.slice(at, at + 16).map((login) => clients.present(login, login.refreshToken, anyCopy())),
+          over.slice(at, at + 16).map((family) => clients.present(family, family.refreshToken, anyCopy())),
         );
     },
     refreshAllLive: async () => {
-      const live = liveLogins([...people, ...victims, ...ended]);
+      const live = liveFamilies([...users, ...victims, ...ended]);
       for (let at = 0; at < live.length; at += 8)
-        await Promise.all(live.slice(at, at + 8).map((login) => clients.refresh(login)));
+        await Promise.all(live.slice(at, at + 8).map((family) => clients.refresh(family)));
     },
-    liveLogins,
+    liveFamilies,
     caseUser: () => untouched[0]!,
   };
 }
