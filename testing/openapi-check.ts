@@ -11,7 +11,7 @@ export type Operation = {
   readonly method: string;
   readonly path: string;
   readonly operationId: string;
-  /** Empty for public ones; `{}` among them: the credential may be left out. */
+  /** Empty for public operations; with `{}` among them the credential is optional. */
   readonly security: readonly Readonly<Record<string, unknown>>[];
   readonly bodyType: string | undefined;
   readonly bodySchema: Json;

@@ -1,10 +1,10 @@
 // For tests only: the outcome of some work.
 const codeIn = (err: unknown): string => String((err as { code?: unknown }).code ?? err);
 
-/** `ok`, or the code of the error that the work ends with; of an error without one, what it says. */
+/** `ok`, or the code of the error that the work throws; without a code, its message. */
 export const outcomeOf = (work: Promise<unknown>): Promise<string> => work.then(() => 'ok', codeIn);
 
-/** The same of work that is over when it returns. */
+/** The same for synchronous work. */
 export function outcomeOfCall(work: () => unknown): string {
   try {
     work();

@@ -6,9 +6,9 @@ import { expect } from 'vitest';
 export type Held = readonly [text: string, values?: readonly unknown[]];
 
 /**
- * `held` is done, and not committed, before the request; `then` once the request waits for it, and then the commit. The
- * request began before, and goes on after it. Needs no clock.
- * @param then is given the connection that holds, and the process id of what waits
+ * Runs `held` in an open transaction, starts the request, runs `then` once the request waits for the transaction's lock,
+ * and commits; the request then goes on. Depends on no clock.
+ * @param then gets the connection that holds the lock, and the process id of the waiting backend
  */
 export async function whileItWaits<T>(
   pool: pg.Pool,
@@ -24,7 +24,7 @@ export async function whileItWaits<T>(
       rows: [{ pid }],
     } = await holder.query('SELECT pg_backend_pid() AS pid');
     const asked = request();
-    // It may be refused while the commit is still on its way; whoever awaits it below is told.
+    // The request may be refused before the commit ends; the caller awaits it below and gets the error.
     asked.catch(() => {});
     const waiting = 'SELECT pid FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))';
     await expect.poll(async () => (await pool.query(waiting, [pid])).rowCount, { timeout: 60_000 }).toBe(1);
@@ -40,7 +40,7 @@ export async function whileItWaits<T>(
   }
 }
 
-/** Holds a user: what they or others do to them waits. */
+/** Locks a user's row: requests that change the user wait. */
 export const userHeld = (id: string): Held => ['SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]];
 
 /**
@@ -50,7 +50,7 @@ export const userHeld = (id: string): Held => ['SELECT 1 FROM users WHERE id = $
 export const overtaken = <T>(pool: pg.Pool, id: string, change: string, request: () => Promise<T>): Promise<T> =>
   whileItWaits(pool, [userHeld(id), [change, [id]]], request);
 
-/** The database ends the connection on which the request waits for its user. */
+/** Terminates the database connection on which the request waits for the user's row. */
 export const cutOff = <T>(pool: pg.Pool, id: string, request: () => Promise<T>): Promise<T> =>
   whileItWaits(pool, [userHeld(id)], request, (_holder, waiting) =>
     pool.query('SELECT pg_terminate_backend($1)', [waiting]),

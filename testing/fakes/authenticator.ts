@@ -8,7 +8,7 @@ type Ceremony = {
   readonly verifiesUser?: boolean;
   /** Signs for another relying party than the options name. */
   readonly rpId?: string;
-  /** As a browser reports a frame in a page of another origin. */
+  /** Reports the ceremony as cross-origin, as a browser does in a frame. */
   readonly crossOrigin?: boolean;
   readonly topOrigin?: string;
   /** Names another owner of the passkey, or none. */

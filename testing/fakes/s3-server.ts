@@ -52,7 +52,7 @@ function isSigned(request: IncomingMessage, body: string): boolean {
   const canonical = `${request.method}\n${path}\n${query}\n${headers.join('')}\n${names}\n${hash}`;
   const toSign = `AWS4-HMAC-SHA256\n${stamp}\n${day}/${region}/s3/aws4_request\n${sha256(canonical)}`;
   const key = hmac(hmac(hmac(hmac(`AWS4${SECRET}`, day), region), 's3'), 'aws4_request');
-  // What decides whether an object is overwritten must not be changed on the way either.
+  // The conditional headers must be signed too.
   const conditions = ['if-match', 'if-none-match'].filter((name) => request.headers[name] !== undefined);
   const mustBeSigned = ['host', 'x-amz-date', 'x-amz-content-sha256', ...conditions];
   return (

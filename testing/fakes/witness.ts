@@ -41,7 +41,7 @@ function isConsistent(
 
 export type TestWitness = {
   readonly url: string;
-  /** The head that it cosigned last. */
+  /** The last checkpoint it cosigned. */
   readonly seen: { size: number; root: Buffer };
   /** Requests so far, as status codes. */
   readonly answers: readonly number[];

@@ -10,7 +10,7 @@ type At = { readonly url: string };
 export type Enrolled = {
   readonly person: ReturnType<typeof newPerson>;
   readonly userId: string;
-  /** As the authenticator app has it. */
+  /** The secret in the authenticator app. */
   readonly uri: string;
   readonly codes: readonly string[];
   /** Of the session of two factors. */
@@ -25,7 +25,7 @@ export const act = (at: At, cookie: string, path: string, body: object = {}, met
 export const enable = (at: At, cookie: string, password: string): Promise<HttpAnswer> =>
   act(at, cookie, '/api/auth/two-factor/enable', { password });
 
-/** A busy copy refuses for the moment, and its client asks again. */
+/** Retries while a busy copy answers 503. */
 async function signedUp(at: At, person: ReturnType<typeof newPerson>): Promise<HttpAnswer> {
   for (let tries = 0; ; tries += 1) {
     const answered = await signUp(at, person);

@@ -6,7 +6,7 @@ type At = { readonly url: string };
 type Login = { readonly email: string; readonly password: string };
 type Options = { readonly cookie?: string; readonly headers?: Record<string, string> };
 
-/** Where the API says that it is: pages with this origin are its own. */
+/** The API's origin: pages of this origin are its own. */
 export const OWN_ORIGIN = 'http://api.sallyport.test';
 
 export const signUp = (at: At, person: object = newPerson(), options: Options = {}): Promise<HttpAnswer> =>

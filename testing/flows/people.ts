@@ -40,7 +40,7 @@ export async function pairOf(
   return { bearer: pair.access_token, refreshToken: pair.refresh_token };
 }
 
-/** Somebody with these roles beside `user`, signed in just now. */
+/** A user with these roles and `user`, just signed in. */
 export async function newPerson(copy: Copy, roles: readonly string[] = []): Promise<Person> {
   const pool = copy.stores.pools.main;
   const id = await insertUser(pool);

@@ -28,7 +28,7 @@ export type ApiHarness = {
   /** A confidential client with these client-credentials scopes; every copy knows it when this resolves. */
   newClient(credentialScopes: readonly string[]): Promise<ClientCredentials>;
   /** Rows of one statement, by the first copy's own connections. */
-  /** With the rights that no copy has. */
+  /** The ports of the database owner, whose rights no copy has. */
   readonly owner: TestPorts;
   rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
   /** Stops every copy, then drops the database. */
@@ -76,9 +76,9 @@ export type ApiCopyOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether its hashing process runs before it listens; else it starts with the first password. True unless given. */
   readonly hashes?: boolean;
-  /** Where the marks lie that copies and restarts share; a folder of the copy's own unless given. */
+  /** Folder of the high-water marks, which copies and restarts share; the copy's own unless given. */
   readonly marksDir?: string;
-  /** By which it knows itself; `API_URL` unless given. */
+  /** Its issuer and origin; `API_URL` unless given. */
   readonly publicUrl?: string;
 };
 
@@ -94,7 +94,7 @@ export type ApiCopy = Composed & {
 
 export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
 
-/** A child proves itself by a hash, which takes a quarter of a second: few tests need two. */
+/** Each hashing process computes one hash at start (a quarter of a second): few tests need two. */
 const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { ensureProgram, type SystemProgram } from '#services/platform/local/system-program.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
 
-/** Under `localhost`: what https would be elsewhere (W3C Secure Contexts §3.1). */
+/** Below `localhost`, which browsers treat as a secure context (W3C Secure Contexts §3.1). */
 export const PAGES_ORIGIN = 'http://sallyport.localhost';
 
 export type Visit = {
@@ -22,11 +22,11 @@ export type BrowserHarness = {
   readonly harness: ApiHarness;
   readonly api: ApiCopy;
   readonly browser: Browser;
-  /** Of a site that is not ours: the client's, or anybody's. */
+  /** Origin of another site, such as the client's. */
   readonly site: string;
   /** Serves this HTML there under a path. */
   serve(path: string, html: string): void;
-  /** A browser of its own, without cookies, or with those of somebody who is signed in. */
+  /** A new browser context, without cookies or with those of a signed-in user. */
   visit(options?: BrowserContextOptions, as?: { readonly cookie: string }): Promise<Visit>;
   close(): Promise<void>;
 };
@@ -77,7 +77,7 @@ async function visit(
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // A page of 401 or 403 is told of on the console too.
+    // Chromium also writes responses of 401 and 403 to the console.
     if (message.type() === 'error' && !/^Failed to load resource: .* status of 4\d\d/.test(message.text()))
       complaints.push(message.text());
   });
@@ -89,7 +89,7 @@ async function visit(
   return { context, page, complaints };
 }
 
-/** The second look is at what the first could not see: other colours and less room. */
+/** The second check covers what the first does not: dark mode and the narrow window. */
 const LOOKS = [
   { colorScheme: 'light', width: 1_280, rules: null },
   {
@@ -112,12 +112,12 @@ async function findings(page: Page, rules: readonly string[] | null): Promise<un
     .map(({ id, nodes }) => ({ id, at: nodes.slice(0, 5).map(({ html }) => html) }));
 }
 
-/** Takes away the end of long lists, whose parts are alike: axe-core needs seconds for thousands of nodes. */
+/** Shortens long lists of like items: axe-core needs seconds for thousands of nodes. */
 const shorten = (page: Page): Promise<unknown> =>
   page.evaluate(`for (const list of document.querySelectorAll('main, main ul'))
     for (const child of [...list.children].slice(60)) child.remove()`);
 
-/** In light and dark, wide and narrow: nothing that axe-core calls serious (WCAG 2.2), and nothing off to the side. */
+/** Expects no serious finding of axe-core (WCAG 2.2) and no horizontal scrolling, in light and dark, wide and narrow. */
 export async function expectReadable(page: Page): Promise<void> {
   const label = `${page.url()} ${await page.title()}`;
   await page.setViewportSize({ width: 320, height: 800 });

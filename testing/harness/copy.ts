@@ -16,7 +16,7 @@ import { connectPatientRedis, PATIENCE_MS, patient, quietLog } from './ports.ts'
 /** A copy has no queue: a test runs the jobs it is about. */
 const unqueued = async (): Promise<{ jobId: string }> => ({ jobId: '' });
 
-/** By which every copy knows itself. */
+/** The issuer and origin of every copy. */
 const COPY_URL = 'http://api.sallyport.test';
 
 export type CopyOptions = {
@@ -26,16 +26,16 @@ export type CopyOptions = {
   readonly authSecret: string;
   readonly marks: MarkStore;
   readonly env?: Readonly<Record<string, string>>;
-  /** What no setting of the environment gives. */
+  /** Options that no environment setting gives. */
   readonly change?: (config: Config) => Config;
-  /** Told of an error after a commit, which throws unless a log is given. */
+  /** Gets errors that happen after a commit; without it they are thrown. */
   readonly log?: Log;
   readonly clock?: Clock;
-  /** Places and patience of the hashing queue; the default refuses no sign-in however slow the machine. */
+  /** Size and timeout of the hashing queue; with the default, no sign-in is refused on a slow machine. */
   readonly hashQueue?: { readonly capacity: number; readonly maxWaitSeconds: number };
-  /** Gives stores up as soon as the product does: for those that stop answering. */
+  /** Uses the product's own store timeouts, for tests of stores that stop answering. */
   readonly isHurried?: boolean;
-  /** Puts something between the use cases and a real part. */
+  /** Wraps a real part before the use cases get it. */
   readonly around?: {
     readonly keyRing?: (real: KeyRing) => KeyRing;
     readonly redis?: (real: Redis) => Redis;

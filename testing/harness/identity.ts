@@ -52,7 +52,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
   };
 }
 
-/** A password and an address nobody else uses. */
+/** A password and an unused e-mail address. */
 export const newPerson = (): { email: string; password: string; name: string } => ({
   email: `${randomUUID()}@people.test`,
   password: randomBytes(12).toString('base64url'),

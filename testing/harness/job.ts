@@ -19,7 +19,7 @@ import { type Composed, compose } from '#services/worker/compose.ts';
 import { eventually } from '../eventually.ts';
 import { createTestPorts, queryRows, quietLog } from './ports.ts';
 
-/** A job of the closed list under another contract: quick to fail, to stall and to come back. */
+/** A declared job with other settings: it fails, stalls and is retried quickly. */
 export const effectJob = defineJob({
   name: 'seal-audit-events',
   queue: 'audit-seal',
@@ -41,7 +41,7 @@ const beginInsert = defineStatement('beginInsert', 'INSERT INTO begun (effect, p
 const endInsert = defineStatement('endInsert', 'INSERT INTO ended (effect, pid, outcome) VALUES ($1, $2, $3)');
 const gateRead = defineStatement('gateRead', 'SELECT effect FROM gates WHERE effect = $1');
 
-/** What the jobs of these tests write to: no key forbids a second effect, so that one would be seen. */
+/** The table that test jobs write to. It has no unique key, so a second effect would show. */
 const createEffectTables = (databaseUrl: string): Promise<unknown> =>
   queryRows(
     databaseUrl,
@@ -56,7 +56,7 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
 export const openGate = (databaseUrl: string, effect: string): Promise<unknown> =>
   queryRows(databaseUrl, 'INSERT INTO gates (effect) VALUES ($1)', [effect]);
 
-/** Tells that it began, waits for its gate where its effect begins with `held`, and writes its row under its fence. */
+/** Records its start, waits for its gate if its effect begins with `held`, and writes its row under its fencing token. */
 export const effectProcessor = (job: Job): Processor =>
   run(job as typeof effectJob, async ({ sql, transact }, { effect }, jobRun: JobRun) => {
     await sql.query(beginInsert, [effect, process.pid, jobRun.fence.number]);
@@ -67,7 +67,7 @@ export const effectProcessor = (job: Job): Processor =>
     try {
       await transact(async (tx: Tx) => {
         await jobRun.fence.hold(tx);
-        // Safe to run twice: what is done stays done.
+        // Safe to run twice.
         const done = await tx.query(defineStatement('effectRead', 'SELECT 1 FROM effects WHERE job_id = $1'), [
           jobRun.jobId,
         ]);
@@ -88,7 +88,7 @@ export type LogHarnessOptions = {
   readonly log?: Log;
 };
 
-/** So short a lock that a frozen or killed worker's job comes back at once; on a busy machine it may be lost by itself. */
+/** A short lock, so that the job of a frozen or killed worker is retried at once; a busy machine may lose it too. */
 export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
 
 /** What `composeWorker` derives its keys from. */
@@ -130,7 +130,7 @@ export type JobHarness = {
   makeDue(): Promise<unknown>;
   /** The next scheduled run, once it waits in Redis. */
   untilPlaced(): Promise<ScheduleRow>;
-  /** So many checks of the timetable later: what would happen by mistake has had its chance. */
+  /** Resolves after this many checks of the timetable, in which a mistaken run would have started. */
   afterChecks(count: number): Promise<void>;
   /** Ends every worker and forgets all jobs. */
   reset(): Promise<void>;

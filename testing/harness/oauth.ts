@@ -29,7 +29,7 @@ export async function newOAuthClient(
   return { client_id: made.clientId, client_secret: made.clientSecret ?? '' };
 }
 
-/** A browser in which somebody is signed in. */
+/** A browser with a signed-in session. */
 export function browserOf(api: { readonly url: string }, user?: TestUser): Browser {
   const browser = openBrowser(api.url, API_URL);
   for (const pair of user?.cookie.split('; ') ?? []) {

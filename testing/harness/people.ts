@@ -24,7 +24,7 @@ import { createTestDatabase, testRedisUrl } from './stores.ts';
 export type PeopleOptions = Partial<Omit<CopyOptions, 'marks' | 'databaseUrl' | 'redisUrl' | 'change'>> & {
   readonly secureCookies?: boolean;
   readonly trustedOrigins?: readonly string[];
-  /** What clients may do that nobody vetted. */
+  /** The rights of clients that registered themselves. */
   readonly clients?: ClientSettings;
 };
 export type PeopleHarnessOptions = PeopleOptions & Pick<CopyOptions, 'databaseUrl' | 'redisUrl'>;
@@ -39,7 +39,7 @@ export type PeopleHarness = Pick<Copy, 'poll' | 'hasher'> &
     readonly pool: pg.Pool;
     readonly redis: Ports['redis'];
     readonly deps: Ports;
-    /** SQL of the test's own: to set a scene, or to look at rows. */
+    /** SQL with which a test prepares or reads rows. */
     rows<R = Json>(text: string, values?: readonly unknown[]): Promise<R[]>;
     close(): Promise<void>;
   };
@@ -57,7 +57,7 @@ export async function openPeopleHarness(options: PeopleOptions = {}): Promise<Pe
   };
 }
 
-/** On the stores given, which others may share. No deadline refuses, and no revocation is too old to be believed. */
+/** Opens the harness on given stores, which other harnesses may share. Deadlines and the age of the revocation feed refuse nothing. */
 export async function startPeopleHarness(options: PeopleHarnessOptions): Promise<PeopleHarness> {
   const { secureCookies = false, trustedOrigins = [], clients, ...given } = options;
   const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-marks-'));
@@ -115,8 +115,7 @@ export type NewUserOptions = {
 };
 
 /**
- * The same, with what its users have: sessions, codes, mails and the recorded events of them. Hashes one password. What
- * it gives is inferred.
+ * The same, with what its users have: sessions, codes, mails and the recorded events of them. Hashes one password.
  */
 export async function openPeopledHarness() {
   const harness = await openPeopleHarness();

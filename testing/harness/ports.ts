@@ -10,7 +10,7 @@ import { eventually } from '../eventually.ts';
 
 /** What a use-case takes, on a real database. `end` closes its connections. */
 export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
-  /** SQL of the test's own: to set a scene, or to look at rows. */
+  /** SQL with which a test prepares or reads rows. */
   raw<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
   end(): Promise<void>;
 };
@@ -77,7 +77,7 @@ export const userCaller = (userId: string, changes: Partial<UserCaller> = {}): U
   ...changes,
 });
 
-/** Somebody at an address, who is nobody yet. */
+/** An unauthenticated caller at an IP address. */
 export const callerAt = (ip: string): Caller => ({
   kind: 'anonymous',
   request: { ip, userAgent: 'guess', traceId: '', traceparent: '' },

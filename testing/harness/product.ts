@@ -25,9 +25,9 @@ export type ProductHarness = {
   call(method: string, path: string, sent?: Sent): Promise<Received>;
   /** One request with a JSON body. */
   post(path: string, json: unknown, sent?: Sent): Promise<Received>;
-  /** What its client sends to be known. */
+  /** The authentication header of its client. */
   readonly byClient: Sent;
-  /** Whatever came: the process that was there when the harness opened is the process that answers. */
+  /** Fails unless the API process is still the one that the harness started. */
   expectUnharmed(): Promise<void>;
   /** Ends the product and drops its database. */
   close(): Promise<void>;
@@ -70,7 +70,7 @@ export async function startProductHarness(env: Readonly<Record<string, string>> 
   }
 }
 
-/** Moves the last use of a login and the end that follows it into the past, as time would. */
+/** Moves a family's last use, and the expiry that follows from it, into the past. */
 export const expireFamily = ({ databaseUrl }: ProductHarness, familyId: string): Promise<unknown> =>
   queryRows(
     databaseUrl,
@@ -103,13 +103,13 @@ export type ProductOptions = {
   readonly stores?: { readonly databaseUrl: string; readonly redisUrl: string };
   /** A data directory to use and leave; without it a temporary one. */
   readonly dataDir?: string;
-  /** The new cluster that its data directory begins with, which it would else make. */
+  /** A prepared cluster to copy into its data directory, in place of running initdb. */
   readonly clusterDir?: string;
-  /** How long it may take until it is ready; a test's patience unless given. */
+  /** Time limit until it is ready; a test's default unless given. */
   readonly readyWithinMs?: number;
   /** Asks it to drain and stop, at any time from its spawn. */
   readonly stopSignal?: AbortSignal;
-  /** Is given its log as it is written. */
+  /** Gets the log while it is written. */
   readonly onLog?: (text: string) => void;
 };
 
@@ -126,7 +126,7 @@ export type Product = {
   workerPids(): Readonly<Record<string, number>>;
   /** Of the stores the product brought; undefined for given ones. */
   storePid(store: 'postgres' | 'redis'): number | undefined;
-  /** What the product wrote to its two outputs; of very much, the end. */
+  /** Standard output and error of the product; of long output, the end. */
   output(): string;
   /** Exit code of the supervisor, or the signal that ended it; waits for it. */
   ended(): Promise<number | string>;
@@ -138,7 +138,7 @@ export type Product = {
 
 const STORES = ['postgres', 'redis'] as const;
 
-/** Settings of the developer who runs the tests must not reach the product. */
+/** The environment of the tests without the developer's own settings. */
 function ownEnv(): NodeJS.ProcessEnv {
   const kept = /^(PATH|HOME|USER|LANG|TZ|TMPDIR|LC_.*|NODE_V8_COVERAGE|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS)$/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));
@@ -163,7 +163,7 @@ async function endStores(dataDir: string): Promise<void> {
   }
 }
 
-/** Load can make a product write without end. */
+/** Under load a product may log without bound. */
 const OUTPUT_KEPT = 8_000_000;
 const keep = (text: string): string => (text.length > 2 * OUTPUT_KEPT ? text.slice(-OUTPUT_KEPT) : text);
 
@@ -184,7 +184,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     METRICS_PORT: String(await randomFreePort()),
     SALLYPORT_DATA_DIR: dataDir,
     RATE_LIMIT_PROFILE: 'load',
-    // Each child proves itself by a hash at the start: a quarter of a second that few tests need twice.
+    // Each hashing process computes one hash at start (a quarter of a second); few tests need two processes.
     HASHER_CHILDREN: '1',
     HASH_QUEUE: '16',
     ...(options.stores ? { DATABASE_URL: options.stores.databaseUrl, REDIS_URL: options.stores.redisUrl } : {}),

@@ -6,7 +6,7 @@ import { cookieOf, type Received, type Sent, send } from '../http-client.ts';
 import { type MailFolder, openMailFolder } from '../mail-folder.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
 
-/** On the way to a provider: where it was to go, with which cookies. */
+/** A redirect to a provider: its address and the cookies set with it. */
 type Begun = { readonly url: string; readonly cookie: string };
 
 type BeginAt = { readonly provider?: string; readonly cookie?: string; readonly path?: string };
@@ -19,14 +19,14 @@ export type SocialHarness = ApiHarness & {
   /** `leaving`: the one that a test may close. */
   readonly leaving: TestProvider;
   ask(method: string, path: string, sent?: Sent): Promise<Received>;
-  /** From our side to the provider's door. */
+  /** Starts a sign-in and returns the redirect to the provider. */
   begin(at?: BeginAt, members?: object): Promise<Begun>;
   /** What the provider sends the browser back with, as a path of ours. */
   comeBack(begun: Begun, who: ProviderAccount, at?: TestProvider): Promise<string>;
   signInAs(who: ProviderAccount, members?: object): Promise<Received>;
 };
 
-/** Somebody whom the provider knows, by a proved address. */
+/** An account of the provider with a verified e-mail address. */
 export const providerAccount = (members: Partial<ProviderAccount> = {}): ProviderAccount => ({
   sub: randomUUID(),
   email: `${randomUUID()}@people.test`,
@@ -35,7 +35,7 @@ export const providerAccount = (members: Partial<ProviderAccount> = {}): Provide
   ...members,
 });
 
-/** Refused by this status and code, and nobody is signed in. */
+/** Expects a refusal with this status and code, and no session. */
 export function expectRefusedSignIn(answer: Received, status: number, code: string): void {
   expect([answer.status, answer.body?.code]).toEqual([status, code]);
   expect(answer.headers.getSetCookie()).toEqual([]);

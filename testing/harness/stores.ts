@@ -6,7 +6,7 @@ import { createTestPorts, type PortsOptions, type TestPorts } from './ports.ts';
 
 export type TestDatabase = { readonly url: string; drop(): Promise<void> };
 
-/** As whoever may make and drop databases. */
+/** Connects as the role that creates and drops databases. */
 export async function onServer(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
   const url = new URL(inject('templateUrl'));
   url.pathname = '/postgres';

@@ -102,7 +102,7 @@ export async function faultsOfHistory(
   function faultsOfRow(row: OutboxRow, model: ModelFamily): HistoryFault[] {
     const trace = row.trace as string;
     const attempt = attempts.get(trace);
-    if (attempt === undefined || attempt.familyId !== row.family) return [`a row nobody asked for: ${row.outcome}`];
+    if (attempt === undefined || attempt.familyId !== row.family) return [`a row without a request: ${row.outcome}`];
     const found: HistoryFault[] = [];
     if (written.has(trace)) found.push(`two rows of one request: ${row.outcome}`);
     written.add(trace);

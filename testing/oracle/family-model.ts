@@ -92,7 +92,7 @@ function retry(family: ModelFamily, request: ModelRequest, now: number, policy: 
   return now < family.rotatedAt + policy.graceMs ? 'grace' : 'lost_answer';
 }
 
-/** Judges one request and changes the family. */
+/** Applies one request to the family and returns its result. */
 export function presentToModel(
   family: ModelFamily | undefined,
   request: ModelRequest,

@@ -48,7 +48,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       const id = lastId;
       return new Promise((resolve) => {
         waiting.set(id, resolve);
-        // A write that fails is a worker that is going: its exit answers.
+        // A failed write means that the worker is exiting: its exit answers.
         child.send({ id, ...request }, () => {});
       });
     },

@@ -2,10 +2,10 @@
 import { eventually } from '../eventually.ts';
 import type { Product } from '../harness/product.ts';
 
-/** Give it to `startProduct`: without it every debugger would want the same port. */
+/** Settings for `startProduct` that give the debugger a port of its own. */
 export const INSPECTABLE = { NODE_OPTIONS: '--inspect-port=0' } as const;
 
-/** What an expression is worth inside the API process. */
+/** Evaluates an expression inside the API process. */
 export async function evaluateInside(product: Product, expression: string): Promise<unknown> {
   process.kill(product.apiPid()!, 'SIGUSR1');
   const url = await eventually('the debugger', () => /ws:\/\/127\.0\.0\.1:\d+\/[\w-]+/.exec(product.output())?.[0]);

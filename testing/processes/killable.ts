@@ -19,7 +19,7 @@ type WorkOptions = {
   readonly keyEncryptionKey?: string;
   readonly previousKeyEncryptionKey?: string;
   readonly killPoint?: KillPoint;
-  /** How wrong the process's own clock is. */
+  /** Offset of the process's clock, in ms. */
   readonly clockOffsetMs?: number;
 };
 
@@ -34,13 +34,13 @@ type Done = {
 type WorkAnswer = Done & { readonly statements: number };
 
 type Killable = {
-  /** Gives the word. Null: it was killed, and nothing of it runs in the database any more. */
+  /** Starts the work. Null: the process was killed, and none of its statements runs in the database. */
   run(options: WorkOptions): Promise<WorkAnswer | null>;
-  /** Ends it where it was never given the word. */
+  /** Ends a process whose work was never started. */
   end(): void;
 };
 
-/** A process that loads the work, and waits for the word to begin. */
+/** A process that loads the work and waits to be started. */
 function prepareKillable(name: WorkOptions['work']): Killable {
   const child = fork(fileURLToPath(import.meta.url), {
     execArgv: [],
@@ -65,7 +65,7 @@ function prepareKillable(name: WorkOptions['work']): Killable {
   };
 }
 
-/** Runs the work in a process to its end. Null: it was killed, and nothing of it runs in the database any more. */
+/** Runs the work in a process to its end. Null: it was killed, and none of its statements runs in the database. */
 export const runKillable = (options: WorkOptions): Promise<WorkAnswer | null> =>
   prepareKillable(options.work).run(options);
 
@@ -110,7 +110,7 @@ function moveClock(offsetMs: number): void {
 
 const never = new AbortController().signal;
 
-/** Each loads what it needs alone: a process is started for every statement that it may be killed at. */
+/** Each work imports only its own modules: a process starts for every statement at which it can be killed. */
 const works = {
   async advance() {
     const { advanceKeyRing } = await import('#services/domain/keys/advance-key-ring.ts');
@@ -156,7 +156,7 @@ const works = {
     const { sessionPurges } = await import('#services/domain/identity/identity-purges.ts');
     const { purge } = await import('#services/domain/shared/purge.ts');
     const { tokenPurges } = await import('#services/domain/tokens/clean-up-expired-tokens.ts');
-    // Those whose rows are counted or tell others when they go; the rest is the same statement without.
+    // Tables whose rows are counted or whose deletion notifies others; the other tables use the same statement.
     const telling = [...tokenPurges, ...sessionPurges].filter(({ kind }) => ['families', 'sessions'].includes(kind));
     return async (ports: TestPorts): Promise<Done> => ({ purged: (await purge(ports, telling)).removed });
   },

@@ -14,10 +14,10 @@ export async function makeCluster(dataDir: string, say: (text: string) => void):
   await openCluster({ dataDir, say });
 }
 
-/** Brings a data directory without a Postgres to where its first start has just made one. */
+/** Copies the prepared cluster into a data directory that has none. */
 export async function copyCluster(from: string, dataDir: string): Promise<void> {
   const [data] = PARTS;
-  // A temporary directory that is closed to others: the cluster lies elsewhere, and each start makes its own.
+  // The temporary directory is private, so the prepared cluster cannot be shared: each start makes its own.
   if (lstatSync(join(from, data)).isSymbolicLink()) return;
   ensureDataDir(dataDir);
   await promisify(execFile)('cp', ['-Rp', ...PARTS.map((part) => join(from, part)), dataDir]);

@@ -7,7 +7,7 @@ export type CliRun = { readonly code: number | null; readonly out: string; reado
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** `sallyport <args>` as a process of its own, with nothing in its environment but what every child gets and what is given. */
+/** Starts `sallyport <args>` as a process with only the given settings and those every child gets. */
 export function startCli(
   args: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -17,7 +17,7 @@ export type TcpProxy = {
   holdAnswersTo(text: string): void;
   /** Ends freezing and holding. */
   thaw(): void;
-  /** Every byte arrives this much later, in its order; 0: at once. */
+  /** Delays every byte by this time, in order; 0: no delay. */
   delay(ms: number): void;
   /** New connections lead to the server of this URL. */
   retarget(url: string): void;
@@ -77,7 +77,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   });
   const listen = (port: number): Promise<void> =>
     new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
-  // One that nothing takes while the proxy is cut off.
+  // The proxy is cut off: refuse the connection.
   const port = await randomFreePort();
   await listen(port);
   const url = new URL(targetUrl);

@@ -36,7 +36,7 @@ async function walk(prepare: () => Promise<() => Promise<unknown>>, rounds = 1):
   let common: Set<string> | undefined;
   for (let round = 0; round < rounds; round += 1) {
     const act = await prepare();
-    // What the preparation left to do has been done.
+    // Work that the preparation started has ended.
     await sleep(100);
     await filesRun();
     await act();
