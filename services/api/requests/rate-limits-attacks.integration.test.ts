@@ -113,8 +113,8 @@ test.each(['1', '600'])(
     try {
       await eventually('the flood', () => refused.length > 100);
       const seen = refused.length;
-      // No more than the other addresses may send in one second, however fast this machine is.
-      for (let turn = 0; turn < 37; turn += 1) expect((await from(url, anyAddress())).status).toBe(200);
+      // One window of the global limit (50) can overlap three of the flooding address (13 each): 11 are left for others.
+      for (let turn = 0; turn < 11; turn += 1) expect((await from(url, anyAddress())).status).toBe(200);
       expect(refused.length).toBeGreaterThan(seen);
     } finally {
       abort.abort();
