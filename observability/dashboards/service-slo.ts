@@ -175,16 +175,16 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Restarts and failed scrapes',
           description:
-            'Processes restarted after a crash, and scrapes that a process did not answer. Both should stay at zero.',
+            'Restarts of processes, counted by the supervisor or by their uptime, and scrapes that a process did not answer. Both should stay at zero.',
           unit: 'short',
           width: 12,
           queries: [
             {
-              expr: 'sum by (instance, process) (increase(sallyport_child_restarts_total[$__rate_interval]))',
+              expr: 'sum by (instance, process) (increase(sallyport_child_restarts_total[$__rate_interval])) or sum by (instance, process) (resets(process_uptime_seconds[$__rate_interval]))',
               legend: 'restart {{instance}} {{process}}',
             },
             {
-              expr: 'sum by (instance, process) (increase(sallyport_scrape_failures_total[$__rate_interval]))',
+              expr: 'sum by (instance, process) (increase(sallyport_scrape_failures_total[$__rate_interval])) or 1 - min by (instance) (up{job=~"sallyport.*"})',
               legend: 'no answer {{instance}} {{process}}',
             },
           ],
