@@ -47,14 +47,15 @@ export async function collectEndpoints(): Promise<Endpoint[]> {
   );
 }
 
-/** The error registry: every `defineError`, by code. */
+/** The error registry: every `defineError` that a file exports, alone or in a list, by code. */
 export async function collectErrors(): Promise<ErrorDefinition[]> {
   const found = [
     ...(await exportsOf('services/platform/errors.ts')),
     ...(await exportsOf('services/domain/**/*errors.ts')),
     ...(await exportsOf('services/domain/**/*contract.ts')),
   ];
-  return unique(found.map(({ value }) => value).filter(isErrorFactory), (factory) => factory.definition.code).map(
+  const values = found.flatMap(({ value }) => (Array.isArray(value) ? (value as unknown[]) : [value]));
+  return unique(values.filter(isErrorFactory), (factory) => factory.definition.code).map(
     (factory) => factory.definition,
   );
 }

@@ -15,6 +15,7 @@ import {
   metricsPage,
   moduleGraphPage,
 } from './pages.ts';
+import { verifierContractJson } from './verifier-contract.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -49,6 +50,7 @@ async function pages(): Promise<Record<string, string>> {
   return {
     ...Object.fromEntries(dashboards),
     '.env.example': envExample(),
+    'conformance/contract.json': verifierContractJson(),
     'docs/reference/audit-events.md': auditEventsPage(events),
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
@@ -60,7 +62,7 @@ async function pages(): Promise<Record<string, string>> {
   };
 }
 
-const HELP = `Rewrites docs/reference, the dashboards and .env.example from the definitions.
+const HELP = `Rewrites docs/reference, the dashboards, .env.example and the contract of the verifiers from the definitions.
 
   npm run catalog            write
   npm run catalog -- --check exit 1 if a page does not match the definitions

@@ -68,7 +68,7 @@ export const keyRingBehind = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Signing keys may be outdated',
   cause:
-    'The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable.',
+    'The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.',
   fix: 'Retry with the same token after Retry-After; another API process may answer.',
   retryable: true,
 });

@@ -11,7 +11,7 @@ export const revocationStateStale = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Revocations may be outdated',
   cause:
-    'This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same.',
+    'This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same. A verifier package answers so when the last revocations that it read are older than the feed allows and `maxStale`.',
   fix: 'Retry after Retry-After; another API process may answer. Operators: check PostgreSQL and /readyz.',
   retryable: true,
 });
