@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -76,6 +77,22 @@ export function createSecretFile(path: string, content: string): string {
     rmSync(candidate, { force: true });
   }
   return readFileSync(path, 'utf8').trim();
+}
+
+/** Writes or replaces `path` atomically, with mode 0600. */
+export function writeSecretFile(path: string, content: string): void {
+  const candidate = `${path}.${process.pid}.${randomSecret(6)}`;
+  try {
+    const file = openSync(candidate, 'wx', 0o600);
+    try {
+      writeSync(file, content);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(candidate, path);
+  } finally {
+    rmSync(candidate, { force: true });
+  }
 }
 
 /** The development secret of Better Auth: made once per data directory, 32 random bytes as base64url. */

@@ -1,4 +1,3 @@
-import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DemoScenario, demoScenario } from '#prisma/seed/demo.ts';
 import { makeOutboxPartitions } from '#services/domain/audit/maintain-audit-outbox.ts';
@@ -15,7 +14,7 @@ import { claimMarkPlace } from '../marks/mark-place.ts';
 import { createMarks } from '../marks/mark-stores.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../postgres/pool.ts';
-import { ensureAuthSecret, randomSecret } from './data-dir.ts';
+import { ensureAuthSecret, writeSecretFile } from './data-dir.ts';
 
 export type PrepareOptions = {
   databaseUrl: string;
@@ -129,13 +128,6 @@ function writeCredentials(
     database_url: databaseUrl,
     redis_url: redisUrl,
   };
-  const candidate = `${path}.${process.pid}.${randomSecret(6)}`;
-  try {
-    writeFileSync(candidate, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
-    chmodSync(candidate, 0o600);
-    renameSync(candidate, path);
-  } finally {
-    rmSync(candidate, { force: true });
-  }
+  writeSecretFile(path, `${JSON.stringify(content, null, 2)}\n`);
   return path;
 }
