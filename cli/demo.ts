@@ -2,7 +2,9 @@ import { type Command, Option } from 'commander';
 import { prepare } from '../services/platform/local/prepare.ts';
 import { rehearsed } from './admin.ts';
 import { findApi, readCredentials } from './api-client.ts';
+import { wholeNumberOf } from './arguments.ts';
 import { openContext } from './context.ts';
+import { seedUsers, USERS_MAX } from './demo-users.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -24,8 +26,10 @@ function env(options: GlobalOptions & { readonly api?: string }): void {
   );
 }
 
-async function seed(options: GlobalOptions): Promise<void> {
+async function seed(options: GlobalOptions & { readonly users?: string }): Promise<void> {
   const output = createOutput(options);
+  if (options.users !== undefined)
+    return seedUsers(output, options, wholeNumberOf('--users', options.users, 1, USERS_MAX));
   if (rehearsed(output, options, 'create missing demo users')) return;
   const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
   const { credentialsFile, migrations } = await prepare({ databaseUrl, redisUrl, dataDir, log: output.say });
@@ -44,6 +48,7 @@ export function registerDemo(program: Command): void {
     .action((_own, command: Command) => env(command.optsWithGlobals()));
   demo
     .command('seed')
-    .description('create missing demo users again')
+    .description('create missing demo users again, or test users with sessions for load tests')
+    .option('--users <count>', 'create this many test users instead, each with a session, in load-users.json')
     .action((_own, command: Command) => seed(command.optsWithGlobals()));
 }

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -195,6 +196,43 @@ describe('on a running product', () => {
     });
     expect(JSON.parse(readFileSync(product.ready.credentials_file, 'utf8')).user).toEqual(user);
     expect((await signIn()).status).toBe(200);
+  });
+
+  test('demo seed --users gives test users whose password and refresh tokens work, and keeps their password', async () => {
+    const seeded = await json(['demo', 'seed', '--users', '3']);
+    expect(seeded).toMatchObject({ users: 3, users_file: join(product.dataDir, 'load-users.json') });
+    const read = () => JSON.parse(readFileSync(seeded.users_file, 'utf8'));
+    const { password, users, test_data } = read();
+    expect(test_data).toBe(true);
+    expect(statSync(seeded.users_file).mode & 0o777).toBe(0o600);
+    const post = (path: string, body: object): Promise<Response> =>
+      fetch(product.api + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    expect((await post('/api/auth/signin', { email: users[2].email, password })).status).toBe(200);
+    const pair = await post('/v1/tokens/refresh', { refresh_token: users[0].refresh_token });
+    expect(pair.status).toBe(200);
+    const { access_token } = (await pair.json()) as { access_token: string };
+    expect(await (await post('/v1/tokens/validate', { token: access_token })).json()).toMatchObject({
+      active: true,
+      claims: { sub: users[0].user_id, sid: users[0].session_id },
+    });
+    await json(['demo', 'seed', '--users', '3']);
+    expect(read().password).toBe(password);
+    expect(read().users[1].refresh_token).not.toBe(users[1].refresh_token);
+  });
+
+  test('demo seed --users refuses a count out of range, and a production installation', async () => {
+    expect((await sallyport(['demo', 'seed', '--users', '0'])).code).toBe(2);
+    const refused = await sallyport(['demo', 'seed', '--users', '1'], {
+      SALLYPORT_PROFILE: 'production',
+      BETTER_AUTH_URL: 'https://auth.example.test',
+      BETTER_AUTH_SECRET: randomBytes(32).toString('base64'),
+      KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    });
+    expect(refused).toMatchObject({ code: 5, err: expect.stringContaining('test users share one password') });
   });
 });
 

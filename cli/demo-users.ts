@@ -1,0 +1,83 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LOAD_USER_DOMAIN, type LoadUser, seedLoadUsers } from '../services/domain/identity/seed/seed-load-users.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { createHasher } from '../services/platform/hasher/hasher.ts';
+import { randomSecret, resolveDataDir, writeSecretFile } from '../services/platform/local/data-dir.ts';
+import { rehearsed } from './admin.ts';
+import { findApi } from './api-client.ts';
+import { asCommandError } from './as-command-error.ts';
+import { systemCaller, withDatabase } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import type { GlobalOptions, Output } from './output.ts';
+
+export const USERS_MAX = 100_000;
+/** A batch of 1,000 users writes about 8,000 rows through row triggers. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+
+type UsersFile = {
+  readonly test_data: true;
+  readonly password: string;
+  readonly users: readonly {
+    readonly email: string;
+    readonly user_id: string;
+    readonly session_id: string;
+    readonly refresh_token: string;
+  }[];
+};
+
+/** Seeding again keeps the password: another one would end every session of these users. */
+function passwordOf(file: string): string {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as UsersFile).password : randomSecret();
+}
+
+const content = (password: string, users: readonly LoadUser[]): string =>
+  JSON.stringify({
+    test_data: true,
+    password,
+    users: users.map(({ email, userId, sessionId, refreshToken }) => ({
+      email,
+      user_id: userId,
+      session_id: sessionId,
+      refresh_token: refreshToken,
+    })),
+  } satisfies UsersFile);
+
+/** `sallyport demo seed --users N`: test users with sessions, and the file that load tests read. */
+export async function seedUsers(output: Output, options: GlobalOptions, count: number): Promise<void> {
+  const config = loadConfig(process.env);
+  if (config.server.profile === 'production')
+    throw new CommandError(
+      exitCodes.refused,
+      'test users share one password, so production does not accept them',
+      'use a development or staging installation',
+    );
+  if (rehearsed(output, options, `create ${count} test users at ${LOAD_USER_DOMAIN}, with a session each`)) return;
+  const audience = config.tokens.audience ?? config.server.publicUrl ?? findApi(undefined);
+  const file = join(resolveDataDir(), 'load-users.json');
+  const password = passwordOf(file);
+  const startedMs = performance.now();
+  try {
+    const users = await withDatabase(
+      async (ports) => {
+        await ports.keyRing.load();
+        const hasher = createHasher({ pepper: ports.keyRing.secret('pepper').key, children: 1, maxWaitSeconds: 60 });
+        try {
+          const tokenSettings = { ...config.tokens, audience };
+          const onProgress = (seeded: number): void => output.say(`${seeded} of ${count} users`);
+          const given = { count, password, onProgress };
+          return await seedLoadUsers({ ...ports, hasher, tokenSettings }, given, systemCaller('demo seed'));
+        } finally {
+          await hasher.close();
+        }
+      },
+      process.env,
+      { statementTimeoutMs: STATEMENT_TIMEOUT_MS },
+    );
+    writeSecretFile(file, content(password, users));
+    const seconds = Number(((performance.now() - startedMs) / 1_000).toFixed(1));
+    output.data({ users_file: file, users: users.length, seconds }, () => [file]);
+  } catch (err) {
+    throw asCommandError(err);
+  }
+}
