@@ -152,6 +152,12 @@ test('clients creates a client and shows its secret once, replaces the secret, d
     tls_client_certificate_bound_access_tokens: true,
     require_pushed_authorization_requests: true,
   });
+  const lenient = await json('clients', 'create', 'Lenient', '--pkce', 'optional', ...reason);
+  expect([lenient.pkce, strict.pkce]).toEqual(['optional', 'required']);
+  expect(await sallyport('clients', 'update', strict.client_id, '--pkce', 'optional', ...reason, '--yes')).toMatchObject(
+    { out: '' },
+  );
+  expect((await json('clients', 'update', lenient.client_id, '--pkce', 'required', ...reason)).pkce).toBe('required');
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);
@@ -169,7 +175,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes {2}PKCE required\n$/,
   );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);

@@ -1,5 +1,7 @@
 import type { ActOptions } from './admin.ts';
 
+export const PKCE = ['required', 'optional'] as const;
+
 /** Client options that are set at creation and can be changed later. */
 export type AskedOptions = ActOptions & {
   readonly grants?: string[];
@@ -11,6 +13,7 @@ export type AskedOptions = ActOptions & {
   readonly dpopBound?: boolean;
   readonly certificateBound?: boolean;
   readonly pushesRequests?: boolean;
+  readonly pkce?: (typeof PKCE)[number];
 };
 
 /** Converts the options to members of the API's request bodies. */
@@ -24,5 +27,6 @@ export const askedOf = (options: AskedOptions) => ({
   dpop_bound_access_tokens: options.dpopBound,
   tls_client_certificate_bound_access_tokens: options.certificateBound,
   require_pushed_authorization_requests: options.pushesRequests,
+  pkce: options.pkce,
   reason: options.reason,
 });

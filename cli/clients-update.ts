@@ -1,10 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type ClientView, updateClientEndpoint } from '../services/domain/access/contract.ts';
 import { type ManageClientsPorts, readClient, updateClient } from '../services/domain/access/manage-clients.ts';
 import type { Caller } from '../services/domain/ports.ts';
 import { actAsked, addReason, onDatabase } from './admin.ts';
 import { checked } from './arguments.ts';
-import { type AskedOptions, askedOf } from './client-options.ts';
+import { type AskedOptions, askedOf, PKCE } from './client-options.ts';
 import type { DatabasePorts } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -27,6 +27,7 @@ function changesOf(options: UpdateOptions) {
     dpopBound: body.dpop_bound_access_tokens,
     certificateBound: body.tls_client_certificate_bound_access_tokens,
     pushesRequests: body.require_pushed_authorization_requests,
+    requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
   };
   if (Object.values(changes).every((value) => value === undefined))
     throw new CommandError(exitCodes.usage, 'no change given', 'add --help for the options');
@@ -56,6 +57,7 @@ export function registerClientUpdate(
     .option('--no-certificate-bound', 'do not require certificate-bound tokens')
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')
     .option('--no-pushes-requests', 'do not require pushed authorization requests')
+    .addOption(new Option('--pkce <setting>', 'optional: a confidential client may do without PKCE').choices(PKCE))
     .action((clientId: string, _own, command: Command) =>
       onDatabase<UpdateOptions>(command, async (ports, output, options) => {
         const changes = changesOf(options);

@@ -23,7 +23,7 @@ import {
   untold,
 } from './admin.ts';
 import { checked, wholeNumberOf } from './arguments.ts';
-import { type AskedOptions, askedOf } from './client-options.ts';
+import { type AskedOptions, askedOf, PKCE } from './client-options.ts';
 import { registerClientUpdate } from './clients-update.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 import type { GlobalOptions } from './output.ts';
@@ -76,6 +76,7 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     dpopBound: body.dpop_bound_access_tokens ?? false,
     certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
     pushesRequests: body.require_pushed_authorization_requests ?? false,
+    requiresPkce: body.pkce !== 'optional',
     reason: body.reason,
   };
 }
@@ -99,7 +100,7 @@ const lines = (client: ClientView): string[] => [
   `audiences ${client.audiences.join(' ') || 'the installation only'}`,
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
-  `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}`,
+  `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}`,
 ];
 const yes = (is: boolean): string => (is ? 'yes' : 'no');
 
@@ -144,6 +145,7 @@ export function registerClients(program: Command): void {
     .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
     .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')
+    .addOption(new Option('--pkce <setting>', 'optional: a confidential client may do without PKCE').choices(PKCE))
     .action((name: string, _own, command: Command) =>
       onDatabase<CreateOptions>(command, async (ports, output, options) => {
         const input = registrationOf(name, options);

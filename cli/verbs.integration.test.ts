@@ -67,6 +67,7 @@ describe('on a running product', () => {
       'migrations',
       'signing keys',
       'database roles',
+      'clients',
       'marks',
       'audit log',
       'audit sinks',

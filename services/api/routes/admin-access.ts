@@ -69,6 +69,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         dpopBound: body.dpop_bound_access_tokens ?? false,
         certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
         pushesRequests: body.require_pushed_authorization_requests ?? false,
+        requiresPkce: body.pkce !== 'optional',
       },
       caller,
     ),
@@ -86,6 +87,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       dpopBound: body.dpop_bound_access_tokens,
       certificateBound: body.tls_client_certificate_bound_access_tokens,
       pushesRequests: body.require_pushed_authorization_requests,
+      requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
     };
     return updateClient(ports, { clientId: params.client_id, changes, reason }, caller);
   });

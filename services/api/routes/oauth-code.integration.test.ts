@@ -1,10 +1,12 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createClient } from '#services/domain/access/create-client.ts';
 import { signUp, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth.ts';
+import { ALLOW, browserOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { send } from '#testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
@@ -93,6 +95,40 @@ describe('an outside client (oauth4webapi)', () => {
       scope: 'openid email offline_access',
     });
     expect(await verdictOn({ api: harness.api.url }, refreshed.access_token)).toBe('active');
+  });
+});
+
+describe('a confidential client that an administrator exempted from PKCE', () => {
+  test('signs a user in with an outside library that sends no challenge', async () => {
+    const { ports } = harness.api;
+    const input = {
+      name: 'Old',
+      grantTypes: ['authorization_code'],
+      scopes: ['openid', 'email'],
+      redirectUris: [LOOPBACK_REDIRECT],
+      requiresPkce: false,
+    };
+    const { clientId, clientSecret } = await createClient(ports, input, testCaller);
+    await ports.access.load();
+    const client = { client_id: clientId };
+    const issuer = new URL(API_URL);
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, viaApi));
+    const without = { code_challenge: undefined, code_challenge_method: undefined };
+    const code = await harness.codeFor(client, '', without);
+    const answered = new URLSearchParams({ code, iss: API_URL });
+    const parameters = oauth.validateAuthResponse(as, client, answered, oauth.expectNoState);
+    const auth = oauth.ClientSecretBasic(clientSecret as string);
+    const answer = await oauth.authorizationCodeGrantRequest(
+      as,
+      client,
+      auth,
+      parameters,
+      LOOPBACK_REDIRECT,
+      oauth.nopkce,
+      viaApi,
+    );
+    const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer, { requireIdToken: true });
+    expect(oauth.getValidatedIdTokenClaims(tokens)?.sub).toBe(harness.user.id);
   });
 });
 

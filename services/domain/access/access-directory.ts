@@ -34,6 +34,8 @@ export type Client = {
   readonly certificateBound: boolean;
   /** RFC 9126 §6: the client may only send pushed authorization requests. */
   readonly pushesRequests: boolean;
+  /** False for a confidential client that may request codes without PKCE (RFC 7636). */
+  readonly requiresPkce: boolean;
   /** Shown to users; the client id if the client has no name. */
   readonly name: string;
   readonly redirectUris: readonly string[];

@@ -17,6 +17,7 @@ export type ClientRow = {
   readonly dpopBound: boolean;
   readonly certificateBound: boolean;
   readonly pushesRequests: boolean;
+  readonly requiresPkce: boolean;
   readonly name: string;
   readonly redirectUris: string[];
   readonly postLogoutRedirectUris: string[];
@@ -40,7 +41,7 @@ const clientsRead = defineStatement(
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
      "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
-     coalesce(name, "clientId") AS name, "redirectUris",
+     "requirePKCE" IS NOT FALSE AS "requiresPkce", coalesce(name, "clientId") AS name, "redirectUris",
      coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
      extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"
@@ -54,8 +55,8 @@ const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
-     "requirePushedRequests", "postLogoutRedirectUris")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -86,6 +87,8 @@ export type ClientRegistration = {
   readonly certificateBound: boolean;
   /** RFC 9126 §6. */
   readonly pushesRequests: boolean;
+  /** RFC 7636: false only for a confidential client that an administrator has exempted. */
+  readonly requiresPkce: boolean;
 };
 
 export type NewClient = ClientRegistration & {
@@ -111,6 +114,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.certificateBound,
     client.pushesRequests,
     client.postLogoutRedirectUris,
+    client.requiresPkce,
   ]);
   return rows.length === 1;
 }

@@ -14,14 +14,14 @@ export const clientCreated = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document.',
+    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document, and `pkce` if it may request codes without PKCE.',
 });
 
 export const clientChanged = defineAuditEvent({
   type: 'client.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was changed; `columns` names the changed columns.',
+  meaning: 'An OAuth client was changed; `columns` names the changed columns. `pkce` is the new setting if that changed.',
 });
 
 export const clientDeleted = defineAuditEvent({

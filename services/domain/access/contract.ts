@@ -5,6 +5,7 @@ import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text
 import {
   clientExists,
   clientProtected,
+  clientSettingsConflict,
   clientUnknown,
   clientWithoutSecret,
   permissionUnknown,
@@ -104,11 +105,13 @@ const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
 /** `*`: any audience. */
 const audiences = z.array(text(512)).max(50);
-/** Requirements on a client besides its secret, by the names of RFC 9449 §5.2, RFC 8705 §3.4 and RFC 9126 §6. */
+/** Requirements on a client besides its secret; the first three by the names of RFC 9449 §5.2, RFC 8705 §3.4, RFC 9126 §6. */
 const demands = z.object({
   dpop_bound_access_tokens: z.boolean(),
   tls_client_certificate_bound_access_tokens: z.boolean(),
   require_pushed_authorization_requests: z.boolean(),
+  /** RFC 7636. `optional` only for a confidential client that need not push its requests. */
+  pkce: z.enum(['required', 'optional']),
 });
 
 export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
@@ -194,7 +197,14 @@ export const createClientEndpoint = defineEndpoint({
   }),
   idempotency: 'answer',
   responses: { 201: withSecret },
-  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientExists, idempotencyKeyReused],
+  errors: [
+    ...MANAGING,
+    rightsExceeded,
+    redirectUriRefused,
+    clientSettingsConflict,
+    clientExists,
+    idempotencyKeyReused,
+  ],
 });
 
 export const updateClientEndpoint = defineEndpoint({
@@ -217,7 +227,14 @@ export const updateClientEndpoint = defineEndpoint({
     reason,
   }),
   responses: { 200: clientShape },
-  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientUnknown, clientProtected],
+  errors: [
+    ...MANAGING,
+    rightsExceeded,
+    redirectUriRefused,
+    clientSettingsConflict,
+    clientUnknown,
+    clientProtected,
+  ],
 });
 
 export const rotateClientSecretEndpoint = defineEndpoint({

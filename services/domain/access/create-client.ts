@@ -2,6 +2,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { insertClient } from './access.store.ts';
 import { clientSecretHash } from './access-directory.ts';
+import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { clientExists } from './errors.ts';
 
 export type CreateClientInput = {
@@ -24,6 +25,8 @@ export type CreateClientInput = {
   readonly certificateBound?: boolean;
   /** RFC 9126 §6: the client may only send pushed authorization requests. */
   readonly pushesRequests?: boolean;
+  /** RFC 7636; true by default. Only a confidential client that pushes no requests may do without. */
+  readonly requiresPkce?: boolean;
   /** For the audit log. */
   readonly reason?: string;
 };
@@ -36,6 +39,7 @@ export type CreatedClient = {
 
 /**
  * Registers an OAuth client. The row's trigger writes the audit event.
+ * @throws clientSettingsConflict (400)
  * @throws clientExists (409) if a client or a user already has the id: one could act as the other
  */
 export async function createClient(
@@ -45,6 +49,8 @@ export async function createClient(
 ): Promise<CreatedClient> {
   const clientId = input.clientId ?? ports.random.uuid();
   const authMethod = input.authMethod ?? 'client_secret_basic';
+  const { pushesRequests = false, requiresPkce = true } = input;
+  assertSettingsAgree({ authMethod, pushesRequests, requiresPkce, origin: 'admin' });
   const clientSecret = authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
   const isMade = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
@@ -62,7 +68,8 @@ export async function createClient(
       audiences: input.audiences ?? [],
       dpopBound: input.dpopBound ?? false,
       certificateBound: input.certificateBound ?? false,
-      pushesRequests: input.pushesRequests ?? false,
+      pushesRequests,
+      requiresPkce,
     });
   });
   if (!isMade) throw clientExists();

@@ -36,6 +36,16 @@ export const clientWithoutSecret = defineError({
   retryable: false,
 });
 
+/** `detail` names the settings. */
+export const clientSettingsConflict = defineError({
+  code: 'client_settings_conflict',
+  status: 400,
+  title: 'Settings of the client contradict each other',
+  cause: 'The request gives the client a setting that its other settings forbid.',
+  fix: 'Change the setting that `detail` names, or change both in one request.',
+  retryable: false,
+});
+
 export const redirectUriRefused = defineError({
   code: 'redirect_uri_refused',
   status: 400,

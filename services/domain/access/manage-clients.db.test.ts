@@ -58,6 +58,7 @@ describe('registering a client', () => {
       dpop_bound_access_tokens: true,
       tls_client_certificate_bound_access_tokens: true,
       require_pushed_authorization_requests: true,
+      pkce: 'required',
       disabled: false,
       built_in: false,
       origin: 'admin',
@@ -113,6 +114,16 @@ describe('registering a client', () => {
     expect((await make(managing('tokens:issue', 'keys:read'))).scopes).toEqual(['keys:read']);
   });
 
+  test.each([
+    ['a public client', { authMethod: 'none' as const }],
+    ['a client that must push its requests', { pushesRequests: true }],
+  ])('that may do without PKCE is refused for %s', async (_what, unfit) => {
+    const clientId = randomUUID();
+    const making = harness.newClient({ clientId, requiresPkce: false, ...unfit });
+    await expect(making).rejects.toMatchObject({ code: 'client_settings_conflict' });
+    await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+  });
+
   test('with an id already in use is refused', async () => {
     const { client_id: clientId } = await harness.newClient();
     await expect(harness.newClient({ clientId })).rejects.toMatchObject({ code: 'client_exists' });
@@ -144,6 +155,45 @@ describe.each(Object.entries(operations))('%s', (_name, operation) => {
     await operation(client_id, managing('keys:read'));
     expect(harness.reloads).toBe(1);
     expect((await harness.eventsOf(client_id)).length).toBeGreaterThan(1);
+  });
+});
+
+describe('the exemption from PKCE', () => {
+  const setPkce = (clientId: string, requiresPkce: boolean, changes = {}) =>
+    updateClient(harness, { clientId, changes: { requiresPkce, ...changes }, reason }, testCaller);
+
+  test('is given and taken back by an administrator; each event says which', async () => {
+    const { client_id: clientId, pkce } = await harness.newClient({ requiresPkce: false });
+    expect(pkce).toBe('optional');
+    expect((await setPkce(clientId, true)).pkce).toBe('required');
+    expect((await setPkce(clientId, false)).pkce).toBe('optional');
+    await updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, testCaller);
+    expect(harness.access.client(clientId)?.requiresPkce).toBe(false);
+    const events = await harness.raw('SELECT type, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [
+      clientId,
+    ]);
+    const changed = { type: 'client.changed', detail: { columns: ['requirePKCE'], reason } };
+    expect(events).toEqual([
+      { type: 'client.created', detail: { pkce: 'optional', reason } },
+      { ...changed, detail: { ...changed.detail, pkce: 'required' } },
+      { ...changed, detail: { ...changed.detail, pkce: 'optional' } },
+      { type: 'client.changed', detail: { columns: ['name'], reason } },
+    ]);
+  });
+
+  test('is refused for a public client, with pushed requests, and for a client that registered itself', async () => {
+    const conflict = { code: 'client_settings_conflict' };
+    const app = await harness.newClient({ authMethod: 'none' });
+    await expect(setPkce(app.client_id, false)).rejects.toMatchObject(conflict);
+    const pushing = await harness.newClient({ pushesRequests: true });
+    await expect(setPkce(pushing.client_id, false)).rejects.toMatchObject(conflict);
+    expect((await setPkce(pushing.client_id, false, { pushesRequests: false })).pkce).toBe('optional');
+    const push = { clientId: pushing.client_id, changes: { pushesRequests: true }, reason };
+    await expect(updateClient(harness, push, testCaller)).rejects.toMatchObject(conflict);
+    const unvetted = await harness.newClient();
+    await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [unvetted.client_id]);
+    await expect(setPkce(unvetted.client_id, false)).rejects.toMatchObject(conflict);
+    for (const client of [app, unvetted]) expect((await readClient(harness, client.client_id)).pkce).toBe('required');
   });
 });
 

@@ -2,9 +2,11 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import type { ClientRegistration } from './access.store.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';
+import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
@@ -45,6 +47,7 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   dpop_bound_access_tokens: row.dpopBound,
   tls_client_certificate_bound_access_tokens: row.certificateBound,
   require_pushed_authorization_requests: row.pushesRequests,
+  pkce: row.requiresPkce ? 'required' : 'optional',
   disabled: row.disabled,
   built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
   origin: row.origin,
@@ -72,8 +75,8 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
 }
 
 /**
- * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused` (400), `rights_exceeded`
- * (403), `client_exists` (409).
+ * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused`, `client_settings_conflict`
+ * (400), `rights_exceeded` (403), `client_exists` (409).
  */
 export async function registerClient(
   ports: ManageClientsPorts,
@@ -107,9 +110,14 @@ async function act<T>(
   });
 }
 
+/** The members that a change names: an undefined one changes nothing. */
+const given = (changes: ClientChanges): Partial<ClientRegistration> =>
+  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+
 /**
- * Changes a client; removing a scope or grant ends its tokens and token families. Throws `redirect_uri_refused` (400),
- * `rights_exceeded` (403), `client_unknown` (404), `client_protected` (409); so do the operations below.
+ * Changes a client; removing a scope or grant ends its tokens and token families. Throws `redirect_uri_refused`,
+ * `client_settings_conflict` (400), `rights_exceeded` (403), `client_unknown` (404), `client_protected` (409); the
+ * operations below throw the last three.
  */
 export async function updateClient(
   ports: ManageClientsPorts,
@@ -120,6 +128,7 @@ export async function updateClient(
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
+    assertSettingsAgree({ ...client, ...given(changes) });
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
     return changeClient(tx, clientId, changes);

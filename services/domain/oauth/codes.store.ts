@@ -17,7 +17,7 @@ const codeInsert = defineStatement(
  */
 const codeConsume = defineStatement(
   'oauthCodeConsume',
-  `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge = $4
+  `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge IS NOT DISTINCT FROM $4
      AND audience = coalesce($5, audience) AND coalesce(dpop_jkt, '') IN ('', coalesce($6, '')) AND expires_at > clock_timestamp()
    RETURNING user_id AS "userId", session_id AS "sessionId", client_epoch AS "clientEpoch", scope, audience, nonce,
      extract(epoch FROM auth_time)::int8 AS "authTime"`,
@@ -31,7 +31,7 @@ const codeConsume = defineStatement(
 const codeTrace = defineStatement(
   'oauthCodeTrace',
   `SELECT (SELECT audience FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3
-       AND code_challenge = $4 AND expires_at > clock_timestamp()) AS audience, f.id AS "familyId",
+       AND code_challenge IS NOT DISTINCT FROM $4 AND expires_at > clock_timestamp()) AS audience, f.id AS "familyId",
      f.revoked_at IS NOT NULL AND EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text) AS "isRevoked"
    FROM (SELECT) one LEFT JOIN refresh_families f ON f.code_id = $1::bytea AND f.client_id = $2`,
 );
@@ -60,7 +60,7 @@ export type NewCode = {
   readonly codeHash: Buffer;
   readonly clientId: string;
   readonly redirectUri: string;
-  readonly codeChallenge: string;
+  readonly codeChallenge: string | undefined;
   readonly userId: string;
   readonly sessionId: string;
   readonly scope: string;
@@ -77,7 +77,7 @@ export async function insertCode(tx: Sql, code: NewCode): Promise<void> {
     code.codeHash,
     code.clientId,
     code.redirectUri,
-    code.codeChallenge,
+    code.codeChallenge ?? null,
     code.userId,
     code.sessionId,
     code.scope,
@@ -94,8 +94,8 @@ export type PresentedCode = {
   readonly codeHash: Buffer;
   readonly clientId: string;
   readonly redirectUri: string;
-  /** S256 of the verifier. */
-  readonly codeChallenge: string;
+  /** S256 of the verifier; null matches only a code that was requested without PKCE. */
+  readonly codeChallenge: string | null;
   readonly resource: string | undefined;
   readonly jkt: string | undefined;
 };

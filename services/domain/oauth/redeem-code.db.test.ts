@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
@@ -97,6 +97,57 @@ test.each([
   await expect(redeem(code, changes)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
   expect(await familyOf(code)).toBeUndefined();
   expect(await redeem(code)).toHaveProperty('access_token');
+});
+
+describe('a client that an administrator exempted from PKCE', () => {
+  const without = { code_challenge: '', code_challenge_method: '' };
+  let exempt: GrantClient;
+  beforeAll(async () => {
+    exempt = await harness.newClient({ requiresPkce: false });
+  });
+
+  test('redeems a code that it requested without PKCE; a verifier for it is refused (RFC 9700 §2.1.1)', async () => {
+    const code = await codeAt(exempt, without);
+    for (const verifier of [codeVerifier, 'short'])
+      await expect(redeem(code, { codeVerifier: verifier }, exempt)).rejects.toMatchObject({
+        code: 'authorization_code_invalid',
+      });
+    expect(await redeem(code, { codeVerifier: undefined }, exempt)).toHaveProperty('access_token');
+    await expect(redeem(code, { codeVerifier: undefined }, exempt)).rejects.toMatchObject({
+      code: 'authorization_code_invalid',
+    });
+    expect(await familyOf(code)).toMatchObject({ revoke_reason: 'code_reused' });
+  });
+
+  test.each([
+    ['no verifier', undefined],
+    ['another verifier', newVerifier()],
+  ])('cannot redeem a code that it requested with a challenge with %s', async (_what, verifier) => {
+    const code = await codeAt(exempt);
+    await expect(redeem(code, { codeVerifier: verifier }, exempt)).rejects.toMatchObject({
+      code: 'authorization_code_invalid',
+    });
+    expect(await redeem(code, {}, exempt)).toHaveProperty('access_token');
+  });
+
+  test('that must use PKCE again cannot redeem the codes that it requested without', async () => {
+    const client = await harness.newClient({ requiresPkce: false });
+    const code = await codeAt(client, without);
+    await harness.rows('UPDATE oauth_clients SET "requirePKCE" = true WHERE "clientId" = $1', [client.clientId]);
+    await ports.access.load();
+    for (const verifier of [undefined, codeVerifier])
+      await expect(redeem(code, { codeVerifier: verifier }, client)).rejects.toMatchObject({
+        code: 'authorization_code_invalid',
+      });
+    expect(await familyOf(code)).toBeUndefined();
+  });
+
+  test('cannot be a public client or push its requests, whatever writes the table', async () => {
+    for (const change of [`"tokenEndpointAuthMethod" = 'none'`, '"requirePushedRequests" = true'])
+      await expect(
+        harness.rows(`UPDATE oauth_clients SET ${change} WHERE "clientId" = $1`, [exempt.clientId]),
+      ).rejects.toMatchObject({ constraint: 'oauth_clients_pkce' });
+  });
 });
 
 test('a code of another client or older than a minute is refused', async () => {

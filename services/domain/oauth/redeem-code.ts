@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { tokensIssued } from '#observability/metrics/tokens.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
+import type { HasAccess } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller } from '../ports.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
@@ -30,14 +31,28 @@ export type RedeemCodePorts = OAuthSignInPorts & HasRevocationPush;
 const VERIFIER = /^[A-Za-z0-9\-._~]{43,128}$/;
 const NEVER_A_CHALLENGE = '';
 
+/**
+ * The challenge that the code must have. A verifier for a code without a challenge matches nothing (RFC 9700 §2.1.1), nor
+ * does a missing verifier if the client must use PKCE now, whatever it was allowed when it requested the code.
+ */
+function challengeOf(
+  { access }: HasAccess,
+  { client, codeVerifier }: Pick<RedeemCodeInput, 'client' | 'codeVerifier'>,
+): string | null {
+  const mayOmit = client.isAuthenticated && access.client(client.clientId)?.requiresPkce === false;
+  if (codeVerifier === undefined && mayOmit) return null;
+  return VERIFIER.test(codeVerifier ?? '') ? hash('sha256', codeVerifier as string, 'base64url') : NEVER_A_CHALLENGE;
+}
+
 const presentedOf = (
+  ports: HasAccess,
   code: string,
-  { redirectUri = '', codeVerifier = '', ...input }: RedeemCodeInput,
+  { redirectUri = '', ...input }: RedeemCodeInput,
 ): PresentedCode => ({
   codeHash: codeHashOf(code),
   clientId: input.client.clientId,
   redirectUri,
-  codeChallenge: VERIFIER.test(codeVerifier) ? hash('sha256', codeVerifier, 'base64url') : NEVER_A_CHALLENGE,
+  codeChallenge: challengeOf(ports, input),
   resource: input.resource,
   jkt: input.keys.jkt,
 });
@@ -68,7 +83,7 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
   assertMayIssue(ports.revocations);
   if (input.code === undefined) throw requestInvalid({ problems: [{ at: 'body/code', why: 'is required' }] });
   if (!codeForm.test(input.code)) throw codeInvalid();
-  const presented = presentedOf(input.code, input);
+  const presented = presentedOf(ports, input.code, input);
   const signIn = await ports.transact(async (tx) => {
     const consumed = await consumeCode(tx, presented);
     if (consumed === undefined) return null;

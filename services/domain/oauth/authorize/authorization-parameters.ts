@@ -74,8 +74,11 @@ export function promptsOf(text: string | undefined): ReadonlySet<Prompt> | null 
   return names.includes('none') && names.length > 1 ? null : new Set(names);
 }
 
-/** The error in the response and PKCE parameters, or null. */
-export function formProblem(values: Parameters['values']): readonly [RequestErrorCode, string] | null {
+/** The error in the response and PKCE parameters, or null. PKCE parameters are validated even if they are not required. */
+export function formProblem(
+  values: Parameters['values'],
+  requiresPkce: boolean,
+): readonly [RequestErrorCode, string] | null {
   if (values.has('request')) return ['request_not_supported', 'request objects are not supported'];
   if (values.has('request_uri'))
     return ['request_uri_not_supported', 'request_uri must come from a pushed authorization request'];
@@ -83,8 +86,12 @@ export function formProblem(values: Parameters['values']): readonly [RequestErro
   if (values.get('response_type') !== 'code')
     return ['unsupported_response_type', 'the only supported response_type is code'];
   if ((values.get('response_mode') ?? 'query') !== 'query') return ['invalid_request', 'response_mode must be query'];
-  if (!DIGEST.test(values.get('code_challenge') ?? '')) return ['invalid_request', 'a PKCE code_challenge is required'];
-  if (values.get('code_challenge_method') !== 'S256') return ['invalid_request', 'code_challenge_method must be S256'];
+  if (requiresPkce || values.has('code_challenge') || values.has('code_challenge_method')) {
+    if (!DIGEST.test(values.get('code_challenge') ?? ''))
+      return ['invalid_request', 'a PKCE code_challenge is required'];
+    if (values.get('code_challenge_method') !== 'S256')
+      return ['invalid_request', 'code_challenge_method must be S256'];
+  }
   if (values.has('dpop_jkt') && !DIGEST.test(values.get('dpop_jkt') as string))
     return ['invalid_request', 'dpop_jkt must be a SHA-256 thumbprint'];
   if (!/^\d*$/.test(values.get('max_age') ?? '')) return ['invalid_request', 'max_age must be a number of seconds'];

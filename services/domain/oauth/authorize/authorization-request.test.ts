@@ -14,6 +14,7 @@ const client = {
   scopes: ['openid', 'email'],
   redirectUris: [REDIRECT],
   audiences: ['https://other.test/a'],
+  requiresPkce: true,
 } as unknown as Client;
 const clients: Record<string, Client> = {
   app: client,
@@ -21,6 +22,7 @@ const clients: Record<string, Client> = {
   service: { ...client, clientId: 'service', grantTypes: ['client_credentials'] },
   bare: { ...client, clientId: 'bare', scopes: [] },
   pushing: { ...client, clientId: 'pushing', pushesRequests: true },
+  exempt: { ...client, clientId: 'exempt', requiresPkce: false },
 };
 const ports = {
   access: { client: (id: string) => clients[id] },
@@ -147,6 +149,33 @@ describe('a client that must push its requests (RFC 9126 §6)', () => {
     const wider = query({ client_id: 'pushing', scope: 'admin' });
     for (const source of ['pushing', { pushedHash }] as const)
       expect(parseAuthorizationRequest(ports, wider, source)).toMatchObject({ error: 'invalid_scope' });
+  });
+});
+
+describe('a client that an administrator exempted from PKCE', () => {
+  const exempt = (changes: Record<string, string | undefined> = {}) => query({ client_id: 'exempt', ...changes });
+  const without = { code_challenge: undefined, code_challenge_method: undefined };
+
+  test('may request a code without a challenge; one that it sends is kept', () => {
+    expect(parse(exempt(without))).toMatchObject({ kind: 'request', request: { codeChallenge: undefined } });
+    expect(parse(exempt())).toMatchObject({ kind: 'request', request: { codeChallenge: 'c'.repeat(43) } });
+  });
+
+  test.each([
+    { code_challenge: 'short' },
+    { code_challenge_method: 'plain' },
+    { code_challenge_method: undefined },
+    { code_challenge: undefined },
+  ])('gets an error for incomplete or weak PKCE parameters, which are never ignored: %o', (changes) => {
+    expect(parse(exempt(changes))).toMatchObject({ kind: 'refused', error: 'invalid_request' });
+  });
+
+  test('must use PKCE in requests that it pushes', () => {
+    for (const source of ['pushing', { pushedHash: Buffer.alloc(32) }] as const) {
+      const parsed = parseAuthorizationRequest(ports, exempt(without), source);
+      expect(parsed).toMatchObject({ kind: 'refused', error: 'invalid_request' });
+      expect(parseAuthorizationRequest(ports, exempt(), source).kind).toBe('request');
+    }
   });
 });
 

@@ -18,7 +18,8 @@ export type AuthorizationRequest = {
   readonly state: string | undefined;
   readonly scopes: readonly string[];
   readonly audience: string;
-  readonly codeChallenge: string;
+  /** Undefined only for a client that may do without PKCE. */
+  readonly codeChallenge: string | undefined;
   readonly nonce: string | undefined;
   readonly prompts: ReadonlySet<Prompt>;
   readonly maxAgeSeconds: number | undefined;
@@ -58,7 +59,8 @@ function requestOf(
 ): Parsed {
   if (!client.grantTypes.includes('authorization_code'))
     return refuse('unauthorized_client', 'the client may not use the authorization code grant');
-  const problem = formProblem(values);
+  // A pushed request always uses PKCE (FAPI 2.0 §5.3.2.2).
+  const problem = formProblem(values, source !== 'address' || client.requiresPkce);
   if (problem !== null) return refuse(...problem);
   if (client.pushesRequests && source === 'address')
     return refuse('invalid_request', 'the client must push its requests (RFC 9126)');
@@ -77,7 +79,7 @@ function requestOf(
       state: values.get('state'),
       scopes,
       audience,
-      codeChallenge: values.get('code_challenge') as string,
+      codeChallenge: values.get('code_challenge'),
       nonce: values.get('nonce'),
       prompts: asked,
       maxAgeSeconds: maxAge === undefined ? undefined : Number(maxAge),

@@ -1,0 +1,24 @@
+import type { ClientOrigin, ClientRegistration } from './access.store.ts';
+import { clientSettingsConflict } from './errors.ts';
+
+/** The settings of a client that depend on one another, as they are after a change. */
+export type ClientSettingsToCheck = Pick<ClientRegistration, 'authMethod' | 'pushesRequests' | 'requiresPkce'> & {
+  readonly origin: ClientOrigin;
+};
+
+/**
+ * Only a confidential client that an administrator has vetted may do without PKCE, and only for requests that come in an
+ * address: RFC 9700 §2.1.1 requires PKCE of public clients, FAPI 2.0 §5.3.2.2 of pushed requests.
+ */
+function assertPkce({ requiresPkce, authMethod, pushesRequests, origin }: ClientSettingsToCheck): void {
+  if (requiresPkce) return;
+  if (authMethod === 'none') throw clientSettingsConflict({ detail: 'A public client must use PKCE.' });
+  if (pushesRequests) throw clientSettingsConflict({ detail: 'A client that must push its requests must use PKCE.' });
+  if (origin !== 'admin')
+    throw clientSettingsConflict({ detail: 'A client that no administrator has registered must use PKCE.' });
+}
+
+/** Throws `client_settings_conflict` (400). The table has the same rules as constraints. */
+export function assertSettingsAgree(settings: ClientSettingsToCheck): void {
+  assertPkce(settings);
+}
