@@ -154,9 +154,11 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   });
   const lenient = await json('clients', 'create', 'Lenient', '--pkce', 'optional', ...reason);
   expect([lenient.pkce, strict.pkce]).toEqual(['optional', 'required']);
-  expect(await sallyport('clients', 'update', strict.client_id, '--pkce', 'optional', ...reason, '--yes')).toMatchObject(
-    { out: '' },
-  );
+  const keeping = await json('clients', 'update', strict.client_id, '--refresh-rotation', 'off', ...reason);
+  expect([strict.refresh_rotation, keeping.refresh_rotation]).toEqual(['on', 'off']);
+  expect(
+    await sallyport('clients', 'update', strict.client_id, '--pkce', 'optional', ...reason, '--yes'),
+  ).toMatchObject({ out: '' });
   expect((await json('clients', 'update', lenient.client_id, '--pkce', 'required', ...reason)).pkce).toBe('required');
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
@@ -175,7 +177,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes {2}PKCE required\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on\n$/,
   );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);

@@ -1,6 +1,7 @@
 import type { ActOptions } from './admin.ts';
 
 export const PKCE = ['required', 'optional'] as const;
+export const ROTATION = ['on', 'off'] as const;
 
 /** Client options that are set at creation and can be changed later. */
 export type AskedOptions = ActOptions & {
@@ -14,6 +15,7 @@ export type AskedOptions = ActOptions & {
   readonly certificateBound?: boolean;
   readonly pushesRequests?: boolean;
   readonly pkce?: (typeof PKCE)[number];
+  readonly refreshRotation?: (typeof ROTATION)[number];
 };
 
 /** Converts the options to members of the API's request bodies. */
@@ -28,5 +30,6 @@ export const askedOf = (options: AskedOptions) => ({
   tls_client_certificate_bound_access_tokens: options.certificateBound,
   require_pushed_authorization_requests: options.pushesRequests,
   pkce: options.pkce,
+  refresh_rotation: options.refreshRotation,
   reason: options.reason,
 });

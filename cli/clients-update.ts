@@ -4,7 +4,7 @@ import { type ManageClientsPorts, readClient, updateClient } from '../services/d
 import type { Caller } from '../services/domain/ports.ts';
 import { actAsked, addReason, onDatabase } from './admin.ts';
 import { checked } from './arguments.ts';
-import { type AskedOptions, askedOf, PKCE } from './client-options.ts';
+import { type AskedOptions, askedOf, PKCE, ROTATION } from './client-options.ts';
 import type { DatabasePorts } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -28,6 +28,7 @@ function changesOf(options: UpdateOptions) {
     certificateBound: body.tls_client_certificate_bound_access_tokens,
     pushesRequests: body.require_pushed_authorization_requests,
     requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
+    rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
   };
   if (Object.values(changes).every((value) => value === undefined))
     throw new CommandError(exitCodes.usage, 'no change given', 'add --help for the options');
@@ -58,6 +59,11 @@ export function registerClientUpdate(
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')
     .option('--no-pushes-requests', 'do not require pushed authorization requests')
     .addOption(new Option('--pkce <setting>', 'optional: a confidential client may do without PKCE').choices(PKCE))
+    .addOption(
+      new Option('--refresh-rotation <setting>', 'off: a bound confidential client keeps its refresh token').choices(
+        ROTATION,
+      ),
+    )
     .action((clientId: string, _own, command: Command) =>
       onDatabase<UpdateOptions>(command, async (ports, output, options) => {
         const changes = changesOf(options);

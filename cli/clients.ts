@@ -23,7 +23,7 @@ import {
   untold,
 } from './admin.ts';
 import { checked, wholeNumberOf } from './arguments.ts';
-import { type AskedOptions, askedOf, PKCE } from './client-options.ts';
+import { type AskedOptions, askedOf, PKCE, ROTATION } from './client-options.ts';
 import { registerClientUpdate } from './clients-update.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 import type { GlobalOptions } from './output.ts';
@@ -77,6 +77,7 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
     pushesRequests: body.require_pushed_authorization_requests ?? false,
     requiresPkce: body.pkce !== 'optional',
+    rotatesRefreshTokens: body.refresh_rotation !== 'off',
     reason: body.reason,
   };
 }
@@ -100,7 +101,7 @@ const lines = (client: ClientView): string[] => [
   `audiences ${client.audiences.join(' ') || 'the installation only'}`,
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
-  `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}`,
+  `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}  refresh rotation ${client.refresh_rotation}`,
 ];
 const yes = (is: boolean): string => (is ? 'yes' : 'no');
 
@@ -146,6 +147,11 @@ export function registerClients(program: Command): void {
     .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')
     .addOption(new Option('--pkce <setting>', 'optional: a confidential client may do without PKCE').choices(PKCE))
+    .addOption(
+      new Option('--refresh-rotation <setting>', 'off: a bound confidential client keeps its refresh token').choices(
+        ROTATION,
+      ),
+    )
     .action((name: string, _own, command: Command) =>
       onDatabase<CreateOptions>(command, async (ports, output, options) => {
         const input = registrationOf(name, options);

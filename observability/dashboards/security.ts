@@ -169,7 +169,7 @@ export const security: DashboardDefinition = {
           unit: 'ops',
           queries: [
             {
-              expr: 'sum by (outcome) (rate(sallyport_token_refreshes_total{outcome!~"rotated|grace|lost_answer"}[$__rate_interval]))',
+              expr: 'sum by (outcome) (rate(sallyport_token_refreshes_total{outcome!~"rotated|kept|grace|lost_answer"}[$__rate_interval]))',
               legend: '{{outcome}}',
             },
           ],

@@ -209,7 +209,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Refresh by outcome',
           description:
-            'Refresh tokens presented per second, by outcome. All but rotated, grace and lost_answer were refused.',
+            'Refresh tokens presented per second, by outcome. All but rotated, kept, grace and lost_answer were refused.',
           unit: 'ops',
           queries: [
             {

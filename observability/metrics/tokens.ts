@@ -89,10 +89,11 @@ export const tokenSignDuration = defineHistogram({
 
 export const tokenRefreshes = defineCounter({
   name: 'sallyport_token_refreshes',
-  help: 'Refresh tokens presented, by outcome. replay: a used token was presented, and its token family was ended.',
+  help: 'Refresh tokens presented, by outcome. kept: the client keeps its refresh token. replay: a used token was presented, and its token family was ended.',
   labels: {
     outcome: [
       'rotated',
+      'kept',
       'grace',
       'lost_answer',
       'grace_spent',

@@ -70,6 +70,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
         pushesRequests: body.require_pushed_authorization_requests ?? false,
         requiresPkce: body.pkce !== 'optional',
+        rotatesRefreshTokens: body.refresh_rotation !== 'off',
       },
       caller,
     ),
@@ -88,6 +89,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       certificateBound: body.tls_client_certificate_bound_access_tokens,
       pushesRequests: body.require_pushed_authorization_requests,
       requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
+      rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
     };
     return updateClient(ports, { clientId: params.client_id, changes, reason }, caller);
   });

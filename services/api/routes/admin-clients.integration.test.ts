@@ -148,11 +148,7 @@ describe('clients', () => {
       (await harness.byAdmin('PATCH', path, { name: 'y', reason })).body.require_pushed_authorization_requests,
     ).toBe(true);
     expect(harness.copy.ports.access.client(client.client_id)?.pushesRequests).toBe(true);
-    expectProblem(
-      await harness.byAdmin('PATCH', path, { pkce: 'optional', reason }),
-      400,
-      'client_settings_conflict',
-    );
+    expectProblem(await harness.byAdmin('PATCH', path, { pkce: 'optional', reason }), 400, 'client_settings_conflict');
   });
 
   test('a new secret works beside the old one for the overlap, or replaces it at once, at both copies; events contain neither', async () => {

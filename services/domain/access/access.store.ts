@@ -55,8 +55,8 @@ const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
-     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -89,6 +89,8 @@ export type ClientRegistration = {
   readonly pushesRequests: boolean;
   /** RFC 7636: false only for a confidential client that an administrator has exempted. */
   readonly requiresPkce: boolean;
+  /** False: a refresh leaves the refresh token as it is. Only for a confidential client whose tokens are bound to a key. */
+  readonly rotatesRefreshTokens: boolean;
 };
 
 export type NewClient = ClientRegistration & {
@@ -115,6 +117,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.pushesRequests,
     client.postLogoutRedirectUris,
     client.requiresPkce,
+    client.rotatesRefreshTokens,
   ]);
   return rows.length === 1;
 }

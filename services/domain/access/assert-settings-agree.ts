@@ -2,9 +2,10 @@ import type { ClientOrigin, ClientRegistration } from './access.store.ts';
 import { clientSettingsConflict } from './errors.ts';
 
 /** The settings of a client that depend on one another, as they are after a change. */
-export type ClientSettingsToCheck = Pick<ClientRegistration, 'authMethod' | 'pushesRequests' | 'requiresPkce'> & {
-  readonly origin: ClientOrigin;
-};
+export type ClientSettingsToCheck = Pick<
+  ClientRegistration,
+  'authMethod' | 'dpopBound' | 'certificateBound' | 'pushesRequests' | 'requiresPkce' | 'rotatesRefreshTokens'
+> & { readonly origin: ClientOrigin };
 
 /**
  * Only a confidential client that an administrator has vetted may do without PKCE, and only for requests that come in an
@@ -18,7 +19,22 @@ function assertPkce({ requiresPkce, authMethod, pushesRequests, origin }: Client
     throw clientSettingsConflict({ detail: 'A client that no administrator has registered must use PKCE.' });
 }
 
+/** RFC 9700 §4.14.2: refresh tokens that are not rotated must be bound to the client and its key. */
+function assertRotation(settings: ClientSettingsToCheck): void {
+  if (settings.rotatesRefreshTokens) return;
+  if (settings.authMethod === 'none' || settings.origin !== 'admin')
+    throw clientSettingsConflict({
+      detail: 'Only a confidential client that an administrator has registered may keep its refresh tokens.',
+    });
+  if (!settings.dpopBound && !settings.certificateBound)
+    throw clientSettingsConflict({
+      detail:
+        'A client may keep its refresh tokens only if its access tokens are bound to a DPoP key or a certificate.',
+    });
+}
+
 /** Throws `client_settings_conflict` (400). The table has the same rules as constraints. */
 export function assertSettingsAgree(settings: ClientSettingsToCheck): void {
   assertPkce(settings);
+  assertRotation(settings);
 }

@@ -14,14 +14,15 @@ export const clientCreated = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document, and `pkce` if it may request codes without PKCE.',
+    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document. `pkce` and `refresh_rotation` are present if an administrator exempted it from PKCE or from rotation.',
 });
 
 export const clientChanged = defineAuditEvent({
   type: 'client.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An OAuth client was changed; `columns` names the changed columns. `pkce` is the new setting if that changed.',
+  meaning:
+    'An OAuth client was changed; `columns` names the changed columns. `pkce` and `refresh_rotation` are new settings.',
 });
 
 export const clientDeleted = defineAuditEvent({

@@ -112,6 +112,8 @@ const demands = z.object({
   require_pushed_authorization_requests: z.boolean(),
   /** RFC 7636. `optional` only for a confidential client that need not push its requests. */
   pkce: z.enum(['required', 'optional']),
+  /** `off`: a refresh returns the same refresh token. Only for a confidential client whose tokens are bound. */
+  refresh_rotation: z.enum(['on', 'off']),
 });
 
 export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
@@ -197,14 +199,7 @@ export const createClientEndpoint = defineEndpoint({
   }),
   idempotency: 'answer',
   responses: { 201: withSecret },
-  errors: [
-    ...MANAGING,
-    rightsExceeded,
-    redirectUriRefused,
-    clientSettingsConflict,
-    clientExists,
-    idempotencyKeyReused,
-  ],
+  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientSettingsConflict, clientExists, idempotencyKeyReused],
 });
 
 export const updateClientEndpoint = defineEndpoint({
@@ -227,14 +222,7 @@ export const updateClientEndpoint = defineEndpoint({
     reason,
   }),
   responses: { 200: clientShape },
-  errors: [
-    ...MANAGING,
-    rightsExceeded,
-    redirectUriRefused,
-    clientSettingsConflict,
-    clientUnknown,
-    clientProtected,
-  ],
+  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientSettingsConflict, clientUnknown, clientProtected],
 });
 
 export const rotateClientSecretEndpoint = defineEndpoint({

@@ -27,6 +27,8 @@ export type CreateClientInput = {
   readonly pushesRequests?: boolean;
   /** RFC 7636; true by default. Only a confidential client that pushes no requests may do without. */
   readonly requiresPkce?: boolean;
+  /** True by default. Only a confidential client whose tokens are bound to a key or certificate may keep its tokens. */
+  readonly rotatesRefreshTokens?: boolean;
   /** For the audit log. */
   readonly reason?: string;
 };
@@ -49,8 +51,10 @@ export async function createClient(
 ): Promise<CreatedClient> {
   const clientId = input.clientId ?? ports.random.uuid();
   const authMethod = input.authMethod ?? 'client_secret_basic';
-  const { pushesRequests = false, requiresPkce = true } = input;
-  assertSettingsAgree({ authMethod, pushesRequests, requiresPkce, origin: 'admin' });
+  const { dpopBound = false, certificateBound = false, pushesRequests = false } = input;
+  const { requiresPkce = true, rotatesRefreshTokens = true } = input;
+  const settings = { authMethod, dpopBound, certificateBound, pushesRequests, requiresPkce, rotatesRefreshTokens };
+  assertSettingsAgree({ ...settings, origin: 'admin' });
   const clientSecret = authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
   const isMade = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
@@ -59,17 +63,13 @@ export async function createClient(
       clientId,
       secretHash: clientSecret === null ? null : clientSecretHash(clientSecret),
       name: input.name,
-      authMethod,
+      ...settings,
       grantTypes: input.grantTypes,
       scopes: input.scopes ?? [],
       credentialScopes: input.credentialScopes ?? [],
       redirectUris: input.redirectUris ?? [],
       postLogoutRedirectUris: input.postLogoutRedirectUris ?? [],
       audiences: input.audiences ?? [],
-      dpopBound: input.dpopBound ?? false,
-      certificateBound: input.certificateBound ?? false,
-      pushesRequests,
-      requiresPkce,
     });
   });
   if (!isMade) throw clientExists();

@@ -59,6 +59,7 @@ describe('registering a client', () => {
       tls_client_certificate_bound_access_tokens: true,
       require_pushed_authorization_requests: true,
       pkce: 'required',
+      refresh_rotation: 'on',
       disabled: false,
       built_in: false,
       origin: 'admin',
@@ -122,6 +123,14 @@ describe('registering a client', () => {
     const making = harness.newClient({ clientId, requiresPkce: false, ...unfit });
     await expect(making).rejects.toMatchObject({ code: 'client_settings_conflict' });
     await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+  });
+
+  test.each([
+    ['a public client', { authMethod: 'none' as const, dpopBound: true }],
+    ['a client whose tokens are bound to nothing', {}],
+  ])('that keeps its refresh tokens is refused for %s', async (_what, unfit) => {
+    const making = harness.newClient({ rotatesRefreshTokens: false, ...unfit });
+    await expect(making).rejects.toMatchObject({ code: 'client_settings_conflict' });
   });
 
   test('with an id already in use is refused', async () => {
@@ -194,6 +203,45 @@ describe('the exemption from PKCE', () => {
     await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [unvetted.client_id]);
     await expect(setPkce(unvetted.client_id, false)).rejects.toMatchObject(conflict);
     for (const client of [app, unvetted]) expect((await readClient(harness, client.client_id)).pkce).toBe('required');
+  });
+});
+
+describe('the rotation of refresh tokens', () => {
+  const change = (clientId: string, changes: Parameters<typeof updateClient>[1]['changes']) =>
+    updateClient(harness, { clientId, changes, reason }, testCaller);
+
+  test.each([{ dpopBound: true }, { certificateBound: true }])(
+    'is off only as long as tokens are bound: %o',
+    async (bound) => {
+      const [name = ''] = Object.keys(bound);
+      const conflict = { code: 'client_settings_conflict' };
+      const { client_id: clientId, refresh_rotation } = await harness.newClient({
+        rotatesRefreshTokens: false,
+        ...bound,
+      });
+      expect(refresh_rotation).toBe('off');
+      await expect(change(clientId, { [name]: false })).rejects.toMatchObject(conflict);
+      expect((await change(clientId, { [name]: false, rotatesRefreshTokens: true })).refresh_rotation).toBe('on');
+      await expect(change(clientId, { rotatesRefreshTokens: false })).rejects.toMatchObject(conflict);
+      expect((await change(clientId, { [name]: true, rotatesRefreshTokens: false })).refresh_rotation).toBe('off');
+      const events = await harness.raw<{ detail: object }>(
+        `SELECT detail FROM audit_outbox WHERE target_id = $1 AND type IN ('client.created', 'client.changed') ORDER BY id`,
+        [clientId],
+      );
+      expect(events.map(({ detail }) => detail)).toMatchObject([
+        { refresh_rotation: 'off' },
+        { refresh_rotation: 'on', columns: expect.arrayContaining(['rotatesRefreshTokens']) },
+        { refresh_rotation: 'off' },
+      ]);
+    },
+  );
+
+  test('is always on for a client that registered itself', async () => {
+    const { client_id: clientId } = await harness.newClient({ dpopBound: true });
+    await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
+    await expect(change(clientId, { rotatesRefreshTokens: false })).rejects.toMatchObject({
+      code: 'client_settings_conflict',
+    });
   });
 });
 

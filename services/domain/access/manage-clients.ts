@@ -48,6 +48,7 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   tls_client_certificate_bound_access_tokens: row.certificateBound,
   require_pushed_authorization_requests: row.pushesRequests,
   pkce: row.requiresPkce ? 'required' : 'optional',
+  refresh_rotation: row.rotatesRefreshTokens ? 'on' : 'off',
   disabled: row.disabled,
   built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
   origin: row.origin,

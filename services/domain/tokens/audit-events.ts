@@ -48,8 +48,9 @@ export const familyEnded = defineAuditEvent({
 export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
   durability: 'durable',
-  outcomes: ['rotated', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
-  meaning: 'A genuine refresh token was presented. Outcomes other than rotated, grace and lost_answer were rejections.',
+  outcomes: ['rotated', 'kept', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
+  meaning:
+    'A genuine refresh token was presented. `kept`: the client keeps its refresh tokens. Outcomes other than rotated, kept, grace and lost_answer were rejections.',
 });
 
 export const tokenRefreshReused = defineAuditEvent({

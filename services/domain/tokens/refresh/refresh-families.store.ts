@@ -25,6 +25,10 @@ import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
  * unused and the request comes from the network and agent of the rotation. It gets that successor until the lost answer
  * seconds have passed.
  *
+ * The family of a client that keeps its refresh tokens does not rotate: each use of the current generation extends the
+ * idle expiry and nothing else. The client must have authenticated, and the family be bound to it. Tokens of earlier
+ * generations, from before the client was given this setting, are processed as for any other client.
+ *
  * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
  * $11 agent_hash text[] · $12 traceparent text[] · $13 grace seconds · $14 grace uses (0: no grace at all) ·
@@ -45,7 +49,8 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), families AS MATERIALIZED (
   SELECT f.*, u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles,
     f.revoked_at IS NOT NULL OR u.id IS NULL OR u."disabledAt" IS NOT NULL OR u."tokenEpoch" > f.user_epoch
-      OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked
+      OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked,
+    f.client_bound AND NOT c."rotatesRefreshTokens" AS keeps_token
   FROM locked f LEFT JOIN users u ON u.id = f.user_id LEFT JOIN oauth_clients c ON c."clientId" = f.client_id
 ), classified AS (
   SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,
@@ -61,7 +66,8 @@ export const refreshFamilyRotateBatch = defineStatement(
       WHEN p.generation > f.generation THEN 'ahead'
       WHEN f.is_revoked THEN 'revoked'
       WHEN now() >= least(f.expires_at, f.idle_expires_at) THEN 'expired'
-      WHEN p.generation = f.generation THEN CASE WHEN p.kv = f.kv THEN 'current' ELSE 'mismatch' END
+      WHEN p.generation = f.generation THEN CASE WHEN p.kv <> f.kv THEN 'mismatch'
+        WHEN f.keeps_token AND p.client_authenticated THEN 'kept' ELSE 'current' END
       WHEN p.generation = f.generation - 1 AND p.kv <> f.prev_kv THEN 'mismatch'
       WHEN p.generation = f.generation - 1 AND $14::int4 > 0
         AND now() < f.rotated_at + make_interval(secs => CASE WHEN p.ip_hash || p.agent_hash = f.context_hash
@@ -92,21 +98,23 @@ export const refreshFamilyRotateBatch = defineStatement(
     WHEN 'current' THEN CASE WHEN any_replay OR retry_kill IS NOT NULL OR n > current_kill THEN 'revoked'
       WHEN nth = 1 THEN 'rotated' WHEN n = current_kill THEN 'replay' WHEN nth - 1 <= $14::int4 THEN 'grace'
       WHEN $14::int4 > 0 THEN 'grace_spent' WHEN nth = 2 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
+    WHEN 'kept' THEN CASE WHEN any_replay OR retry_kill IS NOT NULL THEN 'revoked' ELSE 'kept' END
     ELSE class END AS verdict
   FROM streaks s
 ), changes AS ( -- one row for each family that changes
-  SELECT family_id, bool_or(verdict = 'rotated') AS rotates, bool_or(verdict = 'replay') AS ends,
+  SELECT family_id, bool_or(verdict = 'rotated') AS rotates, bool_or(verdict = 'kept') AS keeps, bool_or(verdict = 'replay') AS ends,
     count(*) FILTER (WHERE verdict = 'grace' AND class = 'current')::int2 AS doubled,
     count(*) FILTER (WHERE verdict IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
     bool_or(verdict = 'lost_answer') AS repeats_lost_answer,
     min(context) FILTER (WHERE verdict = 'rotated') AS context,
     bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
     bool_or(current_contest IS NOT NULL) AS current_contests
-  FROM outcomes WHERE verdict IN ('rotated', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
+  FROM outcomes WHERE verdict IN ('rotated', 'kept', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
 ), changed AS (
   UPDATE refresh_families f SET
     generation = f.generation + d.rotates::int4,
-    rotated_at = CASE WHEN d.rotates THEN clock_timestamp() ELSE f.rotated_at END,
+    -- Also the last use of a family that never rotated: no previous generation gets more grace by it.
+    rotated_at = CASE WHEN d.rotates OR d.keeps AND f.generation = 0 THEN clock_timestamp() ELSE f.rotated_at END,
     prev_kv = CASE WHEN d.rotates THEN f.kv ELSE f.prev_kv END,
     kv = CASE WHEN d.rotates THEN $17::int2 ELSE f.kv END,
     grace_uses = CASE WHEN d.rotates THEN d.doubled ELSE f.grace_uses + d.retried END,
@@ -114,7 +122,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     grace_streak = least(99, (d.rotates AND d.current_contests)::int4 + CASE
       WHEN NOT d.rotates OR f.grace_contested OR d.retry_contests THEN f.grace_streak + d.retry_contests::int4 ELSE 0 END),
     context_hash = CASE WHEN d.rotates THEN d.context ELSE f.context_hash END,
-    idle_expires_at = CASE WHEN d.rotates THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
+    idle_expires_at = CASE WHEN d.rotates OR d.keeps THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
       ELSE f.idle_expires_at END,
     lost_answer_at = CASE WHEN d.repeats_lost_answer THEN clock_timestamp() ELSE f.lost_answer_at END,
     revoked_at = CASE WHEN d.ends THEN clock_timestamp() END,
@@ -135,15 +143,15 @@ export const refreshFamilyRotateBatch = defineStatement(
     jsonb_build_object('generation', o.generation, 'held', o.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
     o.traceparent
   FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
-  WHERE o.verdict NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 ELSE 0 END, o.n
+  WHERE o.verdict NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 WHEN 'kept' THEN 3 ELSE 0 END, o.n
 )
-SELECT o.verdict, CASE o.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv
+SELECT o.verdict, CASE o.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv WHEN 'kept' THEN f.kv
     WHEN 'grace' THEN CASE o.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
   CASE WHEN o.verdict = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
   CASE o.verdict WHEN 'grace_spent' THEN ceil(CASE o.class WHEN 'retry' THEN
     CASE WHEN o.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
     ELSE $13::float8 END)::int4 END AS "retryAfterSeconds",
-  floor(extract(epoch FROM CASE o.class WHEN 'current' THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
+  floor(extract(epoch FROM CASE WHEN o.class IN ('current', 'kept') THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
     ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
   f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
   f.user_epoch AS "userEpoch", f.client_id AS "clientId",
@@ -156,6 +164,7 @@ ORDER BY o.n`,
 
 type Verdict =
   | 'rotated'
+  | 'kept'
   | 'grace'
   | 'lost_answer'
   | 'grace_spent'
@@ -199,10 +208,10 @@ export type RotationPolicy = {
   readonly newestKv: number;
 };
 
-/** A verdict with the facts of the family. Only `rotated`, `grace` and `lost_answer` have `kv`; the facts of an unknown family are null. */
+/** A verdict with the facts of the family. Only `rotated`, `kept`, `grace` and `lost_answer` have `kv`; the facts of an unknown family are null. */
 export type Rotation = {
   readonly verdict: Verdict;
-  /** Server key of the successor. */
+  /** Server key of the token to return. */
   readonly kv: number;
   readonly revokeReason: string | null;
   /** Only with `grace_spent`: seconds until the window closes. */

@@ -42,9 +42,9 @@ export type PresentedBy = {
 
 export type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
 
-type Granted = 'rotated' | 'grace' | 'lost_answer';
+type Granted = 'rotated' | 'kept' | 'grace' | 'lost_answer';
 
-/** A rotation or its repetition: the facts for an access token, and the successor. */
+/** A rotation, its repetition, or the use of a token that does not rotate: the facts for an access token, and the token to return. */
 export type RotatedFamily = {
   readonly verdict: Granted;
   readonly familyId: string;
@@ -73,6 +73,7 @@ export type RotatedFamily = {
 const counted = (outcome: Parameters<typeof tokenRefreshes.at>[0]['outcome']) => tokenRefreshes.at({ outcome });
 const verdictCounters = {
   rotated: counted('rotated'),
+  kept: counted('kept'),
   grace: counted('grace'),
   lost_answer: counted('lost_answer'),
   grace_spent: counted('grace_spent'),
@@ -91,6 +92,7 @@ const unavailableCounter = counted('unavailable');
 function refusalOf(rotation: Rotation): Error | null {
   switch (rotation.verdict) {
     case 'rotated':
+    case 'kept':
     case 'grace':
     case 'lost_answer':
       return null;
@@ -152,7 +154,8 @@ function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string
 }
 
 /**
- * Rotates the family of a checked token, or returns the same successor for a repeated request.
+ * Rotates the family of a checked token, or returns the same successor for a repeated request. The token of a client
+ * that keeps its refresh tokens is returned as it is.
  * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401),
  * `refresh_grace_spent` (429), `store_unavailable`, `key_ring_behind` (503).
  */
@@ -191,7 +194,12 @@ export async function rotateFamily(
   assertNotRevokedHere(ports, familyId, rotation);
   const key = ports.keyRing.secretVersion('refresh', rotation.kv);
   if (key === undefined) throw keyRingBehind();
-  const successor = { kv: rotation.kv, familyBytes, generation: generation + 1, nonce };
+  const successor = {
+    kv: rotation.kv,
+    familyBytes,
+    generation: rotation.verdict === 'kept' ? generation : generation + 1,
+    nonce,
+  };
   return {
     verdict: rotation.verdict as Granted,
     familyId,
