@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
+import { newAssertionMaker } from '../testing/fakes/assertions.ts';
 import { testCaller } from '../testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
@@ -190,6 +194,34 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect((await json('clients', 'enable', made.client_id, ...reason)).disabled).toBe(false);
   expect(await json('clients', 'delete', made.client_id, ...reason)).toEqual({ deleted: made.client_id });
   expect(await actors('client.secret_rotated', made.client_id)).toEqual([...by('clients'), ...by('clients')]);
+});
+
+test('clients registers a client that signs with its own keys, from a file or an address, and changes them', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
+  const file = join(folder, 'jwks.json');
+  const { kid, kty, crv, x, y } = newAssertionMaker().jwk;
+  await writeFile(file, JSON.stringify({ keys: [{ kid, kty, crv, x, y }] }));
+  const signing = ['--auth-method', 'private_key_jwt'];
+  try {
+    const made = await json('clients', 'create', 'Signer', ...signing, '--jwks', file, ...reason);
+    expect(made).toMatchObject({ client_secret: null, jwks: { keys: [{ kid, kty, crv, x, y }] }, jwks_uri: null });
+    expect((await sallyport('clients', 'show', made.client_id)).out).toContain(`keys ${kid}`);
+    const moved = ['clients', 'update', made.client_id, '--jwks-uri', 'https://app.example/keys', ...reason];
+    expect(await json(...moved)).toMatchObject({ jwks: null, jwks_uri: 'https://app.example/keys' });
+    expect((await sallyport('clients', 'show', made.client_id)).out).toContain('keys from https://app.example/keys');
+    const back = ['clients', 'update', made.client_id, '--auth-method', 'client_secret_basic', ...reason];
+    expect(await json(...back)).toMatchObject({ auth_method: 'client_secret_basic', jwks_uri: null });
+    for (const [keys, code, says] of [
+      [['--jwks', join(folder, 'missing.json')], 2, /not a readable JSON file/],
+      [['--jwks', file, '--jwks-uri', 'https://app.example/keys'], 5, /Keys of the client not acceptable/],
+      [[], 5, /Keys of the client not acceptable/],
+    ] as const) {
+      const refused = await sallyport('clients', 'create', 'Signer', ...signing, ...keys, ...reason, '--yes');
+      expect([refused.code, says.test(refused.err)], refused.err).toEqual([code, true]);
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('roles creates, changes and deletes roles, and lists the permissions of each', async () => {

@@ -1,22 +1,26 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
 import type { ActOptions } from './admin.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
 
 export const PKCE = ['required', 'optional'] as const;
 export const ROTATION = ['on', 'off'] as const;
 
 /** Client options that are set at creation and can be changed later. */
-export type AskedOptions = ActOptions & {
-  readonly grants?: string[];
-  readonly scopes?: string[];
-  readonly credentialScopes?: string[];
-  readonly redirectUris?: string[];
-  readonly postLogoutRedirectUris?: string[];
-  readonly audiences?: string[];
-  readonly dpopBound?: boolean;
-  readonly certificateBound?: boolean;
-  readonly pushesRequests?: boolean;
-  readonly pkce?: (typeof PKCE)[number];
-  readonly refreshRotation?: (typeof ROTATION)[number];
-};
+export type AskedOptions = ActOptions &
+  KeyOptions & {
+    readonly grants?: string[];
+    readonly scopes?: string[];
+    readonly credentialScopes?: string[];
+    readonly redirectUris?: string[];
+    readonly postLogoutRedirectUris?: string[];
+    readonly audiences?: string[];
+    readonly dpopBound?: boolean;
+    readonly certificateBound?: boolean;
+    readonly pushesRequests?: boolean;
+    readonly pkce?: (typeof PKCE)[number];
+    readonly refreshRotation?: (typeof ROTATION)[number];
+  };
 
 /** Converts the options to members of the API's request bodies. */
 export const askedOf = (options: AskedOptions) => ({
@@ -33,3 +37,21 @@ export const askedOf = (options: AskedOptions) => ({
   refresh_rotation: options.refreshRotation,
   reason: options.reason,
 });
+
+export type KeyOptions = { readonly jwks?: string; readonly jwksUri?: string };
+
+export const addKeys = (command: Command): Command =>
+  command
+    .option('--jwks <file>', 'JWK set with the public keys of a private_key_jwt client (RFC 7523)')
+    .option('--jwks-uri <url>', 'https URL of its JWK set');
+
+/** The members of the API's request bodies; reads the file. */
+export function keysOf({ jwks, jwksUri }: KeyOptions): { readonly jwks?: unknown; readonly jwks_uri?: string } {
+  if (jwks === undefined) return jwksUri === undefined ? {} : { jwks_uri: jwksUri };
+  try {
+    const set: unknown = JSON.parse(readFileSync(jwks, 'utf8'));
+    return { jwks: set, ...(jwksUri === undefined ? {} : { jwks_uri: jwksUri }) };
+  } catch {
+    throw new CommandError(exitCodes.usage, `${jwks} is not a readable JSON file`, 'give a file with a JWK set');
+  }
+}

@@ -1,19 +1,22 @@
 import { type Command, Option } from 'commander';
+import { CONFIDENTIAL_METHODS, type ConfidentialMethod } from '../services/domain/access/client-auth-shapes.ts';
 import { type ClientView, updateClientEndpoint } from '../services/domain/access/contract.ts';
 import { type ManageClientsPorts, readClient, updateClient } from '../services/domain/access/manage-clients.ts';
 import type { Caller } from '../services/domain/ports.ts';
 import { actAsked, addReason, onDatabase } from './admin.ts';
 import { checked } from './arguments.ts';
-import { type AskedOptions, askedOf, PKCE, ROTATION } from './client-options.ts';
+import { type AskedOptions, addKeys, askedOf, keysOf, PKCE, ROTATION } from './client-options.ts';
 import type { DatabasePorts } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
-type UpdateOptions = AskedOptions & { readonly name?: string };
+type UpdateOptions = AskedOptions & { readonly name?: string; readonly authMethod?: ConfidentialMethod };
 
 /** Validated by the schema of the corresponding endpoint. */
 function changesOf(options: UpdateOptions) {
   const body = checked(updateClientEndpoint, {
     name: options.name,
+    auth_method: options.authMethod,
+    ...keysOf(options),
     ...askedOf(options),
   });
   const changes = {
@@ -30,9 +33,10 @@ function changesOf(options: UpdateOptions) {
     requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
     rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
   };
-  if (Object.values(changes).every((value) => value === undefined))
+  const authentication = { authMethod: body.auth_method, jwks: body.jwks, jwksUri: body.jwks_uri };
+  if (Object.values({ ...changes, ...authentication }).every((value) => value === undefined))
     throw new CommandError(exitCodes.usage, 'no change given', 'add --help for the options');
-  return changes;
+  return { changes, authentication };
 }
 
 /** `sallyport clients update`: a given list replaces the previous one. */
@@ -42,10 +46,11 @@ export function registerClientUpdate(
   caller: Caller,
   lines: (client: ClientView) => string[],
 ): void {
-  addReason(clients.command('update'))
+  addKeys(addReason(clients.command('update')))
     .description('change a client; removing rights revokes its tokens and token families')
     .argument('<client_id>')
     .option('--name <text>', 'name shown to users')
+    .addOption(new Option('--auth-method <method>', 'how it authenticates').choices(CONFIDENTIAL_METHODS))
     .option('--grants <types...>', 'grant types')
     .option('--scopes <scopes...>', 'scopes it may request for users')
     .option('--credential-scopes <scopes...>', 'scopes of its client credentials tokens')
@@ -66,10 +71,10 @@ export function registerClientUpdate(
     )
     .action((clientId: string, _own, command: Command) =>
       onDatabase<UpdateOptions>(command, async (ports, output, options) => {
-        const changes = changesOf(options);
+        const asked = changesOf(options);
         const { name } = await readClient(ports, clientId);
         const tools = await toolsOf(ports);
-        const act = () => updateClient(tools, { clientId, changes, reason: options.reason }, caller);
+        const act = () => updateClient(tools, { clientId, ...asked, reason: options.reason }, caller);
         await actAsked(output, options, `change ${name}`, act, lines);
       }),
     );

@@ -46,6 +46,7 @@ async function start({ issuer, kid, publicKey }: Command): Promise<string> {
     bearer: noCaller,
     client: noCaller,
     session: async () => null,
+    assertion: () => Promise.reject(new Error('no assertion')),
     csrfPasses: () => false,
   });
   tokensRoutes({ app: app.fastify, callers, bound: app.bound }, ports(issuer, kid, createPublicKey(publicKey)));

@@ -1,4 +1,5 @@
-import { clientToken } from '../lib/api-client.ts';
+import { generateKeyPairSync } from 'node:crypto';
+import { clientToken, registerClient, signIn } from '../lib/api-client.ts';
 import type { Bench, Figure } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
@@ -81,5 +82,53 @@ export const clientCredentials: Bench = {
       });
     }
     return figures;
+  },
+};
+
+/** ES256 signs the tokens as well: an assertion is weighed against the cheapest token. */
+export const clientAssertions: Bench = {
+  name: 'client-assertions',
+  about: 'client credentials by private_key_jwt (ES256) against client_secret_basic',
+  async run(context) {
+    const product = await context.start({ JWT_ALGORITHM: 'ES256' });
+    const { api, apiPid: pid, credentials } = product;
+    const { access_token: bearer } = (await signIn(api, credentials.admin)).tokens;
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const kid = 'bench';
+    const registration = { name: 'Bench', grant_types: ['client_credentials'], credential_scopes: ['tokens:read'] };
+    const client = await registerClient(api, bearer, registration);
+    const signer = await registerClient(api, bearer, {
+      ...registration,
+      auth_method: 'private_key_jwt',
+      jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid }] },
+    });
+    const target = { api, pid };
+    const bySecret = { kind: 'client_credentials', client } as const;
+    const byAssertion = {
+      kind: 'client_assertion',
+      clientId: signer.client_id,
+      issuer: api,
+      key: { ...privateKey.export({ format: 'jwk' }), kid },
+    } as const;
+    for (const workload of [bySecret, byAssertion]) await warmUp(context, target, workload, CONNECTIONS);
+    const rounds = await alternate(
+      context.rounds,
+      {
+        secret: () => measureClosed(context, target, bySecret, CONNECTIONS),
+        assertion: () => measureClosed(context, target, byAssertion, CONNECTIONS),
+      },
+      (round, { secret, assertion }) => context.say(`round ${round}: ${ratioDetail(assertion, secret)}`),
+    );
+    await product.stop();
+    return [
+      {
+        name: 'token request by private_key_jwt ÷ by client_secret_basic, ES256',
+        unit: 'CPU a request',
+        value: medianOf(rounds, (round) => round.secret.perCpuSecond / round.assertion.perCpuSecond),
+        target: { atMost: 1.3 },
+        measured: { connections: CONNECTIONS, rounds },
+        detail: ratioDetail(middleSpeed(rounds, 'assertion'), middleSpeed(rounds, 'secret')),
+      },
+    ];
   },
 };

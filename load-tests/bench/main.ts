@@ -7,7 +7,7 @@ import { type Bench, BenchContext, type Figure, isMet } from '../lib/bench.ts';
 import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
 import { cleanup } from './cleanup.ts';
-import { clientCredentials, clientGroupCommit } from './client-credentials.ts';
+import { clientAssertions, clientCredentials, clientGroupCommit } from './client-credentials.ts';
 import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
@@ -26,6 +26,7 @@ const benches: readonly Bench[] = [
   tracing,
   clientCredentials,
   clientGroupCommit,
+  clientAssertions,
   refreshAgainstSigning,
   refreshGroupCommit,
   refreshInSequence,

@@ -36,6 +36,19 @@ export const clientToken = async (api: string, client: ClientCredentials): Promi
   return (answer as Tokens).access_token;
 };
 
+/** A client as an administrator registers it. */
+export const registerClient = (
+  api: string,
+  bearer: string,
+  client: Readonly<Record<string, unknown>>,
+): Promise<ClientCredentials> =>
+  post(
+    `${api}/v1/admin/clients`,
+    { ...json, authorization: `Bearer ${bearer}` },
+    JSON.stringify({ ...client, reason: 'load test' }),
+    201,
+  ) as Promise<ClientCredentials>;
+
 export const issue = (api: string, client: ClientCredentials, userId: string): Promise<Tokens> =>
   post(`${api}/v1/tokens`, { ...json, ...basic(client) }, JSON.stringify({ user_id: userId }), 201) as Promise<Tokens>;
 

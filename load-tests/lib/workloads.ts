@@ -1,3 +1,4 @@
+import { createPrivateKey, type JsonWebKey, randomUUID, sign } from 'node:crypto';
 import { type Answer, requestBytes } from './http-connection.ts';
 
 export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
@@ -12,6 +13,8 @@ export type WorkloadSpec =
   /** Introspects the tokens of a stock, over and over. */
   | { readonly kind: 'introspect'; readonly stock: string; readonly client: ClientCredentials }
   | { readonly kind: 'client_credentials'; readonly client: ClientCredentials; readonly collect?: string }
+  /** Client credentials of a client that signs an assertion for each request (RFC 7523), with a P-256 key. */
+  | { readonly kind: 'client_assertion'; readonly clientId: string; readonly issuer: string; readonly key: JsonWebKey }
   /** Pairs for a user by a client with `tokens:issue`; collects one token of each pair. */
   | {
       readonly kind: 'issue';
@@ -120,6 +123,34 @@ function refresh(url: URL, heads: string[]): Workload {
   };
 }
 
+const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+const ASSERTION_SECONDS = 60;
+
+function clientAssertion(url: URL, clientId: string, issuer: string, jwk: JsonWebKey): Workload {
+  const key = createPrivateKey({ key: jwk, format: 'jwk' });
+  const header = encoded({ alg: 'ES256', kid: jwk.kid });
+  const fields =
+    'grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer';
+  return {
+    next: () => {
+      const iat = Math.floor(Date.now() / 1_000);
+      const claims = {
+        iss: clientId,
+        sub: clientId,
+        aud: issuer,
+        iat,
+        exp: iat + ASSERTION_SECONDS,
+        jti: randomUUID(),
+      };
+      const input = `${header}.${encoded(claims)}`;
+      const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url');
+      return requestBytes('POST', url, '/oauth2/token', form, `${fields}&client_assertion=${input}.${signature}`);
+    },
+    judge: (_slot, answer) =>
+      answer.status === 200 && textMember(answer.body, 'access_token') !== undefined ? 'ok' : failureOf(answer),
+  };
+}
+
 function login(url: URL, emails: readonly string[], password: string): Workload {
   const requests = emails.map((email) =>
     requestBytes('POST', url, '/api/auth/signin', json, JSON.stringify({ email, password })),
@@ -175,6 +206,8 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
         'access_token',
         collector(stocks, spec.collect),
       );
+    case 'client_assertion':
+      return clientAssertion(url, spec.clientId, spec.issuer, spec.key);
     case 'issue':
       return constant(
         requestBytes(

@@ -92,6 +92,18 @@ export const security: DashboardDefinition = {
           traces: SIGN_IN_TRACES,
         },
         {
+          title: 'Client assertions by outcome',
+          description:
+            'Assertions with which clients authenticated, per second. no_keys: the jwks_uri of a client has no usable keys; replayed: an assertion was sent twice.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (outcome) (rate(sallyport_client_assertions_total[$__rate_interval]))',
+              legend: '{{outcome}}',
+            },
+          ],
+        },
+        {
           title: 'Sign-ups and ended sessions',
           description: 'Accounts created and sessions ended per second, by outcome.',
           unit: 'ops',

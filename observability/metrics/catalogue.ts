@@ -6,6 +6,7 @@ import './identity.ts';
 import './keys.ts';
 import './limits.ts';
 import './mail.ts';
+import './oauth.ts';
 import './postgres.ts';
 import './process.ts';
 import './queue.ts';

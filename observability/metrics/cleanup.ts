@@ -18,6 +18,7 @@ export const purgeKinds = [
   'unvetted_clients',
   'oauth_pushed_requests',
   'dpop_proofs',
+  'client_assertions',
   'one_time_codes',
   'mails',
   'invitations',

@@ -5,6 +5,7 @@ import '#observability/metrics/catalogue.ts';
 import { httpMetrics } from '#observability/metrics/http.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { quietLog } from '#testing/harness/ports.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
 import { createApp } from './app.ts';
@@ -26,6 +27,7 @@ test('10,000 random users and paths create fewer than 2,000 metric series, and t
     bearer: () => null,
     client: () => null,
     session: async () => null,
+    assertion: refusesAssertions,
     csrfPasses: () => false,
   });
   const read = defineEndpoint({

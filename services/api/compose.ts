@@ -3,6 +3,8 @@ import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
+import { authenticateAssertion } from '../domain/oauth/assertions/authenticate-assertion.ts';
+import { createClientKeySets } from '../domain/oauth/assertions/client-key-sets.ts';
 import { createClientDocuments } from '../domain/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
@@ -54,6 +56,10 @@ export async function compose(input: ComposeInput) {
     tokenSettings,
     clientSettings: config.clients,
     clientDocuments: createClientDocuments(config.clients, guardedFetch),
+    clientKeySets: createClientKeySets(
+      { clock: outside.clock, allowsPrivate: config.clients.documentsPrivate },
+      guardedFetch,
+    ),
     openRequests: createOpenRequests(outside),
     announceRevocations,
     confirmState,
@@ -74,6 +80,7 @@ export async function compose(input: ComposeInput) {
     bearer: (token, request, proof) =>
       bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
     client: (id, secret, request) => clientCaller(access, id, secret, request),
+    assertion: (sent, request) => authenticateAssertion(ports, sent, request),
     session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
     csrfPasses: (request) => csrfPasses(ports, request.headers),
   };

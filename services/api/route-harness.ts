@@ -1,6 +1,7 @@
 // For tests only: routes that a test binds, called without a network; every credential is rejected.
 import type { InjectOptions } from 'fastify';
 import { z } from 'zod';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { quietLog } from '#testing/harness/ports.ts';
 import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
 import { type AppOptions, createApp } from './app.ts';
@@ -12,6 +13,7 @@ export const rejectsAll = {
   bearer: () => null,
   client: () => null,
   session: async () => null,
+  assertion: refusesAssertions,
   csrfPasses: () => false,
 };
 

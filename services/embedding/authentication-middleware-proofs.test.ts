@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { userCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
@@ -38,6 +39,7 @@ const authenticators: Authenticators = {
   },
   client: () => null,
   session: async () => null,
+  assertion: refusesAssertions,
   csrfPasses: () => true,
 };
 

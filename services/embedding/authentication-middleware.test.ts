@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
 import type { Caller, RequestContext } from '../domain/ports.ts';
@@ -32,6 +33,7 @@ const authenticators: Authenticators = {
   },
   client: (clientId, _secret, request) => ({ ...clientCaller(clientId, ['audit:read']), request }),
   session: async () => null,
+  assertion: refusesAssertions,
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
 };
 

@@ -195,8 +195,9 @@ export const clientUnauthenticated = defineError({
   status: 401,
   oauthError: 'invalid_client',
   title: 'Client authentication failed',
-  cause: 'Client id or secret is missing or wrong, or the client is disabled.',
-  fix: 'Send client_id and client_secret by HTTP Basic or in the form.',
+  cause:
+    'Client id, secret or assertion is missing or wrong, the client authenticates by another method, or it is disabled.',
+  fix: 'Send client_id and client_secret by HTTP Basic or in the form, or client_assertion if the client signs with its own keys.',
   retryable: false,
 });
 

@@ -6,6 +6,7 @@ import { factorsRoutes } from '#services/api/routes/factors.ts';
 import { identityRoutes } from '#services/api/routes/identity.ts';
 import { csrfPasses } from '#services/domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
+import { refusesAssertions } from '../fakes/assertions.ts';
 import { cookieOf, type Received, send as sendHttp } from '../http-client.ts';
 import {
   openPeopleHarness,
@@ -34,6 +35,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
     bearer: () => null,
     client: () => null,
     session: (request, context, isUse) => sessionCaller(deps, request.headers.cookie, context, isUse),
+    assertion: refusesAssertions,
     csrfPasses: (request) => csrfPasses(deps, request.headers),
   });
   const routes = { app: app.fastify, callers, bound: app.bound };

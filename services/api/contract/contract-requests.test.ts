@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { quietLog } from '#testing/harness/ports.ts';
 import { expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
 import { answer } from '../answer.ts';
@@ -86,6 +87,7 @@ beforeAll(async () => {
     bearer: () => null,
     client: () => null,
     session: async () => null,
+    assertion: refusesAssertions,
     csrfPasses: () => false,
   });
   routes = { app: app.fastify, callers, bound: app.bound };

@@ -6,6 +6,7 @@ import { newApiKeySecret } from '#services/domain/api-keys/api-key-format.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type ApiKeyGatePorts, createApiKeyGate } from './api-key-gate.ts';
 import { createCallerResolver } from './caller.ts';
@@ -72,6 +73,7 @@ const callers = gate.guard(
       bearer: (token) => (token === 'a-token' ? tokenOwner : null),
       client: () => null,
       session: async () => null,
+      assertion: refusesAssertions,
       csrfPasses: () => true,
     }),
   ),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
 import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller, userCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
@@ -22,6 +23,7 @@ const authenticators: Authenticators = {
   bearer: (token, request) => (token === 'good' ? person('bearer', request) : null),
   client: (id, secret, request) => (id === 'c' && secret === 's' ? client(['keys:read'], request) : null),
   session: async (request, context) => (request.headers.cookie === 'good' ? person('session', context) : null),
+  assertion: refusesAssertions,
   csrfPasses: () => csrf,
 };
 const endpoint = (auth: Endpoint['auth']): Endpoint =>

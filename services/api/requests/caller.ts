@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
+import type { SentAssertion } from '#services/domain/access/assertion-shapes.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/domain/ports.ts';
 import { assertRecentSignIn, type StepUpRule } from '#services/domain/shared/step-up.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
@@ -42,6 +43,11 @@ export type Authenticators = {
   bearer(token: string, request: RequestContext, proof?: RequestProof): Caller | null;
   /** A confidential client, authenticated by its secret. */
   client(clientId: string, clientSecret: string, request: RequestContext): Caller | null;
+  /**
+   * A client that signed an assertion, which works once. Throws 401 for an invalid assertion, 503 when this copy cannot
+   * decide.
+   */
+  assertion(sent: SentAssertion, request: RequestContext): Promise<Caller>;
   /** The user of the signed session cookie. With `isUse` false, the check does not reset the idle time of the session. */
   session(request: FastifyRequest, context: RequestContext, isUse?: boolean): Promise<Caller | null>;
   /** Whether a write that is authenticated by a cookie comes from an allowed page. */
@@ -57,13 +63,25 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const isPermitted = (caller: Caller, permission: string): boolean =>
   (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(permission);
 
-/** RFC 6749 §2.3: a client authenticates in one way. With two secrets, the server does not choose one. */
+type Form = Readonly<Record<'client_id' | 'client_secret' | 'client_assertion' | 'client_assertion_type', unknown>>;
+
+/** RFC 6749 §2.3: a client authenticates in one way. With two credentials, the server does not choose one. */
 function assertAuthenticatesOnce({ headers, body }: FastifyRequest): void {
-  const form = body as { client_secret?: unknown } | null | undefined;
-  if (form?.client_secret !== undefined && sentCredential(headers).kind === 'basic')
+  const form = body as Partial<Form> | null | undefined;
+  const isBasic = sentCredential(headers).kind === 'basic';
+  if (form?.client_secret !== undefined && isBasic)
     throw requestInvalid({
       problems: [{ at: 'body/client_secret', why: 'is sent in addition to the Authorization header' }],
     });
+  if (form?.client_assertion !== undefined && (isBasic || form.client_secret !== undefined))
+    throw requestInvalid({ problems: [{ at: 'body/client_assertion', why: 'is sent in addition to a secret' }] });
+}
+
+/** A client assertion in a form (RFC 7521 §4.2); undefined if there is none. */
+function sentAssertion({ bodyType }: Endpoint, body: unknown): SentAssertion | undefined {
+  const form = body as Partial<Form> | null | undefined;
+  if (bodyType !== 'form' || (form?.client_assertion ?? form?.client_assertion_type) === undefined) return undefined;
+  return { type: form?.client_assertion_type, assertion: form?.client_assertion, clientId: form?.client_id };
 }
 
 /** Reads the properties of the request on demand, because the hot path uses none of them. */
@@ -141,7 +159,13 @@ export function createCallerResolver(
         let caller: Caller | null | undefined;
         if ((sent.kind === 'bearer' || sent.kind === 'dpop') && accepts.has('bearer'))
           caller = authenticators.bearer(sent.token, context, requestProof(sent, request));
-        else if (accepts.has('client')) caller = bySecret(sent, request.body, context);
+        else if (accepts.has('client')) {
+          const assertion = sentAssertion(endpoint, request.body);
+          caller =
+            assertion === undefined
+              ? bySecret(sent, request.body, context)
+              : await authenticators.assertion(assertion, context);
+        }
         // A cookie counts only without another credential: a valid cookie does not make up for an invalid token.
         if (caller === undefined && sent.kind === 'none' && accepts.has('session'))
           caller = (await bySession(request, context)) ?? undefined;

@@ -9,6 +9,7 @@ import { systemClock } from '#services/platform/crypto/system.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { createRateCounters, type RedisRateCounters } from '#services/platform/limiter/rate-counters.ts';
 import { eventually } from '#testing/eventually.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { quietLog } from '#testing/harness/ports.ts';
 import { testRedisUrl } from '#testing/harness/stores.ts';
 import { expectProblem, send } from '#testing/http-client.ts';
@@ -29,7 +30,13 @@ const endpoint = defineEndpoint({
   errors: [],
 });
 const sql = { query: () => Promise.reject(new Error('no database here')) };
-const authenticators = { bearer: () => null, client: () => null, session: async () => null, csrfPasses: () => false };
+const authenticators = {
+  bearer: () => null,
+  client: () => null,
+  assertion: refusesAssertions,
+  session: async () => null,
+  csrfPasses: () => false,
+};
 
 let proxy: TcpProxy;
 const counters: RedisRateCounters[] = [];

@@ -7,6 +7,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller, quietLog, userCaller } from '#testing/harness/ports.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
@@ -38,6 +39,7 @@ const authenticators = {
   bearer: (token: string) => user(token),
   client: (id: string, secret: string) => (secret === 's' ? client(id) : null),
   session: async () => null,
+  assertion: refusesAssertions,
   csrfPasses: () => true,
 };
 const guarded = { accepts: ['client', 'bearer'], permission: 'keys:read' };

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller } from '#testing/harness/ports.ts';
 import type { Authenticators } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
@@ -16,6 +17,7 @@ const allowedBy = (changes: Partial<Authenticators>) =>
     bearer: () => null,
     client: () => null,
     session: async () => null,
+    assertion: refusesAssertions,
     csrfPasses: () => true,
     ...changes,
   })(endpoint);

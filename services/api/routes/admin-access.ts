@@ -61,6 +61,8 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         reason: body.reason,
         ...(body.client_id === undefined ? {} : { clientId: body.client_id }),
         ...(body.auth_method === undefined ? {} : { authMethod: body.auth_method }),
+        jwks: body.jwks,
+        jwksUri: body.jwks_uri,
         scopes: body.scopes ?? [],
         credentialScopes: body.credential_scopes ?? [],
         redirectUris: body.redirect_uris ?? [],
@@ -91,7 +93,8 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
       rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
     };
-    return updateClient(ports, { clientId: params.client_id, changes, reason }, caller);
+    const authentication = { authMethod: body.auth_method, jwks: body.jwks, jwksUri: body.jwks_uri };
+    return updateClient(ports, { clientId: params.client_id, changes, authentication, reason }, caller);
   });
   bind(routes, rotateClientSecretEndpoint, ({ params, body }, caller) =>
     rotateClientSecret(

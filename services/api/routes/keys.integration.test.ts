@@ -147,7 +147,11 @@ describe('discovery', () => {
         'urn:ietf:params:oauth:grant-type:device_code',
         'urn:ietf:params:oauth:grant-type:token-exchange',
       ]);
-      expect(body.introspection_endpoint_auth_methods_supported).toEqual(['client_secret_basic', 'client_secret_post']);
+      expect(body.introspection_endpoint_auth_methods_supported).toEqual([
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+      ]);
       expect(body.scopes_supported).toContain('keys:manage');
       for (const absent of ['registration_endpoint']) expect(body).not.toHaveProperty(absent);
       for (const endpoint of [body.token_endpoint, body.introspection_endpoint, body.revocation_endpoint]) {

@@ -10,6 +10,7 @@ import {
 } from '#services/domain/tokens/revocations/revocation-stream.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { type Copy, openCopy } from '#testing/harness/copy.ts';
 import { quietLog } from '#testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
@@ -169,5 +170,6 @@ const callers = createCallerResolver({
       : null,
   client: () => null,
   session: async () => null,
+  assertion: refusesAssertions,
   csrfPasses: () => false,
 });

@@ -26,8 +26,11 @@ export type Client = {
   /** Scopes that its client-credentials tokens may carry; those that name permissions are the client's permissions. */
   readonly credentialScopes: readonly string[];
   readonly tokenEpoch: number;
-  /** RFC 7591 §2: `client_secret_basic`, `client_secret_post`, `none`. */
+  /** RFC 7591 §2; one of `AUTH_METHODS`. */
   readonly authMethod: string;
+  /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
+  readonly jwks: string | null;
+  readonly jwksUri: string | null;
   /** RFC 9449 §5.2: every token of the client is bound to a key. */
   readonly dpopBound: boolean;
   /** RFC 8705 §3.4: every token of the client is bound to a certificate. */

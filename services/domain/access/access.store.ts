@@ -14,6 +14,9 @@ export type ClientRow = {
   readonly credentialScopes: string[];
   readonly tokenEpoch: number;
   readonly authMethod: string | null;
+  /** JWK set, JSON text. */
+  readonly jwks: string | null;
+  readonly jwksUri: string | null;
   readonly dpopBound: boolean;
   readonly certificateBound: boolean;
   readonly pushesRequests: boolean;
@@ -39,7 +42,8 @@ const clientsRead = defineStatement(
   'oauthClientsRead',
   `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
-     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
+     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", jwks, "jwksUri",
+     coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
      "requirePKCE" IS NOT FALSE AS "requiresPkce", coalesce(name, "clientId") AS name, "redirectUris",
      coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
@@ -55,8 +59,8 @@ const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
-     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -75,6 +79,9 @@ export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
 export type ClientRegistration = {
   readonly name: string;
   readonly authMethod: string;
+  /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
+  readonly jwks: string | null;
+  readonly jwksUri: string | null;
   readonly grantTypes: readonly string[];
   readonly scopes: readonly string[];
   readonly credentialScopes: readonly string[];
@@ -118,6 +125,8 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.postLogoutRedirectUris,
     client.requiresPkce,
     client.rotatesRefreshTokens,
+    client.jwks,
+    client.jwksUri,
   ]);
   return rows.length === 1;
 }

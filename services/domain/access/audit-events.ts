@@ -44,7 +44,7 @@ export const clientSecretRotated = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An OAuth client received a new secret. The previous one is accepted until `previous_until`, or refused at once if that is absent.',
+    'An OAuth client received a new secret, or lost its secret because it now authenticates with its own keys. The previous one is accepted until `previous_until`, or refused at once if that is absent.',
 });
 
 export const roleCreated = defineAuditEvent({

@@ -1,7 +1,7 @@
 import type { Caller, RequestContext } from '../ports.ts';
-import type { AccessDirectory } from './access-directory.ts';
+import type { AccessDirectory, Client } from './access-directory.ts';
 
-/** Authenticates a confidential client by its secret, with the permissions among its client-credentials scopes; or null. */
+/** Authenticates a confidential client by its secret; or null. */
 export function clientCaller(
   access: AccessDirectory,
   clientId: string,
@@ -9,8 +9,23 @@ export function clientCaller(
   request: RequestContext,
 ): Caller | null {
   const client = access.authenticateClient(clientId, secret);
-  if (client === null) return null;
+  return client === null ? null : callerOfClient(access, client, request);
+}
+
+/** The caller of a client that has authenticated, with the permissions among its client-credentials scopes. */
+export function callerOfClient(
+  access: Pick<AccessDirectory, 'permissions'>,
+  client: Client,
+  request: RequestContext,
+): Caller & { readonly kind: 'client' } {
   const known = access.permissions();
   const permissions = new Set(client.credentialScopes.filter((scope) => known.has(scope)));
-  return { kind: 'client', clientId, permissions, by: 'client', isVetted: client.origin === 'admin', request };
+  return {
+    kind: 'client',
+    clientId: client.clientId,
+    permissions,
+    by: 'client',
+    isVetted: client.origin === 'admin',
+    request,
+  };
 }

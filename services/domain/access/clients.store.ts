@@ -2,6 +2,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import type { ClientOrigin, ClientRegistration } from './access.store.ts';
+import { usesSecret } from './client-auth-shapes.ts';
 
 export type ClientDetailRow = ClientRegistration & {
   readonly clientId: string;
@@ -17,6 +18,7 @@ export type ClientDetailRow = ClientRegistration & {
 
 const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" IS NOT NULL AS "hasSecret",
   coalesce("tokenEndpointAuthMethod", CASE WHEN "clientSecret" IS NULL THEN 'none' ELSE 'client_secret_basic' END) AS "authMethod",
+  jwks, "jwksUri",
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
   coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris",
@@ -58,8 +60,17 @@ const clientSecretSet = defineStatement(
   'oauthClientSecretSet',
   `UPDATE oauth_clients SET "clientSecret" = $2, "updatedAt" = now(),
      "previousSecret" = CASE WHEN $3::float8 > 0 THEN "clientSecret" END,
-     "previousSecretUntil" = CASE WHEN $3::float8 > 0 THEN now() + make_interval(secs => $3::float8) END
+     "previousSecretUntil" = CASE WHEN $3::float8 > 0 AND "clientSecret" IS NOT NULL THEN now() + make_interval(secs => $3::float8) END
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
+);
+/** A client that does not authenticate with a secret has none, not even a previous one. */
+const clientAuthenticationSet = defineStatement(
+  'oauthClientAuthenticationSet',
+  `UPDATE oauth_clients SET "tokenEndpointAuthMethod" = $2, jwks = $3, "jwksUri" = $4, "updatedAt" = now(),
+     "clientSecret" = CASE WHEN $5::boolean THEN "clientSecret" END,
+     "previousSecret" = CASE WHEN $5::boolean THEN "previousSecret" END,
+     "previousSecretUntil" = CASE WHEN $5::boolean THEN "previousSecretUntil" END
+   WHERE "clientId" = $1`,
 );
 const clientDisabledSet = defineStatement(
   'oauthClientDisabledSet',
@@ -78,8 +89,13 @@ const clientConsentsEnd = defineStatement(
      (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`,
 );
 
+/** How a client authenticates. */
+export type ClientAuthentication = Pick<ClientRegistration, 'authMethod' | 'jwks' | 'jwksUri'>;
+
 export type ClientChanges = {
-  readonly [Member in Exclude<keyof ClientRegistration, 'authMethod'>]?: ClientRegistration[Member] | undefined;
+  readonly [Member in Exclude<keyof ClientRegistration, keyof ClientAuthentication>]?:
+    | ClientRegistration[Member]
+    | undefined;
 };
 
 export type ClientFilter = {
@@ -123,6 +139,14 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
   const values = [name, ...lists, ...demands, rotatesRefreshTokens].map((value) => value ?? null);
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
+
+export const setClientAuthentication = async (
+  tx: Sql,
+  clientId: string,
+  { authMethod, jwks, jwksUri }: ClientAuthentication,
+): Promise<void> => {
+  await tx.query(clientAuthenticationSet, [clientId, authMethod, jwks, jwksUri, usesSecret(authMethod)]);
+};
 
 /** @param overlapSeconds how long the previous secret is accepted */
 export const setClientSecret = async (

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
+import { AUTH_METHODS, CLIENT_KEYS_MAX, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import {
   clientExists,
+  clientKeysInvalid,
   clientProtected,
   clientSettingsConflict,
   clientUnknown,
@@ -116,12 +118,19 @@ const demands = z.object({
   refresh_rotation: z.enum(['on', 'off']),
 });
 
+/** A JWK set (RFC 7517 §5) of public keys; members that signatures do not need are not stored. */
+const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) });
+/** With `private_key_jwt` (RFC 7523): the keys of the client, or the https URL of its JWK set. */
+const keys = { jwks: jwks.optional(), jwks_uri: z.string().max(512).optional() };
+
 export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
 const clientShape = z.object({
   client_id: z.string(),
   name: z.string(),
   auth_method: z.string(),
+  jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
+  jwks_uri: z.string().nullable(),
   grant_types: z.array(z.string()),
   scopes: z.array(z.string()),
   credential_scopes: z.array(z.string()),
@@ -139,7 +148,7 @@ const clientShape = z.object({
   created_at: z.string().nullable(),
   updated_at: z.string().nullable(),
 });
-/** Shown only once; null for a public client. */
+/** Shown only once; null for a client without a secret. */
 const withSecret = clientShape.extend({ client_secret: z.string().nullable() });
 export type ClientView = z.output<typeof clientShape>;
 
@@ -183,8 +192,9 @@ export const createClientEndpoint = defineEndpoint({
   body: z.strictObject({
     name: text(128),
     client_id: clientId.optional(),
-    /** `none` makes a public client without a secret. */
-    auth_method: z.enum(['client_secret_basic', 'client_secret_post', 'none']).optional(),
+    /** `none` makes a public client; `private_key_jwt` requires `jwks` or `jwks_uri`. */
+    auth_method: z.enum(AUTH_METHODS).optional(),
+    ...keys,
     grant_types: grantTypes,
     /** Scopes that a sign-in through the client may request. */
     scopes: scopes.optional(),
@@ -199,7 +209,15 @@ export const createClientEndpoint = defineEndpoint({
   }),
   idempotency: 'answer',
   responses: { 201: withSecret },
-  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientSettingsConflict, clientExists, idempotencyKeyReused],
+  errors: [
+    ...MANAGING,
+    rightsExceeded,
+    redirectUriRefused,
+    clientSettingsConflict,
+    clientKeysInvalid,
+    clientExists,
+    idempotencyKeyReused,
+  ],
 });
 
 export const updateClientEndpoint = defineEndpoint({
@@ -212,6 +230,9 @@ export const updateClientEndpoint = defineEndpoint({
   params: byClient,
   body: z.strictObject({
     name: text(128).optional(),
+    /** Without a secret afterwards, the old one is refused at once; with one, rotate-secret creates it. */
+    auth_method: z.enum(CONFIDENTIAL_METHODS).optional(),
+    ...keys,
     grant_types: grantTypes.optional(),
     scopes: scopes.optional(),
     credential_scopes: scopes.optional(),
@@ -222,7 +243,16 @@ export const updateClientEndpoint = defineEndpoint({
     reason,
   }),
   responses: { 200: clientShape },
-  errors: [...MANAGING, rightsExceeded, redirectUriRefused, clientSettingsConflict, clientUnknown, clientProtected],
+  errors: [
+    ...MANAGING,
+    rightsExceeded,
+    redirectUriRefused,
+    clientSettingsConflict,
+    clientKeysInvalid,
+    clientUnknown,
+    clientProtected,
+    clientWithoutSecret,
+  ],
 });
 
 export const rotateClientSecretEndpoint = defineEndpoint({

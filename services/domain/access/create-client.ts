@@ -3,14 +3,16 @@ import type { Caller, Ports } from '../ports.ts';
 import { insertClient } from './access.store.ts';
 import { clientSecretHash } from './access-directory.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
+import { type AuthMethod, usesSecret } from './client-auth-shapes.ts';
+import { type GivenKeys, storedKeys } from './client-keys.ts';
 import { clientExists } from './errors.ts';
 
-export type CreateClientInput = {
+export type CreateClientInput = GivenKeys & {
   readonly name: string;
   /** A UUID by default. */
   readonly clientId?: string;
-  /** `none` makes a public client without a secret. */
-  readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  /** Only the methods with a secret give the client one; `private_key_jwt` requires its keys. */
+  readonly authMethod?: AuthMethod;
   readonly grantTypes: readonly string[];
   readonly scopes?: readonly string[];
   /** Scopes of its client-credentials tokens; those that name permissions are the client's permissions. */
@@ -35,13 +37,13 @@ export type CreateClientInput = {
 
 export type CreatedClient = {
   readonly clientId: string;
-  /** 256 random bits, shown only once; the table stores their SHA-256. Null for a public client. */
+  /** 256 random bits, shown only once; the table stores their SHA-256. Null for a client without a secret. */
   readonly clientSecret: string | null;
 };
 
 /**
  * Registers an OAuth client. The row's trigger writes the audit event.
- * @throws clientSettingsConflict (400)
+ * @throws clientSettingsConflict, clientKeysInvalid (400)
  * @throws clientExists (409) if a client or a user already has the id: one could act as the other
  */
 export async function createClient(
@@ -55,7 +57,8 @@ export async function createClient(
   const { requiresPkce = true, rotatesRefreshTokens = true } = input;
   const settings = { authMethod, dpopBound, certificateBound, pushesRequests, requiresPkce, rotatesRefreshTokens };
   assertSettingsAgree({ ...settings, origin: 'admin' });
-  const clientSecret = authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
+  const clientSecret = usesSecret(authMethod) ? ports.random.bytes(32).toString('base64url') : null;
+  const keys = storedKeys(authMethod, input);
   const isMade = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
     return insertClient(tx, {
@@ -64,6 +67,7 @@ export async function createClient(
       secretHash: clientSecret === null ? null : clientSecretHash(clientSecret),
       name: input.name,
       ...settings,
+      ...keys,
       grantTypes: input.grantTypes,
       scopes: input.scopes ?? [],
       credentialScopes: input.credentialScopes ?? [],

@@ -30,9 +30,10 @@ export const clientProtected = defineError({
 export const clientWithoutSecret = defineError({
   code: 'client_without_secret',
   status: 409,
-  title: 'A public client has no secret',
-  cause: 'The client authenticates with `none` (RFC 7591 §2), because an app cannot keep a secret.',
-  fix: 'Register a confidential client if the application can keep a secret, as a server can.',
+  title: 'The client has no secret',
+  cause:
+    'The client is public (`none`, RFC 7591 §2), because an app cannot keep a secret, or it authenticates with its own keys.',
+  fix: 'Register a confidential client if the application can keep a secret, as a server can; change `jwks` of a client that has keys.',
   retryable: false,
 });
 
@@ -44,6 +45,26 @@ export const clientSettingsConflict = defineError({
   cause: 'The request gives the client a setting that its other settings forbid.',
   fix: 'Change the setting that `detail` names, or change both in one request.',
   retryable: false,
+});
+
+export const clientKeysInvalid = defineError({
+  code: 'client_keys_invalid',
+  status: 400,
+  title: 'Keys of the client not acceptable',
+  cause:
+    'A client that authenticates with private_key_jwt needs either `jwks`, with a public P-256, Ed25519 or RSA key of 2,048 to 4,096 bits, or `jwks_uri`, an https URL; other clients have neither.',
+  fix: 'Send the public keys with which the client signs its assertions; `problems` says what is wrong.',
+  retryable: false,
+});
+
+export const clientKeysBusy = defineError({
+  code: 'client_keys_busy',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'Too many key sets of clients are being fetched',
+  cause: 'The keys of the client are at its jwks_uri, and this process already fetches as many key sets as it may.',
+  fix: 'Retry after Retry-After seconds.',
+  retryable: true,
 });
 
 export const redirectUriRefused = defineError({

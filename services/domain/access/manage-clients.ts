@@ -7,6 +7,8 @@ import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
+import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
+import { type GivenKeys, storedKeys } from './client-keys.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
@@ -17,6 +19,7 @@ import {
   readClientDetail,
   readClientsPage,
   removeClient,
+  setClientAuthentication,
   setClientDisabled,
   setClientSecret,
 } from './clients.store.ts';
@@ -38,6 +41,8 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   client_id: row.clientId,
   name: row.name,
   auth_method: row.authMethod,
+  jwks: row.jwks === null ? null : JSON.parse(row.jwks),
+  jwks_uri: row.jwksUri,
   grant_types: [...row.grantTypes],
   scopes: [...row.scopes],
   credential_scopes: [...row.credentialScopes],
@@ -115,23 +120,49 @@ async function act<T>(
 const given = (changes: ClientChanges): Partial<ClientRegistration> =>
   Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
 
+/** How the client is to authenticate from now on; a member that is not given stays as it is. */
+export type AuthenticationChanges = GivenKeys & { readonly authMethod?: ConfidentialMethod | undefined };
+
+/** New keys, or another method: like a new secret, they give their holder what users allowed the client. */
+async function changeAuthentication(
+  tx: Tx,
+  ports: HasAccess,
+  {
+    client,
+    authMethod = client.authMethod as ConfidentialMethod,
+    jwks,
+    jwksUri,
+  }: AuthenticationChanges & {
+    readonly client: ClientDetailRow;
+  },
+  caller: Caller,
+): Promise<void> {
+  const isSame = authMethod === client.authMethod && jwks === undefined && jwksUri === undefined;
+  if (isSame) return;
+  if (client.authMethod === 'none') throw clientWithoutSecret();
+  const keys = storedKeys(authMethod, { jwks, jwksUri });
+  await guardConsents(tx, ports, { client, changes: {} }, caller);
+  await setClientAuthentication(tx, client.clientId, { authMethod, ...keys });
+}
+
 /**
  * Changes a client; removing a scope or grant ends its tokens and token families. Throws `redirect_uri_refused`,
- * `client_settings_conflict` (400), `rights_exceeded` (403), `client_unknown` (404), `client_protected` (409); the
- * operations below throw the last three.
+ * `client_settings_conflict`, `client_keys_invalid` (400), `rights_exceeded` (403), `client_unknown` (404),
+ * `client_without_secret`, `client_protected` (409); the operations below throw some of these.
  */
 export async function updateClient(
   ports: ManageClientsPorts,
-  input: Act & { readonly changes: ClientChanges },
+  input: Act & { readonly changes: ClientChanges; readonly authentication?: AuthenticationChanges },
   caller: Caller,
 ): Promise<ClientView> {
-  const { clientId, changes } = input;
+  const { clientId, changes, authentication = {} } = input;
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     assertSettingsAgree({ ...client, ...given(changes) });
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
+    await changeAuthentication(tx, ports, { ...authentication, client }, caller);
     return changeClient(tx, clientId, changes);
   });
   return clientView(row);
@@ -150,7 +181,7 @@ export async function rotateClientSecret(
 ): Promise<ClientWithSecret> {
   const secret = ports.random.bytes(32).toString('base64url');
   const row = await act(ports, input, caller, async (tx, client) => {
-    if (!client.hasSecret) throw clientWithoutSecret();
+    if (!usesSecret(client.authMethod)) throw clientWithoutSecret();
     await guardConsents(tx, ports, { client, changes: {} }, caller);
     const { overlapSeconds = OVERLAP_SECONDS } = input;
     return setClientSecret(tx, input.clientId, { secretHash: clientSecretHash(secret), overlapSeconds });

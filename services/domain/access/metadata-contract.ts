@@ -28,8 +28,11 @@ const serverMetadata = z.object({
   tls_client_certificate_bound_access_tokens: z.boolean(),
   scopes_supported: z.array(z.string()),
   token_endpoint_auth_methods_supported: z.array(z.string()),
+  token_endpoint_auth_signing_alg_values_supported: z.array(z.string()),
   introspection_endpoint_auth_methods_supported: z.array(z.string()),
+  introspection_endpoint_auth_signing_alg_values_supported: z.array(z.string()),
   revocation_endpoint_auth_methods_supported: z.array(z.string()),
+  revocation_endpoint_auth_signing_alg_values_supported: z.array(z.string()),
 });
 
 export const readServerMetadataEndpoint = defineEndpoint({

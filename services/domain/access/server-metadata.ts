@@ -1,5 +1,6 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
+import { ASSERTION_ALGORITHMS, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import type { HasClientSettings } from './client-settings.ts';
 import { GRANT_TYPES } from './grant-shapes.ts';
 
@@ -32,8 +33,6 @@ const CLAIMS = [
   'updated_at',
 ] as const;
 
-const CONFIDENTIAL = ['client_secret_basic', 'client_secret_post'] as const;
-
 /** Permissions, and the scopes of the first-party client. */
 const scopesOf = ({ access }: HasAccess): string[] =>
   [...new Set([...(access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? []), ...access.permissions()])].sort();
@@ -62,8 +61,11 @@ export type ServerMetadata = {
   readonly tls_client_certificate_bound_access_tokens: boolean;
   readonly scopes_supported: readonly string[];
   readonly token_endpoint_auth_methods_supported: readonly string[];
+  readonly token_endpoint_auth_signing_alg_values_supported: readonly string[];
   readonly introspection_endpoint_auth_methods_supported: readonly string[];
+  readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[];
   readonly revocation_endpoint_auth_methods_supported: readonly string[];
+  readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[];
 };
 
 /** Authorization server metadata (RFC 8414 §2), with only the enabled endpoints. */
@@ -91,9 +93,12 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: scopesOf(ports),
     // `none` is a public client, which identifies itself by its client_id.
-    token_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
-    introspection_endpoint_auth_methods_supported: CONFIDENTIAL,
-    revocation_endpoint_auth_methods_supported: [...CONFIDENTIAL, 'none'],
+    token_endpoint_auth_methods_supported: [...CONFIDENTIAL_METHODS, 'none'],
+    token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    introspection_endpoint_auth_methods_supported: CONFIDENTIAL_METHODS,
+    introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    revocation_endpoint_auth_methods_supported: [...CONFIDENTIAL_METHODS, 'none'],
+    revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
   };
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { clientAssertion } from '../access/assertion-shapes.ts';
+import { clientKeysBusy } from '../access/errors.ts';
 import { NO_CONTROLS, signInEndpoint } from '../identity/contract.ts';
 import { answerSecondFactorEndpoint } from '../identity/factors/factors-contract.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
@@ -61,6 +63,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     audience: optionalParameter(512),
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
+    ...clientAssertion,
   }),
   // A token in the URL would appear in logs (RFC 9700 §4.3).
   responses: {
@@ -77,6 +80,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   },
   errors: [
     clientUnauthenticated,
+    clientKeysBusy,
     grantTypeUnsupported,
     grantNotAllowed,
     codeInvalid,
@@ -192,10 +196,12 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
     request_uri: optionalParameter(2_048),
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
+    ...clientAssertion,
   }),
   responses: { 201: z.object({ request_uri: z.string(), expires_in: z.int() }) },
   errors: [
     clientUnauthenticated,
+    clientKeysBusy,
     grantNotAllowed,
     responseTypeUnsupported,
     requestObjectUnsupported,

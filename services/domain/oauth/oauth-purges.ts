@@ -1,7 +1,14 @@
+import { clientAssertionPurge } from './assertions/client-assertions.store.ts';
 import { pushedRequestPurge } from './authorize/pushed-requests.store.ts';
 import { unvettedClientPurge } from './clients/unvetted-clients.store.ts';
 import { codePurge } from './codes.store.ts';
 import { deviceGrantPurge } from './devices/device-grants.store.ts';
 
 /** Tables that this module purges after their retention. */
-export const oauthPurges = [codePurge, deviceGrantPurge, pushedRequestPurge, unvettedClientPurge] as const;
+export const oauthPurges = [
+  codePurge,
+  clientAssertionPurge,
+  deviceGrantPurge,
+  pushedRequestPurge,
+  unvettedClientPurge,
+] as const;

@@ -7,6 +7,8 @@ import {
   stepUpRequired,
   storeUnavailable,
 } from '#services/platform/errors.ts';
+import { clientAssertion } from '../access/assertion-shapes.ts';
+import { clientKeysBusy } from '../access/errors.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
 import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import {
@@ -265,10 +267,12 @@ export const introspectTokenEndpoint = defineEndpoint({
     token_type_hint: optionalParameter(64),
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
+    ...clientAssertion,
   }),
   responses: { 200: z.looseObject({ active: z.boolean() }) },
   errors: [
     clientUnauthenticated,
+    clientKeysBusy,
     permissionMissing,
     revocationStateStale,
     stateRewound,
@@ -293,8 +297,9 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
     token_type_hint: optionalParameter(64),
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
+    ...clientAssertion,
   }),
   responses: { 200: null },
-  errors: [clientUnauthenticated, tokenOfAnotherClient, keyRingBehind, storeUnavailable],
+  errors: [clientUnauthenticated, clientKeysBusy, tokenOfAnotherClient, keyRingBehind, storeUnavailable],
   oauthErrors: true,
 });

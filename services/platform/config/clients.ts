@@ -31,7 +31,7 @@ export const clientSettings = defineSettings({
   documentsPrivate: {
     env: 'CLIENT_DOCUMENTS_PRIVATE',
     schema: flag(false),
-    use: 'Allow client metadata documents on private networks and over plain http; development only.',
+    use: 'Allow client metadata documents, and key sets at a jwks_uri, on private networks and over plain http; development only.',
   },
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',

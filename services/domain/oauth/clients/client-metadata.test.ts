@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { type MetadataRules, readClientMetadata } from './client-metadata.ts';
 
 const REDIRECT = 'https://app.example/cb';
@@ -6,13 +7,24 @@ const BYE = 'https://app.example/bye';
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const rules: MetadataRules = {
   defaultAuthMethod: 'none',
-  authMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+  authMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   scopes: ['openid', 'email', 'offline_access'],
 };
 const read = (members: object, changes: Partial<MetadataRules> = {}) =>
   readClientMetadata({ redirect_uris: [REDIRECT], ...members }, { ...rules, ...changes });
 
+const maker = newAssertionMaker();
+const keyed = { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [maker.jwk] } };
+
 describe('client metadata (RFC 7591 §2)', () => {
+  test('a client that signs assertions registers its public keys, or where they are', () => {
+    const { kid, kty, crv, x, y } = maker.jwk;
+    const { keys } = read(keyed);
+    expect([JSON.parse(keys.jwks as string), keys.jwksUri]).toEqual([{ keys: [{ kid, kty, crv, x, y }] }, null]);
+    const uri = 'https://app.example/keys';
+    expect(read({ ...keyed, jwks: undefined, jwks_uri: uri }).keys).toEqual({ jwks: null, jwksUri: uri });
+  });
+
   test('omitted members have their defaults, and unsupported members are ignored', () => {
     expect(read({ jwks: 7, 'client_name#de': 1, contacts: ['a@b.test'], software_statement: {} })).toEqual({
       name: undefined,
@@ -21,6 +33,7 @@ describe('client metadata (RFC 7591 §2)', () => {
       grantTypes: ['authorization_code'],
       responseTypes: ['code'],
       authMethod: 'none',
+      keys: { jwks: null, jwksUri: null },
       scopes: ['openid', 'email', 'offline_access'],
       dpopBound: false,
       certificateBound: false,
@@ -50,6 +63,7 @@ describe('client metadata (RFC 7591 §2)', () => {
       grantTypes: ['authorization_code', 'refresh_token'],
       responseTypes: ['code'],
       authMethod: 'client_secret_post',
+      keys: { jwks: null, jwksUri: null },
       scopes: ['openid', 'email'],
       dpopBound: true,
       certificateBound: true,
@@ -85,7 +99,12 @@ describe('client metadata (RFC 7591 §2)', () => {
     ['a response type of another flow', { response_types: ['token'] }],
     ['a code without its response type', { response_types: [] }],
     ['a response type without its grant', { grant_types: [DEVICE], response_types: ['code'] }],
-    ['an unsupported authentication method', { token_endpoint_auth_method: 'private_key_jwt' }],
+    ['an unsupported authentication method', { token_endpoint_auth_method: 'client_secret_jwt' }],
+    ['private_key_jwt without keys', { token_endpoint_auth_method: 'private_key_jwt' }],
+    ['private_key_jwt with both kinds of keys', { ...keyed, jwks_uri: 'https://app.example/keys' }],
+    ['a key address that is not a string', { ...keyed, jwks: undefined, jwks_uri: 7 }],
+    ['a key address without TLS', { ...keyed, jwks: undefined, jwks_uri: 'http://app.example/keys' }],
+    ['more than four keys', { ...keyed, jwks: { keys: Array.from({ length: 5 }, () => maker.jwk) } }],
     ['a scope with a quote', { scope: 'open"id' }],
     ['no allowed scope', { scope: 'users:manage' }],
     ['a flag that is not a boolean', { dpop_bound_access_tokens: 'yes' }],

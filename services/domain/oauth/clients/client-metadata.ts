@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { AUTH_METHODS, type AuthMethod } from '#services/domain/access/client-auth-shapes.ts';
+import { chooseKeys, NO_KEYS, type StoredKeys } from '#services/domain/access/client-keys.ts';
 import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
 import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
@@ -12,6 +14,8 @@ export type ClientMetadata = {
   readonly grantTypes: readonly string[];
   readonly responseTypes: readonly string[];
   readonly authMethod: AuthMethod;
+  /** With `private_key_jwt`. */
+  readonly keys: StoredKeys;
   readonly scopes: readonly string[];
   /** RFC 9449 §5.2. */
   readonly dpopBound: boolean;
@@ -20,9 +24,6 @@ export type ClientMetadata = {
   /** RFC 9126 §6. */
   readonly pushesRequests: boolean;
 };
-
-const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
-type AuthMethod = (typeof AUTH_METHODS)[number];
 
 export type MetadataRules = {
   /** Used if the client names none. */
@@ -50,6 +51,7 @@ const shapes = z.looseObject({
   require_pushed_authorization_requests: z.boolean().default(false),
 });
 /** Small limits, because every copy keeps all unvetted clients in memory. */
+const KEYS_MAX = 4;
 const redirects = z.array(z.string().max(512)).max(4).default([]);
 
 const invalid = (detail: string) => clientMetadataInvalid({ detail });
@@ -85,6 +87,15 @@ function scopesOf(scope: string | undefined, allowed: readonly string[]): readon
   return scopes;
 }
 
+/** Keys of a client that authenticates with a secret, or not at all, are ignored (RFC 7591 §2). */
+function keysOf(authMethod: AuthMethod, { jwks, jwks_uri: uri }: { jwks?: unknown; jwks_uri?: unknown }): StoredKeys {
+  if (authMethod !== 'private_key_jwt') return NO_KEYS;
+  if (uri !== undefined && typeof uri !== 'string') throw invalid('jwks_uri is not a string.');
+  const chosen = chooseKeys({ jwks, jwksUri: uri }, KEYS_MAX);
+  if ('why' in chosen) throw invalid(`${chosen.at} ${chosen.why}.`);
+  return chosen;
+}
+
 /**
  * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2). Scopes that
  * are not allowed are left out; the response names the scopes that remain (§3.2.1).
@@ -109,6 +120,7 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
     grantTypes,
     responseTypes: [...new Set(responseTypes)],
     authMethod,
+    keys: keysOf(authMethod, given),
     scopes: scopesOf(data.scope, rules.scopes),
     dpopBound: data.dpop_bound_access_tokens,
     certificateBound: data.tls_client_certificate_bound_access_tokens,

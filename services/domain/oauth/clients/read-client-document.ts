@@ -1,4 +1,5 @@
 import type { ClientSettings } from '#services/platform/config/clients.ts';
+import type { GuardedFetch } from '../guarded-fetch.ts';
 import { documentLifeSeconds, type ValidatedDocument, validateClientDocument } from './client-document.ts';
 
 export type ReadDocument =
@@ -13,10 +14,6 @@ export type ClientDocuments = {
 };
 
 export type HasClientDocuments = { readonly clientDocuments: ClientDocuments };
-
-type FetchRules = { readonly allowsPrivate: boolean; readonly answerBytesMax: number; readonly deadlineMs: number };
-/** Rejects if the rules do not allow the request or its response; follows no redirect. */
-type GuardedFetch = (rules: FetchRules, url: string, init: RequestInit) => Promise<Response>;
 
 /** The maximum that the draft recommends (§6.6). */
 const BYTES_MAX = 5_120;

@@ -30,7 +30,11 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   body: z.looseObject({
     redirect_uris: member('Up to 4 URIs of up to 512 characters; https, loopback, or a private-use scheme.'),
     post_logout_redirect_uris: member('Where it may send users after they sign out; limits as for redirect_uris.'),
-    token_endpoint_auth_method: member('client_secret_basic by default; also client_secret_post, or none.'),
+    token_endpoint_auth_method: member(
+      'client_secret_basic by default; also client_secret_post, private_key_jwt, or none.',
+    ),
+    jwks: member('JWK set of up to 4 public keys, with private_key_jwt (RFC 7523).'),
+    jwks_uri: member('The https URL of the JWK set instead.'),
     grant_types: member('authorization_code by default; also refresh_token and the device grant.'),
     response_types: member('code, with authorization_code.'),
     client_name: member('Shown to users; up to 128 characters.'),
@@ -56,6 +60,8 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       redirect_uris: z.array(z.string()),
       post_logout_redirect_uris: z.array(z.string()),
       token_endpoint_auth_method: z.string(),
+      jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).optional(),
+      jwks_uri: z.string().optional(),
       grant_types: z.array(z.string()),
       response_types: z.array(z.string()),
       scope: z.string(),

@@ -1,5 +1,7 @@
 import type { HasAccessChanged } from '#services/domain/access/access-changed.ts';
 import { clientSecretHash } from '#services/domain/access/access-directory.ts';
+import { AUTH_METHODS, usesSecret } from '#services/domain/access/client-auth-shapes.ts';
+import type { ClientJwks } from '#services/domain/access/client-keys.ts';
 import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
@@ -23,6 +25,8 @@ export type RegisteredClient = {
   readonly redirect_uris: readonly string[];
   readonly post_logout_redirect_uris: readonly string[];
   readonly token_endpoint_auth_method: string;
+  readonly jwks?: ClientJwks;
+  readonly jwks_uri?: string;
   readonly grant_types: readonly string[];
   readonly response_types: readonly string[];
   readonly scope: string;
@@ -55,11 +59,12 @@ export async function selfRegisterClient(
   const metadata = readClientMetadata(given, {
     // RFC 7591 §2; an application that cannot keep a secret asks for `none`.
     defaultAuthMethod: 'client_secret_basic',
-    authMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    authMethods: AUTH_METHODS,
     scopes,
   });
   const clientId = ports.random.uuid();
-  const secret = metadata.authMethod === 'none' ? null : ports.random.bytes(32).toString('base64url');
+  const secret = usesSecret(metadata.authMethod) ? ports.random.bytes(32).toString('base64url') : null;
+  const { jwks, jwksUri } = metadata.keys;
   const name = metadata.name ?? NAMELESS;
   const registeredFrom = caller.kind === 'anonymous' ? prefixHash(ports, caller.request) : null;
   const issuedAt = await ports.transact(async (tx) => {
@@ -93,6 +98,8 @@ export async function selfRegisterClient(
     redirect_uris: metadata.redirectUris,
     post_logout_redirect_uris: metadata.postLogoutRedirectUris,
     token_endpoint_auth_method: metadata.authMethod,
+    ...(jwks === null ? {} : { jwks: JSON.parse(jwks) as ClientJwks }),
+    ...(jwksUri === null ? {} : { jwks_uri: jwksUri }),
     grant_types: metadata.grantTypes,
     response_types: metadata.responseTypes,
     scope: metadata.scopes.join(' '),

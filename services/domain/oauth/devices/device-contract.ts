@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { clientAssertion } from '#services/domain/access/assertion-shapes.ts';
+import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
 import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -22,6 +24,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
     resource: optionalParameter(512),
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
+    ...clientAssertion,
   }),
   responses: {
     200: z.object({
@@ -35,6 +38,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
   },
   errors: [
     clientUnauthenticated,
+    clientKeysBusy,
     grantNotAllowed,
     scopeInvalid,
     targetInvalid,

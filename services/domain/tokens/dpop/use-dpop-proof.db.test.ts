@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { tokenHarness } from '#testing/harness/token.ts';
-import { outcomeOf } from '#testing/outcome.ts';
+import { NOW, tokenHarness } from '#testing/harness/token.ts';
+import { outcomeOf, outcomeOfCall } from '#testing/outcome.ts';
+import { CLIENT_AHEAD_SECONDS } from '../client-clock.ts';
 import type { DpopProof } from './dpop-proof.ts';
-import { consumeProof } from './use-dpop-proof.ts';
+import { consumeProof, verifyProof } from './use-dpop-proof.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -31,5 +33,26 @@ test('a used proof is remembered for longer than it could be accepted', async ()
   const [row] = await ports.raw<{ seconds: number }>(
     'SELECT min(extract(epoch FROM expires_at - now()))::int AS seconds FROM dpop_proofs',
   );
-  expect(row!.seconds).toBeGreaterThan(60 + tokenSettings.leewaySeconds);
+  expect(row!.seconds).toBeGreaterThan(60 + Math.max(CLIENT_AHEAD_SECONDS, tokenSettings.leewaySeconds));
 });
+
+test.each([
+  ['the default leeway', 5, [0, 8, 10], [11, 60, 75]],
+  ['a longer leeway', 30, [30], [31, 60]],
+])(
+  'a client whose clock is ahead is accepted up to 10 s or %s (FAPI 2.0 §5.3.2.1)',
+  (_name, leewaySeconds, near, far) => {
+    const { ports: checking } = tokenHarness({ leewaySeconds });
+    const htu = 'https://api.test/oauth2/token';
+    const ahead = (seconds: number) =>
+      outcomeOfCall(() =>
+        verifyProof(checking, {
+          proof: newProofMaker('ES256', () => NOW + seconds).proof('POST', htu),
+          htm: 'POST',
+          htu,
+        }),
+      );
+    expect(near.map(ahead)).toEqual(near.map(() => 'ok'));
+    expect(far.map(ahead)).toEqual(far.map(() => 'dpop_proof_invalid'));
+  },
+);

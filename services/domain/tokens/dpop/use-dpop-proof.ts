@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
+import { aheadSeconds } from '../client-clock.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { insertProof } from './dpop.store.ts';
 import { dpopNonceRequired, dpopProofInvalid } from './dpop-errors.ts';
@@ -27,10 +28,16 @@ export type DpopPorts = Pick<Ports, 'clock'> &
  * @throws dpop_proof_invalid, dpop_nonce_required (401; at the OAuth endpoints 400)
  */
 export function verifyProof(ports: DpopPorts, presented: PresentedProof, accessToken?: string): DpopProof {
-  const { leewaySeconds, requireDpopNonce } = ports.tokenSettings;
+  const { requireDpopNonce } = ports.tokenSettings;
   const now = Math.floor(ports.clock.now() / 1_000);
   const { proof, htm, htu } = presented;
-  const expected = { htm, htu, now, leewaySeconds, ...(accessToken === undefined ? {} : { accessToken }) };
+  const expected = {
+    htm,
+    htu,
+    now,
+    leewaySeconds: aheadSeconds(ports.tokenSettings),
+    ...(accessToken === undefined ? {} : { accessToken }),
+  };
   const checked = checkDpopProof(ports.proofKeys, proof, expected);
   if (checked === null) throw dpopProofInvalid();
   const isNonceMissing = checked.nonce === undefined ? requireDpopNonce : !isDpopNonce(ports, checked.nonce);
@@ -46,7 +53,7 @@ export async function consumeProof(
   ports: Pick<Ports, 'hotSql'> & HasTokenSettings,
   { jkt, jti }: DpopProof,
 ): Promise<void> {
-  const keepSeconds = PROOF_SECONDS + ports.tokenSettings.leewaySeconds + 60;
+  const keepSeconds = PROOF_SECONDS + aheadSeconds(ports.tokenSettings) + 60;
   if (!(await insertProof(ports.hotSql, hash('sha256', `${jkt}\0${jti}`, 'buffer'), keepSeconds)))
     throw dpopProofInvalid();
 }

@@ -2,18 +2,18 @@ import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 
-/** The client of a request to an OAuth endpoint: a confidential client by its secret, a public client by its id only. */
+/** The client of a request to an OAuth endpoint: a confidential client that authenticated, a public client by its id only. */
 export type OAuthClient = { readonly clientId: string; readonly isAuthenticated: boolean };
 
 /**
- * Throws `client_unauthenticated` (401 `invalid_client`) for an unknown or disabled client, and for a client that did not
- * send its secret; `request_invalid` when header and form name different clients (RFC 6749 §2.3).
+ * Throws `client_unauthenticated` (401 `invalid_client`) for an unknown or disabled client, and for a confidential client
+ * that did not authenticate; `request_invalid` when header and form name different clients (RFC 6749 §2.3).
  */
 export function oauthClient({ access }: HasAccess, named: string | undefined, caller: Caller): OAuthClient {
   if (caller.kind === 'client') {
     if (named !== undefined && named !== '' && named !== caller.clientId)
       throw requestInvalid({ problems: [{ at: 'body/client_id', why: 'is not the client that authenticated' }] });
-    // The client may have been disabled or deleted while the body was read, after its secret was checked.
+    // The client may have been disabled or deleted while the body was read, after it authenticated.
     if (access.client(caller.clientId)?.disabled !== false) throw clientUnauthenticated();
     return { clientId: caller.clientId, isAuthenticated: true };
   }

@@ -39,6 +39,16 @@ describe('a token bound to a DPoP key', () => {
     expect(reasonOf(harness, bound, expectations)).toBe('binding_mismatch');
   });
 
+  test('is active while the clock of the client is at most 10 s ahead', () => {
+    const ahead = (seconds: number) =>
+      maker.proof('GET', HTU, { accessToken: bound, claims: { iat: now() + seconds } });
+    expect([10, 11, 60].map((seconds) => reasonOf(harness, bound, of(bound, ahead(seconds))))).toEqual([
+      'active',
+      'binding_mismatch',
+      'binding_mismatch',
+    ]);
+  });
+
   test('an unbound token with a proof is rejected', () => {
     const free = harness.token();
     expect(reasonOf(harness, free)).toBe('active');

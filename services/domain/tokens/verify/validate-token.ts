@@ -10,6 +10,7 @@ import { verifySignature } from '#services/domain/jws/verify-signature.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
+import { aheadSeconds } from '../client-clock.ts';
 import { checkDpopProof, type HasProofKeys } from '../dpop/dpop-proof.ts';
 import { keyRingBehind } from '../refresh/refresh-errors.ts';
 import { type HasStateConfirmation, lookAgain } from '../revocations/confirm-state.ts';
@@ -149,8 +150,8 @@ function isConfirmed(
   // A token that is bound only by unknown methods is never accepted.
   if (jkt === undefined) return thumbprint !== undefined;
   if (dpop === undefined) return false;
-  const { leewaySeconds } = tokenSettings;
   const now = Math.floor(clock.now() / 1_000);
+  const leewaySeconds = aheadSeconds(tokenSettings);
   const expected = { htm: dpop.htm, htu: dpop.htu, accessToken: token, now, leewaySeconds };
   const proof = checkDpopProof(proofKeys, dpop.proof, expected);
   return proof !== null && proof.jkt === jkt;

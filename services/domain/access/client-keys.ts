@@ -1,0 +1,124 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { CLIENT_KEYS_MAX } from './client-auth-shapes.ts';
+import { clientKeysInvalid } from './errors.ts';
+
+/** A public key of a client, with no other members than these. */
+type ClientJwk = { readonly kty: string } & {
+  readonly [Member in 'kid' | 'alg' | 'crv' | 'x' | 'y' | 'n' | 'e']?: string;
+};
+export type ClientJwks = { readonly keys: readonly ClientJwk[] };
+
+const KID_MAX = 256;
+/** Base64url length of a 4,096-bit modulus. Verifying with a longer key would cost too much for one request. */
+const MODULUS_MAX = 683;
+const MODULUS_BITS_MIN = 2_048;
+const EXPONENT_MAX = 8;
+const COORDINATE = /^[\w-]{43}$/;
+const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
+type Members = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The algorithms that each kind of key can be for. */
+const ALGORITHMS: ReadonlyMap<unknown, readonly unknown[]> = new Map([
+  ['EC', ['ES256']],
+  ['OKP', ['EdDSA', 'Ed25519']],
+  ['RSA', ['PS256', 'RS256']],
+]);
+
+const isForSignatures = ({ kty, use, key_ops: operations, alg }: Members): boolean =>
+  (use === undefined || use === 'sig') &&
+  (operations === undefined || (Array.isArray(operations) && operations.includes('verify'))) &&
+  (alg === undefined || ALGORITHMS.get(kty)?.includes(alg) === true);
+
+/** The members of a key on P-256 or Ed25519, or of an RSA key of 2,048 to 4,096 bits; null for any other key. */
+function publicMembers({ kty, crv, x, y, n, e, alg }: Members): ClientJwk | null {
+  const isPoint = (value: unknown): value is string => typeof value === 'string' && COORDINATE.test(value);
+  if (kty === 'EC') return crv === 'P-256' && isPoint(x) && isPoint(y) ? { kty, crv, x, y } : null;
+  if (kty === 'OKP') return crv === 'Ed25519' && isPoint(x) ? { kty, crv, x } : null;
+  if (kty !== 'RSA' || typeof n !== 'string' || typeof e !== 'string') return null;
+  // A key on a curve has one algorithm; an RSA key may name one of two.
+  const named = typeof alg === 'string' ? { alg } : {};
+  return n.length <= MODULUS_MAX && e.length <= EXPONENT_MAX ? { kty, n, e, ...named } : null;
+}
+
+function isReadable(jwk: ClientJwk): boolean {
+  try {
+    const { asymmetricKeyDetails } = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+    return jwk.kty !== 'RSA' || (asymmetricKeyDetails?.modulusLength as number) >= MODULUS_BITS_MIN;
+  } catch {
+    // Not a point on the curve, or not a number.
+    return false;
+  }
+}
+
+/**
+ * The keys of a JWK set (RFC 7517 §5) that can verify an assertion, or why the set is refused. Other keys are left out,
+ * so that a set may also have keys for encryption. A set that shows a private key is refused: others have read it.
+ */
+export function readClientKeys(given: unknown, keysMax: number = CLIENT_KEYS_MAX): ClientJwks | string {
+  if (!isObject(given) || !Array.isArray(given.keys)) return 'is not a JWK set (RFC 7517 §5)';
+  if (given.keys.length > keysMax) return `has more than ${keysMax} keys`;
+  const keys: ClientJwk[] = [];
+  for (const jwk of given.keys as readonly unknown[]) {
+    if (!isObject(jwk)) return 'has a key that is not an object';
+    if (SECRET_MEMBERS.some((member) => member in jwk)) return 'contains a private or symmetric key';
+    const members = isForSignatures(jwk) ? publicMembers(jwk) : null;
+    const { kid } = jwk;
+    if (kid !== undefined && (typeof kid !== 'string' || kid.length > KID_MAX)) return 'has a kid that is too long';
+    if (members !== null && isReadable(members)) keys.push(kid === undefined ? members : { kid, ...members });
+  }
+  return keys.length === 0 ? 'has no P-256, Ed25519 or RSA key of 2,048 to 4,096 bits for signatures' : { keys };
+}
+
+const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
+const URI_MAX = 512;
+
+/** Whether keys may be fetched from the address: https, or in development http on this machine. */
+export function isJwksUri(uri: string): boolean {
+  if (uri.length > URI_MAX || !/^https?:\/\/[\x21-\x7e]+$/.test(uri) || !URL.canParse(uri)) return false;
+  const { protocol, hostname, username, password } = new URL(uri);
+  if (username !== '' || password !== '' || uri.includes('#')) return false;
+  return protocol === 'https:' || LOOPBACK.has(hostname);
+}
+
+/** Keys as a client registers them. */
+export type GivenKeys = { readonly jwks?: unknown; readonly jwksUri?: string | undefined };
+/** Keys as they are stored: the set as JSON text, or where it is fetched; neither unless the client signs assertions. */
+export type StoredKeys = { readonly jwks: string | null; readonly jwksUri: string | null };
+
+/** The member of the registration that is wrong, and why. */
+type KeysProblem = { readonly at: 'jwks' | 'jwks_uri'; readonly why: string };
+
+/** The keys to store for `private_key_jwt`, which needs either a set of usable keys or its address. */
+export function chooseKeys({ jwks, jwksUri }: GivenKeys, keysMax?: number): StoredKeys | KeysProblem {
+  if ((jwks === undefined) === (jwksUri === undefined))
+    return { at: 'jwks', why: 'or jwks_uri must be given, and not both' };
+  if (jwksUri !== undefined)
+    return isJwksUri(jwksUri)
+      ? { jwks: null, jwksUri }
+      : { at: 'jwks_uri', why: `must be an https URL of up to ${URI_MAX} characters without a fragment` };
+  const read = readClientKeys(jwks, keysMax);
+  return typeof read === 'string' ? { at: 'jwks', why: read } : { jwks: JSON.stringify(read), jwksUri: null };
+}
+
+export const NO_KEYS: StoredKeys = { jwks: null, jwksUri: null };
+
+/**
+ * The keys to store for this method of authentication.
+ * Throws `client_keys_invalid` (400) unless `private_key_jwt` comes with keys, and every other method without.
+ */
+export function storedKeys(authMethod: string, given: GivenKeys): StoredKeys {
+  const refuse = ({ at, why }: KeysProblem): never => {
+    throw clientKeysInvalid({ problems: [{ at: `body/${at}`, why }] });
+  };
+  if (authMethod === 'private_key_jwt') {
+    const chosen = chooseKeys(given);
+    return 'why' in chosen ? refuse(chosen) : chosen;
+  }
+  if (given.jwks !== undefined) refuse({ at: 'jwks', why: 'is read only for private_key_jwt' });
+  if (given.jwksUri !== undefined) refuse({ at: 'jwks_uri', why: 'is read only for private_key_jwt' });
+  return NO_KEYS;
+}

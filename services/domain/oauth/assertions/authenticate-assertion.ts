@@ -1,0 +1,67 @@
+import { hash } from 'node:crypto';
+import { clientAssertions } from '#observability/metrics/oauth.ts';
+import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import type { SentAssertion } from '#services/domain/access/assertion-shapes.ts';
+import { ASSERTION_ALGORITHMS } from '#services/domain/access/client-auth-shapes.ts';
+import { callerOfClient } from '#services/domain/access/client-caller.ts';
+import { clientKeysBusy } from '#services/domain/access/errors.ts';
+import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import { clientUnauthenticated } from '#services/platform/errors.ts';
+import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';
+import { insertAssertion } from './client-assertions.store.ts';
+import type { HasClientKeySets } from './client-key-sets.ts';
+
+export type AssertionPorts = Pick<Ports, 'clock' | 'hotSql'> & HasAccess & HasClientKeySets & HasTokenSettings;
+
+type Outcome = 'invalid' | 'replayed' | 'no_keys' | 'busy';
+
+/** Used assertions are kept this long after they expire, for copies whose clocks are behind. */
+const KEPT_AFTER_SECONDS = 60;
+const BUSY_SECONDS = 5;
+
+function refused(outcome: Outcome, detail?: string): Error {
+  clientAssertions.add(1, { outcome });
+  if (outcome === 'busy') return clientKeysBusy({ retryAfterSeconds: BUSY_SECONDS });
+  return clientUnauthenticated(detail === undefined ? {} : { detail });
+}
+
+async function assertSigned(ports: AssertionPorts, client: Client, { text, hasKid }: ReadAssertion): Promise<void> {
+  const keys = await ports.clientKeySets.keysOf(client);
+  if (keys === 'busy') throw refused('busy');
+  if (keys === null) throw refused('no_keys', 'The keys of the client cannot be read from its jwks_uri.');
+  const found = await verifyAssertionSignature(text, keys, ASSERTION_ALGORITHMS);
+  if (found === 'ok') return;
+  // The client may have a new key. Without a kid, a new key shows only as a signature that does not verify.
+  const mayBeNew = found === 'unknown-key' || !hasKid;
+  const newer = mayBeNew ? await ports.clientKeySets.newerKeysOf(client) : null;
+  if (newer === null || (await verifyAssertionSignature(text, newer, ASSERTION_ALGORITHMS)) !== 'ok')
+    throw refused('invalid');
+}
+
+/**
+ * Authenticates a client by an assertion that it signed (`private_key_jwt`, RFC 7523 §3). Each assertion works once, on
+ * one copy: the used ones are in Postgres. Errors say what is wrong with a claim only to the holder of the key.
+ * Throws `client_unauthenticated` (401), `client_keys_busy`, `store_unavailable` (503).
+ */
+export async function authenticateAssertion(
+  ports: AssertionPorts,
+  sent: SentAssertion,
+  request: RequestContext,
+): Promise<Caller> {
+  const read = readAssertion(sent);
+  const client = read === null ? undefined : ports.access.client(read.clientId);
+  if (read === null || client === undefined || client.disabled || client.authMethod !== 'private_key_jwt')
+    throw refused('invalid');
+  await assertSigned(ports, client, read);
+  const now = Math.floor(ports.clock.now() / 1_000);
+  const problem = claimsProblem(read, { issuer: ports.tokenSettings.issuer, now });
+  if (problem !== null) throw refused('invalid', problem);
+  const { jti, exp } = read.claims as { readonly jti: string; readonly exp: number };
+  const assertionHash = hash('sha256', `${client.clientId}\0${jti}`, 'buffer');
+  // Last, so that a forged assertion uses up no id.
+  if (!(await insertAssertion(ports.hotSql, assertionHash, exp - now + KEPT_AFTER_SECONDS)))
+    throw refused('replayed', 'The jti was used before.');
+  clientAssertions.add(1, { outcome: 'ok' });
+  return callerOfClient(ports.access, client, request);
+}
