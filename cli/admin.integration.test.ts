@@ -181,7 +181,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
   );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);
@@ -211,10 +211,14 @@ test('clients registers a client that signs with its own keys, from a file or an
     expect((await sallyport('clients', 'show', made.client_id)).out).toContain('keys from https://app.example/keys');
     const back = ['clients', 'update', made.client_id, '--auth-method', 'client_secret_basic', ...reason];
     expect(await json(...back)).toMatchObject({ auth_method: 'client_secret_basic', jwks_uri: null });
+    const fapi = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
+    expect(fapi).toMatchObject({ profile: 'fapi2', auth_method: 'private_key_jwt', refresh_rotation: 'off' });
+    const left = await json('clients', 'update', fapi.client_id, '--profile', 'default', ...reason);
+    expect(left).toMatchObject({ profile: 'default', refresh_rotation: 'off' });
     for (const [keys, code, says] of [
       [['--jwks', join(folder, 'missing.json')], 2, /not a readable JSON file/],
-      [['--jwks', file, '--jwks-uri', 'https://app.example/keys'], 5, /Keys of the client not acceptable/],
-      [[], 5, /Keys of the client not acceptable/],
+      [['--jwks', file, '--jwks-uri', 'https://app.example/keys'], 2, /Keys of the client not acceptable/],
+      [[], 2, /Keys of the client not acceptable/],
     ] as const) {
       const refused = await sallyport('clients', 'create', 'Signer', ...signing, ...keys, ...reason, '--yes');
       expect([refused.code, says.test(refused.err)], refused.err).toEqual([code, true]);

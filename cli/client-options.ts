@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { ClientProfile } from '../services/domain/access/client-auth-shapes.ts';
 import type { ActOptions } from './admin.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -18,6 +19,7 @@ export type AskedOptions = ActOptions &
     readonly dpopBound?: boolean;
     readonly certificateBound?: boolean;
     readonly pushesRequests?: boolean;
+    readonly profile?: ClientProfile;
     readonly pkce?: (typeof PKCE)[number];
     readonly refreshRotation?: (typeof ROTATION)[number];
   };
@@ -33,6 +35,7 @@ export const askedOf = (options: AskedOptions) => ({
   dpop_bound_access_tokens: options.dpopBound,
   tls_client_certificate_bound_access_tokens: options.certificateBound,
   require_pushed_authorization_requests: options.pushesRequests,
+  profile: options.profile,
   pkce: options.pkce,
   refresh_rotation: options.refreshRotation,
   reason: options.reason,

@@ -1,5 +1,9 @@
 import { type Command, Option } from 'commander';
-import { CONFIDENTIAL_METHODS, type ConfidentialMethod } from '../services/domain/access/client-auth-shapes.ts';
+import {
+  CLIENT_PROFILES,
+  CONFIDENTIAL_METHODS,
+  type ConfidentialMethod,
+} from '../services/domain/access/client-auth-shapes.ts';
 import { type ClientView, updateClientEndpoint } from '../services/domain/access/contract.ts';
 import { type ManageClientsPorts, readClient, updateClient } from '../services/domain/access/manage-clients.ts';
 import type { Caller } from '../services/domain/ports.ts';
@@ -32,6 +36,7 @@ function changesOf(options: UpdateOptions) {
     pushesRequests: body.require_pushed_authorization_requests,
     requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
     rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
+    profile: body.profile,
   };
   const authentication = { authMethod: body.auth_method, jwks: body.jwks, jwksUri: body.jwks_uri };
   if (Object.values({ ...changes, ...authentication }).every((value) => value === undefined))
@@ -63,6 +68,7 @@ export function registerClientUpdate(
     .option('--no-certificate-bound', 'do not require certificate-bound tokens')
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')
     .option('--no-pushes-requests', 'do not require pushed authorization requests')
+    .addOption(new Option('--profile <profile>', 'fapi2: all that FAPI 2.0 requires').choices(CLIENT_PROFILES))
     .addOption(new Option('--pkce <setting>', 'optional: a confidential client may do without PKCE').choices(PKCE))
     .addOption(
       new Option('--refresh-rotation <setting>', 'off: a bound confidential client keeps its refresh token').choices(

@@ -18,7 +18,15 @@ const folders = new Set(
 const pages = files.filter((file) => file.endsWith('.md') && !/(^|\/)(results|reference)\//.test(file)).sort();
 
 /** Files outside the repository: in the data directory or a bucket, or in the reader's own project. */
-const ELSEWHERE = new Set(['marks.json', 'audit-mark.json', 'dev-credentials.json', 'verifier.mjs', 'run/']);
+const ELSEWHERE = new Set([
+  'marks.json',
+  'audit-mark.json',
+  'dev-credentials.json',
+  'verifier.mjs',
+  'key.json',
+  'jwks.json',
+  'run/',
+]);
 /** Folders in which a path of a page may begin, besides the root and the folder of the page. */
 const SHORTENED = ['services', 'services/domain', 'services/platform', 'services/api', 'load-tests'];
 

@@ -68,11 +68,12 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         redirectUris: body.redirect_uris ?? [],
         postLogoutRedirectUris: body.post_logout_redirect_uris ?? [],
         audiences: body.audiences ?? [],
-        dpopBound: body.dpop_bound_access_tokens ?? false,
-        certificateBound: body.tls_client_certificate_bound_access_tokens ?? false,
-        pushesRequests: body.require_pushed_authorization_requests ?? false,
-        requiresPkce: body.pkce !== 'optional',
-        rotatesRefreshTokens: body.refresh_rotation !== 'off',
+        dpopBound: body.dpop_bound_access_tokens,
+        certificateBound: body.tls_client_certificate_bound_access_tokens,
+        pushesRequests: body.require_pushed_authorization_requests,
+        requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
+        rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
+        profile: body.profile,
       },
       caller,
     ),
@@ -92,6 +93,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       pushesRequests: body.require_pushed_authorization_requests,
       requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
       rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
+      profile: body.profile,
     };
     const authentication = { authMethod: body.auth_method, jwks: body.jwks, jwksUri: body.jwks_uri };
     return updateClient(ports, { clientId: params.client_id, changes, authentication, reason }, caller);

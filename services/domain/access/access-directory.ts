@@ -11,6 +11,8 @@ import {
   readRoles,
 } from './access.store.ts';
 
+import type { ClientProfile } from './client-auth-shapes.ts';
+
 /** The first-party client (our own pages and apps): public, allowed only the refresh grant. A migration inserts its row. */
 export const FIRST_PARTY_CLIENT_ID = 'sallyport';
 
@@ -39,6 +41,8 @@ export type Client = {
   readonly pushesRequests: boolean;
   /** False for a confidential client that may request codes without PKCE (RFC 7636). */
   readonly requiresPkce: boolean;
+  /** `fapi2`: the client meets the FAPI 2.0 Security Profile. */
+  readonly profile: ClientProfile;
   /** Shown to users; the client id if the client has no name. */
   readonly name: string;
   readonly redirectUris: readonly string[];

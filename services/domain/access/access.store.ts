@@ -1,5 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import type { ClientProfile } from './client-auth-shapes.ts';
+import type { ProfileSettings } from './client-profile.ts';
 
 /** How a client was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
 export type ClientOrigin = 'admin' | 'registration' | 'document';
@@ -21,6 +23,7 @@ export type ClientRow = {
   readonly certificateBound: boolean;
   readonly pushesRequests: boolean;
   readonly requiresPkce: boolean;
+  readonly profile: ClientProfile;
   readonly name: string;
   readonly redirectUris: string[];
   readonly postLogoutRedirectUris: string[];
@@ -45,7 +48,7 @@ const clientsRead = defineStatement(
      "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", jwks, "jwksUri",
      coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
-     "requirePKCE" IS NOT FALSE AS "requiresPkce", coalesce(name, "clientId") AS name, "redirectUris",
+     "requirePKCE" IS NOT FALSE AS "requiresPkce", profile, coalesce(name, "clientId") AS name, "redirectUris",
      coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
      extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"
@@ -59,8 +62,10 @@ const clientInsert = defineStatement(
   'oauthClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
-     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri",
+     profile)
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+   WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -76,7 +81,7 @@ export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
   sql.query<RolePermissionRow>(rolePermissionsRead);
 
 /** What is registered of a client. */
-export type ClientRegistration = {
+export type ClientRegistration = ProfileSettings & {
   readonly name: string;
   readonly authMethod: string;
   /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
@@ -88,16 +93,6 @@ export type ClientRegistration = {
   readonly redirectUris: readonly string[];
   readonly postLogoutRedirectUris: readonly string[];
   readonly audiences: readonly string[];
-  /** RFC 9449 §5.2. */
-  readonly dpopBound: boolean;
-  /** RFC 8705 §3.4. */
-  readonly certificateBound: boolean;
-  /** RFC 9126 §6. */
-  readonly pushesRequests: boolean;
-  /** RFC 7636: false only for a confidential client that an administrator has exempted. */
-  readonly requiresPkce: boolean;
-  /** False: a refresh leaves the refresh token as it is. Only for a confidential client whose tokens are bound to a key. */
-  readonly rotatesRefreshTokens: boolean;
 };
 
 export type NewClient = ClientRegistration & {
@@ -127,6 +122,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.rotatesRefreshTokens,
     client.jwks,
     client.jwksUri,
+    client.profile,
   ]);
   return rows.length === 1;
 }

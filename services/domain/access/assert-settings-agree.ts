@@ -1,11 +1,11 @@
 import type { ClientOrigin, ClientRegistration } from './access.store.ts';
+import { FAPI_METHODS } from './client-auth-shapes.ts';
+import type { ProfileSettings } from './client-profile.ts';
 import { clientSettingsConflict } from './errors.ts';
 
 /** The settings of a client that depend on one another, as they are after a change. */
-export type ClientSettingsToCheck = Pick<
-  ClientRegistration,
-  'authMethod' | 'dpopBound' | 'certificateBound' | 'pushesRequests' | 'requiresPkce' | 'rotatesRefreshTokens'
-> & { readonly origin: ClientOrigin };
+export type ClientSettingsToCheck = ProfileSettings &
+  Pick<ClientRegistration, 'authMethod'> & { readonly origin: ClientOrigin };
 
 /**
  * Only a confidential client that an administrator has vetted may do without PKCE, and only for requests that come in an
@@ -33,8 +33,22 @@ function assertRotation(settings: ClientSettingsToCheck): void {
     });
 }
 
+/** FAPI 2.0 §5.3.2; the rules above then require PKCE and bound tokens. */
+function assertProfile({ profile, authMethod, pushesRequests, rotatesRefreshTokens }: ClientSettingsToCheck): void {
+  if (profile !== 'fapi2') return;
+  if (!FAPI_METHODS.some((method) => method === authMethod))
+    throw clientSettingsConflict({
+      detail: `A client of the profile fapi2 authenticates by ${FAPI_METHODS.join(' or ')}.`,
+    });
+  if (!pushesRequests)
+    throw clientSettingsConflict({ detail: 'A client of the profile fapi2 must push its requests.' });
+  if (rotatesRefreshTokens)
+    throw clientSettingsConflict({ detail: 'A client of the profile fapi2 keeps its refresh tokens.' });
+}
+
 /** Throws `client_settings_conflict` (400). The table has the same rules as constraints. */
 export function assertSettingsAgree(settings: ClientSettingsToCheck): void {
   assertPkce(settings);
   assertRotation(settings);
+  assertProfile(settings);
 }

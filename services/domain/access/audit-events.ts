@@ -14,7 +14,7 @@ export const clientCreated = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document. `pkce` and `refresh_rotation` are present if an administrator exempted it from PKCE or from rotation.',
+    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document. `pkce`, `refresh_rotation` and `profile` are present if they are not the default.',
 });
 
 export const clientChanged = defineAuditEvent({
@@ -22,7 +22,7 @@ export const clientChanged = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An OAuth client was changed; `columns` names the changed columns. `pkce` and `refresh_rotation` are new settings.',
+    'An OAuth client was changed; `columns` names the changed columns. `pkce`, `refresh_rotation` and `profile` are new settings.',
 });
 
 export const clientDeleted = defineAuditEvent({

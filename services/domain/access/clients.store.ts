@@ -23,7 +23,7 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
   coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris",
   coalesce("dpopBoundAccessTokens", false) AS "dpopBound", "certificateBoundAccessTokens" AS "certificateBound",
-  "requirePushedRequests" AS "pushesRequests", "requirePKCE" IS NOT FALSE AS "requiresPkce",
+  "requirePushedRequests" AS "pushesRequests", "requirePKCE" IS NOT FALSE AS "requiresPkce", profile,
   "rotatesRefreshTokens", coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
@@ -52,7 +52,8 @@ const clientUpdate = defineStatement(
      "requirePushedRequests" = coalesce($10::boolean, "requirePushedRequests"),
      "postLogoutRedirectUris" = coalesce($11::text[], "postLogoutRedirectUris"),
      "requirePKCE" = coalesce($12::boolean, "requirePKCE"),
-     "rotatesRefreshTokens" = coalesce($13::boolean, "rotatesRefreshTokens"), "updatedAt" = now()
+     "rotatesRefreshTokens" = coalesce($13::boolean, "rotatesRefreshTokens"), profile = coalesce($14, profile),
+     "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 /** The previous secret is accepted during the overlap; older ones are refused. */
@@ -133,10 +134,11 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
     postLogoutRedirectUris,
     requiresPkce,
     rotatesRefreshTokens,
+    profile,
   } = changes;
   const lists = [grantTypes, scopes, credentialScopes, redirectUris, audiences];
   const demands = [dpopBound, certificateBound, pushesRequests, postLogoutRedirectUris, requiresPkce];
-  const values = [name, ...lists, ...demands, rotatesRefreshTokens].map((value) => value ?? null);
+  const values = [name, ...lists, ...demands, rotatesRefreshTokens, profile].map((value) => value ?? null);
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
-import { AUTH_METHODS, CLIENT_KEYS_MAX, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
+import { AUTH_METHODS, CLIENT_KEYS_MAX, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import {
   clientExists,
   clientKeysInvalid,
@@ -116,6 +116,8 @@ const demands = z.object({
   pkce: z.enum(['required', 'optional']),
   /** `off`: a refresh returns the same refresh token. Only for a confidential client whose tokens are bound. */
   refresh_rotation: z.enum(['on', 'off']),
+  /** `fapi2` sets all of these as the FAPI 2.0 Security Profile requires, and refuses what contradicts it. */
+  profile: z.enum(CLIENT_PROFILES),
 });
 
 /** A JWK set (RFC 7517 §5) of public keys; members that signatures do not need are not stored. */
@@ -192,7 +194,7 @@ export const createClientEndpoint = defineEndpoint({
   body: z.strictObject({
     name: text(128),
     client_id: clientId.optional(),
-    /** `none` makes a public client; `private_key_jwt` requires `jwks` or `jwks_uri`. */
+    /** `none` makes a public client; `private_key_jwt`, the default of `fapi2`, requires `jwks` or `jwks_uri`. */
     auth_method: z.enum(AUTH_METHODS).optional(),
     ...keys,
     grant_types: grantTypes,

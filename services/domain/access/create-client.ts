@@ -5,35 +5,30 @@ import { clientSecretHash } from './access-directory.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { type AuthMethod, usesSecret } from './client-auth-shapes.ts';
 import { type GivenKeys, storedKeys } from './client-keys.ts';
+import { PLAIN_SETTINGS, type ProfileChanges, settingsAfter } from './client-profile.ts';
 import { clientExists } from './errors.ts';
 
-export type CreateClientInput = GivenKeys & {
-  readonly name: string;
-  /** A UUID by default. */
-  readonly clientId?: string;
-  /** Only the methods with a secret give the client one; `private_key_jwt` requires its keys. */
-  readonly authMethod?: AuthMethod;
-  readonly grantTypes: readonly string[];
-  readonly scopes?: readonly string[];
-  /** Scopes of its client-credentials tokens; those that name permissions are the client's permissions. */
-  readonly credentialScopes?: readonly string[];
-  readonly redirectUris?: readonly string[];
-  readonly postLogoutRedirectUris?: readonly string[];
-  /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
-  readonly audiences?: readonly string[];
-  /** RFC 9449 §5.2: every token of the client is bound to a key. */
-  readonly dpopBound?: boolean;
-  /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
-  readonly certificateBound?: boolean;
-  /** RFC 9126 §6: the client may only send pushed authorization requests. */
-  readonly pushesRequests?: boolean;
-  /** RFC 7636; true by default. Only a confidential client that pushes no requests may do without. */
-  readonly requiresPkce?: boolean;
-  /** True by default. Only a confidential client whose tokens are bound to a key or certificate may keep its tokens. */
-  readonly rotatesRefreshTokens?: boolean;
-  /** For the audit log. */
-  readonly reason?: string;
-};
+export type CreateClientInput = GivenKeys &
+  ProfileChanges & {
+    readonly name: string;
+    /** A UUID by default. */
+    readonly clientId?: string;
+    /**
+     * `client_secret_basic` by default, or `private_key_jwt` with the profile `fapi2`. Only the methods with a secret give
+     * the client one; `private_key_jwt` requires its keys.
+     */
+    readonly authMethod?: AuthMethod;
+    readonly grantTypes: readonly string[];
+    readonly scopes?: readonly string[];
+    /** Scopes of its client-credentials tokens; those that name permissions are the client's permissions. */
+    readonly credentialScopes?: readonly string[];
+    readonly redirectUris?: readonly string[];
+    readonly postLogoutRedirectUris?: readonly string[];
+    /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
+    readonly audiences?: readonly string[];
+    /** For the audit log. */
+    readonly reason?: string;
+  };
 
 export type CreatedClient = {
   readonly clientId: string;
@@ -52,10 +47,8 @@ export async function createClient(
   caller: Caller,
 ): Promise<CreatedClient> {
   const clientId = input.clientId ?? ports.random.uuid();
-  const authMethod = input.authMethod ?? 'client_secret_basic';
-  const { dpopBound = false, certificateBound = false, pushesRequests = false } = input;
-  const { requiresPkce = true, rotatesRefreshTokens = true } = input;
-  const settings = { authMethod, dpopBound, certificateBound, pushesRequests, requiresPkce, rotatesRefreshTokens };
+  const authMethod = input.authMethod ?? (input.profile === 'fapi2' ? 'private_key_jwt' : 'client_secret_basic');
+  const settings = { ...settingsAfter(PLAIN_SETTINGS, input), authMethod };
   assertSettingsAgree({ ...settings, origin: 'admin' });
   const clientSecret = usesSecret(authMethod) ? ports.random.bytes(32).toString('base64url') : null;
   const keys = storedKeys(authMethod, input);

@@ -2,13 +2,13 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
-import type { ClientRegistration } from './access.store.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
 import { type GivenKeys, storedKeys } from './client-keys.ts';
+import { settingsAfter } from './client-profile.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
@@ -54,6 +54,7 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   require_pushed_authorization_requests: row.pushesRequests,
   pkce: row.requiresPkce ? 'required' : 'optional',
   refresh_rotation: row.rotatesRefreshTokens ? 'on' : 'off',
+  profile: row.profile,
   disabled: row.disabled,
   built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
   origin: row.origin,
@@ -116,10 +117,6 @@ async function act<T>(
   });
 }
 
-/** The members that a change names: an undefined one changes nothing. */
-const given = (changes: ClientChanges): Partial<ClientRegistration> =>
-  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
-
 /** How the client is to authenticate from now on; a member that is not given stays as it is. */
 export type AuthenticationChanges = GivenKeys & { readonly authMethod?: ConfidentialMethod | undefined };
 
@@ -159,11 +156,13 @@ export async function updateClient(
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
-    assertSettingsAgree({ ...client, ...given(changes) });
+    const settings = settingsAfter(client, changes);
+    const { authMethod = client.authMethod } = authentication;
+    assertSettingsAgree({ ...settings, authMethod, origin: client.origin });
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
     await changeAuthentication(tx, ports, { ...authentication, client }, caller);
-    return changeClient(tx, clientId, changes);
+    return changeClient(tx, clientId, { ...changes, ...settings });
   });
   return clientView(row);
 }

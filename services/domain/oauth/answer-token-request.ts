@@ -14,6 +14,7 @@ import {
 import type { ClientTokenAnswer } from '../tokens/issue/issue-client-token.ts';
 import { oauthClient } from '../tokens/issue/oauth-client.ts';
 import { checkPresented } from '../tokens/refresh/rotate-family.ts';
+import { assertProfileProof } from './assert-profile-proof.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
@@ -54,6 +55,7 @@ async function admit(
   const proof = presented === undefined ? undefined : verifyProof(ports, presented);
   const client = oauthClient(ports, given(input.client_id), caller);
   const registered = ports.access.client(client.clientId);
+  assertProfileProof(registered, proof);
   // The client-credentials use-case checks this itself, because it writes an audit row for a refusal.
   if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
     throw grantNotAllowed();

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { clientAssertions } from '#observability/metrics/oauth.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import type { SentAssertion } from '#services/domain/access/assertion-shapes.ts';
-import { ASSERTION_ALGORITHMS } from '#services/domain/access/client-auth-shapes.ts';
+import { ASSERTION_ALGORITHMS, FAPI_ALGORITHMS } from '#services/domain/access/client-auth-shapes.ts';
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
 import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
@@ -27,16 +27,16 @@ function refused(outcome: Outcome, detail?: string): Error {
 }
 
 async function assertSigned(ports: AssertionPorts, client: Client, { text, hasKid }: ReadAssertion): Promise<void> {
+  const algorithms = client.profile === 'fapi2' ? FAPI_ALGORITHMS : ASSERTION_ALGORITHMS;
   const keys = await ports.clientKeySets.keysOf(client);
   if (keys === 'busy') throw refused('busy');
   if (keys === null) throw refused('no_keys', 'The keys of the client cannot be read from its jwks_uri.');
-  const found = await verifyAssertionSignature(text, keys, ASSERTION_ALGORITHMS);
+  const found = await verifyAssertionSignature(text, keys, algorithms);
   if (found === 'ok') return;
   // The client may have a new key. Without a kid, a new key shows only as a signature that does not verify.
   const mayBeNew = found === 'unknown-key' || !hasKid;
   const newer = mayBeNew ? await ports.clientKeySets.newerKeysOf(client) : null;
-  if (newer === null || (await verifyAssertionSignature(text, newer, ASSERTION_ALGORITHMS)) !== 'ok')
-    throw refused('invalid');
+  if (newer === null || (await verifyAssertionSignature(text, newer, algorithms)) !== 'ok') throw refused('invalid');
 }
 
 /**

@@ -12,6 +12,7 @@ import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
+import { assertProfileProof } from '../assert-profile-proof.ts';
 import { requestObjectUnsupported, responseTypeUnsupported } from '../errors.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
 import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';
@@ -62,6 +63,7 @@ export async function pushAuthorizationRequest(
   const proof = presented === undefined ? undefined : verifyProof(ports, presented);
   const named = oauthClient(ports, given(form.client_id), caller);
   const { clientId } = named;
+  assertProfileProof(ports.access.client(clientId), proof);
   // RFC 9126 §2.1: a pushed request must not refer to another one.
   if (form.request_uri !== undefined)
     throw requestInvalid({ problems: [{ at: 'body/request_uri', why: 'must not be given' }] });

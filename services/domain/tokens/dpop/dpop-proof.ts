@@ -25,6 +25,7 @@ export type DpopExpectations = {
 export type DpopProof = {
   /** SHA-256 thumbprint of the proof's key (RFC 7638). */
   readonly jkt: string;
+  readonly alg: DpopAlgorithm;
   readonly jti: string;
   /** Unix seconds. */
   readonly iat: number;
@@ -133,5 +134,5 @@ export function checkDpopProof(cached: ProofKeyCache, proof: string, expected: D
   const claims = objectOf(second);
   if (claims === null || !claimsFit(claims, expected)) return null;
   const { jti, iat, nonce } = claims as { jti: string; iat: number; nonce: string | undefined };
-  return { jkt, jti, iat, nonce };
+  return { jkt, alg, jti, iat, nonce };
 }
