@@ -1,6 +1,7 @@
 import './api-keys.ts';
 import './audit.ts';
 import './cleanup.ts';
+import './compliance.ts';
 import './http.ts';
 import './identity.ts';
 import './keys.ts';

@@ -1,10 +1,20 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 /** Every queue. */
-export const queueNames = ['key-rotation', 'token-cleanup', 'audit-seal', 'incident-detection', 'mail'] as const;
+export const queueNames = [
+  'key-rotation',
+  'token-cleanup',
+  'audit-seal',
+  'incident-detection',
+  'mail',
+  'compliance-checks',
+  'compliance-reports',
+] as const;
 /** Every job; a contract with another name does not compile. */
 export const jobNames = [
   'advance-key-ring',
+  'check-controls',
+  'check-controls-thoroughly',
   'clean-up-expired-tokens',
   'clean-up-expired-sessions',
   'clean-up-incidents',

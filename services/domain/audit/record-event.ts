@@ -14,7 +14,8 @@ type AuditTarget = {
     | 'revocation'
     | 'installation'
     | 'queue'
-    | 'incident';
+    | 'incident'
+    | 'control';
   readonly id: string;
 };
 

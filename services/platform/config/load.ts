@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { auditProblems, auditSettings } from './audit.ts';
 import { clientProblems, clientSettings } from './clients.ts';
+import { complianceSettings } from './compliance.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
@@ -29,6 +30,7 @@ export const sections = {
   jobs: jobSettings,
   audit: auditSettings,
   marks: markSettings,
+  compliance: complianceSettings,
   telemetry: telemetrySettings,
 } as const satisfies Record<string, Section>;
 

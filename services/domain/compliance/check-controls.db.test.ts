@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { checkControls } from './check-controls.ts';
+import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
+import type { MachineControl, Observation } from './control.ts';
+import { isMachine } from './control.ts';
+import { controls } from './controls/all.ts';
+import { listControls } from './list-controls.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+let harness: ComplianceHarness;
+beforeAll(async () => {
+  harness = await openComplianceHarness();
+});
+afterAll(() => harness?.end());
+
+const { signal } = new AbortController();
+const passing: Observation = { population: 1, exceptions: [], observed: { seen: 1 } };
+const failing: Observation = { population: 1, exceptions: [{ resource: 'r', why: 'broken' }], observed: { seen: 2 } };
+const [first, second] = controls.filter(isMachine) as [MachineControl, MachineControl];
+const controlThat = (check: MachineControl['check'], of = first): MachineControl => ({
+  ...of,
+  pace: 'frequent',
+  check,
+});
+const checkWith = (...given: readonly MachineControl[]) =>
+  checkControls(harness.portsWith(), { pace: 'frequent', signal, controls: given, limitMs: 200 }, systemCaller);
+const eventsOf = async (control: string) =>
+  (
+    await harness.raw<{ outcome: string; before: string | null }>(
+      `SELECT outcome, detail ->> 'before' AS before FROM audit_outbox
+       WHERE type = 'compliance.control_changed' AND target_id = $1 ORDER BY id`,
+      [control],
+    )
+  ).map(({ outcome, before }) => [before, outcome]);
+const viewOf = async (name: string) => (await listControls(harness)).find(({ control_id }) => control_id === name);
+
+test('a control that was never checked is unknown, and so is one that only a person can confirm', async () => {
+  const views = await listControls(harness);
+  expect(views.length).toBe(controls.length);
+  expect(new Set(views.map(({ status }) => status))).toEqual(new Set(['unknown']));
+});
+
+test('a change of status is recorded once, in the transaction that stores it', async () => {
+  for (const seen of [passing, passing, failing, failing, passing]) await checkWith(controlThat(async () => seen));
+  expect(await eventsOf(first.name)).toEqual([
+    [null, 'pass'],
+    ['pass', 'fail'],
+    ['fail', 'pass'],
+  ]);
+});
+
+test('two workers that see one change at once record it once', async () => {
+  await checkWith(controlThat(async () => passing, second));
+  await Promise.all(Array.from({ length: 4 }, () => checkWith(controlThat(async () => failing, second))));
+  expect(await eventsOf(second.name)).toEqual([
+    [null, 'pass'],
+    ['pass', 'fail'],
+  ]);
+});
+
+test('a check that throws or hangs is stored as unknown, and does not stop the others', async () => {
+  const checked = await checkWith(
+    controlThat(async () => {
+      throw new Error('no');
+    }),
+    controlThat(() => new Promise(() => {}), second),
+    controlThat(async () => passing, { ...first, name: 'key-custody' }),
+  );
+  expect(checked.map(({ result }) => result.status)).toEqual(['unknown', 'unknown', 'pass']);
+  expect(await viewOf(first.name)).toMatchObject({ status: 'unknown', reason: 'the check did not run: Error' });
+});
+
+test('a result that is too old is shown as unknown', async () => {
+  await checkWith(controlThat(async () => passing));
+  expect(await viewOf(first.name)).toMatchObject({ status: 'pass', check: { observed: { seen: 1 }, population: 1 } });
+  await harness.raw(`UPDATE compliance_controls SET ended_at = now() - interval '1 day'`);
+  expect(await viewOf(first.name)).toMatchObject({ status: 'unknown', reason: expect.stringContaining('last check') });
+});
+
+test('the database refuses a pass without a population', async () => {
+  await expect(
+    harness.raw(`UPDATE compliance_controls SET status = 'pass', population = 0, sampled = 0, exception_count = 0`),
+  ).rejects.toMatchObject({ code: '23514' });
+});
+
+test('every check of the product runs on a new installation, and none stays without a result', async () => {
+  await harness.emit(1);
+  await harness.seal();
+  const ports = harness.portsWith();
+  const results = [
+    ...(await checkControls(ports, { pace: 'frequent', signal }, systemCaller)),
+    ...(await checkControls(ports, { pace: 'thorough', signal }, systemCaller)),
+  ];
+  expect(results.length).toBe(controls.filter(isMachine).length);
+  const without = results.filter(({ result }) => result.status === 'unknown' || result.status === 'error');
+  expect(without.map(({ control, result }) => [control.name, result.reason])).toEqual([]);
+});
+
+test('an aborted run stops between two checks and stores nothing of the one that was cut', async () => {
+  const stop = new AbortController();
+  const cut = controlThat(async () => {
+    stop.abort();
+    throw new Error('cut');
+  });
+  const checked = await checkControls(
+    harness.portsWith(),
+    { pace: 'frequent', signal: stop.signal, controls: [cut, controlThat(async () => passing, second)], limitMs: 200 },
+    systemCaller,
+  );
+  expect(checked).toEqual([]);
+});

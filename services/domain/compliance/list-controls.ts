@@ -1,0 +1,71 @@
+import type { z } from 'zod';
+import type { Ports } from '../ports.ts';
+import type { controlView } from './contract.ts';
+import type { Control, MachineControl } from './control.ts';
+import type { ControlStatus } from './control-shapes.ts';
+import { controls } from './controls/all.ts';
+import { type ControlRow, readControlRows } from './controls.store.ts';
+
+export type ControlView = z.output<typeof controlView>;
+
+/** Beyond this age the result of a check says nothing about the present. */
+const STALE_SECONDS = { frequent: 300, thorough: 10_800 } as const;
+
+/** The status of a control now: a result that is too old is unknown. */
+function statusOf(control: MachineControl, row: ControlRow | undefined): readonly [ControlStatus, string | null] {
+  if (row === undefined) return ['unknown', 'the control has not been checked yet'];
+  if (row.secondsAgo > STALE_SECONDS[control.pace]) return ['unknown', `the last check ran at ${row.endedAt}`];
+  return [row.status, row.reason];
+}
+
+const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: Control) => ({
+  control_id: name,
+  title,
+  clause,
+  profile,
+  requirement,
+  human_duty: humanDuty,
+});
+
+function viewOf(control: Control, row: ControlRow | undefined): ControlView {
+  if (control.kind === 'attestation')
+    return {
+      ...definitionOf(control),
+      kind: 'attestation',
+      status: 'unknown',
+      reason: 'only a person can confirm the control',
+      statement: control.statement,
+      check: null,
+    };
+  const [status, reason] = statusOf(control, row);
+  return {
+    ...definitionOf(control),
+    kind: 'machine',
+    status,
+    reason,
+    statement: null,
+    check: row
+      ? {
+          probe: control.probe,
+          probe_version: row.probeVersion,
+          population: row.population,
+          sampled: row.sampled,
+          exceptions: [...row.exceptions],
+          exception_count: row.exceptionCount,
+          observed: JSON.parse(row.observed) as Record<string, unknown>,
+          observed_sha256: row.observedSha256,
+          release: row.release,
+          collector: row.collector,
+          started_at: row.startedAt,
+          ended_at: row.endedAt,
+          changed_at: row.changedAt,
+        }
+      : null,
+  };
+}
+
+/** Every control with its state, in the order of the clauses. */
+export async function listControls({ sql }: Pick<Ports, 'sql'>): Promise<ControlView[]> {
+  const rows = new Map((await readControlRows(sql)).map((row) => [row.control, row]));
+  return controls.map((control) => viewOf(control, rows.get(control.name)));
+}

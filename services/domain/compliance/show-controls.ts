@@ -1,0 +1,44 @@
+import {
+  controlCheckAge,
+  controlPasses,
+  controlsByStatus,
+  type MachineControlName,
+  machineControlNames,
+} from '#observability/metrics/compliance.ts';
+import type { Ports } from '../ports.ts';
+import { isRed } from './check-controls.ts';
+import { CONTROL_STATUSES, type ControlStatus } from './control-shapes.ts';
+import { listControls } from './list-controls.ts';
+
+/**
+ * Shows the state of every control in the metrics of this process. The database is read periodically; while it does
+ * not answer, the age of the checks keeps growing.
+ */
+export function showControls(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: number): { close(): void } {
+  let statuses = new Map<string, ControlStatus>();
+  let oldest: { readonly endedAtMs: number } | undefined;
+  const statusOf = (name: MachineControlName): ControlStatus => statuses.get(name) ?? 'unknown';
+  for (const control of machineControlNames)
+    controlPasses.at({ control }).observe(() => {
+      const status = statusOf(control);
+      if (isRed(status)) return 0;
+      return status === 'pass' ? 1 : undefined;
+    });
+  for (const status of CONTROL_STATUSES)
+    controlsByStatus
+      .at({ status })
+      .observe(() =>
+        statuses.size === 0 ? undefined : machineControlNames.filter((name) => statusOf(name) === status).length,
+      );
+  controlCheckAge.at().observe(() => oldest && Math.max(0, (ports.clock.now() - oldest.endedAtMs) / 1_000));
+  const look = async (): Promise<void> => {
+    const checked = (await listControls(ports)).filter(({ kind }) => kind === 'machine');
+    statuses = new Map(checked.map(({ control_id, status }) => [control_id, status]));
+    const times = checked.flatMap(({ check }) => (check === null ? [] : [Date.parse(check.ended_at)]));
+    oldest = times.length === 0 ? undefined : { endedAtMs: Math.min(...times) };
+  };
+  const next = (): void => void look().catch(() => {});
+  next();
+  const timer = setInterval(next, everyMs).unref();
+  return { close: () => clearInterval(timer) };
+}

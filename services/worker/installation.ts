@@ -1,0 +1,52 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { redactLine } from '#observability/log-redaction.ts';
+import type { HasInstallation, StoreLink } from '../domain/compliance/control.ts';
+import type { Purge } from '../domain/shared/purge.ts';
+
+type Backup = { readonly name: string; readonly writtenAtMs: number; readonly bytes: number };
+
+/** The newest file directly in a folder; null if it has none. Rejects if the folder cannot be read. */
+async function newestFile(folder: string): Promise<Backup | null> {
+  let newest: Backup | null = null;
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const { mtimeMs, size } = await stat(join(folder, entry.name));
+    if (newest === null || mtimeMs > newest.writtenAtMs)
+      newest = { name: entry.name, writtenAtMs: mtimeMs, bytes: size };
+  }
+  return newest;
+}
+
+const LOCAL_HOSTS = new Set(['', 'localhost', '127.0.0.1', '[::1]', '::1']);
+const TLS_MODES = new Set(['require', 'verify-ca', 'verify-full']);
+
+/** How a URL of PostgreSQL or Redis reaches its store. A path is a socket on this machine. */
+export function storeLinkOf(url: string): StoreLink {
+  if (url.startsWith('/')) return { isLocal: true, asksForTls: false };
+  const { protocol, hostname, searchParams } = new URL(url);
+  const host = searchParams.get('host') ?? hostname;
+  return {
+    isLocal: LOCAL_HOSTS.has(host) || host.startsWith('/'),
+    asksForTls: protocol === 'rediss:' || TLS_MODES.has(searchParams.get('sslmode') ?? ''),
+  };
+}
+
+/** What the compliance checks know of this installation besides its stores. */
+export const installationOf = ({
+  databaseUrl,
+  redisUrl,
+  backupFolder,
+  purges,
+}: {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly backupFolder: string | undefined;
+  readonly purges: readonly Purge[];
+}): HasInstallation['installation'] => ({
+  database: storeLinkOf(databaseUrl),
+  redis: storeLinkOf(redisUrl),
+  newestBackup: async () => (backupFolder === undefined ? undefined : newestFile(backupFolder)),
+  redactLine,
+  purges,
+});
