@@ -1,5 +1,6 @@
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
 import * as audit from './contracts/audit.ts';
+import * as compliance from './contracts/compliance.ts';
 import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as mail from './contracts/mail.ts';
@@ -14,6 +15,7 @@ export const jobs: readonly Job[] = [
   ...Object.values(identity),
   ...Object.values(security),
   ...Object.values(mail),
+  ...Object.values(compliance),
 ];
 
 /** The schedule: every job whose contract has one. */

@@ -2,6 +2,7 @@ import { apiKeyPurges } from '#services/domain/api-keys/api-key-purges.ts';
 import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
+import { checkControls } from '#services/domain/compliance/check-controls.ts';
 import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
@@ -12,6 +13,7 @@ import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
 import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
 import type { WorkerPorts } from '#services/worker/ports.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
+import { checkControlsJob, checkControlsThoroughlyJob } from '../contracts/compliance.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
@@ -45,6 +47,12 @@ export const processors: readonly Processor[] = [
   ),
   run(cleanUpIncidentsJob, (ports, _payload, { fence, signal }) =>
     purgeOnSchedule(fenced(ports, fence), securityPurges, signal),
+  ),
+  run(checkControlsJob, (ports, _payload, { fence, signal, caller }) =>
+    checkControls(fenced(ports, fence), { pace: 'frequent', signal }, caller),
+  ),
+  run(checkControlsThoroughlyJob, (ports, _payload, { fence, signal, caller }) =>
+    checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),
   ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
 ];

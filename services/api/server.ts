@@ -13,6 +13,7 @@ import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { complianceRoutes } from './routes/compliance.ts';
 import { consentsRoutes } from './routes/consents.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
@@ -80,6 +81,7 @@ export function createServer(
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });
+  complianceRoutes(routes, ports);
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });

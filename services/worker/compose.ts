@@ -6,8 +6,10 @@ import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
+import { showControls } from '../domain/compliance/show-controls.ts';
 import { sessionPurges } from '../domain/identity/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
+import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
@@ -29,6 +31,7 @@ import { composeAuditLog } from './audit-log.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
 import { createHealth } from './health.ts';
+import { installationOf } from './installation.ts';
 import { createMailTransport } from './mail.ts';
 import type { WorkerPorts } from './ports.ts';
 
@@ -53,6 +56,7 @@ const SEAL_CONNECTIONS = 3;
 const SAMPLE_MS = 5_000;
 const CLEANUP_SAMPLE_MS = 30_000;
 const BACKLOG_SAMPLE_MS = 10_000;
+const CONTROLS_SAMPLE_MS = 10_000;
 
 /** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
 export function compose(input: ComposeInput) {
@@ -99,8 +103,18 @@ export function compose(input: ComposeInput) {
     marks: input.marks,
     log,
   };
+  const purges = [
+    ...tokenPurges,
+    ...apiKeyPurges,
+    ...sessionPurges,
+    ...securityPurges,
+    ...oauthPurges,
+    ...outboxPurges(config.audit.outboxDays),
+  ];
   const ports: WorkerPorts = {
     ...outside,
+    auditLogKeys: (origin) => readLogKeys(outside, origin),
+    installation: installationOf({ ...input, backupFolder: config.compliance.backupFolder, purges }),
     ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
     sealing,
     config,
@@ -165,15 +179,11 @@ export function compose(input: ComposeInput) {
           }),
         );
       health.start();
-      const purges = [
-        ...tokenPurges,
-        ...apiKeyPurges,
-        ...sessionPurges,
-        ...securityPurges,
-        ...oauthPurges,
-        ...outboxPurges(config.audit.outboxDays),
-      ];
-      watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS), watchBacklog(ports, BACKLOG_SAMPLE_MS));
+      watches.push(
+        watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
+        watchBacklog(ports, BACKLOG_SAMPLE_MS),
+        showControls(ports, CONTROLS_SAMPLE_MS),
+      );
     },
     /** Takes no more jobs and waits for the running ones; those still running after `longestMs` are aborted. */
     drain: async (longestMs: number) => {

@@ -1,7 +1,9 @@
+import type { HasAuditLogKeys } from '../domain/audit/read/read-log.ts';
 import type { HasCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
 import type { HasLogGauges } from '../domain/audit/seal/log-gauges.ts';
 import type { HasLogSigner } from '../domain/audit/seal/log-signer.ts';
 import type { HasLogMark } from '../domain/audit/seal/settle-log.ts';
+import type { HasInstallation } from '../domain/compliance/control.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { MailTransport, Ports } from '../domain/ports.ts';
@@ -11,6 +13,8 @@ import type { Enqueue } from '../platform/define/job.ts';
 /** The ports of the jobs' use-cases. */
 export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> &
   HasLogMark &
+  HasAuditLogKeys &
+  HasInstallation &
   HasKeyRing &
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &

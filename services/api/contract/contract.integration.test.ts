@@ -62,6 +62,7 @@ const CONTRACT = [
   'GET /v1/audit/log/vkey',
   'GET /v1/audit/log/tile/{tile}',
   'GET /v1/admin/queues',
+  'GET /v1/compliance/controls',
 ];
 
 describe('the route table is the contract', () => {

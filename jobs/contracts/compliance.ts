@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+/** A queue of its own: a report of minutes must not delay the alert of a control that turned red. */
+export const checkControlsJob = defineJob({
+  name: 'check-controls',
+  queue: 'compliance-checks',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 20 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 300,
+  meaning: 'Run the quick checks of the compliance controls and record changes of their status',
+});
+
+export const checkControlsThoroughlyJob = defineJob({
+  name: 'check-controls-thoroughly',
+  queue: 'compliance-reports',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 60,
+  schedule: { everySeconds: 3_600 },
+  staleAfterSeconds: 14_400,
+  timeoutSeconds: 1_800,
+  meaning:
+    'Run the checks of the compliance controls that read whole tables, such as the recomputation of the audit log',
+});
