@@ -10,6 +10,56 @@ export const compliance: DashboardDefinition = {
     'Whether the audit trail is complete, sealed and witnessed, data is removed when it expires, and access is controlled. This is an overview; `sallyport audit verify` gives the proof.',
   rows: [
     {
+      title: 'Controls',
+      panels: [
+        {
+          title: 'Controls by status',
+          description:
+            'Controls that a check of the running system decides, by the status of their last check. `unknown`: nothing is known. `not_applicable`: there is nothing yet that the control is about.',
+          unit: 'short',
+          width: 12,
+          queries: [{ expr: 'max by (status) (sallyport_compliance_controls)', legend: '{{status}}' }],
+          logs: WORKER_LOGS,
+        },
+        {
+          title: 'Age of the oldest check',
+          description:
+            'Time since the control that was checked longest ago was checked. Controls that read whole tables are checked hourly.',
+          unit: 's',
+          kind: 'stat',
+          width: 6,
+          warnFrom: 4_500,
+          badFrom: 10_800,
+          queries: [{ expr: 'max(sallyport_compliance_check_age_seconds)', legend: 'age' }],
+          logs: WORKER_LOGS,
+        },
+        {
+          title: 'Checks by result',
+          description: 'Checks of controls per second, by result, over all workers.',
+          unit: 'ops',
+          width: 6,
+          queries: [
+            {
+              expr: 'sum by (status) (rate(sallyport_compliance_checks_total[$__rate_interval]))',
+              legend: '{{status}}',
+            },
+          ],
+          logs: WORKER_LOGS,
+        },
+        {
+          title: 'Controls',
+          description:
+            '1 while the last check of a control passed, 0 while it failed. A control that does not apply, or is unknown, has no line.',
+          unit: 'short',
+          width: 24,
+          min: 0,
+          max: 1,
+          queries: [{ expr: 'min by (control) (sallyport_compliance_control_pass)', legend: '{{control}}' }],
+          logs: WORKER_LOGS,
+        },
+      ],
+    },
+    {
       title: 'Audit trail',
       panels: [
         {
