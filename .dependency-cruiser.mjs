@@ -153,6 +153,18 @@ export default {
       { path: '^services/embedding/' },
       'They are for programs that embed Sallyport; the product calls the use-cases behind them.',
     ),
+    rule(
+      'a verifier package imports nothing of the product',
+      { path: '^sdks/[^/]+/src/' },
+      { path: '^(services|jobs|observability|cli|testing|conformance|scripts|prisma)/' },
+      'It is installed without the repository.',
+    ),
+    rule(
+      'the product imports no verifier package',
+      { path: '^(services|jobs|cli|observability)/', pathNot: notATest },
+      { path: '^sdks/' },
+      'A second implementation that shares code with the first checks nothing.',
+    ),
     ...moduleOrder,
   ],
   options: {

@@ -118,6 +118,7 @@ const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
       'testing',
       'chaos',
       'load-tests',
+      'sdks',
     ],
   ],
   catalogue: ['node', ['scripts/catalog/main.ts', '--check']],

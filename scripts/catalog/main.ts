@@ -15,7 +15,7 @@ import {
   metricsPage,
   moduleGraphPage,
 } from './pages.ts';
-import { verifierContractJson } from './verifier-contract.ts';
+import { verifierConstantsTs, verifierContractJson } from './verifier-contract.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -58,6 +58,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
+    'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),
     'docs/reference/openapi.json': `${JSON.stringify(openApiOf(endpoints, version), null, 2)}\n`,
   };
 }

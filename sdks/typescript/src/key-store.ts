@@ -1,0 +1,100 @@
+import { fetchText } from './bounded-fetch.ts';
+import { LIMITS } from './generated/contract.ts';
+import { createKeyImporter, type KeySet, type KnownKey } from './key-set.ts';
+import type { Settings } from './options.ts';
+
+/** Waiting times after failed fetches, seconds. */
+const [FIRST_WAIT, LONGEST_WAIT] = [1, 30];
+
+/** The published keys, in memory. */
+export type KeyStore = {
+  /** The key of a kid; null for a published key that is not for us; undefined for an unknown kid. No I/O. */
+  find(kid: string): KnownKey | null | undefined;
+  /** Whether keys were loaded, and are not older than `jwksTtl` and `maxStale` together. */
+  isFresh(): boolean;
+  isLoaded(): boolean;
+  /** Fetches the set in the background once its time is over. Returns at once. */
+  renewWhenDue(): void;
+  /** Fetches the set; calls during a fetch share it. Never rejects. @returns whether the set was read */
+  renew(): Promise<boolean>;
+  /** Fetches for a kid that is in no set yet, unless a fetch for another such kid was just made. */
+  renewForUnknownKid(): Promise<void>;
+  /** Whether the last fetch failed, so that a newer key may be missing. */
+  isBehind(): boolean;
+  /** Takes a set that came another way. Throws when it is refused. */
+  load(text: string, ageMs: number): Promise<void>;
+  /** The set as it was read; undefined before. */
+  text(): string | undefined;
+  state(): { readonly keys: number; readonly loadedAtMs: number | null };
+};
+
+const maxAgeOf = (headers: Headers): number => {
+  const seconds = /(?:^|[ ,])max-age=(\d{1,9})/i.exec(headers.get('cache-control') ?? '')?.[1];
+  return seconds === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Number(seconds));
+};
+
+export function createKeyStore(settings: Settings): KeyStore {
+  const { now, jwksTtl, jwksCooldown, maxStale, timeout, onEvent } = settings;
+  const importKeys = createKeyImporter();
+  let keys: KeySet = new Map();
+  let text: string | undefined;
+  let loadedAtMs = Number.NEGATIVE_INFINITY;
+  let dueAtMs = Number.NEGATIVE_INFINITY;
+  let unknownKidAtMs = Number.NEGATIVE_INFINITY;
+  let failures = 0;
+  let inFlight: Promise<boolean> | undefined;
+
+  async function load(given: string, ageMs: number, ttlSeconds = jwksTtl): Promise<void> {
+    keys = await importKeys(given);
+    text = given;
+    loadedAtMs = now() - ageMs;
+    dueAtMs = loadedAtMs + ttlSeconds * 1_000;
+    failures = 0;
+    onEvent({ type: 'keys_loaded', keys: keys.size });
+  }
+
+  async function fetchSet(): Promise<boolean> {
+    try {
+      const { text: body, headers } = await fetchText({
+        fetch: settings.fetch,
+        url: `${settings.api}/.well-known/jwks.json`,
+        init: { headers: { accept: 'application/json' }, cache: 'no-store' },
+        timeoutMs: timeout * 1_000,
+        maximumBytes: LIMITS.keySetBytes,
+      });
+      await load(body, 0, Math.min(jwksTtl, maxAgeOf(headers)));
+      return true;
+    } catch (err) {
+      failures += 1;
+      dueAtMs = now() + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1)) * 1_000;
+      onEvent({ type: 'keys_failed', error: err as Error });
+      return false;
+    }
+  }
+
+  function renew(): Promise<boolean> {
+    inFlight ??= fetchSet().finally(() => {
+      inFlight = undefined;
+    });
+    return inFlight;
+  }
+
+  return {
+    find: (kid) => keys.get(kid),
+    isFresh: () => now() <= loadedAtMs + (jwksTtl + maxStale) * 1_000,
+    isLoaded: () => text !== undefined,
+    isBehind: () => failures > 0,
+    text: () => text,
+    load: (given, ageMs) => load(given, ageMs),
+    renew,
+    renewWhenDue() {
+      if (now() >= dueAtMs) void renew();
+    },
+    async renewForUnknownKid() {
+      if (inFlight === undefined && now() - unknownKidAtMs < jwksCooldown * 1_000) return;
+      unknownKidAtMs = now();
+      await renew();
+    },
+    state: () => ({ keys: keys.size, loadedAtMs: text === undefined ? null : loadedAtMs }),
+  };
+}

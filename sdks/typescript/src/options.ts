@@ -1,0 +1,172 @@
+import { bytesOf } from './encoding.ts';
+import { BOUNDS, DEFAULTS, LIMITS } from './generated/contract.ts';
+
+export type Algorithm = 'RS256' | 'ES256' | 'EdDSA' | 'HS256';
+
+/** What the verifier reports for logs and metrics. `error` never contains a token or a secret. */
+export type VerifierEvent =
+  | { readonly type: 'keys_loaded'; readonly keys: number }
+  | { readonly type: 'keys_failed'; readonly error: Error }
+  | { readonly type: 'feed_read'; readonly epoch: number; readonly entries: number }
+  | { readonly type: 'feed_failed'; readonly error: Error }
+  | { readonly type: 'introspection_failed'; readonly error: Error };
+
+/** Times are in seconds. */
+export type VerifierOptions = {
+  /** The `iss` of tokens, exactly: JWT_ISSUER, or the public URL of the API. */
+  readonly issuer: string;
+  /** The audience that tokens must be for. Default: the issuer. */
+  readonly audience?: string;
+  /** Base URL of the API, if it differs from the issuer. It must be https, except on loopback. */
+  readonly url?: string;
+  /** Allow `url` to be http on a trusted network. Default: false. */
+  readonly allowHttp?: boolean;
+  /** Default: RS256, ES256, EdDSA. HS256 only if named here, with `secret`. */
+  readonly algorithms?: readonly Algorithm[];
+  /** JWT_SECRET of HS256 mode, at least 32 bytes; several while it changes. */
+  readonly secret?: string | readonly string[];
+  /** Allowed difference between clocks, 0 to 60. Default: 5. */
+  readonly clockSkew?: number;
+  /** How long keys are used before they are fetched again. Cache-Control may shorten it. Default: 300. */
+  readonly jwksTtl?: number;
+  /** Shortest time between two fetches caused by an unknown kid. Default: 10. */
+  readonly jwksCooldown?: number;
+  /**
+   * How long keys are used beyond `jwksTtl`, and revocations beyond the bound that the feed names, while they cannot be
+   * renewed. Default: 60.
+   */
+  readonly maxStale?: number;
+  /** How revocations are read. `off`: tokens count until they expire. Default: poll. */
+  readonly feed?: 'off' | 'poll' | 'sse' | 'file';
+  /** Time between two polls of the feed or the file. Default: 0.5. */
+  readonly feedInterval?: number;
+  /** The file of the feed `file`; `writeFeedFile` of another process writes it. */
+  readonly feedFile?: string;
+  /** A client with `revocations:read`; for `onStale: 'introspect'` also with `tokens:introspect`. */
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  /**
+   * After `maxStale`: answer 503, accept by the last known keys and revocations, or ask the API about each token.
+   * Default: fail.
+   */
+  readonly onStale?: 'fail' | 'serve' | 'introspect';
+  /** Scopes that every token must have. Default: none. */
+  readonly requiredScopes?: readonly string[];
+  /** Limit of one request to the API. Default: 2. */
+  readonly timeout?: number;
+  /** Verified tokens kept in memory; 0 for none. Default: 10,000. */
+  readonly cacheSize?: number;
+  /** Called when keys or revocations were read, or could not be. */
+  readonly onEvent?: (event: VerifierEvent) => void;
+  /** Replaces the global `fetch`. */
+  readonly fetch?: typeof fetch;
+  /** Replaces the clock, in milliseconds since 1970. For tests. */
+  readonly now?: () => number;
+};
+
+export type Settings = Required<Omit<VerifierOptions, 'secret' | 'clientId' | 'clientSecret' | 'feedFile' | 'url'>> & {
+  readonly api: string;
+  readonly secrets: readonly Uint8Array<ArrayBuffer>[];
+  /** The Authorization header of requests to the API; undefined without a client. */
+  readonly authorization: string | undefined;
+  readonly feedFile: string | undefined;
+};
+
+const ASYMMETRIC: readonly string[] = ['RS256', 'ES256', 'EdDSA'];
+
+const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
+  feed: ['off', 'poll', 'sse', 'file'],
+  onStale: ['fail', 'serve', 'introspect'],
+};
+
+const wrong = (message: string): TypeError => new TypeError(`@sallyport/verifier: ${message}`);
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '');
+
+const isLoopback = ({ hostname }: URL): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
+
+function apiOf({ issuer, url = issuer, allowHttp = false }: VerifierOptions): string {
+  if (!URL.canParse(url)) throw wrong('issuer is not a URL; set url to the base URL of the API');
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'https:' && parsed.protocol !== 'http:')
+    throw wrong(`url must be https, not ${parsed.protocol}`);
+  if (parsed.protocol === 'http:' && !allowHttp && !isLoopback(parsed))
+    throw wrong('url must be https; set allowHttp on a trusted network');
+  if (parsed.username !== '' || parsed.password !== '') throw wrong('url must not contain credentials');
+  if (parsed.search !== '' || parsed.hash !== '') throw wrong('url must not contain a query or a fragment');
+  return url.replace(/\/+$/, '');
+}
+
+function secretsOf({ secret = [] }: VerifierOptions, algorithms: readonly Algorithm[]): Settings['secrets'] {
+  const given = typeof secret === 'string' ? [secret] : secret;
+  const isAsked = algorithms.includes('HS256');
+  if (isAsked && given.length === 0) throw wrong('HS256 needs secret');
+  if (!isAsked && given.length > 0) throw wrong("secret is used only with HS256: name 'HS256' in algorithms");
+  return given.map((text) => {
+    const bytes = bytesOf(text);
+    if (bytes.length < LIMITS.shortestSecretBytes)
+      throw wrong(`secret must have at least ${LIMITS.shortestSecretBytes} bytes`);
+    return bytes;
+  });
+}
+
+function authorizationOf({ clientId, clientSecret }: VerifierOptions): string | undefined {
+  if (clientId === undefined || clientSecret === undefined) return undefined;
+  // RFC 6749 §2.3.1: form encoding, then Basic.
+  const [id, secret] = [clientId, clientSecret].map((part) => encodeURIComponent(part).replaceAll('%20', '+'));
+  return `Basic ${btoa(`${id}:${secret}`)}`;
+}
+
+/** An error of the listener must not stop the verifier. */
+const reporterOf =
+  ({ onEvent }: VerifierOptions): Settings['onEvent'] =>
+  (event) => {
+    try {
+      onEvent?.(event);
+    } catch {}
+  };
+
+/** The options with defaults. Throws TypeError for options that are missing, wrong or contradict each other. */
+export function settingsOf(options: VerifierOptions): Settings {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const all = { ...DEFAULTS, ...given } as unknown as Settings & VerifierOptions;
+  if (typeof options.issuer !== 'string' || options.issuer === '') throw wrong('issuer is required');
+  if (all.audience !== undefined && (typeof all.audience !== 'string' || all.audience === ''))
+    throw wrong('audience must be a text, or be left out');
+  if (typeof all.allowHttp !== 'boolean') throw wrong('allowHttp must be true or false');
+  if (!isTexts(all.requiredScopes)) throw wrong('requiredScopes must be a list of texts');
+  for (const [name, [least, most]] of Object.entries(BOUNDS)) {
+    const value = all[name as keyof VerifierOptions];
+    if (typeof value !== 'number' || !(value >= least && value <= most))
+      throw wrong(`${name} must be a number from ${least} to ${most}`);
+  }
+  for (const [name, choices] of Object.entries(CHOICES))
+    if (!choices.includes(all[name as keyof VerifierOptions]))
+      throw wrong(`${name} must be one of ${choices.join(', ')}`);
+  const { algorithms, feed, onStale } = all;
+  if (
+    !isTexts(algorithms) ||
+    algorithms.length === 0 ||
+    algorithms.some((name) => name !== 'HS256' && !ASYMMETRIC.includes(name))
+  )
+    throw wrong(`algorithms must be some of ${ASYMMETRIC.join(', ')}, HS256`);
+  const authorization = authorizationOf(options);
+  if ((feed === 'poll' || feed === 'sse') && authorization === undefined)
+    throw wrong(`feed '${feed}' needs clientId and clientSecret; feed 'off' accepts revoked tokens until they expire`);
+  if (feed === 'file' && options.feedFile === undefined) throw wrong("feed 'file' needs feedFile");
+  if (onStale === 'introspect' && authorization === undefined)
+    throw wrong("onStale 'introspect' needs clientId and clientSecret");
+  return {
+    ...all,
+    audience: options.audience ?? options.issuer,
+    api: apiOf(options),
+    secrets: secretsOf(options, algorithms),
+    authorization,
+    feedFile: options.feedFile,
+    onEvent: reporterOf(options),
+    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    now: options.now ?? Date.now,
+  };
+}
