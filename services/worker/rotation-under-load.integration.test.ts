@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
+import { createVerifier } from '#sdks/typescript/src/index.ts';
 import { claimsIn, clientToken, refresh, signIn, verdictOn } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
@@ -57,7 +58,7 @@ const lives = (token: string): boolean => claimsIn(token).exp > Date.now() / 1_0
 
 test('keys that change every few seconds under load cause no valid token to be refused, here or at verifiers that cache the key set as long as allowed', async () => {
   const url = new URL('/.well-known/jwks.json', product.api);
-  // Two verifiers that never refetch for an unknown kid: the cached key set must suffice until it expires.
+  // Verifiers that never refetch for an unknown kid: the cached key set must suffice until it expires.
   const verifiers: JWTVerifyGetKey[] = Array.from({ length: 2 }, () =>
     createRemoteJWKSet(url, {
       cacheMaxAge: KEY_SET_SECONDS * 1_000,
@@ -68,7 +69,8 @@ test('keys that change every few seconds under load cause no valid token to be r
   const tokens: string[] = [];
   const kids = new Set<string>();
   const refused: string[] = [];
-  const checks = { here: 0, elsewhere: 0 };
+  const ours = createVerifier({ issuer: product.api, feed: 'off', jwksCooldown: 3_600 });
+  const checks = { here: 0, elsewhere: 0, ours: 0 };
   let refreshes = 0;
   let isOver = false;
   const repeat = (work: () => Promise<unknown>): Promise<void> =>
@@ -101,6 +103,13 @@ test('keys that change every few seconds under load cause no valid token to be r
       if (lives(token)) refused.push(`elsewhere: ${err.message}`);
     });
   };
+  const byPackage = async (): Promise<void> => {
+    const token = anyToken();
+    if (token === undefined) return;
+    checks.ours += 1;
+    const { code } = await ours.verify(token);
+    if (lives(token) && !['active', 'key_ring_behind'].includes(code)) refused.push(`package: ${code}`);
+  };
   let { refresh_token: held } = (await signIn(product, product.credentials.user)).tokens;
   const login = async (): Promise<void> => {
     const answer = await refresh(product, held);
@@ -119,12 +128,13 @@ test('keys that change every few seconds under load cause no valid token to be r
     repeat(here),
     repeat(here),
     ...verifiers.map((keySet) => repeat(() => elsewhere(keySet))),
+    repeat(byPackage),
   ];
   try {
     // Until five keys have signed, one of them has passed through every state, and enough requests were made.
     const isDone = async (): Promise<boolean> =>
       kids.size >= 5 &&
-      Math.min(checks.here, checks.elsewhere, refreshes) > CHECKS &&
+      Math.min(checks.here, checks.elsewhere, checks.ours, refreshes) > CHECKS &&
       (await keyFacts()).some(({ left, destroyed }) => left && destroyed);
     while (!(await isDone())) await sleep(250);
   } finally {

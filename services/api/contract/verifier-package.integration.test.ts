@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { createVerifier, type Verifier, type VerifierOptions, writeFeedFile } from '#sdks/typescript/src/index.ts';
+import {
+  claimsIn,
+  clientToken,
+  issueFor,
+  newClient,
+  revoke,
+  signUp,
+  type TestUser,
+  tampered,
+} from '#testing/flows/flows.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+import { testRedisUrl } from '#testing/harness/stores.ts';
+import { send } from '#testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+
+/** A revocation must be refused everywhere within this time. */
+const REACH_MS = 1_000;
+
+let harness: ProductHarness;
+let redis: TcpProxy;
+let user: TestUser;
+const open: { close(): void }[] = [];
+
+beforeAll(async () => {
+  redis = await startTcpProxy(testRedisUrl());
+  harness = await startProductHarness({ REDIS_URL: redis.url });
+  user = await signUp(harness.product);
+});
+afterEach(() => {
+  for (const one of open.splice(0)) one.close();
+});
+afterAll(async () => {
+  await harness?.close();
+  await redis?.cut();
+});
+
+/** A verifier of the product, and the paths that it asked for. */
+async function verifierOf(changes: Partial<VerifierOptions> = {}) {
+  const { api, credentials } = harness.product;
+  const { client_id, client_secret } = credentials.client;
+  const paths = new Set<string>();
+  const verifier = createVerifier({
+    ...{ issuer: api, clientId: client_id, clientSecret: client_secret, feed: 'sse' },
+    fetch: (input, init) => {
+      paths.add(new URL(String(input)).pathname);
+      return fetch(input, init);
+    },
+    ...changes,
+  });
+  open.push(verifier);
+  await verifier.ready();
+  return { verifier, paths };
+}
+
+const codeOf = async (verifier: Verifier, token: string): Promise<string> => (await verifier.verify(token)).code;
+
+/** Milliseconds from the answer to the revocation until the verifier refuses the token. */
+async function reachOf(verifier: Verifier, token: string, selector: Readonly<Record<string, string>>): Promise<number> {
+  expect(await codeOf(verifier, token)).toBe('active');
+  expect((await revoke(harness.product, selector)).status).toBe(200);
+  const answeredMs = performance.now();
+  await expect.poll(() => codeOf(verifier, token), { interval: 5 }).not.toBe('active');
+  return performance.now() - answeredMs;
+}
+
+test('a token, family, user or client that is revoked is refused within a second over SSE, without a request per token', async () => {
+  const { verifier, paths } = await verifierOf();
+  const first = (await issueFor(harness.product, user.id)).access_token;
+  const second = (await issueFor(harness.product, user.id)).access_token;
+  const third = (await issueFor(harness.product, user.id)).access_token;
+  expect(await reachOf(verifier, first, { token: first })).toBeLessThan(REACH_MS);
+  expect(await reachOf(verifier, second, { family_id: claimsIn(second).fid })).toBeLessThan(REACH_MS);
+  expect(await codeOf(verifier, third)).toBe('active');
+  expect(await reachOf(verifier, third, { user_id: user.id })).toBeLessThan(REACH_MS);
+  expect(await codeOf(verifier, (await issueFor(harness.product, user.id)).access_token)).toBe('active');
+
+  const client = await newClient(harness.product, { credentialScopes: ['tokens:read'] });
+  const { api } = harness.product;
+  const ofClient = await clientToken({ api, credentials: { client } });
+  expect(await reachOf(verifier, ofClient, { client_id: client.client_id })).toBeLessThan(REACH_MS);
+
+  expect([...paths].sort()).toEqual(['/.well-known/jwks.json', '/v1/revocations', '/v1/revocations/stream']);
+});
+
+test('sign-out is refused within a second, and a tampered token at once', async () => {
+  const { verifier } = await verifierOf();
+  const person = await signUp(harness.product);
+  const token = person.tokens.access_token;
+  expect(await codeOf(verifier, tampered(token))).toBe('bad_signature');
+  expect(await codeOf(verifier, token)).toBe('active');
+  const { api } = harness.product;
+  const answer = await send(api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: api } });
+  expect(answer.status, answer.text).toBeLessThan(300);
+  const answeredMs = performance.now();
+  await expect.poll(() => codeOf(verifier, token), { interval: 5 }).not.toBe('active');
+  expect(performance.now() - answeredMs).toBeLessThan(REACH_MS);
+});
+
+test('a client without the permission to read revocations is told so at the start', async () => {
+  const { client_id, client_secret } = await newClient(harness.product);
+  await expect(verifierOf({ clientId: client_id, clientSecret: client_secret })).rejects.toMatchObject({
+    code: 'revocation_state_stale',
+  });
+});
+
+test('without Redis, a revocation is refused within a second, and every token is decided', async () => {
+  const { verifier } = await verifierOf();
+  const [token, other] = [await issueFor(harness.product, user.id), await issueFor(harness.product, user.id)];
+  await redis.cut();
+  try {
+    expect(await reachOf(verifier, token.access_token, { token: token.access_token })).toBeLessThan(REACH_MS);
+    expect(await codeOf(verifier, other.access_token)).toBe('active');
+  } finally {
+    await redis.restore();
+  }
+});
+
+// The last test: it stops the product.
+test('a verifier that starts while the API is down decides by the feed file', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-feed-'));
+  const feedFile = join(folder, 'feed.json');
+  try {
+    const { api, credentials } = harness.product;
+    const { client_id, client_secret } = credentials.client;
+    const [token, revoked] = [await issueFor(harness.product, user.id), await issueFor(harness.product, user.id)];
+    await revoke(harness.product, { token: revoked.access_token });
+    const writer = writeFeedFile({ issuer: api, clientId: client_id, clientSecret: client_secret, feedFile });
+    open.push(writer);
+    await writer.ready();
+    const { verifier } = await verifierOf({ feed: 'file', feedFile, clientId: undefined, clientSecret: undefined });
+    await expect.poll(() => codeOf(verifier, revoked.access_token)).not.toBe('active');
+    await harness.product.stop('SIGTERM');
+    const { verifier: late, paths } = await verifierOf({ feed: 'file', feedFile });
+    expect(await codeOf(late, token.access_token)).toBe('active');
+    expect(await codeOf(late, revoked.access_token)).toMatch(/^(revoked|session_ended)$/);
+    expect(paths.size).toBe(0);
+    for (const one of open.splice(0)) one.close();
+  } finally {
+    rmSync(folder, { recursive: true, maxRetries: 3 });
+  }
+});
