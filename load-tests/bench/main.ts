@@ -17,6 +17,7 @@ import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './
 import { revokeReach } from './revoke-reach.ts';
 import { tracing } from './tracing.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
+import { verifierTypescript } from './verifier-typescript.ts';
 import { workers } from './workers.ts';
 
 const benches: readonly Bench[] = [
@@ -37,6 +38,7 @@ const benches: readonly Bench[] = [
   loginTiming,
   cleanup,
   workers,
+  verifierTypescript,
 ];
 
 /** Parts measured alone, in their own files; they print their own lines. */
