@@ -1,162 +1,201 @@
-/** `npm run load -- <scenario>`: a k6 scenario against the product, started for it or given. */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { delimiter, join, relative, resolve } from 'node:path';
+/** `npm run load -- <scenario>`: k6 scenarios against the product, which is started for them or given. */
+import { mkdirSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { saveLoadReport } from './lib/load-report.ts';
-import { type Product, startProduct, stopRunningProducts } from './lib/product.ts';
+import { findK6, K6_VERSION, K6Missing, stopK6 } from './lib/k6.ts';
+import { textTable } from './lib/load-report.ts';
+import { type Product, stopRunningProducts } from './lib/product.ts';
+import { type RunOptions, runScenario } from './lib/run-scenario.ts';
+import { scenarios, scenariosOf, suites } from './lib/scenarios.ts';
+import { type GivenTarget, givenTarget, startedTarget, type Target, Unreachable, UsageError } from './lib/target.ts';
 
-const K6_VERSION = 'v1.8.1';
 const root = resolve(import.meta.dirname, '..');
-const binFolder = join(root, 'load-tests/.bin');
-const scenarioFolder = join(root, 'load-tests/scenarios');
-const profileNames = ['smoke', 'load', 'stress', 'spike', 'soak', 'breakpoint'];
-/** Exit code of k6 for thresholds that were crossed. */
-const K6_THRESHOLDS_CROSSED = 99;
-const exit = { ok: 0, thresholds: 1, usage: 2, unreachable: 3 } as const;
+const PROFILES = ['smoke', 'load', 'stress', 'spike', 'soak', 'breakpoint', 'ci'];
+const exit = { ok: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
 
-// The files k6 starts from export its options; the others are imported by them.
-const scenarios = readdirSync(scenarioFolder)
-  .filter(
-    (file) => file.endsWith('.js') && readFileSync(join(scenarioFolder, file), 'utf8').includes('export const options'),
-  )
-  .map((file) => file.slice(0, -'.js'.length));
+const named = (entries: readonly (readonly [string, string])[]): string =>
+  entries.map(([name, text]) => `  ${name.padEnd(22)}${text}`).join('\n');
 
-const help = `npm run load -- <scenario> [options]
+const HELP = `npm run load -- <scenario or suite> [options]
 
-Runs a k6 scenario (${scenarios.join(', ')}) and exits 1 when one of its thresholds is crossed.
+Runs k6 scenarios against the product. Exits 1 if a threshold is crossed or a check fails.
 
-  --profile <name>       ${profileNames.join(', ')} (smoke)
-  --target <URL>         a running API instead of one started for this run; needs --credentials
-  --credentials <file>   dev-credentials.json of that API
-  --json                 the summary on stdout
+Scenarios
+${named(Object.entries(scenarios).map(([name, { about }]) => [name, about] as const))}
+
+Suites
+${named(Object.entries(suites).map(([name, members]) => [name, members.join(', ')] as const))}
+${named([['all', 'every scenario']])}
+
+Load
+  --profile <name>       ${PROFILES.join(', ')} (smoke)
+  --seconds <n>          another duration than the profile's
+  --users <n>            number of test users, for scenarios that have users
+  --parallel <n>         scenarios at once (1); for correctness, not for figures
+
+Reports
+  --results <folder>     where they go (load-tests/.results)
+  --otlp <URL>           also send the metrics of k6 there, by OTLP over HTTP
+  --json                 print results as JSON, one line for each scenario
+
+Another installation than one that this command starts
+  --url <URL>            its API; needs --credentials, and --yes unless it is on this machine
+  --yes                  you may put load on it
+  --credentials <file>   its dev-credentials.json, or a file of the same form
+  --users-file <file>    its load-users.json, from: npx sallyport demo seed --users 10000
+  --metrics <URL>        its /metrics, to compare the API's own latencies with those that k6 measures
+  --second-url <URL>     another copy of its API, for the scenarios revoke and rate-limits
 
 k6 is taken from PATH, else built once with Go (${K6_VERSION}) into load-tests/.bin.
-Summary (JSON), JUnit and Markdown go to load-tests/.results.
+Each scenario writes a JSON, a JUnit, a Markdown and an HTML report.
 `;
-
-class UsageError extends Error {}
-class Unreachable extends Error {}
 
 const say = (text: string): void => void process.stderr.write(`load: ${text}\n`);
 
-function onPath(name: string, more: readonly string[] = []): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...more];
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+function numberOf(name: string, text: string | undefined, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > most)
+    throw new UsageError(`--${name} must be a whole number from 1 to ${most}`);
+  return value;
 }
 
-/** Path of k6, which is built when it is not there. */
-function k6(): string {
-  const found = onPath('k6', [binFolder]);
-  if (found) return found;
-  const go = onPath('go', ['/usr/local/go/bin']);
-  const command = `GOBIN=${binFolder} go install go.k6.io/k6@${K6_VERSION}`;
-  if (!go)
-    throw new Unreachable(
-      `k6 is not here, nor Go to build it with. Install k6 ${K6_VERSION}, or Go and then: ${command}`,
-    );
-  say(`k6 is not here: building ${K6_VERSION} once, two minutes or so (${command})`);
-  mkdirSync(binFolder, { recursive: true });
-  const build = spawnSync(go, ['install', `go.k6.io/k6@${K6_VERSION}`], {
-    cwd: binFolder,
-    env: { ...process.env, GOBIN: binFolder, GOFLAGS: '-buildvcs=false' },
-    stdio: ['ignore', 2, 2],
-  });
-  if (build.status !== 0) throw new Unreachable(`k6 could not be built. Try: ${command}`);
-  return join(binFolder, 'k6');
+function urlOf(name: string, text: string | undefined): URL | undefined {
+  if (text === undefined) return undefined;
+  if (!/^https?:/.test(text) || !URL.canParse(text))
+    throw new UsageError(`--${name} must be a URL that begins with http:// or https://`);
+  return new URL(text);
 }
+
+const baseOf = (url: URL | undefined): string | undefined => url?.href.replace(/\/+$/, '');
+const isOnThisMachine = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 
 function options() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       profile: { type: 'string', default: 'smoke' },
-      target: { type: 'string' },
+      seconds: { type: 'string' },
+      users: { type: 'string' },
+      parallel: { type: 'string', default: '1' },
+      url: { type: 'string' },
+      yes: { type: 'boolean', default: false },
       credentials: { type: 'string' },
+      'users-file': { type: 'string' },
+      metrics: { type: 'string' },
+      'second-url': { type: 'string' },
+      otlp: { type: 'string' },
+      results: { type: 'string', default: join(root, 'load-tests/.results') },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const [scenario] = positionals;
-  if (values.help) return { ...values, scenario: '' };
-  if (scenario === undefined || positionals.length > 1 || !scenarios.includes(scenario))
-    throw new UsageError(`name one scenario: ${scenarios.join(', ')}`);
-  if (!profileNames.includes(values.profile)) throw new UsageError(`no such profile: ${values.profile}`);
-  if ((values.target === undefined) !== (values.credentials === undefined))
-    throw new UsageError('--target and --credentials go together');
-  if (values.target !== undefined && !URL.canParse(values.target)) throw new UsageError('--target must be a URL');
-  return { ...values, scenario };
-}
-
-async function requireReachable(target: string, credentials: string): Promise<void> {
-  if (!existsSync(credentials)) throw new UsageError(`no such file: ${credentials}`);
-  const answer = await fetch(`${target}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch((err: Error) => err);
-  if (answer instanceof Error || !answer.ok)
-    throw new Unreachable(
-      `${target}/readyz ${answer instanceof Error ? `is out of reach: ${answer.message}` : `answers ${answer.status}`}`,
+  if (values.help) return undefined;
+  const [word = ''] = positionals;
+  const names = positionals.length === 1 ? scenariosOf(word) : undefined;
+  if (names === undefined)
+    throw new UsageError(
+      positionals.length === 1 ? `no such scenario or suite: ${word}` : 'name one scenario or suite',
     );
+  if (!PROFILES.includes(values.profile))
+    throw new UsageError(`no such profile: ${values.profile}; there are ${PROFILES.join(', ')}`);
+  const url = urlOf('url', values.url);
+  if ((url === undefined) !== (values.credentials === undefined))
+    throw new UsageError('--url and --credentials go together');
+  if (url !== undefined && !isOnThisMachine(url) && !values.yes)
+    throw new UsageError(`this would put load on ${url.href}: add --yes if you may do that`);
+  const given: GivenTarget | undefined =
+    url === undefined
+      ? undefined
+      : {
+          url: baseOf(url) as string,
+          credentials: values.credentials as string,
+          usersFile: values['users-file'],
+          metrics: urlOf('metrics', values.metrics)?.href,
+          secondUrl: baseOf(urlOf('second-url', values['second-url'])),
+        };
+  const run: RunOptions = {
+    suite: Object.hasOwn(suites, word) ? word : null,
+    profile: values.profile,
+    seconds: numberOf('seconds', values.seconds, 86_400),
+    users: numberOf('users', values.users, 100_000),
+    otlp: urlOf('otlp', values.otlp),
+    resultFolder: resolve(values.results),
+    isInterrupted: () => isInterrupted,
+    say,
+  };
+  return { names, given, run, parallel: numberOf('parallel', values.parallel, 8) as number, json: values.json };
 }
 
-function runK6(binary: string, scenario: string, env: Readonly<Record<string, string>>): Promise<number> {
-  return new Promise((done, fail) => {
-    const child = spawn(binary, ['run', '--no-usage-report', '--quiet', join(scenarioFolder, `${scenario}.js`)], {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 2, 2],
-    });
-    child.once('error', fail);
-    child.once('exit', (code, signal) => done(code ?? (signal ? 130 : 1)));
-    for (const stop of ['SIGINT', 'SIGTERM'] as const) process.once(stop, () => child.kill(stop));
-  });
+type Options = NonNullable<ReturnType<typeof options>>;
+
+/** Set by the first signal: the run then stops what it started and ends. */
+let isInterrupted = false;
+
+const isAnswering = (api: string): Promise<boolean> =>
+  fetch(`${api}/healthz`, { signal: AbortSignal.timeout(5_000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+
+/** Runs scenarios on one target; resolves to whether all passed. */
+async function runAll(binary: string, target: Target, { names, parallel, run, json }: Options): Promise<boolean> {
+  const waiting = [...names];
+  let passed = 0;
+  const work = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined && !isInterrupted; name = waiting.shift()) {
+      if (!(await isAnswering(target.api)))
+        throw new Error(`${target.api} no longer answers; not run: ${[name, ...waiting].join(', ')}`);
+      const { result, files } = await runScenario(binary, name, target, run);
+      if (result.passed) passed += 1;
+      const paths = files.map((file) => relative(root, file)).join('\n');
+      process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${textTable(result)}\n${paths}\n\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, work));
+  if (names.length > 1) say(`${passed} of ${names.length} scenarios passed`);
+  return passed === names.length;
 }
 
 async function main(): Promise<number> {
-  const { help: isHelp, scenario, profile, target, credentials, json } = options();
-  if (isHelp) {
-    process.stdout.write(help);
+  const given = options();
+  if (given === undefined) {
+    process.stdout.write(HELP);
     return exit.ok;
   }
-  const binary = k6();
-  const given = target?.replace(/\/+$/, '');
-  if (given !== undefined) await requireReachable(given, credentials!);
-  const resultFolder = join(root, 'load-tests/.results');
-  mkdirSync(resultFolder, { recursive: true });
-  const name = `${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${scenario}-${profile}`;
-  const summaryFile = join(resultFolder, `${name}.json`);
-
-  let product: Product | undefined;
+  const products: Product[] = [];
   try {
-    if (given === undefined) {
-      say('starting the product in a data directory of its own');
-      product = await startProduct();
-    }
-    const api = given ?? product!.api;
-    const credentialsFile =
-      credentials === undefined ? join(product!.dataDir, 'dev-credentials.json') : resolve(credentials);
-    say(`${scenario}, profile ${profile}, against ${api}`);
-    const status = await runK6(binary, scenario, {
-      TARGET: api,
-      CREDENTIALS_FILE: credentialsFile,
-      PROFILE: profile,
-      SUMMARY_FILE: summaryFile,
-    });
-    if (!existsSync(summaryFile)) throw new Error(`k6 ended with exit code ${status} and left no summary`);
-    const report = saveLoadReport(summaryFile, { scenario, profile, target: api, k6Version: K6_VERSION });
-    process.stdout.write(json ? readFileSync(summaryFile, 'utf8') : `${report.table}\n`);
-    say(`saved ${report.files.map((file) => relative(root, file)).join(', ')}`);
-    if (status !== 0 && status !== K6_THRESHOLDS_CROSSED) throw new Error(`k6 ended with exit code ${status}`);
-    return status === 0 && report.passed ? exit.ok : exit.thresholds;
+    // Missing files and options are named before k6 is built.
+    const other = given.given && (await givenTarget(given.names, given.given, say));
+    const binary = await findK6(say);
+    mkdirSync(given.run.resultFolder, { recursive: true });
+    const target = other ?? (await startedTarget(given.names, given.run, products, say));
+    return (await runAll(binary, target, given)) ? exit.ok : exit.failed;
   } finally {
-    await product?.stop();
+    for (const product of products.reverse()) await product.stop();
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stopRunningProducts);
-try {
-  process.exitCode = await main();
-} catch (err) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    if (isInterrupted) return;
+    isInterrupted = true;
+    say('stopping');
+    if (!stopK6()) stopRunningProducts();
+  });
+
+function exitCodeOf(err: unknown): number {
+  if (isInterrupted) return exit.interrupted;
   const isUsage = err instanceof UsageError || (err as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   say((err as Error).message);
-  if (isUsage) process.stderr.write(`\n${help}`);
-  process.exitCode = isUsage ? exit.usage : err instanceof Unreachable ? exit.unreachable : exit.thresholds;
+  if (isUsage) say('npm run load -- --help lists scenarios and options');
+  if (isUsage) return exit.usage;
+  return err instanceof Unreachable || err instanceof K6Missing ? exit.unreachable : exit.failed;
+}
+
+try {
+  const code = await main();
+  process.exitCode = isInterrupted ? exit.interrupted : code;
+} catch (err) {
+  process.exitCode = exitCodeOf(err);
 }

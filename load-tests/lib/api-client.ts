@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { basic, type ClientCredentials } from './workloads.ts';
 
 export type Tokens = {
@@ -5,12 +6,18 @@ export type Tokens = {
   readonly refresh_token: string;
 };
 
+/** Preparation waits this often for a product that asks it to come back: on a busy machine its stores can be slow. */
+const TRIES = 10;
+
 async function post(url: string, headers: Record<string, string>, body: string, expected: number): Promise<unknown> {
-  const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
-  const text = await answer.text();
-  if (answer.status !== expected)
-    throw new Error(`POST ${new URL(url).pathname}: ${answer.status} ${text.slice(0, 300)}`);
-  return JSON.parse(text);
+  for (let tried = 1; ; tried += 1) {
+    const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
+    const text = await answer.text();
+    if (answer.status === expected) return JSON.parse(text);
+    if (answer.status !== 503 || tried === TRIES)
+      throw new Error(`POST ${new URL(url).pathname}: ${answer.status} ${text.slice(0, 300)}`);
+    await sleep(Number(answer.headers.get('retry-after') ?? 1) * 1_000);
+  }
 }
 
 const json = { 'content-type': 'application/json' };
@@ -51,6 +58,9 @@ export const registerClient = (
 
 export const issue = (api: string, client: ClientCredentials, userId: string): Promise<Tokens> =>
   post(`${api}/v1/tokens`, { ...json, ...basic(client) }, JSON.stringify({ user_id: userId }), 201) as Promise<Tokens>;
+
+export const refresh = (api: string, refreshToken: string): Promise<Tokens> =>
+  post(`${api}/v1/tokens/refresh`, json, JSON.stringify({ refresh_token: refreshToken }), 200) as Promise<Tokens>;
 
 export const validate = (
   api: string,

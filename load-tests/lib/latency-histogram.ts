@@ -22,6 +22,7 @@ export type LatencySummary = {
   readonly meanMs: number;
   readonly p50Ms: number;
   readonly p90Ms: number;
+  readonly p95Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
   readonly maxMs: number;
@@ -58,6 +59,7 @@ export class LatencyHistogram {
       meanMs: this.#count === 0 ? 0 : this.#sumUs / this.#count / 1_000,
       p50Ms: this.quantileMs(0.5),
       p90Ms: this.quantileMs(0.9),
+      p95Ms: this.quantileMs(0.95),
       p99Ms: this.quantileMs(0.99),
       p999Ms: this.quantileMs(0.999),
       maxMs: this.#maxUs / 1_000,

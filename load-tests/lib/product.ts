@@ -9,6 +9,10 @@ export type Product = Pick<Running, 'api' | 'metrics' | 'dataDir' | 'credentials
   readonly apiPid: number;
   /** The process that started everything. */
   readonly startPid: number;
+  /** Pids by name of its processes of now: API, workers and the stores that it brought. */
+  processes(): Readonly<Record<string, number>>;
+  /** Exit code of the start, or the signal that ended it; waits for it. */
+  ended(): Promise<number | string>;
   stop(): Promise<void>;
 };
 
@@ -47,6 +51,14 @@ export async function startProduct(
       credentials: product.credentials,
       apiPid: product.ready.pids.api,
       startPid: product.supervisorPid,
+      processes: () => {
+        const stores = { postgres: product.storePid('postgres'), redis: product.storePid('redis') };
+        const all = { api: product.apiPid(), ...product.workerPids(), ...stores };
+        return Object.fromEntries(
+          Object.entries(all).flatMap(([name, pid]) => (pid === undefined ? [] : [[name, pid]])),
+        );
+      },
+      ended: () => product.ended(),
       stop: async () => {
         stopping.abort();
         const hurry = setTimeout(() => void product.stop('SIGKILL'), STOP_MS);

@@ -24,9 +24,23 @@ export function quantileBound(before: Buckets, after: Buckets, quantile: number)
   return { bound: since.find((bucket) => bucket.count >= quantile * count)!.bound, count };
 }
 
-/** All series of one metric together, as of one page: a counter, or a histogram's `_sum` or `_count`. */
+/** The values of all series of one metric. */
+const valuesOf = (page: string, name: string): number[] =>
+  page
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
+    .filter(Number.isFinite);
+
+/** The sum of all series of one metric: of a counter, or of a histogram's `_sum` or `_count`. */
 export function totalOf(page: string, name: string): number {
-  const lines = page.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
-  if (lines.length === 0) throw new Error(`no ${name} on the page`);
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  const values = valuesOf(page, name);
+  if (values.length === 0) throw new Error(`no ${name} on the page`);
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+/** The highest series of one gauge; undefined without any. */
+export function highestOf(page: string, name: string): number | undefined {
+  const values = valuesOf(page, name);
+  return values.length === 0 ? undefined : Math.max(...values);
 }

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { diagnose, type Evidence } from './diagnosis.ts';
+
+const evidence: Evidence = {
+  dropped: 0,
+  isSlow: true,
+  clientP99Ms: 80,
+  serverP99Ms: 5,
+  busiestLoop: 0.3,
+  generatorCores: 1.6,
+  cores: 2,
+};
+const slow = (changes: Partial<Evidence>): string => diagnose({ ...evidence, ...changes }).slow;
+
+test('a run on time has nothing to explain', () => {
+  expect(slow({ isSlow: false })).toBe('nothing');
+});
+
+test('when k6 waits far longer than the API works, the generator is slow', () => {
+  expect(slow({})).toBe('generator');
+  expect(diagnose(evidence).why).toContain('1.6 of 2 cores');
+  expect(slow({ isSlow: false, dropped: 5, clientP99Ms: 4, serverP99Ms: 2.5 })).toBe('generator');
+});
+
+test('when the API itself is as slow as k6 says, the product is slow', () => {
+  expect(slow({ serverP99Ms: 100 })).toBe('product');
+  expect(slow({ isSlow: false, dropped: 5, serverP99Ms: 100 })).toBe('product');
+});
+
+test('an API slower than its largest bucket is the product', () => {
+  expect(slow({ serverP99Ms: Number.POSITIVE_INFINITY })).toBe('product');
+  expect(diagnose({ ...evidence, serverP99Ms: Number.POSITIVE_INFINITY }).why).not.toContain('Infinity');
+});
+
+test('a busy event loop is the product, though its own clock sees no wait', () => {
+  expect(slow({ busiestLoop: 0.95 })).toBe('product');
+});
+
+test('without metrics of the API the cause is unknown', () => {
+  expect(slow({ serverP99Ms: undefined })).toBe('unknown');
+});

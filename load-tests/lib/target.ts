@@ -1,0 +1,122 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { signIn } from './api-client.ts';
+import { readSeededUsers, type SeededUsers, seedUsers } from './pool.ts';
+import { type Product, startProduct } from './product.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
+import type { ClientCredentials } from './workloads.ts';
+
+/** Users under the profile `ci`, where a scenario has more. */
+const CI_USERS = 50;
+
+/** The command line, or the installation that it names, lacks something; the message says what to do. */
+export class UsageError extends Error {}
+/** Something that the run needs does not answer. */
+export class Unreachable extends Error {}
+
+/** Where load goes. */
+export type Target = {
+  readonly api: string;
+  readonly metrics: string | undefined;
+  readonly credentialsFile: string;
+  readonly client: ClientCredentials;
+  readonly userId: string;
+  readonly seeded: SeededUsers | undefined;
+  readonly secondApi: string | undefined;
+  /** Undefined for an installation that this run did not start. */
+  readonly product: Product | undefined;
+};
+
+/** Another installation, as the command line names it. */
+export type GivenTarget = {
+  readonly url: string;
+  readonly credentials: string;
+  readonly usersFile: string | undefined;
+  readonly metrics: string | undefined;
+  readonly secondUrl: string | undefined;
+};
+
+type Say = (text: string) => void;
+
+type Credentials = Pick<Target, 'client'> & { readonly user: { readonly email: string; readonly password: string } };
+
+/** Signs the demo user in, to learn its id. */
+async function knownBy(api: string, file: string): Promise<Pick<Target, 'credentialsFile' | 'client' | 'userId'>> {
+  const { user, client } = JSON.parse(readFileSync(file, 'utf8')) as Credentials;
+  return { credentialsFile: resolve(file), client, userId: (await signIn(api, user)).user.id };
+}
+
+async function requireReachable(api: string): Promise<void> {
+  const url = `${api}/readyz`;
+  const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch((err: Error) => err);
+  if (answer instanceof Error) throw new Unreachable(`${url} does not answer (${answer.message}): is it running?`);
+  if (!answer.ok) throw new Unreachable(`${url} answers ${answer.status}: it is not ready for load`);
+}
+
+/** The installation that the command line names. @throws UsageError if a scenario needs more than is given */
+export async function givenTarget(names: readonly string[], given: GivenTarget, say: Say): Promise<Target> {
+  const { url, credentials, usersFile, metrics, secondUrl } = given;
+  for (const name of names) {
+    const { settings, users, secondCopy } = scenarios[name] as Scenario;
+    if (settings) say(`${name} expects that ${url} runs with ${JSON.stringify(settings)}`);
+    if (users !== undefined && usersFile === undefined)
+      throw new UsageError(`${name} needs --users-file: create it there with npx sallyport demo seed --users ${users}`);
+    if (secondCopy === undefined) continue;
+    if (secondUrl === undefined)
+      throw new UsageError(`${name} needs --second-url: another API process on the same stores`);
+    if (Object.keys(secondCopy).length > 0)
+      say(`${name} expects that ${secondUrl} runs with ${JSON.stringify(secondCopy)} and RATE_LIMIT_PROFILE=load`);
+  }
+  for (const file of [credentials, usersFile])
+    if (file !== undefined && !existsSync(file)) throw new UsageError(`no such file: ${file}`);
+  await requireReachable(url);
+  return {
+    api: url,
+    metrics,
+    ...(await knownBy(url, credentials)),
+    seeded: usersFile === undefined ? undefined : readSeededUsers(usersFile),
+    secondApi: secondUrl,
+    product: undefined,
+  };
+}
+
+const settingsOf = (all: readonly (Scenario['settings'] | undefined)[]): Record<string, string> =>
+  Object.assign({}, ...all) as Record<string, string>;
+
+/**
+ * One start of the product with everything that these scenarios need.
+ * @param products is given each start, for the caller to stop, also if a later one fails
+ */
+export async function startedTarget(
+  names: readonly string[],
+  { profile, users }: { readonly profile: string; readonly users: number | undefined },
+  products: Product[],
+  say: Say,
+): Promise<Target> {
+  const needs = names.map((name) => scenarios[name] as Scenario);
+  const settings = settingsOf(needs.map((need) => need.settings));
+  say(`starting the product in a temporary data directory ${JSON.stringify(settings)}`);
+  const product = await startProduct(settings);
+  products.push(product);
+  let secondApi: string | undefined;
+  const copies = needs.flatMap(({ secondCopy }) => (secondCopy ? [secondCopy] : []));
+  if (copies.length > 0) {
+    const { database_url: DATABASE_URL, redis_url: REDIS_URL } = product.credentials;
+    const ofCopy = settingsOf(copies);
+    say(`starting a second copy on the same stores ${JSON.stringify(ofCopy)}`);
+    const stores = { DATABASE_URL, REDIS_URL, BETTER_AUTH_URL: product.api, WORKER_COPIES: '0' };
+    const copy = await startProduct({ ...settings, ...ofCopy, ...stores }, { dataDir: product.dataDir });
+    products.push(copy);
+    secondApi = copy.api;
+  }
+  const most = Math.max(0, ...needs.map((need) => need.users ?? 0));
+  const count = most === 0 ? 0 : (users ?? (profile === 'ci' ? Math.min(most, CI_USERS) : most));
+  return {
+    api: product.api,
+    metrics: product.metrics,
+    ...(await knownBy(product.api, join(product.dataDir, 'dev-credentials.json'))),
+    seeded: count > 0 ? await seedUsers(product.dataDir, count, say) : undefined,
+    secondApi,
+    product,
+  };
+}
