@@ -79,8 +79,13 @@ describe('a client’s metadata document', () => {
       'token_endpoint_auth_method is not allowed.',
     ],
     [
+      'an authentication method that uses keys',
+      { ...good, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: 'https://notes.example/keys' },
+      'token_endpoint_auth_method is not allowed.',
+    ],
+    [
       'an unsupported authentication method',
-      { ...good, token_endpoint_auth_method: 'private_key_jwt' },
+      { ...good, token_endpoint_auth_method: 'client_secret_jwt' },
       'token_endpoint_auth_method is malformed or not supported.',
     ],
     ['no redirect URI', { ...good, redirect_uris: [] }, 'redirect_uris is missing'],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
+import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { clientCaller } from '#testing/harness/ports.ts';
 import { anonymousCaller, type GrantHarness, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
 import {
@@ -59,6 +60,19 @@ test('open registration creates a public client if asked for, known to this copy
       client.client_id,
     ]),
   ).toHaveLength(1);
+});
+
+test('a client that signs assertions has keys or their address, and no secret', async () => {
+  const signing = { token_endpoint_auth_method: 'private_key_jwt' };
+  const { kid, kty, crv, x, y } = newAssertionMaker().jwk;
+  const keys = [{ kid, kty, crv, x, y }];
+  const jwks_uri = 'https://notes.example/keys';
+  const [held, fetched] = [await register({ ...signing, jwks: { keys } }), await register({ ...signing, jwks_uri })];
+  expect(held).toMatchObject({ ...signing, jwks: { keys } });
+  expect(fetched).toMatchObject({ ...signing, jwks_uri });
+  for (const client of [held, fetched]) expect(client).not.toHaveProperty('client_secret');
+  expect(ports.access.client(held.client_id)).toMatchObject({ jwks: JSON.stringify({ keys }), jwksUri: null });
+  expect(ports.access.client(fetched.client_id)).toMatchObject({ jwks: null, jwksUri: jwks_uri, secretHash: null });
 });
 
 test('a client without a name is called “An application without a name”', async () => {
