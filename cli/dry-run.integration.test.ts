@@ -33,6 +33,8 @@ const READS = [
   'mail list',
   'mail show',
   'migrate status',
+  'phi keys',
+  'phi rotation',
   'queue list',
   'roles list',
   'sessions list',
@@ -42,7 +44,7 @@ const READS = [
   'users list',
   'users show',
 ];
-/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`. */
+/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',
@@ -50,6 +52,8 @@ const ELSEWHERE = [
   'audit prove',
   'keys rewrap',
   'migrate up',
+  'phi decrypt',
+  'phi encrypt',
   'queue drain',
   'queue retry',
   'restore',
@@ -97,6 +101,8 @@ beforeAll(async () => {
     'incidents retry': ['7', ...reason],
     'keys rotate': [],
     'keys compromise': [key?.id, ...reason],
+    'phi rotate': reason,
+    'phi shred': ['p-1', ...reason],
     'roles create': ['helpers', '--description', 'x', ...reason],
     'roles set': ['desk', 'keys:read', ...reason],
     'roles delete': ['desk', ...reason],

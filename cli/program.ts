@@ -18,6 +18,7 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   clients: async () => (await import('./clients.ts')).registerClients,
   queue: async () => (await import('./queue.ts')).registerQueue,
   mail: async () => (await import('./mail.ts')).registerMail,
+  phi: async () => (await import('./phi.ts')).registerPhi,
   restore: async () => (await import('./restore.ts')).registerRestore,
   migrate: async () => (await import('./migrate.ts')).registerMigrate,
   config: async () => (await import('./config.ts')).registerConfig,

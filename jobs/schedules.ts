@@ -4,6 +4,7 @@ import * as compliance from './contracts/compliance.ts';
 import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as mail from './contracts/mail.ts';
+import * as privacy from './contracts/privacy.ts';
 import * as security from './contracts/security.ts';
 import * as tokens from './contracts/tokens.ts';
 
@@ -16,6 +17,7 @@ export const jobs: readonly Job[] = [
   ...Object.values(security),
   ...Object.values(mail),
   ...Object.values(compliance),
+  ...Object.values(privacy),
 ];
 
 /** The schedule: every job whose contract has one. */

@@ -7,6 +7,8 @@ import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
+import { privacyPurges } from '#services/domain/privacy/privacy-purges.ts';
+import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { securityPurges } from '#services/domain/security/security-purges.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
@@ -17,6 +19,7 @@ import { checkControlsJob, checkControlsThoroughlyJob } from '../contracts/compl
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
+import { rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
 import { fenced, type Processor, run } from './run.ts';
@@ -37,7 +40,7 @@ export const processors: readonly Processor[] = [
   ),
   run(advanceKeyRingJob, (ports, _payload, { fence, caller }) => advanceKeyRing(fenced(ports, fence), caller)),
   run(cleanUpExpiredTokensJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), [...tokenPurges, ...apiKeyPurges], signal),
+    purgeOnSchedule(fenced(ports, fence), [...tokenPurges, ...apiKeyPurges, ...privacyPurges], signal),
   ),
   run(cleanUpExpiredSessionsJob, (ports, _payload, { fence, signal }) =>
     purgeOnSchedule(fenced(ports, fence), [...sessionPurges, ...oauthPurges], signal),
@@ -53,6 +56,9 @@ export const processors: readonly Processor[] = [
   ),
   run(checkControlsThoroughlyJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),
+  ),
+  run(rotateEncryptionKeysJob, (ports, _payload, jobRun) =>
+    rotateEncryptionKeys(ports, { rotationDays: ports.config.keys.phiRotationDays }, jobRun),
   ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
 ];

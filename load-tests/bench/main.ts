@@ -49,6 +49,7 @@ const parts: Readonly<Record<string, string>> = {
   validate: 'validateToken without HTTP',
   revocation: 'the revocation set',
   audit: 'sealing the audit log',
+  phi: 'encrypting and decrypting health data',
 };
 const fileOf = (part: string): string => join(import.meta.dirname, `${part}.ts`);
 const presentParts = Object.keys(parts).filter((part) => existsSync(fileOf(part)));

@@ -248,6 +248,32 @@ export const compliance: DashboardDefinition = {
           traces: '{ span.http.route =~ ".*/revoke" }',
         },
         {
+          title: 'Uses of health data',
+          description:
+            'Values of health data encrypted and decrypted per second, by outcome. Refused: an envelope was changed, had another purpose, or its key was destroyed. The audit log shows the users.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (operation, outcome) (rate(sallyport_phi_operations_total{operation=~"encrypt|decrypt"}[$__rate_interval]))',
+              legend: '{{operation}} {{outcome}}',
+            },
+          ],
+          traces: '{ span.http.route =~ "/v1/privacy/phi/.*" }',
+        },
+        {
+          title: 'Data keys re-wrapped and destroyed',
+          description:
+            'Data keys of health data that a rotation wrapped under its new key, and those that were destroyed on request, per hour.',
+          unit: 'short',
+          queries: [
+            {
+              expr: 'sum by (operation) (increase(sallyport_phi_operations_total{operation=~"rewrap|shred"}[1h]))',
+              legend: '{{operation}}',
+            },
+          ],
+          logs: WORKER_LOGS,
+        },
+        {
           title: 'Age of the signing key',
           description:
             'Age of the key that signs access tokens, and the age at which it is due to be replaced (KEY_ROTATION_DAYS).',

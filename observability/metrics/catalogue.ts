@@ -9,6 +9,7 @@ import './limits.ts';
 import './mail.ts';
 import './oauth.ts';
 import './postgres.ts';
+import './privacy.ts';
 import './process.ts';
 import './queue.ts';
 import './readiness.ts';

@@ -25,6 +25,8 @@ export const purgeKinds = [
   'social_sign_ins',
   'api_keys',
   'api_key_nonces',
+  'phi_shredded_keys',
+  'phi_rotations',
   'outbox',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

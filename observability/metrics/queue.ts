@@ -9,6 +9,7 @@ export const queueNames = [
   'mail',
   'compliance-checks',
   'compliance-reports',
+  'privacy',
 ] as const;
 /** Every job; a contract with another name does not compile. */
 export const jobNames = [
@@ -21,6 +22,7 @@ export const jobNames = [
   'detect-incidents',
   'deliver-mail',
   'maintain-audit-outbox',
+  'rotate-encryption-keys',
   'seal-audit-events',
   'thin-audit-checkpoints',
 ] as const;

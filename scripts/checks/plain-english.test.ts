@@ -15,7 +15,7 @@ const DIALECT_LINES_MAX = 30;
 /** Imperative verbs that a summary may begin with. Add a verb here; do not begin with a noun. */
 const VERBS = new Set(
   `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel change check
-  choose clean close complete confirm continue convert count create delete deliver deny describe detect disable discover
+  choose clean close complete confirm continue convert count create decrypt delete deliver deny describe destroy detect disable discover
   download drain drop enable end encrypt enqueue enrol erase evaluate exchange explain export fetch finish generate get give grant import
   inspect introspect invite issue link list load lock log mail make mark migrate obtain open pause print process promote prove
   provide publish purge push read receive redeem redirect refresh register reissue remove rename render renew replace report

@@ -1,3 +1,4 @@
+import { rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
@@ -7,6 +8,7 @@ import { authenticateAssertion } from '../domain/oauth/assertions/authenticate-a
 import { createClientKeySets } from '../domain/oauth/assertions/client-key-sets.ts';
 import { createClientDocuments } from '../domain/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
+import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
@@ -69,6 +71,9 @@ export async function compose(input: ComposeInput) {
       await apiKeys.load();
       poll.notify();
     },
+    phiKeys: createPhiKeys(outside.vault),
+    // Never waits or fails: without Redis the timetable runs the job.
+    wakePhiRotation: () => void producer.enqueue(rotateEncryptionKeysJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });

@@ -24,6 +24,7 @@ import { metadataRoutes } from './routes/metadata.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
+import { privacyRoutes } from './routes/privacy.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
@@ -82,6 +83,7 @@ export function createServer(
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });
   complianceRoutes(routes, ports);
+  privacyRoutes(routes, ports);
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });

@@ -159,6 +159,42 @@ export async function makeServerSecrets(product: Product, origin: string): Promi
   }
 }
 
+/**
+ * Encrypts and decrypts a value in every way that succeeds or fails, rotates its keys by the worker's job, and destroys them.
+ * @param by a caller with every permission
+ */
+export async function useHealthData({ api }: Product, by: Sent, value: string): Promise<void> {
+  const call = async (path: string, json: unknown, status: number): Promise<Json> => {
+    const answer = await send(api, 'POST', `/v1/privacy/phi${path}`, { ...by, json: json as object });
+    expect(answer.status, `${path}: ${answer.text}`).toBe(status);
+    return answer.body;
+  };
+  const [subject_id, purpose] = ['canary', 'treatment'];
+  for (const level of ['standard', 'high']) {
+    const data = { note: value, [value]: [value] };
+    const { encrypted } = await call('/encrypt', { subject_id, purpose, level, data }, 201);
+    expect((await call('/decrypt', { purpose, encrypted }, 200)).data).toEqual(data);
+    await call('/decrypt', { purpose: 'payment', encrypted }, 400);
+    await call('/decrypt', { purpose, encrypted: { ...encrypted, tag: 'A'.repeat(22) } }, 400);
+    await call('/decrypt', { purpose, encrypted: { ...encrypted, note: value } }, 400);
+  }
+  await call('/encrypt', { subject_id, purpose, level: value, data: value }, 400);
+  await call('/encrypt', { subject_id, purpose: value, data: value }, 400);
+  await call('/encrypt', { subject_id: `${value} ${value}`, purpose, data: value }, 400);
+  await call('/encrypt', { subject_id, purpose, data: value, [value]: value }, 400);
+  await call('/encrypt', { subject_id, purpose, data: value.repeat(3_000) }, 413);
+  await call('/decrypt', { purpose, encrypted: value }, 400);
+  const { encrypted } = await call('/encrypt', { subject_id, purpose, data: value }, 201);
+  const { rotation_id } = await call('/rotations', { reason: 'canary' }, 202);
+  await eventually('the rotation', async () => {
+    const { body } = await send(api, 'GET', `/v1/privacy/phi/rotations/${rotation_id}`, by);
+    return body.state === 'done';
+  });
+  expect((await call('/decrypt', { purpose, encrypted }, 200)).data).toBe(value);
+  await call(`/subjects/${subject_id}/shred`, { reason: 'canary' }, 200);
+  await call('/decrypt', { purpose, encrypted }, 410);
+}
+
 /** The encodings in which a text may appear elsewhere. */
 export const spellings = (text: string): string[] => [
   ...new Set([

@@ -5,7 +5,13 @@ import { newClient, refresh, signIn, tampered } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Sent, send, sendBytes } from '#testing/http-client.ts';
 import { operationsOf } from '#testing/openapi-check.ts';
-import { databaseContents, makeServerSecrets, redisContents, spellings } from './telemetry-canary-harness.ts';
+import {
+  databaseContents,
+  makeServerSecrets,
+  redisContents,
+  spellings,
+  useHealthData,
+} from './telemetry-canary-harness.ts';
 import { ORIGIN, openTelemetryHarness, type TelemetryHarness } from './telemetry-harness.ts';
 
 let harness: TelemetryHarness;
@@ -185,6 +191,8 @@ describe('redaction', () => {
       );
     };
     await everywhere();
+    const diagnosis = plant('health data');
+    await useHealthData(product, { cookie: admin.cookie, headers: { ...headers, origin: ORIGIN } }, diagnosis);
 
     // The same while the database is down: refusals are logged with their causes.
     const thaw = stores.freezePostgres();
@@ -223,6 +231,13 @@ describe('redaction', () => {
       await send(product.api, 'POST', '/api/auth/signin', { json: { email, password }, headers });
       await refresh(product, person.tokens.refresh_token);
       await send(product.api, 'POST', '/v1/tokens', { basic: client, json: { user_id: person.id } });
+      // Refused with a 500, after the value was encrypted.
+      const failed = await send(product.api, 'POST', '/v1/privacy/phi/encrypt', {
+        cookie: admin.cookie,
+        headers: { ...headers, origin: ORIGIN },
+        json: { subject_id: 'canary', purpose: 'treatment', data: diagnosis },
+      });
+      expect(failed.status).toBe(500);
       for (const service of ['api', 'worker'])
         await eventually(`a report of the ${service}`, () =>
           harness.sentryText().includes(`"service":"sallyport-${service}"`),
@@ -247,6 +262,7 @@ describe('redaction', () => {
     expect(places.get('logs')).toContain('request failed');
     expect(places.get('metrics')).toContain('/v1/tokens/refresh');
     expect(places.get('spans')).toContain('/api/auth/signin');
+    expect(places.get('spans')).toContain('/v1/privacy/phi/decrypt');
     expect(places.get('spans')).toContain('INSERT INTO audit_events');
     expect(places.get('Redis and job data')).toContain('auth:{');
     expect(places.get('Redis and job data')).toContain('seal-audit-events');

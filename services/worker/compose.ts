@@ -12,6 +12,7 @@ import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
+import { privacyPurges } from '../domain/privacy/privacy-purges.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { createMarkedGuard } from '../domain/tokens/revocations/database-guard.ts';
@@ -106,6 +107,7 @@ export function compose(input: ComposeInput) {
   const purges = [
     ...tokenPurges,
     ...apiKeyPurges,
+    ...privacyPurges,
     ...sessionPurges,
     ...securityPurges,
     ...oauthPurges,

@@ -30,6 +30,7 @@ type Done = {
   readonly maintained?: MaintainedOutbox;
   readonly detected?: DetectionResult;
   readonly delivered?: number;
+  readonly rotated?: true;
 };
 type WorkAnswer = Done & { readonly statements: number };
 
@@ -150,6 +151,17 @@ const works = {
       const mailTransport = createFileOutbox(mailFolder as string, 'Sallyport <no-reply@sallyport.test>');
       const fence = await takeFence(ports.sql, 'deliver-mail');
       return { delivered: (await deliverMails({ ...ports, mailTransport }, { fence, signal: never })).taken };
+    };
+  },
+  async rotatePhi() {
+    const { rotateEncryptionKeys } = await import('#services/domain/privacy/rotate-encryption-keys.ts');
+    const { takeFence } = await import('#services/platform/queue/fences.ts');
+    return async (ports: TestPorts): Promise<Done> => {
+      const fence = await takeFence(ports.sql, 'rotate-encryption-keys');
+      const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
+      const run = { fence, signal: never, progress: async () => {}, caller };
+      await rotateEncryptionKeys(ports, { rotationDays: 90 }, run);
+      return { rotated: true };
     };
   },
   async purge() {

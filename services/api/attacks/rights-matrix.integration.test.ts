@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
+import { encryptPhi } from '#services/domain/privacy/encrypt-phi.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
@@ -97,17 +98,27 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
     `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
     [incidentId, userId],
   );
-  return { api_key_id: api_key.api_key_id, id: passkeyId, incident_id: incidentId };
+  const subjectId = randomUUID();
+  const about = { subjectId, purpose: 'treatment', level: 'standard', data: 'x' } as const;
+  await encryptPhi(copy.ports, about, testCaller);
+  return { api_key_id: api_key.api_key_id, id: passkeyId, incident_id: incidentId, subject_id: subjectId };
 }
 
 /**
- * RFC 7662 and RFC 7591 bodies name no resource; a rotation is what the schedule does anyway; and stopping, resuming
+ * The purpose of a use of health data is its reason; RFC 7662 and RFC 7591 bodies name no resource; a rotation is what the schedule does anyway; and stopping, resuming
  * or retrying a queue concerns no user's resources.
  */
-const NO_REASON = new Set(['introspectToken', 'selfRegisterClient', 'rotateSigningKeys', 'changeQueue']);
+const NO_REASON = new Set([
+  'introspectToken',
+  'selfRegisterClient',
+  'rotateSigningKeys',
+  'changeQueue',
+  'encryptPhi',
+  'decryptPhi',
+]);
 
-/** Ids of the audit log and of providers. */
-const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider']);
+/** Ids of the audit log, of providers and of the installation's keys. */
+const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider', 'rotation_id']);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */
 const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };

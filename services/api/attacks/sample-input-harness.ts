@@ -19,6 +19,7 @@ const TEXTS = [
   '192.0.2.1',
   randomUUID(),
   'a'.repeat(16),
+  'a'.repeat(22),
   'a'.repeat(32),
   'a'.repeat(43),
   'a'.repeat(64),

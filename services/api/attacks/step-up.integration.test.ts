@@ -33,8 +33,11 @@ const OF_ONES_OWN = [
 ];
 /** Needs no permission for the caller's own resources and one for other users': the use-case decides which applies. */
 const OF_OTHERS = ['issueTokens', 'revokeToken'];
-/** Needs a permission and is not dangerous: it changes no permissions, sessions or keys, and hides nothing. */
-const HARMLESS = ['introspectToken', 'selfRegisterClient'];
+/**
+ * Needs a permission and is not dangerous: it changes no permissions, sessions or keys, and hides nothing. At level
+ * `high` the use-case of decryptPhi itself requires a recent sign-in.
+ */
+const HARMLESS = ['introspectToken', 'selfRegisterClient', 'encryptPhi', 'decryptPhi'];
 
 const HOUR = 3_600;
 let harness: ApiHarness;

@@ -10,7 +10,7 @@ const TEXTS = [
   '0190a5e2-0000-7000-8000-000000000000',
   'x',
   '1',
-  ...[8, 16, 32, 43, 64].map((length) => 'x'.repeat(length)),
+  ...[8, 16, 22, 32, 43, 64].map((length) => 'x'.repeat(length)),
 ];
 
 function textOf({ format, pattern, allOf = [], minLength = 1 }: Json): string {

@@ -21,7 +21,16 @@ describe('roles', () => {
     const first = (await harness.byAdmin('GET', '/v1/admin/roles?limit=4')).body;
     const rest = (await harness.byAdmin('GET', `/v1/admin/roles?limit=4&cursor=${first.next}`)).body;
     const roles = [...first.roles, ...rest.roles];
-    expect(roles.map(({ name }) => name)).toEqual(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']);
+    expect(roles.map(({ name }) => name)).toEqual([
+      'admin',
+      'agent',
+      'auditor',
+      'clinician',
+      'compliance',
+      'operator',
+      'privacy_officer',
+      'user',
+    ]);
     expect(rest.next).toBeNull();
     expect(roles.filter((role) => role.built_in).map(({ name }) => name)).toEqual(['admin', 'user']);
     expect(roles.find(({ name }) => name === 'agent').permissions).toEqual([]);

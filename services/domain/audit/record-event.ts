@@ -15,7 +15,8 @@ type AuditTarget = {
     | 'installation'
     | 'queue'
     | 'incident'
-    | 'control';
+    | 'control'
+    | 'subject';
   readonly id: string;
 };
 

@@ -33,6 +33,11 @@ export const keySettings = defineSettings({
     schema: decimalNumber(30, 0.00001, 3_650),
     use: 'Number of days for which a key signs before the next key replaces it; fractions are allowed. The next key is published beforehand.',
   },
+  phiRotationDays: {
+    env: 'PHI_KEY_ROTATION_DAYS',
+    schema: decimalNumber(90, 0.00001, 3_650),
+    use: 'Number of days after which the key that wraps the data keys of health data is replaced and every data key is re-wrapped; fractions are allowed.',
+  },
   keyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY',
     schema: optionalText(512),

@@ -1,11 +1,11 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { fingerprintContext, sealContext } from '../key-material.ts';
-import { codeContext, mailContext } from './sealed-contexts.ts';
+import { codeContext, mailContext, phiKeyContext } from './sealed-contexts.ts';
 import { serverSecretContext } from './server-secrets.ts';
 
 /** Every column with sealed values. A column missing here does not survive a change of the key-encryption key. */
-const places = ['privateKey', 'fingerprint', 'secret', 'code', 'mail'] as const;
+const places = ['privateKey', 'fingerprint', 'secret', 'code', 'mail', 'phiKey'] as const;
 type Place = (typeof places)[number];
 
 /** One sealed value, its place, and the context it was sealed for. */
@@ -13,7 +13,7 @@ export type SealedValue = {
   readonly place: Place;
   /** Kid, purpose of a server secret, or id of the row. */
   readonly id: string;
-  /** Version of a server secret, else 0. */
+  /** Version of a server secret or PHI key, else 0. */
   readonly version: number;
   readonly context: string;
   readonly sealed: string;
@@ -29,7 +29,8 @@ const sealedValuesRead = defineStatement(
    UNION ALL SELECT 'fingerprint', id, 0, purpose, "publicKey" FROM jwks WHERE alg = 'HS256'
    UNION ALL SELECT 'secret', purpose, version, purpose, secret FROM server_secrets WHERE secret <> ''
    UNION ALL SELECT 'code', id::text, 0, purpose, sealed FROM one_time_codes WHERE sealed IS NOT NULL
-   UNION ALL SELECT 'mail', id::text, 0, template, sealed FROM mail_outbox`,
+   UNION ALL SELECT 'mail', id::text, 0, template, sealed FROM mail_outbox
+   UNION ALL SELECT 'phiKey', '', version, 'phi', sealed FROM phi_keys WHERE sealed <> ''`,
 );
 const writes = {
   privateKey: defineStatement(
@@ -57,6 +58,11 @@ const writes = {
     `UPDATE mail_outbox m SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
      WHERE m.id = v.id::uuid`,
   ),
+  phiKey: defineStatement(
+    'sealedPhiKeysWrite',
+    `UPDATE phi_keys k SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
+     WHERE k.version = v.version`,
+  ),
 } as const satisfies Record<Place, unknown>;
 
 const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
@@ -66,6 +72,7 @@ const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
     secret: () => serverSecretContext(purpose, version),
     code: () => codeContext(id),
     mail: () => mailContext(id),
+    phiKey: () => phiKeyContext(version),
   };
   return contexts[place]();
 };

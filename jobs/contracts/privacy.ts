@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const rotateEncryptionKeysJob = defineJob({
+  name: 'rotate-encryption-keys',
+  queue: 'privacy',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 60 },
+  staleAfterSeconds: 3_600,
+  timeoutSeconds: 1_200,
+  meaning: 'Rotate the key-encryption key of health data when it is due, and re-wrap data keys under the newest one',
+});

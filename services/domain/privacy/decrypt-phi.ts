@@ -1,0 +1,71 @@
+import { phiOperations } from '#observability/metrics/privacy.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { assertRecentSignIn, type HasStepUp } from '../shared/step-up.ts';
+import { phiDecrypted } from './audit-events.ts';
+import { phiShredded, phiUnreadable } from './errors.ts';
+import { openPhi, PhiOpenError } from './phi-envelope.ts';
+import { type DataKeyRow, lockDataKey, readDataKey } from './phi-keys.store.ts';
+import type { HasPhiKeys } from './phi-keys.ts';
+import type { PhiEnvelope, PhiPurpose } from './phi-shapes.ts';
+import { openDataKey } from './subject-keys.ts';
+
+export type DecryptPhiPorts = Pick<Ports, 'transact' | 'sql'> & HasPhiKeys & HasStepUp;
+export type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted: PhiEnvelope };
+
+/**
+ * Decrypts an envelope for the purpose it was encrypted for. The access is committed to the audit log before the value
+ * is returned; a refusal is recorded too. Throws `phi_unreadable` (400), `phi_shredded` (410), `phi_key_unavailable`
+ * (503), and at level `high` `step_up_required` (403) for a user whose sign-in is too old.
+ */
+export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput, caller: Caller): Promise<unknown> {
+  const { encrypted, purpose } = input;
+  const { subject_id: subjectId, level, key_version: keyVersion } = encrypted;
+  if (level === 'high') assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
+  const about = {
+    target: { kind: 'subject', id: subjectId },
+    detail: { purpose, level, key_version: keyVersion },
+  } as const;
+  const refuse = async (refusal: AppError): Promise<never> => {
+    phiOperations.add(1, { operation: 'decrypt', outcome: 'refused' });
+    await ports.transact((tx) =>
+      recordEvent(tx, caller, phiDecrypted, {
+        ...about,
+        outcome: 'refused',
+        detail: { ...about.detail, code: refusal.code },
+      }),
+    );
+    throw refusal;
+  };
+  const row = await readDataKey(ports.sql, { subjectId, level }, keyVersion);
+  if (row === undefined) return refuse(phiUnreadable({ isRecorded: true }));
+  if (row.wrapped === '') return refuse(phiShredded({ isRecorded: true }));
+  const opened = openWith(ports, row, input);
+  if (opened === undefined) return refuse(phiUnreadable({ isRecorded: true }));
+  const isRecorded = await ports.transact(async (tx) => {
+    if (!(await lockDataKey(tx, row.id))) return false;
+    await recordEvent(tx, caller, phiDecrypted, { ...about, outcome: 'ok' });
+    return true;
+  });
+  if (!isRecorded) return refuse(phiShredded({ isRecorded: true }));
+  phiOperations.add(1, { operation: 'decrypt', outcome: 'ok' });
+  return opened.data;
+}
+
+/** Undefined where the envelope does not open. */
+function openWith(
+  ports: HasPhiKeys,
+  row: DataKeyRow,
+  { encrypted, purpose }: DecryptPhiInput,
+): { readonly data: unknown } | undefined {
+  const { key } = openDataKey(ports, row, { subjectId: encrypted.subject_id, level: encrypted.level });
+  try {
+    return { data: openPhi(key, encrypted, purpose) };
+  } catch (err) {
+    if (err instanceof PhiOpenError) return undefined;
+    throw err;
+  } finally {
+    key.fill(0);
+  }
+}

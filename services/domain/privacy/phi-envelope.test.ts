@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { openPhi, PhiOpenError, sealPhi, unwrapDataKey, wrapDataKey } from './phi-envelope.ts';
+import { PHI_LEVELS, PHI_PURPOSES, type PhiEnvelope, phiEnvelope } from './phi-shapes.ts';
+
+const key = randomBytes(32);
+const about = { level: 'standard', subjectId: 'p-1', keyVersion: 1, purpose: 'treatment' } as const;
+const level = fc.constantFrom(...PHI_LEVELS);
+const purpose = fc.constantFrom(...PHI_PURPOSES);
+const subjectId = fc.stringMatching(/^[A-Za-z0-9][\w.:-]{0,30}$/);
+const binding = fc.record({ level, purpose, subjectId, keyVersion: fc.integer({ min: 1, max: 2_147_483_647 }) });
+/** As it comes from JSON text: without -0. */
+const json = fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value)));
+
+const seal = (data: unknown, changes: Partial<typeof about> | object = {}): PhiEnvelope =>
+  sealPhi(key, { ...about, ...changes }, data, randomBytes(24));
+
+describe('the envelope', () => {
+  test('opens to the same JSON value of any type, at every level, and fits its published shape', () => {
+    fc.assert(
+      fc.property(binding, json, (bound, data) => {
+        const envelope = sealPhi(key, bound, data, randomBytes(24));
+        expect(phiEnvelope.parse(envelope)).toEqual(envelope);
+        expect(openPhi(key, envelope, bound.purpose)).toEqual(data);
+      }),
+    );
+    for (const data of [null, '', 0, false, [], {}, 'é\u0000\u{1f600}\ud800', [null, { a: [1.5, 'x'] }]])
+      for (const each of PHI_LEVELS) expect(openPhi(key, seal(data, { level: each }), 'treatment')).toEqual(data);
+  });
+
+  test('refuses another purpose, subject, level, key version or key', () => {
+    fc.assert(
+      fc.property(binding, binding, json, (bound, other, data) => {
+        const envelope = sealPhi(key, bound, data, randomBytes(24));
+        const changed = [
+          ...(other.purpose === bound.purpose ? [] : [{ envelope, purpose: other.purpose }]),
+          ...(other.subjectId === bound.subjectId
+            ? []
+            : [{ envelope: { ...envelope, subject_id: other.subjectId }, purpose: bound.purpose }]),
+          ...(other.level === bound.level
+            ? []
+            : [{ envelope: { ...envelope, level: other.level }, purpose: bound.purpose }]),
+          ...(other.keyVersion === bound.keyVersion
+            ? []
+            : [{ envelope: { ...envelope, key_version: other.keyVersion }, purpose: bound.purpose }]),
+        ];
+        for (const each of changed) expect(() => openPhi(key, each.envelope, each.purpose)).toThrow(PhiOpenError);
+        expect(() => openPhi(randomBytes(32), envelope, bound.purpose)).toThrow(PhiOpenError);
+      }),
+    );
+  });
+
+  test('refuses a changed character at every place of iv, tag and ciphertext, including its spare bits', () => {
+    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    // Three lengths: no spare bits in the last character, two, and four.
+    for (const data of ['a', 'ab', 'abc']) {
+      const envelope = seal(data);
+      for (const field of ['iv', 'tag', 'ciphertext'] as const)
+        for (let at = 0; at < envelope[field].length; at += 1)
+          // The last characters have the spare bits.
+          for (const letter of at < envelope[field].length - 2 ? 'A_' : letters) {
+            if (envelope[field][at] === letter) continue;
+            const text = envelope[field].slice(0, at) + letter + envelope[field].slice(at + 1);
+            expect(() => openPhi(key, { ...envelope, [field]: text }, 'treatment')).toThrow(PhiOpenError);
+          }
+    }
+  });
+
+  test('refuses truncated, extended, padded and swapped members', () => {
+    const [one, two] = [seal({ a: 1 }), seal({ a: 1 })];
+    const changes: Partial<PhiEnvelope>[] = [
+      { ciphertext: one.ciphertext.slice(0, -4) },
+      { ciphertext: '' },
+      { ciphertext: `${one.ciphertext}AAAA` },
+      { ciphertext: `${one.ciphertext}=` },
+      { ciphertext: one.ciphertext.replace(/.$/, '!') },
+      { tag: one.tag.slice(0, 16) },
+      { iv: one.iv.slice(0, 16) },
+      { iv: two.iv },
+      { tag: two.tag },
+      { iv: two.iv, tag: two.tag },
+    ];
+    for (const change of changes)
+      expect(() => openPhi(key, { ...one, ...change }, 'treatment'), JSON.stringify(change)).toThrow(PhiOpenError);
+  });
+
+  test('an error has no part of the value, the key or the reason', () => {
+    const envelope = seal('secret diagnosis');
+    const err = (() => {
+      try {
+        openPhi(key, envelope, 'payment');
+      } catch (caught) {
+        return caught as Error;
+      }
+      return undefined;
+    })();
+    expect(err).toBeInstanceOf(PhiOpenError);
+    expect(err?.cause).toBeUndefined();
+    expect(`${err?.message}${JSON.stringify(err)}`).not.toMatch(/secret|diagnosis|unable|authenticate/);
+  });
+
+  test('ten thousand values of one subject have ten thousand nonces and ciphertexts', () => {
+    const envelopes = Array.from({ length: 10_000 }, () => seal('the same'));
+    expect(new Set(envelopes.map(({ iv }) => iv)).size).toBe(10_000);
+    expect(new Set(envelopes.map(({ ciphertext }) => ciphertext)).size).toBe(10_000);
+  });
+
+  test('level high hides the length of the value up to its block', () => {
+    const sizes = (of: 'standard' | 'high') =>
+      new Set(['', 'x', 'x'.repeat(200)].map((data) => seal(data, { level: of }).ciphertext.length));
+    expect(sizes('standard').size).toBe(3);
+    expect(sizes('high').size).toBe(1);
+  });
+});
+
+describe('a wrapped data key', () => {
+  const place = { subjectId: 'p-1', level: 'standard', version: 1 } as const;
+  const kek = randomBytes(32);
+
+  test('opens only in its own row and under its own key', () => {
+    const wrapped = wrapDataKey(kek, key, place, randomBytes(24));
+    expect(unwrapDataKey(kek, wrapped, place)).toEqual(key);
+    for (const other of [
+      { ...place, subjectId: 'p-2' },
+      { ...place, level: 'high' as const },
+      { ...place, version: 2 },
+    ])
+      expect(() => unwrapDataKey(kek, wrapped, other)).toThrow(PhiOpenError);
+    expect(() => unwrapDataKey(randomBytes(32), wrapped, place)).toThrow(PhiOpenError);
+  });
+
+  test('refuses every changed byte, another length and another format', () => {
+    const wrapped = wrapDataKey(kek, key, place, randomBytes(24));
+    const raw = Buffer.from(wrapped.slice(4), 'base64url');
+    for (let at = 0; at < raw.length; at += 1) {
+      const changed = Buffer.from(raw);
+      changed[at] = (changed[at] as number) ^ 1;
+      expect(() => unwrapDataKey(kek, `dk1.${changed.toString('base64url')}`, place)).toThrow(PhiOpenError);
+    }
+    for (const text of [
+      '',
+      'dk1.',
+      wrapped.slice(0, -4),
+      `${wrapped}AAAA`,
+      wrapped.replace('dk1.', 'dk2.'),
+      `${wrapped}=`,
+    ])
+      expect(() => unwrapDataKey(kek, text, place), text).toThrow(PhiOpenError);
+  });
+});
