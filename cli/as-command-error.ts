@@ -1,4 +1,5 @@
 import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
+import { KeyServiceError } from '../services/platform/crypto/key-services.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/platform/marks/s3-cell.ts';
@@ -21,6 +22,10 @@ export function asCommandError(err: unknown): unknown {
     return new CommandError(exitCodes.refused, err.message, 'check that file or object', { cause: err });
   if (err instanceof MarkStoreUnavailableError)
     return new CommandError(exitCodes.unreachable, err.message, 'check MARK_S3_URL and its credentials', {
+      cause: err,
+    });
+  if (err instanceof KeyServiceError)
+    return new CommandError(exitCodes.unreachable, err.message, 'check KEY_ENCRYPTION_SERVICE and its settings', {
       cause: err,
     });
   if (err instanceof MarkStoreUnfitError)

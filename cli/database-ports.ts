@@ -10,6 +10,7 @@ import {
   previousKeyEncryptionKeyOf,
 } from '../services/platform/config/load.ts';
 import { systemClock, systemRandom } from '../services/platform/crypto/system.ts';
+import { withUnwrappedKeys } from '../services/platform/crypto/unwrap-keys.ts';
 import { createVault } from '../services/platform/crypto/vault.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
@@ -27,8 +28,8 @@ export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' |
  * KEY_ENCRYPTION_KEY derives from the auth secret.
  * @throws CommandError (2) when there is none
  */
-export function previousVault(fromAuthSecret: boolean, env: NodeJS.ProcessEnv = process.env): Vault {
-  const config = loadConfig(env);
+export async function previousVault(fromAuthSecret: boolean, env: NodeJS.ProcessEnv = process.env): Promise<Vault> {
+  const config = await withUnwrappedKeys(loadConfig(env));
   const given = previousKeyEncryptionKeyOf(config);
   if (given && !fromAuthSecret) return createVault(given);
   const authSecret = authSecretOf(resolveDataDir(env), config.identity.authSecret);
@@ -65,7 +66,7 @@ export async function withDatabase<T>(
   env: NodeJS.ProcessEnv = process.env,
   { statementTimeoutMs = 10_000, isHeldToMarks = true } = {},
 ): Promise<T> {
-  const config = loadConfig(env);
+  const config = await withUnwrappedKeys(loadConfig(env));
   const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
   const authSecret = authSecretOf(dataDir, config.identity.authSecret);
   if (authSecret === '' && !config.keys.keyEncryptionKey && !config.keys.keyEncryptionKeyFile)

@@ -30,6 +30,7 @@ const READS = [
   'incidents unjudged',
   'keys list',
   'keys timeline',
+  'keys wrap',
   'mail list',
   'mail show',
   'migrate status',

@@ -5,20 +5,25 @@ import { keyTimeline, listKeys } from '../services/domain/keys/list-keys.ts';
 import { retireKeys } from '../services/domain/keys/retire-keys.ts';
 import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
 import { rewrapSealedValues } from '../services/domain/keys/secrets/rewrap-sealed-values.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { keyServiceOf } from '../services/platform/crypto/key-services.ts';
 import { type ActOptions, addReason, onDatabase, type Verb } from './admin.ts';
 import { requireReason } from './arguments.ts';
+import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { type DatabasePorts, previousVault, systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import type { GlobalOptions, Output } from './output.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const caller = systemCaller('sallyport keys');
 // Running copies see the change at their next poll, within a quarter of a second.
 const keysChanged = (): void => {};
 
-/** `sallyport keys list|rotate|compromise|timeline|rewrap`, directly on the database. */
+/** `sallyport keys list|rotate|compromise|timeline|wrap|rewrap`, directly on the database. */
 export function registerKeys(program: Command): void {
-  const keys = program.command('keys').description('manage signing keys: list, rotate, compromise, timeline, rewrap');
+  const keys = program
+    .command('keys')
+    .description('manage signing keys: list, rotate, compromise, timeline, wrap, rewrap');
   keys
     .command('list')
     .description('list every key with its state')
@@ -32,6 +37,10 @@ export function registerKeys(program: Command): void {
     .description('publish the next signing key now; it signs after the hold period')
     .option('--when-due', 'rotate only if KEY_ROTATION_DAYS have passed')
     .action((_own, command: Command) => onDatabase(command, rotate));
+  keys
+    .command('wrap')
+    .description('create a KEY_ENCRYPTION_KEY_WRAPPED that only the service in KEY_ENCRYPTION_SERVICE can decrypt')
+    .action((_own, command: Command) => wrap(command.optsWithGlobals()));
   keys
     .command('rewrap')
     .description('encrypt every key and secret under KEY_ENCRYPTION_KEY instead of KEY_ENCRYPTION_KEY_PREVIOUS')
@@ -78,8 +87,19 @@ const rotate: Verb<GlobalOptions & { whenDue?: boolean }> = async (ports, output
   output.data({ outcome, key, destroyed: retired }, () => [line(key)]);
 };
 
+/** Needs no database: the key is in none before a start uses it. */
+async function wrap(options: GlobalOptions): Promise<void> {
+  const service = keyServiceOf(loadConfig(process.env).wrappedKeys);
+  if (service === undefined)
+    throw new CommandError(exitCodes.usage, 'KEY_ENCRYPTION_SERVICE is not set', 'set it to vault or aws-kms');
+  const wrapped = await service.wrapNew().catch((err: unknown) => {
+    throw asCommandError(err);
+  });
+  createOutput(options).data({ wrapped }, () => [wrapped]);
+}
+
 const rewrap: Verb<GlobalOptions & { fromAuthSecret?: boolean }> = async (ports, output, options) => {
-  const previous = previousVault(options.fromAuthSecret ?? false);
+  const previous = await previousVault(options.fromAuthSecret ?? false);
   const onlyLook = options.dryRun ?? false;
   const answer = await rewrapSealedValues(ports, { previous, onlyLook }, caller);
   const { sealed, rewrapped } = answer;

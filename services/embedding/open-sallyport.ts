@@ -3,6 +3,7 @@ import { type Composed, compose } from '../api/compose.ts';
 import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
+import { withUnwrappedKeys } from '../platform/crypto/unwrap-keys.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 
 export { isAppError } from '../platform/define/error.ts';
@@ -21,7 +22,7 @@ export type Sallyport = Pick<Composed, 'ports' | 'authenticators'> & {
  * @param env settings by name, as in `process.env`
  */
 export async function openSallyport(env: Readonly<Record<string, string | undefined>>): Promise<Sallyport> {
-  const config = loadConfig(env);
+  const config = await withUnwrappedKeys(loadConfig(env));
   const log = createLogger({ service: 'sallyport-embedded', level: config.server.logLevel });
   const { ports, authenticators, poll, close } = await compose({
     ...processInputsOf(config),

@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 
+/** Credentials of an AWS-compatible service. */
 export type S3Credentials = {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -22,7 +23,7 @@ const encodePath = (path: string): string =>
     .join('/');
 
 /**
- * Headers that sign a request to an S3-compatible service (AWS Signature Version 4, one chunk). The query must be in
+ * Headers that sign a request to S3, KMS or a compatible service (AWS Signature Version 4, one chunk). The query must be in
  * the order and spelling in which it is signed.
  * @param headers further headers to sign, names in lower case
  * @returns all headers to send, except `host`
@@ -37,6 +38,7 @@ export function signV4(
   region: string,
   credentials: S3Credentials,
   nowMs: number,
+  service: 's3' | 'kms' = 's3',
 ): Record<string, string> {
   const { method, url, body } = request;
   const stamp = new Date(nowMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
@@ -60,8 +62,8 @@ export function signV4(
     signed,
     payload,
   ].join('\n');
-  const scope = `${day}/${region}/s3/aws4_request`;
-  const key = ['s3', 'aws4_request'].reduce(hmac, hmac(hmac(`AWS4${credentials.secretAccessKey}`, day), region));
+  const scope = `${day}/${region}/${service}/aws4_request`;
+  const key = [service, 'aws4_request'].reduce(hmac, hmac(hmac(`AWS4${credentials.secretAccessKey}`, day), region));
   const signature = hmac(key, `AWS4-HMAC-SHA256\n${stamp}\n${scope}\n${sha256(canonical)}`).toString('hex');
   const { host: _host, ...sent } = headers;
   return {

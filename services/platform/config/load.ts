@@ -15,6 +15,7 @@ import { socialProblems, socialSettings } from './social.ts';
 import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
+import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
 /** Every setting, by section. */
 export const sections = {
@@ -22,6 +23,7 @@ export const sections = {
   stores: storeSettings,
   tokens: tokenSettings,
   keys: keySettings,
+  wrappedKeys: wrappedKeySettings,
   identity: identitySettings,
   social: socialSettings,
   clients: clientSettings,
@@ -93,6 +95,10 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),
+    ...wrappedKeyProblems(config.wrappedKeys, {
+      clearKeyIsSet: (config.keys.keyEncryptionKey ?? config.keys.keyEncryptionKeyFile) !== undefined,
+      isProduction: config.server.profile === 'production',
+    }),
   ];
   const refuse = (env: string, problem: string, fix: string): void => {
     problems.push({ env, problem, fix });
@@ -106,7 +112,8 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   if (
     server.profile !== 'development' &&
     keys.keyEncryptionKey === undefined &&
-    keys.keyEncryptionKeyFile === undefined
+    keys.keyEncryptionKeyFile === undefined &&
+    config.wrappedKeys.wrappedKey === undefined
   )
     refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
   for (const [env, secret, leastBytes] of [

@@ -8,6 +8,7 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { claimUnusedDatabase } from '#services/domain/tokens/revocations/claim-unused-database.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { systemClock, systemRandom } from '../crypto/system.ts';
+import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
 import { vaultsOf } from '../crypto/vaults.ts';
 import { createHasher } from '../hasher/hasher.ts';
 import { claimMarkPlace } from '../marks/mark-place.ts';
@@ -50,7 +51,7 @@ const CALLER: Caller = {
  */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const env = options.env ?? process.env;
-  const config = loadConfig(env);
+  const config = await withUnwrappedKeys(loadConfig(env));
   const authSecret = options.authSecret ?? config.identity.authSecret ?? ensureAuthSecret(options.dataDir);
   const migrations = await migrate(options.databaseUrl);
   for (const name of migrations) options.log(`applied migration ${name}`);

@@ -1,0 +1,118 @@
+// For tests only: HashiCorp Vault's transit engine and AWS KMS, as far as the product calls them.
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Json } from '../http-client.ts';
+
+export type FakeKeyService = {
+  readonly url: string;
+  /** Paths or actions that were called. */
+  readonly calls: string[];
+  /** Statuses of the next answers, in place of what they would be. */
+  readonly failures: number[];
+  close(): Promise<void>;
+};
+
+type Answer = readonly [status: number, body: Json];
+
+async function serve(
+  answer: (request: IncomingMessage, body: string, calls: string[]) => Answer,
+): Promise<FakeKeyService> {
+  const calls: string[] = [];
+  const failures: number[] = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const part of request) body += part;
+    const failure = failures.shift();
+    const [status, shown] = failure === undefined ? answer(request, body, calls) : [failure, { errors: ['planned'] }];
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(shown));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, calls, failures, close };
+}
+
+/** AES-256-GCM under a key that only the fake has. */
+function createBox() {
+  const key = randomBytes(32);
+  return {
+    seal: (plain: Buffer, context: string): string => {
+      const iv = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context));
+      const body = Buffer.concat([cipher.update(plain), cipher.final()]);
+      return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64');
+    },
+    open: (sealed: string, context: string): Buffer | undefined => {
+      const raw = Buffer.from(sealed, 'base64');
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key, raw.subarray(0, 12)).setAAD(Buffer.from(context));
+        decipher.setAuthTag(raw.subarray(12, 28));
+        return Buffer.concat([decipher.update(raw.subarray(28)), decipher.final()]);
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+/** The transit engine at `transit/`, with one key `sallyport`; takes this token alone. */
+export function startFakeVault(token: string): Promise<FakeKeyService> {
+  const box = createBox();
+  return serve((request, text, calls) => {
+    calls.push(request.url as string);
+    if (request.headers['x-vault-token'] !== token || request.method !== 'POST')
+      return [403, { errors: ['permission denied'] }];
+    const body = JSON.parse(text) as Json;
+    if (request.url === '/v1/transit/datakey/wrapped/sallyport')
+      return [200, { data: { ciphertext: `vault:v1:${box.seal(randomBytes(body.bits / 8), '')}`, key_version: 1 } }];
+    if (request.url !== '/v1/transit/decrypt/sallyport') return [404, { errors: ['no handler for route'] }];
+    const plain = /^vault:v1:/.test(body.ciphertext) ? box.open(body.ciphertext.slice(9), '') : undefined;
+    if (plain === undefined) return [400, { errors: ['cipher: message authentication failed'] }];
+    return [200, { data: { plaintext: plain.toString('base64') } }];
+  });
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
+
+/** Whether a request is signed as the AWS Signature Version 4 documentation says; written apart from the product's signer. */
+function isSigned(request: IncomingMessage, body: string, secret: string): boolean {
+  const parsed =
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/kms\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
+      request.headers.authorization ?? '',
+    );
+  if (parsed === null) return false;
+  const [, , day, region, names = '', signature] = parsed as unknown as string[];
+  const required = ['host', 'x-amz-date', 'x-amz-target'];
+  if (!required.every((name) => names.split(';').includes(name))) return false;
+  const lines = names.split(';').map((name) => `${name}:${String(request.headers[name] ?? '').trim()}\n`);
+  const canonical = `${request.method}\n${request.url}\n\n${lines.join('')}\n${names}\n${sha256(body)}`;
+  const scope = `${day}/${region}/kms/aws4_request`;
+  const toSign = `AWS4-HMAC-SHA256\n${request.headers['x-amz-date']}\n${scope}\n${sha256(canonical)}`;
+  const key = hmac(hmac(hmac(hmac(`AWS4${secret}`, day as string), region as string), 'kms'), 'aws4_request');
+  return hmac(key, toSign).toString('hex') === signature;
+}
+
+/** One key; takes requests that are signed with this secret alone. */
+export function startFakeKms(secretAccessKey: string, keyId: string): Promise<FakeKeyService> {
+  const box = createBox();
+  return serve((request, text, calls) => {
+    const action = String(request.headers['x-amz-target']).replace('TrentService.', '');
+    calls.push(action);
+    if (!isSigned(request, text, secretAccessKey)) return [400, { __type: 'InvalidSignatureException' }];
+    const body = JSON.parse(text) as Json;
+    if (body.KeyId !== keyId) return [400, { __type: 'NotFoundException' }];
+    const context = JSON.stringify(body.EncryptionContext ?? {});
+    if (action === 'GenerateDataKeyWithoutPlaintext')
+      return [200, { CiphertextBlob: box.seal(randomBytes(body.NumberOfBytes), context), KeyId: keyId }];
+    const plain = action === 'Decrypt' ? box.open(body.CiphertextBlob, context) : undefined;
+    if (plain === undefined) return [400, { __type: 'InvalidCiphertextException' }];
+    return [200, { Plaintext: plain.toString('base64'), KeyId: keyId }];
+  });
+}
