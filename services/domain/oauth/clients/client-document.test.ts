@@ -88,6 +88,11 @@ describe('a client’s metadata document', () => {
       { ...good, token_endpoint_auth_method: 'client_secret_jwt' },
       'token_endpoint_auth_method is malformed or not supported.',
     ],
+    [
+      'a confidential client',
+      { ...good, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: 'https://app.example/keys' },
+      'token_endpoint_auth_method is not allowed.',
+    ],
     ['no redirect URI', { ...good, redirect_uris: [] }, 'redirect_uris is missing'],
   ])('is refused: %s', (_what, document, why) => {
     expect(validate(document)).toEqual({ kind: 'refused', why: expect.stringContaining(why) });
