@@ -164,6 +164,13 @@ test('clients creates a client and shows its secret once, replaces the secret, d
     await sallyport('clients', 'update', strict.client_id, '--pkce', 'optional', ...reason, '--yes'),
   ).toMatchObject({ out: '' });
   expect((await json('clients', 'update', lenient.client_id, '--pkce', 'required', ...reason)).pkce).toBe('required');
+  const certified = ['clients', 'create', 'Bank', '--auth-method', 'tls_client_auth', ...reason];
+  const bank = await json(...certified, '--certificate-name', 'san_uri=https://bank.example/?a=b');
+  expect(bank).toMatchObject({ client_secret: null, tls_client_auth_san_uri: 'https://bank.example/?a=b' });
+  expect((await sallyport('clients', 'show', bank.client_id)).out).toContain(
+    '\ntls_client_auth_san_uri https://bank.example/?a=b\n',
+  );
+  expect(await sallyport(...certified, '--certificate-name', 'bank.example', '--yes')).toMatchObject({ code: 2 });
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);

@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { CERTIFICATE_NAMES, type GivenNames } from '../services/domain/access/certificates/certificate-shapes.ts';
 import type { ClientProfile } from '../services/domain/access/client-auth-shapes.ts';
 import type { ActOptions } from './admin.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -41,20 +43,67 @@ export const askedOf = (options: AskedOptions) => ({
   reason: options.reason,
 });
 
-export type KeyOptions = { readonly jwks?: string; readonly jwksUri?: string };
+/** Keys, certificates or the name of a certificate, by which a client is recognised. */
+export type KeyOptions = {
+  readonly jwks?: string;
+  readonly jwksUri?: string;
+  readonly certificates?: string;
+  readonly certificateName?: string;
+};
 
 export const addKeys = (command: Command): Command =>
   command
     .option('--jwks <file>', 'JWK set with the public keys of a private_key_jwt client (RFC 7523)')
-    .option('--jwks-uri <url>', 'https URL of its JWK set');
+    .option('--jwks-uri <url>', 'https URL of its JWK set')
+    .option(
+      '--certificates <file>',
+      'PEM file with the certificates of a self_signed_tls_client_auth client (RFC 8705)',
+    )
+    .option('--certificate-name <kind=value>', `name of a tls_client_auth client: ${CERTIFICATE_NAMES.join(', ')}`);
 
-/** The members of the API's request bodies; reads the file. */
-export function keysOf({ jwks, jwksUri }: KeyOptions): { readonly jwks?: unknown; readonly jwks_uri?: string } {
-  if (jwks === undefined) return jwksUri === undefined ? {} : { jwks_uri: jwksUri };
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+/** RFC 7517 §4.1, by the names of node:crypto. */
+const KEY_TYPES: Readonly<Record<string, string>> = { ec: 'EC', rsa: 'RSA' };
+
+function jwksOfCertificates(pem: string): unknown {
+  const keys = (pem.match(PEM) ?? []).map((text) => {
+    const { publicKey, raw } = new X509Certificate(text);
+    return { kty: KEY_TYPES[publicKey.asymmetricKeyType ?? ''] ?? 'OKP', x5c: [raw.toString('base64')] };
+  });
+  return { keys };
+}
+
+function fileWith(what: string, file: string, read: (text: string) => unknown): unknown {
   try {
-    const set: unknown = JSON.parse(readFileSync(jwks, 'utf8'));
-    return { jwks: set, ...(jwksUri === undefined ? {} : { jwks_uri: jwksUri }) };
+    return read(readFileSync(file, 'utf8'));
   } catch {
-    throw new CommandError(exitCodes.usage, `${jwks} is not a readable JSON file`, 'give a file with a JWK set');
+    throw new CommandError(exitCodes.usage, `${file} is not a readable ${what}`, `give a ${what}`);
   }
 }
+
+function jwksOf({ jwks, certificates }: KeyOptions): { readonly jwks?: unknown } {
+  if (jwks !== undefined && certificates !== undefined)
+    throw new CommandError(exitCodes.usage, '--jwks and --certificates exclude each other', 'give one of them');
+  if (jwks !== undefined) return { jwks: fileWith('JSON file with a JWK set', jwks, (text) => JSON.parse(text)) };
+  if (certificates === undefined) return {};
+  return { jwks: fileWith('PEM file with certificates', certificates, jwksOfCertificates) };
+}
+
+function nameOf(text: string | undefined): GivenNames {
+  if (text === undefined) return {};
+  const [kind, ...value] = text.split('=');
+  if (!CERTIFICATE_NAMES.some((known) => known === kind))
+    throw new CommandError(
+      exitCodes.usage,
+      '--certificate-name has no kind',
+      `write it as san_dns=client.example; kinds are ${CERTIFICATE_NAMES.join(', ')}`,
+    );
+  return { [`tls_client_auth_${kind}`]: value.join('=') };
+}
+
+/** The members of the API's request bodies; reads the file. */
+export const keysOf = (options: KeyOptions) => ({
+  ...jwksOf(options),
+  ...(options.jwksUri === undefined ? {} : { jwks_uri: options.jwksUri }),
+  ...nameOf(options.certificateName),
+});

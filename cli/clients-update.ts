@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { certificateNamesOf } from '../services/domain/access/certificates/certificate-shapes.ts';
 import {
   CLIENT_PROFILES,
   CONFIDENTIAL_METHODS,
@@ -38,7 +39,8 @@ function changesOf(options: UpdateOptions) {
     rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
     profile: body.profile,
   };
-  const authentication = { authMethod: body.auth_method, jwks: body.jwks, jwksUri: body.jwks_uri };
+  const { auth_method: authMethod, jwks, jwks_uri: jwksUri } = body;
+  const authentication = { authMethod, jwks, jwksUri, ...certificateNamesOf(body) };
   if (Object.values({ ...changes, ...authentication }).every((value) => value === undefined))
     throw new CommandError(exitCodes.usage, 'no change given', 'add --help for the options');
   return { changes, authentication };

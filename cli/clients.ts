@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { createAccessDirectory } from '../services/domain/access/access-directory.ts';
+import { certificateNamesOf } from '../services/domain/access/certificates/certificate-shapes.ts';
 import { AUTH_METHODS, type AuthMethod, CLIENT_PROFILES } from '../services/domain/access/client-auth-shapes.ts';
 import { CLIENT_ORIGINS, type ClientView, createClientEndpoint } from '../services/domain/access/contract.ts';
 import {
@@ -68,6 +69,7 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     name: body.name,
     ...(body.client_id === undefined ? {} : { clientId: body.client_id }),
     ...(options.authMethod === undefined ? {} : { authMethod: options.authMethod }),
+    ...certificateNamesOf(body),
     jwks: body.jwks,
     jwksUri: body.jwks_uri,
     grantTypes: body.grant_types,
@@ -107,6 +109,8 @@ const lines = (client: ClientView): string[] => [
     ? []
     : [`keys ${client.jwks.keys.map(({ kid, kty }) => kid ?? `${kty} without kid`).join(', ')}`]),
   ...(client.jwks_uri === null ? [] : [`keys from ${client.jwks_uri}`]),
+  ...Object.entries(certificateNamesOf(client)).map(([name, value]) => `${name} ${value}`),
+  ...(client.certificate_thumbprints ?? []).map((thumbprint) => `certificate ${thumbprint}`),
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
   `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}  refresh rotation ${client.refresh_rotation}  profile ${client.profile}`,

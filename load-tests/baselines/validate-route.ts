@@ -47,6 +47,7 @@ async function start({ issuer, kid, publicKey }: Command): Promise<string> {
     client: noCaller,
     session: async () => null,
     assertion: () => Promise.reject(new Error('no assertion')),
+    certificate: () => undefined,
     csrfPasses: () => false,
   });
   tokensRoutes({ app: app.fastify, callers, bound: app.bound }, ports(issuer, kid, createPublicKey(publicKey)));

@@ -104,6 +104,18 @@ export const security: DashboardDefinition = {
           ],
         },
         {
+          title: 'Client certificates by outcome',
+          description:
+            'Certificates with which clients authenticated, per second. none: the connection has no certificate from a trusted proxy; another: not a certificate of the client, or its authority is not configured.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (outcome) (rate(sallyport_client_certificates_total[$__rate_interval]))',
+              legend: '{{outcome}}',
+            },
+          ],
+        },
+        {
           title: 'Sign-ups and ended sessions',
           description: 'Accounts created and sessions ended per second, by outcome.',
           unit: 'ops',

@@ -22,7 +22,6 @@ const AUTHENTICATION = [
   'services/domain/shared/{ownership,step-up}.ts',
   'services/embedding/authentication-middleware.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
-  'services/platform/http/client-certificate.ts',
 ];
 
 /** Code that connects those decisions: Better Auth's settings and plugins, mails, purges, middleware. */

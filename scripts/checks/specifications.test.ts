@@ -12,6 +12,7 @@ const metadata: Readonly<Record<string, unknown>> = openIdConfiguration({
   issuer: 'https://i.test',
   publicUrl: 'https://i.test',
   bindsCertificates: true,
+  certificateAuthorities: { exist: true },
   access: { client: () => undefined, permissions: () => new Set(['keys:read']) },
   clientSettings: { registration: 'open', readsDocuments: true },
   keyRing: { list: () => [{ alg: 'RS256', state: 'active' }] },

@@ -28,6 +28,7 @@ test('10,000 random users and paths create fewer than 2,000 metric series, and t
     client: () => null,
     session: async () => null,
     assertion: refusesAssertions,
+    certificate: () => undefined,
     csrfPasses: () => false,
   });
   const read = defineEndpoint({

@@ -6,6 +6,7 @@ import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { authenticateAssertion } from '../domain/oauth/assertions/authenticate-assertion.ts';
 import { createClientKeySets } from '../domain/oauth/assertions/client-key-sets.ts';
+import { authenticateCertificate } from '../domain/oauth/certificates/authenticate-certificate.ts';
 import { createClientDocuments } from '../domain/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
@@ -15,6 +16,7 @@ import { createValidationSummary } from '../domain/tokens/verify/summarise-valid
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer } from '../platform/queue/producer.ts';
+import { clientAuthorities } from './client-authorities.ts';
 import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeTokens } from './compose-tokens.ts';
@@ -27,6 +29,7 @@ import { createSealingWake } from './sealing-wake.ts';
 export async function compose(input: ComposeInput) {
   const { config, publicUrl } = input;
   await assertSocialProviders(config, publicUrl);
+  const certificateAuthorities = clientAuthorities(config.server);
   const views = composeViews(input);
   const {
     outside,
@@ -51,6 +54,7 @@ export async function compose(input: ComposeInput) {
     issuer: tokenSettings.issuer,
     publicUrl,
     bindsCertificates: config.server.clientCertHeader !== undefined,
+    certificateAuthorities,
     eventStreams: createEventStreams(outside),
     keyRing,
     access,
@@ -85,6 +89,7 @@ export async function compose(input: ComposeInput) {
     bearer: (token, request, proof) =>
       bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
     client: (id, secret, request) => clientCaller(access, id, secret, request),
+    certificate: (id, certificate, request) => authenticateCertificate(ports, id, certificate, request),
     assertion: (sent, request) => authenticateAssertion(ports, sent, request),
     session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
     csrfPasses: (request) => csrfPasses(ports, request.headers),

@@ -14,6 +14,7 @@ export const rejectsAll = {
   client: () => null,
   session: async () => null,
   assertion: refusesAssertions,
+  certificate: () => undefined,
   csrfPasses: () => false,
 };
 

@@ -40,6 +40,7 @@ const authenticators: Authenticators = {
   client: () => null,
   session: async () => null,
   assertion: refusesAssertions,
+  certificate: () => undefined,
   csrfPasses: () => true,
 };
 

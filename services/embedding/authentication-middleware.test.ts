@@ -34,6 +34,7 @@ const authenticators: Authenticators = {
   client: (clientId, _secret, request) => ({ ...clientCaller(clientId, ['audit:read']), request }),
   session: async () => null,
   assertion: refusesAssertions,
+  certificate: () => undefined,
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
 };
 

@@ -3,6 +3,7 @@ import { composeIdentity } from '#services/api/compose-identity.ts';
 import { composeTokens } from '#services/api/compose-tokens.ts';
 import { composeViews } from '#services/api/compose-views.ts';
 import type { Stores } from '#services/api/stores.ts';
+import { createCertificateAuthorities } from '#services/domain/access/certificates/certificate-authorities.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock, Log, MarkStore, PasswordHasher, Redis } from '#services/domain/ports.ts';
 import { createPolledGuard } from '#services/domain/tokens/revocations/database-guard.ts';
@@ -108,6 +109,7 @@ export async function openCopy(options: CopyOptions) {
     issuer: tokenSettings.issuer,
     publicUrl: COPY_URL,
     bindsCertificates: false,
+    certificateAuthorities: createCertificateAuthorities([]),
     clientSettings: config.clients,
     keyRing,
     access,

@@ -36,6 +36,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
     client: () => null,
     session: (request, context, isUse) => sessionCaller(deps, request.headers.cookie, context, isUse),
     assertion: refusesAssertions,
+    certificate: () => undefined,
     csrfPasses: (request) => csrfPasses(deps, request.headers),
   });
   const routes = { app: app.fastify, callers, bound: app.bound };

@@ -88,6 +88,7 @@ beforeAll(async () => {
     client: () => null,
     session: async () => null,
     assertion: refusesAssertions,
+    certificate: () => undefined,
     csrfPasses: () => false,
   });
   routes = { app: app.fastify, callers, bound: app.bound };

@@ -74,6 +74,7 @@ const callers = gate.guard(
       client: () => null,
       session: async () => null,
       assertion: refusesAssertions,
+      certificate: () => undefined,
       csrfPasses: () => true,
     }),
   ),

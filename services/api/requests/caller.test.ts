@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
 import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
-import { storeUnavailable } from '#services/platform/errors.ts';
+import { clientUnauthenticated, storeUnavailable } from '#services/platform/errors.ts';
 import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller, userCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
@@ -24,6 +24,11 @@ const authenticators: Authenticators = {
   client: (id, secret, request) => (id === 'c' && secret === 's' ? client(['keys:read'], request) : null),
   session: async (request, context) => (request.headers.cookie === 'good' ? person('session', context) : null),
   assertion: refusesAssertions,
+  certificate: async (id, certificate, request) => {
+    if (id !== 'tls') return undefined;
+    if (certificate?.thumbprint !== 'its') throw clientUnauthenticated();
+    return client(['keys:read'], request);
+  },
   csrfPasses: () => csrf,
 };
 const endpoint = (auth: Endpoint['auth']): Endpoint =>
@@ -106,6 +111,27 @@ describe('the caller of a request', () => {
         expect(await codeOf(resolve({ accepts: ['client'] }, { authorization }, body))).toBe('request_invalid');
     expect(await codeOf(resolve({ accepts: ['client'] }, { authorization: basic }, { client_id: 'c' }))).toBe('client');
     expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: 'Bearer good' }, form))).toBe('user');
+  });
+
+  test('a client is authenticated by the certificate of its connection only by a form, and without another credential', async () => {
+    const by = async (body: unknown, { thumbprint = 'its', headers = {}, form = true } = {}) => {
+      const trace = { traceId: '', spanId: '', sampled: false };
+      const request = { headers, body, method: 'POST', url: '/x', trace, clientCertificate: { thumbprint } };
+      const auth = { accepts: ['client', 'session'], optional: true } as const;
+      const resolver = createCallerResolver(authenticators).forEndpoint({
+        ...endpoint(auth),
+        bodyType: form ? 'form' : 'json',
+      });
+      return codeOf(Promise.resolve(resolver(request as unknown as FastifyRequest)));
+    };
+    expect(await by({ client_id: 'tls' })).toBe('client');
+    expect(await by({ client_id: 'tls' }, { thumbprint: 'another' })).toBe('client_unauthenticated');
+    expect(await by({ client_id: 'tls', client_secret: 'x' })).toBe('client_unauthenticated');
+    expect(await by({ client_id: 'tls' }, { headers: { authorization: basic } })).toBe('client');
+    // In JSON the id may name the client that the request is about.
+    for (const thumbprint of ['its', 'another'])
+      expect(await by({ client_id: 'tls' }, { form: false, thumbprint })).toBe('anonymous');
+    for (const body of [{ client_id: 'public' }, {}, null]) expect(await by(body)).toBe('anonymous');
   });
 
   test('an anonymous caller is accepted only where the endpoint allows one', async () => {

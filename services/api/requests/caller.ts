@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
 import type { SentAssertion } from '#services/domain/access/assertion-shapes.ts';
+import type { ClientCertificate } from '#services/domain/access/certificates/client-certificate.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/domain/ports.ts';
 import { assertRecentSignIn, type StepUpRule } from '#services/domain/shared/step-up.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
@@ -48,6 +49,15 @@ export type Authenticators = {
    * decide.
    */
   assertion(sent: SentAssertion, request: RequestContext): Promise<Caller>;
+  /**
+   * A client by the certificate of its connection; undefined if the client authenticates by another method. Throws 401 for
+   * another certificate than the client's, 503 when this copy cannot decide.
+   */
+  certificate(
+    clientId: string,
+    certificate: ClientCertificate | null | undefined,
+    request: RequestContext,
+  ): Promise<Caller | undefined> | undefined;
   /** The user of the signed session cookie. With `isUse` false, the check does not reset the idle time of the session. */
   session(request: FastifyRequest, context: RequestContext, isUse?: boolean): Promise<Caller | null>;
   /** Whether a write that is authenticated by a cookie comes from an allowed page. */
@@ -136,6 +146,17 @@ export function createCallerResolver(
     return undefined;
   };
 
+  /** A client that sends its id without another credential, in a form: elsewhere `client_id` may name another client. */
+  const byCertificate = (
+    { bodyType }: Endpoint,
+    request: FastifyRequest,
+    context: RequestContext,
+  ): Promise<Caller | undefined> | undefined => {
+    const form = request.body as Partial<Form> | null | undefined;
+    if (bodyType !== 'form' || typeof form?.client_id !== 'string') return undefined;
+    return authenticators.certificate(form.client_id, request.clientCertificate, context);
+  };
+
   async function bySession(request: FastifyRequest, context: RequestContext): Promise<Caller | null> {
     if (request.headers.cookie === undefined) return null;
     const caller = await authenticators.session(request, context);
@@ -165,6 +186,7 @@ export function createCallerResolver(
             assertion === undefined
               ? bySecret(sent, request.body, context)
               : await authenticators.assertion(assertion, context);
+          if (caller === undefined && sent.kind === 'none') caller = await byCertificate(endpoint, request, context);
         }
         // A cookie counts only without another credential: a valid cookie does not make up for an invalid token.
         if (caller === undefined && sent.kind === 'none' && accepts.has('session'))

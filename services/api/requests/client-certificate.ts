@@ -1,10 +1,15 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { certificateThumbprint } from '#services/platform/http/client-certificate.ts';
+import {
+  type ClientCertificate,
+  forwardedCertificate,
+} from '#services/domain/access/certificates/client-certificate.ts';
 
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
-    /** Thumbprint of the client certificate that a trusted proxy verified; undefined: none, null: unreadable. */
+    /** The client certificate that a trusted proxy forwarded; undefined: none, null: unreadable. */
+    readonly clientCertificate: ClientCertificate | null | undefined;
+    /** Its thumbprint, likewise. */
     readonly certificate: string | null | undefined;
   }
 }
@@ -20,12 +25,18 @@ const isFromProxy = ({ ips = [] }: FastifyRequest): boolean => ips.length > 1;
  * header is an unverified claim and is ignored.
  */
 export function readCertificates(app: FastifyInstance, header: string | undefined): void {
-  app.decorateRequest('certificate', {
-    getter(this: FastifyRequest): string | null | undefined {
+  app.decorateRequest('clientCertificate', {
+    getter(this: FastifyRequest): ClientCertificate | null | undefined {
       const sent = header === undefined ? undefined : this.headers[header];
       if (sent === undefined || sent === '' || !isFromProxy(this)) return undefined;
       // Repeated headers are joined by commas and so do not parse as a certificate.
-      return certificateThumbprint(String(sent));
+      return forwardedCertificate(String(sent));
+    },
+  });
+  app.decorateRequest('certificate', {
+    getter(this: FastifyRequest): string | null | undefined {
+      const { clientCertificate } = this;
+      return clientCertificate ? clientCertificate.thumbprint : clientCertificate;
     },
   });
 }

@@ -35,6 +35,7 @@ const authenticators = {
   client: () => null,
   assertion: refusesAssertions,
   session: async () => null,
+  certificate: () => undefined,
   csrfPasses: () => false,
 };
 

@@ -40,6 +40,7 @@ const authenticators = {
   client: (id: string, secret: string) => (secret === 's' ? client(id) : null),
   session: async () => null,
   assertion: refusesAssertions,
+  certificate: () => undefined,
   csrfPasses: () => true,
 };
 const guarded = { accepts: ['client', 'bearer'], permission: 'keys:read' };

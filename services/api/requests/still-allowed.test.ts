@@ -18,6 +18,7 @@ const allowedBy = (changes: Partial<Authenticators>) =>
     client: () => null,
     session: async () => null,
     assertion: refusesAssertions,
+    certificate: () => undefined,
     csrfPasses: () => true,
     ...changes,
   })(endpoint);

@@ -1,3 +1,4 @@
+import { certificateNamesOf } from '#services/domain/access/certificates/certificate-shapes.ts';
 import {
   createClientEndpoint,
   createRoleEndpoint,
@@ -61,6 +62,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         reason: body.reason,
         ...(body.client_id === undefined ? {} : { clientId: body.client_id }),
         ...(body.auth_method === undefined ? {} : { authMethod: body.auth_method }),
+        ...certificateNamesOf(body),
         jwks: body.jwks,
         jwksUri: body.jwks_uri,
         scopes: body.scopes ?? [],
@@ -95,7 +97,8 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
       profile: body.profile,
     };
-    const authentication = { authMethod: body.auth_method, jwks: body.jwks, jwksUri: body.jwks_uri };
+    const { auth_method: authMethod, jwks, jwks_uri: jwksUri } = body;
+    const authentication = { authMethod, jwks, jwksUri, ...certificateNamesOf(body) };
     return updateClient(ports, { clientId: params.client_id, changes, authentication, reason }, caller);
   });
   bind(routes, rotateClientSecretEndpoint, ({ params, body }, caller) =>

@@ -8,6 +8,7 @@ function serveMetadata(issuer: string) {
     issuer,
     publicUrl: 'https://api.example.test',
     bindsCertificates: false,
+    certificateAuthorities: { exist: false },
     access: { client: () => undefined, permissions: () => [] },
     clientSettings: { registration: 'off', readsDocuments: false },
     keyRing: { list: () => [] },

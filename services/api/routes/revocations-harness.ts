@@ -171,5 +171,6 @@ const callers = createCallerResolver({
   client: () => null,
   session: async () => null,
   assertion: refusesAssertions,
+  certificate: () => undefined,
   csrfPasses: () => false,
 });

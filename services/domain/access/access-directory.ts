@@ -10,6 +10,7 @@ import {
   readRolePermissions,
   readRoles,
 } from './access.store.ts';
+import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 
 import type { ClientProfile } from './client-auth-shapes.ts';
 
@@ -33,6 +34,8 @@ export type Client = {
   /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
   readonly jwks: string | null;
   readonly jwksUri: string | null;
+  /** How it is recognised by its certificate; null for the other methods. */
+  readonly certificateIdentity: CertificateIdentity | null;
   /** RFC 9449 §5.2: every token of the client is bound to a key. */
   readonly dpopBound: boolean;
   /** RFC 8705 §3.4: every token of the client is bound to a certificate. */

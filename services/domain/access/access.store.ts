@@ -1,5 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import type { ClientProfile } from './client-auth-shapes.ts';
 import type { ProfileSettings } from './client-profile.ts';
 
@@ -19,6 +20,7 @@ export type ClientRow = {
   /** JWK set, JSON text. */
   readonly jwks: string | null;
   readonly jwksUri: string | null;
+  readonly certificateIdentity: CertificateIdentity | null;
   readonly dpopBound: boolean;
   readonly certificateBound: boolean;
   readonly pushesRequests: boolean;
@@ -45,7 +47,7 @@ const clientsRead = defineStatement(
   'oauthClientsRead',
   `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
      coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
-     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", jwks, "jwksUri",
+     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", jwks, "jwksUri", "certificateIdentity",
      coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
      "requirePKCE" IS NOT FALSE AS "requiresPkce", profile, coalesce(name, "clientId") AS name, "redirectUris",
@@ -63,8 +65,8 @@ const clientInsert = defineStatement(
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
      "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri",
-     profile)
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+     profile, "certificateIdentity")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
@@ -87,6 +89,8 @@ export type ClientRegistration = ProfileSettings & {
   /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
   readonly jwks: string | null;
   readonly jwksUri: string | null;
+  /** With the methods of RFC 8705 §2: how the client is recognised. */
+  readonly certificateIdentity: CertificateIdentity | null;
   readonly grantTypes: readonly string[];
   readonly scopes: readonly string[];
   readonly credentialScopes: readonly string[];
@@ -123,6 +127,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.jwks,
     client.jwksUri,
     client.profile,
+    client.certificateIdentity === null ? null : JSON.stringify(client.certificateIdentity),
   ]);
   return rows.length === 1;
 }

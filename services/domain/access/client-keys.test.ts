@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
-import { isJwksUri, readClientKeys, storedKeys } from './client-keys.ts';
+import { isJwksUri, readClientKeys } from './client-keys.ts';
 
 const jwkOf = (pair: { publicKey: { export(options: { format: 'jwk' }): object } }) =>
   pair.publicKey.export({ format: 'jwk' }) as Record<string, string>;
@@ -71,26 +71,4 @@ test('keys are fetched by https, or in development from this machine', () => {
     `https://app.example/${'x'.repeat(512)}`,
   ])
     expect(isJwksUri(uri), uri).toBe(false);
-});
-
-test('only private_key_jwt has keys: a set or its address, and not both', () => {
-  const jwks = { keys: [ec] };
-  const uri = 'https://app.example/keys';
-  expect(storedKeys('client_secret_basic', {})).toEqual({ jwks: null, jwksUri: null });
-  expect(storedKeys('private_key_jwt', { jwksUri: uri })).toEqual({ jwks: null, jwksUri: uri });
-  expect(storedKeys('private_key_jwt', { jwks }).jwks).toContain(ec.x);
-  for (const [method, given, at] of [
-    ['private_key_jwt', {}, 'jwks'],
-    ['private_key_jwt', { jwks, jwksUri: uri }, 'jwks'],
-    ['private_key_jwt', { jwks: {} }, 'jwks'],
-    ['private_key_jwt', { jwksUri: 'x' }, 'jwks_uri'],
-    ['client_secret_basic', { jwks }, 'jwks'],
-    ['none', { jwksUri: uri }, 'jwks_uri'],
-  ] as const)
-    expect(() => storedKeys(method, given)).toThrow(
-      expect.objectContaining({
-        code: 'client_keys_invalid',
-        options: { problems: [{ at: `body/${at}`, why: expect.any(String) }] },
-      }),
-    );
 });

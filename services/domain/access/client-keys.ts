@@ -1,6 +1,5 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { CLIENT_KEYS_MAX } from './client-auth-shapes.ts';
-import { clientKeysInvalid } from './errors.ts';
 
 /** A public key of a client, with no other members than these. */
 type ClientJwk = { readonly kty: string } & {
@@ -15,10 +14,12 @@ const MODULUS_BITS_MIN = 2_048;
 const EXPONENT_MAX = 8;
 const COORDINATE = /^[\w-]{43}$/;
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+/** Whether a JWK shows a private or symmetric key. */
+export const hasSecretMember = (jwk: object): boolean => SECRET_MEMBERS.some((member) => member in jwk);
 
 type Members = Readonly<Record<string, unknown>>;
 
-const isObject = (value: unknown): value is Members =>
+export const isObject = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The algorithms that each kind of key can be for. */
@@ -64,7 +65,7 @@ export function readClientKeys(given: unknown, keysMax: number = CLIENT_KEYS_MAX
   const keys: ClientJwk[] = [];
   for (const jwk of given.keys as readonly unknown[]) {
     if (!isObject(jwk)) return 'has a key that is not an object';
-    if (SECRET_MEMBERS.some((member) => member in jwk)) return 'contains a private or symmetric key';
+    if (hasSecretMember(jwk)) return 'contains a private or symmetric key';
     const members = isForSignatures(jwk) ? publicMembers(jwk) : null;
     const { kid } = jwk;
     if (kid !== undefined && (typeof kid !== 'string' || kid.length > KID_MAX)) return 'has a kid that is too long';
@@ -90,35 +91,24 @@ export type GivenKeys = { readonly jwks?: unknown; readonly jwksUri?: string | u
 export type StoredKeys = { readonly jwks: string | null; readonly jwksUri: string | null };
 
 /** The member of the registration that is wrong, and why. */
-type KeysProblem = { readonly at: 'jwks' | 'jwks_uri'; readonly why: string };
+export type KeysProblem = { readonly at: 'jwks' | 'jwks_uri'; readonly why: string };
 
-/** The keys to store for `private_key_jwt`, which needs either a set of usable keys or its address. */
-export function chooseKeys({ jwks, jwksUri }: GivenKeys, keysMax?: number): StoredKeys | KeysProblem {
+/** The address of the keys if it is what the client registers, null if it registers the keys themselves; or a problem. */
+export function chooseAddress({ jwks, jwksUri }: GivenKeys): StoredKeys | KeysProblem | null {
   if ((jwks === undefined) === (jwksUri === undefined))
     return { at: 'jwks', why: 'or jwks_uri must be given, and not both' };
-  if (jwksUri !== undefined)
-    return isJwksUri(jwksUri)
-      ? { jwks: null, jwksUri }
-      : { at: 'jwks_uri', why: `must be an https URL of up to ${URI_MAX} characters without a fragment` };
-  const read = readClientKeys(jwks, keysMax);
+  if (jwksUri === undefined) return null;
+  return isJwksUri(jwksUri)
+    ? { jwks: null, jwksUri }
+    : { at: 'jwks_uri', why: `must be an https URL of up to ${URI_MAX} characters without a fragment` };
+}
+
+/** The keys to store for `private_key_jwt`, which needs either a set of usable keys or its address. */
+export function chooseKeys(given: GivenKeys, keysMax?: number): StoredKeys | KeysProblem {
+  const address = chooseAddress(given);
+  if (address !== null) return address;
+  const read = readClientKeys(given.jwks, keysMax);
   return typeof read === 'string' ? { at: 'jwks', why: read } : { jwks: JSON.stringify(read), jwksUri: null };
 }
 
 export const NO_KEYS: StoredKeys = { jwks: null, jwksUri: null };
-
-/**
- * The keys to store for this method of authentication.
- * Throws `client_keys_invalid` (400) unless `private_key_jwt` comes with keys, and every other method without.
- */
-export function storedKeys(authMethod: string, given: GivenKeys): StoredKeys {
-  const refuse = ({ at, why }: KeysProblem): never => {
-    throw clientKeysInvalid({ problems: [{ at: `body/${at}`, why }] });
-  };
-  if (authMethod === 'private_key_jwt') {
-    const chosen = chooseKeys(given);
-    return 'why' in chosen ? refuse(chosen) : chosen;
-  }
-  if (given.jwks !== undefined) refuse({ at: 'jwks', why: 'is read only for private_key_jwt' });
-  if (given.jwksUri !== undefined) refuse({ at: 'jwks_uri', why: 'is read only for private_key_jwt' });
-  return NO_KEYS;
-}

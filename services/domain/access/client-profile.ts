@@ -1,4 +1,4 @@
-import type { ClientProfile } from './client-auth-shapes.ts';
+import { type ClientProfile, usesCertificate } from './client-auth-shapes.ts';
 
 /** The settings of a client that a profile decides. */
 export type ProfileSettings = {
@@ -30,19 +30,23 @@ export const PLAIN_SETTINGS: ProfileSettings = {
 
 /**
  * The settings after a change. Naming `fapi2` sets what FAPI 2.0 §5.3.2 requires, as far as the change does not name it:
- * pushed requests, PKCE, no rotation of refresh tokens, and tokens bound to a DPoP key unless to a certificate.
+ * pushed requests, PKCE, no rotation of refresh tokens, and bound tokens: to a certificate if the client authenticates by
+ * one, else to a DPoP key. A binding that the client has, or that the change names, is enough.
  */
-export function settingsAfter(before: ProfileSettings, changes: ProfileChanges): ProfileSettings {
+export function settingsAfter(before: ProfileSettings, changes: ProfileChanges, authMethod: string): ProfileSettings {
   const kept = before as Readonly<Record<string, unknown>>;
   const asked = changes as Readonly<Record<string, unknown>>;
   const isBound = before.dpopBound || (changes.certificateBound ?? before.certificateBound);
+  const bindsCertificate =
+    usesCertificate(authMethod) && changes.dpopBound !== true && changes.certificateBound !== false;
+  const binding = bindsCertificate ? { certificateBound: true } : { dpopBound: true };
   const demanded: Readonly<Record<string, unknown>> =
     changes.profile === 'fapi2'
       ? {
           pushesRequests: true,
           requiresPkce: true,
           rotatesRefreshTokens: false,
-          ...(isBound ? {} : { dpopBound: true }),
+          ...(isBound ? {} : binding),
         }
       : {};
   const names = Object.keys(PLAIN_SETTINGS);

@@ -18,7 +18,7 @@ export type ClientDetailRow = ClientRegistration & {
 
 const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" IS NOT NULL AS "hasSecret",
   coalesce("tokenEndpointAuthMethod", CASE WHEN "clientSecret" IS NULL THEN 'none' ELSE 'client_secret_basic' END) AS "authMethod",
-  jwks, "jwksUri",
+  jwks, "jwksUri", "certificateIdentity",
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
   coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris",
@@ -67,7 +67,7 @@ const clientSecretSet = defineStatement(
 /** A client that does not authenticate with a secret has none, not even a previous one. */
 const clientAuthenticationSet = defineStatement(
   'oauthClientAuthenticationSet',
-  `UPDATE oauth_clients SET "tokenEndpointAuthMethod" = $2, jwks = $3, "jwksUri" = $4, "updatedAt" = now(),
+  `UPDATE oauth_clients SET "tokenEndpointAuthMethod" = $2, jwks = $3, "jwksUri" = $4, "certificateIdentity" = $6::jsonb, "updatedAt" = now(),
      "clientSecret" = CASE WHEN $5::boolean THEN "clientSecret" END,
      "previousSecret" = CASE WHEN $5::boolean THEN "previousSecret" END,
      "previousSecretUntil" = CASE WHEN $5::boolean THEN "previousSecretUntil" END
@@ -91,7 +91,7 @@ const clientConsentsEnd = defineStatement(
 );
 
 /** How a client authenticates. */
-export type ClientAuthentication = Pick<ClientRegistration, 'authMethod' | 'jwks' | 'jwksUri'>;
+export type ClientAuthentication = Pick<ClientRegistration, 'authMethod' | 'jwks' | 'jwksUri' | 'certificateIdentity'>;
 
 export type ClientChanges = {
   readonly [Member in Exclude<keyof ClientRegistration, keyof ClientAuthentication>]?:
@@ -145,9 +145,10 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
 export const setClientAuthentication = async (
   tx: Sql,
   clientId: string,
-  { authMethod, jwks, jwksUri }: ClientAuthentication,
+  { authMethod, jwks, jwksUri, certificateIdentity }: ClientAuthentication,
 ): Promise<void> => {
-  await tx.query(clientAuthenticationSet, [clientId, authMethod, jwks, jwksUri, usesSecret(authMethod)]);
+  const identity = certificateIdentity === null ? null : JSON.stringify(certificateIdentity);
+  await tx.query(clientAuthenticationSet, [clientId, authMethod, jwks, jwksUri, usesSecret(authMethod), identity]);
 };
 
 /** @param overlapSeconds how long the previous secret is accepted */

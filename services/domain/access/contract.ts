@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
+import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
 import { AUTH_METHODS, CLIENT_KEYS_MAX, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import {
   clientExists,
@@ -122,8 +123,21 @@ const demands = z.object({
 
 /** A JWK set (RFC 7517 §5) of public keys; members that signatures do not need are not stored. */
 const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) });
-/** With `private_key_jwt` (RFC 7523): the keys of the client, or the https URL of its JWK set. */
+/**
+ * With `private_key_jwt` (RFC 7523): the keys of the client, or the https URL of its JWK set. With
+ * `self_signed_tls_client_auth` (RFC 8705 §2.2.2) `jwks` has the certificates, in `x5c`.
+ */
 const keys = { jwks: jwks.optional(), jwks_uri: z.string().max(512).optional() };
+
+const certificateName = text(CERTIFICATE_NAME_LENGTH_MAX).optional();
+/** RFC 8705 §2.1.2: with `tls_client_auth` exactly one of these. */
+const certificateNames = {
+  tls_client_auth_subject_dn: certificateName,
+  tls_client_auth_san_dns: certificateName,
+  tls_client_auth_san_uri: certificateName,
+  tls_client_auth_san_ip: certificateName,
+  tls_client_auth_san_email: certificateName,
+};
 
 export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
@@ -131,6 +145,9 @@ const clientShape = z.object({
   client_id: z.string(),
   name: z.string(),
   auth_method: z.string(),
+  ...certificateNames,
+  /** SHA-256 of the certificates of a client with `self_signed_tls_client_auth`, base64url. */
+  certificate_thumbprints: z.array(z.string()).optional(),
   jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
   jwks_uri: z.string().nullable(),
   grant_types: z.array(z.string()),
@@ -197,6 +214,7 @@ export const createClientEndpoint = defineEndpoint({
     /** `none` makes a public client; `private_key_jwt`, the default of `fapi2`, requires `jwks` or `jwks_uri`. */
     auth_method: z.enum(AUTH_METHODS).optional(),
     ...keys,
+    ...certificateNames,
     grant_types: grantTypes,
     /** Scopes that a sign-in through the client may request. */
     scopes: scopes.optional(),
@@ -235,6 +253,7 @@ export const updateClientEndpoint = defineEndpoint({
     /** Without a secret afterwards, the old one is refused at once; with one, rotate-secret creates it. */
     auth_method: z.enum(CONFIDENTIAL_METHODS).optional(),
     ...keys,
+    ...certificateNames,
     grant_types: grantTypes.optional(),
     scopes: scopes.optional(),
     credential_scopes: scopes.optional(),

@@ -4,18 +4,18 @@ import { insertClient } from './access.store.ts';
 import { clientSecretHash } from './access-directory.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { type AuthMethod, usesSecret } from './client-auth-shapes.ts';
-import { type GivenKeys, storedKeys } from './client-keys.ts';
 import { PLAIN_SETTINGS, type ProfileChanges, settingsAfter } from './client-profile.ts';
 import { clientExists } from './errors.ts';
+import { type GivenAuthentication, storedAuthentication } from './stored-authentication.ts';
 
-export type CreateClientInput = GivenKeys &
+export type CreateClientInput = GivenAuthentication &
   ProfileChanges & {
     readonly name: string;
     /** A UUID by default. */
     readonly clientId?: string;
     /**
      * `client_secret_basic` by default, or `private_key_jwt` with the profile `fapi2`. Only the methods with a secret give
-     * the client one; `private_key_jwt` requires its keys.
+     * the client one; the others require its keys, certificates or name.
      */
     readonly authMethod?: AuthMethod;
     readonly grantTypes: readonly string[];
@@ -48,10 +48,10 @@ export async function createClient(
 ): Promise<CreatedClient> {
   const clientId = input.clientId ?? ports.random.uuid();
   const authMethod = input.authMethod ?? (input.profile === 'fapi2' ? 'private_key_jwt' : 'client_secret_basic');
-  const settings = { ...settingsAfter(PLAIN_SETTINGS, input), authMethod };
+  const settings = { ...settingsAfter(PLAIN_SETTINGS, input, authMethod), authMethod };
   assertSettingsAgree({ ...settings, origin: 'admin' });
   const clientSecret = usesSecret(authMethod) ? ports.random.bytes(32).toString('base64url') : null;
-  const keys = storedKeys(authMethod, input);
+  const authentication = storedAuthentication(authMethod, input);
   const isMade = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
     return insertClient(tx, {
@@ -60,7 +60,7 @@ export async function createClient(
       secretHash: clientSecret === null ? null : clientSecretHash(clientSecret),
       name: input.name,
       ...settings,
-      ...keys,
+      ...authentication,
       grantTypes: input.grantTypes,
       scopes: input.scopes ?? [],
       credentialScopes: input.credentialScopes ?? [],

@@ -52,8 +52,8 @@ export const clientKeysInvalid = defineError({
   status: 400,
   title: 'Keys of the client not acceptable',
   cause:
-    'A client that authenticates with private_key_jwt needs either `jwks`, with a public P-256, Ed25519 or RSA key of 2,048 to 4,096 bits, or `jwks_uri`, an https URL; other clients have neither.',
-  fix: 'Send the public keys with which the client signs its assertions; `problems` says what is wrong.',
+    'A client that authenticates with private_key_jwt needs either `jwks`, with a public P-256, Ed25519 or RSA key of 2,048 to 4,096 bits, or `jwks_uri`, an https URL. With self_signed_tls_client_auth the set has its certificates in `x5c`. With tls_client_auth it needs one name of its certificate. Other clients have none of these.',
+  fix: 'Send the public keys, certificates or name by which the client is recognised; `problems` says what is wrong.',
   retryable: false,
 });
 

@@ -6,8 +6,8 @@ import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import { assertHolds } from './assert-holds.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
+import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
-import { type GivenKeys, storedKeys } from './client-keys.ts';
 import { settingsAfter } from './client-profile.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
@@ -27,6 +27,7 @@ import type { ClientView } from './contract.ts';
 import { type CreateClientInput, createClient } from './create-client.ts';
 import { clientProtected, clientUnknown, clientWithoutSecret } from './errors.ts';
 import { assertRedirectUris } from './redirect-uri.ts';
+import { type GivenAuthentication, storedAuthentication } from './stored-authentication.ts';
 
 export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
 type Act = { readonly clientId: string; readonly reason: string };
@@ -37,10 +38,17 @@ export type RegisterClientInput = CreateClientInput & {
 /** With the secret, which is shown only once. */
 export type ClientWithSecret = ClientView & { readonly client_secret: string | null };
 
+const identityView = (identity: CertificateIdentity | null): Partial<ClientView> => {
+  if (identity === null) return {};
+  if ('thumbprints' in identity) return { certificate_thumbprints: [...identity.thumbprints] };
+  return { [`tls_client_auth_${identity.name}`]: identity.value };
+};
+
 const clientView = (row: ClientDetailRow): ClientView => ({
   client_id: row.clientId,
   name: row.name,
   auth_method: row.authMethod,
+  ...identityView(row.certificateIdentity),
   jwks: row.jwks === null ? null : JSON.parse(row.jwks),
   jwks_uri: row.jwksUri,
   grant_types: [...row.grantTypes],
@@ -118,7 +126,7 @@ async function act<T>(
 }
 
 /** How the client is to authenticate from now on; a member that is not given stays as it is. */
-export type AuthenticationChanges = GivenKeys & { readonly authMethod?: ConfidentialMethod | undefined };
+export type AuthenticationChanges = GivenAuthentication & { readonly authMethod?: ConfidentialMethod | undefined };
 
 /** New keys, or another method: like a new secret, they give their holder what users allowed the client. */
 async function changeAuthentication(
@@ -127,19 +135,18 @@ async function changeAuthentication(
   {
     client,
     authMethod = client.authMethod as ConfidentialMethod,
-    jwks,
-    jwksUri,
+    ...changed
   }: AuthenticationChanges & {
     readonly client: ClientDetailRow;
   },
   caller: Caller,
 ): Promise<void> {
-  const isSame = authMethod === client.authMethod && jwks === undefined && jwksUri === undefined;
+  const isSame = authMethod === client.authMethod && Object.values(changed).every((value) => value === undefined);
   if (isSame) return;
   if (client.authMethod === 'none') throw clientWithoutSecret();
-  const keys = storedKeys(authMethod, { jwks, jwksUri });
+  const stored = storedAuthentication(authMethod, changed);
   await guardConsents(tx, ports, { client, changes: {} }, caller);
-  await setClientAuthentication(tx, client.clientId, { authMethod, ...keys });
+  await setClientAuthentication(tx, client.clientId, { authMethod, ...stored });
 }
 
 /**
@@ -156,8 +163,8 @@ export async function updateClient(
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
-    const settings = settingsAfter(client, changes);
     const { authMethod = client.authMethod } = authentication;
+    const settings = settingsAfter(client, changes, authMethod);
     assertSettingsAgree({ ...settings, authMethod, origin: client.origin });
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);

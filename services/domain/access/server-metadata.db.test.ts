@@ -9,6 +9,7 @@ const address = {
   issuer: 'https://auth.example.test',
   publicUrl: 'https://api.example.test',
   bindsCertificates: false,
+  certificateAuthorities: { exist: false },
 };
 const closed: HasClientSettings['clientSettings'] = {
   registration: 'off',
@@ -38,8 +39,14 @@ test('the documents contain the issuer byte for byte, endpoints of this address 
   try {
     const access = createAccessDirectory(harness.ports);
     await access.load();
-    const document = (settings: Partial<typeof closed> = {}, bindsCertificates = false) =>
-      serverMetadata({ access, ...address, bindsCertificates, clientSettings: { ...closed, ...settings } });
+    const document = (settings: Partial<typeof closed> = {}, bindsCertificates = false, exist = false) =>
+      serverMetadata({
+        access,
+        ...address,
+        bindsCertificates,
+        certificateAuthorities: { exist },
+        clientSettings: { ...closed, ...settings },
+      });
     const closedDocument = document();
     expect(closedDocument.issuer).toBe(address.issuer);
     const endpoints = Object.entries(closedDocument).filter(([name]) => /_(endpoint|uri)$/.test(name));
@@ -56,6 +63,15 @@ test('the documents contain the issuer byte for byte, endpoints of this address 
       client_id_metadata_document_supported: true,
       tls_client_certificate_bound_access_tokens: true,
     });
+    const methodsOf = (...certificates: [boolean, boolean]) =>
+      document({}, ...certificates).introspection_endpoint_auth_methods_supported.filter((name) =>
+        name.includes('tls'),
+      );
+    expect([methodsOf(false, true), methodsOf(true, false), methodsOf(true, true)]).toEqual([
+      [],
+      ['self_signed_tls_client_auth'],
+      ['tls_client_auth', 'self_signed_tls_client_auth'],
+    ]);
     expect(closedDocument.scopes_supported).toEqual(resourceMetadata({ access, ...address }).scopes_supported);
   } finally {
     await harness.close();

@@ -1,6 +1,12 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
-import { ASSERTION_ALGORITHMS, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
+import type { CertificateAuthorities } from './certificates/certificate-authorities.ts';
+import {
+  ASSERTION_ALGORITHMS,
+  CONFIDENTIAL_METHODS,
+  type ConfidentialMethod,
+  usesCertificate,
+} from './client-auth-shapes.ts';
 import type { HasClientSettings } from './client-settings.ts';
 import { GRANT_TYPES } from './grant-shapes.ts';
 
@@ -11,6 +17,8 @@ export type HasPublicAddress = {
   readonly publicUrl: string;
   /** Tokens are bound to the client certificate that trusted proxies pass on (RFC 8705 §3.3). */
   readonly bindsCertificates: boolean;
+  /** Authorities of clients that authenticate by a name in their certificate (RFC 8705 §2.1). */
+  readonly certificateAuthorities: Pick<CertificateAuthorities, 'exist'>;
 };
 
 /** Claims of ID tokens and UserInfo. */
@@ -32,6 +40,17 @@ const CLAIMS = [
   'picture',
   'updated_at',
 ] as const;
+
+/** Methods of confidential clients; those by certificate only as far as certificates are read and verified. */
+export const confidentialMethods = ({
+  bindsCertificates,
+  certificateAuthorities,
+}: Pick<HasPublicAddress, 'bindsCertificates' | 'certificateAuthorities'>): readonly ConfidentialMethod[] =>
+  CONFIDENTIAL_METHODS.filter(
+    (method) =>
+      !usesCertificate(method) ||
+      (bindsCertificates && (method === 'self_signed_tls_client_auth' || certificateAuthorities.exist)),
+  );
 
 /** Permissions, and the scopes of the first-party client. */
 const scopesOf = ({ access }: HasAccess): string[] =>
@@ -71,6 +90,7 @@ export type ServerMetadata = {
 /** Authorization server metadata (RFC 8414 §2), with only the enabled endpoints. */
 export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicAddress): ServerMetadata {
   const { issuer, publicUrl, clientSettings } = ports;
+  const methods = confidentialMethods(ports);
   return {
     issuer,
     authorization_endpoint: `${publicUrl}/oauth2/authorize`,
@@ -93,11 +113,11 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: scopesOf(ports),
     // `none` is a public client, which identifies itself by its client_id.
-    token_endpoint_auth_methods_supported: [...CONFIDENTIAL_METHODS, 'none'],
+    token_endpoint_auth_methods_supported: [...methods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
-    introspection_endpoint_auth_methods_supported: CONFIDENTIAL_METHODS,
+    introspection_endpoint_auth_methods_supported: methods,
     introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
-    revocation_endpoint_auth_methods_supported: [...CONFIDENTIAL_METHODS, 'none'],
+    revocation_endpoint_auth_methods_supported: [...methods, 'none'],
     revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
   };
 }

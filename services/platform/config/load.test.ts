@@ -169,6 +169,8 @@ describe('CVE-2026-92395: proxies whose X-Forwarded-For is trusted', () => {
     for (const name of ['client cert', 'client:cert', '-'])
       expect(refused({ ...proxy, CLIENT_CERT_HEADER: name })).toEqual(['CLIENT_CERT_HEADER']);
     expect(refused({ CLIENT_CERT_HEADER: 'Client-Cert' })).toEqual(['CLIENT_CERT_HEADER']);
+    expect(refused({ ...proxy, CLIENT_CERT_CA_FILE: '/etc/ca.pem' })).toEqual(['CLIENT_CERT_CA_FILE']);
+    expect(refused({ ...proxy, CLIENT_CERT_HEADER: 'Client-Cert', CLIENT_CERT_CA_FILE: '/etc/ca.pem' })).toEqual([]);
   });
 });
 

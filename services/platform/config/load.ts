@@ -163,6 +163,12 @@ function unsafeSettings(config: Config): ConfigProblem[] {
       'is set without TRUSTED_PROXIES: no proxy may send it',
       'set TRUSTED_PROXIES to the proxies that terminate TLS, or unset it',
     );
+  if (server.clientCertAuthoritiesFile !== undefined && server.clientCertHeader === undefined)
+    refuse(
+      'CLIENT_CERT_CA_FILE',
+      'is set without CLIENT_CERT_HEADER: no certificate is read',
+      'set CLIENT_CERT_HEADER to the header in which the proxy forwards certificates, or unset it',
+    );
   if (production && server.publicUrl === undefined)
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
   if (production && server.publicUrl?.startsWith('http:'))

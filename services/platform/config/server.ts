@@ -53,6 +53,11 @@ export const serverSettings = defineSettings({
     schema: optionalHeader(),
     use: 'Header in which trusted proxies forward the client certificate of a connection; unset: none is read.',
   },
+  clientCertAuthoritiesFile: {
+    env: 'CLIENT_CERT_CA_FILE',
+    schema: optionalText(1_024),
+    use: 'PEM file with the authorities that issue client certificates; clients may then authenticate with tls_client_auth.',
+  },
   metricsSocket: {
     env: 'SALLYPORT_METRICS_SOCKET',
     schema: optionalText(1_024),

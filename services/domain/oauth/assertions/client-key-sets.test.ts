@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
+import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
 import type { GuardedFetch } from '../guarded-fetch.ts';
 import { createClientKeySets } from './client-key-sets.ts';
 
@@ -119,6 +120,7 @@ test('two addresses of one host are fetched at once, and 32 in all; a set in use
   const release = hold();
   const ofHost = [1, 2].map((at) => sets.keysOf(remote(`https://app.example/${at}`)));
   expect(await sets.keysOf(remote('https://app.example/3'))).toBe('busy');
+  expect(await sets.certificatesOf(remote('https://app.example/3'))).toBe('busy');
   expect(await has(remote(), maker.jwk.kid), 'a known set of this host').toBe(true);
   expect(await sets.newerKeysOf(remote())).toBeNull();
   const more = Array.from({ length: 30 }, (_, at) => sets.keysOf(remote(`https://h${at}.example/keys`)));
@@ -153,6 +155,28 @@ test('ports of one host count as one host', async () => {
   expect(await sets.keysOf(remote('https://app.example:3/keys'))).toBe('busy');
   release();
   await Promise.all(held);
+});
+
+test('a set at an address may have certificates, keys or both', async () => {
+  const certificate = { kty: 'EC', x5c: [derOf(CERTIFICATE)] };
+  const { sets, served, pass } = harness();
+  served.keys = [certificate];
+  expect(await sets.certificatesOf(remote())).toEqual([CERTIFICATE.thumbprint]);
+  expect(await sets.keysOf(remote()), 'of the same set').toBeNull();
+  expect(await sets.newerCertificatesOf(remote()), 'within the cool-down').toBeNull();
+  pass(30);
+  served.keys = [certificate, maker.jwk];
+  expect(await sets.newerCertificatesOf(remote())).toEqual([CERTIFICATE.thumbprint]);
+  expect(await sets.keysOf(remote())).toBeTypeOf('function');
+  pass(30);
+  served.keys = [maker.jwk];
+  expect(await sets.newerCertificatesOf(remote())).toBeNull();
+  expect(await sets.certificatesOf(remote())).toBeNull();
+  pass(30);
+  served.keys = [certificate];
+  expect(await sets.newerKeysOf(remote())).toBeNull();
+  served.fails = true;
+  expect(await sets.certificatesOf(remote('https://other.example/keys'))).toBeNull();
 });
 
 test('a fetch that never ends is abandoned', async () => {

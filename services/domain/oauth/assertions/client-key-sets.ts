@@ -1,5 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import type { Client } from '#services/domain/access/access-directory.ts';
+import { identityOfJwks } from '#services/domain/access/certificates/certificate-identity.ts';
 import { readClientKeys } from '#services/domain/access/client-keys.ts';
 import type { Clock } from '#services/domain/ports.ts';
 import type { GuardedFetch } from '../guarded-fetch.ts';
@@ -7,13 +8,17 @@ import type { GuardedFetch } from '../guarded-fetch.ts';
 /** The keys of one client, found by the header of an assertion. */
 export type ClientKeySet = ReturnType<typeof createLocalJWKSet>;
 
-type KeyedClient = Pick<Client, 'jwks' | 'jwksUri' | 'origin'>;
+type RemoteClient = Pick<Client, 'jwksUri' | 'origin'>;
+type KeyedClient = RemoteClient & Pick<Client, 'jwks'>;
 
 export type ClientKeySets = {
   /** `busy`: too many sets are being fetched; null: the client has no usable keys now. Never rejects. */
   keysOf(client: KeyedClient): Promise<ClientKeySet | 'busy' | null>;
   /** The keys of `jwks_uri` read again, if the last attempt is long enough ago; null if there is no newer set. */
   newerKeysOf(client: KeyedClient): Promise<ClientKeySet | null>;
+  /** The thumbprints of the certificates (`x5c`) in the set at `jwks_uri`, in the same way. */
+  certificatesOf(client: RemoteClient): Promise<readonly string[] | 'busy' | null>;
+  newerCertificatesOf(client: RemoteClient): Promise<readonly string[] | null>;
 };
 
 export type HasClientKeySets = { readonly clientKeySets: ClientKeySets };
@@ -35,11 +40,21 @@ const COOL_DOWN_MS = 30_000;
 /** Sets that are kept, of each kind. */
 const KEPT_MAX = 1_000;
 
-type Fetched = { readonly keys: ClientKeySet; readonly readAtMs: number };
+/** What the set at an address has: keys for signatures, certificates, or both. */
+type RemoteSet = { readonly keys: ClientKeySet | null; readonly thumbprints: readonly string[] | null };
+type Fetched = { readonly set: RemoteSet; readonly readAtMs: number };
 type Remote = { readonly uri: string; readonly isVetted: boolean; fetched: Fetched | null; triedAtMs: number };
-type Reading = { readonly hostname: string; readonly isVetted: boolean; readonly read: Promise<ClientKeySet | null> };
+type Reading = { readonly hostname: string; readonly isVetted: boolean; readonly read: Promise<RemoteSet | null> };
 
 const setOf = (jwks: unknown): ClientKeySet => createLocalJWKSet(jwks as JSONWebKeySet);
+
+function remoteSetOf(jwks: unknown): RemoteSet | null {
+  const read = readClientKeys(jwks);
+  const certificates = identityOfJwks(jwks);
+  const keys = typeof read === 'string' ? null : setOf(read);
+  const thumbprints = typeof certificates === 'string' ? null : certificates.thumbprints;
+  return keys === null && thumbprints === null ? null : { keys, thumbprints };
+}
 
 /** Keeps the newest entries of a map that iterates oldest first. */
 function keep<T>(kept: Map<string, T>, name: string, value: T): T {
@@ -50,9 +65,9 @@ function keep<T>(kept: Map<string, T>, name: string, value: T): T {
 }
 
 /**
- * The keys of clients, imported once. Those at a `jwks_uri` are fetched when they are first needed: public addresses
+ * The keys and certificates of clients, imported once. Those at a `jwks_uri` are fetched when they are first needed: public addresses
  * only, no redirect, limited in size and time. Requests for one address share a fetch, and failures are remembered for
- * the cool-down, so that assertions cannot make this copy send requests to others.
+ * the cool-down, so that requests cannot make this copy send requests to others.
  * @param allowsPrivate for development: keys may be on a private network and without TLS
  */
 export function createClientKeySets(
@@ -66,13 +81,12 @@ export function createClientKeySets(
   const running = new Map<string, Reading>();
   const rules = { allowsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
 
-  async function fetchKeys(uri: string): Promise<ClientKeySet | null> {
+  async function fetchSet(uri: string): Promise<RemoteSet | null> {
     try {
       const answer = await fetchGuarded(rules, uri, {
         headers: { accept: 'application/jwk-set+json, application/json' },
       });
-      const read = answer.status === 200 ? readClientKeys(JSON.parse(await answer.text())) : '';
-      return typeof read === 'string' ? null : setOf(read);
+      return answer.status === 200 ? remoteSetOf(JSON.parse(await answer.text())) : null;
     } catch {
       // The reason would tell an attacker about the internal network.
       return null;
@@ -89,7 +103,7 @@ export function createClientKeySets(
     );
   }
 
-  function readAgain(remote: Remote): Promise<ClientKeySet | 'busy' | null> {
+  function readAgain(remote: Remote): Promise<RemoteSet | 'busy' | null> {
     const { uri, isVetted } = remote;
     const name = `${isVetted} ${uri}`;
     const begun = running.get(name);
@@ -100,11 +114,11 @@ export function createClientKeySets(
     remote.triedAtMs = clock.monotonic();
     const abandoned = Promise.withResolvers<null>();
     const timer = setTimeout(() => abandoned.resolve(null), ABANDON_MS);
-    const read = Promise.race([fetchKeys(uri), abandoned.promise]).then((keys) => {
+    const read = Promise.race([fetchSet(uri), abandoned.promise]).then((set) => {
       clearTimeout(timer);
       running.delete(name);
-      if (keys !== null) remote.fetched = { keys, readAtMs: clock.monotonic() };
-      return keys;
+      if (set !== null) remote.fetched = { set, readAtMs: clock.monotonic() };
+      return set;
     });
     running.set(name, { hostname, isVetted, read });
     return read;
@@ -116,21 +130,38 @@ export function createClientKeySets(
     return keep(remotes, uri, remotes.get(uri) ?? fresh);
   }
 
+  async function setAt({ jwksUri, origin }: RemoteClient): Promise<RemoteSet | 'busy' | null> {
+    if (jwksUri === null) return null;
+    const remote = remoteOf(jwksUri, origin === 'admin');
+    const { fetched } = remote;
+    const ageMs = fetched === null ? Number.POSITIVE_INFINITY : clock.monotonic() - fetched.readAtMs;
+    if (fetched !== null && ageMs < FRESH_MS) return fetched.set;
+    const read = await readAgain(remote);
+    return (read === null || read === 'busy') && fetched !== null && ageMs < STALE_MS ? fetched.set : read;
+  }
+
+  async function newerSetAt({ jwksUri, origin }: RemoteClient): Promise<RemoteSet | null> {
+    if (jwksUri === null) return null;
+    const read = await readAgain(remoteOf(jwksUri, origin === 'admin'));
+    return read === 'busy' ? null : read;
+  }
+
   return {
-    async keysOf({ jwks, jwksUri, origin }) {
+    async keysOf(client) {
+      const { jwks } = client;
       if (jwks !== null) return keep(registered, jwks, registered.get(jwks) ?? setOf(JSON.parse(jwks)));
-      if (jwksUri === null) return null;
-      const remote = remoteOf(jwksUri, origin === 'admin');
-      const { fetched } = remote;
-      const ageMs = fetched === null ? Number.POSITIVE_INFINITY : clock.monotonic() - fetched.readAtMs;
-      if (fetched !== null && ageMs < FRESH_MS) return fetched.keys;
-      const read = await readAgain(remote);
-      return (read === null || read === 'busy') && fetched !== null && ageMs < STALE_MS ? fetched.keys : read;
+      const set = await setAt(client);
+      return set === null || set === 'busy' ? set : set.keys;
     },
-    async newerKeysOf({ jwksUri, origin }) {
-      if (jwksUri === null) return null;
-      const read = await readAgain(remoteOf(jwksUri, origin === 'admin'));
-      return read === 'busy' ? null : read;
+    async newerKeysOf(client) {
+      return (await newerSetAt(client))?.keys ?? null;
+    },
+    async certificatesOf(client) {
+      const set = await setAt(client);
+      return set === null || set === 'busy' ? set : set.thumbprints;
+    },
+    async newerCertificatesOf(client) {
+      return (await newerSetAt(client))?.thumbprints ?? null;
     },
   };
 }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { AUTH_METHODS } from '#services/domain/access/client-auth-shapes.ts';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
+import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
 import { type MetadataRules, readClientMetadata } from './client-metadata.ts';
 
 const REDIRECT = 'https://app.example/cb';
@@ -7,22 +9,53 @@ const BYE = 'https://app.example/bye';
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const rules: MetadataRules = {
   defaultAuthMethod: 'none',
-  authMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+  authMethods: AUTH_METHODS,
   scopes: ['openid', 'email', 'offline_access'],
 };
 const read = (members: object, changes: Partial<MetadataRules> = {}) =>
   readClientMetadata({ redirect_uris: [REDIRECT], ...members }, { ...rules, ...changes });
 
 const maker = newAssertionMaker();
+const named = { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example' };
+const certified = {
+  token_endpoint_auth_method: 'self_signed_tls_client_auth',
+  jwks: { keys: [{ kty: 'EC', x5c: [derOf(CERTIFICATE)] }] },
+};
 const keyed = { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [maker.jwk] } };
 
 describe('client metadata (RFC 7591 §2)', () => {
   test('a client that signs assertions registers its public keys, or where they are', () => {
     const { kid, kty, crv, x, y } = maker.jwk;
-    const { keys } = read(keyed);
-    expect([JSON.parse(keys.jwks as string), keys.jwksUri]).toEqual([{ keys: [{ kid, kty, crv, x, y }] }, null]);
+    const { authentication } = read(keyed);
+    expect([JSON.parse(authentication.jwks as string), authentication.jwksUri]).toEqual([
+      { keys: [{ kid, kty, crv, x, y }] },
+      null,
+    ]);
     const uri = 'https://app.example/keys';
-    expect(read({ ...keyed, jwks: undefined, jwks_uri: uri }).keys).toEqual({ jwks: null, jwksUri: uri });
+    expect(read({ ...keyed, jwks: undefined, jwks_uri: uri }).authentication).toEqual({
+      jwks: null,
+      jwksUri: uri,
+      certificateIdentity: null,
+    });
+  });
+
+  test('a client with a certificate registers one name of it, the certificate, or where it is', () => {
+    const authentication = (members: object) => read(members).authentication;
+    expect(authentication(named)).toMatchObject({ certificateIdentity: { name: 'san_dns', value: 'app.example' } });
+    expect(authentication(certified)).toMatchObject({
+      jwks: null,
+      certificateIdentity: { thumbprints: [CERTIFICATE.thumbprint] },
+    });
+    const uri = 'https://app.example/keys';
+    expect(authentication({ ...certified, jwks: undefined, jwks_uri: uri })).toMatchObject({
+      jwksUri: uri,
+      certificateIdentity: null,
+    });
+    expect(authentication({ ...named, token_endpoint_auth_method: 'none', jwks_uri: 7 }), 'not read').toEqual({
+      jwks: null,
+      jwksUri: null,
+      certificateIdentity: null,
+    });
   });
 
   test('omitted members have their defaults, and unsupported members are ignored', () => {
@@ -33,7 +66,7 @@ describe('client metadata (RFC 7591 §2)', () => {
       grantTypes: ['authorization_code'],
       responseTypes: ['code'],
       authMethod: 'none',
-      keys: { jwks: null, jwksUri: null },
+      authentication: { jwks: null, jwksUri: null, certificateIdentity: null },
       scopes: ['openid', 'email', 'offline_access'],
       dpopBound: false,
       certificateBound: false,
@@ -63,7 +96,7 @@ describe('client metadata (RFC 7591 §2)', () => {
       grantTypes: ['authorization_code', 'refresh_token'],
       responseTypes: ['code'],
       authMethod: 'client_secret_post',
-      keys: { jwks: null, jwksUri: null },
+      authentication: { jwks: null, jwksUri: null, certificateIdentity: null },
       scopes: ['openid', 'email'],
       dpopBound: true,
       certificateBound: true,
@@ -104,6 +137,10 @@ describe('client metadata (RFC 7591 §2)', () => {
     ['private_key_jwt with both kinds of keys', { ...keyed, jwks_uri: 'https://app.example/keys' }],
     ['a key address that is not a string', { ...keyed, jwks: undefined, jwks_uri: 7 }],
     ['a key address without TLS', { ...keyed, jwks: undefined, jwks_uri: 'http://app.example/keys' }],
+    ['two names of a certificate', { ...named, tls_client_auth_san_ip: '192.0.2.1' }],
+    ['a name of a certificate that is not a string', { ...named, tls_client_auth_san_dns: 7 }],
+    ['a method by certificate without one', { token_endpoint_auth_method: 'self_signed_tls_client_auth' }],
+    ['more than four certificates', { ...certified, jwks: { keys: Array(5).fill(certified.jwks.keys[0]) } }],
     ['more than four keys', { ...keyed, jwks: { keys: Array.from({ length: 5 }, () => maker.jwk) } }],
     ['a scope with a quote', { scope: 'open"id' }],
     ['no allowed scope', { scope: 'users:manage' }],

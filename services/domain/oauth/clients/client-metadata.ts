@@ -1,8 +1,13 @@
 import { z } from 'zod';
-import { AUTH_METHODS, type AuthMethod } from '#services/domain/access/client-auth-shapes.ts';
-import { chooseKeys, NO_KEYS, type StoredKeys } from '#services/domain/access/client-keys.ts';
+import {
+  CERTIFICATE_NAME_MEMBERS,
+  certificateNamesOf,
+  type GivenNames,
+} from '#services/domain/access/certificates/certificate-shapes.ts';
+import { AUTH_METHODS, type AuthMethod, usesSecret } from '#services/domain/access/client-auth-shapes.ts';
 import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
 import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
+import { chooseAuthentication, type StoredAuthentication } from '#services/domain/access/stored-authentication.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
 
 /** The supported metadata of a client (RFC 7591 §2). */
@@ -14,8 +19,8 @@ export type ClientMetadata = {
   readonly grantTypes: readonly string[];
   readonly responseTypes: readonly string[];
   readonly authMethod: AuthMethod;
-  /** With `private_key_jwt`. */
-  readonly keys: StoredKeys;
+  /** Keys, certificates or the name of a certificate; with the methods that need them. */
+  readonly authentication: StoredAuthentication;
   readonly scopes: readonly string[];
   /** RFC 9449 §5.2. */
   readonly dpopBound: boolean;
@@ -87,11 +92,14 @@ function scopesOf(scope: string | undefined, allowed: readonly string[]): readon
   return scopes;
 }
 
-/** Keys of a client that authenticates with a secret, or not at all, are ignored (RFC 7591 §2). */
-function keysOf(authMethod: AuthMethod, { jwks, jwks_uri: uri }: { jwks?: unknown; jwks_uri?: unknown }): StoredKeys {
-  if (authMethod !== 'private_key_jwt') return NO_KEYS;
-  if (uri !== undefined && typeof uri !== 'string') throw invalid('jwks_uri is not a string.');
-  const chosen = chooseKeys({ jwks, jwksUri: uri }, KEYS_MAX);
+/** Members that the method does not read are ignored (RFC 7591 §2). */
+function authenticationOf(authMethod: AuthMethod, given: Readonly<Record<string, unknown>>): StoredAuthentication {
+  const isRead = authMethod !== 'none' && !usesSecret(authMethod);
+  const members = isRead ? ['jwks_uri', ...CERTIFICATE_NAME_MEMBERS] : [];
+  const unread = members.find((member) => given[member] !== undefined && typeof given[member] !== 'string');
+  if (unread !== undefined) throw invalid(`${unread} is not a string.`);
+  const { jwks, jwks_uri: jwksUri, ...others } = given as GivenNames & { jwks?: unknown; jwks_uri?: string };
+  const chosen = chooseAuthentication(authMethod, { jwks, jwksUri, ...certificateNamesOf(others) }, KEYS_MAX);
   if ('why' in chosen) throw invalid(`${chosen.at} ${chosen.why}.`);
   return chosen;
 }
@@ -120,7 +128,7 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
     grantTypes,
     responseTypes: [...new Set(responseTypes)],
     authMethod,
-    keys: keysOf(authMethod, given),
+    authentication: authenticationOf(authMethod, given),
     scopes: scopesOf(data.scope, rules.scopes),
     dpopBound: data.dpop_bound_access_tokens,
     certificateBound: data.tls_client_certificate_bound_access_tokens,

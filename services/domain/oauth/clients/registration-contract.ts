@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CERTIFICATE_NAME_MEMBERS } from '#services/domain/access/certificates/certificate-shapes.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   idempotencyKeyReused,
@@ -17,6 +18,13 @@ import {
 /** Documents a member without validating it: `readClientMetadata` answers with the error codes of RFC 7591 §3.2.2. */
 const member = (description: string) => z.unknown().optional().meta({ description });
 
+/** The same schema for each name of a certificate. */
+const names = <T>(schema: T): Record<(typeof CERTIFICATE_NAME_MEMBERS)[number], T> =>
+  Object.fromEntries(CERTIFICATE_NAME_MEMBERS.map((name) => [name, schema])) as Record<
+    (typeof CERTIFICATE_NAME_MEMBERS)[number],
+    T
+  >;
+
 export const selfRegisterClientEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/register',
@@ -31,10 +39,13 @@ export const selfRegisterClientEndpoint = defineEndpoint({
     redirect_uris: member('Up to 4 URIs of up to 512 characters; https, loopback, or a private-use scheme.'),
     post_logout_redirect_uris: member('Where it may send users after they sign out; limits as for redirect_uris.'),
     token_endpoint_auth_method: member(
-      'client_secret_basic by default; also client_secret_post, private_key_jwt, or none.',
+      'client_secret_basic by default; also client_secret_post, private_key_jwt, none, and tls_client_auth and self_signed_tls_client_auth if the metadata lists them.',
     ),
-    jwks: member('JWK set of up to 4 public keys, with private_key_jwt (RFC 7523).'),
+    jwks: member(
+      'JWK set of up to 4 public keys, with private_key_jwt (RFC 7523), or of up to 4 certificates in x5c, with self_signed_tls_client_auth (RFC 8705 §2.2).',
+    ),
     jwks_uri: member('The https URL of the JWK set instead.'),
+    ...names(member('With tls_client_auth, exactly one of these names of the certificate (RFC 8705 §2.1.2).')),
     grant_types: member('authorization_code by default; also refresh_token and the device grant.'),
     response_types: member('code, with authorization_code.'),
     client_name: member('Shown to users; up to 128 characters.'),
@@ -60,8 +71,9 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       redirect_uris: z.array(z.string()),
       post_logout_redirect_uris: z.array(z.string()),
       token_endpoint_auth_method: z.string(),
-      jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).optional(),
+      jwks: z.object({ keys: z.array(z.record(z.string(), z.union([z.string(), z.array(z.string())]))) }).optional(),
       jwks_uri: z.string().optional(),
+      ...names(z.string().optional()),
       grant_types: z.array(z.string()),
       response_types: z.array(z.string()),
       scope: z.string(),

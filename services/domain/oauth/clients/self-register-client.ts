@@ -1,22 +1,28 @@
 import type { HasAccessChanged } from '#services/domain/access/access-changed.ts';
 import { clientSecretHash } from '#services/domain/access/access-directory.ts';
-import { AUTH_METHODS, usesSecret } from '#services/domain/access/client-auth-shapes.ts';
+import { certificateNamesOf, type GivenNames } from '#services/domain/access/certificates/certificate-shapes.ts';
+import { usesSecret } from '#services/domain/access/client-auth-shapes.ts';
 import type { ClientJwks } from '#services/domain/access/client-keys.ts';
 import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
+import { confidentialMethods, type HasPublicAddress } from '#services/domain/access/server-metadata.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { registrationClosed, registrationFull } from '../client-errors.ts';
 import { prefixHash } from '../open-requests.ts';
-import { readClientMetadata } from './client-metadata.ts';
+import { type ClientMetadata, readClientMetadata } from './client-metadata.ts';
 import { countRegisteredFrom, countUnvettedClients, insertUnvettedClient } from './unvetted-clients.store.ts';
 
 export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> &
   HasAccessChanged &
+  Pick<HasPublicAddress, 'bindsCertificates' | 'certificateAuthorities'> &
   HasClientSettings & { readonly keyRing: Pick<KeyRing, 'secret'> };
 
+/** The certificates of a client that authenticates by them, without the chains. */
+type RegisteredCertificates = { readonly keys: readonly { readonly kty: string; readonly x5c: readonly string[] }[] };
+
 /** RFC 7591 §3.2.1. */
-export type RegisteredClient = {
+export type RegisteredClient = GivenNames & {
   readonly client_id: string;
   readonly client_id_issued_at: number;
   readonly client_secret?: string;
@@ -25,7 +31,7 @@ export type RegisteredClient = {
   readonly redirect_uris: readonly string[];
   readonly post_logout_redirect_uris: readonly string[];
   readonly token_endpoint_auth_method: string;
-  readonly jwks?: ClientJwks;
+  readonly jwks?: ClientJwks | RegisteredCertificates;
   readonly jwks_uri?: string;
   readonly grant_types: readonly string[];
   readonly response_types: readonly string[];
@@ -40,6 +46,24 @@ export const UNVETTED_CLIENTS_MAX = 10_000;
 /** Unused clients per address or IPv6 /64: a twentieth of the maximum, so that one address cannot use it up. */
 export const UNUSED_FROM_ONE_ADDRESS_MAX = 500;
 const NAMELESS = 'An application without a name';
+
+/** What was registered of keys, certificates or the name of a certificate. */
+function recognisedBy(
+  { authentication: { jwks, jwksUri, certificateIdentity } }: ClientMetadata,
+  given: Readonly<Record<string, unknown>>,
+): Pick<RegisteredClient, 'jwks' | 'jwks_uri' | keyof GivenNames> {
+  if (jwksUri !== null) return { jwks_uri: jwksUri };
+  if (jwks !== null) return { jwks: JSON.parse(jwks) as ClientJwks };
+  if (certificateIdentity === null) return {};
+  if ('name' in certificateIdentity) return certificateNamesOf(given);
+  const { keys } = given.jwks as {
+    readonly keys: readonly { readonly kty?: unknown; readonly x5c?: readonly string[] }[];
+  };
+  const certified = keys.flatMap(({ kty, x5c }) =>
+    x5c === undefined ? [] : [{ kty: String(kty), x5c: x5c.slice(0, 1) }],
+  );
+  return { jwks: { keys: certified } };
+}
 
 /**
  * Registers a client at its own request (RFC 7591). Its users must consent, and the consent page says that the client
@@ -59,12 +83,11 @@ export async function selfRegisterClient(
   const metadata = readClientMetadata(given, {
     // RFC 7591 §2; an application that cannot keep a secret asks for `none`.
     defaultAuthMethod: 'client_secret_basic',
-    authMethods: AUTH_METHODS,
+    authMethods: [...confidentialMethods(ports), 'none'],
     scopes,
   });
   const clientId = ports.random.uuid();
   const secret = usesSecret(metadata.authMethod) ? ports.random.bytes(32).toString('base64url') : null;
-  const { jwks, jwksUri } = metadata.keys;
   const name = metadata.name ?? NAMELESS;
   const registeredFrom = caller.kind === 'anonymous' ? prefixHash(ports, caller.request) : null;
   const issuedAt = await ports.transact(async (tx) => {
@@ -98,8 +121,7 @@ export async function selfRegisterClient(
     redirect_uris: metadata.redirectUris,
     post_logout_redirect_uris: metadata.postLogoutRedirectUris,
     token_endpoint_auth_method: metadata.authMethod,
-    ...(jwks === null ? {} : { jwks: JSON.parse(jwks) as ClientJwks }),
-    ...(jwksUri === null ? {} : { jwks_uri: jwksUri }),
+    ...recognisedBy(metadata, given),
     grant_types: metadata.grantTypes,
     response_types: metadata.responseTypes,
     scope: metadata.scopes.join(' '),

@@ -65,10 +65,11 @@ const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
      scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
-     "certificateBoundAccessTokens", "userId", "registeredFrom", "postLogoutRedirectUris", jwks, "jwksUri")
+     "certificateBoundAccessTokens", "userId", "registeredFrom", "postLogoutRedirectUris", jwks, "jwksUri",
+     "certificateIdentity")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
      coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
-     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, $18, $19, $20
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, $18, $19, $20, $21::jsonb
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
@@ -154,6 +155,7 @@ export const evictDocumentClientOf = async (tx: Sql, userId: string): Promise<bo
 /** Returns the time of creation in Unix seconds; undefined if a client or a user already has the id. */
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
   const { metadata } = client;
+  const { jwks, jwksUri, certificateIdentity } = metadata.authentication;
   const rows = await tx.query<{ issuedAt: number }>(unvettedInsert, [
     client.id,
     client.clientId,
@@ -173,8 +175,9 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     client.userId,
     client.registeredFrom ?? null,
     metadata.postLogoutRedirectUris,
-    metadata.keys.jwks,
-    metadata.keys.jwksUri,
+    jwks,
+    jwksUri,
+    certificateIdentity === null ? null : JSON.stringify(certificateIdentity),
   ]);
   return rows[0]?.issuedAt;
 }

@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { AUTHORITY, BANK_CERTIFICATE } from '#testing/fakes/client-certificates.ts';
+import { clientAuthorities } from './client-authorities.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-authorities-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const { server } = loadConfig({});
+const from = (content: string) => {
+  const file = join(folder, 'ca.pem');
+  writeFileSync(file, content);
+  return clientAuthorities({ ...server, clientCertAuthoritiesFile: file });
+};
+
+test('there are authorities if and only if the setting names a file with some', () => {
+  expect(clientAuthorities(server).exist).toBe(false);
+  expect(from(AUTHORITY).exist).toBe(true);
+});
+
+test.each([
+  ['a missing file', () => clientAuthorities({ ...server, clientCertAuthoritiesFile: join(folder, 'none') }), /ENOENT/],
+  ['a folder', () => clientAuthorities({ ...server, clientCertAuthoritiesFile: folder }), /EISDIR/],
+  ['an empty file', () => from(''), /no certificate/],
+  ['the certificate of a client', () => from(BANK_CERTIFICATE.pem), /not an authority's/],
+])('a start with %s is refused, by the name of the setting', (_what, start, problem) => {
+  expect(start).toThrow(
+    expect.objectContaining({
+      problems: [expect.objectContaining({ env: 'CLIENT_CERT_CA_FILE', problem: expect.stringMatching(problem) })],
+    }),
+  );
+});

@@ -1,0 +1,78 @@
+import { clientCertificates } from '#observability/metrics/oauth.ts';
+import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasCertificateAuthorities } from '#services/domain/access/certificates/certificate-authorities.ts';
+import {
+  type CertificateDecision,
+  isAmong,
+  isCertificateOf,
+} from '#services/domain/access/certificates/certificate-identity.ts';
+import type { ClientCertificate } from '#services/domain/access/certificates/client-certificate.ts';
+import { usesCertificate } from '#services/domain/access/client-auth-shapes.ts';
+import { callerOfClient } from '#services/domain/access/client-caller.ts';
+import { clientKeysBusy } from '#services/domain/access/errors.ts';
+import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
+import { clientUnauthenticated } from '#services/platform/errors.ts';
+import type { HasClientKeySets } from '../assertions/client-key-sets.ts';
+
+export type CertificatePorts = Pick<Ports, 'clock'> & HasAccess & HasClientKeySets & HasCertificateAuthorities;
+
+type Outcome = Exclude<CertificateDecision, 'ok'> | 'none' | 'unreadable' | 'disabled' | 'no_keys' | 'busy';
+
+const BUSY_SECONDS = 5;
+
+function refused(outcome: Outcome, detail?: string): Error {
+  clientCertificates.add(1, { outcome });
+  if (outcome === 'busy') return clientKeysBusy({ retryAfterSeconds: BUSY_SECONDS });
+  return clientUnauthenticated(detail === undefined ? {} : { detail });
+}
+
+/** Among the certificates that the client publishes; a certificate that is not known may be a new one. */
+async function decideByAddress(
+  { clientKeySets, clock }: CertificatePorts,
+  client: Client,
+  certificate: ClientCertificate,
+): Promise<CertificateDecision> {
+  const thumbprints = await clientKeySets.certificatesOf(client);
+  if (thumbprints === 'busy') throw refused('busy');
+  if (thumbprints === null)
+    throw refused('no_keys', 'The certificates of the client cannot be read from its jwks_uri.');
+  const known = isAmong(thumbprints, certificate, clock.now());
+  if (known !== 'another') return known;
+  return isAmong((await clientKeySets.newerCertificatesOf(client)) ?? [], certificate, clock.now());
+}
+
+async function decisionOn(
+  ports: CertificatePorts,
+  client: Client,
+  certificate: ClientCertificate,
+): Promise<CertificateDecision> {
+  const { certificateIdentity } = client;
+  if (certificateIdentity === null) return decideByAddress(ports, client, certificate);
+  return isCertificateOf(certificateIdentity, certificate, ports.certificateAuthorities, ports.clock.now());
+}
+
+/**
+ * Authenticates a client by the certificate of its connection (`tls_client_auth`, `self_signed_tls_client_auth`, RFC 8705
+ * §2). Undefined if the client authenticates by another method.
+ * Throws `client_unauthenticated` (401), `client_keys_busy` (503).
+ * @param certificate forwarded by a trusted proxy; null: unreadable, undefined: none
+ */
+export async function authenticateCertificate(
+  ports: CertificatePorts,
+  clientId: string,
+  certificate: ClientCertificate | null | undefined,
+  request: RequestContext,
+): Promise<Caller | undefined> {
+  const client = ports.access.client(clientId);
+  if (client === undefined || !usesCertificate(client.authMethod)) return undefined;
+  if (client.disabled) throw refused('disabled');
+  if (certificate === null) throw refused('unreadable', 'The certificate of the connection cannot be read.');
+  if (certificate === undefined)
+    throw refused('none', 'The connection has no client certificate from a trusted proxy.');
+  const decision = await decisionOn(ports, client, certificate);
+  // Only the holder of the certificate learns this.
+  if (decision === 'expired') throw refused(decision, 'The certificate is expired or not valid yet.');
+  if (decision === 'another') throw refused(decision);
+  clientCertificates.add(1, { outcome: decision });
+  return callerOfClient(ports.access, client, request);
+}
