@@ -68,6 +68,7 @@ describe('on a running product', () => {
       'signing keys',
       'database roles',
       'clients',
+      'client certificates',
       'marks',
       'audit log',
       'audit sinks',

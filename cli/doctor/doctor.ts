@@ -14,6 +14,7 @@ import { type CommandError, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { auditChecks } from './audit.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
+import { clientCertificatesCheck } from './client-certificates.ts';
 import { clientsCheck } from './clients.ts';
 import { jobChecks } from './jobs.ts';
 import { limitsCheck } from './limits.ts';
@@ -144,6 +145,7 @@ const checks: readonly Check[] = [
   },
   rolesCheck,
   clientsCheck,
+  clientCertificatesCheck,
   marksCheck,
   ...auditChecks,
   ...jobChecks,
