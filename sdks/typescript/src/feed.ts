@@ -162,6 +162,7 @@ export function createFeedReader(context: Context): FeedReader {
   }
 
   function readOnce(): Promise<boolean> {
+    if (closing.signal.aborted) return Promise.resolve(false);
     inFlight ??= attempt(async () => {
       await (feed === 'file' ? readFile() : poll(context));
       onEvent({ type: 'feed_read', ...revocations.state() });
@@ -180,6 +181,7 @@ export function createFeedReader(context: Context): FeedReader {
   };
 
   async function turn(): Promise<void> {
+    if (closing.signal.aborted) return;
     if (feed !== 'file') keys.renewWhenDue();
     await (feed === 'sse' ? attempt(() => followStream(context, closing.signal)) : readOnce());
     if (!closing.signal.aborted) timer = later(() => void turn(), waitMs());
@@ -188,7 +190,7 @@ export function createFeedReader(context: Context): FeedReader {
   return {
     readOnce,
     start() {
-      if (feed !== 'off' && timer === undefined)
+      if (feed !== 'off' && timer === undefined && !closing.signal.aborted)
         timer = later(() => void turn(), feed === 'sse' ? 0 : feedInterval * 1_000);
     },
     close() {

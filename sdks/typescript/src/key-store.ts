@@ -39,6 +39,9 @@ export function createKeyStore(settings: Settings): KeyStore {
   let keys: KeySet = new Map();
   let text: string | undefined;
   let loadedAtMs = Number.NEGATIVE_INFINITY;
+  /** By the clock that is never set back. */
+  let freshUntilMonotonicMs = Number.NEGATIVE_INFINITY;
+  let triedAtMs = Number.NEGATIVE_INFINITY;
   let dueAtMs = Number.NEGATIVE_INFINITY;
   let unknownKidAtMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
@@ -48,12 +51,14 @@ export function createKeyStore(settings: Settings): KeyStore {
     keys = await importKeys(given);
     text = given;
     loadedAtMs = now() - ageMs;
+    freshUntilMonotonicMs = performance.now() - ageMs + (jwksTtl + maxStale) * 1_000;
     dueAtMs = loadedAtMs + ttlSeconds * 1_000;
     failures = 0;
     onEvent({ type: 'keys_loaded', keys: keys.size });
   }
 
   async function fetchSet(): Promise<boolean> {
+    triedAtMs = now();
     try {
       const { text: body, headers } = await fetchText({
         fetch: settings.fetch,
@@ -81,17 +86,19 @@ export function createKeyStore(settings: Settings): KeyStore {
 
   return {
     find: (kid) => keys.get(kid),
-    isFresh: () => now() <= loadedAtMs + (jwksTtl + maxStale) * 1_000,
+    isFresh: () => now() <= loadedAtMs + (jwksTtl + maxStale) * 1_000 && performance.now() <= freshUntilMonotonicMs,
     isLoaded: () => text !== undefined,
     isBehind: () => failures > 0,
     text: () => text,
     load: (given, ageMs) => load(given, ageMs),
     renew,
     renewWhenDue() {
-      if (now() >= dueAtMs) void renew();
+      // A clock that was set back must not put off what is due.
+      if (now() >= dueAtMs || now() < triedAtMs) void renew();
     },
     async renewForUnknownKid() {
-      if (inFlight === undefined && now() - unknownKidAtMs < jwksCooldown * 1_000) return;
+      const passedMs = now() - unknownKidAtMs;
+      if (inFlight === undefined && passedMs >= 0 && passedMs < jwksCooldown * 1_000) return;
       unknownKidAtMs = now();
       await renew();
     },

@@ -155,6 +155,8 @@ export function createRevocations(settings: Settings, keys: KeyStore): Revocatio
   /** When the newest complete answer was issued, by its own clock. */
   let issuedAt = Number.NEGATIVE_INFINITY;
   let freshUntil = Number.NEGATIVE_INFINITY;
+  /** The same by the clock that is never set back. */
+  let freshUntilMonotonicMs = Number.NEGATIVE_INFINITY;
   let bound = 2;
   /** The first parts of another incarnation: they replace the state when they are complete. */
   let next: { readonly memory: Memory; readonly incarnation: string; epoch: number } | undefined;
@@ -224,11 +226,14 @@ export function createRevocations(settings: Settings, keys: KeyStore): Revocatio
       sweep = sweeper(memory, nowSeconds);
       next = undefined;
       freshUntil = Number.NEGATIVE_INFINITY;
+      freshUntilMonotonicMs = Number.NEGATIVE_INFINITY;
     }
     if (!answer.complete || isHistory) return;
     issuedAt = Math.max(issuedAt, answer.issued_at);
     bound = answer.max_staleness_s;
-    freshUntil = Math.max(freshUntil, lastsUntil(answer));
+    const until = lastsUntil(answer);
+    freshUntil = Math.max(freshUntil, until);
+    freshUntilMonotonicMs = Math.max(freshUntilMonotonicMs, performance.now() + (until - nowSeconds()) * 1_000);
   }
 
   return {
@@ -248,7 +253,7 @@ export function createRevocations(settings: Settings, keys: KeyStore): Revocatio
       return claims.sid !== undefined && memory.sid.has(claims.sid) ? 'session_ended' : null;
     },
     isKeyRevoked: (kid) => memory.key.has(kid),
-    isFresh: () => nowSeconds() <= freshUntil,
+    isFresh: () => nowSeconds() <= freshUntil && performance.now() <= freshUntilMonotonicMs,
     async read(jws, isHistory = false) {
       const answer = await verified(jws);
       if (!isHistory) assertTimely(answer);

@@ -200,6 +200,29 @@ test('a stream that ends at once is not opened again at once', async () => {
     if (at > 0) expect(ms - (openedAtMs[at - 1] as number)).toBeGreaterThan(100);
 });
 
+test('a clock that is set back makes no outdated revocations look fresh', async () => {
+  const issuer = await createFakeIssuer({ maxStalenessSeconds: 0.3 });
+  let setBackMs = 0;
+  const { verifier } = verifierOf(issuer, { maxStale: 0, now: () => Date.now() - setBackMs });
+  await verifier.ready();
+  expect(verifier.state().fresh).toBe(true);
+  issuer.goStale();
+  setBackMs = 3_600_000;
+  await expect.poll(() => verifier.state().fresh).toBe(false);
+  expect((await verifier.verify(await issuer.mint())).code).toBe('revocation_state_stale');
+});
+
+test('a verifier that was closed reads nothing more', async () => {
+  const issuer = await createFakeIssuer();
+  for (const feed of ['poll', 'sse'] as const) {
+    const { verifier } = verifierOf(issuer, { feed, feedInterval: 0.05 });
+    verifier.close();
+    await verifier.verify(await issuer.mint());
+  }
+  await new Promise((done) => setTimeout(done, 200));
+  expect([...issuer.requests.keys()]).toEqual(['/.well-known/jwks.json']);
+});
+
 /** A feed whose answers the test writes and signs. */
 async function forgedFeed() {
   const issuer = await createFakeIssuer();

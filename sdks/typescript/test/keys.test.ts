@@ -133,6 +133,19 @@ describe('the key set', () => {
     expect(await codeOf(verifier, token)).toBe('unknown_key');
   });
 
+  test('a clock that is set back does not keep a new key from being fetched', async () => {
+    const issuer = await createFakeIssuer();
+    let setBackMs = 0;
+    const { verifier } = verifierOf(issuer, undefined, { now: () => Date.now() - setBackMs });
+    expect(await codeOf(verifier, await issuer.mint())).toBe('active');
+    await issuer.rotate();
+    expect(await codeOf(verifier, await issuer.mint())).toBe('active');
+    await issuer.rotate();
+    setBackMs = 3_600_000;
+    const iat = Math.floor((Date.now() - setBackMs) / 1_000);
+    expect(await codeOf(verifier, await issuer.mint({ iat }))).toBe('active');
+  });
+
   test('a rotation every second under load refuses no valid token', async () => {
     const issuer = await createFakeIssuer();
     const { verifier } = verifierOf(issuer, undefined, { jwksCooldown: 0 });

@@ -132,6 +132,11 @@ const listen = (server: Server): Promise<string> =>
     server.listen(0, '127.0.0.1', () => done(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)),
   );
 
+test('the how-to shows the code of the README', () => {
+  const page = readFileSync(resolve(PACKAGE, '../../docs/how-to/check-tokens.md'), 'utf8');
+  expect(page).toContain(`\`\`\`ts\n${blockOf('fastify')}\`\`\``);
+});
+
 test('the README code of a first protected route has at most 12 lines, and protects it', async () => {
   const block = blockOf('fastify');
   expect(block.trim().split('\n').length).toBeLessThanOrEqual(12);
