@@ -56,7 +56,8 @@ export function writeFeedFile(options: VerifierOptions & { readonly feedFile: st
       if (isRead) reading = next;
     }
     const jwks = keys.text();
-    if (!isRead || isClosed || jwks === undefined) return false;
+    // Verifiers take the keys of a new file for new, so outdated keys are not written.
+    if (!isRead || isClosed || jwks === undefined || !keys.isFresh()) return false;
     await writeFeedText(
       options.feedFile,
       jwks,

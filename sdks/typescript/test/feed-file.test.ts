@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   for (const one of open.splice(0)) one.close();
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, maxRetries: 5 });
 });
 
 /** Replaces the file as a writer does, with another stamp. */
@@ -118,6 +118,32 @@ describe('the writer and its verifiers', () => {
     const token = await issuer.mint({ sub: 'ada' });
     await expect.poll(() => codeOf(running, again)).toBe('active');
     expect(await codeOf(verifierOf(issuer).verifier, token)).toBe('active');
+  });
+
+  test('keys that the writer cannot renew do not become new by the file', async () => {
+    const issuer = await createFakeIssuer();
+    let isKeySetDown = false;
+    const writer = writeFeedFile({
+      ...{ ...issuer.options, feedFile, feedInterval: 0.05 },
+      fetch: async (input, init) =>
+        isKeySetDown && String(input).endsWith('jwks.json')
+          ? new Response(null, { status: 500 })
+          : issuer.fetch(input, init),
+    });
+    open.push(writer);
+    await writer.ready();
+    const { verifier } = verifierOf(issuer);
+    expect(await codeOf(verifier, await issuer.mint())).toBe('active');
+    isKeySetDown = true;
+    issuer.advance(361);
+    const token = await issuer.mint();
+    for (let time = 0; time < 10; time += 1) {
+      await new Promise((done) => setTimeout(done, 50));
+      expect((await verifier.verify(token)).ok).toBe(false);
+    }
+    isKeySetDown = false;
+    issuer.advance(31);
+    await expect.poll(async () => codeOf(verifier, await issuer.mint())).toBe('active');
   });
 
   test('a writer that cannot reach the API says so, and leaves the last file', async () => {
