@@ -41,6 +41,12 @@ const shown = (name: string, proof: string, code: Code = 'binding_mismatch', url
 const claimed = (name: string, claims: Changes, code?: Code) => shown(name, proofFor(bound, { claims }), code);
 const headed = (name: string, header: Changes, code?: Code) => shown(name, proofFor(bound, { header }), code);
 
+const ahead = (name: string, seconds: number, code: Code = 'binding_mismatch') =>
+  vector(`DPoP: ${name}`, bound, code, {
+    ...with_(proofFor(bound, { claims: { iat: NOW + 1 + seconds } })),
+    clockSkew: 30,
+  });
+
 const good = proofFor(bound);
 const privateJwk = { ...(proofHeader(es).jwk as object), d: es.privateJwk.d };
 
@@ -81,8 +87,11 @@ const dpop: Group = [
   claimed('an iat that is a text', { iat: String(NOW) }),
   claimed('a minute old', { iat: NOW - 59 }, 'active'),
   claimed('more than a minute old', { iat: NOW - 60 }),
-  claimed('from a clock within the skew ahead', { iat: NOW + 6 }, 'active'),
-  claimed('from a clock beyond the skew ahead', { iat: NOW + 7 }),
+  claimed('from a clock 10 s ahead', { iat: NOW + 11 }, 'active'),
+  claimed('from a clock 11 s ahead', { iat: NOW + 12 }),
+  claimed('from a clock a minute ahead', { iat: NOW + 61 }),
+  ahead('from a clock ahead, within a skew of half a minute', 30, 'active'),
+  ahead('from a clock ahead, beyond a skew of half a minute', 31),
   claimed('no hash of the token', { ath: undefined }),
   claimed('the hash of another token', { ath: sha256('another') }),
   claimed('with a nonce', { nonce: 'n' }, 'active'),

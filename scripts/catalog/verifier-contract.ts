@@ -1,5 +1,6 @@
 // The contract of the verifier packages in all languages: options, defaults, limits and codes. Written to
 // conformance/contract.json and to the constants of each package.
+import { CLIENT_AHEAD_SECONDS } from '#services/domain/tokens/client-clock.ts';
 import { verifierErrors } from '#services/domain/tokens/verify/verifier-errors.ts';
 
 type VerifierOption = {
@@ -117,6 +118,8 @@ const limits = {
   proofClaimCharacters: 256,
   /** Oldest DPoP proof that is accepted. */
   proofSeconds: 60,
+  /** How far the clock of a client that signs a proof may be ahead, if `clockSkew` is shorter. */
+  proofAheadSeconds: CLIENT_AHEAD_SECONDS,
   introspectionBytes: 65_536,
   introspectionsAtOnce: 64,
   shortestSecretBytes: 32,

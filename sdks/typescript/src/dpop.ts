@@ -66,12 +66,16 @@ function isSameAddress(claimed: unknown, expected: string): boolean {
 const isShortText = (value: unknown): value is string =>
   typeof value === 'string' && value !== '' && value.length <= LIMITS.proofClaimCharacters;
 
+/** FAPI 2.0 §5.3.2.1 allows clients 10 seconds. */
+export const aheadSeconds = ({ clockSkew }: { readonly clockSkew: number }): number =>
+  Math.max(clockSkew, LIMITS.proofAheadSeconds);
+
 function claimsFit({ htm, htu, jti, iat, nonce }: JsonObject, expected: ProofExpectations): boolean {
   if (htm !== expected.method || !isSameAddress(htu, expected.url)) return false;
   if (!isShortText(jti) || (nonce !== undefined && !isShortText(nonce))) return false;
   if (typeof iat !== 'number' || !Number.isFinite(iat)) return false;
   const now = Math.floor(expected.now);
-  return iat <= now + expected.clockSkew && iat >= now - LIMITS.proofSeconds;
+  return iat <= now + aheadSeconds(expected) && iat >= now - LIMITS.proofSeconds;
 }
 
 /**

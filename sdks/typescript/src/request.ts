@@ -1,5 +1,5 @@
 import { type Refusal, refuse } from './codes.ts';
-import type { Proof } from './dpop.ts';
+import { aheadSeconds, type Proof } from './dpop.ts';
 import { LIMITS } from './generated/contract.ts';
 import type { Accepted, Requirements, Verifier } from './verifier.ts';
 
@@ -98,7 +98,7 @@ function responseOf(
 
 /** Remembers proofs for as long as each could be accepted, in two generations. */
 function createUsedProofs({ now, clockSkew }: Verifier['settings']): (proof: Proof) => boolean {
-  const windowMs = (LIMITS.proofSeconds + 2 * clockSkew + 1) * 1_000;
+  const windowMs = (LIMITS.proofSeconds + 2 * aheadSeconds({ clockSkew }) + 1) * 1_000;
   let young = new Set<string>();
   let old = new Set<string>();
   let turnedAtMs = now();

@@ -66,6 +66,7 @@ export const LIMITS = {
   "proofCharacters": 8192,
   "proofClaimCharacters": 256,
   "proofSeconds": 60,
+  "proofAheadSeconds": 10,
   "introspectionBytes": 65536,
   "introspectionsAtOnce": 64,
   "shortestSecretBytes": 32,
