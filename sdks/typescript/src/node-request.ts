@@ -11,7 +11,7 @@ export type NodeRequest = {
 
 export type NodeRequestOptions<R> = {
   /**
-   * Public origin of this service, as `https://tasks.example`. Set it when tokens are bound by DPoP: the Host header is
+   * Public origin of this service, as `https://tasks.example`, with the path prefix that a proxy removes. Set it when tokens are bound by DPoP: the Host header is
    * the sender's choice. Default: scheme of the connection, and Host.
    */
   readonly origin?: string;
@@ -41,7 +41,8 @@ export async function factsOf<R>(
   { origin, certificate }: NodeRequestOptions<R>,
 ): Promise<RequestFacts> {
   const tls = (socket ?? {}) as TlsSocket;
-  const base = origin ?? `${tls.encrypted === true ? 'https' : 'http'}://${single(headers.host) ?? ''}`;
+  const base =
+    origin?.replace(/\/$/, '') ?? `${tls.encrypted === true ? 'https' : 'http'}://${single(headers.host) ?? ''}`;
   return {
     method,
     url: `${base}${path}`,

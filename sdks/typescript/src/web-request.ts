@@ -1,7 +1,10 @@
 import type { RefusalResponse, RequestFacts } from './request.ts';
 
 export type WebRequestOptions = {
-  /** Public origin of this service, as `https://tasks.example`. Default: that of `request.url`. */
+  /**
+   * Public origin of this service, as `https://tasks.example`, with the path prefix that a proxy removes. Default: that of
+   * `request.url`.
+   */
   readonly origin?: string;
   /** SHA-256 thumbprint of the client certificate, from where the platform puts it. Default: none. */
   readonly certificate?: (request: Request) => string | undefined;
@@ -11,7 +14,7 @@ export function factsOf(request: Request, { origin, certificate }: WebRequestOpt
   const { pathname, search, origin: own } = new URL(request.url);
   return {
     method: request.method,
-    url: `${origin ?? own}${pathname}${search}`,
+    url: `${origin?.replace(/\/$/, '') ?? own}${pathname}${search}`,
     authorization: request.headers.get('authorization'),
     dpop: request.headers.get('dpop'),
     certificate: certificate?.(request),

@@ -11,7 +11,8 @@ import { guard, withAuth } from '../src/next.ts';
 import { createFakeIssuer, type FakeIssuer } from '../src/testing.ts';
 
 const ORIGIN = 'https://tasks.test';
-const route = { scopes: ['tasks'], permissions: ['tasks:read'], origin: ORIGIN };
+// The slash at the end is a usual mistake.
+const route = { scopes: ['tasks'], permissions: ['tasks:read'], origin: `${ORIGIN}/` };
 
 let issuer: FakeIssuer;
 let verifier: Verifier;
