@@ -7,6 +7,7 @@ import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
+import { eventually } from '#testing/eventually.ts';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { type MadeCertificate, makeAuthority, makeCertificate } from '#testing/fakes/certificate-maker.ts';
 import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
@@ -36,6 +37,8 @@ const nextTill = makeCertificate();
 let harness: ApiHarness;
 let folder: string;
 let api: ApiCopy;
+/** Another copy of the same installation. */
+let second: ApiCopy;
 /** Trusts another proxy than the test. */
 let distrusting: ApiCopy;
 let admin: Person;
@@ -53,7 +56,7 @@ beforeAll(async () => {
     CLIENT_REGISTRATION: 'open',
     CLIENT_DOCUMENTS_PRIVATE: 'true',
   };
-  api = await harness.startCopy({ hashes: false, env });
+  [api, second] = [await harness.startCopy({ hashes: false, env }), await harness.startCopy({ hashes: false, env })];
   distrusting = await harness.startCopy({ hashes: false, env: { ...env, TRUSTED_PROXIES: '192.0.2.1' } });
   [admin, user, proxy] = await Promise.all([newPerson(api, ['admin']), newSignedIn(api), startTlsProxy(api.url)]);
 });
@@ -322,16 +325,21 @@ describe('tls_client_auth by an alternative name', () => {
 });
 
 describe('a client that changes its certificate', () => {
-  test('is recognised by both while both are registered; a removed one is refused at once, on every copy', async () => {
+  test('is recognised by both while both are registered; a removed one is refused, also on other copies', async () => {
     const { client_id } = await register(BY_CERTIFICATE);
     const tokens = await signIn(client_id, over(till));
     expect((await change(client_id, { jwks: setOf(till, nextTill) })).body.certificate_thumbprints).toEqual([
       till.thumbprint,
       nextTill.thumbprint,
     ]);
-    for (const certificate of [till, nextTill]) expect((await ask(client_id, over(certificate))).status).toBe(200);
+    await second.ports.access.load();
+    for (const certificate of [till, nextTill])
+      for (const copy of [api, second]) expect((await ask(client_id, over(certificate), {}, copy)).status).toBe(200);
     await change(client_id, { jwks: setOf(nextTill) });
     expectRefused(await ask(client_id, over(till)));
+    await eventually('the refusal on another copy', async () => {
+      return (await ask(client_id, over(till), {}, second)).status === 401;
+    });
     const refresh = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token };
     expectRefused(await ask(client_id, over(till), refresh));
     const renewed = await ask(client_id, over(nextTill), refresh);
