@@ -15,7 +15,14 @@ beforeEach(async () => {
   await ensureKeys(
     ports,
     {
-      keys: { algorithm: 'EdDSA', jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
+      keys: {
+        algorithm: 'EdDSA',
+        additionalAlgorithms: [],
+        jwtSecret: undefined,
+        prepublishSeconds: 60,
+        rotationDays: 30,
+        ringBoundSeconds: 30,
+      },
       tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600 },
       authSecret: 'a-secret-of-more-than-thirty-two-characters',
       audience: null,
@@ -68,6 +75,16 @@ describe('sallyport keys', () => {
     expect(await kids()).toHaveLength(1);
     await sallyport(['rotate']);
     expect((await sallyport(['rotate', '--dry-run'])).err).toMatch(/nothing to do: .* is waiting/);
+  });
+
+  test('rotate --algorithm rotates the keys of one algorithm, and refuses one that does not sign here', async () => {
+    const publish = { outcome: 'publish', key: { alg: 'EdDSA', purpose: 'access' } };
+    expect(await json(['rotate', '--algorithm', 'EdDSA'])).toMatchObject(publish);
+    for (const mode of [[], ['--dry-run']]) {
+      const refused = await sallyport(['rotate', '--algorithm', 'ES256', ...mode]);
+      expect(refused).toMatchObject({ code: 2, out: '', err: expect.stringContaining('No ES256 key signs here.') });
+    }
+    expect(await kids()).toHaveLength(2);
   });
 
   test('compromise asks for confirmation, and names the key that signs from now on', async () => {

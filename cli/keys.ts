@@ -1,9 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { ASYMMETRIC_ALGORITHMS, type AsymmetricAlgorithm } from '../services/domain/keys/algorithm-shapes.ts';
 import { compromiseKey } from '../services/domain/keys/compromise-key.ts';
+import { ACCESS_PURPOSE } from '../services/domain/keys/key-timeline.ts';
 import type { KeyView } from '../services/domain/keys/key-view.ts';
 import { keyTimeline, listKeys } from '../services/domain/keys/list-keys.ts';
 import { retireKeys } from '../services/domain/keys/retire-keys.ts';
-import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
+import { purposeSigning, rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
 import { rewrapSealedValues } from '../services/domain/keys/secrets/rewrap-sealed-values.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { keyServiceOf } from '../services/platform/crypto/key-services.ts';
@@ -36,6 +38,11 @@ export function registerKeys(program: Command): void {
     .command('rotate')
     .description('publish the next signing key now; it signs after the hold period')
     .option('--when-due', 'rotate only if KEY_ROTATION_DAYS have passed')
+    .addOption(
+      new Option('--algorithm <alg>', 'rotate the keys of this algorithm, not the default ones').choices(
+        ASYMMETRIC_ALGORITHMS,
+      ),
+    )
     .action((_own, command: Command) => onDatabase(command, rotate));
   keys
     .command('wrap')
@@ -67,15 +74,18 @@ const timeline: Verb<GlobalOptions> = async (ports, output) => {
   );
 };
 
-const rotate: Verb<GlobalOptions & { whenDue?: boolean }> = async (ports, output, options) => {
+type RotateOptions = GlobalOptions & { readonly whenDue?: boolean; readonly algorithm?: AsymmetricAlgorithm };
+
+const rotate: Verb<RotateOptions> = async (ports, output, options) => {
   if (options.dryRun) {
-    const waiting = (await listKeys(ports)).find((key) => key.state === 'pending');
+    const purpose = await purposeSigning(ports.sql, options.algorithm);
+    const waiting = (await listKeys(ports)).find((key) => key.state === 'pending' && key.purpose === purpose);
     const would = waiting ? 'nothing' : 'publish';
     output.say(waiting ? `nothing to do: ${waiting.kid} is waiting` : 'would publish the next key; nothing was done');
     if (options.json) output.data({ dry_run: true, would, key: waiting ?? null }, () => []);
     return;
   }
-  const input = { onlyWhenDue: options.whenDue ?? false };
+  const input = { onlyWhenDue: options.whenDue ?? false, algorithm: options.algorithm };
   const { outcome, key } = await rotateSigningKeys({ ...ports, keysChanged }, input, caller);
   const retired = await retireKeys(ports, caller);
   const said = {
@@ -130,5 +140,5 @@ const line = (key: KeyView): string =>
     key.alg.padEnd(5),
     key.kid,
     `signs from ${key.activates_at}${key.signs_until === null ? '' : ` to ${key.signs_until}`}`,
-    ...(key.alg === 'HS256' ? [key.purpose] : []),
+    ...(key.purpose === ACCESS_PURPOSE ? [] : [key.purpose]),
   ].join('  ');

@@ -22,6 +22,7 @@ test('a worker that resumes after a newer run has begun rotates no key and remov
   const settings = {
     keys: {
       algorithm: 'ES256',
+      additionalAlgorithms: [],
       jwtSecret: undefined,
       prepublishSeconds: 60,
       rotationDays: 0.0001,
@@ -41,7 +42,7 @@ test('a worker that resumes after a newer run has begun rotates no key and remov
   const newer = fenced(ports, await takeFence(ports.sql, 'advance-key-ring'));
   await expect(advanceKeyRing(stalled, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
   expect(await ports.raw('SELECT id, signs::text FROM jwks ORDER BY id')).toEqual(before);
-  expect(await advanceKeyRing(newer, testCaller)).toMatchObject({ published: expect.any(String) });
+  expect(await advanceKeyRing(newer, testCaller)).toMatchObject({ published: [expect.any(String)] });
 
   const { removed, failures } = await purge(stalled, tokenPurges);
   expect(removed).toBe(0);

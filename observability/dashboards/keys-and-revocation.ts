@@ -13,7 +13,8 @@ export const keysAndRevocation: DashboardDefinition = {
       panels: [
         {
           title: 'Age of the signing key',
-          description: 'Age of the signing key as a share of its planned lifetime. Above 1 its rotation is overdue.',
+          description:
+            'Age of the oldest signing key as a share of its planned lifetime. Above 1 its rotation is overdue.',
           unit: 'percentunit',
           kind: 'stat',
           width: 6,
@@ -57,12 +58,14 @@ export const keysAndRevocation: DashboardDefinition = {
           queries: [{ expr: 'max(sallyport_key_ring_age_seconds)', legend: 'age' }],
         },
         {
-          title: 'Keys by state',
+          title: 'Keys by state and algorithm',
           description:
-            'Keys that each copy has loaded. There is one active key per purpose. Tokens of retiring keys are still accepted; tokens of compromised keys never are.',
+            'Keys that each copy has loaded. There is one active key for each algorithm. Tokens of retiring keys are still accepted; tokens of compromised keys never are.',
           unit: 'short',
           width: 12,
-          queries: [{ expr: 'max by (state) (sallyport_signing_keys)', legend: '{{state}}' }],
+          queries: [
+            { expr: 'max by (state, algorithm) (sallyport_signing_keys) > 0', legend: '{{algorithm}} {{state}}' },
+          ],
           logs: KEY_LOGS,
         },
         {

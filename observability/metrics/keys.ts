@@ -2,7 +2,7 @@ import { defineCounter, defineGauge } from './instruments.ts';
 
 export const signingKeyAge = defineGauge({
   name: 'sallyport_signing_key_age_seconds',
-  help: 'Time since the key that signs access tokens became active.',
+  help: 'Time since the key that signs access tokens became active; with several algorithms, of the oldest such key.',
   unit: 's',
 });
 
@@ -14,19 +14,22 @@ export const signingKeyAgeMax = defineGauge({
 
 export const nextKeyPublished = defineGauge({
   name: 'sallyport_signing_key_next_published',
-  help: '1 when the next signing key is published in the JWKS, otherwise 0.',
+  help: '1 when the next signing key is published in the JWKS, otherwise 0; with several algorithms, of the one due first.',
 });
 
 export const signingKeyRotationDue = defineGauge({
   name: 'sallyport_signing_key_rotation_due_seconds',
-  help: 'Time until the newest signing key is due to be replaced; below zero the rotation is overdue.',
+  help: 'Time until the newest signing key is due to be replaced; below zero the rotation is overdue. With several algorithms, of the one due first.',
   unit: 's',
 });
 
 export const signingKeys = defineGauge({
   name: 'sallyport_signing_keys',
-  help: 'Access token keys loaded by this copy, by state.',
-  labels: { state: ['pending', 'active', 'retiring', 'retired', 'compromised'] },
+  help: 'Access token keys loaded by this copy, by state and algorithm.',
+  labels: {
+    state: ['pending', 'active', 'retiring', 'retired', 'compromised'],
+    algorithm: ['RS256', 'ES256', 'EdDSA'],
+  },
 });
 
 export const keyRingAge = defineGauge({

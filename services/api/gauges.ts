@@ -15,7 +15,9 @@ import {
   revocationStaleness,
   revocationStalenessMax,
 } from '#observability/metrics/revocations.ts';
-import { ACCESS_PURPOSE } from '../domain/keys/key-timeline.ts';
+import { ASYMMETRIC_ALGORITHMS } from '../domain/keys/algorithm-shapes.ts';
+import { isTokenPurpose } from '../domain/keys/key-timeline.ts';
+import type { KeyView } from '../domain/keys/key-view.ts';
 import { readReadiness } from '../domain/operations/readiness.ts';
 import type { Config } from '../platform/config/load.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
@@ -24,19 +26,26 @@ import type { Composed } from './compose.ts';
 /** Gauges that are read when metrics are collected. */
 export function observeGauges({ ports, stores }: Composed, config: Config): void {
   const { keyRing, revocations } = ports;
-  const accessKeys = () => keyRing.list().filter((key) => key.purpose === ACCESS_PURPOSE);
-  const inState = (state: string) => accessKeys().filter((key) => key.state === state);
+  const tokenKeys = () => keyRing.list().filter((key) => isTokenPurpose(key.purpose));
+  const inState = (state: string) => tokenKeys().filter((key) => key.state === state);
+  // The keys of each algorithm rotate by themselves: the one that is due first counts.
+  const oldest = (keys: readonly KeyView[]): KeyView | undefined =>
+    keys.toSorted((one, other) => one.activates_at.localeCompare(other.activates_at))[0];
   signingKeyAge.at().observe(() => {
-    const [active] = inState('active');
+    const active = oldest(inState('active'));
     return active && (Date.now() - Date.parse(active.activates_at)) / 1_000;
   });
   signingKeyRotationDue.at().observe(() => {
-    const newest = accessKeys().find((key) => key.signs_until === null && key.compromised_at === null);
+    const newest = oldest(tokenKeys().filter((key) => key.signs_until === null && key.compromised_at === null));
     return newest && (Date.parse(newest.activates_at) - Date.now()) / 1_000 + config.keys.rotationDays * 86_400;
   });
-  nextKeyPublished.at().observe(() => (inState('pending').length > 0 ? 1 : 0));
+  nextKeyPublished.at().observe(() => {
+    const purpose = oldest(inState('active'))?.purpose;
+    return inState('pending').some((key) => key.purpose === purpose) ? 1 : 0;
+  });
   for (const state of ['pending', 'active', 'retiring', 'retired', 'compromised'] as const)
-    signingKeys.at({ state }).observe(() => inState(state).length);
+    for (const algorithm of ASYMMETRIC_ALGORITHMS)
+      signingKeys.at({ state, algorithm }).observe(() => inState(state).filter(({ alg }) => alg === algorithm).length);
   signingKeyAgeMax.at().set(config.keys.rotationDays * 86_400);
   keyRingAgeMax.at().set(config.keys.ringBoundSeconds);
   keyRingAge.at().observe(() => keyRing.state().ageMs / 1_000);

@@ -113,7 +113,14 @@ export const giveKeys = (ports: TestPorts): Promise<unknown> =>
   ensureKeys(
     ports,
     {
-      keys: { algorithm: 'EdDSA', jwtSecret: undefined, prepublishSeconds: 60, rotationDays: 30, ringBoundSeconds: 30 },
+      keys: {
+        algorithm: 'EdDSA',
+        additionalAlgorithms: [],
+        jwtSecret: undefined,
+        prepublishSeconds: 60,
+        rotationDays: 30,
+        ringBoundSeconds: 30,
+      },
       tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600 },
       authSecret: 'a secret of the tests, at least 32 characters',
       audience: null,

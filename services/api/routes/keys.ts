@@ -23,8 +23,8 @@ export function keysRoutes(routes: RouteContext, deps: KeysRoutesDeps): void {
       return answer(status, body, headers);
     });
   bind(routes, listKeysEndpoint, () => ({ keys: deps.keyRing.list() }));
-  bind(routes, rotateKeysEndpoint, async (_input, caller) => {
-    const { outcome, key } = await rotateSigningKeys(deps, {}, caller);
+  bind(routes, rotateKeysEndpoint, async ({ body }, caller) => {
+    const { outcome, key } = await rotateSigningKeys(deps, { algorithm: body?.algorithm }, caller);
     return { ...key, already_pending: outcome === 'pending' };
   });
   bind(routes, compromiseKeyEndpoint, async ({ params, body }, caller) => {

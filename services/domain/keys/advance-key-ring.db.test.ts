@@ -83,7 +83,7 @@ describe('one run', () => {
     const [first, second] = await harness.keyRows();
     const answer = await advanceKeyRing(harness.ports, testCaller);
     expect(answer).toMatchObject({
-      published: (await harness.keyRows())[2]?.id,
+      published: [(await harness.keyRows())[2]?.id],
       refreshSecret: 3,
       destroyed: { keys: [first?.id], secrets: ['refresh:1'] },
     });
@@ -95,7 +95,7 @@ describe('one run', () => {
   test('a second delivery of the same job changes nothing', async () => {
     await advanceKeyRing(harness.ports, testCaller);
     expect(await advanceKeyRing(harness.ports, testCaller)).toMatchObject({
-      published: null,
+      published: [],
       refreshSecret: null,
       destroyed: { keys: [], secrets: [] },
     });
@@ -171,7 +171,7 @@ describe('kill -9 and concurrency', () => {
       const answers = await Promise.all(
         Array.from({ length: 4 }, () => runKillable({ ...writer, url: harness.databaseUrl })),
       );
-      expect(answers.filter((answer) => answer?.advanced?.published)).toHaveLength(1);
+      expect(answers.filter((answer) => answer?.advanced?.published.length)).toHaveLength(1);
       expect(answers.filter((answer) => answer?.advanced?.refreshSecret)).toHaveLength(1);
       await expectEverythingDoneOnce();
     }

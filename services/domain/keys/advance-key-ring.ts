@@ -2,12 +2,12 @@ import { withSpan } from '#observability/http-span.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { advanceLogKey } from './log/advance-log-key.ts';
 import { type RetiredKeys, retireKeys } from './retire-keys.ts';
-import { type HasKeysChanged, rotateSigningKeys } from './rotate-signing-keys.ts';
+import { type HasKeysChanged, rotateDueKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 export type AdvancedKeyRing = {
-  /** Kid published now, one hold period before it signs; null where no rotation was due. */
-  readonly published: string | null;
+  /** Kids published now, one hold period before they sign; at most one of each algorithm. */
+  readonly published: readonly string[];
   /** Version of the refresh secret made now, used once every copy knows it; null where none was due. */
   readonly refreshSecret: number | null;
   /** Kid of the audit log's next key, which signs beside the current one from now on; null where none was due. */
@@ -16,7 +16,7 @@ export type AdvancedKeyRing = {
 };
 
 /**
- * Does everything that is due for the key ring by the database's clock: publishes the successor of the signing key one
+ * Does everything that is due for the key ring by the database's clock: publishes the successor of each signing key one
  * hold period before its rotation date, adds the next version of the refresh secret, and destroys the private keys and
  * secrets that nothing needs any more. Each step is its own transaction under the key writers' lock, and decides inside
  * it: concurrent runs, repeated runs and runs after a crash at any point have the effect of a single run.
@@ -28,12 +28,12 @@ export function advanceKeyRing(
   caller: Caller,
 ): Promise<AdvancedKeyRing> {
   return withSpan('advance-key-ring', {}, async () => {
-    const { outcome, key } = await rotateSigningKeys(ports, { onlyWhenDue: true }, caller);
+    const rotated = await rotateDueKeys(ports, caller);
     // The pepper and the key of stored hashes stay, because the hashes they made are kept. The other secrets are needed
     // for the lifetime of a token family at most.
     const secret = await rotateServerSecret(ports, { purpose: 'refresh', onlyWhenDue: true }, caller);
     return {
-      published: outcome === 'publish' ? key.kid : null,
+      published: rotated.filter(({ outcome }) => outcome === 'publish').map(({ key }) => key.kid),
       refreshSecret: secret.outcome === 'created' ? secret.version : null,
       logKey: await advanceLogKey(ports, { onlyWhenDue: true }, caller),
       destroyed: await retireKeys(ports, caller),

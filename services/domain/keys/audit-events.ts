@@ -25,7 +25,8 @@ export const keyStopped = defineAuditEvent({
   type: 'key.stopped',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'The shared secret of HS256 (JWT_SECRET) stopped signing because the configuration no longer uses it.',
+  meaning:
+    'A key stopped signing because the configuration no longer uses it: the shared secret of HS256 (JWT_SECRET), or a key of an algorithm that neither JWT_ADDITIONAL_ALGORITHMS nor a client names any more.',
 });
 
 export const keyEncryptionChanged = defineAuditEvent({

@@ -4,7 +4,7 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import { keyCompromised } from './audit-events.ts';
 import { keyUnknown } from './errors.ts';
 import { makeKeyPair, type SealedKey } from './key-material.ts';
-import { type CompromisePlan, type KeyPolicy, LOG_PURPOSE, leavesAt, planCompromise, signsAt } from './key-timeline.ts';
+import { algorithmOf, type CompromisePlan, type KeyPolicy, leavesAt, planCompromise, signsAt } from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, lockKeys, markCompromised, readKey, readKeysOf, setKeyRange } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
@@ -15,7 +15,7 @@ type CompromisePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & Ha
 
 export type CompromiseAnswer = {
   readonly key: KeyView;
-  /** The key of the same purpose that signs now; null where that purpose is no longer configured. */
+  /** The key of the same purpose that signs now; null if none is configured, or its first one does not sign yet. */
   readonly signer: KeyView | null;
   /** What this means for verifiers, as a sentence. */
   readonly notice: string;
@@ -68,7 +68,7 @@ export function compromiseKey(
 const replacementFor = (ports: CompromisePorts, key: KeyRow, policy: KeyPolicy): SealedKey | Promise<SealedKey> =>
   key.alg === 'HS256'
     ? sealRandom(ports, key.purpose)
-    : makeKeyPair(ports.vault, key.purpose, key.purpose === LOG_PURPOSE ? 'EdDSA' : policy.algorithm);
+    : makeKeyPair(ports.vault, key.purpose, algorithmOf(key.purpose, policy));
 
 /** Returns the kid that signs in the compromised one's place; null where it did not sign. */
 async function putIn(
@@ -102,12 +102,18 @@ function answerOf(keys: readonly KeyRow[], kid: string, nowMs: number): Compromi
   const key = keys.find((candidate) => candidate.kid === kid) as KeyRow;
   const signer = keys.find((candidate) => signsAt(candidate, nowMs));
   // The replacement of a compromised signer has taken over its whole range.
-  const isReplaced = keys.some((other) => other.compromisedAt === null && other.signsFrom === key.signsFrom);
+  const replacement = keys.find((other) => other.compromisedAt === null && other.signsFrom === key.signsFrom);
   return {
     key: keyViewOf(key, nowMs),
     signer: signer ? keyViewOf(signer, nowMs) : null,
-    notice: isReplaced
-      ? 'The replacement signs immediately, without the hold period: a verifier with a cached key set must fetch the key set again when it sees the new kid.'
-      : 'The key did not sign; the signer is unchanged.',
+    notice: noticeOf(replacement, nowMs),
   };
+}
+
+function noticeOf(replacement: KeyRow | undefined, nowMs: number): string {
+  if (replacement === undefined) return 'The key did not sign; the signer is unchanged.';
+  const refetch = 'a verifier with a cached key set must fetch the key set again when it sees the new kid.';
+  return nowMs < replacement.signsFrom
+    ? `The replacement signs when the key would have, possibly before a whole hold period: ${refetch}`
+    : `The replacement signs immediately, without the hold period: ${refetch}`;
 }

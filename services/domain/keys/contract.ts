@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
-import { keyUnknown, signingUnavailable } from './errors.ts';
+import { ASYMMETRIC_ALGORITHMS } from './algorithm-shapes.ts';
+import { keyUnknown, signingAlgorithmRefused, signingUnavailable } from './errors.ts';
 
 const TAG = 'Keys';
 
@@ -10,7 +11,7 @@ const instant = z.iso.datetime();
 const publicJwk = z.object({
   kty: z.enum(['RSA', 'EC', 'OKP']),
   use: z.literal('sig'),
-  alg: z.enum(['RS256', 'ES256', 'EdDSA']),
+  alg: z.enum(ASYMMETRIC_ALGORITHMS),
   kid: z.string(),
   n: z.string().optional(),
   e: z.string().optional(),
@@ -21,7 +22,7 @@ const publicJwk = z.object({
 
 export const keyView = z.object({
   kid: z.string(),
-  alg: z.enum(['RS256', 'ES256', 'EdDSA', 'HS256']),
+  alg: z.enum([...ASYMMETRIC_ALGORITHMS, 'HS256']),
   purpose: z.string(),
   state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
   published_at: instant,
@@ -70,11 +71,12 @@ export const rotateKeysEndpoint = defineEndpoint({
   summary: 'Publish the next signing key now; it signs after the hold period',
   tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
-  body: z.strictObject({}),
+  /** By default the keys of JWT_ALGORITHM; another algorithm has keys of its own, which rotate by themselves. */
+  body: z.strictObject({ algorithm: z.enum(ASYMMETRIC_ALGORITHMS).optional() }),
   bodyOptional: true,
   // `already_pending`: a key was already waiting, and the response has its kid.
   responses: { 202: keyView.extend({ already_pending: z.boolean() }) },
-  errors: [unauthenticated, permissionMissing, stepUpRequired, storeUnavailable],
+  errors: [unauthenticated, permissionMissing, stepUpRequired, signingAlgorithmRefused, storeUnavailable],
 });
 
 export const compromiseKeyEndpoint = defineEndpoint({

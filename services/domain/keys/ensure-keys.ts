@@ -1,12 +1,13 @@
 import type { keySettings } from '#services/platform/config/keys.ts';
 import type { SettingsOf } from '#services/platform/define/setting.ts';
 import type { Caller, Ports, Tx, Vault } from '../ports.ts';
-import { makeKeyPair } from './key-material.ts';
-import { ACCESS_PURPOSE, destroysAt, type KeyPolicy, leavesAt, openEnded, signsAtOnceFrom } from './key-timeline.ts';
+import type { AsymmetricAlgorithm } from './algorithm-shapes.ts';
+import { ensureTokenKeys, makeTokenKeys } from './ensure-token-keys.ts';
+import { defaultAlgorithmOf, destroysAt, type KeyPolicy, leavesAt } from './key-timeline.ts';
 import { keyWarnings } from './key-warnings.ts';
-import { lockKeys, readKeys, readKeysOf, setKeyRange, writePolicy } from './keys.store.ts';
+import { lockKeys, readKeys, setKeyRange, writePolicy } from './keys.store.ts';
 import { makeLogKey, publishLogKey } from './log/log-keys.ts';
-import { assertVaultFits, publishKey } from './publish-key.ts';
+import { assertVaultFits } from './publish-key.ts';
 import { ensureServerSecrets } from './secrets/ensure-server-secrets.ts';
 import { ensureSharedSecret } from './secrets/ensure-shared-secret.ts';
 import { rewrapSealedValues } from './secrets/rewrap-sealed-values.ts';
@@ -15,7 +16,10 @@ export type EnsureKeysSettings = {
   readonly keys: Pick<
     SettingsOf<typeof keySettings>,
     'algorithm' | 'jwtSecret' | 'prepublishSeconds' | 'rotationDays' | 'ringBoundSeconds'
-  >;
+  > & {
+    /** Besides the default; they sign for the clients registered for them. */
+    readonly additionalAlgorithms: readonly AsymmetricAlgorithm[];
+  };
   readonly tokens: {
     readonly accessTokenSeconds: number;
     readonly leewaySeconds: number;
@@ -39,8 +43,7 @@ export type EnsuredKeys = {
 function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
   const { keys, tokens } = settings;
   return {
-    // HS256 signs access tokens only; ID tokens and the feed keep an asymmetric key.
-    algorithm: keys.algorithm === 'HS256' ? 'RS256' : keys.algorithm,
+    algorithm: defaultAlgorithmOf(keys.algorithm),
     prepublishSeconds: keys.prepublishSeconds,
     rotationDays: keys.rotationDays,
     longestTokenSeconds: tokens.accessTokenSeconds,
@@ -51,8 +54,8 @@ function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
 }
 
 /**
- * Creates what every start needs: a policy, one asymmetric key, one set of server secrets, and in HS256 mode the shared
- * secret. Copies that start concurrently on an empty database create one of each. Nothing rotates here.
+ * Creates what every start needs: a policy, one asymmetric key for each algorithm, one set of server secrets, and in
+ * HS256 mode the shared secret. Copies that start concurrently on an empty database create one of each. Nothing rotates here.
  * @throws KeyMaterialError when a sealed value opens neither with this key-encryption key nor with the previous one
  */
 export async function ensureKeys(
@@ -62,24 +65,19 @@ export async function ensureKeys(
 ): Promise<EnsuredKeys> {
   const policy = keyPolicyOf(settings);
   await rewrapSealedValues(ports, { previous: settings.previousVault }, caller);
-  // Generated before the transaction: an RSA key pair takes longer than a lock should be held.
-  const spare = openEnded(await readKeysOf(ports.sql, ACCESS_PURPOSE))
-    ? null
-    : await makeKeyPair(ports.vault, ACCESS_PURPOSE, policy.algorithm);
+  const { additionalAlgorithms } = settings.keys;
+  const spares = await makeTokenKeys(ports, additionalAlgorithms, policy);
   const spareLogKey = await makeLogKey(ports);
   return ports.transact(async (tx) => {
     const nowMs = await lockKeys(tx);
     await assertVaultFits(tx, ports.vault);
     await writePolicy(tx, policy);
-    const created: string[] = [];
-    const present = await readKeysOf(tx, ACCESS_PURPOSE);
-    if (spare && !openEnded(present))
-      created.push(await publishKey(tx, spare, { policy, nowMs, signsFrom: signsAtOnceFrom(present, nowMs), caller }));
+    const created = await ensureTokenKeys(tx, spares, additionalAlgorithms, { policy, nowMs, caller });
     const shared = await ensureSharedSecret(ports, tx, settings, { policy, nowMs, caller });
     await keepForLongestToken(tx, policy, nowMs);
     await publishLogKey(tx, spareLogKey, { policy, nowMs, caller });
     await ensureServerSecrets(ports, tx, nowMs, caller);
-    const keys = await readKeysOf(tx, ACCESS_PURPOSE);
+    const keys = await readKeys(tx);
     return {
       created: [...created, ...shared.created],
       warnings: [...shared.warnings, ...keyWarnings(keys, policy, nowMs)],

@@ -6,7 +6,7 @@ export const signingUnavailable = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Signing temporarily unavailable',
   cause:
-    'This API process has not confirmed its keys in PostgreSQL for KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, or too many tokens are waiting for a signature.',
+    'This API process has not confirmed its keys in PostgreSQL for KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, too many tokens are waiting for a signature, or no key signs with the algorithm that the client is registered for.',
   fix: 'Try again after Retry-After; operators: check PostgreSQL, the clock (NTP) and /readyz.',
   retryable: true,
 });
@@ -20,6 +20,16 @@ export const clockWrong = defineError({
     'The clock of this API process differs from the database by more than 5 s, so the process cannot decide which tokens have expired.',
   fix: 'Try again after Retry-After; another API process may answer. Operators: check the clock (NTP) and /readyz.',
   retryable: true,
+});
+
+export const signingAlgorithmRefused = defineError({
+  code: 'signing_algorithm_refused',
+  status: 400,
+  title: 'Tokens are not signed with this algorithm here',
+  cause:
+    'The algorithm is neither JWT_ALGORITHM nor one of JWT_ADDITIONAL_ALGORITHMS, or its first key is still in its hold period; `detail` names the algorithms that can be used.',
+  fix: 'Use one of the named algorithms, or ask an operator to add this one to JWT_ADDITIONAL_ALGORITHMS.',
+  retryable: false,
 });
 
 export const keyUnknown = defineError({

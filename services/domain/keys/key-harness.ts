@@ -37,7 +37,11 @@ export type KeyHarness = {
   /** Simulates an API start with these settings. */
   start(settings?: EnsureKeysSettings): ReturnType<typeof ensureKeys>;
   /** The loaded ring of a copy after a start with this algorithm. */
-  startRing(algorithm?: KeyRingSettings['algorithm'], clock?: Clock): Promise<KeyRing>;
+  startRing(
+    algorithm?: KeyRingSettings['algorithm'],
+    clock?: Clock,
+    additionalAlgorithms?: EnsureKeysSettings['keys']['additionalAlgorithms'],
+  ): Promise<KeyRing>;
   /** Moves everything written so far into the past. */
   age(seconds: number): Promise<void>;
   /** Every key except the audit log's, which has separate tests; the first signer first. */
@@ -56,6 +60,7 @@ export const keySettings = (
 ): EnsureKeysSettings => ({
   keys: {
     algorithm: 'EdDSA',
+    additionalAlgorithms: [],
     jwtSecret: undefined,
     prepublishSeconds: 60,
     rotationDays: 30,
@@ -107,8 +112,8 @@ export async function openKeyHarness(): Promise<KeyHarness> {
     ports,
     changes: () => changes,
     start: (settings = keySettings()) => ensureKeys(ports, settings, testCaller),
-    async startRing(algorithm = 'EdDSA', clock = ports.clock) {
-      await ensureKeys(ports, keySettings({ algorithm }), testCaller);
+    async startRing(algorithm = 'EdDSA', clock = ports.clock, additionalAlgorithms = []) {
+      await ensureKeys(ports, keySettings({ algorithm, additionalAlgorithms }), testCaller);
       const ring = createKeyRing({ ...ports, clock }, ringSettings(algorithm));
       await ring.load();
       return ring;

@@ -10,7 +10,8 @@ import {
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { VerificationKey } from '../jws/verify-signature.ts';
 import type { Random, Vault } from '../ports.ts';
-import type { AsymmetricAlgorithm, KeyAlgorithm } from './key-timeline.ts';
+import type { AsymmetricAlgorithm } from './algorithm-shapes.ts';
+import type { KeyAlgorithm } from './key-timeline.ts';
 
 /** Keys that must not or cannot be used. Ends start-up; `fix` is one thing to do. */
 export class KeyMaterialError extends Error {

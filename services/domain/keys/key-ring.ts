@@ -3,15 +3,17 @@ import type { SettingsOf } from '#services/platform/define/setting.ts';
 import type { VerificationKey } from '../jws/verify-signature.ts';
 import type { Ports } from '../ports.ts';
 import { createSingleFlight } from '../shared/single-flight.ts';
+import type { AsymmetricAlgorithm } from './algorithm-shapes.ts';
 import { createDatabaseClock } from './database-clock.ts';
 import { signingUnavailable } from './errors.ts';
 import { type KeySet, makeKeySet } from './key-set.ts';
+import { defaultAlgorithmOf, signedAlgorithms } from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
 import { noKeys, type OpenKeys, openKeys, type Signer } from './open-keys.ts';
 import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './secrets/server-secrets.ts';
 import { createSign } from './sign.ts';
-import { chooseSigner, signingInput } from './signing-input.ts';
+import { chooseSigner, type SignerNeeds, signingInput } from './signing-input.ts';
 
 export type KeyRingSettings = Pick<
   SettingsOf<typeof keySettings>,
@@ -24,6 +26,12 @@ type JwksAnswer = {
   readonly etag: string;
   /** Jittered, and shorter by the ring's age: no verifier ever uses an older key set than the setting allows. */
   readonly maxAgeSeconds: number;
+};
+
+export type SignOptions = {
+  readonly audience?: string | undefined;
+  /** The algorithm that the client is registered for; left out: the default. */
+  readonly algorithm?: AsymmetricAlgorithm | undefined;
 };
 
 /** This copy's keys, in memory. Nothing but `load` does I/O. */
@@ -39,11 +47,14 @@ export type KeyRing = {
   find(kid: string): { readonly key: VerificationKey; readonly compromised: boolean } | undefined;
   /**
    * Signs a compact JWS (RFC 7515 §7.1) with the key whose range is current. HS256 mode signs `at+jwt` with the
-   * audience's shared secret. Rejects with `signingUnavailable` (503), also for a token that outlives its key.
+   * audience's shared secret; a client's own algorithm takes precedence over it. Rejects with `signingUnavailable`
+   * (503), also for a token that outlives its key, and where no key of the client's algorithm signs.
    */
-  sign(header: { readonly typ: string }, claims: object, options?: { readonly audience?: string }): Promise<string>;
+  sign(header: { readonly typ: string }, claims: object, options?: SignOptions): Promise<string>;
   /** Throws `signingUnavailable` (503) where `sign` would: call it before committing something that needs a signature. */
-  assertSigns(header: { readonly typ: string }, audience: string | undefined): void;
+  assertSigns(header: { readonly typ: string }, options: SignOptions): void;
+  /** The algorithms that a client can be registered for. */
+  signedAlgorithms(): readonly AsymmetricAlgorithm[];
   jwks(): JwksAnswer;
   /** The newest active version. */
   secret(purpose: ServerSecretPurpose): { readonly version: number; readonly key: Buffer };
@@ -76,6 +87,7 @@ export function createKeyRing(
   const signJws = createSign();
   const { hear, databaseNow, offsetMs, isRight: isClockRight } = createDatabaseClock(clock);
   const boundMs = settings.ringBoundSeconds * 1_000;
+  const defaultPolicy = { algorithm: defaultAlgorithmOf(settings.algorithm) };
   let loaded: Loaded | undefined;
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let keySet: KeySet | undefined;
@@ -98,21 +110,26 @@ export function createKeyRing(
     confirmedAt = sentAtMs;
   });
 
-  function signerNow(typ: string, audience: unknown, nowMs: number): Signer {
+  function signerNow(needs: SignerNeeds, nowMs: number): Signer {
     const { keys } = required();
     if (ageMs() > boundMs)
       throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is older than its bound.' });
     if (!isClockRight())
       throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock differs too much from the database.' });
-    const signer = chooseSigner(keys, settings.algorithm, typ, audience, nowMs);
-    if (!signer) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' });
-    return signer;
+    const signer = chooseSigner(keys, settings.algorithm, needs, nowMs);
+    if (signer) return signer;
+    throw needs.algorithm === undefined
+      ? signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' })
+      : signingUnavailable({
+          retryAfterSeconds: 60,
+          detail: `The client is registered for ${needs.algorithm}, and no ${needs.algorithm} key signs here.`,
+        });
   }
 
-  function signNow(typ: string, claims: object, audience: string | undefined): Promise<string> {
+  function signNow(typ: string, claims: object, { audience, algorithm }: SignOptions): Promise<string> {
     const nowMs = clock.now();
     const { aud } = claims as { readonly aud?: unknown };
-    const signer = signerNow(typ, audience ?? aud, nowMs);
+    const signer = signerNow({ typ, audience: audience ?? aud, algorithm }, nowMs);
     return signJws(signingInput(signer, typ, claims, nowMs), signer.row.alg, signer.key);
   }
 
@@ -128,15 +145,16 @@ export function createKeyRing(
       const known = loaded?.keys.verifiers.get(kid);
       return known !== undefined && databaseNow() < known.until ? known : undefined;
     },
-    sign(header, claims, options) {
+    sign(header, claims, options = {}) {
       try {
-        return signNow(header.typ, claims, options?.audience);
+        return signNow(header.typ, claims, options);
       } catch (err) {
         const isTooLong = err instanceof RangeError;
         return Promise.reject(isTooLong ? signingUnavailable({ retryAfterSeconds: 1, cause: err }) : err);
       }
     },
-    assertSigns: ({ typ }, audience) => void signerNow(typ, audience, clock.now()),
+    assertSigns: ({ typ }, { audience, algorithm }) => void signerNow({ typ, audience, algorithm }, clock.now()),
+    signedAlgorithms: () => signedAlgorithms(required().rows, defaultPolicy, databaseNow()),
     jwks() {
       const state = required();
       const nowMs = databaseNow();

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  algorithmOf,
   CLOCK_BOUND_SECONDS,
+  defaultAlgorithmOf,
   destroysAt,
   holdMs,
   isPublished,
@@ -14,6 +16,7 @@ import {
   secretDestroysAt,
   secretHoldMs,
   secretRotatesAt,
+  signedAlgorithms,
   signsAt,
   signsAtOnceFrom,
   stateOf,
@@ -42,6 +45,47 @@ const keyWith = (times: Partial<KeyTimes> & Pick<KeyTimes, 'kid'>): KeyTimes => 
   longestTokenSeconds: 900,
   compromisedAt: null,
   ...times,
+});
+
+describe('algorithms', () => {
+  test('the next key of a purpose has the algorithm of the purpose, or the configured one', () => {
+    expect(
+      ['access', 'access:ES256', 'access:EdDSA', 'audit-log'].map((purpose) => algorithmOf(purpose, policy)),
+    ).toEqual(['RS256', 'ES256', 'EdDSA', 'EdDSA']);
+    expect(defaultAlgorithmOf('HS256')).toBe('RS256');
+    expect(defaultAlgorithmOf('ES256')).toBe('ES256');
+  });
+
+  const rs = { ...keyWith({ kid: 'rs' }), purpose: 'access' };
+  const es = { ...keyWith({ kid: 'es', alg: 'ES256' }), purpose: 'access:ES256' };
+  const ends = { signsUntil: START + DAY, leavesAt: START + 2 * DAY };
+
+  test.each([
+    ['a key of each', [rs, es], ['RS256', 'ES256']],
+    ['the log, whose keys sign no tokens', [rs, { ...es, alg: 'EdDSA', purpose: 'audit-log' }], ['RS256']],
+    ['an additional key in its hold period', [rs, { ...es, signsFrom: START + 1 }], ['RS256']],
+    ['an additional key that stops', [rs, { ...es, ...ends }], ['RS256']],
+    [
+      'an additional key that has a successor',
+      [rs, { ...es, ...ends }, { ...es, kid: 'es2', signsFrom: START + DAY }],
+      ['RS256', 'ES256'],
+    ],
+    ['a compromised key', [rs, { ...es, compromisedAt: START }], ['RS256']],
+    [
+      'a default key whose successor has another algorithm',
+      [{ ...rs, ...ends }, { ...rs, kid: 'x', alg: 'EdDSA', signsFrom: START + DAY }, es],
+      ['ES256'],
+    ],
+    ['a default key that no longer has the configured algorithm', [{ ...rs, alg: 'EdDSA' }, es], ['ES256']],
+    [
+      'an earlier key of another algorithm',
+      [{ ...rs, kid: 'x', alg: 'EdDSA', signsUntil: START, leavesAt: START + DAY }, rs],
+      ['RS256'],
+    ],
+    ['no keys', [], []],
+  ] as const)('a client can be registered for what signs now and will: %s', (_, keys, expected) => {
+    expect(signedAlgorithms(keys, policy, START)).toEqual(expected);
+  });
 });
 
 describe('states', () => {
@@ -199,7 +243,23 @@ describe('compromise', () => {
     const closed = { ...active, signsUntil: START + DAY };
     const next = keyWith({ kid: 'next', signsFrom: START + DAY });
     expect(planCompromise([closed, next], next, START + 5_000)).toMatchObject({ extend: 'active', replaceFrom: null });
-    expect(planCompromise([next], next, START + 5_000)).toMatchObject({ extend: null, replaceFrom: null });
+  });
+
+  test('the first key of an added algorithm is replaced for the range that it has not begun', () => {
+    const first = keyWith({ kid: 'first', signsFrom: START + DAY });
+    const kept = { signsUntil: null, advance: null, extend: null, replaceFrom: START + DAY };
+    expect(planCompromise([first], first, START + 5_000)).toEqual(kept);
+    const closed = { ...first, signsUntil: START + 2 * DAY };
+    const next = keyWith({ kid: 'next', signsFrom: START + 2 * DAY });
+    expect(planCompromise([closed, next], closed, START + 5_000)).toEqual({
+      signsUntil: START + 2 * DAY,
+      advance: { kid: 'next', signsFrom: START + DAY },
+      extend: null,
+      replaceFrom: null,
+    });
+    // The settings have stopped it meanwhile.
+    const stopped = { ...first, signsUntil: START + DAY + 1 };
+    expect(planCompromise([stopped], stopped, START + 5_000)).toMatchObject({ advance: null, replaceFrom: null });
   });
 
   test('a key that no longer signs on any copy needs no replacement', () => {

@@ -1,6 +1,7 @@
+import { ASYMMETRIC_ALGORITHMS, type AsymmetricAlgorithm } from './algorithm-shapes.ts';
+
 /** Rules of a key's life as plain functions of ranges and a clock: every copy computes the same without a message. */
 
-export type AsymmetricAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
 export type KeyAlgorithm = AsymmetricAlgorithm | 'HS256';
 
 export type KeyState = 'pending' | 'active' | 'retiring' | 'retired' | 'compromised';
@@ -10,6 +11,11 @@ export const ACCESS_PURPOSE = 'access';
 /** Signs checkpoints of the audit log only: no tokens, and it is never in the key set. */
 export const LOG_PURPOSE = 'audit-log';
 export const sharedSecretPurpose = (audience: string): string => `hs256:${audience}`;
+/** Keys of an algorithm that signs for the clients registered for it, beside the default algorithm. */
+export const algorithmPurpose = (alg: AsymmetricAlgorithm): string => `${ACCESS_PURPOSE}:${alg}`;
+/** Whether keys of this purpose sign tokens that any verifier can check with the key set. */
+export const isTokenPurpose = (purpose: string): boolean =>
+  purpose === ACCESS_PURPOSE || purpose.startsWith(`${ACCESS_PURPOSE}:`);
 
 /** A copy whose clock differs from the database's by more than this does not sign. */
 export const CLOCK_BOUND_SECONDS = 5;
@@ -39,6 +45,15 @@ export type KeyPolicy = {
   readonly ringBoundSeconds: number;
   readonly refreshSeconds: number;
 };
+
+/** HS256 signs access tokens only; ID tokens and the feed keep an asymmetric key. */
+export const defaultAlgorithmOf = (mode: KeyAlgorithm): AsymmetricAlgorithm => (mode === 'HS256' ? 'RS256' : mode);
+
+/** The algorithm of the next asymmetric key of a purpose. */
+export function algorithmOf(purpose: string, policy: Pick<KeyPolicy, 'algorithm'>): AsymmetricAlgorithm {
+  if (purpose === LOG_PURPOSE) return 'EdDSA';
+  return ASYMMETRIC_ALGORITHMS.find((alg) => algorithmPurpose(alg) === purpose) ?? policy.algorithm;
+}
 
 export function stateOf(key: KeyTimes, nowMs: number): KeyState {
   if (key.compromisedAt !== null) return 'compromised';
@@ -87,6 +102,31 @@ export function signsAtOnceFrom(keys: readonly KeyTimes[], nowMs: number): numbe
 /** The key with no planned end: the one that signs when all planned changes are done. */
 export const openEnded = <K extends KeyTimes>(keys: readonly K[]): K | undefined =>
   keys.find((key) => key.compromisedAt === null && key.signsUntil === null);
+
+/**
+ * The algorithms that a client can be registered for: a key of the algorithm signs now, and every key that is planned
+ * or made after it has the same algorithm.
+ */
+export function signedAlgorithms(
+  keys: readonly (KeyTimes & { readonly purpose: string })[],
+  policy: Pick<KeyPolicy, 'algorithm'>,
+  nowMs: number,
+): AsymmetricAlgorithm[] {
+  const isSigned = (purpose: string): boolean => {
+    const left = keys.filter(
+      (key) =>
+        key.purpose === purpose && key.compromisedAt === null && (key.signsUntil === null || nowMs < key.signsUntil),
+    );
+    return (
+      left.every((key) => key.alg === algorithmOf(purpose, policy)) &&
+      left.some((key) => nowMs >= key.signsFrom) &&
+      openEnded(left) !== undefined
+    );
+  };
+  return ASYMMETRIC_ALGORITHMS.filter(
+    (alg) => isSigned(algorithmPurpose(alg)) || (alg === policy.algorithm && isSigned(ACCESS_PURPOSE)),
+  );
+}
 
 /** When the successor of the open-ended key is to sign; it is published one hold period earlier. */
 export const rotatesAt = (current: KeyTimes, policy: KeyPolicy): number =>
@@ -151,7 +191,7 @@ export type CompromisePlan = {
   readonly advance: { readonly kid: string; readonly signsFrom: number } | null;
   /** The key it was to follow signs until the compromised one would have stopped. */
   readonly extend: string | null;
-  /** A new key takes over the start of this range, without a hold period. */
+  /** A new key takes over the start of this range, without a hold period of its own. */
   readonly replaceFrom: number | null;
 };
 
@@ -162,15 +202,18 @@ export type CompromisePlan = {
 export function planCompromise(keys: readonly KeyTimes[], key: KeyTimes, nowMs: number): CompromisePlan {
   const unchanged = { signsUntil: key.signsUntil, advance: null, extend: null, replaceFrom: null };
   const others = keys.filter((other) => other.kid !== key.kid && other.compromisedAt === null);
+  const successor = others.find((other) => other.signsFrom === key.signsUntil);
+  const takeover = successor
+    ? { advance: { kid: successor.kid, signsFrom: key.signsFrom } }
+    : { replaceFrom: key.signsFrom };
   if (nowMs < key.signsFrom) {
     const before = others.find((other) => other.signsUntil === key.signsFrom);
-    return { ...unchanged, extend: before?.kid ?? null };
+    if (before) return { ...unchanged, extend: before.kid };
+    // The first key of an added algorithm. One with an end and no successor was stopped by the settings.
+    return key.signsUntil === null || successor ? { ...unchanged, ...takeover } : unchanged;
   }
   // Just past its range a copy that is behind would still sign with it: the successor covers that too.
   if (key.signsUntil !== null && nowMs >= key.signsUntil + SKEW_MS) return unchanged;
   const signsUntil = Math.max(key.signsFrom + 1, Math.min(nowMs, key.signsUntil ?? nowMs));
-  const successor = others.find((other) => other.signsFrom === key.signsUntil);
-  return successor
-    ? { ...unchanged, signsUntil, advance: { kid: successor.kid, signsFrom: key.signsFrom } }
-    : { ...unchanged, signsUntil, replaceFrom: key.signsFrom };
+  return { ...unchanged, signsUntil, ...takeover };
 }

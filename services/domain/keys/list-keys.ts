@@ -1,11 +1,19 @@
 import type { Ports } from '../ports.ts';
+import type { AsymmetricAlgorithm } from './algorithm-shapes.ts';
+import { signedAlgorithms } from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
-import { readDatabaseClock, readKeys } from './keys.store.ts';
+import { readDatabaseClock, readKeys, readPolicy } from './keys.store.ts';
 
 /** Every key as stored in the database, for a caller without a ring. */
 export async function listKeys(ports: Pick<Ports, 'sql'>): Promise<KeyView[]> {
   const nowMs = await readDatabaseClock(ports.sql);
   return (await readKeys(ports.sql)).map((key) => keyViewOf(key, nowMs));
+}
+
+/** The algorithms that a client can be registered for, by the keys in the database; none before the first API start. */
+export async function readSignedAlgorithms({ sql }: Pick<Ports, 'sql'>): Promise<AsymmetricAlgorithm[]> {
+  const policy = await readPolicy(sql);
+  return policy === undefined ? [] : signedAlgorithms(await readKeys(sql), policy, await readDatabaseClock(sql));
 }
 
 export type KeyMoment = {

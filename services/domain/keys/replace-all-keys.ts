@@ -2,7 +2,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { keyCompromised } from './audit-events.ts';
 import { makeKeyPair, type SealedKey } from './key-material.ts';
-import { type KeyPolicy, leavesAt, planCompromise, signsAtOnceFrom } from './key-timeline.ts';
+import { algorithmOf, type KeyPolicy, leavesAt, planCompromise, signsAtOnceFrom } from './key-timeline.ts';
 import { type KeyRow, lockKeys, markCompromised, readKeys, readKeysOf } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 import { requirePolicy } from './rotate-signing-keys.ts';
@@ -23,7 +23,9 @@ export async function makeReplacements(ports: ReplacePorts): Promise<KeyReplacem
     if (!byPurpose.has(purpose))
       byPurpose.set(
         purpose,
-        alg === 'HS256' ? sealRandom(ports, purpose) : await makeKeyPair(ports.vault, purpose, policy.algorithm),
+        alg === 'HS256'
+          ? sealRandom(ports, purpose)
+          : await makeKeyPair(ports.vault, purpose, algorithmOf(purpose, policy)),
       );
   return { policy, byPurpose };
 }

@@ -1,14 +1,26 @@
 import { withSpan } from '#observability/http-span.ts';
 import { keyRotations } from '#observability/metrics/keys.ts';
 import type { Caller, Ports, Sql, Tx } from '../ports.ts';
+import { ASYMMETRIC_ALGORITHMS, type AsymmetricAlgorithm } from './algorithm-shapes.ts';
+import { signingAlgorithmRefused } from './errors.ts';
 import { KeyMaterialError, makeKeyPair, type SealedKey } from './key-material.ts';
-import { ACCESS_PURPOSE, type KeyPolicy, planRotation, type RotationPlan } from './key-timeline.ts';
+import {
+  ACCESS_PURPOSE,
+  algorithmOf,
+  algorithmPurpose,
+  type KeyPolicy,
+  openEnded,
+  planRotation,
+  type RotationPlan,
+} from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
-import { lockKeys, readDatabaseClock, readKey, readKeysOf, readPolicy, setKeyRange } from './keys.store.ts';
+import { lockKeys, readDatabaseClock, readKey, readKeys, readKeysOf, readPolicy, setKeyRange } from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 
 /** Called after commit: this copy loads its ring, and the other copies are notified to poll. */
 export type HasKeysChanged = { readonly keysChanged: () => void | Promise<void> };
+
+type RotatePorts = Pick<Ports, 'transact' | 'sql' | 'vault'> & HasKeysChanged;
 
 export type RotationAnswer = {
   /** `pending`: a key was already waiting and is returned. */
@@ -27,17 +39,48 @@ export async function requirePolicy(sql: Sql): Promise<KeyPolicy> {
 /**
  * Publishes the next signing key now; it signs after the hold period, and the current key's range ends at exactly that
  * moment. Called again while a key waits, it returns that key. `onlyWhenDue`: only when the current key is due for
- * rotation.
- * @throws KeyMaterialError when this key-encryption key does not open the database's keys
+ * rotation. `algorithm`: the keys of this algorithm rather than the default ones; the two rotate independently.
+ * @throws KeyMaterialError when this key-encryption key does not open the database's keys,
+ *   signingAlgorithmRefused (400)
  */
-export function rotateSigningKeys(
-  ports: Pick<Ports, 'transact' | 'sql' | 'vault'> & HasKeysChanged,
-  input: { readonly onlyWhenDue?: boolean },
+export async function rotateSigningKeys(
+  ports: RotatePorts,
+  input: { readonly onlyWhenDue?: boolean | undefined; readonly algorithm?: AsymmetricAlgorithm | undefined },
   caller: Caller,
 ): Promise<RotationAnswer> {
+  const { onlyWhenDue = false, algorithm } = input;
+  const purpose = await purposeSigning(ports.sql, algorithm);
+  return rotatePurpose(ports, { purpose, onlyWhenDue }, caller);
+}
+
+/** Rotates the keys of every algorithm that is due, each by its own dates. */
+export async function rotateDueKeys(ports: RotatePorts, caller: Caller): Promise<RotationAnswer[]> {
+  const others = ASYMMETRIC_ALGORITHMS.map(algorithmPurpose);
+  const open = (await readKeys(ports.sql)).filter((key) => others.includes(key.purpose) && openEnded([key]));
+  const answers: RotationAnswer[] = [];
+  for (const purpose of [ACCESS_PURPOSE, ...new Set(open.map((key) => key.purpose))])
+    answers.push(await rotatePurpose(ports, { purpose, onlyWhenDue: true }, caller));
+  return answers;
+}
+
+/**
+ * The purpose whose keys sign for clients registered for this algorithm; undefined: the default one.
+ * @throws signingAlgorithmRefused (400)
+ */
+export async function purposeSigning(sql: Sql, algorithm: AsymmetricAlgorithm | undefined): Promise<string> {
+  if (algorithm === undefined) return ACCESS_PURPOSE;
+  const own = algorithmPurpose(algorithm);
+  if (openEnded(await readKeysOf(sql, own))) return own;
+  if ((await requirePolicy(sql)).algorithm === algorithm) return ACCESS_PURPOSE;
+  throw signingAlgorithmRefused({ detail: `No ${algorithm} key signs here.` });
+}
+
+type Rotation = { readonly purpose: string; readonly onlyWhenDue: boolean };
+
+function rotatePurpose(ports: RotatePorts, rotation: Rotation, caller: Caller): Promise<RotationAnswer> {
   return withSpan('rotate-signing-keys', {}, async () => {
     try {
-      const answer = await rotate(ports, input.onlyWhenDue ?? false, caller);
+      const answer = await rotate(ports, rotation, caller);
       keyRotations.add(1, { outcome: answer.outcome === 'publish' ? 'published' : 'not_due' });
       return answer;
     } catch (err) {
@@ -47,25 +90,22 @@ export function rotateSigningKeys(
   });
 }
 
-async function rotate(
-  ports: Pick<Ports, 'transact' | 'sql' | 'vault'> & HasKeysChanged,
-  onlyWhenDue: boolean,
-  caller: Caller,
-): Promise<RotationAnswer> {
+async function rotate(ports: RotatePorts, { purpose, onlyWhenDue }: Rotation, caller: Caller): Promise<RotationAnswer> {
   for (;;) {
     const policy = await requirePolicy(ports.sql);
-    const plan = planRotation(
-      await readKeysOf(ports.sql, ACCESS_PURPOSE),
-      policy,
-      await readDatabaseClock(ports.sql),
-      onlyWhenDue,
-    );
+    const keys = await readKeysOf(ports.sql, purpose);
+    const plan = planRotation(keys, policy, await readDatabaseClock(ports.sql), onlyWhenDue);
     // Generated before the transaction: an RSA key pair takes longer than a lock should be held.
-    const spare = plan.kind === 'publish' ? await makeKeyPair(ports.vault, ACCESS_PURPOSE, policy.algorithm) : null;
+    const spare =
+      plan.kind === 'publish' ? await makeKeyPair(ports.vault, purpose, algorithmOf(purpose, policy)) : null;
     const answer = await ports.transact(async (tx) => {
       const nowMs = await lockKeys(tx);
       await assertVaultFits(tx, ports.vault);
-      const current = planRotation(await readKeysOf(tx, ACCESS_PURPOSE), policy, nowMs, onlyWhenDue);
+      const present = await readKeysOf(tx, purpose);
+      // A start without the algorithm has stopped its keys: a rotation must not bring it back.
+      if (purpose !== ACCESS_PURPOSE && !openEnded(present))
+        throw signingAlgorithmRefused({ detail: 'The settings no longer list this algorithm.' });
+      const current = planRotation(present, policy, nowMs, onlyWhenDue);
       const kid = current.kind === 'publish' ? await apply(tx, current, spare, policy, nowMs, caller) : current.kid;
       const key = kid === null ? undefined : await readKey(tx, kid);
       if (key === undefined) return null;

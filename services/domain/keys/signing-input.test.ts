@@ -1,9 +1,10 @@
 import { createSecretKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { keyRow, KEY_NOW as NOW } from './key-row-harness.ts';
+import type { KeyAlgorithm } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 import type { OpenKeys, Signer } from './open-keys.ts';
-import { chooseSigner, signingInput } from './signing-input.ts';
+import { chooseSigner, type SignerNeeds, signingInput } from './signing-input.ts';
 
 const AUDIENCE = 'https://api.example.test';
 
@@ -23,14 +24,20 @@ const keys: OpenKeys = {
     [`hs256:${AUDIENCE}`, [shared]],
   ]),
 };
+const chosen = (
+  of: OpenKeys,
+  mode: KeyAlgorithm,
+  { nowMs = NOW, ...needs }: Partial<SignerNeeds> & { nowMs?: number } = {},
+): string | undefined =>
+  chooseSigner(of, mode, { typ: 'at+jwt', audience: AUDIENCE, algorithm: undefined, ...needs }, nowMs)?.row.kid;
 const none: OpenKeys = { verifiers: new Map(), signers: new Map() };
 
 describe('the key that signs', () => {
   test('changes at one instant: never two, never none', () => {
-    const kidAt = (nowMs: number) => chooseSigner(keys, 'RS256', 'at+jwt', AUDIENCE, nowMs)?.row.kid;
+    const kidAt = (nowMs: number) => chosen(keys, 'RS256', { nowMs });
     expect([kidAt(NOW - 1), kidAt(NOW), kidAt(NOW + 999)]).toEqual([undefined, 'old', 'old']);
     expect([kidAt(NOW + 1_000), kidAt(NOW + 1e12)]).toEqual(['next', 'next']);
-    expect(chooseSigner(none, 'RS256', 'at+jwt', AUDIENCE, NOW)).toBeUndefined();
+    expect(chosen(none, 'RS256')).toBeUndefined();
   });
 
   test.each([
@@ -42,7 +49,40 @@ describe('the key that signs', () => {
     ['no audience', 'HS256', 'at+jwt', undefined, NOW, 'old'],
     ['any other mode', 'RS256', 'at+jwt', AUDIENCE, NOW, 'old'],
   ] as const)('a shared secret signs only access tokens of its audience: %s', (_, mode, typ, aud, at, kid) => {
-    expect(chooseSigner(keys, mode, typ, aud, at)?.row.kid).toBe(kid);
+    expect(chosen(keys, mode, { typ, audience: aud, nowMs: at })).toBe(kid);
+  });
+});
+
+describe('the key of a client registered for an algorithm', () => {
+  const es = signer('es', { alg: 'ES256', purpose: 'access:ES256', signsUntil: NOW + 1_000 });
+  const both: OpenKeys = { ...keys, signers: new Map([...keys.signers, ['access:ES256', [es]]]) };
+
+  test.each([
+    ['an additional algorithm has keys of its own', { algorithm: 'ES256' }, 'RS256', 'es'],
+    [
+      'no key of another algorithm replaces them after their range',
+      { algorithm: 'ES256', nowMs: NOW + 1_000 },
+      'RS256',
+      undefined,
+    ],
+    ['nor for an algorithm without keys', { algorithm: 'EdDSA' }, 'RS256', undefined],
+    ['the default algorithm has the default keys', { algorithm: 'RS256' }, 'RS256', 'old'],
+    ['no shared secret signs for it', { algorithm: 'RS256' }, 'HS256', 'old'],
+    ['a client registered for none gets the default', {}, 'RS256', 'old'],
+  ] as const)('%s', (_, needs, mode, kid) => {
+    expect(chosen(both, mode, needs)).toBe(kid);
+  });
+
+  test('is the default key from the instant at which that changes to the algorithm', () => {
+    const changing: OpenKeys = {
+      ...both,
+      signers: new Map([
+        ['access', [old, signer('next', { alg: 'ES256', signsFrom: NOW + 1_000 })]],
+        ['access:ES256', [es]],
+      ]),
+    };
+    expect(chosen(changing, 'ES256', { algorithm: 'ES256', nowMs: NOW + 999 })).toBe('es');
+    expect(chosen(changing, 'ES256', { algorithm: 'ES256', nowMs: NOW + 1_000 })).toBe('next');
   });
 });
 

@@ -1,4 +1,5 @@
-import { ACCESS_PURPOSE, type KeyAlgorithm, sharedSecretPurpose } from './key-timeline.ts';
+import type { AsymmetricAlgorithm } from './algorithm-shapes.ts';
+import { ACCESS_PURPOSE, algorithmPurpose, type KeyAlgorithm, sharedSecretPurpose } from './key-timeline.ts';
 import type { OpenKeys, Signer } from './open-keys.ts';
 
 const TYPS_KEPT = 16;
@@ -14,15 +15,29 @@ function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | unde
   return undefined;
 }
 
-/** The key that signs now. In HS256 mode access tokens are signed with the secret shared with their audience, if any. */
+/** What a token needs of its key. */
+export type SignerNeeds = {
+  readonly typ: string;
+  readonly audience: unknown;
+  /** The algorithm that the client is registered for; undefined: the default. */
+  readonly algorithm: AsymmetricAlgorithm | undefined;
+};
+
+/**
+ * The key that signs now. In HS256 mode access tokens are signed with the secret shared with their audience, if any. A
+ * client's own algorithm comes first; no key of another algorithm replaces it.
+ */
 export function chooseSigner(
   keys: OpenKeys,
-  algorithm: KeyAlgorithm,
-  typ: string,
-  audience: unknown,
+  mode: KeyAlgorithm,
+  { typ, audience, algorithm }: SignerNeeds,
   nowMs: number,
 ): Signer | undefined {
-  if (algorithm === 'HS256' && typ === SHARED_SECRET_TYP && typeof audience === 'string') {
+  if (algorithm !== undefined) {
+    const signer = signerAt(keys, ACCESS_PURPOSE, nowMs);
+    return signer?.row.alg === algorithm ? signer : signerAt(keys, algorithmPurpose(algorithm), nowMs);
+  }
+  if (mode === 'HS256' && typ === SHARED_SECRET_TYP && typeof audience === 'string') {
     const shared = signerAt(keys, sharedSecretPurpose(audience), nowMs);
     if (shared) return shared;
   }

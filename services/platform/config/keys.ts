@@ -1,11 +1,16 @@
 import { defineSettings } from '../define/setting.ts';
-import { decimalNumber, flag, oneOf, optionalText, wholeNumber } from './shapes.ts';
+import { decimalNumber, flag, oneOf, optionalText, someOf, wholeNumber } from './shapes.ts';
 
 export const keySettings = defineSettings({
   algorithm: {
     env: 'JWT_ALGORITHM',
     schema: oneOf(['RS256', 'ES256', 'EdDSA', 'HS256'], 'RS256'),
     use: 'Algorithm of new keys. With HS256, the shared secret JWT_SECRET signs access tokens for the default audience; RS256 still signs tokens for other audiences, ID tokens and the revocation feed.',
+  },
+  additionalAlgorithms: {
+    env: 'JWT_ADDITIONAL_ALGORITHMS',
+    schema: someOf(['RS256', 'ES256', 'EdDSA'], ''),
+    use: 'Algorithms besides JWT_ALGORITHM that clients can be registered for, separated by commas (RS256, ES256, EdDSA). Each has signing keys of its own.',
   },
   jwtSecret: {
     env: 'JWT_SECRET',

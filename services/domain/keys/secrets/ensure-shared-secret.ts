@@ -1,17 +1,15 @@
-import { recordEvent } from '#services/domain/audit/record-event.ts';
-import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { keyStopped } from '../audit-events.ts';
+import type { Ports, Tx } from '#services/domain/ports.ts';
 import { isSharedSecret, sealSharedSecret } from '../key-material.ts';
-import { type KeyPolicy, leavesAt, openEnded, sharedSecretPurpose, signsAtOnceFrom } from '../key-timeline.ts';
-import { type KeyRow, readKeys, readKeysOf, setKeyRange } from '../keys.store.ts';
+import { openEnded, sharedSecretPurpose, signsAtOnceFrom } from '../key-timeline.ts';
+import { readKeys, readKeysOf } from '../keys.store.ts';
 import { publishKey } from '../publish-key.ts';
+import { type StopWork, stopSigning } from '../stop-signing.ts';
 
 type SharedSecretSettings = {
   readonly keys: { readonly algorithm: string; readonly jwtSecret?: string | undefined };
   readonly authSecret: string;
   readonly audience: string | null;
 };
-type Work = { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller };
 type Ensured = { readonly created: readonly string[]; readonly warnings: readonly string[] };
 
 /**
@@ -23,7 +21,7 @@ export async function ensureSharedSecret(
   ports: Pick<Ports, 'vault' | 'random'>,
   tx: Tx,
   settings: SharedSecretSettings,
-  work: Work,
+  work: StopWork,
 ): Promise<Ensured> {
   const { audience } = settings;
   const signing = (await readKeys(tx)).filter((key) => key.alg === 'HS256' && openEnded([key]));
@@ -43,7 +41,7 @@ async function ensureFor(
   tx: Tx,
   purpose: string,
   given: Buffer,
-  work: Work,
+  work: StopWork,
 ): Promise<Ensured> {
   const keys = await readKeysOf(tx, purpose);
   const same = keys.filter((key) => isSharedSecret(ports.vault, key, given));
@@ -64,11 +62,3 @@ export const sealRandom = (
   ports: Pick<Ports, 'vault' | 'random'>,
   purpose: string,
 ): ReturnType<typeof sealSharedSecret> => sealSharedSecret(ports, purpose, ports.random.bytes(32));
-
-async function stopSigning(tx: Tx, key: KeyRow, { policy, nowMs, caller }: Work): Promise<void> {
-  const signsUntil = Math.max(nowMs, key.signsFrom + 1);
-  const longest = Math.max(key.longestTokenSeconds, policy.longestTokenSeconds);
-  const range = { signsFrom: key.signsFrom, signsUntil, leavesAt: leavesAt(signsUntil, longest, policy) };
-  await setKeyRange(tx, key.kid, range, longest);
-  await recordEvent(tx, caller, keyStopped, { outcome: 'ok', target: { kind: 'key', id: key.kid } });
-}

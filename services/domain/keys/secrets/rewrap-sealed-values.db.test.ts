@@ -17,6 +17,7 @@ const AUDIENCE = 'https://api.example.test';
 const settings: EnsureKeysSettings = {
   keys: {
     algorithm: 'HS256',
+    additionalAlgorithms: [],
     jwtSecret: 'shared-secret-of-more-than-thirty-two-characters',
     prepublishSeconds: 60,
     rotationDays: 30,

@@ -1,0 +1,16 @@
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Tx } from '../ports.ts';
+import { keyStopped } from './audit-events.ts';
+import { type KeyPolicy, leavesAt } from './key-timeline.ts';
+import { type KeyRow, setKeyRange } from './keys.store.ts';
+
+export type StopWork = { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller };
+
+/** Ends the range of a key that the configuration no longer uses. It verifies until its last token has expired. */
+export async function stopSigning(tx: Tx, key: KeyRow, { policy, nowMs, caller }: StopWork): Promise<void> {
+  const signsUntil = Math.max(nowMs, key.signsFrom + 1);
+  const longest = Math.max(key.longestTokenSeconds, policy.longestTokenSeconds);
+  const range = { signsFrom: key.signsFrom, signsUntil, leavesAt: leavesAt(signsUntil, longest, policy) };
+  await setKeyRange(tx, key.kid, range, longest);
+  await recordEvent(tx, caller, keyStopped, { outcome: 'ok', target: { kind: 'key', id: key.kid } });
+}
