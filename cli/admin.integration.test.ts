@@ -16,7 +16,7 @@ let ports: CliHarness['ports'];
 beforeAll(async () => {
   harness = await openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' });
   ({ ports } = harness);
-  const { keys, tokens } = loadConfig({});
+  const { keys, tokens } = loadConfig({ JWT_ADDITIONAL_ALGORITHMS: 'EdDSA' });
   await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });
 afterAll(() => harness?.close());
@@ -171,6 +171,19 @@ test('clients creates a client and shows its secret once, replaces the secret, d
     '\ntls_client_auth_san_uri https://bank.example/?a=b\n',
   );
   expect(await sallyport(...certified, '--certificate-name', 'bank.example', '--yes')).toMatchObject({ code: 2 });
+  const algorithms = ['--id-token-alg', 'EdDSA', '--access-token-alg', 'EdDSA'];
+  const signed = await json('clients', 'create', 'Signed', ...algorithms, ...reason);
+  expect(signed).toMatchObject({ id_token_signed_response_alg: 'EdDSA', access_token_signed_response_alg: 'EdDSA' });
+  const change = ['clients', 'update', signed.client_id, ...reason];
+  expect(await json(...change, '--id-token-alg', 'default')).toMatchObject({
+    id_token_signed_response_alg: null,
+    access_token_signed_response_alg: 'EdDSA',
+  });
+  expect((await sallyport('clients', 'show', signed.client_id)).out).toContain(
+    'ID tokens with the default algorithm  access tokens EdDSA\n',
+  );
+  const unsigned = await sallyport(...change, '--id-token-alg', 'ES256', '--yes');
+  expect([unsigned.code === 0, unsigned.err]).toEqual([false, expect.stringContaining('JWT_ADDITIONAL_ALGORITHMS')]);
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);
@@ -188,7 +201,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nID tokens with the default algorithm .*\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
   );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);
@@ -233,6 +246,29 @@ test('clients registers a client that signs with its own keys, from a file or an
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('doctor fails while no key signs with an algorithm that clients are registered for', async () => {
+  const algorithms = ['--access-token-alg', 'EdDSA'];
+  const { client_id } = await json('clients', 'create', 'Waiting', ...algorithms, ...reason);
+  const signingKeys = async () => {
+    const { checks } = JSON.parse((await sallyport('doctor', '--json')).out);
+    return checks.find(({ name }: { name: string }) => name === 'signing keys');
+  };
+  expect(await signingKeys()).toMatchObject({
+    result: 'pass',
+    evidence: '1 signing of 1; for clients registered for it: EdDSA',
+  });
+  const { keys, tokens } = loadConfig({});
+  await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
+  expect(await signingKeys()).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringMatching(
+      /^\d clients are registered for EdDSA, with which no key signs: they get no tokens$/,
+    ),
+    fix: expect.stringContaining('JWT_ADDITIONAL_ALGORITHMS'),
+  });
+  await json('clients', 'delete', client_id, ...reason);
 });
 
 test('roles creates, changes and deletes roles, and lists the permissions of each', async () => {

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { CERTIFICATE_NAMES, type GivenNames } from '../services/domain/access/certificates/certificate-shapes.ts';
 import type { ClientProfile } from '../services/domain/access/client-auth-shapes.ts';
+import { ASYMMETRIC_ALGORITHMS } from '../services/domain/keys/algorithm-shapes.ts';
 import type { ActOptions } from './admin.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -24,7 +25,20 @@ export type AskedOptions = ActOptions &
     readonly profile?: ClientProfile;
     readonly pkce?: (typeof PKCE)[number];
     readonly refreshRotation?: (typeof ROTATION)[number];
+    readonly idTokenAlg?: string;
+    readonly accessTokenAlg?: string;
   };
+
+const DEFAULT = 'default';
+const algorithmOf = (option: string | undefined): string | null | undefined => (option === DEFAULT ? null : option);
+
+/** Adds the options for the algorithms of a client's tokens. */
+export const addAlgorithms = (command: Command): Command =>
+  command
+    .addOption(algorithmOption('--id-token-alg <alg>', 'algorithm of its ID tokens'))
+    .addOption(algorithmOption('--access-token-alg <alg>', 'algorithm of its access tokens'));
+const algorithmOption = (flags: string, description: string): Option =>
+  new Option(flags, description).choices([...ASYMMETRIC_ALGORITHMS, DEFAULT]);
 
 /** Converts the options to members of the API's request bodies. */
 export const askedOf = (options: AskedOptions) => ({
@@ -40,6 +54,8 @@ export const askedOf = (options: AskedOptions) => ({
   profile: options.profile,
   pkce: options.pkce,
   refresh_rotation: options.refreshRotation,
+  id_token_signed_response_alg: algorithmOf(options.idTokenAlg),
+  access_token_signed_response_alg: algorithmOf(options.accessTokenAlg),
   reason: options.reason,
 });
 

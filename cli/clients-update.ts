@@ -10,7 +10,7 @@ import { type ManageClientsPorts, readClient, updateClient } from '../services/d
 import type { Caller } from '../services/domain/ports.ts';
 import { actAsked, addReason, onDatabase } from './admin.ts';
 import { checked } from './arguments.ts';
-import { type AskedOptions, addKeys, askedOf, keysOf, PKCE, ROTATION } from './client-options.ts';
+import { type AskedOptions, addAlgorithms, addKeys, askedOf, keysOf, PKCE, ROTATION } from './client-options.ts';
 import type { DatabasePorts } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -38,6 +38,8 @@ function changesOf(options: UpdateOptions) {
     requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
     rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
     profile: body.profile,
+    idTokenAlgorithm: body.id_token_signed_response_alg,
+    accessTokenAlgorithm: body.access_token_signed_response_alg,
   };
   const { auth_method: authMethod, jwks, jwks_uri: jwksUri } = body;
   const authentication = { authMethod, jwks, jwksUri, ...certificateNamesOf(body) };
@@ -53,7 +55,7 @@ export function registerClientUpdate(
   caller: Caller,
   lines: (client: ClientView) => string[],
 ): void {
-  addKeys(addReason(clients.command('update')))
+  addAlgorithms(addKeys(addReason(clients.command('update'))))
     .description('change a client; removing rights revokes its tokens and token families')
     .argument('<client_id>')
     .option('--name <text>', 'name shown to users')

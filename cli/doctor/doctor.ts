@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { readUnsignedAlgorithms } from '#services/domain/access/signed-algorithms.ts';
 import { readKeyWarnings } from '#services/domain/keys/key-warnings.ts';
 import { assertVaultFits } from '#services/domain/keys/publish-key.ts';
 import { ConfigError, loadConfig } from '#services/platform/config/load.ts';
@@ -35,7 +36,11 @@ const serverFacts = defineStatement(
 );
 const keyFacts = defineStatement(
   'doctorKeyFacts',
-  `SELECT count(*) FILTER (WHERE signs @> now() AND compromised_at IS NULL) AS signing, count(*) AS keys FROM jwks WHERE purpose = 'access'`,
+  `SELECT count(*) FILTER (WHERE is_signer AND purpose = 'access') AS signing,
+     count(*) FILTER (WHERE purpose = 'access') AS keys,
+     coalesce(string_agg(alg, ', ' ORDER BY alg) FILTER (WHERE is_signer AND purpose <> 'access'), '') AS others
+   FROM (SELECT purpose, alg, signs @> now() AND compromised_at IS NULL AS is_signer FROM jwks) keys
+   WHERE purpose = 'access' OR starts_with(purpose, 'access:')`,
 );
 
 type ServerFacts = {
@@ -132,10 +137,17 @@ const checks: readonly Check[] = [
     run: () =>
       withDatabase(
         async ({ sql, transact, vault }) => {
-          const [facts] = await sql.query<{ signing: number; keys: number }>(keyFacts);
+          const [facts] = await sql.query<{ signing: number; keys: number; others: string }>(keyFacts);
           await transact((tx) => assertVaultFits(tx, vault));
-          const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}`;
+          const others = facts?.others ? `; for clients registered for it: ${facts.others}` : '';
+          const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}${others}`;
           if (facts?.signing !== 1) return fail(evidence, 'npx sallyport keys rotate');
+          const [unsigned] = await readUnsignedAlgorithms({ sql });
+          if (unsigned)
+            return fail(
+              `${unsigned.clients} clients are registered for ${unsigned.algorithm}, with which no key signs: they get no tokens`,
+              `add ${unsigned.algorithm} to JWT_ADDITIONAL_ALGORITHMS and restart, or change the clients: npx sallyport clients update`,
+            );
           const [warning] = await readKeyWarnings({ sql });
           return warning === undefined ? pass(evidence) : warn(warning, 'npx sallyport keys rotate');
         },

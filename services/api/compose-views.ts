@@ -1,6 +1,6 @@
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
+import { ensureNeededKeys } from '../domain/access/ensure-needed-keys.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
-import { ensureKeys } from '../domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
 import type { Caller, Clock, Log, MarkStore } from '../domain/ports.ts';
@@ -86,7 +86,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     await keepRevocations(outside, config.tokens);
     const { audience } = tokenSettings;
     const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
-    const { warnings } = await ensureKeys(outside, keySettings, STARTING);
+    const { warnings } = await ensureNeededKeys(outside, keySettings, STARTING);
     for (const warning of warnings) log.warn({ warning }, 'key ring');
     await retireKeys(outside, STARTING);
   };

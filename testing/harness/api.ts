@@ -7,7 +7,7 @@ import type { App } from '#services/api/app.ts';
 import { type Composed, compose } from '#services/api/compose.ts';
 import { createServer } from '#services/api/server.ts';
 import { createClient } from '#services/domain/access/create-client.ts';
-import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
+import { ensureNeededKeys } from '#services/domain/access/ensure-needed-keys.ts';
 import { keyEncryptionKeyOf, loadConfig } from '#services/platform/config/load.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
@@ -142,7 +142,7 @@ async function prepareKeys(
   const vault = createVault(keyEncryptionKeyOf(config, options.authSecret));
   const ports = { sql: createSql(pool), transact: createTransact(pool, () => {}), vault, random: systemRandom };
   const settings = { ...config, authSecret: options.authSecret, audience: config.tokens.audience ?? API_URL };
-  await ensureKeys(ports, settings, testCaller);
+  await ensureNeededKeys(ports, settings, testCaller);
   await pool.end();
 }
 

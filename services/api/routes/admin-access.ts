@@ -76,6 +76,8 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
         rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
         profile: body.profile,
+        idTokenAlgorithm: body.id_token_signed_response_alg ?? null,
+        accessTokenAlgorithm: body.access_token_signed_response_alg ?? null,
       },
       caller,
     ),
@@ -96,6 +98,8 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
       rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
       profile: body.profile,
+      idTokenAlgorithm: body.id_token_signed_response_alg,
+      accessTokenAlgorithm: body.access_token_signed_response_alg,
     };
     const { auth_method: authMethod, jwks, jwks_uri: jwksUri } = body;
     const authentication = { authMethod, jwks, jwksUri, ...certificateNamesOf(body) };

@@ -1,5 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
+import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Ports, Sql } from '../ports.ts';
 import {
   type ClientOrigin,
@@ -46,6 +47,10 @@ export type Client = {
   readonly requiresPkce: boolean;
   /** `fapi2`: the client meets the FAPI 2.0 Security Profile. */
   readonly profile: ClientProfile;
+  /** OpenID Connect Registration §2, `id_token_signed_response_alg`; null: the default of the installation. */
+  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
+  /** The same for access tokens. */
+  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
   /** Shown to users; the client id if the client has no name. */
   readonly name: string;
   readonly redirectUris: readonly string[];

@@ -1,4 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Sql } from '../ports.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import type { ClientProfile } from './client-auth-shapes.ts';
@@ -26,6 +27,8 @@ export type ClientRow = {
   readonly pushesRequests: boolean;
   readonly requiresPkce: boolean;
   readonly profile: ClientProfile;
+  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
+  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
   readonly name: string;
   readonly redirectUris: string[];
   readonly postLogoutRedirectUris: string[];
@@ -50,7 +53,8 @@ const clientsRead = defineStatement(
      "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", jwks, "jwksUri", "certificateIdentity",
      coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
-     "requirePKCE" IS NOT FALSE AS "requiresPkce", profile, coalesce(name, "clientId") AS name, "redirectUris",
+     "requirePKCE" IS NOT FALSE AS "requiresPkce", profile, "idTokenSignedResponseAlg" AS "idTokenAlgorithm",
+     "accessTokenSignedResponseAlg" AS "accessTokenAlgorithm", coalesce(name, "clientId") AS name, "redirectUris",
      coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
      extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"
@@ -65,8 +69,8 @@ const clientInsert = defineStatement(
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
      "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri",
-     profile, "certificateIdentity")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb
+     profile, "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
@@ -97,6 +101,9 @@ export type ClientRegistration = ProfileSettings & {
   readonly redirectUris: readonly string[];
   readonly postLogoutRedirectUris: readonly string[];
   readonly audiences: readonly string[];
+  /** Null: the default algorithm of the installation. */
+  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
+  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
 };
 
 export type NewClient = ClientRegistration & {
@@ -128,6 +135,8 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.jwksUri,
     client.profile,
     client.certificateIdentity === null ? null : JSON.stringify(client.certificateIdentity),
+    client.idTokenAlgorithm,
+    client.accessTokenAlgorithm,
   ]);
   return rows.length === 1;
 }

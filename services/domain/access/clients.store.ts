@@ -1,4 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import type { ClientOrigin, ClientRegistration } from './access.store.ts';
@@ -24,7 +25,9 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris",
   coalesce("dpopBoundAccessTokens", false) AS "dpopBound", "certificateBoundAccessTokens" AS "certificateBound",
   "requirePushedRequests" AS "pushesRequests", "requirePKCE" IS NOT FALSE AS "requiresPkce", profile,
-  "rotatesRefreshTokens", coalesce(disabled, false) AS disabled, coalesce("skipConsent", false) AS "skipsConsent",
+  "rotatesRefreshTokens", "idTokenSignedResponseAlg" AS "idTokenAlgorithm",
+  "accessTokenSignedResponseAlg" AS "accessTokenAlgorithm", coalesce(disabled, false) AS disabled,
+  coalesce("skipConsent", false) AS "skipsConsent",
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
@@ -53,7 +56,8 @@ const clientUpdate = defineStatement(
      "postLogoutRedirectUris" = coalesce($11::text[], "postLogoutRedirectUris"),
      "requirePKCE" = coalesce($12::boolean, "requirePKCE"),
      "rotatesRefreshTokens" = coalesce($13::boolean, "rotatesRefreshTokens"), profile = coalesce($14, profile),
-     "updatedAt" = now()
+     "idTokenSignedResponseAlg" = nullif(coalesce($15::text, "idTokenSignedResponseAlg"), ''),
+     "accessTokenSignedResponseAlg" = nullif(coalesce($16::text, "accessTokenSignedResponseAlg"), ''), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 /** The previous secret is accepted during the overlap; older ones are refused. */
@@ -78,6 +82,14 @@ const clientDisabledSet = defineStatement(
   `UPDATE oauth_clients SET disabled = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 const clientDelete = defineStatement('oauthClientDelete', 'DELETE FROM oauth_clients WHERE "clientId" = $1');
+
+/** Reads all clients, disabled ones too: an API start and `doctor` do this once. */
+const algorithmUses = defineStatement(
+  'oauthClientAlgorithmUses',
+  `SELECT algorithm, count(DISTINCT "clientId")::int AS clients
+   FROM oauth_clients, unnest(ARRAY["idTokenSignedResponseAlg", "accessTokenSignedResponseAlg"]) AS algorithm
+   WHERE algorithm IS NOT NULL GROUP BY algorithm ORDER BY algorithm`,
+);
 
 /** Both use index oauth_consents_client_id. */
 const clientConsentsAny = defineStatement(
@@ -135,10 +147,16 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
     requiresPkce,
     rotatesRefreshTokens,
     profile,
+    idTokenAlgorithm,
+    accessTokenAlgorithm,
   } = changes;
   const lists = [grantTypes, scopes, credentialScopes, redirectUris, audiences];
   const demands = [dpopBound, certificateBound, pushesRequests, postLogoutRedirectUris, requiresPkce];
-  const values = [name, ...lists, ...demands, rotatesRefreshTokens, profile].map((value) => value ?? null);
+  // An empty text stands for the default, as null stands for no change.
+  const algorithms = [idTokenAlgorithm, accessTokenAlgorithm].map((alg) => (alg === null ? '' : alg));
+  const values = [name, ...lists, ...demands, rotatesRefreshTokens, profile, ...algorithms].map(
+    (value) => value ?? null,
+  );
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 
@@ -161,6 +179,9 @@ export const setClientSecret = async (
 
 export const setClientDisabled = async (tx: Sql, clientId: string, disabled: boolean): Promise<ClientDetailRow> =>
   (await tx.query<ClientDetailRow>(clientDisabledSet, [clientId, disabled]))[0] as ClientDetailRow;
+
+export type AlgorithmUse = { readonly algorithm: AsymmetricAlgorithm; readonly clients: number };
+export const readAlgorithmUses = (sql: Sql): Promise<AlgorithmUse[]> => sql.query<AlgorithmUse>(algorithmUses);
 
 /** Whether any user has consented to the client. */
 export const hasConsents = async (tx: Sql, clientId: string): Promise<boolean> =>

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
+import { signingAlgorithmRefused } from '../keys/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
 import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
 import { AUTH_METHODS, CLIENT_KEYS_MAX, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
@@ -139,6 +141,14 @@ const certificateNames = {
   tls_client_auth_san_email: certificateName,
 };
 
+/** Null: the default algorithm of the installation. */
+const algorithm = z.enum(ASYMMETRIC_ALGORITHMS).nullable();
+/** How its tokens are signed; the first by the name of OpenID Connect Registration §2. */
+const algorithms = z.object({
+  id_token_signed_response_alg: algorithm,
+  access_token_signed_response_alg: algorithm,
+});
+
 export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
 const clientShape = z.object({
@@ -157,6 +167,7 @@ const clientShape = z.object({
   post_logout_redirect_uris: z.array(z.string()),
   audiences: z.array(z.string()),
   ...demands.shape,
+  ...algorithms.shape,
   disabled: z.boolean(),
   /** Part of the installation: it cannot be changed. */
   built_in: z.boolean(),
@@ -225,6 +236,7 @@ export const createClientEndpoint = defineEndpoint({
     post_logout_redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
     ...demands.partial().shape,
+    ...algorithms.partial().shape,
     reason,
   }),
   idempotency: 'answer',
@@ -235,6 +247,7 @@ export const createClientEndpoint = defineEndpoint({
     redirectUriRefused,
     clientSettingsConflict,
     clientKeysInvalid,
+    signingAlgorithmRefused,
     clientExists,
     idempotencyKeyReused,
   ],
@@ -261,6 +274,7 @@ export const updateClientEndpoint = defineEndpoint({
     post_logout_redirect_uris: redirectUris.optional(),
     audiences: audiences.optional(),
     ...demands.partial().shape,
+    ...algorithms.partial().shape,
     reason,
   }),
   responses: { 200: clientShape },
@@ -270,6 +284,7 @@ export const updateClientEndpoint = defineEndpoint({
     redirectUriRefused,
     clientSettingsConflict,
     clientKeysInvalid,
+    signingAlgorithmRefused,
     clientUnknown,
     clientProtected,
     clientWithoutSecret,

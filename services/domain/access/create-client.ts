@@ -1,4 +1,5 @@
 import { setAuditContext } from '../audit/audit-context.ts';
+import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { insertClient } from './access.store.ts';
 import { clientSecretHash } from './access-directory.ts';
@@ -26,6 +27,9 @@ export type CreateClientInput = GivenAuthentication &
     readonly postLogoutRedirectUris?: readonly string[];
     /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
     readonly audiences?: readonly string[];
+    /** Of its tokens; null: the default of the installation. */
+    readonly idTokenAlgorithm?: AsymmetricAlgorithm | null;
+    readonly accessTokenAlgorithm?: AsymmetricAlgorithm | null;
     /** For the audit log. */
     readonly reason?: string;
   };
@@ -67,6 +71,8 @@ export async function createClient(
       redirectUris: input.redirectUris ?? [],
       postLogoutRedirectUris: input.postLogoutRedirectUris ?? [],
       audiences: input.audiences ?? [],
+      idTokenAlgorithm: input.idTokenAlgorithm ?? null,
+      accessTokenAlgorithm: input.accessTokenAlgorithm ?? null,
     });
   });
   if (!isMade) throw clientExists();

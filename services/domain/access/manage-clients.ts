@@ -27,6 +27,7 @@ import type { ClientView } from './contract.ts';
 import { type CreateClientInput, createClient } from './create-client.ts';
 import { clientProtected, clientUnknown, clientWithoutSecret } from './errors.ts';
 import { assertRedirectUris } from './redirect-uri.ts';
+import { assertSigned } from './signed-algorithms.ts';
 import { type GivenAuthentication, storedAuthentication } from './stored-authentication.ts';
 
 export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
@@ -63,6 +64,8 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   pkce: row.requiresPkce ? 'required' : 'optional',
   refresh_rotation: row.rotatesRefreshTokens ? 'on' : 'off',
   profile: row.profile,
+  id_token_signed_response_alg: row.idTokenAlgorithm,
+  access_token_signed_response_alg: row.accessTokenAlgorithm,
   disabled: row.disabled,
   built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
   origin: row.origin,
@@ -90,8 +93,8 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
 }
 
 /**
- * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused`, `client_settings_conflict`
- * (400), `rights_exceeded` (403), `client_exists` (409).
+ * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused`, `client_settings_conflict`,
+ * `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_exists` (409).
  */
 export async function registerClient(
   ports: ManageClientsPorts,
@@ -100,6 +103,7 @@ export async function registerClient(
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris);
   assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  await assertSigned(ports, input);
   // Users who sign in through it consent themselves, and only to what they have; this checks what needs no consent.
   assertHolds(caller, rightsOfSecret(ports, input));
   const { clientId, clientSecret } = await createClient(ports, input, caller);
@@ -150,9 +154,10 @@ async function changeAuthentication(
 }
 
 /**
- * Changes a client; removing a scope or grant ends its tokens and token families. Throws `redirect_uri_refused`,
- * `client_settings_conflict`, `client_keys_invalid` (400), `rights_exceeded` (403), `client_unknown` (404),
- * `client_without_secret`, `client_protected` (409); the operations below throw some of these.
+ * Changes a client; removing a scope or grant ends its tokens and token families. Another algorithm ends nothing.
+ * Throws `redirect_uri_refused`, `client_settings_conflict`, `client_keys_invalid`, `signing_algorithm_refused` (400),
+ * `rights_exceeded` (403), `client_unknown` (404), `client_without_secret`, `client_protected` (409); the operations
+ * below throw some of these.
  */
 export async function updateClient(
   ports: ManageClientsPorts,
@@ -162,6 +167,7 @@ export async function updateClient(
   const { clientId, changes, authentication = {} } = input;
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  await assertSigned(ports, changes);
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     const { authMethod = client.authMethod } = authentication;
     const settings = settingsAfter(client, changes, authMethod);

@@ -1,4 +1,5 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
+import { ACCESS_PURPOSE } from '../keys/key-timeline.ts';
 import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
 import type { CertificateAuthorities } from './certificates/certificate-authorities.ts';
 import {
@@ -122,7 +123,10 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
   };
 }
 
-/** OpenID Connect Discovery 1.0 §3. The algorithms are those of active and pending keys. */
+/**
+ * OpenID Connect Discovery 1.0 §3. The algorithms are those of active keys, and of the key that follows the default one. A
+ * client cannot be registered for an additional algorithm before its first key signs.
+ */
 export function openIdConfiguration(
   ports: HasAccess & HasClientSettings & HasPublicAddress & HasKeyRing,
 ): ServerMetadata & {
@@ -137,7 +141,9 @@ export function openIdConfiguration(
   readonly subject_types_supported: readonly string[];
   readonly id_token_signing_alg_values_supported: readonly string[];
 } {
-  const signing = ports.keyRing.list().filter(({ state }) => state === 'active' || state === 'pending');
+  const signing = ports.keyRing
+    .list()
+    .filter(({ state, purpose }) => state === 'active' || (state === 'pending' && purpose === ACCESS_PURPOSE));
   const algorithms = new Set<string>(signing.map((key) => key.alg));
   algorithms.delete('HS256');
   return {

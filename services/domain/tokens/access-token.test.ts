@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { validateTokenSecurity } from '#services/embedding/validate-token-security.ts';
 import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenHarness } from '#testing/harness/token.ts';
+import type { AccessDirectory } from '../access/access-directory.ts';
+import type { SignOptions } from '../keys/key-ring.ts';
 import type { RequestContext } from '../ports.ts';
 import {
   type AccessTokenClaims,
@@ -45,17 +47,21 @@ const ofClient: TokenFacts = {
 /** A harness that can sign with the RS256 key. */
 function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
   const harness = tokenHarness(settings);
-  const signed: { typ: string; audience?: string }[] = [];
+  const signed: ({ typ: string } & SignOptions)[] = [];
   let ids = 0;
   const keyRing = {
     ...harness.ports.keyRing,
-    sign: async ({ typ }: { typ: string }, claims: object, options?: { audience?: string }) => {
+    sign: async ({ typ }: { typ: string }, claims: object, options?: SignOptions) => {
       signed.push({ typ, ...options });
       return jws(harness.keys.RS256, { ...headerOf(harness.keys.RS256), typ }, claims);
     },
   };
   const random = { bytes: () => Buffer.alloc(0), uuid: () => `id-${ids++}` };
-  return { ...harness, signed, ports: { ...harness.ports, keyRing, random } };
+  const registered: Record<string, string> = { modern: 'ES256', plain: '' };
+  const access = {
+    client: (id: string) => (id in registered ? { accessTokenAlgorithm: registered[id] || null } : undefined),
+  } as unknown as AccessDirectory;
+  return { ...harness, signed, ports: { ...harness.ports, access, keyRing, random } };
 }
 
 describe('claims', () => {
@@ -152,6 +158,13 @@ describe('minting', () => {
     await signAccessToken(harness.ports, { ...claims, aud: ['one', 'two'] });
     await signAccessToken(harness.ports, { ...claims, aud: [] });
     expect(harness.signed).toEqual([{ typ: 'at+jwt', audience: 'one' }, { typ: 'at+jwt' }]);
+  });
+
+  test('a client registered for an algorithm gets its tokens with it, any other the default', async () => {
+    const harness = minting();
+    for (const clientId of ['modern', 'plain', 'sallyport'])
+      await mintAccessToken(harness.ports, { ...ofClient, clientId }, request);
+    expect(harness.signed.map(({ algorithm }) => algorithm)).toEqual(['ES256', undefined, undefined]);
   });
 });
 

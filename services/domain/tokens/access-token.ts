@@ -1,6 +1,7 @@
+import type { HasAccess } from '../access/access-directory.ts';
 import { keyedHash } from '../audit/audit-context.ts';
 import type { JsonObject } from '../jws/strict-json.ts';
-import type { HasKeyRing } from '../keys/key-ring.ts';
+import type { HasKeyRing, SignOptions } from '../keys/key-ring.ts';
 import { oneSpellingOf } from '../limits/client-prefix.ts';
 import type { Ports, RequestContext } from '../ports.ts';
 import type { TokenOrigin } from './revocations/revocation-set.ts';
@@ -103,17 +104,30 @@ export function matchesBinding({ keyRing }: HasKeyRing, label: 'ip' | 'agent', v
   return key !== undefined && keyedHash(key, label, boundValue(label, value)) === claim.slice(dot + 1);
 }
 
+type TokenOf = { readonly clientId: string; readonly audience?: string | undefined };
+
+/** The algorithm of an access token is that of its client now, whatever it was when the token family began. */
+const signOptions = ({ access }: HasAccess, { clientId, audience }: TokenOf): SignOptions => ({
+  audience,
+  algorithm: access.client(clientId)?.accessTokenAlgorithm ?? undefined,
+});
+
+/** Throws `signing_unavailable` (503) if this copy could not sign an access token of this client now. */
+export function assertSignsFor(ports: HasAccess & HasKeyRing, token: TokenOf): void {
+  ports.keyRing.assertSigns({ typ: ACCESS_TOKEN_TYPE }, signOptions(ports, token));
+}
+
 /**
  * Makes the unsigned claims of a new token, in the order of RFC 9068. Throws `signing_unavailable` (503) if this copy
  * could not sign them, so that the caller's transaction rolls back.
  */
 export function accessTokenClaims(
-  ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
+  ports: Pick<Ports, 'clock' | 'random'> & HasAccess & HasKeyRing & HasTokenSettings,
   facts: TokenFacts,
   request: RequestContext,
 ): AccessTokenClaims {
   const settings = ports.tokenSettings;
-  ports.keyRing.assertSigns({ typ: ACCESS_TOKEN_TYPE }, facts.audience);
+  assertSignsFor(ports, facts);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const { user } = facts;
   const claims: Record<string, unknown> = {
@@ -151,15 +165,16 @@ export function accessTokenClaims(
 }
 
 /** Signs a claim set as an access token (RFC 9068 §2.1). Throws `signing_unavailable` (503). */
-export async function signAccessToken({ keyRing }: HasKeyRing, claims: AccessTokenClaims): Promise<MintedToken> {
+export async function signAccessToken(ports: HasAccess & HasKeyRing, claims: AccessTokenClaims): Promise<MintedToken> {
   const audience = typeof claims.aud === 'string' ? claims.aud : claims.aud[0];
-  const token = await keyRing.sign({ typ: ACCESS_TOKEN_TYPE }, claims, audience === undefined ? {} : { audience });
+  const options = signOptions(ports, { clientId: claims.client_id, audience });
+  const token = await ports.keyRing.sign({ typ: ACCESS_TOKEN_TYPE }, claims, options);
   return { token, claims, expiresIn: claims.exp - claims.iat };
 }
 
 /** Makes and signs an access token. Call it after the commit of the transaction that wrote its facts. */
 export function mintAccessToken(
-  ports: Pick<Ports, 'clock' | 'random'> & HasKeyRing & HasTokenSettings,
+  ports: Pick<Ports, 'clock' | 'random'> & HasAccess & HasKeyRing & HasTokenSettings,
   facts: TokenFacts,
   request: RequestContext,
 ): Promise<MintedToken> {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { type DemoScenario, demoScenario } from '#prisma/seed/demo.ts';
+import { ensureNeededKeys } from '#services/domain/access/ensure-needed-keys.ts';
 import { makeOutboxPartitions } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { seedDemo } from '#services/domain/identity/seed/seed-demo.ts';
-import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
 import { createKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { claimUnusedDatabase } from '#services/domain/tokens/revocations/claim-unused-database.ts';
@@ -75,7 +75,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     if (config.server.profile === 'production') await claimMarkPlace(ports, config.marks, options.dataDir);
     // Runs before the first key is created: a database that never issued a token cannot be rewound, whatever the marks say.
     await claimUnusedDatabase({ ...ports, marks: createMarks(config.marks, options.dataDir) });
-    const { created, warnings } = await ensureKeys(
+    const { created, warnings } = await ensureNeededKeys(
       ports,
       { ...keySettingsOf(config, authSecret), previousVault },
       CALLER,
@@ -88,7 +88,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   }
 }
 
-const keySettingsOf = (config: Config, authSecret: string): Parameters<typeof ensureKeys>[1] => ({
+const keySettingsOf = (config: Config, authSecret: string): Parameters<typeof ensureNeededKeys>[1] => ({
   keys: config.keys,
   tokens: config.tokens,
   authSecret,

@@ -1,7 +1,7 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports, RequestContext, Sql } from '#services/domain/ports.ts';
-import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, accessTokenClaims } from '../access-token.ts';
+import { type AccessTokenClaims, accessTokenClaims, assertSignsFor } from '../access-token.ts';
 import { type FamilyFactsRow, familyFactsRead } from '../refresh/family-life.store.ts';
 import { familyTokenFacts } from '../refresh/family-token.ts';
 import { sessionEnded } from '../refresh/refresh-errors.ts';
@@ -33,7 +33,7 @@ export async function renewDraft<Draft extends { readonly claims: AccessTokenCla
 ): Promise<Draft> {
   const { claims } = kept;
   // A copy with a wrong clock cannot know whether the stored token is reusable.
-  ports.keyRing.assertSigns({ typ: ACCESS_TOKEN_TYPE }, claims.aud as string);
+  assertSignsFor(ports, { clientId: claims.client_id, audience: claims.aud as string });
   if (isReusable(ports, claims)) return kept;
   const [family] = await tx.query<FamilyFactsRow>(familyFactsRead, [claims.fid, claims.jti]);
   if (family === undefined || !family.isLive || family.isTokenRevoked) throw sessionEnded();

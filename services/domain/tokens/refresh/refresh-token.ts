@@ -3,7 +3,7 @@ import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { isAppError } from '#services/platform/define/error.ts';
-import { mintAccessToken } from '../access-token.ts';
+import { assertSignsFor, mintAccessToken } from '../access-token.ts';
 import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
 import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
@@ -69,6 +69,9 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
   assertMayIssue(ports.revocations);
   const checked = await checkPresented(ports, input);
   await assertWithinGrant(ports, checked, input);
+  // No retry helps while no key of the client's algorithm signs: the refresh token must not be used up.
+  const client = ports.access.client(input.presentedBy.clientId ?? '');
+  if (client?.accessTokenAlgorithm) assertSignsFor(ports, client);
   const family = await rotateFamily(ports, checked, input.presentedBy, caller);
   const { jkt, x5t } = input.presentedBy;
   // A confidential client's family is bound to its secret, and only the token to the key of this request (RFC 9449 §5).

@@ -1,0 +1,142 @@
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { type ClientCredentials, type Received, send } from '#testing/http-client.ts';
+
+let harness: ApiHarness;
+let api: ApiCopy;
+let other: ApiCopy;
+let operator: ClientCredentials;
+beforeAll(async () => {
+  harness = await openApiHarness();
+  const env = { JWT_ADDITIONAL_ALGORITHMS: 'ES256' };
+  api = await harness.startCopy({ hashes: false, env });
+  other = await harness.startCopy({ hashes: false, env });
+  operator = await harness.newClient(['keys:read', 'keys:manage', 'clients:manage']);
+});
+afterAll(() => harness?.close());
+
+const reason = 'test';
+const by = (method: 'POST' | 'PATCH', path: string, json: object): Promise<Received> =>
+  send(api.url, method, path, { json, basic: operator });
+const newClient = async (algorithms: object = {}): Promise<Received['body']> => {
+  const made = await by('POST', '/v1/admin/clients', {
+    name: 'App',
+    grant_types: ['client_credentials'],
+    reason,
+    ...algorithms,
+  });
+  expect(made.status, made.text).toBe(201);
+  return made.body;
+};
+const tokenOf = async ({ client_id, client_secret }: ClientCredentials, copy: ApiCopy = api): Promise<string> => {
+  const ask = () =>
+    send(copy.url, 'POST', '/oauth2/token', {
+      basic: { client_id, client_secret },
+      form: { grant_type: 'client_credentials' },
+    });
+  const answer = await eventually('the copy to know the client', async () => {
+    const received = await ask();
+    return received.status === 200 && received;
+  });
+  return answer.body.access_token;
+};
+const algOf = (token: string): string => decodeProtectedHeader(token).alg ?? '';
+const isActive = async (token: string, copy: ApiCopy): Promise<boolean> =>
+  (await send(copy.url, 'POST', '/v1/tokens/validate', { json: { token } })).body.active;
+
+describe('algorithms of clients', () => {
+  test('are set and read over the admin API, and each copy signs with them; one key set verifies all tokens', async () => {
+    const modern = await newClient({
+      access_token_signed_response_alg: 'ES256',
+      id_token_signed_response_alg: 'ES256',
+    });
+    expect(modern).toMatchObject({ access_token_signed_response_alg: 'ES256', id_token_signed_response_alg: 'ES256' });
+    const plain = await newClient();
+    expect(plain).toMatchObject({ access_token_signed_response_alg: null, id_token_signed_response_alg: null });
+    const keySet = createRemoteJWKSet(new URL('/.well-known/jwks.json', other.url));
+    for (const copy of [api, other])
+      for (const [client, alg] of [
+        [modern, 'ES256'],
+        [plain, 'RS256'],
+      ] as const) {
+        const token = await tokenOf(client, copy);
+        expect(algOf(token)).toBe(alg);
+        await jwtVerify(token, keySet, { typ: 'at+jwt' });
+        for (const at of [api, other]) expect(await isActive(token, at)).toBe(true);
+      }
+  });
+
+  test('that change leave earlier tokens valid at every copy', async () => {
+    const client = await newClient();
+    const before = await tokenOf(client);
+    const path = `/v1/admin/clients/${client.client_id}`;
+    await by('PATCH', path, { access_token_signed_response_alg: 'ES256', reason });
+    const after = await tokenOf(client);
+    expect(algOf(after)).toBe('ES256');
+    expect((await by('PATCH', path, { access_token_signed_response_alg: null, reason })).body).toMatchObject({
+      access_token_signed_response_alg: null,
+    });
+    expect(algOf(await tokenOf(client))).toBe('RS256');
+    for (const token of [before, after])
+      for (const copy of [api, other]) expect(await isActive(token, copy)).toBe(true);
+  });
+
+  test('that are not signed here are refused with those that are', async () => {
+    const refused = await by('POST', '/v1/admin/clients', {
+      name: 'App',
+      grant_types: [],
+      id_token_signed_response_alg: 'EdDSA',
+      reason,
+    });
+    expect([refused.status, refused.body]).toMatchObject([
+      400,
+      {
+        code: 'signing_algorithm_refused',
+        detail: 'id_token_signed_response_alg EdDSA is not signed here. Clients can be registered for: RS256, ES256.',
+      },
+    ]);
+    const unknown = { name: 'App', grant_types: [], id_token_signed_response_alg: 'HS256', reason };
+    expect((await by('POST', '/v1/admin/clients', unknown)).body.code).toBe('request_invalid');
+  });
+});
+
+test('discovery lists the algorithms of ID tokens', async () => {
+  const { body } = await send(api.url, 'GET', '/.well-known/openid-configuration');
+  expect(body.id_token_signing_alg_values_supported).toEqual(['ES256', 'RS256']);
+});
+
+test('the keys of each algorithm rotate by themselves, and a compromise of one leaves the tokens of the other valid', async () => {
+  const modern = await newClient({ access_token_signed_response_alg: 'ES256' });
+  const [es, rs] = [await tokenOf(modern), await tokenOf(await newClient())];
+  const rotated = await by('POST', '/v1/keys/rotate', { algorithm: 'ES256' });
+  expect([rotated.status, rotated.body]).toMatchObject([
+    202,
+    { alg: 'ES256', state: 'pending', purpose: 'access:ES256' },
+  ]);
+  const refused = await by('POST', '/v1/keys/rotate', { algorithm: 'EdDSA' });
+  expect([refused.status, refused.body.code]).toEqual([400, 'signing_algorithm_refused']);
+  const { body: listed } = await send(api.url, 'GET', '/v1/keys', { basic: operator });
+  expect(listed.keys.filter(({ alg }: { alg: string }) => alg === 'RS256')).toHaveLength(1);
+
+  const { kid } = decodeProtectedHeader(es);
+  const { body } = await by('POST', `/v1/keys/${kid}/compromise`, { reason });
+  expect(body).toMatchObject({ state: 'compromised', signer: { alg: 'ES256', state: 'active' } });
+  for (const copy of [api, other]) {
+    await eventually('the copy to refuse the tokens of the key', async () => !(await isActive(es, copy)));
+    expect(await isActive(rs, copy)).toBe(true);
+    const next = await tokenOf(modern, copy);
+    expect([algOf(next), await isActive(next, other)]).toEqual(['ES256', true]);
+  }
+});
+
+test('a copy that starts without an algorithm that clients are registered for takes their tokens from nobody', async () => {
+  const client = await newClient({ access_token_signed_response_alg: 'ES256' });
+  const older = await harness.startCopy({ hashes: false });
+  for (const copy of [older, api]) {
+    await copy.ports.keyRing.load();
+    const token = await tokenOf(client, copy);
+    expect([algOf(token), await isActive(token, other)]).toEqual(['ES256', true]);
+  }
+});
