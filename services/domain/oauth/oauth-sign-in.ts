@@ -9,6 +9,7 @@ import { familyTokenFacts } from '../tokens/refresh/family-token.ts';
 import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
 import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { idTokenSigning } from './claims/id-token.ts';
 import { lockConsent } from './consents/consents.store.ts';
 
 export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
@@ -78,8 +79,10 @@ export async function beginOAuthSignIn(
   if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
     throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);
+  const client = ports.access.client(clientId);
+  if (scopes.includes('openid')) ports.keyRing.assertSigns({ typ: 'JWT' }, idTokenSigning(client));
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
-  const mayRefresh = ports.access.client(clientId)?.grantTypes.includes('refresh_token') === true;
+  const mayRefresh = client?.grantTypes.includes('refresh_token') === true;
   return {
     grant,
     clientId,

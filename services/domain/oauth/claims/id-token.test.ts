@@ -1,5 +1,6 @@
-import { decodeJwt } from 'jose';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { expect, test } from 'vitest';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { accessTokenHash, signIdToken } from './id-token.ts';
@@ -22,17 +23,18 @@ const facts = {
   issuedAt: 10,
 };
 
-/** A fake key ring with this algorithm, which only encodes header and claims. */
-const ringOf = (alg: string) =>
+/** A fake key ring with this default, which only encodes header and claims, and a client registered for `algorithm`. */
+const ringOf = (alg: string, algorithm: string | null = null) =>
   ({
+    access: { client: (id: string) => (id === 'c' ? { idTokenAlgorithm: algorithm } : undefined) },
     keyRing: {
-      sign: async (header: object, claims: object) =>
-        [{ alg, ...header }, claims, 'signature']
+      sign: async (header: object, claims: object, options?: { readonly algorithm?: string | undefined }) =>
+        [{ alg: options?.algorithm ?? alg, ...header }, claims, 'signature']
           .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
           .join('.'),
     },
     tokenSettings: { issuer: 'https://i.test', accessTokenSeconds: 900 },
-  }) as unknown as HasKeyRing & HasTokenSettings;
+  }) as unknown as HasAccess & HasKeyRing & HasTokenSettings;
 
 test('at_hash uses the hash of the signing algorithm; claims without a value are omitted', async () => {
   expect(decodeJwt(await signIdToken(ringOf('RS256'), facts))).toEqual({
@@ -52,6 +54,17 @@ test('at_hash uses the hash of the signing algorithm; claims without a value are
     acr: 'aal1',
     at_hash: accessTokenHash('a', 'EdDSA'),
   });
+});
+
+test('the algorithm of the client signs, with its own hash', async () => {
+  for (const algorithm of ['ES256', 'EdDSA'] as const) {
+    const token = await signIdToken(ringOf('RS256', algorithm), facts);
+    expect(decodeProtectedHeader(token).alg).toBe(algorithm);
+    expect(decodeJwt(token).at_hash).toBe(accessTokenHash('a', algorithm));
+  }
+  // A client that was deleted after the commit of its sign-in.
+  const orphan = await signIdToken(ringOf('RS256', 'ES256'), { ...facts, clientId: 'gone' });
+  expect(decodeProtectedHeader(orphan).alg).toBe('RS256');
 });
 
 test('each scope releases only its own claims', () => {

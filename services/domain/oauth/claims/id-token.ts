@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
-import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasKeyRing, SignOptions } from '#services/domain/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 
 export type IdTokenFacts = {
@@ -17,6 +18,14 @@ export type IdTokenFacts = {
   readonly acr?: string | undefined;
 };
 
+/**
+ * How tokens about a user's sign-in at a client are signed: with the algorithm that the client is registered for (OpenID
+ * Connect Registration §2), else with the default.
+ */
+export const idTokenSigning = (client: Pick<Client, 'idTokenAlgorithm'> | undefined): SignOptions => ({
+  algorithm: client?.idTokenAlgorithm ?? undefined,
+});
+
 /** Returns the at_hash: the left half of the algorithm's hash (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512. */
 export function accessTokenHash(accessToken: string, alg: string): string {
   const digest = hash(alg === 'EdDSA' ? 'sha512' : 'sha256', accessToken, 'buffer');
@@ -27,7 +36,11 @@ export function accessTokenHash(accessToken: string, alg: string): string {
  * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. It has no e-mail address and no
  * name: an access token always comes with it, so UserInfo returns them (§5.4). Throws `signing_unavailable` (503).
  */
-export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: IdTokenFacts): Promise<string> {
+export async function signIdToken(
+  ports: HasAccess & HasKeyRing & HasTokenSettings,
+  facts: IdTokenFacts,
+): Promise<string> {
+  const options = idTokenSigning(ports.access.client(facts.clientId));
   const sign = (alg: string): Promise<string> =>
     ports.keyRing.sign(
       { typ: 'JWT' },
@@ -44,8 +57,10 @@ export async function signIdToken(ports: HasKeyRing & HasTokenSettings, facts: I
         at_hash: accessTokenHash(facts.accessToken, alg),
         ...(facts.sessionId === null ? {} : { sid: facts.sessionId }),
       },
+      options,
     );
-  const token = await sign('RS256');
-  // RS256 and ES256 use the same hash. A token signed by an EdDSA key has the wrong at_hash, and is signed again.
-  return decodeProtectedHeader(token).alg === 'EdDSA' ? sign('EdDSA') : token;
+  const token = await sign(options.algorithm ?? 'RS256');
+  // RS256 and ES256 use the same hash. A default token signed by an EdDSA key has the wrong one, and is signed again.
+  const isHashWrong = options.algorithm === undefined && decodeProtectedHeader(token).alg === 'EdDSA';
+  return isHashWrong ? sign('EdDSA') : token;
 }

@@ -1,9 +1,11 @@
 import type { HasAccessChanged } from '#services/domain/access/access-changed.ts';
 import type { Client } from '#services/domain/access/access-directory.ts';
 import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
+import { unsignedAlgorithm } from '#services/domain/access/signed-algorithms.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { type AuthorizeInput, type AuthorizePorts, signInStep } from '../authorize/admit-authorization.ts';
@@ -23,7 +25,10 @@ import {
   updateDocumentClient,
 } from './unvetted-clients.store.ts';
 
-export type DocumentClientPorts = AuthorizePorts & HasAccessChanged & HasClientDocuments & HasClientSettings;
+export type DocumentClientPorts = AuthorizePorts &
+  HasAccessChanged &
+  HasClientDocuments &
+  HasClientSettings & { readonly keyRing: Pick<KeyRing, 'signedAlgorithms'> };
 
 /** An expired document remains in use for this long if too many others are being fetched to fetch it again. */
 const OVERDUE_MS = 3_600_000;
@@ -81,6 +86,8 @@ export async function admitDocumentClient(
     return ports.clock.now() < usableUntilMs ? null : refusedStep(host, TOO_MANY_FETCHES);
   }
   if (document.kind === 'refused') return refusedStep(host, `Its metadata document was refused: ${document.why}`);
+  const unsigned = unsignedAlgorithm(document.metadata, ports.keyRing.signedAlgorithms());
+  if (unsigned !== undefined) return refusedStep(host, `Its metadata document was refused: ${unsigned}`);
   const stored = await store(ports, url, document, {
     caller: sessionCallerOf(live, ports, caller),
     userId: live.user.id,

@@ -71,6 +71,8 @@ describe('client metadata (RFC 7591 §2)', () => {
       dpopBound: false,
       certificateBound: false,
       pushesRequests: false,
+      idTokenAlgorithm: null,
+      accessTokenAlgorithm: null,
     });
     expect(read({}, { defaultAuthMethod: 'client_secret_basic' }).authMethod).toBe('client_secret_basic');
   });
@@ -88,6 +90,8 @@ describe('client metadata (RFC 7591 §2)', () => {
         dpop_bound_access_tokens: true,
         tls_client_certificate_bound_access_tokens: true,
         require_pushed_authorization_requests: true,
+        id_token_signed_response_alg: 'ES256',
+        access_token_signed_response_alg: 'EdDSA',
       }),
     ).toEqual({
       name: 'Notes',
@@ -101,6 +105,8 @@ describe('client metadata (RFC 7591 §2)', () => {
       dpopBound: true,
       certificateBound: true,
       pushesRequests: true,
+      idTokenAlgorithm: 'ES256',
+      accessTokenAlgorithm: 'EdDSA',
     });
   });
 
@@ -144,6 +150,8 @@ describe('client metadata (RFC 7591 §2)', () => {
     ['more than four keys', { ...keyed, jwks: { keys: Array.from({ length: 5 }, () => maker.jwk) } }],
     ['a scope with a quote', { scope: 'open"id' }],
     ['no allowed scope', { scope: 'users:manage' }],
+    ['an algorithm that is not a name', { id_token_signed_response_alg: 'RS256 ES256' }],
+    ['an algorithm that is too long', { access_token_signed_response_alg: 'x'.repeat(17) }],
     ['a flag that is not a boolean', { dpop_bound_access_tokens: 'yes' }],
     ['a sign-out address that is no list', { post_logout_redirect_uris: BYE }],
     ['a sign-out address without TLS', { post_logout_redirect_uris: ['http://app.example/bye'] }],

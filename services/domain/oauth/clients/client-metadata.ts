@@ -28,6 +28,9 @@ export type ClientMetadata = {
   readonly certificateBound: boolean;
   /** RFC 9126 §6. */
   readonly pushesRequests: boolean;
+  /** As the client names them; `unsignedAlgorithm` checks them against the keys. Null: the default. */
+  readonly idTokenAlgorithm: string | null;
+  readonly accessTokenAlgorithm: string | null;
 };
 
 export type MetadataRules = {
@@ -45,6 +48,13 @@ const GRANTS = ['authorization_code', 'refresh_token', DEVICE_GRANT] as const;
 const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
+const algorithm = z
+  .string()
+  .max(16)
+  .regex(/^[\w-]+$/)
+  .nullable()
+  .default(null);
+
 const shapes = z.looseObject({
   client_name: z.string().trim().min(1).max(128).regex(VISIBLE).optional(),
   token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
@@ -54,6 +64,8 @@ const shapes = z.looseObject({
   dpop_bound_access_tokens: z.boolean().default(false),
   tls_client_certificate_bound_access_tokens: z.boolean().default(false),
   require_pushed_authorization_requests: z.boolean().default(false),
+  id_token_signed_response_alg: algorithm,
+  access_token_signed_response_alg: algorithm,
 });
 /** Small limits, because every copy keeps all unvetted clients in memory. */
 const KEYS_MAX = 4;
@@ -133,5 +145,7 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
     dpopBound: data.dpop_bound_access_tokens,
     certificateBound: data.tls_client_certificate_bound_access_tokens,
     pushesRequests: data.require_pushed_authorization_requests,
+    idTokenAlgorithm: data.id_token_signed_response_alg,
+    accessTokenAlgorithm: data.access_token_signed_response_alg,
   };
 }

@@ -57,6 +57,8 @@ export const selfRegisterClientEndpoint = defineEndpoint({
     require_pushed_authorization_requests: member(
       'The client may only send pushed authorization requests (RFC 9126 §6).',
     ),
+    id_token_signed_response_alg: member('Algorithm of its ID tokens; the default of this installation if left out.'),
+    access_token_signed_response_alg: member('The same for its access tokens.'),
   }),
   idempotency: 'answer',
   responses: {
@@ -80,6 +82,8 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       dpop_bound_access_tokens: z.boolean(),
       tls_client_certificate_bound_access_tokens: z.boolean(),
       require_pushed_authorization_requests: z.boolean(),
+      id_token_signed_response_alg: z.string().optional(),
+      access_token_signed_response_alg: z.string().optional(),
     }),
   },
   errors: [

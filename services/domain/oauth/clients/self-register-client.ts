@@ -5,10 +5,11 @@ import { usesSecret } from '#services/domain/access/client-auth-shapes.ts';
 import type { ClientJwks } from '#services/domain/access/client-keys.ts';
 import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
 import { confidentialMethods, type HasPublicAddress } from '#services/domain/access/server-metadata.ts';
+import { unsignedAlgorithm } from '#services/domain/access/signed-algorithms.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { registrationClosed, registrationFull } from '../client-errors.ts';
+import { clientMetadataInvalid, registrationClosed, registrationFull } from '../client-errors.ts';
 import { prefixHash } from '../open-requests.ts';
 import { type ClientMetadata, readClientMetadata } from './client-metadata.ts';
 import { countRegisteredFrom, countUnvettedClients, insertUnvettedClient } from './unvetted-clients.store.ts';
@@ -16,7 +17,7 @@ import { countRegisteredFrom, countUnvettedClients, insertUnvettedClient } from 
 export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> &
   HasAccessChanged &
   Pick<HasPublicAddress, 'bindsCertificates' | 'certificateAuthorities'> &
-  HasClientSettings & { readonly keyRing: Pick<KeyRing, 'secret'> };
+  HasClientSettings & { readonly keyRing: Pick<KeyRing, 'secret' | 'signedAlgorithms'> };
 
 /** The certificates of a client that authenticates by them, without the chains. */
 type RegisteredCertificates = { readonly keys: readonly { readonly kty: string; readonly x5c: readonly string[] }[] };
@@ -39,6 +40,8 @@ export type RegisteredClient = GivenNames & {
   readonly dpop_bound_access_tokens: boolean;
   readonly tls_client_certificate_bound_access_tokens: boolean;
   readonly require_pushed_authorization_requests: boolean;
+  readonly id_token_signed_response_alg?: string;
+  readonly access_token_signed_response_alg?: string;
 };
 
 /** Maximum unvetted clients of each origin: every copy keeps all clients in memory. */
@@ -86,6 +89,8 @@ export async function selfRegisterClient(
     authMethods: [...confidentialMethods(ports), 'none'],
     scopes,
   });
+  const unsigned = unsignedAlgorithm(metadata, ports.keyRing.signedAlgorithms());
+  if (unsigned !== undefined) throw clientMetadataInvalid({ detail: unsigned });
   const clientId = ports.random.uuid();
   const secret = usesSecret(metadata.authMethod) ? ports.random.bytes(32).toString('base64url') : null;
   const name = metadata.name ?? NAMELESS;
@@ -128,5 +133,9 @@ export async function selfRegisterClient(
     dpop_bound_access_tokens: metadata.dpopBound,
     tls_client_certificate_bound_access_tokens: metadata.certificateBound,
     require_pushed_authorization_requests: metadata.pushesRequests,
+    ...(metadata.idTokenAlgorithm === null ? {} : { id_token_signed_response_alg: metadata.idTokenAlgorithm }),
+    ...(metadata.accessTokenAlgorithm === null
+      ? {}
+      : { access_token_signed_response_alg: metadata.accessTokenAlgorithm }),
   };
 }

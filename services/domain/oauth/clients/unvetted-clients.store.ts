@@ -66,10 +66,10 @@ const unvettedInsert = defineStatement(
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
      scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
      "certificateBoundAccessTokens", "userId", "registeredFrom", "postLogoutRedirectUris", jwks, "jwksUri",
-     "certificateIdentity")
+     "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
      coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
-     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, $18, $19, $20, $21::jsonb
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, $18, $19, $20, $21::jsonb, $22, $23
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
@@ -87,7 +87,8 @@ const documentClientUpdate = defineStatement(
   'oauthDocumentClientUpdate',
   `UPDATE oauth_clients SET name = $2, "grantTypes" = $3, "responseTypes" = $4, scopes = $5, "redirectUris" = $6, audiences = $7,
      "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000),
-     "certificateBoundAccessTokens" = $11, "postLogoutRedirectUris" = $12, "updatedAt" = now()
+     "certificateBoundAccessTokens" = $11, "postLogoutRedirectUris" = $12, "idTokenSignedResponseAlg" = $13,
+     "accessTokenSignedResponseAlg" = $14, "updatedAt" = now()
    WHERE "clientId" = $1
    RETURNING ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[])
      IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[])) AS "isChanged"`,
@@ -178,6 +179,8 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     jwks,
     jwksUri,
     certificateIdentity === null ? null : JSON.stringify(certificateIdentity),
+    metadata.idTokenAlgorithm,
+    metadata.accessTokenAlgorithm,
   ]);
   return rows[0]?.issuedAt;
 }
@@ -207,6 +210,8 @@ export async function updateDocumentClient(
     client.documentUntilMs,
     metadata.certificateBound,
     metadata.postLogoutRedirectUris,
+    metadata.idTokenAlgorithm,
+    metadata.accessTokenAlgorithm,
   ]);
   return rows[0]?.isChanged === true;
 }
