@@ -56,6 +56,27 @@ describe('algorithms and keys', () => {
     },
   );
 
+  test.each([
+    ['RS256', 'ES256'],
+    ['ES256', 'RS256'],
+    ['RS256', 'EdDSA'],
+    ['EdDSA', 'RS256'],
+    ['ES256', 'EdDSA'],
+    ['EdDSA', 'ES256'],
+  ] as const)(
+    'algorithm confusion: a token signed with our %s key is rejected under the kid of our %s key, whichever algorithm it names',
+    (signer, named) => {
+      const harness = tokenHarness();
+      const { keys } = harness;
+      for (const alg of [signer, named, 'HS256'] as const) {
+        const token = jws(keys[signer], { ...headerOf(keys[named]), alg }, goodClaims());
+        expect(reasonOf(harness, token)).toBe('bad_signature');
+      }
+      const own = jws(keys[signer], { ...headerOf(keys[signer]), alg: named }, goodClaims());
+      expect(reasonOf(harness, own)).toBe('bad_signature');
+    },
+  );
+
   test('an unknown kid is rejected, also with a MAC under the empty key', () => {
     const harness = tokenHarness();
     expect(reasonOf(harness, withHeader(harness, { ...headerOf(harness.keys.RS256), kid: 'unknown' }))).toBe(
