@@ -3,10 +3,12 @@ import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVer
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
 import { createVerifier } from '#sdks/typescript/src/index.ts';
-import { claimsIn, clientToken, refresh, signIn, verdictOn } from '#testing/flows/flows.ts';
+import { eventually } from '#testing/eventually.ts';
+import { claimsIn, clientToken, newClient, refresh, signIn, verdictOn } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+import type { ClientCredentials } from '#testing/http-client.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 const ROTATION_SECONDS = 3;
@@ -25,6 +27,7 @@ beforeAll(async () => {
     env: {
       WORKER_COPIES: '2',
       JWT_ALGORITHM: 'ES256',
+      JWT_ADDITIONAL_ALGORITHMS: 'RS256',
       KEY_ROTATION_DAYS: (ROTATION_SECONDS / 86_400).toFixed(9),
       KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
       JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
@@ -44,19 +47,37 @@ afterAll(async () => {
   await database?.drop();
 });
 
-type KeyFacts = { kid: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };
+type KeyFacts = { kid: string; purpose: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };
 /** Token keys by the time they sign from, with their state by the database's clock. */
 const keyFacts = (): Promise<KeyFacts[]> =>
   queryRows(
     database.url,
-    `SELECT id AS kid, extract(epoch FROM lower(signs))::float8 AS signs, upper(signs) < now() - interval '15 seconds' AS ended,
+    `SELECT id AS kid, purpose, extract(epoch FROM lower(signs))::float8 AS signs, upper(signs) < now() - interval '15 seconds' AS ended,
        coalesce("expiresAt" < now() - interval '3 seconds', false) AS left, "privateKey" = '' AS destroyed
-     FROM jwks WHERE purpose = 'access' ORDER BY signs`,
+     FROM jwks WHERE purpose IN ('access', 'access:RS256') ORDER BY purpose, signs`,
   );
+
+const PURPOSES = ['access', 'access:RS256'];
+
+/** A client that is registered for the additional algorithm. */
+async function clientOfRs256(): Promise<ClientCredentials> {
+  const client = await newClient(product);
+  await queryRows(
+    database.url,
+    `UPDATE oauth_clients SET "accessTokenSignedResponseAlg" = 'RS256' WHERE "clientId" = $1`,
+    [client.client_id],
+  );
+  const tokenNow = () => clientToken({ api: product.api, credentials: { client } });
+  await eventually(
+    'the client to get tokens of its algorithm',
+    async () => decodeProtectedHeader(await tokenNow()).alg === 'RS256',
+  );
+  return client;
+}
 
 const lives = (token: string): boolean => claimsIn(token).exp > Date.now() / 1_000;
 
-test('keys that change every few seconds under load cause no valid token to be refused, here or at verifiers that cache the key set as long as allowed', async () => {
+test('keys of two algorithms that each change every few seconds under load cause no valid token to be refused, here or at verifiers that cache the key set as long as allowed', async () => {
   const url = new URL('/.well-known/jwks.json', product.api);
   // Verifiers that never refetch for an unknown kid: the cached key set must suffice until it expires.
   const verifiers: JWTVerifyGetKey[] = Array.from({ length: 2 }, () =>
@@ -67,18 +88,20 @@ test('keys that change every few seconds under load cause no valid token to be r
     }),
   );
   const tokens: string[] = [];
-  const kids = new Set<string>();
+  const kids = { ES256: new Set<string>(), RS256: new Set<string>() };
   const refused: string[] = [];
   const ours = createVerifier({ issuer: product.api, feed: 'off', jwksCooldown: 3_600 });
   const checks = { here: 0, elsewhere: 0, ours: 0 };
   let refreshes = 0;
   let isOver = false;
+  const registered = { api: product.api, credentials: { client: await clientOfRs256() } };
   const repeat = (work: () => Promise<unknown>): Promise<void> =>
     (async () => {
       for (; !isOver; await sleep(20)) await work();
     })();
   const keep = (token: string): void => {
-    kids.add(decodeProtectedHeader(token).kid ?? '');
+    const { alg, kid = '' } = decodeProtectedHeader(token);
+    kids[alg as keyof typeof kids].add(kid);
     tokens.push(token);
     if (tokens.length > 2_000) tokens.splice(0, 1_000);
   };
@@ -124,6 +147,7 @@ test('keys that change every few seconds under load cause no valid token to be r
   const loops = [
     repeat(() => producer.enqueue(advanceKeyRingJob, {}, { dedupe: 'test' }).then(() => sleep(500))),
     repeat(async () => keep(await clientToken(product))),
+    repeat(async () => keep(await clientToken(registered))),
     repeat(login),
     repeat(here),
     repeat(here),
@@ -132,11 +156,11 @@ test('keys that change every few seconds under load cause no valid token to be r
   ];
   try {
     // Until five keys have signed, one of them has passed through every state, and enough requests were made.
-    const isDone = async (): Promise<boolean> =>
-      kids.size >= 5 &&
+    const isDone = (facts: readonly KeyFacts[]): boolean =>
+      Math.min(kids.ES256.size, kids.RS256.size) >= 5 &&
       Math.min(checks.here, checks.elsewhere, checks.ours, refreshes) > CHECKS &&
-      (await keyFacts()).some(({ left, destroyed }) => left && destroyed);
-    while (!(await isDone())) await sleep(250);
+      PURPOSES.every((of) => facts.some(({ purpose, left, destroyed }) => purpose === of && left && destroyed));
+    while (!isDone(await keyFacts())) await sleep(250);
   } finally {
     isOver = true;
     await Promise.all(loops);
@@ -145,8 +169,11 @@ test('keys that change every few seconds under load cause no valid token to be r
   const facts = await keyFacts();
   for (const { ended, destroyed } of facts) if (ended) expect(destroyed).toBe(true);
   // No storm: key rotation follows the settings, however often and by however many callers it is requested.
-  for (const [index, { signs }] of facts.entries())
-    if (index > 1) expect(signs - facts[index - 1]!.signs).toBeGreaterThanOrEqual(ROTATION_SECONDS);
+  for (const of of PURPOSES) {
+    const starts = facts.filter(({ purpose }) => purpose === of).map(({ signs }) => signs);
+    for (const [index, signs] of starts.entries())
+      if (index > 1) expect(signs - starts[index - 1]!).toBeGreaterThanOrEqual(ROTATION_SECONDS);
+  }
   const [versions] = await queryRows<{ n: number }>(
     database.url,
     `SELECT count(*)::int AS n FROM server_secrets WHERE purpose = 'refresh' AND activates_at < now()`,
