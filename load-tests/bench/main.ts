@@ -16,6 +16,7 @@ import { loginTiming } from './login-timing.ts';
 import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
 import { tracing } from './tracing.ts';
+import { validateAlgorithms } from './validate-algorithms.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
 import { verifierTypescript } from './verifier-typescript.ts';
 import { workers } from './workers.ts';
@@ -23,6 +24,7 @@ import { workers } from './workers.ts';
 const benches: readonly Bench[] = [
   validateRepeated,
   validateFresh,
+  validateAlgorithms,
   introspect,
   tracing,
   clientCredentials,
