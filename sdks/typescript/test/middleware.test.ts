@@ -138,10 +138,14 @@ test('a response repeats no part of a token, and a stale verifier answers 503 wi
   expect(JSON.stringify(result)).not.toContain(token.slice(-20));
 });
 
-test('a proof may be used again when it has become too old, and only then is forgotten', async () => {
+test('a used proof is refused for as long as it could be accepted', async () => {
   const client = await issuer.newDpopClient();
   const token = await issuer.mint({ cnf: { jkt: client.jkt } });
   const facts = { method: 'GET', url: `${ORIGIN}/x`, authorization: `DPoP ${token}` };
+  // Used proofs are kept in two generations: the first proof begins one, and the second is used shortly before its end.
+  await authenticate(verifier, { ...facts, dpop: await client.proof('GET', facts.url, token) });
+  issuer.advance(50);
+  await verifier.refresh();
   const dpop = await client.proof('GET', facts.url, token);
   const codes: string[] = [];
   for (let second = 0; second < 80; second += 5) {
