@@ -1,4 +1,12 @@
-import { type Attributes, type Context, isSpanContextValid, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
+import {
+  type Attributes,
+  type Context,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  SpanKind,
+  type SpanOptions,
+  trace,
+} from '@opentelemetry/api';
 import { currentTraceparent, endFailed, newTraceparent } from './http-span.ts';
 import { requestContextManager } from './trace-context.ts';
 
@@ -21,14 +29,36 @@ function contextOf(traceparent: string): Context {
  *
  * @param traceparent W3C form, or '' for none
  */
-export async function withJobSpan<T>(
+export const withJobSpan = <T>(
+  name: string,
+  attributes: Attributes,
+  traceparent: string,
+  fn: (traceparent: string) => Promise<T>,
+): Promise<T> => inTrace(name, { kind: SpanKind.CONSUMER, attributes }, traceparent, fn);
+
+/**
+ * Runs one piece of a job that works for many requests in a span of the request that caused the piece. The span links
+ * to the run of the job. Otherwise as `withJobSpan`.
+ */
+export function withCausedSpan<T>(
   name: string,
   attributes: Attributes,
   traceparent: string,
   fn: (traceparent: string) => Promise<T>,
 ): Promise<T> {
+  const run = trace.getSpanContext(requestContextManager.active());
+  const links = run !== undefined && isSpanContextValid(run) ? [{ context: run }] : [];
+  return inTrace(name, { kind: SpanKind.INTERNAL, attributes, links }, traceparent, fn);
+}
+
+async function inTrace<T>(
+  name: string,
+  options: SpanOptions,
+  traceparent: string,
+  fn: (traceparent: string) => Promise<T>,
+): Promise<T> {
   const parent = traceparent === '' ? ROOT_CONTEXT : contextOf(traceparent);
-  const span = tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes }, parent);
+  const span = tracer.startSpan(name, options, parent);
   // Without an SDK there is no span, but still a trace id.
   const context = isSpanContextValid(span.spanContext()) ? trace.setSpan(parent, span) : contextOf(newTraceparent());
   return requestContextManager.with(context, async () => {
