@@ -139,11 +139,14 @@ test('clients creates a client and shows its secret once, replaces the secret, d
     '--dpop-bound',
     '--post-logout-redirect-uris',
     'https://a.example/bye',
+    '--backchannel-logout-uri',
+    'https://a.example/logout',
     ...reason,
   );
   expect(made).toMatchObject({
     name: 'Reports',
     post_logout_redirect_uris: ['https://a.example/bye'],
+    backchannel_logout_uri: 'https://a.example/logout',
     credential_scopes: ['tokens:read'],
     audiences: ['https://a.example'],
     dpop_bound_access_tokens: true,
@@ -184,6 +187,15 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   );
   const unsigned = await sallyport(...change, '--id-token-alg', 'ES256', '--yes');
   expect([unsigned.code === 0, unsigned.err]).toEqual([false, expect.stringContaining('JWT_ADDITIONAL_ALGORITHMS')]);
+  const told = await json(
+    'clients',
+    'update',
+    strict.client_id,
+    '--no-backchannel-logout-uri',
+    '--backchannel-logout-session-required',
+    ...reason,
+  );
+  expect(told).toMatchObject({ backchannel_logout_uri: null, backchannel_logout_session_required: true });
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);
@@ -201,7 +213,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\nID tokens with the default algorithm .*\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nlogout tokens to https:\/\/a\.example\/logout\nID tokens with the default algorithm .*\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
   );
   const named = async (...filters: string[]) =>
     (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);

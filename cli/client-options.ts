@@ -18,6 +18,9 @@ export type AskedOptions = ActOptions &
     readonly credentialScopes?: string[];
     readonly redirectUris?: string[];
     readonly postLogoutRedirectUris?: string[];
+    /** False for `--no-backchannel-logout-uri`. */
+    readonly backchannelLogoutUri?: string | false;
+    readonly backchannelLogoutSessionRequired?: boolean;
     readonly audiences?: string[];
     readonly dpopBound?: boolean;
     readonly certificateBound?: boolean;
@@ -47,6 +50,8 @@ export const askedOf = (options: AskedOptions) => ({
   credential_scopes: options.credentialScopes,
   redirect_uris: options.redirectUris,
   post_logout_redirect_uris: options.postLogoutRedirectUris,
+  backchannel_logout_uri: options.backchannelLogoutUri === false ? null : options.backchannelLogoutUri,
+  backchannel_logout_session_required: options.backchannelLogoutSessionRequired,
   audiences: options.audiences,
   dpop_bound_access_tokens: options.dpopBound,
   tls_client_certificate_bound_access_tokens: options.certificateBound,

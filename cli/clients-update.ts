@@ -31,6 +31,8 @@ function changesOf(options: UpdateOptions) {
     credentialScopes: body.credential_scopes,
     redirectUris: body.redirect_uris,
     postLogoutRedirectUris: body.post_logout_redirect_uris,
+    backchannelLogoutUri: body.backchannel_logout_uri,
+    backchannelLogoutSessionRequired: body.backchannel_logout_session_required,
     audiences: body.audiences,
     dpopBound: body.dpop_bound_access_tokens,
     certificateBound: body.tls_client_certificate_bound_access_tokens,
@@ -65,6 +67,10 @@ export function registerClientUpdate(
     .option('--credential-scopes <scopes...>', 'scopes of its client credentials tokens')
     .option('--redirect-uris <uris...>', 'allowed redirect URIs')
     .option('--post-logout-redirect-uris <uris...>', 'allowed redirect URIs after sign-out')
+    .option('--backchannel-logout-uri <uri>', 'where logout tokens are sent when a session ends')
+    .option('--no-backchannel-logout-uri', 'send no logout tokens')
+    .option('--backchannel-logout-session-required', 'the client needs the session id in logout tokens')
+    .option('--no-backchannel-logout-session-required', 'the client does not need the session id in logout tokens')
     .option('--audiences <audiences...>', 'audiences that its tokens may have besides this installation')
     .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
     .option('--no-dpop-bound', 'do not require DPoP-bound tokens')

@@ -77,6 +77,8 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     credentialScopes: body.credential_scopes ?? [],
     redirectUris: body.redirect_uris ?? [],
     postLogoutRedirectUris: body.post_logout_redirect_uris ?? [],
+    backchannelLogoutUri: body.backchannel_logout_uri ?? null,
+    backchannelLogoutSessionRequired: body.backchannel_logout_session_required ?? false,
     audiences: body.audiences ?? [],
     dpopBound: body.dpop_bound_access_tokens,
     certificateBound: body.tls_client_certificate_bound_access_tokens,
@@ -115,6 +117,7 @@ const lines = (client: ClientView): string[] => [
   ...(client.certificate_thumbprints ?? []).map((thumbprint) => `certificate ${thumbprint}`),
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
+  ...(client.backchannel_logout_uri === null ? [] : [`logout tokens to ${client.backchannel_logout_uri}`]),
   `ID tokens ${client.id_token_signed_response_alg ?? BY_DEFAULT}  access tokens ${client.access_token_signed_response_alg ?? BY_DEFAULT}`,
   `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}  refresh rotation ${client.refresh_rotation}  profile ${client.profile}`,
 ];
@@ -158,6 +161,8 @@ export function registerClients(program: Command): void {
     .option('--credential-scopes <scopes...>', 'scopes of its client credentials tokens', [])
     .option('--redirect-uris <uris...>', 'allowed redirect URIs', [])
     .option('--post-logout-redirect-uris <uris...>', 'allowed redirect URIs after sign-out')
+    .option('--backchannel-logout-uri <uri>', 'where logout tokens are sent when a session ends')
+    .option('--backchannel-logout-session-required', 'the client needs the session id in logout tokens')
     .option('--audiences <audiences...>', 'audiences that its tokens may have besides this installation', [])
     .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
     .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')

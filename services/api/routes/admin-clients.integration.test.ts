@@ -90,6 +90,29 @@ describe('clients', () => {
     ]);
   });
 
+  test('the address for logout tokens is https or http without user part and fragment, kept until changed, and removed by null', async () => {
+    const uri = 'https://reports.example/logout?tenant=1';
+    const given = { backchannel_logout_uri: uri, backchannel_logout_session_required: true };
+    const { body: client } = await harness.register(given);
+    expect(client).toMatchObject(given);
+    const path = `/v1/admin/clients/${client.client_id}`;
+    const change = (members: object) => harness.byAdmin('PATCH', path, { ...members, reason });
+    for (const bad of [
+      'javascript:alert(1)',
+      'https://a@b.example/',
+      `${uri}#x`,
+      'https://b.example/ x',
+      '/logout',
+      '',
+    ])
+      expectProblem(await change({ backchannel_logout_uri: bad }), 400, 'request_invalid');
+    expect((await change({ name: 'Other' })).body).toMatchObject(given);
+    const none = { backchannel_logout_uri: null, backchannel_logout_session_required: false };
+    expect((await change(none)).body).toMatchObject(none);
+    expect((await harness.byAdmin('GET', path)).body).toMatchObject(none);
+    expect((await harness.register()).body).toMatchObject(none);
+  });
+
   test('a client gets tokens for the installation and for its listed audiences only', async () => {
     const { body: client } = await harness.register({ audiences: ['https://tasks.example'] });
     const audienceOf = async (form: Record<string, string>) => {

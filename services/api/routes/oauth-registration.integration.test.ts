@@ -39,6 +39,8 @@ describe('clients that register themselves (RFC 7591)', () => {
       client_name: 'Notes <i>',
       redirect_uris: [NOTES_REDIRECT],
       post_logout_redirect_uris: [bye],
+      backchannel_logout_uri: 'https://notes.example/logout',
+      backchannel_logout_session_required: true,
       scope: 'openid email users:manage',
     };
     const client = await oauth.processDynamicClientRegistrationResponse(
@@ -47,6 +49,8 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(client).toMatchObject({
       token_endpoint_auth_method: 'client_secret_basic',
       post_logout_redirect_uris: [bye],
+      backchannel_logout_uri: 'https://notes.example/logout',
+      backchannel_logout_session_required: true,
       scope: 'openid email',
     });
     const auth = oauth.ClientSecretBasic(client.client_secret as string);

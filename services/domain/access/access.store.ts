@@ -69,8 +69,9 @@ const clientInsert = defineStatement(
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
      "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri",
-     profile, "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22
+     profile, "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg", "backchannelLogoutUri",
+     "backchannelLogoutSessionRequired")
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22, $23, $24
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
@@ -104,6 +105,9 @@ export type ClientRegistration = ProfileSettings & {
   /** Null: the default algorithm of the installation. */
   readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
   readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
+  /** Where logout tokens are sent (OpenID Connect Back-Channel Logout §2.2). */
+  readonly backchannelLogoutUri: string | null;
+  readonly backchannelLogoutSessionRequired: boolean;
 };
 
 export type NewClient = ClientRegistration & {
@@ -137,6 +141,8 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.certificateIdentity === null ? null : JSON.stringify(client.certificateIdentity),
     client.idTokenAlgorithm,
     client.accessTokenAlgorithm,
+    client.backchannelLogoutUri,
+    client.backchannelLogoutSessionRequired,
   ]);
   return rows.length === 1;
 }

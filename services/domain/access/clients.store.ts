@@ -22,7 +22,8 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   jwks, "jwksUri", "certificateIdentity",
   coalesce("grantTypes", '{}') AS "grantTypes", coalesce(scopes, '{}') AS scopes,
   coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", "redirectUris", audiences,
-  coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris",
+  coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", "backchannelLogoutUri",
+  coalesce("backchannelLogoutSessionRequired", false) AS "backchannelLogoutSessionRequired",
   coalesce("dpopBoundAccessTokens", false) AS "dpopBound", "certificateBoundAccessTokens" AS "certificateBound",
   "requirePushedRequests" AS "pushesRequests", "requirePKCE" IS NOT FALSE AS "requiresPkce", profile,
   "rotatesRefreshTokens", "idTokenSignedResponseAlg" AS "idTokenAlgorithm",
@@ -57,7 +58,9 @@ const clientUpdate = defineStatement(
      "requirePKCE" = coalesce($12::boolean, "requirePKCE"),
      "rotatesRefreshTokens" = coalesce($13::boolean, "rotatesRefreshTokens"), profile = coalesce($14, profile),
      "idTokenSignedResponseAlg" = nullif(coalesce($15::text, "idTokenSignedResponseAlg"), ''),
-     "accessTokenSignedResponseAlg" = nullif(coalesce($16::text, "accessTokenSignedResponseAlg"), ''), "updatedAt" = now()
+     "accessTokenSignedResponseAlg" = nullif(coalesce($16::text, "accessTokenSignedResponseAlg"), ''),
+     "backchannelLogoutUri" = nullif(coalesce($17::text, "backchannelLogoutUri"), ''),
+     "backchannelLogoutSessionRequired" = coalesce($18::boolean, "backchannelLogoutSessionRequired"), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 /** The previous secret is accepted during the overlap; older ones are refused. */
@@ -149,14 +152,24 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
     profile,
     idTokenAlgorithm,
     accessTokenAlgorithm,
+    backchannelLogoutUri,
+    backchannelLogoutSessionRequired,
   } = changes;
   const lists = [grantTypes, scopes, credentialScopes, redirectUris, audiences];
   const demands = [dpopBound, certificateBound, pushesRequests, postLogoutRedirectUris, requiresPkce];
-  // An empty text stands for the default, as null stands for no change.
-  const algorithms = [idTokenAlgorithm, accessTokenAlgorithm].map((alg) => (alg === null ? '' : alg));
-  const values = [name, ...lists, ...demands, rotatesRefreshTokens, profile, ...algorithms].map(
-    (value) => value ?? null,
+  // An empty text stands for the default or for no address, as null stands for no change.
+  const erasable = [idTokenAlgorithm, accessTokenAlgorithm, backchannelLogoutUri].map((text) =>
+    text === null ? '' : text,
   );
+  const values = [
+    name,
+    ...lists,
+    ...demands,
+    rotatesRefreshTokens,
+    profile,
+    ...erasable,
+    backchannelLogoutSessionRequired,
+  ].map((value) => value ?? null);
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }
 

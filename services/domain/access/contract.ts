@@ -21,7 +21,7 @@ import {
   roleProtected,
   roleUnknown,
 } from './errors.ts';
-import { GRANT_TYPES } from './grant-shapes.ts';
+import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 
 const ROLES = 'Roles';
 const CLIENTS = 'Clients';
@@ -108,6 +108,11 @@ const scope = z
 const scopes = z.array(scope).max(100);
 const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
+/** OpenID Connect Back-Channel Logout §2.2; null: the client gets no logout tokens. */
+const logout = z.object({
+  backchannel_logout_uri: z.string().max(2_048).regex(LOGOUT_URI).nullable(),
+  backchannel_logout_session_required: z.boolean(),
+});
 /** `*`: any audience. */
 const audiences = z.array(text(512)).max(50);
 /** Requirements on a client besides its secret; the first three by the names of RFC 9449 §5.2, RFC 8705 §3.4, RFC 9126 §6. */
@@ -165,6 +170,7 @@ const clientShape = z.object({
   credential_scopes: z.array(z.string()),
   redirect_uris: z.array(z.string()),
   post_logout_redirect_uris: z.array(z.string()),
+  ...logout.shape,
   audiences: z.array(z.string()),
   ...demands.shape,
   ...algorithms.shape,
@@ -234,6 +240,7 @@ export const createClientEndpoint = defineEndpoint({
     redirect_uris: redirectUris.optional(),
     /** Where it may send users after they sign out. */
     post_logout_redirect_uris: redirectUris.optional(),
+    ...logout.partial().shape,
     audiences: audiences.optional(),
     ...demands.partial().shape,
     ...algorithms.partial().shape,
@@ -272,6 +279,7 @@ export const updateClientEndpoint = defineEndpoint({
     credential_scopes: scopes.optional(),
     redirect_uris: redirectUris.optional(),
     post_logout_redirect_uris: redirectUris.optional(),
+    ...logout.partial().shape,
     audiences: audiences.optional(),
     ...demands.partial().shape,
     ...algorithms.partial().shape,

@@ -30,6 +30,9 @@ export type CreateClientInput = GivenAuthentication &
     /** Of its tokens; null: the default of the installation. */
     readonly idTokenAlgorithm?: AsymmetricAlgorithm | null;
     readonly accessTokenAlgorithm?: AsymmetricAlgorithm | null;
+    /** Where logout tokens are sent (OpenID Connect Back-Channel Logout §2.2). */
+    readonly backchannelLogoutUri?: string | null;
+    readonly backchannelLogoutSessionRequired?: boolean;
     /** For the audit log. */
     readonly reason?: string;
   };
@@ -73,6 +76,8 @@ export async function createClient(
       audiences: input.audiences ?? [],
       idTokenAlgorithm: input.idTokenAlgorithm ?? null,
       accessTokenAlgorithm: input.accessTokenAlgorithm ?? null,
+      backchannelLogoutUri: input.backchannelLogoutUri ?? null,
+      backchannelLogoutSessionRequired: input.backchannelLogoutSessionRequired ?? false,
     });
   });
   if (!isMade) throw clientExists();

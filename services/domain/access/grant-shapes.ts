@@ -11,3 +11,6 @@ export const GRANT_TYPES = [
   DEVICE_GRANT,
   TOKEN_EXCHANGE,
 ] as const;
+
+/** Address for logout tokens (OpenID Connect Back-Channel Logout §2.2): absolute, without user part and fragment. */
+export const LOGOUT_URI = /^https?:\/\/[\w.:[\]-]+([/?][\x21\x22\x24-\x5b\x5d-\x7e]*)?$/;

@@ -57,6 +57,8 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   credential_scopes: [...row.credentialScopes],
   redirect_uris: [...row.redirectUris],
   post_logout_redirect_uris: [...row.postLogoutRedirectUris],
+  backchannel_logout_uri: row.backchannelLogoutUri,
+  backchannel_logout_session_required: row.backchannelLogoutSessionRequired,
   audiences: [...row.audiences],
   dpop_bound_access_tokens: row.dpopBound,
   tls_client_certificate_bound_access_tokens: row.certificateBound,

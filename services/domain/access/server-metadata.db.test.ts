@@ -15,6 +15,7 @@ const closed: HasClientSettings['clientSettings'] = {
   registration: 'off',
   readsDocuments: false,
   documentsPrivate: false,
+  logoutPrivate: false,
   scopes: [],
   audiences: [],
 };

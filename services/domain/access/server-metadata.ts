@@ -138,6 +138,9 @@ export function openIdConfiguration(
   readonly claims_parameter_supported: false;
   readonly request_parameter_supported: false;
   readonly request_uri_parameter_supported: false;
+  readonly backchannel_logout_supported: true;
+  readonly backchannel_logout_session_supported: true;
+  readonly frontchannel_logout_supported: false;
   readonly subject_types_supported: readonly string[];
   readonly id_token_signing_alg_values_supported: readonly string[];
 } {
@@ -158,6 +161,9 @@ export function openIdConfiguration(
     request_parameter_supported: false,
     // If omitted it defaults to true (OpenID Connect Discovery §3).
     request_uri_parameter_supported: false,
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
+    frontchannel_logout_supported: false,
     id_token_signing_alg_values_supported: [...algorithms].sort(),
   };
 }

@@ -86,6 +86,7 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
       registration: 'open',
       readsDocuments: true,
       documentsPrivate: false,
+      logoutPrivate: false,
       scopes: SCOPES,
       audiences: [],
       ...clients,

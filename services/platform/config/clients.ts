@@ -33,6 +33,11 @@ export const clientSettings = defineSettings({
     schema: flag(false),
     use: 'Allow client metadata documents, and key sets at a jwks_uri, on private networks and over plain http; development only.',
   },
+  logoutPrivate: {
+    env: 'BACKCHANNEL_LOGOUT_PRIVATE',
+    schema: flag(false),
+    use: 'Send logout tokens to addresses on private networks and over plain http too, for clients that an administrator registered. For other clients such addresses are always refused.',
+  },
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',
     schema: words('openid profile email offline_access'),

@@ -153,6 +153,22 @@ test('a document that removes a scope or changes the name updates the client and
   expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
 });
 
+test('the address for logout tokens follows the document, and its consents stay', async () => {
+  const uri = 'https://app.example.test/logout';
+  const url = await admitted({ backchannel_logout_uri: uri });
+  await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
+  const stored = async () =>
+    (await harness.rows('SELECT "backchannelLogoutUri" AS uri FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
+  expect(await stored()).toEqual({ uri });
+  publish(url, { backchannel_logout_uri: `${uri}/2` });
+  expect(await admit(url, {}, later(700))).toBeNull();
+  expect(await stored()).toEqual({ uri: `${uri}/2` });
+  publish(url);
+  expect(await admit(url, {}, later(1_400))).toBeNull();
+  expect(await stored()).toEqual({ uri: null });
+  expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+});
+
 test('a client that another copy stored a moment ago is loaded by this copy after the fetch', async () => {
   const url = await admitted();
   const known = new Set<string>();

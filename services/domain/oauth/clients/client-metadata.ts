@@ -5,7 +5,7 @@ import {
   type GivenNames,
 } from '#services/domain/access/certificates/certificate-shapes.ts';
 import { AUTH_METHODS, type AuthMethod, usesSecret } from '#services/domain/access/client-auth-shapes.ts';
-import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
+import { DEVICE_GRANT, LOGOUT_URI } from '#services/domain/access/grant-shapes.ts';
 import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { chooseAuthentication, type StoredAuthentication } from '#services/domain/access/stored-authentication.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
@@ -16,6 +16,9 @@ export type ClientMetadata = {
   readonly redirectUris: readonly string[];
   /** OpenID Connect RP-Initiated Logout §3.1. */
   readonly postLogoutRedirectUris: readonly string[];
+  /** OpenID Connect Back-Channel Logout §2.2. */
+  readonly backchannelLogoutUri: string | null;
+  readonly backchannelLogoutSessionRequired: boolean;
   readonly grantTypes: readonly string[];
   readonly responseTypes: readonly string[];
   readonly authMethod: AuthMethod;
@@ -61,6 +64,9 @@ const shapes = z.looseObject({
   grant_types: z.array(z.enum(GRANTS)).max(8).optional(),
   response_types: z.array(z.literal('code')).max(8).optional(),
   scope: z.string().max(2_048).regex(SCOPE).optional(),
+  // An unvetted client gets no request over plain http.
+  backchannel_logout_uri: z.string().max(512).regex(LOGOUT_URI).startsWith('https:').optional(),
+  backchannel_logout_session_required: z.boolean().default(false),
   dpop_bound_access_tokens: z.boolean().default(false),
   tls_client_certificate_bound_access_tokens: z.boolean().default(false),
   require_pushed_authorization_requests: z.boolean().default(false),
@@ -137,6 +143,8 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
     name: data.client_name,
     redirectUris: redirectUrisOf(given.redirect_uris, hasCode),
     postLogoutRedirectUris: postLogoutUrisOf(given.post_logout_redirect_uris),
+    backchannelLogoutUri: data.backchannel_logout_uri ?? null,
+    backchannelLogoutSessionRequired: data.backchannel_logout_session_required,
     grantTypes,
     responseTypes: [...new Set(responseTypes)],
     authMethod,

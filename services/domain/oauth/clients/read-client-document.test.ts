@@ -6,6 +6,7 @@ const settings: ClientSettings = {
   registration: 'off',
   readsDocuments: true,
   documentsPrivate: false,
+  logoutPrivate: false,
   scopes: ['openid'],
   audiences: [],
 };

@@ -38,6 +38,10 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   body: z.looseObject({
     redirect_uris: member('Up to 4 URIs of up to 512 characters; https, loopback, or a private-use scheme.'),
     post_logout_redirect_uris: member('Where it may send users after they sign out; limits as for redirect_uris.'),
+    backchannel_logout_uri: member(
+      'Where logout tokens are sent when a session ends; https, up to 512 characters (OpenID Connect Back-Channel Logout §2.2).',
+    ),
+    backchannel_logout_session_required: member('The client needs `sid` in logout tokens; they always have it.'),
     token_endpoint_auth_method: member(
       'client_secret_basic by default; also client_secret_post, private_key_jwt, none, and tls_client_auth and self_signed_tls_client_auth if the metadata lists them.',
     ),
@@ -72,6 +76,8 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       client_name: z.string(),
       redirect_uris: z.array(z.string()),
       post_logout_redirect_uris: z.array(z.string()),
+      backchannel_logout_uri: z.string().optional(),
+      backchannel_logout_session_required: z.boolean(),
       token_endpoint_auth_method: z.string(),
       jwks: z.object({ keys: z.array(z.record(z.string(), z.union([z.string(), z.array(z.string())]))) }).optional(),
       jwks_uri: z.string().optional(),

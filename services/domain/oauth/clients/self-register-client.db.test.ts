@@ -39,6 +39,7 @@ test('open registration creates a public client if asked for, known to this copy
     client_name: 'Notes',
     redirect_uris,
     post_logout_redirect_uris,
+    backchannel_logout_session_required: false,
     token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code'],
     response_types: ['code'],

@@ -31,6 +31,8 @@ export type RegisteredClient = GivenNames & {
   readonly client_name: string;
   readonly redirect_uris: readonly string[];
   readonly post_logout_redirect_uris: readonly string[];
+  readonly backchannel_logout_uri?: string;
+  readonly backchannel_logout_session_required: boolean;
   readonly token_endpoint_auth_method: string;
   readonly jwks?: ClientJwks | RegisteredCertificates;
   readonly jwks_uri?: string;
@@ -125,6 +127,8 @@ export async function selfRegisterClient(
     client_name: name,
     redirect_uris: metadata.redirectUris,
     post_logout_redirect_uris: metadata.postLogoutRedirectUris,
+    ...(metadata.backchannelLogoutUri === null ? {} : { backchannel_logout_uri: metadata.backchannelLogoutUri }),
+    backchannel_logout_session_required: metadata.backchannelLogoutSessionRequired,
     token_endpoint_auth_method: metadata.authMethod,
     ...recognisedBy(metadata, given),
     grant_types: metadata.grantTypes,

@@ -66,10 +66,12 @@ const unvettedInsert = defineStatement(
   `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
      scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
      "certificateBoundAccessTokens", "userId", "registeredFrom", "postLogoutRedirectUris", jwks, "jwksUri",
-     "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg")
+     "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg", "backchannelLogoutUri",
+     "backchannelLogoutSessionRequired")
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
      coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
-     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, $18, $19, $20, $21::jsonb, $22, $23
+     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, nullif($18::text[], '{}'), $19, $20, $21::jsonb, $22, $23,
+     $24, nullif($25::boolean, false)
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
@@ -87,8 +89,9 @@ const documentClientUpdate = defineStatement(
   'oauthDocumentClientUpdate',
   `UPDATE oauth_clients SET name = $2, "grantTypes" = $3, "responseTypes" = $4, scopes = $5, "redirectUris" = $6, audiences = $7,
      "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000),
-     "certificateBoundAccessTokens" = $11, "postLogoutRedirectUris" = $12, "idTokenSignedResponseAlg" = $13,
-     "accessTokenSignedResponseAlg" = $14, "updatedAt" = now()
+     "certificateBoundAccessTokens" = $11, "postLogoutRedirectUris" = nullif($12::text[], '{}'),
+     "idTokenSignedResponseAlg" = $13, "accessTokenSignedResponseAlg" = $14, "backchannelLogoutUri" = $15,
+     "backchannelLogoutSessionRequired" = nullif($16::boolean, false), "updatedAt" = now()
    WHERE "clientId" = $1
    RETURNING ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[])
      IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[])) AS "isChanged"`,
@@ -181,6 +184,8 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     certificateIdentity === null ? null : JSON.stringify(certificateIdentity),
     metadata.idTokenAlgorithm,
     metadata.accessTokenAlgorithm,
+    metadata.backchannelLogoutUri,
+    metadata.backchannelLogoutSessionRequired,
   ]);
   return rows[0]?.issuedAt;
 }
@@ -212,6 +217,8 @@ export async function updateDocumentClient(
     metadata.postLogoutRedirectUris,
     metadata.idTokenAlgorithm,
     metadata.accessTokenAlgorithm,
+    metadata.backchannelLogoutUri,
+    metadata.backchannelLogoutSessionRequired,
   ]);
   return rows[0]?.isChanged === true;
 }
