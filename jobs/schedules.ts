@@ -4,6 +4,7 @@ import * as compliance from './contracts/compliance.ts';
 import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as mail from './contracts/mail.ts';
+import * as oauth from './contracts/oauth.ts';
 import * as privacy from './contracts/privacy.ts';
 import * as security from './contracts/security.ts';
 import * as tokens from './contracts/tokens.ts';
@@ -18,6 +19,7 @@ export const jobs: readonly Job[] = [
   ...Object.values(mail),
   ...Object.values(compliance),
   ...Object.values(privacy),
+  ...Object.values(oauth),
 ];
 
 /** The schedule: every job whose contract has one. */

@@ -6,6 +6,7 @@ import { checkControls } from '#services/domain/compliance/check-controls.ts';
 import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
+import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
 import { privacyPurges } from '#services/domain/privacy/privacy-purges.ts';
 import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
@@ -19,6 +20,7 @@ import { checkControlsJob, checkControlsThoroughlyJob } from '../contracts/compl
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
+import { sendLogoutTokensJob } from '../contracts/oauth.ts';
 import { rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
@@ -61,4 +63,7 @@ export const processors: readonly Processor[] = [
     rotateEncryptionKeys(ports, { rotationDays: ports.config.keys.phiRotationDays }, jobRun),
   ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
+  run(sendLogoutTokensJob, (ports, _payload, { fence, signal, caller }) =>
+    sendLogoutTokens(ports, { fence, signal }, caller),
+  ),
 ];

@@ -1,11 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { queueMail } from '#services/domain/identity/mail/queue-mail.ts';
 import { createKeyRing } from '#services/domain/keys/key-ring.ts';
+import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileOutbox, listMailFiles } from '#services/platform/mail/file-outbox.ts';
@@ -109,4 +111,38 @@ test('delivery, killed at every statement: every mail is sent, and none stays be
   }
   expect(kills).toBeGreaterThan(12);
   expect(await listMailFiles(mailFolder)).toEqual(asked.map((id) => `${id}.eml`).sort());
+});
+
+test('logout tokens, killed at every statement: each reaches its client with the same jti in every attempt, and none stays behind', async () => {
+  await harness.raw(
+    `INSERT INTO oauth_clients (id, "clientId", "redirectUris", "backchannelLogoutUri") VALUES ('c', 'c', '{}', 'https://app.example/')`,
+  );
+  const tokens = join(mailFolder, 'tokens');
+  const queued: string[] = [];
+  let kills = 0;
+  for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'logout', mailFolder })) {
+    const [row] = await harness.raw<{ id: string }>(
+      `INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id) VALUES ('c', false, 'u', 's') RETURNING id`,
+    );
+    queued.push(row!.id);
+    if ((await run()) === null) kills += 1;
+    // The lease of the dead worker has expired.
+    await harness.raw('UPDATE logout_tokens SET next_attempt_at = clock_timestamp()');
+    const sent: string[] = [];
+    const others = {
+      keyRing: createKeyRing(harness, loadConfig({}).keys),
+      tokenSettings: { issuer: 'https://api.sallyport.test', accessTokenSeconds: 900 },
+      logoutTransport: { send: async (_client: object, token: string) => sent.push(token) && 200 },
+    };
+    const fence = await takeFence(harness.sql, 'send-logout-tokens');
+    await sendLogoutTokens({ ...harness, ...others }, { fence, ...never }, testCaller);
+    const earlier = (await readFile(tokens, 'utf8').catch(() => '')).split('\n').filter((token) => token !== '');
+    const received = [...earlier, ...sent].map((token) => decodeJwt(token).jti);
+    expect([killPoint, [...new Set(received)]]).toEqual([killPoint, [row!.id]]);
+    expect([killPoint, await harness.raw('SELECT id FROM logout_tokens')]).toEqual([killPoint, []]);
+    await rm(tokens, { force: true });
+  }
+  expect(kills).toBeGreaterThan(12);
+  const events = await harness.raw(`SELECT outcome FROM audit_outbox WHERE type = 'oauth.logout_token_sent'`);
+  expect(events).toEqual(queued.map(() => ({ outcome: 'ok' })));
 });

@@ -221,5 +221,25 @@ export const queues: DashboardDefinition = {
         },
       ],
     },
+    {
+      title: 'Back-channel logout',
+      panels: [
+        {
+          title: 'Logout tokens by outcome, 1 h',
+          description:
+            'Attempts in the last hour to tell a client that a session ended. Retried: the client did not accept the token. Given up: it did not for a day.',
+          unit: 'short',
+          width: 24,
+          queries: [
+            {
+              expr: 'sum by (origin, outcome) (increase(sallyport_logout_tokens_total[1h]))',
+              legend: '{{origin}} {{outcome}}',
+            },
+          ],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
+      ],
+    },
   ],
 };

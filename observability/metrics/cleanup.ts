@@ -17,6 +17,7 @@ export const purgeKinds = [
   'oauth_device_grants',
   'unvetted_clients',
   'oauth_pushed_requests',
+  'logout_tokens',
   'dpop_proofs',
   'client_assertions',
   'one_time_codes',

@@ -10,6 +10,7 @@ export const queueNames = [
   'compliance-checks',
   'compliance-reports',
   'privacy',
+  'logout',
 ] as const;
 /** Every job; a contract with another name does not compile. */
 export const jobNames = [
@@ -24,6 +25,7 @@ export const jobNames = [
   'maintain-audit-outbox',
   'rotate-encryption-keys',
   'seal-audit-events',
+  'send-logout-tokens',
   'thin-audit-checkpoints',
 ] as const;
 

@@ -25,6 +25,7 @@ const ELSEWHERE = new Set([
   'verifier.mjs',
   'key.json',
   'jwks.json',
+  'logout.mjs',
   'run/',
 ]);
 /** Folders in which a path of a page may begin, besides the root and the folder of the page. */

@@ -1,6 +1,7 @@
 import { processors } from '#jobs/processors/all.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { showMailsGivenUp } from '#observability/metrics/mail.ts';
+import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
@@ -16,6 +17,7 @@ import { privacyPurges } from '../domain/privacy/privacy-purges.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { createMarkedGuard } from '../domain/tokens/revocations/database-guard.ts';
+import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
@@ -33,6 +35,7 @@ import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
 import { createHealth } from './health.ts';
 import { installationOf } from './installation.ts';
+import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
 import type { WorkerPorts } from './ports.ts';
 
@@ -86,6 +89,7 @@ export function compose(input: ComposeInput) {
   });
   observePool('main', pool);
   showMailsGivenUp();
+  showLogoutTokensGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
@@ -125,6 +129,8 @@ export function compose(input: ComposeInput) {
     // The timetable enqueues within seconds what a job requests.
     mailer: { publicUrl: publicUrlOf(config), wake: () => {} },
     mailTransport: createMailTransport(config, input.dataDir, log),
+    tokenSettings: { ...config.tokens, ...tokenNamesOf(config.tokens, publicUrlOf(config)) },
+    logoutTransport: createLogoutTransport(config.clients),
     keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;

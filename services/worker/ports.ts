@@ -6,6 +6,7 @@ import type { HasLogMark } from '../domain/audit/seal/settle-log.ts';
 import type { HasInstallation } from '../domain/compliance/control.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
+import type { HasLogoutTransport } from '../domain/oauth/logout/send-logout-tokens.ts';
 import type { MailTransport, Ports } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Enqueue } from '../platform/define/job.ts';
@@ -18,6 +19,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasKeyRing &
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &
+  HasLogoutTransport &
   HasLogGauges &
   HasCheckpointOutbox & {
     /** The database as the role that may write the sealed log. */

@@ -13,7 +13,7 @@ import { dieAt, type KillPoint } from './kill-points.ts';
 type WorkOptions = {
   readonly url: string;
   readonly work: keyof typeof works;
-  /** Where mails are delivered to. */
+  /** Where mails or logout tokens are delivered to. */
   readonly mailFolder?: string;
   /** Base64. */
   readonly keyEncryptionKey?: string;
@@ -162,6 +162,26 @@ const works = {
       const run = { fence, signal: never, progress: async () => {}, caller };
       await rotateEncryptionKeys(ports, { rotationDays: 90 }, run);
       return { rotated: true };
+    };
+  },
+  async logout() {
+    const { appendFile } = await import('node:fs/promises');
+    const { join } = await import('node:path');
+    const { createKeyRing } = await import('#services/domain/keys/key-ring.ts');
+    const { sendLogoutTokens } = await import('#services/domain/oauth/logout/send-logout-tokens.ts');
+    const { loadConfig } = await import('#services/platform/config/load.ts');
+    const { takeFence } = await import('#services/platform/queue/fences.ts');
+    return async (ports: TestPorts, { mailFolder }: WorkOptions): Promise<Done> => {
+      const logoutTransport = {
+        async send(_client: object, token: string): Promise<number> {
+          await appendFile(join(mailFolder as string, 'tokens'), `${token}\n`);
+          return 200;
+        },
+      };
+      const tokenSettings = { issuer: 'https://api.sallyport.test', accessTokenSeconds: 900 };
+      const all = { ...ports, keyRing: createKeyRing(ports, loadConfig({}).keys), logoutTransport, tokenSettings };
+      const fence = await takeFence(ports.sql, 'send-logout-tokens');
+      return { delivered: (await sendLogoutTokens(all, { fence, signal: never }, testCaller)).taken };
     };
   },
   async purge() {

@@ -30,6 +30,14 @@ export const deviceGrantDecided = defineAuditEvent({
   meaning: 'A user allowed or denied a device grant.',
 });
 
+export const logoutTokenSent = defineAuditEvent({
+  type: 'oauth.logout_token_sent',
+  durability: 'durable',
+  outcomes: ['ok', 'given_up', 'dropped'],
+  meaning:
+    'A client accepted the logout token of a session that ended (OpenID Connect Back-Channel Logout), or accepted it in no attempt (`given_up`; `code` says why the last one failed), or was deleted, disabled or lost its address before (`dropped`). `attempts` is their number.',
+});
+
 export const consentWithdrawn = defineAuditEvent({
   type: 'oauth.consent_withdrawn',
   durability: 'durable',

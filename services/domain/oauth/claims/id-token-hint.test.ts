@@ -35,6 +35,7 @@ test('refuses another type, a shared secret, a compromised or unknown key, anoth
   const es = key('ES256');
   for (const hint of [
     hintBy(es, { typ: 'at+jwt' }),
+    hintBy(es, { typ: 'logout+jwt' }),
     hintBy(es, { typ: undefined }),
     hintBy(es, { alg: 'RS256' }),
     hintBy(es, { kid: 'RS256' }),

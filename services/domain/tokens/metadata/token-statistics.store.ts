@@ -49,7 +49,8 @@ export async function countTokens(sql: Sql): Promise<TokenStatistics> {
 
 /**
  * Expired families; their counts stay. Index: refresh_families_expires_at. A day after the absolute expiry no access
- * token of the family is valid. Until then a late refresh gets the reason why it is rejected.
+ * token of the family is valid. Until then a late refresh gets the reason why it is rejected. A
+ * family whose session has not expired stays: by it the trigger `session_ended` finds the clients of the session.
  */
 export const familyPurge = definePurge({
   kind: 'families',
@@ -57,6 +58,8 @@ export const familyPurge = definePurge({
   id: 'id',
   ends: 'expires_at',
   stays: `interval '1 day'`,
+  // A scalar subquery, so that the plan looks sessions up by key and never reads all of them.
+  where: `coalesce((SELECT s."expiresAt" FROM sessions s WHERE s.id = refresh_families.sid) <= now(), true)`,
   also: `, counted AS (SELECT ${COUNTED_FAMILIES} FROM gone
      ), kept AS (
        UPDATE token_totals t SET issued = t.issued + c.issued, refreshed = t.refreshed + c.refreshed,

@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const sendLogoutTokensJob = defineJob({
+  name: 'send-logout-tokens',
+  queue: 'logout',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning:
+    'Send logout tokens of ended sessions to clients (OpenID Connect Back-Channel Logout); retry a failed one for a day without delaying other clients',
+});

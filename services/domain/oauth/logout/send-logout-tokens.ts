@@ -1,0 +1,196 @@
+import { withCausedSpan } from '#observability/job-span.ts';
+import { logoutTokensSent } from '#observability/metrics/oauth.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Caller, Fence, Ports, Sql } from '#services/domain/ports.ts';
+import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
+import { logoutTokenSent } from '../audit-events.ts';
+import {
+  deleteLogoutToken,
+  type LogoutTokenRow,
+  postponeLogoutToken,
+  postponeLogoutTokensOf,
+  takeLogoutTokens,
+} from './logout-tokens.store.ts';
+
+export type LogoutTransport = {
+  /**
+   * Sends a logout token to the address of a client and returns the HTTP status. Rejects if the address is not
+   * reachable or not allowed.
+   */
+  send(
+    client: { readonly uri: string; readonly isVetted: boolean },
+    logoutToken: string,
+    signal: AbortSignal,
+  ): Promise<number>;
+};
+
+export type HasLogoutTransport = {
+  readonly logoutTransport: LogoutTransport;
+  readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
+};
+
+export type SendLogoutPorts = Pick<Ports, 'transact' | 'clock' | 'random' | 'log'> & HasKeyRing & HasLogoutTransport;
+
+/** Tokens sent concurrently. */
+const BATCH = 16;
+/** Longer than any attempt. If the worker dies, another one takes the token after this time. */
+const LEASE_SECONDS = 60;
+const FIRST_PAUSE_SECONDS = 5;
+const LONGEST_PAUSE_SECONDS = 3_600;
+/** With these pauses about 33 attempts. */
+const GIVEN_UP_SECONDS = 86_400;
+/** An attacker may register a client with the address of a victim, so such an address gets few requests. */
+const UNVETTED_ATTEMPTS_MAX = 4;
+/** Back-Channel Logout §4: preferably at most two minutes. */
+const TOKEN_SECONDS = 120;
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
+
+/** The client did not accept the token. Its code is the status of its answer. */
+class LogoutNotAccepted extends Error {
+  readonly code: string;
+  constructor(status: number) {
+    super(`the client answered with status ${status}`);
+    this.name = 'LogoutNotAccepted';
+    this.code = `http_${status}`;
+  }
+}
+
+/**
+ * Signs a logout token (Back-Channel Logout §2.4) with the algorithm of the client's ID tokens. Every attempt has the
+ * same `jti`, because it reports the same event (RFC 8417 §2.2). Without a nonce, so that it cannot pass for an ID token.
+ */
+function signLogoutToken({ keyRing, tokenSettings, clock }: SendLogoutPorts, row: LogoutTokenRow): Promise<string> {
+  const issuedAt = Math.floor(clock.now() / 1_000);
+  return keyRing.sign(
+    { typ: 'logout+jwt' },
+    {
+      iss: tokenSettings.issuer,
+      sub: row.userId,
+      aud: row.clientId,
+      iat: issuedAt,
+      // No token may outlive its key, which is kept for as long as an access token lives.
+      exp: issuedAt + Math.min(TOKEN_SECONDS, tokenSettings.accessTokenSeconds),
+      jti: row.id,
+      sid: row.sessionId,
+      events: { [EVENT]: {} },
+    },
+    { algorithm: row.algorithm ?? undefined },
+  );
+}
+
+/**
+ * Sends the logout tokens of ended sessions (OpenID Connect Back-Channel Logout §2.5) until none is due or `signal`
+ * aborts. A failed one is retried with growing pauses and given up after a day; a client that does not answer delays
+ * only its own. Delivery is at least once. Unvetted clients get one batch in each run, beside the others, because
+ * attackers can register many that answer slowly.
+ */
+export async function sendLogoutTokens(
+  ports: SendLogoutPorts,
+  { fence, signal }: { readonly fence: Fence; readonly signal: AbortSignal },
+  caller: Caller,
+): Promise<{ readonly taken: number }> {
+  async function sendBatch(unvetted: boolean): Promise<number> {
+    if (signal.aborted) return 0;
+    const rows = await ports.transact(async (tx) => {
+      await fence.hold(tx);
+      return takeLogoutTokens(tx, unvetted, BATCH, LEASE_SECONDS);
+    });
+    if (rows.length === 0) return 0;
+    await ports.keyRing.load();
+    await Promise.all(rows.map((row) => deliverTraced(ports, row, signal, caller)));
+    return rows.length;
+  }
+  async function sendVetted(): Promise<number> {
+    let taken = 0;
+    for (let batch = await sendBatch(false); batch > 0; batch = await sendBatch(false)) taken += batch;
+    return taken;
+  }
+  const [vetted, unvetted] = await Promise.all([sendVetted(), sendBatch(true)]);
+  return { taken: vetted + unvetted };
+}
+
+/** Makes one attempt in the trace of the request that ended the session; its audit event has that trace's id too. */
+const deliverTraced = (
+  ports: SendLogoutPorts,
+  row: LogoutTokenRow,
+  signal: AbortSignal,
+  caller: Caller,
+): Promise<void> =>
+  withCausedSpan('send logout token', { 'sallyport.job.attempt': row.attempts }, row.traceparent, (traceparent) =>
+    deliver(ports, row, signal, {
+      ...caller,
+      request: { ...caller.request, traceId: traceparent.slice(3, 35), traceparent },
+    }),
+  );
+
+async function deliver(
+  ports: SendLogoutPorts,
+  row: LogoutTokenRow,
+  signal: AbortSignal,
+  caller: Caller,
+): Promise<void> {
+  const { uri, isVetted } = row;
+  const origin = isVetted ? 'admin' : 'unvetted';
+  const record = (tx: Sql, outcome: 'ok' | 'dropped' | 'given_up', detail: object): Promise<void> =>
+    recordEvent(tx, caller, logoutTokenSent, {
+      outcome,
+      target: { kind: 'session', id: row.sessionId },
+      clientId: row.clientId,
+      detail: { ...detail },
+    });
+  if (uri === null) {
+    await ports.transact(async (tx) => {
+      if (await deleteLogoutToken(tx, row)) await record(tx, 'dropped', { attempts: row.attempts - 1 });
+    });
+    logoutTokensSent.add(1, { origin, outcome: 'dropped' });
+    return;
+  }
+  const failure = await send(ports, { ...row, uri }, signal);
+  if (failure === null) {
+    await ports.transact(async (tx) => {
+      if (await deleteLogoutToken(tx, row)) await record(tx, 'ok', { attempts: row.attempts });
+    });
+    logoutTokensSent.add(1, { origin, outcome: 'sent' });
+    return;
+  }
+  const fields = { code: failure, client_id: row.clientId, attempt: row.attempts };
+  if (row.ageSeconds <= GIVEN_UP_SECONDS && (isVetted || row.attempts < UNVETTED_ATTEMPTS_MAX)) {
+    await ports.transact(async (tx) => {
+      await postponeLogoutToken(tx, row, failure, pauseSeconds(ports, row.attempts));
+      await postponeLogoutTokensOf(tx, row.clientId, FIRST_PAUSE_SECONDS);
+    });
+    logoutTokensSent.add(1, { origin, outcome: 'retried' });
+    ports.log.warn(fields, 'a logout token could not be sent; retrying');
+    return;
+  }
+  await ports.transact(async (tx) => {
+    // No dead letter for an unvetted client: attackers could fill the list.
+    const isLatest = isVetted ? await postponeLogoutToken(tx, row, failure, null) : await deleteLogoutToken(tx, row);
+    if (isLatest) await record(tx, 'given_up', { attempts: row.attempts, code: failure });
+  });
+  logoutTokensSent.add(1, { origin, outcome: 'given_up' });
+  ports.log.error(fields, 'a logout token could not be sent; giving up');
+}
+
+/** Doubles with each attempt. Up to a quarter longer or shorter, so that tokens that failed together spread out. */
+function pauseSeconds({ random }: Pick<Ports, 'random'>, attempts: number): number {
+  const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(attempts - 1, 20));
+  return pause * (0.75 + random.bytes(2).readUInt16BE() / 2 ** 17);
+}
+
+/** Makes one attempt. Returns null if the client accepted the token, else the code of the failure. */
+async function send(
+  ports: SendLogoutPorts,
+  row: LogoutTokenRow & { readonly uri: string },
+  signal: AbortSignal,
+): Promise<string | null> {
+  try {
+    const status = await ports.logoutTransport.send(row, await signLogoutToken(ports, row), signal);
+    if (status < 200 || status > 299) throw new LogoutNotAccepted(status);
+    return null;
+  } catch (err) {
+    return errorCodeOf(err);
+  }
+}
