@@ -136,6 +136,20 @@ test('retry gives a dead letter all its attempts again, and records that in the 
   ]);
 });
 
+test('a logout token that was given up is listed as a dead letter of its queue, and retried by its id', async () => {
+  const [row] = await queryRows(
+    database.url,
+    `INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id, attempts, failure, failed_at, next_attempt_at)
+     VALUES ('c', false, 'u', 's', 33, 'http_503', now(), NULL) RETURNING id`,
+  );
+  const state = await json('list', '--queue', 'logout');
+  expect(state.queues.find((queue: { name: string }) => queue.name === 'logout').dead).toBe(1);
+  expect(state.dead).toMatchObject([{ job_id: row?.id, code: 'http_503', attempts: 33 }]);
+  expect((await json('retry', row?.id)).retried).toMatchObject([{ queue: 'logout', job_id: row?.id }]);
+  expect((await json('list')).dead).toEqual([]);
+  expect((await changes()).at(-1)).toMatchObject({ target_id: 'logout', detail: { job_id: row?.id } });
+});
+
 test('drain removes waiting jobs after a confirmation; it removes nothing with --dry-run or without a terminal', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'waiting' });
   await producer.enqueue(effectJob, {}, { jobId: 'delayed', delayMs: 60_000 });

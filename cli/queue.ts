@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { scheduledJobs } from '../jobs/schedules.ts';
+import { withLogoutTokens } from '../services/domain/operations/logout-dead-letters.ts';
 import {
   type DeadLetter,
   drainQueue,
@@ -85,7 +86,8 @@ async function run(
   try {
     await producer.ready(CONNECT_MS);
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
-    await work({ ...ports, queueAdmin: createQueueAdmin(producer) }, createOutput(options), options);
+    const queueAdmin = withLogoutTokens(createQueueAdmin(producer), ports);
+    await work({ ...ports, queueAdmin }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);
   } finally {
