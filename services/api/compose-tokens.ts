@@ -1,3 +1,4 @@
+import { createUsedAssertions } from '../domain/oauth/assertions/used-assertions.ts';
 import type { RequestContext } from '../domain/ports.ts';
 import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
@@ -48,6 +49,7 @@ export function composeTokens(
     }),
     recordReplay: createReplayLog({ ...outside, hashIdentifier }),
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit, deadlineMs),
+    usedAssertions: createUsedAssertions(outside, config.tokens.groupCommit, deadlineMs),
     refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings, deadlineMs),
   };
 }

@@ -107,6 +107,7 @@ export async function compose(input: ComposeInput) {
       await Promise.all([
         ports.apiKeyUses.close(),
         ports.clientTokenLog.close(),
+        ports.usedAssertions.close(),
         ports.refreshFamilies.close(),
         validationSummary.close(),
       ]);

@@ -9,6 +9,7 @@ import { ISSUER, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { type AssertionPorts, authenticateAssertion } from './authenticate-assertion.ts';
 import { createClientKeySets } from './client-key-sets.ts';
+import { createUsedAssertions } from './used-assertions.ts';
 
 const maker = newAssertionMaker();
 const later = newAssertionMaker();
@@ -48,7 +49,7 @@ beforeEach(() => {
   monotonicMs = 0;
   ports = {
     clock: stores.clock,
-    hotSql: stores.sql,
+    usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, true),
     tokenSettings: tokenHarness().ports.tokenSettings,
     access: { client: (id: string) => clients.get(id), permissions: () => new Set(['tokens:read']) } as never,
     clientKeySets: createClientKeySets(
@@ -80,7 +81,14 @@ test('the client acts with the permissions among its client-credentials scopes',
 });
 
 describe('an assertion works once', () => {
-  test('replay: of many concurrent uses one is accepted, and none afterwards', async () => {
+  test.each([
+    ['in one statement', true],
+    ['in statements of their own', false],
+  ])('replay: of many concurrent uses %s one is accepted, and none afterwards', async (_how, groupCommit) => {
+    ports = {
+      ...ports,
+      usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, groupCommit),
+    };
     const assertion = await signed();
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => outcomeOf(send(assertion))));
     expect(outcomes.sort()).toEqual([...Array(7).fill('client_unauthenticated'), 'ok']);
@@ -92,6 +100,14 @@ describe('an assertion works once', () => {
     expect(await outcomeOf(send(await signed({ claims })))).toBe('ok');
     expect(await outcomeOf(send(await signed({ claims })))).toBe('client_unauthenticated');
     expect(await outcomeOf(send(await signed({ claims }, 'other')))).toBe('ok');
+  });
+
+  test('an assertion whose caller has left before it is used up is refused, and uses up no jti', async () => {
+    const assertion = await signed();
+    const sent = { type: ASSERTION_TYPE, assertion, clientId: undefined };
+    const left = { ...testCaller.request, hasLeft: true };
+    expect(await outcomeOf(authenticateAssertion(ports, sent, left))).toBe('store_unavailable');
+    expect(await outcomeOf(send(assertion))).toBe('ok');
   });
 
   test('an assertion that is refused uses up no jti', async () => {
@@ -113,7 +129,7 @@ describe('an assertion works once', () => {
 
   test('without Postgres it is refused with 503', async () => {
     const failing = { query: () => Promise.reject(Object.assign(new Error('down'), { code: 'store_unavailable' })) };
-    ports = { ...ports, hotSql: failing };
+    ports = { ...ports, usedAssertions: createUsedAssertions({ hotSql: failing, clock: stores.clock }, true) };
     expect(await outcomeOf(send(await signed()))).toBe('store_unavailable');
   });
 });

@@ -9,10 +9,10 @@ import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';
-import { insertAssertion } from './client-assertions.store.ts';
 import type { HasClientKeySets } from './client-key-sets.ts';
+import type { HasUsedAssertions } from './used-assertions.ts';
 
-export type AssertionPorts = Pick<Ports, 'clock' | 'hotSql'> & HasAccess & HasClientKeySets & HasTokenSettings;
+export type AssertionPorts = Pick<Ports, 'clock'> & HasAccess & HasClientKeySets & HasUsedAssertions & HasTokenSettings;
 
 type Outcome = 'invalid' | 'replayed' | 'no_keys' | 'busy';
 
@@ -58,10 +58,13 @@ export async function authenticateAssertion(
   const problem = claimsProblem(read, { issuer: ports.tokenSettings.issuer, now });
   if (problem !== null) throw refused('invalid', problem);
   const { jti, exp } = read.claims as { readonly jti: string; readonly exp: number };
-  const assertionHash = hash('sha256', `${client.clientId}\0${jti}`, 'buffer');
+  const used = {
+    hash: hash('sha256', `${client.clientId}\0${jti}`, 'buffer'),
+    keepSeconds: Math.ceil(exp) - now + KEPT_AFTER_SECONDS,
+    request,
+  };
   // Last, so that a forged assertion uses up no id.
-  if (!(await insertAssertion(ports.hotSql, assertionHash, exp - now + KEPT_AFTER_SECONDS)))
-    throw refused('replayed', 'The jti was used before.');
+  if (!(await ports.usedAssertions.submit(used))) throw refused('replayed', 'The jti was used before.');
   clientAssertions.add(1, { outcome: 'ok' });
   return callerOfClient(ports.access, client, request);
 }
