@@ -12,3 +12,15 @@ export const rotateEncryptionKeysJob = defineJob({
   timeoutSeconds: 1_200,
   meaning: 'Rotate the key-encryption key of health data when it is due, and re-wrap data keys under the newest one',
 });
+
+export const processPrivacyRequestsJob = defineJob({
+  name: 'process-privacy-requests',
+  queue: 'privacy',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 60 },
+  staleAfterSeconds: 3_600,
+  timeoutSeconds: 600,
+  meaning: 'Process requested exports and deletions of health data, and delete exports older than a week',
+});

@@ -8,6 +8,8 @@ import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
+import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
+import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
 import { privacyPurges } from '#services/domain/privacy/privacy-purges.ts';
 import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
@@ -21,7 +23,7 @@ import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
-import { rotateEncryptionKeysJob } from '../contracts/privacy.ts';
+import { processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
 import { fenced, type Processor, run } from './run.ts';
@@ -58,6 +60,9 @@ export const processors: readonly Processor[] = [
   ),
   run(checkControlsThoroughlyJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),
+  ),
+  run(processPrivacyRequestsJob, (ports, _payload, jobRun) =>
+    processPrivacyRequests({ ...ports, phiKeys: createPhiKeys(ports.vault) }, jobRun),
   ),
   run(rotateEncryptionKeysJob, (ports, _payload, jobRun) =>
     rotateEncryptionKeys(ports, { rotationDays: ports.config.keys.phiRotationDays }, jobRun),

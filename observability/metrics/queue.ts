@@ -23,6 +23,7 @@ export const jobNames = [
   'detect-incidents',
   'deliver-mail',
   'maintain-audit-outbox',
+  'process-privacy-requests',
   'rotate-encryption-keys',
   'seal-audit-events',
   'send-logout-tokens',

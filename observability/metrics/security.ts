@@ -11,6 +11,7 @@ export const detectionSeverities = {
   refresh_token_reuse: 'high',
   refresh_token_overuse: 'low',
   token_replay: 'high',
+  break_glass: 'high',
   state_rewound: 'critical',
   event_unjudged: 'high',
 } as const;

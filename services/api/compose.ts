@@ -1,4 +1,4 @@
-import { rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
+import { processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
@@ -78,6 +78,7 @@ export async function compose(input: ComposeInput) {
     phiKeys: createPhiKeys(outside.vault),
     // Never waits or fails: without Redis the timetable runs the job.
     wakePhiRotation: () => void producer.enqueue(rotateEncryptionKeysJob, {}, { dedupe: 'wake' }).catch(() => {}),
+    wakePrivacyRequests: () => void producer.enqueue(processPrivacyRequestsJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });

@@ -25,6 +25,7 @@ import { oauthRoutes } from './routes/oauth.ts';
 import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
 import { privacyRoutes } from './routes/privacy.ts';
+import { privacyAccessRoutes } from './routes/privacy-access.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
@@ -84,6 +85,7 @@ export function createServer(
   securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });
   complianceRoutes(routes, ports);
   privacyRoutes(routes, ports);
+  privacyAccessRoutes(routes, ports);
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });

@@ -170,11 +170,18 @@ export async function useHealthData({ api }: Product, by: Sent, value: string): 
     return answer.body;
   };
   const [subject_id, purpose] = ['canary', 'treatment'];
+  const officer = async (method: string, path: string, json?: object): Promise<Json> => {
+    const answer = await send(api, method, `/v1/privacy${path}`, json === undefined ? by : { ...by, json });
+    expect(answer.status, `${method} ${path}: ${answer.text}`).toBeLessThan(300);
+    return answer.body;
+  };
+  await call('/encrypt', { subject_id, purpose, data: value }, 201);
+  await officer('PUT', '/policies/admin/treatment', { fields: ['*'], reason: 'canary' });
   for (const level of ['standard', 'high']) {
     const data = { note: value, [value]: [value] };
     const { encrypted } = await call('/encrypt', { subject_id, purpose, level, data }, 201);
     expect((await call('/decrypt', { purpose, encrypted }, 200)).data).toEqual(data);
-    await call('/decrypt', { purpose: 'payment', encrypted }, 400);
+    await call('/decrypt', { purpose: 'payment', encrypted }, 403);
     await call('/decrypt', { purpose, encrypted: { ...encrypted, tag: 'A'.repeat(22) } }, 400);
     await call('/decrypt', { purpose, encrypted: { ...encrypted, note: value } }, 400);
   }
@@ -191,6 +198,14 @@ export async function useHealthData({ api }: Product, by: Sent, value: string): 
     return body.state === 'done';
   });
   expect((await call('/decrypt', { purpose, encrypted }, 200)).data).toBe(value);
+  await call('/accesses', { subject_id, purpose, action: 'view', reference: `${value} ${value}` }, 400);
+  const of = `/subjects/${subject_id}`;
+  const words = { recipient: value, description: `${value} ${value}` };
+  await officer('POST', `${of}/disclosures`, { purpose: 'legal', disclosed_at: new Date().toISOString(), ...words });
+  expect((await officer('GET', `${of}/disclosures`)).disclosures).toMatchObject([words]);
+  const { request_id } = await officer('POST', `${of}/export`, { reason: 'canary' });
+  await eventually('the export', async () => (await officer('GET', `/requests/${request_id}`)).state === 'done');
+  expect((await officer('GET', `/requests/${request_id}/export`)).export.disclosures).toMatchObject([words]);
   await call(`/subjects/${subject_id}/shred`, { reason: 'canary' }, 200);
   await call('/decrypt', { purpose, encrypted }, 410);
 }

@@ -115,10 +115,24 @@ const NO_REASON = new Set([
   'changeQueue',
   'encryptPhi',
   'decryptPhi',
+  'validateDataAccess',
+  'logPhiAccess',
+  'recordDisclosure',
 ]);
 
 /** Ids of the audit log, of providers and of the installation's keys. */
-const OF_NOBODY = new Set(['origin', 'seq', 'tile', 'part', 'provider', 'rotation_id']);
+const OF_NOBODY = new Set([
+  'origin',
+  'seq',
+  'tile',
+  'part',
+  'provider',
+  'rotation_id',
+  'purpose',
+  'restriction_id',
+  'break_glass_id',
+  'request_id',
+]);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */
 const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };

@@ -16,6 +16,7 @@ type AuditTarget = {
     | 'queue'
     | 'incident'
     | 'control'
+    | 'role'
     | 'subject';
   readonly id: string;
 };

@@ -139,13 +139,13 @@ const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
     repair: () => run('ALTER TABLE users ENABLE TRIGGER users_changed'),
   },
   'second-factor-enforced': {
-    healthy: () => ({ env: { MFA_REQUIRED_ROLES: 'admin,operator,compliance' } }),
+    healthy: () => ({ env: { MFA_REQUIRED_ROLES: 'admin,operator,compliance,privacy_officer' } }),
     breakIt: async () => {
       await run(
         `INSERT INTO roles (name, description) VALUES ('boss', 'Test')`,
         `INSERT INTO role_permissions (role, permission) VALUES ('boss', 'users:manage')`,
       );
-      return { env: { MFA_REQUIRED_ROLES: 'admin,operator,compliance' } };
+      return { env: { MFA_REQUIRED_ROLES: 'admin,operator,compliance,privacy_officer' } };
     },
     names: 'boss',
     repair: () => run(`DELETE FROM roles WHERE name = 'boss'`),

@@ -37,3 +37,63 @@ export const phiShreddedEvent = defineAuditEvent({
   meaning:
     'Every data key of the subject was destroyed: no value encrypted before can be decrypted. `reason` says why.',
 });
+
+export const phiAccessed = defineAuditEvent({
+  type: 'phi.accessed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An application reported a use of health data that it made itself: `action`, `purpose` and the `reference` of the record, never its content.',
+});
+
+export const phiDisclosed = defineAuditEvent({
+  type: 'phi.disclosed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'A disclosure to a third party was recorded. The recipient and what was disclosed are encrypted, and not here.',
+});
+
+export const fieldPolicyChanged = defineAuditEvent({
+  type: 'phi.policy_changed',
+  durability: 'durable',
+  outcomes: ['set', 'deleted'],
+  meaning: 'The fields that holders of the role may see for `purpose` were changed; `reason` says why.',
+});
+
+export const restrictionChanged = defineAuditEvent({
+  type: 'phi.restriction_changed',
+  durability: 'durable',
+  outcomes: ['added', 'ended'],
+  meaning: 'A restriction that the subject asked for was added or ended; `reason` says why.',
+});
+
+export const breakGlassOpened = defineAuditEvent({
+  type: 'phi.break_glass_opened',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'A user opened emergency access to the health data of the subject until `expires_at`; `reason` says why. It raises an incident.',
+});
+
+export const breakGlassReviewedEvent = defineAuditEvent({
+  type: 'phi.break_glass_reviewed',
+  durability: 'durable',
+  outcomes: ['justified', 'unjustified'],
+  meaning: 'Another user reviewed an emergency access, which ended it if it was still open; `reason` says why.',
+});
+
+export const privacyRequestMade = defineAuditEvent({
+  type: 'phi.requested',
+  durability: 'durable',
+  outcomes: ['export', 'deletion'],
+  meaning: 'An export of what is known about the subject, or the destruction of its keys, was requested.',
+});
+
+export const privacyRequestDone = defineAuditEvent({
+  type: 'phi.request_done',
+  durability: 'durable',
+  outcomes: ['export', 'deletion'],
+  meaning:
+    'The export or the destruction was carried out. The id of this event is the receipt, and its inclusion proof is the evidence.',
+});

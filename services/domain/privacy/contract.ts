@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { phiAccessRefused } from './access/access-errors.ts';
 import { phiRotationUnknown, phiShredded, phiSubjectUnknown, phiUnreadable } from './errors.ts';
 import { phiEnvelope, phiLevel, phiPurpose, subjectId } from './phi-shapes.ts';
 
@@ -55,14 +56,14 @@ export const decryptPhiEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/privacy/phi/decrypt',
   operation: 'decryptPhi',
-  summary: 'Decrypt a value for the purpose it was encrypted for',
+  summary: 'Decrypt the fields of a value that you need, for the purpose it was encrypted for',
   auth: reads('phi:read'),
   limit: 'write',
   bodyLimit: DECRYPT_BODY_BYTES,
   body: z.strictObject({ purpose: phiPurpose, encrypted: phiEnvelope }),
   responses: { 200: z.object({ data: z.unknown() }) },
   // At level `high` a user must have signed in recently.
-  errors: [...REFUSALS, stepUpRequired, phiUnreadable, phiShredded],
+  errors: [...REFUSALS, stepUpRequired, phiAccessRefused, phiUnreadable, phiShredded],
 });
 
 export const listPhiKeysEndpoint = defineEndpoint({

@@ -3,6 +3,9 @@ import type { AppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { assertRecentSignIn, type HasStepUp } from '../shared/step-up.ts';
+import { phiAccessRefused } from './access/access-errors.ts';
+import { decideAccess } from './access/decide-access.ts';
+import { applyMinimumNecessary } from './access/minimum-necessary.ts';
 import { phiDecrypted } from './audit-events.ts';
 import { phiShredded, phiUnreadable } from './errors.ts';
 import { openPhi, PhiOpenError } from './phi-envelope.ts';
@@ -16,8 +19,9 @@ export type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted
 
 /**
  * Decrypts an envelope for the purpose it was encrypted for. The access is committed to the audit log before the value
- * is returned; a refusal is recorded too. Throws `phi_unreadable` (400), `phi_shredded` (410), `phi_key_unavailable`
- * (503), and at level `high` `step_up_required` (403) for a user whose sign-in is too old.
+ * is returned; a refusal is recorded too. Only the fields that the caller needs are returned. Throws
+ * `phi_access_refused` (403), `phi_unreadable` (400), `phi_shredded` (410), `phi_key_unavailable` (503), and at level
+ * `high` `step_up_required` (403) for a user whose sign-in is too old.
  */
 export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput, caller: Caller): Promise<unknown> {
   const { encrypted, purpose } = input;
@@ -38,6 +42,8 @@ export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput,
     );
     throw refusal;
   };
+  const decision = await decideAccess(ports, { subjectId, purpose }, caller);
+  if (!decision.isAllowed) return refuse(phiAccessRefused({ isRecorded: true, members: { reason: decision.reason } }));
   const row = await readDataKey(ports.sql, { subjectId, level }, keyVersion);
   if (row === undefined) return refuse(phiUnreadable({ isRecorded: true }));
   if (row.wrapped === '') return refuse(phiShredded({ isRecorded: true }));
@@ -45,12 +51,13 @@ export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput,
   if (opened === undefined) return refuse(phiUnreadable({ isRecorded: true }));
   const isRecorded = await ports.transact(async (tx) => {
     if (!(await lockDataKey(tx, row.id))) return false;
-    await recordEvent(tx, caller, phiDecrypted, { ...about, outcome: 'ok' });
+    const basis = { basis: decision.basis, break_glass_id: decision.breakGlassId ?? undefined };
+    await recordEvent(tx, caller, phiDecrypted, { ...about, outcome: 'ok', detail: { ...about.detail, ...basis } });
     return true;
   });
   if (!isRecorded) return refuse(phiShredded({ isRecorded: true }));
   phiOperations.add(1, { operation: 'decrypt', outcome: 'ok' });
-  return opened.data;
+  return applyMinimumNecessary(opened.data, decision.fields);
 }
 
 /** Undefined where the envelope does not open. */

@@ -24,7 +24,7 @@ export const phiSubjectUnknown = defineError({
   code: 'phi_subject_unknown',
   status: 404,
   title: 'Subject has no data keys',
-  cause: 'Nothing is encrypted for this subject, or its data keys were destroyed before.',
+  cause: 'Nothing was encrypted for this subject, or, for a shredding, its data keys were destroyed before.',
   fix: 'Check the subject id.',
   retryable: false,
 });

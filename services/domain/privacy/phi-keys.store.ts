@@ -43,6 +43,8 @@ const dataKeyInsert = defineStatement(
    SELECT $1, $2, $3, $4, k.version, $6
    FROM (SELECT version FROM phi_keys WHERE version = $5 AND sealed <> '' FOR KEY SHARE) k ON CONFLICT DO NOTHING`,
 );
+/** By index phi_data_keys_version. */
+const subjectRead = defineStatement('phiSubjectRead', `SELECT 1 FROM phi_data_keys WHERE subject_id = $1 LIMIT 1`);
 /** Waits for a concurrent shredding, and makes a later one wait for this transaction. */
 const dataKeyLock = defineStatement(
   'phiDataKeyLock',
@@ -217,6 +219,10 @@ export async function insertDataKey(
 /** Whether the key still exists; no shredding ends before this transaction. */
 export const lockDataKey = async (tx: Sql, id: string): Promise<boolean> =>
   (await tx.query(dataKeyLock, [id])).length === 1;
+
+/** Whether anything was ever encrypted for the subject. */
+export const isSubjectKnown = async (sql: Sql, subjectId: string): Promise<boolean> =>
+  (await sql.query(subjectRead, [subjectId])).length === 1;
 
 /** Times of the keys that were destroyed. */
 export const shredDataKeys = async (tx: Sql, subjectId: string): Promise<string[]> =>

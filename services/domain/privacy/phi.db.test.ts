@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox'));
 
-const nurse = userCaller('nurse-1', { authTime: Math.floor(Date.now() / 1_000) });
+const nurse = userCaller('nurse-1', { roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) });
 const RECORD = { diagnosis: 'canary-diagnosis', codes: ['A01', null, 2.5] };
 
 describe('encrypting and decrypting', () => {
@@ -28,16 +28,16 @@ describe('encrypting and decrypting', () => {
   });
 
   test('each use is an event with actor, subject, purpose and level, and without the value', async () => {
-    const encrypted = await harness.encrypt(RECORD, { level: 'high', purpose: 'research' }, nurse);
-    await harness.decrypt(encrypted, 'research', nurse);
-    const detail = { purpose: 'research', level: 'high', key_version: 1 };
+    const encrypted = await harness.encrypt(RECORD, { level: 'high', purpose: 'emergency' }, nurse);
+    await harness.decrypt(encrypted, 'emergency', nurse);
+    const detail = { purpose: 'emergency', level: 'high', key_version: 1 };
     const rows = await ports.raw(
       `SELECT type, outcome, actor_id, target_kind, target_id, detail FROM audit_outbox WHERE type LIKE 'phi.%crypted' ORDER BY id`,
     );
-    const about = { outcome: 'ok', actor_id: 'nurse-1', target_kind: 'subject', target_id: 'p-1', detail };
+    const about = { outcome: 'ok', actor_id: 'nurse-1', target_kind: 'subject', target_id: 'p-1' };
     expect(rows).toEqual([
-      { type: 'phi.encrypted', ...about },
-      { type: 'phi.decrypted', ...about },
+      { type: 'phi.encrypted', ...about, detail },
+      { type: 'phi.decrypted', ...about, detail: { ...detail, basis: 'policy' } },
     ]);
   });
 
@@ -80,7 +80,10 @@ describe('encrypting and decrypting', () => {
       { level: 'high' },
       { level: 'standard' },
     ]);
-    const stale = userCaller('nurse-1', { authTime: Math.floor(Date.now() / 1_000) - 3_600 });
+    const stale = userCaller('nurse-1', {
+      roles: ['clinician'],
+      authTime: Math.floor(Date.now() / 1_000) - 3_600,
+    });
     expect(await harness.decrypt(low, 'treatment', stale)).toBe('a');
     await expect(harness.decrypt(high, 'treatment', stale)).rejects.toMatchObject({ code: 'step_up_required' });
     expect(await harness.decrypt(high, 'treatment', nurse)).toBe('b');

@@ -73,6 +73,14 @@ export const unusualPasskey = defineDetection({
   actions: [],
 });
 
+/** No action: an emergency is not interrupted. A privacy officer reviews the access. */
+export const breakGlass = defineDetection({
+  name: 'break_glass',
+  severity: 'high',
+  meaning: 'A user opened emergency access to the health data of a person; another user must review it.',
+  actions: [],
+});
+
 /** The rotation itself has already ended the token family. */
 export const refreshTokenReuse = defineDetection({
   name: 'refresh_token_reuse',
@@ -122,6 +130,7 @@ export const detections = [
   refreshTokenReuse,
   refreshTokenOveruse,
   tokenReplay,
+  breakGlass,
   stateRewound,
   eventUnjudged,
 ] as const;

@@ -47,6 +47,13 @@ describe('sightings of one event', () => {
     ]);
   });
 
+  test('emergency access to health data is about the user who opened it', () => {
+    const detail = { user_id: 'u1', break_glass_id: 'b1' };
+    const opened = event('phi.break_glass_opened', { target: { kind: 'subject', id: 'p1' }, detail });
+    expect(seen(opened)).toEqual([{ detection: 'break_glass', target: user, on: {} }]);
+    expect(sightingsOf(opened)[0]?.detail).toEqual({ seq: 7, break_glass_id: 'b1' });
+  });
+
   test('a replayed access token is about its user, else its client, else the installation', () => {
     expect(seen(event('token.replay_detected', { target: user }))).toMatchObject([{ target: user }]);
     expect(seen(event('token.replay_detected', { client_id: 'c1' }))).toMatchObject([

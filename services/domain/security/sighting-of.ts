@@ -2,6 +2,7 @@ import type { AuditEventView } from '../audit/read/event-view.ts';
 import type { ActedOn } from './act-on-incident.ts';
 import {
   accountTakeover,
+  breakGlass,
   credentialStuffing,
   impossibleTravel,
   passwordGuessing,
@@ -15,6 +16,7 @@ import type { Subject } from './incident-shapes.ts';
 
 type KnownDetection =
   | typeof accountTakeover
+  | typeof breakGlass
   | typeof credentialStuffing
   | typeof impossibleTravel
   | typeof passwordGuessing
@@ -40,6 +42,7 @@ export const WATCHED_TYPES = [
   'token.refresh_overused',
   'token.state_rewound',
   'token.replay_detected',
+  'phi.break_glass_opened',
 ] as const;
 
 const INSTALLATION: Subject = { kind: 'installation', id: 'sallyport' };
@@ -83,6 +86,10 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
       return [{ detection: tokenReplay, target, detail, on }];
     case 'token.state_rewound':
       return [{ detection: stateRewound, target: INSTALLATION, detail, on: {} }];
+    case 'phi.break_glass_opened':
+      return [
+        { detection: breakGlass, target, detail: { ...detail, break_glass_id: event.detail.break_glass_id }, on: {} },
+      ];
     case 'user.login':
       return isFromUnknownDevice(event) ? signInSightings(event, target) : [];
     default:

@@ -1,0 +1,86 @@
+import type { Caller, Ports } from '../../ports.ts';
+import type { PhiPurpose } from '../phi-shapes.ts';
+import { readAccess } from './access.store.ts';
+import type { RefusalOfAccess } from './access-shapes.ts';
+import { mergeFields, permitsField } from './minimum-necessary.ts';
+
+export type DataAccessRequest = {
+  readonly subjectId: string;
+  readonly purpose: PhiPurpose;
+  /** Paths that are needed; the whole value by default. */
+  readonly fields?: readonly string[] | undefined;
+};
+
+/** What a caller may see of a person's values for a purpose. */
+export type AccessDecision = {
+  readonly isAllowed: boolean;
+  /** Permitted paths; empty when refused. */
+  readonly fields: readonly string[];
+  readonly basis: 'policy' | 'client' | 'break_glass' | null;
+  readonly breakGlassId: string | null;
+  readonly reason: RefusalOfAccess | null;
+};
+
+/**
+ * Decides by the field policies of the caller's roles, the restrictions of the person and open emergency access. A
+ * client acts for an application that knows its users, so only restrictions bind it. Emergency access overrides both:
+ * a restriction does not bind emergency treatment (45 CFR 164.522(a)(1)(iii)).
+ */
+export async function decideAccess(
+  { sql }: Pick<Ports, 'sql'>,
+  { subjectId, purpose }: DataAccessRequest,
+  caller: Caller,
+): Promise<AccessDecision> {
+  const userId = caller.kind === 'user' ? caller.userId : null;
+  const roles = caller.kind === 'user' ? (caller.roles ?? []) : [];
+  const { policies, isRestricted, breakGlassId } = await readAccess(sql, { roles, purpose, subjectId, userId });
+  if (breakGlassId !== null)
+    return { isAllowed: true, fields: ['*'], basis: 'break_glass', breakGlassId, reason: null };
+  const refused = (reason: RefusalOfAccess): AccessDecision => ({
+    isAllowed: false,
+    fields: [],
+    basis: null,
+    breakGlassId: null,
+    reason,
+  });
+  const fields = caller.kind === 'user' ? mergeFields(policies) : ['*'];
+  if (fields === null) return refused('purpose_not_permitted');
+  if (isRestricted) return refused('restricted');
+  return {
+    isAllowed: true,
+    fields,
+    basis: caller.kind === 'user' ? 'policy' : 'client',
+    breakGlassId: null,
+    reason: null,
+  };
+}
+
+export type ValidationResult = {
+  readonly allowed: boolean;
+  /** Of the requested paths those that are permitted; without a request all that are. */
+  readonly fields: readonly string[];
+  readonly refused_fields: readonly string[];
+  readonly basis: AccessDecision['basis'];
+  readonly reason: RefusalOfAccess | null;
+};
+
+/** Answers whether an access would be permitted, without one. */
+export async function validateDataAccessRequest(
+  ports: Pick<Ports, 'sql'>,
+  request: DataAccessRequest,
+  caller: Caller,
+): Promise<ValidationResult> {
+  const { isAllowed, fields, basis, reason } = await decideAccess(ports, request, caller);
+  const asked = request.fields;
+  if (!isAllowed || asked === undefined)
+    return { allowed: isAllowed, fields, refused_fields: isAllowed ? [] : (asked ?? []), basis, reason };
+  const refusedFields = asked.filter((path) => !permitsField(fields, path));
+  const allowed = refusedFields.length === 0;
+  return {
+    allowed,
+    fields: asked.filter((path) => permitsField(fields, path)),
+    refused_fields: refusedFields,
+    basis,
+    reason: allowed ? null : 'field_not_permitted',
+  };
+}
