@@ -85,6 +85,20 @@ export const capacity: DashboardDefinition = {
             },
           ],
         },
+        {
+          title: 'Session cache hit rate',
+          description:
+            'Share of session look-ups that Redis answered. The others read Postgres; a session is read again every five minutes.',
+          unit: 'percentunit',
+          min: 0,
+          max: 1,
+          queries: [
+            {
+              expr: 'sum(rate(sallyport_session_cache_total{outcome="hit"}[$__rate_interval])) / sum(rate(sallyport_session_cache_total[$__rate_interval]))',
+              legend: 'hits',
+            },
+          ],
+        },
       ],
     },
     {

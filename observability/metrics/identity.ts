@@ -21,6 +21,12 @@ export const sessionsEnded = defineCounter({
   labels: { outcome: ['sign_out', 'revoked', 'limit', 'unavailable'] },
 });
 
+export const sessionCacheLookups = defineCounter({
+  name: 'sallyport_session_cache',
+  help: 'Session look-ups in the cache in Redis. After a miss, the session is read from Postgres.',
+  labels: { outcome: ['hit', 'miss'] },
+});
+
 export const breachLookups = defineCounter({
   name: 'sallyport_breach_lookups',
   help: 'New passwords checked against the list of breached passwords, by outcome. unavailable: the list did not answer, and the password was accepted unchecked.',

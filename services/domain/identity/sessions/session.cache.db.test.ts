@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { registry } from '#observability/metrics/instruments.ts';
 import type { Redis } from '#services/domain/ports.ts';
 import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
@@ -65,6 +66,21 @@ test('treats as a miss: an untrusted session, a session of a database restored s
     await cacheOf().set(name, JSON.stringify({ session: { id: 's' }, user }), 60);
     expect(await cacheOf().get(name), name).toBeNull();
   }
+});
+
+test('counts each look-up as a hit or a miss', async () => {
+  const counted = (outcome: string): number =>
+    registry
+      .collect()
+      .find(({ name }) => name === 'sallyport_session_cache')
+      ?.series.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+  const before = { hit: counted('hit'), miss: counted('miss') };
+  const cache = cacheOf();
+  await cache.set('counted', session, 60);
+  await cache.get('counted');
+  await cache.get('counted');
+  await cache.get('unknown');
+  expect({ hit: counted('hit') - before.hit, miss: counted('miss') - before.miss }).toEqual({ hit: 2, miss: 1 });
 });
 
 test('stores neither key nor value in clear in Redis, and a value copied to another key is a miss', async () => {

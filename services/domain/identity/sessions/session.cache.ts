@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { sessionCacheLookups } from '#observability/metrics/identity.ts';
 import type { Clock, Redis, Vault } from '#services/domain/ports.ts';
 import type { HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 
@@ -80,7 +81,9 @@ export function createSessionCache(
     get: async (name) => {
       if (name.startsWith(LIST_PREFIX)) return null;
       const key = redisKey(name);
-      return opened(key, await quietly(redis.get(key), null));
+      const value = opened(key, await quietly(redis.get(key), null));
+      sessionCacheLookups.add(1, { outcome: value === null ? 'miss' : 'hit' });
+      return value;
     },
     set: async (name, value, ttlSeconds = DEFAULT_TTL_SECONDS) => {
       if (name.startsWith(LIST_PREFIX) || ttlSeconds <= 0) return;
