@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -63,6 +63,30 @@ async function startRun() {
   });
   return { child, pids, ended, output: () => output };
 }
+
+/** Runs the runner to its end, where it needs no product. */
+const refuse = (...args: string[]) =>
+  spawnSync(process.execPath, ['load-tests/run.ts', ...args], {
+    cwd: join(import.meta.dirname, '..'),
+    encoding: 'utf8',
+  });
+
+test.for([
+  ['no load on another machine without --yes', 2, /add --yes/, ['--url', 'https://auth.example', '--credentials', 'x']],
+  ['no installation without its credentials', 2, /go together/, ['--url', 'http://127.0.0.1:9']],
+  [
+    'no other credentials than of this form',
+    2,
+    /needs user/,
+    ['--url', 'http://127.0.0.1:9', '--credentials', 'package.json'],
+  ],
+  ['no unknown profile', 2, /no such profile/, ['--profile', 'none']],
+  ['no option of another installation without --url', 2, /--metrics needs --url/, ['--metrics', 'http://127.0.0.1:9']],
+] as const)('accepts %s, and says why', ([, code, reason, args]) => {
+  const { status, stderr } = refuse('validate', ...args);
+  expect(stderr).toMatch(reason);
+  expect(status).toBe(code);
+});
 
 const leftOf = (pids: readonly number[]): number[] => pids.filter(isAlive);
 

@@ -102,6 +102,8 @@ function options() {
   const url = urlOf('url', values.url);
   if ((url === undefined) !== (values.credentials === undefined))
     throw new UsageError('--url and --credentials go together');
+  const ofOther = (['users-file', 'metrics', 'second-url'] as const).filter((name) => values[name] !== undefined);
+  if (url === undefined && ofOther.length > 0) throw new UsageError(`--${ofOther[0]} needs --url`);
   if (url !== undefined && !isOnThisMachine(url) && !values.yes)
     throw new UsageError(`this would put load on ${url.href}: add --yes if you may do that`);
   const given: GivenTarget | undefined =

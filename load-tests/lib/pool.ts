@@ -43,8 +43,6 @@ async function each<T, R>(items: readonly T[], atOnce: number, work: (item: T) =
   return done;
 }
 
-export const readSeededUsers = (file: string): SeededUsers => JSON.parse(readFileSync(file, 'utf8')) as SeededUsers;
-
 /** Runs `sallyport demo seed --users` on the product of a data directory. */
 export function seedUsers(dataDir: string, count: number, say: (text: string) => void): Promise<SeededUsers> {
   say(`creating ${count} test users with a session each`);
@@ -65,13 +63,13 @@ export function seedUsers(dataDir: string, count: number, say: (text: string) =>
       if (code !== 0) return fail(new Error(`demo seed ended with exit code ${code}`));
       const { users_file, seconds } = JSON.parse(out) as { users_file: string; seconds: number };
       say(`created them in ${seconds} s`);
-      done(readSeededUsers(users_file));
+      done(JSON.parse(readFileSync(users_file, 'utf8')) as SeededUsers);
     });
   });
 }
 
 /** A live pair for each user; uses up the refresh tokens of the users file. */
-const pairsOf = (api: string, users: SeededUsers['users']): Promise<readonly UserWithPair[]> =>
+export const pairsOf = (api: string, users: SeededUsers['users']): Promise<readonly UserWithPair[]> =>
   each(users, AT_ONCE, async ({ email, user_id, refresh_token }) => {
     const pair = await refresh(api, refresh_token).catch((cause: Error) => {
       throw new Error(`the refresh tokens of the users file are used up: create the users again (${cause.message})`, {

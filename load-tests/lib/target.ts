@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { signIn } from './api-client.ts';
-import { readSeededUsers, type SeededUsers, seedUsers } from './pool.ts';
+import { type SeededUsers, seedUsers } from './pool.ts';
 import { type Product, startProduct } from './product.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import type { ClientCredentials } from './workloads.ts';
@@ -40,11 +40,24 @@ type Say = (text: string) => void;
 
 type Credentials = Pick<Target, 'client'> & { readonly user: { readonly email: string; readonly password: string } };
 
-/** Signs the demo user in, to learn its id. */
-async function knownBy(api: string, file: string): Promise<Pick<Target, 'credentialsFile' | 'client' | 'userId'>> {
-  const { user, client } = JSON.parse(readFileSync(file, 'utf8')) as Credentials;
-  return { credentialsFile: resolve(file), client, userId: (await signIn(api, user)).user.id };
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (err) {
+    throw new UsageError(`cannot read ${file}: ${(err as Error).message}`);
+  }
 }
+
+function readCredentials(file: string): Credentials {
+  const { user, client } = readJson(file) as Partial<Credentials>;
+  if (!user?.email || !client?.client_id)
+    throw new UsageError(
+      `${file} needs user (email, password) and client (client_id, client_secret), as dev-credentials.json`,
+    );
+  return { user, client };
+}
+
+const signedInUser = async (api: string, { user }: Credentials): Promise<string> => (await signIn(api, user)).user.id;
 
 async function requireReachable(api: string): Promise<void> {
   const url = `${api}/readyz`;
@@ -67,14 +80,16 @@ export async function givenTarget(names: readonly string[], given: GivenTarget, 
     if (Object.keys(secondCopy).length > 0)
       say(`${name} expects that ${secondUrl} runs with ${JSON.stringify(secondCopy)} and RATE_LIMIT_PROFILE=load`);
   }
-  for (const file of [credentials, usersFile])
-    if (file !== undefined && !existsSync(file)) throw new UsageError(`no such file: ${file}`);
+  const seeded = usersFile === undefined ? undefined : (readJson(usersFile) as SeededUsers);
+  const known = readCredentials(credentials);
   await requireReachable(url);
   return {
     api: url,
     metrics,
-    ...(await knownBy(url, credentials)),
-    seeded: usersFile === undefined ? undefined : readSeededUsers(usersFile),
+    credentialsFile: resolve(credentials),
+    client: known.client,
+    userId: await signedInUser(url, known),
+    seeded,
     secondApi: secondUrl,
     product: undefined,
   };
@@ -111,10 +126,14 @@ export async function startedTarget(
   }
   const most = Math.max(0, ...needs.map((need) => need.users ?? 0));
   const count = most === 0 ? 0 : (users ?? (profile === 'ci' ? Math.min(most, CI_USERS) : most));
+  const credentialsFile = join(product.dataDir, 'dev-credentials.json');
+  const known = readCredentials(credentialsFile);
   return {
     api: product.api,
     metrics: product.metrics,
-    ...(await knownBy(product.api, join(product.dataDir, 'dev-credentials.json'))),
+    credentialsFile,
+    client: known.client,
+    userId: await signedInUser(product.api, known),
     seeded: count > 0 ? await seedUsers(product.dataDir, count, say) : undefined,
     secondApi,
     product,
