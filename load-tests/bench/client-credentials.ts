@@ -2,10 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { clientToken, registerClient, signIn } from '../lib/api-client.ts';
 import type { Bench, Figure } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
-import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
-import { measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
+import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
+import { measureClosed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
+/** A token may cost at most 1.1 times what it costs at oidc-provider. */
+const PEER_AT_LEAST = 0.91;
 /** As many signatures as Node's pool works on at once. */
 const SIGNATURES_IN_FLIGHT = 4;
 
@@ -16,11 +18,11 @@ export const clientGroupCommit: Bench = {
   async run(context) {
     const shared = await context.start({ JWT_ALGORITHM: 'ES256' });
     const single = await context.start({ JWT_ALGORITHM: 'ES256', GROUP_COMMIT: 'false' });
-    const targetOf = ({ api, apiPid, credentials }: Product) => ({
-      target: { api, pid: apiPid },
-      workload: { kind: 'client_credentials', client: credentials.client } as const,
+    const sideOf = (product: Product) => ({
+      target: targetOf(product),
+      workload: { kind: 'client_credentials', client: product.credentials.client } as const,
     });
-    const [ours, base] = [targetOf(shared), targetOf(single)];
+    const [ours, base] = [sideOf(shared), sideOf(single)];
     for (const { target, workload } of [ours, base]) await warmUp(context, target, workload, CONNECTIONS);
     const rounds = await alternate(
       context.rounds,
@@ -57,7 +59,7 @@ export const clientCredentials: Bench = {
     const product = await context.product();
     const { client } = product.credentials;
     const bytes = (await clientToken(product.api, client)).lastIndexOf('.');
-    const target = { api: product.api, pid: product.apiPid };
+    const target = targetOf(product);
     const workload = { kind: 'client_credentials', client } as const;
     await warmUp(context, target, workload, CONNECTIONS);
     const crypto = context.baseline('raw-crypto.ts');
@@ -91,7 +93,7 @@ export const clientAssertions: Bench = {
   about: 'client credentials by private_key_jwt (ES256) against client_secret_basic',
   async run(context) {
     const product = await context.start({ JWT_ALGORITHM: 'ES256' });
-    const { api, apiPid: pid, credentials } = product;
+    const { api, credentials } = product;
     const { access_token: bearer } = (await signIn(api, credentials.admin)).tokens;
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const kid = 'bench';
@@ -102,7 +104,7 @@ export const clientAssertions: Bench = {
       auth_method: 'private_key_jwt',
       jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid }] },
     });
-    const target = { api, pid };
+    const target = targetOf(product);
     const bySecret = { kind: 'client_credentials', client } as const;
     const byAssertion = {
       kind: 'client_assertion',
@@ -130,5 +132,46 @@ export const clientAssertions: Bench = {
         detail: ratioDetail(middleSpeed(rounds, 'assertion'), middleSpeed(rounds, 'secret')),
       },
     ];
+  },
+};
+
+const productSpeed = ({ perProductCpuSecond = Number.NaN }: Speed): number => perProductCpuSecond;
+
+/** Both sign a JWT; oidc-provider stores nothing, and the product records an audit event. */
+export const clientPeer: Bench = {
+  name: 'client-credentials-peer',
+  about: 'POST /oauth2/token, client credentials, against oidc-provider',
+  async run(context) {
+    const figures: Figure[] = [];
+    for (const algorithm of ['RS256', 'ES256'] as const) {
+      const product = await context.start({ JWT_ALGORITHM: algorithm });
+      const { client } = product.credentials;
+      const provider = context.baseline('oidc-provider.ts', { NODE_ENV: 'production' });
+      const api = await provider.ask<string>({ client, algorithm });
+      const peer = { api, pid: provider.pid, productPids: [provider.pid] };
+      const ours = targetOf(product);
+      const workload = { kind: 'client_credentials', client } as const;
+      for (const target of [peer, ours]) await warmUp(context, target, workload, CONNECTIONS);
+      for (const { connections: callers } of targets) {
+        const rounds = await alternate(
+          context.rounds,
+          {
+            peer: () => measureClosed(context, peer, workload, callers),
+            ours: () => measureClosed(context, ours, workload, callers),
+          },
+          (round, { peer: base, ours: us }) => context.say(`round ${round}: ${ratioDetail(us, base)}`),
+        );
+        figures.push({
+          name: `client credentials (${algorithm}) ÷ oidc-provider, ${callers} connections`,
+          unit: 'per CPU-second of the whole product',
+          value: medianOf(rounds, (round) => productSpeed(round.ours) / productSpeed(round.peer)),
+          target: { atLeast: PEER_AT_LEAST },
+          measured: { connections: callers, rounds },
+          detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'peer')),
+        });
+      }
+      await product.stop();
+    }
+    return figures;
   },
 };

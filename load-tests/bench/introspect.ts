@@ -1,6 +1,6 @@
 import type { Bench } from '../lib/bench.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
-import { demoUserId, fill, measureClosed, ratioDetail, warmUp } from './setup.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
 const TOKENS = 1_000;
@@ -20,7 +20,7 @@ export const introspect: Bench = {
       collect: stock,
       member: 'access_token',
     });
-    const target = { api: product.api, pid: product.apiPid };
+    const target = targetOf(product);
     const validation = { kind: 'validate', stock } as const;
     const introspection = { kind: 'introspect', stock, client } as const;
     for (const workload of [validation, introspection]) await warmUp(context, target, workload, CONNECTIONS);

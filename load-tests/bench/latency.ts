@@ -69,7 +69,7 @@ export const latency: Bench = {
         detail: `none dropped, no error; p50 ${medianOf(rounds, ({ both }) => streamOf(both, 'validate').latency.p50Ms).toFixed(2)} ms; API on ${cores.toFixed(2)} cores`,
       },
       {
-        name: 'rate limit check, average',
+        name: 'rate limit check on validate, average',
         unit: 'ms',
         value: ((after.seconds - before.seconds) / checks) * 1_000,
         target: { atMost: 10 },

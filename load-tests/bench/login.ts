@@ -1,13 +1,20 @@
 import { availableParallelism } from 'node:os';
 import type { Bench } from '../lib/bench.ts';
+import { requireClean, streamOf } from '../lib/generator.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
-import { accounts, LOAD_PASSWORD, measureClosed, ratioDetail, raw } from './setup.ts';
+import { accounts, LOAD_PASSWORD, measureClosed, ratioDetail, raw, targetOf } from './setup.ts';
 
 /** Below what waits for a hash without being turned away. */
 const CONNECTIONS_PER_CORE = 4;
 /** A hash takes a quarter of a second: fewer seconds would count too few of them. */
 const LEAST_SECONDS = 8;
 const WARM_UP_SECONDS = 4;
+/** The requirement, and the part of a machine's capacity at which latency is stated. */
+const LOGINS_WANTED = 1_000;
+const STATED_PART = 0.5;
+const OPEN_CONNECTIONS = 64;
+/** A few logins a second: a p99 needs longer than a rate. */
+const OPEN_FACTOR = 4;
 
 export const login: Bench = {
   name: 'login',
@@ -25,7 +32,7 @@ export const login: Bench = {
         ours: () =>
           measureClosed(
             context,
-            { api: product.api, pid: product.apiPid },
+            targetOf(product),
             { kind: 'login', emails, password: LOAD_PASSWORD },
             CONNECTIONS_PER_CORE * cores,
             seconds,
@@ -34,7 +41,46 @@ export const login: Bench = {
       },
       (round, { bcrypt, ours }) => context.say(`round ${round}: ${ratioDetail(ours, bcrypt)}`),
     );
+    const perCore = medianOf(rounds, ({ ours }) => ours.perCpuSecond);
+    const perSecond = STATED_PART * medianOf(rounds, ({ ours }) => ours.perSecond);
+    const { latency } = streamOf(
+      requireClean(
+        await context.generator().run({
+          warmUpSeconds: WARM_UP_SECONDS,
+          seconds: OPEN_FACTOR * seconds,
+          streams: [
+            {
+              name: 'login',
+              api: product.api,
+              workload: { kind: 'login', emails, password: LOAD_PASSWORD },
+              arrival: { kind: 'open', connections: OPEN_CONNECTIONS, perSecond },
+            },
+          ],
+        }),
+      ),
+    );
     return [
+      {
+        name: 'logins per core',
+        unit: 'a CPU-second',
+        value: perCore,
+        measured: { cores, rounds: rounds.map(({ ours }) => ours) },
+        detail: 'bcrypt, cost 12',
+      },
+      {
+        name: 'cores that 1,000 logins a second need',
+        unit: 'cores',
+        value: Math.ceil(LOGINS_WANTED / perCore),
+        measured: {},
+        detail: `${LOGINS_WANTED} ÷ ${perCore.toFixed(2)}`,
+      },
+      {
+        name: 'login latency at half of the capacity, p99',
+        unit: 'ms',
+        value: latency.p99Ms,
+        measured: { perSecond, cores, latency },
+        detail: `open model, ${perSecond.toFixed(1)} logins a second on ${cores} cores: p50 ${latency.p50Ms.toFixed(0)} ms, p95 ${latency.p95Ms.toFixed(0)} ms, p99 ${latency.p99Ms.toFixed(0)} ms`,
+      },
       {
         name: 'login ÷ raw bcrypt-12',
         unit: 'per CPU-second',

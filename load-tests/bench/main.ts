@@ -3,18 +3,22 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Bench, BenchContext, type Figure, isMet } from '../lib/bench.ts';
+import { type Bench, BenchContext } from '../lib/bench.ts';
+import { type Figure, isMet } from '../lib/figure.ts';
 import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
+import { caches } from './caches.ts';
 import { cleanup } from './cleanup.ts';
-import { clientAssertions, clientCredentials, clientGroupCommit } from './client-credentials.ts';
+import { clientAssertions, clientCredentials, clientGroupCommit, clientPeer } from './client-credentials.ts';
 import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
 import { loginStorm } from './login-storm.ts';
 import { loginTiming } from './login-timing.ts';
+import { rateLimits } from './rate-limits.ts';
 import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
+import { sessions } from './sessions.ts';
 import { tracing } from './tracing.ts';
 import { validateAlgorithms } from './validate-algorithms.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
@@ -28,14 +32,18 @@ const benches: readonly Bench[] = [
   introspect,
   tracing,
   clientCredentials,
+  clientPeer,
   clientGroupCommit,
   clientAssertions,
   refreshAgainstSigning,
   refreshGroupCommit,
   refreshInSequence,
   latency,
+  rateLimits,
+  caches,
   revokeReach,
   login,
+  sessions,
   loginStorm,
   loginTiming,
   cleanup,
@@ -157,10 +165,10 @@ async function main(): Promise<number> {
     await context.close();
   }
   const finished = report.finish(figures, errors);
-  const files = saveReport(finished, only);
+  const files = figures.length > 0 ? saveReport(finished, only) : [];
   if (json) process.stdout.write(`${JSON.stringify(finished, null, 2)}\n`);
   else process.stdout.write(`${textTable(finished)}\n\n${circumstances(finished).join('\n')}\n`);
-  say(`saved ${files.join(' and ')}`);
+  say(files.length > 0 ? `saved ${files.join(' and ')}` : 'nothing was measured, so nothing is saved');
   return failedParts > 0 || errors.length > 0 || finished.figures.some(({ met }) => met === false) ? 1 : 0;
 }
 

@@ -3,7 +3,7 @@ import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { Product } from '../lib/product.ts';
 import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
-import { demoUserId, fill, measureClosed, ratioDetail, raw, warmUp } from './setup.ts';
+import { demoUserId, fill, measureClosed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
 const SIGNATURES_IN_FLIGHT = 4;
@@ -24,8 +24,7 @@ const refreshing = (
   product: Product,
   stock: string,
   callers: number = CONNECTIONS,
-): Promise<Speed> =>
-  measureClosed(context, { api: product.api, pid: product.apiPid }, { kind: 'refresh', stock }, callers);
+): Promise<Speed> => measureClosed(context, targetOf(product), { kind: 'refresh', stock }, callers);
 
 /** Of raw signing, by connections: with few, a batch is smaller. */
 const targets = [
@@ -41,12 +40,7 @@ export const refreshAgainstSigning: Bench = {
     await families(context, product, 'families');
     const pair = await issue(product.api, product.credentials.client, await demoUserId(product));
     const bytes = pair.access_token.lastIndexOf('.');
-    await warmUp(
-      context,
-      { api: product.api, pid: product.apiPid },
-      { kind: 'refresh', stock: 'families' },
-      CONNECTIONS,
-    );
+    await warmUp(context, targetOf(product), { kind: 'refresh', stock: 'families' }, CONNECTIONS);
     const crypto = context.baseline('raw-crypto.ts');
     const figures: Figure[] = [];
     for (const { connections: callers, atLeast } of targets) {
@@ -129,7 +123,7 @@ export const refreshInSequence: Bench = {
       const stock = `sequence-${algorithm}`;
       await families(context, product, stock, 1);
       const workload = { kind: 'refresh', stock } as const;
-      await warmUp(context, { api: product.api, pid: product.apiPid }, workload, 1);
+      await warmUp(context, targetOf(product), workload, 1);
       const rounds = await alternate(context.rounds, {
         one: async () =>
           requireClean(

@@ -1,45 +1,13 @@
-import { connect, createServer, type Socket } from 'node:net';
 import { clientToken, revoke, validate } from '../lib/api-client.ts';
-import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import type { Bench, Figure } from '../lib/bench.ts';
 import { type Answer, HttpConnection, requestBytes } from '../lib/http-connection.ts';
 import { LatencyHistogram, type LatencySummary } from '../lib/latency-histogram.ts';
+import { passThrough } from '../lib/pass-through.ts';
 import type { Product } from '../lib/product.ts';
 
 const REVOCATIONS = 120;
 const LONGEST_REACH_MS = 10_000;
 const STALENESS_BOUND_MS = 2_000;
-
-/** Passes connections on to a store until it is cut. */
-async function passThrough(context: BenchContext, target: URL): Promise<{ url: string; cut: () => Promise<void> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(Number(target.port), target.hostname);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.on('error', () => {});
-      from.on('close', () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-      from.pipe(to);
-    }
-  });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const url = new URL(target);
-  url.hostname = '127.0.0.1';
-  url.port = String(address.port);
-  const cut = async (): Promise<void> => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  };
-  context.onClose(cut);
-  return { url: url.href, cut };
-}
 
 type Reach = {
   readonly fromSent: LatencySummary;

@@ -12,7 +12,14 @@ const LONGEST_FILL_SECONDS = 300;
 const WARM_UP_SECONDS = 1;
 const COMPILE_SECONDS = 10;
 
-export type Target = { readonly api: string; readonly pid: number };
+export type Target = { readonly api: string; readonly pid: number; readonly productPids?: readonly number[] };
+
+/** The API of a product, and with it everything that it runs. */
+export const targetOf = (product: Product): Target => ({
+  api: product.api,
+  pid: product.apiPid,
+  productPids: Object.values(product.processes()),
+});
 
 /** The demo user's id, by one sign-in a product. */
 export async function demoUserId(product: Product): Promise<string> {
@@ -56,6 +63,7 @@ export async function measureClosed(
     warmUpSeconds: beforehandSeconds,
     seconds,
     pid: target.pid,
+    ...(target.productPids === undefined ? {} : { productPids: target.productPids }),
     streams: [{ name: workload.kind, api: target.api, workload, arrival: { kind: 'closed', connections } }],
   });
   return speedOf(requireClean(result));
@@ -80,10 +88,18 @@ export async function raw(
   return speed(operations, seconds, cpuSeconds);
 }
 
-const per = ({ perCpuSecond, perSecond, cores }: Speed): string =>
-  `${perCpuSecond >= 100 ? perCpuSecond.toFixed(0) : perCpuSecond.toFixed(2)} a CPU-s (${perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(2)}/s on ${cores.toFixed(2)} cores)`;
+const rounded = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
 
-export const ratioDetail = (ours: Speed, base: Speed): string => `${per(ours)} against ${per(base)}`;
+export function speedDetail({ perCpuSecond, perSecond, cores, p50Ms, p99Ms, perProductCpuSecond }: Speed): string {
+  const wall = [
+    `${rounded(perSecond)}/s on ${cores.toFixed(2)} cores`,
+    ...(p50Ms === undefined || p99Ms === undefined ? [] : [`p50 ${p50Ms.toFixed(2)}, p99 ${p99Ms.toFixed(2)} ms`]),
+    ...(perProductCpuSecond === undefined ? [] : [`${rounded(perProductCpuSecond)} a CPU-s of the whole product`]),
+  ];
+  return `${rounded(perCpuSecond)} a CPU-s (${wall.join('; ')})`;
+}
+
+export const ratioDetail = (ours: Speed, base: Speed): string => `${speedDetail(ours)} against ${speedDetail(base)}`;
 
 /** The password of every account made for load. */
 export const LOAD_PASSWORD = 'a long and boring passphrase, 4 load';

@@ -1,25 +1,9 @@
+import type { Figure } from './figure.ts';
 import { LoadGenerator } from './generator.ts';
 import { type Product, startProduct } from './product.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-/** One measured number with what it must be. */
-export type Figure = {
-  readonly name: string;
-  /** What the number is, in a few words: `ratio per CPU-second`. */
-  readonly unit: string;
-  readonly value: number;
-  /** Without a target the figure is shown for its own sake. */
-  readonly target?: { readonly atLeast: number } | { readonly atMost: number };
-  /** Every round and whatever explains the number; goes into the JSON result. */
-  readonly measured: unknown;
-  /** The same in one line, for the table. */
-  readonly detail: string;
-};
-
-export const isMet = ({ value, target }: Figure): boolean | undefined => {
-  if (!target) return undefined;
-  return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
-};
+export type { Figure } from './figure.ts';
 
 /** What a bench may use; everything it starts is stopped with it. */
 export class BenchContext {

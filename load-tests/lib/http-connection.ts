@@ -99,7 +99,8 @@ export class HttpConnection {
   }
 }
 
-const contentLength = Buffer.from('\r\ncontent-length: ');
+/** As Fastify and as Koa write it. */
+const contentLengths = ['content-length', 'Content-Length'].map((name) => Buffer.from(`\r\n${name}: `));
 const chunked = Buffer.from('\r\nTransfer-Encoding: chunked');
 const retryAfter = Buffer.from('\r\nretry-after: ');
 
@@ -121,7 +122,8 @@ function numberAfter(data: Buffer, name: Buffer, end: number): number | undefine
 function readBody(data: Buffer, bodyAt: number): Answer | undefined {
   const status = (data[9]! - 0x30) * 100 + (data[10]! - 0x30) * 10 + (data[11]! - 0x30);
   const retryAfterSeconds = status >= 429 ? numberAfter(data, retryAfter, bodyAt) : undefined;
-  const length = numberAfter(data, contentLength, bodyAt);
+  const [lower, upper] = contentLengths as [Buffer, Buffer];
+  const length = numberAfter(data, lower, bodyAt) ?? numberAfter(data, upper, bodyAt);
   if (length !== undefined) {
     if (data.length < bodyAt + length) return undefined;
     return { status, body: data.subarray(bodyAt, bodyAt + length), retryAfterSeconds };

@@ -27,6 +27,8 @@ export type LoadSpec = {
   readonly seconds: number;
   /** The CPU time of this process and its descendants is measured over the same time. */
   readonly pid?: number;
+  /** Every process of the product, stores and workers too; their CPU time is measured together. */
+  readonly productPids?: readonly number[];
 };
 
 export type StreamResult = {
@@ -45,6 +47,8 @@ export type LoadResult = {
   readonly seconds: number;
   /** Of `pid` and its descendants; 0 without a pid. */
   readonly cpuSeconds: number;
+  /** Of `productPids` and their descendants; 0 without them. */
+  readonly productCpuSeconds: number;
   readonly generatorCpuSeconds: number;
 };
 
@@ -214,6 +218,7 @@ const ownCpuSeconds = (): number => {
 export async function runLoad(load: LoadSpec, stocks: Stocks): Promise<LoadResult> {
   const streams = load.streams.map((spec) => createStream(spec, stocks));
   const cpuSeconds = (): number => (load.pid === undefined ? 0 : cpuSecondsOf(load.pid));
+  const productCpuSeconds = (): number => (load.productPids ?? []).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
   const setRecording = (isRecording: boolean): void => {
     for (const stream of streams) stream.isRecording = isRecording;
   };
@@ -226,6 +231,7 @@ export async function runLoad(load: LoadSpec, stocks: Stocks): Promise<LoadResul
       if (isClosed) await settle(streams);
     }
     const cpuBefore = cpuSeconds();
+    const productCpuBefore = productCpuSeconds();
     const ownCpuBefore = ownCpuSeconds();
     const startedAtMs = performance.now();
     setRecording(true);
@@ -237,6 +243,7 @@ export async function runLoad(load: LoadSpec, stocks: Stocks): Promise<LoadResul
     return {
       seconds,
       cpuSeconds: cpuSeconds() - cpuBefore,
+      productCpuSeconds: productCpuSeconds() - productCpuBefore,
       generatorCpuSeconds: ownCpuSeconds() - ownCpuBefore,
       streams: streams.map(({ spec, ok, failures, dropped, inFlight, latencies }) => ({
         name: spec.name,

@@ -2,26 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { type Figure, isMet } from './bench.ts';
+import { benchmarksPage, removeSuperseded } from './benchmarks-page.ts';
+import { type BenchReport, type Figure, isMet } from './figure.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-
-export type BenchReport = {
-  readonly date: string;
-  readonly commit: string;
-  readonly command: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryGb: number;
-    readonly kernel: string;
-  };
-  readonly versions: Readonly<Record<string, string>>;
-  /** One-minute load average before and after: what else ran here. */
-  readonly loadAverage: { readonly before: number; readonly after: number };
-  readonly figures: readonly (Figure & { readonly bench: string; readonly met: boolean | undefined })[];
-  readonly errors: readonly { readonly bench: string; readonly error: string }[];
-};
 
 const git = (...args: string[]): string =>
   execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
@@ -137,34 +121,16 @@ export function circumstances(report: BenchReport): string[] {
   ];
 }
 
-function markdown(report: BenchReport): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  const separator = line(header.map(() => '---'));
-  return [
-    '# Bench',
-    '',
-    ...circumstances(report).map((text) => `- ${text}`),
-    '',
-    line(header),
-    separator,
-    ...rowsOf(report).map(line),
-    '',
-    'How to read this: [README](../README.md). Every round is in the JSON file beside this one.',
-    '',
-  ].join('\n');
-}
-
-/** Writes `results/<date>-<commit>[-<what was chosen>].json` and `.md`; returns their paths from the repository root. */
+/** Writes `results/<date>-<commit>[-<benches>].json`, and `docs/benchmarks.md`; returns their paths from the repository root. */
 export function saveReport(report: BenchReport, only: readonly string[]): string[] {
   const folder = join(root, 'load-tests/results');
   mkdirSync(folder, { recursive: true });
-  // A name for a few; more than that are told apart by what is inside.
+  // The names of a few benches fit into the file name.
   const part = only.length > 3 ? ['part'] : only;
-  const name = [report.date.slice(0, 10), report.commit, ...part].join('-');
-  const files = { [`${name}.json`]: `${JSON.stringify(report, null, 2)}\n`, [`${name}.md`]: markdown(report) };
-  return Object.entries(files).map(([file, content]) => {
-    writeFileSync(join(folder, file), content);
-    return relative(root, join(folder, file));
-  });
+  const file = join(folder, `${[report.date.slice(0, 10), report.commit, ...part].join('-')}.json`);
+  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  removeSuperseded(folder);
+  const page = join(root, 'docs/benchmarks.md');
+  writeFileSync(page, benchmarksPage(folder));
+  return [file, page].map((path) => relative(root, path));
 }

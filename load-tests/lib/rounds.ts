@@ -7,22 +7,36 @@ export type Speed = {
   readonly perCpuSecond: number;
   /** CPU-seconds a second: how busy it was; a ratio between two that were not both busy says less. */
   readonly cores: number;
+  /** Of a stream of requests. */
+  readonly p50Ms?: number;
   readonly p99Ms?: number;
+  /** The same count by the CPU time of the whole product, with its stores and workers. */
+  readonly perProductCpuSecond?: number;
 };
 
-export function speed(count: number, seconds: number, cpuSeconds: number, p99Ms?: number): Speed {
+export function speed(
+  count: number,
+  seconds: number,
+  cpuSeconds: number,
+  more: Pick<Speed, 'p50Ms' | 'p99Ms' | 'perProductCpuSecond'> = {},
+): Speed {
   return {
     count,
     perSecond: count / seconds,
     perCpuSecond: count / cpuSeconds,
     cores: cpuSeconds / seconds,
-    ...(p99Ms === undefined ? {} : { p99Ms }),
+    ...more,
   };
 }
 
 /** The speed of a run's single stream. */
-export function speedOf({ streams: [stream], seconds, cpuSeconds }: LoadResult): Speed {
-  return speed(stream!.ok, seconds, cpuSeconds, stream!.latency.p99Ms);
+export function speedOf({ streams: [stream], seconds, cpuSeconds, productCpuSeconds }: LoadResult): Speed {
+  const { ok, latency } = stream!;
+  return speed(ok, seconds, cpuSeconds, {
+    p50Ms: latency.p50Ms,
+    p99Ms: latency.p99Ms,
+    ...(productCpuSeconds > 0 ? { perProductCpuSecond: ok / productCpuSeconds } : {}),
+  });
 }
 
 export function median(values: readonly number[]): number {

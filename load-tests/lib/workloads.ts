@@ -25,6 +25,8 @@ export type WorkloadSpec =
     }
   /** Every refresh token of the stock is the head of a chain of its own; never replayed. */
   | { readonly kind: 'refresh'; readonly stock: string }
+  /** One GET with these headers, which is answered 200. */
+  | { readonly kind: 'get'; readonly path: string; readonly headers: Readonly<Record<string, string>> }
   | { readonly kind: 'login'; readonly emails: string; readonly password: string }
   | { readonly kind: 'sign_up'; readonly prefix: string; readonly password: string; readonly collect: string };
 
@@ -223,6 +225,10 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
       );
     case 'refresh':
       return refresh(url, stockOf(stocks, spec.stock));
+    case 'get': {
+      const request = requestBytes('GET', url, spec.path, spec.headers);
+      return { next: () => request, judge: (_slot, answer) => (answer.status === 200 ? 'ok' : failureOf(answer)) };
+    }
     case 'login':
       return login(url, stockOf(stocks, spec.emails), spec.password);
     case 'sign_up':

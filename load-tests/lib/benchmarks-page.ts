@@ -1,0 +1,149 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BenchReport, isMet } from './figure.ts';
+
+/** Values of removed raw files, by bench and figure. */
+type TrendEntry = {
+  readonly date: string;
+  readonly commit: string;
+  readonly figures: Readonly<Record<string, Readonly<Record<string, number>>>>;
+};
+
+const TREND_FILE = 'trend.json';
+/** Of each figure on the page. */
+const TREND_VALUES = 8;
+
+/** What limits each figure. */
+const BOTTLENECKS: Readonly<Record<string, string>> = {
+  validate: 'one core: the event loop of the API process',
+  'validate-fresh': 'RSA verification on the event loop of the API process',
+  introspect: 'one core: the event loop of the API process',
+  tracing: 'encoding spans on the event loop of the API process',
+  'client-credentials': 'RS256 signing',
+  'client-credentials-peer': 'RS256: signing; ES256: sealing and storing an audit event for each token',
+  'client-group-commit': 'commits in PostgreSQL',
+  'client-assertions': 'verifying the assertion on the event loop of the API process',
+  refresh: 'RS256 signing',
+  'refresh-group-commit': 'commits in PostgreSQL',
+  'refresh-in-sequence': 'one commit in PostgreSQL after another',
+  latency: 'nothing at this load',
+  'rate-limits': 'a round trip to Redis',
+  caches: 'nothing at this load',
+  'revoke-reach': 'the commit and the push through Redis; without Redis, polling every 250 ms',
+  login: 'password hashing: bcrypt, cost 12, on every core',
+  sessions: 'the same as each operation alone',
+  'login-storm': 'processor time, shared with password hashing',
+  'login-timing': 'password hashing',
+  cleanup: 'PostgreSQL',
+  workers: 'sealing, one batch after another',
+  'verifier-typescript': 'RSA verification in one process',
+};
+
+const shown = (value: number): string => {
+  if (value >= 100) return value.toFixed(0);
+  return value >= 10 ? value.toFixed(1) : value.toFixed(3);
+};
+
+const targetOf = ({ target }: BenchReport['figures'][number]): string => {
+  if (!target) return '';
+  return 'atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`;
+};
+
+type Kept = { readonly file: string; readonly report: BenchReport };
+
+/** Raw files, newest first. */
+function readReports(folder: string): Kept[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.json') && file !== TREND_FILE)
+    .map((file) => ({ file, report: JSON.parse(readFileSync(join(folder, file), 'utf8')) as BenchReport }))
+    .sort((a, b) => b.report.date.localeCompare(a.report.date));
+}
+
+const readTrend = (folder: string): TrendEntry[] =>
+  readdirSync(folder).includes(TREND_FILE)
+    ? (JSON.parse(readFileSync(join(folder, TREND_FILE), 'utf8')) as TrendEntry[])
+    : [];
+
+function entryOf({ date, commit, figures }: BenchReport): TrendEntry {
+  const values: Record<string, Record<string, number>> = {};
+  for (const { bench, name, value } of figures) values[bench] = { ...values[bench], [name]: value };
+  return { date, commit, figures: values };
+}
+
+const benchesOf = ({ figures }: BenchReport): Set<string> => new Set(figures.map(({ bench }) => bench));
+
+/** Removes raw files whose benches all have newer results; their values stay in `trend.json`. */
+export function removeSuperseded(folder: string): string[] {
+  const seen = new Set<string>();
+  const removed: Kept[] = [];
+  for (const kept of readReports(folder)) {
+    const benches = benchesOf(kept.report);
+    if ([...benches].every((bench) => seen.has(bench))) removed.push(kept);
+    for (const bench of benches) seen.add(bench);
+  }
+  if (removed.length === 0) return [];
+  const trend = [...readTrend(folder), ...removed.map(({ report }) => entryOf(report))];
+  trend.sort((a, b) => a.date.localeCompare(b.date));
+  writeFileSync(join(folder, TREND_FILE), `${JSON.stringify(trend, null, 2)}\n`);
+  for (const { file } of removed) rmSync(join(folder, file));
+  return removed.map(({ file }) => file);
+}
+
+const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+
+function runLine({ date, commit, command, machine, versions, loadAverage, errors }: BenchReport, at: number): string {
+  const load = `load average ${loadAverage.before.toFixed(1)} before, ${loadAverage.after.toFixed(1)} after`;
+  const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const missing = errors.map(({ bench, error }) => ` Not measured: ${bench} (${error.split('\n', 1)[0]}).`);
+  return `${at + 1}. ${date}, commit \`${commit}\`: \`${command}\`. ${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}; ${load}. ${packages.join(', ')}.${missing.join('')}`;
+}
+
+/** `docs/benchmarks.md`: each bench from the newest raw file that has it. */
+export function benchmarksPage(folder: string): string {
+  const reports = readReports(folder).map(({ report }) => report);
+  const history = [...readTrend(folder), ...reports.map(entryOf)].sort((a, b) => a.date.localeCompare(b.date));
+  const newest = new Map<string, BenchReport>();
+  for (const report of reports)
+    for (const bench of benchesOf(report)) if (!newest.has(bench)) newest.set(bench, report);
+  const used = reports.filter((report) => [...newest.values()].includes(report));
+  const place = (bench: string): number => [...Object.keys(BOTTLENECKS), bench].indexOf(bench);
+  const trendOf = (bench: string, name: string): string =>
+    history
+      .flatMap(({ figures }) => figures[bench]?.[name] ?? [])
+      .slice(-TREND_VALUES)
+      .map(shown)
+      .join(' → ');
+  const header = ['figure', 'target', 'measured', 'met', 'unit', 'trend', 'detail'];
+  const sections = [...newest]
+    .sort(([a], [b]) => place(a) - place(b))
+    .flatMap(([bench, report]) => [
+      `### ${bench}`,
+      '',
+      `Limited by ${BOTTLENECKS[bench] ?? 'what was not examined'}. Run ${used.indexOf(report) + 1}; again: \`npm run bench -- --only ${bench}\`.`,
+      '',
+      row(header),
+      row(header.map(() => '---')),
+      ...report.figures
+        .filter((figure) => figure.bench === bench)
+        .map((figure) => {
+          const met = { true: 'yes', false: 'NO', undefined: '' }[String(isMet(figure))] ?? '';
+          const { name, value, unit, detail } = figure;
+          return row([name, targetOf(figure), shown(value), met, unit, trendOf(bench, name), detail]);
+        }),
+      '',
+    ]);
+  return [
+    '<!-- Generated by `npm run catalog` from load-tests/results; run `npm run bench`, not an editor. -->',
+    '# Benchmarks',
+    '',
+    'A ratio compares the product with a baseline in the same run on the same machine: `subject ÷ baseline`. A trend lists the measured values of a figure, oldest first. A figure without a target is shown for comparison. [How to read the figures](../load-tests/README.md).',
+    '',
+    '## Runs',
+    '',
+    ...used.map(runLine),
+    '',
+    '## Figures',
+    '',
+    ...sections,
+  ].join('\n');
+}
