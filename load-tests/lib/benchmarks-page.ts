@@ -17,6 +17,7 @@ const TREND_VALUES = 8;
 const BOTTLENECKS: Readonly<Record<string, string>> = {
   validate: 'one core: the event loop of the API process',
   'validate-fresh': 'RSA verification on the event loop of the API process',
+  'validate-algorithms': 'one core: the event loop of the API process',
   introspect: 'one core: the event loop of the API process',
   tracing: 'encoding spans on the event loop of the API process',
   'client-credentials': 'RS256 signing',
@@ -38,6 +39,8 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   workers: 'sealing, one batch after another',
   'verifier-typescript': 'RSA verification in one process',
 };
+
+const limitOf = (bench: string): string => (bench in BOTTLENECKS ? `Limited by ${BOTTLENECKS[bench]}. ` : '');
 
 const shown = (value: number): string => {
   if (value >= 100) return value.toFixed(0);
@@ -119,7 +122,7 @@ export function benchmarksPage(folder: string): string {
     .flatMap(([bench, report]) => [
       `### ${bench}`,
       '',
-      `Limited by ${BOTTLENECKS[bench] ?? 'what was not examined'}. Run ${used.indexOf(report) + 1}; again: \`npm run bench -- --only ${bench}\`.`,
+      `${limitOf(bench)}Run ${used.indexOf(report) + 1}; again: \`npm run bench -- --only ${bench}\`.`,
       '',
       row(header),
       row(header.map(() => '---')),

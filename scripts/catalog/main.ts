@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { jobs } from '#jobs/schedules.ts';
+import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
@@ -51,6 +52,7 @@ async function pages(): Promise<Record<string, string>> {
     ...Object.fromEntries(dashboards),
     '.env.example': envExample(),
     'conformance/contract.json': verifierContractJson(),
+    'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/audit-events.md': auditEventsPage(events),
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
@@ -63,7 +65,8 @@ async function pages(): Promise<Record<string, string>> {
   };
 }
 
-const HELP = `Rewrites docs/reference, the dashboards, .env.example and the contract of the verifiers from the definitions.
+const HELP = `Rewrites docs/reference, the dashboards, .env.example and the contract of the verifiers from the definitions, and
+docs/benchmarks.md from the newest results of npm run bench.
 
   npm run catalog            write
   npm run catalog -- --check exit 1 if a page does not match the definitions
