@@ -9,6 +9,7 @@ const evidence: Evidence = {
   busiestLoop: 0.3,
   generatorCores: 1.6,
   cores: 2,
+  loadAverage: 3.2,
 };
 const slow = (changes: Partial<Evidence>): string => diagnose({ ...evidence, ...changes }).slow;
 
@@ -18,7 +19,7 @@ test('a run on time has nothing to explain', () => {
 
 test('when k6 waits far longer than the API works, the generator is slow', () => {
   expect(slow({})).toBe('generator');
-  expect(diagnose(evidence).why).toContain('1.6 of 2 cores');
+  expect(diagnose(evidence).why).toContain('1.6 of 2 cores at a load average of 3.2');
   expect(slow({ isSlow: false, dropped: 5, clientP99Ms: 4, serverP99Ms: 2.5 })).toBe('generator');
 });
 

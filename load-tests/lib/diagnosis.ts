@@ -10,9 +10,10 @@ export type Evidence = {
   readonly serverP99Ms: number | undefined;
   /** Highest share of time in which an event loop of the product was busy. */
   readonly busiestLoop: number | undefined;
-  /** CPU that k6 used, in cores, and what the machine has. */
+  /** CPU that k6 used, in cores, what the machine has, and how many processes wanted it at the end. */
   readonly generatorCores: number;
   readonly cores: number;
+  readonly loadAverage: number;
 };
 
 export type Diagnosis = { readonly slow: 'nothing' | 'product' | 'generator' | 'unknown'; readonly why: string };
@@ -26,9 +27,9 @@ const LEAST_MS = 5;
 
 /** Tells a slow generator apart from a slow product. */
 export function diagnose(evidence: Evidence): Diagnosis {
-  const { dropped, isSlow, clientP99Ms, serverP99Ms, busiestLoop, generatorCores, cores } = evidence;
+  const { dropped, isSlow, clientP99Ms, serverP99Ms, busiestLoop, generatorCores, cores, loadAverage } = evidence;
   if (dropped === 0 && !isSlow) return { slow: 'nothing', why: 'every request started when it was due' };
-  const cpu = `k6 used ${generatorCores.toFixed(1)} of ${cores} cores`;
+  const cpu = `k6 used ${generatorCores.toFixed(1)} of ${cores} cores at a load average of ${loadAverage.toFixed(1)}`;
   if (serverP99Ms === undefined) return { slow: 'unknown', why: `no metrics of the API to compare with; ${cpu}` };
   const ofServer = Number.isFinite(serverP99Ms)
     ? `at most ${serverP99Ms.toFixed(1)} ms`

@@ -41,6 +41,7 @@ const run: LoadRun = {
       codes: { '200': 5, '503 <overloaded>': 1 },
     },
   },
+  codes: { '200': [{ second: 0, count: 5 }], '503 <overloaded>': [{ second: 1, count: 1 }] },
   clientP99Ms: 3,
   dropped: 0,
   watched: {
@@ -69,7 +70,7 @@ test('writes JSON, JUnit, Markdown and one HTML page that loads nothing and runs
   expect(read('xml')).toContain('<testsuite name="testTokenPerformance: validate (smoke)" tests="3" failures="0"');
   expect(read('md')).toContain('| validate | 5 |');
   const page = read('html');
-  expect(page.match(/<svg /g)).toHaveLength(6);
+  expect(page.match(/<svg /g)).toHaveLength(7);
   expect(page).not.toMatch(/<script|<link|src=|href=|https?:\/\/(?!127)/);
   expect(page).toContain('503 &lt;overloaded&gt; × 1');
 });

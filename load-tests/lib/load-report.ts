@@ -3,7 +3,7 @@ import { cpus, loadavg, release } from 'node:os';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
 import { htmlPage, type Plot, type Table } from './html-report.ts';
 import type { ProcessSample, Watched } from './run-watch.ts';
-import type { OperationSeries } from './samples.ts';
+import type { CodeSeries, OperationSeries } from './samples.ts';
 
 /** The parts of a k6 end-of-test summary that are read here. */
 type Summary = {
@@ -47,6 +47,8 @@ export type PerformanceResult = {
   readonly diagnosis: Diagnosis;
   readonly dropped_iterations: number;
   readonly operations: Readonly<Record<string, OperationSeries>>;
+  /** Answers over time by code. */
+  readonly codes: Readonly<Record<string, CodeSeries>>;
   readonly watched: Pick<Watched, 'processes' | 'ages' | 'serverP99Ms' | 'busiestLoop'>;
   readonly cases: readonly Case[];
   readonly machine: { readonly cpu: string; readonly cores: number; readonly kernel: string; readonly load: number };
@@ -66,6 +68,8 @@ export type LoadRun = {
   readonly k6Status: number;
   readonly isThresholdStatus: boolean;
   readonly operations: Readonly<Record<string, OperationSeries>>;
+  /** Answers over time by code. */
+  readonly codes: Readonly<Record<string, CodeSeries>>;
   /** Of all operations together, as the API's own histogram has them. */
   readonly clientP99Ms: number;
   readonly dropped: number;
@@ -177,6 +181,7 @@ export function performanceResult(run: LoadRun, summary: Summary | undefined): P
     busiestLoop: run.watched.busiestLoop,
     generatorCores: coresOf(run.watched.processes.k6),
     cores: cpus().length,
+    loadAverage: loadavg()[0] ?? 0,
   });
   const seconds =
     summary === undefined ? (Date.now() - run.startedAt.getTime()) / 1_000 : summary.state.testRunDurationMs / 1_000;
@@ -193,6 +198,7 @@ export function performanceResult(run: LoadRun, summary: Summary | undefined): P
     diagnosis,
     dropped_iterations: run.dropped,
     operations: run.operations,
+    codes: run.codes,
     watched: { processes, ages, serverP99Ms, busiestLoop },
     cases,
     machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, kernel: release(), load: loadavg()[0] ?? 0 },
@@ -290,7 +296,7 @@ export function markdown(result: PerformanceResult): string {
   ].join('\n');
 }
 
-function plotsOf({ operations, watched: { processes, ages } }: PerformanceResult): Plot[] {
+function plotsOf({ operations, codes, watched: { processes, ages } }: PerformanceResult): Plot[] {
   const overTime = (
     title: string,
     unit: string,
@@ -314,7 +320,15 @@ function plotsOf({ operations, watched: { processes, ages } }: PerformanceResult
   return [
     overTime('Latency, p99', 'ms', ({ p99Ms }) => p99Ms),
     overTime('Latency, p50', 'ms', ({ p50Ms }) => p50Ms),
-    overTime('Answers', 'in an interval', ({ count }) => count),
+    overTime('Requests by operation', 'in an interval', ({ count }) => count),
+    {
+      title: 'Answers by code',
+      unit: 'in an interval',
+      lines: Object.entries(codes).map(([name, series]) => ({
+        name,
+        points: series.map(({ second, count }) => [second, count] as const),
+      })),
+    },
     ofProcess('CPU', 'cores', ({ cores }) => cores),
     ofProcess('Memory', 'MB, not shared', ({ memoryMb }) => memoryMb),
     {

@@ -105,6 +105,7 @@ export async function runScenario(
       k6Status,
       isThresholdStatus: k6Status === K6_THRESHOLDS_CROSSED,
       operations: samples.finish(),
+      codes: samples.codes(),
       clientP99Ms: samples.p99Ms,
       dropped: samples.dropped,
       watched: await watch.stop(),

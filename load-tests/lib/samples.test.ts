@@ -46,4 +46,11 @@ test('answers are counted by code, dropped iterations are summed, and requests o
   const series = samples.finish();
   expect(series.issue?.codes).toEqual({ '201': 2, '503 store_unavailable': 1 });
   expect(Object.keys(series)).toEqual(['issue']);
+  expect(samples.codes()).toEqual({
+    '201': [
+      { second: 0, count: 1 },
+      { second: 1, count: 1 },
+    ],
+    '503 store_unavailable': [{ second: 0, count: 1 }],
+  });
 });

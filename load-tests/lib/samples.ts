@@ -15,6 +15,9 @@ export type OperationSeries = {
   readonly codes: Readonly<Record<string, number>>;
 };
 
+/** Answers of one code, of all operations together. */
+export type CodeSeries = readonly { readonly second: number; readonly count: number }[];
+
 type Point = {
   readonly metric: string;
   readonly type: string;
@@ -63,6 +66,7 @@ class Operation {
 export class Samples {
   readonly #operations = new Map<string, Operation>();
   readonly #all = new LatencyHistogram();
+  readonly #codes = new Map<string, Map<number, number>>();
   readonly #intervalSeconds: number;
   #rest = '';
   #startMs = 0;
@@ -95,21 +99,37 @@ export class Samples {
     }
     const { op, code, group = '' } = tags;
     if (op === undefined || group.startsWith(UNMEASURED)) return;
-    if (metric === 'answers') {
-      const { codes } = this.#operation(op);
-      const name = code ?? 'unknown';
-      codes[name] = (codes[name] ?? 0) + value;
-      return;
-    }
     const atMs = Date.parse(time);
     if (this.#startMs === 0) this.#startMs = atMs;
     const elapsed = Math.max(0, atMs - this.#startMs) / 1_000;
     const second = Math.floor(elapsed / this.#intervalSeconds) * this.#intervalSeconds;
+    if (metric === 'answers') {
+      this.#answer(op, code ?? 'unknown', second, value);
+      return;
+    }
     this.#all.record(value);
     this.#operation(op).record(second, value);
     if (second <= this.#newest) return;
     this.#newest = second;
     for (const operation of this.#operations.values()) operation.close(second - LATE_SECONDS);
+  }
+
+  #answer(op: string, code: string, second: number, count: number): void {
+    const { codes } = this.#operation(op);
+    codes[code] = (codes[code] ?? 0) + count;
+    const series = this.#codes.get(code) ?? new Map<number, number>();
+    this.#codes.set(code, series);
+    series.set(second, (series.get(second) ?? 0) + count);
+  }
+
+  /** Answers over time by code. */
+  codes(): Readonly<Record<string, CodeSeries>> {
+    return Object.fromEntries(
+      [...this.#codes].map(([code, series]) => [
+        code,
+        [...series].sort(([a], [b]) => a - b).map(([second, count]) => ({ second, count })),
+      ]),
+    );
   }
 
   /** One line on the newest closed interval, for a terminal. */
