@@ -46,7 +46,7 @@ Another installation than one that this command starts
   --metrics <URL>        its /metrics, to compare the API's own latencies with those that k6 measures
   --second-url <URL>     another copy of its API, for the scenarios revoke and rate-limits
 
-k6 is taken from PATH, else built once with Go (${K6_VERSION}) into load-tests/.bin.
+k6 is taken from PATH, else built once with Go (${K6_VERSION}) into load-tests/.bin. --install-k6 does only that.
 Each scenario writes a JSON, a JUnit, a Markdown and an HTML report.
 `;
 
@@ -87,10 +87,12 @@ function options() {
       otlp: { type: 'string' },
       results: { type: 'string', default: join(root, 'load-tests/.results') },
       json: { type: 'boolean', default: false },
+      'install-k6': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  if (values.help) return undefined;
+  if (values.help) return 'help';
+  if (values['install-k6']) return 'install k6';
   const [word = ''] = positionals;
   const names = positionals.length === 1 ? scenariosOf(word) : undefined;
   if (names === undefined)
@@ -129,7 +131,7 @@ function options() {
   return { names, given, run, parallel: numberOf('parallel', values.parallel, 8) as number, json: values.json };
 }
 
-type Options = NonNullable<ReturnType<typeof options>>;
+type Options = Exclude<ReturnType<typeof options>, string>;
 
 /** Set by the first signal: the run then stops what it started and ends. */
 let isInterrupted = false;
@@ -161,8 +163,12 @@ async function runAll(binary: string, target: Target, { names, parallel, run, js
 
 async function main(): Promise<number> {
   const given = options();
-  if (given === undefined) {
+  if (given === 'help') {
     process.stdout.write(HELP);
+    return exit.ok;
+  }
+  if (given === 'install k6') {
+    process.stdout.write(`${await findK6(say)}\n`);
     return exit.ok;
   }
   const products: Product[] = [];

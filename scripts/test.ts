@@ -9,7 +9,7 @@ import { testsReachedSince } from './checks/reach.ts';
 const HELP = `Runs every check and every test, offline, and prints the counts at the end.
 
   npm test                    every step
-  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose unit unit-db integration chaos coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose k6 unit unit-db integration chaos coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
@@ -129,6 +129,8 @@ const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
 };
 
 const suites: Readonly<Record<string, () => Promise<Ran>>> = {
+  // Building k6 takes minutes, so it begins first. Without k6, the tests of its scenarios are skipped and say why.
+  k6: async () => ({ ...(await runQuietly('node', ['load-tests/run.ts', '--install-k6'])), status: 0 }),
   unit: () => vitest('unit', ['unit', 'unit-alone'], 1),
   'unit-db': () => vitest('unit-db', ['unit-db'], 1),
   integration: () => vitest('integration', ['integration'], 3),
@@ -161,7 +163,7 @@ async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
     await runChecks(Object.keys(checks).filter(isWanted));
     await runSuites(['unit', 'unit-db'].filter(isWanted));
   };
-  await Promise.all([runSuites(['integration'].filter(isWanted)), beside()]);
+  await Promise.all([...['k6', 'integration'].filter(isWanted).map((name) => runSuites([name])), beside()]);
   await Promise.all([runSuites(['chaos'].filter(isWanted)), runSuites(['coverage'].filter(isWanted))]);
 }
 
