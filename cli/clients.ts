@@ -86,8 +86,8 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     requiresPkce: body.pkce === undefined ? undefined : body.pkce === 'required',
     rotatesRefreshTokens: body.refresh_rotation === undefined ? undefined : body.refresh_rotation === 'on',
     profile: body.profile,
-    idTokenAlgorithm: body.id_token_signed_response_alg ?? null,
-    accessTokenAlgorithm: body.access_token_signed_response_alg ?? null,
+    idTokenAlgorithm: body.id_token_signed_response_alg,
+    accessTokenAlgorithm: body.access_token_signed_response_alg,
     reason: body.reason,
   };
 }

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
+import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type ClientCredentials, type Received, send } from '#testing/http-client.ts';
 
@@ -81,6 +82,18 @@ describe('algorithms of clients', () => {
     expect(algOf(await tokenOf(client))).toBe('RS256');
     for (const token of [before, after])
       for (const copy of [api, other]) expect(await isActive(token, copy)).toBe(true);
+  });
+
+  test('of the profile fapi2 are not RS256, though that is the default', async () => {
+    const keys = { jwks: { keys: [newAssertionMaker().jwk] } };
+    const made = await newClient({ profile: 'fapi2', ...keys });
+    const es256 = { access_token_signed_response_alg: 'ES256', id_token_signed_response_alg: 'ES256' };
+    expect(made).toMatchObject(es256);
+    const moved = await newClient({ ...keys, auth_method: 'private_key_jwt', id_token_signed_response_alg: 'RS256' });
+    const path = `/v1/admin/clients/${moved.client_id}`;
+    expect((await by('PATCH', path, { profile: 'fapi2', reason })).body).toMatchObject({ profile: 'fapi2', ...es256 });
+    const refused = await by('PATCH', path, { access_token_signed_response_alg: 'RS256', reason });
+    expect([refused.status, refused.body.code]).toEqual([400, 'client_settings_conflict']);
   });
 
   test('that are not signed here are refused with those that are', async () => {

@@ -1,10 +1,11 @@
 import type { ClientOrigin, ClientRegistration } from './access.store.ts';
 import { FAPI_METHODS } from './client-auth-shapes.ts';
-import type { ProfileSettings } from './client-profile.ts';
+import type { ClientAlgorithms, ProfileSettings } from './client-profile.ts';
 import { clientSettingsConflict } from './errors.ts';
 
 /** The settings of a client that depend on one another, as they are after a change. */
 export type ClientSettingsToCheck = ProfileSettings &
+  ClientAlgorithms &
   Pick<ClientRegistration, 'authMethod'> & { readonly origin: ClientOrigin };
 
 /**
@@ -33,8 +34,10 @@ function assertRotation(settings: ClientSettingsToCheck): void {
     });
 }
 
-/** FAPI 2.0 §5.3.2; the rules above then require PKCE and bound tokens. */
-function assertProfile({ profile, authMethod, pushesRequests, rotatesRefreshTokens }: ClientSettingsToCheck): void {
+/** FAPI 2.0 §5.3.2 and §5.4.1; the rules above then require PKCE and bound tokens. */
+function assertProfile(settings: ClientSettingsToCheck): void {
+  const { profile, authMethod, pushesRequests, rotatesRefreshTokens, idTokenAlgorithm, accessTokenAlgorithm } =
+    settings;
   if (profile !== 'fapi2') return;
   if (!FAPI_METHODS.some((method) => method === authMethod))
     throw clientSettingsConflict({
@@ -44,9 +47,11 @@ function assertProfile({ profile, authMethod, pushesRequests, rotatesRefreshToke
     throw clientSettingsConflict({ detail: 'A client of the profile fapi2 must push its requests.' });
   if (rotatesRefreshTokens)
     throw clientSettingsConflict({ detail: 'A client of the profile fapi2 keeps its refresh tokens.' });
+  if (idTokenAlgorithm === 'RS256' || accessTokenAlgorithm === 'RS256')
+    throw clientSettingsConflict({ detail: 'Tokens of a client of the profile fapi2 are not signed with RS256.' });
 }
 
-/** Throws `client_settings_conflict` (400). The table has the same rules as constraints. */
+/** Throws `client_settings_conflict` (400). The table has the same rules as constraints, except for algorithms. */
 export function assertSettingsAgree(settings: ClientSettingsToCheck): void {
   assertPkce(settings);
   assertRotation(settings);

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { outcomeOfCall } from '#testing/outcome.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
-import { PLAIN_SETTINGS, type ProfileChanges, settingsAfter } from './client-profile.ts';
+import {
+  type AlgorithmChanges,
+  algorithmsAfter,
+  PLAIN_SETTINGS,
+  type ProfileChanges,
+  settingsAfter,
+} from './client-profile.ts';
 
 const FAPI = {
   profile: 'fapi2',
@@ -41,6 +47,30 @@ test('tokens of a client that authenticates by certificate are bound to it, unle
   expect(after({ dpopBound: true, certificateBound: true })).toEqual({ dpopBound: true, certificateBound: true });
 });
 
+const DEFAULT = { idTokenAlgorithm: null, accessTokenAlgorithm: null } as const;
+const ES256 = { idTokenAlgorithm: 'ES256', accessTokenAlgorithm: 'ES256' } as const;
+
+test('the profile fapi2 gives a client an algorithm that FAPI 2.0 allows, if one signs here and the change names none', () => {
+  const fapi = { profile: 'fapi2' } as const;
+  expect(algorithmsAfter(DEFAULT, fapi, ['RS256', 'ES256', 'EdDSA'])).toEqual(ES256);
+  const rs = { idTokenAlgorithm: 'RS256', accessTokenAlgorithm: 'EdDSA' } as const;
+  expect(algorithmsAfter(rs, fapi, ['RS256', 'ES256'])).toEqual({ ...rs, idTokenAlgorithm: 'ES256' });
+  expect(algorithmsAfter(DEFAULT, { ...fapi, idTokenAlgorithm: null }, ['ES256'])).toEqual({
+    idTokenAlgorithm: null,
+    accessTokenAlgorithm: 'ES256',
+  });
+  expect(algorithmsAfter(rs, fapi, ['RS256'])).toEqual(rs);
+  expect(algorithmsAfter(DEFAULT, fapi, ['RS256'])).toEqual(DEFAULT);
+});
+
+test('any other change of a client changes only the algorithms that it names', () => {
+  expect(algorithmsAfter(DEFAULT, {}, ['ES256'])).toEqual(DEFAULT);
+  expect(algorithmsAfter(ES256, { profile: 'default', accessTokenAlgorithm: null }, ['RS256'])).toEqual({
+    ...ES256,
+    accessTokenAlgorithm: null,
+  });
+});
+
 test('a change keeps what it does not name, and leaving the profile changes nothing else', () => {
   expect(settingsAfter(FAPI, { dpopBound: undefined }, 'private_key_jwt')).toEqual(FAPI);
   expect(settingsAfter(FAPI, { profile: 'default' }, 'private_key_jwt')).toEqual({ ...FAPI, profile: 'default' });
@@ -51,9 +81,14 @@ test('a change keeps what it does not name, and leaving the profile changes noth
 });
 
 describe('a client of the profile fapi2', () => {
-  const outcome = (changes: ProfileChanges, authMethod = 'private_key_jwt') =>
+  const outcome = (changes: ProfileChanges & AlgorithmChanges, authMethod = 'private_key_jwt') =>
     outcomeOfCall(() =>
-      assertSettingsAgree({ ...settingsAfter(FAPI, changes, authMethod), authMethod, origin: 'admin' }),
+      assertSettingsAgree({
+        ...settingsAfter(FAPI, changes, authMethod),
+        ...algorithmsAfter(DEFAULT, changes, []),
+        authMethod,
+        origin: 'admin',
+      }),
     );
 
   test('may be bound to a key, a certificate or both', () => {
@@ -66,7 +101,9 @@ describe('a client of the profile fapi2', () => {
     ['no PKCE', { requiresPkce: false }],
     ['rotation of refresh tokens', { rotatesRefreshTokens: true }],
     ['tokens that are not bound', { dpopBound: false }],
-  ])('refuses %s, until it leaves the profile', (_name, changes) => {
+    ['ID tokens signed with RS256', { idTokenAlgorithm: 'RS256' }],
+    ['access tokens signed with RS256', { accessTokenAlgorithm: 'RS256' }],
+  ] as const)('refuses %s, until it leaves the profile', (_name, changes) => {
     expect(outcome(changes)).toBe('client_settings_conflict');
     const alone = { ...changes, profile: 'default', pushesRequests: false, rotatesRefreshTokens: true } as const;
     expect(outcome(alone)).toBe('ok');

@@ -1,3 +1,4 @@
+import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import { type ClientProfile, usesCertificate } from './client-auth-shapes.ts';
 
 /** The settings of a client that a profile decides. */
@@ -53,4 +54,30 @@ export function settingsAfter(before: ProfileSettings, changes: ProfileChanges, 
   return Object.fromEntries(
     names.map((name) => [name, asked[name] ?? demanded[name] ?? kept[name]]),
   ) as unknown as ProfileSettings;
+}
+
+/** Of the ID tokens and access tokens of a client; null: the default of the installation. */
+export type ClientAlgorithms = {
+  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
+  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
+};
+export type AlgorithmChanges = { readonly [Member in keyof ClientAlgorithms]?: ClientAlgorithms[Member] | undefined };
+
+/**
+ * The algorithms after a change. FAPI 2.0 §5.4.1 forbids RS256: naming `fapi2` gives the client another algorithm that
+ * signs here, as far as the change does not name one, so that a later change of the default does not reach it.
+ * @param signed the algorithms that a client can be registered for
+ */
+export function algorithmsAfter(
+  before: ClientAlgorithms,
+  changes: AlgorithmChanges & Pick<ProfileChanges, 'profile'>,
+  signed: readonly AsymmetricAlgorithm[],
+): ClientAlgorithms {
+  const own = changes.profile === 'fapi2' ? signed.find((algorithm) => algorithm !== 'RS256') : undefined;
+  const after = (member: keyof ClientAlgorithms): AsymmetricAlgorithm | null => {
+    const [asked, kept] = [changes[member], before[member]];
+    if (asked !== undefined) return asked;
+    return kept === null || kept === 'RS256' ? (own ?? kept) : kept;
+  };
+  return { idTokenAlgorithm: after('idTokenAlgorithm'), accessTokenAlgorithm: after('accessTokenAlgorithm') };
 }

@@ -28,8 +28,8 @@ export type CreateClientInput = GivenAuthentication &
     /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
     readonly audiences?: readonly string[];
     /** Of its tokens; null: the default of the installation. */
-    readonly idTokenAlgorithm?: AsymmetricAlgorithm | null;
-    readonly accessTokenAlgorithm?: AsymmetricAlgorithm | null;
+    readonly idTokenAlgorithm?: AsymmetricAlgorithm | null | undefined;
+    readonly accessTokenAlgorithm?: AsymmetricAlgorithm | null | undefined;
     /** Where logout tokens are sent (OpenID Connect Back-Channel Logout §2.2). */
     readonly backchannelLogoutUri?: string | null;
     readonly backchannelLogoutSessionRequired?: boolean;
@@ -56,7 +56,9 @@ export async function createClient(
   const clientId = input.clientId ?? ports.random.uuid();
   const authMethod = input.authMethod ?? (input.profile === 'fapi2' ? 'private_key_jwt' : 'client_secret_basic');
   const settings = { ...settingsAfter(PLAIN_SETTINGS, input, authMethod), authMethod };
-  assertSettingsAgree({ ...settings, origin: 'admin' });
+  const { idTokenAlgorithm = null, accessTokenAlgorithm = null } = input;
+  const algorithms = { idTokenAlgorithm, accessTokenAlgorithm };
+  assertSettingsAgree({ ...settings, ...algorithms, origin: 'admin' });
   const clientSecret = usesSecret(authMethod) ? ports.random.bytes(32).toString('base64url') : null;
   const authentication = storedAuthentication(authMethod, input);
   const isMade = await ports.transact(async (tx) => {
@@ -74,8 +76,7 @@ export async function createClient(
       redirectUris: input.redirectUris ?? [],
       postLogoutRedirectUris: input.postLogoutRedirectUris ?? [],
       audiences: input.audiences ?? [],
-      idTokenAlgorithm: input.idTokenAlgorithm ?? null,
-      accessTokenAlgorithm: input.accessTokenAlgorithm ?? null,
+      ...algorithms,
       backchannelLogoutUri: input.backchannelLogoutUri ?? null,
       backchannelLogoutSessionRequired: input.backchannelLogoutSessionRequired ?? false,
     });

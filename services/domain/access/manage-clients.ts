@@ -8,7 +8,7 @@ import { assertHolds } from './assert-holds.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
-import { settingsAfter } from './client-profile.ts';
+import { algorithmsAfter, settingsAfter } from './client-profile.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
   type ClientChanges,
@@ -32,6 +32,7 @@ import { type GivenAuthentication, storedAuthentication } from './stored-authent
 
 export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
 type Act = { readonly clientId: string; readonly reason: string };
+const DEFAULT_ALGORITHMS = { idTokenAlgorithm: null, accessTokenAlgorithm: null } as const;
 export type RegisterClientInput = CreateClientInput & {
   readonly redirectUris: readonly string[];
   readonly reason: string;
@@ -105,10 +106,11 @@ export async function registerClient(
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris);
   assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
-  await assertSigned(ports, input);
+  const signed = await assertSigned(ports, input);
   // Users who sign in through it consent themselves, and only to what they have; this checks what needs no consent.
   assertHolds(caller, rightsOfSecret(ports, input));
-  const { clientId, clientSecret } = await createClient(ports, input, caller);
+  const algorithms = algorithmsAfter(DEFAULT_ALGORITHMS, input, signed);
+  const { clientId, clientSecret } = await createClient(ports, { ...input, ...algorithms }, caller);
   await ports.accessChanged();
   return { ...(await readClient(ports, clientId)), client_secret: clientSecret };
 }
@@ -169,15 +171,16 @@ export async function updateClient(
   const { clientId, changes, authentication = {} } = input;
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
-  await assertSigned(ports, changes);
+  const signed = await assertSigned(ports, changes);
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     const { authMethod = client.authMethod } = authentication;
     const settings = settingsAfter(client, changes, authMethod);
-    assertSettingsAgree({ ...settings, authMethod, origin: client.origin });
+    const algorithms = algorithmsAfter(client, changes, signed);
+    assertSettingsAgree({ ...settings, ...algorithms, authMethod, origin: client.origin });
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
     await changeAuthentication(tx, ports, { ...authentication, client }, caller);
-    return changeClient(tx, clientId, { ...changes, ...settings });
+    return changeClient(tx, clientId, { ...changes, ...settings, ...algorithms });
   });
   return clientView(row);
 }

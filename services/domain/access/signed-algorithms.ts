@@ -3,17 +3,18 @@ import { signingAlgorithmRefused } from '../keys/errors.ts';
 import { isTokenPurpose } from '../keys/key-timeline.ts';
 import { listKeys, readSignedAlgorithms } from '../keys/list-keys.ts';
 import type { Ports } from '../ports.ts';
-import type { ClientRegistration } from './access.store.ts';
+import type { AlgorithmChanges } from './client-profile.ts';
 import { type AlgorithmUse, readAlgorithmUses } from './clients.store.ts';
-
-type Algorithms = Partial<Pick<ClientRegistration, 'idTokenAlgorithm' | 'accessTokenAlgorithm'>>;
 
 /**
  * The member whose algorithm no key signs with, and why, as a sentence; undefined if both are left out or signed with.
  * @param signed the algorithms that a client can be registered for
  */
 export function unsignedAlgorithm(
-  { idTokenAlgorithm, accessTokenAlgorithm }: { readonly [Member in keyof Algorithms]?: string | null | undefined },
+  {
+    idTokenAlgorithm,
+    accessTokenAlgorithm,
+  }: { readonly [Member in keyof AlgorithmChanges]?: string | null | undefined },
   signed: readonly AsymmetricAlgorithm[],
 ): string | undefined {
   const wanted = {
@@ -27,11 +28,18 @@ export function unsignedAlgorithm(
   return `${member} ${algorithm} is not signed here. Clients can be registered for: ${offer}.`;
 }
 
-/** Throws `signing_algorithm_refused` (400). */
-export async function assertSigned(ports: Pick<Ports, 'sql'>, algorithms: Algorithms): Promise<void> {
-  if (!algorithms.idTokenAlgorithm && !algorithms.accessTokenAlgorithm) return;
-  const detail = unsignedAlgorithm(algorithms, await readSignedAlgorithms(ports));
+/**
+ * Reads the algorithms that a client can be registered for, and checks that they include those that a change names.
+ * Throws `signing_algorithm_refused` (400).
+ */
+export async function assertSigned(
+  ports: Pick<Ports, 'sql'>,
+  changes: AlgorithmChanges,
+): Promise<readonly AsymmetricAlgorithm[]> {
+  const signed = await readSignedAlgorithms(ports);
+  const detail = unsignedAlgorithm(changes, signed);
   if (detail !== undefined) throw signingAlgorithmRefused({ detail });
+  return signed;
 }
 
 /** Algorithms that clients are registered for and no key signs with now, with the number of those clients. */
