@@ -6,6 +6,7 @@ import type { Caller, Fence, Ports, Sql } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { logoutTokenSent } from '../audit-events.ts';
+import { idTokenSigning } from '../claims/id-token.ts';
 import {
   deleteLogoutToken,
   type LogoutTokenRow,
@@ -76,7 +77,7 @@ function signLogoutToken({ keyRing, tokenSettings, clock }: SendLogoutPorts, row
       sid: row.sessionId,
       events: { [EVENT]: {} },
     },
-    { algorithm: row.algorithm ?? undefined },
+    idTokenSigning(row),
   );
 }
 
