@@ -22,5 +22,17 @@ export const processPrivacyRequestsJob = defineJob({
   schedule: { everySeconds: 60 },
   staleAfterSeconds: 3_600,
   timeoutSeconds: 600,
-  meaning: 'Process requested exports and deletions of health data, and delete exports older than a week',
+  meaning: 'Process requested exports and deletions of health data',
+});
+
+export const applyRetentionJob = defineJob({
+  name: 'apply-retention',
+  queue: 'privacy',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 30,
+  schedule: { everySeconds: 300 },
+  staleAfterSeconds: 7_200,
+  timeoutSeconds: 1_200,
+  meaning: 'Run the retention policies once a day and on request, in batches, except for persons under a legal hold',
 });

@@ -11,5 +11,5 @@ export const cleanUpExpiredTokensJob = defineJob({
   staleAfterSeconds: 3_600,
   timeoutSeconds: 280,
   meaning:
-    'Remove expired token families, revocations, idempotency keys, DPoP proofs, API keys, nonces of their signatures, and six years old records of destroyed data keys, in batches',
+    'Remove expired token families, revocations, idempotency keys, DPoP proofs, API keys, nonces of their signatures, and six years old records of rotations, in batches',
 });

@@ -11,6 +11,7 @@ import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
 import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
 import { privacyPurges } from '#services/domain/privacy/privacy-purges.ts';
+import { implementDataRetentionPolicies } from '#services/domain/privacy/retention/retention.ts';
 import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { securityPurges } from '#services/domain/security/security-purges.ts';
@@ -23,7 +24,7 @@ import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
-import { processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
+import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
 import { fenced, type Processor, run } from './run.ts';
@@ -61,6 +62,7 @@ export const processors: readonly Processor[] = [
   run(checkControlsThoroughlyJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),
   ),
+  run(applyRetentionJob, (ports, _payload, jobRun) => implementDataRetentionPolicies(ports, jobRun)),
   run(processPrivacyRequestsJob, (ports, _payload, jobRun) =>
     processPrivacyRequests({ ...ports, phiKeys: createPhiKeys(ports.vault) }, jobRun),
   ),

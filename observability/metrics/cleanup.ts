@@ -26,12 +26,7 @@ export const purgeKinds = [
   'social_sign_ins',
   'api_keys',
   'api_key_nonces',
-  'phi_shredded_keys',
   'phi_rotations',
-  'phi_restrictions',
-  'phi_break_glass',
-  'phi_disclosures',
-  'phi_requests',
   'outbox',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

@@ -15,6 +15,7 @@ export const queueNames = [
 /** Every job; a contract with another name does not compile. */
 export const jobNames = [
   'advance-key-ring',
+  'apply-retention',
   'check-controls',
   'check-controls-thoroughly',
   'clean-up-expired-tokens',

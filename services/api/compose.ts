@@ -1,4 +1,4 @@
-import { processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
+import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
@@ -79,6 +79,7 @@ export async function compose(input: ComposeInput) {
     // Never waits or fails: without Redis the timetable runs the job.
     wakePhiRotation: () => void producer.enqueue(rotateEncryptionKeysJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakePrivacyRequests: () => void producer.enqueue(processPrivacyRequestsJob, {}, { dedupe: 'wake' }).catch(() => {}),
+    wakeRetention: () => void producer.enqueue(applyRetentionJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });

@@ -26,6 +26,7 @@ import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
 import { privacyRoutes } from './routes/privacy.ts';
 import { privacyAccessRoutes } from './routes/privacy-access.ts';
+import { privacyRecordsRoutes } from './routes/privacy-records.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
@@ -86,6 +87,7 @@ export function createServer(
   complianceRoutes(routes, ports);
   privacyRoutes(routes, ports);
   privacyAccessRoutes(routes, ports);
+  privacyRecordsRoutes(routes, ports);
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });

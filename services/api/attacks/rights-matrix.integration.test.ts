@@ -118,6 +118,7 @@ const NO_REASON = new Set([
   'validateDataAccess',
   'logPhiAccess',
   'recordDisclosure',
+  'recordUserConsent',
 ]);
 
 /** Ids of the audit log, of providers and of the installation's keys. */
@@ -132,6 +133,8 @@ const OF_NOBODY = new Set([
   'restriction_id',
   'break_glass_id',
   'request_id',
+  'hold_id',
+  'run_id',
 ]);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */

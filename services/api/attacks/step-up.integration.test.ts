@@ -45,6 +45,8 @@ const HARMLESS = [
   'validateDataAccess',
   'logPhiAccess',
   'recordDisclosure',
+  'recordUserConsent',
+  'withdrawUserConsent',
 ];
 
 const HOUR = 3_600;

@@ -97,3 +97,39 @@ export const privacyRequestDone = defineAuditEvent({
   meaning:
     'The export or the destruction was carried out. The id of this event is the receipt, and its inclusion proof is the evidence.',
 });
+
+export const consentRecorded = defineAuditEvent({
+  type: 'phi.consent_recorded',
+  durability: 'durable',
+  outcomes: ['granted', 'withdrawn'],
+  meaning: 'A version of the consent of the subject for `purpose` was recorded: given, or refused or withdrawn.',
+});
+
+export const legalHoldChanged = defineAuditEvent({
+  type: 'phi.hold_changed',
+  durability: 'durable',
+  outcomes: ['placed', 'ended'],
+  meaning: 'A legal hold on the records of the subject was placed or ended; `reason` says why.',
+});
+
+export const retentionPolicyChanged = defineAuditEvent({
+  type: 'retention.policy_changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'How long records of `kind` are kept was changed; `reason` says why.',
+});
+
+export const retentionRequested = defineAuditEvent({
+  type: 'retention.requested',
+  durability: 'durable',
+  outcomes: ['run', 'dry_run'],
+  meaning: 'A run of the retention policies was requested; `reason` says why.',
+});
+
+export const retentionApplied = defineAuditEvent({
+  type: 'retention.applied',
+  durability: 'durable',
+  outcomes: ['removed', 'counted'],
+  meaning:
+    'A run of the retention policies ended: `counts` has the records that it removed, or that a dry run counted.',
+});

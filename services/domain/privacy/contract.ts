@@ -5,6 +5,7 @@ import { bodyReason, manages, REFUSALS, reads } from '../access/admin-shapes.ts'
 import { phiAccessRefused } from './access/access-errors.ts';
 import { phiRotationUnknown, phiShredded, phiSubjectUnknown, phiUnreadable } from './errors.ts';
 import { phiEnvelope, phiLevel, phiPurpose, subjectId } from './phi-shapes.ts';
+import { subjectHeld } from './retention/retention-errors.ts';
 
 const TAG = 'Privacy';
 const instant = z.iso.datetime();
@@ -115,5 +116,5 @@ export const shredPhiEndpoint = defineEndpoint({
   params: z.strictObject({ subject_id: subjectId }),
   body: bodyReason,
   responses: { 200: z.object({ subject_id: z.string(), destroyed_keys: z.int(), shredded_at: instant }) },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown],
+  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, subjectHeld],
 });

@@ -44,7 +44,10 @@ const dataKeyInsert = defineStatement(
    FROM (SELECT version FROM phi_keys WHERE version = $5 AND sealed <> '' FOR KEY SHARE) k ON CONFLICT DO NOTHING`,
 );
 /** By index phi_data_keys_version. */
-const subjectRead = defineStatement('phiSubjectRead', `SELECT 1 FROM phi_data_keys WHERE subject_id = $1 LIMIT 1`);
+const subjectRead = defineStatement(
+  'phiSubjectRead',
+  `SELECT 1 FROM phi_data_keys WHERE subject_id = $1 UNION ALL SELECT 1 FROM users WHERE id = $1 LIMIT 1`,
+);
 /** Waits for a concurrent shredding, and makes a later one wait for this transaction. */
 const dataKeyLock = defineStatement(
   'phiDataKeyLock',
@@ -143,16 +146,8 @@ const rotationFinish = defineStatement(
 );
 
 const SIX_YEARS = `interval '6 years'`;
-/** Tombstones and finished rotations are evidence (45 CFR 164.316(b)(2)). */
+/** Finished rotations are evidence (45 CFR 164.316(b)(2)). The retention policies remove what is about persons. */
 export const purges = [
-  definePurge({
-    kind: 'phi_shredded_keys',
-    table: 'phi_data_keys',
-    id: 'id',
-    ends: 'shredded_at',
-    stays: SIX_YEARS,
-    where: 'shredded_at IS NOT NULL',
-  }),
   definePurge({
     kind: 'phi_rotations',
     table: 'phi_rotations',
@@ -220,7 +215,7 @@ export async function insertDataKey(
 export const lockDataKey = async (tx: Sql, id: string): Promise<boolean> =>
   (await tx.query(dataKeyLock, [id])).length === 1;
 
-/** Whether anything was ever encrypted for the subject. */
+/** Whether anything was ever encrypted for the subject, or the subject is a user. */
 export const isSubjectKnown = async (sql: Sql, subjectId: string): Promise<boolean> =>
   (await sql.query(subjectRead, [subjectId])).length === 1;
 

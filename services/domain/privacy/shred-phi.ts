@@ -4,6 +4,7 @@ import type { Caller, Ports } from '../ports.ts';
 import { phiShreddedEvent } from './audit-events.ts';
 import { phiSubjectUnknown } from './errors.ts';
 import { shredDataKeys } from './phi-keys.store.ts';
+import { assertNotHeld } from './retention/legal-holds.ts';
 
 export type ShredPhiAnswer = {
   readonly subject_id: string;
@@ -13,7 +14,7 @@ export type ShredPhiAnswer = {
 
 /**
  * Destroys every data key of a subject. From its commit on no copy decrypts a value encrypted before, because a data key
- * is read from the database for each value. Throws `phi_subject_unknown` (404).
+ * is read from the database for each value. Throws `phi_subject_unknown` (404), `subject_held` (409).
  */
 export function shredPhi(
   { transact }: Pick<Ports, 'transact'>,
@@ -21,6 +22,7 @@ export function shredPhi(
   caller: Caller,
 ): Promise<ShredPhiAnswer> {
   return transact(async (tx) => {
+    await assertNotHeld(tx, subjectId);
     const times = await shredDataKeys(tx, subjectId);
     if (times.length === 0) throw phiSubjectUnknown();
     await recordEvent(tx, caller, phiShreddedEvent, {

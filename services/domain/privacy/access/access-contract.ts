@@ -4,6 +4,7 @@ import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '../../access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
+import { subjectHeld } from '../retention/retention-errors.ts';
 import {
   breakGlassReviewed,
   breakGlassUnknown,
@@ -277,6 +278,7 @@ export const requestExportEndpoint = defineEndpoint({
 
 export const requestDeletionEndpoint = defineEndpoint({
   ...requestExportEndpoint,
+  errors: [...requestExportEndpoint.errors, subjectHeld],
   path: '/v1/privacy/subjects/{subject_id}/delete',
   operation: 'requestDeletion',
   summary: 'Destroy the keys of a person for good, by a job with a receipt',

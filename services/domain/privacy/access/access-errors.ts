@@ -5,7 +5,7 @@ export const phiAccessRefused = defineError({
   status: 403,
   title: 'Access to health data not permitted',
   cause:
-    'No role of the caller may use health data for this purpose, or the person has restricted this use (45 CFR 164.522). `reason` says which.',
+    'No role of the caller may use health data for this purpose, the person has restricted this use (45 CFR 164.522), or has not consented to it (45 CFR 164.508). `reason` says which.',
   fix: 'Use the purpose that applies. In an emergency, POST /v1/privacy/break-glass.',
   retryable: false,
 });

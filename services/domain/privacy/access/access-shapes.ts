@@ -17,5 +17,10 @@ export type PhiAction = (typeof PHI_ACTIONS)[number];
 export const ROUTINE_PURPOSES = ['treatment', 'payment', 'operations'] as const;
 
 /** Why an access is refused. */
-export const REFUSALS_OF_ACCESS = ['purpose_not_permitted', 'restricted', 'field_not_permitted'] as const;
+export const REFUSALS_OF_ACCESS = [
+  'purpose_not_permitted',
+  'consent_missing',
+  'restricted',
+  'field_not_permitted',
+] as const;
 export type RefusalOfAccess = (typeof REFUSALS_OF_ACCESS)[number];

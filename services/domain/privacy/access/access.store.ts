@@ -1,7 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
-import { definePurge } from '../../shared/purge.store.ts';
 import type { PhiEnvelope, PhiPurpose } from '../phi-shapes.ts';
 
 /** By the primary key, phi_restrictions_subject_id and phi_break_glass_active. One statement for each use of a value. */
@@ -80,27 +79,6 @@ const disclosuresList = defineStatement(
    WHERE subject_id = $1 AND disclosed_at >= clock_timestamp() - interval '6 years' AND NOT purpose = ANY ($2::text[])
      AND ($3::timestamptz IS NULL OR (disclosed_at, id) < ($3, $4::uuid)) ORDER BY disclosed_at DESC, id DESC LIMIT $5`,
 );
-
-const SIX_YEARS = `interval '6 years'`;
-export const purges = [
-  definePurge({
-    kind: 'phi_restrictions',
-    table: 'phi_restrictions',
-    id: 'id',
-    ends: 'ended_at',
-    stays: SIX_YEARS,
-    where: 'ended_at IS NOT NULL',
-  }),
-  definePurge({
-    kind: 'phi_break_glass',
-    table: 'phi_break_glass',
-    id: 'id',
-    ends: 'reviewed_at',
-    stays: SIX_YEARS,
-    where: 'reviewed_at IS NOT NULL',
-  }),
-  definePurge({ kind: 'phi_disclosures', table: 'phi_disclosures', id: 'id', ends: 'disclosed_at', stays: SIX_YEARS }),
-];
 
 export type AccessRow = {
   readonly policies: readonly (readonly string[])[];

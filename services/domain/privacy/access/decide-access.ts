@@ -1,4 +1,5 @@
 import type { Caller, Ports } from '../../ports.ts';
+import { needsConsent, validateUserConsent } from '../consent/user-consent.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 import { readAccess } from './access.store.ts';
 import type { RefusalOfAccess } from './access-shapes.ts';
@@ -24,7 +25,8 @@ export type AccessDecision = {
 /**
  * Decides by the field policies of the caller's roles, the restrictions of the person and open emergency access. A
  * client acts for an application that knows its users, so only restrictions bind it. Emergency access overrides both:
- * a restriction does not bind emergency treatment (45 CFR 164.522(a)(1)(iii)).
+ * a restriction does not bind emergency treatment (45 CFR 164.522(a)(1)(iii)). Research requires the person's consent
+ * from every caller.
  */
 export async function decideAccess(
   { sql }: Pick<Ports, 'sql'>,
@@ -34,8 +36,6 @@ export async function decideAccess(
   const userId = caller.kind === 'user' ? caller.userId : null;
   const roles = caller.kind === 'user' ? (caller.roles ?? []) : [];
   const { policies, isRestricted, breakGlassId } = await readAccess(sql, { roles, purpose, subjectId, userId });
-  if (breakGlassId !== null)
-    return { isAllowed: true, fields: ['*'], basis: 'break_glass', breakGlassId, reason: null };
   const refused = (reason: RefusalOfAccess): AccessDecision => ({
     isAllowed: false,
     fields: [],
@@ -43,6 +43,10 @@ export async function decideAccess(
     breakGlassId: null,
     reason,
   });
+  // No emergency replaces the authorization that such a purpose requires.
+  if (needsConsent(purpose) && !(await validateUserConsent(sql, subjectId, purpose))) return refused('consent_missing');
+  if (breakGlassId !== null)
+    return { isAllowed: true, fields: ['*'], basis: 'break_glass', breakGlassId, reason: null };
   const fields = caller.kind === 'user' ? mergeFields(policies) : ['*'];
   if (fields === null) return refused('purpose_not_permitted');
   if (isRestricted) return refused('restricted');

@@ -1,7 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
-import { definePurge } from '../../shared/purge.store.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
 
 /** `seq`: place of the completion in the sealed log, by index audit_events_event_id. */
@@ -17,21 +16,16 @@ const resultRead = defineStatement(
   'phiRequestResultRead',
   `SELECT subject_id AS "subjectId", result FROM phi_requests WHERE id = $1`,
 );
-/** By index phi_requests_queued. */
+/** By index phi_requests_queued. A deletion waits for the end of a legal hold. */
 const requestReadNext = defineStatement(
   'phiRequestReadNext',
-  `SELECT ${REQUEST} FROM phi_requests r WHERE r.state = 'queued' ORDER BY r.created_at LIMIT 1`,
+  `SELECT ${REQUEST} FROM phi_requests r WHERE r.state = 'queued' AND (r.kind = 'export' OR NOT EXISTS (
+     SELECT 1 FROM legal_holds h WHERE h.subject_id = r.subject_id AND h.ended_at IS NULL)) ORDER BY r.created_at LIMIT 1`,
 );
 const requestFinish = defineStatement(
   'phiRequestFinish',
   `UPDATE phi_requests SET state = 'done', finished_at = clock_timestamp(), event_id = $2, summary = $3::jsonb, result = $4::jsonb
    WHERE id = $1 AND state = 'queued' RETURNING 1`,
-);
-/** By index phi_requests_finished_at. */
-const resultsExpire = defineStatement(
-  'phiRequestResultsExpire',
-  `UPDATE phi_requests SET result = NULL WHERE state = 'done' AND result IS NOT NULL
-     AND finished_at < clock_timestamp() - interval '7 days' RETURNING 1`,
 );
 /** Everything about a person besides the values themselves, which the application stores. Bounded: newest first. */
 const exportRead = defineStatement(
@@ -41,20 +35,13 @@ const exportRead = defineStatement(
       FROM phi_data_keys WHERE subject_id = $1) AS keys,
      (SELECT coalesce(jsonb_agg(jsonb_build_object('purposes', purposes, 'created_at', created_at, 'ended_at', ended_at) ORDER BY created_at), '[]')
       FROM phi_restrictions WHERE subject_id = $1) AS restrictions,
+     (SELECT coalesce(jsonb_agg(jsonb_build_object('purpose', purpose, 'version', version, 'granted', granted, 'terms', terms, 'recorded_at', recorded_at) ORDER BY recorded_at), '[]')
+      FROM phi_consents WHERE subject_id = $1) AS consents,
      (SELECT coalesce(jsonb_agg(e.event ORDER BY e.occurred_at), '[]') FROM (
         SELECT occurred_at, jsonb_build_object('event_id', event_id, 'type', type, 'outcome', outcome, 'actor', actor_id,
           'occurred_at', occurred_at, 'purpose', detail -> 'purpose', 'reference', detail -> 'reference') AS event
         FROM audit_events WHERE target_kind = 'subject' AND target_id = $1 ORDER BY seq DESC LIMIT 10000) e) AS uses`,
 );
-
-export const requestPurge = definePurge({
-  kind: 'phi_requests',
-  table: 'phi_requests',
-  id: 'id',
-  ends: 'finished_at',
-  stays: `interval '6 years'`,
-  where: `state = 'done'`,
-});
 
 export type RequestRow = {
   readonly id: string;
@@ -91,11 +78,11 @@ export const finishRequest = async (
   const result = done.result === null ? null : JSON.stringify(done.result);
   return (await tx.query(requestFinish, [id, done.eventId, JSON.stringify(done.summary), result])).length === 1;
 };
-export const expireResults = async (sql: Sql): Promise<number> => (await sql.query(resultsExpire)).length;
 
 export type ExportRow = {
   readonly keys: readonly object[];
   readonly restrictions: readonly object[];
+  readonly consents: readonly object[];
   readonly uses: readonly object[];
 };
 export const readExportRow = async (sql: Sql, subjectId: string): Promise<ExportRow> =>

@@ -6,13 +6,13 @@ import { privacyRequestDone, privacyRequestMade } from '../audit-events.ts';
 import { openPhi, sealPhi } from '../phi-envelope.ts';
 import { lockDataKey, readDataKey, shredDataKeys } from '../phi-keys.store.ts';
 import type { HasPhiKeys } from '../phi-keys.ts';
+import { assertNotHeld } from '../retention/legal-holds.ts';
 import { liveSubjectKey, openDataKey, type SubjectKeyPorts } from '../subject-keys.ts';
 import { NONCE_BYTES } from '../xaes-256-gcm.ts';
 import type { privacyRequestView } from './access-contract.ts';
 import { privacyRequestUnfinished, privacyRequestUnknown } from './access-errors.ts';
 import { listDisclosures } from './disclosures.ts';
 import {
-  expireResults,
   finishRequest,
   insertRequest,
   type RequestRow,
@@ -43,7 +43,7 @@ const viewOf = (row: RequestRow): PrivacyRequestView => ({
 });
 
 /** Queues an export or a deletion: a row first, so that no lost job loses it. Throws `phi_subject_unknown`
- * (404). */
+ * (404), and for a deletion `subject_held` (409). */
 export function requestPrivacyJob(
   ports: Pick<Ports, 'transact' | 'random'> & HasPrivacyWake,
   input: { readonly kind: 'export' | 'deletion'; readonly subjectId: string; readonly reason: string },
@@ -52,6 +52,7 @@ export function requestPrivacyJob(
   const { kind, subjectId, reason } = input;
   return ports.transact(async (tx) => {
     await assertSubject(tx, subjectId);
+    if (kind === 'deletion') await assertNotHeld(tx, subjectId);
     const row = await insertRequest(tx, { id: ports.random.uuid(), kind, subjectId });
     await recordEvent(tx, caller, privacyRequestMade, {
       outcome: kind,
@@ -88,17 +89,12 @@ export async function readExport(
 }
 
 /**
- * One run of the job: carries out queued requests, oldest first, each in one transaction with its receipt, and removes
- * exports older than a week. A run that is killed repeats nothing that was committed.
+ * One run of the job: carries out queued requests, oldest first, each in one transaction with its receipt. A run that is killed repeats nothing that was committed.
  */
 export async function processPrivacyRequests(
   ports: SubjectKeyPorts,
   { fence, signal, caller }: Pick<JobRun, 'fence' | 'signal' | 'caller'>,
 ): Promise<void> {
-  await ports.transact(async (tx) => {
-    await fence.hold(tx);
-    await expireResults(tx);
-  });
   for (let next = await readNextRequest(ports.sql); next !== undefined && !signal.aborted; ) {
     if (next.kind === 'export') await exportSubject(next);
     else await deleteSubject(next);
@@ -112,6 +108,7 @@ export async function processPrivacyRequests(
     const summary = {
       keys: row.keys.length,
       restrictions: row.restrictions.length,
+      consents: row.consents.length,
       uses: row.uses.length,
       disclosures: items.length,
     };
