@@ -64,6 +64,7 @@ async function run(
   answer: (sent: Sent) => number | Promise<number> = () => 200,
   sent: Sent[] = [],
   signal: AbortSignal = new AbortController().signal,
+  changes: Partial<SendLogoutPorts> = {},
 ): Promise<Sent[]> {
   const logoutTransport: LogoutTransport = {
     send: async ({ uri, isVetted }, token) => {
@@ -73,7 +74,7 @@ async function run(
     },
   };
   const { keyRing, ...others } = harness.ports;
-  const ports: SendLogoutPorts = { ...others, keyRing, logoutTransport };
+  const ports: SendLogoutPorts = { ...others, keyRing, logoutTransport, ...changes };
   const fence = await takeFence(harness.ports.sql, 'send-logout-tokens');
   await sendLogoutTokens(ports, { fence, signal }, testCaller);
   return sent;
@@ -368,6 +369,17 @@ describe('a logout token', () => {
     await leave(await signedInTo(site));
     expect(await run(() => 200, [], AbortSignal.abort())).toEqual([]);
     expect(await rows()).toMatchObject([{ attempts: 0 }]);
+  });
+
+  test('is left to the next run once the time of a run is over', async () => {
+    for (let n = 0; n < 17; n += 1) await leave(await signedInTo(site));
+    let monotonicMs = 0;
+    const clock = { ...harness.ports.clock, monotonic: () => (monotonicMs += 60_000) };
+    const sent: Sent[] = [];
+    await run(() => 200, sent, undefined, { clock });
+    expect(sent).toHaveLength(16);
+    await run(() => 200, sent);
+    expect(sent).toHaveLength(17);
   });
 
   test('is left to the later attempt by a worker that was delayed past its lease', async () => {

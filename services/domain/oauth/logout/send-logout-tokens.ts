@@ -34,6 +34,8 @@ export type HasLogoutTransport = {
 
 export type SendLogoutPorts = Pick<Ports, 'transact' | 'clock' | 'random' | 'log'> & HasKeyRing & HasLogoutTransport;
 
+/** Half the time limit of the job: what is left then is sent by the next run. */
+const RUN_MS = 60_000;
 /** Tokens sent concurrently. */
 const BATCH = 16;
 /** Longer than any attempt. If the worker dies, another one takes the token after this time. */
@@ -82,8 +84,8 @@ function signLogoutToken({ keyRing, tokenSettings, clock }: SendLogoutPorts, row
 }
 
 /**
- * Sends the logout tokens of ended sessions (OpenID Connect Back-Channel Logout §2.5) until none is due or `signal`
- * aborts. A failed one is retried with growing pauses and given up after a day; a client that does not answer delays
+ * Sends the logout tokens of ended sessions (OpenID Connect Back-Channel Logout §2.5) until none is due, `signal` aborts
+ * or the time of a run is over. A failed one is retried with growing pauses and given up after a day; a client that does not answer delays
  * only its own. Delivery is at least once. Unvetted clients get one batch in each run, beside the others, because
  * attackers can register many that answer slowly.
  */
@@ -104,8 +106,12 @@ export async function sendLogoutTokens(
     return rows.length;
   }
   async function sendVetted(): Promise<number> {
+    const startedAt = ports.clock.monotonic();
     let taken = 0;
-    for (let batch = await sendBatch(false); batch > 0; batch = await sendBatch(false)) taken += batch;
+    for (let batch = await sendBatch(false); batch > 0; batch = await sendBatch(false)) {
+      taken += batch;
+      if (ports.clock.monotonic() - startedAt >= RUN_MS) break;
+    }
     return taken;
   }
   const [vetted, unvetted] = await Promise.all([sendVetted(), sendBatch(true)]);
@@ -141,18 +147,18 @@ async function deliver(
       clientId: row.clientId,
       detail: { ...detail },
     });
-  if (uri === null) {
-    await ports.transact(async (tx) => {
-      if (await deleteLogoutToken(tx, row)) await record(tx, 'dropped', { attempts: row.attempts - 1 });
+  const finish = (outcome: 'ok' | 'dropped', attempts: number): Promise<void> =>
+    ports.transact(async (tx) => {
+      if (await deleteLogoutToken(tx, row)) await record(tx, outcome, { attempts });
     });
+  if (uri === null) {
+    await finish('dropped', row.attempts - 1);
     logoutTokensSent.add(1, { origin, outcome: 'dropped' });
     return;
   }
   const failure = await send(ports, { ...row, uri }, signal);
   if (failure === null) {
-    await ports.transact(async (tx) => {
-      if (await deleteLogoutToken(tx, row)) await record(tx, 'ok', { attempts: row.attempts });
-    });
+    await finish('ok', row.attempts);
     logoutTokensSent.add(1, { origin, outcome: 'sent' });
     return;
   }
