@@ -46,6 +46,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((done) => collector.listen(0, '127.0.0.1', done));
   ended = await runAll();
+  if (ended.code === K6_MISSING) console.warn(`The tests of the k6 scenarios are skipped:\n${ended.output}`);
   results = new Map(
     readdirSync(folder)
       .filter((file) => file.endsWith('.json'))
