@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findK6, K6_VERSION, K6Missing, stopK6 } from './lib/k6.ts';
+import { startKeeping } from './lib/keep-result.ts';
 import { textTable } from './lib/load-report.ts';
 import { type Product, stopRunningProducts } from './lib/product.ts';
 import { type RunOptions, runScenario } from './lib/run-scenario.ts';
@@ -35,6 +36,7 @@ Load
 
 Reports
   --results <folder>     where they go (load-tests/.results)
+  --keep                 also keep the result in load-tests/results and docs/benchmarks.md
   --otlp <URL>           also send the metrics of k6 there, by OTLP over HTTP
   --json                 print results as JSON, one line for each scenario
 
@@ -86,6 +88,7 @@ function options() {
       'second-url': { type: 'string' },
       otlp: { type: 'string' },
       results: { type: 'string', default: join(root, 'load-tests/.results') },
+      keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       'install-k6': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -108,6 +111,8 @@ function options() {
   if (url === undefined && ofOther.length > 0) throw new UsageError(`--${ofOther[0]} needs --url`);
   if (url !== undefined && !isOnThisMachine(url) && !values.yes)
     throw new UsageError(`this would put load on ${url.href}: add --yes if you may do that`);
+  if (url !== undefined && values.keep)
+    throw new UsageError('--keep describes this machine, so it does not go with --url');
   const given: GivenTarget | undefined =
     url === undefined
       ? undefined
@@ -128,7 +133,14 @@ function options() {
     isInterrupted: () => isInterrupted,
     say,
   };
-  return { names, given, run, parallel: numberOf('parallel', values.parallel, 8) as number, json: values.json };
+  return {
+    names,
+    given,
+    run,
+    parallel: numberOf('parallel', values.parallel, 8) as number,
+    keep: values.keep,
+    json: values.json,
+  };
 }
 
 type Options = Exclude<ReturnType<typeof options>, string>;
@@ -143,16 +155,18 @@ const isAnswering = (api: string): Promise<boolean> =>
   );
 
 /** Runs scenarios on one target; resolves to whether all passed. */
-async function runAll(binary: string, target: Target, { names, parallel, run, json }: Options): Promise<boolean> {
+async function runAll(binary: string, target: Target, { names, parallel, run, keep, json }: Options): Promise<boolean> {
   const waiting = [...names];
   let passed = 0;
   const work = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined && !isInterrupted; name = waiting.shift()) {
       if (!(await isAnswering(target.api)))
         throw new Error(`${target.api} no longer answers; not run: ${[name, ...waiting].join(', ')}`);
+      const saveKept = keep ? startKeeping(name, run) : undefined;
       const { result, files } = await runScenario(binary, name, target, run);
       if (result.passed) passed += 1;
-      const paths = files.map((file) => relative(root, file)).join('\n');
+      const kept = saveKept && result.incidents.length === 0 ? saveKept(result) : [];
+      const paths = [...files, ...kept.map((path) => join(root, path))].map((file) => relative(root, file)).join('\n');
       process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${textTable(result)}\n${paths}\n\n`);
     }
   };

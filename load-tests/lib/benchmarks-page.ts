@@ -94,6 +94,10 @@ export function removeSuperseded(folder: string): string[] {
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 
+/** A run of k6 measures one scenario; a run of benches several. */
+const commandOf = (bench: string, { command }: BenchReport): string =>
+  command.startsWith('npm run load') ? command : `npm run bench -- --only ${bench}`;
+
 function runLine({ date, commit, command, machine, versions, loadAverage, errors }: BenchReport, at: number): string {
   const load = `load average ${loadAverage.before.toFixed(1)} before, ${loadAverage.after.toFixed(1)} after`;
   const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -122,7 +126,7 @@ export function benchmarksPage(folder: string): string {
     .flatMap(([bench, report]) => [
       `### ${bench}`,
       '',
-      `${limitOf(bench)}Run ${used.indexOf(report) + 1}; again: \`npm run bench -- --only ${bench}\`.`,
+      `${limitOf(bench)}Run ${used.indexOf(report) + 1}; again: \`${commandOf(bench, report)}\`.`,
       '',
       row(header),
       row(header.map(() => '---')),
