@@ -8,6 +8,7 @@ import { createAuthenticationMiddleware } from 'sallyport/embedding/authenticati
 import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-integration-service';
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
+import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -97,6 +98,18 @@ test('guard the routes of another Fastify application', async () => {
   await app.close();
 });
 
+test('encrypt and decrypt health data on behalf of a user', async () => {
+  const clinician = { userId: 'nurse-1', roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) };
+  // example: health data
+  const privacy = new PrivacyControlService(sallyport.ports);
+  const use = { subjectId: 'patient-4711', purpose: 'treatment' } as const;
+  const encrypted = await privacy.encryptPHI({ diagnosis: '…' }, 'high', use, clinician);
+  const data = await privacy.decryptPHI(encrypted, 'treatment', clinician);
+  await privacy.logPHIAccess(clinician, 'print', { ...use, reference: 'chart/7' });
+  // end
+  expect(data).toEqual({ diagnosis: '…' });
+});
+
 test('count work that does not arrive over HTTP', async () => {
   const userId = 'ada';
   // example: limits
@@ -115,11 +128,11 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(5);
+  expect(examples).toHaveLength(6);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(7);
+  expect(imports).toHaveLength(8);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });

@@ -1,0 +1,126 @@
+import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import type { Caller, Ports } from '../domain/ports.ts';
+import { phiAccessRefused } from '../domain/privacy/access/access-errors.ts';
+import type { PhiAction } from '../domain/privacy/access/access-shapes.ts';
+import {
+  decideAccess,
+  type ValidationResult,
+  validateDataAccessRequest,
+} from '../domain/privacy/access/decide-access.ts';
+import { logPhiAccess } from '../domain/privacy/access/log-phi-access.ts';
+import { applyMinimumNecessary } from '../domain/privacy/access/minimum-necessary.ts';
+import {
+  type ConsentView,
+  manageConsentWithdrawal,
+  recordUserConsent,
+  validateUserConsent,
+} from '../domain/privacy/consent/user-consent.ts';
+import type { PhiRotationView } from '../domain/privacy/contract.ts';
+import { type DecryptPhiPorts, decryptPhi } from '../domain/privacy/decrypt-phi.ts';
+import { encryptPhi } from '../domain/privacy/encrypt-phi.ts';
+import type { PhiEnvelope, PhiLevel, PhiPurpose } from '../domain/privacy/phi-shapes.ts';
+import {
+  type HasRetentionWake,
+  type RetentionRunView,
+  requestRetentionRun,
+} from '../domain/privacy/retention/retention.ts';
+import { type HasRotationWake, rotatePhiKeys } from '../domain/privacy/rotate-encryption-keys.ts';
+
+export type PrivacyControlServicePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &
+  DecryptPhiPorts &
+  HasRotationWake &
+  HasRetentionWake;
+
+/** The user on whose behalf the application acts. */
+export type Requester = {
+  readonly userId: string;
+  readonly roles: readonly string[];
+  /** Unix seconds of the sign-in; level `high` requires a recent one. */
+  readonly authTime: number;
+};
+
+/** Whose data, and what for. */
+export type DataUse = { readonly subjectId: string; readonly purpose: PhiPurpose };
+
+/**
+ * Health data for TypeScript code in the same process. Every method does what its endpoint does: it writes the same rows
+ * and events, and throws the same errors.
+ */
+export class PrivacyControlService {
+  readonly #ports: PrivacyControlServicePorts;
+
+  constructor(ports: PrivacyControlServicePorts) {
+    this.#ports = ports;
+  }
+
+  #caller(requester?: Requester): Caller {
+    const traceparent = currentTraceparent() ?? '';
+    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
+    if (requester === undefined) return { kind: 'system', name: 'privacy-service', request };
+    const none = { sessionId: null, tokenId: null, familyId: null, permissions: new Set<string>() };
+    return { kind: 'user', clientId: 'sallyport', by: 'bearer', request, ...none, ...requester };
+  }
+
+  /** Encrypts any JSON value. */
+  encryptPHI(data: unknown, level: PhiLevel, use: DataUse, requester?: Requester): Promise<PhiEnvelope> {
+    return encryptPhi(this.#ports, { ...use, level, data }, this.#caller(requester));
+  }
+
+  /** Without a requester the application itself is the caller, and sees the whole value. */
+  decryptPHI(encrypted: PhiEnvelope, purpose: PhiPurpose, requester?: Requester): Promise<unknown> {
+    return decryptPhi(this.#ports, { encrypted, purpose }, this.#caller(requester));
+  }
+
+  /** Starts a rotation, or returns the one that runs. */
+  rotateEncryptionKeys(reason: string): Promise<PhiRotationView> {
+    return rotatePhiKeys(this.#ports, { reason }, this.#caller());
+  }
+
+  /** Records a use by reference. @returns the id of the event */
+  async logPHIAccess(
+    requester: Requester,
+    action: PhiAction,
+    data: DataUse & { readonly reference: string },
+  ): Promise<string> {
+    return (await logPhiAccess(this.#ports, { ...data, action }, this.#caller(requester))).event_id;
+  }
+
+  /** The part of data in clear that the requester may see. Throws `phi_access_refused` (403). */
+  async applyMinimumNecessaryPrinciple(requester: Requester, use: DataUse, data: unknown): Promise<unknown> {
+    const { isAllowed, fields, reason } = await decideAccess(this.#ports, use, this.#caller(requester));
+    if (!isAllowed) throw phiAccessRefused({ members: { reason } });
+    return applyMinimumNecessary(data, fields);
+  }
+
+  validateDataAccessRequest(
+    request: DataUse & { readonly requester: Requester; readonly fields?: readonly string[] },
+  ): Promise<ValidationResult> {
+    const { requester, ...asked } = request;
+    return validateDataAccessRequest(this.#ports, asked, this.#caller(requester));
+  }
+
+  /** Appends a version. @param consent `terms`: version of the text that the person agreed to */
+  recordUserConsent(
+    subjectId: string,
+    consent: { readonly purpose: PhiPurpose; readonly granted: boolean; readonly terms: string },
+  ): Promise<ConsentView> {
+    return recordUserConsent(this.#ports, { subjectId, ...consent }, this.#caller());
+  }
+
+  validateUserConsent(subjectId: string, purpose: PhiPurpose): Promise<boolean> {
+    return validateUserConsent(this.#ports.sql, subjectId, purpose);
+  }
+
+  /** Withdraws every consent, or those for the purposes. */
+  manageConsentWithdrawal(subjectId: string, reason: string, purposes?: readonly PhiPurpose[]): Promise<ConsentView[]> {
+    return manageConsentWithdrawal(this.#ports, { subjectId, reason, purposes }, this.#caller());
+  }
+
+  /** Queues a run of the retention policies; the worker carries it out. */
+  implementDataRetentionPolicies(run: {
+    readonly isDryRun: boolean;
+    readonly reason: string;
+  }): Promise<RetentionRunView> {
+    return requestRetentionRun(this.#ports, run, this.#caller());
+  }
+}
