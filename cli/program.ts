@@ -12,6 +12,7 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   token: async () => (await import('./token.ts')).registerToken,
   audit: async () => (await import('./audit/audit.ts')).registerAudit,
   incidents: async () => (await import('./incidents.ts')).registerIncidents,
+  report: async () => (await import('./report.ts')).registerReport,
   users: async () => (await import('./users/users.ts')).registerUsers,
   sessions: async () => (await import('./sessions.ts')).registerSessions,
   roles: async () => (await import('./roles.ts')).registerRoles,

@@ -26,3 +26,27 @@ export const checkControlsThoroughlyJob = defineJob({
   meaning:
     'Run the checks of the compliance controls that read whole tables, such as the recomputation of the audit log',
 });
+
+export const advanceComplianceReportsJob = defineJob({
+  name: 'advance-compliance-reports',
+  queue: 'compliance-reports',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 5 },
+  staleAfterSeconds: 14_400,
+  timeoutSeconds: 3_600,
+  meaning: 'Request the daily and the monthly compliance report when due, and build requested reports step by step',
+});
+
+export const cleanUpComplianceRecordsJob = defineJob({
+  name: 'clean-up-compliance-records',
+  queue: 'token-cleanup',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 30,
+  schedule: { everySeconds: 86_400 },
+  staleAfterSeconds: 259_200,
+  timeoutSeconds: 280,
+  meaning: 'Remove compliance reports and attestations that are older than six years',
+});

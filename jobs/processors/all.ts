@@ -3,6 +3,8 @@ import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbo
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
 import { checkControls } from '#services/domain/compliance/check-controls.ts';
+import { compliancePurges } from '#services/domain/compliance/compliance-purges.ts';
+import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
 import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
@@ -19,7 +21,12 @@ import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
 import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
 import type { WorkerPorts } from '#services/worker/ports.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
-import { checkControlsJob, checkControlsThoroughlyJob } from '../contracts/compliance.ts';
+import {
+  advanceComplianceReportsJob,
+  checkControlsJob,
+  checkControlsThoroughlyJob,
+  cleanUpComplianceRecordsJob,
+} from '../contracts/compliance.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
@@ -68,6 +75,12 @@ export const processors: readonly Processor[] = [
   ),
   run(rotateEncryptionKeysJob, (ports, _payload, jobRun) =>
     rotateEncryptionKeys(ports, { rotationDays: ports.config.keys.phiRotationDays }, jobRun),
+  ),
+  run(advanceComplianceReportsJob, (ports, _payload, { fence, signal, caller }) =>
+    advanceReports(fenced(ports, fence), { signal }, caller),
+  ),
+  run(cleanUpComplianceRecordsJob, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), compliancePurges, signal),
   ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
   run(sendLogoutTokensJob, (ports, _payload, { fence, signal, caller }) =>

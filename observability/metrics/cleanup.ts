@@ -28,6 +28,8 @@ export const purgeKinds = [
   'api_key_nonces',
   'phi_rotations',
   'outbox',
+  'compliance_reports',
+  'compliance_attestations',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];
 

@@ -22,6 +22,8 @@ export const machineControlNames = [
   'key-custody',
   'keys-encrypted',
   'mail-encrypted',
+  'phi-keys-encrypted',
+  'phi-keys-rotated',
   'retired-keys-destroyed',
   'audit-sealing-current',
   'events-have-actors',

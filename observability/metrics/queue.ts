@@ -16,6 +16,8 @@ export const queueNames = [
 export const jobNames = [
   'advance-key-ring',
   'apply-retention',
+  'advance-compliance-reports',
+  'clean-up-compliance-records',
   'check-controls',
   'check-controls-thoroughly',
   'clean-up-expired-tokens',

@@ -4,8 +4,10 @@ import { dirname, resolve } from 'node:path';
 import { jobs } from '#jobs/schedules.ts';
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
+import { controls } from '#services/domain/compliance/controls/all.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
+import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import {
   auditEventsPage,
   configurationPage,
@@ -54,6 +56,9 @@ async function pages(): Promise<Record<string, string>> {
     'conformance/contract.json': verifierContractJson(),
     'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/audit-events.md': auditEventsPage(events),
+    'docs/reference/compliance-controls.md': controlsPage(controls),
+    'docs/reference/compliance-responsibilities.md': responsibilitiesPage(controls),
+    'docs/reference/compliance-threats.md': threatsPage(controls),
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
     'docs/reference/errors.md': errorsPage(errors),

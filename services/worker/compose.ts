@@ -7,6 +7,7 @@ import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
+import { compliancePurges } from '../domain/compliance/compliance-purges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
 import { sessionPurges } from '../domain/identity/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
@@ -38,6 +39,7 @@ import { installationOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
 import type { WorkerPorts } from './ports.ts';
+import { renderReportPdf } from './report-pdf.ts';
 
 export type ComposeInput = {
   readonly config: Config;
@@ -116,10 +118,12 @@ export function compose(input: ComposeInput) {
     ...securityPurges,
     ...oauthPurges,
     ...outboxPurges(config.audit.outboxDays),
+    ...compliancePurges,
   ];
   const ports: WorkerPorts = {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
+    renderReport: renderReportPdf,
     installation: installationOf({ ...input, backupFolder: config.compliance.backupFolder, purges }),
     ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
     sealing,

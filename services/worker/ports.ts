@@ -4,6 +4,7 @@ import type { HasLogGauges } from '../domain/audit/seal/log-gauges.ts';
 import type { HasLogSigner } from '../domain/audit/seal/log-signer.ts';
 import type { HasLogMark } from '../domain/audit/seal/settle-log.ts';
 import type { HasInstallation } from '../domain/compliance/control.ts';
+import type { HasReportRenderer } from '../domain/compliance/reports/advance-reports.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { HasLogoutTransport } from '../domain/oauth/logout/send-logout-tokens.ts';
@@ -16,6 +17,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasLogMark &
   HasAuditLogKeys &
   HasInstallation &
+  HasReportRenderer &
   HasKeyRing &
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { MaintainedOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
 import type { AdvancedKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import type { RewrapAnswer } from '#services/domain/keys/secrets/rewrap-sealed-values.ts';
+import type { Marks } from '#services/domain/ports.ts';
 import type { DetectionResult } from '#services/domain/security/detect-incidents.ts';
 import { createTestPorts, queryRows, type TestPorts, testCaller } from '../harness/ports.ts';
 import { childEnv } from './child-env.ts';
@@ -31,6 +32,7 @@ type Done = {
   readonly detected?: DetectionResult;
   readonly delivered?: number;
   readonly rotated?: true;
+  readonly reported?: number;
 };
 type WorkAnswer = Done & { readonly statements: number };
 
@@ -141,6 +143,38 @@ const works = {
       const keyRing = createKeyRing(ports, loadConfig({}).keys);
       const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
       return { detected: await detectIncidents({ ...ports, keyRing, mailer }, { signal: never }, testCaller) };
+    };
+  },
+  async report() {
+    const { advanceReports } = await import('#services/domain/compliance/reports/advance-reports.ts');
+    const { twoControls } = await import('#services/domain/compliance/reports/report-harness.ts');
+    const { createLogSigner, readLogKeys } = await import('#services/domain/keys/log/log-keys.ts');
+    const { loadConfig } = await import('#services/platform/config/load.ts');
+    return async (ports: TestPorts): Promise<Done> => {
+      const checked = {
+        ...ports,
+        logSigner: createLogSigner(ports),
+        auditLogKeys: (origin: string) => readLogKeys(ports, origin),
+        // What the two controls do not look at.
+        marks: { read: async () => null, raise: async (marks: Marks) => marks },
+        logMark: {
+          read: async () => null,
+          readEarlier: async () => [],
+          swap: async () => true,
+          follow: async () => true,
+        },
+        config: loadConfig({}),
+        installation: {
+          database: { isLocal: true, asksForTls: false },
+          redis: { isLocal: true, asksForTls: false },
+          newestBackup: async () => undefined,
+          redactLine: (line: string) => line,
+          purges: [],
+        },
+        renderReport: async () => Buffer.from('pdf'),
+      };
+      const caller = { ...testCaller, kind: 'system', name: 'test' } as const;
+      return { reported: await advanceReports(checked, { signal: never, controls: twoControls }, caller) };
     };
   },
   async deliver() {

@@ -105,8 +105,9 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
 }
 
 /**
- * The purpose of a use of health data is its reason; RFC 7662 and RFC 7591 bodies name no resource; a rotation is what the schedule does anyway; and stopping, resuming
- * or retrying a queue concerns no user's resources.
+ * The purpose of a use of health data is its reason; a compliance report changes nothing; RFC 7662 and RFC 7591 bodies
+ * name no resource; a rotation is what the schedule does anyway; and stopping, resuming or retrying a queue concerns no
+ * user's resources.
  */
 const NO_REASON = new Set([
   'introspectToken',
@@ -119,9 +120,10 @@ const NO_REASON = new Set([
   'logPhiAccess',
   'recordDisclosure',
   'recordUserConsent',
+  'requestReport',
 ]);
 
-/** Ids of the audit log, of providers and of the installation's keys. */
+/** Ids of the audit log, of providers, of the installation's keys, and of compliance. */
 const OF_NOBODY = new Set([
   'origin',
   'seq',
@@ -135,6 +137,8 @@ const OF_NOBODY = new Set([
   'request_id',
   'hold_id',
   'run_id',
+  'report_id',
+  'control_id',
 ]);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */

@@ -63,6 +63,13 @@ const CONTRACT = [
   'GET /v1/audit/log/tile/{tile}',
   'GET /v1/admin/queues',
   'GET /v1/compliance/controls',
+  'POST /v1/compliance/controls/{control_id}/attest',
+  'POST /v1/compliance/reports',
+  'GET /v1/compliance/reports',
+  'GET /v1/compliance/reports/{report_id}',
+  'POST /v1/compliance/reports/{report_id}/cancel',
+  'GET /v1/compliance/reports/{report_id}/bundle',
+  'GET /v1/compliance/reports/{report_id}/evidence',
 ];
 
 describe('the route table is the contract', () => {

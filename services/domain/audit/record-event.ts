@@ -17,7 +17,8 @@ type AuditTarget = {
     | 'incident'
     | 'control'
     | 'role'
-    | 'subject';
+    | 'subject'
+    | 'report';
   readonly id: string;
 };
 

@@ -7,3 +7,39 @@ export const controlChanged = defineAuditEvent({
   meaning:
     'The status of a compliance control changed to the outcome. `before` is the earlier status, absent at the first check; `observed_sha256` is the hash of what the check saw.',
 });
+
+export const evidenceCollected = defineAuditEvent({
+  type: 'compliance.evidence_collected',
+  durability: 'durable',
+  outcomes: ['pass', 'fail', 'error', 'not_applicable', 'unknown'],
+  meaning:
+    'The evidence of a control was collected for the report `report_id`; the outcome is the status of the control. `item_sha256` is the hash of the item in the report.',
+});
+
+export const reportRequested = defineAuditEvent({
+  type: 'compliance.report_requested',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A compliance report was requested, or is due by the schedule; `kind` says which.',
+});
+
+export const reportBuilt = defineAuditEvent({
+  type: 'compliance.report_built',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A compliance report was built and signed; `sha256` is the digest that was signed.',
+});
+
+export const reportEndedEarly = defineAuditEvent({
+  type: 'compliance.report_ended',
+  durability: 'durable',
+  outcomes: ['cancelled', 'failed'],
+  meaning: 'A compliance report was cancelled (`reason` says why), or failed because it was not finished within a day.',
+});
+
+export const controlAttested = defineAuditEvent({
+  type: 'compliance.control_attested',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A person attested a compliance control until `expires_at`; `reason` is the note of the attester.',
+});

@@ -11,7 +11,7 @@ import { lockControl, storeControl } from './controls.store.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
 /** Longest time of one check. A thorough check reads every audit event. */
-const LIMIT_MS = { frequent: 10_000, thorough: 1_200_000 } as const;
+export const LIMIT_MS = { frequent: 10_000, thorough: 1_200_000 } as const;
 
 export type CheckedControl = { readonly control: MachineControl; readonly result: CheckResult };
 

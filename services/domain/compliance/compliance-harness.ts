@@ -3,12 +3,14 @@
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createPool, createTransact } from '#services/platform/postgres/pool.ts';
 import { installationOf } from '#services/worker/installation.ts';
+import { renderReportPdf } from '#services/worker/report-pdf.ts';
 import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
 import { patient, runPastTriggers, testCaller } from '#testing/harness/ports.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import { readLogKeys } from '../keys/log/log-keys.ts';
 import type { Caller, Marks } from '../ports.ts';
 import type { CheckPorts, MachineControl } from './control.ts';
+import type { HasReportRenderer } from './reports/advance-reports.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
 export const systemCaller = testCaller as Caller & { readonly kind: 'system' };
@@ -20,7 +22,7 @@ export type Changes = Partial<Omit<CheckPorts, 'installation' | 'config'>> & {
 };
 
 export type ComplianceHarness = OwnLogHarness & {
-  portsWith(changes?: Changes): CheckPorts & Pick<OwnLogHarness, 'log'>;
+  portsWith(changes?: Changes): CheckPorts & HasReportRenderer & Pick<OwnLogHarness, 'log' | 'logSigner'>;
   check(control: MachineControl, changes?: Changes): Promise<CheckResult>;
   /** SQL as a superuser who passes every trigger. */
   pastTriggers(...statements: readonly string[]): Promise<void>;
@@ -45,6 +47,7 @@ export async function openComplianceHarness(): Promise<ComplianceHarness> {
   const marks: { current: Marks | null } = { current: null };
   const portsWith = ({ installation, env, ...changes }: Changes = {}) => ({
     ...log,
+    renderReport: renderReportPdf,
     transact,
     marks: { read: async () => marks.current, raise: async (raised: Marks) => raised },
     auditLogKeys: (origin: string) => readLogKeys(log, origin),

@@ -1,11 +1,26 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { REFUSALS, reads } from '../access/admin-shapes.ts';
+import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { CONTROL_STATUSES, PROFILES, REQUIREMENTS } from './control-shapes.ts';
+import { controlUnknown, reportEnded, reportNotReady, reportsBusy, reportUnknown } from './errors.ts';
+import { REPORT_KINDS, REPORT_STATUSES, reportSummary } from './reports/report-shapes.ts';
 
 const COMPLIANCE = 'Compliance';
 
 const instant = z.iso.datetime();
+
+export const attestationView = z.object({
+  attestation_id: z.string(),
+  control_id: z.string(),
+  /** Kind and id of the caller, such as `user:…`. */
+  attester: z.string(),
+  /** What was stated, as it read then. */
+  statement: z.string(),
+  note: z.string(),
+  attested_at: instant,
+  expires_at: instant,
+});
 
 export const controlView = z.object({
   control_id: z.string(),
@@ -23,6 +38,8 @@ export const controlView = z.object({
   human_duty: z.string(),
   /** What an attester states; null for a machine check. */
   statement: z.string().nullable(),
+  /** The newest attestation; null without one, and for a machine check. */
+  attestation: attestationView.nullable(),
   /** The last check; null before the first one. */
   check: z
     .object({
@@ -58,4 +75,119 @@ export const listControlsEndpoint = defineEndpoint({
   }),
   responses: { 200: z.object({ controls: z.array(controlView) }) },
   errors: [...REFUSALS],
+});
+
+export const attestControlEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/compliance/controls/{control_id}/attest',
+  operation: 'attestControl',
+  summary: 'Confirm a control that only a person can confirm, until the attestation expires',
+  tag: COMPLIANCE,
+  auth: manages('compliance:manage'),
+  params: z.strictObject({
+    control_id: z
+      .string()
+      .max(64)
+      .regex(/^[a-z0-9-]+$/),
+  }),
+  /** `reason`: what the attester relies on, such as the name of a document. No personal data. */
+  body: bodyReason,
+  responses: { 201: attestationView },
+  errors: [...REFUSALS, stepUpRequired, controlUnknown],
+});
+
+export const reportView = z.object({
+  report_id: z.string(),
+  kind: z.enum(REPORT_KINDS),
+  /** Day or month of a scheduled report; null for one on demand. */
+  period: z.string().nullable(),
+  status: z.enum(REPORT_STATUSES),
+  /** Percent. */
+  progress: z.int(),
+  requested_by: z.string(),
+  requested_at: instant,
+  started_at: instant.nullable(),
+  ended_at: instant.nullable(),
+  failure: z.string().nullable(),
+  /** Controls by status; null until the report is done. */
+  summary: reportSummary.nullable(),
+  /** Of the canonical JSON of the report, which the key of the audit log signed. */
+  sha256: z.string().nullable(),
+});
+
+const byReport = z.strictObject({ report_id: z.uuid() });
+
+export const requestReportEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/compliance/reports',
+  operation: 'requestReport',
+  summary: 'Request a compliance report, which a worker builds',
+  tag: COMPLIANCE,
+  auth: manages('compliance:manage'),
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 202: z.object({ report_id: z.string() }) },
+  errors: [...REFUSALS, stepUpRequired, reportsBusy],
+});
+
+export const listReportsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/compliance/reports',
+  operation: 'listReports',
+  summary: 'List compliance reports, newest first',
+  tag: COMPLIANCE,
+  auth: reads('compliance:read'),
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ reports: z.array(reportView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+/** With `Accept: application/pdf` the report for people; it is refused until the report is done. */
+export const readReportEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/compliance/reports/{report_id}',
+  operation: 'readReport',
+  summary: 'Get the status of a compliance report, or with Accept: application/pdf the report for people',
+  tag: COMPLIANCE,
+  auth: reads('compliance:read'),
+  params: byReport,
+  responses: { 200: reportView },
+  errors: [...REFUSALS, reportUnknown, reportNotReady],
+});
+
+export const cancelReportEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/compliance/reports/{report_id}/cancel',
+  operation: 'cancelReport',
+  summary: 'Cancel a compliance report that is not finished',
+  tag: COMPLIANCE,
+  auth: manages('compliance:manage'),
+  params: byReport,
+  body: bodyReason,
+  responses: { 200: reportView },
+  errors: [...REFUSALS, stepUpRequired, reportUnknown, reportEnded],
+});
+
+export const readReportBundleEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/compliance/reports/{report_id}/bundle',
+  operation: 'readReportBundle',
+  summary: 'Get the signed bundle of a report, which `sallyport report verify` verifies offline',
+  tag: COMPLIANCE,
+  auth: reads('compliance:read'),
+  params: byReport,
+  responses: { 200: { contentType: 'application/json', schema: z.string() } },
+  errors: [...REFUSALS, reportUnknown, reportNotReady],
+});
+
+export const readReportEvidenceEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/compliance/reports/{report_id}/evidence',
+  operation: 'readReportEvidence',
+  summary: 'Get the evidence of a report as CSV, one row for each control',
+  tag: COMPLIANCE,
+  auth: reads('compliance:read'),
+  params: byReport,
+  responses: { 200: { contentType: 'text/csv', schema: z.string() } },
+  errors: [...REFUSALS, reportUnknown, reportNotReady],
 });

@@ -232,6 +232,22 @@ const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
     names: 'server_secrets pepper 1',
     repair: () => run(`UPDATE server_secrets SET secret = substr(secret, 10) WHERE purpose = 'pepper'`),
   },
+  'phi-keys-encrypted': {
+    healthy: () =>
+      run(
+        `INSERT INTO phi_keys (version, sealed) VALUES (1, '${harness.vault.seal(Buffer.alloc(32, 1), 'test')}')`,
+        `INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped)
+         VALUES (gen_random_uuid(), 'p1', 'standard', 1, 1, 'dk1.${'a'.repeat(96)}')`,
+      ),
+    breakIt: () => run(`UPDATE phi_data_keys SET wrapped = 'in clear'`),
+    names: /^phi_data_keys /,
+    repair: () => run(`UPDATE phi_data_keys SET wrapped = 'dk1.${'a'.repeat(96)}'`),
+  },
+  'phi-keys-rotated': {
+    breakIt: () => run(`UPDATE phi_keys SET created_at = now() - interval '92 days'`),
+    names: '1',
+    repair: () => run('UPDATE phi_keys SET created_at = now()'),
+  },
   'mail-encrypted': {
     healthy: () =>
       run(

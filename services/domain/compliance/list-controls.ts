@@ -1,10 +1,13 @@
 import type { z } from 'zod';
 import type { Ports } from '../ports.ts';
+import { attestationViewOf } from './attest-control.ts';
+import { type AttestationRow, readNewestAttestations } from './attestations.store.ts';
 import type { controlView } from './contract.ts';
 import type { Control, MachineControl } from './control.ts';
 import type { ControlStatus } from './control-shapes.ts';
 import { controls } from './controls/all.ts';
 import { type ControlRow, readControlRows } from './controls.store.ts';
+import { attestedStatus } from './reports/report-item.ts';
 
 export type ControlView = z.output<typeof controlView>;
 
@@ -27,16 +30,19 @@ const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: 
   human_duty: humanDuty,
 });
 
-function viewOf(control: Control, row: ControlRow | undefined): ControlView {
-  if (control.kind === 'attestation')
+function viewOf(control: Control, row: ControlRow | undefined, attested: AttestationRow | undefined): ControlView {
+  if (control.kind === 'attestation') {
+    const [status, reason] = attestedStatus(attested);
     return {
       ...definitionOf(control),
       kind: 'attestation',
-      status: 'unknown',
-      reason: 'only a person can confirm the control',
+      status,
+      reason,
       statement: control.statement,
+      attestation: attested === undefined ? null : attestationViewOf(attested),
       check: null,
     };
+  }
   const [status, reason] = statusOf(control, row);
   return {
     ...definitionOf(control),
@@ -44,6 +50,7 @@ function viewOf(control: Control, row: ControlRow | undefined): ControlView {
     status,
     reason,
     statement: null,
+    attestation: null,
     check: row
       ? {
           probe: control.probe,
@@ -67,5 +74,6 @@ function viewOf(control: Control, row: ControlRow | undefined): ControlView {
 /** Every control with its state, in the order of the clauses. */
 export async function listControls({ sql }: Pick<Ports, 'sql'>): Promise<ControlView[]> {
   const rows = new Map((await readControlRows(sql)).map((row) => [row.control, row]));
-  return controls.map((control) => viewOf(control, rows.get(control.name)));
+  const attested = await readNewestAttestations(sql);
+  return controls.map((control) => viewOf(control, rows.get(control.name), attested.get(control.name)));
 }

@@ -40,6 +40,8 @@ import { minimumNecessaryRoles } from './minimum-necessary-roles.ts';
 import { openRolesWithoutPermissions } from './open-roles-without-permissions.ts';
 import { passwordsHashed } from './passwords-hashed.ts';
 import { penetrationTest } from './penetration-test.ts';
+import { phiKeysEncrypted } from './phi-keys-encrypted.ts';
+import { phiKeysRotated } from './phi-keys-rotated.ts';
 import { policiesDocumented } from './policies-documented.ts';
 import { recordsKeptSixYears } from './records-kept-six-years.ts';
 import { restorationTime } from './restoration-time.ts';
@@ -103,6 +105,8 @@ export const controls: readonly Control[] = [
   keyCustody,
   keysEncrypted,
   mailEncrypted,
+  phiKeysEncrypted,
+  phiKeysRotated,
   retiredKeysDestroyed,
   diskEncryption,
   auditSealingCurrent,

@@ -49,6 +49,27 @@ const undestroyedTally = defineStatement(
        AND upper(signs) < clock_timestamp() - interval '1 day'`,
   ),
 );
+/** A wrapped data key: its version, then nonce, tag and key in base64url. */
+const phiKeysTally = defineStatement(
+  'compliancePhiKeysTally',
+  tallySql(
+    `SELECT (SELECT count(*) FROM phi_keys WHERE sealed <> '') + (SELECT count(*) FROM phi_data_keys WHERE wrapped <> '')`,
+    `SELECT 'phi_keys ' || version AS resource FROM phi_keys WHERE sealed <> '' AND sealed !~ ${SEALED}
+     UNION ALL SELECT 'phi_data_keys ' || id FROM phi_data_keys WHERE wrapped <> '' AND wrapped !~ '^dk1[.][A-Za-z0-9_-]{60,}$'`,
+  ),
+);
+/** A day of grace, and no fault while a rotation runs. */
+const phiRotationTally = defineStatement(
+  'compliancePhiRotationTally',
+  `WITH broken AS MATERIALIZED (
+     SELECT version AS resource FROM phi_keys k WHERE sealed <> '' AND NOT EXISTS (SELECT FROM phi_rotations WHERE state = 'running')
+       AND (created_at < clock_timestamp() - make_interval(secs => ($1::float8 + 1) * 86400)
+            AND version = (SELECT max(version) FROM phi_keys)
+         OR version < (SELECT max(version) FROM phi_keys)
+            AND EXISTS (SELECT FROM phi_data_keys d WHERE d.kek_version = k.version AND d.shredded_at IS NULL)))
+   SELECT (SELECT count(*)::int FROM phi_keys WHERE sealed <> '') AS population, (SELECT count(*)::int FROM broken) AS broken,
+     ARRAY(SELECT resource::text FROM broken ORDER BY resource LIMIT 20) AS resources`,
+);
 const feedRead = defineStatement(
   'complianceFeedRead',
   `SELECT incarnation, replaced, revocation_epoch AS "revocationEpoch", beat FROM feed_state`,
@@ -116,6 +137,9 @@ export const readSealedContentTally = (sql: Sql): Promise<Tally> => one(sql.quer
 export const readKeysDueTally = (sql: Sql): Promise<Tally & { readonly oldestDays: number }> =>
   one(sql.query<Tally & { oldestDays: number }>(keysDueTally));
 export const readUndestroyedTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(undestroyedTally));
+export const readPhiKeysTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(phiKeysTally));
+export const readPhiRotationTally = (sql: Sql, days: number): Promise<Tally> =>
+  one(sql.query<Tally>(phiRotationTally, [days]));
 export const readFeed = (
   sql: Sql,
 ): Promise<{

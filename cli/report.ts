@@ -1,0 +1,143 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import {
+  listReports,
+  type ReportView,
+  readReport,
+  readReportBundle,
+  readReportCsv,
+  readReportPdf,
+} from '../services/domain/compliance/reports/read-report.ts';
+import { requestReport } from '../services/domain/compliance/reports/request-report.ts';
+import { type VerifiedBundle, verifyBundle } from '../services/domain/compliance/reports/verify-bundle.ts';
+import { addPage, type ListOptions, listPage, onDatabase, pageOf, rehearsed } from './admin.ts';
+import { uuidOf, wholeNumberOf } from './arguments.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+const caller = systemCaller('sallyport report');
+const LISTING = 'sallyport report list';
+const POLL_MS = 1_000;
+
+type RunOptions = GlobalOptions & { readonly wait: string };
+type ShowOptions = GlobalOptions & { readonly bundle?: string; readonly pdf?: string; readonly csv?: string };
+type VerifyOptions = GlobalOptions & { readonly vkey?: string[] };
+
+/** `sallyport report run|list|show|verify`; all but `verify` directly on the database. */
+export function registerReport(program: Command): void {
+  const report = program
+    .command('report')
+    .description('build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)');
+  report
+    .command('run')
+    .description('request a compliance report and wait until a worker has built it')
+    .option('--wait <seconds>', 'how long to wait; 0: only request it', '600')
+    .action((_own, command: Command) =>
+      onDatabase<RunOptions>(command, async (ports, output, options) => {
+        const waitSeconds = wholeNumberOf('--wait', options.wait, 0, 86_400);
+        if (rehearsed(output, options, 'request a compliance report')) return;
+        const { report_id: id } = await requestReport(ports, caller);
+        output.say(`report ${id} is requested`);
+        const until = ports.clock.monotonic() + waitSeconds * 1_000;
+        let shown = await readReport(ports, id);
+        while (shown.ended_at === null && ports.clock.monotonic() < until) {
+          await sleep(POLL_MS);
+          shown = await readReport(ports, id);
+        }
+        output.data(shown, (view) => [line(view)]);
+        if (waitSeconds > 0 && shown.status !== 'done')
+          throw new CommandError(
+            exitCodes.checkFailed,
+            `the report is ${shown.status} at ${shown.progress} %`,
+            'start a worker, or look again with sallyport report show',
+          );
+      }),
+    );
+  addPage(report.command('list'))
+    .description('list compliance reports, newest first')
+    .action((_own, command: Command) =>
+      onDatabase<ListOptions>(command, async (ports, output, options) => {
+        listPage(output, 'reports', await listReports(ports, pageOf(options)), line);
+      }),
+    );
+  report
+    .command('show')
+    .description('show a compliance report, or write its files')
+    .argument('<report_id>')
+    .option('--bundle <file>', 'write the signed bundle to this file')
+    .option('--pdf <file>', 'write the report for people to this file')
+    .option('--csv <file>', 'write the evidence as CSV to this file')
+    .action((asked: string, _own, command: Command) =>
+      onDatabase<ShowOptions>(command, async (ports, output, options) => {
+        const id = uuidOf(asked, LISTING);
+        const files = [
+          [options.bundle, readReportBundle],
+          [options.pdf, readReportPdf],
+          [options.csv, readReportCsv],
+        ] as const;
+        for (const [file, read] of files) {
+          if (file === undefined) continue;
+          await writeFile(file, await read(ports, id));
+          output.say(`wrote ${file}`);
+        }
+        output.data(await readReport(ports, id), (view) => [line(view), JSON.stringify(view, null, 2)]);
+      }),
+    );
+  report
+    .command('verify')
+    .description('verify a bundle offline: its signature, each item, and the place of each item in the audit log')
+    .argument('<file>')
+    .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere')
+    .action(async (file: string, _own, command: Command) => {
+      const options = command.optsWithGlobals<VerifyOptions>();
+      const output = createOutput(options);
+      const result = verifyBundle(await textOf(file), options.vkey ?? []);
+      if (!result.pinned)
+        output.say('the keys come from the bundle itself: compare them with /v1/audit/log/vkey, or give --vkey');
+      output.data(resultOf(result), () => linesOf(result));
+      const [first] = result.faults;
+      if (first) throw new CommandError(exitCodes.checkFailed, `${first.item}: ${first.why}`);
+    });
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, `${file} cannot be read`, 'sallyport report show ID --bundle FILE', {
+      cause,
+    });
+  }
+}
+
+const resultOf = ({ valid, pinned, faults, report }: VerifiedBundle): object => ({
+  valid,
+  pinned,
+  faults,
+  report_id: report?.report_id ?? null,
+  origin: report?.origin ?? null,
+  vkeys: report?.vkeys ?? [],
+  summary: report?.summary ?? null,
+});
+
+const linesOf = ({ valid, faults, report }: VerifiedBundle): string[] => [
+  `${valid ? 'valid' : 'INVALID'}  ${report?.report_id ?? ''}  ${report?.controls.length ?? 0} controls`,
+  ...faults.map(({ item, why }) => `${item}: ${why}`),
+];
+
+const countsOf = ({ summary }: ReportView): string =>
+  summary === null
+    ? ''
+    : `${summary.pass} pass  ${summary.fail} fail  ${summary.error} error  ${summary.unknown} unknown  ${summary.not_applicable} n/a`;
+
+const line = (view: ReportView): string =>
+  [
+    view.requested_at,
+    view.status.padEnd(10),
+    `${view.progress} %`.padEnd(5),
+    `${view.kind}${view.period === null ? '' : ` ${view.period}`}`.padEnd(16),
+    view.report_id,
+    countsOf(view),
+  ].join('  ');

@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { actorNameOf } from './actor-name.ts';
+import { type AttestationRow, insertAttestation } from './attestations.store.ts';
+import { controlAttested } from './audit-events.ts';
+import type { attestationView } from './contract.ts';
+import type { AttestationControl } from './control.ts';
+import { controls } from './controls/all.ts';
+import { controlUnknown } from './errors.ts';
+
+export type AttestationView = z.output<typeof attestationView>;
+
+export const attestationViewOf = (row: AttestationRow): AttestationView => ({
+  attestation_id: row.id,
+  control_id: row.control,
+  attester: row.attester,
+  statement: row.statement,
+  note: row.note,
+  attested_at: row.attestedAt,
+  expires_at: row.expiresAt,
+});
+
+/** Records that a person confirms a control, until it expires. Throws `control_unknown` (404). */
+export async function attestControl(
+  { transact, random }: Pick<Ports, 'transact' | 'random'>,
+  { controlId, note }: { readonly controlId: string; readonly note: string },
+  caller: Caller,
+): Promise<AttestationView> {
+  const control = controls.find(
+    (each): each is AttestationControl => each.kind === 'attestation' && each.name === controlId,
+  );
+  if (control === undefined) throw controlUnknown();
+  return transact(async (tx) => {
+    const row = await insertAttestation(tx, {
+      id: random.uuid(),
+      control: control.name,
+      attester: actorNameOf(caller),
+      statement: control.statement,
+      note,
+      validDays: control.validDays,
+    });
+    await recordEvent(tx, caller, controlAttested, {
+      outcome: 'ok',
+      target: { kind: 'control', id: control.name },
+      detail: { attestation_id: row.id, clause: control.clause, expires_at: row.expiresAt, reason: note },
+    });
+    return attestationViewOf(row);
+  });
+}
