@@ -79,7 +79,7 @@ export const reportSummary = z.strictObject({
 });
 export type ReportSummary = z.output<typeof reportSummary>;
 
-export const reportDocument = z.strictObject({
+const reportDocument = z.strictObject({
   v: z.literal(1),
   report_id: z.string().max(64),
   kind: z.enum(REPORT_KINDS),

@@ -7,7 +7,7 @@ import { digestOf, noteTextOf } from './report-note.ts';
 import { type ReportDocument, type ReportItem, type ReportProof, reportBundle } from './report-shapes.ts';
 
 /** What is wrong with a bundle, and in which item: a control, or a part of the report. */
-export type BundleFault = { readonly item: string; readonly why: string };
+type BundleFault = { readonly item: string; readonly why: string };
 
 export type VerifiedBundle = {
   readonly valid: boolean;
