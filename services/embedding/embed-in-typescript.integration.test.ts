@@ -4,8 +4,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import Fastify from 'fastify';
+import { AuditService } from 'sallyport/embedding/audit-service';
 import { createAuthenticationMiddleware } from 'sallyport/embedding/authentication-middleware';
 import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-integration-service';
+import { HIPAAComplianceService } from 'sallyport/embedding/hipaa-compliance-service';
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
@@ -134,5 +136,26 @@ test('the page shows these examples', async () => {
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
   expect(imports).toHaveLength(8);
+  expect(imports).toHaveLength(9);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
+});
+
+test('read controls, request a report, list violations, and verify the audit log', async () => {
+  // example: compliance
+  const compliance = new HIPAAComplianceService(sallyport.ports);
+  const { failed, unknown } = await compliance.validateHIPAACompliance();
+  const report = await compliance.generateComplianceReport({ waitSeconds: 0 });
+  const { violations, overdue } = await compliance.trackComplianceViolations();
+  const auditLog = new AuditService(sallyport.ports);
+  const trail = await auditLog.validateAuditTrail();
+  const activity = await auditLog.generateAuditReport(new Date(0), new Date());
+  // end
+  // No worker runs: nothing was checked, and the report waits.
+  expect(failed).toEqual([]);
+  expect(unknown.length).toBeGreaterThan(50);
+  expect(report).toMatchObject({ status: 'queued', requested_by: 'system:compliance-service' });
+  expect([violations, overdue]).toEqual([[], 0]);
+  expect([trail.valid, trail.firstBadId]).toEqual([true, null]);
+  expect(activity.total).toBe(0);
+  expect(activity.unsealed).toBeGreaterThan(0);
 });

@@ -139,6 +139,7 @@ const OF_NOBODY = new Set([
   'run_id',
   'report_id',
   'control_id',
+  'violation_id',
 ]);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */

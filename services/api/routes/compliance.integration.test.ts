@@ -62,6 +62,23 @@ test('a report is requested with 202, shows its progress, and has no content unt
   expectProblem(await post('/reports', {}, reader), 403, 'permission_missing');
 });
 
+test('violations are listed, assigned and accepted, with a reason', async () => {
+  const id = randomUUID();
+  await harness.rows(
+    `INSERT INTO compliance_violations (id, control, exception_count, due_at) VALUES ($1, 'key-custody', 1, now() - interval '1 day')`,
+    [id],
+  );
+  expect((await get('/violations?state=open')).body.violations).toMatchObject([
+    { violation_id: id, control_id: 'key-custody', overdue: true },
+  ]);
+  const assigned = await post(`/violations/${id}/assign`, { owner: 'team-sre', reason: 'on it' });
+  expect([assigned.status, assigned.body]).toMatchObject([200, { state: 'assigned', owner: 'team-sre' }]);
+  expectProblem(await post(`/violations/${id}/assign`, { owner: 'x' }), 400, 'request_invalid');
+  expectProblem(await post(`/violations/${id}/accept`, { reason: 'x' }, reader), 403, 'permission_missing');
+  expect((await post(`/violations/${id}/accept`, { reason: 'documented' })).body).toMatchObject({ state: 'accepted' });
+  expectProblem(await post(`/violations/${randomUUID()}/accept`, { reason: 'x' }), 404, 'violation_unknown');
+});
+
 test('the bundle and the PDF of a finished report are served byte for byte', async () => {
   const id = randomUUID();
   await harness.rows(

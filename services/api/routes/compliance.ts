@@ -1,15 +1,19 @@
 import { attestControl } from '#services/domain/compliance/attest-control.ts';
 import {
+  acceptViolationEndpoint,
+  assignViolationEndpoint,
   attestControlEndpoint,
   cancelReportEndpoint,
   listControlsEndpoint,
   listReportsEndpoint,
+  listViolationsEndpoint,
   readReportBundleEndpoint,
   readReportEndpoint,
   readReportEvidenceEndpoint,
   requestReportEndpoint,
 } from '#services/domain/compliance/contract.ts';
 import { listControls } from '#services/domain/compliance/list-controls.ts';
+import { changeViolation, listViolations } from '#services/domain/compliance/manage-violations.ts';
 import {
   listReports,
   readReport,
@@ -37,6 +41,20 @@ export function complianceRoutes(routes: RouteContext, deps: Pick<Ports, 'sql' |
   }));
   bind(routes, attestControlEndpoint, ({ params, body }, caller) =>
     attestControl(deps, { controlId: params.control_id, note: body.reason }, caller),
+  );
+  bind(routes, listViolationsEndpoint, async ({ query }) => {
+    const { items, next } = await listViolations(deps, query);
+    return { violations: items, next };
+  });
+  bind(routes, assignViolationEndpoint, ({ params: { violation_id: violationId }, body }, caller) =>
+    changeViolation(
+      deps,
+      { violationId, state: 'assigned', owner: body.owner, dueAt: body.due_at, reason: body.reason },
+      caller,
+    ),
+  );
+  bind(routes, acceptViolationEndpoint, ({ params: { violation_id: violationId }, body }, caller) =>
+    changeViolation(deps, { violationId, state: 'accepted', reason: body.reason }, caller),
   );
   bind(routes, requestReportEndpoint, (_input, caller) => requestReport(deps, caller));
   bind(routes, listReportsEndpoint, async ({ query }) => {

@@ -43,3 +43,11 @@ export const controlAttested = defineAuditEvent({
   outcomes: ['ok'],
   meaning: 'A person attested a compliance control until `expires_at`; `reason` is the note of the attester.',
 });
+
+export const violationChanged = defineAuditEvent({
+  type: 'compliance.violation_changed',
+  durability: 'durable',
+  outcomes: ['open', 'assigned', 'accepted', 'resolved'],
+  meaning:
+    'A violation was opened because a control failed, was assigned or accepted by a person (`reason` says why), or was resolved because the control passes again.',
+});

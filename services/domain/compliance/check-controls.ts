@@ -5,9 +5,10 @@ import type { Caller, Ports } from '../ports.ts';
 import { controlChanged } from './audit-events.ts';
 import type { CheckPorts, MachineControl } from './control.ts';
 import { isMachine } from './control.ts';
-import type { ControlStatus } from './control-shapes.ts';
+import { type ControlStatus, isRed } from './control-shapes.ts';
 import { controls } from './controls/all.ts';
 import { lockControl, storeControl } from './controls.store.ts';
+import { followViolation } from './manage-violations.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
 /** Longest time of one check. A thorough check reads every audit event. */
@@ -51,11 +52,8 @@ export async function checkControls(
   return checked;
 }
 
-/** Whether a status means that the control is broken. */
-export const isRed = (status: ControlStatus): boolean => status === 'fail' || status === 'error';
-
 async function store(
-  { transact }: Pick<Ports, 'transact'>,
+  { transact, random }: Pick<Ports, 'transact' | 'random'>,
   control: MachineControl,
   result: CheckResult,
   caller: Caller & { readonly kind: 'system' },
@@ -72,6 +70,7 @@ async function store(
       startedAt: new Date(startedAtMs),
       endedAt: new Date(endedAtMs),
     });
+    await followViolation(tx, { random }, { control, result }, caller);
     if (before !== result.status)
       await recordEvent(tx, caller, controlChanged, {
         outcome: result.status,

@@ -1,5 +1,6 @@
 import { attestationPurge } from './attestations.store.ts';
 import { reportPurge } from './reports/reports.store.ts';
+import { violationPurge } from './violations.store.ts';
 
 /** Tables that this module purges after their retention. */
-export const compliancePurges = [reportPurge, attestationPurge] as const;
+export const compliancePurges = [reportPurge, attestationPurge, violationPurge] as const;

@@ -1,9 +1,17 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
-import { CONTROL_STATUSES, PROFILES, REQUIREMENTS } from './control-shapes.ts';
-import { controlUnknown, reportEnded, reportNotReady, reportsBusy, reportUnknown } from './errors.ts';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
+import { CONTROL_STATUSES, PROFILES, REQUIREMENTS, VIOLATION_STATES } from './control-shapes.ts';
+import {
+  controlUnknown,
+  reportEnded,
+  reportNotReady,
+  reportsBusy,
+  reportUnknown,
+  violationResolved,
+  violationUnknown,
+} from './errors.ts';
 import { REPORT_KINDS, REPORT_STATUSES, reportSummary } from './reports/report-shapes.ts';
 
 const COMPLIANCE = 'Compliance';
@@ -190,4 +198,72 @@ export const readReportEvidenceEndpoint = defineEndpoint({
   params: byReport,
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },
   errors: [...REFUSALS, reportUnknown, reportNotReady],
+});
+
+export const violationView = z.object({
+  violation_id: z.string(),
+  control_id: z.string(),
+  state: z.enum(VIOLATION_STATES),
+  /** Of the newest check that failed. */
+  exception_count: z.int(),
+  detail: z.string().nullable(),
+  /** Who follows it up: an id or a team. */
+  owner: z.string().nullable(),
+  opened_at: instant,
+  due_at: instant,
+  /** Past its due date, and neither resolved nor accepted. */
+  overdue: z.boolean(),
+  reason: z.string().nullable(),
+  changed_by: z.string().nullable(),
+  changed_at: instant.nullable(),
+  resolved_at: instant.nullable(),
+});
+
+export const listViolationsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/compliance/violations',
+  operation: 'listViolations',
+  summary: 'List violations of compliance controls, newest first',
+  tag: COMPLIANCE,
+  auth: reads('compliance:read'),
+  query: z.strictObject({
+    ...pageQuery,
+    state: z.enum(VIOLATION_STATES).optional(),
+    control: z
+      .string()
+      .max(64)
+      .regex(/^[a-z0-9-]+$/)
+      .optional(),
+  }),
+  responses: { 200: z.object({ violations: z.array(violationView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+const byViolation = z.strictObject({ violation_id: z.uuid() });
+
+export const assignViolationEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/compliance/violations/{violation_id}/assign',
+  operation: 'assignViolation',
+  summary: 'Assign a violation to an owner, with a due date',
+  tag: COMPLIANCE,
+  auth: manages('compliance:manage'),
+  params: byViolation,
+  /** `owner`: an id or a team, no personal data. */
+  body: z.strictObject({ reason, owner: text(255), due_at: z.iso.datetime().optional() }),
+  responses: { 200: violationView },
+  errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
+});
+
+export const acceptViolationEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/compliance/violations/{violation_id}/accept',
+  operation: 'acceptViolation',
+  summary: 'Accept a violation, with the reason why the organisation lives with it',
+  tag: COMPLIANCE,
+  auth: manages('compliance:manage'),
+  params: byViolation,
+  body: bodyReason,
+  responses: { 200: violationView },
+  errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
 });

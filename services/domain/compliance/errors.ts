@@ -45,3 +45,21 @@ export const reportsBusy = defineError({
   fix: 'Wait until a report is finished, or cancel one.',
   retryable: true,
 });
+
+export const violationUnknown = defineError({
+  code: 'violation_unknown',
+  status: 404,
+  title: 'Violation not found',
+  cause: 'No compliance violation has this id.',
+  fix: 'GET /v1/compliance/violations lists the violations.',
+  retryable: false,
+});
+
+export const violationResolved = defineError({
+  code: 'violation_resolved',
+  status: 409,
+  title: 'Violation already resolved',
+  cause: 'The control passes again, which resolved the violation; the next failure opens another one.',
+  fix: 'Look for an unresolved violation of the same control.',
+  retryable: false,
+});

@@ -6,8 +6,7 @@ import {
   machineControlNames,
 } from '#observability/metrics/compliance.ts';
 import type { Ports } from '../ports.ts';
-import { isRed } from './check-controls.ts';
-import { CONTROL_STATUSES, type ControlStatus } from './control-shapes.ts';
+import { CONTROL_STATUSES, type ControlStatus, isRed } from './control-shapes.ts';
 import { listControls } from './list-controls.ts';
 
 /**

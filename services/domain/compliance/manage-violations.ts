@@ -1,0 +1,128 @@
+import type { z } from 'zod';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { actorNameOf } from './actor-name.ts';
+import { violationChanged } from './audit-events.ts';
+import type { violationView } from './contract.ts';
+import type { MachineControl } from './control.ts';
+import { isRed, type ViolationState } from './control-shapes.ts';
+import { violationResolved, violationUnknown } from './errors.ts';
+import type { CheckResult } from './run-check.ts';
+import {
+  changeViolationRow,
+  lockViolation,
+  openViolation,
+  readViolationsPage,
+  resolveViolation,
+  type ViolationRow,
+} from './violations.store.ts';
+
+export type ViolationView = z.output<typeof violationView>;
+
+/** Days until a violation is due, unless a person says otherwise. */
+const DUE_DAYS = { required: 14, addressable: 30 } as const;
+
+const viewOf = (row: ViolationRow): ViolationView => ({
+  violation_id: row.id,
+  control_id: row.control,
+  state: row.state,
+  exception_count: row.exceptionCount,
+  detail: row.detail,
+  owner: row.owner,
+  opened_at: row.openedAt,
+  due_at: row.dueAt,
+  overdue: row.isOverdue,
+  reason: row.reason,
+  changed_by: row.changedBy,
+  changed_at: row.changedAt,
+  resolved_at: row.resolvedAt,
+});
+
+const record = (tx: Tx, caller: Caller, row: ViolationRow, detail: object = {}): Promise<void> =>
+  recordEvent(tx, caller, violationChanged, {
+    outcome: row.state,
+    target: { kind: 'control', id: row.control },
+    detail: { violation_id: row.id, due_at: row.dueAt, exceptions: row.exceptionCount, ...detail },
+  });
+
+/**
+ * Opens a violation when a control failed, and resolves it when the control passes or no longer applies. An unknown
+ * result changes nothing. Part of the transaction that stores the result.
+ */
+export async function followViolation(
+  tx: Tx,
+  { random }: Pick<Ports, 'random'>,
+  { control, result }: { readonly control: MachineControl; readonly result: CheckResult },
+  caller: Caller,
+): Promise<void> {
+  if (isRed(result.status)) {
+    const opened = await openViolation(tx, {
+      id: random.uuid(),
+      control: control.name,
+      exceptionCount: result.exceptionCount,
+      detail: result.reason,
+      dueDays: DUE_DAYS[control.requirement],
+    });
+    if (opened) await record(tx, caller, opened);
+  } else if (result.status === 'pass' || result.status === 'not_applicable') {
+    const resolved = await resolveViolation(tx, {
+      control: control.name,
+      by: actorNameOf(caller),
+      reason: 'the check finds no exception any more',
+    });
+    if (resolved) await record(tx, caller, resolved);
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Lists violations, newest first, one page at a time. Throws `cursor_invalid` (400). */
+export async function listViolations(
+  { sql }: Pick<Ports, 'sql'>,
+  input: {
+    readonly state?: ViolationState | undefined;
+    readonly control?: string | undefined;
+    readonly isUnresolved?: boolean | undefined;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+  },
+): Promise<Page<ViolationView>> {
+  const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
+  const rows = await readViolationsPage(sql, input, after, input.limit + 1);
+  const { items, next } = pageOf(rows, input.limit, ({ openedAt, id }) => [openedAt, id]);
+  return { items: items.map(viewOf), next };
+}
+
+export type ViolationChange = {
+  readonly violationId: string;
+  /** `accepted`: the organisation documents why it lives with the exception. */
+  readonly state: 'assigned' | 'accepted';
+  readonly owner?: string | undefined;
+  readonly dueAt?: string | undefined;
+  /** For the audit log. */
+  readonly reason: string;
+};
+
+/** Assigns a violation, or accepts it. Throws `violation_unknown` (404), `violation_resolved` (409). */
+export async function changeViolation(
+  { transact }: Pick<Ports, 'transact'>,
+  { violationId, state, owner, dueAt, reason }: ViolationChange,
+  caller: Caller,
+): Promise<ViolationView> {
+  return transact(async (tx) => {
+    const before = await lockViolation(tx, violationId);
+    if (before === undefined) throw violationUnknown();
+    if (before.state === 'resolved') throw violationResolved();
+    const row = await changeViolationRow(tx, {
+      id: violationId,
+      state,
+      owner: owner ?? null,
+      dueAt: dueAt ?? null,
+      reason,
+      by: actorNameOf(caller),
+    });
+    await record(tx, caller, row, { reason, ...(row.owner === null ? {} : { owner: row.owner }) });
+    return viewOf(row);
+  });
+}

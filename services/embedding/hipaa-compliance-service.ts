@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import { type ControlView, listControls } from '../domain/compliance/list-controls.ts';
+import { listViolations, type ViolationView } from '../domain/compliance/manage-violations.ts';
+import { type ReportView, readReport } from '../domain/compliance/reports/read-report.ts';
+import { requestReport } from '../domain/compliance/reports/request-report.ts';
+import type { Caller, Ports } from '../domain/ports.ts';
+
+export type ComplianceResult = {
+  /** Controls that failed or contradicted themselves. A control that is unknown is in `unknown`, never passed. */
+  readonly failed: readonly ControlView[];
+  readonly unknown: readonly ControlView[];
+  readonly passed: readonly ControlView[];
+  readonly notApplicable: readonly ControlView[];
+};
+export type ComplianceReport = ReportView;
+export type ViolationReport = { readonly violations: readonly ViolationView[]; readonly overdue: number };
+
+export type HIPAAComplianceServicePorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock'>;
+
+const POLL_MS = 500;
+const PAGE = 100;
+
+/**
+ * The compliance use-cases for TypeScript code in the same process. Each method does what its endpoint does. None says
+ * that an installation meets the law: they return evidence.
+ */
+export class HIPAAComplianceService {
+  readonly #ports: HIPAAComplianceServicePorts;
+
+  constructor(ports: HIPAAComplianceServicePorts) {
+    this.#ports = ports;
+  }
+
+  #caller(): Caller {
+    const request = {
+      ip: '',
+      userAgent: '',
+      traceId: currentTraceId() ?? '',
+      traceparent: currentTraceparent() ?? '',
+    };
+    return { kind: 'system', name: 'compliance-service', request };
+  }
+
+  /** Returns every control by its status, as the workers last checked it. */
+  async validateHIPAACompliance(): Promise<ComplianceResult> {
+    const controls = await listControls(this.#ports);
+    const having = (...statuses: readonly ControlView['status'][]): ControlView[] =>
+      controls.filter(({ status }) => statuses.includes(status));
+    return {
+      failed: having('fail', 'error'),
+      unknown: having('unknown'),
+      passed: having('pass'),
+      notApplicable: having('not_applicable'),
+    };
+  }
+
+  /**
+   * Requests a report and waits until a worker has built it, at most `waitSeconds`; the status of the result says whether
+   * it is done. Throws `reports_busy` (409).
+   */
+  async generateComplianceReport({
+    waitSeconds = 600,
+  }: {
+    readonly waitSeconds?: number;
+  } = {}): Promise<ComplianceReport> {
+    const { report_id: id } = await requestReport(this.#ports, this.#caller());
+    const until = this.#ports.clock.monotonic() + waitSeconds * 1_000;
+    let report = await readReport(this.#ports, id);
+    while (report.ended_at === null && this.#ports.clock.monotonic() < until) {
+      await sleep(POLL_MS);
+      report = await readReport(this.#ports, id);
+    }
+    return report;
+  }
+
+  /** Returns the violations that are not resolved, newest first: at most a hundred, one for each control. */
+  async trackComplianceViolations(): Promise<ViolationReport> {
+    const { items } = await listViolations(this.#ports, { limit: PAGE, isUnresolved: true });
+    return { violations: items, overdue: items.filter(({ overdue }) => overdue).length };
+  }
+}
