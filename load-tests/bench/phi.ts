@@ -1,14 +1,16 @@
 // Cost of encrypting and decrypting 1 KB of health data, over raw AES-256-GCM and unwrapping the data key.
+// Counts processor time of this process, which a busy machine distorts far less than elapsed time.
 // Run: node load-tests/bench/phi.ts
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { openPhi, sealPhi, unwrapDataKey, wrapDataKey } from '#services/domain/privacy/phi-envelope.ts';
+import { xaesKey } from '#services/domain/privacy/xaes-256-gcm.ts';
 
 const ROUNDS = 7;
 const CALLS = 5_000;
 const TARGET_MS = 0.2;
 const REWRAPS_PER_SECOND = 10_000;
 
-const kek = randomBytes(32);
+const kek = xaesKey(randomBytes(32));
 const key = randomBytes(32);
 const place = { subjectId: 'patient-1', level: 'standard', version: 1 } as const;
 const wrapped = wrapDataKey(kek, key, place, randomBytes(24));
@@ -39,9 +41,10 @@ const cases: Record<string, { readonly work: () => unknown; readonly baseline?: 
 };
 
 function msOf(work: () => unknown): number {
-  const start = process.hrtime.bigint();
+  const start = process.cpuUsage();
   for (let at = 0; at < CALLS; at += 1) work();
-  return Number(process.hrtime.bigint() - start) / 1e6 / CALLS;
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1_000 / CALLS;
 }
 
 const rounds = new Map<string, number[]>(Object.keys(cases).map((name) => [name, []]));
@@ -64,4 +67,4 @@ for (const [name, { baseline }] of Object.entries(cases)) {
 }
 const perSecond = 1_000 / medianOf('re-wrap');
 if (perSecond < REWRAPS_PER_SECOND) process.exitCode = 1;
-console.log(`re-wrap without SQL      ${Math.round(perSecond)}/s (target ${REWRAPS_PER_SECOND})`);
+console.log(`re-wrap without SQL      ${Math.round(perSecond)} a processor second (target ${REWRAPS_PER_SECOND})`);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openPhi, PhiOpenError, sealPhi, unwrapDataKey, wrapDataKey } from './phi-envelope.ts';
 import { PHI_LEVELS, PHI_PURPOSES, type PhiEnvelope, phiEnvelope } from './phi-shapes.ts';
+import { xaesKey } from './xaes-256-gcm.ts';
 
 const key = randomBytes(32);
 const about = { level: 'standard', subjectId: 'p-1', keyVersion: 1, purpose: 'treatment' } as const;
@@ -116,7 +117,7 @@ describe('the envelope', () => {
 
 describe('a wrapped data key', () => {
   const place = { subjectId: 'p-1', level: 'standard', version: 1 } as const;
-  const kek = randomBytes(32);
+  const kek = xaesKey(randomBytes(32));
 
   test('opens only in its own row and under its own key', () => {
     const wrapped = wrapDataKey(kek, key, place, randomBytes(24));
@@ -127,7 +128,7 @@ describe('a wrapped data key', () => {
       { ...place, version: 2 },
     ])
       expect(() => unwrapDataKey(kek, wrapped, other)).toThrow(PhiOpenError);
-    expect(() => unwrapDataKey(randomBytes(32), wrapped, place)).toThrow(PhiOpenError);
+    expect(() => unwrapDataKey(xaesKey(randomBytes(32)), wrapped, place)).toThrow(PhiOpenError);
   });
 
   test('refuses every changed byte, another length and another format', () => {

@@ -1,5 +1,5 @@
 import type { PhiEnvelope, PhiLevel, PhiPurpose } from './phi-shapes.ts';
-import { KEY_BYTES, NONCE_BYTES, TAG_BYTES, xaesOpen, xaesSeal } from './xaes-256-gcm.ts';
+import { KEY_BYTES, NONCE_BYTES, TAG_BYTES, type XaesKey, xaesKey } from './xaes-256-gcm.ts';
 
 /** What a value is bound to: it opens only with the same subject, purpose, level and key version. */
 type Binding = {
@@ -68,7 +68,7 @@ function opened<T>(work: () => T): T {
 export function sealPhi(dataKey: Uint8Array, binding: Binding, data: unknown, iv: Buffer): PhiEnvelope {
   const text = Buffer.from(JSON.stringify(data));
   const plain = binding.level === 'high' ? padded(text) : text;
-  const { ciphertext, tag } = xaesSeal(dataKey, iv, plain, aadOf(binding));
+  const { ciphertext, tag } = xaesKey(dataKey).seal(iv, plain, aadOf(binding));
   plain.fill(0);
   text.fill(0);
   return {
@@ -88,7 +88,7 @@ export function openPhi(dataKey: Uint8Array, envelope: PhiEnvelope, purpose: Phi
   return opened(() => {
     const sealed = { ciphertext: decoded(envelope.ciphertext), tag: decoded(envelope.tag) };
     const aad = aadOf({ level, subjectId, keyVersion, purpose });
-    const plain = xaesOpen(dataKey, decoded(envelope.iv), sealed, aad);
+    const plain = xaesKey(dataKey).open(decoded(envelope.iv), sealed, aad);
     const text = level === 'high' ? plain.subarray(0, plain.lastIndexOf(END)) : plain;
     const data: unknown = JSON.parse(text.toString('utf8'));
     plain.fill(0);
@@ -101,17 +101,17 @@ export function openPhi(dataKey: Uint8Array, envelope: PhiEnvelope, purpose: Phi
  * @param nonce 24 fresh random bytes
  */
 export function wrapDataKey(
-  keyEncryptionKey: Uint8Array,
+  keyEncryptionKey: XaesKey,
   dataKey: Uint8Array,
   place: DataKeyPlace,
   nonce: Buffer,
 ): string {
-  const { ciphertext, tag } = xaesSeal(keyEncryptionKey, nonce, dataKey, placeOf(place));
+  const { ciphertext, tag } = keyEncryptionKey.seal(nonce, dataKey, placeOf(place));
   return WRAP + Buffer.concat([nonce, tag, ciphertext]).toString('base64url');
 }
 
 /** @throws PhiOpenError */
-export function unwrapDataKey(keyEncryptionKey: Uint8Array, wrapped: string, place: DataKeyPlace): Buffer {
+export function unwrapDataKey(keyEncryptionKey: XaesKey, wrapped: string, place: DataKeyPlace): Buffer {
   return opened(() => {
     const raw = decoded(wrapped.slice(WRAP.length));
     if (!wrapped.startsWith(WRAP) || raw.length !== NONCE_BYTES + TAG_BYTES + KEY_BYTES) throw new PhiOpenError();
@@ -119,6 +119,6 @@ export function unwrapDataKey(keyEncryptionKey: Uint8Array, wrapped: string, pla
       tag: raw.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES),
       ciphertext: raw.subarray(NONCE_BYTES + TAG_BYTES),
     };
-    return xaesOpen(keyEncryptionKey, raw.subarray(0, NONCE_BYTES), sealed, placeOf(place));
+    return keyEncryptionKey.open(raw.subarray(0, NONCE_BYTES), sealed, placeOf(place));
   });
 }

@@ -5,12 +5,12 @@ import type { Caller, Ports, Tx, Vault } from '../ports.ts';
 import { phiKeyCreated } from './audit-events.ts';
 import { phiKeyUnavailable } from './errors.ts';
 import { insertPhiKey, type PhiKeyRow, readNewestPhiKey } from './phi-keys.store.ts';
-import { KEY_BYTES } from './xaes-256-gcm.ts';
+import { KEY_BYTES, type XaesKey, xaesKey } from './xaes-256-gcm.ts';
 
 /** Opens key-encryption keys of health data. */
 export type PhiKeys = {
   /** @throws phiKeyUnavailable (503) when this process has another key-encryption key */
-  open(row: PhiKeyRow): Buffer;
+  open(row: PhiKeyRow): XaesKey;
 };
 export type HasPhiKeys = { readonly phiKeys: PhiKeys };
 
@@ -19,13 +19,15 @@ export type HasPhiKeys = { readonly phiKeys: PhiKeys };
  * does not need the new one.
  */
 export function createPhiKeys(vault: Vault): PhiKeys {
-  const known = new Map<number, { readonly sealed: string; readonly key: Buffer }>();
+  const known = new Map<number, { readonly sealed: string; readonly key: XaesKey }>();
   return {
     open({ version, sealed }) {
       const before = known.get(version);
       if (before?.sealed === sealed) return before.key;
       try {
-        const key = vault.open(sealed, phiKeyContext(version));
+        const plain = vault.open(sealed, phiKeyContext(version));
+        const key = xaesKey(plain);
+        plain.fill(0);
         known.set(version, { sealed, key });
         return key;
       } catch (cause) {

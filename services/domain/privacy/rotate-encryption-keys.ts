@@ -25,7 +25,7 @@ import {
   rewrapDataKeys,
 } from './phi-keys.store.ts';
 import { addPhiKey, createPhiKeys } from './phi-keys.ts';
-import { NONCE_BYTES } from './xaes-256-gcm.ts';
+import { NONCE_BYTES, type XaesKey } from './xaes-256-gcm.ts';
 
 /** Requests the job that re-wraps; never fails, because the timetable runs it anyway. */
 export type HasRotationWake = { readonly wakePhiRotation: () => void };
@@ -120,7 +120,7 @@ export async function rotateEncryptionKeys(
   const phiKeys = createPhiKeys(ports.vault);
   const dataKeys = running.dataKeys ?? (await countOnce(running));
   const keks = new Map((await readPhiKeys(ports.sql)).map((row) => [row.version, phiKeys.open(row)]));
-  const target = keks.get(running.targetVersion) as Buffer;
+  const target = keks.get(running.targetVersion) as XaesKey;
   const endsAt = ports.clock.monotonic() + RUN_MS;
   while (!signal.aborted && ports.clock.monotonic() < endsAt) {
     const older = await readOlderDataKeys(ports.sql, running.targetVersion, BATCH_KEYS);
@@ -129,7 +129,7 @@ export async function rotateEncryptionKeys(
       // A data key was added under the older key since: re-wrap it too.
       continue;
     }
-    const renewed = older.map((row) => rewrapped(row, keks.get(row.kekVersion) as Buffer, target));
+    const renewed = older.map((row) => rewrapped(row, keks.get(row.kekVersion) as XaesKey, target));
     const done = await ports.transact(async (tx) => {
       await fence.hold(tx);
       return rewrapDataKeys(tx, running, renewed);
@@ -157,7 +157,7 @@ export async function rotateEncryptionKeys(
     return count;
   }
 
-  function rewrapped({ id, wrapped: before, ...place }: OlderDataKey, from: Buffer, to: Buffer) {
+  function rewrapped({ id, wrapped: before, ...place }: OlderDataKey, from: XaesKey, to: XaesKey) {
     const key = unwrapDataKey(from, before, place);
     const wrapped = wrapDataKey(to, key, place, ports.random.bytes(NONCE_BYTES));
     key.fill(0);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NONCE_BYTES, xaesOpen, xaesSeal } from './xaes-256-gcm.ts';
+import { NONCE_BYTES, xaesKey } from './xaes-256-gcm.ts';
 
 const NONCE = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWX');
 
@@ -10,7 +10,11 @@ describe('XAES-256-GCM', () => {
     [1, '', 'ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271'],
     [3, 'c2sp.org/XAES-256-GCM', '986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d'],
   ])('gives the bytes of the specification for a key of bytes %i', (byte, aad, expected) => {
-    const { ciphertext, tag } = xaesSeal(Buffer.alloc(32, byte), NONCE, Buffer.from('XAES-256-GCM'), Buffer.from(aad));
+    const { ciphertext, tag } = xaesKey(Buffer.alloc(32, byte)).seal(
+      NONCE,
+      Buffer.from('XAES-256-GCM'),
+      Buffer.from(aad),
+    );
     expect(Buffer.concat([ciphertext, tag]).toString('hex')).toBe(expected);
   });
 
@@ -23,31 +27,31 @@ describe('XAES-256-GCM', () => {
         fc.uint8Array({ maxLength: 200 }),
         fc.uint8Array(),
         (key, nonce, plain, aad) => {
-          const sealed = xaesSeal(key, Buffer.from(nonce), plain, aad);
-          expect(xaesOpen(key, Buffer.from(nonce), sealed, aad)).toEqual(Buffer.from(plain));
+          const sealed = xaesKey(key).seal(Buffer.from(nonce), plain, aad);
+          expect(xaesKey(key).open(Buffer.from(nonce), sealed, aad)).toEqual(Buffer.from(plain));
         },
       ),
     );
   });
 
   test('two nonces that share either half give unrelated ciphertexts', () => {
-    const key = Buffer.alloc(32, 9);
+    const key = xaesKey(Buffer.alloc(32, 9));
     const plain = Buffer.alloc(64);
     const halves = [Buffer.alloc(12, 1), Buffer.alloc(12, 2)] as const;
     const texts = halves.flatMap((first) =>
       halves.map((second) =>
-        xaesSeal(key, Buffer.concat([first, second]), plain, Buffer.alloc(0)).ciphertext.toString('hex'),
+        key.seal(Buffer.concat([first, second]), plain, Buffer.alloc(0)).ciphertext.toString('hex'),
       ),
     );
     expect(new Set(texts).size).toBe(4);
   });
 
   test('refuses keys and nonces of another size, and a short tag', () => {
-    const key = Buffer.alloc(32);
+    const key = xaesKey(Buffer.alloc(32));
     const none = Buffer.alloc(0);
-    expect(() => xaesSeal(Buffer.alloc(16), NONCE, none, none)).toThrow(RangeError);
-    expect(() => xaesSeal(key, Buffer.alloc(NONCE_BYTES - 1), none, none)).toThrow(RangeError);
-    const { ciphertext, tag } = xaesSeal(key, NONCE, Buffer.from('x'), none);
-    expect(() => xaesOpen(key, NONCE, { ciphertext, tag: tag.subarray(0, 4) }, none)).toThrow();
+    expect(() => xaesKey(Buffer.alloc(16))).toThrow(RangeError);
+    expect(() => key.seal(Buffer.alloc(NONCE_BYTES - 1), none, none)).toThrow(RangeError);
+    const { ciphertext, tag } = key.seal(NONCE, Buffer.from('x'), none);
+    expect(() => key.open(NONCE, { ciphertext, tag: tag.subarray(0, 4) }, none)).toThrow();
   });
 });
