@@ -260,6 +260,30 @@ test('clients registers a client that signs with its own keys, from a file or an
   }
 });
 
+test('doctor names a client of the profile fapi2 whose tokens are signed with RS256, and how to change that', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-fapi-'));
+  const file = join(folder, 'jwks.json');
+  await writeFile(file, JSON.stringify({ keys: [newAssertionMaker().jwk] }));
+  const { client_id } = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
+  await rm(folder, { recursive: true });
+  // As a client was registered while only RS256 signed.
+  await ports.raw(`UPDATE oauth_clients SET "idTokenSignedResponseAlg" = NULL WHERE "clientId" = $1`, [client_id]);
+  const clients = async () => {
+    const { checks } = JSON.parse((await sallyport('doctor', '--json')).out);
+    return checks.find(({ name }: { name: string }) => name === 'clients');
+  };
+  expect(await clients()).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining(`FAPI 2.0 tokens signed with RS256 for ${client_id}`),
+    fix: expect.stringContaining(`clients update ${client_id} --profile fapi2`),
+  });
+  expect(await json('clients', 'update', client_id, '--profile', 'fapi2', ...reason)).toMatchObject({
+    id_token_signed_response_alg: 'EdDSA',
+  });
+  expect((await clients()).evidence).not.toContain(client_id);
+  await json('clients', 'delete', client_id, ...reason);
+});
+
 test('doctor fails while no key signs with an algorithm that clients are registered for', async () => {
   const algorithms = ['--access-token-alg', 'EdDSA'];
   const { client_id } = await json('clients', 'create', 'Waiting', ...algorithms, ...reason);

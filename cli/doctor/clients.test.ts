@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { clientsResult } from './clients.ts';
 
 test('passes while every client must use PKCE', () => {
-  expect(clientsResult({ clients: 3, withoutPkce: [] })).toEqual({
+  expect(clientsResult({ clients: 3, withoutPkce: [], fapiWithRs256: [] })).toEqual({
     result: 'pass',
     evidence: '3 registered, PKCE required of all',
   });
@@ -12,9 +12,18 @@ test.each([
   [['a', 'b'], 'PKCE optional for a, b'],
   [['a', 'b', 'c', 'd', 'e', 'f', 'g'], 'PKCE optional for a, b, c, d, e and 2 more'],
 ])('names the clients that may do without PKCE, and how to require it: %j', (withoutPkce, evidence) => {
-  expect(clientsResult({ clients: 9, withoutPkce })).toEqual({
+  expect(clientsResult({ clients: 9, withoutPkce, fapiWithRs256: [] })).toEqual({
     result: 'warn',
     evidence: `9 registered, ${evidence}`,
     fix: expect.stringContaining('clients update a --pkce required'),
+  });
+});
+
+test('names first the clients of the profile fapi2 whose tokens are signed with RS256', () => {
+  const fapiWithRs256 = ['bank', 'b', 'c', 'd', 'e', 'f'];
+  expect(clientsResult({ clients: 9, withoutPkce: ['a'], fapiWithRs256 })).toEqual({
+    result: 'warn',
+    evidence: '9 registered, FAPI 2.0 tokens signed with RS256 for bank, b, c, d, e and 1 more',
+    fix: expect.stringContaining('clients update bank --profile fapi2'),
   });
 });

@@ -1,3 +1,4 @@
+import { ACCESS_PURPOSE } from '#services/domain/keys/key-timeline.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
@@ -7,7 +8,12 @@ const NAMED = 5;
 /** Reads every client; there are few, and copies read them all too. */
 const clientFacts = defineStatement(
   'doctorClientFacts',
-  `SELECT count(*)::int AS clients, coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE NOT "requirePKCE"), '{}') AS "withoutPkce"
+  `SELECT count(*)::int AS clients,
+     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE NOT "requirePKCE"), '{}') AS "withoutPkce",
+     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE profile = 'fapi2'
+       AND ("idTokenSignedResponseAlg" IS NULL OR "accessTokenSignedResponseAlg" IS NULL)
+       AND EXISTS (SELECT FROM jwks WHERE purpose = '${ACCESS_PURPOSE}' AND alg = 'RS256' AND compromised_at IS NULL
+         AND signs @> clock_timestamp())), '{}') AS "fapiWithRs256"
    FROM oauth_clients`,
 );
 
@@ -15,19 +21,29 @@ export type ClientFacts = {
   readonly clients: number;
   /** Ids of the clients that may request codes without PKCE. */
   readonly withoutPkce: readonly string[];
+  /** Ids of the clients of the profile `fapi2` whose tokens are signed with RS256, the default now. */
+  readonly fapiWithRs256: readonly string[];
 };
 
-export function clientsResult({ clients, withoutPkce }: ClientFacts): Result {
+function namesOf(clientIds: readonly string[]): string {
+  const rest = clientIds.length - NAMED;
+  return `${clientIds.slice(0, NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
+export function clientsResult({ clients, withoutPkce, fapiWithRs256 }: ClientFacts): Result {
+  if (fapiWithRs256.length > 0)
+    return warn(
+      `${clients} registered, FAPI 2.0 tokens signed with RS256 for ${namesOf(fapiWithRs256)}`,
+      `set JWT_ADDITIONAL_ALGORITHMS=ES256 and restart; when its key signs: npx sallyport clients update ${fapiWithRs256[0]} --profile fapi2 --reason <why>`,
+    );
   if (withoutPkce.length === 0) return pass(`${clients} registered, PKCE required of all`);
-  const named = withoutPkce.slice(0, NAMED).join(', ');
-  const rest = withoutPkce.length - NAMED;
   return warn(
-    `${clients} registered, PKCE optional for ${named}${rest > 0 ? ` and ${rest} more` : ''}`,
+    `${clients} registered, PKCE optional for ${namesOf(withoutPkce)}`,
     `when the client sends a code_challenge: npx sallyport clients update ${withoutPkce[0]} --pkce required --reason <why>`,
   );
 }
 
-/** Shows the clients that an administrator exempted from a protection. */
+/** Shows the clients that an administrator exempted from a protection, or that do not get what their profile promises. */
 export const clientsCheck: Check = {
   name: 'clients',
   needs: 'databaseUrl',
