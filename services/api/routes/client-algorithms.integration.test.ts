@@ -94,6 +94,9 @@ describe('algorithms of clients', () => {
     expect((await by('PATCH', path, { profile: 'fapi2', reason })).body).toMatchObject({ profile: 'fapi2', ...es256 });
     const refused = await by('PATCH', path, { access_token_signed_response_alg: 'RS256', reason });
     expect([refused.status, refused.body.code]).toEqual([400, 'client_settings_conflict']);
+    // The default of the installation is RS256.
+    const unset = { access_token_signed_response_alg: null, id_token_signed_response_alg: null, reason };
+    expect((await by('PATCH', path, unset)).body).toMatchObject({ profile: 'fapi2', ...es256 });
   });
 
   test('that are not signed here are refused with those that are', async () => {

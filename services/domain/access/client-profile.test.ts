@@ -4,6 +4,7 @@ import { assertSettingsAgree } from './assert-settings-agree.ts';
 import {
   type AlgorithmChanges,
   algorithmsAfter,
+  type ClientAlgorithms,
   PLAIN_SETTINGS,
   type ProfileChanges,
   settingsAfter,
@@ -49,26 +50,35 @@ test('tokens of a client that authenticates by certificate are bound to it, unle
 
 const DEFAULT = { idTokenAlgorithm: null, accessTokenAlgorithm: null } as const;
 const ES256 = { idTokenAlgorithm: 'ES256', accessTokenAlgorithm: 'ES256' } as const;
+const after = (
+  before: ClientAlgorithms,
+  changes: Parameters<typeof algorithmsAfter>[1],
+  signed: Parameters<typeof algorithmsAfter>[2],
+) => algorithmsAfter({ ...before, profile: 'default' }, changes, signed);
 
 test('the profile fapi2 gives a client an algorithm that FAPI 2.0 allows, if one signs here and the change names none', () => {
   const fapi = { profile: 'fapi2' } as const;
-  expect(algorithmsAfter(DEFAULT, fapi, ['RS256', 'ES256', 'EdDSA'])).toEqual(ES256);
+  expect(after(DEFAULT, fapi, ['RS256', 'ES256', 'EdDSA'])).toEqual(ES256);
   const rs = { idTokenAlgorithm: 'RS256', accessTokenAlgorithm: 'EdDSA' } as const;
-  expect(algorithmsAfter(rs, fapi, ['RS256', 'ES256'])).toEqual({ ...rs, idTokenAlgorithm: 'ES256' });
-  expect(algorithmsAfter(DEFAULT, { ...fapi, idTokenAlgorithm: null }, ['ES256'])).toEqual({
-    idTokenAlgorithm: null,
-    accessTokenAlgorithm: 'ES256',
-  });
-  expect(algorithmsAfter(rs, fapi, ['RS256'])).toEqual(rs);
-  expect(algorithmsAfter(DEFAULT, fapi, ['RS256'])).toEqual(DEFAULT);
+  expect(after(rs, fapi, ['RS256', 'ES256'])).toEqual({ ...rs, idTokenAlgorithm: 'ES256' });
+  expect(after(rs, fapi, ['RS256'])).toEqual(rs);
+  expect(after(DEFAULT, fapi, ['RS256'])).toEqual(DEFAULT);
 });
 
 test('any other change of a client changes only the algorithms that it names', () => {
-  expect(algorithmsAfter(DEFAULT, {}, ['ES256'])).toEqual(DEFAULT);
-  expect(algorithmsAfter(ES256, { profile: 'default', accessTokenAlgorithm: null }, ['RS256'])).toEqual({
+  expect(after(DEFAULT, {}, ['ES256'])).toEqual(DEFAULT);
+  expect(after(ES256, { profile: 'default', accessTokenAlgorithm: null }, ['RS256'])).toEqual({
     ...ES256,
     accessTokenAlgorithm: null,
   });
+});
+
+test('no change of a client of the profile fapi2 gives it the default of the installation, which may be RS256', () => {
+  const own = { ...ES256, profile: 'fapi2' } as const;
+  expect(algorithmsAfter(own, DEFAULT, ['RS256', 'ES256'])).toEqual(ES256);
+  expect(after(DEFAULT, { ...DEFAULT, profile: 'fapi2' }, ['RS256', 'ES256'])).toEqual(ES256);
+  expect(algorithmsAfter(own, DEFAULT, ['RS256'])).toEqual(DEFAULT);
+  expect(algorithmsAfter(own, { ...DEFAULT, profile: 'default' }, ['RS256', 'ES256'])).toEqual(DEFAULT);
 });
 
 test('a change keeps what it does not name, and leaving the profile changes nothing else', () => {
@@ -85,7 +95,7 @@ describe('a client of the profile fapi2', () => {
     outcomeOfCall(() =>
       assertSettingsAgree({
         ...settingsAfter(FAPI, changes, authMethod),
-        ...algorithmsAfter(DEFAULT, changes, []),
+        ...after(DEFAULT, changes, []),
         authMethod,
         origin: 'admin',
       }),

@@ -65,19 +65,22 @@ export type AlgorithmChanges = { readonly [Member in keyof ClientAlgorithms]?: C
 
 /**
  * The algorithms after a change. FAPI 2.0 §5.4.1 forbids RS256: naming `fapi2` gives the client another algorithm that
- * signs here, as far as the change does not name one, so that a later change of the default does not reach it.
+ * signs here, as far as the change does not name one, so that a later change of the default does not reach it. While the
+ * client has the profile, null gives it that algorithm too, because the default may be RS256.
  * @param signed the algorithms that a client can be registered for
  */
 export function algorithmsAfter(
-  before: ClientAlgorithms,
+  before: ClientAlgorithms & Pick<ProfileSettings, 'profile'>,
   changes: AlgorithmChanges & Pick<ProfileChanges, 'profile'>,
   signed: readonly AsymmetricAlgorithm[],
 ): ClientAlgorithms {
-  const own = changes.profile === 'fapi2' ? signed.find((algorithm) => algorithm !== 'RS256') : undefined;
+  const isFapi = (changes.profile ?? before.profile) === 'fapi2';
+  const own = isFapi ? (signed.find((algorithm) => algorithm !== 'RS256') ?? null) : null;
   const after = (member: keyof ClientAlgorithms): AsymmetricAlgorithm | null => {
     const [asked, kept] = [changes[member], before[member]];
-    if (asked !== undefined) return asked;
-    return kept === null || kept === 'RS256' ? (own ?? kept) : kept;
+    if (asked !== undefined) return asked ?? own;
+    const isToReplace = changes.profile === 'fapi2' && (kept === null || kept === 'RS256');
+    return isToReplace ? (own ?? kept) : kept;
   };
   return { idTokenAlgorithm: after('idTokenAlgorithm'), accessTokenAlgorithm: after('accessTokenAlgorithm') };
 }

@@ -32,7 +32,7 @@ import { type GivenAuthentication, storedAuthentication } from './stored-authent
 
 export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
 type Act = { readonly clientId: string; readonly reason: string };
-const DEFAULT_ALGORITHMS = { idTokenAlgorithm: null, accessTokenAlgorithm: null } as const;
+const DEFAULT_ALGORITHMS = { idTokenAlgorithm: null, accessTokenAlgorithm: null, profile: 'default' } as const;
 export type RegisterClientInput = CreateClientInput & {
   readonly redirectUris: readonly string[];
   readonly reason: string;
