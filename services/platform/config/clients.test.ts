@@ -8,6 +8,7 @@ test('self-registration and client documents are off by default, and such client
     registration: 'off',
     readsDocuments: false,
     documentsPrivate: false,
+    logoutPrivate: false,
     scopes: ['openid', 'profile', 'email', 'offline_access'],
     audiences: [],
   });
