@@ -161,6 +161,21 @@ describe('rotation', () => {
     expect((await rowsOf('access:ES256')).map(({ until }) => until !== null)).toEqual([true]);
   });
 
+  test('by the job goes on when a start stops an algorithm meanwhile', async () => {
+    await harness.age(31 * DAY_SECONDS);
+    const { transact } = harness.ports;
+    let transactions = 0;
+    // The first transaction rotates the default key, the second would rotate the ES256 key.
+    const stopsBetween: typeof transact = async (work) => {
+      transactions += 1;
+      if (transactions === 2) await harness.start();
+      return transact(work);
+    };
+    const { published } = await advanceKeyRing({ ...harness.ports, transact: stopsBetween }, testCaller);
+    expect(published).toEqual([(await rowsOf('access'))[1]?.id]);
+    expect((await rowsOf('access:ES256')).map(({ until }) => until !== null)).toEqual([true]);
+  });
+
   test('that is overdue is named with its algorithm', async () => {
     await harness.age(31 * DAY_SECONDS);
     await advanceKeyRing(harness.ports, testCaller);

@@ -14,7 +14,16 @@ import {
   type RotationPlan,
 } from './key-timeline.ts';
 import { type KeyView, keyViewOf } from './key-view.ts';
-import { lockKeys, readDatabaseClock, readKey, readKeys, readKeysOf, readPolicy, setKeyRange } from './keys.store.ts';
+import {
+  type KeyRow,
+  lockKeys,
+  readDatabaseClock,
+  readKey,
+  readKeys,
+  readKeysOf,
+  readPolicy,
+  setKeyRange,
+} from './keys.store.ts';
 import { assertVaultFits, publishKey } from './publish-key.ts';
 
 /** Called after commit: this copy loads its ring, and the other copies are notified to poll. */
@@ -102,10 +111,13 @@ async function rotate(ports: RotatePorts, { purpose, onlyWhenDue }: Rotation, ca
       const nowMs = await lockKeys(tx);
       await assertVaultFits(tx, ports.vault);
       const present = await readKeysOf(tx, purpose);
-      // A start without the algorithm has stopped its keys: a rotation must not bring it back.
-      if (purpose !== ACCESS_PURPOSE && !openEnded(present))
+      // A start without the algorithm has stopped its keys: a rotation must not bring it back, and none is due.
+      const isStopped = purpose !== ACCESS_PURPOSE && !openEnded(present);
+      if (isStopped && !onlyWhenDue)
         throw signingAlgorithmRefused({ detail: 'The settings no longer list this algorithm.' });
-      const current = planRotation(present, policy, nowMs, onlyWhenDue);
+      const current: RotationPlan = isStopped
+        ? { kind: 'not_due', kid: (present.at(-1) as KeyRow).kid }
+        : planRotation(present, policy, nowMs, onlyWhenDue);
       const kid = current.kind === 'publish' ? await apply(tx, current, spare, policy, nowMs, caller) : current.kid;
       const key = kid === null ? undefined : await readKey(tx, kid);
       if (key === undefined) return null;
