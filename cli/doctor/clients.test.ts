@@ -19,11 +19,11 @@ test.each([
   });
 });
 
-test('names first the clients of the profile fapi2 whose tokens are signed with RS256', () => {
+test('names clients of the profile fapi2 whose tokens are signed with RS256, beside those without PKCE', () => {
   const fapiWithRs256 = ['bank', 'b', 'c', 'd', 'e', 'f'];
   expect(clientsResult({ clients: 9, withoutPkce: ['a'], fapiWithRs256 })).toEqual({
     result: 'warn',
-    evidence: '9 registered, FAPI 2.0 tokens signed with RS256 for bank, b, c, d, e and 1 more',
+    evidence: '9 registered, FAPI 2.0 tokens signed with RS256 for bank, b, c, d, e and 1 more, PKCE optional for a',
     fix: expect.stringContaining('clients update bank --profile fapi2'),
   });
 });

@@ -30,17 +30,21 @@ function namesOf(clientIds: readonly string[]): string {
   return `${clientIds.slice(0, NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
 
+const withRs256Fix = (clientId: string): string =>
+  `set JWT_ADDITIONAL_ALGORITHMS=ES256 and restart; when its key signs: npx sallyport clients update ${clientId} --profile fapi2 --reason <why>`;
+const withoutPkceFix = (clientId: string): string =>
+  `when the client sends a code_challenge: npx sallyport clients update ${clientId} --pkce required --reason <why>`;
+
 export function clientsResult({ clients, withoutPkce, fapiWithRs256 }: ClientFacts): Result {
-  if (fapiWithRs256.length > 0)
-    return warn(
-      `${clients} registered, FAPI 2.0 tokens signed with RS256 for ${namesOf(fapiWithRs256)}`,
-      `set JWT_ADDITIONAL_ALGORITHMS=ES256 and restart; when its key signs: npx sallyport clients update ${fapiWithRs256[0]} --profile fapi2 --reason <why>`,
-    );
-  if (withoutPkce.length === 0) return pass(`${clients} registered, PKCE required of all`);
-  return warn(
-    `${clients} registered, PKCE optional for ${namesOf(withoutPkce)}`,
-    `when the client sends a code_challenge: npx sallyport clients update ${withoutPkce[0]} --pkce required --reason <why>`,
-  );
+  const [fapi] = fapiWithRs256;
+  const [exempt] = withoutPkce;
+  const evidence = [
+    `${clients} registered`,
+    ...(fapi === undefined ? [] : [`FAPI 2.0 tokens signed with RS256 for ${namesOf(fapiWithRs256)}`]),
+    exempt === undefined ? 'PKCE required of all' : `PKCE optional for ${namesOf(withoutPkce)}`,
+  ].join(', ');
+  if (fapi !== undefined) return warn(evidence, withRs256Fix(fapi));
+  return exempt === undefined ? pass(evidence) : warn(evidence, withoutPkceFix(exempt));
 }
 
 /** Shows the clients that an administrator exempted from a protection, or that do not get what their profile promises. */
