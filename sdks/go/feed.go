@@ -1,0 +1,153 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	firstFeedWait   = 250 * time.Millisecond
+	longestFeedWait = 5 * time.Second
+)
+
+// feedReader reads the feed as Options.Feed says.
+type feedReader struct {
+	settings    *settings
+	keys        *keyStore
+	revocations *revocations
+	// onAnswer gets each answer that was taken, for a file; nil for none.
+	onAnswer func(jws string)
+	file     fileReader
+	reading  flight
+	closing  context.Context
+	close    context.CancelFunc
+
+	mutex      sync.Mutex
+	failures   int
+	retryAfter time.Duration
+}
+
+func newFeedReader(s *settings, keys *keyStore, r *revocations, onAnswer func(string)) *feedReader {
+	closing, cancel := context.WithCancel(context.Background())
+	return &feedReader{settings: s, keys: keys, revocations: r, onAnswer: onAnswer, closing: closing, close: cancel}
+}
+
+func (f *feedReader) take(jws string) (bool, error) {
+	isComplete, err := f.revocations.read(jws, false)
+	if err == nil && f.onAnswer != nil {
+		f.onAnswer(jws)
+	}
+	return isComplete, err
+}
+
+// poll reads the parts of an answer up to the newest epoch.
+func (f *feedReader) poll() error {
+	for part := 0; part < limitFeedParts; part++ {
+		query := f.revocations.query()
+		text, _, err := f.settings.fetch(http.MethodGet, "/v1/revocations", query, f.settings.authorized(), "", limitFeedAnswerBytes)
+		if err != nil {
+			return err
+		}
+		if isComplete, err := f.take(text); err != nil || isComplete {
+			return err
+		}
+	}
+	return &unavailable{message: "the revocation feed has no end"}
+}
+
+func (f *feedReader) reportRead() {
+	epoch, _, entries := f.revocations.state()
+	f.settings.OnEvent(Event{Type: "feed_read", Epoch: epoch, Entries: entries})
+}
+
+func (f *feedReader) attempt(work func() error) bool {
+	err := work()
+	f.mutex.Lock()
+	f.retryAfter = 0
+	if err == nil {
+		f.failures = 0
+	} else {
+		f.failures++
+		var gone *unavailable
+		if errors.As(err, &gone) {
+			f.retryAfter = gone.retryAfter
+		}
+	}
+	f.mutex.Unlock()
+	if err != nil && f.closing.Err() == nil {
+		f.settings.OnEvent(Event{Type: "feed_failed", Err: err})
+	}
+	return err == nil
+}
+
+// readOnce reads what is new; calls meanwhile share it. It returns whether the feed was read to its end.
+func (f *feedReader) readOnce(ctx context.Context) bool {
+	if f.closing.Err() != nil {
+		return false
+	}
+	return f.reading.start(func() bool {
+		return f.attempt(func() error {
+			read := f.poll
+			if f.settings.Feed == FeedFile {
+				read = f.readFile
+			}
+			if err := read(); err != nil {
+				return err
+			}
+			f.reportRead()
+			return nil
+		})
+	}).wait(ctx)
+}
+
+// wait doubles with each failure, and differs between verifiers. A stream that has ended is not opened again at once.
+func (f *feedReader) wait() time.Duration {
+	half := 0.5 + rand.Float64()/2
+	regular := f.settings.FeedInterval
+	if f.settings.Feed == FeedSSE {
+		regular = time.Duration(float64(firstFeedWait) * half)
+	}
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.failures == 0 {
+		return regular
+	}
+	grown := math.Min(float64(longestFeedWait), float64(firstFeedWait)*math.Exp2(math.Min(float64(f.failures), 10)))
+	return max(f.retryAfter, regular, time.Duration(grown*half))
+}
+
+// start goes on reading until close.
+func (f *feedReader) start() {
+	if f.settings.Feed == FeedOff {
+		return
+	}
+	go func() {
+		wait := f.settings.FeedInterval
+		if f.settings.Feed == FeedSSE {
+			wait = 0
+		}
+		for {
+			timer := time.NewTimer(wait)
+			select {
+			case <-f.closing.Done():
+				timer.Stop()
+				return
+			case <-timer.C:
+			}
+			if f.settings.Feed != FeedFile {
+				f.keys.renewWhenDue()
+			}
+			if f.settings.Feed == FeedSSE {
+				f.attempt(f.followStream)
+			} else {
+				f.readOnce(f.closing)
+			}
+			wait = f.wait()
+		}
+	}()
+}

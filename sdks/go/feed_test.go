@@ -1,0 +1,184 @@
+package verifier_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	verifier "sallyport.example/verifier"
+	"sallyport.example/verifier/sallyporttest"
+)
+
+func TestARevocationReachesACachedTokenWithinASecond(t *testing.T) {
+	for _, feed := range []string{verifier.FeedPoll, verifier.FeedSSE} {
+		feed := feed
+		t.Run(feed, func(t *testing.T) {
+			t.Parallel()
+			issuer := sallyporttest.New(sallyporttest.Config{})
+			v, _ := open(t, changed(issuer, func(o *verifier.Options) { o.Feed = feed }))
+			token, other := issuer.Mint(nil), issuer.Mint(nil)
+			expect(t, "before", codeOf(v, token), verifier.CodeActive)
+			expect(t, "other before", codeOf(v, other), verifier.CodeActive)
+			if feed == verifier.FeedSSE {
+				eventually(t, "the stream is open", func() bool { return issuer.Requests("/v1/revocations/stream") > 0 })
+			}
+			issuer.RevokeToken(token)
+			took := eventually(t, "revoked", func() bool { return codeOf(v, token) == verifier.CodeRevoked })
+			if took > time.Second {
+				t.Errorf("it took %v", took)
+			}
+			expect(t, "other after", codeOf(v, other), verifier.CodeActive)
+			expect(t, "introspections", issuer.Requests("/oauth2/introspect"), 0)
+		})
+	}
+}
+
+func TestEveryKindOfRevocation(t *testing.T) {
+	for _, one := range []struct {
+		revocation sallyporttest.Revocation
+		code       verifier.Code
+	}{
+		{sallyporttest.Revocation{Kind: "sid", Value: "session-1"}, verifier.CodeSessionEnded},
+		{sallyporttest.Revocation{Kind: "family", Value: "family-1"}, verifier.CodeRevoked},
+		{sallyporttest.Revocation{Kind: "family", Value: "family-1", Reason: "refresh_token_reused"}, verifier.CodeFamilyReused},
+		{sallyporttest.Revocation{Kind: "user", Value: "user-1"}, verifier.CodeRevoked},
+		{sallyporttest.Revocation{Kind: "client", Value: "client-1"}, verifier.CodeRevoked},
+		{sallyporttest.Revocation{Kind: "user", Value: "user-2"}, verifier.CodeActive},
+	} {
+		issuer := sallyporttest.New(sallyporttest.Config{})
+		v, _ := open(t, issuer.Options())
+		token := issuer.Mint(nil)
+		expect(t, "before", codeOf(v, token), verifier.CodeActive)
+		issuer.Revoke(one.revocation)
+		v.Refresh(background)
+		expect(t, one.revocation.Kind+" "+one.revocation.Value, codeOf(v, token), one.code)
+	}
+}
+
+func TestARequestDoesNoIOWhileKeysAndRevocationsAreFresh(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, changed(issuer, func(o *verifier.Options) { o.FeedInterval = time.Minute }))
+	expect(t, "ready", v.Ready(background), nil)
+	for i := 0; i < 100; i++ {
+		expect(t, "token", codeOf(v, issuer.Mint(nil)), verifier.CodeActive)
+	}
+	expect(t, "key sets", issuer.Requests("/.well-known/jwks.json"), 1)
+	expect(t, "feed", issuer.Requests("/v1/revocations"), 1)
+}
+
+func TestOnStale(t *testing.T) {
+	for _, one := range []struct {
+		onStale          string
+		token, whenAsked verifier.Code
+	}{
+		{verifier.OnStaleFail, verifier.CodeRevocationStateStale, verifier.CodeRevocationStateStale},
+		{verifier.OnStaleServe, verifier.CodeActive, verifier.CodeActive},
+		{verifier.OnStaleIntrospect, verifier.CodeRevocationStateStale, verifier.CodeActive},
+	} {
+		t.Run(one.onStale, func(t *testing.T) {
+			issuer := sallyporttest.New(sallyporttest.Config{})
+			isFeedDown := make(chan struct{})
+			v, _ := open(t, changed(issuer, func(o *verifier.Options) {
+				o.OnStale, o.FeedInterval = one.onStale, time.Minute
+				o.Transport = roundTrip(func(request *http.Request) (*http.Response, error) {
+					select {
+					case <-isFeedDown:
+						if request.URL.Path == "/v1/revocations" {
+							return answer(500, ""), nil
+						}
+					default:
+					}
+					return issuer.RoundTrip(request)
+				})
+			}))
+			token, revoked := issuer.Mint(nil), issuer.Mint(nil)
+			expect(t, "fresh", codeOf(v, token), verifier.CodeActive)
+			expect(t, "fresh", codeOf(v, revoked), verifier.CodeActive)
+			close(isFeedDown)
+			issuer.RevokeToken(revoked)
+			issuer.Advance(61 * time.Second)
+			expect(t, "within maxStale", codeOf(v, token), verifier.CodeActive)
+			issuer.Advance(2 * time.Second)
+			expect(t, "API reachable", codeOf(v, token), one.whenAsked)
+			if one.onStale == verifier.OnStaleIntrospect {
+				expect(t, "a revoked token", codeOf(v, revoked), verifier.CodeRevoked)
+			}
+			issuer.GoStale()
+			issuer.Advance(2 * time.Second)
+			expect(t, "API down", codeOf(v, token), one.token)
+			expect(t, "a forged token", codeOf(v, token[:len(token)-4]+"AAAA") == verifier.CodeActive, false)
+		})
+	}
+}
+
+func TestServeAcceptsNothingBeforeAnythingWasRead(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, changed(issuer, func(o *verifier.Options) { o.OnStale = verifier.OnStaleServe }))
+	token := issuer.Mint(nil)
+	issuer.GoStale()
+	expect(t, "cold", codeOf(v, token), verifier.CodeKeyRingBehind)
+	expect(t, "ready", verifier.CodeOf(v.Ready(background)), verifier.CodeKeyRingBehind)
+	issuer.Recover()
+	issuer.Advance(2 * time.Second)
+	expect(t, "recovered", codeOf(v, token), verifier.CodeActive)
+}
+
+func TestACallerThatLeavesIsNotKeptWaiting(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, changed(issuer, func(o *verifier.Options) {
+		o.Transport = roundTrip(func(request *http.Request) (*http.Response, error) {
+			<-request.Context().Done()
+			return nil, request.Context().Err()
+		})
+	}))
+	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
+	defer cancel()
+	started := time.Now()
+	_, err := v.Verify(ctx, issuer.Mint(nil), verifier.Requirements{})
+	expect(t, "code", verifier.CodeOf(err), verifier.CodeKeyRingBehind)
+	if took := time.Since(started); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAnotherIncarnationReplacesTheState(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, issuer.Options())
+	token := issuer.Mint(nil)
+	issuer.RevokeToken(token)
+	expect(t, "revoked", codeOf(v, token), verifier.CodeRevoked)
+	issuer.Advance(time.Second)
+	issuer.Restore()
+	expect(t, "read", v.Refresh(background), true)
+	expect(t, "restored", codeOf(v, token), verifier.CodeActive)
+	expect(t, "revocations", v.State().Revocations, 0)
+}
+
+func TestExpiredRevocationsLeaveTheMemory(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, issuer.Options())
+	issuer.Revoke(sallyporttest.Revocation{Kind: "family", Value: "f", Reason: "refresh_token_reused"})
+	issuer.Revoke(sallyporttest.Revocation{Kind: "user", Value: "u"})
+	v.Refresh(background)
+	expect(t, "before", v.State().Revocations, 2)
+	issuer.Advance(2 * time.Hour)
+	v.Refresh(background)
+	expect(t, "after", v.State().Revocations, 0)
+}
+
+func TestASilentStreamIsOpenedAgain(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, seen := open(t, changed(issuer, func(o *verifier.Options) {
+		o.Feed, o.Timeout = verifier.FeedSSE, 50*time.Millisecond
+		o.Transport = roundTrip(func(request *http.Request) (*http.Response, error) {
+			if request.URL.Path == "/v1/revocations/stream" {
+				<-request.Context().Done()
+				return nil, request.Context().Err()
+			}
+			return issuer.RoundTrip(request)
+		})
+	}))
+	expect(t, "token", codeOf(v, issuer.Mint(nil)), verifier.CodeActive)
+	eventually(t, "two attempts", func() bool { return len(seen.failures("feed_failed")) >= 2 })
+}

@@ -1,0 +1,3 @@
+module sallyport.example/verifier
+
+go 1.21

@@ -1,0 +1,158 @@
+package verifier
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// Waiting times after failed fetches, seconds.
+const firstKeyWait, longestKeyWait = 1, 30
+
+// loadedKeys are the keys of one reading. They are replaced as a whole, so requests read them without a lock.
+type loadedKeys struct {
+	set keySet
+	// text is the set as it was read.
+	text string
+	// Unix seconds.
+	loadedAt float64
+	// By the clock that is never set back.
+	freshUntilMonotonic float64
+}
+
+// keyStore has the published keys in memory.
+type keyStore struct {
+	settings *settings
+	loaded   atomic.Pointer[loadedKeys]
+	fetching flight
+
+	mutex        sync.Mutex
+	triedAt      float64
+	dueAt        float64
+	unknownKidAt float64
+	failures     int
+}
+
+func newKeyStore(s *settings) *keyStore {
+	never := math.Inf(-1)
+	return &keyStore{settings: s, triedAt: never, dueAt: never, unknownKidAt: never}
+}
+
+// find gives the key of a kid; nil for a published key that is not for us, false for an unknown kid. No I/O.
+func (k *keyStore) find(kid string) (*knownKey, bool) {
+	loaded := k.loaded.Load()
+	if loaded == nil {
+		return nil, false
+	}
+	known, ok := loaded.set[kid]
+	return known, ok
+}
+
+func (k *keyStore) isLoaded() bool { return k.loaded.Load() != nil }
+
+// isFresh tells whether keys were loaded, and are not older than JWKSTTL and MaxStale together.
+func (k *keyStore) isFresh() bool {
+	loaded := k.loaded.Load()
+	if loaded == nil {
+		return false
+	}
+	life := (k.settings.JWKSTTL + k.settings.MaxStale).Seconds()
+	return k.settings.nowSeconds() <= loaded.loadedAt+life && monotonicSeconds() <= loaded.freshUntilMonotonic
+}
+
+// isBehind tells whether the last fetch failed, so that a newer key may be missing.
+func (k *keyStore) isBehind() bool {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return k.failures > 0
+}
+
+// load takes a set of this age, seconds.
+func (k *keyStore) load(text string, age, ttl float64) error {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	var before keySet
+	if loaded := k.loaded.Load(); loaded != nil {
+		before = loaded.set
+	}
+	set, err := importKeys(text, before)
+	if err != nil {
+		return err
+	}
+	life := (k.settings.JWKSTTL + k.settings.MaxStale).Seconds()
+	loadedAt := k.settings.nowSeconds() - age
+	k.loaded.Store(&loadedKeys{
+		set: set, text: text, loadedAt: loadedAt, freshUntilMonotonic: monotonicSeconds() - age + life,
+	})
+	k.dueAt = loadedAt + ttl
+	k.failures = 0
+	return nil
+}
+
+var maxAge = regexp.MustCompile(`(?i)(?:^|[ ,])max-age=(\d{1,9})`)
+
+func maxAgeOf(header http.Header) float64 {
+	found := maxAge.FindStringSubmatch(header.Get("Cache-Control"))
+	if found == nil {
+		return math.Inf(1)
+	}
+	seconds, _ := strconv.Atoi(found[1])
+	return math.Max(1, float64(seconds))
+}
+
+func (k *keyStore) fetchSet() bool {
+	s := k.settings
+	k.mutex.Lock()
+	k.triedAt = s.nowSeconds()
+	k.mutex.Unlock()
+	header := http.Header{"Accept": {"application/json"}}
+	text, answered, err := s.fetch(http.MethodGet, "/.well-known/jwks.json", "", header, "", limitKeySetBytes)
+	if err == nil {
+		err = k.load(text, 0, math.Min(s.JWKSTTL.Seconds(), maxAgeOf(answered)))
+	}
+	if err != nil {
+		k.mutex.Lock()
+		k.failures++
+		wait := math.Min(longestKeyWait, firstKeyWait*math.Exp2(float64(k.failures-1)))
+		k.dueAt = s.nowSeconds() + wait
+		k.mutex.Unlock()
+		s.OnEvent(Event{Type: "keys_failed", Err: err})
+		return false
+	}
+	s.OnEvent(Event{Type: "keys_loaded", Keys: len(k.loaded.Load().set)})
+	return true
+}
+
+// renew fetches the set; calls during a fetch share it.
+func (k *keyStore) renew(ctx context.Context) bool { return k.fetching.start(k.fetchSet).wait(ctx) }
+
+// renewWhenDue fetches the set in the background once its time is over. It returns at once.
+func (k *keyStore) renewWhenDue() {
+	now := k.settings.nowSeconds()
+	k.mutex.Lock()
+	// A clock that was set back must not put off what is due.
+	isDue := now >= k.dueAt || now < k.triedAt
+	k.mutex.Unlock()
+	if isDue {
+		k.fetching.start(k.fetchSet)
+	}
+}
+
+// renewForUnknownKid fetches for a kid that is in no set yet, unless a fetch for another such kid was just made.
+func (k *keyStore) renewForUnknownKid(ctx context.Context) {
+	now := k.settings.nowSeconds()
+	k.mutex.Lock()
+	passed := now - k.unknownKidAt
+	if passed >= 0 && passed < k.settings.JWKSCooldown.Seconds() && !k.fetching.isUnderWay() {
+		k.mutex.Unlock()
+		return
+	}
+	k.unknownKidAt = now
+	fetching := k.fetching.start(k.fetchSet)
+	k.mutex.Unlock()
+	fetching.wait(ctx)
+}

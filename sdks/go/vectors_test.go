@@ -1,0 +1,152 @@
+package verifier_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	verifier "sallyport.example/verifier"
+)
+
+type vectorFile struct {
+	Issuer   string                     `json:"issuer"`
+	Audience string                     `json:"audience"`
+	KeySets  map[string]json.RawMessage `json:"keySets"`
+	Feeds    map[string][]struct {
+		At       float64 `json:"at"`
+		JWS      string  `json:"jws"`
+		Accepted bool    `json:"accepted"`
+	} `json:"feeds"`
+	Vectors []vector `json:"vectors"`
+}
+
+type vector struct {
+	Name    string  `json:"name"`
+	Token   string  `json:"token"`
+	Now     float64 `json:"now"`
+	Code    string  `json:"code"`
+	Options struct {
+		Keys           string                 `json:"keys"`
+		Feed           *string                `json:"feed"`
+		Algorithms     []string               `json:"algorithms"`
+		Secret         string                 `json:"secret"`
+		Audience       string                 `json:"audience"`
+		ClockSkew      *float64               `json:"clockSkew"`
+		MaxStale       float64                `json:"maxStale"`
+		OnStale        string                 `json:"onStale"`
+		RequiredScopes []string               `json:"requiredScopes"`
+		DPoP           *verifier.ProofRequest `json:"dpop"`
+		Certificate    string                 `json:"certificate"`
+	} `json:"options"`
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+func answer(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+func atSeconds(seconds float64) time.Time { return time.UnixMilli(int64(seconds * 1_000)) }
+
+func seconds(value float64) time.Duration {
+	if value == 0 {
+		return verifier.None
+	}
+	return time.Duration(value * float64(time.Second))
+}
+
+func readVectors(t testing.TB) (file vectorFile) {
+	text, err := os.ReadFile("../../conformance/vectors.json")
+	if err != nil {
+		t.Skip("the conformance vectors are in the repository, and not in the module")
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// verifierOf has read the feed of the vector, and its clock then shows its time. asked notes where it was led.
+func verifierOf(t *testing.T, file vectorFile, one vector, asked map[string]bool) *verifier.Verifier {
+	now, served := one.Now, ""
+	options := verifier.Options{
+		Issuer: file.Issuer, Audience: file.Audience, Algorithms: one.Options.Algorithms, OnStale: one.Options.OnStale,
+		MaxStale: seconds(one.Options.MaxStale), RequiredScopes: one.Options.RequiredScopes, Feed: verifier.FeedOff,
+		Now: func() time.Time { return atSeconds(now) },
+		Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+			asked[request.URL.Scheme+"://"+request.URL.Host+request.URL.Path] = true
+			if request.URL.Path == "/.well-known/jwks.json" {
+				name := one.Options.Keys
+				if name == "" {
+					name = "stable"
+				}
+				return answer(200, string(file.KeySets[name])), nil
+			}
+			body := served
+			if served = ""; body == "" {
+				return answer(503, ""), nil
+			}
+			return answer(200, body), nil
+		}),
+	}
+	if one.Options.Audience != "" {
+		options.Audience = one.Options.Audience
+	}
+	if one.Options.Secret != "" {
+		options.Secret = []string{one.Options.Secret}
+	}
+	if one.Options.ClockSkew != nil {
+		options.ClockSkew = seconds(*one.Options.ClockSkew)
+	}
+	if one.Options.Feed != nil {
+		options.Feed, options.FeedInterval = verifier.FeedPoll, time.Minute
+		options.ClientID, options.ClientSecret = "reader", "x"
+	}
+	v, err := verifier.New(options)
+	if err != nil {
+		t.Fatal(one.Name, err)
+	}
+	if one.Options.Feed != nil {
+		for _, step := range file.Feeds[*one.Options.Feed] {
+			now, served = step.At, step.JWS
+			before := v.State()
+			v.Refresh(context.Background())
+			after := v.State()
+			isSame := before.Epoch == after.Epoch && before.Incarnation == after.Incarnation && before.Revocations == after.Revocations
+			if !step.Accepted && !isSame {
+				t.Errorf("%s: took an answer that must be refused", one.Name)
+			}
+		}
+	}
+	now = one.Now
+	return v
+}
+
+func TestEveryConformanceVectorAtFirstAndFromTheCache(t *testing.T) {
+	file, asked := readVectors(t), map[string]bool{}
+	for _, one := range file.Vectors {
+		v := verifierOf(t, file, one, asked)
+		requirements := verifier.Requirements{DPoP: one.Options.DPoP, Certificate: one.Options.Certificate}
+		for _, use := range []string{"first", "second"} {
+			_, err := v.Verify(context.Background(), one.Token, requirements)
+			if code := verifier.CodeOf(err); string(code) != one.Code {
+				t.Errorf("%s (%s): %s, not %s", one.Name, use, code, one.Code)
+			}
+		}
+		v.Close()
+	}
+	// No header of a token may lead a verifier elsewhere (jku, x5u).
+	if len(asked) != 2 || !asked[file.Issuer+"/.well-known/jwks.json"] || !asked[file.Issuer+"/v1/revocations"] {
+		t.Errorf("asked %v", asked)
+	}
+	if len(file.Vectors) < 250 {
+		t.Errorf("only %d vectors", len(file.Vectors))
+	}
+}
