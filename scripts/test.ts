@@ -9,7 +9,7 @@ import { testsReachedSince } from './checks/reach.ts';
 const HELP = `Runs every check and every test, offline, and prints the counts at the end.
 
   npm test                    every step
-  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose k6 unit unit-db integration chaos coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose go k6 unit unit-db integration chaos coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
@@ -126,6 +126,7 @@ const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   'dead-code': ['knip', ['--cache', '--cache-location', `${CACHE}/knip`]],
   alerts: ['node', ['scripts/checks/alerts.ts']],
   compose: ['node', ['scripts/checks/compose.ts']],
+  go: ['node', ['scripts/checks/go.ts']],
 };
 
 const suites: Readonly<Record<string, () => Promise<Ran>>> = {
