@@ -1,6 +1,6 @@
 import type { PurgeKind } from '#observability/metrics/cleanup.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { Sql } from '../ports.ts';
+import type { Ports, Sql } from '../ports.ts';
 
 /** The result of one statement. */
 export type PurgeBatch = {
@@ -74,8 +74,17 @@ const slowestRead = defineStatement(
      AND application_name IN ('sallyport-main', 'sallyport-refresh', 'sallyport-revocations', 'sallyport-identity')`,
 );
 
-/** How long the slowest running statement of the API has been running, milliseconds. */
-export async function readSlowestStatementMs(sql: Sql): Promise<number> {
-  const [row] = await sql.query<{ ms: number }>(slowestRead);
-  return row?.ms ?? 0;
+/** The role of a process does not see the state of other sessions; the database user of the process sees its own. */
+const ownUserTake = defineStatement('purgeOwnUserTake', 'SET LOCAL ROLE NONE');
+
+/**
+ * How long the slowest running statement of the API has been running, milliseconds. Zero where the API connects as
+ * another database user than this process, unless this one is a member of `pg_read_all_stats`.
+ */
+export function readSlowestStatementMs({ transact }: Pick<Ports, 'transact'>): Promise<number> {
+  return transact(async (tx) => {
+    await tx.query(ownUserTake);
+    const [row] = await tx.query<{ ms: number }>(slowestRead);
+    return row?.ms ?? 0;
+  });
 }

@@ -80,7 +80,7 @@ async function purgeKind(
     const tookMs = ports.clock.monotonic() - beganAt;
     await sleep(Math.min(LONGEST_REST_MS, Math.max(pace.leastMs, tookMs * pace.factor)));
     for (let pauses = 0; pauses < MOST_PAUSES && !isOver(); pauses += 1) {
-      if ((await readSlowestStatementMs(ports.sql)) < SLOW_STATEMENT_MS) break;
+      if ((await readSlowestStatementMs(ports)) < SLOW_STATEMENT_MS) break;
       cleanupPauses.add(1, { kind });
       await sleep(PAUSE_MS);
     }
