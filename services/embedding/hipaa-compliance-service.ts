@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { type ControlView, listControls } from '../domain/compliance/list-controls.ts';
 import { listViolations, type ViolationView } from '../domain/compliance/manage-violations.ts';
 import { type ReportView, readReport } from '../domain/compliance/reports/read-report.ts';
 import { requestReport } from '../domain/compliance/reports/request-report.ts';
-import type { Caller, Ports } from '../domain/ports.ts';
+import type { Ports } from '../domain/ports.ts';
+import { PrivacyControlService, type PrivacyControlServicePorts } from './privacy-control-service.ts';
 
 export type ComplianceResult = {
   /** Controls that failed or contradicted themselves. A control that is unknown is in `unknown`, never passed. */
@@ -16,30 +16,23 @@ export type ComplianceResult = {
 export type ComplianceReport = ReportView;
 export type ViolationReport = { readonly violations: readonly ViolationView[]; readonly overdue: number };
 
-export type HIPAAComplianceServicePorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock'>;
+export type HIPAAComplianceServicePorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock'> &
+  PrivacyControlServicePorts;
 
 const POLL_MS = 500;
 const PAGE = 100;
 
 /**
- * The compliance use-cases for TypeScript code in the same process. Each method does what its endpoint does. None says
- * that an installation meets the law: they return evidence.
+ * The compliance use-cases for TypeScript code in the same process, and those of health data: `encryptPHI`,
+ * `logPHIAccess`, `recordUserConsent` and the other methods of PrivacyControlService. Each method does what its endpoint
+ * does. None says that an installation meets the law: they return evidence.
  */
-export class HIPAAComplianceService {
+export class HIPAAComplianceService extends PrivacyControlService {
   readonly #ports: HIPAAComplianceServicePorts;
 
   constructor(ports: HIPAAComplianceServicePorts) {
+    super(ports, 'compliance-service');
     this.#ports = ports;
-  }
-
-  #caller(): Caller {
-    const request = {
-      ip: '',
-      userAgent: '',
-      traceId: currentTraceId() ?? '',
-      traceparent: currentTraceparent() ?? '',
-    };
-    return { kind: 'system', name: 'compliance-service', request };
   }
 
   /** Returns every control by its status, as the workers last checked it. */
@@ -64,7 +57,7 @@ export class HIPAAComplianceService {
   }: {
     readonly waitSeconds?: number;
   } = {}): Promise<ComplianceReport> {
-    const { report_id: id } = await requestReport(this.#ports, this.#caller());
+    const { report_id: id } = await requestReport(this.#ports, this.caller());
     const until = this.#ports.clock.monotonic() + waitSeconds * 1_000;
     let report = await readReport(this.#ports, id);
     while (report.ended_at === null && this.#ports.clock.monotonic() < until) {

@@ -48,32 +48,35 @@ export type DataUse = { readonly subjectId: string; readonly purpose: PhiPurpose
  */
 export class PrivacyControlService {
   readonly #ports: PrivacyControlServicePorts;
+  readonly #name: string;
 
-  constructor(ports: PrivacyControlServicePorts) {
+  /** @param name the actor in audit events of calls without a requester */
+  constructor(ports: PrivacyControlServicePorts, name = 'privacy-service') {
     this.#ports = ports;
+    this.#name = name;
   }
 
-  #caller(requester?: Requester): Caller {
+  protected caller(requester?: Requester): Caller {
     const traceparent = currentTraceparent() ?? '';
     const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
-    if (requester === undefined) return { kind: 'system', name: 'privacy-service', request };
+    if (requester === undefined) return { kind: 'system', name: this.#name, request };
     const none = { sessionId: null, tokenId: null, familyId: null, permissions: new Set<string>() };
     return { kind: 'user', clientId: 'sallyport', by: 'bearer', request, ...none, ...requester };
   }
 
   /** Encrypts any JSON value. */
   encryptPHI(data: unknown, level: PhiLevel, use: DataUse, requester?: Requester): Promise<PhiEnvelope> {
-    return encryptPhi(this.#ports, { ...use, level, data }, this.#caller(requester));
+    return encryptPhi(this.#ports, { ...use, level, data }, this.caller(requester));
   }
 
   /** Without a requester the application itself is the caller, and sees the whole value. */
   decryptPHI(encrypted: PhiEnvelope, purpose: PhiPurpose, requester?: Requester): Promise<unknown> {
-    return decryptPhi(this.#ports, { encrypted, purpose }, this.#caller(requester));
+    return decryptPhi(this.#ports, { encrypted, purpose }, this.caller(requester));
   }
 
   /** Starts a rotation, or returns the one that runs. */
   rotateEncryptionKeys(reason: string): Promise<PhiRotationView> {
-    return rotatePhiKeys(this.#ports, { reason }, this.#caller());
+    return rotatePhiKeys(this.#ports, { reason }, this.caller());
   }
 
   /** Records a use by reference. @returns the id of the event */
@@ -82,12 +85,12 @@ export class PrivacyControlService {
     action: PhiAction,
     data: DataUse & { readonly reference: string },
   ): Promise<string> {
-    return (await logPhiAccess(this.#ports, { ...data, action }, this.#caller(requester))).event_id;
+    return (await logPhiAccess(this.#ports, { ...data, action }, this.caller(requester))).event_id;
   }
 
   /** The part of data in clear that the requester may see. Throws `phi_access_refused` (403). */
   async applyMinimumNecessaryPrinciple(requester: Requester, use: DataUse, data: unknown): Promise<unknown> {
-    const { isAllowed, fields, reason } = await decideAccess(this.#ports, use, this.#caller(requester));
+    const { isAllowed, fields, reason } = await decideAccess(this.#ports, use, this.caller(requester));
     if (!isAllowed) throw phiAccessRefused({ members: { reason } });
     return applyMinimumNecessary(data, fields);
   }
@@ -96,7 +99,7 @@ export class PrivacyControlService {
     request: DataUse & { readonly requester: Requester; readonly fields?: readonly string[] },
   ): Promise<ValidationResult> {
     const { requester, ...asked } = request;
-    return validateDataAccessRequest(this.#ports, asked, this.#caller(requester));
+    return validateDataAccessRequest(this.#ports, asked, this.caller(requester));
   }
 
   /** Appends a version. @param consent `terms`: version of the text that the person agreed to */
@@ -104,7 +107,7 @@ export class PrivacyControlService {
     subjectId: string,
     consent: { readonly purpose: PhiPurpose; readonly granted: boolean; readonly terms: string },
   ): Promise<ConsentView> {
-    return recordUserConsent(this.#ports, { subjectId, ...consent }, this.#caller());
+    return recordUserConsent(this.#ports, { subjectId, ...consent }, this.caller());
   }
 
   validateUserConsent(subjectId: string, purpose: PhiPurpose): Promise<boolean> {
@@ -113,7 +116,7 @@ export class PrivacyControlService {
 
   /** Withdraws every consent, or those for the purposes. */
   manageConsentWithdrawal(subjectId: string, reason: string, purposes?: readonly PhiPurpose[]): Promise<ConsentView[]> {
-    return manageConsentWithdrawal(this.#ports, { subjectId, reason, purposes }, this.#caller());
+    return manageConsentWithdrawal(this.#ports, { subjectId, reason, purposes }, this.caller());
   }
 
   /** Queues a run of the retention policies; the worker carries it out. */
@@ -121,6 +124,6 @@ export class PrivacyControlService {
     readonly isDryRun: boolean;
     readonly reason: string;
   }): Promise<RetentionRunView> {
-    return requestRetentionRun(this.#ports, run, this.#caller());
+    return requestRetentionRun(this.#ports, run, this.caller());
   }
 }

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
+import { HIPAAComplianceService } from './hipaa-compliance-service.ts';
+
+let ports: OwnPorts;
+let service: HIPAAComplianceService;
+beforeAll(async () => {
+  ports = await openTestPorts();
+  service = new HIPAAComplianceService({
+    ...ports,
+    phiKeys: createPhiKeys(ports.vault),
+    stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
+    wakePhiRotation: () => {},
+    wakeRetention: () => {},
+  });
+});
+afterAll(() => ports?.end());
+
+const use = { subjectId: 'p-1', purpose: 'treatment' } as const;
+const clinician = { userId: 'nurse-1', roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) };
+
+test('encrypts, decrypts and rotates, and the audit log names the service or the user', async () => {
+  const encrypted = await service.encryptPHI({ diagnosis: 'x' }, 'high', use);
+  expect(await service.rotateEncryptionKeys('yearly')).toMatchObject({ state: 'running' });
+  expect(await service.decryptPHI(encrypted, 'treatment', clinician)).toEqual({ diagnosis: 'x' });
+  await expect(service.decryptPHI({ ...encrypted, subject_id: 'p-2' }, 'treatment')).rejects.toMatchObject({
+    code: 'phi_unreadable',
+  });
+  await service.logPHIAccess(clinician, 'print', { ...use, reference: 'chart/7' });
+  const actors = await ports.raw(
+    `SELECT type, actor_kind, actor_id FROM audit_outbox WHERE type IN ('phi.encrypted', 'phi.accessed') ORDER BY id`,
+  );
+  expect(actors).toEqual([
+    { type: 'phi.encrypted', actor_kind: 'system', actor_id: 'compliance-service' },
+    { type: 'phi.accessed', actor_kind: 'user', actor_id: 'nurse-1' },
+  ]);
+});
+
+test('decides access by the policies of the roles, and stops what a withdrawn consent allowed', async () => {
+  const clerk = { ...clinician, roles: ['auditor'] };
+  const data = { diagnosis: 'x' };
+  expect(await service.applyMinimumNecessaryPrinciple(clinician, use, data)).toEqual(data);
+  await expect(service.applyMinimumNecessaryPrinciple(clerk, use, data)).rejects.toMatchObject({
+    code: 'phi_access_refused',
+  });
+  const study = { subjectId: 'p-1', purpose: 'research' } as const;
+  await ports.raw(`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('clinician', 'research', '{*}')`);
+  const isAllowed = async (): Promise<boolean> =>
+    (await service.validateDataAccessRequest({ ...study, requester: clinician })).allowed;
+  expect(await isAllowed()).toBe(false);
+  await service.recordUserConsent('p-1', { purpose: 'research', granted: true, terms: '2026-01' });
+  expect([await isAllowed(), await service.validateUserConsent('p-1', 'research')]).toEqual([true, true]);
+  await service.manageConsentWithdrawal('p-1', 'asked');
+  expect([await isAllowed(), await service.validateUserConsent('p-1', 'research')]).toEqual([false, false]);
+});
