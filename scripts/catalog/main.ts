@@ -18,7 +18,7 @@ import {
   metricsPage,
   moduleGraphPage,
 } from './pages.ts';
-import { verifierConstantsGo, verifierConstantsTs, verifierContractJson } from './verifier-contract.ts';
+import { verifierConstantsGo, verifierConstantsPy, verifierConstantsTs, verifierContractJson } from './verifier-contract.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -66,6 +66,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'sdks/go/contract.go': verifierConstantsGo(),
+    'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),
     'docs/reference/openapi.json': `${JSON.stringify(openApiOf(endpoints, version), null, 2)}\n`,
   };

@@ -1,0 +1,29 @@
+"""Verifies Sallyport access tokens offline, and refuses revoked ones within a second."""
+
+from ._codes import Refusal, VerifierError
+from ._contract import CODES, DEFAULTS, VerifierCode
+from ._decision import Accepted, Requirements, Result
+from ._dpop import Dpop, Proof, certificate_thumbprint
+from ._feed_writer import FeedWriter
+from ._options import VerifierEvent, VerifierOptions
+from ._verifier import AsyncVerifier, Verifier, VerifierState
+
+__all__ = [
+    "CODES",
+    "DEFAULTS",
+    "Accepted",
+    "AsyncVerifier",
+    "Dpop",
+    "FeedWriter",
+    "Proof",
+    "Refusal",
+    "Requirements",
+    "Result",
+    "Verifier",
+    "VerifierCode",
+    "VerifierError",
+    "VerifierEvent",
+    "VerifierOptions",
+    "VerifierState",
+    "certificate_thumbprint",
+]
