@@ -6,10 +6,10 @@ import { coverageGroups } from './checks/coverage-groups.ts';
 import { failuresOf, type TestReport } from './checks/failed-tests.ts';
 import { testsReachedSince } from './checks/reach.ts';
 
-const HELP = `Runs every check and every test, offline, and prints the counts at the end.
+const HELP = `Runs every check and every test, and prints the counts at the end. Offline, once python has installed its packages.
 
   npm test                    every step
-  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose go k6 unit unit-db integration chaos coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose go k6 python unit unit-db integration chaos coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
@@ -102,7 +102,7 @@ async function reached(ref: string): Promise<Ran> {
   return files.length === 0 ? { status: 0, output: '' } : run([VITEST, 'run', ...files], env);
 }
 
-/** Steps that only read sources, and run concurrently. They verify their `CACHE` against each file. */
+/** Steps that need no store, and run concurrently. They verify their `CACHE` against each file. */
 const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   types: ['tsc', ['--noEmit', '--incremental', '--tsBuildInfoFile', `${CACHE}/types.tsbuildinfo`]],
   lint: ['biome', ['check', '--error-on-warnings', '--max-diagnostics=50']],
@@ -127,6 +127,7 @@ const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   alerts: ['node', ['scripts/checks/alerts.ts']],
   compose: ['node', ['scripts/checks/compose.ts']],
   go: ['node', ['scripts/checks/go.ts']],
+  python: ['node', ['scripts/checks/python.ts']],
 };
 
 const suites: Readonly<Record<string, () => Promise<Ran>>> = {
