@@ -64,7 +64,9 @@ function environmentOf(python: ReturnType<typeof findPython>, requirements: stri
   try {
     run(pythonIn(environment), [...pipOf(pythonIn(environment)), ...install]);
   } catch (err) {
-    throw new Error(`${(err as Error).message}\n  fix: pip must reach its index once (https://pypi.org, or PIP_INDEX_URL)`);
+    throw new Error(
+      `${(err as Error).message}\n  fix: pip must reach its index once (https://pypi.org, or PIP_INDEX_URL)`,
+    );
   }
   writeFileSync(join(environment, '.complete'), '');
   return environment;
