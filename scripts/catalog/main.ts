@@ -18,7 +18,12 @@ import {
   metricsPage,
   moduleGraphPage,
 } from './pages.ts';
-import { verifierConstantsGo, verifierConstantsPy, verifierConstantsTs, verifierContractJson } from './verifier-contract.ts';
+import {
+  verifierConstantsGo,
+  verifierConstantsPy,
+  verifierConstantsTs,
+  verifierContractJson,
+} from './verifier-contract.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
