@@ -42,6 +42,8 @@ func TestAnUnknownKidCausesOneFetchAndThenACooldown(t *testing.T) {
 	}
 	group.Wait()
 	expect(t, "fetches", issuer.Requests(jwksPath), 2)
+	expect(t, "within the cooldown", codeOf(v, unknown), verifier.CodeUnknownKey)
+	expect(t, "fetches within the cooldown", issuer.Requests(jwksPath), 2)
 	issuer.Advance(11 * time.Second)
 	v.Refresh(background)
 	issuer.Rotate()
