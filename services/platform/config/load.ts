@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { auditProblems, auditSettings } from './audit.ts';
+import { brandSettings } from './brand.ts';
 import { clientProblems, clientSettings } from './clients.ts';
 import { complianceSettings } from './compliance.ts';
 import { identitySettings } from './identity.ts';
@@ -20,6 +21,7 @@ import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 /** Every setting, by section. */
 export const sections = {
   server: serverSettings,
+  brand: brandSettings,
   stores: storeSettings,
   tokens: tokenSettings,
   keys: keySettings,

@@ -1,3 +1,4 @@
+import { accentsOf, type Brand } from './brand.ts';
 import { type Html, html, raw } from './html.ts';
 
 /** Styles of every page: colours in light and dark, text and focus. */
@@ -10,18 +11,27 @@ const BASE_STYLE = `:root{color-scheme:light dark;--ink:#16202e;--dim:#51607a;--
 /** Text of a page's only style element. The page and the hash in its policy must both use it. */
 export const styleOf = (ownRules: string): string => BASE_STYLE + ownRules;
 
+/** Rules that replace the accent of `styleOf` by the colour of a brand. */
+export function brandRules({ colour }: Pick<Brand, 'colour'>): string {
+  if (colour === undefined) return '';
+  const { light, onLight, dark, onDark } = accentsOf(colour);
+  return `:root{--accent:${light};--on:${onLight}}@media(prefers-color-scheme:dark){:root{--accent:${dark};--on:${onDark}}}\n`;
+}
+
 export type HtmlDocument = {
   readonly title: string;
   /** Made by `styleOf`. */
   readonly style: string;
+  /** Language of its text (BCP 47); English by default. */
+  readonly language?: string;
   /** Further elements of the head. */
   readonly head?: Html | undefined;
   readonly body: Html;
 };
 
-/** A whole document with its style inline: a page fetches nothing. */
-export const documentOf = ({ title, style, head, body }: HtmlDocument): string =>
-  html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${raw(style)}</style>${head}</head><body>${body}</body></html>`
+/** A whole document with its style inline: a page fetches nothing of its own look. */
+export const documentOf = ({ title, style, language = 'en', head, body }: HtmlDocument): string =>
+  html`<!doctype html><html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${raw(style)}</style>${head}</head><body>${body}</body></html>`
     .text;
 
 /** For the head of a page that search engines must not index. */
