@@ -17,9 +17,11 @@ import {
   routeUnknown,
   shuttingDown,
 } from '../platform/errors.ts';
+import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
 import { compileValidator } from '../platform/http/schema.ts';
 import { problemPage } from './pages/browser-form.ts';
+import { rendered } from './pages/page-view.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
 import { sentCredential } from './requests/credentials.ts';
@@ -34,6 +36,7 @@ declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyInstance {
     hashIdentifier: HashIdentifier | undefined;
+    brand: Brand;
   }
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
@@ -65,6 +68,8 @@ export type AppOptions = {
   readonly limiting?: RequestLimiting;
   /** How audit events hash addresses and user agents; without it they store neither. */
   readonly hashIdentifier?: HashIdentifier;
+  /** Appearance of the pages. */
+  readonly brand?: Brand;
   /** Called after the answer of a request that wrote security events, which are committed by then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
@@ -170,6 +175,7 @@ export function createApp(options: AppOptions): App {
 
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
   fastify.decorate('hashIdentifier', options.hashIdentifier);
+  fastify.decorate('brand', options.brand ?? DEFAULT_BRAND);
   fastify.decorateRequest('caller', null);
   fastify.decorateRequest('isAccounted', false);
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -215,7 +221,10 @@ export function createApp(options: AppOptions): App {
     // Serialised here, because the route's schemas describe successful responses only.
     reply.code(status).headers(headers).serializer(String);
     if (page === null) reply.send(JSON.stringify(body));
-    else reply.headers(page.headers as Record<string, string>).send(page.body);
+    else {
+      const shown = rendered(page, request);
+      reply.headers(shown.headers as Record<string, string>).send(shown.body);
+    }
   }
 
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {

@@ -9,6 +9,7 @@ import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
+import { PageView, rendered } from './pages/page-view.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';
@@ -67,10 +68,11 @@ function send(reply: FastifyReply, result: unknown, successStatus: number): unkn
     return result.text;
   }
   if (result instanceof Answer) {
-    reply.code(result.status);
-    for (const [name, value] of Object.entries(result.headers)) reply.header(name, value as string | string[]);
+    const { status, headers, body } = result.body instanceof PageView ? rendered(result, reply.request) : result;
+    reply.code(status);
+    for (const [name, value] of Object.entries(headers)) reply.header(name, value as string | string[]);
     // A length or type on a 304 would be applied to the cached answer (RFC 9110 §8.6, RFC 9111 §3.2).
-    return result.status === 304 ? reply.send() : (result.body ?? '');
+    return status === 304 ? reply.send() : (body ?? '');
   }
   reply.code(successStatus);
   // An answer without a body is empty, not the JSON text null.

@@ -47,6 +47,7 @@ export function createServer(
     resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
     limiting: { limits: ports.limits, identify: identifyBy(authenticators) },
     hashIdentifier: ports.hashIdentifier,
+    brand: config.brand,
     onAuditWritten: composed.wakeSealing,
     browsers: createBrowserRules({
       origins: [...ports.auth.browser.trustedOrigins],

@@ -9,7 +9,8 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { answer } from '../answer.ts';
+import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
+import { type Answer, answer } from '../answer.ts';
 import {
   asPage,
   errorHeaders,
@@ -20,6 +21,7 @@ import {
   problemPage,
   tieForm,
 } from './browser-form.ts';
+import { rendered } from './page-view.ts';
 
 const OWN = 'https://own.test';
 const key = randomBytes(32);
@@ -36,7 +38,10 @@ function portsWith(secureCookies: boolean): HasForms {
 const ports = portsWith(false);
 
 const requestWith = (headers: Record<string, string>, endpoint?: Partial<Endpoint>): FastifyRequest =>
-  ({ headers, routeOptions: { config: { endpoint } } }) as unknown as FastifyRequest;
+  ({ headers, routeOptions: { config: { endpoint } }, server: { brand: DEFAULT_BRAND } }) as unknown as FastifyRequest;
+
+/** An answer as it is sent. */
+const sent = (shown: Answer, headers: Record<string, string> = {}): Answer => rendered(shown, requestWith(headers));
 
 /** A browser that loaded a form: its cookie, and the token in the form. */
 function shownForm(session = '') {
@@ -83,7 +88,11 @@ describe('a form', () => {
   });
 
   test('an expired form says what to do next', () => {
-    expect(expiredForm()).toMatchObject({ status: 403, body: expect.stringContaining('This form has expired') });
+    expect(sent(expiredForm())).toMatchObject({
+      status: 403,
+      body: expect.stringContaining('This form has expired'),
+    });
+    expect(sent(expiredForm(), { 'accept-language': 'de' }).body).toContain('Dieses Formular ist abgelaufen');
   });
 });
 
@@ -92,7 +101,7 @@ describe('an error', () => {
   const looking = { accept: 'text/html,*/*' };
 
   test('is a page for browsers and JSON for programs', () => {
-    expect(problemPage(rateLimited({ retryAfterSeconds: 9 }), requestWith(looking, page))).toMatchObject({
+    expect(sent(problemPage(rateLimited({ retryAfterSeconds: 9 }), requestWith(looking, page))!)).toMatchObject({
       status: 429,
       body: expect.stringContaining('Try again in 9 seconds.'),
       headers: { 'retry-after': '9' },

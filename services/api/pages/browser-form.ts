@@ -6,7 +6,8 @@ import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth
 import { isPage } from '#services/platform/define/endpoint.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
-import { formPage, formPageHeaders, type Page } from './form-page.ts';
+import type { Page } from './form-page.ts';
+import { PageView } from './page-view.ts';
 import { errorPage } from './pages.ts';
 import { problemAdvice, problemTitle } from './problems.ts';
 
@@ -51,11 +52,7 @@ export const showPage = (
   status: number,
   page: Page,
   { setCookie = [], formTargets = [] }: { setCookie?: readonly string[]; formTargets?: readonly string[] } = {},
-): Answer =>
-  answer(status, formPage(page), {
-    ...formPageHeaders(page, formTargets),
-    ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
-  });
+): Answer => answer(status, new PageView(page, formTargets), setCookie.length === 0 ? {} : { 'set-cookie': setCookie });
 
 /** Redirects to a GET after any method: a 307 would resend a password (RFC 9700 §4.12). */
 export const goTo = (location: string, setCookie: readonly string[] = []): Answer =>
@@ -69,17 +66,20 @@ export const goTo = (location: string, setCookie: readonly string[] = []): Answe
 export const expiredForm = (): Answer =>
   showPage(
     403,
-    errorPage(
-      'This form has expired',
-      'It was opened in another browser, or someone signed in or out since.',
-      'Go back to the application and begin again.',
-    ),
+    errorPage(({ language: { texts } }) => ({
+      title: texts.formExpired,
+      why: texts.formExpiredWhy,
+      advice: texts.beginAgain,
+    })),
   );
 
 /** Shows an error to users: what went wrong, and what to do next. */
 const problemOf = (error: AppError): Answer => {
   const { status } = error.definition;
-  const { body, headers } = showPage(status, errorPage(problemTitle(error), null, problemAdvice(error)));
+  const { body, headers } = showPage(
+    status,
+    errorPage(({ language }) => ({ title: problemTitle(error, language), advice: problemAdvice(error, language) })),
+  );
   return answer(status, body, { ...headers, ...errorHeaders(error) });
 };
 

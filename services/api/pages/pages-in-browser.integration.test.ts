@@ -296,7 +296,7 @@ test('a refusal before a page handler runs is also a page that says what to do n
     400,
     expect.stringContaining("frame-ancestors 'none'"),
   ]);
-  expect(await seen(page)).toBe('The server could not read this request\n\nGo back and try again.');
+  expect(await seen(page)).toBe('Sallyport\nThe server could not read this request\n\nGo back and try again.');
   const machine = await send(harness.api.url, 'GET', `/device?user_code=${'B'.repeat(33)}`);
   expect([machine.status, machine.body.code]).toEqual([400, 'request_invalid']);
   await context.close();

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
 import { html } from '#services/platform/html/html.ts';
 import { formPage, formPageHeaders, type Page } from './form-page.ts';
 import {
@@ -15,6 +16,7 @@ import {
   signInPage,
   toProviderPage,
 } from './pages.ts';
+import { ENGLISH, GERMAN } from './texts/texts.ts';
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
 const named = { clientName: HOSTILE, email: HOSTILE, formToken: HOSTILE, scopes: ['email', HOSTILE] };
@@ -22,15 +24,21 @@ const unvetted = { address: HOSTILE };
 
 /** Every page with hostile text in every place that takes text. */
 const hostile: Readonly<Record<string, Page>> = {
-  login: signInPage({ formToken: HOSTILE, next: HOSTILE, email: HOSTILE, providers: [HOSTILE], problem: HOSTILE }),
-  code: codePage({ formToken: HOSTILE, next: HOSTILE, challenge: HOSTILE, problem: HOSTILE }),
+  login: signInPage({
+    formToken: HOSTILE,
+    next: HOSTILE,
+    email: HOSTILE,
+    providers: [HOSTILE],
+    problem: () => HOSTILE,
+  }),
+  code: codePage({ formToken: HOSTILE, next: HOSTILE, challenge: HOSTILE, problem: () => HOSTILE }),
   provider: toProviderPage(HOSTILE, `https://a.test/?q=${HOSTILE}`),
   signedIn: signedInPage(HOSTILE, HOSTILE),
   askSignOut: askSignOutPage({ ...named, clientId: HOSTILE, redirectUri: HOSTILE, state: HOSTILE }),
   signedOut: signedOutLeavePage(`https://a.test/?q=${HOSTILE}`),
   consent: consentPage({ ...named, query: HOSTILE, clientHost: HOSTILE, unvetted }),
   device: deviceConfirmPage({ ...named, userCode: HOSTILE, unvetted }),
-  error: errorPage(HOSTILE, HOSTILE, HOSTILE),
+  error: errorPage(() => ({ title: HOSTILE, why: HOSTILE, advice: HOSTILE })),
 };
 
 test.each(Object.entries(hostile))('hostile text in the page of %s is shown as text, not markup', (_name, page) => {
@@ -42,7 +50,9 @@ test.each(Object.entries(hostile))('hostile text in the page of %s is shown as t
 
 test('a problem is announced as an alert, and a page without a problem has no alert', () => {
   const form = { formToken: 't', next: '/', email: '', providers: [] };
-  expect(formPage(signInPage({ ...form, problem: 'Wrong.' }))).toContain('<p class="bad" role="alert">Wrong.</p>');
+  expect(formPage(signInPage({ ...form, problem: () => 'Wrong.' }))).toContain(
+    '<p class="bad" role="alert">Wrong.</p>',
+  );
   expect(formPage(signInPage(form))).not.toContain('<p class="bad" role="alert">');
   expect(formPage(deviceCodePage(true))).toContain('This code is unknown or has expired');
   expect(formPage(deviceCodePage(false))).not.toContain('role="alert"');
@@ -106,7 +116,7 @@ test('a page says what the user decided, and an error says what to do next', () 
   expect(formPage(deviceDonePage(true))).toContain('Device connected');
   expect(formPage(deviceDonePage(false))).toContain('The device did not get access.');
   expect(formPage(signedOutPage)).toContain('You are signed out.');
-  const page = formPage(errorPage('Over', null));
+  const page = formPage(errorPage(() => ({ title: 'Over' })));
   expect(page).toContain('Go back to the application and try again.');
   expect(page).not.toContain('<p></p>');
 });
@@ -119,7 +129,7 @@ test('a page redirects only to the address that it names', () => {
 });
 
 test('the headers of a page allow forms to our origin and the given ones, and its script if it has one', () => {
-  const bare = formPageHeaders({});
+  const bare = formPageHeaders(signedOutPage);
   expect(bare['content-security-policy']).toContain("form-action 'self';");
   expect(bare['content-security-policy']).not.toContain('script-src');
   expect(bare).toMatchObject({
@@ -127,7 +137,8 @@ test('the headers of a page allow forms to our origin and the given ones, and it
     'referrer-policy': 'same-origin',
     'x-frame-options': 'DENY',
   });
-  const own = formPageHeaders({ script: '/login/passkey.js' }, ['https://app.test']);
+  const signIn = signInPage({ formToken: 't', next: '/', email: '', providers: [] });
+  const own = formPageHeaders(signIn, ['https://app.test']);
   expect(own['content-security-policy']).toContain("form-action 'self' https://app.test;");
   expect(own['content-security-policy']).toContain("script-src 'self'");
 });
@@ -136,4 +147,43 @@ test('a template does not escape markup again, and leaves out absent values', ()
   expect(html`${html`<b>${1}</b>`}${[html`<i>`, html`</i>`]}${null}${undefined}${false}${'<&'}`.text).toBe(
     '<b>1</b><i></i>&lt;&amp;',
   );
+});
+
+describe('a brand', () => {
+  const brand = {
+    name: 'Zoë & Söhne',
+    logoUrl: 'https://cdn.test/logo.svg',
+    colour: '#ffee00',
+    termsUrl: 'https://a.test/terms',
+    privacyUrl: 'https://a.test/privacy',
+  };
+
+  test('gives every page its name, logo, colour and links, and the policy allows its logo and its style alone', () => {
+    for (const language of [ENGLISH, GERMAN]) {
+      const text = formPage(signedOutPage, { brand, language });
+      expect(text).toContain(`<html lang="${language.tag}">`);
+      expect(text).toContain('· Zoë &amp; Söhne</title>');
+      expect(text).toContain('<img src="https://cdn.test/logo.svg" alt="">');
+      expect(text).toContain(`<a href="https://a.test/terms" rel="noreferrer">${language.texts.terms}</a>`);
+      expect(text).toContain(`<a href="https://a.test/privacy" rel="noreferrer">${language.texts.privacy}</a>`);
+      const [, style] = /<style>(.*?)<\/style>/s.exec(text) ?? [];
+      expect(style).toContain('--accent:#ffee00');
+      const policy = formPageHeaders(signedOutPage, [], { brand, language })['content-security-policy'];
+      expect(policy).toContain('img-src https://cdn.test/logo.svg;');
+      expect(policy).toContain(`style-src 'sha256-${createHash('sha256').update(style!).digest('base64')}';`);
+    }
+  });
+
+  test('without a setting adds no logo and no link', () => {
+    expect(formPage(signedOutPage)).not.toMatch(/<img|<footer/);
+    expect(formPageHeaders(signedOutPage)['content-security-policy']).not.toContain('img-src');
+  });
+});
+
+test('every page weighs less than 30 KB, with values of 4,096 characters less than 60 KB', () => {
+  for (const [name, page] of Object.entries(hostile))
+    expect([name, Buffer.byteLength(formPage(page)) < 30_720]).toEqual([name, true]);
+  const long = 'x'.repeat(4_096);
+  const page = consentPage({ ...named, clientName: long, email: long, query: long, clientHost: long, unvetted: null });
+  expect(Buffer.byteLength(formPage(page))).toBeLessThan(61_440);
 });

@@ -1,14 +1,22 @@
 import { type Html, html } from '#services/platform/html/html.ts';
-import type { Page } from './form-page.ts';
+import type { Look, Page } from './form-page.ts';
+import type { Texts } from './texts/english.ts';
+import { fill, say } from './texts/texts.ts';
+
+/** What a page says about an error, in the language of its look. */
+type Said = (look: Look) => string;
 
 const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`;
 
-const alertOf = (problem: string | undefined): Html | null =>
-  problem === undefined ? null : html`<p class="bad" role="alert">${problem}</p>`;
+const strong = (text: string): Html => html`<strong>${text}</strong>`;
+
+const alertOf = (problem: Said | undefined, look: Look): Html | null =>
+  problem === undefined ? null : html`<p class="bad" role="alert">${problem(look)}</p>`;
 
 const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
 /** Hidden until the passkey script finds that the browser supports passkeys. */
-const PASSKEY = html`<div id="passkey" hidden><button class="plain" type="button">Sign in with a passkey</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
+const passkey = (texts: Texts): Html =>
+  html`<div id="passkey" hidden><button class="plain" type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
 
 export type SignInPage = {
   readonly formToken: string;
@@ -18,7 +26,7 @@ export type SignInPage = {
   /** Names of the providers that users may sign in with. */
   readonly providers: readonly string[];
   /** Why the last attempt failed. */
-  readonly problem?: string | undefined;
+  readonly problem?: Said | undefined;
 };
 
 /** Brands whose spelling is more than a capital first letter. */
@@ -27,53 +35,67 @@ const BRANDS: Readonly<Record<string, string>> = { github: 'GitHub', gitlab: 'Gi
 /** @example brandOf('company') // 'Company' */
 const brandOf = (provider: string): string => BRANDS[provider] ?? provider.charAt(0).toUpperCase() + provider.slice(1);
 
-const providerButton = (name: string): Html =>
-  html`<button class="plain" type="submit" name="provider" value="${name}">Continue with ${brandOf(name)}</button>`;
+const providerButton = (name: string, texts: Texts): Html =>
+  html`<button class="plain" type="submit" name="provider" value="${name}">${fill(texts.continueWith, { provider: brandOf(name) })}</button>`;
 
-const providersForm = (formToken: string, next: string, providers: readonly string[]): Html | null =>
+const providersForm = ({ formToken, next, providers }: SignInPage, texts: Texts): Html | null =>
   providers.length === 0
     ? null
-    : html`<form method="post" action="/login/provider">${hidden('form_token', formToken)}${hidden('next', next)}${providers.map(providerButton)}</form>`;
+    : html`<form method="post" action="/login/provider">${hidden('form_token', formToken)}${hidden('next', next)}${providers.map((name) => providerButton(name, texts))}</form>`;
 
 /** @param url the provider's sign-in page */
-export const toProviderPage = (provider: string, url: string): Page => ({
-  title: `Continue to ${brandOf(provider)}`,
-  goesOnTo: url,
-  body: html`<p>If nothing happens, <a href="${url}">continue to the sign-in page</a>.</p>`,
-});
+export const toProviderPage =
+  (provider: string, url: string): Page =>
+  ({ language: { texts } }) => ({
+    title: fill(texts.continueTo, { place: brandOf(provider) }),
+    goesOnTo: url,
+    body: html`<p>${say(texts.continueToSignIn, { link: html`<a href="${url}">${texts.continueToSignInLink}</a>` })}</p>`,
+  });
 
-export const signInPage = ({ formToken, next, email, providers, problem }: SignInPage): Page => ({
-  title: 'Sign in',
-  script: PASSKEY_SCRIPT_PATH,
-  body: html`${alertOf(problem)}
-<form method="post" action="/login">${hidden('form_token', formToken)}${hidden('next', next)}
-<label for="email">E-mail</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${email}">
-<label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
-<button type="submit">Sign in</button></form>${PASSKEY}${providersForm(formToken, next, providers)}`,
-});
+export const signInPage =
+  (asked: SignInPage): Page =>
+  (look) => {
+    const { texts } = look.language;
+    return {
+      title: texts.signIn,
+      script: PASSKEY_SCRIPT_PATH,
+      body: html`${alertOf(asked.problem, look)}
+<form method="post" action="/login">${hidden('form_token', asked.formToken)}${hidden('next', asked.next)}
+<label for="email">${texts.email}</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${asked.email}">
+<label for="password">${texts.password}</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
+<button type="submit">${texts.signIn}</button></form>${passkey(texts)}${providersForm(asked, texts)}`,
+    };
+  };
 
 export type CodePage = {
   readonly formToken: string;
   readonly next: string;
   /** The id of the unfinished sign-in. */
   readonly challenge: string;
-  readonly problem?: string | undefined;
+  readonly problem?: Said | undefined;
 };
 
-export const codePage = ({ formToken, next, challenge, problem }: CodePage): Page => ({
-  title: 'Enter your second factor',
-  script: PASSKEY_SCRIPT_PATH,
-  body: html`${alertOf(problem)}
+export const codePage =
+  ({ formToken, next, challenge, problem }: CodePage): Page =>
+  (look) => {
+    const { texts } = look.language;
+    return {
+      title: texts.secondFactorTitle,
+      script: PASSKEY_SCRIPT_PATH,
+      body: html`${alertOf(problem, look)}
 <form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}
-<label for="code">The code in your authenticator app, or a recovery code</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
-<button type="submit">Continue</button></form>${PASSKEY}`,
-});
+<label for="code">${texts.secondFactorLabel}</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
+<button type="submit">${texts.continue}</button></form>${passkey(texts)}`,
+    };
+  };
 
-export const signedInPage = (formToken: string, email: string): Page => ({
-  title: 'Signed in',
-  body: html`<p>You are signed in as <strong>${email}</strong>. You can close this window.</p>
-<form method="post" action="/logout">${hidden('form_token', formToken)}<button class="plain" type="submit">Sign out</button></form>`,
-});
+export const signedInPage =
+  (formToken: string, email: string): Page =>
+  ({ language: { texts } }) => ({
+    title: texts.signedIn,
+    body: html`<p>${say(texts.signedInAs, { email: strong(email) })} ${texts.windowMayClose}</p>
+<form method="post" action="/logout">${hidden('form_token', formToken)}<button class="plain" type="submit">${texts.signOut}</button></form>`,
+  });
 
 export type AskSignOutPage = {
   readonly formToken: string;
@@ -86,33 +108,40 @@ export type AskSignOutPage = {
   readonly email: string;
 };
 
-export const askSignOutPage = (asked: AskSignOutPage): Page => ({
-  title: 'Sign out?',
-  body: html`<p>You are signed in as <strong>${asked.email}</strong>.${
-    asked.clientName === null ? null : html` <strong>${asked.clientName}</strong> asks you to sign out.`
-  } Every application that you signed in to from this browser loses its access.</p>
+export const askSignOutPage =
+  (asked: AskSignOutPage): Page =>
+  ({ language: { texts } }) => ({
+    title: texts.signOutTitle,
+    body: html`<p>${say(texts.signedInAs, { email: strong(asked.email) })}${
+      asked.clientName === null ? null : html` ${say(texts.appAsksSignOut, { client: strong(asked.clientName) })}`
+    } ${texts.signOutEffect}</p>
 <form method="post" action="/oauth2/end_session/confirm">${hidden('form_token', asked.formToken)}${hidden('client_id', asked.clientId)}${hidden('post_logout_redirect_uri', asked.redirectUri)}${hidden('state', asked.state)}
-<button type="submit">Sign out</button></form><p class="dim">To stay signed in, close this window.</p>`,
+<button type="submit">${texts.signOut}</button></form><p class="dim">${texts.staySignedIn}</p>`,
+  });
+
+export const signedOutPage: Page = ({ language: { texts } }) => ({
+  title: texts.signedOut,
+  body: html`<p>${texts.signedOutNow}</p>`,
 });
 
-export const signedOutPage: Page = {
-  title: 'Signed out',
-  body: html`<p>You are signed out. You can close this window.</p>`,
-};
+const continueLink = (location: string, texts: Texts): Html =>
+  html`<a href="${location}" rel="noreferrer">${fill(texts.continueTo, { place: hostOf(location) })}</a>`;
 
 /** For an unvetted client: the user decides whether to continue to its address. */
-export const signedOutLeavePage = (location: string): Page => ({
-  title: 'Signed out',
-  body: html`<p>You are signed out. You can close this window.</p>
-<p>No administrator has checked the application that sent you here. <a href="${location}" rel="noreferrer">Continue to ${hostOf(location)}</a></p>`,
-});
+export const signedOutLeavePage =
+  (location: string): Page =>
+  ({ language: { texts } }) => ({
+    title: texts.signedOut,
+    body: html`<p>${texts.signedOutNow}</p>
+<p>${texts.notCheckedSender} ${continueLink(location, texts)}</p>`,
+  });
 
 /** What each scope means, for users who are asked to consent. */
-const SCOPES: Readonly<Record<string, string>> = {
-  openid: 'know who you are',
-  profile: 'see your name and picture',
-  email: 'see your e-mail address',
-  offline_access: 'stay connected while you are away',
+const SCOPES: Readonly<Record<string, keyof Texts>> = {
+  openid: 'scopeOpenid',
+  profile: 'scopeProfile',
+  email: 'scopeEmail',
+  offline_access: 'scopeOfflineAccess',
 };
 
 /**
@@ -121,12 +150,14 @@ const SCOPES: Readonly<Record<string, string>> = {
  */
 export type Unvetted = { readonly address: string | null };
 
-const unvettedNote = (unvetted: Unvetted | null): Html | null =>
+const unvettedNote = (unvetted: Unvetted | null, texts: Texts): Html | null =>
   unvetted === null
     ? null
-    : html`<p class="bad">No administrator has checked this application, and it chose its own name.${
-        unvetted.address === null ? null : html` Its address is <strong><code>${unvetted.address}</code></strong>.`
-      } Continue only if you have just come from it and you trust it.</p>`;
+    : html`<p class="bad">${texts.notCheckedOwnName}${
+        unvetted.address === null
+          ? null
+          : html` ${say(texts.addressIs, { address: html`<strong><code>${unvetted.address}</code></strong>` })}`
+      } ${texts.continueOnlyIf}</p>`;
 
 export type ConsentPage = {
   readonly formToken: string;
@@ -139,29 +170,57 @@ export type ConsentPage = {
   readonly scopes: readonly string[];
 };
 
-const meaningOf = (scope: string): string | Html => SCOPES[scope] ?? html`use <code>${scope}</code> for you`;
+function meaningOf(scope: string, texts: Texts): string | Html {
+  const known = SCOPES[scope];
+  return known === undefined ? say(texts.scopeOther, { scope: html`<code>${scope}</code>` }) : texts[known];
+}
 
-const scopeItem = (scope: string): Html =>
-  html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope)}</span></label></li>`;
+const scopeItem = (scope: string, texts: Texts): Html =>
+  html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope, texts)}</span></label></li>`;
 
-export const consentPage = (asked: ConsentPage): Page => ({
-  title: `Allow ${asked.clientName} to act for you?`,
-  body: html`${unvettedNote(asked.unvetted)}<p><strong>${asked.clientName}</strong> asks for access to the account <strong>${asked.email}</strong>. Afterwards you return to <code>${asked.clientHost}</code>.</p>
+const decisionButtons = (texts: Texts): Html =>
+  html`<button type="submit" name="decision" value="allow">${texts.allow}</button><button class="plain" type="submit" name="decision" value="deny">${texts.deny}</button>
+<p class="dim">${texts.notYourAccount}</p><button class="plain" type="submit" name="decision" value="switch">${texts.anotherAccount}</button>`;
+
+export const consentPage =
+  (asked: ConsentPage): Page =>
+  ({ language: { texts } }) => {
+    const names = {
+      client: strong(asked.clientName),
+      email: strong(asked.email),
+      host: html`<code>${asked.clientHost}</code>`,
+    };
+    return {
+      title: fill(texts.allowTitle, { client: asked.clientName }),
+      heading: say(texts.allowTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
+      body: html`${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
-<p class="dim">It wants to:</p><ul>${asked.scopes.map(scopeItem)}</ul>
-<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
-<p class="dim">Is this not your account?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
-});
+<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, texts))}</ul>
+${decisionButtons(texts)}</form>`,
+    };
+  };
 
-/** Shows an error to the user, instead of redirecting to a URI from the request. @param advice what to do next */
-export const errorPage = (
-  title: string,
-  why: string | null,
-  advice = 'Go back to the application and try again.',
-): Page => ({
-  title,
-  body: html`<div role="alert">${why === null ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
-});
+export type ShownError = {
+  readonly title: string;
+  readonly why?: string | undefined;
+  /** What to do next; by default, to try again from the application. */
+  readonly advice?: string | undefined;
+};
+
+/** Shows an error to the user, instead of redirecting to a URI from the request. */
+export const errorPage =
+  (shown: (look: Look) => ShownError): Page =>
+  (look) => {
+    const { title, why, advice = look.language.texts.adviceTryAgain } = shown(look);
+    return {
+      title,
+      body: html`<div role="alert">${why === undefined ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
+    };
+  };
+
+/** An OAuth request that is refused on our page. */
+export const requestErrorPage = (why: (texts: Texts) => string): Page =>
+  errorPage(({ language: { texts } }) => ({ title: texts.requestRefused, why: why(texts) }));
 
 /** Returns the host of a URI, or the scheme of a URI without one. */
 export const hostOf = (address: string): string => {
@@ -170,19 +229,26 @@ export const hostOf = (address: string): string => {
 };
 
 /** @param location the redirect URI of an unvetted client with the error response */
-export const leavePage = (why: string, location: string): Page => ({
-  title: 'This request cannot be answered',
-  body: html`<div role="alert"><p>The application that sent you here sent a request that cannot be answered: ${why}.</p></div>
-<p>No administrator has checked this application. <a href="${location}" rel="noreferrer">Continue to ${hostOf(location)}</a></p>`,
-});
+export const leavePage =
+  (why: string, location: string): Page =>
+  ({ language: { texts } }) => ({
+    title: texts.requestUnanswerable,
+    body: html`<div role="alert"><p>${fill(texts.requestUnanswerableWhy, { why })}</p></div>
+<p>${texts.notChecked} ${continueLink(location, texts)}</p>`,
+  });
 
-export const deviceCodePage = (isUnknown: boolean): Page => ({
-  title: 'Connect a device',
-  body: html`${alertOf(isUnknown ? 'This code is unknown or has expired. Compare it with the code on your device, or make the device show a new one.' : undefined)}
-<form method="get" action="/device"><label for="user_code">The code that your device shows</label>
+export const deviceCodePage =
+  (isUnknown: boolean): Page =>
+  (look) => {
+    const { texts } = look.language;
+    return {
+      title: texts.connectDevice,
+      body: html`${alertOf(isUnknown ? () => texts.codeUnknown : undefined, look)}
+<form method="get" action="/device"><label for="user_code">${texts.deviceCodeLabel}</label>
 <input id="user_code" name="user_code" required maxlength="32" autocomplete="off" autocapitalize="characters" spellcheck="false">
-<button type="submit">Continue</button></form>`,
-});
+<button type="submit">${texts.continue}</button></form>`,
+    };
+  };
 
 export type DeviceConfirmPage = {
   readonly formToken: string;
@@ -194,16 +260,23 @@ export type DeviceConfirmPage = {
   readonly scopes: readonly string[];
 };
 
-export const deviceConfirmPage = ({ formToken, userCode, ...asked }: DeviceConfirmPage): Page => ({
-  title: `Connect ${asked.clientName}?`,
-  body: html`${unvettedNote(asked.unvetted)}<p>A device asks for access to the account <strong>${asked.email}</strong>. Continue only if the device is in front of you and shows <strong><code>${userCode}</code></strong>.</p>
-<p class="dim">It wants to:</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope)}</li>`)}</ul>
+export const deviceConfirmPage =
+  ({ formToken, userCode, ...asked }: DeviceConfirmPage): Page =>
+  ({ language: { texts } }) => {
+    const code = html`<strong><code>${userCode}</code></strong>`;
+    return {
+      title: fill(texts.connectTitle, { client: asked.clientName }),
+      heading: say(texts.connectTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
+      body: html`${unvettedNote(asked.unvetted, texts)}<p>${say(texts.deviceAsks, { email: strong(asked.email), code })}</p>
+<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope, texts)}</li>`)}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
-<button type="submit" name="decision" value="allow">Allow</button><button class="plain" type="submit" name="decision" value="deny">Deny</button>
-<p class="dim">Is this not your account?</p><button class="plain" type="submit" name="decision" value="switch">Use another account</button></form>`,
-});
+${decisionButtons(texts)}</form>`,
+    };
+  };
 
-export const deviceDonePage = (isAllowed: boolean): Page => ({
-  title: isAllowed ? 'Device connected' : 'Device refused',
-  body: html`<p>${isAllowed ? 'Your device continues by itself in a few seconds.' : 'The device did not get access.'} You can close this window.</p>`,
-});
+export const deviceDonePage =
+  (isAllowed: boolean): Page =>
+  ({ language: { texts } }) => ({
+    title: isAllowed ? texts.deviceConnected : texts.deviceRefused,
+    body: html`<p>${isAllowed ? texts.deviceContinues : texts.deviceWithoutAccess}</p>`,
+  });

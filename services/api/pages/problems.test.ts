@@ -14,6 +14,7 @@ import {
 } from '#services/domain/identity/social/social-errors.ts';
 import { internalError, rateLimited, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
+import { GERMAN } from './texts/texts.ts';
 
 const ALL = [
   loginRefused,
@@ -47,7 +48,7 @@ test('a user who must wait is told how long', () => {
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
   expect(problemAdvice(loginLocked())).toContain('ask for an unlock mail at /account/unlock');
   expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
-  expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map(waitText)).toEqual([
+  expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map((seconds) => waitText(seconds))).toEqual([
     'in 1 second',
     'in 1 second',
     'in 1 second',
@@ -58,4 +59,13 @@ test('a user who must wait is told how long', () => {
     'in 2 hours',
     'in 24 hours',
   ]);
+});
+
+test('a German browser reads the problem and the time to wait in German', () => {
+  expect(problemText(loginRefused(), GERMAN)).toBe(
+    'E-Mail oder Passwort ist falsch. Prüfen Sie E-Mail-Adresse und Passwort und versuchen Sie es noch einmal.',
+  );
+  expect(problemText(rateLimited({ retryAfterSeconds: 600 }), GERMAN)).toBe(
+    'Zu viele Anfragen. Versuchen Sie es in 10 Minuten noch einmal.',
+  );
 });

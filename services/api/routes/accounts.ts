@@ -32,9 +32,10 @@ import { readProfile, updateProfile } from '#services/domain/identity/accounts/u
 import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';
-import { codePage, codePageHeaders } from '#services/platform/html/code-page.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { showPage } from '../pages/browser-form.ts';
+import { mailLinkPage } from '../pages/mail-link-pages.ts';
 
 /** Accounts: email verification, password, profile, deletion. */
 export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
@@ -72,9 +73,8 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
     bind(routes, endpoint, async (input, caller) =>
       answer(200, await deleteAccount(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
     );
-  const headers = codePageHeaders();
-  bind(routes, verifyEmailPageEndpoint, () => answer(200, codePage('verify'), headers));
-  bind(routes, resetPasswordPageEndpoint, () => answer(200, codePage('reset'), headers));
-  bind(routes, unlockPageEndpoint, () => answer(200, codePage('unlock'), headers));
-  bind(routes, acceptInvitationPageEndpoint, () => answer(200, codePage('invitation'), headers));
+  bind(routes, verifyEmailPageEndpoint, () => showPage(200, mailLinkPage('verify')));
+  bind(routes, resetPasswordPageEndpoint, () => showPage(200, mailLinkPage('reset')));
+  bind(routes, unlockPageEndpoint, () => showPage(200, mailLinkPage('unlock')));
+  bind(routes, acceptInvitationPageEndpoint, () => showPage(200, mailLinkPage('invitation')));
 }

@@ -83,7 +83,14 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
   ): Promise<Answer> {
     switch (step.kind) {
       case 'page-error':
-        return showPage(400, errorPage('This request cannot be processed', step.why, 'To sign out, open /login here.'));
+        return showPage(
+          400,
+          errorPage(({ language: { texts } }) => ({
+            title: texts.requestRefused,
+            why: step.why,
+            advice: texts.signOutAdvice,
+          })),
+        );
       case 'signed-out':
         return afterwards(step);
       case 'sign-out':

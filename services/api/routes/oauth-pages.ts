@@ -27,9 +27,9 @@ import {
   deviceCodePage,
   deviceConfirmPage,
   deviceDonePage,
-  errorPage,
   hostOf,
   leavePage,
+  requestErrorPage,
   type Unvetted,
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
@@ -50,7 +50,10 @@ const unvettedOf = ({ origin, clientId }: Client): Unvetted | null =>
 function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, request: FastifyRequest): Answer {
   switch (step.kind) {
     case 'page-error':
-      return showPage(400, errorPage('This request cannot be processed', step.why));
+      return showPage(
+        400,
+        requestErrorPage(() => step.why),
+      );
     case 'leave':
       return showPage(400, leavePage(step.why, step.location));
     case 'redirect':
@@ -117,7 +120,10 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
     // A browser sends no cookie of ours with a form from another site (SameSite=Lax), but sends it with the GET that follows.
     const query = queryOfForm(body);
     return readParameters(query) === null
-      ? showPage(400, errorPage('This request cannot be processed', 'The request is too long.'))
+      ? showPage(
+          400,
+          requestErrorPage((texts) => texts.requestTooLong),
+        )
       : goTo(authorizePathFor(query));
   });
   bind(routes, decideConsentEndpoint, ({ body }, caller, request) =>

@@ -25,6 +25,7 @@ import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
+import type { Look } from '../pages/form-page.ts';
 import { codePage, signedInPage, signInPage, toProviderPage } from '../pages/pages.ts';
 import { problemText } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
@@ -46,7 +47,7 @@ export async function showSignIn(
 ): Promise<Answer> {
   const { formTargets, loginHint } = await describeNext(ports, next);
   const { token, setCookie } = tieForm(ports, request);
-  const problem = again && problemText(again.error);
+  const problem = again && (({ language }: Look) => problemText(again.error, language));
   const { names: providers } = ports.socialProviders;
   const page = signInPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', providers, problem });
   return withErrorHeaders(
@@ -67,7 +68,8 @@ export async function showCode(
 ): Promise<Answer> {
   const { token, setCookie } = tieForm(ports, request);
   const { formTargets } = await describeNext(ports, asked.next);
-  const page = codePage({ ...asked, formToken: token, problem: error && problemText(error) });
+  const problem = error && (({ language }: Look) => problemText(error, language));
+  const page = codePage({ ...asked, formToken: token, problem });
   return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
 

@@ -3,8 +3,12 @@ import { createHash } from 'node:crypto';
 export type PageParts = {
   /** Exact text of each style element. */
   readonly styles?: readonly string[];
-  /** Exact text of each script element; `own`: files of our origin. If absent, `default-src` applies. */
-  readonly scripts?: readonly string[] | 'own';
+  /** Exact text of each script element. If absent, `default-src` applies. */
+  readonly scripts?: readonly string[];
+  /** Whether it loads script files of our origin. */
+  readonly loadsOwnScripts?: boolean;
+  /** Addresses of its images, without query. */
+  readonly images?: readonly string[];
   /** Whether its scripts may send requests to our origin. */
   readonly connects?: boolean;
   /** Targets to which the page's forms may be sent; none by default. */
@@ -13,10 +17,10 @@ export type PageParts = {
   readonly keepsOpener?: boolean;
 };
 
-function sourcesOf(texts: readonly string[] | 'own'): string {
-  if (texts === 'own') return "'self'";
+function sourcesOf(texts: readonly string[], isOwn = false): string {
   const hashes = texts.map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`);
-  return hashes.length === 0 ? "'none'" : hashes.join(' ');
+  const sources = [...(isOwn ? ["'self'"] : []), ...hashes];
+  return sources.length === 0 ? "'none'" : sources.join(' ');
 }
 
 /**
@@ -26,6 +30,8 @@ function sourcesOf(texts: readonly string[] | 'own'): string {
 export const pageHeaders = ({
   styles = [],
   scripts,
+  loadsOwnScripts,
+  images,
   connects,
   formAction = "'none'",
   keepsOpener,
@@ -34,7 +40,8 @@ export const pageHeaders = ({
   'content-security-policy': [
     "default-src 'none'",
     `style-src ${sourcesOf(styles)}`,
-    ...(scripts ? [`script-src ${sourcesOf(scripts)}`] : []),
+    ...(scripts || loadsOwnScripts ? [`script-src ${sourcesOf(scripts ?? [], loadsOwnScripts)}`] : []),
+    ...(images ? [`img-src ${images.join(' ')}`] : []),
     ...(connects ? ["connect-src 'self'"] : []),
     `form-action ${formAction}`,
     "base-uri 'none'",

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { signUp } from '#testing/flows/flows.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness } from '#testing/harness/browser.ts';
+import { send } from '#testing/http-client.ts';
+import { openMailFolder } from '#testing/mail-folder.ts';
+import { button, heading, seen, signInOn, textOf } from './pages-harness.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+let harness: BrowserHarness;
+beforeAll(async () => {
+  harness = await openBrowserHarness({
+    BRAND_NAME: 'شركة المثال',
+    BRAND_COLOR: '#ffcc00',
+    BRAND_TERMS_URL: 'https://example.com/terms',
+    BRAND_PRIVACY_URL: 'https://example.com/privacy',
+  });
+});
+afterAll(() => harness?.close());
+
+test('every page has the look of the brand and can be read, whatever its colour and the direction of its name', async () => {
+  const { page, complaints, context } = await harness.visit();
+  for (const path of [
+    '/login',
+    '/device',
+    '/oauth2/authorize',
+    '/account/verify-email',
+    '/account/reset-password',
+    '/account/unlock',
+    '/account/accept-invitation',
+  ]) {
+    await page.goto(path);
+    await expectReadable(page);
+    for (const said of ['شركة المثال', 'Terms', 'Privacy']) expect(await seen(page)).toContain(said);
+  }
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test('a German browser gets German pages, errors included', async () => {
+  const { page, complaints, context } = await harness.visit({ locale: 'de-DE' });
+  await page.goto('/login');
+  expect([await heading(page), await page.locator('html').getAttribute('lang')]).toEqual(['Anmelden', 'de']);
+  await page.getByLabel('E-Mail').fill('nobody@people.test');
+  await page.getByLabel('Passwort').fill('not the right password');
+  await button(page, 'Anmelden').click();
+  expect(await textOf(page.getByRole('alert').first())).toMatch(/^E-Mail oder Passwort ist falsch\. Prüfen Sie/);
+  await page.goto(`/device?user_code=${'B'.repeat(33)}`);
+  expect(await heading(page)).toBe('Der Server konnte diese Anfrage nicht lesen');
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test('after a click on a mailed link the code is in no visible field, and the page leads on to the sign-in', async () => {
+  const { page, complaints, context } = await harness.visit();
+  const mails = await openMailFolder(harness.api.ports);
+  onTestFinished(() => mails.close());
+  const user = await signUp({ api: harness.api.url });
+  await send(harness.api.url, 'POST', '/api/auth/request-password-reset', { json: { email: user.email } });
+  const sent = await mails.to(user.email);
+  const { page: path, code } = sent.find((mail) => mail.page?.endsWith('/account/reset-password')) ?? {};
+  await page.goto(`${path}#${code}`);
+  expect(await page.getByLabel('Code from the mail').count()).toBe(0);
+  expect(await page.locator('input:visible').count()).toBe(1);
+  const password = 'a new pass phrase of my own';
+  await page.getByLabel('New password').fill(password);
+  await button(page, 'Change password').click();
+  await page.getByText('Your password is changed').waitFor();
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await signInOn(page, { email: user.email, password });
+  expect(await heading(page)).toBe('Signed in');
+  expect(complaints).toEqual([]);
+  await context.close();
+});

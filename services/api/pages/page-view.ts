@@ -1,0 +1,27 @@
+import type { FastifyRequest } from 'fastify';
+import { type Answer, answer } from '../answer.ts';
+import { formPage, formPageHeaders, type Look, type Page } from './form-page.ts';
+import { languageFor } from './texts/texts.ts';
+
+/** The body of an answer that is a page: it becomes text when it is sent, in the brand and language of the request. */
+export class PageView {
+  readonly page: Page;
+  readonly formTargets: readonly string[];
+  constructor(page: Page, formTargets: readonly string[]) {
+    this.page = page;
+    this.formTargets = formTargets;
+  }
+}
+
+const lookOf = ({ server, headers }: FastifyRequest): Look => ({
+  brand: server.brand,
+  language: languageFor(headers['accept-language']),
+});
+
+/** An answer with its page as text; any other answer unchanged. */
+export function rendered(shown: Answer, request: FastifyRequest): Answer {
+  if (!(shown.body instanceof PageView)) return shown;
+  const { page, formTargets } = shown.body;
+  const look = lookOf(request);
+  return answer(shown.status, formPage(page, look), { ...formPageHeaders(page, formTargets, look), ...shown.headers });
+}
