@@ -5,7 +5,8 @@ import { type Html, html } from './html.ts';
 import { documentOf, styleOf } from './page.ts';
 
 /** Exact text of the pages' only style element: their policy contains its hash. */
-export const DOCS_STYLE = styleOf(`body{background:var(--card);margin:0 auto;max-width:60rem;padding:1.5rem;overflow-wrap:anywhere}
+export const DOCS_STYLE =
+  styleOf(`body{background:var(--card);margin:0 auto;max-width:60rem;padding:1.5rem;overflow-wrap:anywhere}
 h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{margin:2rem 0 .25rem;font-size:1.05rem}
 code,pre{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}pre{border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
