@@ -65,6 +65,8 @@ export type Client = {
   readonly documentUntilMs: number | null;
   /** SHA-256 of the previous secret, while that is still accepted. */
   readonly previousSecret: { readonly hash: Buffer; readonly untilMs: number } | null;
+  /** For a client that is an agent: the user it acts for, and until when it may; `disabled` from then on. */
+  readonly agent: { readonly ownerId: string; readonly untilMs: number } | null;
 };
 
 /** Clients, roles and permissions, in memory. Only loading does I/O. */
@@ -117,7 +119,7 @@ function digestOf(stored: string | null): Buffer | null {
 }
 
 function clientOf(row: ClientRow): Client {
-  const { clientSecret, authMethod, previousSecret, previousUntilMs, ...rest } = row;
+  const { clientSecret, authMethod, previousSecret, previousUntilMs, agentOwnerId, agentUntilMs, ...rest } = row;
   const secretHash = digestOf(clientSecret);
   const previousHash = digestOf(previousSecret);
   return {
@@ -126,6 +128,7 @@ function clientOf(row: ClientRow): Client {
     authMethod: authMethod ?? (secretHash ? 'client_secret_basic' : 'none'),
     previousSecret:
       previousHash === null || previousUntilMs === null ? null : { hash: previousHash, untilMs: previousUntilMs },
+    agent: agentOwnerId === null ? null : { ownerId: agentOwnerId, untilMs: agentUntilMs as number },
   };
 }
 
@@ -168,6 +171,11 @@ export function createAccessDirectory(
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
   let loadShown = 0;
+  const clientNow = (clientId: string): Client | undefined => {
+    const client = loaded.clients.get(clientId);
+    const isExpired = client?.agent != null && ports.clock.now() >= client.agent.untilMs;
+    return isExpired ? { ...client, disabled: true } : client;
+  };
 
   async function loadWith(sql: Sql): Promise<void> {
     loadsBegun += 1;
@@ -212,9 +220,9 @@ export function createAccessDirectory(
       if (client !== undefined) loaded.clients.set(clientId, { ...client, documentUntilMs });
     },
     confirm: (version) => loaded.version === version,
-    client: (clientId) => loaded.clients.get(clientId),
+    client: clientNow,
     authenticateClient(clientId, secret) {
-      const client = loaded.clients.get(clientId);
+      const client = clientNow(clientId);
       const presented = hash('sha256', secret, 'buffer');
       const previous = client?.previousSecret ?? noPreviousSecret;
       const isCurrent = timingSafeEqual(presented, client?.secretHash ?? dummy);

@@ -343,3 +343,24 @@ test('an unvetted client has only what the current settings allow, and no permis
   expect(await under(true)).toEqual(['openid b', 'openid b', vetted]);
   expect(await under(false)).toEqual(['openid b', undefined, vetted]);
 });
+
+describe('agents', () => {
+  test('are clients with an owner; from their expiry on they are disabled and their secret is refused', async () => {
+    let nowMs = Date.now();
+    const clock = { now: () => nowMs, monotonic: () => 0 };
+    const dated = createAccessDirectory({ ...ports, clock });
+    const made = await createClient(ports, { name: 'Agent', grantTypes: ['client_credentials'] }, testCaller);
+    const { clientId, clientSecret } = made;
+    await ports.raw(`INSERT INTO users (id, email) VALUES ('owner', 'owner@example.test')`);
+    await ports.raw(
+      `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, 'owner', to_timestamp($2::float8 / 1000))`,
+      [clientId, nowMs + 1_000],
+    );
+    await dated.load();
+    expect(dated.client(clientId)).toMatchObject({ agent: { ownerId: 'owner' }, disabled: false });
+    expect(dated.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);
+    nowMs += 1_001;
+    expect(dated.client(clientId)).toMatchObject({ disabled: true });
+    expect(dated.authenticateClient(clientId, clientSecret ?? '')).toBeNull();
+  });
+});

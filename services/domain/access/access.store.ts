@@ -41,6 +41,9 @@ export type ClientRow = {
   readonly previousSecret: string | null;
   /** Unix milliseconds. */
   readonly previousUntilMs: number | null;
+  /** Owner and expiry (Unix milliseconds) of an agent; null for every other client. */
+  readonly agentOwnerId: string | null;
+  readonly agentUntilMs: number | null;
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
 
@@ -57,8 +60,9 @@ const clientsRead = defineStatement(
      "accessTokenSignedResponseAlg" AS "accessTokenAlgorithm", coalesce(name, "clientId") AS name, "redirectUris",
      coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
-     extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs"
-   FROM oauth_clients`,
+     extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs",
+     owner_id AS "agentOwnerId", extract(epoch FROM agents.expires_at)::float8 * 1000 AS "agentUntilMs"
+   FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`,
 );
 const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
