@@ -44,6 +44,16 @@ describe('tokens that a service may exchange (RFC 8693)', () => {
   });
 });
 
+describe('an agent', () => {
+  const agentOf = (ownerId: string) => ({ ...client, agent: { ownerId, untilMs: 0 } }) as Client;
+
+  test('exchanges tokens of its owner, and of no other user', async () => {
+    const sub = goodClaims().sub as string;
+    expect((await subjectOf(ports, agentOf(sub), harness.token({}))).sub).toBe(sub);
+    expect(await outcomeOf(subjectOf(ports, agentOf('another'), harness.token({})))).toBe('subject_token_invalid');
+  });
+});
+
 describe('an exchanged token', () => {
   test('names the acting client and its subject token, and has no longer lifetime and no more scope', async () => {
     const made = await exchanged(

@@ -31,6 +31,8 @@ export async function subjectOf(
     if (evaluated === 'wrong_audience') continue;
     // A client-credentials token has no user.
     if (typeof evaluated === 'string' || evaluated.claims.fid === undefined) break;
+    // An agent acts for its owner and for no other user.
+    if (client.agent && evaluated.claims.sub !== client.agent.ownerId) break;
     if (chainLength(evaluated.claims.act) >= LONGEST_CHAIN) break;
     return evaluated.claims;
   }
