@@ -11,6 +11,7 @@ import { useProofsOnce } from './requests/use-proofs-once.ts';
 import { accountsRoutes } from './routes/accounts.ts';
 import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
+import { agentsRoutes } from './routes/agents.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { complianceRoutes } from './routes/compliance.ts';
@@ -91,6 +92,7 @@ export function createServer(
   privacyRecordsRoutes(routes, ports);
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
+  agentsRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
   return app;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registerAgent } from '#services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
 import { encryptPhi } from '#services/domain/privacy/encrypt-phi.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
@@ -101,7 +102,30 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
   const subjectId = randomUUID();
   const about = { subjectId, purpose: 'treatment', level: 'standard', data: 'x' } as const;
   await encryptPhi(copy.ports, about, testCaller);
-  return { api_key_id: api_key.api_key_id, id: passkeyId, incident_id: incidentId, subject_id: subjectId };
+  const { agent_id: agentId } = await registerAgent(
+    copy.ports,
+    {
+      name: 'agent',
+      ownerId: userId,
+      authMethod: 'client_secret_basic',
+      scopes: [],
+      credentialScopes: [],
+      audiences: [],
+      dpopBound: true,
+      capabilities: [],
+      heartbeatSeconds: 60,
+      expiresInDays: 1,
+      reason: 'test',
+    },
+    testCaller,
+  );
+  return {
+    api_key_id: api_key.api_key_id,
+    id: passkeyId,
+    incident_id: incidentId,
+    subject_id: subjectId,
+    agent_id: agentId,
+  };
 }
 
 /**

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
+import { eventually } from '#testing/eventually.ts';
+import { newProofMaker } from '#testing/fakes/dpop.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
+
+let harness: ApiHarness;
+let here: ApiCopy;
+let there: ApiCopy;
+let admin: Person;
+beforeAll(async () => {
+  harness = await openApiHarness();
+  here = await harness.startCopy({ hashes: false });
+  there = await harness.startCopy({ hashes: false });
+  admin = await newPerson(here, ['admin']);
+});
+afterAll(() => harness?.close());
+
+const reason = 'test';
+type Credentials = { client_id: string; client_secret: string };
+async function newAgent(owner: Person, changes: object = {}): Promise<Credentials> {
+  const json = { name: 'Agent', owner_id: owner.id, reason, ...changes };
+  const made = await send(here.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  expect(made.status).toBe(201);
+  return { client_id: made.body.agent_id, client_secret: made.body.client_secret };
+}
+const kill = (agent: Credentials, bearer: string, path = '/v1/admin/agents') =>
+  send(here.url, 'POST', `${path}/${agent.client_id}/kill`, { bearer, json: { reason } });
+const token = (agent: Credentials, form: Record<string, string>, headers: Record<string, string> = {}) =>
+  send(here.url, 'POST', '/oauth2/token', { basic: agent, form, headers });
+const validate = (copy: ApiCopy, value: string) =>
+  send(copy.url, 'POST', '/v1/tokens/validate', { json: { token: value } });
+const exchange = (subject: Person) => ({
+  grant_type: TOKEN_EXCHANGE,
+  subject_token: subject.bearer,
+  subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+});
+
+describe('an agent', () => {
+  test('gets tokens bound to its key, reports that it runs, and its owner sees it', async () => {
+    const owner = await newPerson(here);
+    const agent = await newAgent(owner, { credential_scopes: ['tasks:read'] });
+    const unbound = await token(agent, { grant_type: 'client_credentials' });
+    expect(unbound.body.error).toBe('invalid_dpop_proof');
+    const proof = newProofMaker().proof('POST', `${API_URL}/oauth2/token`);
+    const bound = await token(agent, { grant_type: 'client_credentials' }, { dpop: proof });
+    expect(bound.body).toMatchObject({ token_type: 'DPoP', scope: 'tasks:read' });
+    const seen = await send(here.url, 'POST', '/v1/agents/heartbeat', {
+      basic: agent,
+      json: { capabilities: ['plan'] },
+    });
+    expect(seen.body).toMatchObject({ status: 'active', capabilities: ['plan'] });
+    const own = await send(here.url, 'GET', '/v1/agents', { bearer: owner.bearer });
+    expect(own.body.agents).toMatchObject([{ agent_id: agent.client_id, capabilities: ['plan'] }]);
+  });
+
+  test('gets delegated tokens that name it as the actor, for its owner and no other user', async () => {
+    const owner = await newPerson(here, ['operator']);
+    const agent = await newAgent(owner, { scopes: ['openid', 'keys:read'], dpop_bound_access_tokens: false });
+    const delegated = await token(agent, exchange(owner));
+    expect(claimsIn(delegated.body.access_token)).toMatchObject({
+      sub: owner.id,
+      act: { sub: agent.client_id },
+      permissions: [],
+    });
+    const other = await token(agent, exchange(await newPerson(here)));
+    expect(other.body).toMatchObject({ error: 'invalid_request' });
+  });
+
+  test('is killed: its own and its delegated tokens are refused at every copy within a second', async () => {
+    const owner = await newPerson(here);
+    const agent = await newAgent(owner, {
+      scopes: ['openid'],
+      credential_scopes: ['tasks:read'],
+      dpop_bound_access_tokens: false,
+    });
+    const own = (await token(agent, { grant_type: 'client_credentials' })).body.access_token;
+    const delegated = (await token(agent, exchange(owner))).body.access_token;
+    for (const copy of [here, there])
+      for (const value of [own, delegated]) expect((await validate(copy, value)).body.active).toBe(true);
+    const startedAt = performance.now();
+    expect((await kill(agent, owner.bearer, '/v1/agents')).body).toMatchObject({ status: 'killed' });
+    for (const value of [own, delegated]) {
+      expect((await validate(here, value)).body.active).toBe(false);
+      await eventually('refusal at the other copy', async () => !(await validate(there, value)).body.active);
+    }
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect((await token(agent, { grant_type: 'client_credentials' })).status).toBe(401);
+    expectProblem(await kill(agent, admin.bearer), 409, 'agent_killed');
+  });
+});
+
+test('registering needs agents:manage; a retry with the same key registers one agent', async () => {
+  const owner = await newPerson(here);
+  const json = { name: 'Agent', owner_id: owner.id, reason };
+  const refused = await send(here.url, 'POST', '/v1/admin/agents', { bearer: owner.bearer, json });
+  expectProblem(refused, 403, 'permission_missing');
+  const headers = { 'idempotency-key': 'agent-1' };
+  const twice = [1, 2].map(() => send(here.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json, headers }));
+  const [first, second] = await Promise.all(twice);
+  expect(first?.body).toEqual(second?.body);
+  const listed = await send(here.url, 'GET', `/v1/admin/agents?owner=${owner.id}`, { bearer: admin.bearer });
+  expect(listed.body.agents).toHaveLength(1);
+});

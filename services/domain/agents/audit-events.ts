@@ -1,0 +1,32 @@
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+
+export const agentRegistered = defineAuditEvent({
+  type: 'agent.registered',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An agent was registered for the user `owner_id`; a `client.created` event is about its OAuth client.',
+});
+
+export const agentChanged = defineAuditEvent({
+  type: 'agent.changed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An agent reported other capabilities with its heartbeat: `capabilities`.',
+});
+
+// A row trigger writes it, in the transaction that kills the agent (migration agents).
+export const agentKilledEvent = defineAuditEvent({
+  type: 'agent.killed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An agent was killed, or its owner was disabled; its tokens and the tokens it exchanged were revoked. `reason` says why.',
+});
+
+export const agentCredentialsChecked = defineAuditEvent({
+  type: 'agent.credentials_checked',
+  durability: 'durable',
+  outcomes: ['ok', 'refused'],
+  meaning:
+    'A service asked whether credentials are those of an agent. `reason` of a refusal is `unknown`, `wrong`, `disabled` (killed, expired or disabled).',
+});

@@ -1,0 +1,73 @@
+import type { HasAccessChanged } from '../access/access-changed.ts';
+import type { HasAccess } from '../access/access-directory.ts';
+import { assertHolds } from '../access/assert-holds.ts';
+import type { GivenKeys } from '../access/client-keys.ts';
+import { createClient } from '../access/create-client.ts';
+import { TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { userUnknown } from '../tokens/errors.ts';
+import type { AgentMethod } from './agent-shapes.ts';
+import { agentViewOf } from './agent-view.ts';
+import { type AgentRow, insertAgent, lockOwner, readAgentRow } from './agents.store.ts';
+import { agentRegistered } from './audit-events.ts';
+import type { AgentView } from './contract.ts';
+import { agentExceedsOwner } from './errors.ts';
+
+export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
+
+export type RegisterAgentInput = GivenKeys & {
+  readonly name: string;
+  readonly ownerId: string;
+  readonly authMethod: AgentMethod;
+  readonly scopes: readonly string[];
+  readonly credentialScopes: readonly string[];
+  readonly audiences: readonly string[];
+  readonly dpopBound: boolean;
+  readonly capabilities: readonly string[];
+  readonly heartbeatSeconds: number;
+  readonly expiresInDays: number;
+  /** For the audit log. */
+  readonly reason: string;
+};
+
+/** With the secret, which is shown only once; null for an agent with keys. */
+export type RegisteredAgent = AgentView & { readonly client_secret: string | null };
+
+/**
+ * Registers an agent: an OAuth client that may get tokens for itself and exchange tokens of its owner. It never has a
+ * permission that its owner lacks, and loses what its owner loses.
+ * Throws `agent_exceeds_owner`, `client_keys_invalid`, `client_settings_conflict` (400), `rights_exceeded` (403),
+ * `user_unknown` (404).
+ */
+export async function registerAgent(
+  ports: RegisterAgentPorts,
+  input: RegisterAgentInput,
+  caller: Caller,
+): Promise<RegisteredAgent> {
+  const { ownerId, capabilities, heartbeatSeconds, expiresInDays, ...client } = input;
+  const known = ports.access.permissions();
+  const permissions = [...new Set([...input.scopes, ...input.credentialScopes])].filter((scope) => known.has(scope));
+  assertHolds(caller, permissions);
+  const registered = await ports.transact(async (tx) => {
+    const held = await lockOwner(tx, ownerId);
+    if (held === undefined) throw userUnknown();
+    const lacking = permissions.filter((permission) => !held.includes(permission)).sort();
+    if (lacking.length > 0) throw agentExceedsOwner({ detail: `The owner lacks ${lacking.slice(0, 20).join(', ')}.` });
+    const { clientId: agentId, clientSecret } = await createClient(
+      { random: ports.random, transact: (work) => work(tx) },
+      { ...client, grantTypes: ['client_credentials', TOKEN_EXCHANGE] },
+      caller,
+    );
+    await insertAgent(tx, { agentId, ownerId, capabilities, heartbeatSeconds, expiresInDays });
+    await recordEvent(tx, caller, agentRegistered, {
+      outcome: 'ok',
+      target: { kind: 'client', id: agentId },
+      detail: { owner_id: ownerId, reason: input.reason },
+    });
+    const row = (await readAgentRow(tx, agentId)) as AgentRow;
+    return { ...agentViewOf(row), client_secret: clientSecret };
+  });
+  await ports.accessChanged();
+  return registered;
+}
