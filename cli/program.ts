@@ -8,6 +8,7 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   status: async () => (await import('./status.ts')).registerStatus,
   doctor: async () => (await import('./doctor/doctor.ts')).registerDoctor,
   keys: async () => (await import('./keys.ts')).registerKeys,
+  agents: async () => (await import('./agents.ts')).registerAgents,
   'api-keys': async () => (await import('./api-keys.ts')).registerApiKeys,
   token: async () => (await import('./token.ts')).registerToken,
   audit: async () => (await import('./audit/audit.ts')).registerAudit,

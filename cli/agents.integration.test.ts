@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type CliHarness, openCliHarness } from './cli-harness.ts';
+
+let harness: CliHarness;
+beforeAll(async () => {
+  harness = await openCliHarness();
+});
+afterAll(() => harness?.close());
+
+const json = (...args: readonly string[]) => harness.json(args);
+
+test('sallyport agents registers, lists, shows and kills', async () => {
+  const owner = randomUUID();
+  await harness.ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [owner, `${owner}@example.test`]);
+  const act = ['--reason', 'test', '--yes'];
+  const made = await json('agents', 'register', 'Planner', '--owner', owner, '--capabilities', 'plan', ...act);
+  expect(made).toMatchObject({ owner_id: owner, name: 'Planner', capabilities: ['plan'], status: 'active' });
+  expect(made.client_secret).toMatch(/^[\w-]{43}$/);
+  expect((await json('agents', 'list', '--owner', owner)).agents).toMatchObject([{ agent_id: made.agent_id }]);
+  expect((await harness.sallyport(['agents', 'show', made.agent_id])).out).toContain('Planner');
+  expect(await json('agents', 'kill', made.agent_id, '--reason', 'x', '--dry-run')).toMatchObject({
+    dry_run: true,
+  });
+  expect(await json('agents', 'kill', made.agent_id, ...act)).toMatchObject({ status: 'killed' });
+  expect((await harness.sallyport(['agents', 'kill', made.agent_id, ...act])).code).toBe(5);
+  const beyond = ['agents', 'register', 'X', '--owner', owner, '--scopes', 'keys:manage', ...act];
+  expect((await harness.sallyport(beyond)).err).toContain('keys:manage');
+  expect((await harness.sallyport(['agents', 'register', 'X', '--owner', owner, '--jwks', '/none', ...act])).code).toBe(
+    2,
+  );
+});
