@@ -1,0 +1,24 @@
+import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import {
+  type AgentCredentials,
+  type ValidateAgentPorts,
+  validateAgentCredentials,
+} from '../domain/agents/validate-agent-credentials.ts';
+import type { Caller } from '../domain/ports.ts';
+
+/** Agents for TypeScript code in the same process. */
+export class AgentService {
+  readonly #ports: ValidateAgentPorts;
+
+  constructor(ports: ValidateAgentPorts) {
+    this.#ports = ports;
+  }
+
+  /** Whether these are credentials of a live agent; the audit log records every check. */
+  validateAgentCredentials(agentId: string, credentials: AgentCredentials): Promise<boolean> {
+    const traceparent = currentTraceparent() ?? '';
+    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
+    const caller: Caller = { kind: 'system', name: 'agent-service', request };
+    return validateAgentCredentials(this.#ports, { agentId, credentials }, caller);
+  }
+}
