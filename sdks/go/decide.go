@@ -7,14 +7,14 @@ import (
 
 func isAsymmetric(alg string) bool { return alg == RS256 || alg == ES256 || alg == EdDSA }
 
-// keyFor gives the key of a token, after one fetch at most; or why there is none.
+// keyFor gives the key of a token, after a fetch if its kid is unknown; or why there is none.
 func (v *Verifier) keyFor(ctx context.Context, parsed *parsedToken) (*knownKey, Code) {
 	known, isPublished := v.keys.find(parsed.kid)
 	if !isPublished {
 		if !v.usesKeys || v.settings.Feed == FeedFile {
 			return nil, CodeUnknownKey
 		}
-		v.keys.renewForUnknownKid(ctx)
+		v.keys.renewForUnknownKid(ctx, parsed.kid)
 		known, isPublished = v.keys.find(parsed.kid)
 	}
 	switch {

@@ -37,11 +37,14 @@ func (f *flight) start(work func() bool) *attempt {
 	return begun
 }
 
-func (f *flight) isUnderWay() bool {
+// underWay gives the attempt that runs now, or nil.
+func (f *flight) underWay() *attempt {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	return f.current != nil
+	return f.current
 }
+
+func (f *flight) isUnderWay() bool { return f.underWay() != nil }
 
 // wait gives what the work returned; false when the context ends first.
 func (a *attempt) wait(ctx context.Context) bool {

@@ -143,7 +143,14 @@ func (k *keyStore) renewWhenDue() {
 }
 
 // renewForUnknownKid fetches for a kid that is in no set yet, unless a fetch for another such kid was just made.
-func (k *keyStore) renewForUnknownKid(ctx context.Context) {
+func (k *keyStore) renewForUnknownKid(ctx context.Context, kid string) {
+	// A fetch under way may have begun before the key was published.
+	if shared := k.fetching.underWay(); shared != nil {
+		wasRead := shared.wait(ctx)
+		if _, isPublished := k.find(kid); isPublished || !wasRead {
+			return
+		}
+	}
 	now := k.settings.nowSeconds()
 	k.mutex.Lock()
 	passed := now - k.unknownKidAt

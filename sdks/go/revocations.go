@@ -108,7 +108,7 @@ func (r *revocations) verified(jws string) (*feedAnswer, error) {
 	}
 	known, ok := r.keys.find(parsed.kid)
 	if !ok {
-		r.keys.renewForUnknownKid(context.Background())
+		r.keys.renewForUnknownKid(context.Background(), parsed.kid)
 		known, _ = r.keys.find(parsed.kid)
 	}
 	switch {

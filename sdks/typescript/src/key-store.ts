@@ -18,7 +18,7 @@ export type KeyStore = {
   /** Fetches the set; calls during a fetch share it. Never rejects. @returns whether the set was read */
   renew(): Promise<boolean>;
   /** Fetches for a kid that is in no set yet, unless a fetch for another such kid was just made. */
-  renewForUnknownKid(): Promise<void>;
+  renewForUnknownKid(kid: string): Promise<void>;
   /** Whether the last fetch failed, so that a newer key may be missing. */
   isBehind(): boolean;
   /** Takes a set that came another way. Throws when it is refused. */
@@ -96,7 +96,9 @@ export function createKeyStore(settings: Settings): KeyStore {
       // A clock that was set back must not put off what is due.
       if (now() >= dueAtMs || now() < triedAtMs) void renew();
     },
-    async renewForUnknownKid() {
+    async renewForUnknownKid(kid) {
+      // A fetch under way may have begun before the key was published.
+      if (inFlight !== undefined && (!(await inFlight) || keys.has(kid))) return;
       const passedMs = now() - unknownKidAtMs;
       if (inFlight === undefined && passedMs >= 0 && passedMs < jwksCooldown * 1_000) return;
       unknownKidAtMs = now();

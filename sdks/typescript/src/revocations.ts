@@ -167,7 +167,7 @@ export function createRevocations(settings: Settings, keys: KeyStore): Revocatio
     const parsed = parseToken(jws, LIMITS.feedAnswerBytes);
     if (parsed === null) throw new FeedRefused('it is malformed');
     if (!ASYMMETRIC.has(parsed.alg)) throw new FeedRefused('its algorithm is not allowed');
-    if (keys.find(parsed.kid) === undefined) await keys.renewForUnknownKid();
+    if (keys.find(parsed.kid) === undefined) await keys.renewForUnknownKid(parsed.kid);
     const known = keys.find(parsed.kid);
     if (!known) throw new FeedRefused('its key is unknown');
     if (known.alg !== parsed.alg || memory.key.has(known.kid)) throw new FeedRefused('its key is not accepted');

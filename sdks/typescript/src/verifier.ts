@@ -146,12 +146,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
     reader.start();
   }
 
-  /** The key of a token, after one fetch at most; or why there is none. */
+  /** The key of a token, after a fetch if its kid is unknown; or why there is none. */
   async function keyFor({ alg, kid }: ParsedToken): Promise<KnownKey | VerifierCode> {
     let known = keys.find(kid);
     if (known === undefined) {
       if (!usesKeys || feed === 'file') return 'unknown_key';
-      await keys.renewForUnknownKid();
+      await keys.renewForUnknownKid(kid);
       known = keys.find(kid);
     }
     if (known === undefined) return keys.isBehind() ? 'key_ring_behind' : 'unknown_key';

@@ -115,11 +115,11 @@ class _VerifiedTokens:
         return len(self._young) + len(self._old)
 
 
+@dataclass(frozen=True)
 class UnknownKid:
-    """The token names a key that is not in memory: one fetch may bring it."""
+    """The token names a key that is not in memory: a fetch may bring it."""
 
-
-UNKNOWN_KID = UnknownKid()
+    kid: str
 
 
 class Decider:
@@ -142,7 +142,7 @@ class Decider:
             if not self.uses_keys or settings.feed == "file":
                 return "unknown_key"
             if not has_asked:
-                return UNKNOWN_KID
+                return UnknownKid(parsed.kid)
             return "key_ring_behind" if keys.is_behind() else "unknown_key"
         if known is None or known.alg not in settings.algorithms:
             return "unknown_key"

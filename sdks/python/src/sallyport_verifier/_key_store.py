@@ -134,8 +134,11 @@ class KeyStore:
         passed = self._settings.now() - self._unknown_kid_at
         return self._is_fetching() or not 0 <= passed < self._settings.jwks_cooldown
 
-    async def renew_for_unknown_kid(self) -> None:
+    async def renew_for_unknown_kid(self, kid: str) -> None:
         """Fetches for a kid that is in no set yet, unless a fetch for another such kid was just made."""
+        # A fetch under way may have begun before the key was published.
+        if self._is_fetching() and (not await self.renew() or self.is_published(kid)):
+            return
         if self.may_ask_for_unknown_kid():
             fetch = self._background.start("keys", self._fetch)
             # Other threads see the fetch before its cool-down.

@@ -151,7 +151,7 @@ class Revocations:
         if parsed.alg not in ASYMMETRIC:
             raise FeedRefused("its algorithm is not allowed")
         if not self._keys.is_published(parsed.kid):
-            await self._keys.renew_for_unknown_kid()
+            await self._keys.renew_for_unknown_kid(parsed.kid)
         known = self._keys.find(parsed.kid)
         if known is None:
             raise FeedRefused("its key is unknown")

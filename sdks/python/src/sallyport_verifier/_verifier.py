@@ -5,6 +5,7 @@ import json
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class _Core:
         result = self._decider.decide(token, requirements, is_stale, has_asked=False)
         if isinstance(result, UnknownKid):
             if self._keys.may_ask_for_unknown_kid() and not self._background.is_closed:
-                yield self._keys.renew_for_unknown_kid
+                yield partial(self._keys.renew_for_unknown_kid, result.kid)
             result = self._decider.decide(token, requirements, is_stale, has_asked=True)
         assert not isinstance(result, UnknownKid)
         return result
