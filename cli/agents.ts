@@ -102,7 +102,9 @@ function registrationOf(name: string, options: RegisterOptions): RegisterAgentIn
 
 /** `sallyport agents register|list|show|kill`, directly on the database. */
 export function registerAgents(program: Command): void {
-  const agents = program.command('agents').description('manage agents: software that acts for a user');
+  const agents = program
+    .command('agents')
+    .description('register, list, show and kill agents: software that acts for a user');
   addReason(agents.command('register'))
     .description('register an agent; the output shows its secret, which is shown only once')
     .argument('<name>')

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { registerAgent } from '../services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
 import { newPerson } from '../testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../testing/harness/api.ts';
@@ -15,6 +16,8 @@ import { createProgram } from './program.ts';
 /** Runs every verb that writes with --dry-run, by the list of verbs: each reports what it would do and changes nothing. */
 
 const READS = [
+  'agents list',
+  'agents show',
   'api-keys list',
   'audit tail',
   'audit verify',
@@ -37,6 +40,9 @@ const READS = [
   'phi keys',
   'phi rotation',
   'queue list',
+  'report list',
+  'report show',
+  'report verify',
   'roles list',
   'sessions list',
   'status',
@@ -84,7 +90,22 @@ beforeAll(async () => {
   const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
   const reason = ['--reason', 'x'];
   const out = join(dataDir, 'out');
+  const agentInput = {
+    name: 'x',
+    ownerId: id,
+    authMethod: 'client_secret_basic',
+    dpopBound: true,
+    reason: 'x',
+  } as const;
+  const none = { scopes: [], credentialScopes: [], audiences: [], capabilities: [] };
+  const agent = await registerAgent(
+    copy.ports,
+    { ...agentInput, ...none, heartbeatSeconds: 60, expiresInDays: 1 },
+    testCaller,
+  );
   acts = {
+    'agents register': ['y', '--owner', id, ...reason],
+    'agents kill': [agent.agent_id, ...reason],
     'api-keys create': ['--name', 'y', '--user', id, ...reason],
     'api-keys rotate': [api_key.api_key_id, ...reason],
     'api-keys revoke': [api_key.api_key_id, ...reason],
@@ -104,6 +125,7 @@ beforeAll(async () => {
     'keys compromise': [key?.id, ...reason],
     'phi rotate': reason,
     'phi shred': ['p-1', ...reason],
+    'report run': [],
     'roles create': ['helpers', '--description', 'x', ...reason],
     'roles set': ['desk', 'keys:read', ...reason],
     'roles delete': ['desk', ...reason],
