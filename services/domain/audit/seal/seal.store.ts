@@ -75,8 +75,8 @@ const auditEventsInsert = defineStatement(
 export const auditOutboxSeal = defineStatement(
   'auditOutboxSeal',
   `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL, detail = o.detail - $4::text[],
-     target_kind = CASE WHEN o.outcome <> 'refused' THEN o.target_kind END,
-     target_id = CASE WHEN o.outcome <> 'refused' THEN o.target_id END
+     target_kind = CASE WHEN o.outcome <> 'refused' AND o.target_kind <> 'subject' THEN o.target_kind END,
+     target_id = CASE WHEN o.outcome <> 'refused' AND o.target_kind <> 'subject' THEN o.target_id END
    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS v(id, occurred_at, seq)
    WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
 );

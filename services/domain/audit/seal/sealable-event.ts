@@ -7,7 +7,7 @@ import type { OutboxRow, SealedRow } from './seal.store.ts';
 // text that a caller chose.
 
 /** Members of a detail that may be personal. Sealing removes them from the outbox row. */
-export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id'];
+export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id', 'reference', 'terms'];
 
 /** Types whose `reason` is public: an error code of ours, and a text that an operator writes for readers of the log. */
 const TYPES_WITH_PUBLIC_REASON: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
@@ -31,9 +31,13 @@ const hiddenMembers = (row: OutboxRow): readonly string[] =>
 const KINDS_WITH_UNCHECKED_ID: ReadonlySet<string | null> = new Set(['token', 'session']);
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The sender of a refused request chose its target. A refused sign-in must not reveal which accounts exist. */
+/**
+ * The sender of a refused request chose its target. A refused sign-in must not reveal which accounts exist. The id of a
+ * subject of health data is chosen by an application, and identifies a patient.
+ */
 const hidesTarget = ({ outcome, targetKind, targetId }: OutboxRow): boolean =>
   outcome === 'refused' ||
+  targetKind === 'subject' ||
   isHiddenId(targetId) ||
   (KINDS_WITH_UNCHECKED_ID.has(targetKind) && !UUID.test(targetId ?? ''));
 

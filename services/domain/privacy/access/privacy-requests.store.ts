@@ -39,8 +39,10 @@ const exportRead = defineStatement(
       FROM phi_consents WHERE subject_id = $1) AS consents,
      (SELECT coalesce(jsonb_agg(e.event ORDER BY e.occurred_at), '[]') FROM (
         SELECT occurred_at, jsonb_build_object('event_id', event_id, 'type', type, 'outcome', outcome, 'actor', actor_id,
-          'occurred_at', occurred_at, 'purpose', detail -> 'purpose', 'reference', detail -> 'reference') AS event
-        FROM audit_events WHERE target_kind = 'subject' AND target_id = $1 ORDER BY seq DESC LIMIT 10000) e) AS uses`,
+          'occurred_at', occurred_at, 'purpose', detail -> 'purpose', 'reference',
+          (SELECT value FROM audit_personal r WHERE r.event_id = a.event_id AND r.field = 'detail.reference')) AS event
+        FROM audit_personal p JOIN audit_events a USING (event_id)
+        WHERE p.field = 'target' AND p.value = 'subject:' || $1 ORDER BY a.seq DESC LIMIT 10000) e) AS uses`,
 );
 
 export type RequestRow = {
