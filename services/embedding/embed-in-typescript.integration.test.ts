@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import Fastify from 'fastify';
+import { AgentService } from 'sallyport/embedding/agent-service';
 import { AuditService } from 'sallyport/embedding/audit-service';
 import { createAuthenticationMiddleware } from 'sallyport/embedding/authentication-middleware';
 import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-integration-service';
@@ -14,7 +15,9 @@ import { PrivacyControlService } from 'sallyport/embedding/privacy-control-servi
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { registerAgent } from '#services/domain/agents/register-agent.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 
 let database: TestDatabase;
@@ -112,6 +115,33 @@ test('encrypt and decrypt health data on behalf of a user', async () => {
   expect(data).toEqual({ diagnosis: '…' });
 });
 
+test('check the credentials of an agent', async () => {
+  const users = new BetterAuthIntegrationService(sallyport.ports);
+  const owner = await users.createUser({ email: newEmail(), password, name: 'Alan' }, clientInfo);
+  const registered = await registerAgent(
+    sallyport.ports,
+    {
+      name: 'Reader',
+      ownerId: owner.id,
+      authMethod: 'client_secret_basic',
+      scopes: [],
+      credentialScopes: [],
+      audiences: ['*'],
+      dpopBound: false,
+      capabilities: [],
+      heartbeatSeconds: 60,
+      expiresInDays: 1,
+      reason: 'test',
+    },
+    testCaller,
+  );
+  const { agent_id: agentId, client_secret: secret } = registered as typeof registered & { client_secret: string };
+  // example: agents
+  const isAgent = await new AgentService(sallyport.ports).validateAgentCredentials(agentId, { secret });
+  // end
+  expect(isAgent).toBe(true);
+});
+
 test('count work that does not arrive over HTTP', async () => {
   const userId = 'ada';
   // example: limits
@@ -130,12 +160,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(7);
+  expect(examples).toHaveLength(8);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(10);
+  expect(imports).toHaveLength(11);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 
