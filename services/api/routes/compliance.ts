@@ -24,7 +24,7 @@ import {
 import { cancelReport, requestReport } from '#services/domain/compliance/reports/request-report.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { answer } from '../answer.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 const download = (name: string, contentType: string): Record<string, string> => ({
   'content-type': contentType,
@@ -39,8 +39,8 @@ export function complianceRoutes(routes: RouteContext, deps: Pick<Ports, 'sql' |
         (status === undefined || control.status === status) && (profile === undefined || control.profile === profile),
     ),
   }));
-  bind(routes, attestControlEndpoint, ({ params, body }, caller) =>
-    attestControl(deps, { controlId: params.control_id, note: body.reason }, caller),
+  bindOnce(routes, attestControlEndpoint, ({ params, body }, caller, once) =>
+    attestControl({ ...deps, ...once }, { controlId: params.control_id, note: body.reason }, caller),
   );
   bind(routes, listViolationsEndpoint, async ({ query }) => {
     const { items, next } = await listViolations(deps, query);

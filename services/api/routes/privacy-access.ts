@@ -35,7 +35,7 @@ import {
 } from '#services/domain/privacy/access/privacy-requests.ts';
 import { addRestriction, endRestriction, listRestrictions } from '#services/domain/privacy/access/restrictions.ts';
 import type { HasPhiKeys } from '#services/domain/privacy/phi-keys.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 export type PrivacyAccessRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &
   HasPhiKeys &
@@ -46,8 +46,8 @@ export function privacyAccessRoutes(routes: RouteContext, deps: PrivacyAccessRou
   bind(routes, validateDataAccessEndpoint, ({ body: { subject_id: subjectId, ...request } }, caller) =>
     validateDataAccessRequest(deps, { ...request, subjectId }, caller),
   );
-  bind(routes, logPhiAccessEndpoint, ({ body: { subject_id: subjectId, ...access } }, caller) =>
-    logPhiAccess(deps, { ...access, subjectId }, caller),
+  bindOnce(routes, logPhiAccessEndpoint, ({ body: { subject_id: subjectId, ...access } }, caller, once) =>
+    logPhiAccess({ ...deps, ...once }, { ...access, subjectId }, caller),
   );
   bind(routes, listFieldPoliciesEndpoint, async () => ({ policies: await listFieldPolicies(deps) }));
   bind(routes, setFieldPolicyEndpoint, ({ params, body }, caller) =>
@@ -56,8 +56,8 @@ export function privacyAccessRoutes(routes: RouteContext, deps: PrivacyAccessRou
   bind(routes, deleteFieldPolicyEndpoint, ({ params, body }, caller) =>
     deleteFieldPolicy(deps, { ...params, ...body }, caller),
   );
-  bind(routes, openBreakGlassEndpoint, ({ body: { subject_id: subjectId, ...asked } }, caller) =>
-    openBreakGlass(deps, { ...asked, subjectId }, caller),
+  bindOnce(routes, openBreakGlassEndpoint, ({ body: { subject_id: subjectId, ...asked } }, caller, once) =>
+    openBreakGlass({ ...deps, ...once }, { ...asked, subjectId }, caller),
   );
   bind(routes, listBreakGlassEndpoint, async ({ query: { reviewed, ...page } }) => {
     const isReviewed = reviewed === undefined ? undefined : reviewed === 'true';
@@ -70,8 +70,8 @@ export function privacyAccessRoutes(routes: RouteContext, deps: PrivacyAccessRou
   bind(routes, listRestrictionsEndpoint, async ({ params }) => ({
     restrictions: await listRestrictions(deps, { subjectId: params.subject_id }),
   }));
-  bind(routes, addRestrictionEndpoint, ({ params, body }, caller) =>
-    addRestriction(deps, { subjectId: params.subject_id, ...body }, caller),
+  bindOnce(routes, addRestrictionEndpoint, ({ params, body }, caller, once) =>
+    addRestriction({ ...deps, ...once }, { subjectId: params.subject_id, ...body }, caller),
   );
   bind(routes, endRestrictionEndpoint, ({ params, body }, caller) =>
     endRestriction(
@@ -80,8 +80,8 @@ export function privacyAccessRoutes(routes: RouteContext, deps: PrivacyAccessRou
       caller,
     ),
   );
-  bind(routes, recordDisclosureEndpoint, ({ params, body: { disclosed_at: disclosedAt, ...body } }, caller) =>
-    recordDisclosure(deps, { subjectId: params.subject_id, disclosedAt, ...body }, caller),
+  bindOnce(routes, recordDisclosureEndpoint, ({ params, body: { disclosed_at: disclosedAt, ...body } }, caller, once) =>
+    recordDisclosure({ ...deps, ...once }, { subjectId: params.subject_id, disclosedAt, ...body }, caller),
   );
   bind(routes, listDisclosuresEndpoint, async ({ params, query }) => {
     const { items, next } = await listDisclosures(deps, { subjectId: params.subject_id, ...query });

@@ -28,14 +28,14 @@ import {
   requestRetentionRunEndpoint,
   setRetentionPolicyEndpoint,
 } from '#services/domain/privacy/retention/retention-contract.ts';
-import { bind, type RouteContext } from '../bind.ts';
+import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 export type PrivacyRecordsRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & HasRetentionWake;
 
 /** Consents of persons, legal holds, and how long records are kept. */
 export function privacyRecordsRoutes(routes: RouteContext, deps: PrivacyRecordsRoutesDeps): void {
-  bind(routes, recordConsentEndpoint, ({ body: { subject_id: subjectId, ...decision } }, caller) =>
-    recordUserConsent(deps, { ...decision, subjectId }, caller),
+  bindOnce(routes, recordConsentEndpoint, ({ body: { subject_id: subjectId, ...decision } }, caller, once) =>
+    recordUserConsent({ ...deps, ...once }, { ...decision, subjectId }, caller),
   );
   bind(routes, withdrawConsentEndpoint, async ({ body: { subject_id: subjectId, ...asked } }, caller) => ({
     withdrawn: await manageConsentWithdrawal(deps, { ...asked, subjectId }, caller),
@@ -57,8 +57,8 @@ export function privacyRecordsRoutes(routes: RouteContext, deps: PrivacyRecordsR
   bind(routes, listHoldsEndpoint, async ({ params }) => ({
     holds: await listHolds(deps, { subjectId: params.subject_id }),
   }));
-  bind(routes, placeHoldEndpoint, ({ params, body }, caller) =>
-    placeHold(deps, { subjectId: params.subject_id, reason: body.reason }, caller),
+  bindOnce(routes, placeHoldEndpoint, ({ params, body }, caller, once) =>
+    placeHold({ ...deps, ...once }, { subjectId: params.subject_id, reason: body.reason }, caller),
   );
   bind(routes, endHoldEndpoint, ({ params, body }, caller) =>
     endHold(deps, { subjectId: params.subject_id, holdId: params.hold_id, reason: body.reason }, caller),

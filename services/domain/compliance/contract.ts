@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
 import { CONTROL_STATUSES, PROFILES, REQUIREMENTS, VIOLATION_STATES } from './control-shapes.ts';
 import {
@@ -92,6 +92,7 @@ export const attestControlEndpoint = defineEndpoint({
   summary: 'Confirm a control that only a person can confirm, until the attestation expires',
   tag: COMPLIANCE,
   auth: manages('compliance:manage'),
+  idempotency: 'answer',
   params: z.strictObject({
     control_id: z
       .string()
@@ -101,7 +102,7 @@ export const attestControlEndpoint = defineEndpoint({
   /** `reason`: what the attester relies on, such as the name of a document. No personal data. */
   body: bodyReason,
   responses: { 201: attestationView },
-  errors: [...REFUSALS, stepUpRequired, controlUnknown],
+  errors: [...REFUSALS, stepUpRequired, controlUnknown, idempotencyKeyReused],
 });
 
 export const reportView = z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '../../access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
@@ -101,10 +101,11 @@ export const logPhiAccessEndpoint = defineEndpoint({
   operation: 'logPhiAccess',
   summary: 'Log a use of health data that your application made itself, by reference',
   auth: reads('phi:write'),
+  idempotency: 'answer',
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, action: z.enum(PHI_ACTIONS), reference }),
   responses: { 201: z.object({ event_id: z.string() }) },
-  errors: REFUSALS,
+  errors: [...REFUSALS, idempotencyKeyReused],
 });
 
 export const listFieldPoliciesEndpoint = defineEndpoint({
@@ -155,10 +156,11 @@ export const openBreakGlassEndpoint = defineEndpoint({
   operation: 'openBreakGlass',
   summary: 'Open emergency access to the health data of one person; it expires, raises an incident and is reviewed',
   auth: manages('phi:break_glass'),
+  idempotency: 'answer',
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, minutes: z.int().min(1).max(240).default(60), reason }),
   responses: { 201: breakGlassView },
-  errors: [...REFUSALS, stepUpRequired, usersOnly],
+  errors: [...REFUSALS, stepUpRequired, usersOnly, idempotencyKeyReused],
 });
 
 export const listBreakGlassEndpoint = defineEndpoint({
@@ -208,11 +210,12 @@ export const addRestrictionEndpoint = defineEndpoint({
   operation: 'addRestriction',
   summary: 'Deny every use of the health data of a person for these purposes, except in an emergency',
   auth: manages('phi:manage'),
+  idempotency: 'answer',
   limit: 'admin',
   params: ofSubject,
   body: z.strictObject({ purposes: z.array(phiPurpose).min(1).max(8), reason }),
   responses: { 201: restrictionView },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown],
+  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, idempotencyKeyReused],
 });
 
 export const endRestrictionEndpoint = defineEndpoint({
@@ -236,6 +239,7 @@ export const recordDisclosureEndpoint = defineEndpoint({
   operation: 'recordDisclosure',
   summary: 'Log a disclosure of health data to a third party (45 CFR 164.528)',
   auth: reads('phi:write'),
+  idempotency: 'answer',
   limit: 'write',
   params: ofSubject,
   body: z.strictObject({
@@ -245,7 +249,7 @@ export const recordDisclosureEndpoint = defineEndpoint({
     description: text(2_048),
   }),
   responses: { 201: z.object({ disclosure_id: z.string() }) },
-  errors: [...REFUSALS, phiSubjectUnknown],
+  errors: [...REFUSALS, phiSubjectUnknown, idempotencyKeyReused],
 });
 
 export const listDisclosuresEndpoint = defineEndpoint({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { idempotencyKeyReused } from '#services/platform/errors.ts';
 import { REFUSALS, reads, reason } from '../../access/admin-shapes.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
 
@@ -24,10 +25,11 @@ export const recordConsentEndpoint = defineEndpoint({
   operation: 'recordUserConsent',
   summary: 'Add a decision of a person: consent for a purpose, or its refusal',
   auth: reads('phi:write'),
+  idempotency: 'answer',
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, granted: z.boolean(), terms }),
   responses: { 201: consentView },
-  errors: REFUSALS,
+  errors: [...REFUSALS, idempotencyKeyReused],
 });
 
 export const withdrawConsentEndpoint = defineEndpoint({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { stepUpRequired } from '#services/platform/errors.ts';
+import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads, reason } from '../../access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { subjectId } from '../phi-shapes.ts';
@@ -107,11 +107,12 @@ export const placeHoldEndpoint = defineEndpoint({
   operation: 'placeLegalHold',
   summary: 'Add a legal hold, which keeps every record of a person',
   auth: manages('phi:manage'),
+  idempotency: 'answer',
   limit: 'admin',
   params: ofSubject,
   body: bodyReason,
   responses: { 201: legalHoldView },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown],
+  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, idempotencyKeyReused],
 });
 
 export const endHoldEndpoint = defineEndpoint({
