@@ -64,9 +64,9 @@ function recognisedBy(
   const { keys } = given.jwks as {
     readonly keys: readonly { readonly kty?: unknown; readonly x5c?: readonly string[] }[];
   };
-  const certified = keys.flatMap(({ kty, x5c }) =>
-    x5c === undefined ? [] : [{ kty: String(kty), x5c: x5c.slice(0, 1) }],
-  );
+  const certified = keys
+    .filter(({ x5c }) => x5c !== undefined)
+    .map(({ kty, x5c }) => ({ kty: String(kty), x5c: (x5c as readonly string[]).slice(0, 1) }));
   return { jwks: { keys: certified } };
 }
 
