@@ -186,7 +186,8 @@ export function createCallerResolver(
             assertion === undefined
               ? bySecret(sent, request.body, context)
               : await authenticators.assertion(assertion, context);
-          if (caller === undefined && sent.kind === 'none') caller = await byCertificate(endpoint, request, context);
+          const isCertificateRead = caller === undefined && sent.kind === 'none';
+          caller = isCertificateRead ? await byCertificate(endpoint, request, context) : caller;
         }
         // A cookie counts only without another credential: a valid cookie does not make up for an invalid token.
         if (caller === undefined && sent.kind === 'none' && accepts.has('session'))

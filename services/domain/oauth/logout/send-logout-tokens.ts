@@ -175,7 +175,7 @@ async function deliver(
   await ports.transact(async (tx) => {
     // No dead letter for an unvetted client: attackers could fill the list.
     const isLatest = isVetted ? await postponeLogoutToken(tx, row, failure, null) : await deleteLogoutToken(tx, row);
-    if (isLatest) await record(tx, 'given_up', { attempts: row.attempts, code: failure });
+    return isLatest ? record(tx, 'given_up', { attempts: row.attempts, code: failure }) : undefined;
   });
   logoutTokensSent.add(1, { origin, outcome: 'given_up' });
   ports.log.error(fields, 'a logout token could not be sent; giving up');
