@@ -324,6 +324,8 @@ export type Caller = { readonly request: RequestContext } & (
       readonly authTime: number;
       /** Assurance level of that sign-in: `aal2` with two factors. */
       readonly acr?: string;
+      /** The party that acts for the user by a delegated token (RFC 8693 §4.1). */
+      readonly actingId?: string;
     }
   | {
       readonly kind: 'client';

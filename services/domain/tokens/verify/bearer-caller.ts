@@ -41,6 +41,7 @@ export function bearerCaller(
     // The acting party did not sign in (RFC 8693), so endpoints that require a recent sign-in reject the token.
     authTime: claims.act === undefined ? (claims.auth_time ?? 0) : 0,
     ...(claims.acr === undefined ? {} : { acr: claims.acr }),
+    ...(claims.act === undefined ? {} : { actingId: String(claims.act.sub) }),
     request,
   };
 }
