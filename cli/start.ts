@@ -28,8 +28,8 @@ type StartOptions = GlobalOptions & {
 export function registerStart(program: Command): void {
   program
     .command('start')
-    .description('start Postgres, Redis, API and worker on this machine; Ctrl-C stops them')
-    .option('--watch', 'restart API and worker when their sources change')
+    .description('start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them')
+    .option('--watch', 'restart API, worker and MCP server when their sources change')
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);

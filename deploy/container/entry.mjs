@@ -1,4 +1,4 @@
-// PROCESS: runs what the container is for: `api`, `worker` or `migrate` in this very process, else a verb of the command
+// PROCESS: runs what the container is for: `api`, `worker`, `mcp` or `migrate` in this very process, else a verb of the command
 // line. Secrets come as files, but settings are read from the environment, so `NAME_FILE` becomes NAME here, only in the
 // memory of this process and its children.
 import { readFileSync } from 'node:fs';
@@ -11,5 +11,5 @@ for (const name of ['BETTER_AUTH_SECRET', 'DATABASE_URL', 'KEY_ENCRYPTION_KEY', 
 
 const [role = 'api', ...more] = process.argv.slice(2);
 // `migrate` alone is the role, `migrate up` the verb.
-const isRole = ['api', 'worker', 'migrate'].includes(role) && more.length === 0;
+const isRole = ['api', 'worker', 'mcp', 'migrate'].includes(role) && more.length === 0;
 await import(isRole ? `../../services/${role}/main.ts` : '../../cli/main.ts');

@@ -5,6 +5,7 @@ const at: Surroundings = {
   host: '127.0.0.1',
   port: 3_001,
   apiUrl: 'http://127.0.0.1:3001',
+  mcp: undefined,
   databaseUrl: 'postgresql://local/sallyport',
   redisUrl: 'redis://local',
   dataDir: '/data',
@@ -35,4 +36,13 @@ test('a given secret and public address replace the generated ones; empty ones d
 
 test('without a generated secret, a child has no secret rather than an empty one', () => {
   expect(childEnv({}, { ...at, authSecret: undefined })).not.toHaveProperty('BETTER_AUTH_SECRET');
+});
+
+test('every child knows the address of the MCP server, and a given one replaces it', () => {
+  const withMcp = { ...at, mcp: { port: 3_002, url: 'http://127.0.0.1:3002' } };
+  expect(childEnv({ MCP_PORT: '0' }, withMcp)).toMatchObject({
+    MCP_URL: 'http://127.0.0.1:3002/mcp',
+    MCP_PORT: '3002',
+  });
+  expect(childEnv({ MCP_URL: 'https://mcp.example' }, withMcp)).toMatchObject({ MCP_URL: 'https://mcp.example' });
 });

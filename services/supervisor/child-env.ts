@@ -3,6 +3,8 @@ export type Surroundings = {
   readonly host: string;
   readonly port: number;
   readonly apiUrl: string;
+  /** Undefined where no MCP server is started. */
+  readonly mcp: { readonly port: number; readonly url: string } | undefined;
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly dataDir: string;
@@ -17,9 +19,11 @@ export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.Pro
   return {
     ...(at.authSecret ? { BETTER_AUTH_SECRET: at.authSecret } : {}),
     BETTER_AUTH_URL: at.apiUrl,
+    ...(at.mcp ? { MCP_URL: `${at.mcp.url}/mcp` } : {}),
     ...withoutEmpty(given),
     HOST: at.host,
     PORT: String(at.port),
+    ...(at.mcp ? { MCP_PORT: String(at.mcp.port) } : {}),
     DATABASE_URL: at.databaseUrl,
     REDIS_URL: at.redisUrl,
     SALLYPORT_DATA_DIR: at.dataDir,

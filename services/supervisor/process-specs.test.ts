@@ -5,26 +5,28 @@ import { processSpecs } from './process-specs.ts';
 
 const settings = (env: Record<string, string> = {}) => loadConfig(env);
 
-test('one API and one worker by default, else as many as API_COPIES and WORKER_COPIES say', () => {
+test('one API, one worker and one MCP server by default, else as many as their settings say', () => {
   const copies = (env?: Record<string, string>) => processSpecs(settings(env)).map((spec) => [spec.name, spec.copies]);
   expect(copies()).toEqual([
     ['api', 1],
     ['worker', 1],
+    ['mcp', 1],
   ]);
-  expect(copies({ API_COPIES: '3', WORKER_COPIES: '2' })).toEqual([
+  expect(copies({ API_COPIES: '3', WORKER_COPIES: '2', MCP_COPIES: '2' })).toEqual([
     ['api', 3],
     ['worker', 2],
+    ['mcp', 2],
   ]);
-  expect(copies({ WORKER_COPIES: '0' })).toEqual([['api', 1]]);
-  expect(copies({ API_COPIES: '0' })).toEqual([['worker', 1]]);
+  expect(copies({ WORKER_COPIES: '0', MCP_COPIES: '0' })).toEqual([['api', 1]]);
+  expect(copies({ API_COPIES: '0', MCP_COPIES: '0' })).toEqual([['worker', 1]]);
 });
 
 test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s ends the start with an error that names it', (value) => {
   expect(() => loadConfig({ API_COPIES: value })).toThrow(/API_COPIES/);
 });
 
-test('a start without any process ends with an error that names both settings', () => {
-  expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0' })).toThrow(/API_COPIES/);
+test('a start without any process ends with an error that names all settings', () => {
+  expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0', MCP_COPIES: '0' })).toThrow(/API_COPIES/);
 });
 
 test('a child is killed only after its own drain time', () => {

@@ -14,13 +14,14 @@ export type ChildSpec = {
 export type ChildSettings = {
   readonly server: { readonly apiCopies: number; readonly drainSeconds: number };
   readonly stores: { readonly waitSeconds: number };
+  readonly mcp: { readonly copies: number };
   readonly jobs: { readonly workerCopies: number; readonly workerDrainSeconds: number };
 };
 
 const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
 
 /** The children in start order; they stop in the same order, one kind after the other. */
-export function processSpecs({ server, stores, jobs }: ChildSettings): readonly ChildSpec[] {
+export function processSpecs({ server, stores, mcp, jobs }: ChildSettings): readonly ChildSpec[] {
   const children = [
     {
       name: 'api',
@@ -35,6 +36,13 @@ export function processSpecs({ server, stores, jobs }: ChildSettings): readonly 
       copies: jobs.workerCopies,
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: jobs.workerDrainSeconds + 3,
+    },
+    {
+      name: 'mcp',
+      entry: entryOf('mcp/main.ts'),
+      copies: mcp.copies,
+      readyTimeoutSeconds: stores.waitSeconds + 60,
+      drainSeconds: server.drainSeconds + 3,
     },
   ];
   return children.filter(({ copies }) => copies > 0);

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ApiPort } from './api-port.ts';
+import type { ListenPort } from './listen-port.ts';
 import { claimPort } from './port-claim.ts';
 import { createProcesses, type Household } from './processes.ts';
 
@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 
 /** A start of one kind of child, whose API port moves as `move` does. */
-function begin(move: ApiPort['move'], copies = 1): Household {
+function begin(move: ListenPort['move'], copies = 1): Household {
   const entry = join(folder, 'child.mjs');
   writeFileSync(entry, source.replace("'starts'", JSON.stringify(join(folder, 'starts'))));
   household = createProcesses({
@@ -37,14 +37,16 @@ function begin(move: ApiPort['move'], copies = 1): Household {
     env: () => ({ MOVES: String(moves) }),
     socketFolder: folder,
     backoff: { firstMs: 20, capMs: 80, healthyAfterMs: 1e9 },
-    api: {
-      port: 65_535,
-      url: 'http://127.0.0.1:65535',
-      move: async (except) => {
-        await move(except);
-        moves += 1;
+    ports: {
+      api: {
+        port: 65_535,
+        url: 'http://127.0.0.1:65535',
+        move: async (except) => {
+          await move(except);
+          moves += 1;
+        },
+        release: () => {},
       },
-      release: () => {},
     },
     otherPorts: [],
     requests: {

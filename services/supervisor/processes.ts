@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartError } from '../platform/local/errors.ts';
-import type { ApiPort } from './api-port.ts';
 import type { BackoffPolicy } from './backoff.ts';
 import type { SupervisedChild } from './child.ts';
+import type { ListenPort } from './listen-port.ts';
 import type { ChildSpec } from './process-specs.ts';
 import type { FatalMessage } from './protocol.ts';
 import { type ChildState, createReadiness } from './readiness.ts';
@@ -18,8 +18,9 @@ export type HouseholdOptions = {
   env: () => NodeJS.ProcessEnv;
   socketFolder: string;
   backoff: BackoffPolicy;
-  api: ApiPort;
-  /** Our own ports, which the API must not move to. */
+  /** The claimed port of each kind of process that listens on one. */
+  ports: Readonly<Record<string, ListenPort>>;
+  /** Our other ports, to which none of these may move. */
   otherPorts: readonly number[];
   requests: StopRequests;
   say: (text: string) => void;
@@ -43,7 +44,7 @@ export type Household = {
 };
 
 export function createProcesses(options: HouseholdOptions): Household {
-  const { specs, api, requests, say } = options;
+  const { specs, ports, requests, say } = options;
   const readiness = createReadiness();
   const ready = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<never>();
@@ -68,20 +69,25 @@ export function createProcesses(options: HouseholdOptions): Household {
   };
 
   /** Its address is the issuer of tokens in use: once all were ready, a child waits for its port instead of moving. */
-  const awaitPort = async (child: SupervisedChild): Promise<void> => {
-    say(`port ${api.port} of ${child.name} is taken: trying again in ${PORT_RETRY_MS / 1_000} s`);
+  const awaitPort = async (child: SupervisedChild, { port }: ListenPort): Promise<void> => {
+    say(`port ${port} of ${child.name} is taken: trying again in ${PORT_RETRY_MS / 1_000} s`);
     await Promise.race([sleep(PORT_RETRY_MS), requests.stop]);
     await child.stop();
     if (!requests.isStopping()) child.start();
   };
   let moving: Promise<void> | undefined;
-  const onFatal = async (child: SupervisedChild, { code, message, fix }: FatalMessage): Promise<void> => {
+  const onFatal = async (
+    child: SupervisedChild,
+    listens: ListenPort | undefined,
+    { code, message, fix }: FatalMessage,
+  ): Promise<void> => {
     const isPortTaken = code === 'port_taken' || code === 'EADDRINUSE';
-    if (!isPortTaken) return failed.reject(new StartError(code, message, fix));
-    if (readiness.wasReached()) return awaitPort(child);
+    if (!isPortTaken || listens === undefined) return failed.reject(new StartError(code, message, fix));
+    if (readiness.wasReached()) return awaitPort(child, listens);
     // Each copy reports the same taken port.
-    moving ??= api
-      .move(options.otherPorts)
+    const others = Object.values(ports).flatMap((each) => (each === listens ? [] : [each.port]));
+    moving ??= listens
+      .move([...options.otherPorts, ...others])
       .then(restart)
       .finally(() => {
         moving = undefined;
@@ -94,7 +100,7 @@ export function createProcesses(options: HouseholdOptions): Household {
       ...options,
       spec,
       env: spec.copies > 1 ? () => ({ ...options.env(), SALLYPORT_REUSE_PORT: '1' }) : options.env,
-      onFatal: (child, message) => void onFatal(child, message).catch(failed.reject),
+      onFatal: (child, message) => void onFatal(child, ports[spec.name], message).catch(failed.reject),
       onChange,
     }),
   );

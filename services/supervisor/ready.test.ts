@@ -41,7 +41,14 @@ afterEach(() => {
 const state = (): ReadyState => {
   const credentialsFile = join(folder, 'dev-credentials.json');
   writeFileSync(credentialsFile, JSON.stringify({ user: login }));
-  return { api, metrics: 'http://127.0.0.1:1/metrics', credentialsFile, pids: { api: 1, worker: 2 }, workers: 1 };
+  return {
+    api,
+    mcp: 'http://127.0.0.1:2/mcp',
+    metrics: 'http://127.0.0.1:1/metrics',
+    credentialsFile,
+    pids: { api: 1, worker: 2 },
+    workers: 1,
+  };
 };
 
 test('the ready line has exactly the members of the contract', () => {
@@ -49,6 +56,7 @@ test('the ready line has exactly the members of the contract', () => {
   expect(JSON.parse(readyLine(state()))).toEqual({
     event: 'ready',
     api,
+    mcp: 'http://127.0.0.1:2/mcp',
     metrics: 'http://127.0.0.1:1/metrics',
     credentials_file: credentialsFile,
     pids: { api: 1, worker: 2 },
@@ -64,6 +72,7 @@ test('the banner has at most thirty lines and names every address, the key ring,
     '/openapi.json',
     '/.well-known/jwks.json',
     ':1/metrics',
+    'MCP       http://127.0.0.1:2/mcp',
     'k1 (RS256)',
     '1 alive',
     `mails     ${join(folder, 'mail')}  (npx sallyport mail show)`,

@@ -6,6 +6,8 @@ import { repositoryRoot } from '../platform/local/data-dir.ts';
 /** What a successful start shows the operator. */
 export type ReadyState = {
   api: string;
+  /** URL of the MCP server, where one is started. */
+  mcp?: string;
   metrics: string;
   credentialsFile: string;
   pids: Readonly<Record<string, number>>;
@@ -18,6 +20,7 @@ export function readyLine(state: ReadyState): string {
   return JSON.stringify({
     event: 'ready',
     api: state.api,
+    ...(state.mcp === undefined ? {} : { mcp: state.mcp }),
     metrics: state.metrics,
     ...(existsSync(state.credentialsFile) ? { credentials_file: state.credentialsFile } : {}),
     pids: state.pids,
@@ -100,6 +103,7 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     `  docs      ${state.api}/docs`,
     `  OpenAPI   ${state.api}/openapi.json`,
     `  JWKS      ${state.api}/.well-known/jwks.json`,
+    ...(state.mcp === undefined ? [] : [`  MCP       ${state.mcp}`]),
     `  metrics   ${state.metrics}`,
     `  key ring  ${keyRing}`,
     `  audit     ${auditHead}`,

@@ -8,10 +8,10 @@ import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../platform/pr
 import { placeOf, troubleOf } from '../platform/process/store-trouble.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { httpUrl, tellMove } from './addresses.ts';
-import { claimApiPort } from './api-port.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
 import { childEnv } from './child-env.ts';
 import { drain } from './drain.ts';
+import { claimListenPort, type ListenPort } from './listen-port.ts';
 import { healthOf, listenForMetrics } from './metrics-server.ts';
 import { type PreparationStep, runStep } from './migrate-and-seed.ts';
 import { type ChildSpec, processSpecs } from './process-specs.ts';
@@ -82,8 +82,10 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
   // Before the stores, so that a taken port is reported at once.
-  const api = await claimApiPort(port, host, say, Boolean(env.PORT));
+  const api = await claimListenPort({ wanted: port, host, setting: 'PORT', isSet: Boolean(env.PORT), say });
   undo.push(() => api.release());
+  const mcp = await claimMcpPort(options, config, api.port);
+  undo.push(() => mcp?.release());
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
@@ -96,7 +98,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
   const sources = () =>
     [...restarts.keys()].map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
-  const metrics = await listenForMetrics(metricsPort, [api.port], {
+  const metrics = await listenForMetrics(metricsPort, [api.port, ...(mcp ? [mcp.port] : [])], {
     host,
     sources,
     restarts: () => restarts,
@@ -111,11 +113,20 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     specs,
     env: () => {
       const { databaseUrl, redisUrl } = stores;
-      return childEnv(env, { host, port: api.port, apiUrl: api.url, databaseUrl, redisUrl, dataDir, authSecret });
+      return childEnv(env, {
+        host,
+        port: api.port,
+        apiUrl: api.url,
+        mcp,
+        databaseUrl,
+        redisUrl,
+        dataDir,
+        authSecret,
+      });
     },
     socketFolder,
     backoff,
-    api,
+    ports: mcp ? { api, mcp } : { api },
     otherPorts: [metrics.port],
     requests,
     say,
@@ -124,7 +135,14 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     onReady: (pids) => {
       const credentialsFile = join(dataDir, 'dev-credentials.json');
       const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
-      options.onReady({ api: api.url, metrics: metricsUrl, credentialsFile, pids, workers });
+      options.onReady({
+        api: api.url,
+        ...(mcp ? { mcp: config.mcp.url ?? `${mcp.url}/mcp` } : {}),
+        metrics: metricsUrl,
+        credentialsFile,
+        pids,
+        workers,
+      });
     },
     onRestarted: (name) => restarts.set(name, (restarts.get(name) ?? 0) + 1),
   });
@@ -149,6 +167,23 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     await household.restart();
   });
   await Promise.race([requests.stop, household.failed]);
+}
+
+/** Where this start runs an MCP server, its port: after the API's by default. */
+async function claimMcpPort(
+  { env, say, children }: SuperviseOptions,
+  { server: { host }, mcp: { port, copies } }: Config,
+  apiPort: number,
+): Promise<ListenPort | undefined> {
+  if (copies === 0 || children !== undefined) return undefined;
+  return claimListenPort({
+    wanted: port,
+    host,
+    setting: 'MCP_PORT',
+    isSet: Boolean(env.MCP_PORT),
+    say,
+    except: [apiPort],
+  });
 }
 
 /** PostgreSQL is waited for. The API works without Redis, so an unreachable Redis is only named. */

@@ -91,9 +91,10 @@ type Credentials = {
 type ReadyLine = {
   readonly event: 'ready';
   readonly api: string;
+  readonly mcp?: string;
   readonly metrics: string;
   readonly credentials_file: string;
-  readonly pids: { readonly api: number; readonly worker?: number };
+  readonly pids: { readonly api: number; readonly worker?: number; readonly mcp?: number };
 };
 
 export type ProductOptions = {
@@ -187,6 +188,8 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     // Each hashing process computes one hash at start (a quarter of a second); few tests need two processes.
     HASHER_CHILDREN: '1',
     HASH_QUEUE: '16',
+    // A process more to start; only its own tests need it.
+    MCP_COPIES: '0',
     ...(options.stores ? { DATABASE_URL: options.stores.databaseUrl, REDIS_URL: options.stores.redisUrl } : {}),
     ...options.env,
   });

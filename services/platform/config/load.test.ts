@@ -105,9 +105,16 @@ describe('unsafe settings stop the start', () => {
     ]);
   });
 
-  test('a start without any process is refused; a start with workers only is not', () => {
-    expect(refused({ API_COPIES: '0', WORKER_COPIES: '0' })).toEqual(['API_COPIES']);
-    expect(refused({ API_COPIES: '0', WORKER_COPIES: '1' })).toEqual([]);
+  test('production refuses an MCP server without TLS', () => {
+    expect(refused({ ...production(), MCP_URL: 'http://mcp.example' })).toEqual(['MCP_URL']);
+    expect(refused({ ...production(), MCP_URL: 'https://mcp.example' })).toEqual([]);
+  });
+
+  test('a start without any process is refused; a start of one kind only is not', () => {
+    const none = { API_COPIES: '0', WORKER_COPIES: '0', MCP_COPIES: '0' };
+    expect(refused(none)).toEqual(['API_COPIES']);
+    expect(refused({ ...none, WORKER_COPIES: '1' })).toEqual([]);
+    expect(refused({ ...none, MCP_COPIES: '1' })).toEqual([]);
   });
 
   test('NODE_ENV=production without a profile gives a warning that the development profile starts, with the fix', () => {

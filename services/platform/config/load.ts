@@ -11,6 +11,7 @@ import { keySettings } from './keys.ts';
 import { limitSettings } from './limits.ts';
 import { mailProblems, mailSettings } from './mail.ts';
 import { markProblems, markSettings } from './marks.ts';
+import { mcpSettings } from './mcp.ts';
 import { serverSettings } from './server.ts';
 import { socialProblems, socialSettings } from './social.ts';
 import { storeSettings } from './stores.ts';
@@ -31,6 +32,7 @@ export const sections = {
   clients: clientSettings,
   limits: limitSettings,
   mail: mailSettings,
+  mcp: mcpSettings,
   jobs: jobSettings,
   audit: auditSettings,
   marks: markSettings,
@@ -107,8 +109,12 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   };
   const { server, keys, identity, tokens, jobs } = config;
   const production = server.profile === 'production';
-  if (server.apiCopies === 0 && jobs.workerCopies === 0)
-    refuse('API_COPIES', 'is 0, and so is WORKER_COPIES: nothing would start', 'set one of them above 0');
+  if (server.apiCopies === 0 && jobs.workerCopies === 0 && config.mcp.copies === 0)
+    refuse(
+      'API_COPIES',
+      'is 0, and so are WORKER_COPIES and MCP_COPIES: nothing would start',
+      'set one of them above 0',
+    );
   if (server.profile !== 'development' && identity.authSecret === undefined)
     refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
   if (
@@ -175,6 +181,8 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
   if (production && server.publicUrl?.startsWith('http:'))
     refuse('BETTER_AUTH_URL', 'is not https under production', 'serve the API over TLS');
+  if (production && config.mcp.url?.startsWith('http:'))
+    refuse('MCP_URL', 'is not https under production', 'serve the MCP server over TLS');
   return problems;
 }
 
@@ -210,6 +218,9 @@ function contentOf(file: string | undefined): string | undefined {
 
 /** Public origin of the API: BETTER_AUTH_URL, else the address it listens on. */
 export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://${server.host}:${server.port}`;
+
+/** URL of the MCP server, the resource that its tokens are for: MCP_URL, else the address it listens on. */
+export const mcpUrlOf = ({ server, mcp }: Config): string => mcp.url ?? `http://${server.host}:${mcp.port}/mcp`;
 
 /**
  * The key-encryption key: from its variable, its file, or (in development) derived from the auth secret.

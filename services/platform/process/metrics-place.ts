@@ -4,6 +4,6 @@ import type { Config } from '../config/load.ts';
 /** Address at which a process serves its metrics: the supervisor's socket, else METRICS_PORT with its own service name. */
 export const metricsPlaceOf = (
   { metricsSocket, metricsPort, host }: Config['server'],
-  process: 'api' | 'worker',
+  process: 'api' | 'worker' | 'mcp',
 ): Pick<MetricsServerOptions, 'socketPath' | 'port' | 'host' | 'constantLabels'> =>
   metricsSocket ? { socketPath: metricsSocket } : { port: metricsPort, host, constantLabels: { process } };

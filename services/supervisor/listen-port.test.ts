@@ -1,15 +1,17 @@
 import { expect, test } from 'vitest';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { claimApiPort } from './api-port.ts';
+import { claimListenPort, type WantedPort } from './listen-port.ts';
 import { claimPort } from './port-claim.ts';
 
 const host = '127.0.0.1';
+const claimApiPort = (wanted: number, say: (text: string) => void, isSet = false, more: Partial<WantedPort> = {}) =>
+  claimListenPort({ wanted, host, setting: 'PORT', isSet, say, ...more });
 
 test('a taken port is replaced by the next free one, which is logged, and the address follows', async () => {
   const said: string[] = [];
   const wanted = await randomFreePort();
   const holder = await claimPort(wanted, host);
-  const api = await claimApiPort(wanted, host, (text) => said.push(text));
+  const api = await claimApiPort(wanted, (text) => said.push(text));
   expect(api.port).toBeGreaterThan(wanted);
   expect(api.url).toBe(`http://127.0.0.1:${api.port}`);
   expect(said).toEqual([`port ${wanted} is taken: using ${api.port}`]);
@@ -24,20 +26,20 @@ test('a port set explicitly is claimed or refused, now and later; 0 asks for any
     code: 'port_taken',
     message: expect.stringContaining(`port ${wanted} of ${host}, which PORT asks`),
   };
-  await expect(claimApiPort(wanted, host, () => {}, true)).rejects.toMatchObject(refusal);
+  await expect(claimApiPort(wanted, () => {}, true)).rejects.toMatchObject(refusal);
   holder.release();
-  const api = await claimApiPort(wanted, host, () => {}, true);
+  const api = await claimApiPort(wanted, () => {}, true);
   expect(api.port).toBe(wanted);
   await expect(api.move([])).rejects.toMatchObject(refusal);
   api.release();
-  const any = await claimApiPort(0, host, () => {}, true);
+  const any = await claimApiPort(0, () => {}, true);
   await any.move([]);
   any.release();
 });
 
 test('after a move it claims the new port, skips excepted ones, and releases the old one', async () => {
   const said: string[] = [];
-  const api = await claimApiPort(await randomFreePort(), host, (text) => said.push(text));
+  const api = await claimApiPort(await randomFreePort(), (text) => said.push(text));
   const { port: before } = api;
   await api.move([before + 1]);
   expect(api.port).toBeGreaterThan(before + 1);
@@ -54,4 +56,14 @@ test('after a move it claims the new port, skips excepted ones, and releases the
   expect(released.port).toBe(api.port);
   released.release();
   old.release();
+});
+
+test('the MCP server does not take the port of the API, and messages name its own setting', async () => {
+  const wanted = await randomFreePort();
+  const said: string[] = [];
+  const mcp = await claimApiPort(wanted, (text) => said.push(text), false, { setting: 'MCP_PORT', except: [wanted] });
+  expect(said).toEqual([`MCP port ${wanted} is taken: using ${mcp.port}`]);
+  mcp.release();
+  const set = claimApiPort(wanted, () => {}, true, { setting: 'MCP_PORT', except: [wanted] });
+  await expect(set).rejects.toThrow('which MCP_PORT asks for');
 });

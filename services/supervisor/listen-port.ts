@@ -1,0 +1,68 @@
+import { StartError } from '../platform/local/errors.ts';
+import { httpUrl, tellMove } from './addresses.ts';
+import { claimPort } from './port-claim.ts';
+
+/** The port that all copies of one kind of process share, claimed for this start. */
+export type ListenPort = {
+  readonly port: number;
+  readonly url: string;
+  /**
+   * Moves to the next free port that is not in `except`, and logs it. @throws StartError where the port was set
+   * explicitly
+   */
+  move(except: readonly number[]): Promise<void>;
+  release(): void;
+};
+
+/** Which port to claim, and how messages name it. */
+export type WantedPort = {
+  /** 0: any. */
+  readonly wanted: number;
+  readonly host: string;
+  /** The setting of the port, and whether it is set. A port that is set is claimed or refused. */
+  readonly setting: 'PORT' | 'MCP_PORT';
+  readonly isSet: boolean;
+  readonly say: (text: string) => void;
+  readonly except?: readonly number[];
+};
+
+const portTaken = ({ wanted: port, host, setting }: WantedPort): StartError =>
+  new StartError(
+    'port_taken',
+    `port ${port} of ${host}, which ${setting} asks for, is taken by another program`,
+    `end that program (ss -ltnp 'sport = :${port}' names it), or set ${setting} to another port; without ${setting} the next free one is used`,
+  );
+
+const NAMES = { PORT: 'port', MCP_PORT: 'MCP port' } as const;
+
+/**
+ * Claims the wanted port, or the next free one above it, and logs a change; an explicitly set port is claimed or
+ * refused.
+ * @throws StartError
+ */
+export async function claimListenPort(asked: WantedPort): Promise<ListenPort> {
+  const { wanted, host, setting, isSet, say } = asked;
+  const mayMove = !isSet || wanted === 0;
+  let claim = await claimPort(wanted, host, asked.except);
+  if (claim.port !== wanted && !mayMove) {
+    claim.release();
+    throw portTaken(asked);
+  }
+  tellMove(say, NAMES[setting], wanted, claim.port);
+  return {
+    get port() {
+      return claim.port;
+    },
+    get url() {
+      return httpUrl(host, claim.port);
+    },
+    async move(except) {
+      if (!mayMove) throw portTaken(asked);
+      const next = await claimPort(claim.port + 1, host, except);
+      claim.release();
+      tellMove(say, NAMES[setting], claim.port, next.port);
+      claim = next;
+    },
+    release: () => claim.release(),
+  };
+}
