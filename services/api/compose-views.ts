@@ -56,9 +56,12 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   };
   const outside = { ...stores, clock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
+  // Applications that register themselves may use the MCP server without another setting.
+  const mcpAudiences = config.mcp.url === undefined ? [] : [config.mcp.url];
+  const clientSettings = { ...config.clients, audiences: [...config.clients.audiences, ...mcpAudiences] };
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
-    unvetted: config.clients,
+    unvetted: clientSettings,
   });
   const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({
@@ -109,6 +112,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     outside,
     tokenSettings,
     keyRing,
+    clientSettings,
     access,
     apiKeys,
     revocations,

@@ -34,6 +34,7 @@ export async function compose(input: ComposeInput) {
   const {
     outside,
     keyRing,
+    clientSettings,
     access,
     apiKeys,
     revocations,
@@ -60,7 +61,7 @@ export async function compose(input: ComposeInput) {
     access,
     revocations,
     tokenSettings,
-    clientSettings: config.clients,
+    clientSettings,
     clientDocuments: createClientDocuments(config.clients, guardedFetch),
     clientKeySets: createClientKeySets(
       { clock: outside.clock, allowsPrivate: config.clients.documentsPrivate },
