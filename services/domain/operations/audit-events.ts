@@ -8,6 +8,14 @@ export const restoreAccepted = defineAuditEvent({
     'An operator accepted the data loss of a restored database. The database got a new id (its incarnation), and every earlier session, token family and token ended.',
 });
 
+export const mcpCalled = defineAuditEvent({
+  type: 'operations.mcp_called',
+  durability: 'durable',
+  outcomes: ['ok', 'failed'],
+  meaning:
+    'A client called a tool or read a resource of the MCP server: `method`, `name`, and the error `code` of a failed call. `acting_id` is the party that acted for the user by a delegated token.',
+});
+
 export const queueChanged = defineAuditEvent({
   type: 'operations.queue_changed',
   durability: 'durable',

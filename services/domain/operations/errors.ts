@@ -28,3 +28,21 @@ export const queueChangeRefused = defineError({
   fix: 'Reload the job and check its state; `error` says what is wrong.',
   retryable: false,
 });
+
+export const hostRefused = defineError({
+  code: 'host_refused',
+  status: 403,
+  title: 'Host not served here',
+  cause: 'The Host header names another server. A page can do this by DNS rebinding.',
+  fix: 'Use the address of the server; operators: set MCP_URL to its public URL.',
+  retryable: false,
+});
+
+export const messageRefused = defineError({
+  code: 'mcp_message_refused',
+  status: 400,
+  title: 'Message too deep, or too many in a batch',
+  cause: 'A message has at most 32 levels, and a batch at most 10 messages.',
+  fix: 'Send flatter messages, or fewer at once.',
+  retryable: false,
+});

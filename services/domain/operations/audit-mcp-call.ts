@@ -1,0 +1,35 @@
+import { isAppError } from '#services/platform/define/error.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { mcpCalled } from './audit-events.ts';
+
+export type McpCall = {
+  /** The method of the protocol, such as `tools/call`. */
+  readonly method: string;
+  /** The tool, resource or kind of task: a name of ours, never what the client sent. */
+  readonly name: string;
+};
+
+/**
+ * Does what a client asked for, and writes who asked to the audit log before the client gets the result. A result whose
+ * row cannot be written is withheld. Rethrows what `work` throws, after writing it.
+ */
+export async function auditMcpCall<T>(
+  { sql }: Pick<Ports, 'sql'>,
+  { method, name }: McpCall,
+  caller: Caller,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const acting = caller.kind === 'user' && caller.actingId !== undefined ? { acting_id: caller.actingId } : {};
+  const facts = { method, name, ...acting };
+  let result: T;
+  try {
+    result = await work();
+  } catch (err) {
+    const code = isAppError(err) ? err.code : 'internal_error';
+    await recordEvent(sql, caller, mcpCalled, { outcome: 'failed', detail: { ...facts, code } });
+    throw err;
+  }
+  await recordEvent(sql, caller, mcpCalled, { outcome: 'ok', detail: facts });
+  return result;
+}
