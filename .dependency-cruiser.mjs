@@ -122,9 +122,15 @@ export default {
     ),
     rule(
       'a process imports no other process',
-      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: notATest },
+      { path: '^services/(api|worker|supervisor)/', pathNot: notATest },
       { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/' },
       'They meet over sockets and queues.',
+    ),
+    rule(
+      'the MCP server shares only the HTTP layer of the API',
+      { path: '^services/mcp/', pathNot: notATest },
+      { path: '^services/((worker|supervisor)/|api/(main|server|compose|compose-identity)\\.ts)' },
+      'Both answer requests with the same callers, limits and errors, each with its own routes.',
     ),
     rule(
       'load tests are black boxes',

@@ -45,6 +45,7 @@ const planted: Record<string, string> = {
   'services/worker/uses-bullmq.ts': typeFrom('bullmq'),
   'jobs/contracts/keys.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/worker/uses-api.ts': from('../api/main.ts'),
+  'services/mcp/uses-worker.ts': from('../worker/uses-bullmq.ts'),
   'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/platform/http/uses-test.ts': from('../../../testing/harness/stores.ts'),
   'testing/harness/stores.ts': target,

@@ -1,0 +1,75 @@
+import { composeLimits } from '../api/compose-limits.ts';
+import { type ComposeInput, composeViews, type Outside } from '../api/compose-views.ts';
+import type { Authenticators } from '../api/requests/caller.ts';
+import { createSealingWake } from '../api/sealing-wake.ts';
+import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
+import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
+import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
+import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
+import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
+import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
+import { mcpUrlOf } from '../platform/config/load.ts';
+import { systemClock } from '../platform/crypto/system.ts';
+import { unauthenticated } from '../platform/errors.ts';
+import { createProducer } from '../platform/queue/producer.ts';
+
+/** Few clients use this server; the API keeps the tokens of everybody. */
+const TOKEN_CACHE_BYTES = 8 * 1_048_576;
+
+/** Builds and loads the ports and in-memory views of one MCP process. Throws if it cannot start. */
+export async function compose(input: ComposeInput, replaced?: Outside) {
+  const views = composeViews(input, replaced);
+  await views.load();
+  const { outside, keyRing, access, revocations, poll, stores } = views;
+  const resource = mcpUrlOf(input.config);
+  const producer = createProducer(input.redisUrl, stores.onRedisError);
+  const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
+  const ports = {
+    ...outside,
+    ...composeLimits(views),
+    keyRing,
+    access,
+    revocations,
+    /** URL of this server, and the only audience it accepts (RFC 8707 §2). */
+    resource,
+    tokenSettings: { ...views.tokenSettings, audience: resource },
+    issuer: views.tokenSettings.issuer,
+    publicUrl: new URL(resource).origin,
+    enqueue: producer.enqueue,
+    hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
+    verifiedTokens: createVerifiedTokenCache(TOKEN_CACHE_BYTES),
+    validationCounts: createValidationCounts(),
+    proofKeys: createProofKeyCache(),
+  };
+  const validationSummary = createValidationSummary(ports);
+  validationSummary.start();
+  const authenticators: Authenticators = {
+    bearer: (token, request, proof) =>
+      bearerCaller(ports, token, request, proof && { ...proof, htu: ports.publicUrl + proof.path }),
+    // The protocol knows access tokens only.
+    client: () => null,
+    certificate: () => undefined,
+    session: async () => null,
+    csrfPasses: () => false,
+    assertion: async () => {
+      throw unauthenticated();
+    },
+  };
+  return {
+    ports,
+    authenticators,
+    poll,
+    stores,
+    wakeSealing: sealing.wake,
+    close: async () => {
+      sealing.close();
+      await validationSummary.close();
+      await poll.close();
+      await ports.rateCounters.close();
+      await producer.close();
+      await stores.close();
+    },
+  };
+}
+
+export type Composed = Awaited<ReturnType<typeof compose>>;

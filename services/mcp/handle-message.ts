@@ -1,0 +1,76 @@
+import { createMcpHandler } from '@modelcontextprotocol/server';
+import type { FastifyRequest } from 'fastify';
+import { type Answer, answer } from '../api/answer.ts';
+import { messageRefused } from '../domain/operations/errors.ts';
+import type { Caller } from '../domain/ports.ts';
+import { buildServer, type McpCallContext, type McpPorts } from './build-server.ts';
+
+const LEVELS_MAX = 32;
+const BATCH_MAX = 10;
+/** Headers of the protocol; credentials stay here. */
+const PASSED_ON = /^(?:accept|content-type|mcp-[a-z-]+)$/;
+
+export type HandleMessage = (body: unknown, caller: Caller, request: FastifyRequest) => Promise<Answer>;
+
+/**
+ * Answers messages of the protocol, of the newest revision and of earlier ones. Each request gets a server of its own,
+ * so no state of one client is in reach of another, and any copy answers.
+ */
+export function createMessageHandler(
+  ports: McpPorts,
+  about: { readonly version: string; readonly resourceMetadata: string },
+): HandleMessage {
+  const handler = createMcpHandler(
+    ({ authInfo }) => buildServer(ports, about.version, authInfo?.extra?.context as McpCallContext),
+    // Nothing that this server lists changes while it runs.
+    { maxSubscriptions: 0, onerror: (err) => ports.log.debug({ err }, 'an MCP message was refused') },
+  );
+  return async (body, caller, request) => {
+    assertBounded(body);
+    if (Array.isArray(body)) await countMessages(ports, body.length - 1, caller, request);
+    const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
+      PASSED_ON.test(name) && typeof value === 'string' ? [[name, value]] : [],
+    );
+    const context: McpCallContext = { caller, trace: request.trace };
+    const response = await handler.fetch(new Request(ports.resource, { method: 'POST', headers }), {
+      parsedBody: body,
+      authInfo: {
+        // The SDK gets no credential: the caller is authenticated.
+        token: '',
+        clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : '',
+        scopes: caller.kind === 'user' || caller.kind === 'client' ? [...caller.permissions] : [],
+        resourceMetadataUrl: about.resourceMetadata,
+        extra: { context },
+      },
+    });
+    const answered: Record<string, string> = {};
+    for (const name of ['content-type', 'www-authenticate', 'allow']) {
+      const value = response.headers.get(name);
+      if (value !== null) answered[name] = value;
+    }
+    return answer(response.status, await response.text(), answered);
+  };
+}
+
+/** Throws `mcp_message_refused` (400). */
+function assertBounded(body: unknown): void {
+  if (Array.isArray(body) && body.length > BATCH_MAX) throw messageRefused();
+  let level: unknown[] = [body];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > LEVELS_MAX) throw messageRefused();
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
+  }
+}
+
+/** Each further message of a batch (revision 2025-03-26) counts as a request. Throws `rate_limited` (429). */
+async function countMessages(
+  { limits }: McpPorts,
+  further: number,
+  caller: Caller,
+  { admission }: FastifyRequest,
+): Promise<void> {
+  if (admission === null || further < 1) return;
+  admission.held = limits.admitItems(further, admission.rateClass, admission.held);
+  if (caller.kind !== 'user') return;
+  for (let at = 0; at < further; at += 1) await limits.admitCaller(caller, admission.rateClass, admission.held);
+}

@@ -1,0 +1,108 @@
+// For tests only: an API copy that issues tokens, an MCP copy on the same stores, and clients of the official SDK.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { quietLog } from '#testing/harness/ports.ts';
+import { type Json, type Received, send } from '#testing/http-client.ts';
+import { loadConfig } from '../platform/config/load.ts';
+import { randomFreePort } from '../platform/local/ports.ts';
+import { createFileMarks } from '../platform/marks/file-marks.ts';
+import { compose } from './compose.ts';
+import { createServer } from './server.ts';
+
+export type McpHarness = ApiHarness & {
+  readonly api: ApiCopy;
+  readonly mcpUrl: string;
+  /** A token of a new client with these permissions. @param resource its audience; the MCP server unless given */
+  tokenOf(permissions: readonly string[], resource?: string): Promise<string>;
+  /** A connected client of the official SDK. @param era `legacy` opens with the handshake of 2025 */
+  connect(token: string, era?: 'modern' | 'legacy'): Promise<Client>;
+  /** One message over HTTP, without an SDK. */
+  post(json: unknown, sent?: { token?: string; headers?: Readonly<Record<string, string>> }): Promise<Received>;
+  /** Audit events of calls, oldest first. */
+  calls(): Promise<Json[]>;
+  /** One more MCP copy. */
+  startMcp(): Promise<{ readonly url: string; stop(): Promise<void> }>;
+};
+
+/** The members of `_meta` that each request of revision 2026-07-28 carries. */
+export const ENVELOPE = {
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+  'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+  'io.modelcontextprotocol/clientCapabilities': {},
+};
+
+/** One harness per test file. @param env settings of both copies */
+export async function openMcpHarness(env: Readonly<Record<string, string>> = {}): Promise<McpHarness> {
+  const harness = await openApiHarness();
+  const port = await randomFreePort();
+  const mcpUrl = `http://127.0.0.1:${port}/mcp`;
+  const api = await harness.startCopy({ hashes: false, env: { MCP_URL: mcpUrl, ...env } });
+  const stops: (() => Promise<void>)[] = [];
+  const startMcp = async (listenAt = 0) => {
+    const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-mcp-copy-'));
+    const settings = { MCP_URL: mcpUrl, BETTER_AUTH_SECRET: harness.authSecret, RATE_LIMIT_PROFILE: 'load', ...env };
+    const config = loadConfig(settings);
+    const composed = await compose({
+      ...harness,
+      config,
+      publicUrl: api.ports.publicUrl,
+      marks: createFileMarks(marksDir),
+      log: quietLog,
+    });
+    const app = createServer(composed, config, { version: 'test' });
+    composed.poll.start();
+    await composed.poll.ready();
+    await app.fastify.listen({ host: '127.0.0.1', port: listenAt });
+    const address = app.fastify.server.address() as { port: number };
+    const stop = async () => {
+      await app.fastify.close();
+      await composed.close();
+      await rm(marksDir, { recursive: true, force: true });
+    };
+    stops.push(stop);
+    return { url: `http://127.0.0.1:${address.port}/mcp`, ports: composed.ports, stop };
+  };
+  const first = await startMcp(port);
+
+  const connect: McpHarness['connect'] = async (token, era = 'modern') => {
+    const client = new Client(
+      { name: 'test', version: '1' },
+      era === 'modern' ? { versionNegotiation: { mode: { pin: '2026-07-28' } } } : {},
+    );
+    const authProvider = { token: async () => token };
+    await client.connect(new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider }));
+    return client;
+  };
+  return {
+    ...harness,
+    api,
+    mcpUrl,
+    tokenOf: async (permissions, resource = mcpUrl) => {
+      const client = await harness.newClient(permissions);
+      await first.ports.access.load();
+      const form = { grant_type: 'client_credentials', resource };
+      const { body } = await send(api.url, 'POST', '/oauth2/token', { basic: client, form });
+      return String((body as Json).access_token);
+    },
+    connect,
+    post: (json, { token, headers = {} } = {}) =>
+      send(mcpUrl.replace(/\/mcp$/, ''), 'POST', '/mcp', {
+        json,
+        headers: { accept: 'application/json, text/event-stream', ...headers },
+        ...(token === undefined ? {} : { bearer: token }),
+      }),
+    calls: () =>
+      harness.rows(
+        `SELECT outcome, actor_kind, actor_id, client_id, detail, traceparent FROM audit_outbox
+         WHERE type = 'operations.mcp_called' ORDER BY id`,
+      ),
+    startMcp,
+    close: async () => {
+      await Promise.all(stops.map((stop) => stop()));
+      await harness.close();
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { listAuditEventsEndpoint, proveAuditEventEndpoint, readAuditEventEndpoint } from '../domain/audit/contract.ts';
+import { listEvents } from '../domain/audit/read/list-events.ts';
+import { proveEvent } from '../domain/audit/read/prove-event.ts';
+import { readEvent } from '../domain/audit/read/read-event.ts';
+import { listControlsEndpoint, readReportEndpoint } from '../domain/compliance/contract.ts';
+import { listControls } from '../domain/compliance/list-controls.ts';
+import { readReport } from '../domain/compliance/reports/read-report.ts';
+import { listKeysEndpoint } from '../domain/keys/contract.ts';
+import type { HasKeyRing } from '../domain/keys/key-ring.ts';
+import type { Caller, Ports } from '../domain/ports.ts';
+import { listIncidentsEndpoint, readIncidentEndpoint } from '../domain/security/contract.ts';
+import { listIncidents, readIncident } from '../domain/security/manage-incidents.ts';
+import { readTokenStatisticsEndpoint } from '../domain/tokens/contract.ts';
+import { readTokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
+import type { Endpoint } from '../platform/define/endpoint.ts';
+
+export type ToolPorts = Pick<Ports, 'sql' | 'transact'> & HasKeyRing;
+
+/** One capability: a tool, and a resource where reading needs no argument or only those in its URI. */
+export type Tool<Input extends z.ZodObject = z.ZodObject> = {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  /** Also the scope that a token needs; null for every caller. */
+  readonly permission: string | null;
+  readonly input: Input;
+  /** URI, or URI template (RFC 6570) with members of the input. */
+  readonly resource?: string;
+  run(ports: ToolPorts, input: z.output<Input>, caller: Caller): object | Promise<object>;
+};
+
+/** The permission of the endpoint that does the same: one rule for both ways. */
+const permissionOf = ({ auth }: Pick<Endpoint, 'auth'>): string => {
+  if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
+  return auth.permission;
+};
+
+const tool = <Input extends z.ZodObject>(made: Tool<Input>): Tool => made as unknown as Tool;
+
+const NONE = z.strictObject({});
+/** In the URI of a resource it is text. */
+const seq = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('Sequence number of the event');
+
+export const tools: readonly Tool[] = [
+  tool({
+    name: 'list_signing_keys',
+    title: 'Signing keys',
+    description: 'List the keys of the key ring with algorithm, state and times. Contains no key material.',
+    permission: permissionOf(listKeysEndpoint),
+    input: NONE,
+    resource: 'sallyport://keys',
+    run: ({ keyRing }) => ({ keys: keyRing.list() }),
+  }),
+  tool({
+    name: 'search_audit_log',
+    title: 'Search the audit log',
+    description:
+      'List sealed security events, newest first. Filter by type and time; `next` is the cursor of the next page.',
+    permission: permissionOf(listAuditEventsEndpoint),
+    input: listAuditEventsEndpoint.query!.extend({ limit: z.int().min(1).max(100).default(20) }),
+    run: (ports, input) => listEvents(ports, input),
+  }),
+  tool({
+    name: 'read_audit_event',
+    title: 'Read an audit event',
+    description: 'Read one event of the audit log with its sealed bytes and its place in the log.',
+    permission: permissionOf(readAuditEventEndpoint),
+    input: z.strictObject({ seq }),
+    resource: 'sallyport://audit/events/{seq}',
+    run: (ports, input) => readEvent(ports, input.seq),
+  }),
+  tool({
+    name: 'prove_audit_event',
+    title: 'Prove an audit event',
+    description:
+      'Get the proof that an event is in the sealed log, with a signed checkpoint (c2sp.org/tlog-proof). Verify it offline with the key of the log.',
+    permission: permissionOf(proveAuditEventEndpoint),
+    input: z.strictObject({ seq }),
+    resource: 'sallyport://audit/events/{seq}/proof',
+    run: async (ports, input) => ({ seq: input.seq, proof: await proveEvent(ports, input.seq) }),
+  }),
+  tool({
+    name: 'list_incidents',
+    title: 'Security incidents',
+    description: 'List security incidents, most recently seen first, optionally of one state or severity.',
+    permission: permissionOf(listIncidentsEndpoint),
+    input: listIncidentsEndpoint.query!.omit({ subject: true }),
+    resource: 'sallyport://incidents',
+    run: async (ports, input) => {
+      const { items, next } = await listIncidents(ports, input);
+      return { incidents: items, next };
+    },
+  }),
+  tool({
+    name: 'read_incident',
+    title: 'Read an incident',
+    description: 'Read one security incident with its subject, count, facts and automatic actions.',
+    permission: permissionOf(readIncidentEndpoint),
+    input: z.strictObject({ incident_id: z.uuid() }),
+    resource: 'sallyport://incidents/{incident_id}',
+    run: (ports, input) => readIncident(ports, input.incident_id),
+  }),
+  tool({
+    name: 'read_compliance_status',
+    title: 'Compliance status',
+    description: 'Count the compliance controls by status and list those that do not pass.',
+    permission: permissionOf(listControlsEndpoint),
+    input: NONE,
+    resource: 'sallyport://compliance',
+    run: async (ports) => {
+      const controls = await listControls(ports);
+      const counts: Record<string, number> = {};
+      for (const { status } of controls) counts[status] = (counts[status] ?? 0) + 1;
+      const open = controls.filter(({ status }) => status !== 'pass' && status !== 'not_applicable');
+      return { counts, open };
+    },
+  }),
+  tool({
+    name: 'read_compliance_report',
+    title: 'Compliance report',
+    description: 'Read the state, progress and summary of a compliance report.',
+    permission: permissionOf(readReportEndpoint),
+    input: z.strictObject({ report_id: z.uuid() }),
+    resource: 'sallyport://compliance/reports/{report_id}',
+    run: (ports, input) => readReport(ports, input.report_id),
+  }),
+  tool({
+    name: 'read_token_statistics',
+    title: 'Token statistics',
+    description: 'Count live sessions, token families and revocations.',
+    permission: permissionOf(readTokenStatisticsEndpoint),
+    input: NONE,
+    resource: 'sallyport://tokens/statistics',
+    run: (ports) => readTokenStatistics(ports),
+  }),
+];
