@@ -32,6 +32,7 @@ type Done = {
   readonly detected?: DetectionResult;
   readonly delivered?: number;
   readonly rotated?: true;
+  readonly processed?: true;
   readonly reported?: number;
 };
 type WorkAnswer = Done & { readonly statements: number };
@@ -196,6 +197,28 @@ const works = {
       const run = { fence, signal: never, progress: async () => {}, caller };
       await rotateEncryptionKeys(ports, { rotationDays: 90 }, run);
       return { rotated: true };
+    };
+  },
+  async privacyRequests() {
+    const { processPrivacyRequests } = await import('#services/domain/privacy/access/privacy-requests.ts');
+    const { createPhiKeys } = await import('#services/domain/privacy/phi-keys.ts');
+    const { takeFence } = await import('#services/platform/queue/fences.ts');
+    return async (ports: TestPorts): Promise<Done> => {
+      const fence = await takeFence(ports.sql, 'process-privacy-requests');
+      const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
+      const own = { ...ports, phiKeys: createPhiKeys(ports.vault) };
+      await processPrivacyRequests(own, { fence, signal: never, caller });
+      return { processed: true };
+    };
+  },
+  async retention() {
+    const { implementDataRetentionPolicies } = await import('#services/domain/privacy/retention/retention.ts');
+    const { takeFence } = await import('#services/platform/queue/fences.ts');
+    return async (ports: TestPorts): Promise<Done> => {
+      const fence = await takeFence(ports.sql, 'apply-retention');
+      const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
+      await implementDataRetentionPolicies(ports, { fence, signal: never, caller });
+      return { processed: true };
     };
   },
   async logout() {

@@ -156,8 +156,15 @@ const runIsDue = defineStatement(
 );
 const runFinish = defineStatement(
   'retentionRunFinish',
-  `UPDATE retention_runs SET state = 'done', finished_at = clock_timestamp(), counts = $2::jsonb
-   WHERE id = $1 AND state = 'queued' RETURNING 1`,
+  // A policy may have been lifted since a process that died removed records of its kind.
+  `UPDATE retention_runs SET state = 'done', finished_at = clock_timestamp(), counts = removed || $2::jsonb
+   WHERE id = $1 AND state = 'queued' RETURNING counts`,
+);
+/** In the transaction that removes them. By the primary key. */
+const runCountRemoved = defineStatement(
+  'retentionRunCountRemoved',
+  `UPDATE retention_runs SET removed = removed || jsonb_build_object($2::text, coalesce((removed ->> $2::text)::int, 0) + $3::int)
+   WHERE id = $1 RETURNING (removed ->> $2::text)::int AS total`,
 );
 const runsList = defineStatement(
   'retentionRunsList',
@@ -215,6 +222,14 @@ export const readRetentionRun = async (sql: Sql, id: string): Promise<RetentionR
 export const readNextRun = async (sql: Sql): Promise<RetentionRunRow | undefined> =>
   (await sql.query<RetentionRunRow>(runReadNext))[0];
 export const isRunDue = async (sql: Sql): Promise<boolean> => (await sql.query<{ isDue: boolean }>(runIsDue))[0]!.isDue;
-export const finishRun = async (tx: Sql, id: string, counts: Readonly<Record<string, number>>): Promise<boolean> =>
-  (await tx.query(runFinish, [id, JSON.stringify(counts)])).length === 1;
+/** The final counts; undefined when another run finished it first. */
+export const finishRun = async (
+  tx: Sql,
+  id: string,
+  counts: Readonly<Record<string, number>>,
+): Promise<Readonly<Record<string, number>> | undefined> =>
+  (await tx.query<{ counts: Readonly<Record<string, number>> }>(runFinish, [id, JSON.stringify(counts)]))[0]?.counts;
+/** Adds to what the run removed so far; the sum. */
+export const countRemoved = async (tx: Sql, id: string, kind: RetentionKind, removed: number): Promise<number> =>
+  ((await tx.query<{ total: number }>(runCountRemoved, [id, kind, removed]))[0] as { total: number }).total;
 export const listRunRows = (sql: Sql): Promise<RetentionRunRow[]> => sql.query<RetentionRunRow>(runsList);

@@ -5,6 +5,7 @@ import { retentionApplied, retentionPolicyChanged, retentionRequested } from '..
 import {
   applyRetention,
   countDue,
+  countRemoved,
   finishRun,
   insertRetentionRun,
   isRunDue,
@@ -99,9 +100,21 @@ export async function readRun({ sql }: Pick<Ports, 'sql'>, runId: string): Promi
   return runOf(row);
 }
 
+/** For each kind with a policy, how many records are overdue by more than these days; those under a legal hold are not. */
+export async function readOverdueRecords(
+  { sql }: Pick<Ports, 'sql'>,
+  graceDays: number,
+): Promise<{ kind: RetentionKind; keepDays: number; overdue: number }[]> {
+  const kinds: { kind: RetentionKind; keepDays: number; overdue: number }[] = [];
+  for (const { kind, keepDays } of await readRetentionPolicies(sql))
+    if (keepDays !== null) kinds.push({ kind, keepDays, overdue: await countDue(sql, kind, keepDays + graceDays) });
+  return kinds;
+}
+
 /**
  * One run of the job: carries out queued runs, and once a day one of its own. Records of a person under a legal hold are
- * left. Each batch is a transaction; the counts and the event that seals them commit together at the end.
+ * left. Each batch is a transaction that also counts it in the run, so the counts of a killed run are exact; the final
+ * counts and the event that seals them commit together.
  */
 export async function implementDataRetentionPolicies(
   ports: Pick<Ports, 'transact' | 'sql' | 'random'>,
@@ -117,29 +130,31 @@ export async function implementDataRetentionPolicies(
     for (const { kind, keepDays } of await readRetentionPolicies(ports.sql)) {
       if (signal.aborted) return;
       if (keepDays !== null)
-        counts[kind] = next.isDryRun ? await countDue(ports.sql, kind, keepDays) : await removeAll(kind, keepDays);
+        counts[kind] = next.isDryRun
+          ? await countDue(ports.sql, kind, keepDays)
+          : await removeAll(next, kind, keepDays);
     }
     if (signal.aborted) return;
     await finish(next, counts);
   }
 
-  async function removeAll(kind: RetentionKind, keepDays: number): Promise<number> {
-    let total = 0;
-    while (!signal.aborted) {
-      const removed = await ports.transact(async (tx) => {
+  /** How many records of the kind this run removed, in this process or in one that died. */
+  async function removeAll({ id }: RetentionRunRow, kind: RetentionKind, keepDays: number): Promise<number> {
+    for (;;) {
+      const { removed, total } = await ports.transact(async (tx) => {
         await fence.hold(tx);
-        return applyRetention(tx, kind, keepDays, BATCH);
+        const removed = await applyRetention(tx, kind, keepDays, BATCH);
+        return { removed, total: await countRemoved(tx, id, kind, removed) };
       });
-      total += removed;
-      if (removed < BATCH) break;
+      if (removed < BATCH || signal.aborted) return total;
     }
-    return total;
   }
 
-  function finish({ id, isDryRun }: RetentionRunRow, counts: Readonly<Record<string, number>>): Promise<void> {
+  function finish({ id, isDryRun }: RetentionRunRow, seen: Readonly<Record<string, number>>): Promise<void> {
     return ports.transact(async (tx) => {
       await fence.hold(tx);
-      if (!(await finishRun(tx, id, counts))) return;
+      const counts = await finishRun(tx, id, seen);
+      if (counts === undefined) return;
       await recordEvent(tx, caller, retentionApplied, {
         outcome: isDryRun ? 'counted' : 'removed',
         target: { kind: 'installation', id: 'sallyport' },
