@@ -42,6 +42,16 @@ export const machineControlNames = [
   'records-kept-six-years',
   'events-without-personal-data',
   'log-lines-redacted',
+  'retention-applied',
+  'emergency-access-works',
+  'emergency-access-reviewed',
+  'minimum-necessary-applied',
+  'research-consented',
+  'field-policies-limited',
+  'restrictions-enforced',
+  'access-requests-answered',
+  'disclosures-recorded',
+  'privacy-records-kept',
 ] as const;
 /** Controls that only a person can confirm. */
 const attestedControlNames = [
@@ -67,11 +77,6 @@ const attestedControlNames = [
   'contingency-notice',
   'policies-documented',
   'breach-notification',
-  'minimum-necessary-policy',
-  'minimum-necessary-roles',
-  'restrictions',
-  'access-requests',
-  'disclosures-accounted',
 ] as const;
 
 export type MachineControlName = (typeof machineControlNames)[number];

@@ -1,6 +1,6 @@
 import type { Control } from '../control.ts';
 import { accessApproved } from './access-approved.ts';
-import { accessRequests } from './access-requests.ts';
+import { accessRequestsAnswered } from './access-requests-answered.ts';
 import { activityReviewSigned } from './activity-review-signed.ts';
 import { auditAppendOnly } from './audit-append-only.ts';
 import { auditCheckpointsPublished } from './audit-checkpoints-published.ts';
@@ -17,15 +17,18 @@ import { contingencyNotice } from './contingency-notice.ts';
 import { contingencyPlan } from './contingency-plan.ts';
 import { disabledUsersWithoutAccess } from './disabled-users-without-access.ts';
 import { disablingEndsAccess } from './disabling-ends-access.ts';
-import { disclosuresAccounted } from './disclosures-accounted.ts';
+import { disclosuresRecorded } from './disclosures-recorded.ts';
 import { diskEncryption } from './disk-encryption.ts';
 import { emergencyAccess } from './emergency-access.ts';
+import { emergencyAccessReviewed } from './emergency-access-reviewed.ts';
+import { emergencyAccessWorks } from './emergency-access-works.ts';
 import { evaluation } from './evaluation.ts';
 import { eventsHaveActors } from './events-have-actors.ts';
 import { eventsReviewed } from './events-reviewed.ts';
 import { eventsWithoutPersonalData } from './events-without-personal-data.ts';
 import { expiredDataRemoved } from './expired-data-removed.ts';
 import { facilitySafeguards } from './facility-safeguards.ts';
+import { fieldPoliciesLimited } from './field-policies-limited.ts';
 import { forbiddenSqlRefused } from './forbidden-sql-refused.ts';
 import { guessingLocksAccounts } from './guessing-locks-accounts.ts';
 import { idleSessionsRefused } from './idle-sessions-refused.ts';
@@ -35,18 +38,20 @@ import { keyCustody } from './key-custody.ts';
 import { keysEncrypted } from './keys-encrypted.ts';
 import { logLinesRedacted } from './log-lines-redacted.ts';
 import { mailEncrypted } from './mail-encrypted.ts';
-import { minimumNecessaryPolicy } from './minimum-necessary-policy.ts';
-import { minimumNecessaryRoles } from './minimum-necessary-roles.ts';
+import { minimumNecessaryApplied } from './minimum-necessary-applied.ts';
 import { openRolesWithoutPermissions } from './open-roles-without-permissions.ts';
 import { passwordsHashed } from './passwords-hashed.ts';
 import { penetrationTest } from './penetration-test.ts';
 import { phiKeysEncrypted } from './phi-keys-encrypted.ts';
 import { phiKeysRotated } from './phi-keys-rotated.ts';
 import { policiesDocumented } from './policies-documented.ts';
+import { privacyRecordsKept } from './privacy-records-kept.ts';
 import { recordsKeptSixYears } from './records-kept-six-years.ts';
+import { researchConsented } from './research-consented.ts';
 import { restorationTime } from './restoration-time.ts';
 import { restoreDrill } from './restore-drill.ts';
-import { restrictions } from './restrictions.ts';
+import { restrictionsEnforced } from './restrictions-enforced.ts';
+import { retentionApplied } from './retention-applied.ts';
 import { retiredKeysDestroyed } from './retired-keys-destroyed.ts';
 import { riskAnalysis } from './risk-analysis.ts';
 import { riskManagement } from './risk-management.ts';
@@ -76,6 +81,7 @@ export const controls: readonly Control[] = [
   sanctionPolicy,
   eventsReviewed,
   activityReviewSigned,
+  emergencyAccessReviewed,
   restorationTime,
   securityOfficial,
   disabledUsersWithoutAccess,
@@ -97,9 +103,11 @@ export const controls: readonly Control[] = [
   businessAssociates,
   facilitySafeguards,
   expiredDataRemoved,
+  retentionApplied,
   forbiddenSqlRefused,
   subjectsUnique,
   emergencyAccess,
+  emergencyAccessWorks,
   idleSessionsRefused,
   sessionsExpire,
   keyCustody,
@@ -131,9 +139,11 @@ export const controls: readonly Control[] = [
   breachNotification,
   eventsWithoutPersonalData,
   logLinesRedacted,
-  minimumNecessaryPolicy,
-  minimumNecessaryRoles,
-  restrictions,
-  accessRequests,
-  disclosuresAccounted,
+  minimumNecessaryApplied,
+  researchConsented,
+  fieldPoliciesLimited,
+  restrictionsEnforced,
+  accessRequestsAnswered,
+  disclosuresRecorded,
+  privacyRecordsKept,
 ];

@@ -1,0 +1,35 @@
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+
+/** A signed-in user of a probe. */
+export const probeUser = (userId: string, roles: readonly string[]): Caller => ({
+  kind: 'user',
+  userId,
+  sessionId: null,
+  clientId: 'sallyport',
+  permissions: new Set(),
+  roles,
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  authTime: 0,
+  request,
+});
+
+/** A client of a probe, which acts for its own users. */
+export const probeClient: Caller = {
+  kind: 'client',
+  clientId: 'sallyport',
+  permissions: new Set(),
+  by: 'client',
+  isVetted: true,
+  request,
+};
+
+/** Ports with which a use-case runs inside the probe's transaction, and is rolled back with it. */
+export const insideOf = (tx: Tx, { random }: Pick<Ports, 'random'>): Pick<Ports, 'transact' | 'sql' | 'random'> => ({
+  transact: (work) => work(tx),
+  sql: tx,
+  random,
+});
