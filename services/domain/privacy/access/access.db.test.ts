@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { clientCaller, userCaller } from '#testing/harness/ports.ts';
+import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
+import type { Caller } from '../../ports.ts';
 import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
 import { createPhiKeys } from '../phi-keys.ts';
 import { shredPhi } from '../shred-phi.ts';
@@ -170,6 +171,19 @@ describe('emergency access', () => {
     await expect(harness.decrypt(encrypted, 'treatment', clerk)).rejects.toMatchObject({ code: 'phi_access_refused' });
     await expect(review(officer)).rejects.toMatchObject({ code: 'break_glass_reviewed' });
     await expect(review(officer, UNKNOWN)).rejects.toMatchObject({ code: 'break_glass_unknown' });
+  });
+
+  test('the command line records a review in the name of another user; a client cannot', async () => {
+    const { break_glass_id: id } = await open();
+    const review = (reviewer: string, by: Caller) =>
+      reviewBreakGlass(ports, { id, outcome: 'justified', reason, reviewer }, by);
+    await expect(review('clerk-1', testCaller)).rejects.toMatchObject({ code: 'break_glass_reviewed' });
+    expect(() => review('officer-1', clientCaller('clinic'))).toThrow(expect.objectContaining({ code: 'users_only' }));
+    expect(await review('officer-1', testCaller)).toMatchObject({ outcome: 'justified', reviewed_by: 'officer-1' });
+    const [event] = await ports.raw(
+      `SELECT actor_kind, detail ->> 'reviewed_by' AS reviewer FROM audit_outbox WHERE type = 'phi.break_glass_reviewed'`,
+    );
+    expect(event).toEqual({ actor_kind: 'system', reviewer: 'officer-1' });
   });
 
   test('is for users only, and lists in pages which are not reviewed', async () => {

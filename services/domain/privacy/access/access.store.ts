@@ -80,6 +80,36 @@ const disclosuresList = defineStatement(
      AND ($3::timestamptz IS NULL OR (disclosed_at, id) < ($3, $4::uuid)) ORDER BY disclosed_at DESC, id DESC LIMIT $5`,
 );
 
+/** The person of an event and its reference are personal values. By the index audit_personal_target. */
+const usesList = defineStatement(
+  'phiUsesList',
+  `SELECT seq::float8 AS seq, event_id AS "eventId", type, outcome, actor_kind || ':' || coalesce(actor_id, '') AS actor,
+     ${placeTime('occurred_at')} AS "occurredAt", detail ->> 'purpose' AS purpose, detail ->> 'basis' AS basis,
+     (SELECT value FROM audit_personal r WHERE r.event_id = e.event_id AND r.field = 'detail.reference') AS reference
+   FROM audit_personal p JOIN audit_events e USING (event_id)
+   WHERE p.field = 'target' AND p.value = 'subject:' || $1 AND seq < $2::bigint
+     AND type IN ('phi.encrypted', 'phi.decrypted', 'phi.accessed', 'phi.disclosed') ORDER BY seq DESC LIMIT $3`,
+);
+
+export type UseRow = {
+  readonly seq: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: string;
+  readonly actor: string;
+  readonly occurredAt: string;
+  readonly purpose: string | null;
+  readonly basis: string | null;
+  readonly reference: string | null;
+};
+/** Newest first. */
+export const listUseRows = (
+  sql: Sql,
+  subjectId: string,
+  before = String(Number.MAX_SAFE_INTEGER),
+  limit = 50,
+): Promise<UseRow[]> => sql.query<UseRow>(usesList, [subjectId, before, limit]);
+
 export type AccessRow = {
   readonly policies: readonly (readonly string[])[];
   readonly isRestricted: boolean;

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { testCaller, userCaller } from '#testing/harness/ports.ts';
 import { vkeyOf } from '../../audit/log/note.ts';
 import { proveEvent } from '../../audit/read/prove-event.ts';
 import { readEvent } from '../../audit/read/read-event.ts';
@@ -13,6 +14,8 @@ import { sealEvents } from '../../audit/seal/seal-events.ts';
 import { readLogKeys } from '../../keys/log/log-keys.ts';
 import { phiCopyOf } from '../phi-harness.ts';
 import { createPhiKeys } from '../phi-keys.ts';
+import { listPhiUses } from './list-phi-uses.ts';
+import { logPhiAccess } from './log-phi-access.ts';
 import { processPrivacyRequests, readPrivacyRequest, requestPrivacyJob } from './privacy-requests.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../../scripts/verify-audit-log.mjs');
@@ -38,6 +41,15 @@ async function verifyOffline(leaf: Buffer, proof: string): Promise<number | null
   return spawnSync(process.execPath, args, { encoding: 'utf8' }).status;
 }
 
+type Opening = { readonly field: string; readonly salt: string; readonly value: string };
+/** Computed as docs/explanation/audit-log.md says, without the product's code. */
+const commitmentOf = ({ field, salt, value }: Opening): string =>
+  createHash('sha256')
+    .update(`sallyport/audit/personal/v1\0${field}\0`)
+    .update(Buffer.from(salt, 'base64'))
+    .update(value)
+    .digest('base64');
+
 test.each(['export', 'deletion'] as const)(
   'the receipt (%s) is an event whose inclusion in the sealed log is verified offline',
   async (kind) => {
@@ -52,19 +64,37 @@ test.each(['export', 'deletion'] as const)(
     await sealEvents(log, {}, testCaller);
     const { receipt, summary } = await readPrivacyRequest(log, id);
     const seq = receipt?.seq as number;
-    const leaf = Buffer.from((await readEvent(log, seq)).leaf, 'base64');
-    // The sealed bytes themselves say what was done, for whom, and in which request.
+    const { leaf: encoded, personal } = await readEvent(log, seq);
+    const leaf = Buffer.from(encoded, 'base64');
+    // The sealed bytes say what was done in which request, and commit to the person without an id.
+    expect(leaf.toString('utf8')).not.toContain(subjectId);
+    expect(personal).toMatchObject([{ field: 'target', value: `subject:${subjectId}` }]);
     expect(JSON.parse(leaf.toString('utf8'))).toMatchObject({
       seq,
       event_id: receipt?.event_id,
       type: 'phi.request_done',
       outcome: kind,
-      target: { kind: 'subject', id: subjectId },
       detail: { request_id: id, ...summary },
+      personal: { target: commitmentOf(personal[0] as Opening) },
     });
     const proof = await proveEvent(log, seq);
     expect(await verifyOffline(leaf, proof)).toBe(0);
-    const forged = Buffer.from(leaf.toString('utf8').replace(subjectId, 'p-forgery'));
+    const forged = Buffer.from(leaf.toString('utf8').replace(kind, 'x'.repeat(kind.length)));
     expect(await verifyOffline(forged, proof)).not.toBe(0);
   },
 );
+
+test('sealed uses of one person are listed newest first, in pages', async () => {
+  const use = (subjectId: string) =>
+    logPhiAccess(log, { subjectId, purpose: 'treatment', action: 'view', reference: 'chart/7' }, userCaller('nurse'));
+  for (const subjectId of ['listed', 'other', 'listed', 'other']) await use(subjectId);
+  await sealEvents(log, {}, testCaller);
+  const of = (cursor?: string) => listPhiUses(log, { subjectId: 'listed', limit: 1, cursor });
+  const first = await of();
+  expect(first.items).toMatchObject([
+    { type: 'phi.accessed', actor: 'user:nurse', purpose: 'treatment', reference: 'chart/7', basis: null },
+  ]);
+  const rest = await of(first.next as string);
+  expect([rest.items.map(({ seq }) => seq), rest.next]).toEqual([[(first.items[0]?.seq as number) - 2], null]);
+  await expect(of('x')).rejects.toMatchObject({ code: 'cursor_invalid' });
+});
