@@ -55,15 +55,21 @@ export function openBreakGlass(
 }
 
 /**
- * Records the review, and ends the access if it is still open. Throws `break_glass_unknown` (404), and
+ * Records the review, and ends the access if it is still open. Throws `break_glass_unknown` (404), `users_only` (403), and
  * `break_glass_reviewed` (409) for a second review or one by the user who opened it.
+ * @param input `reviewer`: the user who reviewed it, where the command line records the review; ignored for others
  */
 export function reviewBreakGlass(
   { transact }: Pick<Ports, 'transact'>,
-  input: { readonly id: string; readonly outcome: 'justified' | 'unjustified'; readonly reason: string },
+  input: {
+    readonly id: string;
+    readonly outcome: 'justified' | 'unjustified';
+    readonly reason: string;
+    readonly reviewer?: string;
+  },
   caller: Caller,
 ): Promise<BreakGlassView> {
-  const reviewer = userOf(caller);
+  const reviewer = caller.kind === 'system' && input.reviewer !== undefined ? input.reviewer : userOf(caller);
   return transact(async (tx) => {
     const before = await lockBreakGlass(tx, input.id);
     if (before === undefined) throw breakGlassUnknown();
@@ -72,7 +78,7 @@ export function reviewBreakGlass(
     await recordEvent(tx, caller, breakGlassReviewedEvent, {
       outcome: input.outcome,
       target: { kind: 'subject', id: row.subjectId },
-      detail: { break_glass_id: row.id, user_id: row.userId, reason: input.reason },
+      detail: { break_glass_id: row.id, user_id: row.userId, reviewed_by: reviewer, reason: input.reason },
     });
     return viewOf(row);
   });
