@@ -21,6 +21,7 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   queue: async () => (await import('./queue.ts')).registerQueue,
   mail: async () => (await import('./mail.ts')).registerMail,
   phi: async () => (await import('./phi.ts')).registerPhi,
+  privacy: async () => (await import('./privacy/privacy.ts')).registerPrivacy,
   restore: async () => (await import('./restore.ts')).registerRestore,
   migrate: async () => (await import('./migrate.ts')).registerMigrate,
   config: async () => (await import('./config.ts')).registerConfig,

@@ -1,0 +1,29 @@
+import { Option } from 'commander';
+import { listRestrictionsEndpoint } from '#services/domain/privacy/access/access-contract.ts';
+import { createPhiKeys, type HasPhiKeys } from '#services/domain/privacy/phi-keys.ts';
+import { PHI_PURPOSES, type PhiPurpose } from '#services/domain/privacy/phi-shapes.ts';
+import { checked } from '../arguments.ts';
+import { type DatabasePorts, systemCaller } from '../database-ports.ts';
+
+/** The actor of `sallyport privacy` in audit events. */
+export const caller = systemCaller('sallyport privacy');
+
+/** @throws CommandError (2) for an id of the wrong form */
+export const subjectOf = (text: string): string =>
+  checked({ body: listRestrictionsEndpoint.params }, { subject_id: text }).subject_id;
+
+/** No-ops: the timetable starts exports and deletions within a minute, and retention runs within five. */
+export const unwoken = { wakePrivacyRequests: (): void => {}, wakeRetention: (): void => {} };
+
+export const withPhiKeys = (ports: DatabasePorts): DatabasePorts & HasPhiKeys => ({
+  ...ports,
+  phiKeys: createPhiKeys(ports.vault),
+});
+
+export const purposeOption = (summary: string): Option =>
+  new Option('--purpose <purpose>', summary).choices(PHI_PURPOSES).makeOptionMandatory();
+export const purposesOption = (summary: string): Option =>
+  new Option('--purposes <purposes...>', summary).choices(PHI_PURPOSES);
+
+export type ForPurpose = { readonly purpose: PhiPurpose };
+export type ForPurposes = { readonly purposes?: PhiPurpose[] };

@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import { registerAccess } from './access.ts';
+import { registerPersons } from './persons.ts';
+import { registerRetention } from './retention.ts';
+
+/** `sallyport privacy …`, directly on the database. */
+export function registerPrivacy(program: Command): void {
+  const privacy = program
+    .command('privacy')
+    .description(
+      'health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
+    );
+  registerAccess(privacy);
+  registerPersons(privacy);
+  registerRetention(privacy);
+}
