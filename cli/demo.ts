@@ -1,9 +1,10 @@
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { prepare } from '../services/platform/local/prepare.ts';
 import { rehearsed } from './admin.ts';
 import { findApi, readCredentials } from './api-client.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { openContext } from './context.ts';
+import { seedClinic } from './demo-clinic.ts';
 import { seedUsers, USERS_MAX } from './demo-users.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
@@ -26,8 +27,12 @@ function env(options: GlobalOptions & { readonly api?: string }): void {
   );
 }
 
-async function seed(options: GlobalOptions & { readonly users?: string }): Promise<void> {
+async function seed(
+  scenario: 'clinic' | undefined,
+  options: GlobalOptions & { readonly users?: string },
+): Promise<void> {
   const output = createOutput(options);
+  if (scenario === 'clinic') return seedClinic(output, options);
   if (options.users !== undefined)
     return seedUsers(output, options, wholeNumberOf('--users', options.users, 1, USERS_MAX));
   if (rehearsed(output, options, 'create missing demo users')) return;
@@ -48,7 +53,12 @@ export function registerDemo(program: Command): void {
     .action((_own, command: Command) => env(command.optsWithGlobals()));
   demo
     .command('seed')
-    .description('create missing demo users again, or test users with sessions for load tests')
+    .description(
+      'create missing demo users again, test users with sessions for load tests, or a clinic with health data',
+    )
+    .addArgument(
+      new Argument('[scenario]', 'clinic: staff, encrypted records, consents, an emergency access').choices(['clinic']),
+    )
     .option('--users <count>', 'create this many test users instead, each with a session, in load-users.json')
-    .action((_own, command: Command) => seed(command.optsWithGlobals()));
+    .action((scenario: 'clinic' | undefined, _own, command: Command) => seed(scenario, command.optsWithGlobals()));
 }

@@ -22,6 +22,7 @@ const ELSEWHERE = new Set([
   'marks.json',
   'audit-mark.json',
   'dev-credentials.json',
+  'clinic.json',
   'verifier.mjs',
   'key.json',
   'jwks.json',

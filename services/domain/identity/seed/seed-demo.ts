@@ -29,17 +29,19 @@ export type SeedClient = {
 type SeedPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'>;
 
 /**
- * Creates users and a client with the given secrets, or updates existing ones. It may run again, and in two processes
- * at once. For development only: a production start never calls it.
+ * Creates users, and a client if there is one, with the given secrets, or updates existing ones. It may run again, and in
+ * two processes at once. For development only: a production start never calls it.
+ * @returns the ids of the users, in the order given
  */
 export async function seedDemo(
   ports: SeedPorts,
-  scenario: { readonly users: readonly SeedUser[]; readonly client: SeedClient },
+  scenario: { readonly users: readonly SeedUser[]; readonly client?: SeedClient },
   caller: Caller,
-): Promise<void> {
+): Promise<readonly string[]> {
   // Hashing may wait in a queue, so it finishes before the transaction begins.
   const digests = await Promise.all(scenario.users.map((user) => newDigest(ports, user)));
-  await ports.transact(async (tx) => {
+  return ports.transact(async (tx) => {
+    const ids: string[] = [];
     await setAuditContext(tx, caller, 'seed');
     await lockSeed(tx);
     for (const [index, user] of scenario.users.entries()) {
@@ -47,9 +49,13 @@ export async function seedDemo(
       const digest = digests[index];
       if (digest !== undefined) await upsertPassword(tx, ports.random.uuid(), userId, digest);
       await addRoles(tx, userId, user.roles);
+      ids.push(userId);
     }
-    const { clientSecret, ...client } = scenario.client;
-    await upsertClient(tx, { ...client, id: ports.random.uuid(), secretHash: clientSecretHash(clientSecret) });
+    if (scenario.client !== undefined) {
+      const { clientSecret, ...client } = scenario.client;
+      await upsertClient(tx, { ...client, id: ports.random.uuid(), secretHash: clientSecretHash(clientSecret) });
+    }
+    return ids;
   });
 }
 
