@@ -3,14 +3,14 @@ import { auditPersonalErased } from './audit-events.ts';
 import { eraseSubject } from './erase.store.ts';
 import { countErasure, lockLog } from './log.store.ts';
 import { recordEvent } from './record-event.ts';
-import { PERSONAL_MEMBERS } from './seal/sealable-event.ts';
+import { ERASED_MEMBERS } from './seal/sealable-event.ts';
 
 export type ErasedPersonal = { readonly values: number; readonly unsealed: number };
 
 /**
  * Erases the personal values of a user's events, sealed or not, and records the erasure. Leaves contain only
  * commitments, so every proof stays valid; without its salt a commitment reveals nothing. A batch that a sealer read
- * before the erasure is discarded.
+ * before the erasure is discarded. Keeps whose health data the user used.
  * @param input `subject` is the user's id
  */
 export function erasePersonal(
@@ -21,7 +21,7 @@ export function erasePersonal(
   return ports.transact(async (tx) => {
     await lockLog(tx);
     await countErasure(tx);
-    const erased = await eraseSubject(tx, input.subject, PERSONAL_MEMBERS);
+    const erased = await eraseSubject(tx, input.subject, ERASED_MEMBERS);
     await recordEvent(tx, caller, auditPersonalErased, {
       outcome: 'ok',
       target: { kind: 'user', id: input.subject },

@@ -11,8 +11,8 @@ const auditPersonalErase = defineStatement(
 const auditOutboxErase = defineStatement(
   'auditOutboxErase',
   `UPDATE audit_outbox SET ip_hash = NULL, agent_hash = NULL, detail = detail - $2::text[],
-     target_kind = CASE WHEN outcome <> 'refused' AND target_kind <> 'subject' THEN target_kind END,
-     target_id = CASE WHEN outcome <> 'refused' AND target_kind <> 'subject' THEN target_id END
+     target_kind = CASE WHEN outcome <> 'refused' OR target_kind = 'subject' THEN target_kind END,
+     target_id = CASE WHEN outcome <> 'refused' OR target_kind = 'subject' THEN target_id END
    WHERE seq IS NULL AND (actor_kind = 'user' AND actor_id = $1 OR target_kind = 'user' AND target_id = $1 OR detail->>'user_id' = $1)
    RETURNING 1`,
 );

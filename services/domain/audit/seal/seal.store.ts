@@ -33,8 +33,8 @@ export type SealedRow = {
   readonly row: OutboxRow;
   readonly seq: number;
   readonly leaf: Buffer;
-  readonly personal: readonly PersonalValue[];
-  readonly subject: string | null;
+  /** `subject`: the user whose erasure removes the value. */
+  readonly personal: readonly (PersonalValue & { readonly subject: string | null })[];
 };
 
 const micros = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
@@ -121,9 +121,7 @@ export async function markSealed(
 }
 
 export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Promise<void> {
-  const values = events.flatMap(({ row, personal, subject }) =>
-    personal.map((value) => ({ ...value, eventId: row.eventId, subject })),
-  );
+  const values = events.flatMap(({ row, personal }) => personal.map((value) => ({ ...value, eventId: row.eventId })));
   if (values.length === 0) return;
   await tx.query(auditPersonalInsert, [
     bytesArray('uuid', 16, values, ({ eventId }) => uuidBytes(eventId)),

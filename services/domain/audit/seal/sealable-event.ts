@@ -1,5 +1,5 @@
 import type { Json } from '../log/canonical-json.ts';
-import { type LeafEvent, leafOf, type PersonalValue, SALT_BYTES, sealableDetail } from '../log/leaf.ts';
+import { type LeafEvent, leafOf, SALT_BYTES, sealableDetail } from '../log/leaf.ts';
 import { REASON_CODES } from './reason-codes.ts';
 import type { OutboxRow, SealedRow } from './seal.store.ts';
 
@@ -8,6 +8,14 @@ import type { OutboxRow, SealedRow } from './seal.store.ts';
 
 /** Members of a detail that may be personal. Sealing removes them from the outbox row. */
 export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id', 'reference', 'terms'];
+
+/**
+ * Those about the person whose health data a user used. They and the person's id are evidence of the use for six years
+ * (45 CFR 164.316(b)(2)(i)), so the erasure of the user keeps them.
+ */
+const MEMBERS_OF_PATIENTS: readonly string[] = ['reference', 'terms'];
+export const ERASED_MEMBERS = PERSONAL_MEMBERS.filter((member) => !MEMBERS_OF_PATIENTS.includes(member));
+const FIELDS_OF_PATIENTS: ReadonlySet<string> = new Set(MEMBERS_OF_PATIENTS.map((member) => `detail.${member}`));
 
 /** Types whose `reason` is public: an error code of ours, and a text that an operator writes for readers of the log. */
 const TYPES_WITH_PUBLIC_REASON: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
@@ -50,8 +58,9 @@ const targetText = ({ targetKind, targetId }: OutboxRow): string =>
 const iso = (micros: number): string =>
   new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
 
-/** The user whose erasure removes the personal values of this event. */
-function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
+/** The user whose erasure removes this personal value. */
+function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow, field: string): string | null {
+  if (FIELDS_OF_PATIENTS.has(field) || (field === 'target' && targetKind === 'subject')) return null;
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;
   return typeof detail.user_id === 'string' ? detail.user_id : null;
@@ -86,9 +95,9 @@ const traceIdOf = (traceparent: string | null): string | null =>
 export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, salts: Buffer): SealedRow[] {
   let salted = 0;
   return rows.map((row, at) => {
-    const personal: PersonalValue[] = personalOf(row).map(([field, value]) => {
+    const personal = personalOf(row).map(([field, value]) => {
       salted += SALT_BYTES;
-      return { field, value, salt: salts.subarray(salted - SALT_BYTES, salted) };
+      return { field, value, salt: salts.subarray(salted - SALT_BYTES, salted), subject: subjectOf(row, field) };
     });
     const { eventId, type, outcome, actorKind } = row;
     const isTargetHidden = hidesTarget(row);
@@ -108,7 +117,7 @@ export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, sal
       sealedAt: iso(row.nowMicros),
       personal,
     };
-    return { row, seq: event.seq, leaf: leafOf(event), personal, subject: subjectOf(row) };
+    return { row, seq: event.seq, leaf: leafOf(event), personal };
   });
 }
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
 import { testCaller, userCaller } from '#testing/harness/ports.ts';
+import { erasePersonal } from '../../audit/erase-personal.ts';
 import { vkeyOf } from '../../audit/log/note.ts';
 import { proveEvent } from '../../audit/read/prove-event.ts';
 import { readEvent } from '../../audit/read/read-event.ts';
@@ -97,4 +98,16 @@ test('sealed uses of one person are listed newest first, in pages', async () => 
   const rest = await of(first.next as string);
   expect([rest.items.map(({ seq }) => seq), rest.next]).toEqual([[(first.items[0]?.seq as number) - 2], null]);
   await expect(of('x')).rejects.toMatchObject({ code: 'cursor_invalid' });
+});
+
+test('whose health data a user used stays known after the erasure of the user, sealed or not', async () => {
+  const access = { subjectId: 'kept', purpose: 'treatment', action: 'view', reference: 'chart/8' } as const;
+  await logPhiAccess(log, access, userCaller('erased'));
+  await sealEvents(log, {}, testCaller);
+  await logPhiAccess(log, access, userCaller('erased'));
+  expect(await erasePersonal(log, { subject: 'erased' }, testCaller)).toMatchObject({ unsealed: 1 });
+  await sealEvents(log, {}, testCaller);
+  const { items } = await listPhiUses(log, { subjectId: 'kept', limit: 5 });
+  const kept = { actor: 'user:erased', reference: 'chart/8' };
+  expect(items).toMatchObject([kept, kept]);
 });
