@@ -10,11 +10,13 @@ import { circumstances, saveReport, shown, startReport, textTable } from '../lib
 import { caches } from './caches.ts';
 import { cleanup } from './cleanup.ts';
 import { clientAssertions, clientCredentials, clientGroupCommit, clientPeer } from './client-credentials.ts';
+import { complianceReport } from './compliance-report.ts';
 import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
 import { loginStorm } from './login-storm.ts';
 import { loginTiming } from './login-timing.ts';
+import { phi } from './phi.ts';
 import { rateLimits } from './rate-limits.ts';
 import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
@@ -48,6 +50,8 @@ const benches: readonly Bench[] = [
   loginTiming,
   cleanup,
   workers,
+  complianceReport,
+  phi,
   verifierTypescript,
 ];
 
@@ -59,7 +63,6 @@ const parts: Readonly<Record<string, string>> = {
   validate: 'validateToken without HTTP',
   revocation: 'the revocation set',
   audit: 'sealing the audit log',
-  phi: 'encrypting and decrypting health data',
 };
 const fileOf = (part: string): string => join(import.meta.dirname, `${part}.ts`);
 const presentParts = Object.keys(parts).filter((part) => existsSync(fileOf(part)));

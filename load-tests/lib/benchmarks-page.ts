@@ -37,6 +37,8 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   'login-timing': 'password hashing',
   cleanup: 'PostgreSQL',
   workers: 'sealing, one batch after another',
+  'compliance-report': 'reading every audit event in one worker process',
+  phi: 'encryption in one process, and writes in PostgreSQL',
   'verifier-typescript': 'RSA verification in one process',
 };
 
