@@ -134,7 +134,7 @@ const suites: Readonly<Record<string, () => Promise<Ran>>> = {
   // Building k6 takes minutes, so it begins first. Without k6, the tests of its scenarios are skipped and say why.
   k6: async () => ({ ...(await runQuietly('node', ['load-tests/run.ts', '--install-k6'])), status: 0 }),
   unit: () => vitest('unit', ['unit', 'unit-alone'], 1),
-  'unit-db': () => vitest('unit-db', ['unit-db'], 1),
+  'unit-db': () => vitest('unit-db', ['unit-db'], 2),
   integration: () => vitest('integration', ['integration'], 3),
   // Chooses a new seed each time, and prints it.
   chaos: () => run([resolve(ROOT, 'chaos/main.ts'), '--seconds', '10'], { CI: 'true' }),
