@@ -70,17 +70,17 @@ export const expiredForm = (): Answer =>
       title: texts.formExpired,
       why: texts.formExpiredWhy,
       advice: texts.beginAgain,
+      link: { path: '/login', text: texts.signInAgain },
     })),
   );
 
 /** Shows an error to users: what went wrong, and what to do next. */
 const problemOf = (error: AppError): Answer => {
-  const { status } = error.definition;
-  const { body, headers } = showPage(
-    status,
-    errorPage(({ language }) => ({ title: problemTitle(error, language), advice: problemAdvice(error, language) })),
-  );
-  return answer(status, body, { ...headers, ...errorHeaders(error) });
+  const page = errorPage(({ language }) => ({
+    title: problemTitle(error, language),
+    advice: problemAdvice(error, language),
+  }));
+  return withErrorHeaders(showPage(error.definition.status, page), error);
 };
 
 /**
@@ -92,6 +92,10 @@ export const errorHeaders = ({ definition: { status }, options }: AppError): Rec
     ? { 'retry-after': String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1))) }
     : {}),
 });
+
+/** Adds the headers of an error to the page that shows it. */
+export const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
+  error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...errorHeaders(error) });
 
 /** Whether the client is a browser that shows the answer, not a program. */
 export const wantsPage = ({ headers }: FastifyRequest): boolean => headers.accept?.includes('text/html') ?? false;

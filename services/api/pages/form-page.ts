@@ -13,6 +13,7 @@ strong,code{unicode-bidi:isolate}
 ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label,label.check{display:flex;gap:.6rem;margin:0;font-weight:400}label.check{margin:.5rem 0}
 button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
 button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}
+p.links{margin:1rem 0 0;font-size:.9rem}
 footer{margin-top:.75rem;font-size:.9rem;display:flex;gap:1rem;flex-wrap:wrap}
 `;
 
@@ -35,8 +36,6 @@ type PageParts = {
    * External address to which the page redirects immediately: the policy must list the redirect target of a form.
    */
   readonly goesOnTo?: string;
-  /** The address of the page contains a code or leads to one: no `Referer` at all. */
-  readonly isPrivate?: boolean;
 };
 
 /** A page before its look is known. */
@@ -79,7 +78,7 @@ export function formPage(page: Page, look: Look = PLAIN_LOOK): string {
 
 /**
  * Headers of a page. `referrer-policy` is `same-origin`: with `no-referrer` a browser sends `Origin: null` with
- * forms of our own origin.
+ * forms of our own origin. A fragment, where mailed links have their code, is in no `Referer`.
  * @param formTargets origins other than ours where forms may lead, redirects included
  */
 export function formPageHeaders(
@@ -87,18 +86,18 @@ export function formPageHeaders(
   formTargets: readonly string[] = [],
   look: Look = PLAIN_LOOK,
 ): Record<string, string> {
-  const { script, inlineScript, isPrivate } = page(look);
+  const { script, inlineScript } = page(look);
   return {
     ...pageHeaders({
       styles: [styleFor(look.brand)],
       ...(look.brand.logoUrl === undefined ? {} : { images: [look.brand.logoUrl] }),
       ...(script === undefined ? {} : { loadsOwnScripts: true, connects: true }),
-      ...(inlineScript === undefined ? {} : { scripts: [inlineScript], connects: true }),
+      ...(inlineScript === undefined ? {} : { scripts: [inlineScript] }),
       formAction: ["'self'", ...formTargets].join(' '),
       keepsOpener: true,
     }),
     'cache-control': 'no-store',
-    'referrer-policy': isPrivate ? 'no-referrer' : 'same-origin',
+    'referrer-policy': 'same-origin',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
   };

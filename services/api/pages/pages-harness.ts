@@ -21,7 +21,7 @@ export const seen = (page: Page): Promise<string> => textOf(page.locator('main')
 
 export async function signInOn(page: Page, { email, password }: Credentials): Promise<void> {
   await page.getByLabel('E-mail').fill(email);
-  await page.getByLabel('Password').fill(password);
+  await page.getByLabel('Password', { exact: true }).fill(password);
   await button(page, 'Sign in').click();
 }
 

@@ -1,7 +1,16 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { html } from '#services/platform/html/html.ts';
+import {
+  forgotPasswordPage,
+  mailLinkDonePage,
+  mailLinkPage,
+  mailSentPage,
+  resendVerificationPage,
+  signUpPage,
+} from './account-pages.ts';
 import { formPage, formPageHeaders, type Page } from './form-page.ts';
+import { PAGE_SCRIPT } from './page-script.ts';
 import {
   askSignOutPage,
   codePage,
@@ -21,6 +30,10 @@ import { ENGLISH, GERMAN } from './texts/texts.ts';
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
 const named = { clientName: HOSTILE, email: HOSTILE, formToken: HOSTILE, scopes: ['email', HOSTILE] };
 const unvetted = { address: HOSTILE };
+const links = { signUpPath: HOSTILE, forgotPasswordPath: HOSTILE };
+const signIn = { formToken: 't', next: '/', email: '', providers: [], signUpPath: '/s', forgotPasswordPath: '/f' };
+const asking = { formToken: HOSTILE, next: HOSTILE, email: HOSTILE, signInPath: HOSTILE, problem: () => HOSTILE };
+const again = { action: HOSTILE, fields: { [HOSTILE]: HOSTILE } };
 
 /** Every page with hostile text in every place that takes text. */
 const hostile: Readonly<Record<string, Page>> = {
@@ -29,6 +42,8 @@ const hostile: Readonly<Record<string, Page>> = {
     next: HOSTILE,
     email: HOSTILE,
     providers: [HOSTILE],
+    asker: { name: HOSTILE, host: HOSTILE },
+    ...links,
     problem: () => HOSTILE,
   }),
   code: codePage({ formToken: HOSTILE, next: HOSTILE, challenge: HOSTILE, problem: () => HOSTILE }),
@@ -38,37 +53,46 @@ const hostile: Readonly<Record<string, Page>> = {
   signedOut: signedOutLeavePage(`https://a.test/?q=${HOSTILE}`),
   consent: consentPage({ ...named, query: HOSTILE, clientHost: HOSTILE, unvetted }),
   device: deviceConfirmPage({ ...named, userCode: HOSTILE, unvetted }),
-  error: errorPage(() => ({ title: HOSTILE, why: HOSTILE, advice: HOSTILE })),
+  error: errorPage(() => ({
+    title: HOSTILE,
+    why: HOSTILE,
+    advice: HOSTILE,
+    link: { path: HOSTILE, text: HOSTILE },
+  })),
+  signUp: signUpPage({ ...asking, name: HOSTILE }),
+  forgotPassword: forgotPasswordPage(asking),
+  resendVerification: resendVerificationPage(asking),
+  mailSent: mailSentPage({ text: 'mailIfKnown', email: HOSTILE, again, signInPath: HOSTILE }),
+  mailLink: mailLinkPage('verify', { formToken: HOSTILE, token: HOSTILE, needsPassword: true, problem: () => HOSTILE }),
 };
 
 test.each(Object.entries(hostile))('hostile text in the page of %s is shown as text, not markup', (_name, page) => {
   const document = formPage(page);
   expect(document).not.toContain(HOSTILE);
-  expect(document).not.toMatch(/<img|<script(?! src="\/login\/passkey\.js" defer>)/);
+  expect(document.replace(`<script>${PAGE_SCRIPT}</script>`, '')).not.toMatch(
+    /<img|<script(?! src="\/login\/passkey\.js" defer>)/,
+  );
   expect(document).toContain('&lt;script&gt;');
 });
 
 test('a problem is announced as an alert, and a page without a problem has no alert', () => {
-  const form = { formToken: 't', next: '/', email: '', providers: [] };
-  expect(formPage(signInPage({ ...form, problem: () => 'Wrong.' }))).toContain(
+  expect(formPage(signInPage({ ...signIn, problem: () => 'Wrong.' }))).toContain(
     '<p class="bad" role="alert">Wrong.</p>',
   );
-  expect(formPage(signInPage(form))).not.toContain('<p class="bad" role="alert">');
+  expect(formPage(signInPage(signIn))).not.toContain('<p class="bad" role="alert">');
   expect(formPage(deviceCodePage(true))).toContain('This code is unknown or has expired');
   expect(formPage(deviceCodePage(false))).not.toContain('role="alert"');
 });
 
 test('the sign-in page has a button for each provider under its public name, and no provider form without providers', () => {
-  const shown = formPage(
-    signInPage({ formToken: 't', next: '/', email: '', providers: ['github', 'google', 'company'] }),
-  );
+  const shown = formPage(signInPage({ ...signIn, providers: ['github', 'google', 'company'] }));
   for (const [value, name] of [
     ['github', 'GitHub'],
     ['google', 'Google'],
     ['company', 'Company'],
   ])
     expect(shown).toContain(`value="${value}">Continue with ${name}</button>`);
-  const without = formPage(signInPage({ formToken: 't', next: '/', email: '', providers: [] }));
+  const without = formPage(signInPage(signIn));
   expect(without).not.toContain('/login/provider');
 });
 
@@ -137,16 +161,55 @@ test('the headers of a page allow forms to our origin and the given ones, and it
     'referrer-policy': 'same-origin',
     'x-frame-options': 'DENY',
   });
-  const signIn = signInPage({ formToken: 't', next: '/', email: '', providers: [] });
-  const own = formPageHeaders(signIn, ['https://app.test']);
+  const own = formPageHeaders(signInPage(signIn), ['https://app.test']);
   expect(own['content-security-policy']).toContain("form-action 'self' https://app.test;");
-  expect(own['content-security-policy']).toContain("script-src 'self'");
+  expect(own['content-security-policy']).toContain("script-src 'self' 'sha256-");
 });
 
 test('a template does not escape markup again, and leaves out absent values', () => {
   expect(html`${html`<b>${1}</b>`}${[html`<i>`, html`</i>`]}${null}${undefined}${false}${'<&'}`.text).toBe(
     '<b>1</b><i></i>&lt;&amp;',
   );
+});
+
+test('the sign-in page names the application that asks, and leads to sign-up and to a forgotten password', () => {
+  const shown = formPage(signInPage({ ...signIn, asker: { name: 'App', host: 'app.test' } }));
+  expect(shown).toContain('<strong>App</strong> (<code>app.test</code>) asks you to sign in.');
+  expect(shown).toContain('<a href="/f">Forgot password?</a>');
+  expect(shown).toContain('<a href="/s">Create account</a>');
+  expect(formPage(signInPage({ ...signIn, asker: null }))).not.toContain('asks you');
+});
+
+test('a failed sign-in leads to the mail that helps', () => {
+  expect(formPage(signInPage({ ...signIn, help: 'unlock' }))).toContain('href="/account/unlock"');
+  expect(formPage(signInPage({ ...signIn, help: 'resend' }))).toContain('href="/account/resend-verification"');
+  expect(formPage(signInPage(signIn))).not.toMatch(/unlock|resend/);
+});
+
+describe('the page of a mailed link', () => {
+  const LINKS = ['verify', 'reset', 'unlock', 'invitation'] as const;
+
+  test.each(LINKS)('%s asks for the code, and keeps a sent code out of sight', (link) => {
+    expect(formPage(mailLinkPage(link, { formToken: 't', token: '' }))).toContain('<label for="token">');
+    const kept = formPage(mailLinkPage(link, { formToken: 't', token: 'the-code' }));
+    expect(kept).toContain('<input type="hidden" name="token" value="the-code">');
+    expect(kept).not.toContain('<label for="token">');
+    expect(formPage(mailLinkDonePage(link))).toContain('<a href="/login">Sign in</a>');
+  });
+
+  test('of a verification asks for a password only if one is needed', () => {
+    const asked = { formToken: 't', token: 'the-code' };
+    expect(formPage(mailLinkPage('verify', asked))).not.toContain('name="password"');
+    expect(formPage(mailLinkPage('verify', { ...asked, needsPassword: true }))).toContain('name="password"');
+  });
+
+  test.each([
+    ['verify', '/account/resend-verification'],
+    ['reset', '/account/forgot-password'],
+    ['unlock', '/account/request-unlock'],
+  ] as const)('%s leads users without a valid code to another mail', (link, path) => {
+    expect(formPage(mailLinkPage(link, { formToken: 't', token: '' }))).toContain(`"${path}"`);
+  });
 });
 
 describe('a brand', () => {

@@ -1,22 +1,18 @@
+import type { Asker } from '#services/domain/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
+import { alertOf, currentPasswordField, emailField, hidden, type Said, strong } from './fields.ts';
 import type { Look, Page } from './form-page.ts';
+import { PAGE_SCRIPT } from './page-script.ts';
 import type { Texts } from './texts/english.ts';
 import { fill, say } from './texts/texts.ts';
-
-/** What a page says about an error, in the language of its look. */
-type Said = (look: Look) => string;
-
-const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`;
-
-const strong = (text: string): Html => html`<strong>${text}</strong>`;
-
-const alertOf = (problem: Said | undefined, look: Look): Html | null =>
-  problem === undefined ? null : html`<p class="bad" role="alert">${problem(look)}</p>`;
 
 const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
 /** Hidden until the passkey script finds that the browser supports passkeys. */
 const passkey = (texts: Texts): Html =>
-  html`<div id="passkey" hidden><button class="plain" type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert"></p></div>`;
+  html`<div id="passkey" hidden><button class="plain" type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert" data-none="${texts.passkeyNone}" data-place="${texts.passkeyPlace}" data-failed="${texts.passkeyFailed}"></p></div>`;
+
+/** What helps after a failed attempt: an unlock mail, or another verification mail. */
+export type SignInHelp = 'unlock' | 'resend';
 
 export type SignInPage = {
   readonly formToken: string;
@@ -25,8 +21,14 @@ export type SignInPage = {
   readonly email: string;
   /** Names of the providers that users may sign in with. */
   readonly providers: readonly string[];
+  /** The application that sent the user here, if any. */
+  readonly asker?: Asker | null;
+  /** Pages that go on to the same place afterwards. */
+  readonly signUpPath: string;
+  readonly forgotPasswordPath: string;
   /** Why the last attempt failed. */
   readonly problem?: Said | undefined;
+  readonly help?: SignInHelp | undefined;
 };
 
 /** Brands whose spelling is more than a capital first letter. */
@@ -52,6 +54,22 @@ export const toProviderPage =
     body: html`<p>${say(texts.continueToSignIn, { link: html`<a href="${url}">${texts.continueToSignInLink}</a>` })}</p>`,
   });
 
+const askerLine = (asker: Asker | null | undefined, texts: Texts): Html | null =>
+  asker
+    ? html`<p>${say(texts.openedFrom, { client: strong(asker.name), host: html`<code>${asker.host}</code>` })}</p>`
+    : null;
+
+const helpLink = (help: SignInHelp | undefined, texts: Texts): Html | null => {
+  switch (help) {
+    case 'unlock':
+      return html`<p class="links"><a href="/account/unlock">${texts.unlockMail}</a></p>`;
+    case 'resend':
+      return html`<p class="links"><a href="/account/resend-verification">${texts.sendAgain}</a></p>`;
+    case undefined:
+      return null;
+  }
+};
+
 export const signInPage =
   (asked: SignInPage): Page =>
   (look) => {
@@ -59,11 +77,13 @@ export const signInPage =
     return {
       title: texts.signIn,
       script: PASSKEY_SCRIPT_PATH,
-      body: html`${alertOf(asked.problem, look)}
+      inlineScript: PAGE_SCRIPT,
+      body: html`${alertOf(asked.problem, look)}${helpLink(asked.help, texts)}${askerLine(asked.asker, texts)}
 <form method="post" action="/login">${hidden('form_token', asked.formToken)}${hidden('next', asked.next)}
-<label for="email">${texts.email}</label><input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${asked.email}">
-<label for="password">${texts.password}</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
-<button type="submit">${texts.signIn}</button></form>${passkey(texts)}${providersForm(asked, texts)}`,
+${emailField(texts, asked.email)}${currentPasswordField(texts)}
+<button type="submit">${texts.signIn}</button></form>${passkey(texts)}${providersForm(asked, texts)}
+<p class="links"><a href="${asked.forgotPasswordPath}">${texts.forgotPassword}</a></p>
+<p class="links">${texts.noAccount} <a href="${asked.signUpPath}">${texts.createAccount}</a></p>`,
     };
   };
 
@@ -121,7 +141,7 @@ export const askSignOutPage =
 
 export const signedOutPage: Page = ({ language: { texts } }) => ({
   title: texts.signedOut,
-  body: html`<p>${texts.signedOutNow}</p>`,
+  body: html`<p>${texts.signedOutNow}</p><p class="links"><a href="/login">${texts.signInAgain}</a></p>`,
 });
 
 const continueLink = (location: string, texts: Texts): Html =>
@@ -200,21 +220,23 @@ ${decisionButtons(texts)}</form>`,
     };
   };
 
-export type ShownError = {
+type ShownError = {
   readonly title: string;
   readonly why?: string | undefined;
   /** What to do next; by default, to try again from the application. */
   readonly advice?: string | undefined;
+  /** Where to go on. */
+  readonly link?: { readonly path: string; readonly text: string } | undefined;
 };
 
 /** Shows an error to the user, instead of redirecting to a URI from the request. */
 export const errorPage =
   (shown: (look: Look) => ShownError): Page =>
   (look) => {
-    const { title, why, advice = look.language.texts.adviceTryAgain } = shown(look);
+    const { title, why, advice = look.language.texts.adviceTryAgain, link } = shown(look);
     return {
       title,
-      body: html`<div role="alert">${why === undefined ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>`,
+      body: html`<div role="alert">${why === undefined ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>${link === undefined ? null : html`<p class="links"><a href="${link.path}">${link.text}</a></p>`}`,
     };
   };
 

@@ -4,10 +4,8 @@ const box = document.getElementById('passkey');
 const said = document.getElementById('passkey-problem');
 const button = box?.querySelector('button');
 
-const PROBLEMS = {
-  NotAllowedError: 'No passkey was used. Try again, or sign in with your password.',
-  SecurityError: 'Passkeys do not work at this address. Sign in with your password.',
-};
+/** Which text of the page explains an error of the browser. */
+const PROBLEMS = { NotAllowedError: 'none', SecurityError: 'place' };
 
 /** Asks for a passkey and submits it as an ordinary form; the response is a page or a redirect. */
 async function signIn() {
@@ -42,8 +40,7 @@ if (form && button && typeof globalThis.PublicKeyCredential?.parseRequestOptions
     try {
       await signIn();
     } catch (err) {
-      said.textContent =
-        PROBLEMS[err.name] ?? 'Your browser could not ask for a passkey. Try again, or use your password.';
+      said.textContent = said.dataset[PROBLEMS[err.name] ?? 'failed'];
       button.disabled = false;
       button.focus();
     }

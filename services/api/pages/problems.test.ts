@@ -46,7 +46,7 @@ test('a user who must wait is told how long', () => {
   // If waiting does not help, no time is shown.
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_400 }))).toMatch(/^You can use a passkey, /);
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
-  expect(problemAdvice(loginLocked())).toContain('ask for an unlock mail at /account/unlock');
+  expect(problemAdvice(loginLocked())).toContain('ask for an unlock mail');
   expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
   expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map((seconds) => waitText(seconds))).toEqual([
     'in 1 second',

@@ -1,6 +1,7 @@
 import { loginLocked } from '#services/domain/identity/errors.ts';
 import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import type { AppError } from '#services/platform/define/error.ts';
+import type { Said } from './fields.ts';
 import { ENGLISH, fill, type Language } from './texts/texts.ts';
 
 /** @example waitText(600) // 'in 10 minutes' */
@@ -32,3 +33,9 @@ export function problemAdvice({ code, definition, options }: AppError, language:
 /** Title and advice in one text, for a form that is shown again after it failed. */
 export const problemText = (error: AppError, language: Language = ENGLISH): string =>
   `${problemTitle(error, language)}. ${problemAdvice(error, language)}`;
+
+/** The same in the language of the page that shows it. */
+export const saidOf =
+  (error: AppError): Said =>
+  ({ language }) =>
+    problemText(error, language);

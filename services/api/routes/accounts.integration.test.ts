@@ -256,9 +256,9 @@ describe('mails', () => {
       const policy = headers.get('content-security-policy') ?? '';
       expect(policy).toContain("default-src 'none'");
       expect(policy).toMatch(/script-src 'sha256-[^']+'/);
-      expect(policy).toContain("connect-src 'self'");
-      expect(headers.get('referrer-policy')).toBe('no-referrer');
-      expect(text).toContain(`/api/auth/${page}`);
+      expect(policy).toContain("form-action 'self'");
+      expect(headers.get('referrer-policy')).toBe('same-origin');
+      expect(text).toContain(`action="/account/${page}"`);
     },
   );
 });

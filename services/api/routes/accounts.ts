@@ -1,5 +1,4 @@
 import {
-  acceptInvitationPageEndpoint,
   changeEmailEndpoint,
   changePasswordEndpoint,
   deleteOwnUserEndpoint,
@@ -8,14 +7,11 @@ import {
   requestPasswordResetEndpoint,
   requestUnlockEndpoint,
   resetPasswordEndpoint,
-  resetPasswordPageEndpoint,
   sendVerificationEmailEndpoint,
   unlockAccountEndpoint,
-  unlockPageEndpoint,
   updateUserAliasEndpoint,
   updateUserEndpoint,
   verifyEmailEndpoint,
-  verifyEmailPageEndpoint,
 } from '#services/domain/identity/accounts/account-contract.ts';
 import {
   requestPasswordReset,
@@ -34,8 +30,6 @@ import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { showPage } from '../pages/browser-form.ts';
-import { mailLinkPage } from '../pages/mail-link-pages.ts';
 
 /** Accounts: email verification, password, profile, deletion. */
 export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
@@ -73,8 +67,4 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
     bind(routes, endpoint, async (input, caller) =>
       answer(200, await deleteAccount(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
     );
-  bind(routes, verifyEmailPageEndpoint, () => showPage(200, mailLinkPage('verify')));
-  bind(routes, resetPasswordPageEndpoint, () => showPage(200, mailLinkPage('reset')));
-  bind(routes, unlockPageEndpoint, () => showPage(200, mailLinkPage('unlock')));
-  bind(routes, acceptInvitationPageEndpoint, () => showPage(200, mailLinkPage('invitation')));
 }

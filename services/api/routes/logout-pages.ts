@@ -89,6 +89,7 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
             title: texts.requestRefused,
             why: step.why,
             advice: texts.signOutAdvice,
+            link: { path: '/login', text: texts.signIn },
           })),
         );
       case 'signed-out':

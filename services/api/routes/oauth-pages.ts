@@ -33,10 +33,11 @@ import {
   type Unvetted,
 } from '../pages/pages.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
+import { type AccountPagesPorts, accountPagesRoutes } from './account-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
 import { type SignInPagesPorts, signInPagesRoutes } from './sign-in-pages.ts';
 
-export type OAuthPagesPorts = DocumentClientPorts & SignInPagesPorts & LogoutPagesPorts;
+export type OAuthPagesPorts = DocumentClientPorts & SignInPagesPorts & AccountPagesPorts & LogoutPagesPorts;
 
 const queryOf = (request: FastifyRequest): string => {
   const mark = request.url.indexOf('?');
@@ -107,6 +108,7 @@ const listOf = (value: string | string[] | undefined): string[] => (value === un
 /** Pages of the authorization server: plain HTML that works without script. */
 export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): void {
   signInPagesRoutes(routes, ports);
+  accountPagesRoutes(routes, ports);
   logoutPagesRoutes(routes, ports);
   bind(routes, authorizeEndpoint, (_input, caller, request) =>
     asPage(async () => {

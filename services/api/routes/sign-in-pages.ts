@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
+import { emailUnverified } from '#services/domain/identity/accounts/account-errors.ts';
+import { loginLocked } from '#services/domain/identity/errors.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import {
   challengeOver,
@@ -12,7 +14,7 @@ import { findByCookie } from '#services/domain/identity/sessions/read-session.ts
 import { type SignInPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { HasSocialProviders } from '#services/domain/identity/social/providers.ts';
 import { startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
-import { describeNext, formNext, NO_NEXT, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
 import {
   readPasskeyScriptEndpoint,
@@ -24,19 +26,23 @@ import type { Caller } from '#services/domain/ports.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { asPage, errorHeaders, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import type { Look } from '../pages/form-page.ts';
-import { codePage, signedInPage, signInPage, toProviderPage } from '../pages/pages.ts';
-import { problemText } from '../pages/problems.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../pages/browser-form.ts';
+import { codePage, type SignInHelp, signedInPage, signInPage, toProviderPage } from '../pages/pages.ts';
+import { saidOf } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
-/** The only script of our pages, as served to browsers. */
+/** The script of the sign-in page, as served to browsers. */
 const PASSKEY_SCRIPT = readFileSync(new URL('../pages/passkey-sign-in.js', import.meta.url), 'utf8');
 
 export type SignInPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
 /** A failed attempt, after which its page is shown again. */
 type Again = { readonly email: string; readonly error: AppError };
+
+const HELP: Readonly<Record<string, SignInHelp>> = {
+  [loginLocked.definition.code]: 'unlock',
+  [emailUnverified.definition.code]: 'resend',
+};
 
 /** The sign-in page, with advice after a failed attempt. */
 export async function showSignIn(
@@ -45,19 +51,24 @@ export async function showSignIn(
   next: string,
   again?: Again,
 ): Promise<Answer> {
-  const { formTargets, loginHint } = await describeNext(ports, next);
+  const { formTargets, loginHint, asker } = await describeNext(ports, next);
   const { token, setCookie } = tieForm(ports, request);
-  const problem = again && (({ language }: Look) => problemText(again.error, language));
-  const { names: providers } = ports.socialProviders;
-  const page = signInPage({ formToken: token, next, email: again?.email ?? loginHint ?? '', providers, problem });
+  const page = signInPage({
+    formToken: token,
+    next,
+    email: again?.email ?? loginHint ?? '',
+    providers: ports.socialProviders.names,
+    asker,
+    signUpPath: pathWithNext('/signup', next),
+    forgotPasswordPath: pathWithNext('/account/forgot-password', next),
+    problem: again && saidOf(again.error),
+    help: again && HELP[again.error.code],
+  });
   return withErrorHeaders(
     showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets }),
     again?.error,
   );
 }
-
-const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
-  error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...errorHeaders(error) });
 
 /** The page that asks for the second factor of an unfinished sign-in. */
 export async function showCode(
@@ -68,8 +79,7 @@ export async function showCode(
 ): Promise<Answer> {
   const { token, setCookie } = tieForm(ports, request);
   const { formTargets } = await describeNext(ports, asked.next);
-  const problem = error && (({ language }: Look) => problemText(error, language));
-  const page = codePage({ ...asked, formToken: token, problem });
+  const page = codePage({ ...asked, formToken: token, problem: error && saidOf(error) });
   return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
 

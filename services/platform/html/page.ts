@@ -5,7 +5,7 @@ import { type Html, html, raw } from './html.ts';
 const BASE_STYLE = `:root{color-scheme:light dark;--ink:#16202e;--dim:#51607a;--ground:#eef1f6;--card:#fff;--line:#c3ccda;--accent:#0b57c2;--on:#fff;--bad:#a4161a}
 @media(prefers-color-scheme:dark){:root{--ink:#e8edf5;--dim:#a6b3c8;--ground:#0f151e;--card:#182130;--line:#38465c;--accent:#8ab8ff;--on:#08111f;--bad:#ff9a9a}}
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}a{color:var(--accent)}
-.dim{color:var(--dim)}.bad{color:var(--bad);font-weight:600}[hidden]{display:none}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
+.dim{color:var(--dim)}.bad{color:var(--bad);font-weight:600}[hidden]{display:none!important}code{overflow-wrap:anywhere}:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 `;
 
 /** Text of a page's only style element. The page and the hash in its policy must both use it. */

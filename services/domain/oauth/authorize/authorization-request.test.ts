@@ -4,11 +4,12 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
-import { describeNext, formNext, safeNext, signInPathFor } from './next-path.ts';
+import { describeNext, formNext, pathWithNext, safeNext, signInPathFor } from './next-path.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
 const client = {
   clientId: 'app',
+  name: 'The app',
   disabled: false,
   grantTypes: ['authorization_code'],
   scopes: ['openid', 'email'],
@@ -218,12 +219,14 @@ describe('where the sign-in page redirects to', () => {
     expect(await describeNext(withoutSql, next)).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: 'a@b.test',
+      asker: { name: client.name, host: 'app.example.test' },
     });
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: undefined,
+      asker: { name: client.name, host: 'app.example.test' },
     });
-    const nowhere = { formTargets: [], loginHint: undefined };
+    const nowhere = { formTargets: [], loginHint: undefined, asker: null };
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(
       nowhere,
     );
@@ -240,6 +243,12 @@ describe('where the sign-in page redirects to', () => {
     expect(await describeNext(withoutSql, 'https://app.example.test/in')).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: undefined,
+      asker: null,
     });
+  });
+
+  test('a page keeps where the user goes on to, and a page without it has a short address', () => {
+    expect(pathWithNext('/signup', '/login')).toBe('/signup');
+    expect(pathWithNext('/signup', '/device?user_code=A&B')).toBe('/signup?next=%2Fdevice%3Fuser_code%3DA%26B');
   });
 });

@@ -32,24 +32,44 @@ export function formNext(browser: Pick<BrowserPolicy, 'trustedOrigins'>, next: s
   }
 }
 
+/** The application that sent the user here. */
+export type Asker = {
+  readonly name: string;
+  /** Host of its redirect URI, or the scheme of a URI without a host. */
+  readonly host: string;
+};
+
 export type NextStep = {
   /** CSP `form-action` sources for the forms of the page. */
   readonly formTargets: readonly string[];
   readonly loginHint: string | undefined;
+  /** Null without a request of a known client. */
+  readonly asker: Asker | null;
 };
+
+const NOTHING_ASKED: NextStep = { formTargets: [], loginHint: undefined, asker: null };
+
+function askerOf(name: string, redirectUri: string): Asker {
+  const { protocol, host } = new URL(redirectUri);
+  return { name, host: host === '' ? protocol : host };
+}
 
 /** Describes the request that follows the sign-in page. Throws `store_unavailable` (503). */
 export async function describeNext(
   ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
   next: string,
 ): Promise<NextStep> {
-  if (!next.startsWith('/')) return { formTargets: [new URL(next).origin], loginHint: undefined };
-  if (!next.startsWith(AUTHORIZE)) return { formTargets: [], loginHint: undefined };
+  if (!next.startsWith('/')) return { ...NOTHING_ASKED, formTargets: [new URL(next).origin] };
+  if (!next.startsWith(AUTHORIZE)) return NOTHING_ASKED;
   const parsed = await readAuthorizationRequest(ports, next.slice(AUTHORIZE.length));
-  if (parsed.kind === 'page') return { formTargets: [], loginHint: undefined };
-  const { redirectUri, loginHint } =
-    parsed.kind === 'request' ? parsed.request : { redirectUri: parsed.redirectUri, loginHint: undefined };
-  return { formTargets: [formActionSource(redirectUri)], loginHint };
+  if (parsed.kind === 'page') return NOTHING_ASKED;
+  const { redirectUri, client, loginHint } =
+    parsed.kind === 'request' ? parsed.request : { ...parsed, loginHint: undefined };
+  return {
+    formTargets: [formActionSource(redirectUri)],
+    loginHint,
+    asker: askerOf(client.name, redirectUri),
+  };
 }
 
 export const authorizePathFor = (query: string): string => AUTHORIZE + query;
@@ -57,3 +77,7 @@ export const authorizePathFor = (query: string): string => AUTHORIZE + query;
 /** The sign-in page that continues with an authorization request. */
 export const signInPathFor = (query: string): string =>
   `/login?${new URLSearchParams({ next: authorizePathFor(query) })}`;
+
+/** A path of our pages that keeps where the user goes on to. @example pathWithNext('/signup', '/device') */
+export const pathWithNext = (path: string, next: string): string =>
+  next === NO_NEXT ? path : `${path}?${new URLSearchParams({ next })}`;
