@@ -34,5 +34,8 @@ test('a link is shown whole, as a reader of the mail sees it, and the message it
   const { out } = await sallyport('show', '3.eml');
   expect(out.split('\n')).toEqual(expect.arrayContaining(['Subject: Confirm', 'To: zoe@people.test', link]));
   expect(out).toContain('Zoë asked for it = confirm');
-  expect((await harness.json(['mail', 'show', '3.eml'])).mail).toContain('Content-Transfer-Encoding: quoted-printable');
+  const { mail, ...read } = await harness.json(['mail', 'show', '3.eml']);
+  expect(mail).toContain('Content-Transfer-Encoding: quoted-printable');
+  expect(read).toMatchObject({ name: '3.eml', to: 'zoe@people.test', subject: 'Confirm', text });
+  expect((await sallyport('show', '3.eml', '--raw')).out.trim()).toBe(mail.trim());
 });

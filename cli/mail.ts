@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { readMailBacklog } from '../services/domain/identity/mail/read-mail-backlog.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { type ReadableMail, readMail } from '../services/platform/mail/decode.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../services/platform/mail/file-outbox.ts';
 import { onDatabase, type Verb } from './admin.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -8,34 +9,17 @@ import { createOutput, type GlobalOptions } from './output.ts';
 
 const folder = (): string => mailFolderOf(resolveDataDir());
 
-const headerOf = (mail: string, name: string): string =>
-  new RegExp(`^${name}: (.*)$`, 'mi').exec(mail)?.[1]?.trim() ?? '';
-
-/** RFC 2045 §6.7 and §6.8. */
-function decoded(body: string, encoding: string): string {
-  if (encoding === 'base64') return Buffer.from(body, 'base64').toString('utf8');
-  if (encoding !== 'quoted-printable') return body;
-  const bytes = body
-    .replaceAll(/=\r?\n/g, '')
-    .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(bytes, 'latin1').toString('utf8');
-}
-
-/** The headers a reader sees and the plain text, with every link whole. */
-function readable(mail: string): string {
-  const headers = ['From', 'To', 'Subject', 'Date'].map((name) => `${name}: ${headerOf(mail, name)}`);
-  const [, fields = '', body = ''] =
-    /^(content-type: text\/plain[\s\S]*?)\r?\n\r?\n([\s\S]*?)(?:\r?\n--|$(?![\s\S]))/im.exec(mail) ?? [];
-  const text = decoded(body, headerOf(fields, 'content-transfer-encoding').toLowerCase());
-  return `${headers.join('\n')}\n\n${text.replaceAll('\r\n', '\n').trim()}`;
+/** The headers that a reader sees, and the plain text with every link whole. */
+function readable({ from, to, subject, date, text }: ReadableMail): string {
+  return `From: ${from}\nTo: ${to}\nSubject: ${subject}\nDate: ${date}\n\n${text}`;
 }
 
 const list: Verb<GlobalOptions> = async (ports, output) => {
   const names = await listMailFiles(folder());
   const mails = await Promise.all(
     names.map(async (name) => {
-      const mail = (await readMailFile(folder(), name)) ?? '';
-      return { name, to: headerOf(mail, 'to'), subject: headerOf(mail, 'subject'), date: headerOf(mail, 'date') };
+      const { to, subject, date } = readMail((await readMailFile(folder(), name)) ?? '');
+      return { name, to, subject, date };
     }),
   );
   const backlog = await readMailBacklog(ports);
@@ -45,7 +29,9 @@ const list: Verb<GlobalOptions> = async (ports, output) => {
   ]);
 };
 
-async function show(name: string | undefined, options: GlobalOptions): Promise<void> {
+type ShowOptions = GlobalOptions & { readonly raw?: boolean };
+
+async function show(name: string | undefined, options: ShowOptions): Promise<void> {
   const wanted = name ?? (await listMailFiles(folder())).at(-1);
   const mail = wanted === undefined ? undefined : await readMailFile(folder(), wanted);
   if (mail === undefined)
@@ -54,7 +40,8 @@ async function show(name: string | undefined, options: GlobalOptions): Promise<v
       `no mail ${wanted ?? ''} in ${folder()}`,
       'choose one from `sallyport mail list`',
     );
-  createOutput(options).data({ name: wanted, mail }, () => [readable(mail)]);
+  const read = readMail(mail);
+  createOutput(options).data({ name: wanted, ...read, mail }, () => [options.raw ? mail : readable(read)]);
 }
 
 /** `sallyport mail list|show`: the mails of an installation without an SMTP server. */
@@ -69,8 +56,9 @@ export function registerMail(program: Command): void {
   mail
     .command('show')
     .description(
-      'show the text of one mail, without a name of the newest; --json: the message as it would have been sent',
+      'show who gets one mail, its subject and its text with the link whole; without a name, of the newest mail',
     )
+    .option('--raw', 'print the message as it would have been sent (RFC 5322)')
     .argument('[name]', 'name of the mail, as `mail list` shows it')
     .action((name: string | undefined, _own, command: Command) => show(name, command.optsWithGlobals()));
 }
