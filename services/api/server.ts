@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { createDenialLog } from '../domain/access/record-denial.ts';
 import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
@@ -32,6 +33,7 @@ import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
 import { socialRoutes } from './routes/social.ts';
+import { startRoutes } from './routes/start.ts';
 import { tokensRoutes } from './routes/tokens.ts';
 
 /** The complete API over composed ports, ready to listen. */
@@ -65,11 +67,18 @@ export function createServer(
     once: ports,
     recordDenial: createDenialLog(ports),
   };
-  healthRoutes(routes, {
+  const readiness = {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),
     isRedisReady: () => stores.redis.isReady(),
     isDraining: app.isDraining,
+  };
+  healthRoutes(routes, readiness);
+  startRoutes(routes, {
+    ...readiness,
+    isDevelopment: config.server.profile === 'development',
+    keepsMails: config.mail.smtpUrl === undefined,
+    dataDir: resolve(config.server.dataDir),
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);

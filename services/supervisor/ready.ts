@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
+import { type DemoLogin, readDemoLogin } from '../platform/local/demo-login.ts';
 
 /** What a successful start shows the operator. */
 export type ReadyState = {
@@ -62,23 +63,10 @@ export async function describeAuditHead(api: string, waitMs: number = HEAD_WAIT_
   }
 }
 
-type Login = {
-  email: string;
-  password: string;
-};
-
-function demoLogin(credentialsFile: string): Login | undefined {
-  try {
-    return (JSON.parse(readFileSync(credentialsFile, 'utf8')) as { user?: Login }).user;
-  } catch {
-    return undefined;
-  }
-}
-
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** Five lines for a shell: sign in, validate, revoke and see the same token refused, and check an audit proof offline. */
-export function tour(api: string, login: Login, dataDir: string): string[] {
+export function tour(api: string, login: DemoLogin, dataDir: string): string[] {
   const json = `-H 'content-type: application/json'`;
   const bearer = `-H "authorization: Bearer $TOKEN"`;
   const validate = `curl -s -X POST $API/v1/tokens/validate ${bearer}; echo`;
@@ -94,7 +82,7 @@ export function tour(api: string, login: Login, dataDir: string): string[] {
 
 /** The banner for a terminal: at most thirty lines, each usable as it is. */
 export function banner(state: ReadyState, keyRing: string, auditHead: string): string[] {
-  const login = demoLogin(state.credentialsFile);
+  const login = readDemoLogin(state.credentialsFile);
   return [
     '',
     'Sallyport is ready. Ctrl-C stops everything; the next start reuses the data.',

@@ -149,6 +149,7 @@ const NO_REASON = new Set([
 
 /** Ids of the audit log, of providers, of the installation's keys, and of compliance. */
 const OF_NOBODY = new Set([
+  'mail',
   'origin',
   'seq',
   'tile',

@@ -82,6 +82,9 @@ const CONTRACT = [
   'GET /v1/compliance/reports/{report_id}/evidence',
 ];
 
+/** Pages that a client which accepts no HTML, or asks for a mail that does not exist, does not find. */
+const FOR_BROWSERS = new Set(['showStart', 'listDevMails', 'showDevMail']);
+
 describe('the route table is the contract', () => {
   test('every path of the contract is in /openapi.json', () => {
     const documented = operations.map(({ method, path }) => `${method} ${path}`);
@@ -94,8 +97,9 @@ describe('the route table is the contract', () => {
     expect(finite.length).toBeGreaterThanOrEqual(operations.length - 2);
     for (const operation of finite) {
       const answer = await harness.call(operation.method, pathOf(operation), { basic: product.credentials.client });
-      expect([operation.operationId, answer.body?.code]).not.toEqual([operation.operationId, 'route_unknown']);
       expect([operation.operationId, answer.status]).not.toEqual([operation.operationId, 405]);
+      if (FOR_BROWSERS.has(operation.operationId)) continue;
+      expect([operation.operationId, answer.body?.code]).not.toEqual([operation.operationId, 'route_unknown']);
     }
   });
 

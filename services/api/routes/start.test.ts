@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createFileOutbox, mailFolderOf } from '#services/platform/mail/file-outbox.ts';
+import { serve } from '../route-harness.ts';
+import { type StartRoutesDeps, startRoutes } from './start.ts';
+
+let dataDir: string;
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'start-routes-'));
+  const demo = { email: 'demo@example.test', password: 'demo-password' };
+  await writeFile(join(dataDir, 'dev-credentials.json'), JSON.stringify({ user: demo }));
+  const outbox = createFileOutbox(mailFolderOf(dataDir), 'no-reply@example.com');
+  await outbox.send({ id: '1', to: 'a@people.test', subject: 'A code', text: 'secret', html: '<p>secret</p>' });
+});
+afterAll(() => rm(dataDir, { recursive: true, force: true }));
+
+const html = { accept: 'text/html' };
+
+/** The API in some state, asked from this machine. */
+function open(changes: Partial<StartRoutesDeps> = {}, isFresh = true) {
+  const served = serve();
+  const revocations = {
+    state: () => ({ fresh: isFresh, rewound: false }),
+  } as unknown as StartRoutesDeps['revocations'];
+  startRoutes(served.routes, {
+    revocations,
+    isKeyRingFresh: () => true,
+    isRedisReady: () => true,
+    isDraining: () => false,
+    isDevelopment: true,
+    keepsMails: true,
+    dataDir,
+    ...changes,
+  });
+  return (path: string, headers: Record<string, string> = html) => served.ask('GET', path, { headers });
+}
+
+test('in development, a browser on this machine sees the demo login, the components and the mails', async () => {
+  const ask = open();
+  const start = await ask('/');
+  expect([start.status, start.headers['cache-control']]).toEqual([200, 'no-store']);
+  for (const said of ['demo@example.test', 'demo-password', 'href="/dev/mail"', '<code>redis</code> ok'])
+    expect(start.text).toContain(said);
+  expect((await ask('/dev/mail')).text).toContain('A code');
+  expect((await ask('/dev/mail/1.eml')).text).toContain('secret');
+  expect((await ask('/dev/mail/2.eml')).status).toBe(404);
+});
+
+test.each([
+  ['outside of development', { isDevelopment: false }, html],
+  ['through a proxy', {}, { ...html, 'x-forwarded-for': '10.0.0.7' }],
+  ['at a name of another site', {}, { ...html, host: 'evil.test' }],
+])('%s there is a start page without the demo login, and no mails', async (_name, changes, headers) => {
+  const ask = open(changes);
+  const start = await ask('/', headers);
+  expect([start.status, /demo|dev\/mail|<code>redis/.test(start.text)]).toEqual([200, false]);
+  for (const path of ['/dev/mail', '/dev/mail/1.eml'])
+    expect([path, (await ask(path, headers)).status]).toEqual([path, 404]);
+});
+
+test('with an SMTP server there are no mails to show', async () => {
+  const ask = open({ keepsMails: false });
+  expect((await ask('/')).text).not.toContain('/dev/mail');
+  expect((await ask('/dev/mail')).status).toBe(404);
+});
+
+test('a service that is not ready says so', async () => {
+  expect((await open({}, false)('/')).text).toContain('one of its parts is unavailable');
+});
+
+test('a client that accepts no HTML gets 404 as JSON', async () => {
+  const { status, body } = await open()('/', { accept: 'application/json' });
+  expect([status, body.code]).toEqual([404, 'route_unknown']);
+});

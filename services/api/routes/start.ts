@@ -1,0 +1,58 @@
+import type { FastifyRequest } from 'fastify';
+import { type ReadinessSources, readReadiness } from '#services/domain/operations/readiness.ts';
+import {
+  listDevMailsEndpoint,
+  showDevMailEndpoint,
+  showStartEndpoint,
+} from '#services/domain/operations/start-page-contract.ts';
+import { routeUnknown } from '#services/platform/errors.ts';
+import { credentialsFileOf, readDemoLogin } from '#services/platform/local/demo-login.ts';
+import { readMail } from '#services/platform/mail/decode.ts';
+import { listMailFiles, mailFolderOf, readMailFile } from '#services/platform/mail/file-outbox.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { showPage, wantsPage } from '../pages/browser-form.ts';
+import { devMailPage, devMailsPage, startPage } from '../pages/start-pages.ts';
+import { isSameMachine } from '../requests/same-machine.ts';
+
+export type StartRoutesDeps = ReadinessSources & {
+  readonly isDevelopment: boolean;
+  /** Whether mails are written to files. */
+  readonly keepsMails: boolean;
+  readonly dataDir: string;
+};
+
+/** Newest mails in the list. */
+const LISTED = 50;
+
+/** The start page, and in development the mails that were not sent. */
+export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
+  const { isDevelopment, keepsMails, dataDir } = deps;
+  const folder = mailFolderOf(dataDir);
+  const isDeveloper = (request: FastifyRequest): boolean => isDevelopment && isSameMachine(request);
+  /** Mails contain codes that open accounts: in production, and for another machine, there is no such page. */
+  const assertDeveloper = (request: FastifyRequest): void => {
+    if (!keepsMails || !isDeveloper(request)) throw routeUnknown();
+  };
+
+  bind(routes, showStartEndpoint, (_input, _caller, request) => {
+    if (!wantsPage(request)) throw routeUnknown();
+    const { status, components } = readReadiness(deps);
+    const demo = isDeveloper(request) ? readDemoLogin(credentialsFileOf(dataDir)) : undefined;
+    const development = isDeveloper(request) ? { components, demo, showsMails: keepsMails } : undefined;
+    return showPage(200, startPage({ isReady: status === 'ready', development }));
+  });
+
+  bind(routes, listDevMailsEndpoint, async (_input, _caller, request) => {
+    assertDeveloper(request);
+    const names = (await listMailFiles(folder)).slice(-LISTED).reverse();
+    const mails = names.map(async (name) => ({ name, ...readMail((await readMailFile(folder, name)) ?? '') }));
+    return showPage(200, devMailsPage(await Promise.all(mails)));
+  });
+
+  bind(routes, showDevMailEndpoint, async ({ params }, _caller, request) => {
+    assertDeveloper(request);
+    const mail = await readMailFile(folder, params.mail);
+    if (mail === undefined) throw routeUnknown();
+    return showPage(200, devMailPage(readMail(mail)));
+  });
+}

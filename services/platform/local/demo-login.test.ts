@@ -1,0 +1,17 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { credentialsFileOf, readDemoLogin } from './demo-login.ts';
+
+test('the demo login is read from the file of a start, and a missing or broken file has none', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'demo-login-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = credentialsFileOf(folder);
+  expect(readDemoLogin(file)).toBeUndefined();
+  const user = { email: 'demo@example.test', password: 'x' };
+  for (const broken of ['', '{', '{}', '{"user":{"email":"a@b.test"}}', 'null'])
+    expect([broken, await writeFile(file, broken), readDemoLogin(file)]).toEqual([broken, undefined, undefined]);
+  await writeFile(file, JSON.stringify({ user: { ...user, other: 1 }, admin: { password: 'y' } }));
+  expect(readDemoLogin(file)).toEqual(user);
+});
