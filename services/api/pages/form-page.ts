@@ -14,6 +14,7 @@ ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label,label.chec
 button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
 button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}
 h2{font-size:1rem;margin:1.5rem 0 .25rem}pre{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 1rem}
+.part{border-top:1px solid var(--line);margin-top:1.5rem}
 p.links{margin:1rem 0 0;font-size:.9rem}
 footer{margin-top:.75rem;font-size:.9rem;display:flex;gap:1rem;flex-wrap:wrap}
 `;

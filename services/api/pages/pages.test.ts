@@ -10,6 +10,7 @@ import {
   signUpPage,
 } from './account-pages.ts';
 import { formPage, formPageHeaders, type Page } from './form-page.ts';
+import { type AccountView, accountPage, recoveryCodesPage, stepUpPage, totpPage } from './own-account-pages.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import {
   askSignOutPage,
@@ -25,6 +26,7 @@ import {
   signInPage,
   toProviderPage,
 } from './pages.ts';
+import { devMailPage, devMailsPage, startPage } from './start-pages.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
@@ -34,6 +36,32 @@ const links = { signUpPath: HOSTILE, forgotPasswordPath: HOSTILE };
 const signIn = { formToken: 't', next: '/', email: '', providers: [], signUpPath: '/s', forgotPasswordPath: '/f' };
 const asking = { formToken: HOSTILE, next: HOSTILE, email: HOSTILE, signInPath: HOSTILE, problem: () => HOSTILE };
 const again = { action: HOSTILE, fields: { [HOSTILE]: HOSTILE } };
+
+const AT = '2026-01-02T03:04:05.000Z';
+const hostileAccount: AccountView = {
+  email: HOSTILE,
+  isVerified: false,
+  name: HOSTILE,
+  sessions: [
+    { id: HOSTILE, current: false, created_at: AT, ip_address: HOSTILE, user_agent: HOSTILE },
+    { id: 'own', current: true, created_at: AT, ip_address: null, user_agent: null },
+  ],
+  factors: { totp: true, passkeys: 1, recovery_codes_left: 3, required: true },
+  passkeys: [{ id: HOSTILE, name: HOSTILE, device_bound: true, backed_up: false, created_at: AT }],
+  linked: [{ id: HOSTILE, providerId: HOSTILE, accountId: HOSTILE, scopes: [], createdAt: AT }],
+  consents: [
+    {
+      client_id: HOSTILE,
+      client_name: HOSTILE,
+      client_origin: 'registration',
+      scopes: [HOSTILE],
+      audiences: [],
+      granted_at: AT,
+      logins: 1,
+    },
+  ],
+  apiKeys: [],
+};
 
 /** Every page with hostile text in every place that takes text. */
 const hostile: Readonly<Record<string, Page>> = {
@@ -63,6 +91,19 @@ const hostile: Readonly<Record<string, Page>> = {
   forgotPassword: forgotPasswordPage(asking),
   resendVerification: resendVerificationPage(asking),
   mailSent: mailSentPage({ text: 'mailIfKnown', email: HOSTILE, again, signInPath: HOSTILE }),
+  account: accountPage({ formToken: HOSTILE, account: hostileAccount, problem: () => HOSTILE }),
+  stepUp: stepUpPage({ formToken: HOSTILE, hasFactor: false, problem: () => HOSTILE }),
+  totp: totpPage({
+    formToken: HOSTILE,
+    enrolment: { totpUri: `otpauth://totp/x?secret=${encodeURIComponent(HOSTILE)}`, recoveryCodes: [HOSTILE] },
+  }),
+  recoveryCodes: recoveryCodesPage([HOSTILE]),
+  start: startPage({
+    isReady: true,
+    development: { components: { [HOSTILE]: HOSTILE }, demo: { email: HOSTILE, password: HOSTILE }, showsMails: true },
+  }),
+  devMails: devMailsPage([{ name: HOSTILE, to: HOSTILE, subject: HOSTILE, date: HOSTILE }]),
+  devMail: devMailPage({ to: HOSTILE, subject: HOSTILE, date: HOSTILE, text: HOSTILE }),
   mailLink: mailLinkPage('verify', { formToken: HOSTILE, token: HOSTILE, needsPassword: true, problem: () => HOSTILE }),
 };
 
@@ -70,7 +111,7 @@ test.each(Object.entries(hostile))('hostile text in the page of %s is shown as t
   const document = formPage(page);
   expect(document).not.toContain(HOSTILE);
   expect(document.replace(`<script>${PAGE_SCRIPT}</script>`, '')).not.toMatch(
-    /<img|<script(?! src="\/login\/passkey\.js" defer>)/,
+    /<img|<script(?! src="\/(?:login|account)\/passkey\.js" defer>)/,
   );
   expect(document).toContain('&lt;script&gt;');
 });
@@ -209,6 +250,49 @@ describe('the page of a mailed link', () => {
     ['unlock', '/account/request-unlock'],
   ] as const)('%s leads users without a valid code to another mail', (link, path) => {
     expect(formPage(mailLinkPage(link, { formToken: 't', token: '' }))).toContain(`"${path}"`);
+  });
+});
+
+describe('the account page', () => {
+  const empty: AccountView = {
+    email: 'a@b.test',
+    isVerified: true,
+    name: '',
+    sessions: [],
+    factors: { totp: false, passkeys: 0, recovery_codes_left: 0, required: false },
+    passkeys: [],
+    linked: [],
+    consents: [],
+    apiKeys: [],
+  };
+  const shown = (account: Partial<AccountView>) =>
+    formPage(accountPage({ formToken: 't', account: { ...empty, ...account } }));
+  const password = { id: '1', providerId: 'credential', accountId: '1', scopes: [], createdAt: AT };
+
+  test('offers to change a password, or to choose the first one by mail', () => {
+    expect(shown({ linked: [password] })).toContain('name="current_password"');
+    expect(shown({})).toContain('Your account has no password.');
+    expect(shown({})).not.toContain('name="current_password"');
+  });
+
+  test('offers an authenticator app to an account with a password, and to remove the one that it has', () => {
+    expect(shown({ linked: [password] })).toContain('value="enable_totp"');
+    expect(shown({})).not.toContain('value="enable_totp"');
+    const on = shown({ factors: { totp: true, passkeys: 0, recovery_codes_left: 7, required: false } });
+    expect(on).toContain('value="disable_totp"');
+    expect(on).toContain('Recovery codes left: 7');
+  });
+
+  test('says that a role requires a second factor only while there is none', () => {
+    const said = 'Your roles take effect only';
+    expect(shown({ factors: { ...empty.factors, required: true } })).toContain(said);
+    expect(shown({ factors: { ...empty.factors, required: true, totp: true } })).not.toContain(said);
+  });
+
+  test('says what the last form did', () => {
+    expect(formPage(accountPage({ formToken: 't', account: empty, done: 'profile' }))).toContain(
+      'Your profile is saved.',
+    );
   });
 });
 

@@ -35,7 +35,8 @@ export type SignInPage = {
 const BRANDS: Readonly<Record<string, string>> = { github: 'GitHub', gitlab: 'GitLab', linkedin: 'LinkedIn' };
 
 /** @example brandOf('company') // 'Company' */
-const brandOf = (provider: string): string => BRANDS[provider] ?? provider.charAt(0).toUpperCase() + provider.slice(1);
+export const brandOf = (provider: string): string =>
+  BRANDS[provider] ?? provider.charAt(0).toUpperCase() + provider.slice(1);
 
 const providerButton = (name: string, texts: Texts): Html =>
   html`<button class="plain" type="submit" name="provider" value="${name}">${fill(texts.continueWith, { provider: brandOf(name) })}</button>`;
@@ -114,6 +115,7 @@ export const signedInPage =
   ({ language: { texts } }) => ({
     title: texts.signedIn,
     body: html`<p>${say(texts.signedInAs, { email: strong(email) })} ${texts.windowMayClose}</p>
+<p class="links"><a href="/account">${texts.accountTitle}</a></p>
 <form method="post" action="/logout">${hidden('form_token', formToken)}<button class="plain" type="submit">${texts.signOut}</button></form>`,
   });
 

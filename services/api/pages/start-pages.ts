@@ -35,7 +35,7 @@ export const startPage =
   ({ brand, language: { texts } }) => ({
     title: fill(texts.startTitle, { name: brand.name }),
     body: html`<p>${isReady ? texts.startText : texts.startNotReady}</p>
-<ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}</ul>
+<ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}${link('/account', texts.accountTitle)}</ul>
 <h2>${texts.startDevelopers}</h2>
 <ul>${link('/docs', texts.startDocs)}${link('/docs/errors', texts.startErrors)}${link('/openapi.json', texts.startOpenApi)}${link('/.well-known/openid-configuration', texts.startDiscovery)}${link('/readyz', texts.startHealth)}</ul>${development === undefined ? null : developmentPart(development, texts)}`,
   });

@@ -35,9 +35,14 @@ import {
 import { signOutHere } from '../pages/sign-out-here.ts';
 import { type AccountPagesPorts, accountPagesRoutes } from './account-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
+import { type OwnAccountPagesPorts, ownAccountPagesRoutes } from './own-account-pages.ts';
 import { type SignInPagesPorts, signInPagesRoutes } from './sign-in-pages.ts';
 
-export type OAuthPagesPorts = DocumentClientPorts & SignInPagesPorts & AccountPagesPorts & LogoutPagesPorts;
+export type OAuthPagesPorts = DocumentClientPorts &
+  SignInPagesPorts &
+  AccountPagesPorts &
+  OwnAccountPagesPorts &
+  LogoutPagesPorts;
 
 const queryOf = (request: FastifyRequest): string => {
   const mark = request.url.indexOf('?');
@@ -109,6 +114,7 @@ const listOf = (value: string | string[] | undefined): string[] => (value === un
 export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): void {
   signInPagesRoutes(routes, ports);
   accountPagesRoutes(routes, ports);
+  ownAccountPagesRoutes(routes, ports);
   logoutPagesRoutes(routes, ports);
   bind(routes, authorizeEndpoint, (_input, caller, request) =>
     asPage(async () => {

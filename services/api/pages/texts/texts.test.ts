@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
+import * as accountPages from '#services/domain/oauth/account-pages-contract.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
 import { showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
+import {
+  exportAccountEndpoint,
+  sendAccountEndpoint,
+  showAccountEndpoint,
+} from '#services/domain/oauth/own-account-page-contract.ts';
 import { sendPasskeyEndpoint, sendProviderEndpoint } from '#services/domain/oauth/sign-in-pages-contract.ts';
+import * as startPages from '#services/domain/operations/start-page-contract.ts';
 import { rateLimited, requestInvalid, shuttingDown } from '#services/platform/errors.ts';
 import { html } from '#services/platform/html/html.ts';
 import { english, englishAdvice, englishProblems, type Texts } from './english.ts';
@@ -27,6 +34,11 @@ test('every error that a page can show has a title in German, and advice where E
     sendPasskeyEndpoint,
     sendProviderEndpoint,
     showDeviceGrantEndpoint,
+    ...Object.values(accountPages),
+    showAccountEndpoint,
+    sendAccountEndpoint,
+    exportAccountEndpoint,
+    ...Object.values(startPages),
   ];
   const errors = [...pages.flatMap((page) => page.errors), rateLimited, requestInvalid, shuttingDown];
   const codes = [...new Set(errors.map(({ definition }) => definition.code)), ...Object.keys(englishProblems)];

@@ -205,6 +205,8 @@ describe('where the sign-in page redirects to', () => {
     '/oauth2/authorize',
     '/oauth2/authorize?a b',
     '/deviceevil',
+    '/account/unlock',
+    '/account?next=x',
     '/api/auth/signout',
     `/device?${'x'.repeat(12_288)}`,
   ])('%s is ignored: links may only lead to our own pages', (next) => {
@@ -231,6 +233,7 @@ describe('where the sign-in page redirects to', () => {
       nowhere,
     );
     expect(await describeNext(withoutSql, '/device?user_code=x')).toEqual(nowhere);
+    expect(safeNext('/account')).toBe('/account');
     expect(safeNext('/device?user_code=BCDF-GHJK')).toBe('/device?user_code=BCDF-GHJK');
   });
 

@@ -8,7 +8,7 @@ import { readAuthorizationRequest } from './pushed-requests.ts';
 
 const AUTHORIZE = '/oauth2/authorize?';
 /** Our paths that the sign-in page may redirect to; any other `next` in a link is ignored (open redirect). */
-const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?)$/;
+const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?|account)$/;
 const LONGEST = 12_288;
 /** Where the sign-in page redirects to without a `next`. */
 export const NO_NEXT = '/login';

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { requestInvalid, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { apiKeyUnknown } from '../api-keys/errors.ts';
+import { changePasswordEndpoint, deleteOwnUserEndpoint } from '../identity/accounts/account-contract.ts';
+import { NO_CONTROLS, nameShape, passwordShape } from '../identity/contract.ts';
+import { sessionUnknown } from '../identity/errors.ts';
+import {
+  confirmTotpEndpoint,
+  enrolTotpEndpoint,
+  removeTotpEndpoint,
+  stepUpEndpoint,
+} from '../identity/factors/factors-contract.ts';
+import { removePasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
+import { unlinkAccountEndpoint } from '../identity/social/social-contract.ts';
+import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { consentUnknown } from './client-errors.ts';
+import { formToken, PAGE } from './oauth-shapes.ts';
+
+const TAG = 'Accounts';
+
+/** What the account page says was done. */
+export const ACCOUNT_ACTS = [
+  'profile',
+  'password',
+  'email',
+  'end_session',
+  'withdraw',
+  'revoke_key',
+  'unlink',
+  'remove_passkey',
+  'confirm_totp',
+  'disable_totp',
+  'step_up',
+] as const;
+export type AccountAct = (typeof ACCOUNT_ACTS)[number];
+
+export const showAccountEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/account',
+  operation: 'showAccount',
+  summary: 'Open the account page of the signed-in user, or the sign-in page',
+  tag: TAG,
+  auth: 'public',
+  limit: 'read',
+  query: z.looseObject({ done: z.string().max(32).optional() }),
+  responses: { 200: PAGE, 303: null },
+  errors: [storeUnavailable],
+});
+
+const act = <const A extends string, S extends z.ZodRawShape>(name: A, fields: S) =>
+  z.strictObject({ form_token: formToken, act: z.literal(name), ...fields });
+const id = z.string().max(255).regex(NO_CONTROLS);
+
+const accountForm = z.union([
+  act('profile', { name: nameShape }),
+  act('password', { current_password: passwordShape, password: passwordShape }),
+  act('email', { email: z.string().max(254).regex(NO_CONTROLS) }),
+  act('end_session', { session_id: id }),
+  act('withdraw', { client_id: id }),
+  act('revoke_key', { api_key_id: z.uuid() }),
+  act('unlink', { provider: z.string().max(32), account_id: id }),
+  act('remove_passkey', { passkey_id: z.string().regex(/^[\w-]{1,64}$/) }),
+  act('enable_totp', { password: passwordShape }),
+  act('confirm_totp', { code: z.string().max(64) }),
+  act('disable_totp', {}),
+  act('renew_codes', {}),
+  act('delete', { email: z.string().max(254).regex(NO_CONTROLS) }),
+  act('step_up', { password: passwordShape.optional(), code: z.string().max(64).optional() }),
+]);
+export type AccountForm = z.output<typeof accountForm>;
+
+export const sendAccountEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/account',
+  operation: 'sendAccount',
+  summary: 'Submit one of the forms of the account page, which says what was done',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: accountForm,
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+  errors: [
+    ...changePasswordEndpoint.errors,
+    ...deleteOwnUserEndpoint.errors,
+    ...enrolTotpEndpoint.errors,
+    ...confirmTotpEndpoint.errors,
+    ...removeTotpEndpoint.errors,
+    ...removePasskeyEndpoint.errors,
+    ...unlinkAccountEndpoint.errors,
+    ...stepUpEndpoint.errors,
+    sessionUnknown,
+    apiKeyUnknown,
+    consentUnknown,
+    requestInvalid,
+    stepUpRequired,
+    unauthenticated,
+    stateRewound,
+    storeUnavailable,
+  ],
+});
+
+export const exportAccountEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/account/export',
+  operation: 'exportAccount',
+  summary: 'Download what the service keeps about the signed-in user, as JSON',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  responses: { 200: { contentType: 'application/json; charset=utf-8' }, 303: null },
+  errors: [unauthenticated, storeUnavailable],
+});
+
+export const readAccountScriptEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/account/passkey.js',
+  operation: 'readAccountScript',
+  summary: 'Load the script of the account page that adds passkeys',
+  tag: TAG,
+  auth: 'public',
+  limit: 'read',
+  responses: { 200: { contentType: 'text/javascript; charset=utf-8' } },
+  errors: [],
+});
