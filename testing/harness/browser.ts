@@ -2,6 +2,7 @@
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -117,11 +118,27 @@ const shorten = (page: Page): Promise<unknown> =>
   page.evaluate(`for (const list of document.querySelectorAll('main, main ul'))
     for (const child of [...list.children].slice(60)) child.remove()`);
 
+/** Folder that gets four images of each page that a test looks at: light and dark, narrow and wide. */
+const SCREENSHOTS = process.env.PAGE_SCREENSHOTS;
+
+async function keepScreenshots(page: Page): Promise<void> {
+  if (SCREENSHOTS === undefined) return;
+  const name = `${new URL(page.url()).pathname} ${await page.title()}`.replaceAll(/[^\p{L}\d]+/gu, '-').slice(0, 100);
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const width of [320, 1_280]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${colorScheme}-${width}.png`), fullPage: true });
+    }
+  await page.setViewportSize({ width: 320, height: 800 });
+}
+
 /** Expects no serious finding of axe-core (WCAG 2.2) and no horizontal scrolling, in light and dark, wide and narrow. */
 export async function expectReadable(page: Page): Promise<void> {
   const label = `${page.url()} ${await page.title()}`;
   await page.setViewportSize({ width: 320, height: 800 });
   expect([label, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([label, 320]);
+  await keepScreenshots(page);
   await shorten(page);
   for (const { colorScheme, width, rules } of LOOKS) {
     await page.emulateMedia({ colorScheme });
