@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ConfigError, loadConfig, sections } from '../services/platform/config/load.ts';
+import { ConfigError, loadProcessConfig, sections } from '../services/platform/config/load.ts';
 import type { Section } from '../services/platform/define/setting.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -30,7 +30,7 @@ function print(options: GlobalOptions): void {
     all.map(({ env, value, set }) => `${set ? '*' : ' '} ${env}=${value ?? ''}`),
   );
   try {
-    loadConfig(process.env);
+    loadProcessConfig(process.env);
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err;
     throw new CommandError(exitCodes.checkFailed, err.message);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig, profileWarning } from '../services/platform/config/load.ts';
+import { loadProcessConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { preparationSteps } from '../services/supervisor/migrate-and-seed.ts';
@@ -92,7 +92,7 @@ async function welcome(state: ReadyState): Promise<void> {
 /** Prints the settings that a start would use, without starting. @throws ConfigError */
 function describeStart(output: Output): void {
   const { env } = process;
-  const config = loadConfig(env);
+  const config = loadProcessConfig(env);
   const { server } = config;
   const plan = {
     data_dir: resolveDataDir(env),

@@ -126,7 +126,7 @@ const defaultOf = (setting: Section[string]): string => {
 export const configurationPage = (): string =>
   page(
     'Configuration',
-    'Each process reads its settings once, at start: first from the environment, then from `.env` beside `.env.example` for variables that the environment does not set. `SALLYPORT_ENV_FILE` names another file; if it is empty, no file is read. If a variable is unreadable or unsafe, the process refuses to start and names the variable.',
+    'Each process reads its settings once, at start: first from the environment, then from `.env` beside `.env.example` for variables that the environment does not set. `SALLYPORT_ENV_FILE` names another file; if it is empty, no file is read. If a variable is unreadable or unsafe, the process refuses to start and names the variable. It also refuses a name that is no setting but resembles one (`JWT_ACCES_EXPIRY`), or begins as only settings do (`JWT_`, `RATE_LIMIT_`, `SALLYPORT_`), and says which setting is nearest.',
     Object.entries(sections)
       .map(
         ([name, section]) =>

@@ -1,5 +1,5 @@
 // PROCESS: brings the database to where the API and the worker can start, and ends: migrations, first keys, demo users.
-import { loadConfig } from '../platform/config/load.ts';
+import { loadProcessConfig } from '../platform/config/load.ts';
 import { ensureDataDir } from '../platform/local/data-dir.ts';
 import { prepare } from '../platform/local/prepare.ts';
 import { fatalOf } from '../platform/process/fatal.ts';
@@ -9,7 +9,7 @@ import { waitForStore } from '../platform/process/store-wait.ts';
 const say = (text: string): void => void process.stderr.write(`sallyport-migrate: ${text}\n`);
 
 try {
-  const config = loadConfig(process.env);
+  const config = loadProcessConfig(process.env);
   const { dataDir, databaseUrl, redisUrl, authSecret } = processInputsOf(config);
   ensureDataDir(dataDir);
   const { warnings } = await waitForStore(() => prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say }), {

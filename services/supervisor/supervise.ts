@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Config, loadConfig } from '../platform/config/load.ts';
+import { type Config, loadProcessConfig } from '../platform/config/load.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
 import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../platform/process/probe-store.ts';
@@ -55,7 +55,7 @@ type Undo = (() => Promise<void> | void)[];
  * @throws StartError or ConfigError, after stopping what was running
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
-  const config = loadConfig(options.env);
+  const config = loadProcessConfig(options.env);
   const undo: Undo = [];
   try {
     await runUntilStopped(options, config, undo);

@@ -17,6 +17,7 @@ import { socialProblems, socialSettings } from './social.ts';
 import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
+import { unknownNames } from './unknown-names.ts';
 import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
 /** Every setting, by section. */
@@ -54,9 +55,28 @@ export class ConfigError extends Error {
   }
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const settingNames = Object.values(sections).flatMap((section: Section) =>
+  Object.values(section).map((setting) => setting.env),
+);
+
 /** Reads the environment once. Throws a `ConfigError` that names every bad variable. */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const problems: ConfigProblem[] = [];
+export const loadConfig = (env: Environment): Config => readConfig(env, []);
+
+/** The same for the environment of a process of the product: also refuses names that resemble settings. */
+export const loadProcessConfig = (env: Environment): Config =>
+  readConfig(
+    env,
+    unknownNames(env, settingNames).map(({ name, nearest }) => ({
+      env: name,
+      problem: 'is no setting',
+      fix: `did you mean ${nearest}? else unset it`,
+    })),
+  );
+
+function readConfig(env: Environment, unknown: readonly ConfigProblem[]): Config {
+  const problems = [...unknown];
   const config: Record<string, Record<string, unknown>> = {};
   for (const [name, section] of Object.entries(sections)) {
     const values: Record<string, unknown> = {};
@@ -83,7 +103,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
  * The warning of a start when NODE_ENV is production: it does not select the profile, and the operator probably does
  * not want a demo administrator.
  */
-export function profileWarning(env: Readonly<Record<string, string | undefined>>): string | undefined {
+export function profileWarning(env: Environment): string | undefined {
   if (env.NODE_ENV !== 'production' || env.SALLYPORT_PROFILE) return undefined;
   return (
     'WARNING: NODE_ENV is production, but the profile is development, with public demo users and generated secrets. ' +

@@ -1,7 +1,7 @@
 import type { ErrorReports } from '#observability/error-report.ts';
 import { createLogger, type Logger } from '#observability/logger.ts';
 import type { Telemetry } from '#observability/otel.ts';
-import { type Config, loadConfig } from '../config/load.ts';
+import { type Config, loadProcessConfig } from '../config/load.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
 import { fatalOf, tellSupervisor } from './fatal.ts';
 
@@ -29,7 +29,7 @@ export async function runProcess(
   start: (config: Config, log: Logger) => Promise<Running>,
 ): Promise<void> {
   try {
-    const config = await withUnwrappedKeys(loadConfig(process.env));
+    const config = await withUnwrappedKeys(loadProcessConfig(process.env));
     const log = createLogger({ service, level: config.server.logLevel, onError: errorReports.report });
     for (const warning of [...telemetry.warnings, ...errorReports.warnings])
       log.warn({ warning }, 'telemetry setting ignored');
