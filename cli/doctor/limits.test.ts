@@ -25,7 +25,7 @@ test('warns about production without a trusted proxy, where all clients would sh
 test('reports the source of client addresses', async () => {
   expect(await judge({ TRUSTED_PROXIES: '' })).toEqual({
     result: 'pass',
-    evidence: 'address of the connection; rate limits default',
+    evidence: 'address of the connection; rate limits development',
   });
   expect(await judge({ ...production, TRUSTED_PROXIES: '10.0.0.1' })).toMatchObject({
     result: 'pass',

@@ -1,4 +1,8 @@
-import { UNRESOLVED_ADDRESS_FIX, unresolvedAddressWarning } from '#services/platform/config/limits.ts';
+import {
+  rateLimitProfileOf,
+  UNRESOLVED_ADDRESS_FIX,
+  unresolvedAddressWarning,
+} from '#services/platform/config/limits.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { type Check, pass, warn } from './check.ts';
 
@@ -6,12 +10,13 @@ import { type Check, pass, warn } from './check.ts';
 export const limitsCheck: Check = {
   name: 'client address',
   run: async () => {
-    const { server, limits } = loadConfig(process.env);
+    const config = loadConfig(process.env);
+    const { server } = config;
     if (unresolvedAddressWarning(server) !== null)
       return warn('no TRUSTED_PROXIES: behind a proxy all clients would share one address', UNRESOLVED_ADDRESS_FIX);
     const known = server.trustedProxies.length;
     const from =
       known === 0 ? 'address of the connection' : `forwarded by ${known} trusted ${known === 1 ? 'proxy' : 'proxies'}`;
-    return pass(`${from}; rate limits ${limits.profile}`);
+    return pass(`${from}; rate limits ${rateLimitProfileOf(config)}`);
   },
 };

@@ -1,6 +1,6 @@
 import { limitBuckets } from '../domain/limits/buckets.ts';
 import { createRequestLimits } from '../domain/limits/request-limits.ts';
-import { unresolvedAddressWarning } from '../platform/config/limits.ts';
+import { rateLimitProfileOf, unresolvedAddressWarning } from '../platform/config/limits.ts';
 import { createRateCounters } from '../platform/limiter/rate-counters.ts';
 import type { Views } from './compose-views.ts';
 
@@ -15,7 +15,7 @@ export function composeLimits({ input, outside }: Pick<Views, 'input' | 'outside
     onRedisError: outside.onRedisError,
     clock: outside.clock,
   });
-  const buckets = limitBuckets(config.limits);
+  const buckets = limitBuckets({ ...config.limits, profile: rateLimitProfileOf(config) });
   return {
     rateCounters,
     limitBuckets: buckets,

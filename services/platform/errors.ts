@@ -167,7 +167,7 @@ export const internalError = defineError({
   retryable: true,
 });
 
-/** Thrown with the headers of the limit; `options.retryAfterSeconds` is the time until its window ends. */
+/** Thrown with the headers of the limit; `options.detail` names its setting, `retryAfterSeconds` is the time until its window ends. */
 export const rateLimited = defineError({
   code: 'rate_limited',
   status: 429,
@@ -175,7 +175,7 @@ export const rateLimited = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Too many requests',
   cause: 'A rate limit of the caller, its address or the whole service is used up; RateLimit-Policy names it.',
-  fix: 'Wait for Retry-After seconds. Services that authenticate with HTTP Basic or a bearer token have a separate limit.',
+  fix: 'Wait for Retry-After seconds. An operator can raise the limit that `detail` names.',
   retryable: true,
 });
 

@@ -19,6 +19,7 @@ const secret = newApiKeySecret(systemRandom, id);
 const bucket = {
   name: 'api-key',
   level: 'client',
+  setting: 'LIMIT',
   limit: 5,
   windowSeconds: 60,
   counting: 'here',

@@ -50,6 +50,7 @@ async function times(count: number, work: () => Promise<Received>): Promise<Rece
 const refusedBy = (answer: Received): string | undefined => {
   if (answer.status !== 429) return undefined;
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  expect(answer.text).toMatch(/More than \d+ requests in \d+ s; the limit is (RATE_LIMIT_[A-Z_]+|requests_per_minute)/);
   return /^"([a-z-]+)";r=0;t=\d+$/.exec(answer.headers.get('ratelimit') ?? '')?.[1];
 };
 

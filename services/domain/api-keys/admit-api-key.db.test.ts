@@ -31,6 +31,7 @@ beforeAll(async () => {
       byApiKey: (limit): LimitBucket => ({
         name: 'api-key',
         level: 'client',
+        setting: 'LIMIT',
         limit,
         windowSeconds: 60,
         counting: 'here',

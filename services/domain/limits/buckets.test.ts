@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { limitSettings } from '#services/platform/config/limits.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { RATE_CLASSES } from '#services/platform/define/endpoint.ts';
 import { limitBuckets } from './buckets.ts';
@@ -64,6 +65,29 @@ test('RATE_LIMIT_PROFILE=load multiplies every limit by 1,000, and nothing else'
   expect([byClient.read.limit, byClient.validate.limit]).toEqual([6_000_000, 60_000_000]);
   expect([byUser('write', [])?.limit, probe.limit]).toEqual([300_000, 600_000]);
   expect([byApiKey(2).limit, bucketsOf({}).byApiKey(2).limit]).toEqual([2_000, 2]);
+});
+
+test('RATE_LIMIT_PROFILE=development multiplies every limit by 20', () => {
+  const { global, byAddress, byUser } = bucketsOf({ RATE_LIMIT_PROFILE: 'development' });
+  expect(byAddress.credential.map(({ limit }) => limit)).toEqual([200, 12_000]);
+  expect([global.limit, byUser('write', [])?.limit]).toEqual([100_000, 6_000]);
+});
+
+test('every limit names where an operator sets it', () => {
+  const buckets = bucketsOf();
+  const settings = Object.values(limitSettings).map(({ env }) => env);
+  const all = [
+    buckets.global,
+    buckets.clients,
+    buckets.addressSecond,
+    buckets.probe,
+    ...Object.values(buckets.byAddress).flat(),
+    ...Object.values(buckets.byClient),
+    buckets.byUser('read', []),
+  ];
+  for (const bucket of all) expect(settings).toContain(bucket?.setting);
+  expect(buckets.byAddress.credential[0]?.setting).toBe('RATE_LIMIT_CREDENTIAL_PER_MINUTE');
+  expect(buckets.byApiKey(2).setting).toBe('requests_per_minute of the API key');
 });
 
 test('a user gets the largest factor of its roles; a role without a factor has factor 1', () => {

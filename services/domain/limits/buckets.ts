@@ -1,11 +1,15 @@
-import type { RateLimitConfig } from '#services/platform/config/limits.ts';
+import { limitSettings, type RateLimitConfig, type RateLimitProfile } from '#services/platform/config/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import type { RateBucket } from '../ports.ts';
 
 /** Levels of rate limits: global, address, route class, client, user. */
 type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
 
-export type LimitBucket = RateBucket & { readonly level: RateLevel };
+export type LimitBucket = RateBucket & {
+  readonly level: RateLevel;
+  /** Where an operator sets the limit. */
+  readonly setting: string;
+};
 
 /** Every bucket, with the configured limits and the profile applied. */
 export type LimitBuckets = {
@@ -24,7 +28,12 @@ export type LimitBuckets = {
   readonly byUser: (rateClass: RateClass, roles: readonly string[]) => LimitBucket | null;
 };
 
-const LOAD_PROFILE_FACTOR = 1_000;
+const PROFILE_FACTORS = { default: 1, development: 20, load: 1_000 } as const satisfies Record<
+  RateLimitProfile,
+  number
+>;
+/** A limit of each key, not a setting. */
+const API_KEY_LIMIT = 'requests_per_minute of the API key';
 const MINUTE = 60;
 
 /** Copies send each other what they counted in memory once it reaches this share of the limit. */
@@ -39,23 +48,26 @@ const ADDRESS_SHARE = 0.25;
  * counted in memory: they answer thousands of requests a second, mostly from services, or from memory.
  */
 export function limitBuckets(config: RateLimitConfig): LimitBuckets {
-  const factor = config.profile === 'load' ? LOAD_PROFILE_FACTOR : 1;
+  const factor = PROFILE_FACTORS[config.profile ?? 'default'];
   const bucket = (
     name: string,
     level: RateLevel,
+    setting: string,
     limit: number,
     counting: RateBucket['counting'] = 'here',
     windowSeconds = MINUTE,
   ): LimitBucket => {
     const scaled = limit * factor;
-    return { name, level, limit: scaled, windowSeconds, counting, sentEvery: Math.ceil(scaled * SENT_SHARE) };
+    return { name, level, setting, limit: scaled, windowSeconds, counting, sentEvery: Math.ceil(scaled * SENT_SHARE) };
   };
-  const address = bucket('address', 'address', config.addressPerMinute, 'shared');
-  const credential = bucket('credential', 'class', config.credentialPerMinute, 'shared');
-  const client = bucket('client', 'client', config.clientPerMinute);
-  const clientValidate = bucket('client-validate', 'client', config.validatePerMinute);
-  const user = bucket('user', 'user', config.userPerMinute, 'shared');
+  const envOf = (key: keyof typeof limitSettings): string => limitSettings[key].env;
+  const address = bucket('address', 'address', envOf('addressPerMinute'), config.addressPerMinute, 'shared');
+  const credential = bucket('credential', 'class', envOf('credentialPerMinute'), config.credentialPerMinute, 'shared');
+  const client = bucket('client', 'client', envOf('clientPerMinute'), config.clientPerMinute);
+  const clientValidate = bucket('client-validate', 'client', envOf('validatePerMinute'), config.validatePerMinute);
+  const user = bucket('user', 'user', envOf('userPerMinute'), config.userPerMinute, 'shared');
   const ordinary = [address];
+  const globalSetting = envOf('globalPerSecond');
 
   const ofRoles = new Map<number, LimitBucket>();
   const userBucket = (roles: readonly string[]): LimitBucket => {
@@ -66,15 +78,22 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
   };
 
   return {
-    global: bucket('global', 'global', config.globalPerSecond, 'here', 1),
-    clients: bucket('clients', 'global', config.globalPerSecond, 'here', 1),
-    addressSecond: bucket('address-second', 'address', Math.ceil(config.globalPerSecond * ADDRESS_SHARE), 'here', 1),
-    probe: bucket('probe', 'address', config.addressPerMinute),
+    global: bucket('global', 'global', globalSetting, config.globalPerSecond, 'here', 1),
+    clients: bucket('clients', 'global', globalSetting, config.globalPerSecond, 'here', 1),
+    addressSecond: bucket(
+      'address-second',
+      'address',
+      globalSetting,
+      Math.ceil(config.globalPerSecond * ADDRESS_SHARE),
+      'here',
+      1,
+    ),
+    probe: bucket('probe', 'address', envOf('addressPerMinute'), config.addressPerMinute),
     byAddress: {
-      validate: [bucket('validate', 'class', config.validatePerMinute)],
-      token: [bucket('token', 'class', config.tokenPerMinute)],
+      validate: [bucket('validate', 'class', envOf('validatePerMinute'), config.validatePerMinute)],
+      token: [bucket('token', 'class', envOf('tokenPerMinute'), config.tokenPerMinute)],
       credential: [credential, address],
-      log: [bucket('log', 'class', config.logPerMinute)],
+      log: [bucket('log', 'class', envOf('logPerMinute'), config.logPerMinute)],
       read: ordinary,
       write: ordinary,
       admin: ordinary,
@@ -88,7 +107,7 @@ export function limitBuckets(config: RateLimitConfig): LimitBuckets {
       write: client,
       admin: client,
     },
-    byApiKey: (requestsPerMinute) => bucket('api-key', 'client', requestsPerMinute),
+    byApiKey: (requestsPerMinute) => bucket('api-key', 'client', API_KEY_LIMIT, requestsPerMinute),
     byUser: (rateClass, roles) => (rateClass === 'validate' ? null : userBucket(roles)),
   };
 }

@@ -3,7 +3,15 @@ import type { LimitBucket } from './buckets.ts';
 import { type Counted, rateLimitHeaders, refusalOf, resultOf, usedUp } from './verdict.ts';
 
 const counted = (name: string, used: number, limit: number, resetMs = 60_000): Counted => ({
-  bucket: { name, level: 'class', limit, windowSeconds: 60, counting: 'here', sentEvery: 1 } satisfies LimitBucket,
+  bucket: {
+    name,
+    level: 'class',
+    setting: `LIMIT_${name.toUpperCase()}`,
+    limit,
+    windowSeconds: 60,
+    counting: 'here',
+    sentEvery: 1,
+  } satisfies LimitBucket,
   count: { used, resetMs },
 });
 
@@ -19,6 +27,7 @@ test('of several used-up limits the one that resets last sets Retry-After', () =
   expect(usedUp([soon, counted('free', 1, 10), late])).toBe(late);
   expect(usedUp([late, soon])).toBe(late);
   expect(refusalOf(late, [soon, late])).toEqual({
+    detail: 'More than 1 requests in 60 s; the limit is LIMIT_LATE.',
     retryAfterSeconds: 31,
     headers: { 'ratelimit-policy': '"soon";q=10;w=60, "late";q=1;w=60', ratelimit: '"late";r=0;t=31' },
   });

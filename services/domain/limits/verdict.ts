@@ -64,11 +64,18 @@ export function rateLimitHeaders(counted: readonly Counted[]): Readonly<Record<s
   };
 }
 
+type RateLimitRefusal = {
+  readonly detail: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly retryAfterSeconds: number;
+};
+
+const detailOf = ({ limit, windowSeconds, setting }: LimitBucket): string =>
+  `More than ${limit} requests in ${windowSeconds} s; the limit is ${setting}.`;
+
 /** Headers of a refusal: those of the used-up bucket, whatever else was counted. */
-export const refusalOf = (
-  refused: Counted,
-  counted: readonly Counted[],
-): { readonly headers: Readonly<Record<string, string>>; readonly retryAfterSeconds: number } => ({
+export const refusalOf = (refused: Counted, counted: readonly Counted[]): RateLimitRefusal => ({
+  detail: detailOf(refused.bucket),
   headers: {
     ...rateLimitHeaders(counted),
     ratelimit: `"${refused.bucket.name}";r=0;t=${resetSeconds(refused)}`,

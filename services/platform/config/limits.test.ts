@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { unresolvedAddressWarning } from './limits.ts';
+import { rateLimitProfileOf, unresolvedAddressWarning } from './limits.ts';
 import { ConfigError, loadConfig } from './load.ts';
 
 const limitsOf = (env: Record<string, string>) => loadConfig(env).limits;
@@ -7,7 +7,7 @@ const limitsOf = (env: Record<string, string>) => loadConfig(env).limits;
 describe('rate limits as configured', () => {
   test('the limits have their documented defaults, and each can be set', () => {
     expect(limitsOf({})).toEqual({
-      profile: 'default',
+      profile: undefined,
       globalPerSecond: 5_000,
       userPerMinute: 300,
       roleFactors: new Map(),
@@ -36,6 +36,18 @@ describe('rate limits as configured', () => {
     for (const value of ['agent', 'agent=0', 'agent=-2', 'agent=1001', '=2', 'agent=2=3', 'Agent=2'])
       expect(() => limitsOf({ RATE_LIMIT_ROLE_FACTORS: value }), value).toThrow(/RATE_LIMIT_ROLE_FACTORS/);
   });
+});
+
+test('limits are generous for a developer unless the operator says otherwise', () => {
+  const profileOf = (env: Record<string, string>) => rateLimitProfileOf(loadConfig(env));
+  expect(profileOf({})).toBe('development');
+  expect(profileOf({ RATE_LIMIT_PROFILE: '' })).toBe('development');
+  expect(profileOf({ RATE_LIMIT_PROFILE: 'default' })).toBe('default');
+  const secrets = { BETTER_AUTH_SECRET: 'b'.repeat(43), KEY_ENCRYPTION_KEY: 'a'.repeat(44) };
+  expect(profileOf({ SALLYPORT_PROFILE: 'staging', ...secrets })).toBe('default');
+  expect(() => profileOf({ RATE_LIMIT_PROFILE: 'none' })).toThrow(
+    'RATE_LIMIT_PROFILE: must be default, development or load',
+  );
 });
 
 test('production without TRUSTED_PROXIES gets a warning that all clients behind a proxy share one address', () => {

@@ -1,14 +1,14 @@
 import type { SettingsOf } from '../define/setting.ts';
 import { defineSettings } from '../define/setting.ts';
-import { oneOf, roleFactors, wholeNumber } from './shapes.ts';
+import { optionalOneOf, roleFactors, wholeNumber } from './shapes.ts';
 
 const perWindow = (fallback: number) => wholeNumber(fallback, 1, 1_000_000_000);
 
 export const limitSettings = defineSettings({
   profile: {
     env: 'RATE_LIMIT_PROFILE',
-    schema: oneOf(['default', 'load'], 'default'),
-    use: '`load` multiplies every limit by 1,000, for load tests from one machine. Production refuses to start with it.',
+    schema: optionalOneOf(['default', 'development', 'load']),
+    use: '`development` multiplies every limit by 20, so that a developer can experiment; `load` by 1,000, for load tests from one machine. Production refuses to start with either. Unset: `development` under the development profile, else `default`.',
   },
   globalPerSecond: {
     env: 'RATE_LIMIT_GLOBAL_PER_SECOND',
@@ -64,6 +64,14 @@ export const limitSettings = defineSettings({
 
 /** Rate limits as configured; the profile is not yet applied. */
 export type RateLimitConfig = SettingsOf<typeof limitSettings>;
+
+export type RateLimitProfile = NonNullable<RateLimitConfig['profile']>;
+
+/** The profile of the limits: as set, else by the profile of the installation. */
+export const rateLimitProfileOf = (config: {
+  readonly server: { readonly profile: string };
+  readonly limits: Pick<RateLimitConfig, 'profile'>;
+}): RateLimitProfile => config.limits.profile ?? (config.server.profile === 'development' ? 'development' : 'default');
 
 export const UNRESOLVED_ADDRESS_FIX =
   'set TRUSTED_PROXIES to the addresses of your load balancer; if clients connect directly, no action is needed';

@@ -44,6 +44,7 @@ describe('unsafe settings stop the start', () => {
     ['KEY_PREPUBLISH_SECONDS', '59', { JWKS_MAX_AGE_SECONDS: '60' }],
     ['JWT_REFRESH_ABSOLUTE_EXPIRY', '3599', { JWT_REFRESH_EXPIRY: '3600' }],
     ['RATE_LIMIT_PROFILE', 'load'],
+    ['RATE_LIMIT_PROFILE', 'development'],
   ])('production refuses %s=%s and names the variable', (env, value, beside?: Record<string, string>) => {
     expect(refused({ ...production(), ...beside, [env]: value })).toEqual([env]);
   });

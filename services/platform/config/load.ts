@@ -183,8 +183,9 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   ] as const)
     if (value === 0)
       refuse(env, 'is 0: a lost response would revoke the token family of an honest client', 'set it above 0');
-  if (production && config.limits.profile === 'load')
-    refuse('RATE_LIMIT_PROFILE', 'is load under production: nothing would be limited', 'unset it');
+  const { profile: limits = 'default' } = config.limits;
+  if (production && limits !== 'default')
+    refuse('RATE_LIMIT_PROFILE', `is ${limits} under production: guessing would hardly be limited`, 'unset it');
   if (server.clientCertHeader !== undefined && server.trustedProxies.length === 0)
     refuse(
       'CLIENT_CERT_HEADER',

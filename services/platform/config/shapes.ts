@@ -72,8 +72,19 @@ export const optionalFlag = () =>
       return z.NEVER;
     });
 
+const wordOf = <const T extends string>(values: readonly [T, ...T[]]) =>
+  z.enum(values, { error: `must be ${values.slice(0, -1).join(', ')} or ${values.at(-1)}` });
+
 export const oneOf = <const T extends string>(values: readonly [T, ...T[]], fallback: T) =>
-  z.string().default(fallback).pipe(z.enum(values));
+  z.string().default(fallback).pipe(wordOf(values));
+
+/** `oneOf` without a default: undefined if unset. */
+export const optionalOneOf = <const T extends string>(values: readonly [T, ...T[]]) =>
+  z
+    .string()
+    .optional()
+    .transform((value) => (value === '' ? undefined : value))
+    .pipe(wordOf(values).optional());
 
 const list = () =>
   z
