@@ -16,7 +16,7 @@ async function status(options: GlobalOptions): Promise<void> {
 async function up(options: GlobalOptions): Promise<void> {
   if (options.dryRun) return status(options);
   const { databaseUrl } = await openContext(['databaseUrl']);
-  const applied = await migrate(databaseUrl);
+  const applied = await migrate(databaseUrl, createOutput(options).say);
   createOutput(options).data({ applied }, () => (applied.length > 0 ? applied : ['nothing to do']));
 }
 

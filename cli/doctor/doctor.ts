@@ -4,10 +4,15 @@ import type { Command } from 'commander';
 import { readUnsignedAlgorithms } from '#services/domain/access/signed-algorithms.ts';
 import { readKeyWarnings } from '#services/domain/keys/key-warnings.ts';
 import { assertVaultFits } from '#services/domain/keys/publish-key.ts';
-import { ConfigError, loadConfig } from '#services/platform/config/load.ts';
+import { ConfigError, loadProcessConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { migrationRefusal, migrationStates } from '#services/platform/postgres/migrate.ts';
+import {
+  assertPostgresVersion,
+  POSTGRES_VERSION_FIX,
+  postgresVersionWarning,
+} from '#services/platform/postgres/server-version.ts';
 import { findApi } from '../api-client.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
@@ -25,7 +30,6 @@ import { redisCheck } from './redis.ts';
 import { rolesCheck } from './roles.ts';
 import { roomResult, writeRefusal } from './room.ts';
 
-const LEAST_POSTGRES = 150_000;
 const CLOCK_BOUND_MS = 5_000;
 
 const serverFacts = defineStatement(
@@ -57,7 +61,7 @@ const checks: readonly Check[] = [
     name: 'configuration',
     run: async () => {
       try {
-        const config = loadConfig(process.env);
+        const config = loadProcessConfig(process.env);
         return pass(`profile ${config.server.profile}, every variable readable and safe`);
       } catch (err) {
         if (!(err instanceof ConfigError)) throw err;
@@ -92,9 +96,11 @@ const checks: readonly Check[] = [
         const evidence = `version ${Math.floor(facts.version / 10_000)}, fsync ${facts.fsync}, synchronous_commit ${facts.synchronous_commit}`;
         const refusal = await writeRefusal(sql, facts.read_only === 'on');
         if (refusal) return fail(`${evidence}; ${refusal.what}`, refusal.fix);
-        if (facts.version < LEAST_POSTGRES) return fail(evidence, 'use PostgreSQL 15 or newer');
+        assertPostgresVersion(facts.version);
         if (facts.fsync !== 'on' || facts.synchronous_commit === 'off')
           return fail(evidence, 'set fsync = on and synchronous_commit = on');
+        const oldness = postgresVersionWarning(facts.version);
+        if (oldness) return warn(`${evidence}; ${oldness}`, POSTGRES_VERSION_FIX);
         if (facts.standbys === '')
           return warn(
             `${evidence}, no synchronous standby`,

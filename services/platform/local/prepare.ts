@@ -53,7 +53,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const env = options.env ?? process.env;
   const config = await withUnwrappedKeys(loadConfig(env));
   const authSecret = options.authSecret ?? config.identity.authSecret ?? ensureAuthSecret(options.dataDir);
-  const migrations = await migrate(options.databaseUrl);
+  const migrations = await migrate(options.databaseUrl, options.log);
   for (const name of migrations) options.log(`applied migration ${name}`);
   const pool = createPool({
     url: options.databaseUrl,

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { StartError } from '../local/errors.ts';
+import { assertPostgresVersion, POSTGRES_VERSION_FIX, postgresVersionWarning } from './server-version.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url));
 const LOCK = 72_707_369;
@@ -67,14 +68,19 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
   logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`;
 
-async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
+type Say = (text: string) => void;
+
+async function withLock<T>(url: string, say: Say, work: (db: pg.Client) => Promise<T>): Promise<T> {
   const db = new pg.Client({
     connectionString: url,
     application_name: 'sallyport-migrate',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
+  // A lost connection also rejects the query in progress; without a listener it would end the process.
+  db.on('error', () => {});
   await db.connect();
   try {
+    await checkVersion(db, say);
     // Session lock: a concurrent start waits here, then finds nothing to do.
     await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
     // A database user that owns no tables may not run CREATE TABLE IF NOT EXISTS, even if the table exists.
@@ -86,14 +92,23 @@ async function withLock<T>(url: string, work: (db: pg.Client) => Promise<T>): Pr
   }
 }
 
+async function checkVersion(db: pg.Client, say: Say): Promise<void> {
+  const { rows } = await db.query<{ server_version_num: string }>('SHOW server_version_num');
+  const version = Number(rows[0]?.server_version_num);
+  assertPostgresVersion(version);
+  const warning = postgresVersionWarning(version);
+  if (warning) say(`${warning} (fix: ${POSTGRES_VERSION_FIX})`);
+}
+
 /**
  * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
  * @returns names of the migrations that this call applied
- * @throws StartError of `migrationRefusal`
+ * @param say takes a warning about the version of the server
+ * @throws StartError of `migrationRefusal`, or `postgres_too_old`
  */
-export async function migrate(url: string): Promise<string[]> {
+export async function migrate(url: string, say: Say = () => {}): Promise<string[]> {
   const migrations = await migrationsOnDisk();
-  return withLock(url, async (db) => {
+  return withLock(url, say, async (db) => {
     const states = await statesOf(db, migrations);
     const refusal = migrationRefusal(states);
     if (refusal) throw refusal;
@@ -116,5 +131,9 @@ export async function migrate(url: string): Promise<string[]> {
 /** State of each migration (applied, pending, changed, unknown); applies nothing. */
 export async function migrationStates(url: string): Promise<MigrationState[]> {
   const migrations = await migrationsOnDisk();
-  return withLock(url, (db) => statesOf(db, migrations));
+  return withLock(
+    url,
+    () => {},
+    (db) => statesOf(db, migrations),
+  );
 }
