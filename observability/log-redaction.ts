@@ -28,6 +28,9 @@ const secretShapes: readonly RegExp[] = [
 /** Control characters that JSON leaves unescaped, but terminals and log readers interpret. */
 const unescapedControls = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
+export const escapeControls = (text: string): string =>
+  text.replace(unescapedControls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 function isSecretName(name: string): boolean {
   return secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''));
 }
@@ -66,6 +69,5 @@ export function redactLine(line: string): string {
   } catch {
     return '{"level":"error","msg":"a log line was not JSON and was dropped"}\n';
   }
-  const text = JSON.stringify(redactValue(fields, false));
-  return `${text.replace(unescapedControls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+  return `${escapeControls(JSON.stringify(redactValue(fields, false)))}\n`;
 }

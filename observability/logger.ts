@@ -1,9 +1,11 @@
+import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
 import type { ErrorReportTags } from './error-report.ts';
 import { currentTraceId } from './http-span.ts';
 import { describeError, isError } from './log-errors.ts';
 import { redactLine } from './log-redaction.ts';
 import { droppedLogLines } from './metrics/telemetry.ts';
+import { readableLine } from './readable-line.ts';
 
 export type { Logger } from 'pino';
 
@@ -16,6 +18,8 @@ export type CreateLoggerOptions = {
   errorMessages?: boolean;
   /** Called for every error logged at `error` or above, with the line's own `code`, `operation` and `job`. */
   onError?: (error: Error, tags: ErrorReportTags) => void;
+  /** Whether a person reads the lines; by default if standard error is a terminal and no stream is given. */
+  isForPeople?: boolean;
   /** Where lines are written; by default standard error, unbuffered and non-blocking. */
   stream?: DestinationStream;
 };
@@ -25,13 +29,14 @@ const levels: ReadonlySet<string> = new Set(['fatal', 'error', 'warn', 'info', '
 const PENDING_MAX = 1_048_576;
 
 /**
- * A pino logger writing one JSON line an event: level by name, ISO time, service, pid, and the trace id of the request
+ * A pino logger writing one JSON line an event (on a terminal a line that a person reads): level by name, ISO time, service, pid, and the trace id of the request
  * in progress. Secrets and personal data are removed from the finished line wherever they occur; of errors only
  * class, code and stack frames are written. An unknown `LOG_LEVEL` is treated as `info`.
  */
 export function createLogger(options: CreateLoggerOptions): Logger {
   const level = options.level ?? process.env.LOG_LEVEL ?? 'info';
   const describe = (error: Error): object => describeError(error, options.errorMessages === true);
+  const isForPeople = options.isForPeople ?? (options.stream === undefined && isatty(2));
   const settings: LoggerOptions = {
     level: levels.has(level) ? level : 'info',
     base: { service: options.service, pid: process.pid },
@@ -58,7 +63,7 @@ export function createLogger(options: CreateLoggerOptions): Logger {
         if (level >= ERROR_LEVEL) reportError(args[0], options.onError);
         method.apply(this, withoutErrorMessages(args) as typeof args);
       },
-      streamWrite: redactLine,
+      streamWrite: isForPeople ? (line) => readableLine(redactLine(line)) : redactLine,
     },
   };
   return pino(settings, options.stream ?? standardError());
