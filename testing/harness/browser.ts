@@ -36,7 +36,7 @@ export type BrowserHarness = {
 export async function openBrowserHarness(env: Readonly<Record<string, string>> = {}): Promise<BrowserHarness> {
   const harness = await openApiHarness();
   const api = await harness.startCopy({ publicUrl: PAGES_ORIGIN, env: { CORS_ORIGINS: API_URL, ...env } });
-  const browser = await launchChromium(PAGES_ORIGIN, api.url);
+  const browser = await launchChromiumFor(PAGES_ORIGIN, api.url);
   const served = new Map<string, string>();
   const server = createServer((request, reply) => {
     const { pathname } = new URL(request.url ?? '/', 'http://site.test');
@@ -65,7 +65,7 @@ const stop = (server: Server): Promise<void> =>
     server.closeAllConnections();
   });
 
-async function visit(
+export async function visit(
   browser: Browser,
   options: BrowserContextOptions,
   as?: { readonly cookie: string },
@@ -170,11 +170,15 @@ export const CHROMIUM: SystemProgram = {
  * the server that listens on `url`. Close it.
  * @throws StartError `no_chromium` with the exact command to run
  */
-async function launchChromium(origin: string, url: string): Promise<Browser> {
+const launchChromiumFor = (origin: string, url: string): Promise<Browser> =>
+  launchChromium([`--host-resolver-rules=MAP ${new URL(origin).hostname} ${new URL(url).host}`]);
+
+/** A browser without cookies. Close it. @throws StartError `no_chromium` with the exact command to run */
+export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return chromium.launch({
     executablePath: await ensureProgram(CHROMIUM, say),
-    args: ['--disable-gpu', `--host-resolver-rules=MAP ${new URL(origin).hostname} ${new URL(url).host}`],
+    args: ['--disable-gpu', ...args],
     timeout: 60_000,
   });
 }

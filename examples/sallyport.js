@@ -1,0 +1,57 @@
+/**
+ * All that a page needs: copy this file into your app. The page and the API have different origins, so
+ * - the operator lists the page's origin in CORS_ORIGINS;
+ * - each request carries the session cookie (`credentials`), which no script can read;
+ * - the browser adds the header Origin to each write, and the API refuses writes from origins that are not listed
+ *   (CSRF). You need to add nothing. A server that forwards the cookie without Origin sends X-CSRF-Token.
+ * @param {string} api
+ */
+export function createSallyport(api) {
+  /** Tokens are kept in memory: whatever a page stores, a script that was smuggled into it can read. */
+  let tokens;
+  let expiresAtMs = 0;
+
+  async function send(method, path, body) {
+    const answer = await fetch(`${api}${path}`, {
+      method,
+      credentials: 'include',
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    const content = answer.status === 204 ? null : await answer.json();
+    if (answer.ok) return content;
+    // `code` is for programs; `title` and `detail` are for people. All codes are in docs/reference/errors.md.
+    throw Object.assign(new Error(content.detail ?? content.title), { code: content.code, status: answer.status });
+  }
+
+  return {
+    /** @returns the user, or null if the address must be verified first: the user then follows the link of a mail */
+    signUp: async (email, password) => (await send('POST', '/api/auth/signup', { email, password })).user ?? null,
+    signIn: async (email, password) => (await send('POST', '/api/auth/signin', { email, password })).user,
+    rename: async (name) => (await send('PATCH', '/api/auth/user', { name })).user,
+
+    /** The signed-in user, or null. */
+    async user() {
+      try {
+        return (await send('GET', '/api/auth/session'))?.user ?? null;
+      } catch (error) {
+        if (error.status === 401) return null;
+        throw error;
+      }
+    },
+
+    async signOut() {
+      tokens = undefined;
+      await send('POST', '/api/auth/signout');
+    },
+
+    /** For the header `authorization: Bearer …` of requests to your own services. */
+    async accessToken() {
+      if (tokens && Date.now() < expiresAtMs) return tokens.access_token;
+      tokens = tokens
+        ? await send('POST', '/v1/tokens/refresh', { refresh_token: tokens.refresh_token })
+        : await send('POST', '/v1/tokens', {});
+      expiresAtMs = Date.now() + (tokens.expires_in - 30) * 1_000;
+      return tokens.access_token;
+    },
+  };
+}
