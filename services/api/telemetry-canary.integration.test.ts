@@ -5,6 +5,7 @@ import { newClient, refresh, signIn, tampered } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Sent, send, sendBytes } from '#testing/http-client.ts';
 import { operationsOf } from '#testing/openapi-check.ts';
+import { usePrivacyRoutes } from './privacy-canary-harness.ts';
 import {
   databaseContents,
   makeServerSecrets,
@@ -192,7 +193,9 @@ describe('redaction', () => {
     };
     await everywhere();
     const diagnosis = plant('health data');
-    await useHealthData(product, { cookie: admin.cookie, headers: { ...headers, origin: ORIGIN } }, diagnosis);
+    const officer = { cookie: admin.cookie, headers: { ...headers, origin: ORIGIN } };
+    await useHealthData(product, officer, diagnosis);
+    await usePrivacyRoutes(product, officer, diagnosis, operations);
 
     // The same while the database is down: refusals are logged with their causes.
     const thaw = stores.freezePostgres();
@@ -292,5 +295,5 @@ describe('redaction', () => {
         search(`table ${table}`, content, 'client address', '127.0.0.1');
     }
     expect(hits).toEqual([]);
-  }, 180_000);
+  }, 300_000);
 });
