@@ -11,6 +11,7 @@ export const queueNames = [
   'compliance-reports',
   'privacy',
   'logout',
+  'mcp-progress',
 ] as const;
 /** Every job; a contract with another name does not compile. */
 export const jobNames = [
@@ -26,7 +27,10 @@ export const jobNames = [
   'detect-incidents',
   'deliver-mail',
   'maintain-audit-outbox',
+  'measure-progress',
   'process-privacy-requests',
+  'record-incident',
+  'record-progress',
   'rotate-encryption-keys',
   'seal-audit-events',
   'send-logout-tokens',

@@ -12,6 +12,7 @@ export const detectionSeverities = {
   refresh_token_overuse: 'low',
   token_replay: 'high',
   break_glass: 'high',
+  reported_incident: 'high',
   state_rewound: 'critical',
   event_unjudged: 'high',
 } as const;

@@ -4,6 +4,8 @@ import { newPerson } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
 import { type Json, send } from '#testing/http-client.ts';
+import { measureProgress } from '../domain/operations/progress/measure-progress.ts';
+import { recordProgress } from '../domain/operations/progress/record-progress.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 import { tools } from './tools.ts';
 
@@ -242,4 +244,22 @@ test('any copy answers: what one began another continues, because none keeps a s
     json: { jsonrpc: '2.0', id: 2, method: 'tools/list' },
   });
   expect(listed.text).toContain('list_signing_keys');
+});
+
+test('progress of components, and of a security that was measured, is shown to every client', async () => {
+  const { owner } = harness;
+  const id = '0190b1d4-0000-7000-8000-000000000001';
+  const report = { kind: 'component', id, at: '2026-01-01T00:00:00.000Z', component: 'security' } as const;
+  await recordProgress(owner, { ...report, status: 'in_progress', percent: 60 });
+  await measureProgress(owner, { signal: new AbortController().signal });
+  const client = await harness.connect(await harness.tokenOf([]));
+  const { structuredContent } = await client.callTool({ name: 'read_component_progress', arguments: {} });
+  expect(structuredContent).toMatchObject({ components: [{ component: 'security', percent: 60 }] });
+  await client.close();
+  const reader = await harness.connect(await harness.tokenOf(['audit:read', 'incidents:read']));
+  const metrics = await reader.callTool({ name: 'read_security_metrics', arguments: {} });
+  expect(metrics.structuredContent).toMatchObject({ measured: { tokens: { replays: 0 } } });
+  const events = await reader.callTool({ name: 'read_authentication_progress', arguments: {} });
+  expect(events.structuredContent).toHaveProperty('events');
+  await reader.close();
 });

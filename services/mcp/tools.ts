@@ -8,6 +8,11 @@ import { listControls } from '../domain/compliance/list-controls.ts';
 import { readReport } from '../domain/compliance/reports/read-report.ts';
 import { listKeysEndpoint } from '../domain/keys/contract.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
+import {
+  readAuthenticationProgress,
+  readComponentProgress,
+  readSecurityMetrics,
+} from '../domain/operations/progress/read-progress.ts';
 import type { Caller, Ports } from '../domain/ports.ts';
 import { listIncidentsEndpoint, readIncidentEndpoint } from '../domain/security/contract.ts';
 import { listIncidents, readIncident } from '../domain/security/manage-incidents.ts';
@@ -124,6 +129,35 @@ export const tools: readonly Tool[] = [
     input: z.strictObject({ report_id: z.uuid() }),
     resource: 'sallyport://compliance/reports/{report_id}',
     run: (ports, input) => readReport(ports, input.report_id),
+  }),
+  tool({
+    name: 'read_authentication_progress',
+    title: 'Authentication progress',
+    description:
+      'Count sign-ins, sign-outs, refreshes, validations and failures of this clock hour and of the last 24, measured from the audit log or reported by an application.',
+    permission: permissionOf(listAuditEventsEndpoint),
+    input: NONE,
+    resource: 'sallyport://progress/authentication',
+    run: (ports) => readAuthenticationProgress(ports),
+  }),
+  tool({
+    name: 'read_security_metrics',
+    title: 'Security metrics',
+    description:
+      'Read the newest measured security metrics (tokens, open incidents, security score), and those that an application reported.',
+    permission: permissionOf(listIncidentsEndpoint),
+    input: NONE,
+    resource: 'sallyport://progress/security',
+    run: (ports) => readSecurityMetrics(ports),
+  }),
+  tool({
+    name: 'read_component_progress',
+    title: 'Component progress',
+    description: 'Read status, percentage, test coverage and security score of each component.',
+    permission: null,
+    input: NONE,
+    resource: 'sallyport://progress/components',
+    run: (ports) => readComponentProgress(ports),
   }),
   tool({
     name: 'read_token_statistics',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordIncidentJob, recordProgressJob } from '#jobs/contracts/operations.ts';
 import { detectIncidentsJob } from '#jobs/contracts/security.ts';
 import { jobs } from '#jobs/schedules.ts';
 import { eventually } from '#testing/eventually.ts';
@@ -79,7 +80,16 @@ test('every job delivered twice, and twice at once, by two workers, has one effe
   const twice = jobs.flatMap((job) =>
     ['one', 'two'].map((ownId) => ({ job, queue: job.queue, id: idOf(job.name, ownId) })),
   );
-  await Promise.all(twice.map(({ job, id }) => producer.enqueue(job, {}, { jobId: id.slice(job.name.length + 1) })));
+  const report = (nth: number) => ({ id: `0190b1d4-0000-7000-8000-00000000000${nth}`, at: new Date().toISOString() });
+  const payloads: Readonly<Record<string, object>> = {
+    [recordProgressJob.name]: { ...report(1), kind: 'authentication', event: 'login' },
+    [recordIncidentJob.name]: { ...report(2), type: 'forged', severity: 'low', user_id: id, detail: {} },
+  };
+  await Promise.all(
+    twice.map(({ job, id: jobId }) =>
+      producer.enqueue(job, payloads[job.name] ?? {}, { jobId: jobId.slice(job.name.length + 1) }),
+    ),
+  );
   await untilCompleted(twice);
   for (const { queue, id } of twice) await (await producer.queue(queue).getJob(id))?.retry('completed');
   await untilCompleted(twice);
@@ -105,9 +115,13 @@ test('every job delivered twice, and twice at once, by two workers, has one effe
   await untilCompleted(again);
   expect(await rows('SELECT detection, subject_id, count FROM incidents ORDER BY detection')).toEqual([
     { detection: 'impossible_travel', subject_id: id, count: 1 },
+    { detection: 'reported_incident', subject_id: id, count: 1 },
     { detection: 'token_replay', subject_id: robbed.id, count: 1 },
   ]);
   await eventually('every mail to be sent', async () => (await rows('SELECT 1 FROM mail_outbox')).length === 0);
+  expect(await rows(`SELECT events::int FROM authentication_progress WHERE source = 'reported'`)).toEqual([
+    { events: 1 },
+  ]);
   const mails = await unlockMails();
   expect(mails).toHaveLength(1);
   expect(mails[0]).toMatch(new RegExp(`^To: ${email}\\r?$`, 'm'));

@@ -1,3 +1,4 @@
+import { placeTime } from '#services/domain/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { LeafEvent } from './log/leaf.ts';
@@ -60,6 +61,15 @@ const auditEventsAfterOfTypes = defineStatement(
    ORDER BY found.seq LIMIT $4`,
 );
 
+/** Reads the index by type. `active` is the member of summaries of validations; other events have none. */
+const auditEventsCount = defineStatement(
+  'auditEventsCount',
+  `SELECT ${placeTime(`date_trunc('hour', occurred_at)`)} AS hour, type, outcome, count(*)::int AS events,
+     coalesce(sum((detail ->> 'active')::bigint), 0)::bigint AS active
+   FROM unnest($1::text[]) AS wanted JOIN audit_events ON type = wanted AND seq > $2 AND seq <= $3
+   GROUP BY 1, 2, 3`,
+);
+
 /** Reads the last entry of the primary key. */
 const auditEventsNewest = defineStatement(
   'auditEventsNewest',
@@ -116,6 +126,22 @@ export const readEventsOfTypes = (
   range: { readonly after: number; readonly upTo: number },
   limit: number,
 ): Promise<ViewRow[]> => sql.query(auditEventsAfterOfTypes, [types, range.after, range.upTo, limit]);
+
+export type EventCount = {
+  /** RFC 3339. */
+  readonly hour: string;
+  readonly type: string;
+  readonly outcome: string;
+  readonly events: number;
+  /** Sum of `detail.active`. */
+  readonly active: number;
+};
+
+export const readEventCounts = (
+  sql: Sql,
+  types: readonly string[],
+  range: { readonly after: number; readonly upTo: number },
+): Promise<EventCount[]> => sql.query(auditEventsCount, [types, range.after, range.upTo]);
 
 export async function readNewestSeq(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ seq: number }>(auditEventsNewest);

@@ -110,6 +110,15 @@ export const stateRewound = defineDetection({
   actions: [],
 });
 
+/** The application says what kind and how severe it is. */
+export const reportedIncident = defineDetection({
+  name: 'reported_incident',
+  severity: 'high',
+  meaning:
+    'An application that embeds Sallyport reported an incident; `type` and `severity` are the ones that it gave.',
+  actions: [],
+});
+
 /** A failure of detection itself. */
 export const eventUnjudged = defineDetection({
   name: 'event_unjudged',
@@ -131,6 +140,7 @@ export const detections = [
   refreshTokenOveruse,
   tokenReplay,
   breakGlass,
+  reportedIncident,
   stateRewound,
   eventUnjudged,
 ] as const;

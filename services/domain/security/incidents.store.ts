@@ -64,6 +64,12 @@ const incidentsPage = defineStatement(
 
 const incidentRead = defineStatement('incidentRead', `SELECT ${COLUMNS} FROM incidents WHERE id = $1`);
 
+/** Few incidents are open at a time; the index on open ones is scanned. */
+const incidentsOpenCount = defineStatement(
+  'incidentsOpenCount',
+  `SELECT severity, count(*)::int AS incidents FROM incidents WHERE state <> 'closed' GROUP BY severity`,
+);
+
 const incidentLock = defineStatement('incidentLock', `SELECT state FROM incidents WHERE id = $1 FOR UPDATE`);
 
 const incidentChange = defineStatement(
@@ -165,3 +171,6 @@ export async function changeIncidentRow(
   const [row] = await tx.query<IncidentRow>(incidentChange, [change.id, change.state, change.reason, change.by]);
   return row as IncidentRow;
 }
+
+export const countOpenBySeverity = (sql: Sql): Promise<{ readonly severity: Severity; readonly incidents: number }[]> =>
+  sql.query(incidentsOpenCount);

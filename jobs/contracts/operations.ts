@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+const id = z.uuid();
+const at = z.iso.datetime();
+const percent = z.int().min(0).max(100);
+const code = z.string().regex(/^[a-z][a-z0-9_.-]{0,63}$/);
+/** Figures and facts by name: bounded, and no free text of users. */
+const facts = z
+  .record(code, z.union([z.number(), z.boolean(), z.string().max(128)]))
+  .refine((given) => Object.keys(given).length <= 20, 'at most 20 members');
+
+export const AUTHENTICATION_EVENTS = ['login', 'logout', 'refresh', 'verify', 'failure'] as const;
+export const COMPONENTS = [
+  'jwt-service',
+  'better-auth',
+  'middleware',
+  'security',
+  'phase6',
+  'monitoring',
+  'deployment',
+] as const;
+export const COMPONENT_STATES = ['not_started', 'in_progress', 'blocked', 'done'] as const;
+
+export const recordProgressJob = defineJob({
+  name: 'record-progress',
+  queue: 'mcp-progress',
+  payload: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('authentication'), id, at, event: z.enum(AUTHENTICATION_EVENTS) }),
+    z.strictObject({ kind: z.literal('metrics'), id, at, metrics: facts }),
+    z.strictObject({
+      kind: z.literal('component'),
+      id,
+      at,
+      component: z.enum(COMPONENTS),
+      status: z.enum(COMPONENT_STATES),
+      percent,
+      coverage: percent.optional(),
+      security_score: percent.optional(),
+    }),
+  ]),
+  attempts: 10,
+  backoffSeconds: 2,
+  staleAfterSeconds: 300,
+  timeoutSeconds: 10,
+  meaning: 'Store one report of an embedding application on authentication, security metrics or a component',
+});
+
+/** In the queue of the detections, so that no number of progress reports delays it. */
+export const recordIncidentJob = defineJob({
+  name: 'record-incident',
+  queue: 'incident-detection',
+  payload: z.strictObject({
+    id,
+    at,
+    type: code,
+    severity: z.enum(['low', 'medium', 'high', 'critical']),
+    user_id: z.string().min(1).max(64),
+    detail: facts,
+  }),
+  attempts: 10,
+  backoffSeconds: 2,
+  staleAfterSeconds: 300,
+  timeoutSeconds: 10,
+  meaning: 'Store the incident that an embedding application reported',
+});
+
+export const measureProgressJob = defineJob({
+  name: 'measure-progress',
+  queue: 'mcp-progress',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 30 },
+  staleAfterSeconds: 900,
+  timeoutSeconds: 120,
+  meaning: 'Count authentication events of the sealed log and measure the security metrics',
+});

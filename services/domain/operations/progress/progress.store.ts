@@ -1,0 +1,132 @@
+import type { Sql } from '#services/domain/ports.ts';
+import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+
+export type Facts = Readonly<Record<string, unknown>>;
+type State = {
+  readonly afterSeq: number | null;
+  readonly measured: Facts | null;
+  readonly measuredAt: string | null;
+  readonly reported: Facts | null;
+  readonly reportedAt: string | null;
+};
+export type HourCount = { readonly hour: string; readonly event: string; readonly events: number };
+export type ComponentRow = {
+  readonly component: string;
+  readonly status: string;
+  readonly percent: number;
+  readonly coverage: number | null;
+  readonly securityScore: number | null;
+  readonly at: string;
+};
+export type AuthenticationRow = {
+  readonly event: string;
+  readonly source: string;
+  readonly currentHour: number;
+  readonly lastDay: number;
+};
+
+// One row, by its key. Locked by the job that counts, so that an event counts once.
+const progressStateLock = defineStatement(
+  'progressStateLock',
+  `SELECT after_seq AS "afterSeq" FROM progress_state FOR UPDATE`,
+);
+const progressStateRead = defineStatement(
+  'progressStateRead',
+  `SELECT after_seq AS "afterSeq", measured, ${placeTime('measured_at')} AS "measuredAt",
+     reported, ${placeTime('reported_at')} AS "reportedAt"
+   FROM progress_state`,
+);
+const progressPositionSet = defineStatement('progressPositionSet', 'UPDATE progress_state SET after_seq = $1');
+const progressMeasuredSet = defineStatement(
+  'progressMeasuredSet',
+  'UPDATE progress_state SET measured = $1, measured_at = clock_timestamp()',
+);
+const progressReportedSet = defineStatement(
+  'progressReportedSet',
+  `UPDATE progress_state SET reported = $1, reported_at = $2::timestamptz
+   WHERE reported_at IS NULL OR reported_at < $2::timestamptz`,
+);
+// By the primary key.
+const progressReportInsert = defineStatement(
+  'progressReportInsert',
+  'INSERT INTO progress_reports (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
+);
+const authenticationProgressAdd = defineStatement(
+  'authenticationProgressAdd',
+  `INSERT INTO authentication_progress AS known (hour, event, source, events)
+   SELECT date_trunc('hour', hour), event, $1, sum(events)
+   FROM unnest($2::timestamptz[], $3::text[], $4::bigint[]) AS added (hour, event, events) GROUP BY 1, 2
+   ON CONFLICT (hour, event, source) DO UPDATE SET events = known.events + excluded.events`,
+);
+// At most 30 days of hours by the primary key.
+const authenticationProgressRead = defineStatement(
+  'authenticationProgressRead',
+  `SELECT event, source, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "currentHour",
+     sum(events)::bigint AS "lastDay"
+   FROM authentication_progress WHERE hour > now() - interval '24 hours' GROUP BY 1, 2 ORDER BY 1, 2`,
+);
+const componentProgressSet = defineStatement(
+  'componentProgressSet',
+  `INSERT INTO component_progress AS known (component, status, percent, coverage, security_score, at)
+   VALUES ($1, $2, $3, $4, $5, $6)
+   ON CONFLICT (component) DO UPDATE SET status = excluded.status, percent = excluded.percent,
+     coverage = excluded.coverage, security_score = excluded.security_score, at = excluded.at
+   WHERE known.at < excluded.at`,
+);
+const componentProgressRead = defineStatement(
+  'componentProgressRead',
+  `SELECT component, status, percent, coverage, security_score AS "securityScore", ${placeTime('at')} AS at
+   FROM component_progress`,
+);
+const progressForget = defineStatement(
+  'progressForget',
+  `WITH hours AS (DELETE FROM authentication_progress WHERE hour < now() - interval '30 days')
+   DELETE FROM progress_reports WHERE id IN (
+     SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 10000)`,
+);
+
+export async function lockPosition(tx: Sql): Promise<number | null> {
+  const [row] = await tx.query<{ afterSeq: number | null }>(progressStateLock);
+  return row?.afterSeq ?? null;
+}
+
+export async function readState(sql: Sql): Promise<State> {
+  const [row] = await sql.query<State>(progressStateRead);
+  return row as State;
+}
+
+export const setPosition = (tx: Sql, seq: number): Promise<unknown> => tx.query(progressPositionSet, [seq]);
+
+export const setMeasured = (sql: Sql, measured: Facts): Promise<unknown> =>
+  sql.query(progressMeasuredSet, [JSON.stringify(measured)]);
+
+/** An older report than the stored one changes nothing. */
+export const setReported = (sql: Sql, reported: Facts, at: string): Promise<unknown> =>
+  sql.query(progressReportedSet, [JSON.stringify(reported), at]);
+
+/** False when the report was stored before. */
+export const insertReport = async (tx: Sql, id: string): Promise<boolean> =>
+  (await tx.query(progressReportInsert, [id])).length > 0;
+
+export const addAuthentication = (
+  tx: Sql,
+  source: 'measured' | 'reported',
+  counts: readonly HourCount[],
+): Promise<unknown> =>
+  tx.query(authenticationProgressAdd, [
+    source,
+    counts.map(({ hour }) => hour),
+    counts.map(({ event }) => event),
+    counts.map(({ events }) => events),
+  ]);
+
+export const readAuthentication = (sql: Sql): Promise<AuthenticationRow[]> => sql.query(authenticationProgressRead);
+
+/** An older report than the stored one changes nothing. */
+export const setComponent = (sql: Sql, row: ComponentRow): Promise<unknown> =>
+  sql.query(componentProgressSet, [row.component, row.status, row.percent, row.coverage, row.securityScore, row.at]);
+
+export const readComponents = (sql: Sql): Promise<ComponentRow[]> => sql.query(componentProgressRead);
+
+export const forgetOld = (sql: Sql): Promise<unknown> => sql.query(progressForget);
