@@ -71,6 +71,7 @@ export async function compose(input: ComposeInput) {
     announceRevocations,
     confirmState,
     apiKeys,
+    enqueue: producer.enqueue,
     apiKeyUses: createApiKeyUses(outside),
     apiKeysChanged: async () => {
       await apiKeys.load();

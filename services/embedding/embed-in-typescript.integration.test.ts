@@ -11,6 +11,7 @@ import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-in
 import { HIPAAComplianceService } from 'sallyport/embedding/hipaa-compliance-service';
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
+import { Phase6IntegrationService } from 'sallyport/embedding/phase6-integration-service';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
@@ -142,6 +143,19 @@ test('check the credentials of an agent', async () => {
   expect(isAgent).toBe(true);
 });
 
+test('report progress', async () => {
+  const user = { id: 'ada' };
+  // example: progress
+  const progress = new Phase6IntegrationService(sallyport.ports);
+  progress.trackAuthenticationProgress(user.id, { type: 'login' });
+  progress.updateSecurityMetrics({ blocked_requests: 12 });
+  progress.updateComponentProgress('middleware', { status: 'in_progress', percent: 80, coverage: 93 });
+  progress.reportSecurityIncident({ type: 'forged_header', severity: 'high', userId: user.id });
+  await progress.flush();
+  // end
+  progress.close();
+});
+
 test('count work that does not arrive over HTTP', async () => {
   const userId = 'ada';
   // example: limits
@@ -160,12 +174,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(8);
+  expect(examples).toHaveLength(9);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(11);
+  expect(imports).toHaveLength(12);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 
