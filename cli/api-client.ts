@@ -20,6 +20,10 @@ export function readCredentials(env: NodeJS.ProcessEnv = process.env): Credentia
   }
 }
 
+/** URL of the tasks API that runs from the data directory, if one does. */
+export const findTasks = (env: NodeJS.ProcessEnv = process.env): string | undefined =>
+  readRunRecords(resolveDataDir(env)).find((record) => record.alive && record.ready)?.tasks;
+
 /** URL of the API: `--api`, SALLYPORT_API, or the API that runs from the data directory. */
 export function findApi(given: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
   const running = readRunRecords(resolveDataDir(env)).find((record) => record.alive && record.ready)?.api;

@@ -1,7 +1,7 @@
 import { Argument, type Command, Option } from 'commander';
 import { prepare } from '../services/platform/local/prepare.ts';
 import { rehearsed } from './admin.ts';
-import { findApi, readCredentials } from './api-client.ts';
+import { findApi, findTasks, readCredentials } from './api-client.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { openContext } from './context.ts';
 import { seedClinic } from './demo-clinic.ts';
@@ -12,8 +12,10 @@ const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}
 
 function env(options: GlobalOptions & { readonly api?: string }): void {
   const { user, admin, client, file } = readCredentials();
+  const tasks = findTasks();
   const values = {
     API: findApi(options.api),
+    ...(tasks === undefined ? {} : { TASKS: tasks }),
     DEMO_EMAIL: user.email,
     DEMO_PASSWORD: user.password,
     ADMIN_EMAIL: admin.email,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { loadProcessConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { StartError } from '../services/platform/local/errors.ts';
@@ -19,10 +19,12 @@ import { asCommandError } from './as-command-error.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
-const watchedFolders = ['services', 'observability', 'jobs', 'prisma'];
+const watchedFolders = ['services', 'observability', 'jobs', 'prisma', 'examples/tasks-fastify'];
 
 type StartOptions = GlobalOptions & {
   watch?: boolean;
+  /** Example services to run beside the product. */
+  with?: readonly string[];
 };
 
 export function registerStart(program: Command): void {
@@ -30,13 +32,18 @@ export function registerStart(program: Command): void {
     .command('start')
     .description('start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them')
     .option('--watch', 'restart API, worker and MCP server when their sources change')
+    .addOption(
+      new Option('--with <example...>', 'also run an example service: tasks, an API that verifies tokens').choices([
+        'tasks',
+      ]),
+    )
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);
       try {
         const warning = profileWarning(process.env);
         if (warning) output.say(warning);
-        if (options.dryRun) return describeStart(output);
+        if (options.dryRun) return describeStart(output, options);
         await start(options, output);
       } catch (err) {
         throw startError(err);
@@ -80,6 +87,7 @@ async function start(options: StartOptions, output: Output): Promise<void> {
     requests,
     say: output.say,
     onReady,
+    withTasks: options.with?.includes('tasks') ?? false,
     ...(options.watch ? { onRunning: watchLoop } : {}),
   });
 }
@@ -90,7 +98,7 @@ async function welcome(state: ReadyState): Promise<void> {
 }
 
 /** Prints the settings that a start would use, without starting. @throws ConfigError */
-function describeStart(output: Output): void {
+function describeStart(output: Output, options: StartOptions): void {
   const { env } = process;
   const config = loadProcessConfig(env);
   const { server } = config;
@@ -103,6 +111,7 @@ function describeStart(output: Output): void {
     redis: env.REDIS_URL ? 'REDIS_URL' : 'private',
     preparation: preparationSteps.map((step) => step.name),
     children: processSpecs(config).map(({ name, copies }) => ({ name, copies })),
+    examples: options.with ?? [],
   };
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
 }

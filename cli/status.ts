@@ -35,7 +35,7 @@ async function status(options: GlobalOptions): Promise<void> {
   const alive = readRunRecords(dataDir).filter((record) => record.alive);
   const running = await Promise.all(
     alive.map(async (record) => {
-      const { supervisor, startedAt, api, metrics, ready } = record;
+      const { supervisor, startedAt, api, metrics, tasks, ready } = record;
       const health = await askHealth(record);
       const children = record.children.map(
         (child): Child => ({
@@ -45,7 +45,7 @@ async function status(options: GlobalOptions): Promise<void> {
           health: health?.[child.name] ?? null,
         }),
       );
-      return { pid: supervisor.pid, started_at: startedAt, api, metrics, ready, children };
+      return { pid: supervisor.pid, started_at: startedAt, api, metrics, tasks, ready, children };
     }),
   );
   const state = {
@@ -61,6 +61,7 @@ async function status(options: GlobalOptions): Promise<void> {
     ...running.flatMap((run) => [
       `api       ${run.api}  ${run.ready ? 'ready' : 'not ready'}  (supervisor pid ${run.pid}, since ${run.started_at})`,
       `metrics   ${run.metrics}`,
+      ...(run.tasks === undefined ? [] : [`tasks     ${run.tasks}`]),
       ...run.children.map((child) => `  ${child.name}  pid ${child.pid}  ${wordOf(child)}`),
     ]),
   ]);

@@ -20,7 +20,7 @@ export type WantedPort = {
   readonly wanted: number;
   readonly host: string;
   /** The setting of the port, and whether it is set. A port that is set is claimed or refused. */
-  readonly setting: 'PORT' | 'MCP_PORT';
+  readonly setting: 'PORT' | 'MCP_PORT' | 'TASKS_PORT';
   readonly isSet: boolean;
   readonly say: (text: string) => void;
   readonly except?: readonly number[];
@@ -33,7 +33,7 @@ const portTaken = ({ wanted: port, host, setting }: WantedPort): StartError =>
     `end that program (ss -ltnp 'sport = :${port}' names it), or set ${setting} to another port; without ${setting} the next free one is used`,
   );
 
-const NAMES = { PORT: 'port', MCP_PORT: 'MCP port' } as const;
+const NAMES = { PORT: 'port', MCP_PORT: 'MCP port', TASKS_PORT: 'tasks port' } as const;
 
 /**
  * Claims the wanted port, or the next free one above it, and logs a change; an explicitly set port is claimed or

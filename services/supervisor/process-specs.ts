@@ -8,6 +8,10 @@ export type ChildSpec = {
   readyTimeoutSeconds: number;
   /** From SIGTERM to SIGKILL. */
   drainSeconds: number;
+  /** False for a process without the metrics socket. Default: true. */
+  servesMetrics?: boolean;
+  /** Its environment, made from that of the other processes. Default: the same. */
+  env?: (product: NodeJS.ProcessEnv) => NodeJS.ProcessEnv;
 };
 
 /** The settings that the table uses. */

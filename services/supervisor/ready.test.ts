@@ -63,6 +63,14 @@ test('the ready line has exactly the members of the contract', () => {
   });
 });
 
+test('the ready line and the banner name the tasks API if it runs', () => {
+  const tasks = 'http://127.0.0.1:8000';
+  expect(JSON.parse(readyLine({ ...state(), tasks }))).toMatchObject({ tasks });
+  const lines = banner({ ...state(), tasks }, '', '');
+  expect(lines.length).toBeLessThanOrEqual(30);
+  expect(lines.join('\n')).toContain(`tasks     ${tasks}`);
+});
+
 test('the banner has at most thirty lines and names every address, the key ring, the audit head, the workers, the mails and the login', async () => {
   const lines = banner(state(), await describeKeyRing(api), await describeAuditHead(api));
   expect(lines.length).toBeLessThanOrEqual(30);

@@ -10,6 +10,8 @@ export type ReadyState = {
   /** URL of the MCP server, where one is started. */
   mcp?: string;
   metrics: string;
+  /** Of the tasks API, if it was asked for. */
+  tasks?: string;
   credentialsFile: string;
   pids: Readonly<Record<string, number>>;
   /** Worker processes that are ready. */
@@ -23,6 +25,7 @@ export function readyLine(state: ReadyState): string {
     api: state.api,
     ...(state.mcp === undefined ? {} : { mcp: state.mcp }),
     metrics: state.metrics,
+    ...(state.tasks === undefined ? {} : { tasks: state.tasks }),
     ...(existsSync(state.credentialsFile) ? { credentials_file: state.credentialsFile } : {}),
     pids: state.pids,
   });
@@ -93,6 +96,7 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     `  JWKS      ${state.api}/.well-known/jwks.json`,
     ...(state.mcp === undefined ? [] : [`  MCP       ${state.mcp}`]),
     `  metrics   ${state.metrics}`,
+    ...(state.tasks === undefined ? [] : [`  tasks     ${state.tasks}  (npm run tour)`]),
     `  key ring  ${keyRing}`,
     `  audit     ${auditHead}`,
     `  workers   ${state.workers > 0 ? `${state.workers} alive` : 'none here: jobs wait for workers elsewhere'}`,

@@ -37,11 +37,8 @@ export function createReplicas(options: FleetOptions): SupervisedChild[] {
         const socketPath = socketOf(options.socketFolder, name);
         // A crashed predecessor leaves its socket behind, and listening on it would fail.
         rmSync(socketPath, { force: true });
-        return {
-          ...options.env(),
-          SALLYPORT_PROCESS: name,
-          SALLYPORT_METRICS_SOCKET: socketPath,
-        };
+        const env = { ...options.env(), SALLYPORT_PROCESS: name, SALLYPORT_METRICS_SOCKET: socketPath };
+        return spec.env?.(env) ?? env;
       },
       readyTimeoutSeconds: spec.readyTimeoutSeconds,
       drainSeconds: spec.drainSeconds,

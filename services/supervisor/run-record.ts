@@ -9,6 +9,8 @@ export type RunRecord = {
   startedAt: string;
   api: string;
   metrics: string;
+  /** Of the tasks API, if it was asked for. */
+  tasks?: string;
   /** Temporary folder of the metrics sockets. */
   socketFolder: string;
   /** False until every child was ready once. */

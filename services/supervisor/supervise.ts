@@ -22,6 +22,7 @@ import { clearDeadSupervisors, removeRunRecord, writeRunRecord } from './run-rec
 import { createSilenceWatch } from './silence-watch.ts';
 import type { StopRequests } from './stop-requests.ts';
 import { type Stores, startStores } from './stores.ts';
+import { claimTasksExample, type TasksExample } from './tasks-example.ts';
 
 const SLOW_STEP_MS = 3_000;
 const STORE_STOP_MS = 9_000;
@@ -38,6 +39,8 @@ export type SuperviseOptions = {
   onReady: (state: ReadyState) => void;
   /** Default: the product's own table. */
   children?: readonly ChildSpec[];
+  /** Also run the tasks API of `examples/tasks-fastify`. */
+  withTasks?: boolean;
   backoff?: BackoffPolicy;
   /** Receives the function that repeats the preparation and restarts all children (for the watch mode). */
   onRunning?: (startAgain: () => Promise<void>) => void;
@@ -86,19 +89,23 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   undo.push(() => api.release());
   const mcp = await claimMcpPort(options, config, api.port);
   undo.push(() => mcp?.release());
+  const taken = [api.port, ...(mcp ? [mcp.port] : [])];
+  const tasks = options.withTasks ? await claimTasksExample({ config, env, dataDir, say, except: taken }) : undefined;
+  undo.push(() => tasks?.release());
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
   await reachStores(options, config, stores);
-  await prepareAll(options, config, stores, dataDir);
+  const steps = tasks ? [...options.steps, tasks.step] : options.steps;
+  await prepareAll({ ...options, steps }, config, stores, dataDir);
 
   const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
-  const specs = options.children ?? processSpecs(config);
+  const specs = [...(options.children ?? processSpecs(config)), ...(tasks ? [tasks.spec] : [])];
+  const measured = specs.filter(({ servesMetrics }) => servesMetrics !== false).flatMap(copyNames);
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
-  const sources = () =>
-    [...restarts.keys()].map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
-  const metrics = await listenForMetrics(metricsPort, [api.port, ...(mcp ? [mcp.port] : [])], {
+  const sources = () => measured.map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
+  const metrics = await listenForMetrics(metricsPort, taken, {
     host,
     sources,
     restarts: () => restarts,
@@ -131,7 +138,10 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     requests,
     say,
     onChange: (children, ready) =>
-      writeRunRecord(dataDir, { startedAt, api: api.url, metrics: metricsUrl, socketFolder, ready, children }),
+      writeRunRecord(dataDir, {
+        ...{ startedAt, api: api.url, metrics: metricsUrl, socketFolder, ready, children },
+        ...tasksOf(tasks),
+      }),
     onReady: (pids) => {
       const credentialsFile = join(dataDir, 'dev-credentials.json');
       const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
@@ -142,6 +152,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
         credentialsFile,
         pids,
         workers,
+        ...tasksOf(tasks),
       });
     },
     onRestarted: (name) => restarts.set(name, (restarts.get(name) ?? 0) + 1),
@@ -163,7 +174,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const looking = setInterval(() => void watch.look(), SILENCE_LOOK_MS);
   undo.push(() => clearInterval(looking));
   options.onRunning?.(async () => {
-    await prepareAll(options, config, stores, dataDir);
+    await prepareAll({ ...options, steps }, config, stores, dataDir);
     await household.restart();
   });
   await Promise.race([requests.stop, household.failed]);
@@ -185,6 +196,8 @@ async function claimMcpPort(
     except: [apiPort],
   });
 }
+
+const tasksOf = (tasks: TasksExample | undefined): { tasks?: string } => (tasks ? { tasks: tasks.url } : {});
 
 /** PostgreSQL is waited for. The API works without Redis, so an unreachable Redis is only named. */
 async function reachStores(options: SuperviseOptions, { stores: settings }: Config, stores: Stores): Promise<void> {

@@ -93,13 +93,21 @@ type ReadyLine = {
   readonly api: string;
   readonly mcp?: string;
   readonly metrics: string;
+  readonly tasks?: string;
   readonly credentials_file: string;
-  readonly pids: { readonly api: number; readonly worker?: number; readonly mcp?: number };
+  readonly pids: {
+    readonly api: number;
+    readonly worker?: number;
+    readonly mcp?: number;
+    readonly tasks?: number;
+  };
 };
 
 export type ProductOptions = {
   /** Settings over what a start without any would do. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Words after `start`, as `--with tasks`. */
+  readonly args?: readonly string[];
   /** Given stores; without them the product brings its own into its data directory. */
   readonly stores?: { readonly databaseUrl: string; readonly redisUrl: string };
   /** A data directory to use and leave; without it a temporary one. */
@@ -145,8 +153,8 @@ function ownEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));
 }
 
-function spawnProduct(env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), ['cli/main.ts', 'start'], {
+function spawnProduct(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), ['cli/main.ts', 'start', ...args], {
     cwd: repositoryRoot,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -178,11 +186,12 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   if (folder) chmodSync(folder, 0o755);
   const dataDir = options.dataDir ?? join(folder!, 'data');
   if (options.clusterDir) await copyCluster(options.clusterDir, dataDir);
-  const child = spawnProduct({
+  const child = spawnProduct(options.args ?? [], {
     ...ownEnv(),
     SALLYPORT_ENV_FILE: '',
     PORT: String(await randomFreePort()),
     METRICS_PORT: String(await randomFreePort()),
+    TASKS_PORT: String(await randomFreePort()),
     SALLYPORT_DATA_DIR: dataDir,
     RATE_LIMIT_PROFILE: 'load',
     // Each hashing process computes one hash at start (a quarter of a second); few tests need two processes.

@@ -23,6 +23,11 @@ export const serverSettings = defineSettings({
     schema: wholeNumber(9464, 0, 65_535),
     use: 'Port that serves /metrics: of one process, or, under a supervisor, of all its processes.',
   },
+  tasksPort: {
+    env: 'TASKS_PORT',
+    schema: wholeNumber(8000, 0, 65_535),
+    use: 'Port of the tasks API, the example service of `npm start -- --with tasks`.',
+  },
   apiCopies: {
     env: 'API_COPIES',
     schema: wholeNumber(1, 0, 64),
