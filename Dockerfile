@@ -24,6 +24,7 @@ COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/product
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/postgres
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/redis
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/grafana
+COPY --from=build --chown=nonroot:nonroot /empty /run/tasks-secrets
 USER nonroot
 EXPOSE 3000 9464
 # For `api`, the default role.

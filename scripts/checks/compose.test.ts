@@ -43,8 +43,9 @@ describe('docker-compose.yml', () => {
       Object.entries(compose.services[name]?.depends_on ?? {}).map(([on, { condition }]) => [on, condition]),
     );
 
-  test('docker-compose.yml has a migration, two APIs behind a load balancer, two workers, stores and telemetry', () => {
-    const expected = 'api collector grafana loki migrate nginx postgres prometheus redis secrets tempo worker';
+  test('docker-compose.yml has a migration, two APIs behind a load balancer, two workers, stores, telemetry and the tasks API', () => {
+    const expected =
+      'api collector grafana loki migrate nginx postgres prometheus redis secrets tasks tasks-setup tempo worker';
     expect(Object.keys(compose.services).sort()).toEqual(expected.split(' '));
     expect([compose.services.api?.deploy?.replicas, compose.services.worker?.deploy?.replicas]).toEqual([2, 2]);
     expect(readFileSync(join(root, 'deploy/nginx/upstream.conf'), 'utf8')).toContain('server api:3000 resolve');
@@ -83,7 +84,7 @@ describe('docker-compose.yml', () => {
       expect(Number.parseInt(stop_grace_period, 10)).toBeGreaterThan(longest);
   });
 
-  test.each(services.filter(([, { image }]) => image !== 'sallyport:local'))(
+  test.each(services.filter(([, { image }]) => !image.endsWith(':local')))(
     '%s is pinned to a version',
     (_name, { image }) => {
       expect(image).toMatch(/^[a-z./-]+:v?\d+\.\d+(?:\.\d+)?$/);
@@ -127,11 +128,14 @@ describe('docker-compose.yml', () => {
       'migrate product-secrets',
       'api product-secrets',
       'worker product-secrets',
+      'tasks-setup product-secrets',
+      'tasks-setup tasks-secrets',
+      'tasks tasks-secrets',
       'grafana grafana-secrets',
     ]);
     // A new volume takes the owner of the image's folder at its mount point.
     const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
-    for (const volume of compose.services.secrets?.volumes ?? [])
+    for (const volume of [...(compose.services.secrets?.volumes ?? []), 'tasks-secrets:/run/tasks-secrets'])
       expect(image).toContain(`COPY --from=build --chown=nonroot:nonroot /empty ${volume.split(':')[1]}\n`);
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -184,7 +188,7 @@ describe('docker-compose.yml', () => {
 
   test('high-water marks are in one volume, which every process of ours that keeps them mounts', () => {
     const holders = ours.filter(([, { volumes = [] }]) => volumes.includes('state:/var/lib/sallyport'));
-    expect(holders.map(([name]) => name)).toEqual(['migrate', 'api', 'worker']);
+    expect(holders.map(([name]) => name)).toEqual(['migrate', 'api', 'worker', 'tasks-setup']);
   });
 });
 
