@@ -12,7 +12,11 @@ const ROOT = resolve(import.meta.dirname, '../..');
 let product: Product;
 beforeAll(async () => {
   // Rate limits stay as a reader has them.
-  product = await startProduct({ clusterDir: inject('clusterDir'), env: { RATE_LIMIT_PROFILE: 'default' } });
+  product = await startProduct({
+    clusterDir: inject('clusterDir'),
+    args: ['--with', 'tasks'],
+    env: { RATE_LIMIT_PROFILE: 'default' },
+  });
 });
 afterAll(() => product?.dispose());
 
@@ -46,6 +50,7 @@ test('the README tour runs as printed', { timeout: 180_000 }, async ({ signal })
   expect(blocks.length).toBeGreaterThanOrEqual(4);
   const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir }, signal);
   expect(output).toContain('the same token');
+  expect(output).toMatch(/^4\. own tasks +take the tour\n5\. another's +403 user_mismatch$/m);
   expect(output).toMatch(/^revoked$/m);
   expect(output).toMatch(/^active$/m);
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
