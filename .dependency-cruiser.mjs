@@ -171,6 +171,12 @@ export default {
       { path: '^sdks/' },
       'A second implementation that shares code with the first checks nothing.',
     ),
+    rule(
+      'an example service imports a verifier package, and nothing else of this repository',
+      { path: '^examples/(tasks-[^/]+)/' },
+      { path: '^[a-z-]+/', pathNot: '^(examples/$1/|sdks/typescript/src/|node_modules/)' },
+      'Services elsewhere have only the package.',
+    ),
     ...moduleOrder,
   ],
   options: {

@@ -119,6 +119,7 @@ const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
       'chaos',
       'load-tests',
       'sdks',
+      'examples',
     ],
   ],
   catalogue: ['node', ['scripts/catalog/main.ts', '--check']],

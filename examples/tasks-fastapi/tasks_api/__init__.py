@@ -1,0 +1,1 @@
+"""The tasks API: each user reads and writes only their own tasks."""
