@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-export type Task = {
+type Task = {
   readonly id: string;
   readonly user_id: string;
   readonly title: string;
