@@ -216,6 +216,7 @@ export function createApp(options: AppOptions): App {
       oauth,
       sent: sent.kind === 'malformed' ? 'none' : sent.kind,
       resourceMetadata: options.resourceMetadata,
+      hasMessage: request.url.startsWith('/api/auth/'),
     });
     const page = problemPage(error, request);
     // Serialised here, because the route's schemas describe successful responses only.

@@ -15,6 +15,7 @@ import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { agentsRoutes } from './routes/agents.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { clientRoutes } from './routes/better-auth-client.ts';
 import { complianceRoutes } from './routes/compliance.ts';
 import { consentsRoutes } from './routes/consents.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -84,6 +85,7 @@ export function createServer(
   keysRoutes(routes, ports);
   apiKeysRoutes(routes, ports);
   identityRoutes(routes, ports);
+  clientRoutes(routes, ports);
   factorsRoutes(routes, ports);
   accountsRoutes(routes, ports);
   socialRoutes(routes, ports);

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createApp } from '#services/api/app.ts';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
+import { clientRoutes } from '#services/api/routes/better-auth-client.ts';
 import { factorsRoutes } from '#services/api/routes/factors.ts';
 import { identityRoutes } from '#services/api/routes/identity.ts';
 import { csrfPasses } from '#services/domain/identity/sessions/csrf.ts';
@@ -41,6 +42,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
   });
   const routes = { app: app.fastify, callers, bound: app.bound };
   identityRoutes(routes, deps);
+  clientRoutes(routes, deps);
   factorsRoutes(routes, deps);
   await app.fastify.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.fastify.server.address() as AddressInfo;

@@ -22,6 +22,7 @@ const OF_ONES_OWN = [
   'deleteOwnUser',
   'deleteUserAlias',
   'enrolTotp',
+  'generateBackupCodes',
   'linkSocial',
   'preparePasskey',
   'registerPasskey',

@@ -109,7 +109,9 @@ describe('the route table is the contract', () => {
     const foreign = [
       '/api/auth/ok',
       '/api/auth/error',
-      '/api/auth/list-sessions',
+      '/api/auth/update-session',
+      '/api/auth/two-factor/send-otp',
+      '/api/auth/two-factor/get-totp-uri',
       '/api/auth/token',
       '/api/auth/update-user',
       '/api/auth/change-password',

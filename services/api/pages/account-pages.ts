@@ -130,6 +130,8 @@ type MailLinkPage = {
   /** Whether a verification needs the password of the account, or a new one. */
   readonly needsPassword?: boolean;
   readonly problem?: Said | undefined;
+  /** Page of an application to which the browser goes once the code is redeemed. */
+  readonly goesTo?: string | undefined;
 };
 
 function passwordOf(link: MailLink, { needsPassword }: MailLinkPage, texts: Texts): Html | null {
@@ -168,7 +170,7 @@ export const mailLinkPage =
       title: texts[title],
       inlineScript: PAGE_SCRIPT,
       body: html`${alertOf(asked.problem, look)}
-<form method="post" action="${action}">${hidden('form_token', asked.formToken)}${codeField(asked.token, texts)}${passwordOf(link, asked, texts)}
+<form method="post" action="${action}">${hidden('form_token', asked.formToken)}${asked.goesTo === undefined ? null : hidden('callback_url', asked.goesTo)}${codeField(asked.token, texts)}${passwordOf(link, asked, texts)}
 <button type="submit">${texts[button]}</button></form>${link === 'unlock' ? askUnlock(asked.formToken, texts) : null}${another === undefined ? null : anotherMail(another, texts)}`,
     };
   };

@@ -29,6 +29,7 @@ import {
   showResendVerificationEndpoint,
   showSignUpEndpoint,
 } from '#services/domain/oauth/account-pages-contract.ts';
+import { returnPage } from '#services/domain/identity/social/return-address.ts';
 import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
@@ -169,34 +170,55 @@ async function sendAskMail(
   return showMailSent(ports, request, { text: mail.text, email, next }, mail.action);
 }
 
-type Shown = { readonly token: string; readonly error?: AppError; readonly problem?: Said };
+type Shown = {
+  readonly token: string;
+  readonly error?: AppError;
+  readonly problem?: Said;
+  /** Where the browser goes once the code is redeemed; an allowed address. */
+  readonly goesTo?: string | undefined;
+};
+
+/** The page of an application that a link or form names, which anyone can write; undefined if it is not allowed. */
+function allowedPage(ports: AccountPagesPorts, asked: unknown): string | undefined {
+  try {
+    return typeof asked === 'string' ? returnPage(ports.auth.browser, ports.mailer.publicUrl, asked) : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** The page of a mailed link. An invalid code is not kept; a missing password is asked for, which is no problem yet. */
 function showMailLink(ports: AccountPagesPorts, request: FastifyRequest, link: MailLink, shown: Shown): Answer {
   const { token: formToken, setCookie } = tieForm(ports, request);
-  const { error } = shown;
+  const { error, goesTo } = shown;
   const isFirstAsked = error?.code === passwordRequired.definition.code;
   const problem = shown.problem ?? (error === undefined || isFirstAsked ? undefined : saidOf(error));
   const token = error?.code === codeInvalid.definition.code ? '' : shown.token;
-  const page = mailLinkPage(link, { formToken, token, needsPassword: token !== '', problem });
+  const page = mailLinkPage(link, { formToken, token, needsPassword: token !== '', problem, goesTo });
   const refused = shown.problem === undefined ? 200 : 400;
-  return showPage(isFirstAsked ? 200 : (error?.definition.status ?? refused), page, { setCookie });
+  // The answer to the form redirects there.
+  const formTargets = goesTo === undefined ? [] : [new URL(goesTo).origin];
+  return showPage(isFirstAsked ? 200 : (error?.definition.status ?? refused), page, { setCookie, formTargets });
 }
 
 /** Redeems the code of a mailed link. @param redeem returns `Set-Cookie` lines, if any */
 function sendMailLink(
   ports: AccountPagesPorts,
   link: MailLink,
-  body: { readonly form_token: string; readonly token: string },
+  body: { readonly form_token: string; readonly token: string; readonly callback_url?: string | undefined },
   request: FastifyRequest,
   redeem: (token: string) => Promise<readonly string[]>,
 ): Promise<Answer> | Answer {
   if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
   // A code that was pasted may have spaces around it.
   const token = body.token.trim();
+  const goesTo = allowedPage(ports, body.callback_url);
   return orAgain(
-    async () => showPage(200, mailLinkDonePage(link), { setCookie: await redeem(token) }),
-    (error) => showMailLink(ports, request, link, { token, error }),
+    async () => {
+      const setCookie = await redeem(token);
+      return goesTo === undefined ? showPage(200, mailLinkDonePage(link), { setCookie }) : goTo(goesTo, setCookie);
+    },
+    (error) => showMailLink(ports, request, link, { token, error, goesTo }),
   );
 }
 
@@ -218,12 +240,14 @@ export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPort
     bind(routes, send, ({ body }, caller, request) => asPage(() => sendAskMail(ports, mail, body, caller, request)));
   }
   for (const [endpoint, link] of [
-    [verifyEmailPageEndpoint, 'verify'],
     [resetPasswordPageEndpoint, 'reset'],
     [unlockPageEndpoint, 'unlock'],
     [acceptInvitationPageEndpoint, 'invitation'],
   ] as const)
     bind(routes, endpoint, (_input, _caller, request) => showMailLink(ports, request, link, { token: '' }));
+  bind(routes, verifyEmailPageEndpoint, ({ query }, _caller, request) =>
+    showMailLink(ports, request, 'verify', { token: '', goesTo: allowedPage(ports, query.callbackURL) }),
+  );
   bind(routes, sendVerifyEmailEndpoint, ({ body }, caller, request) =>
     asPage(async () =>
       sendMailLink(ports, 'verify', body, request, async (token) => {

@@ -26,21 +26,38 @@ import { acceptInvitation, resetPassword } from '#services/domain/identity/accou
 import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
 import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
 import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
+import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';
+import { returnPage } from '#services/domain/identity/social/return-address.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
+const DONE = { status: true } as const;
+/** The words of Better Auth, which applications show. */
+const MAIL_ASKED = { ...DONE, message: 'If this email exists in our system, check your email for the reset link' };
+
 /** Accounts: email verification, password, profile, deletion. */
 export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
+  /** The address of a page of an application, if it is on our origin or a listed one. Throws `callback_refused`. */
+  const pageOf = (asked: string | undefined): string | undefined =>
+    returnPage(deps.auth.browser, deps.mailer.publicUrl, asked);
   bind(routes, verifyEmailEndpoint, ({ body }, caller, { headers, signal }) =>
     verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller),
   );
-  bind(routes, sendVerificationEmailEndpoint, (input, caller) => sendVerificationEmail(deps, input.body, caller));
-  bind(routes, requestPasswordResetEndpoint, (input, caller) => requestPasswordReset(deps, input.body, caller));
-  bind(routes, resetPasswordEndpoint, ({ body }, caller, { signal }) => {
+  bind(routes, sendVerificationEmailEndpoint, async ({ body: { email, callbackURL } }, caller) => {
+    await sendVerificationEmail(deps, { email, page: pageOf(callbackURL) }, caller);
+    return MAIL_ASKED;
+  });
+  bind(routes, requestPasswordResetEndpoint, async ({ body: { email, redirectTo } }, caller) => {
+    await requestPasswordReset(deps, { email, page: pageOf(redirectTo) }, caller);
+    return MAIL_ASKED;
+  });
+  bind(routes, resetPasswordEndpoint, async ({ body }, caller, { signal }) => {
     const newPassword = 'new_password' in body ? body.new_password : body.newPassword;
-    return resetPassword(deps, { token: body.token, newPassword, signal }, caller);
+    await resetPassword(deps, { token: body.token, newPassword, signal }, caller);
+    return DONE;
   });
   bind(routes, requestUnlockEndpoint, (input, caller) => requestUnlock(deps, input.body, caller));
   bind(routes, unlockAccountEndpoint, async ({ body }, caller, { headers }) => {
@@ -55,16 +72,26 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
       'new_password' in body ? [body.current_password, body.new_password] : [body.currentPassword, body.newPassword];
     const input = { currentPassword, newPassword, cookie: headers.cookie, signal };
     const login = await changePassword(deps, input, caller);
-    return answer(200, login.body, { 'set-cookie': login.setCookie });
+    return answer(200, clientSignIn(login), { 'set-cookie': login.setCookie });
   });
   bind(routes, readOwnUserEndpoint, (input, caller) => readProfile(deps, input.body, caller));
-  for (const endpoint of [updateUserEndpoint, updateUserAliasEndpoint])
-    bind(routes, endpoint, (input, caller) => updateProfile(deps, input.body, caller));
-  bind(routes, changeEmailEndpoint, ({ body }, caller) =>
-    changeEmail(deps, { newEmail: 'new_email' in body ? body.new_email : body.newEmail }, caller),
+  bind(routes, updateUserEndpoint, (input, caller) => updateProfile(deps, input.body, caller));
+  bind(routes, updateUserAliasEndpoint, async (input, caller) => ({
+    ...DONE,
+    ...(await updateProfile(deps, input.body, caller)),
+  }));
+  bind(routes, changeEmailEndpoint, async ({ body }, caller) => {
+    const asked =
+      'new_email' in body ? { newEmail: body.new_email } : { newEmail: body.newEmail, page: pageOf(body.callbackURL) };
+    await changeEmail(deps, asked, caller);
+    return DONE;
+  });
+  bind(routes, deleteOwnUserEndpoint, async (input, caller) =>
+    answer(200, await deleteAccount(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
   );
-  for (const endpoint of [deleteOwnUserEndpoint, deleteUserAliasEndpoint])
-    bind(routes, endpoint, async (input, caller) =>
-      answer(200, await deleteAccount(deps, input.body, caller), { 'set-cookie': clearedCookies(deps) }),
-    );
+  bind(routes, deleteUserAliasEndpoint, async ({ body }, caller, { headers, signal }) => {
+    await verifySentPassword(deps, { password: body?.password, cookie: headers.cookie, signal }, caller);
+    const deleted = { ...(await deleteAccount(deps, {}, caller)), message: 'User deleted' };
+    return answer(200, deleted, { 'set-cookie': clearedCookies(deps) });
+  });
 }

@@ -1,3 +1,4 @@
+import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
 import {
@@ -24,6 +25,7 @@ import { removePasskey, removeTotpFactor } from '#services/domain/identity/facto
 import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
 import { askForPasskey, signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { stepUp } from '#services/domain/identity/factors/step-up.ts';
+import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
 import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
 import type { SignInAnswer } from '#services/domain/identity/sessions/open-session.ts';
 import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
@@ -46,14 +48,22 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
   bind(routes, listFactorsEndpoint, (_input, caller) => listFactors(deps, caller));
   bind(routes, enrolTotpEndpoint, async ({ body }, caller, { headers, signal }) => {
     const { totpUri, recoveryCodes } = await enrolTotp(deps, { ...body, cookie: headers.cookie, signal }, caller);
-    return { totp_uri: totpUri, recovery_codes: recoveryCodes };
+    return {
+      method: 'totp',
+      totpURI: totpUri,
+      backupCodes: recoveryCodes,
+      totp_uri: totpUri,
+      recovery_codes: recoveryCodes,
+    };
   });
   bind(routes, confirmTotpEndpoint, async ({ body }, caller, { headers, signal }) =>
     opened(await confirmTotpEnrolment(deps, { ...body, cookie: headers.cookie, signal }, caller)),
   );
-  bind(routes, removeTotpEndpoint, async (_input, caller, { headers, signal }) =>
-    opened(await removeTotpFactor(deps, { cookie: headers.cookie, signal }, caller)),
-  );
+  bind(routes, removeTotpEndpoint, async ({ body }, caller, { headers, signal }) => {
+    await verifySentPassword(deps, { password: body?.password, cookie: headers.cookie, signal }, caller);
+    const made = await removeTotpFactor(deps, { cookie: headers.cookie, signal }, caller);
+    return answer(200, { ...clientSignIn(made), status: true }, { 'set-cookie': made.setCookie });
+  });
   bind(routes, renewRecoveryCodesEndpoint, async (_input, caller) => {
     const { recoveryCodes } = await renewRecoveryCodes(deps, {}, caller);
     return { recovery_codes: recoveryCodes };

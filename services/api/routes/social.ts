@@ -25,7 +25,8 @@ import { type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts'
 
 export type SocialRoutesDeps = SignInPagesPorts & MailPorts;
 
-const begun = ({ url, setCookie }: StartedSocial): Answer => answer(200, { url }, { 'set-cookie': setCookie });
+const begun = ({ url, setCookie }: StartedSocial, isFollowed = false): Answer =>
+  answer(200, { url, redirect: !isFollowed }, { 'set-cookie': setCookie });
 
 /**
  * Path at which a browser that returns from a provider continues if it is not signed in yet: one of our pages, because a
@@ -44,12 +45,12 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void
   bind(routes, signInSocialEndpoint, async ({ body }, caller, { headers }) => {
     assertOwnPage(deps, headers);
     const input = { provider: body.provider, callbackUrl: body.callbackURL, cookie: headers.cookie };
-    return begun(await startSocialSignIn(deps, input, caller));
+    return begun(await startSocialSignIn(deps, input, caller), body.disableRedirect);
   });
   bind(routes, linkSocialEndpoint, async ({ body }, caller, { headers }) => {
     const linkUserId = ownAccount(caller).userId;
     const input = { provider: body.provider, callbackUrl: body.callbackURL, linkUserId, cookie: headers.cookie };
-    return begun(await startSocialSignIn(deps, input, caller));
+    return begun(await startSocialSignIn(deps, input, caller), body.disableRedirect);
   });
   bind(routes, socialCallbackEndpoint, async ({ params, query }, caller, request) => {
     // An error response of the provider carries no authorization code, whatever other parameters it has.
@@ -75,6 +76,9 @@ export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void
     const query = new URLSearchParams(given as [string, string][]);
     return answer(303, null, { location: `/api/auth/callback/${provider}?${query}` });
   });
-  bind(routes, listAccountsEndpoint, (input, caller) => listLinkedAccounts(deps, input, caller));
-  bind(routes, unlinkAccountEndpoint, ({ body }, caller) => unlinkAccount(deps, body, caller));
+  bind(routes, listAccountsEndpoint, async (_input, caller) => (await listLinkedAccounts(deps, {}, caller)).accounts);
+  bind(routes, unlinkAccountEndpoint, async ({ body }, caller) => {
+    await unlinkAccount(deps, 'providerId' in body ? body : { id: body.accountId }, caller);
+    return { status: true };
+  });
 }

@@ -129,32 +129,3 @@ export const readSessionEndpoint = defineEndpoint({
   responses: { 200: sessionAnswer },
   errors: [unauthenticated, storeUnavailable],
 });
-
-/** Better Auth's clients send these; they are accepted and ignored. */
-const unread = { callbackURL: z.string().max(2_048).optional(), rememberMe: z.boolean().optional() };
-const flag = z.string().max(8).optional();
-
-/** The same endpoints under Better Auth's names. */
-export const signUpEmailEndpoint = defineEndpoint({
-  ...signUpEndpoint,
-  body: signUpBody.extend({ ...unread, image: z.string().max(2_048).nullable().optional() }),
-  path: '/api/auth/sign-up/email',
-  operation: 'signUpEmail',
-});
-export const signInEmailEndpoint = defineEndpoint({
-  ...signInEndpoint,
-  body: signInBody.extend(unread),
-  path: '/api/auth/sign-in/email',
-  operation: 'signInEmail',
-});
-export const signOutAliasEndpoint = defineEndpoint({
-  ...signOutEndpoint,
-  path: '/api/auth/sign-out',
-  operation: 'signOutAlias',
-});
-export const getSessionEndpoint = defineEndpoint({
-  ...readSessionEndpoint,
-  query: z.strictObject({ disableCookieCache: flag, disableRefresh: flag }),
-  path: '/api/auth/get-session',
-  operation: 'getSession',
-});

@@ -94,7 +94,14 @@ export const sendVerifyEmailEndpoint = defineEndpoint({
   path: '/account/verify-email',
   operation: 'sendVerifyEmail',
   summary: 'Submit the page of a verification link',
-  body: z.strictObject({ form_token: formToken, token, password: passwordShape.optional() }),
+  body: z.strictObject({
+    form_token: formToken,
+    token,
+    password: passwordShape.optional(),
+    /** Page of an application to which the browser goes afterwards; any other address is left out. */
+    callback_url: z.string().max(2_048).optional(),
+  }),
+  responses: { ...sent.responses, 303: null },
   errors: [...verifyEmailEndpoint.errors, stateRewound],
 });
 

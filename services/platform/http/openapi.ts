@@ -33,6 +33,10 @@ const problem = {
     status: { type: 'integer' },
     detail: { type: 'string' },
     fix: { type: 'string' },
+    message: {
+      type: 'string',
+      description: 'Under /api/auth: the text for the user, as Better Auth’s client reads it.',
+    },
     code: { type: 'string', description: 'Stable code of the error; programs branch on it.' },
     retryable: { type: 'boolean' },
     trace_id: { type: 'string', pattern: '^[0-9a-f]{32}$' },

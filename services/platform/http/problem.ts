@@ -14,6 +14,8 @@ export type ErrorAnswerContext = {
   readonly sent: 'none' | 'bearer' | 'dpop' | 'basic';
   /** URL of the resource metadata (RFC 9728 §5.1), for Bearer challenges. */
   readonly resourceMetadata?: string | undefined;
+  /** True under `/api/auth`: Better Auth's client shows the member `message`. */
+  readonly hasMessage?: boolean;
 };
 
 /** Algorithms of DPoP proofs (RFC 9449 §7.1). */
@@ -69,6 +71,7 @@ export function errorAnswer(error: AppError, context: ErrorAnswerContext): Error
       status,
       ...(options.detail ? { detail: options.detail } : {}),
       fix: definition.fix,
+      ...(context.hasMessage ? { message: options.detail ?? definition.title } : {}),
       ...extras,
     },
   };

@@ -8,9 +8,11 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { emailShape, nameShape, passwordShape, signInEndpoint, userShape } from '../contract.ts';
+import { clientSignInShape, done, returnTo } from '../better-auth-client/client-shapes.ts';
+import { emailShape, nameShape, passwordShape, userShape } from '../contract.ts';
 import { emailTaken, hashingBusy, lastAdmin, loginLocked } from '../errors.ts';
 import { passwordErrors } from '../passwords/password-errors.ts';
+import { callbackRefused } from '../social/social-errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 
 const TAG = 'Accounts';
@@ -23,7 +25,8 @@ const image = z
   .nullable();
 
 const statusOf = <const S extends string>(status: S) => z.object({ status: z.literal(status) });
-const mailAsked = statusOf('mail_sent_if_known');
+/** As Better Auth's client expects it. */
+const mailAsked = done.extend({ message: z.string() });
 const ownAccount = { accepts: ['session', 'bearer'] } as const;
 const freshOwnAccount = { ...ownAccount, stepUp: true } as const;
 const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable] as const;
@@ -59,9 +62,10 @@ export const sendVerificationEmailEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ email: emailShape }),
+  /** `callbackURL`: where the browser goes once the address is verified. */
+  body: z.strictObject({ email: emailShape, callbackURL: returnTo.optional() }),
   responses: { 200: mailAsked },
-  errors: [requestInvalid, storeUnavailable],
+  errors: [requestInvalid, callbackRefused, storeUnavailable],
 });
 
 export const requestPasswordResetEndpoint = defineEndpoint({
@@ -72,9 +76,10 @@ export const requestPasswordResetEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  body: z.strictObject({ email: emailShape }),
+  /** `redirectTo`: page of an application that asks for the new password; the mail leads there, with `?token=`. */
+  body: z.strictObject({ email: emailShape, redirectTo: returnTo.optional() }),
   responses: { 200: mailAsked },
-  errors: [requestInvalid, storeUnavailable],
+  errors: [requestInvalid, callbackRefused, storeUnavailable],
 });
 
 export const resetPasswordEndpoint = defineEndpoint({
@@ -89,7 +94,7 @@ export const resetPasswordEndpoint = defineEndpoint({
     z.strictObject({ token, new_password: passwordShape }),
     z.strictObject({ token, newPassword: passwordShape }),
   ]),
-  responses: { 200: statusOf('password_reset') },
+  responses: { 200: done },
   errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable],
 });
 
@@ -98,6 +103,9 @@ export const requestUnlockEndpoint = defineEndpoint({
   path: '/api/auth/request-unlock',
   operation: 'requestUnlock',
   summary: 'Request an unlock mail after wrong passwords; the response is the same for every address',
+  body: z.strictObject({ email: emailShape }),
+  responses: { 200: statusOf('mail_sent_if_known') },
+  errors: [requestInvalid, storeUnavailable],
 });
 
 export const unlockAccountEndpoint = defineEndpoint({
@@ -126,10 +134,11 @@ export const changePasswordEndpoint = defineEndpoint({
     z.strictObject({
       currentPassword: passwordShape,
       newPassword: passwordShape,
-      revokeOtherSessions: z.literal(true).optional(),
+      /** Accepted and ignored: every session ends. */
+      revokeOtherSessions: z.boolean().optional(),
     }),
   ]),
-  responses: { 200: signInEndpoint.responses[200] as z.ZodType },
+  responses: { 200: clientSignInShape },
   errors: [...ownErrors, stepUpRequired, currentPasswordWrong, loginLocked, ...passwordErrors, hashingBusy],
 });
 
@@ -164,9 +173,12 @@ export const changeEmailEndpoint = defineEndpoint({
   tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
-  body: z.union([z.strictObject({ new_email: emailShape }), z.strictObject({ newEmail: emailShape })]),
-  responses: { 200: statusOf('verification_sent') },
-  errors: [...ownErrors, stepUpRequired],
+  body: z.union([
+    z.strictObject({ new_email: emailShape }),
+    z.strictObject({ newEmail: emailShape, callbackURL: returnTo.optional() }),
+  ]),
+  responses: { 200: done },
+  errors: [...ownErrors, callbackRefused, stepUpRequired],
 });
 
 export const deleteOwnUserEndpoint = defineEndpoint({
@@ -189,12 +201,17 @@ export const updateUserAliasEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/update-user',
   operation: 'updateUserAlias',
+  responses: { 200: done.extend({ user: userShape }) },
 });
 export const deleteUserAliasEndpoint = defineEndpoint({
   ...deleteOwnUserEndpoint,
   method: 'POST',
   path: '/api/auth/delete-user',
   operation: 'deleteUserAlias',
+  /** A password that is sent must be right; `callbackURL` has no effect, because no mail confirms a deletion. */
+  body: z.strictObject({ password: passwordShape.optional(), callbackURL: returnTo.optional() }),
+  responses: { 200: z.object({ success: z.literal(true), message: z.string() }) },
+  errors: [...deleteOwnUserEndpoint.errors, currentPasswordWrong, loginLocked, hashingBusy],
 });
 
 /** Accepts query parameters that mail programs add to links. */

@@ -11,13 +11,14 @@ import { lockOwnSession } from './lock-own-session.ts';
  */
 export async function changeEmail(
   ports: Pick<Ports, 'transact'> & MailPorts,
-  { newEmail }: { readonly newEmail: string },
+  { newEmail, page }: { readonly newEmail: string; readonly page?: string | undefined },
   caller: Caller,
 ): Promise<{ readonly status: 'verification_sent' }> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller);
     const { userId, tokenEpoch: userEpoch } = await lockOwnSession(tx, caller);
-    await queueMail(tx, ports, { template: 'change_email', to: normaliseEmail(newEmail), userId, userEpoch }, caller);
+    const to = normaliseEmail(newEmail);
+    await queueMail(tx, ports, { template: 'change_email', to, userId, userEpoch, page }, caller);
   });
   return { status: 'verification_sent' };
 }

@@ -8,6 +8,7 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../accounts/account-errors.ts';
+import { clientSignInShape, done } from '../better-auth-client/client-shapes.ts';
 import { signInShape } from '../contract.ts';
 import { hashingBusy, loginLocked } from '../errors.ts';
 import {
@@ -102,8 +103,18 @@ export const enrolTotpEndpoint = defineEndpoint({
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
-  body: z.strictObject({ password }),
-  responses: { 200: z.object({ totp_uri: z.string(), recovery_codes: recoveryCodes }) },
+  // Better Auth's client sends the others; every installation has one issuer.
+  body: z.strictObject({ password, method: z.literal('totp').optional(), issuer: z.string().max(64).optional() }),
+  /** The members of Better Auth (`totpURI`, `backupCodes`) say the same as ours. */
+  responses: {
+    200: z.object({
+      method: z.literal('totp'),
+      totpURI: z.string(),
+      backupCodes: recoveryCodes,
+      totp_uri: z.string(),
+      recovery_codes: recoveryCodes,
+    }),
+  },
   errors: [...freshErrors, currentPasswordWrong, factorConflict, loginLocked, hashingBusy],
 });
 
@@ -128,10 +139,11 @@ export const removeTotpEndpoint = defineEndpoint({
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
-  body: z.strictObject({}),
+  /** A password that is sent must be right. */
+  body: z.strictObject({ password: password.optional() }),
   bodyOptional: true,
-  responses: { 200: signInShape },
-  errors: [...freshErrors, factorConflict],
+  responses: { 200: clientSignInShape.extend(done.shape) },
+  errors: [...freshErrors, factorConflict, currentPasswordWrong, loginLocked, hashingBusy],
 });
 
 export const renewRecoveryCodesEndpoint = defineEndpoint({

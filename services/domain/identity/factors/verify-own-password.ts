@@ -7,12 +7,26 @@ import { isHashable } from '../passwords/password-policy.ts';
 import { countSignInFailure } from '../sign-in/count-sign-in-failure.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { admitSignIn } from '../sign-in/sign-in-guard.ts';
+import { ownSession } from './own-session.ts';
 
 export type OwnPassword = {
   readonly password: string;
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 };
+
+/**
+ * Verifies the caller's password if the request has one. Throws as `verifyOwnPassword`.
+ */
+export async function verifySentPassword(
+  ports: SignInPorts,
+  { password, ...request }: Omit<OwnPassword, 'password'> & { readonly password?: string | undefined },
+  caller: Caller,
+): Promise<void> {
+  if (password === undefined) return;
+  const { userId } = await ownSession(ports, caller);
+  await verifyOwnPassword(ports, userId, { password, ...request }, caller);
+}
 
 export type VerifiedAccount = AccountRow & { readonly digest: string };
 

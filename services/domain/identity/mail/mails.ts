@@ -26,11 +26,15 @@ import type { Letter } from './render-mail.ts';
 /** What a pending sign-up carries until its address is verified. */
 export type PendingSignUp = { readonly name: string };
 
+/** `page`: where the browser goes once the address is verified; an address on an allowed origin. */
+type Landing = { readonly page?: string | undefined };
+
 /** A mail request: template, recipient and data. `to` is in its stored form (`normaliseEmail`). */
 export type MailRequest =
-  | ({ readonly template: 'sign_up'; readonly to: string } & PendingSignUp)
-  | { readonly template: 'verify_email'; readonly to: string }
-  | { readonly template: 'reset_password'; readonly to: string }
+  | ({ readonly template: 'sign_up'; readonly to: string } & PendingSignUp & Landing)
+  | ({ readonly template: 'verify_email'; readonly to: string } & Landing)
+  /** `page`: the page of an application that asks for the new password; ours without it. */
+  | { readonly template: 'reset_password'; readonly to: string; readonly page?: string | undefined }
   /** `counter`: key of the account's failure counter across all networks. */
   | {
       readonly template: 'unlock_account';
@@ -48,7 +52,12 @@ export type MailRequest =
    * `userEpoch`: epoch of the requesting user, read in the transaction of the request; the mail is sent only while it
    * is unchanged.
    */
-  | { readonly template: 'change_email'; readonly to: string; readonly userId: string; readonly userEpoch: number }
+  | ({
+      readonly template: 'change_email';
+      readonly to: string;
+      readonly userId: string;
+      readonly userEpoch: number;
+    } & Landing)
   | { readonly template: 'password_changed'; readonly to: string }
   | { readonly template: 'factors_reset'; readonly to: string }
   | { readonly template: 'email_changed'; readonly to: string }
@@ -88,13 +97,13 @@ async function codeFor(
 async function signUpLetter(
   tx: Tx,
   ports: WritePorts,
-  { id, to: email, publicUrl: url }: Pick<StoredMail, 'id' | 'to' | 'publicUrl'>,
+  { id, to: email, publicUrl: url, page }: Pick<StoredMail, 'id' | 'to' | 'publicUrl'> & Landing,
   carries: PendingSignUp,
 ): Promise<Letter | null> {
   const lifeSeconds = CODE_SECONDS.sign_up;
   const sent = { id, purpose: 'sign_up', userId: null, userEpoch: null, email, lifeSeconds, carries } as const;
   const code = await issueCode(tx, ports, sent);
-  return code === null ? null : verifyLetter({ url, code, lifeSeconds });
+  return code === null ? null : verifyLetter({ url, code, lifeSeconds, page });
 }
 
 async function resetMail(
@@ -103,12 +112,13 @@ async function resetMail(
   mail: StoredMail,
   account: AccountRow,
   about: Pick<Letter, 'subject' | 'paragraphs'>,
+  page?: string,
 ): Promise<Letter | null> {
   const { isDisabled, passwordChangedAt } = account;
   // A new password ends access by earlier codes: a retried mail must not give it back.
   if (isDisabled || (passwordChangedAt !== null && passwordChangedAt > mail.askedAt)) return null;
   const coded = await codeFor(tx, ports, 'reset_password', mail, account, CODE_SECONDS.reset_password);
-  return coded && resetLetter(coded, about);
+  return coded && resetLetter({ ...coded, page }, about);
 }
 
 /** Writes each mail when it is sent; null sends no mail. */
@@ -124,11 +134,11 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     const pending = await findNewestCode(tx, mail.to, 'sign_up');
     if (pending) return signUpLetter(tx, ports, mail, openCode(ports, pending) as PendingSignUp);
     const coded = account && (await codeFor(tx, ports, 'verify_email', mail, account, CODE_SECONDS.verify_email));
-    return coded ? verifyLetter(coded) : null;
+    return coded ? verifyLetter({ ...coded, page: mail.page }) : null;
   },
   reset_password: async (tx, ports, mail) => {
     const account = await findAccountByEmail(tx, mail.to);
-    return account ? resetMail(tx, ports, mail, account, resetWords(mail.publicUrl)) : null;
+    return account ? resetMail(tx, ports, mail, account, resetWords(mail.publicUrl), mail.page) : null;
   },
   unlock_account: async (tx, ports, mail) => {
     // There is nothing to unlock. The response was sent before, so it does not reveal this.
@@ -161,7 +171,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     const other = await findAccountByEmail(tx, email);
     if (other) return other.id === userId ? null : resetMail(tx, ports, mail, other, knownWords(mail.publicUrl));
     const coded = await codeFor(tx, ports, 'change_email', mail, { ...account, email }, CODE_SECONDS.change_email);
-    return coded && verifyLetter(coded);
+    return coded && verifyLetter({ ...coded, page: mail.page });
   },
   password_changed: async () => passwordChangedLetter,
   factors_reset: async (_tx, _ports, { publicUrl }) => factorsResetLetter(publicUrl),

@@ -6,16 +6,25 @@ export type Letter = {
   readonly paragraphs: readonly string[];
   readonly link?: {
     readonly label: string;
-    /** One of our pages. */
+    /** One of our pages, or the page that an application named. */
     readonly page: string;
     /** Sent in the fragment, which no server, log or `Referer` sees. */
     readonly code: string;
+    /** True for the page of an application that reads the code from `?token=`, as Better Auth's client does. */
+    readonly isInQuery?: boolean;
   };
 };
 
+function addressOf({ page, code, isInQuery = false }: NonNullable<Letter['link']>): string {
+  if (!isInQuery) return `${page}#${code}`;
+  const url = new URL(page);
+  url.searchParams.set('token', code);
+  return url.href;
+}
+
 /** Renders a mail as plain text and as simple HTML without images, external styles or tracking. */
 export function renderMail({ subject, paragraphs, link }: Letter): { subject: string; text: string; html: string } {
-  const url = link && `${link.page}#${link.code}`;
+  const url = link && addressOf(link);
   const text = [...paragraphs, ...(link ? [`${link.label}:\n${url}`] : [])].join('\n\n');
   const lines = [
     ...paragraphs.map((paragraph) => html`<p>${paragraph}</p>\n`),

@@ -10,6 +10,8 @@ export type AuthUser = {
   /** Incremented by every act that ends all sessions. */
   readonly tokenEpoch: number;
   readonly disabledAt: Date | null;
+  /** Whether an authenticator app is confirmed; a trigger keeps it. Absent where it was not read. */
+  readonly twoFactorEnabled?: boolean | null;
 };
 
 export type AuthSession = {

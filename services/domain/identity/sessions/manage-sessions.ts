@@ -1,17 +1,30 @@
 import { sessionsEnded } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { ownerAsking, ownOrUnknown } from '#services/domain/shared/ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
+import { lockUser } from '../accounts/accounts.store.ts';
 import type { LiveSessionView } from '../admin-contract.ts';
 import { sessionUnknown } from '../errors.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
-import { findSessionRow, readSessionsPage, type SessionFilter, type SessionRow } from './sessions.store.ts';
+import {
+  deleteSessions,
+  findSessionRow,
+  lockSessions,
+  readOldestUsed,
+  readSessionsPage,
+  type SessionFilter,
+  type SessionRow,
+} from './sessions.store.ts';
 
 type ListPorts = Pick<Ports, 'sql'> & {
   readonly tokenSettings: { readonly twoFactorIdleSeconds: number };
 };
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
+/** Sessions listed, or ended in one transaction. */
+const AT_ONCE = 100;
+
 type EndPorts = Pick<Ports, 'transact' | 'sql'> & EndSessionPorts;
 
 const sessionView = (row: SessionRow, families: readonly LiveFamily[]): LiveSessionView => ({
@@ -59,6 +72,38 @@ export async function listOwnSessions(
   const { userId, sessionId } = ownerAsking(caller);
   const { items, next } = await listSessions(ports, { ...input, userId });
   return { items: items.map((session) => ({ ...session, current: session.id === sessionId })), next };
+}
+
+/** The caller's newest live sessions, without their token families. */
+export const readOwnSessions = async ({ sql, tokenSettings }: ListPorts, caller: Caller): Promise<SessionRow[]> =>
+  readSessionsPage(sql, { userId: ownerAsking(caller).userId }, [], AT_ONCE, tokenSettings.twoFactorIdleSeconds);
+
+/**
+ * Ends the caller's sessions with their token families and tokens.
+ * @param input.keepsCurrent leaves the session that sent the request
+ */
+export async function endOwnSessions(
+  ports: EndPorts,
+  { keepsCurrent }: { readonly keepsCurrent: boolean },
+  caller: Caller,
+): Promise<void> {
+  const { userId, sessionId } = ownerAsking(caller);
+  const except = keepsCurrent && sessionId !== null ? [sessionId] : [];
+  for (let ended = AT_ONCE; ended === AT_ONCE; ) {
+    ended = await ports.transact(async (tx) => {
+      await setAuditContext(tx, caller, 'ended_by_user');
+      await lockUser(tx, userId);
+      const ids = await readOldestUsed(tx, userId, { except, kept: 0, atOnce: AT_ONCE });
+      await lockSessions(tx, ids);
+      const tokens = await deleteSessions(tx, ids);
+      tx.afterCommit(() => {
+        sessionsEnded.add(tokens.length, { outcome: 'revoked' });
+        ports.announceRevocations();
+        for (const token of tokens) void ports.auth.forget(token);
+      });
+      return ids.length;
+    });
+  }
 }
 
 /**

@@ -26,7 +26,12 @@ export type SessionWithFamily = OpenedSession & {
   readonly family: Pick<CreatedFamily, 'refreshToken' | 'refreshExpiresInSeconds'>;
 };
 
-export type SignInAnswer = { readonly body: SignInView; readonly setCookie: readonly string[] };
+export type SignInAnswer = {
+  readonly body: SignInView;
+  readonly setCookie: readonly string[];
+  /** Whether the account has a confirmed authenticator app. */
+  readonly hasTotp: boolean;
+};
 
 const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
 
@@ -57,6 +62,8 @@ export async function createSessionFamily(
 export type SignInDraft = Pick<SessionWithFamily, 'claims' | 'family'> & {
   readonly body: Omit<SignInView, 'tokens'>;
   readonly setCookie: readonly string[];
+  /** Absent in drafts of earlier releases. */
+  readonly hasTotp?: boolean;
 };
 
 export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignInDraft {
@@ -66,6 +73,7 @@ export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignIn
     claims,
     family: { refreshToken: family.refreshToken, refreshExpiresInSeconds: family.refreshExpiresInSeconds },
     body: liveSessionView(signedIn),
+    hasTotp: signedIn.user.twoFactorEnabled === true,
     setCookie: signedIn.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
   };
 }
@@ -76,7 +84,7 @@ export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignIn
  */
 export async function signDraft(
   ports: SessionTokenPorts,
-  { claims, family, body, setCookie }: SignInDraft,
+  { claims, family, body, setCookie, hasTotp = false }: SignInDraft,
   caller: Caller,
 ): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
@@ -84,7 +92,7 @@ export async function signDraft(
   rememberToken(ports, minted, caller);
   tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
   const tokens = pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
-  return { body: { ...body, tokens }, setCookie };
+  return { body: { ...body, tokens }, setCookie, hasTotp };
 }
 
 /** Drafts and signs in one step. */

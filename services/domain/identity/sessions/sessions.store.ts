@@ -7,12 +7,13 @@ export type SessionRow = {
   readonly userId: string;
   readonly createdAt: string;
   readonly expiresAt: string;
+  readonly updatedAt: string;
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
 };
 
 const COLUMNS = `id, "userId", ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"expiresAt"')} AS "expiresAt",
-  "ipAddress", "userAgent"`;
+  ${placeTime('"updatedAt"')} AS "updatedAt", "ipAddress", "userAgent"`;
 const BEFORE = '("createdAt", id) < ($2::timestamptz, $3::text)';
 const NEWEST = 'ORDER BY "createdAt" DESC, id DESC LIMIT $1';
 

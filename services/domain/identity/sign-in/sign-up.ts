@@ -19,6 +19,8 @@ export type SignUpInput = {
   readonly email: string;
   readonly password: string;
   readonly name?: string | undefined;
+  /** Where the browser goes once the address is verified; an address on an allowed origin. */
+  readonly page?: string | undefined;
   /** The Cookie header: the session it carries ends when the new one begins. */
   readonly cookie?: string | undefined;
   /** A retry with the same key, from the same address and with the same body, gets the same response. */
@@ -61,7 +63,7 @@ export async function signUp(
 async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): Promise<SignInAnswer | SignUpPending> {
   assertMayIssue(ports.revocations);
   const email = normaliseEmail(input.email);
-  const { password, name = '', idempotencyKey: key } = input;
+  const { password, name = '', idempotencyKey: key, page } = input;
   const request = key === undefined ? null : idempotentRequest(ports, caller, key, 'signUp', { email, password, name });
   await assertPasswordAllowed(ports, password, { email, name, caller });
   if (ports.verificationRequired) {
@@ -69,7 +71,7 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
     const asked = { request, status: 200 };
     await ports.transact((tx) =>
       workOnce(tx, ports.random, asked, async () => {
-        await queueMail(tx, ports, { template: 'sign_up', to: email, name }, caller);
+        await queueMail(tx, ports, { template: 'sign_up', to: email, name, page }, caller);
         return {};
       }),
     );
@@ -86,7 +88,7 @@ async function attempt(ports: SignUpPorts, input: SignUpInput, caller: Caller): 
         await setAuditContext(tx, caller, 'sign_up');
         if (replaced) await endSessionIn(tx, ports, replaced.session.id);
         const opened = await ports.auth.signUp({ email, name, digest }, caller.request);
-        await queueMail(tx, ports, { template: 'verify_email', to: email }, caller);
+        await queueMail(tx, ports, { template: 'verify_email', to: email, page }, caller);
         return draftSignIn(ports, await createSessionFamily(tx, ports, opened, caller));
       });
     })

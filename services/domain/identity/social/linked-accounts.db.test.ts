@@ -54,8 +54,10 @@ test('users see their own sign-in methods, oldest first, with the scopes from th
       id: expect.any(String),
       providerId,
       accountId: `${providerId} ${owner.userId}`,
+      userId: owner.userId,
       scopes: ['openid', 'email', 'profile'],
       createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
+      updatedAt: expect.stringMatching(/^\d{4}-.*Z$/),
     })),
   );
   const [plain] = (await listLinkedAccounts(harness.deps, {}, await personWith(['company']))).accounts;

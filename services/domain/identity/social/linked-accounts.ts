@@ -17,16 +17,23 @@ export type LinkedAccountView = {
   readonly id: string;
   readonly providerId: string;
   readonly accountId: string;
+  readonly userId: string;
   readonly scopes: readonly string[];
   readonly createdAt: string;
+  readonly updatedAt: string;
 };
 
-const viewOf = ({ id, providerId, accountId, scope, createdAt }: LinkedAccountRow): LinkedAccountView => ({
+const viewOf = (
+  userId: string,
+  { id, providerId, accountId, scope, createdAt, updatedAt }: LinkedAccountRow,
+): LinkedAccountView => ({
   id,
   providerId,
   accountId,
+  userId,
   scopes: scope === null ? [] : scope.split(/[ ,]/).filter((each) => each !== ''),
   createdAt: createdAt.toISOString(),
+  updatedAt: updatedAt.toISOString(),
 });
 
 /**
@@ -39,8 +46,18 @@ export async function listLinkedAccounts(
   caller: Caller,
 ): Promise<{ readonly accounts: LinkedAccountView[] }> {
   const { userId } = ownAccount(caller);
-  return { accounts: (await listAccounts(sql, userId)).map(viewOf) };
+  return { accounts: (await listAccounts(sql, userId)).map((row) => viewOf(userId, row)) };
 }
+
+/** An account by its provider, and its id there if the caller has several, or by the `id` of the list. */
+export type UnlinkInput =
+  | { readonly providerId: string; readonly accountId?: string | undefined }
+  | { readonly id: string };
+
+const isNamed = (method: LinkedAccountRow, input: UnlinkInput): boolean =>
+  'id' in input
+    ? method.id === input.id
+    : method.providerId === input.providerId && (input.accountId === undefined || method.accountId === input.accountId);
 
 /**
  * Unlinks an account from the caller's; sessions stay.
@@ -48,7 +65,7 @@ export async function listLinkedAccounts(
  */
 export async function unlinkAccount(
   ports: Pick<Ports, 'transact'> & MailPorts,
-  { providerId, accountId }: { readonly providerId: string; readonly accountId?: string | undefined },
+  input: UnlinkInput,
   caller: Caller,
 ): Promise<{ readonly status: 'unlinked' }> {
   const { userId } = ownAccount(caller);
@@ -56,14 +73,12 @@ export async function unlinkAccount(
     await setAuditContext(tx, caller, 'unlink_account');
     const { email: to } = await lockOwnSession(tx, caller);
     const methods = await lockSignInMethods(tx, userId);
-    const found = methods.find(
-      (method) => method.providerId === providerId && (accountId === undefined || method.accountId === accountId),
-    );
+    const found = methods.find((method) => isNamed(method, input));
     // A password can be changed or reset, but not unlinked.
-    if (!found || providerId === 'credential') throw linkedAccountUnknown();
+    if (!found || found.providerId === 'credential') throw linkedAccountUnknown();
     if (methods.length === 1 && !(await hasPasskey(tx, userId))) throw lastWayIn();
     await deleteAccount(tx, found.id, userId);
-    await queueMail(tx, ports, { template: 'account_unlinked', to, provider: providerId }, caller);
+    await queueMail(tx, ports, { template: 'account_unlinked', to, provider: found.providerId }, caller);
   });
   return { status: 'unlinked' };
 }

@@ -21,3 +21,11 @@ export function returnAddress(
   if (!isGood || !(isPath ? url.origin === ownOrigin : trustedOrigins.has(url.origin))) throw callbackRefused();
   return isPath ? asked : url.href;
 }
+
+/** The same as an address, for links in mails; undefined without one. */
+export const returnPage = (
+  browser: Pick<BrowserPolicy, 'trustedOrigins'>,
+  ownOrigin: string,
+  asked: string | undefined,
+): string | undefined =>
+  asked === undefined ? undefined : new URL(returnAddress(browser, ownOrigin, asked), ownOrigin).href;

@@ -8,6 +8,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
+import { done } from '../better-auth-client/client-shapes.ts';
 import { signInShape } from '../contract.ts';
 import { loginLocked, loginRefused } from '../errors.ts';
 import { secondFactorRequired } from '../factors/factors-errors.ts';
@@ -24,8 +25,13 @@ import {
 
 const TAG = 'Users and sessions';
 const provider = z.string().max(32);
-const start = z.strictObject({ provider, callbackURL: z.string().max(2_048).optional() });
-const started = z.object({ url: z.string() });
+const start = z.strictObject({
+  provider,
+  callbackURL: z.string().max(2_048).optional(),
+  /** True if the caller follows `url` itself: Better Auth's client then does not. */
+  disableRedirect: z.boolean().optional(),
+});
+const started = z.object({ url: z.string(), redirect: z.boolean() });
 const startErrors = [
   requestInvalid,
   socialProviderUnknown,
@@ -131,17 +137,17 @@ export const listAccountsEndpoint = defineEndpoint({
   tag: TAG,
   auth: { accepts: ['session', 'bearer'] },
   responses: {
-    200: z.object({
-      accounts: z.array(
-        z.object({
-          id: z.string(),
-          providerId: z.string(),
-          accountId: z.string(),
-          scopes: z.array(z.string()),
-          createdAt: z.string(),
-        }),
-      ),
-    }),
+    200: z.array(
+      z.object({
+        id: z.string(),
+        providerId: z.string(),
+        accountId: z.string(),
+        userId: z.string(),
+        scopes: z.array(z.string()),
+        createdAt: z.string(),
+        updatedAt: z.string(),
+      }),
+    ),
   },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
@@ -153,8 +159,12 @@ export const unlinkAccountEndpoint = defineEndpoint({
   summary: 'Unlink an account at another provider',
   tag: TAG,
   auth: { accepts: ['session', 'bearer'], stepUp: true },
-  body: z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),
-  responses: { 200: z.object({ status: z.literal('unlinked') }) },
+  body: z.union([
+    z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),
+    // Better Auth's client sends the `id` of the list as `accountId`.
+    z.strictObject({ accountId: z.string().max(255) }),
+  ]),
+  responses: { 200: done },
   errors: [
     requestInvalid,
     unauthenticated,

@@ -27,6 +27,7 @@ export type LinkedAccountRow = {
   readonly accountId: string;
   readonly scope: string | null;
   readonly createdAt: Date;
+  readonly updatedAt: Date;
 };
 
 const attemptInsert = defineStatement(
@@ -67,7 +68,7 @@ const accountRefresh = defineStatement(
 
 const accountsList = defineStatement(
   'linkedAccountsList',
-  `SELECT id, "providerId", "accountId", scope, "createdAt" FROM accounts WHERE "userId" = $1
+  `SELECT id, "providerId", "accountId", scope, "createdAt", "updatedAt" FROM accounts WHERE "userId" = $1
    ORDER BY "createdAt", id LIMIT 100`,
 );
 
@@ -77,7 +78,7 @@ const accountsList = defineStatement(
  */
 const signInMethodsLock = defineStatement(
   'signInMethodsLock',
-  `SELECT id, "providerId", "accountId", scope, "createdAt" FROM accounts WHERE "userId" = $1 ORDER BY id FOR UPDATE`,
+  `SELECT id, "providerId", "accountId", scope, "createdAt", "updatedAt" FROM accounts WHERE "userId" = $1 ORDER BY id FOR UPDATE`,
 );
 
 const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys WHERE "userId" = $1 LIMIT 1`);

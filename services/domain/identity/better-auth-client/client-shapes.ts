@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { sessionShape, signInShape, userShape } from '../contract.ts';
+
+/** Shapes that Better Auth's own client expects; ours add members, and take none away. */
+
+const clientUserShape = userShape.extend({ name: z.string(), twoFactorEnabled: z.boolean() });
+
+/** `token` names the session to `revokeSession`. It is the id of the session: it authenticates no request. */
+export const clientSessionShape = sessionShape.extend({ token: z.string() });
+
+export const clientLiveSessionShape = z.object({ user: clientUserShape, session: clientSessionShape });
+
+export const clientSignInShape = signInShape.extend({
+  token: z.string(),
+  user: clientUserShape,
+  session: clientSessionShape,
+});
+
+export const done = z.object({ status: z.literal(true) });
+
+export type ClientUser = z.output<typeof clientUserShape>;
+export type ClientSession = z.output<typeof clientSessionShape>;
+export type ClientSignIn = z.output<typeof clientSignInShape>;
+
+/** The page of an application to which the browser returns; a path of our origin, or an address on a listed one. */
+export const returnTo = z.string().max(2_048);
