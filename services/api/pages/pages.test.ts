@@ -48,7 +48,9 @@ const hostileAccount: AccountView = {
   ],
   factors: { totp: true, passkeys: 1, recovery_codes_left: 3, required: true },
   passkeys: [{ id: HOSTILE, name: HOSTILE, device_bound: true, backed_up: false, created_at: AT }],
-  linked: [{ id: HOSTILE, providerId: HOSTILE, accountId: HOSTILE, scopes: [], createdAt: AT }],
+  linked: [
+    { id: HOSTILE, providerId: HOSTILE, accountId: HOSTILE, userId: HOSTILE, scopes: [], createdAt: AT, updatedAt: AT },
+  ],
   consents: [
     {
       client_id: HOSTILE,
@@ -267,7 +269,15 @@ describe('the account page', () => {
   };
   const shown = (account: Partial<AccountView>) =>
     formPage(accountPage({ formToken: 't', account: { ...empty, ...account } }));
-  const password = { id: '1', providerId: 'credential', accountId: '1', scopes: [], createdAt: AT };
+  const password = {
+    id: '1',
+    providerId: 'credential',
+    accountId: '1',
+    userId: '1',
+    scopes: [],
+    createdAt: AT,
+    updatedAt: AT,
+  };
 
   test('offers to change a password, or to choose the first one by mail', () => {
     expect(shown({ linked: [password] })).toContain('name="current_password"');

@@ -16,6 +16,7 @@ import { unlockAccount } from '#services/domain/identity/accounts/unlock-account
 import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
 import { emailShape } from '#services/domain/identity/contract.ts';
 import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
+import { returnPage } from '#services/domain/identity/social/return-address.ts';
 import {
   sendForgotPasswordEndpoint,
   sendInvitationEndpoint,
@@ -29,7 +30,6 @@ import {
   showResendVerificationEndpoint,
   showSignUpEndpoint,
 } from '#services/domain/oauth/account-pages-contract.ts';
-import { returnPage } from '#services/domain/identity/social/return-address.ts';
 import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
