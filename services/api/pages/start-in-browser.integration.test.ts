@@ -45,6 +45,22 @@ test('the address of the service leads a browser to sign-in, sign-up and the ref
   await context.close();
 });
 
+test('the reference is searched while the reader types, and Enter opens the first operation that is left', async () => {
+  const { page, complaints, context } = await harness.visit();
+  await page.goto('/docs');
+  const shown = page.locator('nav li').filter({ visible: true });
+  const before = await shown.count();
+  await page.getByLabel('Search operations').fill('rotate api key');
+  await expect.poll(() => shown.allInnerTexts()).toEqual([expect.stringContaining('/v1/api-keys/{api_key_id}/rotate')]);
+  expect(await page.getByRole('status').textContent()).toBe('1 found');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => new URL(page.url()).hash).toBe('#rotateApiKey');
+  await page.getByLabel('Search operations').fill('');
+  await expect.poll(() => shown.count()).toBe(before);
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
 test('a client that accepts no HTML gets the same JSON as for any unknown path', async () => {
   for (const path of ['/', '/dev/mail', '/dev/mail/x.eml']) {
     const headers: Record<string, string> = path === '/' ? {} : { 'x-forwarded-for': '10.0.0.7' };

@@ -5,7 +5,7 @@ import {
 } from '#services/domain/operations/docs-contract.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
 import * as commonErrors from '#services/platform/errors.ts';
-import { DOCS_STYLE, docsPage, errorsDocsPage } from '#services/platform/html/docs-page.ts';
+import { DOCS_SCRIPT, DOCS_STYLE, docsPage, errorsDocsPage } from '#services/platform/html/docs-page.ts';
 import { pageHeaders } from '#services/platform/html/page-headers.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { answer, JsonText } from '../answer.ts';
@@ -18,13 +18,14 @@ export function docsRoutes(
 ): void {
   const place = { serverUrl: deps.publicUrl, sessionCookie: deps.sessionCookie };
   const headers = pageHeaders({ styles: [DOCS_STYLE], scripts: [] });
+  const searchable = pageHeaders({ styles: [DOCS_STYLE], scripts: [DOCS_SCRIPT] });
   const errorDefinitions = (): ErrorDefinition[] => {
     const all = [...Object.values(commonErrors), ...routes.bound.flatMap((endpoint) => endpoint.errors)];
     const byCode = new Map(all.map(({ definition }) => [definition.code, definition]));
     return [...byCode.values()].sort((a, b) => a.code.localeCompare(b.code));
   };
   const openApi = once(() => new JsonText(JSON.stringify(openApiOf(routes.bound, deps.version, place))));
-  const docs = once(() => answer(200, docsPage(routes.bound, deps.publicUrl), headers));
+  const docs = once(() => answer(200, docsPage(routes.bound, deps.publicUrl), searchable));
   const errors = once(() => answer(200, errorsDocsPage(errorDefinitions()), headers));
   bind(routes, readOpenApiEndpoint, openApi);
   bind(routes, readDocsEndpoint, docs);
