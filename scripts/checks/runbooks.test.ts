@@ -7,7 +7,9 @@ import { sections } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');
-const pages = globSync(['README.md', 'docs/{runbooks,how-to,explanation,adr}/*.md'], { cwd: root }).sort();
+const pages = globSync(['{.,docs,examples}/README.md', 'docs/{runbooks,how-to,explanation,adr}/*.md'], {
+  cwd: root,
+}).sort();
 /** Pages that an operator follows step by step. */
 const guides = pages.filter((page) => /^docs\/(runbooks|how-to)\//.test(page));
 
@@ -109,6 +111,13 @@ test.each(globSync('docs/runbooks/*.md', { cwd: root }).sort())(
 
 test.each(pages)('every link of %s leads to a page, and to a heading of it', (page) => {
   expect(brokenLinks(page)).toEqual([]);
+});
+
+test('the index of the documentation leads to every page', () => {
+  const index = textOf('docs/README.md');
+  const all = globSync(['docs/*.md', 'docs/{how-to,explanation,reference}/*.md'], { cwd: root });
+  const missing = all.map((page) => page.replace('docs/', '')).filter((page) => !index.includes(`(${page})`));
+  expect(missing).toEqual(['README.md']);
 });
 
 /** The text that `docker compose logs … | grep '…'` searches for, without the JSON around it. */
