@@ -2,7 +2,7 @@ import type { Endpoint } from '../define/endpoint.ts';
 
 /** Who uses an operation, and what for. */
 export type DocsAudience = { readonly title: string; readonly tasks: readonly DocsTask[] };
-export type DocsTask = { readonly title: string; readonly endpoints: readonly Endpoint[] };
+type DocsTask = { readonly title: string; readonly endpoints: readonly Endpoint[] };
 
 type Place = { readonly audience: string; readonly task: string };
 
