@@ -9,6 +9,7 @@ import {
   banner,
   describeAuditHead,
   describeKeyRing,
+  nextSteps,
   type ReadyState,
   readyLine,
 } from '../services/supervisor/ready.ts';
@@ -64,7 +65,10 @@ async function start(options: StartOptions, output: Output): Promise<void> {
   const onReady = (state: ReadyState): void => {
     if (wasReady) output.say(`ready again: ${state.api}`);
     else if (isForPeople) void welcome(state);
-    else process.stdout.write(`${readyLine(state)}\n`);
+    else {
+      process.stdout.write(`${readyLine(state)}\n`);
+      output.say(nextSteps(state));
+    }
     if (options.watch) output.say(`try: curl -s ${state.api}/readyz`);
     wasReady = true;
   };

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { banner, describeAuditHead, describeKeyRing, type ReadyState, readyLine, tour } from './ready.ts';
+import { banner, describeAuditHead, describeKeyRing, nextSteps, type ReadyState, readyLine, tour } from './ready.ts';
 
 const login = { email: 'demo@example.test', password: `it's "quoted" $HOME \\ and spaced` };
 let folder: string;
@@ -83,7 +83,8 @@ test('the banner has at most thirty lines and names every address, the key ring,
     'MCP       http://127.0.0.1:2/mcp',
     'k1 (RS256)',
     '1 alive',
-    `mails     ${join(folder, 'mail')}  (npx sallyport mail show)`,
+    `mails     ${api}/dev/mail  (npx sallyport mail show)`,
+    'Ctrl-C stops everything',
     'audit     audit.example/1  size 7, root cm9vdA==',
     login.email,
   ]) {
@@ -91,9 +92,20 @@ test('the banner has at most thirty lines and names every address, the key ring,
   }
 });
 
-test('with SMTP configured no mail folder is shown', () => {
+test('with SMTP configured no mails are shown', () => {
   vi.stubEnv('SMTP_URL', 'smtp://127.0.0.1:25');
   expect(banner(state(), '', '').join('\n')).not.toContain('mails');
+  expect(nextSteps(state())).not.toContain('mails');
+});
+
+test('a start without a terminal says where to go, how to get the demo login, where mails are, and how to stop; it shows no password', () => {
+  expect(nextSteps(state())).toBe(
+    `ready: open ${api}/ in a browser; reference: ${api}/docs; demo login: npx sallyport demo env; mails: ${api}/dev/mail; stop: Ctrl-C, or kill -TERM ${process.pid}`,
+  );
+  const production = { ...state(), credentialsFile: join(folder, 'absent.json') };
+  expect(nextSteps(production)).toBe(
+    `ready: open ${api}/ in a browser; reference: ${api}/docs; stop: Ctrl-C, or kill -TERM ${process.pid}`,
+  );
 });
 
 test('a start without workers says that jobs wait', () => {

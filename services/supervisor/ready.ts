@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
 import { type DemoLogin, readDemoLogin } from '../platform/local/demo-login.ts';
@@ -83,14 +83,31 @@ export function tour(api: string, login: DemoLogin, dataDir: string): string[] {
   ];
 }
 
+/** Where mails can be read that a development start does not send. */
+const mailsOf = ({ api, credentialsFile }: ReadyState): string | undefined =>
+  existsSync(credentialsFile) && !process.env.SMTP_URL ? `${api}/dev/mail` : undefined;
+
+/** What to do next, for a person who reads the messages of a start without a terminal. It shows no password. */
+export function nextSteps(state: ReadyState): string {
+  const mails = mailsOf(state);
+  return [
+    `ready: open ${state.api}/ in a browser`,
+    `reference: ${state.api}/docs`,
+    ...(existsSync(state.credentialsFile) ? ['demo login: npx sallyport demo env'] : []),
+    ...(mails ? [`mails: ${mails}`] : []),
+    `stop: Ctrl-C, or kill -TERM ${process.pid}`,
+  ].join('; ');
+}
+
 /** The banner for a terminal: at most thirty lines, each usable as it is. */
 export function banner(state: ReadyState, keyRing: string, auditHead: string): string[] {
   const login = readDemoLogin(state.credentialsFile);
+  const mails = mailsOf(state);
   return [
     '',
     'Sallyport is ready. Ctrl-C stops everything; the next start reuses the data.',
     '',
-    `  API       ${state.api}`,
+    `  API       ${state.api}/  (open it in a browser)`,
     `  docs      ${state.api}/docs`,
     `  OpenAPI   ${state.api}/openapi.json`,
     `  JWKS      ${state.api}/.well-known/jwks.json`,
@@ -100,9 +117,7 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     `  key ring  ${keyRing}`,
     `  audit     ${auditHead}`,
     `  workers   ${state.workers > 0 ? `${state.workers} alive` : 'none here: jobs wait for workers elsewhere'}`,
-    ...(login && !process.env.SMTP_URL
-      ? [`  mails     ${join(dirname(state.credentialsFile), 'mail')}  (npx sallyport mail show)`]
-      : []),
+    ...(mails ? [`  mails     ${mails}  (npx sallyport mail show)`] : []),
     ...(login ? [`  login     ${login.email}  ${login.password}  (more in ${state.credentialsFile})`] : []),
     ...(login
       ? [
