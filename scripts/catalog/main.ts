@@ -6,6 +6,7 @@ import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { controls } from '#services/domain/compliance/controls/all.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
+import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import {
@@ -54,6 +55,7 @@ function moduleEdges(): [string, string][] {
 async function pages(): Promise<Record<string, string>> {
   const { version } = JSON.parse(await readFile(resolve(ROOT, 'package.json'), 'utf8')) as { version: string };
   const [endpoints, errors, events] = [await collectEndpoints(), await collectErrors(), await collectAuditEvents()];
+  const openApi = openApiOf(endpoints, version);
   const dashboards = [...dashboardFiles()].map(([file, text]) => [`observability/dashboards/${file}`, text]);
   return {
     ...Object.fromEntries(dashboards),
@@ -70,10 +72,11 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
+    'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
     'sdks/go/contract.go': verifierConstantsGo(),
     'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),
-    'docs/reference/openapi.json': `${JSON.stringify(openApiOf(endpoints, version), null, 2)}\n`,
+    'docs/reference/openapi.json': `${JSON.stringify(openApi, null, 2)}\n`,
   };
 }
 

@@ -1,0 +1,107 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPerson, type Person } from '../../../testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '../../../testing/harness/api.ts';
+import { basicHeader, type ClientCredentials } from '../../../testing/http-client.ts';
+import { createClient } from '../src/index.ts';
+
+const PACKAGE = resolve(import.meta.dirname, '..');
+
+let harness: ApiHarness;
+let copy: ApiCopy;
+let credentials: ClientCredentials;
+let ada: Person;
+beforeAll(async () => {
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false });
+  credentials = await harness.newClient(['tokens:issue', 'tokens:read', 'audit:read', 'revocations:read']);
+  ada = await newPerson(copy);
+});
+afterAll(() => harness?.close());
+
+test('the API answers an operation with its type, and a refusal with its code', async () => {
+  const api = createClient({ url: copy.url });
+  const valid = await api('POST /v1/tokens/validate', { body: { token: ada.bearer } });
+  expect(valid).toMatchObject({ ok: true, status: 200, data: { active: true, claims: { sub: ada.id } } });
+  const pair = await api('POST /v1/tokens/refresh', { body: { refresh_token: ada.refreshToken } });
+  if (!pair.ok) throw new Error(pair.code);
+  const authorization = `Bearer ${pair.data.access_token}`;
+  const revoked = await api('POST /v1/tokens/revoke', {
+    body: { token: pair.data.access_token, reason: 'tried' },
+    authorization,
+  });
+  expect(revoked).toMatchObject({ ok: true, data: { epoch: expect.any(Number) } });
+  expect(await api('POST /v1/tokens/validate', { body: { token: pair.data.access_token } })).toMatchObject({
+    data: { active: false, reason: 'revoked' },
+  });
+  const refused = await api('POST /v1/tokens/refresh', { body: { refresh_token: 'none' } });
+  expect(refused).toMatchObject({ ok: false, status: 401, code: 'refresh_token_invalid' });
+  const invalid = await api('POST /v1/tokens/refresh', { body: {} as never });
+  expect(invalid).toMatchObject({ ok: false, status: 400, code: 'request_invalid' });
+});
+
+test('credentials, path, query and text answers reach the API as it expects them', async () => {
+  const api = createClient({ url: copy.url, authorization: basicHeader(credentials) });
+  expect(await api('GET /v1/audit/events', { query: { limit: 1 } })).toMatchObject({ ok: true, status: 200 });
+  expect(await api('GET /v1/tokens/{token_id}', { path: { token_id: '../keys' } })).toMatchObject({ ok: false });
+  expect(await api('GET /.well-known/jwks.json')).toMatchObject({ data: { keys: [{ kty: 'RSA' }] } });
+  const feed = await api('GET /v1/revocations', { query: { since: 0 } });
+  expect(feed.ok && feed.data).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+  expect(await createClient({ url: copy.url })('GET /v1/tokens/stats')).toMatchObject({ ok: false, status: 401 });
+});
+
+test('when the answer to a creating POST is lost, the repetition gets that answer, and nothing is created twice', async () => {
+  let requests = 0;
+  const api = createClient({
+    url: copy.url,
+    authorization: basicHeader(credentials),
+    sleep: async () => {},
+    fetch: async (...all) => {
+      const response = await fetch(...all);
+      requests += 1;
+      if (requests > 1) return response;
+      await response.arrayBuffer();
+      throw new TypeError('connection reset');
+    },
+  });
+  const families = async () =>
+    Number((await harness.rows('SELECT count(*) FROM refresh_families WHERE user_id = $1', [ada.id]))[0].count);
+  const before = await families();
+  const pair = await api('POST /v1/tokens', { body: { user_id: ada.id } });
+  expect(pair).toMatchObject({ ok: true, status: 201, data: { token_type: 'Bearer' } });
+  expect([requests, (await families()) - before]).toEqual([2, 1]);
+});
+
+test('the built package runs the code of its README in a project of its own', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-client-'));
+  try {
+    const installed = join(folder, 'node_modules/@sallyport/client');
+    mkdirSync(installed, { recursive: true });
+    const config = join(PACKAGE, 'tsconfig.build.json');
+    const tsc = resolve(PACKAGE, '../../node_modules/.bin/tsc');
+    execFileSync(tsc, ['-p', config, '--outDir', join(installed, 'dist')], { stdio: 'inherit' });
+    cpSync(join(PACKAGE, 'package.json'), join(installed, 'package.json'));
+    const [, block = ''] = /```ts refresh\n([\s\S]*?)```/.exec(readFileSync(join(PACKAGE, 'README.md'), 'utf8')) ?? [];
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+    writeFileSync(join(folder, 'use.ts'), block);
+    const other = await newPerson(copy);
+    const env = { PATH: process.env.PATH, API: copy.url, REFRESH_TOKEN: other.refreshToken };
+    const run = (more: object = {}) => runIn(folder, { ...env, ...more });
+    expect(await run()).toBe(`signed in as ${other.id}\n`);
+    expect(await run({ REFRESH_TOKEN: 'none' })).toBe('sign in again: refresh_token_invalid\n');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+/** Runs the program of a folder beside the API, which this process serves. */
+async function runIn(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const child = spawn(process.execPath, ['use.ts'], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (part: Buffer) => (output += part));
+  await new Promise((done) => child.once('close', done));
+  return output;
+}
