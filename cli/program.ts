@@ -8,6 +8,8 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   status: async () => (await import('./status.ts')).registerStatus,
   doctor: async () => (await import('./doctor/doctor.ts')).registerDoctor,
   keys: async () => (await import('./keys.ts')).registerKeys,
+  apply: async () => (await import('./apply.ts')).registerApply,
+  applications: async () => (await import('./applications.ts')).registerApplications,
   agents: async () => (await import('./agents.ts')).registerAgents,
   'api-keys': async () => (await import('./api-keys.ts')).registerApiKeys,
   token: async () => (await import('./token.ts')).registerToken,

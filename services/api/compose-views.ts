@@ -62,6 +62,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
     unvetted: clientSettings,
+    ownAudiences: [tokenSettings.audience, ...mcpAudiences],
   });
   const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({

@@ -54,6 +54,12 @@ export async function compose(input: ComposeInput) {
     ...composeTokens(views, identity),
     issuer: tokenSettings.issuer,
     publicUrl,
+    ownAudiences: [
+      tokenSettings.audience,
+      tokenSettings.issuer,
+      publicUrl,
+      ...(config.mcp.url === undefined ? [] : [config.mcp.url]),
+    ],
     bindsCertificates: config.server.clientCertHeader !== undefined,
     certificateAuthorities,
     eventStreams: createEventStreams(outside),

@@ -2,10 +2,13 @@ import { certificateNamesOf } from '#services/domain/access/certificates/certifi
 import {
   createClientEndpoint,
   createRoleEndpoint,
+  declareApplicationEndpoint,
+  deleteApplicationEndpoint,
   deleteClientEndpoint,
   deleteRoleEndpoint,
   disableClientEndpoint,
   enableClientEndpoint,
+  listApplicationsEndpoint,
   listClientsEndpoint,
   listRolesEndpoint,
   readClientEndpoint,
@@ -13,6 +16,12 @@ import {
   setRolePermissionsEndpoint,
   updateClientEndpoint,
 } from '#services/domain/access/contract.ts';
+import {
+  declareApplication,
+  deleteApplication,
+  type HasOwnAudiences,
+  listApplications,
+} from '#services/domain/access/manage-applications.ts';
 import {
   deleteClient,
   listClients,
@@ -27,8 +36,8 @@ import { createRole, deleteRole, listRoles, setRolePermissions } from '#services
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 import type { Once } from '../requests/once.ts';
 
-/** Clients and roles, for callers with the permission to read or manage them. */
-export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPorts): void {
+/** Clients, roles and applications, for callers with the permission to read or manage them. */
+export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPorts & HasOwnAudiences): void {
   bind(routes, listRolesEndpoint, async ({ query }) => {
     const { items, next } = await listRoles(ports, query);
     return { roles: items, next };
@@ -44,6 +53,18 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
   );
   bind(routes, deleteRoleEndpoint, ({ params, query }, caller) =>
     deleteRole(ports, { name: params.role, reason: query.reason }, caller),
+  );
+
+  bind(routes, listApplicationsEndpoint, async ({ query }) => {
+    const { items, next } = await listApplications(ports, query);
+    return { applications: items, next };
+  });
+  bind(routes, declareApplicationEndpoint, async ({ body: { dry_run: isDryRun = false, ...body } }, caller) => ({
+    ...(await declareApplication(ports, { ...body, isDryRun }, caller)),
+    dry_run: isDryRun,
+  }));
+  bind(routes, deleteApplicationEndpoint, ({ params, query }, caller) =>
+    deleteApplication(ports, { application: params.application, reason: query.reason }, caller),
   );
 
   bind(routes, listClientsEndpoint, async ({ query }) => {

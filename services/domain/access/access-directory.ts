@@ -6,11 +6,13 @@ import {
   type ClientOrigin,
   type ClientRow,
   readAccessVersion,
+  readApplications,
   readClients,
   readPermissions,
   readRolePermissions,
   readRoles,
 } from './access.store.ts';
+import { type Application, applicationsOf, isApplicationRole } from './application-rights.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 
 import type { ClientProfile } from './client-auth-shapes.ts';
@@ -69,7 +71,7 @@ export type Client = {
   readonly agent: { readonly ownerId: string; readonly untilMs: number } | null;
 };
 
-/** Clients, roles and permissions, in memory. Only loading does I/O. */
+/** Clients, roles, permissions and applications, in memory. Only loading does I/O. */
 export type AccessDirectory = {
   /**
    * Reads everything from Postgres; called at start and when `access_version` changes. The promise resolves with data
@@ -97,12 +99,15 @@ export type AccessDirectory = {
    * regardless of when and how they were granted.
    */
   rolesAt(roles: readonly string[], acr: string | null | undefined): readonly string[];
-  /** Every permission of these roles; unknown roles have none. */
+  /** The installation's permissions of these roles; unknown roles and roles of applications have none. */
   permissionsOf(roles: readonly string[]): ReadonlySet<string>;
-  /** Every permission of the installation. */
+  /** Every permission of the installation, without those of applications. */
   permissions(): ReadonlySet<string>;
-  /** Every role, including roles without permissions. */
+  /** Every role, including roles without permissions and roles of applications. */
   roles(): ReadonlySet<string>;
+  /** The application whose audience this is; undefined for the audience of the installation, and for any other. */
+  application(audience: string): Application | undefined;
+  applications(): readonly Application[];
 };
 
 export type HasAccess = { readonly access: AccessDirectory };
@@ -154,6 +159,7 @@ type Loaded = {
   readonly permissions: ReadonlySet<string>;
   readonly roles: ReadonlySet<string>;
   readonly byRole: ReadonlyMap<string, readonly string[]>;
+  readonly applications: ReadonlyMap<string, Application>;
 };
 
 export function createAccessDirectory(
@@ -161,13 +167,26 @@ export function createAccessDirectory(
   {
     secondFactorRoles = [],
     unvetted = { readsDocuments: false, scopes: [], audiences: [] },
-  }: { readonly secondFactorRoles?: readonly string[]; readonly unvetted?: UnvettedRules } = {},
+    ownAudiences = [],
+  }: {
+    readonly secondFactorRoles?: readonly string[];
+    readonly unvetted?: UnvettedRules;
+    /** Audiences of the installation: an application that names one gets no tokens with its permissions. */
+    readonly ownAudiences?: readonly string[];
+  } = {},
 ): AccessDirectory {
   const needSecondFactor = new Set(secondFactorRoles);
   // Compared with the secret of an unknown client; no secret hashes to it.
   const dummy = randomBytes(HASH_BYTES);
   const noPreviousSecret = { hash: dummy, untilMs: 0 };
-  let loaded: Loaded = { version: -1, clients: new Map(), permissions: new Set(), roles: new Set(), byRole: new Map() };
+  let loaded: Loaded = {
+    version: -1,
+    clients: new Map(),
+    permissions: new Set(),
+    roles: new Set(),
+    byRole: new Map(),
+    applications: new Map(),
+  };
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
   let loadShown = 0;
@@ -186,17 +205,23 @@ export function createAccessDirectory(
     const permissions = await readPermissions(sql);
     const roles = await readRoles(sql);
     const rolePermissions = await readRolePermissions(sql);
+    const applications = await readApplications(sql);
     // A slower load must not overwrite one that began after it.
     if (thisLoad < loadShown) return;
     loadShown = thisLoad;
-    const known = new Set(permissions);
+    const known = new Set(permissions.map(({ name }) => name));
     const allowed = clients.map((row) => limitUnvetted(clientOf(row), unvetted, known));
+    const byRole = groupByRole(rolePermissions);
+    const declared = applicationsOf({ applications, permissions, byRole });
     loaded = {
       version,
       clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
-      permissions: known,
+      permissions: new Set(permissions.filter(({ application }) => application === null).map(({ name }) => name)),
       roles: new Set(roles),
-      byRole: groupByRole(rolePermissions),
+      byRole: new Map([...byRole].filter(([role]) => !isApplicationRole(role))),
+      applications: new Map(
+        declared.filter(({ audience }) => !ownAudiences.includes(audience)).map((each) => [each.audience, each]),
+      ),
     };
     byRoles = new Map();
   }
@@ -243,6 +268,8 @@ export function createAccessDirectory(
     },
     permissions: () => loaded.permissions,
     roles: () => loaded.roles,
+    application: (of) => loaded.applications.get(of),
+    applications: () => [...loaded.applications.values()],
   };
 }
 

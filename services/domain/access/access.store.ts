@@ -46,6 +46,9 @@ export type ClientRow = {
   readonly agentUntilMs: number | null;
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
+/** `application` is null for a permission of the installation. */
+export type PermissionRow = { readonly name: string; readonly application: string | null };
+export type ApplicationRow = { readonly name: string; readonly audience: string };
 
 /** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */
 const versionRead = defineStatement('accessVersionRead', 'SELECT access_version AS version FROM feed_state');
@@ -64,7 +67,8 @@ const clientsRead = defineStatement(
      owner_id AS "agentOwnerId", extract(epoch FROM agents.expires_at)::float8 * 1000 AS "agentUntilMs"
    FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`,
 );
-const permissionsRead = defineStatement('permissionsRead', 'SELECT name FROM permissions ORDER BY name');
+const permissionsRead = defineStatement('permissionsRead', 'SELECT name, application FROM permissions ORDER BY name');
+const applicationsRead = defineStatement('applicationsRead', 'SELECT name, audience FROM applications');
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
 /** A client id that equals a user id would let one act as the other. */
@@ -84,8 +88,8 @@ const clientInsert = defineStatement(
 export const readAccessVersion = async (sql: Sql): Promise<number> =>
   (await sql.query<{ version: number }>(versionRead))[0]?.version ?? 0;
 export const readClients = (sql: Sql): Promise<ClientRow[]> => sql.query<ClientRow>(clientsRead);
-export const readPermissions = async (sql: Sql): Promise<string[]> =>
-  (await sql.query<{ name: string }>(permissionsRead)).map((row) => row.name);
+export const readPermissions = (sql: Sql): Promise<PermissionRow[]> => sql.query<PermissionRow>(permissionsRead);
+export const readApplications = (sql: Sql): Promise<ApplicationRow[]> => sql.query<ApplicationRow>(applicationsRead);
 export const readRoles = async (sql: Sql): Promise<string[]> =>
   (await sql.query<{ name: string }>(rolesRead)).map((row) => row.name);
 export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>

@@ -23,7 +23,13 @@ export const pageQuery = {
     .regex(/^[\w-]*$/)
     .optional(),
 };
+/** Of a role of the installation. */
 export const roleName = z
   .string()
   .max(63)
   .regex(/^[a-z][a-z0-9_-]*$/);
+/** Of any role; `notes.editor` is the role `editor` of the application `notes`. */
+export const anyRoleName = z
+  .string()
+  .max(63)
+  .regex(/^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$/);

@@ -8,6 +8,21 @@ export const accessDenied = defineAuditEvent({
     'A request of an authenticated caller was denied; recorded at most once per caller, code, permission and minute. `detail.code` is the error code of the response, `detail.permission` the permission that the endpoint requires, `detail.operation` the first operation attempted.',
 });
 
+export const applicationDeclared = defineAuditEvent({
+  type: 'application.declared',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An application declared its permissions and roles. `detail` has the added and removed permissions; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
+});
+
+export const applicationDeleted = defineAuditEvent({
+  type: 'application.deleted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An application was deleted with its permissions and roles.',
+});
+
 // Row triggers write the events below, in the transaction that changes the row (migrations access and clients).
 export const clientCreated = defineAuditEvent({
   type: 'client.created',

@@ -1,14 +1,10 @@
 import type { Caller, Tx } from '../ports.ts';
 import type { HasAccess } from './access-directory.ts';
+import { heldToHandOn } from './application-rights.ts';
 import { assertHolds } from './assert-holds.ts';
 import { type ClientChanges, type ClientDetailRow, endConsents, hasConsents } from './clients.store.ts';
 
 type Scopes = Pick<ClientChanges, 'scopes' | 'credentialScopes'>;
-
-const permissionsAmong = ({ access }: HasAccess, scopes: readonly string[]): string[] => {
-  const known = access.permissions();
-  return scopes.filter((scope) => known.has(scope));
-};
 
 const userScopes = (states: readonly Scopes[]): string[] => states.flatMap(({ scopes = [] }) => scopes);
 
@@ -18,7 +14,7 @@ const userScopes = (states: readonly Scopes[]): string[] => states.flatMap(({ sc
  */
 export function rightsOfSecret(ports: HasAccess, ...states: readonly Scopes[]): string[] {
   const credentialScopes = states.flatMap((state) => state.credentialScopes ?? []);
-  return permissionsAmong(
+  return heldToHandOn(
     ports,
     credentialScopes.includes('tokens:issue') ? [...credentialScopes, ...userScopes(states)] : credentialScopes,
   );
@@ -39,7 +35,7 @@ export async function guardConsents(
   caller: Caller,
 ): Promise<void> {
   if (!client.skipsConsent && !(await hasConsents(tx, client.clientId))) return;
-  assertHolds(caller, permissionsAmong(ports, userScopes([client, changes])));
+  assertHolds(caller, heldToHandOn(ports, userScopes([client, changes])));
   if (adds(client.redirectUris, changes.redirectUris) || adds(client.scopes, changes.scopes))
     await endConsents(tx, client.clientId);
 }

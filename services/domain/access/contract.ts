@@ -3,19 +3,34 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
+import {
+  anyRoleName,
+  bodyReason,
+  manages,
+  pageQuery,
+  REFUSALS,
+  reads,
+  reason,
+  roleName,
+  text,
+} from './admin-shapes.ts';
+import { applicationChanges, applicationShape, declarationShape } from './application-shapes.ts';
 import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
 import { AUTH_METHODS, CLIENT_KEYS_MAX, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import {
+  applicationRoleHeld,
+  applicationUnknown,
   clientExists,
   clientKeysInvalid,
   clientProtected,
   clientSettingsConflict,
   clientUnknown,
   clientWithoutSecret,
+  declarationInvalid,
   permissionUnknown,
   redirectUriRefused,
   rightsExceeded,
+  roleDeclared,
   roleExists,
   roleHeld,
   roleProtected,
@@ -42,7 +57,7 @@ const roleShape = z.object({
 });
 export type RoleView = z.output<typeof roleShape>;
 
-const byRole = z.strictObject({ role: roleName });
+const byRole = z.strictObject({ role: anyRoleName });
 
 export const listRolesEndpoint = defineEndpoint({
   method: 'GET',
@@ -79,7 +94,7 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   params: byRole,
   body: z.strictObject({ permissions, reason }),
   responses: { 200: roleShape },
-  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected],
+  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected, roleDeclared],
 });
 
 export const deleteRoleEndpoint = defineEndpoint({
@@ -92,7 +107,47 @@ export const deleteRoleEndpoint = defineEndpoint({
   params: byRole,
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...MANAGING, roleUnknown, roleProtected, roleHeld],
+  errors: [...MANAGING, roleUnknown, roleProtected, roleDeclared, roleHeld],
+});
+
+const APPLICATIONS = 'Applications';
+
+export const listApplicationsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/applications',
+  operation: 'listApplications',
+  summary: 'List applications with their permissions and roles',
+  tag: APPLICATIONS,
+  auth: reads('applications:read'),
+  query: page,
+  responses: { 200: z.object({ applications: z.array(applicationShape), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const declareApplicationEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/applications',
+  operation: 'declareApplication',
+  summary: 'Create an application or change it to what is declared; a removed permission revokes tokens that carry it',
+  tag: APPLICATIONS,
+  auth: manages('applications:manage'),
+  /** With `dry_run` the response says what would change. */
+  body: declarationShape.extend({ dry_run: z.boolean().optional(), reason }),
+  responses: { 200: z.object({ application: applicationShape, changes: applicationChanges, dry_run: z.boolean() }) },
+  errors: [...MANAGING, declarationInvalid, applicationRoleHeld],
+});
+
+export const deleteApplicationEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/v1/admin/applications/{application}',
+  operation: 'deleteApplication',
+  summary: 'Delete an application whose roles no user has; tokens with its permissions are revoked',
+  tag: APPLICATIONS,
+  auth: manages('applications:manage'),
+  params: z.strictObject({ application: z.string().regex(/^[a-z][a-z0-9-]{0,29}$/) }),
+  query: z.strictObject({ reason }),
+  responses: { 204: null },
+  errors: [...MANAGING, applicationUnknown, applicationRoleHeld],
 });
 
 const clientId = z

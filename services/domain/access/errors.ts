@@ -113,11 +113,50 @@ export const roleHeld = defineError({
   retryable: false,
 });
 
+export const roleDeclared = defineError({
+  code: 'role_declared',
+  status: 409,
+  title: 'The role belongs to an application',
+  cause: 'The declaration of the application defines the role and its permissions.',
+  fix: 'Change the declaration: POST /v1/admin/applications, or `sallyport apply`.',
+  retryable: false,
+});
+
+export const applicationUnknown = defineError({
+  code: 'application_unknown',
+  status: 404,
+  title: 'Application not found',
+  cause: 'No application has this name.',
+  fix: 'GET /v1/admin/applications lists the applications.',
+  retryable: false,
+});
+
+/** `problems` has one entry for each wrong part of the declaration, at most 20. */
+export const declarationInvalid = defineError({
+  code: 'declaration_invalid',
+  status: 400,
+  title: 'Declaration of the application not acceptable',
+  cause:
+    'A name is malformed, duplicate or reserved, an audience or permission belongs to the installation or to another application, or there are too many entries.',
+  fix: 'Correct what `problems` lists; nothing was changed.',
+  retryable: false,
+});
+
+/** `detail` names the roles. */
+export const applicationRoleHeld = defineError({
+  code: 'application_role_held',
+  status: 409,
+  title: 'Users still have a role that the declaration drops',
+  cause: 'Dropping the role would silently take it from the users who have it.',
+  fix: 'Remove the role from its users first (GET /v1/admin/users?role=… lists them), or declare it without permissions: that ends their permissions at once.',
+  retryable: false,
+});
+
 export const permissionUnknown = defineError({
   code: 'permission_unknown',
   status: 400,
   title: 'Permission not found',
-  cause: 'The installation defines no permission with this name.',
+  cause: 'The installation defines no permission with this name. Permissions of an application go into its own roles.',
   fix: 'Use a permission of the role `admin` in GET /v1/admin/roles, which has all of them.',
   retryable: false,
 });

@@ -2,9 +2,10 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
+import { isApplicationRole } from './application-rights.ts';
 import { assertHolds } from './assert-holds.ts';
 import type { RoleView } from './contract.ts';
-import { permissionUnknown, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
+import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
 import {
   addPermissions,
   insertRole,
@@ -49,6 +50,7 @@ async function assertKnown(tx: Tx, permissions: readonly string[]): Promise<void
 
 async function assertChangeable(tx: Tx, name: string): Promise<RoleRow> {
   if (BUILT_IN.has(name)) throw roleProtected();
+  if (isApplicationRole(name)) throw roleDeclared();
   const role = await lockRole(tx, name);
   if (role === undefined) throw roleUnknown();
   return role;
@@ -83,7 +85,7 @@ export async function createRole(
 /**
  * Sets the permissions of a role. Removing one ends the tokens and token families of users with the role; an added one
  * takes effect with their next token. Throws `permission_unknown` (400), `rights_exceeded` (403) if the caller lacks an
- * added or removed permission, `role_unknown` (404), `role_protected` (409).
+ * added or removed permission, `role_unknown` (404), `role_protected`, `role_declared` (409).
  */
 export async function setRolePermissions(
   ports: RolePorts,
@@ -106,7 +108,7 @@ export async function setRolePermissions(
   return roleView({ ...role, permissions: [...wanted].sort() });
 }
 
-/** Deletes a role that no user has. Throws `role_unknown` (404), `role_protected`, `role_held` (409). */
+/** Deletes a role that no user has. Throws `role_unknown` (404), `role_protected`, `role_declared`, `role_held` (409). */
 export async function deleteRole(
   ports: RolePorts,
   input: { readonly name: string; readonly reason: string },

@@ -1,9 +1,21 @@
 import type { Sql, Tx } from '../ports.ts';
+import { heldToGrant, isApplicationRole } from './application-rights.ts';
 import { roleUnknown } from './errors.ts';
 import { rightsOfRoles, shareRole } from './roles.store.ts';
 
-/** Permissions of these roles together, from the database: the directory in memory may be one poll behind. */
-export const rightsOf = (sql: Sql, roles: readonly string[]): Promise<string[]> => rightsOfRoles(sql, roles);
+/**
+ * The installation's permissions of these roles together, from the database: the directory in memory may be one poll
+ * behind. Who manages a user needs these; a role of an application protects its user from no administrator.
+ */
+export const rightsOf = (sql: Sql, roles: readonly string[]): Promise<string[]> =>
+  rightsOfRoles(
+    sql,
+    roles.filter((role) => !isApplicationRole(role)),
+  );
+
+/** What a caller must hold to grant these roles. */
+export const rightsToGrant = async (sql: Sql, roles: readonly string[]): Promise<string[]> =>
+  heldToGrant(roles, await rightsOf(sql, roles));
 
 /** Locks a role until commit, so that it is neither deleted nor changed meanwhile. Throws `role_unknown` (404). */
 export async function lockRoleForGrant(tx: Tx, role: string): Promise<void> {

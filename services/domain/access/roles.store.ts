@@ -40,7 +40,8 @@ const roleDelete = defineStatement(
 );
 const permissionsUnknown = defineStatement(
   'permissionsUnknown',
-  'SELECT asked FROM unnest($1::text[]) AS asked WHERE NOT EXISTS (SELECT FROM permissions WHERE name = asked)',
+  `SELECT asked FROM unnest($1::text[]) AS asked
+   WHERE NOT EXISTS (SELECT FROM permissions WHERE name = asked AND application IS NULL)`,
 );
 
 export const readRolesPage = (
@@ -75,7 +76,7 @@ export async function removePermissions(tx: Sql, role: string, permissions: read
 export const removeRole = async (tx: Sql, name: string): Promise<boolean> =>
   (await tx.query(roleDelete, [name])).length === 1;
 
-/** The names that are not permissions. */
+/** The names that are not permissions of the installation. */
 export const unknownPermissions = async (sql: Sql, names: readonly string[]): Promise<string[]> =>
   (await sql.query<{ asked: string }>(permissionsUnknown, [names])).map(({ asked }) => asked);
 

@@ -1,5 +1,6 @@
 import type { HasAccessChanged } from '../access/access-changed.ts';
 import type { HasAccess } from '../access/access-directory.ts';
+import { heldToHandOn, permissionsAmong } from '../access/application-rights.ts';
 import { assertHolds } from '../access/assert-holds.ts';
 import type { GivenKeys } from '../access/client-keys.ts';
 import { createClient } from '../access/create-client.ts';
@@ -46,9 +47,9 @@ export async function registerAgent(
   caller: Caller,
 ): Promise<RegisteredAgent> {
   const { ownerId, capabilities, heartbeatSeconds, expiresInDays, ...client } = input;
-  const known = ports.access.permissions();
-  const permissions = [...new Set([...input.scopes, ...input.credentialScopes])].filter((scope) => known.has(scope));
-  assertHolds(caller, permissions);
+  const scopes = [...new Set([...input.scopes, ...input.credentialScopes])];
+  assertHolds(caller, heldToHandOn(ports, scopes));
+  const permissions = permissionsAmong(ports, scopes);
   const registered = await ports.transact(async (tx) => {
     const held = await lockOwner(tx, ownerId);
     if (held === undefined) throw userUnknown();

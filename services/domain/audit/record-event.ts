@@ -17,6 +17,7 @@ type AuditTarget = {
     | 'incident'
     | 'control'
     | 'role'
+    | 'application'
     | 'subject'
     | 'report';
   readonly id: string;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '../access/admin-shapes.ts';
+import { anyRoleName, bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
 import { rightsExceeded, roleUnknown } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { lastAdmin, sessionUnknown } from './errors.ts';
@@ -51,7 +51,7 @@ export type AccountView = z.output<typeof accountShape>;
 export type AccountDetailView = z.output<typeof accountDetailShape>;
 
 export const byUser = z.strictObject({ user_id: identifier });
-const byUserAndRole = z.strictObject({ user_id: identifier, role: roleName });
+const byUserAndRole = z.strictObject({ user_id: identifier, role: anyRoleName });
 
 export const listUsersEndpoint = defineEndpoint({
   method: 'GET',
@@ -64,7 +64,7 @@ export const listUsersEndpoint = defineEndpoint({
     ...pageQuery,
     /** Prefix of the address, at least three characters. */
     email_prefix: text(254).min(3).optional(),
-    role: roleName.optional(),
+    role: anyRoleName.optional(),
     disabled: z.enum(['true', 'false']).optional(),
     created_from: instant.optional(),
     created_to: instant.optional(),

@@ -1,12 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { AUDIENCE, goodClaims, NOW, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import type { Client } from '../access/access-directory.ts';
+import type { AccessDirectory, Client } from '../access/access-directory.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
 const harness = tokenHarness();
+const NOTES = 'https://notes.test';
+const notes = { name: 'notes' };
 const ports = {
   ...harness.ports,
+  access: {
+    application: (audience: string) => (audience === NOTES ? notes : undefined),
+  } as AccessDirectory,
   confirmState: async () => true,
   random: { bytes: Buffer.alloc, uuid: () => 'new-id' },
 };
@@ -102,6 +107,20 @@ describe('an exchanged token', () => {
     ['resource and audience that differ', {}, { resource: OTHER, audience: AUDIENCE }, 'target_invalid'],
   ])('is not issued for %s', async (_name, claims, terms, code) => {
     expect(await outcomeOf(exchanged(claims, terms as Partial<ExchangeTerms>))).toBe(code);
+  });
+
+  test('carries rights of the installation to no application, and those of an application nowhere else', async () => {
+    const by = { ...client, scopes: ['profile', 'tasks:read'], audiences: [OTHER, NOTES] };
+    const rights = { scope: 'profile tasks:read', permissions: ['tasks:read'], roles: ['auditor'] };
+    const carried = async (from: string, audience: string) => {
+      const { permissions, roles } = await exchanged({ ...rights, aud: from }, { audience }, by);
+      return [permissions, roles];
+    };
+    const all = [['tasks:read'], ['auditor']];
+    expect(await carried(AUDIENCE, OTHER)).toEqual(all);
+    expect(await carried(NOTES, NOTES)).toEqual(all);
+    expect(await carried(AUDIENCE, NOTES)).toEqual([[], undefined]);
+    expect(await carried(NOTES, AUDIENCE)).toEqual([[], undefined]);
   });
 
   test('has no permissions if the subject token has none', async () => {

@@ -1,4 +1,5 @@
-import type { Client } from '../access/access-directory.ts';
+import type { Client, HasAccess } from '../access/access-directory.ts';
+import { hasSameRights } from '../access/application-rights.ts';
 import type { Ports } from '../ports.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
@@ -78,11 +79,12 @@ function audienceFor(ports: HasTokenSettings, client: Client, { resource, audien
 }
 
 /**
- * Returns the claims of the token for the next service: no more scope than the subject token, no longer lifetime, and
- * no claim that the client may not see. Throws `scope_invalid`, `target_invalid` (400).
+ * Returns the claims of the token for the next service: no more scope than the subject token, no longer lifetime, no
+ * claim that the client may not see, and no rights of the installation or of an application at the audience of another.
+ * Throws `scope_invalid`, `target_invalid` (400).
  */
 export function exchangedClaims(
-  ports: HasTokenSettings & Pick<Ports, 'clock' | 'random'>,
+  ports: HasTokenSettings & HasAccess & Pick<Ports, 'clock' | 'random'>,
   client: Client,
   subject: AccessTokenClaims,
   terms: ExchangeTerms,
@@ -93,16 +95,19 @@ export function exchangedClaims(
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const confirmation = confirmationOf(client, keys);
   // The IP address and user agent of the subject token are dropped: the service uses the new token from another place.
-  const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], ...kept } = subject;
+  const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], roles, permissions = [], ...kept } = subject;
+  const rights = hasSameRights(ports, [subject.aud].flat()[0] as string, aud)
+    ? { roles, permissions: permissions.filter((permission) => scopes.includes(permission)) }
+    : { roles: undefined, permissions: [] };
   return {
-    ...seenBy(client, scopes, kept),
+    ...seenBy(client, scopes, { ...kept, roles: rights.roles }),
     aud,
     client_id: client.clientId,
     iat: issuedAt,
     exp: Math.min(subject.exp, issuedAt + ports.tokenSettings.accessTokenSeconds),
     jti: ports.random.uuid(),
     scope: scopes.join(' '),
-    permissions: (subject.permissions ?? []).filter((permission) => scopes.includes(permission)),
+    permissions: rights.permissions,
     ce: client.tokenEpoch,
     act: { sub: client.clientId, ...(act === undefined ? {} : { act }) },
     origins: [{ jti: subject.jti, client_id: subject.client_id, ce: subject.ce ?? 0 }, ...origins],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bodyReason, manages, REFUSALS, reason, roleName, text } from '#services/domain/access/admin-shapes.ts';
+import { anyRoleName, bodyReason, manages, REFUSALS, reason, text } from '#services/domain/access/admin-shapes.ts';
 import { rightsExceeded, roleUnknown } from '#services/domain/access/errors.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -23,7 +23,7 @@ export const inviteUserEndpoint = defineEndpoint({
     email: emailShape,
     name: nameShape.optional(),
     /** Roles besides `user`; the caller must have their rights. */
-    roles: z.array(roleName).max(20).optional(),
+    roles: z.array(anyRoleName).max(20).optional(),
     /** A bcrypt, scrypt, argon2id or PBKDF2 digest in a common format; upgraded at the first sign-in. */
     password_hash: text(512).optional(),
     reason,

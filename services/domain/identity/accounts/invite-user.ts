@@ -1,5 +1,5 @@
 import { assertHolds } from '#services/domain/access/assert-holds.ts';
-import { lockRoleForGrant, rightsOf } from '#services/domain/access/role-rights.ts';
+import { lockRoleForGrant, rightsToGrant } from '#services/domain/access/role-rights.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
@@ -54,7 +54,7 @@ export async function inviteUser(
     await setAuditContext(tx, caller, reason);
     const wanted = [...new Set(roles)].filter((role) => role !== 'user').sort();
     for (const role of wanted) await lockRoleForGrant(tx, role);
-    assertHolds(caller, await rightsOf(tx, wanted));
+    assertHolds(caller, await rightsToGrant(tx, wanted));
     if (!(await insertUser(tx, { id, email: to, name, isVerified: false }))) throw emailTaken();
     if (passwordHash === undefined)
       return invite(tx, ports, { to, userId: id, roles: wanted, hasPassword: false, reason }, caller);
@@ -86,7 +86,7 @@ export async function inviteAgain(
     async (tx, { email, emailVerifiedAt, disabledAt }) => {
       if (emailVerifiedAt !== null || disabledAt !== null) throw invitationOver();
       const roles = (await readInvitation(tx, userId))?.roles ?? [];
-      assertHolds(caller, await rightsOf(tx, roles));
+      assertHolds(caller, await rightsToGrant(tx, roles));
       await takeInvitation(tx, userId);
       await deleteCodesOf(tx, userId, 'invitation');
       const hasPassword = ((await findAccount(tx, userId))?.digest ?? null) !== null;

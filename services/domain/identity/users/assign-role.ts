@@ -1,5 +1,6 @@
+import { heldToGrant } from '#services/domain/access/application-rights.ts';
 import { assertHolds } from '#services/domain/access/assert-holds.ts';
-import { lockRoleForGrant, rightsOf } from '#services/domain/access/role-rights.ts';
+import { lockRoleForGrant, rightsToGrant } from '#services/domain/access/role-rights.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-user.ts';
@@ -20,7 +21,7 @@ export async function grantRole(
     input,
     caller,
     async (tx, user) => {
-      assertHolds(caller, await rightsOf(tx, [input.role]));
+      assertHolds(caller, await rightsToGrant(tx, [input.role]));
       await addUserRole(tx, user.id, input.role);
     },
     (tx) => lockRoleForGrant(tx, input.role),
@@ -41,6 +42,7 @@ export async function removeRole(
   caller: Caller,
 ): Promise<AccountDetailView> {
   await actOnUser(ports, { ...input, rule: 'role_removed' }, caller, async (tx, user) => {
+    assertHolds(caller, heldToGrant([input.role], []));
     if (input.role === 'admin') await assertStays(tx, user);
     await removeUserRole(tx, user.id, input.role);
   });

@@ -1,5 +1,6 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import { permissionsAt } from '#services/domain/access/application-rights.ts';
 import { type AuditRow, auditRow } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
@@ -112,7 +113,7 @@ export async function issueClientToken(
   // The client may have been disabled while the body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const terms = await termsOrRefusal(ports, client, input, caller);
-  const known = ports.access.permissions();
+  const known = permissionsAt(ports, terms.audience);
   const scope = terms.scopes.join(' ');
   const claims = accessTokenClaims(
     ports,

@@ -101,8 +101,9 @@ type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 
 /**
  * A user with tokens:issue must not get permissions that the user lacks by issuing a pair for another user. A pair of
- * the first-party client has all permissions of its user, whatever its scope; a pair of another client has those in its
- * token. A pair that a client issues is limited by the client's scopes.
+ * the first-party client has all permissions of its user, whatever its scope, besides those in its token; a pair of
+ * another client has those in its token. A user has no permission of an application here. A pair that a client issues is
+ * limited by the client's scopes.
  */
 function mayActAs(
   access: HasAccess['access'],
@@ -112,8 +113,8 @@ function mayActAs(
   caller: Caller,
 ): boolean {
   if (caller.kind !== 'user' || sessionId !== null) return true;
-  const rights = caller.clientId === FIRST_PARTY_CLIENT_ID ? [...access.permissionsOf(roles)] : permissions;
-  return rights.every((permission) => caller.permissions.has(permission));
+  const hidden = caller.clientId === FIRST_PARTY_CLIENT_ID ? access.permissionsOf(roles) : [];
+  return [...hidden, ...permissions].every((permission) => caller.permissions.has(permission));
 }
 
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {

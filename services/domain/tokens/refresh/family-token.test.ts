@@ -9,6 +9,7 @@ import { familyTokenFacts, rememberToken } from './family-token.ts';
 
 const access = {
   rolesAt: (roles: readonly string[]) => roles,
+  application: () => undefined,
   permissionsOf: () => new Set(['keys:manage', 'tokens:read']),
   client: (clientId: string) => ({
     scopes: clientId === 'stranger' ? ['openid', 'email', 'profile', 'tokens:read'] : ['openid', 'email'],

@@ -1,5 +1,6 @@
 import type { AccessDirectory, Client } from '#services/domain/access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import { type Rights, rightsAt } from '#services/domain/access/application-rights.ts';
 import { auditActor } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
@@ -46,13 +47,13 @@ export function scopeNow(
 }
 
 /**
- * The first-party client has all permissions of the user, unless it requested less than its whole scope. Another client
- * has the user's permissions that its scope names, and a client that no administrator has vetted has none.
+ * The first-party client has all of these permissions of the user, unless it requested less than its whole scope. Another
+ * client has those that its scope names, and a client that no administrator has vetted has none.
  */
-function permissionsFor(access: AccessDirectory, family: FamilyFacts, roles: readonly string[]): readonly string[] {
+function permissionsFor(access: AccessDirectory, family: FamilyFacts, { permissions }: Rights): readonly string[] {
   const client = access.client(family.clientId);
   if (client?.origin !== 'admin') return [];
-  const held = withinLimit([...access.permissionsOf(roles)].sort(), family.rightsLimit?.permissions);
+  const held = withinLimit([...permissions].sort(), family.rightsLimit?.permissions);
   const scopes = new Set(family.scope.split(' '));
   if (family.clientId === FIRST_PARTY_CLIENT_ID && client.scopes.every((scope) => scopes.has(scope))) return held;
   return held.filter((permission) => scopes.has(permission));
@@ -89,12 +90,13 @@ export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts):
   const client = access.client(granted.clientId);
   const family = { ...granted, scope: scopeNow(access, granted) };
   const roles = withinLimit(access.rolesAt(family.roles, family.acr), family.rightsLimit?.roles);
+  const rights = rightsAt({ access }, family.audience, roles);
   return {
     subject: family.userId,
     clientId: family.clientId,
     audience: family.audience,
     scope: family.scope,
-    permissions: permissionsFor(access, family, roles),
+    permissions: permissionsFor(access, family, rights),
     clientEpoch: family.clientEpoch,
     confirmation: confirmationOf(client, family),
     user: {
@@ -102,7 +104,7 @@ export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts):
       familyId: family.familyId,
       email: maySee(family, 'email') ? family.email : null,
       isEmailVerified: family.isEmailVerified,
-      roles: maySeeRoles(client, family) ? roles : null,
+      roles: maySeeRoles(client, family) ? rights.roles : null,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import type { ApplicationChanges } from '../services/domain/access/application-shapes.ts';
+import { declareApplication, hasChanges } from '../services/domain/access/manage-applications.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { isAppError } from '../services/platform/define/error.ts';
+import { type ActOptions, addReason, onDatabase, untold } from './admin.ts';
+import { requireReason } from './arguments.ts';
+import { confirm } from './confirm.ts';
+import { systemCaller } from './database-ports.ts';
+import { readPermissionFile } from './permission-file.ts';
+
+const caller = systemCaller('sallyport apply');
+/** The audiences of the installation that this command knows; the API also keeps its own address from applications. */
+function ownAudiences(): string[] {
+  const { audience, issuer } = loadConfig(process.env).tokens;
+  return [audience, issuer].filter((each) => each !== undefined);
+}
+
+const signed = ({ added, removed }: { readonly added: readonly string[]; readonly removed: readonly string[] }) => [
+  ...added.map((name) => `+ ${name}`),
+  ...removed.map((name) => `- ${name}`),
+];
+
+/** The changes as lines: `+` is added, `-` is removed. */
+export function changeLines(application: string, { created, permissions, roles, users }: ApplicationChanges): string[] {
+  const changed = roles.changed.flatMap((role) => signed(role).map((line) => `  role ${role.role}: ${line}`));
+  return [
+    created ? `+ application ${application}` : `application ${application}`,
+    ...signed(permissions).map((line) => `  ${line}`),
+    ...signed({ added: roles.added, removed: roles.removed }).map((line) => `  role ${line}`),
+    ...changed,
+    ...(users === 0 ? [] : [`  revokes the tokens of ${users} ${users === 1 ? 'user' : 'users'}`]),
+  ];
+}
+
+/** `sallyport apply FILE`: declares an application's permissions and roles, directly on the database. */
+export function registerApply(program: Command): void {
+  addReason(program.command('apply'))
+    .description('create or change an application, its permissions and its roles as a YAML file declares them')
+    .argument('<file>')
+    .action((name: string, _own, command: Command) =>
+      onDatabase<ActOptions>(command, async (database, output, options) => {
+        requireReason(options.reason);
+        const { declaration, refused } = readPermissionFile(name);
+        const ports = { ...database, ...untold, ownAudiences: ownAudiences() };
+        const declare = (isDryRun: boolean) =>
+          declareApplication(ports, { ...declaration, reason: options.reason, isDryRun }, caller).catch(
+            (err: unknown) => {
+              throw isAppError(err) && err.options.problems ? refused(err.options.problems) : err;
+            },
+          );
+        const { application } = declaration;
+        const planned = await declare(true);
+        const lines = changeLines(application, planned.changes);
+        if (options.dryRun) {
+          output.say(`would change application ${application}; nothing was done`);
+          output.data({ ...planned, dry_run: true }, () => lines);
+          return;
+        }
+        if (!hasChanges(planned.changes)) {
+          output.say(`${application} is as declared`);
+          output.json({ ...planned, dry_run: false });
+          return;
+        }
+        if (!options.yes) {
+          output.say(lines.join('\n'));
+          await confirm(`Change application ${application}?`);
+        }
+        const done = await declare(false);
+        output.data({ ...done, dry_run: false }, ({ changes }) => changeLines(application, changes));
+      }),
+    );
+}

@@ -1,0 +1,80 @@
+import { readFileSync, statSync } from 'node:fs';
+import { type Document, LineCounter, parseDocument } from 'yaml';
+import { declarationShape } from '../services/domain/access/application-shapes.ts';
+import type { Declaration } from '../services/domain/access/declaration.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+const FILE_BYTES_MAX = 1_048_576;
+const PROBLEMS_SHOWN = 20;
+
+type Problem = { readonly at: string; readonly why: string };
+type Lines = { readonly name: string; readonly document: Document; readonly lines: LineCounter };
+
+export type PermissionFile = {
+  readonly declaration: Declaration;
+  /** The error of these problems, each with its line in the file. */
+  readonly refused: (problems: readonly Problem[]) => CommandError;
+};
+
+const refusedFile = (name: string, messages: readonly string[]): CommandError =>
+  new CommandError(exitCodes.usage, messages.join('\n'), `correct ${name}; nothing was changed`);
+
+/** The line of a place in the file, or of the nearest member around it. */
+function lineOf({ document, lines }: Lines, path: readonly (string | number)[]): number {
+  for (let end = path.length; end > 0; end -= 1) {
+    const node = document.getIn(path.slice(0, end), true) as { readonly range?: readonly number[] } | undefined;
+    if (node?.range?.[0] !== undefined) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
+}
+
+/** `body/permissions/3` as `permissions.yaml:7: permissions/3 …`. */
+function told(file: Lines, { at, why }: Problem): string {
+  const path = at.split('/').filter((part) => part !== '' && part !== 'body');
+  const place = path.map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  return `${file.name}:${lineOf(file, place)}: ${path.length === 0 ? why : `${path.join('/')} ${why}`}`;
+}
+
+function readText(name: string): string {
+  try {
+    if (statSync(name).size <= FILE_BYTES_MAX) return readFileSync(name, 'utf8');
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, `${name} cannot be read`, 'name a permission file', { cause });
+  }
+  throw refusedFile(name, [`${name} is larger than 1 MB`]);
+}
+
+/** An alias is refused: a file of a kilobyte could stand for gigabytes. */
+function readValue({ name, document }: Lines): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, `${name} has an alias (*name)`, 'write the list out', { cause });
+  }
+}
+
+/**
+ * Reads a permission file (YAML, or JSON): the members `application`, `audience`, `permissions` and `roles`.
+ * @throws CommandError (2) with the line of each problem
+ */
+export function readPermissionFile(name: string): PermissionFile {
+  const lines = new LineCounter();
+  const document = parseDocument(readText(name), { lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0)
+    throw refusedFile(
+      name,
+      document.errors
+        .slice(0, PROBLEMS_SHOWN)
+        .map(({ message, pos }) => `${name}:${lines.linePos(pos[0]).line}: ${message}`),
+    );
+  const file = { name, document, lines };
+  const refused = (problems: readonly Problem[]): CommandError =>
+    refusedFile(
+      name,
+      problems.map((problem) => told(file, problem)),
+    );
+  const read = declarationShape.safeParse(readValue(file));
+  if (read.success) return { declaration: read.data, refused };
+  const issues = read.error.issues.slice(0, PROBLEMS_SHOWN);
+  throw refused(issues.map(({ path, message }) => ({ at: path.join('/'), why: message })));
+}

@@ -1,0 +1,84 @@
+import type { HasAccess } from './access-directory.ts';
+
+/**
+ * Which rights belong to the installation and which to an application. A token carries the rights of its audience: those
+ * that an application declared if the audience is the application's, and those of the installation otherwise.
+ */
+
+export type Application = {
+  readonly name: string;
+  /** `aud` of the tokens that carry its permissions. */
+  readonly audience: string;
+  readonly permissions: ReadonlySet<string>;
+  /** The permissions of each of its roles, by the whole name of the role (`notes.editor`). */
+  readonly roles: ReadonlyMap<string, readonly string[]>;
+};
+
+/** A caller needs this to hand on permissions of applications, which are no permissions of the caller's own. */
+const APPLICATIONS_MANAGE = 'applications:manage';
+
+/** The dot is in no name of the installation's own roles. */
+export const isApplicationRole = (role: string): boolean => role.includes('.');
+export const applicationRole = (application: string, role: string): string => `${application}.${role}`;
+
+type Rows = {
+  readonly applications: readonly { readonly name: string; readonly audience: string }[];
+  readonly permissions: readonly { readonly name: string; readonly application: string | null }[];
+  readonly byRole: ReadonlyMap<string, readonly string[]>;
+};
+
+export const applicationsOf = ({ applications, permissions, byRole }: Rows): Application[] =>
+  applications.map(({ name, audience }) => ({
+    name,
+    audience,
+    permissions: new Set(permissions.filter(({ application }) => application === name).map((each) => each.name)),
+    roles: new Map([...byRole].filter(([role]) => role.startsWith(applicationRole(name, '')))),
+  }));
+
+export type Rights = { readonly roles: readonly string[]; readonly permissions: ReadonlySet<string> };
+
+/** The roles, of these, that a token with this audience names, and their permissions. */
+export function rightsAt({ access }: HasAccess, audience: string, roles: readonly string[]): Rights {
+  const application = access.application(audience);
+  if (application === undefined) {
+    const own = roles.filter((role) => !isApplicationRole(role));
+    return { roles: own, permissions: access.permissionsOf(own) };
+  }
+  const own = roles.filter((role) => role.startsWith(applicationRole(application.name, '')));
+  return { roles: own, permissions: new Set(own.flatMap((role) => application.roles.get(role) ?? [])) };
+}
+
+/** Every permission that a token with this audience may carry. */
+export const permissionsAt = ({ access }: HasAccess, audience: string): ReadonlySet<string> =>
+  access.application(audience)?.permissions ?? access.permissions();
+
+/** Whether both audiences are of the same application, or neither of one: then what one token carries, the other may. */
+export const hasSameRights = ({ access }: HasAccess, audience: string, other: string): boolean =>
+  access.application(audience) === access.application(other);
+
+/** The permissions of applications that these roles give, whatever the audience. */
+export const applicationPermissionsOf = ({ access }: HasAccess, roles: readonly string[]): ReadonlySet<string> =>
+  new Set(access.applications().flatMap(({ roles: declared }) => roles.flatMap((role) => declared.get(role) ?? [])));
+
+const isOfApplication = ({ access }: HasAccess, scope: string): boolean =>
+  access.applications().some(({ permissions }) => permissions.has(scope));
+
+/** Those of these scopes that name permissions, of the installation or of an application. */
+export const permissionsAmong = (ports: HasAccess, scopes: readonly string[]): string[] =>
+  scopes.filter((scope) => ports.access.permissions().has(scope) || isOfApplication(ports, scope));
+
+/**
+ * What a caller must hold to hand on these scopes: each of the installation's permissions among them, and for those of
+ * applications the permission to manage applications.
+ */
+export const heldToHandOn = (ports: HasAccess, scopes: readonly string[]): string[] => [
+  ...new Set(
+    permissionsAmong(ports, scopes).map((scope) => (isOfApplication(ports, scope) ? APPLICATIONS_MANAGE : scope)),
+  ),
+];
+
+/** The same for roles, of which `permissions` are the installation's. */
+export const heldToGrant = (roles: readonly string[], permissions: readonly string[]): string[] => [
+  ...permissions,
+  ...(roles.some(isApplicationRole) ? [APPLICATIONS_MANAGE] : []),
+];

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+
+const names = z.array(z.string());
+const difference = z.object({ added: names, removed: names });
+
+export const applicationShape = z.object({
+  application: z.string(),
+  audience: z.string(),
+  permissions: names,
+  /** The permissions of each role; users are granted `<application>.<role>`. */
+  roles: z.record(z.string(), names),
+});
+export type ApplicationView = z.output<typeof applicationShape>;
+
+export const applicationChanges = z.object({
+  created: z.boolean(),
+  permissions: difference,
+  roles: difference.extend({ changed: z.array(difference.extend({ role: z.string() })) }),
+  /** Users who lose a permission: their tokens are revoked. */
+  users: z.int(),
+});
+export type ApplicationChanges = z.output<typeof applicationChanges>;
+
+/** More entries than this are refused unread; the limits of a declaration are lower. */
+const ENTRIES_MAX = 10_000;
+const entries = z.array(z.string().max(512)).max(ENTRIES_MAX);
+
+/** The members of a permission file. Their rules are in `declaration.ts`, which names every wrong entry. */
+export const declarationShape = z.strictObject({
+  application: z.string().max(512),
+  audience: z.string().max(2_048),
+  permissions: entries,
+  roles: z.record(z.string().max(512), entries).default({}),
+});

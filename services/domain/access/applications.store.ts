@@ -1,0 +1,116 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import type { Declaration } from './declaration.ts';
+
+/** The tables of roles and permissions are small and bounded: at most 100 applications of 100 permissions and 30 roles. */
+const DECLARED = `SELECT a.name AS application, a.audience,
+    ARRAY(SELECT p.name FROM permissions p WHERE p.application = a.name ORDER BY p.name) AS permissions,
+    coalesce((SELECT jsonb_object_agg(substr(r.name, length(a.name) + 2),
+      ARRAY(SELECT h.permission FROM role_permissions h WHERE h.role = r.name ORDER BY h.permission))
+      FROM roles r WHERE r.application = a.name), '{}') AS roles
+  FROM applications a`;
+
+/** Both use the primary key, permissions_application and roles_application. */
+const applicationsPage = defineStatement('applicationsPage', `${DECLARED} WHERE a.name > $1 ORDER BY a.name LIMIT $2`);
+const applicationRead = defineStatement('applicationRead', `${DECLARED} WHERE a.name = $1`);
+/** One declaration at a time: two that claim one permission must not both find it free. Readers do not wait. */
+const applicationsLock = defineStatement('applicationsLock', 'LOCK TABLE applications IN SHARE ROW EXCLUSIVE MODE');
+/** Grants of the roles wait until commit, so that no user gets a role that is being dropped. */
+const applicationRolesLock = defineStatement(
+  'applicationRolesLock',
+  'SELECT name FROM roles WHERE application = $1 ORDER BY name FOR UPDATE',
+);
+const audiencesRead = defineStatement('applicationAudiencesRead', 'SELECT name, audience FROM applications');
+const ownersRead = defineStatement('permissionOwnersRead', 'SELECT name, application FROM permissions');
+const applicationInsert = defineStatement(
+  'applicationInsert',
+  'INSERT INTO applications (name, audience) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
+);
+const applicationDelete = defineStatement('applicationDelete', 'DELETE FROM applications WHERE name = $1');
+const permissionsInsert = defineStatement(
+  'applicationPermissionsInsert',
+  `INSERT INTO permissions (name, description, application) SELECT unnest($2::text[]), '', $1`,
+);
+/** The trigger of role_permissions ends tokens of users in id order, that of permissions those of clients. */
+const permissionsWithdraw = defineStatement(
+  'applicationPermissionsWithdraw',
+  'DELETE FROM role_permissions WHERE permission = ANY ($1)',
+);
+const permissionsDelete = defineStatement(
+  'applicationPermissionsDelete',
+  'DELETE FROM permissions WHERE application = $1 AND name = ANY ($2)',
+);
+const rolesInsert = defineStatement(
+  'applicationRolesInsert',
+  `INSERT INTO roles (name, description, application) SELECT unnest($2::text[]), 'Role of the application ' || $1, $1`,
+);
+const rolesDelete = defineStatement(
+  'applicationRolesDelete',
+  'DELETE FROM roles WHERE application = $1 AND name = ANY ($2)',
+);
+/** Index: user_roles_role. */
+const heldRolesRead = defineStatement(
+  'heldRolesRead',
+  'SELECT name FROM unnest($1::text[]) AS name WHERE EXISTS (SELECT FROM user_roles WHERE role = name) ORDER BY name',
+);
+/** Index: user_roles_role. */
+const holdersCount = defineStatement(
+  'roleHoldersCount',
+  'SELECT count(DISTINCT user_id)::int AS count FROM user_roles WHERE role = ANY ($1)',
+);
+
+export const readApplicationsPage = (sql: Sql, after: string, limit: number): Promise<Declaration[]> =>
+  sql.query<Declaration>(applicationsPage, [after, limit]);
+
+export const readApplication = async (sql: Sql, name: string): Promise<Declaration | undefined> =>
+  (await sql.query<Declaration>(applicationRead, [name]))[0];
+
+/** Until commit no other declaration changes, and no role of this one is granted. */
+export async function lockApplication(tx: Sql, name: string): Promise<void> {
+  await tx.query(applicationsLock);
+  await tx.query(applicationRolesLock, [name]);
+}
+
+export const readAudiences = (sql: Sql): Promise<{ readonly name: string; readonly audience: string }[]> =>
+  sql.query(audiencesRead);
+
+/** The application of every permission; null for the installation's own. */
+export const readPermissionOwners = (
+  sql: Sql,
+): Promise<{ readonly name: string; readonly application: string | null }[]> => sql.query(ownersRead);
+
+export const insertApplication = (tx: Sql, { application, audience }: Declaration): Promise<unknown> =>
+  tx.query(applicationInsert, [application, audience]);
+
+export const removeApplication = (tx: Sql, name: string): Promise<unknown> => tx.query(applicationDelete, [name]);
+
+export async function addApplicationPermissions(tx: Sql, name: string, permissions: readonly string[]): Promise<void> {
+  if (permissions.length > 0) await tx.query(permissionsInsert, [name, permissions]);
+}
+
+export async function removeApplicationPermissions(
+  tx: Sql,
+  name: string,
+  permissions: readonly string[],
+): Promise<void> {
+  if (permissions.length === 0) return;
+  await tx.query(permissionsWithdraw, [permissions]);
+  await tx.query(permissionsDelete, [name, permissions]);
+}
+
+/** @param roles whole names */
+export async function addApplicationRoles(tx: Sql, name: string, roles: readonly string[]): Promise<void> {
+  if (roles.length > 0) await tx.query(rolesInsert, [name, roles]);
+}
+
+export async function removeApplicationRoles(tx: Sql, name: string, roles: readonly string[]): Promise<void> {
+  if (roles.length > 0) await tx.query(rolesDelete, [name, roles]);
+}
+
+/** Those of these roles that a user has. */
+export const readHeldRoles = async (sql: Sql, roles: readonly string[]): Promise<string[]> =>
+  (await sql.query<{ name: string }>(heldRolesRead, [roles])).map(({ name }) => name);
+
+/** Users who have one of these roles. */
+export const countHolders = async (sql: Sql, roles: readonly string[]): Promise<number> =>
+  (await sql.query<{ count: number }>(holdersCount, [roles]))[0]?.count as number;

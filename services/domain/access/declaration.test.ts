@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'vitest';
+import { type Declaration, declarationProblems, type Surroundings } from './declaration.ts';
+
+const around: Surroundings = {
+  ownPermissions: new Set(['users:read', 'users:manage', 'audit:read']),
+  ownAudiences: ['https://auth.test'],
+  permissionsTaken: new Map([['pages:read', 'wiki']]),
+  audiencesTaken: new Map([['https://wiki.test', 'wiki']]),
+};
+const notes: Declaration = {
+  application: 'notes',
+  audience: 'https://notes.test',
+  permissions: ['notes:read', 'notes:write', 'pages:print'],
+  roles: { editor: ['notes:read', 'notes:write'], guest: [] },
+};
+const problemsOf = (changes: Partial<Declaration>) =>
+  declarationProblems({ ...notes, ...changes }, around).map(({ at, why }) => `${at} ${why}`);
+
+test('a declaration without overlap is accepted', () => {
+  expect(problemsOf({})).toEqual([]);
+});
+
+describe('names', () => {
+  test.each<[string, Partial<Declaration>, string[]]>([
+    [
+      'a permission that is listed twice names the first',
+      { permissions: ['notes:read', 'notes:write', 'notes:read'] },
+      ['permissions/2 "notes:read" is listed before, as permissions/0'],
+    ],
+    [
+      'a permission of the installation, existing or not, is reserved',
+      { permissions: ['users:invent', 'audit:read'], roles: {} },
+      [
+        'permissions/0 permissions that begin with users: belong to the installation',
+        'permissions/1 permissions that begin with audit: belong to the installation',
+      ],
+    ],
+    [
+      'so are nouns that the installation keeps for itself',
+      { permissions: ['sallyport:rule'], roles: {} },
+      ['permissions/0 permissions that begin with sallyport: belong to the installation'],
+    ],
+    [
+      'a permission of another application is not taken over',
+      { permissions: ['pages:read'], roles: {} },
+      ['permissions/0 pages:read belongs to the application wiki'],
+    ],
+    [
+      'a malformed permission is quoted, up to its longest length',
+      { permissions: ['Notes', `a:${'b'.repeat(100)}`], roles: {} },
+      [
+        'permissions/0 "Notes" is no permission: write notes:read, in lower-case letters and underscores, at most 64 characters',
+        `permissions/1 "a:${'b'.repeat(62)}" is no permission: write notes:read, in lower-case letters and underscores, at most 64 characters`,
+      ],
+    ],
+    [
+      'a role has declared permissions only, each once',
+      { roles: { editor: ['notes:read', 'notes:read', 'users:read'] } },
+      [
+        'roles/editor/2 "users:read" is not among permissions',
+        'roles/editor/1 "notes:read" is listed before, as roles/editor/0',
+      ],
+    ],
+    [
+      'a role has no dot in its name, which separates it from its application',
+      { roles: { 'wiki.admin': [] } },
+      ['roles/wiki.admin a role has a name of lower-case letters, digits, _ and -, at most 32 characters'],
+    ],
+    ['a reserved application', { application: 'sallyport' }, ['application sallyport is a reserved name']],
+    [
+      'a malformed application',
+      { application: 'my.notes' },
+      ['application must be lower-case letters, digits and -, at most 30 characters'],
+    ],
+    [
+      'the audience of the installation',
+      { audience: 'https://auth.test' },
+      ['audience is the audience of the installation; an application needs one of its own'],
+    ],
+    ['the audience of another', { audience: 'https://wiki.test' }, ['audience belongs to the application wiki']],
+    [
+      'an audience with a space',
+      { audience: 'my notes' },
+      ['audience must be an address or a name of 1 to 512 printable characters without spaces'],
+    ],
+  ])('%s', (_what, changes, expected) => {
+    expect(problemsOf(changes)).toEqual(expected);
+  });
+});
+
+describe('size', () => {
+  const many = (count: number): string[] => Array.from({ length: count }, () => 'BAD');
+
+  test('ten thousand entries get one answer with the limit, not one for each', () => {
+    expect(problemsOf({ permissions: many(10_000) })).toEqual([
+      'permissions has 10000 entries; an application can have 100',
+    ]);
+    const roles = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`r${index}`, []]));
+    expect(problemsOf({ roles })[0]).toBe('roles has 10000 entries; an application can have 30');
+    expect(problemsOf({ roles: { editor: many(10_000) } })).toEqual([
+      'roles/editor has 10000 entries; a role can have 100',
+    ]);
+  });
+
+  test('of more than twenty problems the rest is counted', () => {
+    const problems = problemsOf({ permissions: many(25).map((name, index) => `${name}${index}`), roles: {} });
+    expect(problems).toHaveLength(21);
+    expect(problems.at(-1)).toBe(' 5 more problems');
+  });
+
+  test('rights that would make a token too long are refused', () => {
+    const letters = 'abcdefghijklmnopqrstuvwxyz';
+    const long = Array.from(
+      { length: 70 },
+      (_, index) => `n:${letters[index % 26]}${letters[Math.floor(index / 26)]}${'x'.repeat(60)}`,
+    );
+    expect(problemsOf({ permissions: long, roles: {} })).toEqual([
+      'permissions permissions and roles take 4696 characters of a token; they can take 4096',
+    ]);
+  });
+});

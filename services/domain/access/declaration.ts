@@ -1,0 +1,135 @@
+import { applicationRole } from './application-rights.ts';
+
+/** What an application declares: the members of its permission file. */
+export type Declaration = {
+  readonly application: string;
+  readonly audience: string;
+  readonly permissions: readonly string[];
+  /** The permissions of each role. */
+  readonly roles: Readonly<Record<string, readonly string[]>>;
+};
+
+/** `at` is the path of the wrong part: `permissions/3`, `roles/editor/0`. */
+export type DeclarationProblem = { readonly at: string; readonly why: string };
+
+/** What a declaration must not overlap with. */
+export type Surroundings = {
+  readonly ownPermissions: ReadonlySet<string>;
+  readonly ownAudiences: readonly string[];
+  /** The application of each permission and of each audience, other than of the declared application. */
+  readonly permissionsTaken: ReadonlyMap<string, string>;
+  readonly audiencesTaken: ReadonlyMap<string, string>;
+};
+
+const PERMISSIONS_MAX = 100;
+const ROLES_MAX = 30;
+/** A user can have every role of an application: the rights in one token, in characters of its JSON. */
+const TOKEN_CHARACTERS_MAX = 4_096;
+const PERMISSION_CHARACTERS_MAX = 64;
+const PROBLEMS_SHOWN = 20;
+
+const APPLICATION = /^[a-z][a-z0-9-]{0,29}$/;
+const ROLE = /^[a-z][a-z0-9_-]{0,31}$/;
+const PERMISSION = /^[a-z][a-z_]*:[a-z][a-z_]*$/;
+const AUDIENCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
+
+/** Names that the installation keeps for itself, besides the nouns of its permissions. */
+const RESERVED = new Set(['admin', 'auth', 'mcp', 'oauth', 'openid', 'platform', 'sallyport', 'scim', 'system']);
+
+const nounOf = (permission: string): string => permission.slice(0, permission.indexOf(':'));
+
+/** Entries that occur before, each with the place of the first. */
+function* duplicates(at: string, names: readonly string[]): Generator<DeclarationProblem> {
+  const first = new Map<string, number>();
+  for (const [index, name] of names.entries()) {
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, index);
+    else yield { at: `${at}/${index}`, why: `${JSON.stringify(name)} is listed before, as ${at}/${earlier}` };
+  }
+}
+
+function reservedWhy(permission: string, around: Surroundings): string | undefined {
+  const noun = nounOf(permission);
+  const isReserved = RESERVED.has(noun) || [...around.ownPermissions].some((own) => nounOf(own) === noun);
+  if (isReserved) return `permissions that begin with ${noun}: belong to the installation`;
+  const owner = around.permissionsTaken.get(permission);
+  return owner === undefined ? undefined : `${permission} belongs to the application ${owner}`;
+}
+
+function* permissionProblems({ permissions }: Declaration, around: Surroundings): Generator<DeclarationProblem> {
+  for (const [index, permission] of permissions.entries()) {
+    const isFormed = permission.length <= PERMISSION_CHARACTERS_MAX && PERMISSION.test(permission);
+    const why = isFormed
+      ? reservedWhy(permission, around)
+      : `${JSON.stringify(permission.slice(0, PERMISSION_CHARACTERS_MAX))} is no permission: write notes:read, in lower-case letters and underscores, at most ${PERMISSION_CHARACTERS_MAX} characters`;
+    if (why !== undefined) yield { at: `permissions/${index}`, why };
+  }
+  yield* duplicates('permissions', permissions);
+}
+
+function* roleProblems({ permissions, roles }: Declaration): Generator<DeclarationProblem> {
+  const declared = new Set(permissions);
+  for (const [role, held] of Object.entries(roles)) {
+    const at = `roles/${role.slice(0, 64)}`;
+    if (!ROLE.test(role))
+      yield { at, why: 'a role has a name of lower-case letters, digits, _ and -, at most 32 characters' };
+    if (held.length > PERMISSIONS_MAX) {
+      yield { at, why: `has ${held.length} entries; a role can have ${PERMISSIONS_MAX}` };
+      continue;
+    }
+    for (const [index, permission] of held.entries())
+      if (!declared.has(permission))
+        yield {
+          at: `${at}/${index}`,
+          why: `${JSON.stringify(permission.slice(0, PERMISSION_CHARACTERS_MAX))} is not among permissions`,
+        };
+    yield* duplicates(at, held);
+  }
+}
+
+function* headProblems({ application, audience }: Declaration, around: Surroundings): Generator<DeclarationProblem> {
+  if (!APPLICATION.test(application))
+    yield { at: 'application', why: 'must be lower-case letters, digits and -, at most 30 characters' };
+  else if (RESERVED.has(application)) yield { at: 'application', why: `${application} is a reserved name` };
+  const owner = around.audiencesTaken.get(audience);
+  if (!AUDIENCE.test(audience))
+    yield { at: 'audience', why: 'must be an address or a name of 1 to 512 printable characters without spaces' };
+  else if (around.ownAudiences.includes(audience))
+    yield { at: 'audience', why: 'is the audience of the installation; an application needs one of its own' };
+  else if (owner !== undefined) yield { at: 'audience', why: `belongs to the application ${owner}` };
+}
+
+function* countProblems({ permissions, roles }: Declaration): Generator<DeclarationProblem> {
+  const counts = { permissions: permissions.length, roles: Object.keys(roles).length };
+  for (const [at, max] of [
+    ['permissions', PERMISSIONS_MAX],
+    ['roles', ROLES_MAX],
+  ] as const)
+    if (counts[at] > max) yield { at, why: `has ${counts[at]} entries; an application can have ${max}` };
+}
+
+function* sizeProblems({ application, permissions, roles }: Declaration): Generator<DeclarationProblem> {
+  const names = Object.keys(roles).map((role) => applicationRole(application, role));
+  const carried = JSON.stringify([permissions, names]).length;
+  if (carried > TOKEN_CHARACTERS_MAX)
+    yield {
+      at: 'permissions',
+      why: `permissions and roles take ${carried} characters of a token; they can take ${TOKEN_CHARACTERS_MAX}`,
+    };
+}
+
+/** What is wrong with a declaration; of more than twenty problems the last entry says how many there are. */
+export function declarationProblems(declaration: Declaration, around: Surroundings): DeclarationProblem[] {
+  const head = [...headProblems(declaration, around)];
+  // A list beyond its limit is not read: ten thousand entries get one answer.
+  const counts = [...countProblems(declaration)];
+  if (counts.length > 0) return [...head, ...counts];
+  const found = [
+    ...head,
+    ...sizeProblems(declaration),
+    ...permissionProblems(declaration, around),
+    ...roleProblems(declaration),
+  ];
+  if (found.length <= PROBLEMS_SHOWN) return found;
+  return [...found.slice(0, PROBLEMS_SHOWN), { at: '', why: `${found.length - PROBLEMS_SHOWN} more problems` }];
+}
