@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -19,6 +19,7 @@ const READS = [
   'agents list',
   'agents show',
   'api-keys list',
+  'applications list',
   'audit tail',
   'audit verify',
   'clients list',
@@ -114,12 +115,16 @@ beforeAll(async () => {
     { ...agentInput, ...none, heartbeatSeconds: 60, expiresInDays: 1 },
     testCaller,
   );
+  const permissionFile = join(dataDir, 'permissions.yaml');
+  await writeFile(permissionFile, 'application: notes\naudience: notes\npermissions: [notes:read]\n');
   acts = {
     'agents register': ['y', '--owner', id, ...reason],
     'agents kill': [agent.agent_id, ...reason],
     'api-keys create': ['--name', 'y', '--user', id, ...reason],
     'api-keys rotate': [api_key.api_key_id, ...reason],
     'api-keys revoke': [api_key.api_key_id, ...reason],
+    apply: [permissionFile, ...reason],
+    'applications delete': ['wiki', ...reason],
     'audit erase': [id],
     'audit report': ['--start', '2026-01-01', '--end', '2026-01-02', '--out', out],
     'clients create': ['Reports', ...reason],

@@ -27,6 +27,7 @@ const ELSEWHERE = new Set([
   'key.json',
   'jwks.json',
   'logout.mjs',
+  'permissions.yaml',
   'run/',
 ]);
 /** Folders in which a path of a page may begin, besides the root and the folder of the page. */

@@ -59,10 +59,11 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   // Applications that register themselves may use the MCP server without another setting.
   const mcpAudiences = config.mcp.url === undefined ? [] : [config.mcp.url];
   const clientSettings = { ...config.clients, audiences: [...config.clients.audiences, ...mcpAudiences] };
+  const ownAudiences = [tokenSettings.audience, tokenSettings.issuer, publicUrl, ...mcpAudiences];
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
     unvetted: clientSettings,
-    ownAudiences: [tokenSettings.audience, ...mcpAudiences],
+    ownAudiences,
   });
   const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({
@@ -114,6 +115,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     tokenSettings,
     keyRing,
     clientSettings,
+    ownAudiences,
     access,
     apiKeys,
     revocations,

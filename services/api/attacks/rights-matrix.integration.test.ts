@@ -46,6 +46,7 @@ beforeAll(async () => {
   copy = await harness.startCopy({ hashes: false, env: { RATE_LIMIT_PROFILE: 'load' } });
   const victim = await newPerson(copy);
   const owned = await harness.newClient([]);
+  await harness.rows(`INSERT INTO applications (name, audience) VALUES ('notes', 'https://notes.test')`);
   const powerless = await harness.newClient([]);
   const claims = claimsIn(victim.bearer);
   const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
@@ -57,6 +58,7 @@ beforeAll(async () => {
     client_id: owned.client_id,
     kid: key?.id,
     role: 'auditor',
+    application: 'notes',
     ...(await thingsOf(victim.id)),
   };
   const roles = (await harness.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
@@ -323,7 +325,7 @@ describe('permissions of every route', () => {
 
   test('a caller with the permission is allowed: reads are answered, missing resources are 404', async () => {
     const gone = Object.fromEntries(
-      Object.keys(foreign).map((name) => [name, name === 'role' ? 'gone' : randomUUID()]),
+      Object.keys(foreign).map((name) => [name, ['role', 'application'].includes(name) ? 'gone' : randomUUID()]),
     );
     const allowed = copy.bound.flatMap((endpoint): Case[] => {
       const { auth } = endpoint;

@@ -1,5 +1,3 @@
-import type { HasAccess } from './access-directory.ts';
-
 /**
  * Which rights belong to the installation and which to an application. A token carries the rights of its audience: those
  * that an application declared if the audience is the application's, and those of the installation otherwise.
@@ -12,6 +10,16 @@ export type Application = {
   readonly permissions: ReadonlySet<string>;
   /** The permissions of each of its roles, by the whole name of the role (`notes.editor`). */
   readonly roles: ReadonlyMap<string, readonly string[]>;
+};
+
+/** The parts of the access directory that decide. */
+type HasRights = {
+  readonly access: {
+    permissions(): ReadonlySet<string>;
+    permissionsOf(roles: readonly string[]): ReadonlySet<string>;
+    application(audience: string): Application | undefined;
+    applications(): readonly Application[];
+  };
 };
 
 /** A caller needs this to hand on permissions of applications, which are no permissions of the caller's own. */
@@ -38,7 +46,7 @@ export const applicationsOf = ({ applications, permissions, byRole }: Rows): App
 export type Rights = { readonly roles: readonly string[]; readonly permissions: ReadonlySet<string> };
 
 /** The roles, of these, that a token with this audience names, and their permissions. */
-export function rightsAt({ access }: HasAccess, audience: string, roles: readonly string[]): Rights {
+export function rightsAt({ access }: HasRights, audience: string, roles: readonly string[]): Rights {
   const application = access.application(audience);
   if (application === undefined) {
     const own = roles.filter((role) => !isApplicationRole(role));
@@ -49,29 +57,29 @@ export function rightsAt({ access }: HasAccess, audience: string, roles: readonl
 }
 
 /** Every permission that a token with this audience may carry. */
-export const permissionsAt = ({ access }: HasAccess, audience: string): ReadonlySet<string> =>
+export const permissionsAt = ({ access }: HasRights, audience: string): ReadonlySet<string> =>
   access.application(audience)?.permissions ?? access.permissions();
 
 /** Whether both audiences are of the same application, or neither of one: then what one token carries, the other may. */
-export const hasSameRights = ({ access }: HasAccess, audience: string, other: string): boolean =>
+export const hasSameRights = ({ access }: HasRights, audience: string, other: string): boolean =>
   access.application(audience) === access.application(other);
 
 /** The permissions of applications that these roles give, whatever the audience. */
-export const applicationPermissionsOf = ({ access }: HasAccess, roles: readonly string[]): ReadonlySet<string> =>
+export const applicationPermissionsOf = ({ access }: HasRights, roles: readonly string[]): ReadonlySet<string> =>
   new Set(access.applications().flatMap(({ roles: declared }) => roles.flatMap((role) => declared.get(role) ?? [])));
 
-const isOfApplication = ({ access }: HasAccess, scope: string): boolean =>
+const isOfApplication = ({ access }: HasRights, scope: string): boolean =>
   access.applications().some(({ permissions }) => permissions.has(scope));
 
 /** Those of these scopes that name permissions, of the installation or of an application. */
-export const permissionsAmong = (ports: HasAccess, scopes: readonly string[]): string[] =>
+export const permissionsAmong = (ports: HasRights, scopes: readonly string[]): string[] =>
   scopes.filter((scope) => ports.access.permissions().has(scope) || isOfApplication(ports, scope));
 
 /**
  * What a caller must hold to hand on these scopes: each of the installation's permissions among them, and for those of
  * applications the permission to manage applications.
  */
-export const heldToHandOn = (ports: HasAccess, scopes: readonly string[]): string[] => [
+export const heldToHandOn = (ports: HasRights, scopes: readonly string[]): string[] => [
   ...new Set(
     permissionsAmong(ports, scopes).map((scope) => (isOfApplication(ports, scope) ? APPLICATIONS_MANAGE : scope)),
   ),

@@ -12,6 +12,8 @@ export type ProblemCode =
   | "api_key_too_many"
   | "api_key_unknown"
   | "api_keys_stale"
+  | "application_role_held"
+  | "application_unknown"
   | "audit_event_unknown"
   | "audit_log_damaged"
   | "audit_log_empty"
@@ -49,6 +51,7 @@ export type ProblemCode =
   | "control_unknown"
   | "current_password_wrong"
   | "cursor_invalid"
+  | "declaration_invalid"
   | "device_code_expired"
   | "device_code_invalid"
   | "device_grant_denied"
@@ -149,6 +152,7 @@ export type ProblemCode =
   | "revocation_streams_spent"
   | "revoked"
   | "rights_exceeded"
+  | "role_declared"
   | "role_exists"
   | "role_held"
   | "role_not_held"
@@ -345,6 +349,12 @@ export type Operations = {
   "GET /v1/admin/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: { readonly api_keys: readonly ({ readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number })[]; readonly next: string | null } };
   /** Revoke any API key */
   "POST /v1/admin/api-keys/{api_key_id}/revoke": { readonly input: { readonly path: { readonly api_key_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly api_key: { readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number } } };
+  /** List applications with their permissions and roles */
+  "GET /v1/admin/applications": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly applications: readonly { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles: Readonly<Record<string, readonly string[]>> }[]; readonly next: string | null } };
+  /** Create an application or change it to what is declared; a removed permission revokes tokens that carry it */
+  "POST /v1/admin/applications": { readonly input: { readonly body: { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles?: Readonly<Record<string, readonly string[]>>; readonly dry_run?: boolean; readonly reason: string } }; readonly answer: { readonly application: { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles: Readonly<Record<string, readonly string[]>> }; readonly changes: { readonly created: boolean; readonly permissions: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly roles: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly role: string }[] }; readonly users: number }; readonly dry_run: boolean } };
+  /** Delete an application whose roles no user has; tokens with its permissions are revoked */
+  "DELETE /v1/admin/applications/{application}": { readonly input: { readonly path: { readonly application: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** List OAuth clients, without secrets */
   "GET /v1/admin/clients": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly origin?: "admin" | "registration" | "document"; readonly disabled?: "true" | "false"; readonly name_prefix?: string } }; readonly answer: { readonly clients: readonly ({ readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null })[]; readonly next: string | null } };
   /** Register an OAuth client; only this response shows its secret */
