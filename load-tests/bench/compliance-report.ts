@@ -129,12 +129,12 @@ function figuresOf(rounds: Rounds<Phase, Measured>): Figure[] {
       detail: `while ${VALIDATES_PER_SECOND} tokens a second are validated`,
     },
     {
-      name: `memory of the worker that builds it, over ${over}`,
+      name: `memory that it adds to its worker, over ${over}`,
       unit: 'MB, resident, at its peak',
-      value: middle(({ peakMb }) => peakMb),
+      value: middle(({ grownMb }) => grownMb),
       target: { atMost: 300 },
       measured,
-      detail: `${middle(({ grownMb }) => grownMb).toFixed(0)} MB more than before the report`,
+      detail: `the worker has ${middle(({ peakMb }) => peakMb).toFixed(0)} MB at its peak, with all its other jobs`,
     },
     {
       name: `validate at ${VALIDATES_PER_SECOND.toLocaleString('en')}/s: p99 during a report ÷ without`,

@@ -12,6 +12,7 @@ import { migrate } from '#services/platform/postgres/migrate.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { createTestPorts, type TestPorts, testCaller } from '#testing/harness/ports.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import { cpuSecondsOf } from '../lib/cpu-time.ts';
 import { alternate, median, medianOf, type Rounds } from '../lib/rounds.ts';
 
 const CALLS = 5_000;
@@ -105,27 +106,28 @@ async function rotation(context: BenchContext): Promise<Figure> {
   await insertDataKeys(ports);
   const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
   const signal = new AbortController().signal;
-  const rounds: number[] = [];
+  const rounds: { readonly perSecond: number; readonly perCpuSecond: number }[] = [];
   for (let round = 1; round <= context.rounds; round += 1) {
     await rotatePhiKeys({ ...ports, wakePhiRotation: () => {} }, { reason: 'bench' }, testCaller);
     const fence = await takeFence(ports.sql, 'rotate-encryption-keys');
-    const startedAt = performance.now();
+    const [startedAt, cpuBefore] = [performance.now(), cpuSecondsOf(process.pid)];
     const run = { fence, signal, progress: async () => {}, caller };
     await rotateEncryptionKeys(ports, { rotationDays: 90 }, run);
     const [done] = await ports.raw<{ state: string; rewrapped: number }>(
       'SELECT state, rewrapped::float8 AS rewrapped FROM phi_rotations ORDER BY started_at DESC LIMIT 1',
     );
     if (done?.state !== 'done' || done.rewrapped !== DATA_KEYS) throw new Error(`re-wrapped ${JSON.stringify(done)}`);
-    rounds.push(DATA_KEYS / ((performance.now() - startedAt) / 1_000));
-    context.say(`round ${round}: ${rounds.at(-1)?.toFixed(0)} data keys re-wrapped a second`);
+    const perSecond = DATA_KEYS / ((performance.now() - startedAt) / 1_000);
+    rounds.push({ perSecond, perCpuSecond: DATA_KEYS / (cpuSecondsOf(process.pid) - cpuBefore) });
+    context.say(`round ${round}: ${perSecond.toFixed(0)} data keys re-wrapped a second`);
   }
   return {
     name: 'data keys re-wrapped by the rotation',
     unit: 'a second',
-    value: median(rounds),
+    value: median(rounds.map(({ perSecond }) => perSecond)),
     target: { atLeast: 10_000 },
     measured: { dataKeys: DATA_KEYS, rounds },
-    detail: `${DATA_KEYS.toLocaleString('en')} data keys, read, re-wrapped and stored in PostgreSQL, by the clock`,
+    detail: `${DATA_KEYS.toLocaleString('en')} data keys, read, re-wrapped and stored; ${median(rounds.map(({ perCpuSecond }) => perCpuSecond)).toFixed(0)} a CPU-second of the job and PostgreSQL together`,
   };
 }
 
