@@ -206,11 +206,11 @@ describe('validateAgentCredentials', () => {
     validateAgentCredentials(harness, { agentId, credentials: { secret } }, testCaller);
   const outcomes = async () =>
     (
-      await harness.raw<{ outcome: string; target: string | null; reason: string | null }>(
-        `SELECT outcome, target_id AS target, detail ->> 'reason' AS reason FROM audit_outbox
+      await harness.raw<{ outcome: string; target: string | null; code: string | null }>(
+        `SELECT outcome, target_id AS target, detail ->> 'code' AS code FROM audit_outbox
          WHERE type = 'agent.credentials_checked' ORDER BY id`,
       )
-    ).map(({ outcome, target, reason: why }) => [outcome, target, why]);
+    ).map(({ outcome, target, code }) => [outcome, target, code]);
 
   test('is true for the secret of a live agent, else false, with an event in every case', async () => {
     await harness.raw('TRUNCATE audit_outbox');

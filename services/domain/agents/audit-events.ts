@@ -11,7 +11,7 @@ export const agentChanged = defineAuditEvent({
   type: 'agent.changed',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'An agent reported other capabilities with its heartbeat: `capabilities`.',
+  meaning: 'An agent reported other capabilities with its heartbeat; `capabilities` is their number.',
 });
 
 // A row trigger writes it, in the transaction that kills the agent (migration agents).
@@ -28,5 +28,5 @@ export const agentCredentialsChecked = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok', 'refused'],
   meaning:
-    'A service asked whether credentials are those of an agent. `reason` of a refusal is `unknown`, `wrong`, `disabled` (killed, expired or disabled).',
+    'A service asked whether credentials are those of an agent. `code` of a refusal is `unknown`, `wrong`, `disabled` (killed, expired or disabled).',
 });

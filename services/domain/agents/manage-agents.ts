@@ -94,7 +94,7 @@ export function recordHeartbeat(
       await recordEvent(tx, caller, agentChanged, {
         outcome: 'ok',
         target: { kind: 'client', id: agentId },
-        detail: { capabilities: row.capabilities },
+        detail: { capabilities: row.capabilities.length },
       });
     return agentViewOf(row);
   });

@@ -45,11 +45,11 @@ export async function validateAgentCredentials(
 ): Promise<boolean> {
   const isClient = await authenticates(ports, agentId, credentials, caller);
   const isAgent = isClient && ports.access.client(agentId)?.agent != null;
-  const reason = whyRefused(ports, agentId);
+  const code = whyRefused(ports, agentId);
   await recordEvent(ports.sql, caller, agentCredentialsChecked, {
     outcome: isAgent ? 'ok' : 'refused',
-    ...(reason === 'unknown' ? {} : { target: { kind: 'client', id: agentId } }),
-    ...(isAgent ? {} : { detail: { reason } }),
+    ...(code === 'unknown' ? {} : { target: { kind: 'client', id: agentId } }),
+    ...(isAgent ? {} : { detail: { code } }),
   });
   return isAgent;
 }
