@@ -133,6 +133,18 @@ export const security: DashboardDefinition = {
       ],
     },
     {
+      title: 'Sign-off',
+      panels: [
+        {
+          title: 'Sign-offs by what happened, per hour',
+          description:
+            'Sign-offs requested, approvals, and acts started and ended. refused: an act was to start with other arguments than the approved ones, or a second time; the audit log shows whose: `signoff.refused`.',
+          unit: 'short',
+          queries: [{ expr: 'sum by (event) (increase(sallyport_signoffs_total[1h]))', legend: '{{event}}' }],
+        },
+      ],
+    },
+    {
       title: 'Incidents',
       panels: [
         {

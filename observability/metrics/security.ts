@@ -13,6 +13,7 @@ export const detectionSeverities = {
   token_replay: 'high',
   break_glass: 'high',
   reported_incident: 'high',
+  agent_anomaly: 'high',
   state_rewound: 'critical',
   event_unjudged: 'high',
 } as const;

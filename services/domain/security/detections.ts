@@ -81,6 +81,15 @@ export const breakGlass = defineDetection({
   actions: [],
 });
 
+/** No action: an agent that is not killed may have been given other arguments by mistake. Its owner can kill it. */
+export const agentAnomaly = defineDetection({
+  name: 'agent_anomaly',
+  severity: 'high',
+  meaning:
+    'An agent tried to run an act with other arguments than those that people approved, or credentials of a killed, expired or disabled agent were used.',
+  actions: [],
+});
+
 /** The rotation itself has already ended the token family. */
 export const refreshTokenReuse = defineDetection({
   name: 'refresh_token_reuse',
@@ -141,6 +150,7 @@ export const detections = [
   tokenReplay,
   breakGlass,
   reportedIncident,
+  agentAnomaly,
   stateRewound,
   eventUnjudged,
 ] as const;

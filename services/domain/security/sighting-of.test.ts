@@ -54,6 +54,31 @@ describe('sightings of one event', () => {
     expect(sightingsOf(opened)[0]?.detail).toEqual({ seq: 7, break_glass_id: 'b1' });
   });
 
+  test('an agent that uses other arguments than the approved ones is an anomaly, a retry is none', () => {
+    const refused = (code: string, changes: Partial<AuditEventView> = {}) =>
+      event('signoff.refused', { outcome: 'refused', client_id: 'a1', detail: { code }, ...changes });
+    const changed = refused('signoff_arguments_changed');
+    expect(seen(changed)).toEqual([{ detection: 'agent_anomaly', target: { kind: 'client', id: 'a1' }, on: {} }]);
+    expect(sightingsOf(changed)[0]?.detail).toEqual({ seq: 7, code: 'signoff_arguments_changed' });
+    expect(seen(refused('signoff_not_runnable'))).toEqual([]);
+    const bySystem = refused('signoff_arguments_changed', { client_id: null });
+    expect(seen(bySystem)).toMatchObject([{ target: { kind: 'installation' } }]);
+  });
+
+  test('credentials of a killed agent are an anomaly of that agent, a wrong secret is none', () => {
+    const checked = (code: string) =>
+      event('agent.credentials_checked', {
+        outcome: 'refused',
+        target: { kind: 'client', id: 'a1' },
+        client_id: 'gateway',
+        detail: { code },
+      });
+    expect(seen(checked('disabled'))).toEqual([
+      { detection: 'agent_anomaly', target: { kind: 'client', id: 'a1' }, on: {} },
+    ]);
+    for (const code of ['wrong', 'unknown']) expect(seen(checked(code))).toEqual([]);
+  });
+
   test('a replayed access token is about its user, else its client, else the installation', () => {
     expect(seen(event('token.replay_detected', { target: user }))).toMatchObject([{ target: user }]);
     expect(seen(event('token.replay_detected', { client_id: 'c1' }))).toMatchObject([

@@ -2,6 +2,7 @@ import type { AuditEventView } from '../audit/read/event-view.ts';
 import type { ActedOn } from './act-on-incident.ts';
 import {
   accountTakeover,
+  agentAnomaly,
   breakGlass,
   credentialStuffing,
   impossibleTravel,
@@ -16,6 +17,7 @@ import type { Subject } from './incident-shapes.ts';
 
 type KnownDetection =
   | typeof accountTakeover
+  | typeof agentAnomaly
   | typeof breakGlass
   | typeof credentialStuffing
   | typeof impossibleTravel
@@ -43,6 +45,8 @@ export const WATCHED_TYPES = [
   'token.state_rewound',
   'token.replay_detected',
   'phi.break_glass_opened',
+  'agent.credentials_checked',
+  'signoff.refused',
 ] as const;
 
 const INSTALLATION: Subject = { kind: 'installation', id: 'sallyport' };
@@ -90,11 +94,25 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
       return [
         { detection: breakGlass, target, detail: { ...detail, break_glass_id: event.detail.break_glass_id }, on: {} },
       ];
+    case 'agent.credentials_checked':
+    case 'signoff.refused':
+      return agentSightings(event);
     case 'user.login':
       return isFromUnknownDevice(event) ? signInSightings(event, target) : [];
     default:
       return [];
   }
+}
+
+/** An act that started before is a retry, and a wrong secret a mistake: neither is an anomaly. */
+const AGENT_ANOMALIES: ReadonlySet<unknown> = new Set(['signoff_arguments_changed', 'disabled']);
+
+function agentSightings(event: AuditEventView): SightingOf[] {
+  const { code } = event.detail;
+  if (!AGENT_ANOMALIES.has(code)) return [];
+  const agentId = event.target?.kind === 'client' ? event.target.id : event.client_id;
+  const target = agentId === null ? INSTALLATION : ({ kind: 'client', id: agentId } as const);
+  return [{ detection: agentAnomaly, target, detail: { seq: event.seq, code }, on: {} }];
 }
 
 /** Whether the event is a successful sign-in from an unknown device (`identity/sign-in/sign-in-origin.ts`). */
