@@ -13,6 +13,7 @@ const modules = [
   'oauth',
   'security',
   'agents',
+  'signoff',
   'migration',
   'compliance',
   'operations',

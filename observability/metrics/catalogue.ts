@@ -15,6 +15,7 @@ import './queue.ts';
 import './readiness.ts';
 import './revocations.ts';
 import './security.ts';
+import './signoff.ts';
 import './telemetry.ts';
 import './tokens.ts';
 import { type MetricInfo, registry } from './instruments.ts';

@@ -30,6 +30,7 @@ export const purgeKinds = [
   'outbox',
   'compliance_reports',
   'compliance_attestations',
+  'signoffs',
   'compliance_violations',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

@@ -72,6 +72,7 @@ const order = [
   'oauth',
   'security',
   'agents',
+  'signoff',
   'migration',
   'compliance',
   'operations',

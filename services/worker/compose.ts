@@ -16,6 +16,7 @@ import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { privacyPurges } from '../domain/privacy/privacy-purges.ts';
 import { securityPurges } from '../domain/security/security-purges.ts';
+import { signOffPurges } from '../domain/signoff/signoff-purges.ts';
 import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { createMarkedGuard } from '../domain/tokens/revocations/database-guard.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
@@ -116,6 +117,7 @@ export function compose(input: ComposeInput) {
     ...privacyPurges,
     ...sessionPurges,
     ...securityPurges,
+    ...signOffPurges,
     ...oauthPurges,
     ...outboxPurges(config.audit.outboxDays),
     ...compliancePurges,

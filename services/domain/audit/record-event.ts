@@ -18,6 +18,7 @@ type AuditTarget = {
     | 'control'
     | 'role'
     | 'application'
+    | 'signoff'
     | 'subject'
     | 'report';
   readonly id: string;

@@ -7,7 +7,15 @@ import type { OutboxRow, SealedRow } from './seal.store.ts';
 // text that a caller chose.
 
 /** Members of a detail that may be personal. Sealing removes them from the outbox row. */
-export const PERSONAL_MEMBERS: readonly string[] = ['identifier', 'reason', 'job_id', 'reference', 'terms'];
+export const PERSONAL_MEMBERS: readonly string[] = [
+  'identifier',
+  'reason',
+  'job_id',
+  'reference',
+  'terms',
+  'act',
+  'act_failure',
+];
 
 /**
  * Those about the person whose health data a user used. They and the person's id are evidence of the use for six years

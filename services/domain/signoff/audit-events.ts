@@ -1,0 +1,40 @@
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+
+export const signOffRequested = defineAuditEvent({
+  type: 'signoff.requested',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'The sign-off of an act was requested: `act`, `arguments_sha256` of its canonical arguments (RFC 8785), `required_roles`, `quorum`.',
+});
+
+export const signOffDecided = defineAuditEvent({
+  type: 'signoff.decided',
+  durability: 'durable',
+  outcomes: ['approve', 'deny'],
+  meaning:
+    'A person decided in `role` about the act with these arguments; `state` is that of the sign-off afterwards. With `tracked`, an embedding application reported the decision.',
+});
+
+export const signOffStarted = defineAuditEvent({
+  type: 'signoff.started',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'An approved act started. Each sign-off has at most one such event.',
+});
+
+export const signOffRefused = defineAuditEvent({
+  type: 'signoff.refused',
+  durability: 'durable',
+  outcomes: ['refused'],
+  meaning:
+    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before.',
+});
+
+export const signOffFinished = defineAuditEvent({
+  type: 'signoff.finished',
+  durability: 'durable',
+  outcomes: ['done', 'failed'],
+  meaning:
+    'An approved act ended, or a sign-off failed because its agent was killed. `approvals` lists who approved, in which role; `act_failure` says why it failed; the inclusion proof of this event is the receipt.',
+});

@@ -1,0 +1,43 @@
+import { hash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { bindArguments } from './bind-arguments.ts';
+import { shownArguments } from './shown-arguments.ts';
+
+const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+
+describe('binding arguments', () => {
+  test('hashes the canonical form (RFC 8785): the order of members does not matter, every value does', () => {
+    const bound = bindArguments({ b: 1.0, a: ['€', null, true], é: -0 });
+    expect(bound.text).toBe('{"a":["€",null,true],"b":1,"é":0}');
+    expect(bound.sha256).toBe(hash('sha256', bound.text, 'hex'));
+    expect(bindArguments({ é: 0, a: ['€', null, true], b: 1 })).toEqual(bound);
+    for (const altered of [{ b: 1, a: ['€', null, true] }, { b: '1', a: ['€', null, true], é: 0 }, null])
+      expect(bindArguments(altered).sha256).not.toBe(bound.sha256);
+  });
+
+  test.each([
+    ['a lone surrogate', { a: '\ud800' }],
+    ['a lone surrogate in a name', { '\udc00': 1 }],
+    ['an infinite number', [Number.POSITIVE_INFINITY]],
+    ['no number', Number.NaN],
+    ['nothing', undefined],
+    ['a member without a value', { a: undefined }],
+    ['a function', { a: () => 1 }],
+    ['33 levels', nested(33)],
+    ['more than 32 KiB', 'x'.repeat(32_768)],
+  ])('refuses %s', (_what, value) => {
+    expect(() => bindArguments(value)).toThrow(expect.objectContaining({ code: 'signoff_arguments_invalid' }));
+  });
+
+  test('accepts 32 levels and 32 KiB', () => {
+    expect(bindArguments(nested(32)).text).toHaveLength(65);
+    expect(bindArguments('x'.repeat(32_766)).text).toHaveLength(32_768);
+  });
+});
+
+test('Trojan Source: characters that reorder or hide text are shown as escapes', () => {
+  expect(shownArguments({ to: 'a\u202eb\u2066\u200bc\u{e0041}' })).toBe(
+    '{\n  "to": "a\\u202eb\\u2066\\u200bc\\udb40\\udc41"\n}',
+  );
+  expect(shownArguments(['é', '日本'])).toBe('[\n  "é",\n  "日本"\n]');
+});

@@ -1,0 +1,84 @@
+import { signOffEvents } from '#observability/metrics/signoff.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
+import { ownerAsking } from '../shared/ownership.ts';
+import { assertRecentSignIn, type HasStepUp } from '../shared/step-up.ts';
+import { signOffDecided } from './audit-events.ts';
+import type { SignOffView } from './contract.ts';
+import {
+  signOffAlreadyDecided,
+  signOffArgumentsChanged,
+  signOffClosed,
+  signOffRoleMissing,
+  signOffRoleNotRequired,
+  signOffSelfApproval,
+  signOffUnknown,
+} from './errors.ts';
+import type { Decision, SignOffRole } from './signoff-shapes.ts';
+import { factsOf, signOffViewOf } from './signoff-view.ts';
+import { decideSignOffRow, hasRole, insertDecision, lockSignOff, type SignOffRow } from './signoffs.store.ts';
+
+export type PersonalDecision = {
+  readonly userId: string;
+  readonly role: SignOffRole;
+  readonly decision: Decision;
+  readonly comment: string | null;
+};
+
+/**
+ * Stores the decision of a person about a sign-off that this transaction has locked, so of several last approvals one
+ * completes the quorum. One denial denies. @param isTracked whether an embedding application reports the decision
+ */
+export async function applyDecision(
+  tx: Tx,
+  row: SignOffRow,
+  decided: PersonalDecision,
+  { caller, isTracked = false }: { readonly caller: Caller; readonly isTracked?: boolean },
+): Promise<SignOffRow> {
+  const { userId, role, decision } = decided;
+  if (row.barredUsers.includes(userId)) throw signOffSelfApproval();
+  if (row.state !== 'pending') throw signOffClosed({ detail: `The sign-off is ${row.state}.` });
+  if (!row.requiredRoles.includes(role)) throw signOffRoleNotRequired();
+  if (!(await hasRole(tx, userId, role))) throw signOffRoleMissing();
+  if (!(await insertDecision(tx, row.id, decided))) throw signOffAlreadyDecided();
+  const approvals = row.decisions.length + 1;
+  const state = decision === 'deny' ? 'denied' : approvals >= row.quorum ? 'approved' : 'pending';
+  if (state !== 'pending') await decideSignOffRow(tx, row.id, state);
+  await recordEvent(tx, caller, signOffDecided, {
+    outcome: decision,
+    target: { kind: 'signoff', id: row.id },
+    detail: { ...factsOf(row), role, user_id: userId, state, ...(isTracked ? { tracked: true } : {}) },
+  });
+  return (await lockSignOff(tx, row.id)) as SignOffRow;
+}
+
+/**
+ * Approves or denies as the calling person, in one role that the person has now, by a recent sign-in with two factors
+ * (`stepUp`). An agent with a token of the person cannot. @param argumentsSha256 of the arguments that the person saw
+ * Throws `permission_missing`, `step_up_required`, `signoff_role_missing`, `signoff_self_approval` (403),
+ * `signoff_unknown` (404), `signoff_arguments_changed`, `signoff_closed`, `signoff_role_not_required`,
+ * `signoff_already_decided` (409).
+ */
+export async function decideSignOff(
+  ports: Pick<Ports, 'transact'> & HasStepUp,
+  input: {
+    readonly signOffId: string;
+    readonly role: SignOffRole;
+    readonly decision: Decision;
+    readonly comment?: string | undefined;
+    readonly argumentsSha256: string;
+  },
+  caller: Caller,
+): Promise<SignOffView> {
+  const { userId } = ownerAsking(caller);
+  assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
+  const { signOffId, role, decision, comment = null, argumentsSha256 } = input;
+  const row = await ports.transact(async (tx) => {
+    const locked = await lockSignOff(tx, signOffId);
+    if (locked === undefined) throw signOffUnknown();
+    if (locked.argumentsSha256 !== argumentsSha256) throw signOffArgumentsChanged();
+    return applyDecision(tx, locked, { userId, role, decision, comment }, { caller });
+  });
+  signOffEvents.add(1, { event: decision === 'deny' ? 'denied' : 'approval' });
+  return signOffViewOf(row);
+}

@@ -1,0 +1,77 @@
+import type { HasAccess } from '../access/access-directory.ts';
+import { auditProofPending } from '../audit/errors.ts';
+import { proveEvent } from '../audit/read/prove-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import type { ReceiptView, SignOffView } from './contract.ts';
+import { signOffUnfinished, signOffUnknown } from './errors.ts';
+import { isRequester } from './requester.ts';
+import { approvalsOf, signOffViewOf } from './signoff-view.ts';
+import {
+  readEventPlace,
+  readSignOffRow,
+  readSignOffsPage,
+  type SignOffFilter,
+  type SignOffRow,
+} from './signoffs.store.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Lists sign-offs, newest first, one page at a time. Throws `cursor_invalid` (400). */
+export async function listSignOffs(
+  { sql }: Pick<Ports, 'sql'>,
+  input: SignOffFilter & { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<SignOffView>> {
+  const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
+  const rows = await readSignOffsPage(sql, input, after, input.limit + 1);
+  const { items, next } = pageOf(rows, input.limit, ({ requestedAt, id }) => [requestedAt, id]);
+  return { items: items.map(signOffViewOf), next };
+}
+
+const mayRead = (caller: Caller): boolean =>
+  caller.kind === 'system' || (caller.kind !== 'anonymous' && caller.permissions.has('signoffs:read'));
+
+/** A sign-off for its requester, and for callers with `signoffs:read`; to others it is a missing one. */
+async function visibleRow(
+  ports: Pick<Ports, 'sql'> & HasAccess,
+  signOffId: string,
+  caller: Caller,
+): Promise<SignOffRow> {
+  const row = await readSignOffRow(ports.sql, signOffId);
+  if (row === undefined || !(mayRead(caller) || isRequester(ports, row, caller))) throw signOffUnknown();
+  return row;
+}
+
+/** Throws `signoff_unknown` (404). */
+export const readSignOff = async (
+  ports: Pick<Ports, 'sql'> & HasAccess,
+  signOffId: string,
+  caller: Caller,
+): Promise<SignOffView> => signOffViewOf(await visibleRow(ports, signOffId, caller));
+
+/**
+ * The receipt of an act that ended: who approved what, and the proof that the sealed log says so. `sallyport audit prove`
+ * verifies it without this server. Throws `signoff_unknown` (404), `signoff_unfinished` (409), `audit_proof_pending`
+ * (503) until the event is sealed, about a second.
+ */
+export async function readReceipt(
+  ports: Pick<Ports, 'sql'> & HasAccess,
+  signOffId: string,
+  caller: Caller,
+): Promise<ReceiptView> {
+  const row = await visibleRow(ports, signOffId, caller);
+  if (row.eventId === null || row.finishedAt === null) throw signOffUnfinished();
+  const seq = await readEventPlace(ports.sql, row.eventId);
+  if (seq === undefined) throw auditProofPending({ retryAfterSeconds: 1 });
+  return {
+    signoff_id: row.id,
+    act: row.act,
+    arguments_sha256: row.argumentsSha256,
+    outcome: row.state === 'done' ? 'done' : 'failed',
+    approvals: approvalsOf(row),
+    finished_at: row.finishedAt,
+    event_id: row.eventId,
+    seq,
+    proof: await proveEvent(ports, seq),
+  };
+}

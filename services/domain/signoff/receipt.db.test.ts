@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { testCaller, userCaller } from '#testing/harness/ports.ts';
+import { openSealingHarness } from '../audit/seal/sealing-harness.ts';
+import { decideSignOff } from './decide-signoff.ts';
+import { readReceipt } from './read-signoff.ts';
+import { requestSignOff } from './request-signoff.ts';
+import { runSignedOff } from './run-signoff.ts';
+
+test('the receipt of an act proves the sealed event that names who approved which arguments', async () => {
+  const log = await openSealingHarness();
+  onTestFinished(() => log.end());
+  const ports = {
+    ...log,
+    access: { client: () => undefined } as never,
+    stepUp: { maxAgeSeconds: 600, needsSecondFactor: true, clock: log.clock },
+    readSecurityScore: async () => null,
+  };
+  const request = {
+    act: 'release.deploy',
+    title: 'Deploy',
+    arguments: { version: '1.4' },
+    requiredRoles: ['qa'],
+  } as const;
+  const signOff = await requestSignOff(ports, request, testCaller);
+  const userId = randomUUID();
+  await log.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [userId, `${userId}@example.test`]);
+  await log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa')`, [userId]);
+  const person = userCaller(userId, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
+  const { signoff_id: signOffId, arguments_sha256: argumentsSha256 } = signOff;
+  await decideSignOff(ports, { signOffId, role: 'qa', decision: 'approve', argumentsSha256 }, person);
+  const input = { signOffId, act: request.act, arguments: request.arguments };
+  await runSignedOff(ports, input, async () => {}, testCaller);
+  await log.seal();
+  const receipt = await readReceipt(ports, signOffId, testCaller);
+  expect(receipt).toMatchObject({
+    act: 'release.deploy',
+    arguments_sha256: argumentsSha256,
+    outcome: 'done',
+    approvals: [{ role: 'qa', user_id: userId }],
+    proof: expect.stringContaining('c2sp.org/tlog-proof@v1'),
+  });
+  const [sealed] = await log.raw<{ type: string; event_id: string; detail: object }>(
+    'SELECT type, event_id, detail FROM audit_events WHERE seq = $1',
+    [receipt.seq],
+  );
+  expect(sealed).toMatchObject({
+    type: 'signoff.finished',
+    event_id: receipt.event_id,
+    detail: { arguments_sha256: argumentsSha256, approvals: receipt.approvals },
+  });
+});

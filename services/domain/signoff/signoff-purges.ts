@@ -1,0 +1,4 @@
+import { signOffPurge } from './signoffs.store.ts';
+
+/** Tables that this module purges after their retention. */
+export const signOffPurges = [signOffPurge] as const;
