@@ -1,6 +1,7 @@
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
+import { readSecurityScore } from '../domain/compliance/read-security-score.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
@@ -85,6 +86,7 @@ export async function compose(input: ComposeInput) {
     wakePrivacyRequests: () => void producer.enqueue(processPrivacyRequestsJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakeRetention: () => void producer.enqueue(applyRetentionJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
+    readSecurityScore: () => readSecurityScore(outside),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(ports);

@@ -33,6 +33,7 @@ import { privacyRecordsRoutes } from './routes/privacy-records.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
+import { signOffRoutes } from './routes/signoff.ts';
 import { socialRoutes } from './routes/social.ts';
 import { startRoutes } from './routes/start.ts';
 import { tokensRoutes } from './routes/tokens.ts';
@@ -104,6 +105,7 @@ export function createServer(
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   agentsRoutes(routes, ports);
+  signOffRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
   return app;

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registerAgent } from '#services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
 import { encryptPhi } from '#services/domain/privacy/encrypt-phi.ts';
+import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
@@ -61,8 +62,14 @@ beforeAll(async () => {
     application: 'notes',
     ...(await thingsOf(victim.id)),
   };
-  const roles = (await harness.rows('SELECT name FROM roles ORDER BY name')).map(({ name }) => name as string);
-  expect(roles).toEqual(expect.arrayContaining(['admin', 'agent', 'auditor', 'compliance', 'operator', 'user']));
+  // One of the roles that have the same permissions: those in which people sign off.
+  const found = await harness.rows(
+    `SELECT min(name) AS name FROM (
+       SELECT name, array_agg(permission ORDER BY permission) AS permissions
+       FROM roles LEFT JOIN role_permissions ON role = name GROUP BY name) held GROUP BY permissions ORDER BY 1`,
+  );
+  const roles = found.map(({ name }) => name as string);
+  expect(roles).toEqual(expect.arrayContaining(['admin', 'agent', 'architect', 'auditor', 'compliance', 'operator']));
   const people: Caller[] = [];
   for (const role of roles) {
     const { id, bearer } = await newPerson(copy, role === 'user' ? [] : [role]);
@@ -121,18 +128,21 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
     },
     testCaller,
   );
+  const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, requiredRoles: ['qa'] } as const;
+  const { signoff_id: signOffId } = await requestSignOff(copy.ports, asked, testCaller);
   return {
     api_key_id: api_key.api_key_id,
     id: passkeyId,
     incident_id: incidentId,
     subject_id: subjectId,
     agent_id: agentId,
+    signoff_id: signOffId,
   };
 }
 
 /**
  * The purpose of a use of health data is its reason; a compliance report changes nothing; RFC 7662 and RFC 7591 bodies
- * name no resource; a rotation is what the schedule does anyway; and stopping, resuming or retrying a queue concerns no
+ * name no resource; a sign-off has a title, and its decisions comments; a rotation is what the schedule does anyway; and stopping, resuming or retrying a queue concerns no
  * user's resources.
  */
 const NO_REASON = new Set([
@@ -147,6 +157,11 @@ const NO_REASON = new Set([
   'recordDisclosure',
   'recordUserConsent',
   'requestReport',
+  'requestSignOff',
+  'approveSignOff',
+  'denySignOff',
+  'startSignOff',
+  'finishSignOff',
 ]);
 
 /** Ids of the audit log, of providers, of the installation's keys, and of compliance. */
@@ -170,7 +185,12 @@ const OF_NOBODY = new Set([
 ]);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */
-const BY_USE_CASE: Readonly<Record<string, string>> = { issueTokens: 'tokens:issue', revokeToken: 'tokens:revoke' };
+const BY_USE_CASE: Readonly<Record<string, string>> = {
+  issueTokens: 'tokens:issue',
+  revokeToken: 'tokens:revoke',
+  readSignOff: 'signoffs:read',
+  readSignOffReceipt: 'signoffs:read',
+};
 
 /** In an OAuth form, `client_id` identifies the caller, not the target. */
 const namedIn = ({ bodyType }: Endpoint): Record<string, string> => {

@@ -58,7 +58,10 @@ function samplesOf(schema: Json, named: Readonly<Record<string, string>>): unkno
       const members = Object.entries<Json>(schema.properties ?? {}).filter(
         ([name]) => schema.required?.includes(name) || name in named,
       );
-      return [Object.fromEntries(members.map(([name, of]) => [name, named[name] ?? samplesOf(of, named)[0]]))];
+      // A closed list of values may share its name with a resource: a role in which people sign off.
+      const isNamed = (name: string, of: Json): boolean => name in named && (!of.enum || of.enum.includes(named[name]));
+      const sampleOf = (name: string, of: Json): unknown => (isNamed(name, of) ? named[name] : samplesOf(of, named)[0]);
+      return [Object.fromEntries(members.map(([name, of]) => [name, sampleOf(name, of)]))];
     }
     case 'array':
       return [Array.from({ length: schema.minItems ?? 0 }, () => samplesOf(schema.items, named)[0])];

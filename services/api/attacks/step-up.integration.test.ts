@@ -36,7 +36,7 @@ const OF_ONES_OWN = [
 const OF_OTHERS = ['issueTokens', 'revokeToken'];
 /**
  * Needs a permission and is not dangerous: it changes no permissions, sessions or keys, and hides nothing. At level
- * `high` the use-case of decryptPhi itself requires a recent sign-in.
+ * `high` the use-case of decryptPhi itself requires a recent sign-in. A sign-off changes nothing until people approve it.
  */
 const HARMLESS = [
   'introspectToken',
@@ -48,6 +48,9 @@ const HARMLESS = [
   'recordDisclosure',
   'recordUserConsent',
   'withdrawUserConsent',
+  'requestSignOff',
+  'startSignOff',
+  'finishSignOff',
 ];
 
 const HOUR = 3_600;

@@ -8,9 +8,10 @@ const RULES = `main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;
 header{display:flex;align-items:center;gap:.6rem;margin:0 0 .75rem;font-weight:600;color:var(--dim)}header img{max-height:2.5rem;max-width:10rem}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}
 h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.dim{font-size:.9rem}
-label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
+label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox],[type=radio]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
 strong,code{unicode-bidi:isolate}
 ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label,label.check{display:flex;gap:.6rem;margin:0;font-weight:400}label.check{margin:.5rem 0}
+li a{display:inline-block;padding:.2rem 0}h2{font-size:1rem;margin:1.25rem 0 .25rem}pre{margin:.5rem 0 1rem;padding:.7rem;max-height:20rem;overflow:auto;white-space:pre-wrap;background:var(--ground);border:1px solid var(--line);border-radius:8px}fieldset{border:1px solid var(--line);border-radius:8px;margin:1rem 0 0}
 button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
 button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}
 h2{font-size:1rem;margin:1.5rem 0 .25rem}pre{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 1rem}

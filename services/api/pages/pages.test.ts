@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import type { SignOffView } from '#services/domain/signoff/contract.ts';
 import { html } from '#services/platform/html/html.ts';
 import {
   forgotPasswordPage,
@@ -26,6 +27,7 @@ import {
   signInPage,
   toProviderPage,
 } from './pages.ts';
+import { signOffPage, signOffsPage } from './signoff-pages.ts';
 import { devMailPage, devMailsPage, startPage } from './start-pages.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
@@ -63,6 +65,28 @@ const hostileAccount: AccountView = {
     },
   ],
   apiKeys: [],
+};
+
+const hostileSignOff: SignOffView = {
+  signoff_id: HOSTILE,
+  act: HOSTILE,
+  title: HOSTILE,
+  arguments: { [HOSTILE]: HOSTILE },
+  arguments_sha256: HOSTILE,
+  requested_by: { kind: 'client', id: HOSTILE },
+  client_id: HOSTILE,
+  required_roles: ['qa', 'architect'],
+  quorum: 2,
+  conditions: { min_security_score: 90, no_open_incident: true },
+  state: 'pending',
+  waiting_for: ['qa'],
+  decisions: [{ role: 'architect', user_id: HOSTILE, decision: 'approve', comment: HOSTILE, at: HOSTILE }],
+  requested_at: HOSTILE,
+  expires_at: HOSTILE,
+  decided_at: null,
+  started_at: null,
+  finished_at: null,
+  failure: null,
 };
 
 /** Every page with hostile text in every place that takes text. */
@@ -107,6 +131,8 @@ const hostile: Readonly<Record<string, Page>> = {
   devMails: devMailsPage([{ name: HOSTILE, to: HOSTILE, subject: HOSTILE, date: HOSTILE }]),
   devMail: devMailPage({ to: HOSTILE, subject: HOSTILE, date: HOSTILE, text: HOSTILE }),
   mailLink: mailLinkPage('verify', { formToken: HOSTILE, token: HOSTILE, needsPassword: true, problem: () => HOSTILE }),
+  signOffs: signOffsPage([hostileSignOff]),
+  signOff: signOffPage({ formToken: HOSTILE, signOff: hostileSignOff, roles: ['qa'], isFresh: true }),
 };
 
 test.each(Object.entries(hostile))('hostile text in the page of %s is shown as text, not markup', (_name, page) => {
@@ -343,4 +369,31 @@ test('every page weighs less than 30 KB, with values of 4,096 characters less th
   const long = 'x'.repeat(4_096);
   const page = consentPage({ ...named, clientName: long, email: long, query: long, clientHost: long, unvetted: null });
   expect(Buffer.byteLength(formPage(page))).toBeLessThan(61_440);
+});
+
+describe('the page of a sign-off', () => {
+  const shown = (changes: Partial<SignOffView>, asked: { roles?: readonly 'qa'[]; isFresh?: boolean } = {}) =>
+    formPage(
+      signOffPage({
+        formToken: 't',
+        signOff: { ...hostileSignOff, ...changes },
+        roles: ['qa'],
+        isFresh: true,
+        ...asked,
+      }),
+    );
+
+  test('has a form only for a person who can decide now, and says what is missing otherwise', () => {
+    expect(shown({})).toContain('<form');
+    expect(shown({ state: 'denied' })).not.toContain('<form');
+    expect(shown({}, { roles: [] })).toContain('You have no role in which you can decide this.');
+    const stale = shown({}, { isFresh: false });
+    expect(stale).not.toContain('<form');
+    expect(stale).toContain('sign in again with your second factor');
+  });
+
+  test('names the conditions only if there are any', () => {
+    expect(shown({})).toContain('The security score is 90 or more.');
+    expect(shown({ conditions: { min_security_score: null, no_open_incident: false } })).not.toContain('Conditions');
+  });
 });

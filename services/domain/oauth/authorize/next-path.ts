@@ -8,7 +8,7 @@ import { readAuthorizationRequest } from './pushed-requests.ts';
 
 const AUTHORIZE = '/oauth2/authorize?';
 /** Our paths that the sign-in page may redirect to; any other `next` in a link is ignored (open redirect). */
-const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?|account)$/;
+const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?|account|signoff(\/[0-9a-f-]{36})?)$/;
 const LONGEST = 12_288;
 /** Where the sign-in page redirects to without a `next`. */
 export const NO_NEXT = '/login';

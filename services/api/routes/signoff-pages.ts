@@ -1,0 +1,94 @@
+import type { FastifyRequest } from 'fastify';
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
+import { safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
+import type { SignOffView } from '#services/domain/signoff/contract.ts';
+import { decideSignOff } from '#services/domain/signoff/decide-signoff.ts';
+import {
+  sendSignOffEndpoint,
+  showSignOffEndpoint,
+  showSignOffsEndpoint,
+} from '#services/domain/signoff/pages-contract.ts';
+import { listSignOffs, readSignOff } from '#services/domain/signoff/read-signoff.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { permissionMissing } from '#services/platform/errors.ts';
+import type { Answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
+import { signOffPage, signOffsPage } from '../pages/signoff-pages.ts';
+
+export type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp;
+
+type Person = Caller & { readonly kind: 'user' };
+
+/** Sign-offs on one page; people decide the newest first. */
+const LISTED = 50;
+
+/** Binds the form to the sign-off and to the arguments that the page shows. */
+const aboutOf = (signOffId: string, argumentsSha256: string): string => `${signOffId} ${argumentsSha256}`;
+
+/** Whether the sign-in of this browser is recent and strong enough to decide. */
+function isFresh({ stepUp }: HasStepUp, person: Person): boolean {
+  try {
+    assertRecentSignIn(person, stepUp, { usesPermission: true });
+    return true;
+  } catch (err) {
+    if (isAppError(err)) return false;
+    throw err;
+  }
+}
+
+/** Roles in which this person can decide now. */
+const rolesFor = (person: Person, { waiting_for: waiting, decisions }: SignOffView) =>
+  decisions.some(({ user_id: userId }) => userId === person.userId)
+    ? []
+    : waiting.filter((role) => person.roles?.includes(role) === true);
+
+/** The queue of sign-offs and the page of one, as plain HTML that works without script. */
+export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPorts): void {
+  /** Shows a page to a signed-in person with the permission; sends others to sign in. */
+  const forPerson = (
+    request: FastifyRequest,
+    caller: Caller,
+    permission: string,
+    show: (person: Person) => Promise<Answer>,
+  ): Promise<Answer> =>
+    asPage(async () => {
+      const person = await sessionCaller(ports, request.headers.cookie, caller.request);
+      if (person === null || person.kind !== 'user')
+        return goTo(`/login?${new URLSearchParams({ next: safeNext(request.url) })}`);
+      if (!person.permissions.has(permission)) throw permissionMissing();
+      return show(person);
+    });
+
+  bind(routes, showSignOffsEndpoint, (_input, caller, request) =>
+    forPerson(request, caller, 'signoffs:read', async () => {
+      const { items } = await listSignOffs(ports, { state: 'pending', limit: LISTED });
+      return showPage(200, signOffsPage(items));
+    }),
+  );
+  bind(routes, showSignOffEndpoint, ({ params }, caller, request) =>
+    forPerson(request, caller, 'signoffs:read', async (person) => {
+      const signOff = await readSignOff(ports, params.signoff_id, person);
+      const { token, setCookie } = tieForm(ports, request, aboutOf(signOff.signoff_id, signOff.arguments_sha256));
+      const page = signOffPage({
+        formToken: token,
+        signOff,
+        roles: rolesFor(person, signOff),
+        isFresh: isFresh(ports, person),
+      });
+      return showPage(200, page, { setCookie });
+    }),
+  );
+  bind(routes, sendSignOffEndpoint, ({ params: { signoff_id: signOffId }, body }, caller, request) =>
+    forPerson(request, caller, 'signoffs:approve', async (person) => {
+      const { role, decision, arguments_sha256: argumentsSha256 } = body;
+      if (!isOwnForm(ports, request, body.form_token, aboutOf(signOffId, argumentsSha256))) return expiredForm();
+      const comment = body.comment === '' ? undefined : body.comment;
+      await decideSignOff(ports, { signOffId, role, decision, comment, argumentsSha256 }, person);
+      return goTo(`/signoff/${signOffId}`);
+    }),
+  );
+}

@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { SignOffRole } from '#services/domain/signoff/signoff-shapes.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { openBrowser } from '#testing/flows/oauth-browser.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { expectProblem, type Received, send } from '#testing/http-client.ts';
+
+let harness: ApiHarness;
+let api: ApiCopy;
+let admin: Person;
+beforeAll(async () => {
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+  admin = await newPerson(api, ['admin']);
+});
+afterAll(() => harness?.close());
+
+const ACT = { act: 'release.deploy', arguments: { version: '1.4', to: ['eu', 'us'] } };
+const SIGNOFFS = '/v1/handoff/signoffs';
+
+type Agent = { readonly client_id: string; readonly client_secret: string };
+async function newAgent(owner: Person): Promise<Agent> {
+  const json = {
+    name: 'Deployer',
+    owner_id: owner.id,
+    credential_scopes: ['signoffs:request'],
+    dpop_bound_access_tokens: false,
+    reason: 'test',
+  };
+  const { body } = await send(api.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  return { client_id: body.agent_id, client_secret: body.client_secret };
+}
+const request = (basic: Agent, changes: object = {}, headers: Record<string, string> = {}): Promise<Received> =>
+  send(api.url, 'POST', SIGNOFFS, {
+    basic,
+    headers,
+    json: { ...ACT, title: 'Deploy 1.4', required_roles: ['qa', 'architect'], ...changes },
+  });
+const decide = (id: string, verb: 'approve' | 'deny', person: Person, role: SignOffRole, sha256: string) =>
+  send(api.url, 'POST', `${SIGNOFFS}/${id}/${verb}`, {
+    bearer: person.bearer,
+    json: { role, arguments_sha256: sha256 },
+  });
+const act = (id: string, verb: 'start' | 'finish', basic: Agent, json: object) =>
+  send(api.url, 'POST', `${SIGNOFFS}/${id}/${verb}`, { basic, json });
+
+describe('over HTTP', () => {
+  test('an agent asks, two people approve, the act starts once and its end is reported', async () => {
+    const owner = await newPerson(api, ['developer']);
+    const agent = await newAgent(owner);
+    const headers = { 'idempotency-key': randomUUID() };
+    const [asked, again] = [await request(agent, {}, headers), await request(agent, {}, headers)];
+    expect(asked.status).toBe(201);
+    expect(again.body.signoff_id).toBe(asked.body.signoff_id);
+    const { signoff_id: id, arguments_sha256: sha256 } = asked.body;
+    expectProblem(await act(id, 'start', agent, ACT), 409, 'signoff_not_runnable');
+    await decide(id, 'approve', await newPerson(api, ['qa']), 'qa', sha256);
+    const approved = await decide(id, 'approve', await newPerson(api, ['architect']), 'architect', sha256);
+    expect(approved.body).toMatchObject({ state: 'approved', waiting_for: [] });
+    const altered = { ...ACT, arguments: { ...ACT.arguments, version: '1.5' } };
+    expectProblem(await act(id, 'start', agent, altered), 409, 'signoff_arguments_changed');
+    const starts = await Promise.all([1, 2, 3].map(() => act(id, 'start', agent, ACT)));
+    expect(starts.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
+    expectProblem(await send(api.url, 'GET', `${SIGNOFFS}/${id}/receipt`, { basic: agent }), 409, 'signoff_unfinished');
+    expect((await act(id, 'finish', agent, { outcome: 'done' })).body).toMatchObject({ state: 'done' });
+    expectProblem(await act(id, 'finish', agent, { outcome: 'done' }), 409, 'signoff_not_running');
+  });
+
+  test('an agent killed mid-act cannot report its end: its token is dead and the sign-off has failed', async () => {
+    const owner = await newPerson(api);
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'developer')`, [owner.id]);
+    const agent = await newAgent(owner);
+    const { signoff_id: id, arguments_sha256: sha256 } = (await request(agent, { quorum: 1 })).body;
+    await decide(id, 'approve', await newPerson(api, ['qa']), 'qa', sha256);
+    expect((await act(id, 'start', agent, ACT)).status).toBe(200);
+    await send(api.url, 'POST', `/v1/admin/agents/${agent.client_id}/kill`, {
+      bearer: admin.bearer,
+      json: { reason: 'test' },
+    });
+    expect((await act(id, 'finish', agent, { outcome: 'done' })).status).toBe(401);
+    const seen = await send(api.url, 'GET', `${SIGNOFFS}/${id}`, { bearer: admin.bearer });
+    expect(seen.body).toMatchObject({ state: 'failed', failure: 'agent_killed' });
+  });
+
+  test('deciding needs the permission; arguments that cannot be bound are refused', async () => {
+    const agent = await newAgent(await newPerson(api, ['developer']));
+    const { signoff_id: id, arguments_sha256: sha256 } = (await request(agent)).body;
+    expectProblem(await decide(id, 'deny', await newPerson(api), 'qa', sha256), 403, 'permission_missing');
+    const denied = await decide(id, 'deny', await newPerson(api, ['qa']), 'qa', sha256);
+    expect(denied.body).toMatchObject({ state: 'denied' });
+    const listed = await send(api.url, 'GET', `${SIGNOFFS}?state=denied`, { bearer: admin.bearer });
+    expect(listed.body.signoffs).toContainEqual(expect.objectContaining({ signoff_id: id }));
+    expectProblem(await request(agent, { arguments: 'x'.repeat(32_767) }), 400, 'signoff_arguments_invalid');
+    expectProblem(await request(agent, { required_roles: ['qa'], quorum: 2 }), 400, 'signoff_quorum_invalid');
+  });
+});
+
+describe('on the page, without script', () => {
+  async function signedInWith(...roles: readonly SignOffRole[]) {
+    const id = await insertPerson(api, newEmail());
+    // Before the session, which knows its roles for some minutes.
+    for (const role of roles) await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+    const user = { id, ...(await openSessionFor(api, id)) };
+    const browser = openBrowser(api.url, API_URL);
+    for (const pair of user.cookie.split('; '))
+      browser.cookies.set(pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1));
+    return { user, browser };
+  }
+
+  test('a person reads exactly what would run, and approves', async () => {
+    const agent = await newAgent(await newPerson(api, ['developer']));
+    const arguments_ = { text: '<script>alert(1)</script>\u202e' };
+    const asked = await request(agent, { arguments: arguments_, quorum: 1 });
+    const { signoff_id: id, arguments_sha256: sha256 } = asked.body;
+    const { user, browser } = await signedInWith('qa');
+    const list = await browser.open('/signoff');
+    expect(list.text).toContain(`/signoff/${id}`);
+    const page = await browser.open(`/signoff/${id}`);
+    expect(page.text).toContain(sha256);
+    expect(page.text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;\\u202e');
+    expect(page.text).not.toContain('<script>alert');
+    const after = await browser.submit(page, { role: 'qa', comment: 'looks right', decision: 'approve' });
+    expect(after.text).toContain('Approved');
+    expect(after.text).toContain('looks right');
+    const stored = await harness.rows('SELECT role, user_id, comment FROM signoff_decisions WHERE signoff_id = $1', [
+      id,
+    ]);
+    expect(stored).toEqual([{ role: 'qa', user_id: user.id, comment: 'looks right' }]);
+  });
+
+  test('a form of another browser, or about other arguments, changes nothing', async () => {
+    const agent = await newAgent(await newPerson(api, ['developer']));
+    const { signoff_id: id } = (await request(agent)).body;
+    const [mine, theirs] = [await signedInWith('qa'), await signedInWith('qa')];
+    const page = await theirs.browser.open(`/signoff/${id}`);
+    await mine.browser.open(`/signoff/${id}`);
+    const fields = { role: 'qa', comment: '', decision: 'approve' };
+    expect((await mine.browser.submit(page, fields)).status).toBe(403);
+    const altered = { ...page, text: page.text.replaceAll(/value="[0-9a-f]{64}"/g, `value="${'0'.repeat(64)}"`) };
+    expect((await theirs.browser.submit(altered, fields)).status).toBe(403);
+    expect(await harness.rows('SELECT 1 FROM signoff_decisions WHERE signoff_id = $1', [id])).toEqual([]);
+  });
+
+  test('a visitor is sent to sign in and comes back; a user without the permission is refused', async () => {
+    const id = randomUUID();
+    const answer = await send(api.url, 'GET', `/signoff/${id}`);
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, `/login?next=%2Fsignoff%2F${id}`]);
+    const { browser } = await signedInWith();
+    expect((await browser.open('/signoff')).status).toBe(403);
+    const { browser: person } = await signedInWith('qa');
+    expect((await person.open(`/signoff/${id}`)).status).toBe(404);
+  });
+});
