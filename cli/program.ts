@@ -24,15 +24,13 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   mail: async () => (await import('./mail.ts')).registerMail,
   phi: async () => (await import('./phi.ts')).registerPhi,
   privacy: async () => (await import('./privacy/privacy.ts')).registerPrivacy,
+  signoff: async () => (await import('./signoff.ts')).registerSignOff,
   restore: async () => (await import('./restore.ts')).registerRestore,
   migrate: async () => (await import('./migrate.ts')).registerMigrate,
   config: async () => (await import('./config.ts')).registerConfig,
   demo: async () => (await import('./demo.ts')).registerDemo,
   completion: async () => (await import('./completion.ts')).registerCompletion,
 };
-
-const EXIT_CODES =
-  'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused.';
 
 /** Options allowed before a verb. */
 const FOR_ALL = ['--json', '-q', '--quiet', '-y', '--yes', '--dry-run'];
@@ -55,8 +53,6 @@ export async function createProgram(args: readonly string[] = []): Promise<Comma
     .option('-q, --quiet', 'print no messages on stderr')
     .option('-y, --yes', 'answer every question with yes')
     .option('--dry-run', 'show what would be done, without doing it')
-    .configureHelp({ showGlobalOptions: true })
-    .addHelpText('afterAll', `\n${EXIT_CODES}`)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
   for (const register of await Promise.all(verbsOf(args).map((verb) => verbs[verb]!()))) register(program);

@@ -33,6 +33,7 @@ test.each([
   'AWS_PROFILE',
   'npm_config_cache',
   'SALLYPORT_API',
+  'SALLYPORT_TOKEN',
   'SALLYPORT_ENV_FILE',
 ])('%s belongs to another program, or is read elsewhere', (name) => {
   expect(found({ [name]: '1' })).toEqual([]);

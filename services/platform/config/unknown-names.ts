@@ -7,6 +7,7 @@ const READ_ELSEWHERE = [
   'SALLYPORT_PROCESS',
   'SALLYPORT_REUSE_PORT',
   'SALLYPORT_TEST_FOLDER',
+  'SALLYPORT_TOKEN',
 ];
 
 /** No other program is known to use names that begin with one of these. */
