@@ -13,10 +13,12 @@ import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
 import { Phase6IntegrationService } from 'sallyport/embedding/phase6-integration-service';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
+import { SignOffService } from 'sallyport/embedding/sign-off-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registerAgent } from '#services/domain/agents/register-agent.ts';
+import { grantRole } from '#services/domain/identity/users/assign-role.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
@@ -143,6 +145,27 @@ test('check the credentials of an agent', async () => {
   expect(isAgent).toBe(true);
 });
 
+test('track the sign-off of a release by two people, each in a role', async () => {
+  const users = new BetterAuthIntegrationService(sallyport.ports);
+  const newReviewer = async (role: string): Promise<string> => {
+    const { id: userId } = await users.createUser({ email: newEmail(), password, name: role }, clientInfo);
+    await grantRole(sallyport.ports, { userId, role, reason: 'test' }, testCaller);
+    return userId;
+  };
+  const [ada, bo] = [await newReviewer('qa'), await newReviewer('architect')];
+  // example: sign-offs
+  const signOffs = new SignOffService(sallyport.ports);
+  const record = { subject: 'release 1.4', requiredRoles: ['qa', 'architect'] } as const;
+  const { signOffId } = await signOffs.trackMultiRoleSignOff({ ...record, approvals: [{ role: 'qa', userId: ada }] });
+  const { state } = await signOffs.trackMultiRoleSignOff({
+    ...record,
+    signOffId,
+    approvals: [{ role: 'architect', userId: bo }],
+  });
+  // end
+  expect(state).toBe('approved');
+});
+
 test('report progress', async () => {
   const user = { id: 'ada' };
   // example: progress
@@ -174,12 +197,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(9);
+  expect(examples).toHaveLength(10);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(12);
+  expect(imports).toHaveLength(13);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 

@@ -1,0 +1,25 @@
+import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import type { Ports } from '../domain/ports.ts';
+import { type TrackedSignOff, type TrackedState, trackSignOff } from '../domain/signoff/track-signoff.ts';
+
+/** A record of a sign-off that the application collects from several roles. */
+export type EnhancedSignOffRecord = TrackedSignOff;
+
+/** Sign-offs for TypeScript code in the same process. */
+export class SignOffService {
+  readonly #ports: Pick<Ports, 'transact' | 'random'>;
+
+  constructor(ports: Pick<Ports, 'transact' | 'random'>) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Stores the record and the approvals that are new in it. Its state is `approved` once every required role has
+   * approved, each by another person who has the role. Pass the returned `signOffId` with the next approvals.
+   */
+  trackMultiRoleSignOff(record: EnhancedSignOffRecord): Promise<TrackedState> {
+    const traceparent = currentTraceparent() ?? '';
+    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
+    return trackSignOff(this.#ports, record, { kind: 'system', name: 'signoff-service', request });
+  }
+}
