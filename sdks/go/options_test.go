@@ -2,7 +2,6 @@ package verifier_test
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -54,10 +53,7 @@ func TestWrongOptionsAreRefusedWithTheReason(t *testing.T) {
 }
 
 func TestTheCodesAreThoseOfTheContract(t *testing.T) {
-	text, err := os.ReadFile("../../conformance/contract.json")
-	if err != nil {
-		t.Skip("the contract is in the repository, and not in the module")
-	}
+	text := readOfRepository(t, "conformance/contract.json")
 	var contract struct {
 		Codes map[verifier.Code]struct {
 			Status    int    `json:"status"`
