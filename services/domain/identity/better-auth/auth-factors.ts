@@ -71,14 +71,19 @@ export function createAuthFactors(
   const keyOf = async () => (await engine.$context).secretConfig;
   const cookieName = async (): Promise<string> => (await engine.$context).createAuthCookie(CHALLENGE_COOKIE).name;
 
-  /** Runs `work` as a user authenticated by a use-case. */
-  async function actingFor<T>(userId: string, given: Partial<Handover>, work: () => Promise<T>): Promise<T> {
+  /** Runs `work` as a user authenticated by a use-case. @param knownAs changes what a plugin learns about the user */
+  async function actingFor<T>(
+    userId: string,
+    given: Partial<Handover>,
+    work: (user: { readonly email: string }) => Promise<T>,
+    knownAs: { readonly email?: string } = {},
+  ): Promise<T> {
     const { internalAdapter } = await engine.$context;
-    const user = await internalAdapter.findUserById(userId);
+    const user = required(await internalAdapter.findUserById(userId));
     const session = { id: '', userId, token: '', createdAt: new Date(), expiresAt: new Date(Date.now() + 60_000) };
-    const as = { user: required(user), session } as unknown as NonNullable<Handover['as']>;
+    const as = { user: { ...user, ...knownAs }, session } as unknown as NonNullable<Handover['as']>;
     const afterCommit = handover.getStore()?.afterCommit ?? null;
-    return handover.run({ ...given, afterCommit, as }, work);
+    return handover.run({ ...given, afterCommit, as }, () => work(user));
   }
 
   /**
@@ -87,13 +92,13 @@ export function createAuthFactors(
    */
   async function withProof(
     { headers, response }: { headers: Headers | null | undefined; response: unknown },
-    change: (options: Readonly<Record<string, unknown>>) => object,
+    change: () => object,
   ): Promise<PasskeyOptions> {
     const begin = `${await cookieName()}=`;
     const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
     const challenge = line.slice(begin.length).replace(/;.*/, '');
     const options = response as Readonly<Record<string, unknown>>;
-    return { options: { ...options, ...change(options) }, challenge };
+    return { options: { ...options, ...change() }, challenge };
   }
 
   async function headersWith(challenge: string, request: RequestContext): Promise<Headers> {
@@ -114,17 +119,22 @@ export function createAuthFactors(
         return { totpUri: totpURI, recoveryCodes: backupCodes };
       }),
     passkeyRegistration: ({ userId }, request) =>
-      actingFor(userId, {}, async () =>
-        withProof(
-          await engine.api.generatePasskeyRegistrationOptions({
-            headers: engineHeaders(request),
-            returnHeaders: true,
-          }),
-          ({ user }) => ({
-            user: { ...(user as object), id: userHandleOf(userId) },
-            pubKeyCredParams: OFFERED_ALGORITHMS.map((alg) => ({ type: 'public-key', alg })),
-          }),
-        ),
+      actingFor(
+        userId,
+        {},
+        async ({ email }) =>
+          withProof(
+            await engine.api.generatePasskeyRegistrationOptions({
+              headers: engineHeaders(request),
+              returnHeaders: true,
+            }),
+            () => ({
+              user: { id: userHandleOf(userId), name: email, displayName: email },
+              pubKeyCredParams: OFFERED_ALGORITHMS.map((alg) => ({ type: 'public-key', alg })),
+            }),
+          ),
+        // The plugin stores a name with its challenge: without an address, the user's id.
+        { email: '' },
       ),
     registerPasskey: ({ userId, challenge, response, name }, request) =>
       actingFor(userId, {}, async () => {
