@@ -16,6 +16,7 @@ import { agentsRoutes } from './routes/agents.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { clientRoutes } from './routes/better-auth-client.ts';
+import { clientPasskeyRoutes } from './routes/better-auth-passkeys.ts';
 import { complianceRoutes } from './routes/compliance.ts';
 import { consentsRoutes } from './routes/consents.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -87,6 +88,7 @@ export function createServer(
   apiKeysRoutes(routes, ports);
   identityRoutes(routes, ports);
   clientRoutes(routes, ports);
+  clientPasskeyRoutes(routes, ports);
   factorsRoutes(routes, ports);
   accountsRoutes(routes, ports);
   socialRoutes(routes, ports);

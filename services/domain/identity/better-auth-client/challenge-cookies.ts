@@ -1,5 +1,5 @@
 import type { HasAuth } from '../better-auth/auth.ts';
-import { challengeOver } from '../factors/factors-errors.ts';
+import { challengeOver, passkeyRefused } from '../factors/factors-errors.ts';
 import { cookieValue } from '../sessions/csrf.ts';
 
 /**
@@ -8,6 +8,7 @@ import { cookieValue } from '../sessions/csrf.ts';
  */
 const KINDS = {
   second_factor: { name: 'better-auth.two_factor', seconds: 600 },
+  passkey: { name: 'better-auth-passkey', seconds: 300 },
 } as const;
 
 type Kind = keyof typeof KINDS;
@@ -35,5 +36,12 @@ export const hasSecondFactorChallenge = (deps: HasAuth, cookie: string | undefin
 export function secondFactorChallenge(deps: HasAuth, cookie: string | undefined): string {
   const challenge = challengeOf(deps, 'second_factor', cookie);
   if (challenge === undefined) throw challengeOver();
+  return challenge;
+}
+
+/** Throws `passkey_refused` (401) without one. */
+export function passkeyChallenge(deps: HasAuth, cookie: string | undefined): string {
+  const challenge = challengeOf(deps, 'passkey', cookie);
+  if (challenge === undefined) throw passkeyRefused();
   return challenge;
 }

@@ -16,10 +16,25 @@ export const clientSignInShape = signInShape.extend({
   session: clientSessionShape,
 });
 
+export const clientPasskeyShape = z.object({
+  id: z.string(),
+  userId: z.string(),
+  name: z.string().nullable(),
+  publicKey: z.string(),
+  credentialID: z.string(),
+  counter: z.number(),
+  deviceType: z.string(),
+  backedUp: z.boolean(),
+  transports: z.string().nullable(),
+  aaguid: z.string().nullable(),
+  createdAt: z.string(),
+});
+
 export const done = z.object({ status: z.literal(true) });
 
 export type ClientUser = z.output<typeof clientUserShape>;
 export type ClientSession = z.output<typeof clientSessionShape>;
+export type ClientPasskey = z.output<typeof clientPasskeyShape>;
 export type ClientSignIn = z.output<typeof clientSignInShape>;
 
 /** The page of an application to which the browser returns; a path of our origin, or an address on a listed one. */

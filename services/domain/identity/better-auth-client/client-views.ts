@@ -1,9 +1,10 @@
 import type { SessionView, UserView } from '../contract.ts';
+import type { PasskeyRow } from '../factors/passkeys.store.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import type { SignInAnswer } from '../sessions/open-session.ts';
 import type { SessionRow } from '../sessions/sessions.store.ts';
 import { sessionView, userView } from '../views.ts';
-import type { ClientSession, ClientSignIn, ClientUser } from './client-shapes.ts';
+import type { ClientPasskey, ClientSession, ClientSignIn, ClientUser } from './client-shapes.ts';
 
 /** Objects as Better Auth's client expects them (`client-shapes.ts`). */
 
@@ -28,3 +29,8 @@ export const clientSignIn = ({ body: { user, session, tokens }, hasTotp }: SignI
 });
 
 export const clientSessionRow = (row: SessionRow): ClientSession => clientSession(row);
+
+export const clientPasskey = ({ createdAt, ...row }: PasskeyRow): ClientPasskey => ({
+  ...row,
+  createdAt: createdAt.toISOString(),
+});

@@ -5,7 +5,8 @@ import { passkeyClient } from '@better-auth/passkey/client';
 import { betterAuth } from 'better-auth';
 import { memoryAdapter } from 'better-auth/adapters/memory';
 import { createAuthClient } from 'better-auth/client';
-import { twoFactorClient } from 'better-auth/client/plugins';
+import { adminClient, twoFactorClient } from 'better-auth/client/plugins';
+import { admin } from 'better-auth/plugins/admin';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
@@ -19,6 +20,8 @@ export type Server = {
   newBrowser(): Browser;
   /** The newest link mailed to this address, with the code of the mail. */
   mailTo(email: string): Promise<{ readonly link: string; readonly token: string }>;
+  /** Gives a user every right. */
+  makeAdmin(email: string): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -29,8 +32,13 @@ const newClient = (origin: string, customFetchImpl: typeof fetch) =>
     fetchOptions: { customFetchImpl },
   });
 
+const newAdminClient = (origin: string, customFetchImpl: typeof fetch) =>
+  createAuthClient({ baseURL: origin, plugins: [adminClient()], fetchOptions: { customFetchImpl } });
+
 export type Browser = {
   readonly client: ReturnType<typeof newClient>;
+  /** The same session, with the plugin for administrators. */
+  readonly adminClient: ReturnType<typeof newAdminClient>;
   /** Status of the last answer. */
   status(): number;
 };
@@ -52,7 +60,8 @@ function browserOf(origin: string, send: Send): Browser {
     ({ status } = answer);
     return answer;
   };
-  return { client: newClient(origin, customFetchImpl as typeof fetch), status: () => status };
+  const through = customFetchImpl as typeof fetch;
+  return { client: newClient(origin, through), adminClient: newAdminClient(origin, through), status: () => status };
 }
 
 /** This product. Pages are on its own origin. */
@@ -66,25 +75,40 @@ export async function ourServer(copy: ApiCopy): Promise<Server> {
       const link = /https?:\/\/\S+/g.exec(text.slice(text.lastIndexOf(':\n')))?.[0] ?? '';
       return { link, token: /(?:#|token=)([\w-]{43})/.exec(link)?.[1] ?? '' };
     },
+    makeAdmin: async (email) => {
+      const add = `INSERT INTO user_roles (user_id, role) SELECT id, 'admin' FROM users WHERE email = $1`;
+      await copy.stores.pools.main.query(add, [email]);
+    },
     close: () => mails.close(),
   };
 }
 
-/** A plain server of Better Auth of the same version, with everything in memory. */
-export function plainServer(): Server {
+/**
+ * A plain server of Better Auth of the same version, with everything in memory.
+ * @param isAdministered adds the plugin for administrators
+ */
+export function plainServer({ isAdministered = false }: { readonly isAdministered?: boolean } = {}): Server {
   const origin = 'http://plain.sallyport.test';
   const mails = new Map<string, { readonly link: string; readonly token: string }>();
   const keep = async ({ user, url, token }: { user: { email: string }; url: string; token: string }): Promise<void> => {
     mails.set(user.email, { link: url, token });
   };
+  const rows = {
+    user: [] as Record<string, unknown>[],
+    session: [],
+    account: [],
+    verification: [],
+    twoFactor: [],
+    passkey: [],
+  };
   const auth = betterAuth({
     baseURL: origin,
     secret: randomBytes(32).toString('hex'),
-    database: memoryAdapter({ user: [], session: [], account: [], verification: [], twoFactor: [], passkey: [] }),
+    database: memoryAdapter(rows),
     emailAndPassword: { enabled: true, minPasswordLength: 12, sendResetPassword: keep },
     emailVerification: { sendVerificationEmail: keep },
     user: { changeEmail: { enabled: true }, deleteUser: { enabled: true } },
-    plugins: [twoFactor(), passkey({ rpID: 'plain.sallyport.test', origin })],
+    plugins: [twoFactor(), passkey({ rpID: 'plain.sallyport.test', origin }), ...(isAdministered ? [admin()] : [])],
     // Under a test runner Better Auth leaves both checks out.
     advanced: { disableOriginCheck: false, disableCSRFCheck: false },
     rateLimit: { enabled: false },
@@ -95,6 +119,9 @@ export function plainServer(): Server {
     origin,
     newBrowser: () => browserOf(origin, (url, init) => auth.handler(new Request(url, init))),
     mailTo: async (email) => mails.get(email) ?? { link: '', token: '' },
+    makeAdmin: async (email) => {
+      for (const user of rows.user) if (user.email === email) user.role = 'admin';
+    },
     close: async () => {},
   };
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
@@ -15,14 +16,18 @@ const TABLE = resolve(import.meta.dirname, '../../../../docs/how-to/use-the-bett
 const FOREIGN = 'https://evil.example/x';
 
 let harness: ApiHarness;
-let servers: readonly [Server, Server];
+let servers: readonly Server[];
 let found: Map<string, string[]>;
 let table: Map<string, string[]>;
 
 beforeAll(async () => {
   harness = await openApiHarness();
-  servers = [await ourServer(await harness.startCopy()), plainServer()];
-  const [ours, theirs] = (await Promise.all(servers.map(outcomes))) as [Outcomes, Outcomes];
+  const [our, plain] = [await ourServer(await harness.startCopy()), plainServer()];
+  servers = [our, plain];
+  const [ours, theirs] = await Promise.all([
+    outcomes(our, our),
+    outcomes(plain, plainServer({ isAdministered: true })),
+  ]);
   expect([...ours.keys()]).toEqual([...theirs.keys()]);
   found = new Map();
   for (const [call, outcome] of ours) {
@@ -55,8 +60,11 @@ async function linesOfTable(): Promise<Map<string, string[]>> {
 type Outcomes = Map<string, Outcome>;
 type Called = { readonly data: unknown; readonly error: unknown };
 
-/** Runs every call against a server. */
-async function outcomes(server: Server): Promise<Outcomes> {
+/**
+ * Runs every call against a server.
+ * @param administered the same, or one with the plugin for administrators, which adds members to every user
+ */
+async function outcomes(server: Server, administered: Server): Promise<Outcomes> {
   const seen: Outcomes = new Map();
   const call = async (name: string, browser: Browser, work: Promise<unknown>) => {
     const { data, error } = (await work) as Called;
@@ -68,11 +76,15 @@ async function outcomes(server: Server): Promise<Outcomes> {
   await sessions(server, call);
   await mails(server, call);
   await factors(server, call);
+  await passkeys(server, call);
   await providers(server, call);
+  await administration(administered, call);
   return seen;
 }
 // biome-ignore lint/suspicious/noExplicitAny: as above
 type Call = (name: string, browser: Browser, work: Promise<unknown>) => Promise<any>;
+
+type Ceremony = { readonly clientExtensionResults: object };
 
 async function signedUp(server: Server) {
   const browser = server.newBrowser();
@@ -211,6 +223,69 @@ async function factors(server: Server, call: Call): Promise<void> {
   await call('twoFactor.disable, wrong password', third, answered.disable({ password: 'wrong-password' }));
   await call('twoFactor.disable', third, answered.disable({ password }));
   await call('getSession, after twoFactor.disable', third, third.client.getSession());
+}
+
+async function passkeys(server: Server, call: Call): Promise<void> {
+  const { browser, client, email, password } = await signedUp(server);
+  const authenticator = createAuthenticator();
+  const { origin } = server;
+  const get = { method: 'GET' } as const;
+  const register = { query: { name: 'phone', authenticatorAttachment: 'platform' } } as const;
+  const asked = client.$fetch('/passkey/generate-register-options', { ...get, ...register });
+  const options = await call('passkey.addPasskey, options', browser, asked);
+  // What the plugin's client sends, whose ceremony needs a browser.
+  const { clientExtensionResults: _none, ...response } = authenticator.create(options, { origin }) as Ceremony;
+  const body = { response, name: 'phone' };
+  const registered = () => client.$fetch('/passkey/verify-registration', { method: 'POST', body });
+  const { id } = await call('passkey.addPasskey', browser, registered());
+  await call('passkey.addPasskey, challenge used', browser, registered());
+  await call('passkey.listUserPasskeys', browser, client.passkey.listUserPasskeys());
+  await call('passkey.updatePasskey', browser, client.passkey.updatePasskey({ id, name: 'tablet' }));
+  await call(
+    'passkey.updatePasskey, unknown',
+    browser,
+    client.passkey.updatePasskey({ id: 'unknown', name: 'tablet' }),
+  );
+  const fresh = server.newBrowser();
+  await call('signIn.email, with a passkey', fresh, fresh.client.signIn.email({ email, password }));
+  await fresh.client.signOut();
+  const challenge = fresh.client.$fetch('/passkey/generate-authenticate-options', get);
+  const given = await call('signIn.passkey, options', fresh, challenge);
+  const { clientExtensionResults: _no, ...assertion } = authenticator.get(given, { origin }) as Ceremony;
+  const signIn = () =>
+    fresh.client.$fetch('/passkey/verify-authentication', { method: 'POST', body: { response: assertion } });
+  await call('signIn.passkey', fresh, signIn());
+  await call('getSession, after signIn.passkey', fresh, fresh.client.getSession());
+  await call('signIn.passkey, challenge used', fresh, signIn());
+  await call('passkey.deletePasskey, unknown', fresh, fresh.client.passkey.deletePasskey({ id: 'unknown' }));
+  await call('passkey.deletePasskey', fresh, fresh.client.passkey.deletePasskey({ id }));
+  await call('passkey.listUserPasskeys, none left', fresh, fresh.client.passkey.listUserPasskeys());
+}
+
+async function administration(server: Server, call: Call): Promise<void> {
+  const { browser, email } = await signedUp(server);
+  await server.makeAdmin(email);
+  const { data } = await browser.client.getSession();
+  const { admin } = browser.adminClient;
+  const userId = String(data?.user.id);
+  const person = { email: newEmail(), password: newPassword(), name: 'Ada' };
+  await call('admin.listUsers', browser, admin.listUsers({ query: { limit: 10 } }));
+  await call('admin.getUser', browser, admin.getUser({ query: { id: userId } }));
+  await call('admin.createUser', browser, admin.createUser(person));
+  await call('admin.updateUser', browser, admin.updateUser({ userId, data: { name: 'Ada' } }));
+  await call('admin.setRole', browser, admin.setRole({ userId, role: 'admin' }));
+  await call('admin.setUserPassword', browser, admin.setUserPassword({ userId, newPassword: newPassword() }));
+  await call('admin.hasPermission', browser, admin.hasPermission({ permissions: { user: ['list'] } }));
+  await call('admin.listUserSessions', browser, admin.listUserSessions({ userId }));
+  const other = await signedUp(server);
+  const target = String((await other.client.getSession()).data?.user.id);
+  await call('admin.impersonateUser', browser, admin.impersonateUser({ userId: target }));
+  await call('admin.stopImpersonating', browser, admin.stopImpersonating());
+  await call('admin.banUser', browser, admin.banUser({ userId: target }));
+  await call('admin.unbanUser', browser, admin.unbanUser({ userId: target }));
+  await call('admin.revokeUserSession', browser, admin.revokeUserSession({ sessionToken: 'unknown' }));
+  await call('admin.revokeUserSessions', browser, admin.revokeUserSessions({ userId: target }));
+  await call('admin.removeUser', browser, admin.removeUser({ userId: target }));
 }
 
 async function providers(server: Server, call: Call): Promise<void> {

@@ -32,8 +32,12 @@ export async function listFactors(
   return { totp: hasTotp, passkeys, recovery_codes_left: hasFactor ? codesLeft : 0, required };
 }
 
-export async function listPasskeys({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<{ passkeys: PasskeyView[] }> {
-  return { passkeys: (await readPasskeys(sql, ownAccount(caller).userId)).map(passkeyView) };
+/** The caller's passkeys, as they are stored. */
+export const readOwnPasskeys = async ({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<PasskeyRow[]> =>
+  readPasskeys(sql, ownAccount(caller).userId);
+
+export async function listPasskeys(ports: Pick<Ports, 'sql'>, caller: Caller): Promise<{ passkeys: PasskeyView[] }> {
+  return { passkeys: (await readOwnPasskeys(ports, caller)).map(passkeyView) };
 }
 
 /** Renames a passkey of the caller. Throws `passkey_unknown` (404), also for another user's passkey. */

@@ -11,13 +11,13 @@ import { signInShape } from '../contract.ts';
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
 import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, TAG } from './factors-shapes.ts';
 
-const name = z
+export const passkeyName = z
   .string()
   .min(1)
   .max(64)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u);
 const passkeyId = z.strictObject({ id: z.string().regex(/^[\w-]{1,64}$/) });
-const attestation = credential(
+export const attestation = credential(
   z.looseObject({
     clientDataJSON: base64url(4_096),
     attestationObject: base64url(16_384),
@@ -65,7 +65,7 @@ export const registerPasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',
-  body: z.strictObject({ challenge, name, response: attestation }),
+  body: z.strictObject({ challenge, name: passkeyName, response: attestation }),
   responses: {
     201: signInShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }),
   },
@@ -117,7 +117,7 @@ export const renamePasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: own,
   params: passkeyId,
-  body: z.strictObject({ name }),
+  body: z.strictObject({ name: passkeyName }),
   responses: { 200: passkeyView },
   errors: [requestInvalid, unauthenticated, permissionMissing, originRefused, passkeyUnknown, storeUnavailable],
 });

@@ -5,23 +5,33 @@ export const PASSKEYS_MAXIMUM = 20;
 
 export type PasskeyRow = {
   readonly id: string;
+  readonly userId: string;
   readonly name: string | null;
+  /** The public key in COSE, as base64. */
+  readonly publicKey: string;
+  readonly credentialID: string;
+  readonly counter: number;
   readonly deviceType: string;
   readonly backedUp: boolean;
+  readonly transports: string | null;
+  readonly aaguid: string | null;
   readonly createdAt: Date;
 };
+
+const COLUMNS = `id, "userId", name, "publicKey", "credentialID", counter, "deviceType", "backedUp", transports, aaguid,
+  "createdAt"`;
 
 /** Index: passkeys_user_id. */
 const passkeysRead = defineStatement(
   'passkeysRead',
-  `SELECT id, name, "deviceType", "backedUp", "createdAt" FROM passkeys WHERE "userId" = $1
+  `SELECT ${COLUMNS} FROM passkeys WHERE "userId" = $1
    ORDER BY "createdAt", id LIMIT ${PASSKEYS_MAXIMUM}`,
 );
 
 const passkeyRename = defineStatement(
   'passkeyRename',
   `UPDATE passkeys SET name = $3 WHERE id = $2 AND "userId" = $1
-   RETURNING id, name, "deviceType", "backedUp", "createdAt"`,
+   RETURNING ${COLUMNS}`,
 );
 
 /** The row trigger writes the event and ends every session of the user. */
