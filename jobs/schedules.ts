@@ -5,7 +5,7 @@ import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as mail from './contracts/mail.ts';
 import * as oauth from './contracts/oauth.ts';
-import { measureProgressJob, recordIncidentJob, recordProgressJob } from './contracts/operations.ts';
+import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJob } from './contracts/operations.ts';
 import * as privacy from './contracts/privacy.ts';
 import * as security from './contracts/security.ts';
 import * as tokens from './contracts/tokens.ts';
@@ -21,6 +21,7 @@ export const jobs: readonly Job[] = [
   ...Object.values(compliance),
   ...Object.values(privacy),
   ...Object.values(oauth),
+  advanceTasksJob,
   measureProgressJob,
   recordProgressJob,
   recordIncidentJob,

@@ -76,3 +76,15 @@ export const measureProgressJob = defineJob({
   timeoutSeconds: 120,
   meaning: 'Count authentication events of the sealed log and measure the security metrics',
 });
+
+export const advanceTasksJob = defineJob({
+  name: 'advance-tasks',
+  queue: 'mcp-progress',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 2,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning: 'Continue the tasks of MCP clients, and store what became of them',
+});

@@ -12,6 +12,7 @@ import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-toke
 import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
+import { advanceTasks } from '#services/domain/operations/tasks/manage-tasks.ts';
 import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
 import { privacyPurges } from '#services/domain/privacy/privacy-purges.ts';
@@ -33,7 +34,7 @@ import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
-import { measureProgressJob, recordIncidentJob, recordProgressJob } from '../contracts/operations.ts';
+import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJob } from '../contracts/operations.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
@@ -86,6 +87,7 @@ export const processors: readonly Processor[] = [
     purgeOnSchedule(fenced(ports, fence), compliancePurges, signal),
   ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
+  run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),
   run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),
   // Their rows make a repeated run harmless, so a report is not lost to a newer one's fence.
   run(recordProgressJob, (ports, report) => recordProgress(ports, report)),

@@ -18,6 +18,7 @@ export const jobNames = [
   'advance-key-ring',
   'apply-retention',
   'advance-compliance-reports',
+  'advance-tasks',
   'clean-up-compliance-records',
   'check-controls',
   'check-controls-thoroughly',

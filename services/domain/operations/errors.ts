@@ -39,6 +39,15 @@ export const progressInvalid = defineError({
   retryable: false,
 });
 
+export const taskUnknown = defineError({
+  code: 'task_unknown',
+  status: 404,
+  title: 'Task not found',
+  cause: 'No task has this id, another caller began it, or it began more than seven days ago.',
+  fix: 'Use the id that the tool returned, with a token of the same caller.',
+  retryable: false,
+});
+
 export const hostRefused = defineError({
   code: 'host_refused',
   status: 403,

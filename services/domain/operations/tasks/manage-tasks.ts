@@ -1,0 +1,124 @@
+import type { Enqueue, Job } from '#services/platform/define/job.ts';
+import { permissionMissing } from '#services/platform/errors.ts';
+import { requestReportEndpoint } from '../../compliance/contract.ts';
+import type { Caller, Ports } from '../../ports.ts';
+import { taskUnknown } from '../errors.ts';
+import { reportTask } from './report-task.ts';
+import { ownerCaller } from './task-kind.ts';
+import {
+  changeTask,
+  insertTask,
+  lookSoon,
+  purgeTasks,
+  readDueTasks,
+  readTaskRow,
+  type TaskOwner,
+  type TaskRow,
+} from './tasks.store.ts';
+
+export type { TaskRow };
+
+/** How long a task can be read after it began. */
+export const TASK_SECONDS = 7 * 86_400;
+/** How often a client should poll. */
+export const POLL_MS = 2_000;
+
+const kinds = { compliance_report: reportTask } as const;
+export type TaskKindName = keyof typeof kinds;
+
+const ID_BYTES = 18;
+const PAGE = 50;
+const PAGES_MAX = 40;
+/** After a failure of ours the task is looked at again later. */
+const AGAIN_SECONDS = 30;
+
+/** Wakes the workers; without Redis their timetable looks. */
+export type HasTaskWake = { readonly wakeTasks: () => void };
+export const taskWake = (enqueue: Enqueue, job: Job): HasTaskWake => ({
+  wakeTasks: () => void enqueue(job, {}, { dedupe: 'wake' }).catch(() => {}),
+});
+
+type TaskPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasTaskWake;
+
+/** Who began a task. A delegated token counts as its user by that client. Throws `permission_missing` for others. */
+function ownerOf(caller: Caller): TaskOwner {
+  if (caller.kind === 'client') return { kind: 'client', id: caller.clientId, clientId: caller.clientId };
+  if (caller.kind === 'user') return { kind: 'user', id: caller.userId, clientId: caller.clientId };
+  throw permissionMissing();
+}
+
+/** Begins long work. The task is stored before its id is returned, so that any copy answers for it. */
+export async function beginTask(
+  ports: TaskPorts,
+  { kind, input }: { readonly kind: TaskKindName; readonly input: Readonly<Record<string, unknown>> },
+  caller: Caller,
+): Promise<TaskRow> {
+  const owner = ownerOf(caller);
+  const begun = await kinds[kind].begin(ports, input, caller);
+  const id = ports.random.bytes(ID_BYTES).toString('base64url');
+  const row = await insertTask(ports.sql, { id, kind, owner, arguments: input, ...begun });
+  ports.wakeTasks();
+  return row;
+}
+
+/** A task for the caller that began it; to others it is an unknown one. Throws `task_unknown` (404). */
+export async function readTask({ sql }: Pick<Ports, 'sql'>, id: string, caller: Caller): Promise<TaskRow> {
+  const { kind, id: callerId, clientId } = ownerOf(caller);
+  const row = await readTaskRow(sql, id);
+  if (row === undefined || row.callerKind !== kind || row.callerId !== callerId || row.clientId !== clientId)
+    throw taskUnknown();
+  return row;
+}
+
+/** Gives a task up. One that ended stays as it is. Throws `task_unknown` (404). */
+export async function cancelTask(ports: TaskPorts, id: string, caller: Caller): Promise<TaskRow> {
+  const row = await readTask(ports, id, caller);
+  if (row.state === 'completed' || row.state === 'cancelled') return row;
+  await kinds[row.kind as TaskKindName].cancel(ports, row, caller);
+  const change = { state: 'cancelled', message: 'The caller cancelled the task.' } as const;
+  return (await changeTask(ports.sql, id, change)) ?? readTask(ports, id, caller);
+}
+
+/** The client has answered, or asks for a look now. Throws `task_unknown` (404). */
+export async function hurryTask(ports: TaskPorts, id: string, caller: Caller): Promise<void> {
+  await readTask(ports, id, caller);
+  await lookSoon(ports.sql, id);
+  ports.wakeTasks();
+}
+
+/**
+ * Looks at the open tasks that are due and stores what became of them. A task of which the look fails is looked at again
+ * later and holds up no other. Each look is safe to repeat.
+ */
+export async function advanceTasks(
+  ports: Pick<Ports, 'transact' | 'sql' | 'log'>,
+  { signal }: { readonly signal: AbortSignal },
+  caller: Caller,
+): Promise<void> {
+  for (let page = 0; page < PAGES_MAX && !signal.aborted; page += 1) {
+    const due = await readDueTasks(ports.sql, PAGE);
+    for (const task of due) if (!signal.aborted) await advanceOne(ports, task, caller);
+    if (due.length < PAGE) break;
+  }
+  await purgeTasks(ports.sql, TASK_SECONDS);
+}
+
+async function advanceOne(ports: Pick<Ports, 'sql' | 'log'>, task: TaskRow, caller: Caller): Promise<void> {
+  try {
+    const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(task, caller));
+    await changeTask(ports.sql, task.id, change);
+  } catch (err) {
+    ports.log.warn({ err, kind: task.kind }, 'a look at a task failed and will be repeated');
+    await changeTask(ports.sql, task.id, { state: task.state, message: task.message, afterSeconds: AGAIN_SECONDS });
+  }
+}
+
+/** The permission, and scope, that beginning a task of this kind needs. */
+export const permissionOfTask: Readonly<Record<TaskKindName, string>> = {
+  compliance_report: permissionOf(requestReportEndpoint.auth),
+};
+
+function permissionOf(auth: typeof requestReportEndpoint.auth): string {
+  if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
+  return auth.permission;
+}

@@ -1,0 +1,32 @@
+import { isAppError } from '#services/platform/define/error.ts';
+import { readReport } from '../../compliance/reports/read-report.ts';
+import { cancelReport, requestReport } from '../../compliance/reports/request-report.ts';
+import type { Ports } from '../../ports.ts';
+import type { TaskKind } from './task-kind.ts';
+
+const LOOK_SECONDS = 5;
+
+/** Builds a compliance report; the workers of reports do the work. */
+export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports, 'sql'>> = {
+  begin: async (ports, _input, caller) => {
+    const { report_id: subjectId } = await requestReport(ports, caller);
+    return { subjectId, state: 'working', message: 'The report is queued.' };
+  },
+  advance: async (ports, { subjectId }) => {
+    const report = await readReport(ports, subjectId);
+    const { status, progress } = report;
+    if (status === 'done') return { state: 'completed', message: 'The report is ready.', result: report };
+    if (status === 'cancelled') return { state: 'cancelled', message: 'The report was cancelled.' };
+    if (status === 'failed')
+      return { state: 'completed', message: 'The report could not be built.', result: report, isError: true };
+    return { state: 'working', message: `The report is ${status}: ${progress} %.`, afterSeconds: LOOK_SECONDS };
+  },
+  cancel: async (ports, { subjectId }, caller) => {
+    try {
+      await cancelReport(ports, { reportId: subjectId, reason: 'mcp_task_cancelled' }, caller);
+    } catch (err) {
+      // It ended meanwhile: the next look finds the result.
+      if (!isAppError(err) || err.code !== 'report_ended') throw err;
+    }
+  },
+};

@@ -1,0 +1,104 @@
+import type { Sql } from '#services/domain/ports.ts';
+import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+
+export type TaskState = 'working' | 'input_required' | 'completed' | 'cancelled';
+
+export type TaskOwner = { readonly kind: 'user' | 'client'; readonly id: string; readonly clientId: string };
+
+export type TaskRow = {
+  readonly id: string;
+  readonly kind: string;
+  readonly callerKind: TaskOwner['kind'];
+  readonly callerId: string;
+  readonly clientId: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly state: TaskState;
+  readonly subjectId: string;
+  readonly message: string;
+  readonly result: Readonly<Record<string, unknown>> | null;
+  readonly isError: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+};
+
+export type TaskChange = {
+  readonly state: TaskState;
+  readonly message: string;
+  readonly result?: Readonly<Record<string, unknown>>;
+  readonly isError?: boolean;
+  /** When to look again; not for a task that ended. */
+  readonly afterSeconds?: number;
+};
+
+const COLUMNS = `id, kind, caller_kind AS "callerKind", caller_id AS "callerId", client_id AS "clientId", arguments, state,
+  subject_id AS "subjectId", message, result, is_error AS "isError", ${placeTime('created_at')} AS "createdAt",
+  ${placeTime('updated_at')} AS "updatedAt"`;
+const OPEN = `state IN ('working', 'input_required')`;
+
+const mcpTaskInsert = defineStatement(
+  'mcpTaskInsert',
+  `INSERT INTO mcp_tasks (id, kind, caller_kind, caller_id, client_id, arguments, state, subject_id, message)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING ${COLUMNS}`,
+);
+const mcpTaskRead = defineStatement('mcpTaskRead', `SELECT ${COLUMNS} FROM mcp_tasks WHERE id = $1`);
+// Reads the index of open tasks, oldest look first.
+const mcpTasksDue = defineStatement(
+  'mcpTasksDue',
+  `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${OPEN} AND next_look_at <= now() ORDER BY next_look_at LIMIT $1`,
+);
+// By the primary key; a task that ended meanwhile is not found.
+const mcpTaskChange = defineStatement(
+  'mcpTaskChange',
+  `UPDATE mcp_tasks SET state = $2, message = $3, result = coalesce($4, result), is_error = $5,
+     updated_at = CASE WHEN state = $2 AND message = $3 THEN updated_at ELSE clock_timestamp() END,
+     next_look_at = clock_timestamp() + make_interval(secs => $6)
+   WHERE id = $1 AND ${OPEN} RETURNING ${COLUMNS}`,
+);
+const mcpTaskLook = defineStatement(
+  'mcpTaskLook',
+  `UPDATE mcp_tasks SET next_look_at = clock_timestamp() WHERE id = $1 AND ${OPEN}`,
+);
+const mcpTasksPurge = defineStatement(
+  'mcpTasksPurge',
+  `DELETE FROM mcp_tasks WHERE id IN (
+     SELECT id FROM mcp_tasks WHERE created_at < now() - make_interval(secs => $1) ORDER BY created_at LIMIT 1000)`,
+);
+
+export async function insertTask(
+  sql: Sql,
+  task: {
+    readonly id: string;
+    readonly kind: string;
+    readonly owner: TaskOwner;
+    readonly arguments: object;
+    readonly state: TaskState;
+    readonly subjectId: string;
+    readonly message: string;
+  },
+): Promise<TaskRow> {
+  const { id, kind, owner, state, subjectId, message } = task;
+  const given = JSON.stringify(task.arguments);
+  const values = [id, kind, owner.kind, owner.id, owner.clientId, given, state, subjectId, message];
+  const [row] = await sql.query<TaskRow>(mcpTaskInsert, values);
+  return row as TaskRow;
+}
+
+export async function readTaskRow(sql: Sql, id: string): Promise<TaskRow | undefined> {
+  const [row] = await sql.query<TaskRow>(mcpTaskRead, [id]);
+  return row;
+}
+
+export const readDueTasks = (sql: Sql, limit: number): Promise<TaskRow[]> => sql.query(mcpTasksDue, [limit]);
+
+/** Undefined when the task has ended. */
+export async function changeTask(sql: Sql, id: string, change: TaskChange): Promise<TaskRow | undefined> {
+  const { state, message, result, isError = false, afterSeconds = 0 } = change;
+  const stored = result === undefined ? null : JSON.stringify(result);
+  const [row] = await sql.query<TaskRow>(mcpTaskChange, [id, state, message, stored, isError, afterSeconds]);
+  return row;
+}
+
+export const lookSoon = (sql: Sql, id: string): Promise<unknown> => sql.query(mcpTaskLook, [id]);
+
+export const purgeTasks = (sql: Sql, keptSeconds: number): Promise<unknown> => sql.query(mcpTasksPurge, [keptSeconds]);
