@@ -1,8 +1,10 @@
+import { advanceTasksJob } from '#jobs/contracts/operations.ts';
 import { composeLimits } from '../api/compose-limits.ts';
 import { type ComposeInput, composeViews, type Outside } from '../api/compose-views.ts';
 import type { Authenticators } from '../api/requests/caller.ts';
 import { createSealingWake } from '../api/sealing-wake.ts';
 import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
+import { taskWake } from '../domain/operations/tasks/manage-tasks.ts';
 import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
@@ -35,7 +37,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
     tokenSettings: { ...views.tokenSettings, audience: resource },
     issuer: views.tokenSettings.issuer,
     publicUrl: new URL(resource).origin,
-    enqueue: producer.enqueue,
+    ...taskWake(producer.enqueue, advanceTasksJob),
     hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
     verifiedTokens: createVerifiedTokenCache(TOKEN_CACHE_BYTES),
     validationCounts: createValidationCounts(),

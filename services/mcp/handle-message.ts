@@ -3,7 +3,8 @@ import type { FastifyRequest } from 'fastify';
 import { type Answer, answer } from '../api/answer.ts';
 import { messageRefused } from '../domain/operations/errors.ts';
 import type { Caller } from '../domain/ports.ts';
-import { buildServer, type McpCallContext, type McpPorts } from './build-server.ts';
+import { buildServer } from './build-server.ts';
+import type { McpCallContext, McpPorts } from './perform-call.ts';
 
 const LEVELS_MAX = 32;
 const BATCH_MAX = 10;

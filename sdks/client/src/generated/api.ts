@@ -194,6 +194,7 @@ export type ProblemCode =
   | "subject_held"
   | "subject_token_invalid"
   | "target_invalid"
+  | "task_unknown"
   | "token_metadata_unavailable"
   | "token_of_another_client"
   | "token_unknown"

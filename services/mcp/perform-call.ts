@@ -1,0 +1,92 @@
+import { type ScopeChallengeHandler, TRACEPARENT_META_KEY } from '@modelcontextprotocol/server';
+import {
+  endServerSpan,
+  type RequestTrace,
+  runInSpan,
+  startServerSpan,
+  traceparentOf,
+} from '#observability/http-span.ts';
+import type { RecordDenial } from '../domain/access/record-denial.ts';
+import type { RequestLimits } from '../domain/limits/request-limits.ts';
+import { auditMcpCall } from '../domain/operations/audit-mcp-call.ts';
+import type { HasTaskWake } from '../domain/operations/tasks/manage-tasks.ts';
+import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
+import { type AppError, isAppError } from '../platform/define/error.ts';
+import { internalError, permissionMissing } from '../platform/errors.ts';
+import { errorAnswer } from '../platform/http/problem.ts';
+import type { ToolPorts } from './tools.ts';
+
+export type McpPorts = ToolPorts &
+  Pick<Ports, 'log' | 'random'> &
+  HasTaskWake & {
+    readonly resource: string;
+    readonly recordDenial: RecordDenial;
+    readonly limits: RequestLimits;
+  };
+
+/** Who calls, in which request. */
+export type McpCallContext = { readonly caller: Caller; readonly trace: RequestTrace };
+
+/** W3C Trace Context §3.2. */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Step-up: a caller without the permission is told which scope to request, and the denial is recorded. */
+export function challengeOf(
+  ports: McpPorts,
+  { name, permission }: { readonly name: string; readonly permission: string | null },
+  { caller }: McpCallContext,
+): { scopeChallenge?: ScopeChallengeHandler } {
+  if (permission === null) return {};
+  return {
+    scopeChallenge: async ({ authInfo }) => {
+      if (authInfo?.scopes.includes(permission)) return undefined;
+      const operation = `callMcp ${name}`;
+      await ports.recordDenial(caller, { operation, auth: { accepts: ['bearer'], permission } }, permissionMissing());
+      return { scopes: [permission], errorDescription: `This requires the permission ${permission}.` };
+    },
+  };
+}
+
+export type Performed = {
+  readonly result?: object;
+  readonly error?: AppError;
+  readonly traceId: string;
+  /** The trace of the call, which its audit event names too. */
+  readonly traceparent: string;
+};
+
+/** Runs a call with its audit event, in the trace that `_meta` names, else in that of the request. */
+export async function perform(
+  ports: McpPorts,
+  { method, name, meta }: { readonly method: string; readonly name: string; readonly meta: unknown },
+  { caller, trace: ofRequest }: McpCallContext,
+  work: (caller: Caller) => object | Promise<object>,
+): Promise<Performed> {
+  const traceparent = (meta as Record<string, unknown> | undefined)?.[TRACEPARENT_META_KEY];
+  const isContinued = typeof traceparent === 'string' && TRACEPARENT.test(traceparent);
+  const trace = isContinued ? startServerSpan({ traceparent }, 'POST', `mcp ${name}`) : ofRequest;
+  const { traceId } = trace;
+  const traced = { traceId, traceparent: traceparentOf(trace) };
+  const asked: Caller = { ...caller, request: withTrace(caller.request, traced) };
+  try {
+    const result = await runInSpan(trace, () => auditMcpCall(ports, { method, name }, asked, () => work(asked)));
+    return { result, ...traced };
+  } catch (err) {
+    const error = isAppError(err) ? err : internalError({ cause: err });
+    if (error.definition.status >= 500) ports.log.error({ err, trace_id: traceId }, 'an MCP call failed');
+    return { error, ...traced };
+  } finally {
+    ofRequest.writesAudit ||= trace.writesAudit;
+    if (isContinued) endServerSpan(trace, 200);
+  }
+}
+
+const withTrace = (
+  { ip, userAgent, certificate, hashIdentifier, arrivedAt, hasLeft }: RequestContext,
+  traced: Pick<RequestContext, 'traceId' | 'traceparent'>,
+): RequestContext => ({ ip, userAgent, certificate, hashIdentifier, arrivedAt, hasLeft, ...traced });
+
+/** The same members as a problem document of the API. */
+export const problemOf = (error: AppError, traceId: string): Record<string, unknown> => ({
+  ...errorAnswer(error, { traceId, oauth: false, sent: 'bearer' }).body,
+});

@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testCaller } from '#testing/harness/ports.ts';
+import type { Json } from '#testing/http-client.ts';
+import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
+import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+
+let harness: McpHarness;
+let token: string;
+beforeAll(async () => {
+  harness = await openMcpHarness();
+  token = await harness.tokenOf(['compliance:read', 'compliance:manage']);
+});
+afterAll(() => harness?.close());
+
+const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
+const META = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': TASKS };
+
+/** One request of revision 2026-07-28 by a client that takes tasks. */
+async function ask(method: string, params: Record<string, unknown>, bearer = token): Promise<Json> {
+  const headers = {
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': method,
+    'mcp-name': String(params.taskId ?? params.name),
+  };
+  const message = { jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: META } };
+  return (await harness.post(message, { token: bearer, headers })).body;
+}
+const begin = async (): Promise<Json> =>
+  (await ask('tools/call', { name: 'request_compliance_report', arguments: {} })).result;
+const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
+const advance = () => advanceTasks(harness.owner, { signal: new AbortController().signal }, testCaller);
+/** As the workers of reports do. */
+const setReport = (taskId: string, status: string, progress: number) =>
+  harness.rows(
+    `UPDATE compliance_reports SET status = $2, progress = $3, started_at = now(),
+       ended_at = CASE WHEN $2 = 'failed' THEN now() END, failure = CASE WHEN $2 = 'failed' THEN 'store_unavailable' END
+     WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)`,
+    [taskId, status, progress],
+  );
+const lookNow = () => harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state = 'working'`);
+
+test('long work becomes a task that any copy answers for, and ends with the result of the tool', async () => {
+  const task = await begin();
+  expect(task).toMatchObject({ resultType: 'task', status: 'working', ttlMs: 604_800_000, pollIntervalMs: 2_000 });
+  const second = await harness.startMcp();
+  const init = { name: 'read_task', arguments: { task_id: task.taskId } };
+  const elsewhere = await fetch(second.url, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${token}`,
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: init }),
+  });
+  expect(await elsewhere.text()).toContain('working');
+  await setReport(task.taskId, 'collecting', 40);
+  await advance();
+  expect(await get(task.taskId)).toMatchObject({
+    resultType: 'complete',
+    status: 'working',
+    statusMessage: 'The report is collecting: 40 %.',
+  });
+  await setReport(task.taskId, 'failed', 40);
+  await lookNow();
+  await advance();
+  expect(await get(task.taskId)).toMatchObject({
+    status: 'completed',
+    result: { isError: true, structuredContent: { status: 'failed' } },
+  });
+});
+
+test('a cancelled task and its report end, and stay so', async () => {
+  const { taskId } = await begin();
+  expect((await ask('tasks/cancel', { taskId })).result).toEqual(expect.objectContaining({ resultType: 'complete' }));
+  expect(await get(taskId)).toMatchObject({ status: 'cancelled' });
+  await advance();
+  await ask('tasks/cancel', { taskId });
+  expect(await get(taskId)).toMatchObject({ status: 'cancelled' });
+  const [report] = await harness.rows(
+    'SELECT status FROM compliance_reports WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)',
+    [taskId],
+  );
+  expect(report).toEqual({ status: 'cancelled' });
+  await expect(harness.rows(`UPDATE mcp_tasks SET state = 'working' WHERE id = $1`, [taskId])).rejects.toThrow();
+});
+
+test('a task of another caller is unknown, as one that does not exist', async () => {
+  const { taskId } = await begin();
+  const other = await harness.tokenOf(['compliance:read', 'compliance:manage']);
+  for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update'])
+    for (const [id, bearer] of [
+      [taskId, other],
+      ['x'.repeat(24), token],
+    ] as const)
+      expect((await ask(method, { taskId: id }, bearer)).error).toMatchObject({
+        code: -32_602,
+        data: { code: 'task_unknown' },
+      });
+  expect(await get(taskId)).toMatchObject({ status: 'working' });
+  expect((await ask('tasks/update', { taskId, inputResponses: {} })).result).toMatchObject({ resultType: 'complete' });
+});
+
+test('a client without the extension gets the task as the result of a tool, and polls and cancels by tools', async () => {
+  const client = await harness.connect(token, 'legacy');
+  const begun = await client.callTool({ name: 'request_compliance_report', arguments: {} });
+  const { task_id } = begun.structuredContent as { task_id: string };
+  expect(begun.structuredContent).toMatchObject({ status: 'working', next: expect.stringContaining('read_task') });
+  await client.callTool({ name: 'cancel_task', arguments: { task_id } });
+  const read = await client.callTool({ name: 'read_task', arguments: { task_id } });
+  expect(read.structuredContent).toMatchObject({ task_id, status: 'cancelled' });
+  await client.close();
+});
+
+test('without the permission no task begins', async () => {
+  const reader = await harness.tokenOf(['compliance:read']);
+  const { status, headers } = await harness.post(
+    {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'request_compliance_report', arguments: {}, _meta: META },
+    },
+    {
+      token: reader,
+      headers: {
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/call',
+        'mcp-name': 'request_compliance_report',
+      },
+    },
+  );
+  expect([status, headers.get('www-authenticate')]).toEqual([403, expect.stringContaining('compliance:manage')]);
+});
+
+test('a task is forgotten seven days after it began', async () => {
+  const { taskId } = await begin();
+  await harness.rows(`UPDATE mcp_tasks SET created_at = now() - interval '8 days' WHERE id = $1`, [taskId]);
+  await advance();
+  expect((await ask('tasks/get', { taskId })).error).toMatchObject({ data: { code: 'task_unknown' } });
+});
