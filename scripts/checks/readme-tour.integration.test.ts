@@ -44,13 +44,18 @@ function bash(
 }
 
 // Some twenty commands, each a process of its own.
-test('the README tour runs as printed', { timeout: 180_000 }, async ({ signal }) => {
+test('the README tour runs as printed', { timeout: 300_000 }, async ({ signal }) => {
   const readme = await readFile(resolve(ROOT, 'README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```bash tour\n([\s\S]*?)```/g)].map(([, block]) => block);
   expect(blocks.length).toBeGreaterThanOrEqual(4);
   const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir }, signal);
   expect(output).toContain('the same token');
   expect(output).toMatch(/^4\. own tasks +take the tour\n5\. another's +403 user_mismatch$/m);
+  expect(output).toMatch(/^3\. too early +409 signoff_not_runnable$/m);
+  expect(output).toMatch(/^4\. approve +qa \S+: pending\n5\. approve +architect \S+: approved$/m);
+  expect(output).toMatch(/^6\. altered +409 signoff_arguments_changed$/m);
+  expect(output).toMatch(/^7\. run once +200, and the second time 409 signoff_not_runnable$/m);
+  expect(output).toMatch(/^8\. receipt +qa \S+, architect \S+\nverified \S+: entry \d+ of \d+$/m);
   expect(output).toMatch(/^revoked$/m);
   expect(output).toMatch(/^active$/m);
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
