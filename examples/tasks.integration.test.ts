@@ -113,6 +113,14 @@ test('the FastAPI example passes its own tests, type checker and linter', { time
   ).toMatch(/ passed/);
 });
 
+test('the clients in curl and TypeScript run as they are', async () => {
+  const env = { API: product.api, TASKS: bases.fastify };
+  const lines = (await run('bash', ['examples/curl/tasks.sh'], env)).trim().split('\n');
+  expect(lines).toEqual(['true', 'call by curl', '0', 'revoked']);
+  const output = await run(process.execPath, ['examples/typescript/tasks.ts'], { ...env, TASKS: bases.fastapi });
+  expect(output.match(/title: 'call from TypeScript'/g)).toHaveLength(2);
+});
+
 describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => {
   const call = (method: string, path: string, sent: Sent = {}): Promise<Received> =>
     send(bases[kind], method, path, sent);
