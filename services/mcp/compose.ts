@@ -37,6 +37,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
     tokenSettings: { ...views.tokenSettings, audience: resource },
     issuer: views.tokenSettings.issuer,
     publicUrl: new URL(resource).origin,
+    apiUrl: input.publicUrl,
     ...taskWake(producer.enqueue, advanceTasksJob),
     hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
     verifiedTokens: createVerifiedTokenCache(TOKEN_CACHE_BYTES),

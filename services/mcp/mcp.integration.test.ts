@@ -140,7 +140,7 @@ describe('a self-registered client', () => {
     };
     const { body } = await send(harness.api.url, 'POST', '/oauth2/token', { form });
     const client = await harness.connect(body.access_token);
-    expect((await client.listTools()).tools).toHaveLength(tools.length + 3);
+    expect((await client.listTools()).tools).toHaveLength(tools.length + 4);
     await client.close();
     expect((await call(body.access_token, 'list_signing_keys')).status).toBe(403);
   });

@@ -6,6 +6,7 @@ import {
   startServerSpan,
   traceparentOf,
 } from '#observability/http-span.ts';
+import type { HasAccess } from '../domain/access/access-directory.ts';
 import type { RecordDenial } from '../domain/access/record-denial.ts';
 import type { RequestLimits } from '../domain/limits/request-limits.ts';
 import { auditMcpCall } from '../domain/operations/audit-mcp-call.ts';
@@ -18,7 +19,10 @@ import type { ToolPorts } from './tools.ts';
 
 export type McpPorts = ToolPorts &
   Pick<Ports, 'log' | 'random'> &
+  HasAccess &
   HasTaskWake & {
+    /** Where people open pages. */
+    readonly apiUrl: string;
     readonly resource: string;
     readonly recordDenial: RecordDenial;
     readonly limits: RequestLimits;

@@ -28,7 +28,12 @@ async function ask(method: string, params: Record<string, unknown>, bearer = tok
 const begin = async (): Promise<Json> =>
   (await ask('tools/call', { name: 'request_compliance_report', arguments: {} })).result;
 const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
-const advance = () => advanceTasks(harness.owner, { signal: new AbortController().signal }, testCaller);
+const advance = () =>
+  advanceTasks(
+    { ...harness.api.ports, ...harness.owner, keysChanged: () => {} },
+    { signal: new AbortController().signal },
+    testCaller,
+  );
 /** As the workers of reports do. */
 const setReport = (taskId: string, status: string, progress: number) =>
   harness.rows(

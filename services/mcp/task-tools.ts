@@ -7,6 +7,7 @@ import {
   TRACEPARENT_META_KEY,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import { rotateKeysEndpoint } from '../domain/keys/contract.ts';
 import {
   beginTask,
   cancelTask,
@@ -43,6 +44,14 @@ const taskTools: readonly TaskTool[] = [
       'Build a signed compliance report. This takes up to minutes: the call returns a task to poll, whose result is the report.',
     input: z.strictObject({}),
   },
+  {
+    name: 'rotate_signing_keys',
+    kind: 'rotate_signing_keys',
+    title: 'Rotate the signing keys',
+    description:
+      'Publish the next signing key, once a tech lead and a security reviewer have approved exactly these arguments. The call returns a task that waits for them; it runs at most once, and its result carries a receipt with an inclusion proof of the audit log.',
+    input: rotateKeysEndpoint.body!,
+  },
 ];
 
 const taskId = z.string().max(64);
@@ -66,6 +75,19 @@ const taskOf = (row: TaskRow) => ({
   ttlMs: TASK_SECONDS * 1_000,
   pollIntervalMs: POLL_MS,
 });
+
+/** What a person must do before the task goes on: open the page of the sign-off. */
+const inputOf = ({ apiUrl }: McpPorts, { state, subjectId, message }: TaskRow): object =>
+  state === 'input_required'
+    ? {
+        inputRequests: {
+          approval: {
+            method: 'elicitation/create',
+            params: { mode: 'url', message, elicitationId: subjectId, url: `${apiUrl}/signoff/${subjectId}` },
+          },
+        },
+      }
+    : {};
 
 const resultOf = (value: object, isError = false): CallToolResult => ({
   content: [{ type: 'text', text: JSON.stringify(value) }],
@@ -108,7 +130,7 @@ export function registerTasks(server: McpServer, ports: McpPorts, context: McpCa
         row.state === 'completed'
           ? { result: { resultType: 'complete', ...resultOf(row.result ?? {}, row.isError) } }
           : {};
-      return { ...taskOf(row), ...ended };
+      return { ...taskOf(row), ...ended, ...inputOf(ports, row) };
     }),
   );
   server.server.setRequestHandler('tasks/update', { params: byTask }, ({ taskId: id }, { mcpReq }) =>

@@ -16,6 +16,8 @@ import {
 import type { Caller, Ports } from '../domain/ports.ts';
 import { listIncidentsEndpoint, readIncidentEndpoint } from '../domain/security/contract.ts';
 import { listIncidents, readIncident } from '../domain/security/manage-incidents.ts';
+import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
+import { listSignOffs } from '../domain/signoff/read-signoff.ts';
 import { readTokenStatisticsEndpoint } from '../domain/tokens/contract.ts';
 import { readTokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
@@ -158,6 +160,19 @@ export const tools: readonly Tool[] = [
     input: NONE,
     resource: 'sallyport://progress/components',
     run: (ports) => readComponentProgress(ports),
+  }),
+  tool({
+    name: 'list_signoffs',
+    title: 'Sign-offs',
+    description:
+      'List the sign-offs of risky acts, newest first: what waits for whom, who approved or denied it, and what became of it.',
+    permission: permissionOf(listSignOffsEndpoint),
+    input: listSignOffsEndpoint.query!,
+    resource: 'sallyport://signoffs',
+    run: async (ports, input) => {
+      const { items, next } = await listSignOffs(ports, input);
+      return { signoffs: items, next };
+    },
   }),
   tool({
     name: 'read_token_statistics',

@@ -4,6 +4,7 @@ import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
+import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
@@ -130,6 +131,8 @@ export function compose(input: ComposeInput) {
     ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
     sealing,
     config,
+    // Empty: a job that needs a client loads it.
+    access: createAccessDirectory(outside),
     keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
     // The timetable enqueues within seconds what a job requests.

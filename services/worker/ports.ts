@@ -1,3 +1,4 @@
+import type { HasAccess } from '../domain/access/access-directory.ts';
 import type { HasAuditLogKeys } from '../domain/audit/read/read-log.ts';
 import type { HasCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
 import type { HasLogGauges } from '../domain/audit/seal/log-gauges.ts';
@@ -15,6 +16,7 @@ import type { Enqueue } from '../platform/define/job.ts';
 /** The ports of the jobs' use-cases. */
 export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> &
   HasLogMark &
+  HasAccess &
   HasAuditLogKeys &
   HasInstallation &
   HasReportRenderer &

@@ -1,9 +1,12 @@
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { Enqueue, Job } from '#services/platform/define/job.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { requestReportEndpoint } from '../../compliance/contract.ts';
+import { rotateKeysEndpoint } from '../../keys/contract.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { taskUnknown } from '../errors.ts';
 import { reportTask } from './report-task.ts';
+import { type RotateBeginPorts, type RotatePorts, rotateKeysTask } from './signed-off-task.ts';
 import { ownerCaller } from './task-kind.ts';
 import {
   changeTask,
@@ -23,7 +26,7 @@ export const TASK_SECONDS = 7 * 86_400;
 /** How often a client should poll. */
 export const POLL_MS = 2_000;
 
-const kinds = { compliance_report: reportTask } as const;
+const kinds = { compliance_report: reportTask, rotate_signing_keys: rotateKeysTask } as const;
 export type TaskKindName = keyof typeof kinds;
 
 const ID_BYTES = 18;
@@ -38,7 +41,8 @@ export const taskWake = (enqueue: Enqueue, job: Job): HasTaskWake => ({
   wakeTasks: () => void enqueue(job, {}, { dedupe: 'wake' }).catch(() => {}),
 });
 
-type TaskPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasTaskWake;
+type TaskPorts = Pick<Ports, 'sql'> & RotateBeginPorts & HasTaskWake;
+type LookPorts = Pick<Ports, 'log'> & RotatePorts;
 
 /** Who began a task. A delegated token counts as its user by that client. Throws `permission_missing` for others. */
 function ownerOf(caller: Caller): TaskOwner {
@@ -91,7 +95,7 @@ export async function hurryTask(ports: TaskPorts, id: string, caller: Caller): P
  * later and holds up no other. Each look is safe to repeat.
  */
 export async function advanceTasks(
-  ports: Pick<Ports, 'transact' | 'sql' | 'log'>,
+  ports: LookPorts,
   { signal }: { readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<void> {
@@ -103,7 +107,7 @@ export async function advanceTasks(
   await purgeTasks(ports.sql, TASK_SECONDS);
 }
 
-async function advanceOne(ports: Pick<Ports, 'sql' | 'log'>, task: TaskRow, caller: Caller): Promise<void> {
+async function advanceOne(ports: LookPorts, task: TaskRow, caller: Caller): Promise<void> {
   try {
     const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(task, caller));
     await changeTask(ports.sql, task.id, change);
@@ -116,9 +120,10 @@ async function advanceOne(ports: Pick<Ports, 'sql' | 'log'>, task: TaskRow, call
 /** The permission, and scope, that beginning a task of this kind needs. */
 export const permissionOfTask: Readonly<Record<TaskKindName, string>> = {
   compliance_report: permissionOf(requestReportEndpoint.auth),
+  rotate_signing_keys: permissionOf(rotateKeysEndpoint.auth),
 };
 
-function permissionOf(auth: typeof requestReportEndpoint.auth): string {
+function permissionOf(auth: Endpoint['auth']): string {
   if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
   return auth.permission;
 }

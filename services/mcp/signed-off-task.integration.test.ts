@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPerson } from '#testing/flows/people.ts';
+import { testCaller, userCaller } from '#testing/harness/ports.ts';
+import type { Json } from '#testing/http-client.ts';
+import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
+import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
+import { readSignOff } from '../domain/signoff/read-signoff.ts';
+import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+
+let harness: McpHarness;
+let token: string;
+beforeAll(async () => {
+  harness = await openMcpHarness();
+  token = await harness.tokenOf(['keys:manage', 'signoffs:read']);
+});
+afterAll(() => harness?.close());
+
+const CAPABILITIES = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
+async function ask(method: string, params: Record<string, unknown>): Promise<Json> {
+  const headers = {
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': method,
+    'mcp-name': String(params.taskId ?? params.name),
+  };
+  const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': CAPABILITIES };
+  return (await harness.post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers })).body;
+}
+const begin = async (input: object = {}): Promise<Json> =>
+  (await ask('tools/call', { name: 'rotate_signing_keys', arguments: input })).result;
+const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
+const workerPorts = () => {
+  const { keyRing, access, vault, sql, transact, random } = harness.api.ports;
+  const { log } = harness.owner;
+  return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
+};
+const advance = async () => {
+  await harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`);
+  await advanceTasks(workerPorts(), { signal: new AbortController().signal }, testCaller);
+};
+const signOffOf = async (taskId: string) => {
+  const [row] = await harness.rows('SELECT subject_id AS id FROM mcp_tasks WHERE id = $1', [taskId]);
+  return readSignOff({ ...harness.owner, access: harness.api.ports.access }, row.id, testCaller);
+};
+async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', decision: 'approve' | 'deny') {
+  const signOff = await signOffOf(taskId);
+  const person = await newPerson(harness.api, [role]);
+  const caller = userCaller(person.id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
+  const { stepUp } = harness.api.ports;
+  const input = { signOffId: signOff.signoff_id, role, decision, argumentsSha256: signOff.arguments_sha256 };
+  await decideSignOff({ ...harness.owner, stepUp }, input, caller);
+}
+const rotations = async () => (await harness.rows(`SELECT 1 FROM jwks WHERE purpose = 'access'`)).length;
+
+test('a risky call waits for two people, runs exactly once, and its result carries a receipt', async () => {
+  const before = await rotations();
+  const task = await begin();
+  expect(task).toMatchObject({ resultType: 'task', status: 'input_required' });
+  const { taskId } = task;
+  const waiting = await get(taskId);
+  const { signoff_id: id } = await signOffOf(taskId);
+  expect(waiting.inputRequests.approval).toMatchObject({
+    method: 'elicitation/create',
+    params: { mode: 'url', url: `${harness.api.ports.publicUrl}/signoff/${id}` },
+  });
+  await decide(taskId, 'tech_lead', 'approve');
+  await advance();
+  expect(await get(taskId)).toMatchObject({
+    status: 'input_required',
+    statusMessage: 'Waits for approval by security_reviewer.',
+  });
+  expect(await rotations()).toBe(before);
+  await decide(taskId, 'security_reviewer', 'approve');
+  await Promise.all([advance(), advance(), advance()]);
+  await advance();
+  expect(await rotations()).toBe(before + 1);
+  const [finished] = await harness.rows(
+    `SELECT count(*)::int AS started FROM audit_outbox WHERE type = 'signoff.started' AND target_id = $1`,
+    [id],
+  );
+  expect(finished).toEqual({ started: 1 });
+  // Sealing is the work of another job: until then the receipt is awaited.
+  expect(await get(taskId)).toMatchObject({ status: 'working' });
+  const listed = await ask('tools/call', { name: 'list_signoffs', arguments: {} });
+  expect(listed.result.structuredContent.signoffs[0]).toMatchObject({ signoff_id: id, state: 'done' });
+});
+
+test('a denied call is not run, and its task says so', async () => {
+  const before = await rotations();
+  const { taskId } = await begin({ algorithm: 'ES256' });
+  await decide(taskId, 'tech_lead', 'deny');
+  await advance();
+  expect(await get(taskId)).toMatchObject({
+    status: 'completed',
+    result: { isError: true, structuredContent: { code: 'signoff_denied' } },
+  });
+  expect(await rotations()).toBe(before);
+});
+
+test('a cancelled task is not run, though people approve it later', async () => {
+  const before = await rotations();
+  const { taskId } = await begin();
+  await ask('tasks/cancel', { taskId });
+  await decide(taskId, 'tech_lead', 'approve');
+  await decide(taskId, 'security_reviewer', 'approve');
+  await advance();
+  expect([await rotations(), (await get(taskId)).status]).toEqual([before, 'cancelled']);
+});
+
+test('an approved act of a client that was disabled meanwhile is not run', async () => {
+  const before = await rotations();
+  const { taskId } = await begin();
+  await decide(taskId, 'tech_lead', 'approve');
+  await decide(taskId, 'security_reviewer', 'approve');
+  await harness.rows(
+    `UPDATE oauth_clients SET disabled = true WHERE "clientId" = (SELECT client_id FROM mcp_tasks WHERE id = $1)`,
+    [taskId],
+  );
+  await advance();
+  const [task] = await harness.rows('SELECT state, result FROM mcp_tasks WHERE id = $1', [taskId]);
+  expect(task).toMatchObject({ state: 'completed', result: { code: 'client_disabled' } });
+  expect(await rotations()).toBe(before);
+});
