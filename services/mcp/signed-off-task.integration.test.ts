@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
+import { createLogHarness } from '#testing/harness/log.ts';
 import { testCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
+import { sealEvents } from '../domain/audit/seal/seal-events.ts';
+import { createLogSigner } from '../domain/keys/log/log-keys.ts';
 import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
 import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
 import { readSignOff } from '../domain/signoff/read-signoff.ts';
@@ -49,6 +52,13 @@ async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', d
   const input = { signOffId: signOff.signoff_id, role, decision, argumentsSha256: signOff.arguments_sha256 };
   await decideSignOff({ ...harness.owner, stepUp }, input, caller);
 }
+/** Seals every event, as the workers do. */
+async function seal(): Promise<void> {
+  const log = await createLogHarness(harness.databaseUrl);
+  const { vault } = harness.api.ports;
+  await sealEvents({ ...log, logSigner: createLogSigner({ ...log, vault }) }, {}, testCaller);
+  await log.end();
+}
 const rotations = async () => (await harness.rows(`SELECT 1 FROM jwks WHERE purpose = 'access'`)).length;
 
 test('a risky call waits for two people, runs exactly once, and its result carries a receipt', async () => {
@@ -78,8 +88,17 @@ test('a risky call waits for two people, runs exactly once, and its result carri
     [id],
   );
   expect(finished).toEqual({ started: 1 });
-  // Sealing is the work of another job: until then the receipt is awaited.
+  // The receipt is awaited until another job has sealed the event.
   expect(await get(taskId)).toMatchObject({ status: 'working' });
+  await seal();
+  await advance();
+  const completed = await get(taskId);
+  expect(completed).toMatchObject({ status: 'completed', result: { structuredContent: { outcome: 'publish' } } });
+  expect(completed.result.isError).toBeUndefined();
+  const { receipt } = completed.result.structuredContent;
+  expect(receipt).toMatchObject({ signoff_id: id, act: 'keys.rotate', outcome: 'done' });
+  expect(receipt.approvals.map(({ role }: { role: string }) => role)).toEqual(['tech_lead', 'security_reviewer']);
+  expect(receipt.proof).toMatch(/^c2sp.org\/tlog-proof@v1\n/);
   const listed = await ask('tools/call', { name: 'list_signoffs', arguments: {} });
   expect(listed.result.structuredContent.signoffs[0]).toMatchObject({ signoff_id: id, state: 'done' });
 });
