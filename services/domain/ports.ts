@@ -1,4 +1,5 @@
 import type { Statement } from '../platform/define/statement.ts';
+import type { LanguageTag } from '../platform/languages.ts';
 
 export type Row = Record<string, unknown>;
 
@@ -287,6 +288,8 @@ export type RequestContext = {
   /** Resolved through trusted proxies only; '' when there is no peer (CLI, job). */
   readonly ip: string;
   readonly userAgent: string;
+  /** Language that the client prefers for pages and mails; undefined where nothing was read from a request. */
+  readonly language?: LanguageTag | undefined;
   /**
    * SHA-256 thumbprint of the connection's client certificate (RFC 8705 §3.1), forwarded by trusted proxies only;
    * null when it cannot be read, undefined when there is none.

@@ -14,6 +14,7 @@ import {
   requestInvalid,
   unauthenticated,
 } from '#services/platform/errors.ts';
+import { type LanguageTag, preferredLanguage } from '#services/platform/languages.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
 
 /** The DPoP header, and the method and path of its request. `proof` is '' when the header is missing or repeated. */
@@ -105,6 +106,9 @@ class LazyRequestContext implements RequestContext {
   }
   get userAgent(): string {
     return (this.#request.headers['user-agent'] ?? '').slice(0, 512);
+  }
+  get language(): LanguageTag {
+    return preferredLanguage(this.#request.headers['accept-language']);
   }
   get certificate(): string | null | undefined {
     return this.#request.certificate;

@@ -51,7 +51,7 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
     // The lease has expired, and a later attempt has taken the mail.
     if (written === undefined) return;
     const { letter } = written;
-    if (letter) await send(ports, mail.to, row.id, letter);
+    if (letter) await send(ports, mail, row.id, letter);
     await deleteMail(ports.sql, row);
     mailsSent.add(1, { template, outcome: letter ? 'sent' : 'dropped' });
   } catch (err) {
@@ -65,5 +65,9 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
   }
 }
 
-const send = ({ mailTransport }: DeliverPorts, to: string, id: string, letter: Letter): Promise<void> =>
-  mailTransport.send({ id, to, ...renderMail(letter) });
+const send = (
+  { mailTransport }: DeliverPorts,
+  { to, language }: Pick<StoredMail, 'to' | 'language'>,
+  id: string,
+  letter: Letter,
+): Promise<void> => mailTransport.send({ id, to, ...renderMail(letter, language) });

@@ -1,11 +1,9 @@
+import { type Coded, type Leading, resetLink, verifyLink } from './letter-links.ts';
 import type { Letter } from './render-mail.ts';
 
 /** Texts of mails; `url` is the origin of the installation. */
 
 type Words = Pick<Letter, 'subject' | 'paragraphs'>;
-export type Coded = { readonly url: string; readonly code: string; readonly lifeSeconds: number };
-/** `page`: a page of an application, as `MailRequest` says. */
-type Leading = Coded & { readonly page?: string | undefined };
 
 const NOT_YOU = 'If this was not you, you can ignore this mail.';
 const SOON = 'If this was not you, request a password reset right away where you usually sign in.';
@@ -23,30 +21,21 @@ function inWords(seconds: number): string {
   return `${Math.floor(seconds / length)} ${unit}s`;
 }
 
-export const verifyLetter = ({ url, code, lifeSeconds, page }: Leading): Letter => ({
+export const verifyLetter = (leading: Leading): Letter => ({
   subject: 'Confirm your e-mail address',
   paragraphs: [
-    `This address was entered for an account at ${url}, most likely by you.`,
-    `If you asked for this, confirm within ${inWords(lifeSeconds)} that the address is yours.`,
+    `This address was entered for an account at ${leading.url}, most likely by you.`,
+    `If you asked for this, confirm within ${inWords(leading.lifeSeconds)} that the address is yours.`,
     NOT_YOU,
   ],
-  link: {
-    label: 'Confirm this address',
-    page: `${url}/account/verify-email${page === undefined ? '' : `?${new URLSearchParams({ callbackURL: page })}`}`,
-    code,
-  },
+  link: verifyLink(leading, 'Confirm this address'),
 });
 
 /** @param about the subject and why the mail is sent */
-export const resetLetter = ({ url, code, lifeSeconds, page }: Leading, about: Words): Letter => ({
+export const resetLetter = (leading: Leading, about: Words): Letter => ({
   ...about,
-  paragraphs: [...about.paragraphs, `The link below works once, within ${inWords(lifeSeconds)}.`, NOT_YOU],
-  link: {
-    label: 'Choose a new password',
-    page: page ?? `${url}/account/reset-password`,
-    code,
-    isInQuery: page !== undefined,
-  },
+  paragraphs: [...about.paragraphs, `The link below works once, within ${inWords(leading.lifeSeconds)}.`, NOT_YOU],
+  link: resetLink(leading, 'Choose a new password'),
 });
 
 export const resetWords = (url: string): Words => ({

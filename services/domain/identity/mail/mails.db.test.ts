@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LanguageTag } from '#services/platform/languages.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
 import { findCode } from '../accounts/one-time-codes.ts';
@@ -14,8 +15,15 @@ beforeAll(async () => {
 afterAll(() => ports?.end());
 
 /** Writes a mail as the worker does. @param id of the row; the same for another attempt */
-const write = (mail: MailRequest, { id = ports.random.uuid(), askedAt = new Date() } = {}): Promise<Letter | null> =>
-  ports.transact((tx) => writeMail(tx, ports, { ...mail, id, publicUrl: PUBLIC_URL, askedAt }));
+const write = (
+  mail: MailRequest,
+  {
+    id = ports.random.uuid(),
+    askedAt = new Date(),
+    language,
+  }: { readonly id?: string; readonly askedAt?: Date; readonly language?: LanguageTag } = {},
+): Promise<Letter | null> =>
+  ports.transact((tx) => writeMail(tx, ports, { ...mail, id, publicUrl: PUBLIC_URL, language, askedAt }));
 const pageOf = (letter: Letter | null): string | undefined => letter?.link?.page.slice(PUBLIC_URL.length);
 const codesOf = (email: string) =>
   ports.raw<{ purpose: CodePurpose; user_id: string | null }>(
@@ -35,6 +43,33 @@ async function newUser({ isVerified = true, isDisabled = false }: Made = {}) {
   return { id, email };
 }
 const stranger = (): string => `${randomUUID()}@people.test`;
+
+test.each([
+  { template: 'sign_up', name: 'Ada' },
+  { template: 'password_changed' },
+  { template: 'factors_reset' },
+  { template: 'email_changed' },
+  { template: 'account_deleted' },
+  { template: 'account_linked', provider: 'github' },
+  { template: 'account_unlinked', provider: 'github' },
+] as const)('$template is written in the language of the request that caused it, English without one', async (mail) => {
+  const german = await write({ ...mail, to: stranger() }, { language: 'de' });
+  expect(german?.subject).toMatch(/\b(Sie|Ihr|Ihre|Ihrem|Ihres)\b/);
+  expect((await write({ ...mail, to: stranger() }))?.subject).toMatch(/\b(your|account)\b/i);
+});
+
+test('mails to an account are in the language of the request too', async () => {
+  const { id, email } = await newUser();
+  const inGerman = async (mail: MailRequest) => (await write(mail, { language: 'de' }))?.subject;
+  expect(await inGerman({ template: 'reset_password', to: email })).toBe('Wählen Sie ein neues Passwort');
+  expect(await inGerman({ template: 'sign_up', to: email, name: 'Eve' })).toBe('Sie haben bereits ein Konto');
+  const change = { template: 'change_email', userId: id, userEpoch: 0 } as const;
+  expect(await inGerman({ ...change, to: stranger() })).toBe('Bestätigen Sie Ihre E-Mail-Adresse');
+  const other = await newUser();
+  expect(await inGerman({ ...change, to: other.email })).toBe('Sie haben bereits ein Konto');
+  const unverified = await newUser({ isVerified: false });
+  expect(await inGerman({ template: 'verify_email', to: unverified.email })).toBe('Bestätigen Sie Ihre E-Mail-Adresse');
+});
 
 describe('a sign-up', () => {
   test('with an unverified address sends a code that creates the account', async () => {

@@ -1,26 +1,13 @@
 import type { Ports, Tx } from '#services/domain/ports.ts';
+import type { LanguageTag } from '#services/platform/languages.ts';
 import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../accounts/accounts.store.ts';
 import { readInvitation } from '../accounts/invitations.store.ts';
 import { findNewestCode } from '../accounts/one-time-codes.store.ts';
 import { CODE_SECONDS, issueCode, openCode } from '../accounts/one-time-codes.ts';
 import { readCounters } from '../sign-in/sign-in-failures.store.ts';
-import {
-  accountDeletedLetter,
-  accountLinkedLetter,
-  accountUnlinkedLetter,
-  type Coded,
-  closedWords,
-  emailChangedLetter,
-  factorsResetLetter,
-  invitationLetter,
-  knownWords,
-  lockedWords,
-  passwordChangedLetter,
-  resetLetter,
-  resetWords,
-  unlockLetter,
-  verifyLetter,
-} from './letters.ts';
+import type { Coded } from './letter-links.ts';
+import * as english from './letters.ts';
+import * as german from './letters-german.ts';
 import type { Letter } from './render-mail.ts';
 
 /** What a pending sign-up carries until its address is verified. */
@@ -72,8 +59,13 @@ export type StoredMail<R extends MailRequest = MailRequest> = R & {
   /** Id of the row and of the code in the mail. */
   readonly id: string;
   readonly publicUrl: string;
+  /** Of the request that caused the mail; undefined if no request did. */
+  readonly language?: LanguageTag | undefined;
   readonly askedAt: Date;
 };
+
+const LETTERS: Readonly<Record<LanguageTag, typeof english>> = { en: english, de: german };
+const lettersFor = ({ language = 'en' }: Pick<StoredMail, 'language'>): typeof english => LETTERS[language];
 
 type WritePorts = Pick<Ports, 'vault' | 'random'>;
 type Write<R extends MailRequest> = (tx: Tx, ports: WritePorts, mail: StoredMail<R>) => Promise<Letter | null>;
@@ -97,13 +89,14 @@ async function codeFor(
 async function signUpLetter(
   tx: Tx,
   ports: WritePorts,
-  { id, to: email, publicUrl: url, page }: Pick<StoredMail, 'id' | 'to' | 'publicUrl'> & Landing,
+  mail: Pick<StoredMail, 'id' | 'to' | 'publicUrl' | 'language'> & Landing,
   carries: PendingSignUp,
 ): Promise<Letter | null> {
+  const { id, to: email, publicUrl: url } = mail;
   const lifeSeconds = CODE_SECONDS.sign_up;
   const sent = { id, purpose: 'sign_up', userId: null, userEpoch: null, email, lifeSeconds, carries } as const;
   const code = await issueCode(tx, ports, sent);
-  return code === null ? null : verifyLetter({ url, code, lifeSeconds, page });
+  return code === null ? null : lettersFor(mail).verifyLetter({ url, code, lifeSeconds, page: mail.page });
 }
 
 async function resetMail(
@@ -118,14 +111,14 @@ async function resetMail(
   // A new password ends access by earlier codes: a retried mail must not give it back.
   if (isDisabled || (passwordChangedAt !== null && passwordChangedAt > mail.askedAt)) return null;
   const coded = await codeFor(tx, ports, 'reset_password', mail, account, CODE_SECONDS.reset_password);
-  return coded && resetLetter({ ...coded, page }, about);
+  return coded && lettersFor(mail).resetLetter({ ...coded, page }, about);
 }
 
 /** Writes each mail when it is sent; null sends no mail. */
 const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
   sign_up: async (tx, ports, mail) => {
     const account = await findAccountByEmail(tx, mail.to);
-    if (account?.emailVerified) return resetMail(tx, ports, mail, account, knownWords(mail.publicUrl));
+    if (account?.emailVerified) return resetMail(tx, ports, mail, account, lettersFor(mail).knownWords(mail.publicUrl));
     return signUpLetter(tx, ports, mail, { name: mail.name });
   },
   verify_email: async (tx, ports, mail) => {
@@ -134,11 +127,11 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     const pending = await findNewestCode(tx, mail.to, 'sign_up');
     if (pending) return signUpLetter(tx, ports, mail, openCode(ports, pending) as PendingSignUp);
     const coded = account && (await codeFor(tx, ports, 'verify_email', mail, account, CODE_SECONDS.verify_email));
-    return coded ? verifyLetter({ ...coded, page: mail.page }) : null;
+    return coded ? lettersFor(mail).verifyLetter({ ...coded, page: mail.page }) : null;
   },
   reset_password: async (tx, ports, mail) => {
     const account = await findAccountByEmail(tx, mail.to);
-    return account ? resetMail(tx, ports, mail, account, resetWords(mail.publicUrl), mail.page) : null;
+    return account ? resetMail(tx, ports, mail, account, lettersFor(mail).resetWords(mail.publicUrl), mail.page) : null;
   },
   unlock_account: async (tx, ports, mail) => {
     // There is nothing to unlock. The response was sent before, so it does not reveal this.
@@ -152,6 +145,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     if (!account || account.isDisabled || (isUnasked && !account.emailVerified)) return null;
     const lifeSeconds = CODE_SECONDS.unlock_account;
     const coded = await codeFor(tx, ports, 'unlock_account', mail, account, lifeSeconds, isUnasked);
+    const { unlockLetter, closedWords, lockedWords } = lettersFor(mail);
     return coded && unlockLetter(coded, (isUnasked ? closedWords : lockedWords)(coded.url));
   },
   invitation: async (tx, ports, mail) => {
@@ -162,23 +156,28 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     // A verified address needs no invitation.
     const isDue = account && !account.isDisabled && !account.emailVerified && account.email === mail.to;
     const coded = isDue && (await codeFor(tx, ports, 'invitation', mail, account, mail.lifeSeconds));
-    return coded ? invitationLetter(coded) : null;
+    return coded ? lettersFor(mail).invitationLetter(coded) : null;
   },
   change_email: async (tx, ports, mail) => {
     const { to: email, userId, userEpoch } = mail;
     const account = await findAccount(tx, userId);
     if (!account || account.isDisabled || account.tokenEpoch !== userEpoch) return null;
     const other = await findAccountByEmail(tx, email);
-    if (other) return other.id === userId ? null : resetMail(tx, ports, mail, other, knownWords(mail.publicUrl));
+    if (other)
+      return other.id === userId
+        ? null
+        : resetMail(tx, ports, mail, other, lettersFor(mail).knownWords(mail.publicUrl));
     const coded = await codeFor(tx, ports, 'change_email', mail, { ...account, email }, CODE_SECONDS.change_email);
-    return coded && verifyLetter({ ...coded, page: mail.page });
+    return coded && lettersFor(mail).verifyLetter({ ...coded, page: mail.page });
   },
-  password_changed: async () => passwordChangedLetter,
-  factors_reset: async (_tx, _ports, { publicUrl }) => factorsResetLetter(publicUrl),
-  email_changed: async () => emailChangedLetter,
-  account_deleted: async () => accountDeletedLetter,
-  account_linked: async (_tx, _ports, { provider, publicUrl }) => accountLinkedLetter(provider, publicUrl),
-  account_unlinked: async (_tx, _ports, { provider, publicUrl }) => accountUnlinkedLetter(provider, publicUrl),
+  password_changed: async (_tx, _ports, mail) => lettersFor(mail).passwordChangedLetter,
+  factors_reset: async (_tx, _ports, mail) => lettersFor(mail).factorsResetLetter(mail.publicUrl),
+  email_changed: async (_tx, _ports, mail) => lettersFor(mail).emailChangedLetter,
+  account_deleted: async (_tx, _ports, mail) => lettersFor(mail).accountDeletedLetter,
+  account_linked: async (_tx, _ports, { provider, publicUrl, language }) =>
+    lettersFor({ language }).accountLinkedLetter(provider, publicUrl),
+  account_unlinked: async (_tx, _ports, { provider, publicUrl, language }) =>
+    lettersFor({ language }).accountUnlinkedLetter(provider, publicUrl),
 };
 
 export const writeMail = (tx: Tx, ports: WritePorts, mail: StoredMail): Promise<Letter | null> =>

@@ -27,7 +27,7 @@ export type MailPorts = Pick<Ports, 'vault' | 'random'> & HasMailer;
 export async function queueMail(tx: Tx, ports: MailPorts, mail: MailRequest, caller: Caller): Promise<string> {
   const { vault, random, mailer } = ports;
   const id = random.uuid();
-  const content = JSON.stringify({ ...mail, publicUrl: mailer.publicUrl });
+  const content = JSON.stringify({ ...mail, publicUrl: mailer.publicUrl, language: caller.request.language });
   await insertMail(tx, {
     id,
     template: mail.template,

@@ -1,4 +1,5 @@
-import { html } from '#services/platform/html/html.ts';
+import { type Html, html } from '#services/platform/html/html.ts';
+import type { LanguageTag } from '#services/platform/languages.ts';
 
 /** The text of a mail before rendering. Plain text without markup. */
 export type Letter = {
@@ -22,8 +23,16 @@ function addressOf({ page, code, isInQuery = false }: NonNullable<Letter['link']
   return url.href;
 }
 
+type RenderedMail = { readonly subject: string; readonly text: string; readonly html: string };
+
+/** For readers whose mail program does not open the link. */
+const PASTE: Readonly<Record<LanguageTag, (page: string, code: Html) => Html>> = {
+  en: (page, code) => html`Or paste this code at ${page}:<br>${code}`,
+  de: (page, code) => html`Oder fügen Sie diesen Code auf ${page} ein:<br>${code}`,
+};
+
 /** Renders a mail as plain text and as simple HTML without images, external styles or tracking. */
-export function renderMail({ subject, paragraphs, link }: Letter): { subject: string; text: string; html: string } {
+export function renderMail({ subject, paragraphs, link }: Letter, language: LanguageTag = 'en'): RenderedMail {
   const url = link && addressOf(link);
   const text = [...paragraphs, ...(link ? [`${link.label}:\n${url}`] : [])].join('\n\n');
   const lines = [
@@ -31,14 +40,14 @@ export function renderMail({ subject, paragraphs, link }: Letter): { subject: st
     ...(link && url
       ? [
           html`<p><a href="${url}">${link.label}</a></p>\n`,
-          html`<p>Or paste this code at ${link.page}:<br><code>${link.code}</code></p>\n`,
+          html`<p>${PASTE[language](link.page, html`<code>${link.code}</code>`)}</p>\n`,
         ]
       : []),
   ];
   return {
     subject,
     text: `${text}\n`,
-    html: html`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${subject}</title></head><body>\n${lines}</body></html>\n`
+    html: html`<!doctype html><html lang="${language}"><head><meta charset="utf-8"><title>${subject}</title></head><body>\n${lines}</body></html>\n`
       .text,
   };
 }
