@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { newAssertionMaker } from '../testing/fakes/assertions.ts';
+import { blackPng } from '../testing/fakes/png.ts';
 import { testCaller } from '../testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
@@ -178,6 +179,14 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   const signed = await json('clients', 'create', 'Signed', ...algorithms, ...reason);
   expect(signed).toMatchObject({ id_token_signed_response_alg: 'EdDSA', access_token_signed_response_alg: 'EdDSA' });
   const change = ['clients', 'update', signed.client_id, ...reason];
+  const folder = await mkdtemp(join(tmpdir(), 'logo-'));
+  const file = join(folder, 'logo.png');
+  await writeFile(file, blackPng(8));
+  expect((await json(...change, '--logo', file)).has_logo).toBe(true);
+  expect((await sallyport('clients', 'show', signed.client_id)).out).toContain('\nhas a logo\n');
+  expect((await json(...change, '--no-logo')).has_logo).toBe(false);
+  await rm(folder, { recursive: true });
+  expect(await sallyport(...change, '--logo', file, '--yes')).toMatchObject({ code: 2 });
   expect(await json(...change, '--id-token-alg', 'default')).toMatchObject({
     id_token_signed_response_alg: null,
     access_token_signed_response_alg: 'EdDSA',

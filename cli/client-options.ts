@@ -30,6 +30,8 @@ export type AskedOptions = ActOptions &
     readonly refreshRotation?: (typeof ROTATION)[number];
     readonly idTokenAlg?: string;
     readonly accessTokenAlg?: string;
+    /** False for `--no-logo`. */
+    readonly logo?: string | false;
   };
 
 const DEFAULT = 'default';
@@ -42,6 +44,17 @@ export const addAlgorithms = (command: Command): Command =>
     .addOption(algorithmOption('--access-token-alg <alg>', 'algorithm of its access tokens'));
 const algorithmOption = (flags: string, description: string): Option =>
   new Option(flags, description).choices([...ASYMMETRIC_ALGORITHMS, DEFAULT]);
+
+/** A PNG file as the data URL of the API. */
+function logoOf(file: string | false | undefined): string | null | undefined {
+  if (file === undefined) return undefined;
+  if (file === false) return null;
+  try {
+    return `data:image/png;base64,${readFileSync(file, 'base64')}`;
+  } catch {
+    throw new CommandError(exitCodes.usage, `${file} is not a readable file`, 'give a PNG file of at most 24 KB');
+  }
+}
 
 /** Converts the options to members of the API's request bodies. */
 export const askedOf = (options: AskedOptions) => ({
@@ -61,6 +74,7 @@ export const askedOf = (options: AskedOptions) => ({
   refresh_rotation: options.refreshRotation,
   id_token_signed_response_alg: algorithmOf(options.idTokenAlg),
   access_token_signed_response_alg: algorithmOf(options.accessTokenAlg),
+  logo: logoOf(options.logo),
   reason: options.reason,
 });
 

@@ -42,6 +42,7 @@ function changesOf(options: UpdateOptions) {
     profile: body.profile,
     idTokenAlgorithm: body.id_token_signed_response_alg,
     accessTokenAlgorithm: body.access_token_signed_response_alg,
+    logo: body.logo,
   };
   const { auth_method: authMethod, jwks, jwks_uri: jwksUri } = body;
   const authentication = { authMethod, jwks, jwksUri, ...certificateNamesOf(body) };
@@ -72,6 +73,8 @@ export function registerClientUpdate(
     .option('--backchannel-logout-session-required', 'the client needs the session id in logout tokens')
     .option('--no-backchannel-logout-session-required', 'the client does not need the session id in logout tokens')
     .option('--audiences <audiences...>', 'audiences that its tokens may have besides this installation')
+    .option('--logo <file>', 'PNG shown beside its name: at most 24 KB and 512 × 512 pixels')
+    .option('--no-logo', 'show no logo')
     .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
     .option('--no-dpop-bound', 'do not require DPoP-bound tokens')
     .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')

@@ -88,6 +88,7 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
     profile: body.profile,
     idTokenAlgorithm: body.id_token_signed_response_alg,
     accessTokenAlgorithm: body.access_token_signed_response_alg,
+    logo: body.logo,
     reason: body.reason,
   };
 }
@@ -118,6 +119,7 @@ const lines = (client: ClientView): string[] => [
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
   ...(client.backchannel_logout_uri === null ? [] : [`logout tokens to ${client.backchannel_logout_uri}`]),
+  ...(client.has_logo ? ['has a logo'] : []),
   `ID tokens ${client.id_token_signed_response_alg ?? BY_DEFAULT}  access tokens ${client.access_token_signed_response_alg ?? BY_DEFAULT}`,
   `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}  refresh rotation ${client.refresh_rotation}  profile ${client.profile}`,
 ];
@@ -164,6 +166,7 @@ export function registerClients(program: Command): void {
     .option('--backchannel-logout-uri <uri>', 'where logout tokens are sent when a session ends')
     .option('--backchannel-logout-session-required', 'the client needs the session id in logout tokens')
     .option('--audiences <audiences...>', 'audiences that its tokens may have besides this installation', [])
+    .option('--logo <file>', 'PNG shown beside its name: at most 24 KB and 512 × 512 pixels')
     .option('--dpop-bound', 'require DPoP-bound tokens (RFC 9449)')
     .option('--certificate-bound', 'require certificate-bound tokens (RFC 8705)')
     .option('--pushes-requests', 'require pushed authorization requests (RFC 9126)')

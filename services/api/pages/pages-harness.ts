@@ -37,10 +37,11 @@ export async function newPagesClient(
   name: string,
   redirectUri: string,
   scopes: readonly string[],
+  logo?: string,
 ): Promise<oauth.Client> {
   const grantTypes = ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'];
   const input = { name, grantTypes, scopes, redirectUris: [redirectUri], audiences: ['*'] };
-  const made = await createClient(ports, { ...input, authMethod: 'none' }, testCaller);
+  const made = await createClient(ports, { ...input, authMethod: 'none', logo }, testCaller);
   await ports.access.load();
   return { client_id: made.clientId };
 }

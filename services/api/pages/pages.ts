@@ -55,9 +55,13 @@ export const toProviderPage =
     body: html`<p>${say(texts.continueToSignIn, { link: html`<a href="${url}">${texts.continueToSignInLink}</a>` })}</p>`,
   });
 
+/** The logo of an application. Its name stands beside it, so that the image itself says nothing. */
+const logoOf = (path: string | null | undefined): Html | null =>
+  path ? html`<img class="app" src="${path}" alt="" width="48" height="48">` : null;
+
 const askerLine = (asker: Asker | null | undefined, texts: Texts): Html | null =>
   asker
-    ? html`<p>${say(texts.openedFrom, { client: strong(asker.name), host: html`<code>${asker.host}</code>` })}</p>`
+    ? html`${logoOf(asker.logoPath)}<p>${say(texts.openedFrom, { client: strong(asker.name), host: html`<code>${asker.host}</code>` })}</p>`
     : null;
 
 const helpLink = (help: SignInHelp | undefined, texts: Texts): Html | null => {
@@ -79,6 +83,7 @@ export const signInPage =
       title: texts.signIn,
       script: PASSKEY_SCRIPT_PATH,
       inlineScript: PAGE_SCRIPT,
+      loadsOwnImages: asked.asker?.logoPath != null,
       body: html`${alertOf(asked.problem, look)}${helpLink(asked.help, texts)}${askerLine(asked.asker, texts)}
 <form method="post" action="/login">${hidden('form_token', asked.formToken)}${hidden('next', asked.next)}
 ${emailField(texts, asked.email)}${currentPasswordField(texts)}
@@ -187,6 +192,8 @@ export type ConsentPage = {
   readonly query: string;
   readonly clientName: string;
   readonly clientHost: string;
+  /** Path of its logo on our origin; null if it has none. */
+  readonly logoPath: string | null;
   readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
@@ -215,7 +222,8 @@ export const consentPage =
     return {
       title: fill(texts.allowTitle, { client: asked.clientName }),
       heading: say(texts.allowTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
-      body: html`${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>
+      loadsOwnImages: asked.logoPath !== null,
+      body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
 <p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, texts))}</ul>
 ${decisionButtons(texts)}</form>`,
@@ -279,6 +287,7 @@ export type DeviceConfirmPage = {
   /** The code as shown to users. */
   readonly userCode: string;
   readonly clientName: string;
+  readonly logoPath: string | null;
   readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
@@ -291,7 +300,8 @@ export const deviceConfirmPage =
     return {
       title: fill(texts.connectTitle, { client: asked.clientName }),
       heading: say(texts.connectTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
-      body: html`${unvettedNote(asked.unvetted, texts)}<p>${say(texts.deviceAsks, { email: strong(asked.email), code })}</p>
+      loadsOwnImages: asked.logoPath !== null,
+      body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.deviceAsks, { email: strong(asked.email), code })}</p>
 <p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope, texts)}</li>`)}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
 ${decisionButtons(texts)}</form>`,

@@ -101,6 +101,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
         profile: body.profile,
         idTokenAlgorithm: body.id_token_signed_response_alg,
         accessTokenAlgorithm: body.access_token_signed_response_alg,
+        logo: body.logo,
       },
       caller,
     ),
@@ -125,6 +126,7 @@ export function adminAccessRoutes(routes: RouteContext, ports: ManageClientsPort
       profile: body.profile,
       idTokenAlgorithm: body.id_token_signed_response_alg,
       accessTokenAlgorithm: body.access_token_signed_response_alg,
+      logo: body.logo,
     };
     const { auth_method: authMethod, jwks, jwks_uri: jwksUri } = body;
     const authentication = { authMethod, jwks, jwksUri, ...certificateNamesOf(body) };

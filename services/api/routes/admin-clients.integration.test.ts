@@ -2,9 +2,10 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClientView } from '#services/domain/access/contract.ts';
 import { eventually } from '#testing/eventually.ts';
+import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { untilVerdict, verdictOn } from '#testing/flows/flows.ts';
 import type { ApiCopy } from '#testing/harness/api.ts';
-import { expectProblem } from '#testing/http-client.ts';
+import { expectProblem, send } from '#testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;
@@ -242,5 +243,33 @@ describe('clients', () => {
     expectProblem(await harness.register({ client_id: harness.admin.id }), 409, 'client_exists');
     expectProblem(await harness.register({ redirect_uris: ['javascript:alert(1)'] }), 400, 'redirect_uri_refused');
     expectProblem(await harness.register({ secret: 'mine' }), 400, 'request_invalid');
+  });
+
+  test('a logo is answered as an image that can do nothing, until it is removed; no answer about the client has it', async () => {
+    const logo = logoOf(blackPng(8));
+    const { body: client } = await harness.register({ logo });
+    expect(client).toMatchObject({ has_logo: true });
+    expect(client).not.toHaveProperty('logo');
+    const path = `/oauth2/clients/${client.client_id}/logo`;
+    const shown = await fetch(harness.copy.url + path);
+    expect(shown.status).toBe(200);
+    expect(logoOf(Buffer.from(await shown.arrayBuffer()))).toBe(logo);
+    expect(Object.fromEntries(shown.headers)).toMatchObject({
+      'content-type': 'image/png',
+      'content-security-policy': "default-src 'none'; sandbox",
+      'cross-origin-resource-policy': 'same-origin',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'public, max-age=300',
+    });
+    const admin = `/v1/admin/clients/${client.client_id}`;
+    expect((await harness.byAdmin('PATCH', admin, { logo: null, reason })).body.has_logo).toBe(false);
+    expectProblem(await send(harness.copy.url, 'GET', path), 404, 'client_unknown');
+    for (const bad of ['https://app.test/logo.png', `data:image/svg+xml;base64,${'A'.repeat(8)}`, 'x'.repeat(32_769)])
+      expectProblem(await harness.byAdmin('PATCH', admin, { logo: bad, reason }), 400, 'request_invalid');
+    expectProblem(
+      await harness.byAdmin('PATCH', admin, { logo: 'data:image/png;base64,AAAA', reason }),
+      400,
+      'client_logo_refused',
+    );
   });
 });

@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { Client } from '#services/domain/access/access-directory.ts';
+import { logoPathOf } from '#services/domain/access/client-logo.ts';
+import { readClientLogoEndpoint } from '#services/domain/access/logo-contract.ts';
+import { readClientLogo } from '#services/domain/access/read-client-logo.ts';
 import { queryOfForm, readParameters } from '#services/domain/oauth/authorize/authorization-parameters.ts';
 import { authorize } from '#services/domain/oauth/authorize/authorize.ts';
 import type { AuthorizeStep } from '#services/domain/oauth/authorize/authorize-step.ts';
@@ -19,7 +22,7 @@ import {
 } from '#services/domain/oauth/devices/decide-device-grant.ts';
 import { shownUserCode } from '#services/domain/oauth/devices/device-codes.ts';
 import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
-import type { Answer } from '../answer.ts';
+import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
 import {
@@ -74,6 +77,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
         query,
         clientName: client.name,
         clientHost: hostOf(redirectUri),
+        logoPath: logoPathOf(client),
         unvetted: unvettedOf(client),
         email: step.live.user.email,
         scopes,
@@ -97,6 +101,7 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
       const about = {
         userCode: shownUserCode(step.userCode),
         clientName: client.name,
+        logoPath: logoPathOf(client),
         unvetted: unvettedOf(client),
         email: live.user.email,
         scopes,
@@ -107,6 +112,14 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
       return showPage(200, deviceDonePage(step.isAllowed));
   }
 }
+
+/** A browser that opens the logo by itself gets an image that can do nothing. */
+const LOGO_HEADERS = {
+  'content-type': 'image/png',
+  'content-security-policy': "default-src 'none'; sandbox",
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+};
 
 const listOf = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
 
@@ -148,6 +161,9 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
       };
       return showStep(ports, await decideConsent(ports, decision, caller), body.request, request);
     }),
+  );
+  bind(routes, readClientLogoEndpoint, async ({ params }) =>
+    answer(200, await readClientLogo(ports, params.client_id), LOGO_HEADERS),
   );
   bind(routes, showDeviceGrantEndpoint, ({ query }, _caller, request) =>
     asPage(async () => {

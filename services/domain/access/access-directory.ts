@@ -60,6 +60,8 @@ export type Client = {
   readonly postLogoutRedirectUris: readonly string[];
   /** A trusted client: users are not asked for consent. */
   readonly skipConsent: boolean;
+  /** Pages show its logo beside its name. */
+  readonly hasLogo: boolean;
   /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
   readonly audiences: readonly string[];
   readonly origin: ClientOrigin;

@@ -33,6 +33,7 @@ export type ClientRow = {
   readonly redirectUris: string[];
   readonly postLogoutRedirectUris: string[];
   readonly skipConsent: boolean;
+  readonly hasLogo: boolean;
   readonly audiences: string[];
   readonly origin: ClientOrigin;
   /** Unix milliseconds; null unless the client comes from a document. */
@@ -61,7 +62,8 @@ const clientsRead = defineStatement(
      "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
      "requirePKCE" IS NOT FALSE AS "requiresPkce", profile, "idTokenSignedResponseAlg" AS "idTokenAlgorithm",
      "accessTokenSignedResponseAlg" AS "accessTokenAlgorithm", coalesce(name, "clientId") AS name, "redirectUris",
-     coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent", audiences,
+     coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent",
+     icon IS NOT NULL AS "hasLogo", audiences,
      origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
      extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs",
      owner_id AS "agentOwnerId", extract(epoch FROM agents.expires_at)::float8 * 1000 AS "agentUntilMs"
@@ -78,8 +80,8 @@ const clientInsert = defineStatement(
      "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
      "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri",
      profile, "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg", "backchannelLogoutUri",
-     "backchannelLogoutSessionRequired")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22, $23, $24
+     "backchannelLogoutSessionRequired", icon)
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22, $23, $24, $25
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
@@ -122,6 +124,8 @@ export type NewClient = ClientRegistration & {
   readonly id: string;
   readonly clientId: string;
   readonly secretHash: string | null;
+  /** A PNG in a data URL. */
+  readonly logo: string | null;
 };
 
 /** False if a client or a user already has the id. */
@@ -151,6 +155,7 @@ export async function insertClient(tx: Sql, client: NewClient): Promise<boolean>
     client.accessTokenAlgorithm,
     client.backchannelLogoutUri,
     client.backchannelLogoutSessionRequired,
+    client.logo,
   ]);
   return rows.length === 1;
 }

@@ -11,6 +11,7 @@ export type ClientDetailRow = ClientRegistration & {
   readonly disabled: boolean;
   /** Its users are not asked for consent. */
   readonly skipsConsent: boolean;
+  readonly hasLogo: boolean;
   readonly origin: ClientOrigin;
   readonly previousSecretUntil: string | null;
   readonly createdAt: string | null;
@@ -28,7 +29,7 @@ const COLUMNS = `"clientId", coalesce(name, "clientId") AS name, "clientSecret" 
   "requirePushedRequests" AS "pushesRequests", "requirePKCE" IS NOT FALSE AS "requiresPkce", profile,
   "rotatesRefreshTokens", "idTokenSignedResponseAlg" AS "idTokenAlgorithm",
   "accessTokenSignedResponseAlg" AS "accessTokenAlgorithm", coalesce(disabled, false) AS disabled,
-  coalesce("skipConsent", false) AS "skipsConsent",
+  coalesce("skipConsent", false) AS "skipsConsent", icon IS NOT NULL AS "hasLogo",
   origin, CASE WHEN "previousSecretUntil" > now() THEN ${placeTime('"previousSecretUntil"')} END AS "previousSecretUntil",
   ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"updatedAt"')} AS "updatedAt"`;
 
@@ -60,7 +61,8 @@ const clientUpdate = defineStatement(
      "idTokenSignedResponseAlg" = nullif(coalesce($15::text, "idTokenSignedResponseAlg"), ''),
      "accessTokenSignedResponseAlg" = nullif(coalesce($16::text, "accessTokenSignedResponseAlg"), ''),
      "backchannelLogoutUri" = nullif(coalesce($17::text, "backchannelLogoutUri"), ''),
-     "backchannelLogoutSessionRequired" = coalesce($18::boolean, "backchannelLogoutSessionRequired"), "updatedAt" = now()
+     "backchannelLogoutSessionRequired" = coalesce($18::boolean, "backchannelLogoutSessionRequired"),
+     icon = nullif(coalesce($19::text, icon), ''), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
 /** The previous secret is accepted during the overlap; older ones are refused. */
@@ -84,6 +86,8 @@ const clientDisabledSet = defineStatement(
   'oauthClientDisabledSet',
   `UPDATE oauth_clients SET disabled = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
+/** Uses the unique index on the client id. */
+const clientLogoRead = defineStatement('oauthClientLogoRead', 'SELECT icon FROM oauth_clients WHERE "clientId" = $1');
 const clientDelete = defineStatement('oauthClientDelete', 'DELETE FROM oauth_clients WHERE "clientId" = $1');
 
 /** Reads all clients, disabled ones too: an API start and `doctor` do this once. */
@@ -112,6 +116,9 @@ export type ClientChanges = {
   readonly [Member in Exclude<keyof ClientRegistration, keyof ClientAuthentication>]?:
     | ClientRegistration[Member]
     | undefined;
+} & {
+  /** A PNG in a data URL; null removes it. */
+  readonly logo?: string | null | undefined;
 };
 
 export type ClientFilter = {
@@ -130,6 +137,10 @@ export const readClientsPage = (
 
 export const readClientDetail = async (sql: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
   (await sql.query<ClientDetailRow>(clientRead, [clientId]))[0];
+
+/** Null if the client has none. */
+export const readLogo = async (sql: Sql, clientId: string): Promise<string | null> =>
+  (await sql.query<{ icon: string | null }>(clientLogoRead, [clientId]))[0]?.icon ?? null;
 
 /** The client, locked until commit. */
 export const lockClient = async (tx: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
@@ -154,10 +165,11 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
     accessTokenAlgorithm,
     backchannelLogoutUri,
     backchannelLogoutSessionRequired,
+    logo,
   } = changes;
   const lists = [grantTypes, scopes, credentialScopes, redirectUris, audiences];
   const demands = [dpopBound, certificateBound, pushesRequests, postLogoutRedirectUris, requiresPkce];
-  // An empty text stands for the default or for no address, as null stands for no change.
+  // An empty text stands for the default, or for no address or logo, as null stands for no change.
   const erasable = [idTokenAlgorithm, accessTokenAlgorithm, backchannelLogoutUri].map((text) =>
     text === null ? '' : text,
   );
@@ -169,6 +181,7 @@ export async function changeClient(tx: Sql, clientId: string, changes: ClientCha
     profile,
     ...erasable,
     backchannelLogoutSessionRequired,
+    logo === null ? '' : logo,
   ].map((value) => value ?? null);
   return (await tx.query<ClientDetailRow>(clientUpdate, [clientId, ...values]))[0] as ClientDetailRow;
 }

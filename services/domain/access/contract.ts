@@ -22,6 +22,7 @@ import {
   applicationUnknown,
   clientExists,
   clientKeysInvalid,
+  clientLogoRefused,
   clientProtected,
   clientSettingsConflict,
   clientUnknown,
@@ -37,6 +38,7 @@ import {
   roleUnknown,
 } from './errors.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
+import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
 
 const ROLES = 'Roles';
 const CLIENTS = 'Clients';
@@ -211,6 +213,9 @@ const algorithms = z.object({
 
 export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
+/** A PNG of at most 512 × 512 pixels, as a data URL (RFC 2397); null: none. */
+const logo = z.string().max(LOGO_LENGTH_MAX).regex(LOGO).nullable();
+
 const clientShape = z.object({
   client_id: z.string(),
   name: z.string(),
@@ -229,6 +234,8 @@ const clientShape = z.object({
   audiences: z.array(z.string()),
   ...demands.shape,
   ...algorithms.shape,
+  /** Whether pages show its logo, which `/oauth2/clients/{client_id}/logo` answers. */
+  has_logo: z.boolean(),
   disabled: z.boolean(),
   /** Part of the installation: it cannot be changed. */
   built_in: z.boolean(),
@@ -299,6 +306,8 @@ export const createClientEndpoint = defineEndpoint({
     audiences: audiences.optional(),
     ...demands.partial().shape,
     ...algorithms.partial().shape,
+    /** Shown beside its name on sign-in, consent and device pages. */
+    logo: logo.optional(),
     reason,
   }),
   idempotency: 'answer',
@@ -309,6 +318,7 @@ export const createClientEndpoint = defineEndpoint({
     redirectUriRefused,
     clientSettingsConflict,
     clientKeysInvalid,
+    clientLogoRefused,
     signingAlgorithmRefused,
     clientExists,
     idempotencyKeyReused,
@@ -338,6 +348,8 @@ export const updateClientEndpoint = defineEndpoint({
     audiences: audiences.optional(),
     ...demands.partial().shape,
     ...algorithms.partial().shape,
+    /** Shown beside its name on sign-in, consent and device pages. */
+    logo: logo.optional(),
     reason,
   }),
   responses: { 200: clientShape },
@@ -347,6 +359,7 @@ export const updateClientEndpoint = defineEndpoint({
     redirectUriRefused,
     clientSettingsConflict,
     clientKeysInvalid,
+    clientLogoRefused,
     signingAlgorithmRefused,
     clientUnknown,
     clientProtected,

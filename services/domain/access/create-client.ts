@@ -33,6 +33,8 @@ export type CreateClientInput = GivenAuthentication &
     /** Where logout tokens are sent (OpenID Connect Back-Channel Logout §2.2). */
     readonly backchannelLogoutUri?: string | null;
     readonly backchannelLogoutSessionRequired?: boolean;
+    /** A PNG in a data URL. */
+    readonly logo?: string | null | undefined;
     /** For the audit log. */
     readonly reason?: string;
   };
@@ -79,6 +81,7 @@ export async function createClient(
       ...algorithms,
       backchannelLogoutUri: input.backchannelLogoutUri ?? null,
       backchannelLogoutSessionRequired: input.backchannelLogoutSessionRequired ?? false,
+      logo: input.logo ?? null,
     });
   });
   if (!isMade) throw clientExists();

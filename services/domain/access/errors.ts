@@ -57,6 +57,16 @@ export const clientKeysInvalid = defineError({
   retryable: false,
 });
 
+export const clientLogoRefused = defineError({
+  code: 'client_logo_refused',
+  status: 400,
+  title: 'Logo of the client not acceptable',
+  cause:
+    'A logo is a PNG of at most 24 KB and 512 × 512 pixels, without anything after the image, as a data URL (`data:image/png;base64,…`). Only a client that an administrator has registered may have one.',
+  fix: 'Send a smaller PNG; `detail` says what is wrong.',
+  retryable: false,
+});
+
 export const clientKeysBusy = defineError({
   code: 'client_keys_busy',
   status: 503,

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
 import { readClient, rotateClientSecret, updateClient } from './manage-clients.ts';
 import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
+import { readClientLogo } from './read-client-logo.ts';
 
 let harness: ClientHarness;
 beforeAll(async () => {
@@ -99,5 +101,52 @@ describe('rotating a secret', () => {
     const rotation = rotateClientSecret(harness, { clientId, reason }, testCaller);
     await expect(rotation).rejects.toMatchObject({ code: 'client_without_secret' });
     expect(await readClient(harness, clientId)).toMatchObject({ auth_method: 'none' });
+  });
+});
+
+describe('the logo of a client', () => {
+  const change = (clientId: string, logo: string | null) =>
+    updateClient(harness, { clientId, changes: { logo }, reason }, testCaller);
+  const refusal = { code: 'client_logo_refused' };
+
+  test('is stored, kept by other changes, replaced and removed; each event names the column, not the image', async () => {
+    const [first, second] = [blackPng(8), blackPng(16)];
+    const { client_id: clientId, has_logo } = await harness.newClient({ logo: logoOf(first) });
+    expect([has_logo, harness.access.client(clientId)?.hasLogo]).toEqual([true, true]);
+    await updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, testCaller);
+    expect((await readClientLogo(harness, clientId)).equals(first)).toBe(true);
+    expect((await change(clientId, logoOf(second))).has_logo).toBe(true);
+    expect((await readClientLogo(harness, clientId)).equals(second)).toBe(true);
+    expect((await change(clientId, null)).has_logo).toBe(false);
+    await expect(readClientLogo(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+    const events = await harness.raw('SELECT detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [clientId]);
+    const changed = { detail: { columns: ['icon'], reason } };
+    expect(events).toEqual([{ detail: { reason } }, { detail: { columns: ['name'], reason } }, changed, changed]);
+  });
+
+  test('is not found for an unknown client, nor after the client was deleted by another copy', async () => {
+    await expect(readClientLogo(harness, 'unknown')).rejects.toMatchObject({ code: 'client_unknown' });
+    const { client_id: clientId } = await harness.newClient({ logo: logoOf(blackPng(8)) });
+    await harness.raw('DELETE FROM oauth_clients WHERE "clientId" = $1', [clientId]);
+    expect(harness.access.client(clientId)?.hasLogo).toBe(true);
+    await expect(readClientLogo(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+  });
+
+  test('that is no small PNG is refused, and so is one for a client that registered itself', async () => {
+    const wide = logoOf(blackPng(513));
+    await expect(harness.newClient({ logo: wide })).rejects.toMatchObject(refusal);
+    const { client_id: clientId } = await harness.newClient();
+    await expect(change(clientId, wide)).rejects.toMatchObject(refusal);
+    const setOrigin = `UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`;
+    await harness.raw(setOrigin, [clientId]);
+    await expect(change(clientId, logoOf(blackPng(8)))).rejects.toMatchObject(refusal);
+    expect((await readClient(harness, clientId)).has_logo).toBe(false);
+    // The table refuses what the product would never write.
+    const setIcon = (icon: string) =>
+      harness.raw('UPDATE oauth_clients SET icon = $2 WHERE "clientId" = $1', [clientId, icon]);
+    await expect(setIcon(logoOf(blackPng(8)))).rejects.toThrow('oauth_clients_icon');
+    await harness.raw(`UPDATE oauth_clients SET origin = 'admin' WHERE "clientId" = $1`, [clientId]);
+    for (const icon of ['https://app.test/logo.png', `data:image/png;base64,${'A'.repeat(32_768)}`])
+      await expect(setIcon(icon)).rejects.toThrow('oauth_clients_icon');
   });
 });

@@ -8,6 +8,7 @@ import { assertHolds } from './assert-holds.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
+import { assertLogo } from './client-logo.ts';
 import { algorithmsAfter, settingsAfter } from './client-profile.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
@@ -69,6 +70,7 @@ const clientView = (row: ClientDetailRow): ClientView => ({
   profile: row.profile,
   id_token_signed_response_alg: row.idTokenAlgorithm,
   access_token_signed_response_alg: row.accessTokenAlgorithm,
+  has_logo: row.hasLogo,
   disabled: row.disabled,
   built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
   origin: row.origin,
@@ -97,7 +99,7 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
 
 /**
  * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused`, `client_settings_conflict`,
- * `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_exists` (409).
+ * `client_logo_refused`, `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_exists` (409).
  */
 export async function registerClient(
   ports: ManageClientsPorts,
@@ -106,6 +108,7 @@ export async function registerClient(
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris);
   assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  assertLogo(input.logo, 'admin');
   const signed = await assertSigned(ports, input);
   // Users who sign in through it consent themselves, and only to what they have; this checks what needs no consent.
   assertHolds(caller, rightsOfSecret(ports, input));
@@ -159,8 +162,8 @@ async function changeAuthentication(
 
 /**
  * Changes a client; removing a scope or grant ends its tokens and token families. Another algorithm ends nothing.
- * Throws `redirect_uri_refused`, `client_settings_conflict`, `client_keys_invalid`, `signing_algorithm_refused` (400),
- * `rights_exceeded` (403), `client_unknown` (404), `client_without_secret`, `client_protected` (409); the operations
+ * Throws `redirect_uri_refused`, `client_settings_conflict`, `client_keys_invalid`, `client_logo_refused`,
+ * `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_unknown` (404), `client_without_secret`, `client_protected` (409); the operations
  * below throw some of these.
  */
 export async function updateClient(
@@ -173,6 +176,7 @@ export async function updateClient(
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
   const signed = await assertSigned(ports, changes);
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
+    assertLogo(changes.logo, client.origin);
     const { authMethod = client.authMethod } = authentication;
     const settings = settingsAfter(client, changes, authMethod);
     const algorithms = algorithmsAfter(client, changes, signed);

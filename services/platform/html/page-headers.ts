@@ -7,7 +7,7 @@ export type PageParts = {
   readonly scripts?: readonly string[];
   /** Whether it loads script files of our origin. */
   readonly loadsOwnScripts?: boolean;
-  /** Addresses of its images, without query. */
+  /** Addresses of its images, without query, or `'self'` for images of our origin. */
   readonly images?: readonly string[];
   /** Whether its scripts may send requests to our origin. */
   readonly connects?: boolean;

@@ -16,6 +16,7 @@ const client = {
   redirectUris: [REDIRECT],
   audiences: ['https://other.test/a'],
   requiresPkce: true,
+  hasLogo: false,
 } as unknown as Client;
 const clients: Record<string, Client> = {
   app: client,
@@ -221,12 +222,12 @@ describe('where the sign-in page redirects to', () => {
     expect(await describeNext(withoutSql, next)).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: 'a@b.test',
-      asker: { name: client.name, host: 'app.example.test' },
+      asker: { name: client.name, host: 'app.example.test', logoPath: null },
     });
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: undefined,
-      asker: { name: client.name, host: 'app.example.test' },
+      asker: { name: client.name, host: 'app.example.test', logoPath: null },
     });
     const nowhere = { formTargets: [], loginHint: undefined, asker: null };
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(

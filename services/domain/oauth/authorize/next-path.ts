@@ -1,4 +1,5 @@
-import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import { logoPathOf } from '#services/domain/access/client-logo.ts';
 import type { BrowserPolicy } from '#services/domain/identity/better-auth/auth-engine.ts';
 import { returnAddress } from '#services/domain/identity/social/return-address.ts';
 import type { Ports } from '#services/domain/ports.ts';
@@ -37,6 +38,8 @@ export type Asker = {
   readonly name: string;
   /** Host of its redirect URI, or the scheme of a URI without a host. */
   readonly host: string;
+  /** Path of its logo on our origin; null if it has none. */
+  readonly logoPath: string | null;
 };
 
 export type NextStep = {
@@ -49,9 +52,9 @@ export type NextStep = {
 
 const NOTHING_ASKED: NextStep = { formTargets: [], loginHint: undefined, asker: null };
 
-function askerOf(name: string, redirectUri: string): Asker {
+function askerOf(client: Client, redirectUri: string): Asker {
   const { protocol, host } = new URL(redirectUri);
-  return { name, host: host === '' ? protocol : host };
+  return { name: client.name, host: host === '' ? protocol : host, logoPath: logoPathOf(client) };
 }
 
 /** Describes the request that follows the sign-in page. Throws `store_unavailable` (503). */
@@ -68,7 +71,7 @@ export async function describeNext(
   return {
     formTargets: [formActionSource(redirectUri)],
     loginHint,
-    asker: askerOf(client.name, redirectUri),
+    asker: askerOf(client, redirectUri),
   };
 }
 
