@@ -6,6 +6,8 @@ import { ENGLISH, type Language } from './texts/texts.ts';
 
 const RULES = `main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center;overflow-wrap:anywhere}
 header{display:flex;align-items:center;gap:.6rem;margin:0 0 .75rem;font-weight:600;color:var(--dim)}header img{max-height:2.5rem;max-width:10rem}
+img.app{display:block;width:3rem;height:3rem;object-fit:contain;margin:0 0 .75rem;background:#fff;border-radius:8px}
+svg.qr{display:block;width:14rem;max-width:100%;border-radius:8px}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}
 h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.dim{font-size:.9rem}
 label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox],[type=radio]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
@@ -35,6 +37,8 @@ type PageParts = {
   readonly script?: string;
   /** Text of a script in the page, allowed by its hash. */
   readonly inlineScript?: string;
+  /** Whether it shows images of our origin. */
+  readonly loadsOwnImages?: boolean;
   /**
    * External address to which the page redirects immediately: the policy must list the redirect target of a form.
    */
@@ -89,11 +93,13 @@ export function formPageHeaders(
   formTargets: readonly string[] = [],
   look: Look = PLAIN_LOOK,
 ): Record<string, string> {
-  const { script, inlineScript } = page(look);
+  const { script, inlineScript, loadsOwnImages = false } = page(look);
+  const { logoUrl } = look.brand;
+  const images = [...(logoUrl === undefined ? [] : [logoUrl]), ...(loadsOwnImages ? ["'self'"] : [])];
   return {
     ...pageHeaders({
       styles: [styleFor(look.brand)],
-      ...(look.brand.logoUrl === undefined ? {} : { images: [look.brand.logoUrl] }),
+      ...(images.length === 0 ? {} : { images }),
       ...(script === undefined ? {} : { loadsOwnScripts: true, connects: true }),
       ...(inlineScript === undefined ? {} : { scripts: [inlineScript] }),
       formAction: ["'self'", ...formTargets].join(' '),

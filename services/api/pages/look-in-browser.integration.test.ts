@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { signUp } from '#testing/flows/flows.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness } from '#testing/harness/browser.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#testing/harness/browser.ts';
 import { send } from '#testing/http-client.ts';
 import { openMailFolder } from '#testing/mail-folder.ts';
-import { button, heading, seen, signInOn, textOf } from './pages-harness.ts';
+import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -40,7 +41,24 @@ test('every page has the look of the brand and can be read, whatever its colour 
   await context.close();
 });
 
-test('a German browser gets German pages, errors included', async () => {
+test('the logo of an application is loaded from our origin, before and after the sign-in', async () => {
+  const redirectUri = `${harness.site}/callback`;
+  const client = await newPagesClient(harness.api, 'Notes', redirectUri, ['openid'], logoOf(blackPng(48)));
+  const { page, complaints, context } = await harness.visit();
+  const requests: string[] = [];
+  page.on('request', (request) => requests.push(new URL(request.url()).origin));
+  await page.goto((await newAuthorization(harness.api, client, redirectUri, ['openid'])).address);
+  const widthOfLogo = () => page.evaluate(`document.querySelector('img.app').naturalWidth`);
+  expect([await heading(page), await widthOfLogo()]).toEqual(['Sign in', 48]);
+  await expectReadable(page);
+  await signInOn(page, await signUp({ api: harness.api.url }));
+  expect([await heading(page), await widthOfLogo()]).toEqual(['Allow Notes to act for you?', 48]);
+  await expectReadable(page);
+  expect([new Set(requests), complaints]).toEqual([new Set([PAGES_ORIGIN]), []]);
+  await context.close();
+});
+
+test('a German browser gets German pages, errors included, and German mails', async () => {
   const { page, complaints, context } = await harness.visit({ locale: 'de-DE' });
   await page.goto('/login');
   expect([await heading(page), await page.locator('html').getAttribute('lang')]).toEqual(['Anmelden', 'de']);
@@ -50,6 +68,15 @@ test('a German browser gets German pages, errors included', async () => {
   expect(await textOf(page.getByRole('alert').first())).toMatch(/^E-Mail oder Passwort ist falsch\. Prüfen Sie/);
   await page.goto(`/device?user_code=${'B'.repeat(33)}`);
   expect(await heading(page)).toBe('Der Server konnte diese Anfrage nicht lesen');
+  const mails = await openMailFolder(harness.api.ports);
+  onTestFinished(() => mails.close());
+  const { email } = await signUp({ api: harness.api.url });
+  await page.goto('/account/forgot-password');
+  await page.getByLabel('E-Mail').fill(email);
+  await button(page, 'E-Mail mit einem Link senden').click();
+  await page.getByText(email).waitFor();
+  const texts = (await mails.to(email)).map(({ text }) => text);
+  expect(texts).toContainEqual(expect.stringContaining('Neues Passwort wählen:'));
   expect(complaints).toEqual([]);
   await context.close();
 });

@@ -82,6 +82,7 @@ test('a user adds and removes an authenticator app, and gets its recovery codes 
   await page.getByLabel('Password, to add an authenticator app').fill(user.password);
   await button(page, 'Add an authenticator app').click();
   await expectReadable(page);
+  await page.getByRole('img', { name: 'QR code with the key of your account' }).waitFor();
   const uri = (await page.getByRole('link', { name: 'Open the app' }).getAttribute('href')) as string;
   expect((await textOf(page.locator('pre'))).trim().split('\n')).toHaveLength(10);
   await page.getByLabel('The code that the app shows now').fill('000000');
@@ -184,6 +185,21 @@ test('the export has everything that the page lists, and only of the signed-in u
   ]);
   const stranger = openBrowser(harness.api.url, PAGES_ORIGIN);
   expect((await stranger.open('/account/export')).text).toContain('action="/login"');
+});
+
+test('a long list is shortened, and the page says that there is more', async () => {
+  const user = await signUp({ api: harness.api.url });
+  const { browser } = await signedIn(user);
+  const said = 'There are more.';
+  expect((await browser.open('/account')).text).not.toContain(said);
+  await harness.harness.rows(
+    `INSERT INTO sessions (id, "userId", "expiresAt", token)
+     SELECT 'more-' || n || $1, $1, now() + interval '1 day', 'more-' || n || $1 FROM generate_series(1, 7) AS n`,
+    [user.id],
+  );
+  const { text } = await browser.open('/account');
+  expect(text.split(said)).toHaveLength(2);
+  expect(Buffer.byteLength(text)).toBeLessThan(30_720);
 });
 
 test('no form acts on what belongs to another user, and unknown things are refused on the page', async () => {

@@ -9,6 +9,7 @@ import { alertOf, currentPasswordField, hidden, newPasswordField, type Said, str
 import type { Look, Page } from './form-page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import { brandOf } from './pages.ts';
+import { qrImage } from './qr-image.ts';
 import type { Texts } from './texts/english.ts';
 import { say } from './texts/texts.ts';
 
@@ -28,6 +29,8 @@ export type AccountView = {
   readonly linked: readonly LinkedAccountView[];
   readonly consents: readonly ConsentView[];
   readonly apiKeys: readonly ApiKeyView[];
+  /** Lists that are longer than the page shows. */
+  readonly longer: ReadonlySet<'sessions' | 'consents' | 'apiKeys'>;
 };
 
 type AccountPage = {
@@ -71,6 +74,9 @@ const submit = (text: string, isPlain = false): Html =>
 const none = (texts: Texts): Html => html`<p class="dim">${texts.none}</p>`;
 
 const part = (title: string, body: Html): Html => html`<div class="part"><h2>${title}</h2>${body}</div>`;
+
+const moreOf = (isLonger: boolean, texts: Texts): Html | null =>
+  isLonger ? html`<p class="dim">${texts.accountMore}</p>` : null;
 
 /** A list of things, each with a form that ends it. */
 function listOf<T>(items: readonly T[], texts: Texts, itemOf: (item: T) => Html): Html {
@@ -146,12 +152,12 @@ function sessionsPart({ formToken, account }: AccountPage, look: Look): Html {
   const { texts } = look.language;
   return part(
     texts.accountSessions,
-    listOf(
+    html`${listOf(
       account.sessions,
       texts,
       ({ id, current, created_at: at, ip_address: address, user_agent: agent }) =>
         html`<bdi>${agent || texts.accountUnknownBrowser}</bdi><br><span class="dim">${timeText(at, look)}${address === null ? null : html` · ${address}`}</span>${current ? html` <strong>${texts.accountThisBrowser}</strong>` : formOf(formToken, 'end_session', submit(texts.signOut, true), { session_id: id })}`,
-    ),
+    )}${moreOf(account.longer.has('sessions'), texts)}`,
   );
 }
 
@@ -171,12 +177,12 @@ function consentsPart({ formToken, account }: AccountPage, look: Look): Html {
   const { texts } = look.language;
   return part(
     texts.accountConsents,
-    listOf(
+    html`${listOf(
       account.consents,
       texts,
       ({ client_id: id, client_name: name, scopes, granted_at: at }) =>
         html`${strong(name)} <span class="dim">${timeText(at, look)}</span><br><code>${scopes.join(' ')}</code>${formOf(formToken, 'withdraw', submit(texts.accountWithdraw, true), { client_id: id })}`,
-    ),
+    )}${moreOf(account.longer.has('consents'), texts)}`,
   );
 }
 
@@ -184,12 +190,12 @@ function keysPart({ formToken, account }: AccountPage, look: Look): Html {
   const { texts } = look.language;
   return part(
     texts.accountKeys,
-    listOf(
+    html`${listOf(
       account.apiKeys.filter(({ state }) => state === 'live'),
       texts,
       ({ api_key_id: id, name, created_at: at, expires_at: until }) =>
         html`${strong(name)}<br><span class="dim">${timeText(at, look)} – ${timeText(until, look)}</span>${formOf(formToken, 'revoke_key', submit(texts.accountRevoke, true), { api_key_id: id })}`,
-    ),
+    )}${moreOf(account.longer.has('apiKeys'), texts)}`,
   );
 }
 
@@ -260,7 +266,7 @@ export const totpPage =
     const shown =
       enrolment === null
         ? null
-        : html`<p>${texts.totpHow}</p><p><strong><code>${secret.replaceAll(/.{4}(?=.)/g, '$& ')}</code></strong></p><p><a href="${enrolment.totpUri}">${texts.totpOpenApp}</a></p>${codesBlock(enrolment.recoveryCodes, texts)}`;
+        : html`<p>${texts.totpHow}</p>${qrImage(enrolment.totpUri, texts.totpImage)}<p>${texts.totpKey}</p><p><strong><code>${secret.replaceAll(/.{4}(?=.)/g, '$& ')}</code></strong></p><p><a href="${enrolment.totpUri}">${texts.totpOpenApp}</a></p>${codesBlock(enrolment.recoveryCodes, texts)}`;
     return {
       title: texts.accountTotpAdd,
       body: html`${alertOf(problem, look)}${shown}${formOf(

@@ -57,7 +57,7 @@ function decisionItem(
   texts: Texts,
 ): Html {
   const said = say(texts[DECIDED[decision]], { role: texts[ROLES[role]], person: codeOf(userId), time: timeOf(at) });
-  return html`<li>${said}${comment === null ? null : html` <q>${comment}</q>`}</li>`;
+  return html`<li>${said}${comment === null ? null : html` <q><bdi>${comment}</bdi></q>`}</li>`;
 }
 
 function conditionsOf({ conditions }: SignOffView, texts: Texts): Html | null {

@@ -55,8 +55,8 @@ export type OwnAccountPagesPorts = AccountPagesPorts & ApiKeysRoutesDeps & HasSt
 
 const SCRIPT = readFileSync(new URL('../pages/passkey-add.js', import.meta.url), 'utf8');
 const PATH = showAccountEndpoint.path;
-/** Items of each list on the page; the export has all. */
-const SHOWN = 50;
+/** Items of each list on the page, which stays below 30 KB; the export has all. */
+const SHOWN = 8;
 const EXPORT_PAGE = 100;
 const EXPORT_PAGES = 100;
 
@@ -79,6 +79,7 @@ async function readAccount(ports: OwnAccountPagesPorts, user: Caller): Promise<A
     listConsents(ports, limit, user),
     listApiKeys(ports, limit, user),
   ]);
+  const lists = { sessions, consents, apiKeys };
   return {
     email: profile.email,
     isVerified: profile.emailVerified,
@@ -89,6 +90,7 @@ async function readAccount(ports: OwnAccountPagesPorts, user: Caller): Promise<A
     linked: accounts,
     consents: consents.items,
     apiKeys: apiKeys.items,
+    longer: new Set((Object.keys(lists) as (keyof typeof lists)[]).filter((name) => lists[name].next !== null)),
   };
 }
 

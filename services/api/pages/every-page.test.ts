@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
+import { FIXED_PAGES, pagesWith } from './every-page-harness.ts';
+import { formPage, formPageHeaders, type Page } from './form-page.ts';
+import { PAGE_SCRIPT } from './page-script.ts';
+import { ENGLISH, GERMAN } from './texts/texts.ts';
+
+const LANGUAGES = [ENGLISH, GERMAN];
+const bytesOf = (page: Page, language = ENGLISH): number =>
+  Buffer.byteLength(formPage(page, { brand: DEFAULT_BRAND, language }));
+/** Images other than logos of our origin, and scripts other than our files. */
+const FOREIGN =
+  /<img(?! class="app" src="[^"]*" alt="" width="48" height="48">)|<script(?! src="\/(?:login|account)\/passkey\.js" defer>)/;
+
+describe('markup', () => {
+  const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
+
+  test.each(Object.entries(pagesWith(HOSTILE)))('in the page of %s is shown as text', (_name, page) => {
+    const document = formPage(page);
+    expect(document).not.toContain(HOSTILE);
+    expect(document.replace(`<script>${PAGE_SCRIPT}</script>`, '')).not.toMatch(FOREIGN);
+    expect(document).toContain('&lt;script&gt;');
+    expect(formPageHeaders(page)['content-security-policy']).not.toMatch(/alert|unsafe/);
+  });
+});
+
+describe('text from right to left', () => {
+  /** Arabic, and a character that turns the text after it. */
+  const TURNING = 'شركة \u202egnp.exe';
+  /** What sets text apart from the text around it: an element of its own, an attribute, or a field. */
+  const APART = /<(bdi|strong|code|title|pre)[^>]*>(?:(?!<\/\1>).)*<\/\1>|="[^"]*"/gs;
+
+  test.each(Object.entries(pagesWith(TURNING, { ours: 'said' })))(
+    'in the page of %s turns nothing around it',
+    (_name, page) => {
+      const document = formPage(page);
+      expect(document).toContain(TURNING);
+      expect(document.replaceAll(APART, '')).not.toContain('\u202e');
+    },
+  );
+});
+
+describe('the weight of a page', () => {
+  const ORDINARY = 'A name of 36 characters, like a UUID';
+
+  test.each([...Object.entries(pagesWith(ORDINARY)), ...Object.entries(FIXED_PAGES)])(
+    'of %s is less than 30 KB in every language',
+    (_name, page) => {
+      for (const language of LANGUAGES) expect(bytesOf(page, language)).toBeLessThan(30_720);
+    },
+  );
+
+  test('of an account with as many sessions, passkeys, applications and keys as it shows is less than 30 KB', () => {
+    const { account } = pagesWith(ORDINARY, { count: 8 });
+    for (const language of LANGUAGES) expect(bytesOf(account!, language)).toBeLessThan(30_720);
+  });
+
+  test.each(Object.entries(pagesWith('x'.repeat(4_096))))(
+    'of %s grows with values of 4,096 characters by no more than these',
+    (name, page) => {
+      const document = formPage(page);
+      const values = document.split('x'.repeat(4_096)).length - 1;
+      expect([name, Buffer.byteLength(document) - values * 4_096 < 30_720]).toEqual([name, true]);
+    },
+  );
+});
