@@ -1,5 +1,5 @@
+import type { LanguageTag } from '../platform/define/languages.ts';
 import type { Statement } from '../platform/define/statement.ts';
-import type { LanguageTag } from '../platform/languages.ts';
 
 export type Row = Record<string, unknown>;
 

@@ -7,6 +7,7 @@ import { assertRecentSignIn, type StepUpRule } from '#services/domain/shared/ste
 import { systemClock } from '#services/platform/crypto/system.ts';
 import type { Credential, Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
+import { type LanguageTag, preferredLanguage } from '#services/platform/define/languages.ts';
 import {
   clientUnauthenticated,
   originRefused,
@@ -14,7 +15,6 @@ import {
   requestInvalid,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { type LanguageTag, preferredLanguage } from '#services/platform/languages.ts';
 import { type SentCredential, sentCredential } from './credentials.ts';
 
 /** The DPoP header, and the method and path of its request. `proof` is '' when the header is missing or repeated. */

@@ -1,5 +1,5 @@
+import { type LanguageTag, preferredLanguage } from '#services/platform/define/languages.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import { type LanguageTag, preferredLanguage } from '#services/platform/languages.ts';
 import { type Advice, english, englishAdvice, englishProblems, type ProblemTexts, type Texts } from './english.ts';
 import { german, germanAdvice, germanProblems } from './german.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LanguageTag } from '#services/platform/languages.ts';
+import type { LanguageTag } from '#services/platform/define/languages.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
 import { findCode } from '../accounts/one-time-codes.ts';

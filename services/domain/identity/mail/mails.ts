@@ -1,5 +1,5 @@
 import type { Ports, Tx } from '#services/domain/ports.ts';
-import type { LanguageTag } from '#services/platform/languages.ts';
+import type { LanguageTag } from '#services/platform/define/languages.ts';
 import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../accounts/accounts.store.ts';
 import { readInvitation } from '../accounts/invitations.store.ts';
 import { findNewestCode } from '../accounts/one-time-codes.store.ts';

@@ -1,5 +1,5 @@
+import type { LanguageTag } from '#services/platform/define/languages.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import type { LanguageTag } from '#services/platform/languages.ts';
 
 /** The text of a mail before rendering. Plain text without markup. */
 export type Letter = {

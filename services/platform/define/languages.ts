@@ -1,5 +1,5 @@
 /** Languages of pages and mails (BCP 47). To add one, list it here and write its texts: the compiler names them. */
-export const LANGUAGE_TAGS = ['en', 'de'] as const;
+const LANGUAGE_TAGS = ['en', 'de'] as const;
 export type LanguageTag = (typeof LANGUAGE_TAGS)[number];
 
 /** Longest `Accept-Language` header that is read. */
