@@ -63,7 +63,7 @@ describe('a key', () => {
     for (const account of ['/v1/api-keys', '/api/auth/user', '/v1/sessions', '/api/auth/passkeys'])
       expect(await harness.call('GET', account, { bearer: secret }), account).toMatchObject({
         status: 403,
-        body: { code: 'permission_missing' },
+        body: { code: 'api_key_not_accepted' },
       });
   });
 

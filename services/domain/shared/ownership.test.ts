@@ -35,6 +35,8 @@ test('another user’s resource answers like a missing one, whatever permissions
 test('only the user manages the account, not a client, a token given to another client, or an API key', () => {
   for (const by of ['bearer', 'session'] as const)
     expect(ownerAsking(user('me', 'sallyport', by))).toMatchObject({ userId: 'me' });
-  for (const caller of [user('me', 'partner'), user('me', 'sallyport', 'api_key'), ...others])
+  const byKey = expect.objectContaining({ code: 'api_key_not_accepted' });
+  expect(() => ownerAsking(user('me', 'sallyport', 'api_key'))).toThrow(byKey);
+  for (const caller of [user('me', 'partner'), ...others])
     expect(() => ownerAsking(caller)).toThrow(expect.objectContaining({ code: 'permission_missing' }));
 });

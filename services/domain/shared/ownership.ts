@@ -1,16 +1,17 @@
 import type { ErrorFactory } from '#services/platform/define/error.ts';
-import { permissionMissing } from '#services/platform/errors.ts';
+import { apiKeyNotAccepted, permissionMissing } from '#services/platform/errors.ts';
 import type { Caller } from '../ports.ts';
 
 /** First-party pages and apps act for their user in full; another client's token only within its scope. */
 const OWN_CLIENT_ID = 'sallyport';
 
 /**
- * The user who manages their account. Throws `permission_missing` (403) for clients, for tokens that a user gave to
- * another client and for API keys: these do not manage the account.
+ * The user who manages their account. Throws `api_key_not_accepted` (403) for API keys, and `permission_missing` (403) for
+ * clients and for tokens that a user gave to another client: these do not manage the account.
  */
 export function ownerAsking(caller: Caller): Caller & { readonly kind: 'user' } {
-  if (caller.kind === 'user' && caller.clientId === OWN_CLIENT_ID && caller.by !== 'api_key') return caller;
+  if ('by' in caller && caller.by === 'api_key') throw apiKeyNotAccepted();
+  if (caller.kind === 'user' && caller.clientId === OWN_CLIENT_ID) return caller;
   throw permissionMissing({ detail: 'This requires the user’s session, or a token issued from it.' });
 }
 

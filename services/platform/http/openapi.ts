@@ -102,7 +102,7 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
     ...(auth.permission ? [permissionMissing] : []),
     ...(auth.stepUp ? [stepUpRequired] : []),
     // Bearer tokens include API keys: a user's key has no recent sign-in, and an endpoint without a permission needs the user.
-    ...(accepts.has('bearer') && (auth.stepUp || (!auth.permission && method !== 'GET')) ? [apiKeyNotAccepted] : []),
+    ...(accepts.has('bearer') && (auth.stepUp || !auth.permission) ? [apiKeyNotAccepted] : []),
     ...(accepts.has('session') ? [storeUnavailable] : []),
     ...(accepts.has('session') && method !== 'GET' ? [originRefused] : []),
   ];

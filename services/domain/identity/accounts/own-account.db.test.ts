@@ -86,7 +86,7 @@ describe('only its owner changes an account', () => {
       const before = await harness.accountOf(user.id);
       expect(await outcomeOf(act(anonymous))).toBe('unauthenticated');
       expect(await outcomeOf(act({ ...user.caller, clientId: 'other-client' }))).toBe('permission_missing');
-      expect(await outcomeOf(act({ ...user.caller, by: 'api_key' }))).toBe('permission_missing');
+      expect(await outcomeOf(act({ ...user.caller, by: 'api_key' }))).toBe('api_key_not_accepted');
       expect(await harness.accountOf(user.id)).toEqual(before);
       expect(await harness.mailsTo(user.email)).toEqual([]);
     },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
-import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
+import { apiKeyNotAccepted, permissionMissing, unauthenticated } from '#services/platform/errors.ts';
 import { userCaller } from '#testing/harness/ports.ts';
 import { ownAccount } from './own-account.ts';
 
@@ -20,5 +20,5 @@ test('only the user can act on the account, not another client or an API key of 
   expect(codeOf({ ...client, isVetted: true, request })).toBe(unauthenticated.definition.code);
   expect(codeOf({ kind: 'anonymous', request })).toBe(unauthenticated.definition.code);
   expect(codeOf({ ...person, clientId: 'another' })).toBe(permissionMissing.definition.code);
-  expect(codeOf({ ...person, by: 'api_key' })).toBe(permissionMissing.definition.code);
+  expect(codeOf({ ...person, by: 'api_key' })).toBe(apiKeyNotAccepted.definition.code);
 });

@@ -69,7 +69,7 @@ test('only the user sees or removes their sign-in methods', async () => {
   const others: [Caller, string][] = [
     [{ kind: 'anonymous', request }, 'unauthenticated'],
     [{ ...owner, clientId: 'another' }, 'permission_missing'],
-    [{ ...owner, by: 'api_key' }, 'permission_missing'],
+    [{ ...owner, by: 'api_key' }, 'api_key_not_accepted'],
   ];
   for (const [caller, code] of others) {
     await expect(listLinkedAccounts(harness.deps, {}, caller)).rejects.toMatchObject({ code });
