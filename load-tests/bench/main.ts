@@ -25,6 +25,7 @@ import { tracing } from './tracing.ts';
 import { validateAlgorithms } from './validate-algorithms.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
 import { verifierTypescript } from './verifier-typescript.ts';
+import { verifyKey } from './verify-key.ts';
 import { workers } from './workers.ts';
 
 const benches: readonly Bench[] = [
@@ -32,6 +33,7 @@ const benches: readonly Bench[] = [
   validateFresh,
   validateAlgorithms,
   introspect,
+  verifyKey,
   tracing,
   clientCredentials,
   clientPeer,

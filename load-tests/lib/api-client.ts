@@ -37,6 +37,13 @@ export const signIn = (
     tokens: Tokens;
   }>;
 
+/** The secret of a new key of the client. */
+export const newApiKey = async (api: string, client: ClientCredentials): Promise<string> => {
+  const body = JSON.stringify({ name: 'load', permissions: ['tokens:introspect'] });
+  const made = (await post(`${api}/v1/api-keys`, { ...json, ...basic(client) }, body, 201)) as { secret: string };
+  return made.secret;
+};
+
 export const clientToken = async (api: string, client: ClientCredentials): Promise<string> => {
   const headers = { 'content-type': 'application/x-www-form-urlencoded', ...basic(client) };
   const answer = await post(`${api}/oauth2/token`, headers, 'grant_type=client_credentials', 200);

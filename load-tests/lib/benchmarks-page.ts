@@ -19,6 +19,7 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   'validate-fresh': 'RSA verification on the event loop of the API process',
   'validate-algorithms': 'one core: the event loop of the API process',
   introspect: 'one core: the event loop of the API process',
+  'verify-key': 'one core: the event loop of the API process',
   tracing: 'encoding spans on the event loop of the API process',
   'client-credentials': 'RS256 signing',
   'client-credentials-peer': 'RS256: signing; ES256: sealing and storing an audit event for each token',

@@ -12,6 +12,8 @@ export type WorkloadSpec =
   | { readonly kind: 'validate'; readonly stock: string; readonly once?: boolean }
   /** Introspects the tokens of a stock, over and over. */
   | { readonly kind: 'introspect'; readonly stock: string; readonly client: ClientCredentials }
+  /** Verifies the API keys of a stock, over and over. */
+  | { readonly kind: 'verify_key'; readonly stock: string }
   | { readonly kind: 'client_credentials'; readonly client: ClientCredentials; readonly collect?: string }
   /** Client credentials of a client that signs an assertion for each request (RFC 7523), with a P-256 key. */
   | { readonly kind: 'client_assertion'; readonly clientId: string; readonly issuer: string; readonly key: JsonWebKey }
@@ -201,6 +203,13 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
         false,
       );
     }
+    case 'verify_key':
+      return active(
+        stockOf(stocks, spec.stock).map((key) =>
+          requestBytes('POST', url, '/v1/api-keys/verify', json, JSON.stringify({ key })),
+        ),
+        false,
+      );
     case 'client_credentials':
       return constant(
         requestBytes('POST', url, '/oauth2/token', { ...form, ...basic(spec.client) }, 'grant_type=client_credentials'),
