@@ -2,6 +2,12 @@
  * Verifies Sallyport access tokens offline, and refuses revoked ones within a second.
  * @module
  */
+export {
+  type ApiKeyClaims,
+  type ApiKeyVerifier,
+  type ApiKeyVerifierOptions,
+  createApiKeyVerifier,
+} from './api-key.ts';
 export type { AccessTokenClaims, TokenOrigin } from './claims.ts';
 export { type Refusal, type VerifierCode, VerifierError } from './codes.ts';
 export type { Proof } from './dpop.ts';

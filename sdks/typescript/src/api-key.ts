@@ -1,0 +1,90 @@
+import { ApiUnavailable, fetchText } from './bounded-fetch.ts';
+import { refuse, VerifierError } from './codes.ts';
+import { LIMITS } from './generated/contract.ts';
+
+export type ApiKeyVerifierOptions = {
+  /** Address of the API, as `iss` has it. */
+  readonly issuer: string;
+  /** Address of the API as this service reaches it; by default the issuer. */
+  readonly api?: string;
+  /** Audience of the application whose permissions to show; without it, all permissions of the key. */
+  readonly audience?: string;
+  /** Milliseconds; 2,000 by default. */
+  readonly timeoutMs?: number;
+  readonly fetch?: typeof fetch;
+};
+
+/** What the API knows about an active key, by the names of the claims of an access token. */
+export type ApiKeyClaims = {
+  readonly iss: string;
+  readonly aud: readonly string[];
+  /** The user or client that owns the key. */
+  readonly sub: string;
+  readonly client_id: string;
+  readonly api_key_id: string;
+  /** Unix seconds. */
+  readonly exp: number;
+  readonly scope: string;
+  readonly permissions: readonly string[];
+};
+
+export type ApiKeyVerifier = {
+  /**
+   * Asks the API about a key, each time: a revoked key is refused within a second. Throws VerifierError: `unauthenticated`
+   * (401) if the key is not active, `permission_missing` (403), `revocation_state_stale` (503) if the API cannot answer.
+   * @param permissions all of which the key must have
+   */
+  verify(key: string, permissions?: readonly string[]): Promise<ApiKeyClaims>;
+};
+
+type Answer = { readonly active?: unknown; readonly claims?: unknown };
+
+const TIMEOUT_MS = 2_000;
+
+function claimsIn(text: string): ApiKeyClaims | null {
+  const answer = JSON.parse(text) as Answer;
+  const claims = answer.claims as ApiKeyClaims | undefined;
+  const isFormed = typeof claims?.sub === 'string' && Array.isArray(claims.permissions);
+  return answer.active === true && isFormed ? claims : null;
+}
+
+/**
+ * Verifies API keys that a service is shown, by `POST /v1/api-keys/verify`.
+ * @example
+ * const keys = createApiKeyVerifier({ issuer: 'https://auth.example.com', audience: 'https://notes.example' });
+ * const { sub } = await keys.verify(key, ['notes:read']);
+ */
+export function createApiKeyVerifier(options: ApiKeyVerifierOptions): ApiKeyVerifier {
+  const { issuer, api = issuer, audience, timeoutMs = TIMEOUT_MS } = options;
+  const url = `${api.replace(/\/$/, '')}/v1/api-keys/verify`;
+  const ask = (key: string): Promise<{ readonly text: string }> =>
+    fetchText({
+      fetch: options.fetch ?? globalThis.fetch,
+      url,
+      init: {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(audience === undefined ? { key } : { key, audience }),
+      },
+      timeoutMs,
+      maximumBytes: LIMITS.introspectionBytes,
+    });
+  return {
+    verify: async (key, permissions = []) => {
+      if (key === '' || key.length > LIMITS.headerCharacters) throw new VerifierError(refuse('unauthenticated'));
+      let claims: ApiKeyClaims | null;
+      try {
+        claims = claimsIn((await ask(key)).text);
+      } catch (err) {
+        if (err instanceof ApiUnavailable || err instanceof SyntaxError)
+          throw new VerifierError(refuse('revocation_state_stale'));
+        throw err;
+      }
+      if (claims === null) throw new VerifierError(refuse('unauthenticated'));
+      const { permissions: held } = claims;
+      if (!permissions.every((permission) => held.includes(permission)))
+        throw new VerifierError(refuse('permission_missing'));
+      return claims;
+    },
+  };
+}
