@@ -1,6 +1,7 @@
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
+import { createKeySummary, createKeyVerifications } from '../domain/api-keys/count-key-verifications.ts';
 import { readSecurityScore } from '../domain/compliance/read-security-score.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
@@ -76,6 +77,7 @@ export async function compose(input: ComposeInput) {
     apiKeys,
     enqueue: producer.enqueue,
     apiKeyUses: createApiKeyUses(outside),
+    keyVerifications: createKeyVerifications(),
     apiKeysChanged: async () => {
       await apiKeys.load();
       poll.notify();
@@ -90,7 +92,9 @@ export async function compose(input: ComposeInput) {
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(ports);
+  const keySummary = createKeySummary(ports);
   validationSummary.start();
+  keySummary.start();
   ports.apiKeyUses.start();
   const apiKeyGate = createApiKeyGate(ports);
   const authenticators: Authenticators = {
@@ -118,6 +122,7 @@ export async function compose(input: ComposeInput) {
         ports.usedAssertions.close(),
         ports.refreshFamilies.close(),
         validationSummary.close(),
+        keySummary.close(),
       ]);
       await poll.close();
       await ports.rateCounters.close();

@@ -66,6 +66,7 @@ const CONTRACT = [
   'GET /v1/admin/applications',
   'POST /v1/admin/applications',
   'DELETE /v1/admin/applications/{application}',
+  'POST /v1/api-keys/verify',
   'POST /v1/admin/agents',
   'GET /v1/admin/agents',
   'GET /v1/admin/agents/{agent_id}',

@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { HasPublicAddress } from '#services/domain/access/server-metadata.ts';
+import { API_KEY_PREFIX } from '#services/domain/api-keys/api-key-format.ts';
+import { introspectApiKey, type VerifyApiKeyPorts } from '#services/domain/api-keys/verify-api-key.ts';
 import { answerTokenRequest, type TokenRequestPorts } from '#services/domain/oauth/answer-token-request.ts';
 import {
   type PushPorts,
@@ -32,6 +34,7 @@ export type OAuthRoutesPorts = TokenRequestPorts &
   PushPorts &
   RevokePorts &
   ValidatePorts &
+  VerifyApiKeyPorts &
   HasPublicAddress &
   Pick<Ports, 'sql'>;
 
@@ -69,6 +72,7 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
   for (const endpoint of [readUserInfoEndpoint, sendUserInfoEndpoint])
     bind(routes, endpoint, (_input, _caller, request) => readUserInfo(ports, extractTokenFromRequest(request) ?? ''));
   bind(routes, introspectTokenEndpoint, ({ body }, caller) => {
+    if (body.token.startsWith(API_KEY_PREFIX)) return new JsonText(introspectApiKey(ports, body.token, caller));
     const text = introspectToken(ports, body.token, caller);
     return typeof text === 'string' ? new JsonText(text) : text.then((made) => new JsonText(made));
   });

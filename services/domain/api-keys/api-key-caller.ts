@@ -1,12 +1,9 @@
-import { apiKeyChecks } from '#observability/metrics/api-keys.ts';
-import { FIRST_PARTY_CLIENT_ID, type HasAccess } from '../access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
 import type { Caller, RequestContext } from '../ports.ts';
-import { assertVerifiable, type VerifiablePorts } from '../tokens/verify/assert-verifiable.ts';
-import type { HasApiKeys, LiveApiKey } from './api-key-directory.ts';
-import { parseApiKey } from './api-key-format.ts';
-import { apiKeysStale } from './errors.ts';
+import type { LiveApiKey } from './api-key-directory.ts';
+import { type LiveKeyPorts, type LiveOwnedKey, liveKeyOf } from './live-key.ts';
 
-export type ApiKeyCallerPorts = HasApiKeys & HasAccess & VerifiablePorts;
+export type ApiKeyCallerPorts = LiveKeyPorts;
 
 export type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
 
@@ -20,39 +17,24 @@ export function recogniseApiKey(
   text: string,
   request: RequestContext,
 ): RecognisedApiKey | null {
-  const presented = parseApiKey(text);
-  if (presented === null) return refused('malformed');
-  assertVerifiable(ports);
-  if (!ports.apiKeys.isFresh()) throw apiKeysStale({ retryAfterSeconds: 1 });
-  const key = ports.apiKeys.authenticate(presented);
-  if (key === null) return refused('unknown');
-  const caller = key.userId === null ? clientOf(ports, key, request) : userOf(ports, key, key.userId, request);
-  if (caller === null) return refused('owner');
-  apiKeyChecks.add(1, { outcome: 'ok' });
-  return { key, caller };
-}
-
-function refused(outcome: 'malformed' | 'unknown' | 'owner'): null {
-  apiKeyChecks.add(1, { outcome });
-  return null;
+  const found = liveKeyOf(ports, text);
+  if (typeof found === 'string') return null;
+  return { key: found.key, caller: callerOf(ports, found, request) };
 }
 
 /** The key loses a permission with its owner, and does not gain one with its owner. */
 const narrowed = (key: LiveApiKey, owned: ReadonlySet<string>): ReadonlySet<string> =>
   new Set(key.permissions.filter((permission) => owned.has(permission)));
 
-function userOf(
-  { access, revocations }: ApiKeyCallerPorts,
-  key: LiveApiKey,
-  userId: string,
-  request: RequestContext,
-): Caller | null {
-  // The revocation feed may know a new epoch before the directory does.
-  const epoch = Math.max(key.currentEpoch, revocations.userEpoch(userId) ?? 0);
-  if (key.isOwnerDisabled || key.ownerEpoch < epoch) return null;
+function callerOf({ access }: ApiKeyCallerPorts, { key, client }: LiveOwnedKey, request: RequestContext): Caller {
+  if (client !== null) {
+    const permissions = narrowed(key, new Set(client.credentialScopes));
+    const isVetted = client.origin === 'admin';
+    return { kind: 'client', clientId: client.clientId, permissions, by: 'api_key', isVetted, request };
+  }
   return {
     kind: 'user',
-    userId,
+    userId: key.userId as string,
     sessionId: null,
     clientId: FIRST_PARTY_CLIENT_ID,
     permissions: narrowed(key, access.permissionsOf(key.roles)),
@@ -64,12 +46,4 @@ function userOf(
     authTime: 0,
     request,
   };
-}
-
-function clientOf({ access }: ApiKeyCallerPorts, key: LiveApiKey, request: RequestContext): Caller | null {
-  const client = key.clientId === null ? undefined : access.client(key.clientId);
-  if (client === undefined || client.disabled || key.ownerEpoch < client.tokenEpoch) return null;
-  const permissions = narrowed(key, new Set(client.credentialScopes));
-  const isVetted = client.origin === 'admin';
-  return { kind: 'client', clientId: client.clientId, permissions, by: 'api_key', isVetted, request };
 }

@@ -33,10 +33,12 @@ function base62(bytes: Uint8Array, length: number): string {
   return text;
 }
 
+/** In numbers, because BigInts would be most of the cost of verifying a key. */
 function checksumOf(text: string): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc32(text));
-  return base62(bytes, CHECKSUM_CHARACTERS);
+  let checksum = '';
+  for (let value = crc32(text); checksum.length < CHECKSUM_CHARACTERS; value = Math.floor(value / 62))
+    checksum = DIGITS.charAt(value % 62) + checksum;
+  return checksum;
 }
 
 /** 256 random bits need no slow hash. The hash covers the id, so the hash of one row is useless in another. */

@@ -50,6 +50,8 @@ const clientOwnerLock = defineStatement(
   'apiKeyClientOwnerLock',
   `SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1 AND disabled IS NOT TRUE FOR NO KEY UPDATE`,
 );
+/** Primary key. */
+const rolesRead = defineStatement('apiKeyOwnerRolesRead', 'SELECT roles FROM users WHERE id = $1');
 /** Runs after the owner's lock, in its own statement, so that it sees what the lock waited for. By primary keys. */
 const loginRead = defineStatement(
   'apiKeyLoginRead',
@@ -185,6 +187,10 @@ export async function lockOwner(tx: Sql, { kind, id }: KeyOwner): Promise<number
   const [row] = await tx.query<{ epoch: number }>(kind === 'user' ? userOwnerLock : clientOwnerLock, [id]);
   return row?.epoch;
 }
+
+/** Roles of a user; none of a deleted one. */
+export const readRoles = async (sql: Sql, userId: string): Promise<readonly string[]> =>
+  (await sql.query<{ roles: string[] }>(rolesRead, [userId]))[0]?.roles ?? [];
 
 /** Whether the session and the token family of the caller's credential are still live; null means it has none. */
 export async function isSignInLive(

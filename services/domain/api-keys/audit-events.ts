@@ -21,3 +21,11 @@ export const apiKeyRevoked = defineAuditEvent({
   outcomes: ['ok'],
   meaning: 'An API key was revoked, or its owner was deleted. `reason` says why.',
 });
+
+export const apiKeysVerified = defineAuditEvent({
+  type: 'api_key.verifications',
+  durability: 'counted',
+  outcomes: ['counted'],
+  meaning:
+    'The number of API keys that one API process verified for other services in a minute, by result: by POST /v1/api-keys/verify and by introspection.',
+});

@@ -11,7 +11,10 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../access/errors.ts';
-import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
+import { clockWrong } from '../keys/errors.ts';
+import { revocationStateStale, stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeysStale, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
+import { KEY_REFUSALS } from './key-verdict-shapes.ts';
 
 const TAG = 'API keys';
 const instant = z.iso.datetime();
@@ -97,6 +100,43 @@ export const createApiKeyEndpoint = defineEndpoint({
     stepUpRequired,
     idempotencyKeyReused,
   ],
+});
+
+const claims = z.object({
+  iss: z.string(),
+  /** Audiences of these permissions: the installation, applications, or the one of the request. */
+  aud: z.array(z.string()),
+  /** The user or client that owns the key. */
+  sub: z.string(),
+  client_id: z.string(),
+  api_key_id: z.string(),
+  exp: z.int(),
+  scope: z.string(),
+  permissions: z.array(z.string()),
+});
+
+export const verifyApiKeyEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'POST',
+  path: '/v1/api-keys/verify',
+  operation: 'verifyApiKey',
+  summary: 'Verify an API key that your service was shown, sent in the body or, without a body, as Bearer header',
+  auth: 'public',
+  limit: 'validate',
+  /** With `audience` the permissions are those of the application or installation that has it; without, all. */
+  body: z.strictObject({
+    key: z.string().min(1).max(512),
+    audience: z.string().min(1).max(512).regex(NO_CONTROLS).optional(),
+  }),
+  bodyOptional: true,
+  responses: {
+    200: z.union([
+      z.object({ active: z.literal(true), claims }),
+      /** `invalid`: unknown, expired or revoked, or its owner is disabled or has ended all sessions. */
+      z.object({ active: z.literal(false), reason: z.enum(KEY_REFUSALS) }),
+    ]),
+  },
+  errors: [revocationStateStale, stateRewound, clockWrong, apiKeysStale],
 });
 
 export const listApiKeysEndpoint = defineEndpoint({

@@ -1,6 +1,5 @@
 import { createPublicKey } from 'node:crypto';
 import type { HasAccess } from '../access/access-directory.ts';
-import { assertHolds } from '../access/assert-holds.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
@@ -9,6 +8,7 @@ import { countLiveOrNew, insertApiKey, type KeyOwner, readApiKey } from './api-k
 import type { ApiKeyView } from './contract.ts';
 import { apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf } from './key-owner.ts';
+import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
 type PublicJwk = {
@@ -47,8 +47,13 @@ export async function createApiKey(
   caller: Caller,
 ): Promise<ApiKeyWithSecret> {
   assertNoKey(caller);
-  assertHolds(caller, input.permissions ?? []);
-  return create(ports, { ...ownerOf(caller), lock: ownerLocker(ports, caller) }, input, caller);
+  const isLive = ownerLocker(ports, caller);
+  const lock: LockOwner = async (tx, owner) => {
+    const epoch = await isLive(tx, owner);
+    await assertMayCarry(tx, ports, owner, input.permissions ?? [], caller);
+    return epoch;
+  };
+  return create(ports, { ...ownerOf(caller), lock }, input, caller);
 }
 
 /** The same for a named owner, by the system (an operator's command). */

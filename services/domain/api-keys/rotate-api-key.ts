@@ -1,5 +1,4 @@
 import type { HasAccess } from '../access/access-directory.ts';
-import { assertHolds } from '../access/assert-holds.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
@@ -8,6 +7,7 @@ import { type ApiKeyRow, readApiKey, rotateSecret } from './api-keys.store.ts';
 import type { ApiKeyWithSecret } from './create-api-key.ts';
 import { apiKeyOver, apiKeyUnknown } from './errors.ts';
 import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
+import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
 export type RotateApiKeyInput = {
@@ -36,7 +36,7 @@ export function rotateApiKey(
   const owner = ownerOf(caller);
   return rotate(ports, input, caller, ownerLocker(ports, caller), async (tx) => {
     const row = await ownKey(tx, owner, input.apiKeyId);
-    assertHolds(caller, row.permissions);
+    await assertMayCarry(tx, ports, owner, row.permissions, caller);
     return row;
   });
 }

@@ -257,7 +257,7 @@ export const introspectTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/introspect',
   operation: 'introspectToken',
-  summary: 'Introspect an access or refresh token (RFC 7662)',
+  summary: 'Introspect an access token, a refresh token or an API key (RFC 7662)',
   tag: OAUTH,
   auth: { accepts: ['client'], permission: 'tokens:introspect' },
   limit: 'validate',

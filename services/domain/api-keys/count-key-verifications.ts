@@ -1,0 +1,17 @@
+import { type CountSummary, createCountSummary } from '../audit/summarise-counts.ts';
+import type { Ports } from '../ports.ts';
+import { apiKeysVerified } from './audit-events.ts';
+import { KEY_REFUSALS } from './key-verdict-shapes.ts';
+
+export type KeyVerdict = 'active' | (typeof KEY_REFUSALS)[number];
+
+/** How many keys this copy has verified for other services since its start, by result. */
+export type KeyVerifications = Record<KeyVerdict, number>;
+export type HasKeyVerifications = { readonly keyVerifications: KeyVerifications };
+
+export const createKeyVerifications = (): KeyVerifications =>
+  Object.fromEntries(['active', ...KEY_REFUSALS].map((verdict) => [verdict, 0])) as KeyVerifications;
+
+/** Counts of verified keys, by result. */
+export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications): CountSummary =>
+  createCountSummary(ports, 'key-verification-summary', apiKeysVerified, ports.keyVerifications);

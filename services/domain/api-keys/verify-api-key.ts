@@ -1,0 +1,101 @@
+import { clientUnauthenticated } from '#services/platform/errors.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import type { Caller } from '../ports.ts';
+import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import type { HasApiKeyUses } from './api-key-uses.ts';
+import type { HasKeyVerifications, KeyVerdict } from './count-key-verifications.ts';
+import { keyPermissionsAt } from './key-permissions.ts';
+import { type LiveKeyPorts, liveKeyOf } from './live-key.ts';
+
+export type VerifyApiKeyPorts = LiveKeyPorts & HasTokenSettings & HasApiKeyUses & HasKeyVerifications;
+
+type Refused = Exclude<KeyVerdict, 'active'>;
+
+/** What is known about a live key, in the names of the claims of an access token. */
+type KeyClaims = {
+  readonly iss: string;
+  readonly aud: readonly string[];
+  /** The user or client that owns the key. */
+  readonly sub: string;
+  readonly client_id: string;
+  readonly api_key_id: string;
+  readonly exp: number;
+  /** The permissions, space separated. */
+  readonly scope: string;
+  readonly permissions: readonly string[];
+};
+
+/**
+ * The claims of a key at these audiences, or why it is refused. A service cannot check the signature of a request to
+ * another service, so a key that requires signed requests is refused: its secret alone is worth nothing.
+ * @param audiences undefined: the installation's, and those of applications at which the key has permissions
+ */
+function evaluate(
+  ports: VerifyApiKeyPorts,
+  text: string,
+  audiences: readonly string[] | undefined,
+): KeyClaims | Refused {
+  const { access, tokenSettings, apiKeyUses } = ports;
+  const found = liveKeyOf(ports, text);
+  if (typeof found === 'string') return found === 'malformed' ? 'malformed' : 'invalid';
+  const { key } = found;
+  if (key.publicKey !== null) return 'signature_required';
+  apiKeyUses.add(key.id);
+  const own = tokenSettings.audience;
+  const held = (audiences ?? [own, ...access.applications().map(({ audience }) => audience)])
+    .map((audience) => ({ audience, permissions: keyPermissionsAt(ports, found, audience) }))
+    .filter((each) => audiences !== undefined || each.audience === own || each.permissions.length > 0);
+  const permissions = held.flatMap((each) => each.permissions).sort();
+  return {
+    iss: tokenSettings.issuer,
+    aud: held.map(({ audience }) => audience),
+    sub: (key.userId ?? key.clientId) as string,
+    client_id: key.clientId ?? FIRST_PARTY_CLIENT_ID,
+    api_key_id: key.id,
+    exp: Math.floor(key.expiresAtMs / 1_000),
+    scope: permissions.join(' '),
+    permissions,
+  };
+}
+
+/** The installation's audience, or that of an application. */
+const hasAudience = ({ access, tokenSettings }: VerifyApiKeyPorts, audience: string): boolean =>
+  audience === tokenSettings.audience || access.application(audience) !== undefined;
+
+function counted(ports: VerifyApiKeyPorts, verdict: KeyClaims | Refused): KeyClaims | Refused {
+  ports.keyVerifications[typeof verdict === 'string' ? verdict : 'active'] += 1;
+  return verdict;
+}
+
+/**
+ * Returns the answer for a service that was shown a key, as JSON text in the form of a validated token. Reads memory only.
+ * With `audience`, the permissions are those at this audience; without, all that the key has.
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `api_keys_stale` (503).
+ */
+export function verifyApiKey(
+  ports: VerifyApiKeyPorts,
+  { key, audience }: { readonly key: string; readonly audience?: string | undefined },
+): string {
+  const isKnown = audience === undefined || hasAudience(ports, audience);
+  const audiences = audience === undefined ? undefined : [audience];
+  const verdict = counted(ports, isKnown ? evaluate(ports, key, audiences) : 'wrong_audience');
+  return JSON.stringify(
+    typeof verdict === 'string' ? { active: false, reason: verdict } : { active: true, claims: verdict },
+  );
+}
+
+/**
+ * Returns the answer of RFC 7662 for a key, as JSON text, to an authenticated client: with the permissions at the audience
+ * of the installation, and at those that are registered for the client by name, as for tokens.
+ * Throws `client_unauthenticated` (401), and as `verifyApiKey`.
+ */
+export function introspectApiKey(ports: VerifyApiKeyPorts, text: string, caller: Caller): string {
+  const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
+  // The client may have been disabled or deleted while its body was read, after its secret was checked.
+  if (client === undefined || client.disabled) throw clientUnauthenticated();
+  const audiences = [ports.tokenSettings.audience, ...client.audiences].filter((each) => hasAudience(ports, each));
+  const verdict = counted(ports, evaluate(ports, text, [...new Set(audiences)]));
+  return JSON.stringify(
+    typeof verdict === 'string' ? { active: false } : { active: true, token_type: 'Bearer', ...verdict },
+  );
+}
