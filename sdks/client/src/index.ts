@@ -31,9 +31,9 @@ export type ClientOptions = {
 export type CallOptions = {
   /** Replaces the Authorization header of the client. */
   readonly authorization?: string;
-  /** Default for operations that honour it: a random one, so that a repetition has no second effect. */
+  /** Default for operations that honour it: a random one, so that a repetition has no second effect. Others ignore it. */
   readonly idempotencyKey?: string;
-  /** Says that a POST without Idempotency-Key may be repeated after any retryable problem. */
+  /** Says that a POST or PATCH that honours no Idempotency-Key may be repeated after any retryable problem. */
   readonly repeatable?: boolean;
   readonly signal?: AbortSignal;
 };
@@ -76,6 +76,8 @@ type AnyInput = CallOptions & {
 
 const DEFAULTS = { retries: 3, maxWait: 10, timeout: 10 };
 const FIRST_WAIT_MS = 200;
+/** Methods with the same effect however often they are sent (RFC 9110 §9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'PUT', 'DELETE']);
 /** Problems of requests that had no effect. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set<ProblemCode>(['rate_limited', 'shutting_down', 'request_stale']);
 
@@ -83,6 +85,8 @@ function urlOf(base: string, template: string, { path = {}, query = {} }: AnyInp
   const filled = template.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = path[name];
     if (value === undefined || value === '') throw new TypeError(`${template}: ${name} is missing`);
+    // A URL parser removes such a segment, so the request would reach another operation (RFC 3986 §5.2.4).
+    if (value === '.' || value === '..') throw new TypeError(`${template}: ${name} cannot be ${value}`);
     return encodeURIComponent(value);
   });
   const url = new URL(base.replace(/\/+$/, '') + filled);
@@ -135,8 +139,8 @@ const backoffMs = (repetition: number): number => FIRST_WAIT_MS * 2 ** repetitio
 /**
  * Makes a client of the API. A response of the API is a result, also a refusal; only the absence of one throws.
  *
- * A request is repeated after a network error or a retryable problem when that is harmless: GET, PUT and DELETE, POSTs
- * with an Idempotency-Key, and any request that had no effect (`rate_limited`, `shutting_down`, `request_stale`).
+ * A request is repeated after a network error or a retryable problem when that is harmless: GET, PUT and DELETE, operations
+ * that honour an Idempotency-Key, and any request that had no effect (`rate_limited`, `shutting_down`, `request_stale`).
  * @throws TransportError where the API does not answer
  * @example const result = await api('POST /v1/tokens/validate', { body: { token } });
  */
@@ -170,7 +174,7 @@ export function createClient(options: ClientOptions): Client {
     const target = urlOf(url, template, input);
     // The same for every repetition.
     const key = input.idempotencyKey ?? (KEYED.has(name) ? crypto.randomUUID() : undefined);
-    const isHarmless = method !== 'POST' || key !== undefined || input.repeatable === true;
+    const isHarmless = IDEMPOTENT.has(method) || KEYED.has(name) || input.repeatable === true;
     for (let repetition = 0; ; repetition += 1) {
       const isLast = repetition >= retries;
       try {

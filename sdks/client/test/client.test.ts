@@ -85,9 +85,19 @@ describe('repetitions', () => {
     const keys = keyed.sent.map(({ headers }) => headers.get('idempotency-key'));
     expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
     expect(new Set(keys).size).toBe(1);
-    const own = clientOf([failed, active]);
-    await own.api('POST /v1/tokens/validate', { ...token, idempotencyKey: 'mine' });
+    const own = clientOf([failed, () => json({ key: 'k' }, 201)]);
+    await own.api('POST /v1/api-keys', { body: { name: 'n', permissions: [] } as never, idempotencyKey: 'mine' });
     expect(own.sent.map(({ headers }) => headers.get('idempotency-key'))).toEqual(['mine', 'mine']);
+  });
+
+  test('a key does not make an operation repeatable that ignores it, and a PATCH is not repeated', async () => {
+    const revoke = { body: { token: 't', reason: 'r' }, idempotencyKey: 'mine' };
+    const keyed = clientOf([lost, active]);
+    await expect(keyed.api('POST /v1/tokens/revoke', revoke)).rejects.toBeInstanceOf(TransportError);
+    expect(keyed.sent).toHaveLength(1);
+    const patched = clientOf([() => problem(500, 'internal_error'), () => json({})]);
+    await patched.api('PATCH /api/auth/user', { body: { name: 'Ada' } });
+    expect(patched.sent).toHaveLength(1);
   });
 
   test('a lost answer of a GET is repeated, an aborted call is not', async () => {
@@ -128,6 +138,9 @@ test('path, query, form and credentials are sent as the operation names them', a
   expect(sent[2]?.init.body).toBe('token=a%26b');
   expect(sent[0]?.headers.get('user-agent')).toBe('mine');
   await expect(api('GET /v1/tokens/{token_id}', { path: { token_id: '' } })).rejects.toThrow('token_id is missing');
+  for (const segment of ['.', '..'])
+    await expect(api('GET /v1/tokens/{token_id}', { path: { token_id: segment } })).rejects.toThrow('cannot be');
+  expect(sent).toHaveLength(3);
 });
 
 test('types say what an operation takes and returns, and which codes exist', async () => {
