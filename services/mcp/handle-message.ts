@@ -8,6 +8,12 @@ import type { McpCallContext, McpPorts } from './perform-call.ts';
 
 const LEVELS_MAX = 32;
 const BATCH_MAX = 10;
+/** The SDK never answers a request that its own batch cancels, and without sessions no other request can be cancelled. */
+const isCancellation = (message: unknown): boolean =>
+  typeof message === 'object' &&
+  message !== null &&
+  'method' in message &&
+  message.method === 'notifications/cancelled';
 /** Headers of the protocol; credentials stay here. */
 const PASSED_ON = /^(?:accept|content-type|mcp-[a-z-]+)$/;
 
@@ -34,7 +40,7 @@ export function createMessageHandler(
     );
     const context: McpCallContext = { caller, trace: request.trace };
     const response = await handler.fetch(new Request(ports.resource, { method: 'POST', headers }), {
-      parsedBody: body,
+      parsedBody: withoutCancellations(body),
       authInfo: {
         // The SDK gets no credential: the caller is authenticated.
         token: '',
@@ -62,6 +68,10 @@ function assertBounded(body: unknown): void {
     level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
   }
 }
+
+/** A batch of cancellations only is answered as notifications are. */
+const withoutCancellations = (body: unknown): unknown =>
+  Array.isArray(body) && !body.every(isCancellation) ? body.filter((message) => !isCancellation(message)) : body;
 
 /** Each further message of a batch (revision 2025-03-26) counts as a request. Throws `rate_limited` (429). */
 async function countMessages(

@@ -188,6 +188,16 @@ describe('hostile messages', () => {
     expect((await call(token, 'list_signing_keys')).status).toBe(200);
   });
 
+  test('that cancel themselves are answered, and hold no request open', async () => {
+    const token = await harness.tokenOf(['keys:read']);
+    const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } };
+    const tool = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'list_signing_keys', arguments: {} } };
+    const answered = harness.post([tool, cancel], { token });
+    const late = new Promise((resolve) => setTimeout(resolve, 10_000, 'no answer'));
+    expect(await Promise.race([answered, late])).toMatchObject({ status: 200 });
+    expect((await harness.post([cancel, cancel], { token })).status).toBe(202);
+  });
+
   test('with the names of built-in members as tools, and wrong types as arguments, are refused', async () => {
     const token = await harness.tokenOf(['keys:read', 'audit:read']);
     for (const name of ['constructor', '__proto__', 'toString', ''])
