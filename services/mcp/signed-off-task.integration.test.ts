@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
 import { createLogHarness } from '#testing/harness/log.ts';
-import { testCaller, userCaller } from '#testing/harness/ports.ts';
+import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
 import { sealEvents } from '../domain/audit/seal/seal-events.ts';
 import { createLogSigner } from '../domain/keys/log/log-keys.ts';
-import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
+import { advanceTasks, beginTask } from '../domain/operations/tasks/manage-tasks.ts';
+import type { Caller } from '../domain/ports.ts';
 import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
 import { readSignOff } from '../domain/signoff/read-signoff.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
@@ -36,10 +37,12 @@ const workerPorts = () => {
   const { log } = harness.owner;
   return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
 };
-const advance = async () => {
+const advance = async (ports = workerPorts()) => {
   await harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`);
-  await advanceTasks(workerPorts(), { signal: new AbortController().signal }, testCaller);
+  await advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
 };
+const stateOf = async (taskId: string): Promise<Json> =>
+  (await harness.rows('SELECT state, is_error, result FROM mcp_tasks WHERE id = $1', [taskId]))[0];
 const signOffOf = async (taskId: string) => {
   const [row] = await harness.rows('SELECT subject_id AS id FROM mcp_tasks WHERE id = $1', [taskId]);
   return readSignOff({ ...harness.owner, access: harness.api.ports.access }, row.id, testCaller);
@@ -52,6 +55,16 @@ async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', d
   const input = { signOffId: signOff.signoff_id, role, decision, argumentsSha256: signOff.arguments_sha256 };
   await decideSignOff({ ...harness.owner, stepUp }, input, caller);
 }
+const approve = async (taskId: string): Promise<void> => {
+  await decide(taskId, 'tech_lead', 'approve');
+  await decide(taskId, 'security_reviewer', 'approve');
+};
+/** A task that this caller began, by an MCP copy. */
+const beginAs = async (caller: Caller): Promise<string> => {
+  const ports = { ...workerPorts(), wakeTasks: () => {} };
+  await ports.access.load();
+  return (await beginTask(ports, { kind: 'rotate_signing_keys', input: {} }, caller)).id;
+};
 /** Seals every event, as the workers do. */
 async function seal(): Promise<void> {
   const log = await createLogHarness(harness.databaseUrl);
@@ -115,14 +128,88 @@ test('a denied call is not run, and its task says so', async () => {
   expect(await rotations()).toBe(before);
 });
 
-test('a cancelled task is not run, though people approve it later', async () => {
+test('a cancelled task is not run, and nobody can approve it any more', async () => {
   const before = await rotations();
   const { taskId } = await begin();
-  await ask('tasks/cancel', { taskId });
   await decide(taskId, 'tech_lead', 'approve');
-  await decide(taskId, 'security_reviewer', 'approve');
+  await ask('tasks/cancel', { taskId });
+  await expect(decide(taskId, 'security_reviewer', 'approve')).rejects.toMatchObject({ code: 'signoff_closed' });
+  expect(await signOffOf(taskId)).toMatchObject({ state: 'failed', failure: 'withdrawn' });
   await advance();
   expect([await rotations(), (await get(taskId)).status]).toEqual([before, 'cancelled']);
+});
+
+test('a task that is cancelled while a worker is about to run it is not run', async () => {
+  const before = await rotations();
+  const { taskId } = await begin();
+  await approve(taskId);
+  const ports = workerPorts();
+  const load = async () => {
+    await ask('tasks/cancel', { taskId });
+    await ports.access.load();
+  };
+  await advance({ ...ports, access: { ...ports.access, load } });
+  expect(await signOffOf(taskId)).toMatchObject({ state: 'failed', started_at: null });
+  expect([await rotations(), (await get(taskId)).status]).toEqual([before, 'cancelled']);
+});
+
+test('a task whose act runs cannot be cancelled, and a request that was withdrawn ends its task', async () => {
+  const running = await begin();
+  await approve(running.taskId);
+  const { signoff_id: id } = await signOffOf(running.taskId);
+  await harness.rows(`UPDATE signoffs SET state = 'running', started_at = now() WHERE id = $1`, [id]);
+  await ask('tasks/cancel', running);
+  expect((await get(running.taskId)).status).toBe('input_required');
+  await advance();
+  expect((await get(running.taskId)).status).toBe('working');
+
+  const { taskId } = await begin();
+  const withdrawn = `UPDATE signoffs SET state = 'failed', failure = 'withdrawn', finished_at = now() WHERE id = $1`;
+  await harness.rows(withdrawn, [(await signOffOf(taskId)).signoff_id]);
+  await advance();
+  expect((await get(taskId)).status).toBe('cancelled');
+});
+
+test('an agent that is killed while its act runs: its task fails with the reason', async () => {
+  const { client_id: agentId } = await harness.newClient(['keys:manage']);
+  const owner = await newPerson(harness.api, ['admin']);
+  await harness.rows(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
+    agentId,
+    owner.id,
+  ]);
+  const taskId = await beginAs(clientCaller(agentId));
+  await approve(taskId);
+  const { signoff_id: id } = await signOffOf(taskId);
+  await harness.rows(`UPDATE signoffs SET state = 'running', started_at = now() WHERE id = $1`, [id]);
+  await harness.rows('UPDATE agents SET killed_at = now() WHERE client_id = $1', [agentId]);
+  await advance();
+  expect(await stateOf(taskId)).toMatchObject({
+    state: 'completed',
+    is_error: true,
+    result: { code: 'signoff_failed', failure: 'agent_killed' },
+  });
+});
+
+describe('an approved act of a caller who may no longer ask for it is not run', () => {
+  test.each([
+    [
+      'a client that lost the permission',
+      `UPDATE oauth_clients SET "clientCredentialsScopes" = '{}' WHERE "clientId" = $1`,
+    ],
+    ['a user who lost the role', 'DELETE FROM user_roles WHERE user_id = $1'],
+    ['a user who was disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
+  ])('%s', async (who, statement) => {
+    const before = await rotations();
+    const { client_id: clientId } = await harness.newClient(['keys:manage']);
+    const person = await newPerson(harness.api, ['admin']);
+    const isClient = who.includes('client');
+    const taskId = await beginAs(isClient ? clientCaller(clientId) : userCaller(person.id, { clientId }));
+    await approve(taskId);
+    await harness.rows(statement, [isClient ? clientId : person.id]);
+    await advance();
+    expect(await stateOf(taskId)).toMatchObject({ is_error: true, result: { code: 'permission_missing' } });
+    expect(await rotations()).toBe(before);
+  });
 });
 
 test('an approved act of a client that was disabled meanwhile is not run', async () => {

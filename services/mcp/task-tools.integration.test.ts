@@ -90,6 +90,15 @@ test('a cancelled task and its report end, and stay so', async () => {
   await expect(harness.rows(`UPDATE mcp_tasks SET state = 'working' WHERE id = $1`, [taskId])).rejects.toThrow();
 });
 
+test('a task whose report ended just before its cancellation ends with the result', async () => {
+  const { taskId } = await begin();
+  await setReport(taskId, 'failed', 40);
+  await ask('tasks/cancel', { taskId });
+  await lookNow();
+  await advance();
+  expect(await get(taskId)).toMatchObject({ status: 'completed', result: { isError: true } });
+});
+
 test('a task of another caller is unknown, as one that does not exist', async () => {
   const { taskId } = await begin();
   const other = await harness.tokenOf(['compliance:read', 'compliance:manage']);

@@ -36,5 +36,5 @@ export const signOffFinished = defineAuditEvent({
   durability: 'durable',
   outcomes: ['done', 'failed'],
   meaning:
-    'An approved act ended, or a sign-off failed because its agent was killed. `approvals` lists who approved, in which role; `act_failure` says why it failed; the inclusion proof of this event is the receipt.',
+    'An approved act ended, or a sign-off failed because its agent was killed or its request was withdrawn. `approvals` lists who approved, in which role; `act_failure` says why it failed; the inclusion proof of this event is the receipt.',
 });

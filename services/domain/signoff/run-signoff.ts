@@ -18,7 +18,14 @@ import {
 } from './errors.ts';
 import { isRequester } from './requester.ts';
 import { approvalsOf, factsOf, signOffViewOf } from './signoff-view.ts';
-import { finishSignOffRow, lockSignOff, readSignOffRow, type SignOffRow, startSignOffRow } from './signoffs.store.ts';
+import {
+  finishSignOffRow,
+  lockSignOff,
+  readSignOffRow,
+  type SignOffRow,
+  startSignOffRow,
+  withdrawSignOffRow,
+} from './signoffs.store.ts';
 
 /** The share of compliance controls that pass, 0 to 100; null before the first check. */
 export type HasSecurityScore = { readonly readSecurityScore: () => Promise<number | null> };
@@ -26,6 +33,9 @@ export type HasSecurityScore = { readonly readSecurityScore: () => Promise<numbe
 export type RunSignOffPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasSecurityScore;
 
 export type StartInput = { readonly signOffId: string; readonly act: string; readonly arguments: unknown };
+
+/** `failure` of a sign-off that its requester took back. */
+export const WITHDRAWN = 'withdrawn';
 
 async function assertConditions(ports: RunSignOffPorts, row: SignOffRow): Promise<void> {
   const { minSecurityScore: least, noOpenIncident } = row;
@@ -124,6 +134,26 @@ export async function finishSignOff(
   signOffEvents.add(1, { event: outcome });
   return signOffViewOf(row);
 }
+
+/**
+ * Takes a request back, so that its act never starts, even if a process is about to start it. False if the act has
+ * started or the sign-off has ended. Throws `signoff_unknown` (404).
+ */
+export const withdrawSignOff = (
+  ports: Pick<Ports, 'transact'> & HasAccess,
+  signOffId: string,
+  caller: Caller,
+): Promise<boolean> =>
+  ports.transact(async (tx) => {
+    const locked = ownRow(ports, await lockSignOff(tx, signOffId), caller);
+    if (!(await withdrawSignOffRow(tx, signOffId))) return false;
+    await recordEvent(tx, caller, signOffFinished, {
+      outcome: 'failed',
+      target: { kind: 'signoff', id: signOffId },
+      detail: { ...factsOf(locked), approvals: approvalsOf(locked), act_failure: WITHDRAWN },
+    });
+    return true;
+  });
 
 /**
  * Starts an approved act, runs it with the approved arguments, and reports its end: at most once for a sign-off, however

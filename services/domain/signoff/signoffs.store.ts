@@ -97,6 +97,11 @@ const signOffFinish = defineStatement(
   `UPDATE signoffs SET state = $2, failure = $3, event_id = $4, finished_at = clock_timestamp()
    WHERE id = $1 AND state = 'running' RETURNING 1`,
 );
+const signOffWithdraw = defineStatement(
+  'signoffWithdraw',
+  `UPDATE signoffs SET state = 'failed', failure = 'withdrawn', finished_at = clock_timestamp()
+   WHERE id = $1 AND state IN ('pending', 'approved') AND expires_at > clock_timestamp() RETURNING 1`,
+);
 /** Place of the event in the sealed log, by index audit_events_event_id. */
 const eventPlace = defineStatement(
   'signoffEventPlace',
@@ -188,5 +193,8 @@ export const finishSignOffRow = async (
   id: string,
   end: { readonly state: 'done' | 'failed'; readonly failure: string | null; readonly eventId: string },
 ): Promise<boolean> => (await tx.query(signOffFinish, [id, end.state, end.failure, end.eventId])).length === 1;
+/** False if the act has started, or the sign-off has ended. */
+export const withdrawSignOffRow = async (tx: Sql, id: string): Promise<boolean> =>
+  (await tx.query(signOffWithdraw, [id])).length === 1;
 export const readEventPlace = async (sql: Sql, eventId: string): Promise<number | undefined> =>
   (await sql.query<{ seq: number }>(eventPlace, [eventId]))[0]?.seq;

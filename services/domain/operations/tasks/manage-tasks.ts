@@ -1,4 +1,3 @@
-import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { Enqueue, Job } from '#services/platform/define/job.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { requestReportEndpoint } from '../../compliance/contract.ts';
@@ -7,7 +6,7 @@ import type { Caller, Ports } from '../../ports.ts';
 import { taskUnknown } from '../errors.ts';
 import { reportTask } from './report-task.ts';
 import { type RotateBeginPorts, type RotatePorts, rotateKeysTask } from './signed-off-task.ts';
-import { ownerCaller } from './task-kind.ts';
+import { ownerCaller, permissionOf } from './task-kind.ts';
 import {
   changeTask,
   insertTask,
@@ -74,11 +73,11 @@ export async function readTask({ sql }: Pick<Ports, 'sql'>, id: string, caller: 
   return row;
 }
 
-/** Gives a task up. One that ended stays as it is. Throws `task_unknown` (404). */
+/** Gives a task up. One that ended stays as it is, and one whose act runs goes on. Throws `task_unknown` (404). */
 export async function cancelTask(ports: TaskPorts, id: string, caller: Caller): Promise<TaskRow> {
   const row = await readTask(ports, id, caller);
   if (row.state === 'completed' || row.state === 'cancelled') return row;
-  await kinds[row.kind as TaskKindName].cancel(ports, row, caller);
+  if (!(await kinds[row.kind as TaskKindName].cancel(ports, row, caller))) return row;
   const change = { state: 'cancelled', message: 'The caller cancelled the task.' } as const;
   return (await changeTask(ports.sql, id, change)) ?? readTask(ports, id, caller);
 }
@@ -119,11 +118,6 @@ async function advanceOne(ports: LookPorts, task: TaskRow, caller: Caller): Prom
 
 /** The permission, and scope, that beginning a task of this kind needs. */
 export const permissionOfTask: Readonly<Record<TaskKindName, string>> = {
-  compliance_report: permissionOf(requestReportEndpoint.auth),
-  rotate_signing_keys: permissionOf(rotateKeysEndpoint.auth),
+  compliance_report: permissionOf(requestReportEndpoint),
+  rotate_signing_keys: permissionOf(rotateKeysEndpoint),
 };
-
-function permissionOf(auth: Endpoint['auth']): string {
-  if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
-  return auth.permission;
-}

@@ -24,9 +24,10 @@ export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports
   cancel: async (ports, { subjectId }, caller) => {
     try {
       await cancelReport(ports, { reportId: subjectId, reason: 'mcp_task_cancelled' }, caller);
+      return true;
     } catch (err) {
-      // It ended meanwhile: the next look finds the result.
       if (!isAppError(err) || err.code !== 'report_ended') throw err;
+      return false;
     }
   },
 };

@@ -1,15 +1,20 @@
+import { isAppError } from '#services/platform/define/error.ts';
 import type { HasAccess } from '../../access/access-directory.ts';
 import { readSecurityScore } from '../../compliance/read-security-score.ts';
 import type { AsymmetricAlgorithm } from '../../keys/algorithm-shapes.ts';
+import { rotateKeysEndpoint } from '../../keys/contract.ts';
 import { type HasKeysChanged, rotateSigningKeys } from '../../keys/rotate-signing-keys.ts';
 import type { Caller, Ports } from '../../ports.ts';
+import type { ReceiptView } from '../../signoff/contract.ts';
+import { signOffUnfinished } from '../../signoff/errors.ts';
 import { readReceipt, readSignOff } from '../../signoff/read-signoff.ts';
 import { requestSignOff } from '../../signoff/request-signoff.ts';
-import { runSignedOff } from '../../signoff/run-signoff.ts';
-import type { TaskKind } from './task-kind.ts';
-import type { TaskChange, TaskRow } from './tasks.store.ts';
+import { runSignedOff, WITHDRAWN, withdrawSignOff } from '../../signoff/run-signoff.ts';
+import { permissionOf, type TaskKind } from './task-kind.ts';
+import { holdsPermission, type TaskChange, type TaskRow } from './tasks.store.ts';
 
 const ACT = 'keys.rotate';
+const PERMISSION = permissionOf(rotateKeysEndpoint);
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
 const LOOK_SECONDS = 2;
 
@@ -48,9 +53,11 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
         return { state: 'working', message: 'The act is running.', afterSeconds: LOOK_SECONDS };
       case 'done':
       case 'failed': {
-        // A sign-off that failed before it started has no receipt: its agent was killed.
-        if (signOff.started_at === null) return refused('signoff_failed', task, { failure: signOff.failure });
-        const receipt = await readReceipt(ports, task.subjectId, caller);
+        const receipt = await receiptOf(ports, task, caller);
+        if (receipt === null)
+          return signOff.failure === WITHDRAWN
+            ? { state: 'cancelled', message: 'The caller cancelled the task.' }
+            : refused('signoff_failed', task, { failure: signOff.failure });
         const isError = signOff.state === 'failed';
         const message = isError ? 'The act failed.' : 'The act was run.';
         const failure = isError ? { failure: signOff.failure } : {};
@@ -60,14 +67,35 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
         return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
     }
   },
-  // The approval may still be given; nothing runs for it, because nothing looks at a task that ended.
-  cancel: async () => {},
+  // A worker may be about to run it, so the sign-off itself is withdrawn.
+  cancel: (ports, { subjectId }, caller) => withdrawSignOff(ports, subjectId, caller),
 };
 
-async function run(ports: RotatePorts, task: TaskRow, caller: Caller): Promise<TaskChange> {
+/** Null for a sign-off whose end nothing reported: its agent was killed, or its request withdrawn. */
+async function receiptOf(ports: RotatePorts, { subjectId }: TaskRow, caller: Caller): Promise<ReceiptView | null> {
+  try {
+    return await readReceipt(ports, subjectId, caller);
+  } catch (err) {
+    if (isAppError(err) && err.definition === signOffUnfinished.definition) return null;
+    throw err;
+  }
+}
+
+/** Why the act must not run for its caller any more, although people approved it. */
+async function whyNot(ports: RotatePorts, { callerKind, callerId, clientId }: TaskRow): Promise<string | null> {
   await ports.access.load();
-  const client = ports.access.client(task.clientId);
-  if (client === undefined || client.disabled) return refused('client_disabled', task);
+  const client = ports.access.client(clientId);
+  if (client === undefined || client.disabled) return 'client_disabled';
+  const isHeld =
+    callerKind === 'client'
+      ? client.credentialScopes.includes(PERMISSION)
+      : await holdsPermission(ports.sql, callerId, PERMISSION);
+  return isHeld ? null : 'permission_missing';
+}
+
+async function run(ports: RotatePorts, task: TaskRow, caller: Caller): Promise<TaskChange> {
+  const reason = await whyNot(ports, task);
+  if (reason !== null) return refused(reason, task);
   const { result } = await runSignedOff(
     { ...ports, readSecurityScore: () => readSecurityScore(ports) },
     { signOffId: task.subjectId, act: ACT, arguments: task.arguments },

@@ -1,3 +1,4 @@
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { Caller } from '../../ports.ts';
 import type { TaskChange, TaskRow, TaskState } from './tasks.store.ts';
 
@@ -11,9 +12,15 @@ export type TaskKind<BeginPorts, AdvancePorts> = {
   ): Promise<{ readonly subjectId: string; readonly state: TaskState; readonly message: string }>;
   /** What became of it. Called again and again until it ended, also after a restart, so it must be safe to repeat. */
   advance(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<TaskChange>;
-  /** Gives it up, if that is still possible. */
-  cancel(ports: BeginPorts, task: TaskRow, caller: Caller): Promise<void>;
+  /** Gives it up. False if that is no longer possible: then the next look finds how it ended. */
+  cancel(ports: BeginPorts, task: TaskRow, caller: Caller): Promise<boolean>;
 };
+
+/** The permission of the endpoint that does the same. */
+export function permissionOf({ auth }: Pick<Endpoint, 'auth'>): string {
+  if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
+  return auth.permission;
+}
 
 /** The caller that began a task, as a worker acts for it: with no permission of its own. */
 export function ownerCaller({ callerKind, callerId, clientId }: TaskRow, { request }: Caller): Caller {

@@ -65,6 +65,12 @@ const mcpTasksPurge = defineStatement(
      SELECT id FROM mcp_tasks WHERE created_at < now() - make_interval(secs => $1) ORDER BY created_at LIMIT 1000)`,
 );
 
+// By the primary keys of the user, the user's roles and their permissions.
+const mcpTaskPermissionHeld = defineStatement(
+  'mcpTaskPermissionHeld',
+  `SELECT 1 FROM users WHERE id = $1 AND "disabledAt" IS NULL AND $2 = ANY (user_permissions(id))`,
+);
+
 export async function insertTask(
   sql: Sql,
   task: {
@@ -98,6 +104,10 @@ export async function changeTask(sql: Sql, id: string, change: TaskChange): Prom
   const [row] = await sql.query<TaskRow>(mcpTaskChange, [id, state, message, stored, isError, afterSeconds]);
   return row;
 }
+
+/** Whether the user is enabled and has the permission now. */
+export const holdsPermission = async (sql: Sql, userId: string, permission: string): Promise<boolean> =>
+  (await sql.query(mcpTaskPermissionHeld, [userId, permission])).length === 1;
 
 export const lookSoon = (sql: Sql, id: string): Promise<unknown> => sql.query(mcpTaskLook, [id]);
 
