@@ -63,10 +63,11 @@ function changesBetween(
   before: ApplicationView | undefined,
   after: ApplicationView,
 ): Omit<ApplicationChanges, 'users'> {
-  const rolesBefore = before?.roles ?? {};
-  const names = difference(Object.keys(rolesBefore), Object.keys(after.roles));
+  // A map: a role may have the name of a member that every object has.
+  const rolesBefore = new Map(Object.entries(before?.roles ?? {}));
+  const names = difference([...rolesBefore.keys()], Object.keys(after.roles));
   const changed = Object.entries(after.roles).flatMap(([role, permissions]) => {
-    const { added, removed } = difference(rolesBefore[role] ?? [], permissions);
+    const { added, removed } = difference(rolesBefore.get(role) ?? [], permissions);
     return added.length + removed.length === 0 ? [] : [{ role, added, removed }];
   });
   return {
