@@ -75,15 +75,19 @@ const isOfApplication = ({ access }: HasRights, scope: string): boolean =>
 export const permissionsAmong = (ports: HasRights, scopes: readonly string[]): string[] =>
   scopes.filter((scope) => ports.access.permissions().has(scope) || isOfApplication(ports, scope));
 
+/** The form of every permission of an application. */
+export const PERMISSION = /^[a-z][a-z_]*:[a-z][a-z_]*$/;
+
 /**
  * What a caller must hold to hand on these scopes: each of the installation's permissions among them, and for those of
- * applications the permission to manage applications.
+ * applications the permission to manage applications. The same for a scope that an application may declare later: the
+ * client would then have the permission without anybody having granted it.
  */
-export const heldToHandOn = (ports: HasRights, scopes: readonly string[]): string[] => [
-  ...new Set(
-    permissionsAmong(ports, scopes).map((scope) => (isOfApplication(ports, scope) ? APPLICATIONS_MANAGE : scope)),
-  ),
-];
+export const heldToHandOn = ({ access }: HasRights, scopes: readonly string[]): string[] => {
+  const own = access.permissions();
+  const handedOn = scopes.filter((scope) => own.has(scope) || PERMISSION.test(scope));
+  return [...new Set(handedOn.map((scope) => (own.has(scope) ? scope : APPLICATIONS_MANAGE)))];
+};
 
 /** The same for roles, of which `permissions` are the installation's. */
 export const heldToGrant = (roles: readonly string[], permissions: readonly string[]): string[] => [

@@ -79,6 +79,11 @@ describe('names', () => {
     ],
     ['the audience of another', { audience: 'https://wiki.test' }, ['audience belongs to the application wiki']],
     [
+      'the audience that stands for any',
+      { audience: '*' },
+      ['audience * stands for any audience; an application needs one of its own'],
+    ],
+    [
       'an audience with a space',
       { audience: 'my notes' },
       ['audience must be an address or a name of 1 to 512 printable characters without spaces'],

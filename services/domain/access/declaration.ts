@@ -1,4 +1,4 @@
-import { applicationRole } from './application-rights.ts';
+import { applicationRole, PERMISSION } from './application-rights.ts';
 
 /** What an application declares: the members of its permission file. */
 export type Declaration = {
@@ -30,8 +30,10 @@ const PROBLEMS_SHOWN = 20;
 
 const APPLICATION = /^[a-z][a-z0-9-]{0,29}$/;
 const ROLE = /^[a-z][a-z0-9_-]{0,31}$/;
-const PERMISSION = /^[a-z][a-z_]*:[a-z][a-z_]*$/;
 const AUDIENCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
+
+/** In the audiences of a client: any audience. */
+const ANY_AUDIENCE = '*';
 
 /** Names that the installation keeps for itself, besides the nouns of its permissions. */
 const RESERVED = new Set(['admin', 'auth', 'mcp', 'oauth', 'openid', 'platform', 'sallyport', 'scim', 'system']);
@@ -94,6 +96,8 @@ function* headProblems({ application, audience }: Declaration, around: Surroundi
   const owner = around.audiencesTaken.get(audience);
   if (!AUDIENCE.test(audience))
     yield { at: 'audience', why: 'must be an address or a name of 1 to 512 printable characters without spaces' };
+  else if (audience === ANY_AUDIENCE)
+    yield { at: 'audience', why: `${ANY_AUDIENCE} stands for any audience; an application needs one of its own` };
   else if (around.ownAudiences.includes(audience))
     yield { at: 'audience', why: 'is the audience of the installation; an application needs one of its own' };
   else if (owner !== undefined) yield { at: 'audience', why: `belongs to the application ${owner}` };

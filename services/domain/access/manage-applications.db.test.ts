@@ -176,6 +176,25 @@ describe('declaring an application', () => {
   });
 });
 
+test('a role may have the name of a member that every object has', async () => {
+  const { changes } = await declare({ roles: { constructor: ['notes:read'] } });
+  expect(changes.roles).toEqual({
+    added: ['constructor'],
+    removed: [],
+    changed: [{ role: 'constructor', added: ['notes:read'], removed: [] }],
+  });
+  expect(hasChanges((await declare({ roles: { constructor: ['notes:read'] } })).changes)).toBe(false);
+});
+
+test('a client cannot be given a permission before an application declares it', async () => {
+  const manager = clientCaller('c', ['clients:manage']);
+  const asked = { name: 'x', grantTypes: ['client_credentials'], audiences: [NOTES], redirectUris: [], reason };
+  const early = (credentialScopes: string[]) => registerClient(harness, { ...asked, credentialScopes }, manager);
+  await expect(early(['notes:write'])).rejects.toMatchObject({ code: 'rights_exceeded' });
+  // A scope in another form is never a permission.
+  expect((await early(['notes.write'])).credential_scopes).toEqual(['notes.write']);
+});
+
 test('deleting an application ends its rights; an unknown one is not found', async () => {
   await declare();
   const client = await harness.newClient({ credentialScopes: ['notes:read'], audiences: [NOTES] });
