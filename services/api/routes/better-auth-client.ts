@@ -94,7 +94,9 @@ export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): voi
       return answer(200, factor, { 'set-cookie': challengeCookie(deps, 'second_factor', factor.challenge) });
     }
   });
-  bind(routes, signOutAliasEndpoint, async (_input, caller) => {
+  bind(routes, signOutAliasEndpoint, async (_input, caller, { headers }) => {
+    // A form of another site comes without the session cookie, but its answer would still make the browser forget it.
+    assertOwnPage(deps, headers);
     if (caller.kind === 'user') await signOut(deps, {}, caller);
     return answer(200, { success: true }, { 'set-cookie': clearedCookies(deps) });
   });

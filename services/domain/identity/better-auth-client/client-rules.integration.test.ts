@@ -73,6 +73,13 @@ describe('a session that the client names', () => {
       expectProblem(await post(path, {}, user.cookie, 'https://evil.example'), 403, 'origin_refused');
     expect(await sessionOf(user.cookie)).not.toBeNull();
   });
+
+  test('is not forgotten by the browser because a page of another site sends a form, which comes without the cookie', async () => {
+    for (const path of ['sign-out', 'signout', 'revoke-sessions']) {
+      const { status, headers } = await call('POST', path, { form: '', headers: { origin: 'https://evil.example' } });
+      expect([path, status < 400, headers.getSetCookie()]).toEqual([path, false, []]);
+    }
+  });
 });
 
 describe('a second factor', () => {
