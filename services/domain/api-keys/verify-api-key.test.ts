@@ -117,6 +117,7 @@ describe('a service that was shown a key', () => {
   test('is told of a malformed key, and of an audience that nobody has', () => {
     expect(JSON.parse(verifyApiKey(ports, { key: 'sp_ak_x' }))).toEqual({ active: false, reason: 'malformed' });
     expect(verified('https://elsewhere.test')).toEqual({ active: false, reason: 'wrong_audience' });
+    expect(used).toEqual([]);
     expect(ports.keyVerifications).toEqual({
       active: 0,
       malformed: 1,
@@ -124,6 +125,15 @@ describe('a service that was shown a key', () => {
       signature_required: 0,
       wrong_audience: 1,
     });
+  });
+
+  test('learns which applications there are only with a live key', () => {
+    state.key = null;
+    const answers = [NOTES, 'https://elsewhere.test'].map((audience) => verified(audience));
+    expect(answers).toEqual([
+      { active: false, reason: 'invalid' },
+      { active: false, reason: 'invalid' },
+    ]);
   });
 
   test('is told nothing by a copy whose keys may be outdated', async () => {

@@ -25,6 +25,10 @@ type KeyClaims = {
   readonly permissions: readonly string[];
 };
 
+/** The installation's audience, or that of an application. */
+const hasAudience = ({ access, tokenSettings }: VerifyApiKeyPorts, audience: string): boolean =>
+  audience === tokenSettings.audience || access.application(audience) !== undefined;
+
 /**
  * The claims of a key at these audiences, or why it is refused. A service cannot check the signature of a request to
  * another service, so a key that requires signed requests is refused: its secret alone is worth nothing.
@@ -40,6 +44,8 @@ function evaluate(
   if (typeof found === 'string') return found === 'malformed' ? 'malformed' : 'invalid';
   const { key } = found;
   if (key.publicKey !== null) return 'signature_required';
+  // After the key: without one, a caller does not learn which applications there are.
+  if (audiences?.some((audience) => !hasAudience(ports, audience))) return 'wrong_audience';
   apiKeyUses.add(key.id);
   const own = tokenSettings.audience;
   const held = (audiences ?? [own, ...access.applications().map(({ audience }) => audience)])
@@ -58,10 +64,6 @@ function evaluate(
   };
 }
 
-/** The installation's audience, or that of an application. */
-const hasAudience = ({ access, tokenSettings }: VerifyApiKeyPorts, audience: string): boolean =>
-  audience === tokenSettings.audience || access.application(audience) !== undefined;
-
 function counted(ports: VerifyApiKeyPorts, verdict: KeyClaims | Refused): KeyClaims | Refused {
   ports.keyVerifications[typeof verdict === 'string' ? verdict : 'active'] += 1;
   return verdict;
@@ -76,9 +78,7 @@ export function verifyApiKey(
   ports: VerifyApiKeyPorts,
   { key, audience }: { readonly key: string; readonly audience?: string | undefined },
 ): string {
-  const isKnown = audience === undefined || hasAudience(ports, audience);
-  const audiences = audience === undefined ? undefined : [audience];
-  const verdict = counted(ports, isKnown ? evaluate(ports, key, audiences) : 'wrong_audience');
+  const verdict = counted(ports, evaluate(ports, key, audience === undefined ? undefined : [audience]));
   return JSON.stringify(
     typeof verdict === 'string' ? { active: false, reason: verdict } : { active: true, claims: verdict },
   );
