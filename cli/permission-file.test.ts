@@ -70,9 +70,18 @@ test.each<[string, string, string]>([
   ],
   ['with a role listed twice', `${NOTES}  editor: []\n`, 'permissions.yaml:6: Map keys must be unique'],
   ['with an alias', 'application: &a notes\naudience: *a\npermissions: []\n', 'permissions.yaml has an alias'],
+  ['with a role that objects reserve', `${NOTES}  __proto__: []\n`, 'permissions.yaml:6: roles/__proto__ is no name'],
+  ['with lists in lists', `permissions: ${'['.repeat(20_000)}`, 'permissions.yaml nests lists too deeply'],
+  ['with lists in lists, line by line', '- '.repeat(20_000), 'permissions.yaml nests lists too deeply'],
+  ['with mappings in mappings', '{a: '.repeat(20_000), 'permissions.yaml nests lists too deeply'],
+  ['that is indented far', `roles:\n${' '.repeat(5_000)}- x`, 'permissions.yaml nests lists too deeply'],
   ['that is too large', `# ${'x'.repeat(1_048_576)}`, 'permissions.yaml is larger than 1 MB'],
 ])('a file %s is refused with its line', (_what, text, expected) => {
   expect(refusal(() => read(text))).toContain(expected);
+});
+
+test('a refusal does not repeat characters that a terminal obeys', () => {
+  expect(refusal(() => read('roles:\n  "\\e]0;x\\a": 1\n'))).toContain('roles/\ufffd]0;x\ufffd');
 });
 
 test('a file that cannot be read is named', () => {

@@ -16,8 +16,13 @@ export type PermissionFile = {
   readonly refused: (problems: readonly Problem[]) => CommandError;
 };
 
+/** A name in the file may have characters that a terminal obeys. */
 const refusedFile = (name: string, messages: readonly string[]): CommandError =>
-  new CommandError(exitCodes.usage, messages.join('\n'), `correct ${name}; nothing was changed`);
+  new CommandError(
+    exitCodes.usage,
+    messages.map((message) => message.replaceAll(/\p{Cc}/gu, '\ufffd')).join('\n'),
+    `correct ${name}; nothing was changed`,
+  );
 
 /** The line of a place in the file, or of the nearest member around it. */
 function lineOf({ document, lines }: Lines, path: readonly (string | number)[]): number {
@@ -44,6 +49,21 @@ function readText(name: string): string {
   throw refusedFile(name, [`${name} is larger than 1 MB`]);
 }
 
+/** The deepest part of a declaration is at level 3. */
+const DEEPEST = 20;
+const DEEP_BLOCK = new RegExp(`^ {200}|(?:[-?:][ \\t]+){${DEEPEST}}`, 'm');
+
+/** Whether lists are nested so deeply that the parser could end the process. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (const character of text) {
+    if (character === '[' || character === '{') depth += 1;
+    else if (character === ']' || character === '}') depth -= 1;
+    if (depth > DEEPEST) return true;
+  }
+  return DEEP_BLOCK.test(text);
+}
+
 /** An alias is refused: a file of a kilobyte could stand for gigabytes. */
 function readValue({ name, document }: Lines): unknown {
   try {
@@ -59,7 +79,9 @@ function readValue({ name, document }: Lines): unknown {
  */
 export function readPermissionFile(name: string): PermissionFile {
   const lines = new LineCounter();
-  const document = parseDocument(readText(name), { lineCounter: lines, prettyErrors: false });
+  const text = readText(name);
+  if (isDeep(text)) throw refusedFile(name, [`${name} nests lists too deeply`]);
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0)
     throw refusedFile(
       name,
@@ -73,8 +95,14 @@ export function readPermissionFile(name: string): PermissionFile {
       name,
       problems.map((problem) => told(file, problem)),
     );
-  const read = declarationShape.safeParse(readValue(file));
-  if (read.success) return { declaration: read.data, refused };
+  const value = readValue(file);
+  const read = declarationShape.safeParse(value);
+  if (read.success) {
+    // The shape leaves this member out; the rules name every other wrong role.
+    if (Object.hasOwn((value as { readonly roles?: object }).roles ?? {}, '__proto__'))
+      throw refused([{ at: 'roles/__proto__', why: 'is no name of a role' }]);
+    return { declaration: read.data, refused };
+  }
   const issues = read.error.issues.slice(0, PROBLEMS_SHOWN);
   throw refused(issues.map(({ path, message }) => ({ at: path.join('/'), why: message })));
 }
