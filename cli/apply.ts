@@ -10,10 +10,10 @@ import { systemCaller } from './database-ports.ts';
 import { readPermissionFile } from './permission-file.ts';
 
 const caller = systemCaller('sallyport apply');
-/** The audiences of the installation that this command knows; the API also keeps its own address from applications. */
+/** The audiences of the installation that are set; the API also keeps the address it listens on from applications. */
 function ownAudiences(): string[] {
-  const { audience, issuer } = loadConfig(process.env).tokens;
-  return [audience, issuer].filter((each) => each !== undefined);
+  const { tokens, server, mcp } = loadConfig(process.env);
+  return [tokens.audience, tokens.issuer, server.publicUrl, mcp.url].filter((each) => each !== undefined);
 }
 
 const signed = ({ added, removed }: { readonly added: readonly string[]; readonly removed: readonly string[] }) => [
