@@ -82,6 +82,7 @@ export function createServer(
     isDevelopment: config.server.profile === 'development',
     keepsMails: config.mail.smtpUrl === undefined,
     dataDir: resolve(config.server.dataDir),
+    publicUrl: config.server.publicUrl,
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);

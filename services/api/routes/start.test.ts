@@ -32,6 +32,7 @@ function open(changes: Partial<StartRoutesDeps> = {}, isFresh = true) {
     isDevelopment: true,
     keepsMails: true,
     dataDir,
+    publicUrl: undefined,
     ...changes,
   });
   return (path: string, headers: Record<string, string> = html) => served.ask('GET', path, { headers });
@@ -52,12 +53,19 @@ test.each([
   ['outside of development', { isDevelopment: false }, html],
   ['through a proxy', {}, { ...html, 'x-forwarded-for': '10.0.0.7' }],
   ['at a name of another site', {}, { ...html, host: 'evil.test' }],
+  ['to a script of another origin, listed or not,', {}, { ...html, origin: 'http://localhost:5173' }],
+  ['behind a proxy that does not say so', { publicUrl: 'https://auth.example.com' }, html],
 ])('%s there is a start page without the demo login, and no mails', async (_name, changes, headers) => {
   const ask = open(changes);
   const start = await ask('/', headers);
   expect([start.status, /demo|dev\/mail|<code>redis/.test(start.text)]).toEqual([200, false]);
   for (const path of ['/dev/mail', '/dev/mail/1.eml'])
     expect([path, (await ask(path, headers)).status]).toEqual([path, 404]);
+});
+
+test('a public address that names this machine hides nothing', async () => {
+  for (const publicUrl of ['http://localhost:3000', 'http://[::1]:3000/auth'])
+    expect((await open({ publicUrl })('/dev/mail')).status).toBe(200);
 });
 
 test('with an SMTP server there are no mails to show', async () => {

@@ -12,13 +12,15 @@ import { listMailFiles, mailFolderOf, readMailFile } from '#services/platform/ma
 import { bind, type RouteContext } from '../bind.ts';
 import { showPage, wantsPage } from '../pages/browser-form.ts';
 import { devMailPage, devMailsPage, startPage } from '../pages/start-pages.ts';
-import { isSameMachine } from '../requests/same-machine.ts';
+import { isLocalAddress, isSameMachine } from '../requests/same-machine.ts';
 
 export type StartRoutesDeps = ReadinessSources & {
   readonly isDevelopment: boolean;
   /** Whether mails are written to files. */
   readonly keepsMails: boolean;
   readonly dataDir: string;
+  /** As set; undefined for the address that the API listens on. */
+  readonly publicUrl: string | undefined;
 };
 
 /** Newest mails in the list. */
@@ -26,7 +28,9 @@ const LISTED = 50;
 
 /** The start page, and in development the mails that were not sent. */
 export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
-  const { isDevelopment, keepsMails, dataDir } = deps;
+  const { keepsMails, dataDir } = deps;
+  // An installation with a public address has a proxy, which may forward requests as if they were its own.
+  const isDevelopment = deps.isDevelopment && (deps.publicUrl === undefined || isLocalAddress(deps.publicUrl));
   const folder = mailFolderOf(dataDir);
   const isDeveloper = (request: FastifyRequest): boolean => isDevelopment && isSameMachine(request);
   /** Mails contain codes that open accounts: in production, and for another machine, there is no such page. */
