@@ -63,7 +63,7 @@ export const unlockLetter = ({ url, code, lifeSeconds }: Coded, about: Words): L
 export const lockedWords = (url: string): Words => ({
   subject: 'Entsperren Sie Ihr Konto',
   paragraphs: [
-    `Ihr Konto bei ${url} wurde nach zu vielen falschen Passwörtern für eine Weile gesperrt, und jemand, wahrscheinlich Sie, hat darum gebeten, es zu entsperren.`,
+    `Ihr Konto bei ${url} wurde nach zu vielen falschen Passwörtern für eine Weile gesperrt. Diese Mail wurde angefordert, um es zu entsperren.`,
     'Wenn Sie das nicht waren, versucht vielleicht jemand, Ihr Passwort zu erraten: Folgen Sie dem Link nicht, und wählen Sie ein stärkeres Passwort.',
   ],
 });

@@ -65,7 +65,7 @@ export const unlockLetter = ({ url, code, lifeSeconds }: Coded, about: Words): L
 export const lockedWords = (url: string): Words => ({
   subject: 'Unlock your account',
   paragraphs: [
-    `Your account at ${url} was locked for a while after too many wrong passwords, and someone, most likely you, asked to unlock it.`,
+    `Your account at ${url} was locked for a while after too many wrong passwords. This mail was requested to unlock it.`,
     'If this was not you, someone may be guessing your password: do not follow the link, and choose a stronger password.',
   ],
 });
