@@ -1,4 +1,6 @@
+import type { Asker } from '#services/domain/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
+import { askerLine } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, newPasswordField, type Said, strong } from './fields.ts';
 import type { Page } from './form-page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
@@ -13,17 +15,20 @@ type SignUpPage = {
   readonly email: string;
   /** The sign-in page that goes on to the same place. */
   readonly signInPath: string;
+  /** The application that sent the user here, if any. */
+  readonly asker?: Asker | null;
   readonly problem?: Said | undefined;
 };
 
 export const signUpPage =
-  ({ formToken, next, name, email, signInPath, problem }: SignUpPage): Page =>
+  ({ formToken, next, name, email, signInPath, asker, problem }: SignUpPage): Page =>
   (look) => {
     const { texts } = look.language;
     return {
       title: texts.createAccountTitle,
       inlineScript: PAGE_SCRIPT,
-      body: html`${alertOf(problem, look)}
+      loadsOwnImages: asker?.logoPath != null,
+      body: html`${alertOf(problem, look)}${askerLine(asker, texts)}
 <form method="post" action="/signup">${hidden('form_token', formToken)}${hidden('next', next)}
 <label for="name">${texts.nameOptional}</label><input id="name" name="name" autocomplete="name" maxlength="128" dir="auto" value="${name}">
 ${emailField(texts, email)}${newPasswordField(texts, texts.password)}

@@ -32,6 +32,7 @@ describe('a user without an account or a password', () => {
     await expectReadable(page);
     await page.getByRole('link', { name: 'Create account' }).click();
     expect(await heading(page)).toBe('Create an account');
+    expect(await seen(page)).toContain(`${RIGHT_TO_LEFT} (${new URL(redirectUri).host})`);
     await expectReadable(page);
     const email = 'new.user@people.test';
     await page.getByLabel('Name (optional)').fill(RIGHT_TO_LEFT);

@@ -147,7 +147,7 @@ export function pagesWith(
     consent: consentPage({ ...named, query: text, clientHost: text, logoPath: text, unvetted }),
     device: deviceConfirmPage({ ...named, userCode: text, logoPath: text, unvetted }),
     error: errorPage(() => ({ title: ours, why: ours, advice: ours, link: { path: text, text: ours } })),
-    signUp: signUpPage({ ...asking, name: text }),
+    signUp: signUpPage({ ...asking, name: text, asker: { name: text, host: text, logoPath: text } }),
     forgotPassword: forgotPasswordPage(asking),
     resendVerification: resendVerificationPage(asking),
     mailSent: mailSentPage({

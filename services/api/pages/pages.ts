@@ -1,5 +1,6 @@
 import type { Asker } from '#services/domain/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
+import { askerLine, logoOf } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, type Said, strong } from './fields.ts';
 import type { Look, Page } from './form-page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
@@ -54,15 +55,6 @@ export const toProviderPage =
     goesOnTo: url,
     body: html`<p>${say(texts.continueToSignIn, { link: html`<a href="${url}">${texts.continueToSignInLink}</a>` })}</p>`,
   });
-
-/** The logo of an application. Its name stands beside it, so that the image itself says nothing. */
-const logoOf = (path: string | null | undefined): Html | null =>
-  path ? html`<img class="app" src="${path}" alt="" width="48" height="48">` : null;
-
-const askerLine = (asker: Asker | null | undefined, texts: Texts): Html | null =>
-  asker
-    ? html`${logoOf(asker.logoPath)}<p>${say(texts.openedFrom, { client: strong(asker.name), host: html`<code>${asker.host}</code>` })}</p>`
-    : null;
 
 const helpLink = (help: SignInHelp | undefined, texts: Texts): Html | null => {
   switch (help) {

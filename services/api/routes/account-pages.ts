@@ -77,10 +77,10 @@ async function showSignUp(
   form: SignUpForm,
   again?: { readonly status: number; readonly problem: Said },
 ): Promise<Answer> {
-  const { formTargets, loginHint } = await describeNext(ports, form.next);
+  const { formTargets, loginHint, asker } = await describeNext(ports, form.next);
   const { token, setCookie } = tieForm(ports, request);
   const email = form.email === '' ? (loginHint ?? '') : form.email;
-  const asked = { ...form, email, formToken: token, signInPath: signInPath(form.next), problem: again?.problem };
+  const asked = { ...form, email, asker, formToken: token, signInPath: signInPath(form.next), problem: again?.problem };
   return showPage(again?.status ?? 200, signUpPage(asked), { setCookie, formTargets });
 }
 
