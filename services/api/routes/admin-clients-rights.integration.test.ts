@@ -28,7 +28,7 @@ describe('clients', () => {
       expectProblem(await keeper(method, at, json === undefined ? {} : { json }), 403, 'rights_exceeded');
     expect((await harness.tokenBy(strong)).status).toBe(200);
     const weak = await keeper('POST', '/v1/admin/clients', {
-      json: { ...base, credential_scopes: ['tokens:read', 'tasks:write'] },
+      json: { ...base, credential_scopes: ['tokens:read', 'tasks.write'] },
     });
     expect(weak.status).toBe(201);
     expectProblem(

@@ -92,7 +92,11 @@ describe('registering a client', () => {
       code: 'rights_exceeded',
       options: { detail: 'You do not have keys:read.' },
     });
-    expect((await make(managing('tokens:read'), 'tokens:read', 'tasks:write')).credential_scopes).toHaveLength(2);
+    expect((await make(managing('tokens:read'), 'tokens:read', 'tasks.write')).credential_scopes).toHaveLength(2);
+    // An application may declare it later.
+    await expect(make(managing('tokens:read'), 'tasks:write')).rejects.toMatchObject({
+      options: { detail: 'You do not have applications:manage.' },
+    });
   });
 
   test('that may issue tokens for any user needs the permissions those tokens can have', async () => {
