@@ -96,9 +96,10 @@ export async function endOwnSessions(
       const ids = await readOldestUsed(tx, userId, { except, kept: 0, atOnce: AT_ONCE });
       await lockSessions(tx, ids);
       const tokens = await deleteSessions(tx, ids);
+      tx.afterCommit(() => sessionsEnded.add(tokens.length, { outcome: 'revoked' }));
+      // The answer waits for it: from then on this copy refuses the tokens.
+      tx.afterCommit(ports.announceRevocations);
       tx.afterCommit(() => {
-        sessionsEnded.add(tokens.length, { outcome: 'revoked' });
-        ports.announceRevocations();
         for (const token of tokens) void ports.auth.forget(token);
       });
       return ids.length;
