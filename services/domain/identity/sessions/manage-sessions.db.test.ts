@@ -105,13 +105,17 @@ describe('a list of sessions', () => {
     expect(items.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
   });
 
-  test('is refused to all callers but a user of the first-party client: permission_missing', async () => {
+  test('is refused to all callers but a user of the first-party client, and to API keys', async () => {
     const owner = callerOf(await newPerson());
-    const others: Caller[] = [testCaller, { ...owner, clientId: 'another' }, { ...owner, by: 'api_key' }];
-    for (const caller of others) {
-      await expect(listOwnSessions(ports, { limit: 10 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+    const others: [Caller, string][] = [
+      [testCaller, 'permission_missing'],
+      [{ ...owner, clientId: 'another' }, 'permission_missing'],
+      [{ ...owner, by: 'api_key' }, 'api_key_not_accepted'],
+    ];
+    for (const [caller, code] of others) {
+      await expect(listOwnSessions(ports, { limit: 10 }, caller)).rejects.toMatchObject({ code });
       const sessionId = owner.sessionId as string;
-      await expect(endOwnSession(ports, { sessionId }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+      await expect(endOwnSession(ports, { sessionId }, caller)).rejects.toMatchObject({ code });
     }
   });
 });
