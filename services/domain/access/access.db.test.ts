@@ -192,9 +192,9 @@ describe('roles', () => {
     expect(access.permissions().has('keys:manage')).toBe(true);
     expect(access.permissionsOf(['user', 'unknown', '__proto__']).size).toBe(0);
     expect(access.permissionsOf(['admin'])).toBe(access.permissionsOf(['admin']));
-    expect(access.roles()).toEqual(
-      new Set(['admin', 'agent', 'auditor', 'clinician', 'compliance', 'operator', 'privacy_officer', 'user']),
-    );
+    const signingOff = ['architect', 'developer', 'product_owner', 'qa', 'security_reviewer', 'tech_lead'];
+    const others = ['admin', 'agent', 'auditor', 'clinician', 'compliance', 'operator', 'privacy_officer', 'user'];
+    expect(access.roles()).toEqual(new Set([...others, ...signingOff]));
     expect(access.permissionsOf(['agent']).size).toBe(0);
     const audits = access.permissionsOf(['auditor']);
     expect(audits).toContain('audit:read');
