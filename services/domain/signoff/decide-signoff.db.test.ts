@@ -114,8 +114,10 @@ describe('a decision is refused', () => {
     const { agent } = await harness.newAsking();
     const signOff = await harness.request(agent);
     const person = await harness.newPerson('developer');
-    for (const caller of [{ ...person, clientId: agent.clientId }, { ...person, by: 'api_key' } as const, agent])
+    for (const caller of [{ ...person, clientId: agent.clientId }, agent])
       await expect(harness.decide(signOff, caller, 'developer')).rejects.toMatchObject(refusal('permission_missing'));
+    const byKey = harness.decide(signOff, { ...person, by: 'api_key' }, 'developer');
+    await expect(byKey).rejects.toMatchObject(refusal('api_key_not_accepted'));
   });
 
   test.each([
