@@ -16,8 +16,11 @@ async function exportsOf(folder: string): Promise<unknown[]> {
   return found;
 }
 
+/** Contracts also export the values that their members may have. */
+const isJob = (value: unknown): value is Job => typeof value === 'object' && value !== null && 'queue' in value;
+
 test('every contract is in the list of jobs, and every job has exactly one processor', async () => {
-  const declared = (await exportsOf('contracts')) as Job[];
+  const declared = (await exportsOf('contracts')).filter(isJob);
   expect(names(jobs)).toEqual(names(declared));
   expect(names(processors.map(({ job }) => job))).toEqual(names(jobs));
 });
