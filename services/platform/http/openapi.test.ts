@@ -188,7 +188,7 @@ test('names the refusal of API keys on endpoints that need a user or a recent si
     return api.includes('`api_key_not_accepted`');
   };
   const bearer = { accepts: ['bearer'] } as const;
-  expect(hasKeyRefusal({ auth: bearer })).toBe(false);
+  expect(hasKeyRefusal({ auth: bearer })).toBe(true);
   expect(hasKeyRefusal({ method: 'DELETE', auth: bearer })).toBe(true);
   expect(hasKeyRefusal({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage' } })).toBe(false);
   expect(hasKeyRefusal({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage', stepUp: true } })).toBe(
