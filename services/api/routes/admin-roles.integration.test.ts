@@ -19,16 +19,22 @@ afterAll(() => harness?.close());
 describe('roles', () => {
   test('the initial roles exist, are listed in pages, and two of them are built in', async () => {
     const first = (await harness.byAdmin('GET', '/v1/admin/roles?limit=4')).body;
-    const rest = (await harness.byAdmin('GET', `/v1/admin/roles?limit=4&cursor=${first.next}`)).body;
+    const rest = (await harness.byAdmin('GET', `/v1/admin/roles?limit=20&cursor=${first.next}`)).body;
     const roles = [...first.roles, ...rest.roles];
     expect(roles.map(({ name }) => name)).toEqual([
       'admin',
       'agent',
+      'architect',
       'auditor',
       'clinician',
       'compliance',
+      'developer',
       'operator',
       'privacy_officer',
+      'product_owner',
+      'qa',
+      'security_reviewer',
+      'tech_lead',
       'user',
     ]);
     expect(rest.next).toBeNull();
