@@ -174,8 +174,8 @@ describe('each resource has one address', () => {
       '/api//auth/get-session',
       '/api/auth//get-session',
       '/api/auth/get-session/',
-      '/api/auth/./list-sessions',
-      '/api/auth/%6cist-sessions',
+      '/api/auth/./admin/list-users',
+      '/api/auth/%61dmin/list-users',
       '/API/AUTH/GET-SESSION',
       '/api/auth;x/get-session',
     ]) {
