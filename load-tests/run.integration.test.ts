@@ -40,7 +40,13 @@ const isAlive = (pid: number): boolean => {
     return false;
   }
 };
-const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return ''; // It ended after it was listed.
+  }
+};
 
 /** Starts the runner, and waits until k6 runs. */
 async function startRun() {
