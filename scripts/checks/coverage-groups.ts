@@ -6,7 +6,7 @@ const OUTSIDE = [
   '**/*.cache.ts',
   'services/api/{compose*,gauges,hasher,main,server,stores,telemetry}.ts',
   'services/embedding/open-sallyport.ts',
-  'services/worker/**',
+  'services/{mcp,migrate,worker}/**',
   'services/platform/process/lifetime.ts',
   'services/api/routes/**',
   'services/supervisor/**',
