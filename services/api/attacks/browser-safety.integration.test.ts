@@ -77,7 +77,9 @@ test('on every route, a listed origin reads with credentials and another origin 
   }
   expect(open).toContain('/.well-known/jwks.json');
   for (const path of open)
-    expect(path).toMatch(/^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/)/);
+    expect(path).toMatch(
+      /^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/|oauth2\/clients\/\{client_id\}\/logo$)/,
+    );
 });
 
 test('every route answers a preflight with exactly its own methods, and a preflight from an unlisted origin with 403', async () => {
