@@ -54,6 +54,7 @@ export function listPage<T>(
   line: (item: T) => string,
 ): void {
   if (next !== null) output.say(`next page: --cursor ${next}`);
+  if (items.length === 0) output.say(`no ${name.replaceAll('_', ' ')}`);
   output.data({ [name]: items, next }, () => items.map(line));
 }
 

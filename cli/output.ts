@@ -24,8 +24,8 @@ export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = pr
   const hasColour = process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
   return {
     data: (value, render) => {
-      const text = options.json ? JSON.stringify(value) : render(value).join('\n');
-      process.stdout.write(`${text}\n`);
+      const lines = options.json ? [JSON.stringify(value)] : render(value);
+      if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
     },
     lines: (lines) => {
       if (!options.json) process.stdout.write(`${lines.join('\n')}\n`);

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 
 const program = await createProgram();
@@ -19,6 +20,13 @@ describe('--help', () => {
   test.each(groups.map((group) => [group.name(), group] as const))('%s names each of its verbs', (_name, group) => {
     const named = group.description().split(/[^a-z-]+/);
     for (const verb of group.commands) expect(named, verb.name()).toContain(verb.name());
+  });
+
+  test('the help of every verb has the options of all verbs, and the exit codes', () => {
+    for (const option of ['--json', '--yes', '--dry-run', '--quiet'])
+      expect(helpOf('users', 'invite')).toContain(option);
+    for (const code of Object.values(exitCodes))
+      expect(helpOf('users', 'invite')).toMatch(new RegExp(`[ :,]${code} \\w`));
   });
 
   test.each(['issue', 'revoke'])('token %s names the variables that it reads', (verb) => {

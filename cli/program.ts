@@ -32,6 +32,9 @@ const verbs: Readonly<Record<string, () => Promise<Register>>> = {
   completion: async () => (await import('./completion.ts')).registerCompletion,
 };
 
+const EXIT_CODES =
+  'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused.';
+
 /** Options allowed before a verb. */
 const FOR_ALL = ['--json', '-q', '--quiet', '-y', '--yes', '--dry-run'];
 
@@ -53,6 +56,8 @@ export async function createProgram(args: readonly string[] = []): Promise<Comma
     .option('-q, --quiet', 'print no messages on stderr')
     .option('-y, --yes', 'answer every question with yes')
     .option('--dry-run', 'show what would be done, without doing it')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('afterAll', `\n${EXIT_CODES}`)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
   for (const register of await Promise.all(verbsOf(args).map((verb) => verbs[verb]!()))) register(program);
