@@ -134,6 +134,20 @@ describe('the caller of a request', () => {
     for (const body of [{ client_id: 'public' }, {}, null]) expect(await by(body)).toBe('anonymous');
   });
 
+  test.each([
+    [{}, /^The request has no Authorization header/],
+    [{ authorization: 'Bearer bad' }, /^The token or API key is invalid/],
+    [{ authorization: 'DPoP bad' }, /DPoP proof/],
+    [{ authorization: 'Digest x' }, /is unreadable/],
+    [{ authorization: basic }, /does not accept a client id/],
+  ] as const)('a refusal of %j says what was sent', async (headers, detail) => {
+    const refused = resolve({ accepts: ['bearer', 'session'] }, headers);
+    await expect(refused).rejects.toMatchObject({
+      code: 'unauthenticated',
+      options: { detail: expect.stringMatching(detail) },
+    });
+  });
+
   test('an anonymous caller is accepted only where the endpoint allows one', async () => {
     expect(await codeOf(resolve({ ...everything, optional: true }))).toBe('anonymous');
     expect(await codeOf(resolve(everything))).toBe('unauthenticated');

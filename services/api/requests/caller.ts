@@ -134,6 +134,15 @@ export const requestContextOf = (request: FastifyRequest): RequestContext => new
 
 const TEN_MINUTES: StepUpRule = { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock };
 
+/** What the sender of a refused request needs to know first: was a credential seen, and of which kind? */
+const NOT_ACCEPTED = {
+  none: 'The request has no Authorization header and no valid session cookie.',
+  bearer: 'The token or API key is invalid, expired or revoked.',
+  dpop: 'The token or its DPoP proof is invalid, expired or revoked.',
+  basic: 'This endpoint does not accept a client id and secret.',
+  malformed: 'The header Authorization or X-API-Key is unreadable; send one of them, as "Bearer <token>".',
+} as const satisfies Record<SentCredential['kind'], string>;
+
 /** With `isAnew`, a request is authenticated again by the current state, even if its caller is already known. */
 export function createCallerResolver(
   authenticators: Authenticators,
@@ -171,7 +180,7 @@ export function createCallerResolver(
   const refusal = (accepts: ReadonlySet<Credential>, sent: SentCredential): AppError =>
     accepts.has('client') && (sent.kind === 'basic' || !accepts.has('bearer'))
       ? clientUnauthenticated()
-      : unauthenticated();
+      : unauthenticated({ detail: NOT_ACCEPTED[sent.kind] });
 
   return {
     forEndpoint(endpoint) {

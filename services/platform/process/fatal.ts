@@ -44,7 +44,7 @@ export function fatalOf(err: unknown): FatalMessage {
     type: 'fatal',
     code: known?.code ?? 'start_failed',
     message,
-    fix: known?.fix ?? 'see the log line above; check PostgreSQL and the settings',
+    fix: known?.fix ?? 'run npx sallyport doctor; if it finds nothing, report this message',
   };
 }
 
