@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -46,6 +46,11 @@ describe('exit codes', { timeout: 60_000 }, () => {
     const answer = await sallyport(['--help']);
     expect(answer.code).toBe(0);
     for (const verb of ['start', 'status', 'doctor', 'keys', 'token']) expect(answer.stdout).toContain(`\n  ${verb}`);
+  });
+
+  test.each(['--version', '-V'])('%s prints the version of package.json, and ends with 0', async (option) => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect(await sallyport([option])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
   test('status with nothing running ends with 3, prints one line of JSON to stdout and the fix to stderr', async () => {

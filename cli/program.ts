@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { version } from '../observability/version.ts';
 
 type Register = (program: Command) => void;
 
@@ -52,6 +53,7 @@ function verbsOf(args: readonly string[]): string[] {
 export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('sallyport')
     .description('Run and administer an auth platform that issues, validates, refreshes and revokes tokens.')
+    .version(version, '-V, --version', 'print the version')
     .option('--json', 'print data as one line of JSON')
     .option('-q, --quiet', 'print no messages on stderr')
     .option('-y, --yes', 'answer every question with yes')
