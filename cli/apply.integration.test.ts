@@ -46,6 +46,8 @@ test('sallyport apply shows what it would change, changes it, and then finds it 
   expect((await harness.json(['applications', 'list'])).applications).toMatchObject([{ application: 'notes' }]);
   const again = await apply(NOTES, '--yes');
   expect([again.code, again.out, again.err]).toEqual([0, '', expect.stringContaining('notes is as declared')]);
+  const dryAgain = await apply(NOTES, '--dry-run');
+  expect([dryAgain.code, dryAgain.out, dryAgain.err]).toEqual([0, '', again.err]);
   const less = NOTES.replaceAll(', notes:write', '');
   expect((await apply(less, '--yes')).out.trim().split('\n')).toEqual([
     'application notes',

@@ -37,7 +37,7 @@ export function changeLines(application: string, { created, permissions, roles, 
 export function registerApply(program: Command): void {
   addReason(program.command('apply'))
     .description('create or change an application, its permissions and its roles as a YAML file declares them')
-    .argument('<file>')
+    .argument('<file>', 'permission file (YAML or JSON): application, audience, permissions, roles')
     .action((name: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (database, output, options) => {
         requireReason(options.reason);
@@ -52,14 +52,14 @@ export function registerApply(program: Command): void {
         const { application } = declaration;
         const planned = await declare(true);
         const lines = changeLines(application, planned.changes);
+        if (!hasChanges(planned.changes)) {
+          output.say(`${application} is as declared`);
+          output.json({ ...planned, dry_run: options.dryRun === true });
+          return;
+        }
         if (options.dryRun) {
           output.say(`would change application ${application}; nothing was done`);
           output.data({ ...planned, dry_run: true }, () => lines);
-          return;
-        }
-        if (!hasChanges(planned.changes)) {
-          output.say(`${application} is as declared`);
-          output.json({ ...planned, dry_run: false });
           return;
         }
         if (!options.yes) {
