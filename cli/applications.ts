@@ -28,7 +28,7 @@ const line = ({ application, audience, permissions, roles }: ApplicationView): s
 export function registerApplications(program: Command): void {
   const applications = program
     .command('applications')
-    .description('applications with permissions of their own: list, delete; declare them with apply');
+    .description('manage applications with permissions of their own: list, delete (to declare one: sallyport apply)');
   addPage(applications.command('list'))
     .description('list applications by name, with their permissions and roles')
     .action((_own, command: Command) =>

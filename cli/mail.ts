@@ -55,9 +55,7 @@ export function registerMail(program: Command): void {
     .action((_own, command: Command) => onDatabase(command, list));
   mail
     .command('show')
-    .description(
-      'show who gets one mail, its subject and its text with the link whole; without a name, of the newest mail',
-    )
+    .description('show the recipient, the subject and the text of a mail; without a name, of the newest one')
     .option('--raw', 'print the message as it would have been sent (RFC 5322)')
     .argument('[name]', 'name of the mail, as `mail list` shows it')
     .action((name: string | undefined, _own, command: Command) => show(name, command.optsWithGlobals()));

@@ -91,6 +91,6 @@ export function registerSignOff(program: Command): void {
       .argument('<signoff_id>')
       .addOption(new Option('--role <role>', 'one of your roles').choices(SIGNOFF_ROLES).makeOptionMandatory())
       .option('--comment <text>', 'comment, stored with the decision')
-      .option('--api <url>', 'URL of the API')
+      .addOption(new Option('--api <url>', 'URL of the API; default: the local one').env('SALLYPORT_API'))
       .action((id: string, _own, command: Command) => decide(decision, id, command));
 }

@@ -8,7 +8,7 @@ export function registerPrivacy(program: Command): void {
   const privacy = program
     .command('privacy')
     .description(
-      'health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
+      'manage access to health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
     );
   registerAccess(privacy);
   registerPersons(privacy);

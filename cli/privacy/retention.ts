@@ -47,7 +47,7 @@ export function registerRetention(privacy: Command): void {
       }),
     );
   addReason(retention.command('run'))
-    .description('remove what is overdue now, by a worker; --dry-run counts it and changes nothing')
+    .description('request that a worker removes what is overdue; --dry-run counts it and changes nothing')
     .action((_own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         requireReason(options.reason);
