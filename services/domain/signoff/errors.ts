@@ -12,9 +12,9 @@ export const signOffUnknown = defineError({
 export const signOffArgumentsInvalid = defineError({
   code: 'signoff_arguments_invalid',
   status: 400,
-  title: 'Arguments cannot be bound',
+  title: 'Arguments too large, or without a canonical form',
   cause:
-    'The arguments have no canonical form (RFC 8785) of at most 32 KiB and 32 levels: a text has a lone surrogate, or a number is not finite.',
+    'The canonical form (RFC 8785) of the arguments is longer than 32 KiB or deeper than 32 levels, or there is none: a text has a lone surrogate, or a number is not finite.',
   fix: 'Pass smaller or well-formed arguments; refer to large data by its hash.',
   retryable: false,
 });

@@ -70,8 +70,8 @@ export const loadProcessConfig = (env: Environment): Config =>
     env,
     unknownNames(env, settingNames).map(({ name, nearest }) => ({
       env: name,
-      problem: 'is no setting',
-      fix: `did you mean ${nearest}? else unset it`,
+      problem: 'is not a setting',
+      fix: `did you mean ${nearest}? If not, unset it`,
     })),
   );
 

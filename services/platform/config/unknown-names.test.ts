@@ -56,7 +56,7 @@ test('a process refuses a misspelt setting and says which one is near; an applic
   const env = { JWT_ACCES_EXPIRY: '5m', LOG_LEVEL: 'loud' };
   expect(() => loadProcessConfig(env)).toThrow(ConfigError);
   expect(() => loadProcessConfig(env)).toThrow(
-    /^JWT_ACCES_EXPIRY: is no setting \(did you mean JWT_ACCESS_EXPIRY\? else unset it\); LOG_LEVEL: /,
+    /^JWT_ACCES_EXPIRY: is not a setting \(did you mean JWT_ACCESS_EXPIRY\? If not, unset it\); LOG_LEVEL: /,
   );
   expect(loadConfig({ JWT_ACCES_EXPIRY: '5m' }).tokens.accessTokenSeconds).toBe(900);
 });
