@@ -25,8 +25,14 @@ export function createSallyport(api) {
 
   return {
     /** @returns the user, or null if the address must be verified first: the user then follows the link of a mail */
-    signUp: async (email, password) => (await send('POST', '/api/auth/signup', { email, password })).user ?? null,
-    signIn: async (email, password) => (await send('POST', '/api/auth/signin', { email, password })).user,
+    async signUp(email, password) {
+      tokens = undefined;
+      return (await send('POST', '/api/auth/signup', { email, password })).user ?? null;
+    },
+    async signIn(email, password) {
+      tokens = undefined;
+      return (await send('POST', '/api/auth/signin', { email, password })).user;
+    },
     rename: async (name) => (await send('PATCH', '/api/auth/user', { name })).user,
 
     /** The signed-in user, or null. */
@@ -47,8 +53,11 @@ export function createSallyport(api) {
     /** For the header `authorization: Bearer …` of requests to your own services. */
     async accessToken() {
       if (tokens && Date.now() < expiresAtMs) return tokens.access_token;
-      tokens = tokens
-        ? await send('POST', '/v1/tokens/refresh', { refresh_token: tokens.refresh_token })
+      const earlier = tokens;
+      // If the refresh fails, the next call begins again with the session.
+      tokens = undefined;
+      tokens = earlier
+        ? await send('POST', '/v1/tokens/refresh', { refresh_token: earlier.refresh_token })
         : await send('POST', '/v1/tokens', {});
       expiresAtMs = Date.now() + (tokens.expires_in - 30) * 1_000;
       return tokens.access_token;
