@@ -1,16 +1,19 @@
 import { ApiUnavailable, fetchText } from './bounded-fetch.ts';
 import { refuse, VerifierError } from './codes.ts';
 import { LIMITS } from './generated/contract.ts';
+import { apiOf } from './options.ts';
 
 export type ApiKeyVerifierOptions = {
   /** Address of the API, as `iss` has it. */
   readonly issuer: string;
-  /** Address of the API as this service reaches it; by default the issuer. */
-  readonly api?: string;
+  /** Base URL of the API as this service reaches it; by default the issuer. It must be https, except on loopback. */
+  readonly url?: string;
+  /** Allows `url` to be http on a trusted network: keys are sent to it. */
+  readonly allowHttp?: boolean;
   /** Audience of the application whose permissions to show; without it, all permissions of the key. */
   readonly audience?: string;
-  /** Milliseconds; 2,000 by default. */
-  readonly timeoutMs?: number;
+  /** Limit of one request, in seconds; 2 by default. */
+  readonly timeout?: number;
   readonly fetch?: typeof fetch;
 };
 
@@ -39,7 +42,7 @@ export type ApiKeyVerifier = {
 
 type Answer = { readonly active?: unknown; readonly claims?: unknown };
 
-const TIMEOUT_MS = 2_000;
+const TIMEOUT_SECONDS = 2;
 
 function claimsIn(text: string): ApiKeyClaims | null {
   const answer = JSON.parse(text) as Answer;
@@ -49,14 +52,14 @@ function claimsIn(text: string): ApiKeyClaims | null {
 }
 
 /**
- * Verifies API keys that a service is shown, by `POST /v1/api-keys/verify`.
+ * Verifies API keys that a service is shown, by `POST /v1/api-keys/verify`. Throws TypeError for a `url` without TLS.
  * @example
  * const keys = createApiKeyVerifier({ issuer: 'https://auth.example.com', audience: 'https://notes.example' });
  * const { sub } = await keys.verify(key, ['notes:read']);
  */
 export function createApiKeyVerifier(options: ApiKeyVerifierOptions): ApiKeyVerifier {
-  const { issuer, api = issuer, audience, timeoutMs = TIMEOUT_MS } = options;
-  const url = `${api.replace(/\/$/, '')}/v1/api-keys/verify`;
+  const { audience, timeout = TIMEOUT_SECONDS } = options;
+  const url = `${apiOf(options)}/v1/api-keys/verify`;
   const ask = (key: string): Promise<{ readonly text: string }> =>
     fetchText({
       fetch: options.fetch ?? globalThis.fetch,
@@ -66,7 +69,7 @@ export function createApiKeyVerifier(options: ApiKeyVerifierOptions): ApiKeyVeri
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(audience === undefined ? { key } : { key, audience }),
       },
-      timeoutMs,
+      timeoutMs: timeout * 1_000,
       maximumBytes: LIMITS.introspectionBytes,
     });
   return {

@@ -87,7 +87,12 @@ const isTexts = (value: unknown): boolean =>
 const isLoopback = ({ hostname }: URL): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 
-function apiOf({ issuer, url = issuer, allowHttp = false }: VerifierOptions): string {
+/** The base URL of the API. Throws TypeError for one over which secrets would not be safe. */
+export function apiOf({
+  issuer,
+  url = issuer,
+  allowHttp = false,
+}: Pick<VerifierOptions, 'issuer' | 'url' | 'allowHttp'>): string {
   if (!URL.canParse(url)) throw wrong('issuer is not a URL; set url to the base URL of the API');
   const parsed = new URL(url);
   if (parsed.protocol !== 'https:' && parsed.protocol !== 'http:')

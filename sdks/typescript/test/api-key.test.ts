@@ -26,7 +26,7 @@ const codeOf = async (work: Promise<unknown>): Promise<unknown> => {
 
 test('an active key gives the claims of its owner; the API is asked each time, with the audience', async () => {
   expect(await answering(active).verify('sp_ak_x')).toEqual(claims);
-  const keys = answering(active, { audience: 'https://notes.test', api: 'http://sallyport.internal' });
+  const keys = answering(active, { audience: 'https://notes.test', url: 'http://sallyport.internal', allowHttp: true });
   expect(await keys.verify('sp_ak_x', ['notes:read'])).toEqual(claims);
   expect(asked).toEqual([
     { url: 'https://auth.test/v1/api-keys/verify', body: { key: 'sp_ak_x' } },
@@ -35,6 +35,16 @@ test('an active key gives the claims of its owner; the API is asked each time, w
       body: { key: 'sp_ak_x', audience: 'https://notes.test' },
     },
   ]);
+});
+
+test('keys are not sent without TLS, except to loopback or where the service allows it', () => {
+  expect(() => answering(active, { url: 'http://auth.test' })).toThrow('url must be https');
+  expect(() => answering(active, { url: 'http://127.0.0.1:3000' })).not.toThrow();
+});
+
+test('the timeout is in seconds', async () => {
+  const silent = answering(() => new Promise(() => {}) as never, { timeout: 0.02 });
+  expect(await codeOf(silent.verify('sp_ak_x'))).toEqual([503, 'revocation_state_stale']);
 });
 
 test('a key without the permission is 403, one that is not active is 401', async () => {
