@@ -75,7 +75,7 @@ test('mails that were not sent are listed and shown, hostile text as text, and t
   expect(await seen(page)).toContain('There is no mail yet.');
   const outbox = createFileOutbox(mailFolderOf(folder), 'no-reply@example.com');
   const link = `${PAGES_ORIGIN}/account/reset-password#${'x'.repeat(43)}`;
-  const text = `<script>alert(1)</script> שלום\n\nChoose a new password:\n${link}\n`;
+  const text = `<script>alert(1)</script> שלום at ${PAGES_ORIGIN}, as asked.\n\nChoose a new password:\n${link}\n`;
   for (const [id, subject] of [
     ['1', 'First'],
     ['2', '<img src=x onerror=alert(1)>'],
@@ -88,6 +88,8 @@ test('mails that were not sent are listed and shown, hostile text as text, and t
   await expectReadable(page);
   expect(await seen(page)).toContain('To p1@people.test');
   expect(await seen(page)).toContain('<script>alert(1)</script>');
+  // The comma after an address is not part of the link.
+  expect(await page.locator('pre a').allInnerTexts()).toEqual([PAGES_ORIGIN, link]);
   await page.getByRole('link', { name: link }).click();
   expect(await heading(page)).toBe('Choose a new password');
   expect(complaints).toEqual([]);

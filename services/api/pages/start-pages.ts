@@ -57,10 +57,10 @@ export const devMailsPage =
     }`,
   });
 
-/** Text with its links. */
+/** Text with its links; punctuation after an address is not part of it. */
 const linked = (text: string): Html =>
   html`${text
-    .split(/(https?:\/\/[^\s<>"]+)/)
+    .split(/(https?:\/\/[^\s<>"]*[^\s<>".,:;!?])/)
     .map((piece, at) => (at % 2 === 0 ? html`${piece}` : html`<a href="${piece}" rel="noreferrer">${piece}</a>`))}`;
 
 export const devMailPage =
