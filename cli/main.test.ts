@@ -49,7 +49,9 @@ describe('exit codes', { timeout: 60_000 }, () => {
   });
 
   test.each(['--version', '-V'])('%s prints the version of package.json, and ends with 0', async (option) => {
-    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     expect(await sallyport([option])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 

@@ -44,7 +44,12 @@ function readText(name: string): string {
   try {
     if (statSync(name).size <= FILE_BYTES_MAX) return readFileSync(name, 'utf8');
   } catch (cause) {
-    throw new CommandError(exitCodes.usage, `${name} cannot be read`, 'check the path: sallyport apply permissions.yaml', { cause });
+    throw new CommandError(
+      exitCodes.usage,
+      `${name} cannot be read`,
+      'check the path: sallyport apply permissions.yaml',
+      { cause },
+    );
   }
   throw refusedFile(name, [`${name} is larger than 1 MB`]);
 }

@@ -46,8 +46,18 @@ import {
 export function registerPersons(privacy: Command): void {
   registerDisclosures(privacy.command('disclosures').description('account for disclosures: list, add'));
   registerConsents(privacy.command('consents').description('record and check consent: list, check, record, withdraw'));
-  registerRequest(privacy, 'export', 'request an export of what Sallyport knows about a person; a worker makes it', 'export');
-  registerRequest(privacy, 'delete', 'request that a worker destroys the keys of a person for good; `request` shows the receipt', 'deletion');
+  registerRequest(
+    privacy,
+    'export',
+    'request an export of what Sallyport knows about a person; a worker makes it',
+    'export',
+  );
+  registerRequest(
+    privacy,
+    'delete',
+    'request that a worker destroys the keys of a person for good; `request` shows the receipt',
+    'deletion',
+  );
   privacy
     .command('request')
     .description('show the state and the receipt of an export or a deletion')
