@@ -15,7 +15,7 @@ export function keyPermissionsAt(ports: HasAccess, { key, client }: LiveOwnedKey
   return key.permissions.filter((permission) => owned.has(permission));
 }
 
-/** The permissions of applications that an owner has: by the roles of a user, or by the scopes of a client. */
+/** The permissions of applications that the calling owner has: by the roles of a user, or by the scopes of a client. */
 async function applicationRights(
   tx: Sql,
   ports: HasAccess,
@@ -25,12 +25,11 @@ async function applicationRights(
   const { access } = ports;
   const applications = access.applications();
   const of = (permission: string) => applications.find(({ permissions }) => permissions.has(permission));
-  if (owner.kind === 'client') {
+  if (caller.kind !== 'user') {
     const scopes = new Set(permissionsAmong(ports, access.client(owner.id)?.credentialScopes ?? []));
     return (permission) => of(permission) !== undefined && scopes.has(permission);
   }
-  const acr = caller.kind === 'user' ? caller.acr : null;
-  const roles = access.rolesAt(await readRoles(tx, owner.id), acr);
+  const roles = access.rolesAt(await readRoles(tx, owner.id), caller.acr);
   return (permission) => {
     const application = of(permission);
     return application !== undefined && rightsAt(ports, application.audience, roles).permissions.has(permission);
