@@ -13,7 +13,7 @@ const client = {
   disabled: false,
   grantTypes: ['authorization_code'],
   scopes: ['openid', 'email'],
-  redirectUris: [REDIRECT],
+  redirectUris: [REDIRECT, 'com.example.app:/in'],
   audiences: ['https://other.test/a'],
   requiresPkce: true,
   hasLogo: false,
@@ -229,6 +229,11 @@ describe('where the sign-in page redirects to', () => {
       loginHint: undefined,
       asker: { name: client.name, host: 'app.example.test', logoPath: null },
     });
+    const native = await describeNext(
+      withoutSql,
+      `/oauth2/authorize?${query({ redirect_uri: 'com.example.app:/in' })}`,
+    );
+    expect(native.asker?.host).toBe('com.example.app:');
     const nowhere = { formTargets: [], loginHint: undefined, asker: null };
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(
       nowhere,
