@@ -52,6 +52,16 @@ beforeEach(async () => {
     await deleteApplication(harness, { application, reason }, testCaller);
 });
 
+test('applications are listed by name, one page at a time', async () => {
+  await declare();
+  const other = { application: 'board', audience: 'https://board.test', permissions: ['board:read'], roles: {} };
+  await declare(other);
+  const first = await listApplications(harness, { limit: 1 });
+  const second = await listApplications(harness, { limit: 1, cursor: first.next ?? undefined });
+  const named = [...first.items, ...second.items].map(({ application }) => application);
+  expect([named, second.next]).toEqual([['board', 'notes'], null]);
+});
+
 describe('declaring an application', () => {
   test('creates it with its permissions and roles, and the same declaration again changes nothing', async () => {
     const first = await declare();
