@@ -23,11 +23,18 @@ afterEach(async () => {
 const file = loadConfig({}).marks;
 const claim = (at: number, store: 'file' | 's3' = 'file') =>
   claimMarkPlace(ports, { ...file, store }, folders[at] as string);
-/** Opens a connection that looks like an API process on this database. */
+const connected = async (applicationName: string): Promise<boolean> =>
+  (
+    await ports.raw('SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1', [
+      applicationName,
+    ])
+  ).length > 0;
+/** Opens a connection that looks like a process on this database; the server ends one a moment after its client. */
 async function whileRunning(applicationName: string, work: () => Promise<void>): Promise<void> {
   const others = createTestPorts(ports.databaseUrl, { applicationName });
   await others.transact(work);
   await others.end();
+  await expect.poll(() => connected(applicationName), { timeout: 10_000 }).toBe(false);
 }
 
 test('file marks of a second machine are refused while processes of the first run; the same folder or s3 is accepted', async () => {
