@@ -34,6 +34,11 @@ export type SignOptions = {
   readonly algorithm?: AsymmetricAlgorithm | undefined;
 };
 
+export type MessageKey = { readonly kid: string; readonly alg: AsymmetricAlgorithm };
+
+/** What could be the signing input of a JWS (RFC 7515 §5.1), and so become a token. */
+const JWS_INPUT = /^[\w.-]*$/;
+
 /** This copy's keys, in memory. Nothing but `load` does I/O. */
 export type KeyRing = {
   /** Reads everything from Postgres; calls during a load share the next one. Throws KeyMaterialError, storeUnavailable. */
@@ -51,6 +56,11 @@ export type KeyRing = {
    * (503), also for a token that outlives its key, and where no key of the client's algorithm signs.
    */
   sign(header: { readonly typ: string }, claims: object, options?: SignOptions): Promise<string>;
+  /**
+   * Signs text that is no JWS, such as a signature base (RFC 9421 §2.5), with the asymmetric key that signs tokens.
+   * `write` gets the key's id and algorithm. Rejects with `signingUnavailable` (503).
+   */
+  signMessage(write: (key: MessageKey) => string): Promise<MessageKey & { readonly signature: Buffer }>;
   /** Throws `signingUnavailable` (503) where `sign` would: call it before committing something that needs a signature. */
   assertSigns(header: { readonly typ: string }, options: SignOptions): void;
   /** The algorithms that a client can be registered for. */
@@ -152,6 +162,14 @@ export function createKeyRing(
         const isTooLong = err instanceof RangeError;
         return Promise.reject(isTooLong ? signingUnavailable({ retryAfterSeconds: 1, cause: err }) : err);
       }
+    },
+    async signMessage(write) {
+      const { row, key } = signerNow({ typ: '', audience: undefined, algorithm: undefined }, clock.now());
+      const signing = { kid: row.kid, alg: row.alg as AsymmetricAlgorithm };
+      const text = write(signing);
+      if (JWS_INPUT.test(text)) throw new Error('a message must not be the signing input of a JWS');
+      const signed = await signJws(text, row.alg, key);
+      return { ...signing, signature: Buffer.from(signed.slice(text.length + 1), 'base64url') };
     },
     assertSigns: ({ typ }, { audience, algorithm }) => void signerNow({ typ, audience, algorithm }, clock.now()),
     signedAlgorithms: () => signedAlgorithms(required().rows, defaultPolicy, databaseNow()),
