@@ -14,6 +14,7 @@ const modules = [
   'security',
   'agents',
   'signoff',
+  'handoff',
   'migration',
   'compliance',
   'operations',
@@ -174,7 +175,7 @@ export default {
     ),
     rule(
       'an example service imports a verifier package, and nothing else of this repository',
-      { path: '^examples/(tasks-[^/]+)/' },
+      { path: '^examples/(tasks-[^/]+|event-receiver)/' },
       { path: '^[a-z-]+/', pathNot: '^(examples/$1/|sdks/typescript/src/|node_modules/)' },
       'Services elsewhere have only the package.',
     ),

@@ -150,6 +150,21 @@ test('a logout token that was given up is listed as a dead letter of its queue, 
   expect((await changes()).at(-1)).toMatchObject({ target_id: 'logout', detail: { job_id: row?.id } });
 });
 
+test('an event that an endpoint did not accept is listed as a dead letter of its queue, and retried by its id', async () => {
+  await queryRows(database.url, `INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('siem', 7)`);
+  const [row] = await queryRows(
+    database.url,
+    `INSERT INTO handoff_deliveries (id, endpoint, seq, subject, attempts, failure, failed_at, next_attempt_at)
+     VALUES (gen_random_uuid(), 'siem', 7, repeat('0', 64), 6, 'http_400', now(), NULL) RETURNING id`,
+  );
+  const state = await json('list', '--queue', 'handoff');
+  expect(state.queues.find((queue: { name: string }) => queue.name === 'handoff').dead).toBe(1);
+  expect(state.dead).toMatchObject([{ job_id: row?.id, job: 'push-handoffs', code: 'http_400', attempts: 6 }]);
+  expect((await json('retry', row?.id)).retried).toMatchObject([{ queue: 'handoff', job_id: row?.id }]);
+  expect((await json('list')).dead).toEqual([]);
+  expect((await changes()).at(-1)).toMatchObject({ target_id: 'handoff', detail: { job_id: row?.id } });
+});
+
 test('drain removes waiting jobs after a confirmation; it removes nothing with --dry-run or without a terminal', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'waiting' });
   await producer.enqueue(effectJob, {}, { jobId: 'delayed', delayMs: 60_000 });

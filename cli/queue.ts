@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { scheduledJobs } from '../jobs/schedules.ts';
+import { withHandoffs } from '../services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '../services/domain/operations/logout-dead-letters.ts';
 import {
   type DeadLetter,
@@ -86,7 +87,7 @@ async function run(
   try {
     await producer.ready(CONNECT_MS);
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
-    const queueAdmin = withLogoutTokens(createQueueAdmin(producer), ports);
+    const queueAdmin = withHandoffs(withLogoutTokens(createQueueAdmin(producer), ports), ports);
     await work({ ...ports, queueAdmin }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);

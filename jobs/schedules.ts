@@ -1,6 +1,7 @@
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
 import * as audit from './contracts/audit.ts';
 import * as compliance from './contracts/compliance.ts';
+import * as handoff from './contracts/handoff.ts';
 import * as identity from './contracts/identity.ts';
 import * as keys from './contracts/keys.ts';
 import * as mail from './contracts/mail.ts';
@@ -25,6 +26,7 @@ export const jobs: readonly Job[] = [
   measureProgressJob,
   recordProgressJob,
   recordIncidentJob,
+  ...Object.values(handoff),
 ];
 
 /** The schedule: every job whose contract has one. */

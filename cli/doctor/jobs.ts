@@ -1,4 +1,5 @@
 import { scheduledJobs } from '#jobs/schedules.ts';
+import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
@@ -25,7 +26,9 @@ export const jobChecks: readonly Check[] = [
       const producer = createProducer(redisUrl, () => {});
       try {
         await producer.ready(CONNECT_MS);
-        const queues = await withDatabase((ports) => withLogoutTokens(createQueueAdmin(producer), ports).queues());
+        const queues = await withDatabase((ports) =>
+          withHandoffs(withLogoutTokens(createQueueAdmin(producer), ports), ports).queues(),
+        );
         const idle = queues.filter(({ workers }) => workers === 0).map(({ name }) => name);
         if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');
         const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);

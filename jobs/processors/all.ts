@@ -5,6 +5,8 @@ import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts
 import { checkControls } from '#services/domain/compliance/check-controls.ts';
 import { compliancePurges } from '#services/domain/compliance/compliance-purges.ts';
 import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
+import { handoffPurges } from '#services/domain/handoff/handoff-purges.ts';
+import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
 import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
@@ -30,6 +32,7 @@ import {
   checkControlsThoroughlyJob,
   cleanUpComplianceRecordsJob,
 } from '../contracts/compliance.ts';
+import { pushHandoffsJob } from '../contracts/handoff.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
@@ -59,7 +62,7 @@ export const processors: readonly Processor[] = [
     purgeOnSchedule(fenced(ports, fence), [...tokenPurges, ...apiKeyPurges, ...privacyPurges], signal),
   ),
   run(cleanUpExpiredSessionsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), [...sessionPurges, ...oauthPurges], signal),
+    purgeOnSchedule(fenced(ports, fence), [...sessionPurges, ...oauthPurges, ...handoffPurges], signal),
   ),
   run(detectIncidentsJob, (ports, _payload, { fence, signal, caller }) =>
     detectIncidents(fenced(ports, fence), { signal }, caller),
@@ -95,4 +98,5 @@ export const processors: readonly Processor[] = [
   run(sendLogoutTokensJob, (ports, _payload, { fence, signal, caller }) =>
     sendLogoutTokens(ports, { fence, signal }, caller),
   ),
+  run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
 ];

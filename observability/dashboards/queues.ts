@@ -241,5 +241,32 @@ export const queues: DashboardDefinition = {
         },
       ],
     },
+    {
+      title: 'Hand-off',
+      panels: [
+        {
+          title: 'Hand-offs by outcome, 1 h',
+          description:
+            'Attempts in the last hour to push a security event to an endpoint. Retried: the endpoint did not accept it. Given up: it waits for an operator.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: 'sum by (outcome) (increase(sallyport_handoff_deliveries_total[1h]))', legend: '{{outcome}}' },
+          ],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
+        {
+          title: 'Endpoints down and up, 1 h',
+          description:
+            'Opened: an endpoint failed repeatedly and gets one event in a minute. Closed: it accepts events again and gets all that waited.',
+          unit: 'short',
+          width: 12,
+          queries: [{ expr: 'sum by (event) (increase(sallyport_handoff_circuits_total[1h]))', legend: '{{event}}' }],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
+      ],
+    },
   ],
 };

@@ -2,6 +2,7 @@ import './api-keys.ts';
 import './audit.ts';
 import './cleanup.ts';
 import './compliance.ts';
+import './handoff.ts';
 import './http.ts';
 import './identity.ts';
 import './keys.ts';

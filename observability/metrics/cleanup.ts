@@ -31,6 +31,8 @@ export const purgeKinds = [
   'compliance_reports',
   'compliance_attestations',
   'signoffs',
+  'handoff_deliveries',
+  'handoff_endpoints',
   'compliance_violations',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from './catalogue.ts';
+import { showHandoffsGivenUp } from './handoff.ts';
 import { activeRequests, httpMetrics } from './http.ts';
 import { registry } from './instruments.ts';
 import { showMailsGivenUp } from './mail.ts';
@@ -32,6 +33,7 @@ describe('the platform’s metrics', () => {
   it('the first event that an alert waits for is a step from an existing series at zero', () => {
     showMailsGivenUp();
     showLogoutTokensGivenUp();
+    showHandoffsGivenUp();
     const folder = join(import.meta.dirname, '../alerts');
     const rules = globSync('*.yaml', { cwd: folder, exclude: ['*.test.yaml'] })
       .map((name) => readFileSync(join(folder, name), 'utf8'))

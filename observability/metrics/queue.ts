@@ -12,6 +12,7 @@ export const queueNames = [
   'privacy',
   'logout',
   'mcp-progress',
+  'handoff',
 ] as const;
 /** Every job; a contract with another name does not compile. */
 export const jobNames = [
@@ -30,6 +31,7 @@ export const jobNames = [
   'maintain-audit-outbox',
   'measure-progress',
   'process-privacy-requests',
+  'push-handoffs',
   'record-incident',
   'record-progress',
   'rotate-encryption-keys',

@@ -73,6 +73,7 @@ const order = [
   'security',
   'agents',
   'signoff',
+  'handoff',
   'migration',
   'compliance',
   'operations',

@@ -21,6 +21,7 @@ import { complianceRoutes } from './routes/compliance.ts';
 import { consentsRoutes } from './routes/consents.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
+import { handoffRoutes } from './routes/handoff.ts';
 import { healthRoutes } from './routes/health.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { keysRoutes } from './routes/keys.ts';
@@ -109,6 +110,7 @@ export function createServer(
   adminPeopleRoutes(routes, ports);
   agentsRoutes(routes, ports);
   signOffRoutes(routes, ports);
+  handoffRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
   return app;

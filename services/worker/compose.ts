@@ -1,5 +1,6 @@
 import { processors } from '#jobs/processors/all.ts';
 import type { Processor } from '#jobs/processors/run.ts';
+import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
 import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
@@ -10,6 +11,7 @@ import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
 import { compliancePurges } from '../domain/compliance/compliance-purges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
+import { handoffPurges } from '../domain/handoff/handoff-purges.ts';
 import { sessionPurges } from '../domain/identity/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
@@ -36,6 +38,7 @@ import { connectRedis } from '../platform/redis/redis.ts';
 import { composeAuditLog } from './audit-log.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
+import { createHandoffTransport } from './handoff.ts';
 import { createHealth } from './health.ts';
 import { installationOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
@@ -94,6 +97,7 @@ export function compose(input: ComposeInput) {
   observePool('main', pool);
   showMailsGivenUp();
   showLogoutTokensGivenUp();
+  showHandoffsGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError);
@@ -122,6 +126,7 @@ export function compose(input: ComposeInput) {
     ...oauthPurges,
     ...outboxPurges(config.audit.outboxDays),
     ...compliancePurges,
+    ...handoffPurges,
   ];
   const ports: WorkerPorts = {
     ...outside,
@@ -140,6 +145,7 @@ export function compose(input: ComposeInput) {
     mailTransport: createMailTransport(config, input.dataDir, log),
     tokenSettings: { ...config.tokens, ...tokenNamesOf(config.tokens, publicUrlOf(config)) },
     logoutTransport: createLogoutTransport(config.clients),
+    handoff: { ...config.handoff, transport: createHandoffTransport(config.handoff) },
     keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;

@@ -6,6 +6,7 @@ import type { HasLogSigner } from '../domain/audit/seal/log-signer.ts';
 import type { HasLogMark } from '../domain/audit/seal/settle-log.ts';
 import type { HasInstallation } from '../domain/compliance/control.ts';
 import type { HasReportRenderer } from '../domain/compliance/reports/advance-reports.ts';
+import type { HasHandoff } from '../domain/handoff/deliver-handoff.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { HasLogoutTransport } from '../domain/oauth/logout/send-logout-tokens.ts';
@@ -24,6 +25,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &
   HasLogoutTransport &
+  HasHandoff &
   HasLogGauges &
   HasCheckpointOutbox & {
     /** The database as the role that may write the sealed log. */

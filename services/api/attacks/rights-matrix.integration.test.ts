@@ -164,7 +164,7 @@ const NO_REASON = new Set([
   'finishSignOff',
 ]);
 
-/** Ids of the audit log, of providers, of the installation's keys, and of compliance. */
+/** Ids of the audit log, of providers, of the installation's keys, of compliance, and of hand-offs. */
 const OF_NOBODY = new Set([
   'mail',
   'origin',
@@ -182,6 +182,7 @@ const OF_NOBODY = new Set([
   'report_id',
   'control_id',
   'violation_id',
+  'delivery_id',
 ]);
 
 /** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */

@@ -82,6 +82,8 @@ const CONTRACT = [
   'POST /v1/handoff/signoffs/{signoff_id}/start',
   'POST /v1/handoff/signoffs/{signoff_id}/finish',
   'GET /v1/handoff/signoffs/{signoff_id}/receipt',
+  'GET /v1/handoff/dead-letters',
+  'POST /v1/handoff/dead-letters/{delivery_id}/replay',
   'POST /v1/compliance/controls/{control_id}/attest',
   'GET /v1/compliance/violations',
   'POST /v1/compliance/violations/{violation_id}/assign',

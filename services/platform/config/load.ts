@@ -5,6 +5,7 @@ import { auditProblems, auditSettings } from './audit.ts';
 import { brandSettings } from './brand.ts';
 import { clientProblems, clientSettings } from './clients.ts';
 import { complianceSettings } from './compliance.ts';
+import { handoffProblems, handoffSettings } from './handoff.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
@@ -38,6 +39,7 @@ export const sections = {
   audit: auditSettings,
   marks: markSettings,
   compliance: complianceSettings,
+  handoff: handoffSettings,
   telemetry: telemetrySettings,
 } as const satisfies Record<string, Section>;
 
@@ -116,6 +118,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
+    ...handoffProblems(config.handoff),
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),

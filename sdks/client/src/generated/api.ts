@@ -74,6 +74,7 @@ export type ProblemCode =
   | "field_policy_unknown"
   | "grant_not_allowed"
   | "grant_type_unsupported"
+  | "handoff_unknown"
   | "hashing_busy"
   | "headers_too_large"
   | "host_refused"
@@ -512,6 +513,10 @@ export type Operations = {
   "GET /v1/consents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly consents: readonly ({ readonly client_id: string; readonly client_name: string; readonly client_origin: "admin" | "registration" | "document"; readonly scopes: readonly string[]; readonly audiences: readonly string[]; readonly granted_at: string; readonly logins: number })[]; readonly next: string | null } };
   /** Withdraw your consent to an application and revoke its tokens at once */
   "DELETE /v1/consents/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: undefined };
+  /** List the events that an endpoint did not accept and that were given up, newest first */
+  "GET /v1/handoff/dead-letters": { readonly input: { readonly query?: { readonly limit?: number } }; readonly answer: { readonly count: number; readonly dead_letters: readonly { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string }[] } };
+  /** Send an event again that was given up, with all its attempts */
+  "POST /v1/handoff/dead-letters/{delivery_id}/replay": { readonly input: { readonly path: { readonly delivery_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly delivery_id: string; readonly endpoint: string; readonly seq: number } };
   /** List sign-offs, newest first */
   "GET /v1/handoff/signoffs": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly role?: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect" } }; readonly answer: { readonly signoffs: readonly ({ readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null })[]; readonly next: string | null } };
   /** Request the approval of an act with exactly these arguments, by people in several roles */

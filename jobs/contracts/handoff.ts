@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const pushHandoffsJob = defineJob({
+  name: 'push-handoffs',
+  queue: 'handoff',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning:
+    'Push security events to the endpoints of HANDOFF_ENDPOINTS, signed and in order for each subject; an endpoint that is down gets them when it is up again',
+});

@@ -1,0 +1,139 @@
+import { handoffDeliveries } from '#observability/metrics/handoff.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
+import { readEvent } from '../audit/read/read-event.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import type { HasTokenSettings } from '../tokens/token-settings.ts';
+import { handoffGivenUp } from './audit-events.ts';
+import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.store.ts';
+import { subjectOf } from './plan-deliveries.ts';
+import { type SignHandoffPorts, signHandoff } from './sign-handoff.ts';
+
+export type HandoffEndpoint = { readonly name: string; readonly url: string };
+
+export type HandoffTransport = {
+  /** Sends a request and returns the HTTP status. Rejects if the address is not reachable or not allowed. */
+  post(
+    request: { readonly url: string; readonly headers: Readonly<Record<string, string>>; readonly body: string },
+    signal: AbortSignal,
+  ): Promise<number>;
+};
+
+export type HandoffPace = {
+  readonly firstPauseSeconds: number;
+  /** Of one event. */
+  readonly longestPauseSeconds: number;
+  /** Of an endpoint that is down: it gets one request in this time. */
+  readonly longestOpenSeconds: number;
+  readonly leaseSeconds: number;
+};
+
+export type HasHandoff = {
+  readonly handoff: {
+    readonly endpoints: readonly HandoffEndpoint[];
+    readonly types: readonly string[];
+    readonly transport: HandoffTransport;
+    readonly pace?: HandoffPace;
+  };
+  readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
+};
+
+export type PushHandoffPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'log'> &
+  SignHandoffPorts &
+  HasHandoff;
+
+/** The last two are failures: of this event only, and of the endpoint. */
+export type DeliveryOutcome = 'accepted' | 'rejected' | 'unreachable';
+
+export const PACE: HandoffPace = {
+  firstPauseSeconds: 2,
+  longestPauseSeconds: 300,
+  longestOpenSeconds: 60,
+  // Longer than any attempt: if the worker dies, the event is sent again after this time.
+  leaseSeconds: 30,
+};
+/** An endpoint that is down for longer loses at most the events that wait as rows; the rest waits in the sealed log. */
+const GIVEN_UP_SECONDS = 3 * 86_400;
+const REJECTED_ATTEMPTS_MAX = 6;
+/** Answers that are about this event. All others, such as 401 or 404, are about the endpoint and its settings. */
+const REJECTIONS: ReadonlySet<number> = new Set([400, 409, 410, 413, 415, 422]);
+
+/** Doubles with each attempt. Up to a quarter longer or shorter, so that what failed together spreads out. */
+export function pauseSeconds(
+  { random }: Pick<Ports, 'random'>,
+  attempts: number,
+  { first, longest }: { readonly first: number; readonly longest: number },
+): number {
+  const pause = Math.min(longest, first * 2 ** Math.min(attempts - 1, 20));
+  return pause * (0.75 + random.bytes(2).readUInt16BE() / 2 ** 17);
+}
+
+/** The event as a CloudEvent (CloudEvents 1.0, JSON). Without its detail, which may hold personal data. */
+async function bodyOf(
+  ports: PushHandoffPorts,
+  seq: number,
+): Promise<{ readonly eventId: string; readonly body: string }> {
+  const event = await readEvent(ports, seq);
+  const { kind, id } = subjectOf(event);
+  const body = JSON.stringify({
+    specversion: '1.0',
+    id: event.event_id,
+    source: ports.tokenSettings.issuer,
+    type: event.type,
+    subject: `${kind}:${id}`,
+    time: event.occurred_at,
+    datacontenttype: 'application/json',
+    data: { seq, outcome: event.outcome, trace_id: event.trace_id },
+  });
+  return { eventId: event.event_id, body };
+}
+
+async function send(
+  ports: PushHandoffPorts,
+  url: string,
+  seq: number,
+  signal: AbortSignal,
+): Promise<{ readonly outcome: DeliveryOutcome; readonly code: string }> {
+  try {
+    const { eventId, body } = await bodyOf(ports, seq);
+    const headers = await signHandoff(ports, { url, eventId, body });
+    const status = await ports.handoff.transport.post({ url, headers, body }, signal);
+    const outcome = status >= 200 && status < 300 ? 'accepted' : REJECTIONS.has(status) ? 'rejected' : 'unreachable';
+    return { outcome, code: `http_${status}` };
+  } catch (err) {
+    return { outcome: 'unreachable', code: errorCodeOf(err) };
+  }
+}
+
+/** Makes one attempt to send one event, and stores how it ended. */
+export async function deliverHandoff(
+  ports: PushHandoffPorts,
+  { name, url }: HandoffEndpoint,
+  row: DeliveryRow,
+  { signal, caller }: { readonly signal: AbortSignal; readonly caller: Caller },
+): Promise<DeliveryOutcome> {
+  const { seq, attempts } = row;
+  const { outcome, code } = await send(ports, url, seq, signal);
+  if (outcome === 'accepted') {
+    await deleteDelivery(ports.sql, row);
+    handoffDeliveries.add(1, { outcome: 'sent' });
+    return outcome;
+  }
+  const fields = { endpoint: name, seq, code, attempt: attempts };
+  const isLast = row.ageSeconds > GIVEN_UP_SECONDS || (outcome === 'rejected' && attempts >= REJECTED_ATTEMPTS_MAX);
+  if (!isLast) {
+    const { firstPauseSeconds: first, longestPauseSeconds: longest } = ports.handoff.pace ?? PACE;
+    await postponeDelivery(ports.sql, row, code, pauseSeconds(ports, attempts, { first, longest }));
+    handoffDeliveries.add(1, { outcome: 'retried' });
+    ports.log.warn(fields, 'an event could not be handed off; retrying');
+    return outcome;
+  }
+  await ports.transact(async (tx) => {
+    if (!(await postponeDelivery(tx, row, code, null))) return;
+    const detail = { endpoint: name, seq, code, attempts };
+    await recordEvent(tx, caller, handoffGivenUp, { outcome: 'given_up', detail });
+  });
+  handoffDeliveries.add(1, { outcome: 'given_up' });
+  ports.log.error(fields, 'an event could not be handed off; giving up');
+  return outcome;
+}

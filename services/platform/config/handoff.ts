@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { flag } from './shapes.ts';
+
+const ENDPOINTS_MAX = 8;
+const ENDPOINT = /^([a-z][a-z0-9-]{0,31})=(https?:\/\/[\x21-\x7e]{1,2048})$/;
+const TYPE = /^[a-z_]+(\.[a-z_]+)+$/;
+const DEFAULT_TYPES =
+  'user.created user.login user.login_locked user.stepped_up session.created session.ended token.refreshed token.refresh_reused incident.raised incident.changed signoff.requested signoff.decided signoff.started signoff.finished agent.registered agent.killed';
+
+const itemsOf = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
+
+function endpointOf(item: string): { readonly name: string; readonly url: string } | undefined {
+  const [, name, url] = ENDPOINT.exec(item) ?? [];
+  if (name === undefined || url === undefined || !URL.canParse(url)) return undefined;
+  const { username, password, hash, href } = new URL(url);
+  return username === '' && password === '' && hash === '' ? { name, url: href } : undefined;
+}
+
+const endpoints = z
+  .string()
+  .max(16_384)
+  .default('')
+  .transform((text, context) => {
+    const items = itemsOf(text);
+    const read = items.flatMap((item) => endpointOf(item) ?? []);
+    const names = new Set(read.map(({ name }) => name));
+    if (read.length === items.length && names.size === read.length && read.length <= ENDPOINTS_MAX) return read;
+    const message = `needs up to ${ENDPOINTS_MAX} endpoints as name=https://host/path, with different names, without credentials and fragment`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+
+const types = z
+  .string()
+  .max(4_096)
+  .default(DEFAULT_TYPES)
+  .transform((text, context) => {
+    const items = itemsOf(text);
+    // An event that reports a failed hand-off must not be handed off: it would cause the next one.
+    const bad = items.find((item) => !TYPE.test(item) || item.startsWith('handoff.'));
+    if (bad === undefined) return items;
+    context.addIssue({ code: 'custom', message: `"${bad.slice(0, 64)}" is not an event type that can be pushed` });
+    return z.NEVER;
+  });
+
+/** Endpoints to which workers push security events. */
+export const handoffSettings = defineSettings({
+  endpoints: {
+    env: 'HANDOFF_ENDPOINTS',
+    schema: endpoints,
+    use: `Endpoints to which workers push security events, as name=https://host/path, comma separated, at most ${ENDPOINTS_MAX}. The name identifies the endpoint: under another name it starts with new events.`,
+  },
+  types: {
+    env: 'HANDOFF_TYPES',
+    schema: types,
+    use: 'Types of the events that are pushed, comma separated (docs/reference/audit-events.md).',
+  },
+  allowsPrivate: {
+    env: 'HANDOFF_PRIVATE',
+    schema: flag(false),
+    use: 'Push events to addresses on private networks and over plain http too.',
+  },
+});
+
+export type HandoffSettings = SettingsOf<typeof handoffSettings>;
+
+/** Refuses a start with an endpoint that the outbound guard would refuse at every attempt. */
+export const handoffProblems = ({
+  endpoints: configured,
+  allowsPrivate,
+}: HandoffSettings): { readonly env: string; readonly problem: string; readonly fix: string }[] =>
+  allowsPrivate || configured.every(({ url }) => url.startsWith('https:'))
+    ? []
+    : [
+        {
+          env: 'HANDOFF_ENDPOINTS',
+          problem: 'has an endpoint without https',
+          fix: 'use https, or set HANDOFF_PRIVATE',
+        },
+      ];

@@ -1,0 +1,46 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createHandoffTransport } from './handoff.ts';
+
+const received: { readonly path: string; readonly id: string | undefined; readonly body: string }[] = [];
+const server = createServer(async (request, response) => {
+  const id = request.headers['idempotency-key'] as string | undefined;
+  received.push({ path: request.url as string, id, body: await text(request) });
+  if (request.url === '/moved') response.writeHead(302, { location: 'https://elsewhere.test/' });
+  else response.writeHead(202);
+  response.end();
+});
+let base: string;
+beforeAll(async () => {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => server.close());
+
+const post = (allowsPrivate: boolean, path: string, signal = new AbortController().signal) =>
+  createHandoffTransport({ allowsPrivate }).post(
+    { url: base + path, headers: { 'idempotency-key': '"e1"' }, body: '{}' },
+    signal,
+  );
+
+test('posts body and headers, and returns the status', async () => {
+  expect(await post(true, '/events')).toBe(202);
+  expect(received.splice(0)).toEqual([{ path: '/events', id: '"e1"', body: '{}' }]);
+});
+
+test('SSRF: an address on a private network gets no request unless the setting allows it', async () => {
+  await expect(post(false, '/events')).rejects.toThrow('outbound request refused');
+  expect(received).toEqual([]);
+});
+
+test('SSRF: a redirect is not followed', async () => {
+  await expect(post(true, '/moved')).rejects.toThrow('its answer is a redirect');
+  expect(received.splice(0)).toHaveLength(1);
+});
+
+test('sends nothing once the run is to stop', async () => {
+  await expect(post(true, '/events', AbortSignal.abort())).rejects.toThrow();
+  expect(received).toEqual([]);
+});
