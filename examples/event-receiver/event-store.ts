@@ -13,7 +13,7 @@ export type PushedEvent = {
 };
 
 /** `late`: a later event of its subject came before, because an operator replayed this one after it was given up. */
-export type Arrival = 'new' | 'late' | 'repeated';
+type Arrival = 'new' | 'late' | 'repeated';
 
 export type EventStore = {
   /** Acts on an event, once. If it throws, the event is sent again. */

@@ -80,7 +80,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
  * Verifies the signature of a request (RFC 9421 §3.2) and returns its event. The signature covers method, URL, type,
  * digest and id, so a request to another receiver is not accepted here.
  */
-export async function verifyEvent(
+async function verifyEvent(
   { url, issuer, keyOf }: { url: string; issuer: string; keyOf: (kid: string) => Promise<KeyObject | undefined> },
   { method = '', headers }: Pick<IncomingMessage, 'method' | 'headers'>,
   body: Buffer,

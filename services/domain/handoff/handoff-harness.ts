@@ -19,7 +19,7 @@ export const NAME = 'siem';
 export const TYPE = 'user.login';
 
 export type Arrived = { readonly headers: IncomingHttpHeaders; readonly body: string; readonly url: string };
-export type Answer = (arrived: Arrived, response: ServerResponse) => number | undefined | Promise<number | undefined>;
+type Answer = (arrived: Arrived, response: ServerResponse) => number | undefined | Promise<number | undefined>;
 
 export type HandoffHarness = {
   readonly log: OwnLogHarness;

@@ -34,7 +34,7 @@ export type SignOptions = {
   readonly algorithm?: AsymmetricAlgorithm | undefined;
 };
 
-export type MessageKey = { readonly kid: string; readonly alg: AsymmetricAlgorithm };
+type MessageKey = { readonly kid: string; readonly alg: AsymmetricAlgorithm };
 
 /** What could be the signing input of a JWS (RFC 7515 §5.1), and so become a token. */
 const JWS_INPUT = /^[\w.-]*$/;
