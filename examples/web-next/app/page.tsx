@@ -1,0 +1,7 @@
+import { redirect } from 'next/navigation';
+import { currentUser } from '../lib/session.ts';
+
+export default async function Home() {
+  const user = await currentUser();
+  redirect(user ? `/tasks/${user.id}` : '/login');
+}
