@@ -186,7 +186,8 @@ export default {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^services/platform/postgres/generated/' },
+    // The web examples have packages of their own; a test keeps their imports in their folders.
+    exclude: { path: '^(services/platform/postgres/generated|examples/web-[^/]+)/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['node', 'import', 'types'],

@@ -1,0 +1,69 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+// What needs no packages of the examples; `web.browser.test.ts` runs them in Chromium.
+
+const ROOT = resolve(import.meta.dirname, '..');
+const folders = globSync('examples/web-*/', { cwd: ROOT });
+
+type Manifest = Readonly<Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>>;
+type Lock = { readonly packages: Readonly<Record<string, Manifest & { readonly version?: string }>> };
+
+test('there are web examples', () => {
+  expect(folders.length).toBeGreaterThan(0);
+});
+
+describe.each(folders)('%s', (folder) => {
+  const read = (path: string): string => readFileSync(join(ROOT, folder, path), 'utf8');
+  const manifest = JSON.parse(read('package.json')) as Manifest;
+  const sources = globSync('**/*.{ts,tsx,mjs,astro}', {
+    cwd: join(ROOT, folder),
+    exclude: (path) => /(^|\/)(node_modules|\.next|\.astro|dist)(\/|$)|next-env\.d\.ts$/.test(path),
+  });
+
+  test('pins every version, and its lock has the same ones', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as Lock;
+    const { dependencies, devDependencies } = manifest;
+    expect(packages['']).toMatchObject({ dependencies, devDependencies });
+    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(packages[`node_modules/${name}`]?.version, name).toBe(version);
+    }
+  });
+
+  test("has the version of Better Auth's client that is compared with the product", () => {
+    const product = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+    const { 'better-auth': version = product.dependencies['better-auth'] } = manifest.dependencies;
+    expect(version).toBe(product.dependencies['better-auth']);
+  });
+
+  test('.env.example lists every variable that the sources read', () => {
+    const used = sources.flatMap((path) =>
+      [...read(path).matchAll(/process\.env\.([A-Z_]+)/g)].map(([, name]) => name),
+    );
+    const listed = [...read('.env.example').matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name);
+    expect(used.length).toBeGreaterThan(0);
+    expect([...new Set(used)].sort()).toEqual(listed.sort());
+  });
+
+  test('links lead to files that exist, and imports to files of the example', () => {
+    const links = [...read('README.md').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
+    expect(links.length).toBeGreaterThan(0);
+    expect(links.filter((path) => !existsSync(join(ROOT, folder, path)))).toEqual([]);
+    for (const path of sources)
+      for (const [, name = ''] of read(path).matchAll(/(?:from|import) '(\.[^']+)'/g)) {
+        const target = join(path, '..', name);
+        expect([path, name, target.startsWith('..') || !existsSync(join(ROOT, folder, target))]).toEqual([
+          path,
+          name,
+          false,
+        ]);
+      }
+  });
+
+  test('stores nothing where scripts can read it', () => {
+    const storing = sources.filter((path) => /(local|session)Storage\s*[.[]|document\.cookie/.test(read(path)));
+    expect(storing).toEqual([]);
+  });
+});
