@@ -51,12 +51,20 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...never, ...alone, '**/*.{db,integration}.test.ts'],
+          exclude: [...never, ...alone, '**/*.{db,integration,browser}.test.ts'],
         },
       },
       { test: { ...common, name: 'unit-alone', include: alone, isolate: true } },
       { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'] } },
       { test: { ...onStores, name: 'integration', include: ['**/*.integration.test.ts'] } },
+      {
+        test: {
+          ...onStores,
+          name: 'web',
+          include: ['examples/*.browser.test.ts'],
+          globalSetup: [...onStores.globalSetup, 'examples/web-setup.ts'],
+        },
+      },
     ],
   },
 });

@@ -6,10 +6,10 @@ import { coverageGroups } from './checks/coverage-groups.ts';
 import { failuresOf, type TestReport } from './checks/failed-tests.ts';
 import { testsReachedSince } from './checks/reach.ts';
 
-const HELP = `Runs every check and every test, and prints the counts at the end. Offline, once python has installed its packages.
+const HELP = `Runs every check and every test, and prints the counts at the end. Offline, once python and web have installed their packages.
 
   npm test                    every step
-  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose go k6 python unit unit-db integration chaos coverage
+  npm test -- unit            some steps, by name: types lint boundaries catalogue vectors dead-code alerts compose go k6 python unit unit-db web integration chaos coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
@@ -53,15 +53,15 @@ const runQuietly = (command: string, args: readonly string[], env: Env = {}): Pr
 const VITEST = resolve(ROOT, 'node_modules/vitest/vitest.mjs');
 const reportOf = (suite: string): string => resolve(OUT, suite, 'vitest/coverage-final.json');
 
-/** Runs vitest projects with coverage. @param workers number of concurrent test files */
-async function vitest(suite: string, projects: readonly string[], workers: number): Promise<Ran> {
+/** Runs vitest projects, with coverage of the product's files. @param workers number of concurrent test files */
+async function vitest(suite: string, projects: readonly string[], workers: number, isMeasured = true): Promise<Ran> {
   const folder = resolve(OUT, suite);
   const report = resolve(folder, 'tests.json');
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const args = [
     ...[VITEST, 'run', ...projects.map((project) => `--project=${project}`), `--maxWorkers=${workers}`],
-    ...['--coverage', `--coverage.reportsDirectory=${resolve(folder, 'vitest')}`],
+    ...(isMeasured ? ['--coverage', `--coverage.reportsDirectory=${resolve(folder, 'vitest')}`] : []),
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
   ];
   const env = { NODE_COMPILE_CACHE: resolve(folder, 'compiled'), CI: 'true' };
@@ -136,6 +136,8 @@ const suites: Readonly<Record<string, () => Promise<Ran>>> = {
   k6: async () => ({ ...(await runQuietly('node', ['load-tests/run.ts', '--install-k6'])), status: 0 }),
   unit: () => vitest('unit', ['unit', 'unit-alone'], 1),
   'unit-db': () => vitest('unit-db', ['unit-db'], 2),
+  // Web examples in Chromium. What they reach of the product is covered by other tests.
+  web: () => vitest('web', ['web'], 1, false),
   integration: () => vitest('integration', ['integration'], 3),
   // Chooses a new seed each time, and prints it.
   chaos: () => run([resolve(ROOT, 'chaos/main.ts'), '--seconds', '10'], { CI: 'true' }),
@@ -166,7 +168,7 @@ async function runSuites(names: readonly string[]): Promise<void> {
 async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
   const beside = async (): Promise<void> => {
     await runChecks(Object.keys(checks).filter(isWanted));
-    await runSuites(['unit', 'unit-db'].filter(isWanted));
+    await runSuites(['unit', 'unit-db', 'web'].filter(isWanted));
   };
   await Promise.all([...['k6', 'integration'].filter(isWanted).map((name) => runSuites([name])), beside()]);
   await Promise.all([runSuites(['chaos'].filter(isWanted)), runSuites(['coverage'].filter(isWanted))]);
