@@ -2,6 +2,7 @@ import { ApiUnavailable, fetchText } from './bounded-fetch.ts';
 import { refuse, VerifierError } from './codes.ts';
 import { LIMITS } from './generated/contract.ts';
 import { apiOf } from './options.ts';
+import { isObject, parseStrictObject } from './strict-json.ts';
 
 export type ApiKeyVerifierOptions = {
   /** Address of the API, as `iss` has it. */
@@ -40,15 +41,15 @@ export type ApiKeyVerifier = {
   verify(key: string, permissions?: readonly string[]): Promise<ApiKeyClaims>;
 };
 
-type Answer = { readonly active?: unknown; readonly claims?: unknown };
-
 const TIMEOUT_SECONDS = 2;
 
+/** Null for a key that is not active. Throws ApiUnavailable for an answer that is not a JSON object. */
 function claimsIn(text: string): ApiKeyClaims | null {
-  const answer = JSON.parse(text) as Answer;
-  const claims = answer.claims as ApiKeyClaims | undefined;
-  const isFormed = typeof claims?.sub === 'string' && Array.isArray(claims.permissions);
-  return answer.active === true && isFormed ? claims : null;
+  const answer = parseStrictObject(text);
+  if (answer === null) throw new ApiUnavailable('/v1/api-keys/verify answered without a JSON object');
+  const { active, claims } = answer;
+  const isFormed = isObject(claims) && typeof claims.sub === 'string' && Array.isArray(claims.permissions);
+  return active === true && isFormed ? (claims as ApiKeyClaims) : null;
 }
 
 /**
@@ -79,8 +80,7 @@ export function createApiKeyVerifier(options: ApiKeyVerifierOptions): ApiKeyVeri
       try {
         claims = claimsIn((await ask(key)).text);
       } catch (err) {
-        if (err instanceof ApiUnavailable || err instanceof SyntaxError)
-          throw new VerifierError(refuse('revocation_state_stale'));
+        if (err instanceof ApiUnavailable) throw new VerifierError(refuse('revocation_state_stale'));
         throw err;
       }
       if (claims === null) throw new VerifierError(refuse('unauthenticated'));

@@ -53,10 +53,14 @@ export type FakeDpopClient = {
 export type FakeIssuer = {
   /** For `createVerifier`: issuer, audience, client, and a `fetch` and clock that lead here. */
   readonly options: VerifierOptions;
-  /** Answers as the API does: JWKS, feed, stream and introspection. */
+  /** Answers as the API does: JWKS, feed, stream, introspection and API keys. Give it to `createApiKeyVerifier`. */
   readonly fetch: typeof fetch;
   /** An access token of a sign-in that lasts 15 minutes. A claim that is `undefined` is left out. */
   mint(claims?: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>;
+  /** An API key that lives 15 minutes. A claim that is `undefined` is left out. */
+  createApiKey(claims?: Readonly<Record<string, unknown>>): string;
+  /** Revokes an API key. */
+  revokeApiKey(key: string): void;
   /** A new key signs from now on; the last ones stay published. @returns its kid */
   rotate(): Promise<string>;
   /** Takes a key out of the key set. */
@@ -100,6 +104,7 @@ export async function createFakeIssuer({
 }: FakeIssuerOptions = {}): Promise<FakeIssuer> {
   const keyAlgorithm = algorithm === 'HS256' ? 'ES256' : algorithm;
   const keys: FakeKey[] = [];
+  const apiKeys = new Map<string, Readonly<Record<string, unknown>>>();
   const requests = new Map<string, number>();
   const streams = new Set<(jws: string) => void>();
   let offsetMs = 0;
@@ -188,11 +193,19 @@ export async function createFakeIssuer({
     );
   }
 
+  function apiKeyAnswer({ key, audience: asked = audience }: { key: string; audience?: string }): object {
+    const claims = apiKeys.get(key);
+    if (claims === undefined || (claims.exp as number) <= seconds()) return { active: false, reason: 'invalid' };
+    if (!(claims.aud as readonly string[]).includes(asked)) return { active: false, reason: 'wrong_audience' };
+    return { active: true, claims };
+  }
+
   const respond: typeof fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     requests.set(url.pathname, (requests.get(url.pathname) ?? 0) + 1);
     if (isSilent) throw new TypeError('the fake issuer is silent');
     if (url.pathname === '/.well-known/jwks.json') return json({ keys: keys.map(({ jwk }) => jwk) });
+    if (url.pathname === '/v1/api-keys/verify') return json(apiKeyAnswer(JSON.parse(String(init?.body))));
     const headers = new Headers(init?.headers);
     if (headers.get('authorization') !== `Basic ${btoa(`${CLIENT.clientId}:${CLIENT.clientSecret}`)}`)
       return new Response(null, { status: 401 });
@@ -246,6 +259,24 @@ export async function createFakeIssuer({
       const kid = algorithm === 'HS256' ? 'shared-secret' : newest().kid;
       const key = algorithm === 'HS256' ? bytesOf(secret) : newest().privateKey;
       return sign(payload, { alg: algorithm, kid, typ: 'at+jwt', ...header }, key);
+    },
+    createApiKey(claims = {}) {
+      const key = `sp_ak_${crypto.randomUUID()}`;
+      apiKeys.set(key, {
+        iss: issuer,
+        aud: [audience],
+        sub: 'user-1',
+        client_id: 'sallyport',
+        api_key_id: crypto.randomUUID(),
+        exp: seconds() + LIFE_SECONDS,
+        scope: '',
+        permissions: [],
+        ...claims,
+      });
+      return key;
+    },
+    revokeApiKey(key) {
+      apiKeys.delete(key);
     },
     rotate,
     retire(kid) {

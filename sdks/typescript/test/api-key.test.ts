@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ApiKeyVerifierOptions, createApiKeyVerifier, VerifierError } from '../src/index.ts';
+import { createFakeIssuer } from '../src/testing.ts';
 
 const claims = {
   ...{ iss: 'https://auth.test', aud: ['https://notes.test'], sub: 'ada', client_id: 'sallyport', api_key_id: 'k' },
@@ -61,7 +62,30 @@ test('if the API does not answer, or with something else, the answer is 503 and 
   for (const answer of [
     () => new Response('', { status: 503 }),
     () => new Response('<html>'),
+    () => new Response('null'),
+    () => new Response('{"active":true,"active":false}'),
     () => Promise.reject(new Error('down')) as never,
   ])
     expect(await codeOf(answering(answer).verify('sp_ak_x'))).toEqual([503, 'revocation_state_stale']);
+});
+
+test('the fake issuer answers for its keys, until they expire or are revoked', async () => {
+  const issuer = await createFakeIssuer();
+  const verifierOf = (audience?: string) =>
+    createApiKeyVerifier({ issuer: 'https://auth.test', fetch: issuer.fetch, ...(audience ? { audience } : {}) });
+  const [keys, key] = [
+    verifierOf('https://api.test'),
+    issuer.createApiKey({ sub: 'ada', permissions: ['notes:read'] }),
+  ];
+  expect(await keys.verify(key, ['notes:read'])).toMatchObject({ sub: 'ada', iss: 'https://auth.test' });
+  expect(await codeOf(verifierOf('https://other.test').verify(key))).toEqual([401, 'unauthenticated']);
+  const other = issuer.createApiKey();
+  issuer.revokeApiKey(key);
+  expect(await codeOf(keys.verify(key))).toEqual([401, 'unauthenticated']);
+  expect((await verifierOf().verify(other)).permissions).toEqual([]);
+  issuer.goStale();
+  expect(await codeOf(keys.verify(other))).toEqual([503, 'revocation_state_stale']);
+  issuer.recover();
+  issuer.advance(901);
+  expect(await codeOf(keys.verify(other))).toEqual([401, 'unauthenticated']);
 });
