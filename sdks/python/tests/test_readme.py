@@ -38,8 +38,9 @@ def test_the_first_protected_route_takes_at_most_12_lines(
     verifier.close()
 
 
-def test_the_example_of_a_token_prints_its_user(capsys: pytest.CaptureFixture[str]) -> None:
-    run("verify")
+@pytest.mark.parametrize("name", ["verify", "keys"])
+def test_the_examples_of_a_token_and_of_a_key_print_their_user(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(name)
     assert capsys.readouterr().out == "ada\n"
 
 

@@ -1,5 +1,6 @@
 """Verifies Sallyport access tokens offline, and refuses revoked ones within a second."""
 
+from ._api_key import AcceptedApiKey, ApiKeyVerifier, AsyncApiKeyVerifier
 from ._codes import Refusal, VerifierError
 from ._contract import CODES, DEFAULTS, VerifierCode
 from ._decision import Accepted, Requirements, Result
@@ -12,6 +13,9 @@ __all__ = [
     "CODES",
     "DEFAULTS",
     "Accepted",
+    "AcceptedApiKey",
+    "ApiKeyVerifier",
+    "AsyncApiKeyVerifier",
     "AsyncVerifier",
     "Dpop",
     "FeedWriter",

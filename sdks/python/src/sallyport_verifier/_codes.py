@@ -32,7 +32,7 @@ def refuse(code: VerifierCode) -> Refusal:
 
 
 class VerifierError(Exception):
-    """Raised by ``verify_or_raise`` and ``ready``."""
+    """Raised by ``verify_or_raise`` and ``ready``, and by the verifiers of API keys."""
 
     def __init__(self, refusal: Refusal) -> None:
         """:param refusal: what the error tells"""

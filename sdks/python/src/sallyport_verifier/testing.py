@@ -80,7 +80,10 @@ class _Stream(httpx.AsyncByteStream):
 
 
 class FakeIssuer(httpx.AsyncBaseTransport):
-    """Answers as the API does: JWKS, feed, stream and introspection. Give ``options`` to a verifier."""
+    """Answers as the API does: JWKS, feed, stream, introspection and API keys. Give ``options`` to a verifier.
+
+    A verifier of API keys takes its address and itself: ``ApiKeyVerifier(issuer=…, transport=fake_issuer)``.
+    """
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class FakeIssuer(httpx.AsyncBaseTransport):
         self._offset: float = 0
         self._entries: list[dict[str, Any]] = []
         self._keys: list[FakeKey] = []
+        self._api_keys: dict[str, dict[str, Any]] = {}
         self.is_silent = False
         self.incarnation = str(uuid.uuid4())
         self.epoch = 0
@@ -169,6 +173,26 @@ class FakeIssuer(httpx.AsyncBaseTransport):
         key = self._secret.encode() if is_shared else self._keys[-1].private
         members = {name: value for name, value in payload.items() if value is not None}
         return sign(members, {"alg": self._algorithm, "kid": kid, "typ": "at+jwt", **(header or {})}, key)
+
+    def create_api_key(self, **claims: Any) -> str:
+        """An API key that lives 15 minutes."""
+        key = f"sp_ak_{uuid.uuid4().hex}"
+        self._api_keys[key] = {
+            "iss": self._issuer,
+            "aud": [self._audience],
+            "sub": "user-1",
+            "client_id": "sallyport",
+            "api_key_id": str(uuid.uuid4()),
+            "exp": int(self.now()) + _LIFE_SECONDS,
+            "scope": " ".join(claims.get("permissions", ())),
+            "permissions": [],
+            **claims,
+        }
+        return key
+
+    def revoke_api_key(self, key: str) -> None:
+        """Revokes an API key. Raises KeyError for an unknown one."""
+        del self._api_keys[key]
 
     def revoke(
         self,
@@ -254,6 +278,14 @@ class FakeIssuer(httpx.AsyncBaseTransport):
             for entry in self._entries
         )
 
+    def _api_key_answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        claims = self._api_keys.get(body["key"])
+        if claims is None or claims["exp"] <= self.now():
+            return {"active": False, "reason": "invalid"}
+        if body.get("audience", self._audience) not in claims["aud"]:
+            return {"active": False, "reason": "wrong_audience"}
+        return {"active": True, "claims": claims}
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answers a request of a verifier."""
         path = request.url.path
@@ -262,6 +294,8 @@ class FakeIssuer(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the fake issuer is silent")
         if path == "/.well-known/jwks.json":
             return httpx.Response(200, json={"keys": [key.jwk for key in self._keys]})
+        if path == "/v1/api-keys/verify":
+            return httpx.Response(200, json=self._api_key_answer(json.loads(await request.aread())))
         expected = base64.b64encode(f"{_CLIENT_ID}:{_CLIENT_SECRET}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {expected}":
             return httpx.Response(401)
