@@ -29,6 +29,24 @@ func ExampleVerifier_Verify() {
 	// Output: ada
 }
 
+func ExampleAPIKeyVerifier_Verify() {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	keys, err := verifier.NewAPIKeyVerifier(verifier.APIKeyOptions{
+		Issuer: "https://auth.test", Audience: "https://api.test", Transport: issuer,
+	})
+	if err != nil {
+		panic(err)
+	}
+	key := issuer.CreateAPIKey(map[string]any{"sub": "ada", "permissions": []string{"notes:read"}})
+	claims, err := keys.Verify(context.Background(), key, "notes:read")
+	if err != nil {
+		fmt.Println(verifier.CodeOf(err))
+		return
+	}
+	fmt.Println(claims.Subject)
+	// Output: ada
+}
+
 func Example_testing() {
 	issuer := sallyporttest.New(sallyporttest.Config{})
 	v, err := verifier.New(issuer.Options())

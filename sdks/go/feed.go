@@ -49,7 +49,7 @@ func (f *feedReader) take(jws string) (bool, error) {
 func (f *feedReader) poll() error {
 	for part := 0; part < limitFeedParts; part++ {
 		query := f.revocations.query()
-		text, _, err := f.settings.fetch(http.MethodGet, "/v1/revocations", query, f.settings.authorized(), "", limitFeedAnswerBytes)
+		text, _, err := f.settings.fetch(context.Background(), http.MethodGet, "/v1/revocations", query, f.settings.authorized(), "", limitFeedAnswerBytes)
 		if err != nil {
 			return err
 		}

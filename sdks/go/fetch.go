@@ -58,8 +58,8 @@ func (s *settings) open(ctx context.Context, method, path, query string, header 
 }
 
 // fetch gives the body of a 200 answer, limited in time and size.
-func (s *settings) fetch(method, path, query string, header http.Header, body string, most int64) (string, http.Header, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
+func (s *settings) fetch(ctx context.Context, method, path, query string, header http.Header, body string, most int64) (string, http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	response, err := s.open(ctx, method, path, query, header, body)
 	if err != nil {

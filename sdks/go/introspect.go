@@ -26,7 +26,7 @@ type introspection struct {
 func (i *introspections) ask(token string) (bool, error) {
 	header := i.settings.authorized("Content-Type", "application/x-www-form-urlencoded")
 	body := url.Values{"token": {token}}.Encode()
-	text, _, err := i.settings.fetch(http.MethodPost, "/oauth2/introspect", "", header, body, limitIntrospectionBytes)
+	text, _, err := i.settings.fetch(context.Background(), http.MethodPost, "/oauth2/introspect", "", header, body, limitIntrospectionBytes)
 	if err != nil {
 		return false, err
 	}

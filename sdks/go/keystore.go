@@ -110,7 +110,7 @@ func (k *keyStore) fetchSet() bool {
 	k.triedAt = s.nowSeconds()
 	k.mutex.Unlock()
 	header := http.Header{"Accept": {"application/json"}}
-	text, answered, err := s.fetch(http.MethodGet, "/.well-known/jwks.json", "", header, "", limitKeySetBytes)
+	text, answered, err := s.fetch(context.Background(), http.MethodGet, "/.well-known/jwks.json", "", header, "", limitKeySetBytes)
 	if err == nil {
 		err = k.load(text, 0, math.Min(s.JWKSTTL.Seconds(), maxAgeOf(answered)))
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 const heartbeat = time.Second
 
-// RoundTrip answers as the API does: JWKS, feed, stream and introspection.
+// RoundTrip answers as the API does: JWKS, feed, stream, introspection and API keys.
 func (i *Issuer) RoundTrip(request *http.Request) (*http.Response, error) {
 	var body []byte
 	if request.Body != nil {
@@ -32,6 +33,8 @@ func (i *Issuer) RoundTrip(request *http.Request) (*http.Response, error) {
 	switch {
 	case path == "/.well-known/jwks.json":
 		return answered(http.StatusOK, must(json.Marshal(map[string]any{"keys": i.published()}))), nil
+	case path == "/v1/api-keys/verify":
+		return answered(http.StatusOK, must(json.Marshal(i.apiKeyAnswer(body)))), nil
 	case id != clientID || secret != clientSecret:
 		return answered(http.StatusUnauthorized, nil), nil
 	case path == "/oauth2/introspect":
@@ -47,6 +50,22 @@ func (i *Issuer) RoundTrip(request *http.Request) (*http.Response, error) {
 		return i.stream(request, i.answer(asked, query.Get("incarnation"))), nil
 	}
 	return answered(http.StatusNotFound, nil), nil
+}
+
+func (i *Issuer) apiKeyAnswer(body []byte) map[string]any {
+	var question struct{ Key, Audience string }
+	if err := json.Unmarshal(body, &question); err != nil {
+		panic(err)
+	}
+	claims, isKnown := i.apiKeys[question.Key]
+	expires, _ := claims["exp"].(float64)
+	switch audiences, _ := claims["aud"].([]any); {
+	case !isKnown || int64(expires) <= i.now().Unix():
+		return map[string]any{"active": false, "reason": "invalid"}
+	case question.Audience != "" && !slices.Contains(audiences, any(question.Audience)):
+		return map[string]any{"active": false, "reason": "wrong_audience"}
+	}
+	return map[string]any{"active": true, "claims": claims}
 }
 
 func answered(status int, body []byte) *http.Response {
