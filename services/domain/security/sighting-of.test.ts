@@ -55,14 +55,18 @@ describe('sightings of one event', () => {
   });
 
   test('an agent that uses other arguments than the approved ones is an anomaly, a retry is none', () => {
-    const refused = (code: string, changes: Partial<AuditEventView> = {}) =>
-      event('signoff.refused', { outcome: 'refused', client_id: 'a1', detail: { code }, ...changes });
+    const refused = (code: string) =>
+      event('signoff.refused', { outcome: 'refused', client_id: 'a1', detail: { code, agent_id: 'a1' } });
     const changed = refused('signoff_arguments_changed');
     expect(seen(changed)).toEqual([{ detection: 'agent_anomaly', target: { kind: 'client', id: 'a1' }, on: {} }]);
     expect(sightingsOf(changed)[0]?.detail).toEqual({ seq: 7, code: 'signoff_arguments_changed' });
     expect(seen(refused('signoff_not_runnable'))).toEqual([]);
-    const bySystem = refused('signoff_arguments_changed', { client_id: null });
-    expect(seen(bySystem)).toMatchObject([{ target: { kind: 'installation' } }]);
+  });
+
+  test('a user who uses other arguments than the approved ones is no anomaly of the client that the user uses', () => {
+    const detail = { code: 'signoff_arguments_changed' };
+    for (const client_id of ['sallyport', null])
+      expect(seen(event('signoff.refused', { outcome: 'refused', client_id, detail }))).toEqual([]);
   });
 
   test('credentials of a killed agent are an anomaly of that agent, a wrong secret is none', () => {

@@ -104,14 +104,14 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
   }
 }
 
-/** An act that started before is a retry, and a wrong secret a mistake: neither is an anomaly. */
+/** Only what agents do counts. An act that started before is a retry, and a wrong secret a mistake: neither is an anomaly. */
 const AGENT_ANOMALIES: ReadonlySet<unknown> = new Set(['signoff_arguments_changed', 'disabled']);
 
 function agentSightings(event: AuditEventView): SightingOf[] {
   const { code } = event.detail;
-  if (!AGENT_ANOMALIES.has(code)) return [];
-  const agentId = event.target?.kind === 'client' ? event.target.id : event.client_id;
-  const target = agentId === null ? INSTALLATION : ({ kind: 'client', id: agentId } as const);
+  const agentId = event.type === 'signoff.refused' ? memberOf(event, 'agent_id') : event.target?.id;
+  if (!agentId || !AGENT_ANOMALIES.has(code)) return [];
+  const target = { kind: 'client', id: agentId } as const;
   return [{ detection: agentAnomaly, target, detail: { seq: event.seq, code }, on: {} }];
 }
 

@@ -28,7 +28,7 @@ export const signOffRefused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['refused'],
   meaning:
-    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before.',
+    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before. `agent_id` is present if an agent tried.',
 });
 
 export const signOffFinished = defineAuditEvent({

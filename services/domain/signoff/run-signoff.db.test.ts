@@ -25,6 +25,15 @@ const finish = (signOff: SignOffView, outcome: 'done' | 'failed' = 'done', by: C
 const run = (signOff: SignOffView, work: () => Promise<unknown>, by: Caller = agent) =>
   runSignedOff(harness, { signOffId: signOff.signoff_id, act: ACT, arguments: ARGUMENTS }, work, by);
 
+/** Detail of the newest refusal. */
+const refusalOf = async ({ signoff_id: id }: SignOffView): Promise<Record<string, unknown> | undefined> => {
+  const [event] = await harness.raw<{ detail: Record<string, unknown> }>(
+    `SELECT detail FROM audit_outbox WHERE type = 'signoff.refused' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
+    [id],
+  );
+  return event?.detail;
+};
+
 describe('an approved act', () => {
   test('runs once with the approved arguments, and its end names who approved', async () => {
     const signOff = await harness.approved(agent);
@@ -77,7 +86,20 @@ describe('an approved act', () => {
     const signOff = await harness.approved(agent);
     await expect(start(signOff, agent, changes)).rejects.toMatchObject({ code: 'signoff_arguments_changed' });
     expect((await harness.storyOf(signOff)).at(-1)).toBe('signoff.refused refused');
+    expect(await refusalOf(signOff)).toMatchObject({ code: 'signoff_arguments_changed', agent_id: agent.clientId });
     expect(await start(signOff)).toMatchObject({ state: 'running' });
+  });
+
+  test('altered arguments of a user name no agent, unless an agent acts for the user', async () => {
+    const userId = await harness.newUser();
+    for (const [by, agentId] of [
+      [userCaller(userId), undefined],
+      [userCaller(userId, { clientId: agent.clientId }), agent.clientId],
+    ] as const) {
+      const signOff = await harness.approved(by);
+      await expect(start(signOff, by, { arguments: {} })).rejects.toMatchObject({ code: 'signoff_arguments_changed' });
+      expect((await refusalOf(signOff))?.agent_id).toBe(agentId);
+    }
   });
 
   test('does not start before its approval, after a denial, or after a day', async () => {

@@ -48,9 +48,15 @@ async function assertConditions(ports: RunSignOffPorts, row: SignOffRow): Promis
     throw signOffConditionUnmet({ detail: 'A security incident of severity high or critical is open.' });
 }
 
+/** The agent that calls, by itself or with a token of its owner. */
+function agentOf({ access }: HasAccess, caller: Caller): { agent_id?: string } {
+  if (caller.kind !== 'client' && caller.kind !== 'user') return {};
+  return access.client(caller.clientId)?.agent == null ? {} : { agent_id: caller.clientId };
+}
+
 /** The sign-off if the caller requested it, else the 404 of a missing one. */
-function ownRow(ports: HasAccess, row: SignOffRow | undefined, caller: Caller): SignOffRow {
-  if (row === undefined || !isRequester(ports, row, caller)) throw signOffUnknown();
+function ownRow(row: SignOffRow | undefined, caller: Caller): SignOffRow {
+  if (row === undefined || !isRequester(row, caller)) throw signOffUnknown();
   return row;
 }
 
@@ -72,12 +78,12 @@ export async function startSignOff(
   caller: Caller,
 ): Promise<SignOffView> {
   const { sha256 } = bindArguments(given);
-  const before = ownRow(ports, await readSignOffRow(ports.sql, signOffId), caller);
+  const before = ownRow(await readSignOffRow(ports.sql, signOffId), caller);
   try {
     assertRunnable(before, act, sha256);
     await assertConditions(ports, before);
     const row = await ports.transact(async (tx) => {
-      const locked = ownRow(ports, await lockSignOff(tx, signOffId), caller);
+      const locked = ownRow(await lockSignOff(tx, signOffId), caller);
       assertRunnable(locked, act, sha256);
       if (!(await startSignOffRow(tx, signOffId))) throw signOffNotRunnable({ isRecorded: true });
       await recordEvent(tx, caller, signOffStarted, {
@@ -94,7 +100,7 @@ export async function startSignOff(
     await recordEvent(ports.sql, caller, signOffRefused, {
       outcome: 'refused',
       target: { kind: 'signoff', id: signOffId },
-      detail: { ...factsOf(before), code: err.code },
+      detail: { ...factsOf(before), ...agentOf(ports, caller), code: err.code },
     });
     signOffEvents.add(1, { event: 'refused' });
     throw err;
@@ -106,14 +112,14 @@ export async function startSignOff(
  * `signoff_not_running` (409), also if the agent was killed meanwhile.
  */
 export async function finishSignOff(
-  ports: Pick<Ports, 'transact' | 'random'> & HasAccess,
+  ports: Pick<Ports, 'transact' | 'random'>,
   input: { readonly signOffId: string; readonly outcome: 'done' | 'failed'; readonly failure?: string | undefined },
   caller: Caller,
 ): Promise<SignOffView> {
   const { signOffId, outcome } = input;
   const failure = outcome === 'failed' ? (input.failure ?? 'failed') : null;
   const row = await ports.transact(async (tx) => {
-    const locked = ownRow(ports, await lockSignOff(tx, signOffId), caller);
+    const locked = ownRow(await lockSignOff(tx, signOffId), caller);
     const eventId = ports.random.uuid();
     if (!(await finishSignOffRow(tx, signOffId, { state: outcome, failure, eventId })))
       throw signOffNotRunning({
@@ -139,13 +145,9 @@ export async function finishSignOff(
  * Takes a request back, so that its act never starts, even if a process is about to start it. False if the act has
  * started or the sign-off has ended. Throws `signoff_unknown` (404).
  */
-export const withdrawSignOff = (
-  ports: Pick<Ports, 'transact'> & HasAccess,
-  signOffId: string,
-  caller: Caller,
-): Promise<boolean> =>
+export const withdrawSignOff = (ports: Pick<Ports, 'transact'>, signOffId: string, caller: Caller): Promise<boolean> =>
   ports.transact(async (tx) => {
-    const locked = ownRow(ports, await lockSignOff(tx, signOffId), caller);
+    const locked = ownRow(await lockSignOff(tx, signOffId), caller);
     if (!(await withdrawSignOffRow(tx, signOffId))) return false;
     await recordEvent(tx, caller, signOffFinished, {
       outcome: 'failed',
