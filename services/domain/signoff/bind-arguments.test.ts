@@ -15,10 +15,22 @@ describe('binding arguments', () => {
       expect(bindArguments(altered).sha256).not.toBe(bound.sha256);
   });
 
+  test('tells apart texts that look the same, and numbers and texts', () => {
+    const sha256Of = (value: unknown) => bindArguments(value).sha256;
+    expect(sha256Of('\u00e9')).not.toBe(sha256Of('e\u0301'));
+    expect(sha256Of(1)).not.toBe(sha256Of('1'));
+    expect(bindArguments({ '\u{1f600}': 1, '\ufb33': 2 }).text).toBe('{"\u{1f600}":1,"\ufb33":2}');
+    expect(bindArguments([1e-7, 1.5e15, 2 ** 53 - 1]).text).toBe('[1e-7,1500000000000000,9007199254740991]');
+    const hidden = JSON.parse('{"__proto__":{"a":1},"toJSON":"x"}');
+    expect(bindArguments(hidden).text).toBe('{"__proto__":{"a":1},"toJSON":"x"}');
+  });
+
   test.each([
     ['a lone surrogate', { a: '\ud800' }],
     ['a lone surrogate in a name', { '\udc00': 1 }],
     ['an infinite number', [Number.POSITIVE_INFINITY]],
+    ['an integer that JSON.parse has rounded', JSON.parse('{"amount":9007199254740993}')],
+    ['a number below the least exact integer', -(2 ** 53)],
     ['no number', Number.NaN],
     ['nothing', undefined],
     ['a member without a value', { a: undefined }],

@@ -10,11 +10,14 @@ export type BoundArguments = {
   readonly sha256: string;
 };
 
-/** Whether a value is JSON that RFC 8785 §3.2.2 can write: no lone surrogate, no infinite number, no other type. */
+/**
+ * Whether a value is JSON that RFC 8785 §3.2.2 can write: no lone surrogate, no infinite number, no other type. Beyond
+ * 2^53 parsers round integers (RFC 7493 §2.2), so people would approve another number than the one that was sent.
+ */
 function isBindable(value: unknown, depth: number): value is Json {
   if (value === null || typeof value === 'boolean') return true;
   if (typeof value === 'string') return value.isWellFormed();
-  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER;
   if (typeof value !== 'object' || depth === 0) return false;
   if (Array.isArray(value)) return value.every((item) => isBindable(item, depth - 1));
   return Object.entries(value).every(([name, member]) => name.isWellFormed() && isBindable(member, depth - 1));
