@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
 import { createLogHarness } from '#testing/harness/log.ts';
@@ -16,8 +17,17 @@ let token: string;
 beforeAll(async () => {
   harness = await openMcpHarness();
   token = await harness.tokenOf(['keys:manage', 'signoffs:read']);
+  await asAgent(clientOf(token));
 });
 afterAll(() => harness?.close());
+
+const clientOf = (accessToken: string): string => (decodeJwt(accessToken) as { client_id: string }).client_id;
+/** Makes a client an agent of a new person. */
+async function asAgent(clientId: string): Promise<void> {
+  const owner = await newPerson(harness.api, ['admin']);
+  const insert = `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`;
+  await harness.rows(insert, [clientId, owner.id]);
+}
 
 const CAPABILITIES = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
 async function ask(method: string, params: Record<string, unknown>): Promise<Json> {
@@ -45,7 +55,7 @@ const stateOf = async (taskId: string): Promise<Json> =>
   (await harness.rows('SELECT state, is_error, result FROM mcp_tasks WHERE id = $1', [taskId]))[0];
 const signOffOf = async (taskId: string) => {
   const [row] = await harness.rows('SELECT subject_id AS id FROM mcp_tasks WHERE id = $1', [taskId]);
-  return readSignOff({ ...harness.owner, access: harness.api.ports.access }, row.id, testCaller);
+  return readSignOff(harness.owner, row.id, testCaller);
 };
 async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', decision: 'approve' | 'deny') {
   const signOff = await signOffOf(taskId);
@@ -61,7 +71,7 @@ const approve = async (taskId: string): Promise<void> => {
 };
 /** A task that this caller began, by an MCP copy. */
 const beginAs = async (caller: Caller): Promise<string> => {
-  const ports = { ...workerPorts(), wakeTasks: () => {} };
+  const ports = { ...workerPorts(), openSignOffsMax: 50, wakeTasks: () => {} };
   await ports.access.load();
   return (await beginTask(ports, { kind: 'rotate_signing_keys', input: {} }, caller)).id;
 };
@@ -128,7 +138,7 @@ test('a denied call is not run, and its task says so', async () => {
   expect(await rotations()).toBe(before);
 });
 
-test('a cancelled task is not run, and nobody can approve it any more', async () => {
+test('a cancelled task is not run, and is no longer approved', async () => {
   const before = await rotations();
   const { taskId } = await begin();
   await decide(taskId, 'tech_lead', 'approve');
@@ -172,11 +182,7 @@ test('a task whose act runs cannot be cancelled, and a request that was withdraw
 
 test('an agent that is killed while its act runs: its task fails with the reason', async () => {
   const { client_id: agentId } = await harness.newClient(['keys:manage']);
-  const owner = await newPerson(harness.api, ['admin']);
-  await harness.rows(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
-    agentId,
-    owner.id,
-  ]);
+  await asAgent(agentId);
   const taskId = await beginAs(clientCaller(agentId));
   await approve(taskId);
   const { signoff_id: id } = await signOffOf(taskId);
@@ -193,19 +199,22 @@ test('an agent that is killed while its act runs: its task fails with the reason
 describe('an approved act of a caller who may no longer ask for it is not run', () => {
   test.each([
     [
-      'a client that lost the permission',
+      'an agent that lost the permission',
       `UPDATE oauth_clients SET "clientCredentialsScopes" = '{}' WHERE "clientId" = $1`,
     ],
+    ['a user whose client lost the scope', `UPDATE oauth_clients SET scopes = '{}' WHERE "clientId" = $1`],
     ['a user who lost the role', 'DELETE FROM user_roles WHERE user_id = $1'],
     ['a user who was disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
   ])('%s', async (who, statement) => {
     const before = await rotations();
     const { client_id: clientId } = await harness.newClient(['keys:manage']);
     const person = await newPerson(harness.api, ['admin']);
-    const isClient = who.includes('client');
-    const taskId = await beginAs(isClient ? clientCaller(clientId) : userCaller(person.id, { clientId }));
+    await harness.rows(`UPDATE oauth_clients SET scopes = '{keys:manage}' WHERE "clientId" = $1`, [clientId]);
+    const isAgent = who.includes('agent');
+    if (isAgent) await asAgent(clientId);
+    const taskId = await beginAs(isAgent ? clientCaller(clientId) : userCaller(person.id, { clientId }));
     await approve(taskId);
-    await harness.rows(statement, [isClient ? clientId : person.id]);
+    await harness.rows(statement, [statement.includes('oauth_clients') ? clientId : person.id]);
     await advance();
     expect(await stateOf(taskId)).toMatchObject({ is_error: true, result: { code: 'permission_missing' } });
     expect(await rotations()).toBe(before);

@@ -8,7 +8,7 @@ import type { Caller, Ports } from '../../ports.ts';
 import type { ReceiptView } from '../../signoff/contract.ts';
 import { signOffUnfinished } from '../../signoff/errors.ts';
 import { readReceipt, readSignOff } from '../../signoff/read-signoff.ts';
-import { requestSignOff } from '../../signoff/request-signoff.ts';
+import { type HasSignOffLimit, requestSignOff } from '../../signoff/request-signoff.ts';
 import { runSignedOff, WITHDRAWN, withdrawSignOff } from '../../signoff/run-signoff.ts';
 import { permissionOf, type TaskKind } from './task-kind.ts';
 import { holdsPermission, type TaskChange, type TaskRow } from './tasks.store.ts';
@@ -18,7 +18,7 @@ const PERMISSION = permissionOf(rotateKeysEndpoint);
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
 const LOOK_SECONDS = 2;
 
-export type RotateBeginPorts = Pick<Ports, 'transact' | 'random'> & HasAccess;
+export type RotateBeginPorts = Pick<Ports, 'transact' | 'random'> & HasSignOffLimit;
 export type RotatePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasAccess & HasKeysChanged;
 
 const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange => ({
@@ -89,7 +89,7 @@ async function whyNot(ports: RotatePorts, { callerKind, callerId, clientId }: Ta
   const isHeld =
     callerKind === 'client'
       ? client.credentialScopes.includes(PERMISSION)
-      : await holdsPermission(ports.sql, callerId, PERMISSION);
+      : client.scopes.includes(PERMISSION) && (await holdsPermission(ports.sql, callerId, PERMISSION));
   return isHeld ? null : 'permission_missing';
 }
 
