@@ -4,7 +4,7 @@ import { rateLimitProfileOf, unresolvedAddressWarning } from '../platform/config
 import { createRateCounters } from '../platform/limiter/rate-counters.ts';
 import type { Views } from './compose-views.ts';
 
-/** Rate limits of one API process, with their own connection to Redis. */
+/** Limits of one API or MCP process; the rates have their own connection to Redis. */
 export function composeLimits({ input, outside }: Pick<Views, 'input' | 'outside'>) {
   const { config, authSecret, redisUrl, log } = input;
   const warning = unresolvedAddressWarning(config.server);
@@ -19,6 +19,7 @@ export function composeLimits({ input, outside }: Pick<Views, 'input' | 'outside
   return {
     rateCounters,
     limitBuckets: buckets,
+    openSignOffsMax: config.limits.openSignOffsPerRequester,
     limits: createRequestLimits({ ...outside, rateCounters }, buckets),
   };
 }

@@ -12,6 +12,7 @@ import type { RequestLimits } from '../domain/limits/request-limits.ts';
 import { auditMcpCall } from '../domain/operations/audit-mcp-call.ts';
 import type { HasTaskWake } from '../domain/operations/tasks/manage-tasks.ts';
 import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
+import type { HasSignOffLimit } from '../domain/signoff/request-signoff.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
 import { internalError, permissionMissing } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
@@ -20,7 +21,8 @@ import type { ToolPorts } from './tools.ts';
 export type McpPorts = ToolPorts &
   Pick<Ports, 'log' | 'random'> &
   HasAccess &
-  HasTaskWake & {
+  HasTaskWake &
+  HasSignOffLimit & {
     /** Where people open pages. */
     readonly apiUrl: string;
     readonly resource: string;

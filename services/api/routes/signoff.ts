@@ -10,12 +10,12 @@ import {
 } from '#services/domain/signoff/contract.ts';
 import { decideSignOff } from '#services/domain/signoff/decide-signoff.ts';
 import { listSignOffs, readReceipt, readSignOff } from '#services/domain/signoff/read-signoff.ts';
-import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
+import { type HasSignOffLimit, requestSignOff } from '#services/domain/signoff/request-signoff.ts';
 import { finishSignOff, type RunSignOffPorts, startSignOff } from '#services/domain/signoff/run-signoff.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 import { type SignOffPagesPorts, signOffPagesRoutes } from './signoff-pages.ts';
 
-export type SignOffRoutesPorts = RunSignOffPorts & SignOffPagesPorts;
+export type SignOffRoutesPorts = RunSignOffPorts & SignOffPagesPorts & HasSignOffLimit;
 
 /** Sign-offs: requested by agents and people, decided by people, run once. */
 export function signOffRoutes(routes: RouteContext, ports: SignOffRoutesPorts): void {

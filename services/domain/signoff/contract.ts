@@ -11,10 +11,12 @@ import {
   signOffConditionUnmet,
   signOffNotRunnable,
   signOffNotRunning,
+  signOffOwnerRequired,
   signOffQuorumInvalid,
   signOffRoleMissing,
   signOffRoleNotRequired,
   signOffSelfApproval,
+  signOffTooMany,
   signOffUnfinished,
   signOffUnknown,
 } from './errors.ts';
@@ -29,7 +31,7 @@ const act = z
   .max(128)
   .regex(/^[a-z][a-z0-9_.:-]*$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-/** Any JSON value of at most 32 KiB in canonical form (RFC 8785). */
+/** Any JSON value of at most 32 KiB in canonical form (RFC 8785), with numbers within ±(2^53 − 1). */
 const argumentsOf = z.unknown();
 
 export const signOffView = z.object({
@@ -113,7 +115,14 @@ export const requestSignOffEndpoint = defineEndpoint({
     expires_in_minutes: z.int().min(1).max(LIFE_MINUTES_MAX).default(LIFE_MINUTES_MAX),
   }),
   responses: { 201: signOffView },
-  errors: [...REFUSALS, signOffArgumentsInvalid, signOffQuorumInvalid, idempotencyKeyReused],
+  errors: [
+    ...REFUSALS,
+    signOffArgumentsInvalid,
+    signOffQuorumInvalid,
+    signOffOwnerRequired,
+    signOffTooMany,
+    idempotencyKeyReused,
+  ],
 });
 
 export const listSignOffsEndpoint = defineEndpoint({
@@ -204,7 +213,8 @@ export const finishSignOffEndpoint = defineEndpoint({
   auth: ASKING,
   params: ofSignOff,
   body: z.strictObject({
-    outcome: z.enum(['done', 'failed']) /** A code of yours: it is in the audit log. */,
+    outcome: z.enum(['done', 'failed']),
+    /** A code of yours: it is in the audit log. */
     failure: z
       .string()
       .regex(/^\w{1,64}$/)

@@ -9,13 +9,33 @@ export const signOffUnknown = defineError({
   retryable: false,
 });
 
+export const signOffOwnerRequired = defineError({
+  code: 'signoff_owner_required',
+  status: 403,
+  title: 'A client without an owner cannot request sign-offs',
+  cause:
+    'The people behind a request must not approve it. They are known for a user and for an agent, not for another client.',
+  fix: 'Register the client as an agent, which has an owner (POST /v1/admin/agents), or request the sign-off as a user.',
+  retryable: false,
+});
+
+export const signOffTooMany = defineError({
+  code: 'signoff_too_many',
+  status: 409,
+  title: 'Too many open sign-offs',
+  cause:
+    'A requester can have SIGNOFFS_OPEN_PER_REQUESTER sign-offs that are pending, approved or running and have not expired.',
+  fix: 'Wait until some are denied, run or expire, and request shorter lifetimes (`expires_in_minutes`).',
+  retryable: true,
+});
+
 export const signOffArgumentsInvalid = defineError({
   code: 'signoff_arguments_invalid',
   status: 400,
   title: 'Arguments too large, or without a canonical form',
   cause:
-    'The canonical form (RFC 8785) of the arguments is longer than 32 KiB or deeper than 32 levels, or there is none: a text has a lone surrogate, or a number is not finite.',
-  fix: 'Pass smaller or well-formed arguments; refer to large data by its hash.',
+    'The canonical form (RFC 8785) of the arguments is longer than 32 KiB or deeper than 32 levels, or there is none: a text has a lone surrogate, or a number is not finite or is outside ±(2^53 − 1), where two integers can be one number.',
+  fix: 'Pass smaller or well-formed arguments; refer to large data by its hash, and write large numbers as text.',
   retryable: false,
 });
 
@@ -69,7 +89,7 @@ export const signOffSelfApproval = defineError({
   code: 'signoff_self_approval',
   status: 403,
   title: 'You cannot decide your own request',
-  cause: 'You requested the sign-off, or an agent that acts for you did.',
+  cause: 'You requested the sign-off, or an agent did that acts for you or whose credentials you have set.',
   fix: 'Ask other people to decide.',
   retryable: false,
 });

@@ -1,4 +1,3 @@
-import type { HasAccess } from '../access/access-directory.ts';
 import { auditProofPending } from '../audit/errors.ts';
 import { proveEvent } from '../audit/read/prove-event.ts';
 import type { Caller, Ports } from '../ports.ts';
@@ -32,33 +31,22 @@ const mayRead = (caller: Caller): boolean =>
   caller.kind === 'system' || (caller.kind !== 'anonymous' && caller.permissions.has('signoffs:read'));
 
 /** A sign-off for its requester, and for callers with `signoffs:read`; to others it is a missing one. */
-async function visibleRow(
-  ports: Pick<Ports, 'sql'> & HasAccess,
-  signOffId: string,
-  caller: Caller,
-): Promise<SignOffRow> {
+async function visibleRow(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffRow> {
   const row = await readSignOffRow(ports.sql, signOffId);
-  if (row === undefined || !(mayRead(caller) || isRequester(ports, row, caller))) throw signOffUnknown();
+  if (row === undefined || !(mayRead(caller) || isRequester(row, caller))) throw signOffUnknown();
   return row;
 }
 
 /** Throws `signoff_unknown` (404). */
-export const readSignOff = async (
-  ports: Pick<Ports, 'sql'> & HasAccess,
-  signOffId: string,
-  caller: Caller,
-): Promise<SignOffView> => signOffViewOf(await visibleRow(ports, signOffId, caller));
+export const readSignOff = async (ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffView> =>
+  signOffViewOf(await visibleRow(ports, signOffId, caller));
 
 /**
  * The receipt of an act that ended: who approved what, and the proof that the sealed log says so. `sallyport audit prove`
  * verifies it without this server. Throws `signoff_unknown` (404), `signoff_unfinished` (409), `audit_proof_pending`
  * (503) until the event is sealed, about a second.
  */
-export async function readReceipt(
-  ports: Pick<Ports, 'sql'> & HasAccess,
-  signOffId: string,
-  caller: Caller,
-): Promise<ReceiptView> {
+export async function readReceipt(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<ReceiptView> {
   const row = await visibleRow(ports, signOffId, caller);
   if (row.eventId === null || row.finishedAt === null) throw signOffUnfinished();
   const seq = await readEventPlace(ports.sql, row.eventId);

@@ -13,6 +13,7 @@ test('the receipt of an act proves the sealed event that names who approved whic
   const ports = {
     ...log,
     access: { client: () => undefined } as never,
+    openSignOffsMax: 1,
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: true, clock: log.clock },
     readSecurityScore: async () => null,
   };

@@ -1,16 +1,15 @@
 import { signOffEvents } from '#observability/metrics/signoff.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
-import type { HasAccess } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { signOffRequested } from './audit-events.ts';
 import { bindArguments } from './bind-arguments.ts';
 import type { SignOffView } from './contract.ts';
-import { signOffQuorumInvalid } from './errors.ts';
-import { requesterOf } from './requester.ts';
+import { signOffQuorumInvalid, signOffTooMany } from './errors.ts';
+import { barredUsersOf, requesterOf } from './requester.ts';
 import { LIFE_MINUTES_MAX, type SignOffRole } from './signoff-shapes.ts';
 import { factsOf, signOffViewOf } from './signoff-view.ts';
-import { insertSignOff, readSignOffRow, type SignOffRow } from './signoffs.store.ts';
+import { countOpenSignOffs, insertSignOff, readSignOffRow, type SignOffRow } from './signoffs.store.ts';
 
 export type SignOffRequest = {
   /** Name of the act, such as `keys.rotate`. */
@@ -29,33 +28,38 @@ export type SignOffRequest = {
   readonly lifeMinutes?: number | undefined;
 };
 
+/** How many open sign-offs a requester can have (SIGNOFFS_OPEN_PER_REQUESTER). */
+export type HasSignOffLimit = { readonly openSignOffsMax: number };
+
 /**
  * Requests the approval of one act with exactly these arguments. Throws `signoff_arguments_invalid`,
- * `signoff_quorum_invalid` (400).
+ * `signoff_quorum_invalid` (400), `signoff_owner_required` (403), `signoff_too_many` (409).
  */
 export async function requestSignOff(
-  ports: Pick<Ports, 'transact' | 'random'> & HasAccess,
+  ports: Pick<Ports, 'transact' | 'random'> & HasSignOffLimit,
   request: SignOffRequest,
   caller: Caller,
 ): Promise<SignOffView> {
-  const requester = requesterOf(ports, caller);
+  const requester = requesterOf(caller);
   if (requester === null) throw unauthenticated();
   const bound = bindArguments(request.arguments);
   const requiredRoles = [...new Set(request.requiredRoles)];
   const { quorum = requiredRoles.length } = request;
   if (quorum > requiredRoles.length) throw signOffQuorumInvalid();
   const id = ports.random.uuid();
+  const requestedBy = { requestedByKind: requester.kind, requestedBy: requester.id };
   const row = await ports.transact(async (tx) => {
+    const barredUsers = await barredUsersOf(tx, requester);
+    if ((await countOpenSignOffs(tx, requestedBy)) >= ports.openSignOffsMax) throw signOffTooMany();
     await insertSignOff(tx, {
+      ...requestedBy,
       id,
       act: request.act,
       title: request.title,
       arguments: bound.text,
       argumentsSha256: bound.sha256,
-      requestedByKind: requester.kind,
-      requestedBy: requester.id,
       clientId: requester.clientId,
-      barredUsers: requester.barredUsers,
+      barredUsers,
       requiredRoles,
       quorum,
       minSecurityScore: request.minSecurityScore ?? null,

@@ -5,7 +5,7 @@ import type { Caller } from '../ports.ts';
 import type { HasStepUp } from '../shared/step-up.ts';
 import type { SignOffView } from './contract.ts';
 import { decideSignOff } from './decide-signoff.ts';
-import { requestSignOff, type SignOffRequest } from './request-signoff.ts';
+import { type HasSignOffLimit, requestSignOff, type SignOffRequest } from './request-signoff.ts';
 import type { HasSecurityScore } from './run-signoff.ts';
 import type { Decision, SignOffRole } from './signoff-shapes.ts';
 
@@ -17,6 +17,7 @@ export const ARGUMENTS = { alg: 'ES256', reason: 'yearly', keep: [1, 2] };
 
 export type SignOffHarness = AgentHarness &
   HasStepUp &
+  HasSignOffLimit &
   HasSecurityScore & {
     /** What `readSecurityScore` returns. */
     score: number | null;
@@ -46,6 +47,7 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
   const harness: SignOffHarness = {
     ...agents,
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: true, clock: agents.clock },
+    openSignOffsMax: 50,
     score: null,
     readSecurityScore: async () => harness.score,
     newPerson: async (...roles) => person(await agents.newUser(roles)),

@@ -72,6 +72,24 @@ const signOffsPage = defineStatement(
      AND ($3::timestamptz IS NULL OR (s.requested_at, s.id) < ($3, $4::uuid))
    ORDER BY s.requested_at DESC, s.id DESC LIMIT $5`,
 );
+/** Requests of one requester wait for each other, so that none of them is counted too late. */
+const requesterLock = defineStatement(
+  'signoffRequesterLock',
+  `SELECT pg_advisory_xact_lock(hashtextextended('signoff ' || $1 || ' ' || $2, 0))`,
+);
+/** By index signoffs_open. */
+const openCount = defineStatement(
+  'signoffOpenCount',
+  `SELECT count(*)::int AS open FROM signoffs
+   WHERE requested_by_kind = $1 AND requested_by = $2 AND state IN ('pending', 'approved', 'running')
+     AND expires_at > clock_timestamp()`,
+);
+/** By the primary keys. */
+const peopleBehindAgent = defineStatement(
+  'signoffPeopleBehindAgent',
+  `SELECT owner_id || "credentialSetters" AS people FROM agents JOIN oauth_clients ON "clientId" = client_id
+   WHERE client_id = $1`,
+);
 const roleHeld = defineStatement(
   'signoffRoleHeld',
   `SELECT EXISTS (SELECT FROM user_roles JOIN users ON id = user_id
@@ -154,6 +172,19 @@ export const insertSignOff = async (tx: Sql, row: NewSignOff): Promise<void> => 
     row.lifeMinutes,
   ]);
 };
+
+/** Open sign-offs of a requester; until commit no other transaction counts them or adds one. */
+export async function countOpenSignOffs(
+  tx: Sql,
+  { requestedByKind: kind, requestedBy: id }: Pick<SignOffRow, 'requestedByKind' | 'requestedBy'>,
+): Promise<number> {
+  await tx.query(requesterLock, [kind, id]);
+  return (await tx.query<{ open: number }>(openCount, [kind, id]))[0]?.open ?? 0;
+}
+
+/** Its owner, and the users who have set its credentials; undefined for a client that is no agent. */
+export const readPeopleBehindAgent = async (sql: Sql, clientId: string): Promise<readonly string[] | undefined> =>
+  (await sql.query<{ people: string[] }>(peopleBehindAgent, [clientId]))[0]?.people;
 
 export const readSignOffRow = async (sql: Sql, id: string): Promise<SignOffRow | undefined> =>
   (await sql.query<SignOffRow>(signOffRead, [id]))[0];

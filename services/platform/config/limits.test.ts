@@ -18,6 +18,7 @@ describe('rate limits as configured', () => {
       logPerMinute: 3_000,
       clientPerMinute: 6_000,
       streamsPerClient: 20,
+      openSignOffsPerRequester: 50,
     });
     expect(limitsOf({ RATE_LIMIT_GLOBAL_PER_SECOND: '1' }).globalPerSecond).toBe(1);
     expect(limitsOf({ RATE_LIMIT_PROFILE: 'load', SALLYPORT_PROFILE: 'development' }).profile).toBe('load');

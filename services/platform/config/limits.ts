@@ -60,6 +60,11 @@ export const limitSettings = defineSettings({
     schema: wholeNumber(20, 1, 1_000),
     use: 'Maximum number of revocation streams that one caller may have open at one API process.',
   },
+  openSignOffsPerRequester: {
+    env: 'SIGNOFFS_OPEN_PER_REQUESTER',
+    schema: wholeNumber(50, 1, 10_000),
+    use: 'Maximum number of sign-offs of one agent or user that are pending, approved or running and have not expired.',
+  },
 });
 
 /** Rate limits as configured; the profile is not yet applied. */
