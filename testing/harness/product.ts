@@ -13,6 +13,7 @@ import { readRunRecords } from '#services/supervisor/run-record.ts';
 import { eventually } from '../eventually.ts';
 import { type ClientCredentials, type Received, type Sent, send } from '../http-client.ts';
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
+import { preloaded } from '../processes/child-env.ts';
 import { copyCluster } from '../processes/prepared-cluster.ts';
 import { queryRows } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
@@ -188,6 +189,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   if (options.clusterDir) await copyCluster(options.clusterDir, dataDir);
   const child = spawnProduct(options.args ?? [], {
     ...ownEnv(),
+    ...preloaded(),
     SALLYPORT_ENV_FILE: '',
     PORT: String(await randomFreePort()),
     METRICS_PORT: String(await randomFreePort()),

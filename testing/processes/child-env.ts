@@ -5,3 +5,9 @@ export const childEnv = (): Record<string, string> => ({
   ...Object.fromEntries(KEPT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
   SALLYPORT_ENV_FILE: '',
 });
+
+/** What tests load into the products that they start (`cheap-hashing`); nothing outside of tests. */
+export const preloaded = (): Record<string, string> => {
+  const { SALLYPORT_TEST_PRELOAD: url } = process.env;
+  return url ? { NODE_OPTIONS: `--import=${url}` } : {};
+};
