@@ -30,7 +30,7 @@ const alone = [
 const onStores = {
   ...common,
   exclude: never,
-  setupFiles: [...common.setupFiles, 'testing/cheap-hashing.ts', 'testing/empty-redis.ts'],
+  setupFiles: [...common.setupFiles, 'testing/cheap-hashing.ts', 'testing/cli-servers.ts', 'testing/empty-redis.ts'],
   globalSetup: [...common.globalSetup, 'testing/global-services.ts'],
 };
 

@@ -1,41 +1,9 @@
 // PROCESS: the command line.
-import { CommanderError } from 'commander';
-import { ConfigError } from '../services/platform/config/load.ts';
-import { StartError } from '../services/platform/local/errors.ts';
-import { readEnvFile } from './env-file.ts';
-import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
-import { createOutput } from './output.ts';
-import { createProgram } from './program.ts';
+import { run } from './run.ts';
 
 // A closed pipe must not fail the command.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
-try {
-  const envFile = readEnvFile();
-  const program = await createProgram(process.argv.slice(2));
-  await program
-    .hook('preAction', (_program, verb) => {
-      if (envFile && verb.name() === 'start')
-        createOutput(verb.optsWithGlobals()).say(`variables that are not set are read from ${envFile}`);
-    })
-    .parseAsync();
-} catch (err) {
-  // An open handle (a pool, the launcher's IPC channel) must not keep the process alive.
-  process.exit(tell(err));
-}
-
-/** Prints the error to stderr, and returns the exit code. */
-function tell(err: unknown): ExitCode {
-  if (err instanceof CommanderError) return err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  if (err instanceof ConfigError) {
-    const lines = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}\n`);
-    process.stderr.write(`sallyport: the configuration is refused\n${lines.join('')}`);
-    return exitCodes.refused;
-  }
-  if (err instanceof CommandError || err instanceof StartError) {
-    process.stderr.write(`sallyport: ${err.message}\n${err.fix ? `  fix: ${err.fix}\n` : ''}`);
-    return err instanceof CommandError ? err.exitCode : exitCodes.checkFailed;
-  }
-  process.stderr.write(`sallyport: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`);
-  return exitCodes.checkFailed;
-}
+const failure = await run(process.argv.slice(2));
+// An open handle (a pool, the launcher's IPC channel) must not keep the process alive.
+if (failure !== undefined) process.exit(failure);

@@ -8,7 +8,7 @@ import { eventually } from '#testing/eventually.ts';
 import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { type CliRun, runCli, startCli } from '#testing/processes/run-cli.ts';
+import { type CliRun, runCli, runCliProcess, startCli } from '#testing/processes/run-cli.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;
@@ -44,7 +44,8 @@ const environment = () => ({
   HOME: folder,
 });
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
-  runCli(['audit', ...args], { ...environment(), ...env });
+  // The verifier of an export is a process that writes to the output of the command line.
+  (args[0] === 'verify' ? runCliProcess : runCli)(['audit', ...args], { ...environment(), ...env });
 const json = async (args: readonly string[]) => {
   const { code, out, err } = await sallyport([...args, '--json']);
   expect(code, err).toBe(0);
