@@ -24,7 +24,8 @@ import { sessions } from './sessions.ts';
 import { tracing } from './tracing.ts';
 import { validateAlgorithms } from './validate-algorithms.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
-import { verifierTypescript } from './verifier-typescript.ts';
+import { verifierGo, verifierPython, verifierTypescript } from './verifiers.ts';
+import { verifiersReach } from './verifiers-reach.ts';
 import { verifyKey } from './verify-key.ts';
 import { workers } from './workers.ts';
 
@@ -55,6 +56,9 @@ const benches: readonly Bench[] = [
   complianceReport,
   phi,
   verifierTypescript,
+  verifierPython,
+  verifierGo,
+  verifiersReach,
 ];
 
 /** Parts measured alone, in their own files; they print their own lines. */
@@ -169,7 +173,7 @@ async function main(): Promise<number> {
   } finally {
     await context.close();
   }
-  const finished = report.finish(figures, errors);
+  const finished = report.finish(figures, errors, context.versions);
   const files = figures.length > 0 ? saveReport(finished, only) : [];
   if (json) process.stdout.write(`${JSON.stringify(finished, null, 2)}\n`);
   else process.stdout.write(`${textTable(finished)}\n\n${circumstances(finished).join('\n')}\n`);

@@ -10,6 +10,8 @@ export class BenchContext {
   readonly rounds: number;
   readonly seconds: number;
   readonly say: (text: string) => void;
+  /** Of what the report does not know by itself. */
+  readonly versions: Record<string, string> = {};
   readonly #closing: (() => Promise<void> | void)[] = [];
   #product: Promise<Product> | undefined;
   #generator: LoadGenerator | undefined;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { bucketsOf, quantileBound, totalOf } from './prometheus-text.ts';
+import { bucketsOf, quantileBound, requestsByRoute, totalOf } from './prometheus-text.ts';
 
 const page = (fast: number, slow: number): string =>
   [
@@ -31,4 +31,14 @@ it('a total is that of all series of its very name', () => {
   expect(totalOf(text, 'checks_count')).toBe(7.5);
   expect(totalOf(text, 'plain')).toBe(2);
   expect(() => totalOf(text, 'checks')).toThrow('no checks');
+});
+
+it('requests are counted by route, whatever their method and status', () => {
+  const text = [
+    'http_server_request_duration_seconds_count{method="GET",route="/a",status="200"} 3',
+    'http_server_request_duration_seconds_count{method="POST",route="/a",status="401"} 2',
+    'http_server_request_duration_seconds_count{method="POST",route="/b/:id",status="200"} 1',
+    'http_server_request_duration_seconds_sum{method="POST",route="/a",status="200"} 9',
+  ].join('\n');
+  expect(Object.fromEntries(requestsByRoute(text))).toEqual({ '/a': 5, '/b/:id': 1 });
 });

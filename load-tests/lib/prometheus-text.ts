@@ -44,3 +44,14 @@ export function highestOf(page: string, name: string): number | undefined {
   const values = valuesOf(page, name);
   return values.length === 0 ? undefined : Math.max(...values);
 }
+
+/** Answered requests by route. */
+export function requestsByRoute(page: string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of page.split('\n')) {
+    const route = /^http_server_request_duration_seconds_count\{.*route="([^"]*)"/.exec(line)?.[1];
+    if (route === undefined) continue;
+    counts.set(route, (counts.get(route) ?? 0) + Number(line.slice(line.lastIndexOf('} ') + 2)));
+  }
+  return counts;
+}

@@ -43,6 +43,7 @@ export function startReport(command: string): {
   finish(
     figures: readonly (Figure & { readonly bench: string })[],
     errors: readonly { readonly bench: string; readonly error: string }[],
+    moreVersions?: Readonly<Record<string, string>>,
   ): BenchReport;
 } {
   const date = new Date().toISOString();
@@ -50,7 +51,7 @@ export function startReport(command: string): {
   const before = loadavg()[0]!;
   const [first] = cpus();
   return {
-    finish: (figures, errors) => ({
+    finish: (figures, errors, moreVersions = {}) => ({
       date,
       commit,
       command,
@@ -60,7 +61,7 @@ export function startReport(command: string): {
         memoryGb: Math.round(totalmem() / 2 ** 30),
         kernel: release(),
       },
-      versions: versions(),
+      versions: { ...versions(), ...moreVersions },
       loadAverage: { before, after: loadavg()[0]! },
       figures: figures.map((figure) => ({ ...figure, met: isMet(figure) })),
       errors,

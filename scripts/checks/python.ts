@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentOf, findPython, PYTHON_PACKAGE, pipOf, pythonIn, run } from './python-environment.ts';
 
+/** The program that the benchmarks run, checked like the package. */
+const BENCH = '../../load-tests/verifiers';
+
 function installWheel(environment: string, wheel: string): void {
   const python = pythonIn(environment);
   const install = ['install', '-q', '--no-index', '--no-deps', '--force-reinstall', '--root-user-action=ignore', wheel];
@@ -16,8 +19,9 @@ function main(): void {
   const tools = environmentOf(python, [join(PYTHON_PACKAGE, 'requirements.txt')]);
   const runtime = environmentOf(python, [join(PYTHON_PACKAGE, 'requirements-runtime.txt')]);
   const tool = (...args: readonly string[]): string => run(pythonIn(tools), ['-m', ...args]);
-  tool('ruff', 'format', '--check', '-q', '.');
-  tool('ruff', 'check', '-q', '.');
+  const sources = ['--config', 'pyproject.toml', '.', BENCH];
+  tool('ruff', 'format', '--check', '-q', ...sources);
+  tool('ruff', 'check', '-q', ...sources);
   tool('mypy', '--python-executable', pythonIn(tools));
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-python-'));
   try {
@@ -36,6 +40,7 @@ function main(): void {
     run(pythonIn(runtime), ['-I', '-c', program]);
     // The tests run against the installed wheel, whose pytest plugin pytest must find.
     installWheel(tools, path);
+    tool('mypy', '--python-executable', pythonIn(tools), BENCH);
     process.stdout.write(`${wheel}\n${tool('pytest')}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
