@@ -13,7 +13,7 @@ from ._key_store import KeyStore
 from ._keys import ASYMMETRIC, KnownKey, verifies_hs256
 from ._options import Settings
 from ._revocations import Revocations
-from ._text import decode_base64url, parse_strict_object, text_of
+from ._text import parse_strict_object, text_of
 from ._token import ParsedToken, has_valid_claims, parse_token
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -172,8 +172,7 @@ class Decider:
             return signer
         if not isinstance(parsed.typ, str) or parsed.typ.lower() not in _TYPES:
             return "wrong_type"
-        data = decode_base64url(parsed.payload)
-        text = None if data is None else text_of(data)
+        text = text_of(parsed.payload)
         claims = None if text is None else parse_strict_object(text)
         if claims is None or not has_valid_claims(claims):
             return "malformed"

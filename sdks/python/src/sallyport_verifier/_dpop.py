@@ -121,14 +121,15 @@ class ProofChecker:
         """
         proof = request.proof
         parts = proof.split(".", 3) if len(proof) <= PROOF_CHARACTERS else []
-        if len(parts) != 3 or not is_canonical_base64url(parts[2]):
+        signature = decode_base64url(parts[2]) if len(parts) == 3 else None
+        if signature is None:
             return None
         header = _object_of(parts[0])
         known = None if header is None else self._key_of(header)
         if known is None or not is_canonical_base64url(parts[1]):
             return None
         jkt, key = known
-        if not key.verifies(f"{parts[0]}.{parts[1]}".encode(), parts[2]):
+        if not key.verifies(f"{parts[0]}.{parts[1]}".encode(), signature):
             return None
         claims = _object_of(parts[1])
         if claims is None or not self._do_claims_fit(claims, request, now):

@@ -37,21 +37,17 @@ class KnownKey:
     alg: str
     key: Any = field(repr=False)
 
-    def verifies(self, signing_input: bytes, signature: str) -> bool:
+    def verifies(self, signing_input: bytes, signature: bytes) -> bool:
         """Whether the key made the signature. The algorithm is that of the key, never that of a header."""
-        data = decode_base64url(signature)
-        if data is None:
-            return False
         try:
-            return _ALGORITHMS[self.alg].verify(signing_input, self.key, data)
+            return _ALGORITHMS[self.alg].verify(signing_input, self.key, signature)
         except (ValueError, TypeError):
             return False
 
 
-def verifies_hs256(secret: bytes, signing_input: bytes, signature: str) -> bool:
+def verifies_hs256(secret: bytes, signing_input: bytes, signature: bytes) -> bool:
     """Whether the shared secret signed the token."""
-    data = decode_base64url(signature)
-    return data is not None and _HS256.verify(signing_input, secret, data)
+    return _HS256.verify(signing_input, secret, signature)
 
 
 def has_private_member(jwk: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from ._feed_answer import Answer, answer_of
 from ._key_store import KeyStore
 from ._keys import ASYMMETRIC
 from ._options import Settings
-from ._text import decode_base64url, parse_strict_object, text_of
+from ._text import parse_strict_object, text_of
 from ._token import parse_token
 
 _FEED_TYPE = "revocations+jwt"
@@ -161,8 +161,7 @@ class Revocations:
             raise FeedRefused("its signature is wrong")
         if parsed.typ != _FEED_TYPE:
             raise FeedRefused("it has another type")
-        payload = decode_base64url(parsed.payload)
-        text = None if payload is None else text_of(payload)
+        text = text_of(parsed.payload)
         body = None if text is None else parse_strict_object(text)
         if body is None or body.get("iss") != self._settings.issuer:
             raise FeedRefused("it is of another issuer")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._contract import HEADER_CHARACTERS
-from ._text import decode_base64url, is_canonical_base64url, is_count, is_text, parse_strict_object
+from ._text import decode_base64url, is_count, is_text, parse_strict_object
 
 #: Header members that Sallyport writes. Any other (crit, jku, jwk, x5u, zip …) means another issuer or an attack.
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
@@ -21,9 +21,8 @@ class ParsedToken:
     alg: str
     kid: str
     typ: object
-    #: Base64url, in canonical form.
-    payload: str
-    signature: str
+    payload: bytes
+    signature: bytes
     #: What was signed: header and payload as they were sent (RFC 7515 §5.2).
     signing_input: bytes
 
@@ -58,10 +57,10 @@ def parse_token(token: str, maximum_characters: int) -> ParsedToken | None:
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
     if not isinstance(alg, str) or not isinstance(kid, str):
         return None
-    _, payload, signature = parts
-    if not is_canonical_base64url(payload) or not is_canonical_base64url(signature):
+    payload, signature = decode_base64url(parts[1]), decode_base64url(parts[2])
+    if payload is None or signature is None:
         return None
-    signing_input = token[: len(token) - len(signature) - 1].encode()
+    signing_input = token[: len(token) - len(parts[2]) - 1].encode()
     return ParsedToken(alg, kid, typ, payload, signature, signing_input)
 
 
@@ -95,16 +94,15 @@ def _is_origin(value: object) -> bool:
 
 _texts = _list_of(is_text, 1)
 _strings = _list_of(_is_string)
-_REQUIRED: tuple[tuple[str, _Check], ...] = (
-    ("iss", is_text),
-    ("aud", lambda value: is_text(value) or _texts(value)),
-    ("sub", is_text),
-    ("client_id", is_text),
-    ("iat", is_count),
-    ("exp", is_count),
-    ("jti", is_text),
-)
-_OPTIONAL: dict[str, _Check] = {
+_REQUIRED = frozenset({"iss", "aud", "sub", "client_id", "iat", "exp", "jti"})
+_CLAIMS: dict[str, _Check] = {
+    "iss": is_text,
+    "aud": lambda value: is_text(value) or _texts(value),
+    "sub": is_text,
+    "client_id": is_text,
+    "iat": is_count,
+    "exp": is_count,
+    "jti": is_text,
     "nbf": is_count,
     "sid": is_text,
     "fid": is_text,
@@ -127,11 +125,10 @@ _OPTIONAL: dict[str, _Check] = {
 
 def has_valid_claims(payload: dict[str, Any]) -> bool:
     """Whether every required claim is present, and every known one has its type."""
-    for name, check in _REQUIRED:
-        if not check(payload.get(name)):
-            return False
+    if not _REQUIRED.issubset(payload):
+        return False
     for name, value in payload.items():
-        optional = _OPTIONAL.get(name)
-        if optional is not None and not optional(value):
+        check = _CLAIMS.get(name)
+        if check is not None and not check(value):
             return False
     return True
