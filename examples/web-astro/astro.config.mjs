@@ -1,0 +1,16 @@
+import node from '@astrojs/node';
+import react from '@astrojs/react';
+import { defineConfig, envField } from 'astro/config';
+
+export default defineConfig({
+  output: 'server',
+  adapter: node({ mode: 'standalone', bodySizeLimit: 65_536 }),
+  integrations: [react()],
+  env: {
+    schema: {
+      SALLYPORT_URL: envField.string({ context: 'server', access: 'secret', default: 'http://127.0.0.1:3000' }),
+      CLIENT_ID: envField.string({ context: 'server', access: 'secret' }),
+      CLIENT_SECRET: envField.string({ context: 'server', access: 'secret' }),
+    },
+  },
+});

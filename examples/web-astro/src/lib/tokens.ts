@@ -1,0 +1,58 @@
+import { SALLYPORT_URL } from 'astro:env/server';
+import type { APIContext } from 'astro';
+
+export const REFRESH_COOKIE = 'refresh_token';
+const COOKIE = { path: '/', httpOnly: true, sameSite: 'lax', secure: import.meta.env.PROD } as const;
+
+type Tokens = {
+  readonly access_token: string;
+  readonly expires_in: number;
+  readonly refresh_token: string;
+  readonly refresh_expires_in: number;
+};
+
+/** Sends JSON to Sallyport, with the address of the browser for rate limits (TRUSTED_PROXIES names this server). */
+export const post = ({ clientAddress }: APIContext, path: string, body: string): Promise<Response> =>
+  fetch(`${SALLYPORT_URL}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-forwarded-for': clientAddress },
+    body,
+  });
+
+/** An answer of Sallyport without its headers: a session cookie in it stays here. */
+export const passOn = ({ status, body }: Response): Response =>
+  new Response(body, { status, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } });
+
+/** No script reads an HttpOnly cookie. */
+export function keepRefreshToken({ cookies }: APIContext, { refresh_token, refresh_expires_in }: Tokens): void {
+  cookies.set(REFRESH_COOKIE, refresh_token, { ...COOKIE, maxAge: refresh_expires_in });
+}
+
+export function forgetRefreshToken({ cookies }: APIContext): void {
+  cookies.delete(REFRESH_COOKIE, COOKIE);
+}
+
+/** Signs in or up. The page then asks for an access token. */
+export async function openSession(context: APIContext, path: string): Promise<Response> {
+  const answer = await post(context, path, await context.request.text());
+  if (!answer.ok) return passOn(answer);
+  const { tokens } = (await answer.json()) as { readonly tokens?: Tokens };
+  if (tokens === undefined) return Response.json({ is_signed_in: false });
+  keepRefreshToken(context, tokens);
+  return Response.json({ is_signed_in: true });
+}
+
+/** Exchanges the refresh token of the cookie. */
+export async function refresh(context: APIContext): Promise<Response> {
+  const body = JSON.stringify({ refresh_token: context.cookies.get(REFRESH_COOKIE)?.value ?? '' });
+  const answer = await post(context, '/v1/tokens/refresh', body);
+  if (answer.status === 400 || answer.status === 401) {
+    forgetRefreshToken(context);
+    return Response.json({ code: 'signed_out', title: 'You are signed out' }, { status: 401 });
+  }
+  if (!answer.ok) return passOn(answer);
+  const tokens = (await answer.json()) as Tokens;
+  keepRefreshToken(context, tokens);
+  const { access_token, expires_in } = tokens;
+  return Response.json({ access_token, expires_in }, { headers: { 'cache-control': 'no-store' } });
+}
