@@ -2,14 +2,16 @@
 
 import Link from 'next/link';
 import { useRouter } from 'next/navigation';
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, useEffect, useState } from 'react';
 import { useAuth } from '../lib/auth-context.tsx';
 
 export function CredentialsForm({ isNew }: { readonly isNew: boolean }) {
   const { signIn, signUp } = useAuth();
   const router = useRouter();
   const [message, setMessage] = useState('');
-  const [isBusy, setBusy] = useState(false);
+  // Until this script runs, the browser would put the password into the address.
+  const [isBusy, setBusy] = useState(true);
+  useEffect(() => setBusy(false), []);
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
