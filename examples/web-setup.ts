@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const EXAMPLES = ['web-next'];
+const EXAMPLES = ['web-next', 'web-astro'];
+const VERIFIER = '../../sdks/typescript';
 const MADE = /^(node_modules|\.next|\.astro|dist|next-env\.d\.ts|.*\.(tsbuildinfo|tgz))$/;
 /** What the test runner and npm set for this process; a build must not see that a test asked for it. */
 const OWN = /^(NODE_(ENV|OPTIONS|V8_COVERAGE|COMPILE_CACHE)|VITEST.*|TMPDIR|npm_(package|lifecycle)_.*)$/;
@@ -33,15 +34,23 @@ async function unlessDone(folder: string, stamp: string, files: readonly string[
   writeFileSync(path, digest);
 }
 
+const filesOf = (folder: string): string[] =>
+  globSync('**/*', { cwd: folder, exclude: ({ name }) => MADE.test(name), withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
+    .sort();
+
 async function prepare(example: string): Promise<void> {
   const folder = join(import.meta.dirname, example);
-  await unlessDone(folder, '.installed', ['package-lock.json'], () =>
-    run(folder, 'npm', 'ci', '--no-audit', '--no-fund'),
-  );
-  const files = globSync('**/*', { cwd: folder, exclude: ({ name }) => MADE.test(name), withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1));
-  await unlessDone(folder, '.built', files.sort(), () => run(folder, 'npm', 'run', 'build'));
+  const npm = (...args: readonly string[]): Promise<void> => run(folder, 'npm', ...args);
+  const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8');
+  const verifier = lock.includes('file:sallyport-verifier') ? filesOf(join(folder, VERIFIER)) : [];
+  const packages = ['package-lock.json', ...verifier.map((file) => join(VERIFIER, file))];
+  await unlessDone(folder, '.installed', packages, async () => {
+    if (verifier.length > 0) await npm('pack', VERIFIER);
+    await npm('ci', '--no-audit', '--no-fund');
+  });
+  await unlessDone(folder, '.built', [...packages, ...filesOf(folder)], () => npm('run', 'build'));
 }
 
 export async function setup(): Promise<void> {

@@ -7,8 +7,11 @@ import { describe, expect, test } from 'vitest';
 const ROOT = resolve(import.meta.dirname, '..');
 const folders = globSync('examples/web-*/', { cwd: ROOT });
 
-type Manifest = Readonly<Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>>;
-type Lock = { readonly packages: Readonly<Record<string, Manifest & { readonly version?: string }>> };
+type Manifest = Readonly<Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>> & {
+  readonly version?: string;
+};
+type Locked = Manifest & { readonly resolved?: string; readonly integrity?: string };
+type Lock = { readonly packages: Readonly<Record<string, Locked>> };
 
 test('there are web examples', () => {
   expect(folders.length).toBeGreaterThan(0);
@@ -27,9 +30,22 @@ describe.each(folders)('%s', (folder) => {
     const { dependencies, devDependencies } = manifest;
     expect(packages['']).toMatchObject({ dependencies, devDependencies });
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      if (version.startsWith('file:')) continue;
       expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
       expect(packages[`node_modules/${name}`]?.version, name).toBe(version);
     }
+  });
+
+  test('installs the verifier package as `npm pack` makes it, with any content', () => {
+    const product = JSON.parse(readFileSync(join(ROOT, 'sdks/typescript/package.json'), 'utf8')) as Manifest;
+    const { '@sallyport/verifier': asked } = manifest.dependencies;
+    const expected = `file:sallyport-verifier-${product.version}.tgz`;
+    expect([undefined, expected]).toContain(asked);
+    const { packages } = JSON.parse(read('package-lock.json')) as Lock;
+    const locked = packages['node_modules/@sallyport/verifier'];
+    expect(locked?.resolved).toBe(asked);
+    // With a hash, npm would refuse the tarball as soon as a file of the package changes.
+    expect(locked?.integrity).toBe(undefined);
   });
 
   test("has the version of Better Auth's client that is compared with the product", () => {
@@ -40,7 +56,7 @@ describe.each(folders)('%s', (folder) => {
 
   test('.env.example lists every variable that the sources read', () => {
     const used = sources.flatMap((path) =>
-      [...read(path).matchAll(/process\.env\.([A-Z_]+)/g)].map(([, name]) => name),
+      [...read(path).matchAll(/process\.env\.([A-Z_]+)|([A-Z_]+): envField/g)].map(([, name, field]) => name ?? field),
     );
     const listed = [...read('.env.example').matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name);
     expect(used.length).toBeGreaterThan(0);

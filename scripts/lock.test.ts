@@ -8,6 +8,7 @@ type Lock = { readonly packages: Readonly<Record<string, Entry>> };
 test.each([
   ['package-lock.json', 40],
   ['examples/web-next/package-lock.json', 20],
+  ['examples/web-astro/package-lock.json', 20],
 ])('%s holds the optional packages of every platform', (path, least) => {
   const lock = JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')) as Lock;
   const asked = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>
