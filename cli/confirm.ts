@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { visibleText } from '../services/domain/shared/visible-text.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 /**
@@ -9,7 +10,7 @@ export async function confirm(question: string): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new CommandError(exitCodes.waitsForHuman, 'this command asks for confirmation', 'add --yes');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const reply = await terminal.question(`${question} [y/N] `);
+  const reply = await terminal.question(`${visibleText(question)} [y/N] `);
   terminal.close();
   if (!/^y(es)?$/i.test(reply.trim())) throw new CommandError(exitCodes.refused, 'nothing was done');
 }

@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { listPage } from './admin.ts';
 import { createOutput } from './output.ts';
 
@@ -29,6 +29,30 @@ test('an empty list says so, and writes no empty line', () => {
     out: '{"api_keys":[],"next":null}\n',
     err: '',
   });
+});
+
+test('Trojan Source: a name that another person chose reaches the terminal as escapes, and JSON with its meaning', () => {
+  const page = { items: ['a\u202eb\u001b[1m\u009b2J'], next: null };
+  const shown = 'a\\u202eb\\u001b[1m\\u009b2J';
+  expect(written(() => listPage(createOutput({}), 'things', page, String)).out).toBe(`${shown}\n`);
+  expect(written(() => createOutput({}).lines(page.items)).out).toBe(`${shown}\n`);
+  expect(written(() => createOutput({}).say(page.items[0] as string)).err).toBe(`sallyport: ${shown}\n`);
+  for (const print of [
+    () => listPage(createOutput({ json: true }), 'things', page, String),
+    () => createOutput({ json: true }).json({ things: page.items, next: null }),
+  ]) {
+    const { out } = written(print);
+    expect(out).not.toMatch(/[\u202e\u009b]/u);
+    expect(JSON.parse(out)).toEqual({ things: page.items, next: null });
+  }
+});
+
+test('bold text is bold on a terminal, with no other escape sequence', () => {
+  Object.defineProperty(process.stdout, 'isTTY', { value: true, configurable: true });
+  onTestFinished(() => void Reflect.deleteProperty(process.stdout, 'isTTY'));
+  const output = createOutput({}, { TERM: 'xterm' });
+  const text = `${output.bold('ok')} \u001b[2J`;
+  expect(written(() => output.lines([text])).out).toBe('\u001b[1mok\u001b[22m \\u001b[2J\n');
 });
 
 test('a list prints its lines, and how to get the next page', () => {

@@ -1,3 +1,5 @@
+import { visibleText } from '../services/domain/shared/visible-text.ts';
+
 /** Options of every verb. */
 export type GlobalOptions = {
   json?: boolean;
@@ -6,7 +8,10 @@ export type GlobalOptions = {
   dryRun?: boolean;
 };
 
-/** Prints data to stdout and messages to stderr. */
+/**
+ * Prints data to stdout and messages to stderr. Other people wrote parts of both (names, titles, reasons), so what they
+ * print passes `visibleText`.
+ */
 export type Output = {
   /** Prints the value as one line of JSON with `--json`, else the lines that `render` returns. */
   data<T>(value: T, render: (value: T) => readonly string[]): void;
@@ -20,22 +25,32 @@ export type Output = {
   bold(text: string): string;
 };
 
+const BOLD = ['\u001b[1m', '\u001b[22m'] as const;
+
 export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = process.env): Output {
   const hasColour = process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  /** Of the escape sequences only those of `bold` reach the terminal. */
+  const shown = (text: string, [kept, ...others]: readonly string[] = hasColour ? BOLD : []): string =>
+    kept === undefined
+      ? visibleText(text)
+      : text
+          .split(kept)
+          .map((part) => shown(part, others))
+          .join(kept);
   return {
     data: (value, render) => {
       const lines = options.json ? [JSON.stringify(value)] : render(value);
-      if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
+      if (lines.length > 0) process.stdout.write(`${shown(lines.join('\n'))}\n`);
     },
     lines: (lines) => {
-      if (!options.json) process.stdout.write(`${lines.join('\n')}\n`);
+      if (!options.json) process.stdout.write(`${shown(lines.join('\n'))}\n`);
     },
     json: (value) => {
-      if (options.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+      if (options.json) process.stdout.write(`${shown(JSON.stringify(value))}\n`);
     },
     say: (text) => {
-      if (!options.quiet) process.stderr.write(`sallyport: ${text}\n`);
+      if (!options.quiet) process.stderr.write(`sallyport: ${shown(text)}\n`);
     },
-    bold: (text) => (hasColour ? `\u001b[1m${text}\u001b[22m` : text),
+    bold: (text) => (hasColour ? `${BOLD[0]}${text}${BOLD[1]}` : text),
   };
 }

@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { visibleText } from '../services/domain/shared/visible-text.ts';
 import { ConfigError } from '../services/platform/config/load.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { readEnvFile } from './env-file.ts';
@@ -23,18 +24,21 @@ export async function run(args: readonly string[]): Promise<ExitCode | undefined
   }
 }
 
+/** What an error says can quote other people. */
+const say = (text: string): void => void process.stderr.write(`sallyport: ${visibleText(text)}\n`);
+
 /** Prints the error to stderr, and returns the exit code. */
 function tell(err: unknown): ExitCode {
   if (err instanceof CommanderError) return err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (err instanceof ConfigError) {
-    const lines = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}\n`);
-    process.stderr.write(`sallyport: the configuration is refused\n${lines.join('')}`);
+    const problems = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}`);
+    say(['the configuration is refused', ...problems].join('\n'));
     return exitCodes.refused;
   }
   if (err instanceof CommandError || err instanceof StartError) {
-    process.stderr.write(`sallyport: ${err.message}\n${err.fix ? `  fix: ${err.fix}\n` : ''}`);
+    say(`${err.message}${err.fix ? `\n  fix: ${err.fix}` : ''}`);
     return err instanceof CommandError ? err.exitCode : exitCodes.checkFailed;
   }
-  process.stderr.write(`sallyport: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`);
+  say(err instanceof Error ? (err.stack ?? err.message) : String(err));
   return exitCodes.checkFailed;
 }

@@ -47,9 +47,10 @@ describe('binding arguments', () => {
   });
 });
 
-test('Trojan Source: characters that reorder or hide text are shown as escapes', () => {
+test('Trojan Source: characters that reorder, hide or overwrite text are shown as escapes', () => {
   expect(shownArguments({ to: 'a\u202eb\u2066\u200bc\u{e0041}' })).toBe(
     '{\n  "to": "a\\u202eb\\u2066\\u200bc\\udb40\\udc41"\n}',
   );
+  expect(shownArguments('\u009b2J\u2800')).toBe('"\\u009b2J\\u2800"');
   expect(shownArguments(['é', '日本'])).toBe('[\n  "é",\n  "日本"\n]');
 });
