@@ -26,7 +26,7 @@ COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/redis
 COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/grafana
 COPY --from=build --chown=nonroot:nonroot /empty /run/tasks-secrets
 USER nonroot
-EXPOSE 3000 9464
+EXPOSE 3000 3001 9464
 # For `api`, the default role.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=90s \
   CMD ["/app/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT ?? 3000) + '/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
+import { readMcpMetadataEndpoint } from '#services/mcp/contract.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -43,17 +44,22 @@ describe('docker-compose.yml', () => {
       Object.entries(compose.services[name]?.depends_on ?? {}).map(([on, { condition }]) => [on, condition]),
     );
 
-  test('docker-compose.yml has a migration, two APIs behind a load balancer, two workers, stores, telemetry and the tasks API', () => {
+  test('docker-compose.yml has a migration, two APIs and an MCP server behind a load balancer, two workers, stores, telemetry and the tasks API', () => {
     const expected =
-      'api collector grafana loki migrate nginx postgres prometheus redis secrets tasks tasks-setup tempo worker';
+      'api collector grafana loki mcp migrate nginx postgres prometheus redis secrets tasks tasks-setup tempo worker';
     expect(Object.keys(compose.services).sort()).toEqual(expected.split(' '));
     expect([compose.services.api?.deploy?.replicas, compose.services.worker?.deploy?.replicas]).toEqual([2, 2]);
-    expect(readFileSync(join(root, 'deploy/nginx/upstream.conf'), 'utf8')).toContain('server api:3000 resolve');
+    const upstream = readFileSync(join(root, 'deploy/nginx/upstream.conf'), 'utf8');
+    for (const [name, port] of [
+      ['api', 'PORT'],
+      ['mcp', 'MCP_PORT'],
+    ] as const)
+      expect(upstream).toContain(`server ${name}:${compose.services[name]?.environment?.[port]} resolve`);
   });
 
   test('each of our containers runs one role that the image knows', () => {
     const entry = readFileSync(join(root, 'deploy/container/entry.mjs'), 'utf8');
-    for (const role of ['api', 'worker', 'migrate']) {
+    for (const role of ['api', 'worker', 'mcp', 'migrate']) {
       expect(compose.services[role]).toMatchObject({ command: [role], init: true, image: 'sallyport:local' });
       expect(entry).toContain(`'${role}'`);
       expect(existsSync(join(root, `services/${role}/main.ts`))).toBe(true);
@@ -64,12 +70,12 @@ describe('docker-compose.yml', () => {
     );
   });
 
-  test('APIs and workers start once the database is migrated, and the load balancer once an API is ready', () => {
+  test('APIs, MCP servers and workers start once the database is migrated, and the load balancer once an API is ready', () => {
     expect(dependsOn('migrate')).toEqual({ postgres: 'service_healthy' });
     expect(compose.services.migrate?.restart).toBe('no');
-    for (const name of ['api', 'worker'])
+    for (const name of ['api', 'worker', 'mcp'])
       expect(dependsOn(name)).toMatchObject({ migrate: 'service_completed_successfully', redis: 'service_healthy' });
-    expect(dependsOn('nginx')).toEqual({ api: 'service_healthy' });
+    expect(dependsOn('nginx')).toEqual({ api: 'service_healthy', mcp: 'service_started' });
   });
 
   test('each role has a health check, and a stop grace period longer than its drain time', () => {
@@ -77,10 +83,12 @@ describe('docker-compose.yml', () => {
     expect(image).toMatch(/HEALTHCHECK .*\\\n.*\/readyz/);
     expect(compose.services.api?.healthcheck).toBeUndefined();
     expect(compose.services.worker?.healthcheck?.test?.at(-1)).toContain('127.0.0.1:9464/healthz');
+    const { healthcheck, environment } = compose.services.mcp ?? {};
+    expect(healthcheck?.test?.at(-1)).toContain(`127.0.0.1:${environment?.MCP_PORT}/readyz`);
     expect(compose.services.migrate?.healthcheck).toEqual({ disable: true });
     const config = loadConfig({ DRAIN_SECONDS: '25', WORKER_DRAIN_SECONDS: '25' });
     const longest = Math.max(config.server.drainSeconds + 2, config.jobs.workerDrainSeconds);
-    for (const [, { stop_grace_period = '' }] of services.filter(([name]) => ['api', 'worker'].includes(name)))
+    for (const [, { stop_grace_period = '' }] of services.filter(([name]) => ['api', 'worker', 'mcp'].includes(name)))
       expect(Number.parseInt(stop_grace_period, 10)).toBeGreaterThan(longest);
   });
 
@@ -127,6 +135,7 @@ describe('docker-compose.yml', () => {
       'redis redis-secrets',
       'migrate product-secrets',
       'api product-secrets',
+      'mcp product-secrets',
       'worker product-secrets',
       'tasks-setup product-secrets',
       'tasks-setup tasks-secrets',
@@ -168,11 +177,23 @@ describe('docker-compose.yml', () => {
     const locations = readFileSync(join(root, 'deploy/nginx/nginx.conf'), 'utf8')
       .split(/^ {4}location /m)
       .slice(1);
-    expect(locations).toHaveLength(2);
+    expect(locations).toHaveLength(3);
     for (const location of locations) {
       expect(location).toContain('proxy_set_header X-Forwarded-For $remote_addr;');
       expect(location).toContain('proxy_set_header Client-Cert "";');
+      expect(location).toContain('proxy_set_header Host $http_host;');
     }
+  });
+
+  test('the load balancer passes the path of MCP_URL, and of its metadata, on to the MCP servers', () => {
+    const { MCP_URL = '', BETTER_AUTH_URL } = compose.services.mcp?.environment ?? {};
+    expect(MCP_URL).toBe(`${BETTER_AUTH_URL}/mcp`);
+    expect(compose.services.api?.environment?.MCP_URL).toBe(MCP_URL);
+    const conf = readFileSync(join(root, 'deploy/nginx/nginx.conf'), 'utf8');
+    const [, pattern = ''] = /location ~ (\S+) \{\s+proxy_pass http:\/\/sallyport_mcp;/.exec(conf) ?? [];
+    for (const path of ['/mcp', readMcpMetadataEndpoint.path]) expect(path).toMatch(new RegExp(pattern));
+    for (const path of ['/mcp/x', '/v1/mcp', '/.well-known/oauth-protected-resource'])
+      expect(path).not.toMatch(new RegExp(pattern));
   });
 
   test('every mounted file exists', () => {
@@ -188,12 +209,12 @@ describe('docker-compose.yml', () => {
 
   test('high-water marks are in one volume, which every process of ours that keeps them mounts', () => {
     const holders = ours.filter(([, { volumes = [] }]) => volumes.includes('state:/var/lib/sallyport'));
-    expect(holders.map(([name]) => name)).toEqual(['migrate', 'api', 'worker', 'tasks-setup']);
+    expect(holders.map(([name]) => name)).toEqual(['migrate', 'api', 'mcp', 'worker', 'tasks-setup']);
   });
 });
 
 describe('mounted configuration', () => {
-  test('Prometheus loads every rule file and no test, and scrapes the API, the workers and the collector', () => {
+  test('Prometheus loads every rule file and no test, and scrapes APIs, workers, MCP servers and the collector', () => {
     const prometheus = readYaml('deploy/prometheus/prometheus.yml') as {
       rule_files: string[];
       scrape_configs: { job_name: string }[];
@@ -203,14 +224,14 @@ describe('mounted configuration', () => {
     );
     expect([...prometheus.rule_files].sort()).toEqual(rules.map((file) => `alerts/${file}`).sort());
     // Prometheus finds every container by the DNS name of its service.
-    const [api, worker, collector] = prometheus.scrape_configs;
-    for (const [job, name] of [[api, 'api'] as const, [worker, 'worker'] as const])
+    const [api, worker, mcp, collector] = prometheus.scrape_configs;
+    for (const [job, name] of [[api, 'api'] as const, [worker, 'worker'] as const, [mcp, 'mcp'] as const])
       expect(job).toMatchObject({
         job_name: `sallyport-${name}`,
         dns_sd_configs: [{ names: [name], type: 'A', port: Number(compose.services[name]?.environment?.METRICS_PORT) }],
       });
     expect(collector?.job_name).toBe('collector');
-    expect(prometheus.scrape_configs).toHaveLength(3);
+    expect(prometheus.scrape_configs).toHaveLength(4);
   });
 
   test('Grafana has every data source that a dashboard names, and finds the dashboards', () => {

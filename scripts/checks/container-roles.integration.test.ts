@@ -63,16 +63,21 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('the migrate role migrates and ends; the API and worker roles serve, and drain at SIGTERM', async () => {
+test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM', async () => {
   expect(await exitOf(startRole(['migrate']))).toBe(0);
   expect(existsSync(join(folder, 'data/dev-credentials.json'))).toBe(true);
   // Again, as each `docker compose up` does.
   expect(await exitOf(startRole(['migrate']))).toBe(0);
 
-  const [port, apiMetrics, workerMetrics] = [await randomFreePort(), await randomFreePort(), await randomFreePort()];
+  const [port, apiMetrics, workerMetrics, mcpPort, mcpMetrics] = await Promise.all(
+    Array.from({ length: 5 }, () => randomFreePort()),
+  );
   const api = startRole([], { PORT: String(port), METRICS_PORT: String(apiMetrics) });
   const worker = startRole(['worker'], { METRICS_PORT: String(workerMetrics) });
+  const mcp = startRole(['mcp'], { MCP_PORT: String(mcpPort), METRICS_PORT: String(mcpMetrics) });
   await textOf(`http://127.0.0.1:${port}/readyz`);
+  await textOf(`http://127.0.0.1:${mcpPort}/readyz`);
+  expect(await textOf(`http://127.0.0.1:${mcpMetrics}/metrics`)).toMatch(/^process_uptime_seconds\{process="mcp"\} /m);
   expect(JSON.parse(await textOf(`http://127.0.0.1:${workerMetrics}/healthz`))).toMatchObject({ status: 'ok' });
   expect(await textOf(`http://127.0.0.1:${apiMetrics}/metrics`)).toMatch(/^process_uptime_seconds\{process="api"\} /m);
   expect(await textOf(`http://127.0.0.1:${workerMetrics}/metrics`)).toMatch(
@@ -84,7 +89,7 @@ test('the migrate role migrates and ends; the API and worker roles serve, and dr
   expect(await exitOf(demo)).toBe(0);
   expect(demo.said()).toContain(`export API='http://127.0.0.1:${port}'`);
 
-  for (const role of [api, worker]) {
+  for (const role of [api, worker, mcp]) {
     role.child.kill('SIGTERM');
     expect(await exitOf(role)).toBe(0);
   }
@@ -97,7 +102,7 @@ test('a failed migration prints its reason and fix, and does not end with 0', as
   expect(failed.said()).toMatch(/KEY_ENCRYPTION_KEY(.|\n)+fix: /);
 });
 
-test('under production neither an API nor a worker starts beside marks of another machine, though only `migrate` claims them', async () => {
+test('under production neither an API, a worker nor an MCP server starts beside marks of another machine, though only `migrate` claims them', async () => {
   const own = `${database}_place`;
   await onServer((admin) => admin.query(`CREATE DATABASE ${own}`));
   const url = new URL(inject('templateUrl'));
@@ -111,8 +116,9 @@ test('under production neither an API nor a worker starts beside marks of anothe
   };
   try {
     expect(await exitOf(startRole(['migrate'], production))).toBe(0);
-    for (const role of ['api', 'worker']) {
-      const ports = { PORT: String(await randomFreePort()), METRICS_PORT: String(await randomFreePort()) };
+    for (const role of ['api', 'worker', 'mcp']) {
+      const [port, metricsPort] = [String(await randomFreePort()), String(await randomFreePort())];
+      const ports = { PORT: port, MCP_PORT: port, METRICS_PORT: metricsPort };
       const second = startRole([role], { ...production, ...ports, SALLYPORT_DATA_DIR: join(folder, 'second') });
       if (second.child.exitCode === null) await once(second.child, 'exit');
       expect(second.child.exitCode, second.said()).toBe(1);

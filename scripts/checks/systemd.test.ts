@@ -7,7 +7,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = join(root, 'deploy/systemd');
-const roles = ['api', 'worker', 'migrate'] as const;
+const roles = ['api', 'worker', 'mcp', 'migrate'] as const;
 const shared = 'sallyport-.service.d/10-sallyport.conf';
 
 /** Every `key=value` of a unit, in order: a key may be there more than once. */
@@ -65,27 +65,28 @@ describe('units of systemd', () => {
     }
   });
 
-  test('API and worker start after the migration, start again after a crash, and have time to drain', () => {
+  test('API, worker and MCP server start after the migration, start again after a crash, and have time to drain', () => {
     const config = loadConfig({ DRAIN_SECONDS: '25', WORKER_DRAIN_SECONDS: '25' });
     const longest = Math.max(config.server.drainSeconds + 2, config.jobs.workerDrainSeconds);
     expect(Number(one(common, 'TimeoutStopSec'))).toBeGreaterThan(longest);
     expect(one(common, 'KillMode')).toBe('mixed');
     expect(one(unitOf('migrate'), 'Type')).toBe('oneshot');
-    for (const role of ['api', 'worker']) {
+    for (const role of ['api', 'worker', 'mcp']) {
       const unit = unitOf(role);
       expect([one(unit, 'Requires'), one(unit, 'After')]).toEqual(Array(2).fill('sallyport-migrate.service'));
       expect(one(unit, 'Restart')).toBe('always');
     }
   });
 
-  test('the API has a higher priority than the worker, and each process has a separate metrics port', () => {
-    const [api, worker] = [unitOf('api'), unitOf('worker')];
-    expect(Number(one(api, 'CPUWeight'))).toBeGreaterThan(Number(one(worker, 'CPUWeight')));
+  test('the API has a higher priority than the others, and each process has a separate metrics port', () => {
+    const [api, worker, mcp] = [unitOf('api'), unitOf('worker'), unitOf('mcp')];
+    for (const other of [worker, mcp])
+      expect(Number(one(api, 'CPUWeight'))).toBeGreaterThan(Number(one(other, 'CPUWeight')));
     expect(Number(one(worker, 'Nice'))).toBeGreaterThan(Number(one(api, 'Nice') ?? 0));
-    const ports = [api, worker].map((unit) =>
+    const ports = [api, worker, mcp].map((unit) =>
       unit.get('Environment')?.find((each) => each.startsWith('METRICS_PORT=')),
     );
-    expect(new Set(ports).size).toBe(2);
+    expect(new Set(ports).size).toBe(3);
     expect(ports).not.toContain(undefined);
   });
 

@@ -84,7 +84,7 @@ export async function eventually<T>(
 export const startRole = (
   children: Children,
   name: string,
-  role: 'api' | 'worker' | 'migrate',
+  role: 'api' | 'worker' | 'mcp' | 'migrate',
   env: Record<string, string>,
 ): Child =>
   children.start(name, join(root, 'node_modules/.bin/node'), ['deploy/container/entry.mjs', role], {

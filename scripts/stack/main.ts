@@ -16,7 +16,7 @@ import { startCollector, startNginx, startPrometheus } from './telemetry.ts';
 
 const HELP = `npm run stack [-- --keep]
 
-Starts Postgres and Redis, and by the entry point of the image a migration, two APIs behind nginx and two workers; the
+Starts Postgres and Redis, and by the entry point of the image a migration, two APIs and an MCP server behind nginx and two workers; the
 collector and Prometheus with the very files that docker-compose.yml mounts; sends requests, and checks that traces, metrics, log lines and every dashboard query arrive.
 
   --keep   leave it running until Ctrl-C, and say where everything is
@@ -57,15 +57,17 @@ async function run(): Promise<void> {
     ),
   );
   const [postgres, redis] = await Promise.all(starting);
-  const [port, ...ports] = await Promise.all(Array.from({ length: 9 }, () => randomFreePort()));
+  const [port, ...ports] = await Promise.all(Array.from({ length: 11 }, () => randomFreePort()));
   const url = `http://127.0.0.1:${port}`;
   const settings = (at: number): Record<string, string> => ({
     PORT: String(ports[at * 2]),
+    MCP_PORT: String(ports[at * 2]),
     METRICS_PORT: String(ports[at * 2 + 1]),
     SALLYPORT_DATA_DIR: dataDir,
     DATABASE_URL: postgres.url,
     REDIS_URL: redis.url,
     BETTER_AUTH_URL: url,
+    MCP_URL: `${url}/mcp`,
     TRUSTED_PROXIES: '127.0.0.1',
     // Every request comes from this machine.
     RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100',
@@ -77,26 +79,28 @@ async function run(): Promise<void> {
   const migrate = startRole(children, 'migrate', 'migrate', settings(0));
   await eventually('the database to be ready', () => migrate.process.exitCode === 0, migrate);
   const credentials = JSON.parse(readFileSync(join(dataDir, 'dev-credentials.json'), 'utf8')) as Credentials;
-  const names = ['api-one', 'api-two', 'worker-one', 'worker-two'] as const;
+  const names = ['api-one', 'api-two', 'worker-one', 'worker-two', 'mcp-one'] as const;
   const metricsOf = (at: number): string => `127.0.0.1:${ports[at * 2 + 1]}`;
   await Promise.all(
     names.map((name, at) => {
-      const role = at < 2 ? 'api' : 'worker';
+      const role = name.split('-')[0] as 'api' | 'worker' | 'mcp';
       const child: Child = startRole(children, name, role, settings(at));
       // As the health checks of docker-compose.yml ask.
-      const health = role === 'api' ? `127.0.0.1:${ports[at * 2]}/readyz` : `${metricsOf(at)}/healthz`;
+      const health = role === 'worker' ? `${metricsOf(at)}/healthz` : `127.0.0.1:${ports[at * 2]}/readyz`;
       return eventually(`${name} to be ready`, () => fetch(`http://${health}`).then(({ ok }) => ok), child);
     }),
   );
-  await startNginx(children, folder, port as number, [ports[0] as number, ports[2] as number]);
+  const [one, , two, , , , , , mcp] = ports as [number, ...number[]];
+  await startNginx(children, folder, { port: port as number, api: [one, two as number], mcp: mcp as number });
   const prometheus = await startPrometheus(children, folder, {
     api: [metricsOf(0), metricsOf(1)],
     worker: [metricsOf(2), metricsOf(3)],
+    mcp: [metricsOf(4)],
     collector: collector.metrics,
   });
   say(`API ${url} · Prometheus ${prometheus} · files ${folder}`);
 
-  say(await checkScrapes(prometheus, 5));
+  say(await checkScrapes(prometheus, 6));
   // Rates need a counter before and after: some requests, then the same again.
   for (let turn = 0; turn < 3; turn += 1) {
     await smoke(url, credentials);

@@ -44,15 +44,17 @@ export async function startCollector(
 export async function startNginx(
   children: Children,
   folder: string,
-  port: number,
-  apiPorts: readonly number[],
+  { port, api, mcp }: { readonly port: number; readonly api: readonly number[]; readonly mcp: number },
 ): Promise<void> {
   const own = join(folder, 'nginx');
   mkdirSync(own, { recursive: true });
   copyFileSync(join(root, 'deploy/nginx/nginx.conf'), join(own, 'nginx.conf'));
   writeFileSync(join(own, 'listen.conf'), `listen 127.0.0.1:${port};\naccess_log ${own}/access.log requests;\n`);
-  const servers = apiPorts.map((each) => `server 127.0.0.1:${each} max_fails=2 fail_timeout=2s;`).join(' ');
-  writeFileSync(join(own, 'upstream.conf'), `upstream sallyport_api { least_conn; ${servers} keepalive 64; }\n`);
+  const upstream = (name: string, ports: readonly number[]): string => {
+    const servers = ports.map((each) => `server 127.0.0.1:${each} max_fails=2 fail_timeout=2s;`).join(' ');
+    return `upstream ${name} { least_conn; ${servers} keepalive 64; }\n`;
+  };
+  writeFileSync(join(own, 'upstream.conf'), upstream('sallyport_api', api) + upstream('sallyport_mcp', [mcp]));
   // Debian's nginx as root would change to a user who may not write here.
   const global = `daemon off; pid ${own}/nginx.pid;${process.getuid?.() === 0 ? ' user root;' : ''}`;
   const child = children.start('nginx', nginx(), ['-p', own, '-c', join(own, 'nginx.conf'), '-g', global]);
@@ -62,6 +64,7 @@ export async function startNginx(
 export type ScrapeTargets = {
   api: readonly string[];
   worker: readonly string[];
+  mcp: readonly string[];
   collector: string;
 };
 
@@ -84,6 +87,7 @@ export async function startPrometheus(children: Children, folder: string, target
       scrape_configs: [
         job('sallyport-api', targets.api),
         job('sallyport-worker', targets.worker),
+        job('sallyport-mcp', targets.mcp),
         job('collector', [targets.collector]),
       ],
     }),
