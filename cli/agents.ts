@@ -4,7 +4,11 @@ import { createAccessDirectory } from '../services/domain/access/access-director
 import { AGENT_METHODS, AGENT_STATUSES, type AgentStatus } from '../services/domain/agents/agent-shapes.ts';
 import { type AgentView, registerAgentEndpoint } from '../services/domain/agents/contract.ts';
 import { killAgent, listAgents, readAgent } from '../services/domain/agents/manage-agents.ts';
-import { type RegisterAgentInput, registerAgent } from '../services/domain/agents/register-agent.ts';
+import {
+  type RegisterAgentInput,
+  registerAgent,
+  registrationInputOf,
+} from '../services/domain/agents/register-agent.ts';
 import {
   type ActOptions,
   actAsked,
@@ -83,21 +87,7 @@ function registrationOf(name: string, options: RegisterOptions): RegisterAgentIn
     expires_in_days: wholeNumberOf('--expires-in-days', options.expiresInDays, 1, 365),
     reason: options.reason,
   });
-  return {
-    name: body.name,
-    ownerId: body.owner_id,
-    authMethod: body.auth_method,
-    jwks: body.jwks,
-    jwksUri: body.jwks_uri,
-    scopes: body.scopes,
-    credentialScopes: body.credential_scopes,
-    audiences: body.audiences,
-    dpopBound: body.dpop_bound_access_tokens,
-    capabilities: body.capabilities,
-    heartbeatSeconds: body.heartbeat_seconds,
-    expiresInDays: body.expires_in_days,
-    reason: body.reason,
-  };
+  return registrationInputOf(body);
 }
 
 /** `sallyport agents register|list|show|kill`, directly on the database. */

@@ -15,7 +15,7 @@ import {
   readAgent,
   recordHeartbeat,
 } from '#services/domain/agents/manage-agents.ts';
-import { type RegisterAgentPorts, registerAgent } from '#services/domain/agents/register-agent.ts';
+import { type RegisterAgentPorts, registerAgent, registrationInputOf } from '#services/domain/agents/register-agent.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
@@ -23,22 +23,7 @@ import { bind, bindOnce, type RouteContext } from '../bind.ts';
 export function agentsRoutes(routes: RouteContext, ports: RegisterAgentPorts & Pick<Ports, 'sql'>): void {
   bindOnce(routes, registerAgentEndpoint, ({ body }, caller, once) => {
     const accessChanged = () => once.afterCommit(ports.accessChanged);
-    const input = {
-      name: body.name,
-      ownerId: body.owner_id,
-      authMethod: body.auth_method,
-      jwks: body.jwks,
-      jwksUri: body.jwks_uri,
-      scopes: body.scopes,
-      credentialScopes: body.credential_scopes,
-      audiences: body.audiences,
-      dpopBound: body.dpop_bound_access_tokens,
-      capabilities: body.capabilities,
-      heartbeatSeconds: body.heartbeat_seconds,
-      expiresInDays: body.expires_in_days,
-      reason: body.reason,
-    };
-    return registerAgent({ ...ports, ...once, accessChanged }, input, caller);
+    return registerAgent({ ...ports, ...once, accessChanged }, registrationInputOf(body), caller);
   });
   bind(routes, listAgentsEndpoint, async ({ query: { owner: ownerId, ...query } }) => {
     const { items, next } = await listAgents(ports, { ...query, ownerId });

@@ -47,6 +47,27 @@ export const agentView = z.object({
 });
 export type AgentView = z.output<typeof agentView>;
 
+const registration = z.strictObject({
+  name: text(128),
+  owner_id: ownerId,
+  /** `private_key_jwt` requires `jwks` or `jwks_uri`. */
+  auth_method: z.enum(AGENT_METHODS).default('client_secret_basic'),
+  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) }).optional(),
+  jwks_uri: z.string().max(512).optional(),
+  /** Scopes of the tokens that it may get in exchange for tokens of its owner (RFC 8693). */
+  scopes: scopes.default([]),
+  /** Scopes of its own tokens. Neither list names a permission that its owner lacks. */
+  credential_scopes: scopes.default([]),
+  audiences: z.array(text(512)).max(50).default([]),
+  /** RFC 9449: its tokens are bound to a key of the agent. */
+  dpop_bound_access_tokens: z.boolean().default(true),
+  capabilities: capabilities.default([]),
+  heartbeat_seconds: z.int().min(10).max(86_400).default(60),
+  expires_in_days: z.int().min(1).max(365).default(90),
+  reason,
+});
+export type AgentRegistration = z.output<typeof registration>;
+
 export const registerAgentEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/agents',
@@ -55,25 +76,7 @@ export const registerAgentEndpoint = defineEndpoint({
   tag: TAG,
   auth: manages('agents:manage'),
   idempotency: 'answer',
-  body: z.strictObject({
-    name: text(128),
-    owner_id: ownerId,
-    /** `private_key_jwt` requires `jwks` or `jwks_uri`. */
-    auth_method: z.enum(AGENT_METHODS).default('client_secret_basic'),
-    jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) }).optional(),
-    jwks_uri: z.string().max(512).optional(),
-    /** Scopes of the tokens that it may get in exchange for tokens of its owner (RFC 8693). */
-    scopes: scopes.default([]),
-    /** Scopes of its own tokens. Neither list names a permission that its owner lacks. */
-    credential_scopes: scopes.default([]),
-    audiences: z.array(text(512)).max(50).default([]),
-    /** RFC 9449: its tokens are bound to a key of the agent. */
-    dpop_bound_access_tokens: z.boolean().default(true),
-    capabilities: capabilities.default([]),
-    heartbeat_seconds: z.int().min(10).max(86_400).default(60),
-    expires_in_days: z.int().min(1).max(365).default(90),
-    reason,
-  }),
+  body: registration,
   responses: { 201: agentView.extend({ client_secret: z.string().nullable() }) },
   errors: [
     ...REFUSALS,

@@ -12,7 +12,7 @@ import type { AgentMethod } from './agent-shapes.ts';
 import { agentViewOf } from './agent-view.ts';
 import { type AgentRow, insertAgent, lockOwner, readAgentRow } from './agents.store.ts';
 import { agentRegistered } from './audit-events.ts';
-import type { AgentView } from './contract.ts';
+import type { AgentRegistration, AgentView } from './contract.ts';
 import { agentExceedsOwner } from './errors.ts';
 
 export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
@@ -31,6 +31,23 @@ export type RegisterAgentInput = GivenKeys & {
   /** For the audit log. */
   readonly reason: string;
 };
+
+/** The input that the body of the endpoint means; the command line validates by the same schema. */
+export const registrationInputOf = (body: AgentRegistration): RegisterAgentInput => ({
+  name: body.name,
+  ownerId: body.owner_id,
+  authMethod: body.auth_method,
+  jwks: body.jwks,
+  jwksUri: body.jwks_uri,
+  scopes: body.scopes,
+  credentialScopes: body.credential_scopes,
+  audiences: body.audiences,
+  dpopBound: body.dpop_bound_access_tokens,
+  capabilities: body.capabilities,
+  heartbeatSeconds: body.heartbeat_seconds,
+  expiresInDays: body.expires_in_days,
+  reason: body.reason,
+});
 
 /** With the secret, which is shown only once; null for an agent with keys. */
 export type RegisteredAgent = AgentView & { readonly client_secret: string | null };
