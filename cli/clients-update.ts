@@ -5,7 +5,7 @@ import {
   CONFIDENTIAL_METHODS,
   type ConfidentialMethod,
 } from '../services/domain/access/client-auth-shapes.ts';
-import { type ClientView, updateClientEndpoint } from '../services/domain/access/contract.ts';
+import { type ClientView, updateClientEndpoint } from '../services/domain/access/clients-contract.ts';
 import { type ManageClientsPorts, readClient, updateClient } from '../services/domain/access/manage-clients.ts';
 import type { Caller } from '../services/domain/ports.ts';
 import { actAsked, addReason, onDatabase } from './admin.ts';

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { createAccessDirectory } from '../services/domain/access/access-directory.ts';
 import { certificateNamesOf } from '../services/domain/access/certificates/certificate-shapes.ts';
 import { AUTH_METHODS, type AuthMethod, CLIENT_PROFILES } from '../services/domain/access/client-auth-shapes.ts';
-import { CLIENT_ORIGINS, type ClientView, createClientEndpoint } from '../services/domain/access/contract.ts';
+import { CLIENT_ORIGINS, type ClientView, createClientEndpoint } from '../services/domain/access/clients-contract.ts';
 import {
   deleteClient,
   listClients,

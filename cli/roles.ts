@@ -1,6 +1,10 @@
 import type { Command } from 'commander';
-import { createRoleEndpoint, type RoleView, setRolePermissionsEndpoint } from '../services/domain/access/contract.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '../services/domain/access/manage-roles.ts';
+import {
+  createRoleEndpoint,
+  type RoleView,
+  setRolePermissionsEndpoint,
+} from '../services/domain/access/roles-contract.ts';
 import {
   type ActOptions,
   actAsked,

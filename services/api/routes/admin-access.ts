@@ -1,21 +1,19 @@
+import {
+  declareApplicationEndpoint,
+  deleteApplicationEndpoint,
+  listApplicationsEndpoint,
+} from '#services/domain/access/applications-contract.ts';
 import { certificateNamesOf } from '#services/domain/access/certificates/certificate-shapes.ts';
 import {
   createClientEndpoint,
-  createRoleEndpoint,
-  declareApplicationEndpoint,
-  deleteApplicationEndpoint,
   deleteClientEndpoint,
-  deleteRoleEndpoint,
   disableClientEndpoint,
   enableClientEndpoint,
-  listApplicationsEndpoint,
   listClientsEndpoint,
-  listRolesEndpoint,
   readClientEndpoint,
   rotateClientSecretEndpoint,
-  setRolePermissionsEndpoint,
   updateClientEndpoint,
-} from '#services/domain/access/contract.ts';
+} from '#services/domain/access/clients-contract.ts';
 import {
   declareApplication,
   deleteApplication,
@@ -33,6 +31,12 @@ import {
   updateClient,
 } from '#services/domain/access/manage-clients.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '#services/domain/access/manage-roles.ts';
+import {
+  createRoleEndpoint,
+  deleteRoleEndpoint,
+  listRolesEndpoint,
+  setRolePermissionsEndpoint,
+} from '#services/domain/access/roles-contract.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 import type { Once } from '../requests/once.ts';
 

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClientView } from '#services/domain/access/contract.ts';
+import type { ClientView } from '#services/domain/access/clients-contract.ts';
 import { eventually } from '#testing/eventually.ts';
 import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { untilVerdict, verdictOn } from '#testing/flows/flows.ts';

@@ -3,23 +3,10 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
-import {
-  anyRoleName,
-  bodyReason,
-  manages,
-  pageQuery,
-  REFUSALS,
-  reads,
-  reason,
-  roleName,
-  text,
-} from './admin-shapes.ts';
-import { applicationChanges, applicationShape, declarationShape } from './application-shapes.ts';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from './admin-shapes.ts';
 import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
 import { AUTH_METHODS, CLIENT_KEYS_MAX, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import {
-  applicationRoleHeld,
-  applicationUnknown,
   clientExists,
   clientKeysInvalid,
   clientLogoRefused,
@@ -27,131 +14,14 @@ import {
   clientSettingsConflict,
   clientUnknown,
   clientWithoutSecret,
-  declarationInvalid,
-  permissionUnknown,
   redirectUriRefused,
   rightsExceeded,
-  roleDeclared,
-  roleExists,
-  roleHeld,
-  roleProtected,
-  roleUnknown,
 } from './errors.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
 
-const ROLES = 'Roles';
-const CLIENTS = 'Clients';
+const TAG = 'Clients';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
-const page = z.strictObject(pageQuery);
-const permission = z
-  .string()
-  .max(64)
-  .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
-const permissions = z.array(permission).max(100);
-
-const roleShape = z.object({
-  name: z.string(),
-  description: z.string(),
-  permissions: z.array(z.string()),
-  /** Can be neither changed nor deleted. */
-  built_in: z.boolean(),
-});
-export type RoleView = z.output<typeof roleShape>;
-
-const byRole = z.strictObject({ role: anyRoleName });
-
-export const listRolesEndpoint = defineEndpoint({
-  method: 'GET',
-  path: '/v1/admin/roles',
-  operation: 'listRoles',
-  summary: 'List roles with their permissions',
-  tag: ROLES,
-  auth: reads('roles:read'),
-  query: page.extend({ permission: permission.optional() }),
-  responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
-});
-
-export const createRoleEndpoint = defineEndpoint({
-  method: 'POST',
-  path: '/v1/admin/roles',
-  operation: 'createRole',
-  summary: "Create a role limited to the caller's own permissions",
-  tag: ROLES,
-  auth: manages('roles:manage'),
-  idempotency: 'answer',
-  body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
-  responses: { 201: roleShape },
-  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleExists, idempotencyKeyReused],
-});
-
-export const setRolePermissionsEndpoint = defineEndpoint({
-  method: 'PUT',
-  path: '/v1/admin/roles/{role}/permissions',
-  operation: 'setRolePermissions',
-  summary: 'Set the permissions of a role; removing one revokes the tokens of users with the role',
-  tag: ROLES,
-  auth: manages('roles:manage'),
-  params: byRole,
-  body: z.strictObject({ permissions, reason }),
-  responses: { 200: roleShape },
-  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected, roleDeclared],
-});
-
-export const deleteRoleEndpoint = defineEndpoint({
-  method: 'DELETE',
-  path: '/v1/admin/roles/{role}',
-  operation: 'deleteRole',
-  summary: 'Delete a role that no user has',
-  tag: ROLES,
-  auth: manages('roles:manage'),
-  params: byRole,
-  query: z.strictObject({ reason }),
-  responses: { 204: null },
-  errors: [...MANAGING, roleUnknown, roleProtected, roleDeclared, roleHeld],
-});
-
-const APPLICATIONS = 'Applications';
-
-export const listApplicationsEndpoint = defineEndpoint({
-  method: 'GET',
-  path: '/v1/admin/applications',
-  operation: 'listApplications',
-  summary: 'List applications with their permissions and roles',
-  tag: APPLICATIONS,
-  auth: reads('applications:read'),
-  query: page,
-  responses: { 200: z.object({ applications: z.array(applicationShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
-});
-
-export const declareApplicationEndpoint = defineEndpoint({
-  method: 'POST',
-  path: '/v1/admin/applications',
-  operation: 'declareApplication',
-  summary: 'Create an application or change it to what is declared; a removed permission revokes tokens that carry it',
-  tag: APPLICATIONS,
-  auth: manages('applications:manage'),
-  /** With `dry_run` the response says what would change. */
-  body: declarationShape.extend({ dry_run: z.boolean().optional(), reason }),
-  responses: { 200: z.object({ application: applicationShape, changes: applicationChanges, dry_run: z.boolean() }) },
-  errors: [...MANAGING, declarationInvalid, applicationRoleHeld],
-});
-
-export const deleteApplicationEndpoint = defineEndpoint({
-  method: 'DELETE',
-  path: '/v1/admin/applications/{application}',
-  operation: 'deleteApplication',
-  summary: 'Delete an application whose roles no user has; tokens with its permissions are revoked',
-  tag: APPLICATIONS,
-  auth: manages('applications:manage'),
-  params: z.strictObject({ application: z.string().regex(/^[a-z][a-z0-9-]{0,29}$/) }),
-  query: z.strictObject({ reason }),
-  responses: { 204: null },
-  errors: [...MANAGING, applicationUnknown, applicationRoleHeld],
-});
-
 const clientId = z
   .string()
   .min(1)
@@ -257,9 +127,10 @@ export const listClientsEndpoint = defineEndpoint({
   path: '/v1/admin/clients',
   operation: 'listClients',
   summary: 'List OAuth clients, without secrets',
-  tag: CLIENTS,
+  tag: TAG,
   auth: reads('clients:read'),
-  query: page.extend({
+  query: z.strictObject({
+    ...pageQuery,
     origin: z.enum(CLIENT_ORIGINS).optional(),
     disabled: z.enum(['true', 'false']).optional(),
     name_prefix: text(128).optional(),
@@ -273,7 +144,7 @@ export const readClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'readClient',
   summary: 'Get an OAuth client, without its secret',
-  tag: CLIENTS,
+  tag: TAG,
   auth: reads('clients:read'),
   params: byClient,
   responses: { 200: clientShape },
@@ -285,7 +156,7 @@ export const createClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients',
   operation: 'createClient',
   summary: 'Register an OAuth client; only this response shows its secret',
-  tag: CLIENTS,
+  tag: TAG,
   auth: manages('clients:manage'),
   body: z.strictObject({
     name: text(128),
@@ -330,7 +201,7 @@ export const updateClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'updateClient',
   summary: 'Change a client; removing a scope or grant revokes its tokens and token families',
-  tag: CLIENTS,
+  tag: TAG,
   auth: manages('clients:manage'),
   params: byClient,
   body: z.strictObject({
@@ -372,7 +243,7 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}/rotate-secret',
   operation: 'rotateClientSecret',
   summary: 'Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid',
-  tag: CLIENTS,
+  tag: TAG,
   auth: manages('clients:manage'),
   params: byClient,
   /** A day by default. After a leak use 0: the previous secret is refused at once. */
@@ -386,7 +257,7 @@ export const disableClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}/disable',
   operation: 'disableClient',
   summary: 'Disable a client and revoke its tokens and token families',
-  tag: CLIENTS,
+  tag: TAG,
   auth: manages('clients:manage'),
   params: byClient,
   body: bodyReason,
@@ -406,7 +277,7 @@ export const deleteClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'deleteClient',
   summary: 'Delete a client and revoke its tokens and token families',
-  tag: CLIENTS,
+  tag: TAG,
   auth: manages('clients:manage'),
   params: byClient,
   query: z.strictObject({ reason }),

@@ -24,7 +24,7 @@ import {
   setClientDisabled,
   setClientSecret,
 } from './clients.store.ts';
-import type { ClientView } from './contract.ts';
+import type { ClientView } from './clients-contract.ts';
 import { type CreateClientInput, createClient } from './create-client.ts';
 import { clientProtected, clientUnknown, clientWithoutSecret } from './errors.ts';
 import { assertRedirectUris } from './redirect-uri.ts';

@@ -4,7 +4,6 @@ import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts
 import type { HasAccessChanged } from './access-changed.ts';
 import { isApplicationRole } from './application-rights.ts';
 import { assertHolds } from './assert-holds.ts';
-import type { RoleView } from './contract.ts';
 import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
 import {
   addPermissions,
@@ -16,6 +15,7 @@ import {
   removeRole,
   unknownPermissions,
 } from './roles.store.ts';
+import type { RoleView } from './roles-contract.ts';
 
 /** `admin` has every permission; every user has `user`. */
 const BUILT_IN: ReadonlySet<string> = new Set(['admin', 'user']);

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { manages, pageQuery, REFUSALS, reads, reason } from './admin-shapes.ts';
+import { applicationChanges, applicationShape, declarationShape } from './application-shapes.ts';
+import { applicationRoleHeld, applicationUnknown, declarationInvalid } from './errors.ts';
+
+const TAG = 'Applications';
+const MANAGING = [...REFUSALS, stepUpRequired] as const;
+
+export const listApplicationsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/applications',
+  operation: 'listApplications',
+  summary: 'List applications with their permissions and roles',
+  tag: TAG,
+  auth: reads('applications:read'),
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ applications: z.array(applicationShape), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const declareApplicationEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/applications',
+  operation: 'declareApplication',
+  summary: 'Create an application or change it to what is declared; a removed permission revokes tokens that carry it',
+  tag: TAG,
+  auth: manages('applications:manage'),
+  /** With `dry_run` the response says what would change. */
+  body: declarationShape.extend({ dry_run: z.boolean().optional(), reason }),
+  responses: { 200: z.object({ application: applicationShape, changes: applicationChanges, dry_run: z.boolean() }) },
+  errors: [...MANAGING, declarationInvalid, applicationRoleHeld],
+});
+
+export const deleteApplicationEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/v1/admin/applications/{application}',
+  operation: 'deleteApplication',
+  summary: 'Delete an application whose roles no user has; tokens with its permissions are revoked',
+  tag: TAG,
+  auth: manages('applications:manage'),
+  params: z.strictObject({ application: z.string().regex(/^[a-z][a-z0-9-]{0,29}$/) }),
+  query: z.strictObject({ reason }),
+  responses: { 204: null },
+  errors: [...MANAGING, applicationUnknown, applicationRoleHeld],
+});

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { anyRoleName, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
+import {
+  permissionUnknown,
+  rightsExceeded,
+  roleDeclared,
+  roleExists,
+  roleHeld,
+  roleProtected,
+  roleUnknown,
+} from './errors.ts';
+
+const TAG = 'Roles';
+const MANAGING = [...REFUSALS, stepUpRequired] as const;
+const permission = z
+  .string()
+  .max(64)
+  .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
+const permissions = z.array(permission).max(100);
+
+const roleShape = z.object({
+  name: z.string(),
+  description: z.string(),
+  permissions: z.array(z.string()),
+  /** Can be neither changed nor deleted. */
+  built_in: z.boolean(),
+});
+export type RoleView = z.output<typeof roleShape>;
+
+const byRole = z.strictObject({ role: anyRoleName });
+
+export const listRolesEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/roles',
+  operation: 'listRoles',
+  summary: 'List roles with their permissions',
+  tag: TAG,
+  auth: reads('roles:read'),
+  query: z.strictObject({ ...pageQuery, permission: permission.optional() }),
+  responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const createRoleEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/roles',
+  operation: 'createRole',
+  summary: "Create a role limited to the caller's own permissions",
+  tag: TAG,
+  auth: manages('roles:manage'),
+  idempotency: 'answer',
+  body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
+  responses: { 201: roleShape },
+  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleExists, idempotencyKeyReused],
+});
+
+export const setRolePermissionsEndpoint = defineEndpoint({
+  method: 'PUT',
+  path: '/v1/admin/roles/{role}/permissions',
+  operation: 'setRolePermissions',
+  summary: 'Set the permissions of a role; removing one revokes the tokens of users with the role',
+  tag: TAG,
+  auth: manages('roles:manage'),
+  params: byRole,
+  body: z.strictObject({ permissions, reason }),
+  responses: { 200: roleShape },
+  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected, roleDeclared],
+});
+
+export const deleteRoleEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/v1/admin/roles/{role}',
+  operation: 'deleteRole',
+  summary: 'Delete a role that no user has',
+  tag: TAG,
+  auth: manages('roles:manage'),
+  params: byRole,
+  query: z.strictObject({ reason }),
+  responses: { 204: null },
+  errors: [...MANAGING, roleUnknown, roleProtected, roleDeclared, roleHeld],
+});
